@@ -1,0 +1,1 @@
+"""Sources, vocabularies, encoded corpora, and the order in which training reads them."""

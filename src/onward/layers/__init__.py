@@ -1,0 +1,1 @@
+"""Recurrent layers: state in, state out."""

@@ -1,0 +1,29 @@
+"""The axes that every tensor of onward is made of, and their names in annotations.
+
+    time    T   positions along a stream, oldest first; always the leading axis of a sequence
+    lanes   B   streams that advance together and never mix (a batch)
+    width   D   features of one position
+    symbols V   entries of the vocabulary
+
+Sequences are time-major, `(T, B, D)`: a step is a contiguous slice, and a block of T steps is one
+matrix of T*B rows. States are lane-major, `(B, ...)`: lanes can be picked, joined and dropped by
+one rule. The aliases are checked at run time by the tests (jaxtyping and beartype), never in use.
+"""
+
+from jaxtyping import Float, Int
+from torch import Tensor
+
+Ids = Int[Tensor, "time lanes"]
+"""Symbols as integers, (T, B)."""
+
+Sequence = Float[Tensor, "time lanes width"]
+"""Features along time, (T, B, D)."""
+
+Logits = Float[Tensor, "time lanes symbols"]
+"""Unnormalised log-probabilities of the next symbol, (T, B, V)."""
+
+Losses = Float[Tensor, "time lanes"]
+"""Nats at each position, (T, B)."""
+
+LaneVector = Float[Tensor, "lanes width"]
+"""One feature vector a lane, (B, D)."""

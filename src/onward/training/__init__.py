@@ -1,0 +1,1 @@
+"""Fitting a model to an encoded corpus, exactly resumable."""

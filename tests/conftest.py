@@ -1,0 +1,24 @@
+"""What all tests share: shapes checked at run time, and the real data beside the checkout."""
+
+import os
+from pathlib import Path
+
+import pytest
+from jaxtyping import install_import_hook
+
+install_import_hook("onward", "beartype.beartype")
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real data sets; a test that asks for it is skipped where it is missing."""
+    folder = Path(os.environ.get("ONWARD_SHARED_DATA", Path(__file__).parents[2] / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"the data sets are not at {folder} (set ONWARD_SHARED_DATA)")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads or writes the user's caches."""
+    monkeypatch.setenv("ONWARD_CACHE", str(tmp_path / "cache"))
