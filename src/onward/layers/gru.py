@@ -1,0 +1,32 @@
+"""The gated recurrent unit."""
+
+from torch import nn
+
+from onward.layers.base import Layer, zeros_like_weights
+from onward.layers.state import State
+from onward.shapes import Sequence
+
+
+class GRU(Layer):
+    """Gated recurrent unit (Cho et al. 2014), with the reset gate after the matrix product, as cuDNN has it.
+
+        r, z = sigmoid(W x_t + U h_{t-1} + b)      n = tanh(W_n x_t + b_n + r * (U_n h_{t-1} + c_n))
+        h_t = (1 - z) * n + z * h_{t-1},           y_t = h_t       (z = 1 keeps the old)
+
+    Matches `torch.nn.GRU` (gate order r z n), on whose fused kernel it runs. State: (h (B, D),).
+    """
+
+    def __init__(self, width_in: int, width: int) -> None:
+        super().__init__()
+        self.width_in, self.width_out = width_in, width
+        self.rnn = nn.GRU(width_in, width)
+
+    def forward(self, x: Sequence, state: State) -> tuple[Sequence, State]:
+        """Shapes as in `Layer.forward`."""
+        (h,) = state
+        y, last = self.rnn(x, h[None].to(x.dtype))
+        return y, (last[0].to(h.dtype),)
+
+    def initial_state(self, lanes: int) -> State:
+        """Zeros (B, D)."""
+        return (zeros_like_weights(self, lanes, self.width_out),)

@@ -1,0 +1,40 @@
+"""Long short-term memory."""
+
+from torch import nn
+
+from onward.layers.base import Layer, zeros_like_weights
+from onward.layers.state import State
+from onward.shapes import Sequence
+
+
+class LSTM(Layer):
+    """Long short-term memory (Hochreiter and Schmidhuber 1997; forget gate: Gers et al. 2000).
+
+        i, f, o = sigmoid(W x_t + U h_{t-1} + b)   g = tanh(W_g x_t + U_g h_{t-1} + b_g)
+        c_t = f * c_{t-1} + i * g                  h_t = o * tanh(c_t),  y_t = h_t
+
+    Matches `torch.nn.LSTM` (gate order i f g o), on whose fused kernel it runs. State: (h (B, D), c (B, D)).
+
+    Args:
+        forget_bias: what the forget gate's bias starts from, so that a new network remembers
+            (Jozefowicz et al. 2015). torch's own start is about 0.
+    """
+
+    def __init__(self, width_in: int, width: int, *, forget_bias: float = 1.0) -> None:
+        super().__init__()
+        self.width_in, self.width_out = width_in, width
+        self.rnn = nn.LSTM(width_in, width)
+        biases = dict(self.rnn.named_parameters())
+        nn.init.constant_(biases["bias_ih_l0"][width : 2 * width], forget_bias)
+        nn.init.zeros_(biases["bias_hh_l0"][width : 2 * width])
+
+    def forward(self, x: Sequence, state: State) -> tuple[Sequence, State]:
+        """Shapes as in `Layer.forward`."""
+        h, c = state
+        y, (h_last, c_last) = self.rnn(x, (h[None].to(x.dtype), c[None].to(x.dtype)))
+        return y, (h_last[0].to(h.dtype), c_last[0].to(c.dtype))
+
+    def initial_state(self, lanes: int) -> State:
+        """Zeros, h (B, D) and c (B, D)."""
+        zeros = zeros_like_weights(self, lanes, self.width_out)
+        return zeros, zeros

@@ -1,0 +1,52 @@
+"""The plain recurrent network of Elman (1990)."""
+
+from typing import Literal
+
+from torch import nn
+
+from onward.layers.base import Layer, zeros_like_weights
+from onward.layers.state import State
+from onward.shapes import Sequence
+
+Activation = Literal["tanh", "relu"]
+Initialisation = Literal["uniform", "identity"]
+
+
+class SimpleRNN(Layer):
+    """h_t = f(W_x x_t + b_x + W_h h_{t-1} + b_h), y_t = h_t.
+
+    Matches `torch.nn.RNN`, on whose fused kernel it runs. State: (h (B, D),).
+
+    Args:
+        activation: f, "tanh" or "relu".
+        initialisation: "uniform" in ±1/sqrt(D), torch's own, or "identity": W_h = I, W_x by Glorot and no
+            bias at first, so that with ReLU an untrained network remembers (arXiv 1504.00941).
+    """
+
+    def __init__(
+        self,
+        width_in: int,
+        width: int,
+        *,
+        activation: Activation = "tanh",
+        initialisation: Initialisation = "uniform",
+    ) -> None:
+        super().__init__()
+        self.width_in, self.width_out = width_in, width
+        self.rnn = nn.RNN(width_in, width, nonlinearity=activation)
+        if initialisation == "identity":
+            weights = dict(self.rnn.named_parameters())
+            nn.init.eye_(weights["weight_hh_l0"])
+            nn.init.xavier_uniform_(weights["weight_ih_l0"])
+            nn.init.zeros_(weights["bias_ih_l0"])
+            nn.init.zeros_(weights["bias_hh_l0"])
+
+    def forward(self, x: Sequence, state: State) -> tuple[Sequence, State]:
+        """Shapes as in `Layer.forward`."""
+        (h,) = state
+        y, last = self.rnn(x, h[None].to(x.dtype))
+        return y, (last[0].to(h.dtype),)
+
+    def initial_state(self, lanes: int) -> State:
+        """Zeros (B, D)."""
+        return (zeros_like_weights(self, lanes, self.width_out),)

@@ -1,0 +1,143 @@
+"""The language model: symbols in, distributions over the next symbol out, state carried along."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, get_args
+
+import torch
+from torch import nn
+
+from onward.errors import RecipeError
+from onward.layers.base import Layer
+from onward.layers.gated_linear import GatedFeedForward, GatedLinear
+from onward.layers.gru import GRU
+from onward.layers.lstm import LSTM
+from onward.layers.norm import RMSNorm
+from onward.layers.simple import SimpleRNN
+from onward.layers.stack import Dropout, Residual, Stack
+from onward.layers.state import State
+from onward.shapes import Ids, Logits
+
+LayerKind = Literal["gated", "lstm", "gru", "simple"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """Everything that decides the shapes of a `LanguageModel`, and nothing else.
+
+    Attributes:
+        symbols: V, the size of the vocabulary.
+        layer: the recurrent layer.
+        width: D, features between layers.
+        layers: how many recurrent layers.
+        inner: features of the state of one gated layer, as a multiple of the width.
+        feed_forward: features inside the feed-forward layer that follows each gated layer, as a multiple
+            of the width; 0 leaves it out.
+        convolution: positions the convolution before a gated layer sees.
+        dropout: share of features zeroed in training, on the embedding and on each residual branch.
+        tied: the readout's matrix is the embedding's (arXiv 1608.05859).
+    """
+
+    symbols: int
+    layer: LayerKind = "gated"
+    width: int = 256
+    layers: int = 3
+    inner: float = 1.5
+    feed_forward: float = 2.0
+    convolution: int = 4
+    dropout: float = 0.0
+    tied: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuses values no model can be built from."""
+        for name, smallest, largest in (
+            ("symbols", 4, 2**31),
+            ("width", 1, 65_536),
+            ("layers", 1, 1_024),
+            ("inner", 1e-3, 64.0),
+            ("feed_forward", 0.0, 64.0),
+            ("convolution", 1, 64),
+            ("dropout", 0.0, 0.95),
+        ):
+            value = getattr(self, name)
+            wanted = float if isinstance(smallest, float) else int
+            typed = isinstance(value, int | float if wanted is float else int) and not isinstance(value, bool)
+            if not typed or not smallest <= value <= largest:
+                expected = f"{wanted.__name__} from {smallest} to {largest}"
+                raise RecipeError(f"{name} must be {expected}, got {value!r}")
+        if self.layer not in get_args(LayerKind):
+            raise RecipeError(f"layer must be one of {', '.join(get_args(LayerKind))}, got {self.layer!r}")
+        if not isinstance(self.tied, bool):
+            raise RecipeError(f"tied must be true or false, got {self.tied!r}")
+
+    def to_json(self) -> dict[str, Any]:
+        """The configuration as plain values; `from_json` undoes it."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> "ModelConfig":
+        """The configuration that `to_json` wrote.
+
+        Raises:
+            RecipeError: a name or a value that this version does not know.
+        """
+        known = {field.name for field in fields(cls)}
+        if not isinstance(data, dict) or set(data) != known:
+            raise RecipeError(f"a model configuration has the fields {sorted(known)}, got {data!r}")
+        return cls(**data)
+
+
+class LanguageModel(nn.Module):
+    """Embedding, a stack of recurrent layers, and a readout to logits."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.embedding = nn.Embedding(config.symbols, config.width)
+        self.stack = Stack(_layers(config))
+        self.readout = nn.Linear(config.width, config.symbols, bias=not config.tied)
+        nn.init.normal_(self.embedding.weight, std=config.width**-0.5 if config.tied else 1.0)
+        if config.tied:
+            self.readout.weight = self.embedding.weight
+
+    def forward(self, ids: Ids, state: State) -> tuple[Logits, State]:
+        """Logits of the symbol after each position, (T, B, V) in float32, and the state after the last.
+
+        Args:
+            ids: symbols, (T, B).
+            state: of `initial_state(B)`, or what an earlier call returned.
+        """
+        x, state = self.stack(self.embedding(ids), state)
+        return self.readout(x).float(), state
+
+    def initial_state(self, lanes: int) -> State:
+        """The state before the first symbol, for that many lanes."""
+        return self.stack.initial_state(lanes)
+
+    def parameter_count(self) -> int:
+        """How many numbers training sets; a tied readout counts once."""
+        return sum(parameter.numel() for parameter in self.parameters())
+
+
+def _layers(config: ModelConfig) -> list[Layer]:
+    """The stack of a configuration: dropout, residual branches, and a last normalisation."""
+    width, dropout = config.width, config.dropout
+    layers: list[Layer] = [Dropout(width, dropout)] if dropout else []
+    recurrent: dict[str, Callable[[], Layer]] = {
+        "gated": lambda: GatedLinear(width, round(config.inner * width), convolution=config.convolution),
+        "lstm": lambda: LSTM(width, width),
+        "gru": lambda: GRU(width, width),
+        "simple": lambda: SimpleRNN(width, width),
+    }
+    for _ in range(config.layers):
+        layers.append(Residual(recurrent[config.layer](), norm=RMSNorm(width), dropout=dropout))
+        if config.layer == "gated" and config.feed_forward:
+            inner = GatedFeedForward(width, round(config.feed_forward * width))
+            layers.append(Residual(inner, norm=RMSNorm(width), dropout=dropout))
+    return [*layers, RMSNorm(width)]
+
+
+def losses(logits: Logits, targets: Ids) -> torch.Tensor:
+    """Nats of each target under the logits at its position, (T, B)."""
+    nats = nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none")
+    return nats.view_as(targets)
