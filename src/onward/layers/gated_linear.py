@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from onward.layers import scan
+from onward.layers import kernels
 from onward.layers.base import Layer, zeros_like_weights
 from onward.layers.state import State
 from onward.shapes import Sequence
@@ -46,8 +46,8 @@ class GatedLinear(Layer):
     def forward(self, x: Sequence, state: State) -> tuple[Sequence, State]:
         """Shapes as in `Layer.forward`."""
         h, tail = state
-        u, tail = scan.causal_convolution(x, tail, self.convolution)
-        y, h = scan.gated_scan(self.project(u), h)
+        u, tail = kernels.causal_convolution(x, tail, self.convolution)
+        y, h = kernels.gated_scan(self.project(u), h)
         return self.readout(y), (h, tail)
 
     def initial_state(self, lanes: int) -> State:
@@ -68,7 +68,7 @@ class GatedFeedForward(Layer):
 
     def forward(self, x: Sequence, state: State) -> tuple[Sequence, State]:
         """Shapes as in `Layer.forward`."""
-        return self.readout(scan.gated_unit(self.project(x))), state
+        return self.readout(kernels.gated_unit(self.project(x))), state
 
     def initial_state(self, lanes: int) -> State:
         """Nothing."""
