@@ -1,0 +1,80 @@
+# Everything that people and CI run. Needs make and Python 3.11 to 3.13; the rest is set up in .venv.
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+VENV := .venv
+BIN := $(VENV)/bin
+# One thread a test process: small tensors gain nothing from more, and the workers of pytest share the cores.
+TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+DEMO := demo/pydoc.onward
+SOURCES := src tests $(wildcard benchmarks)
+
+# Runs the first Python on the path that is new enough and can make environments.
+FIND_PYTHON = for python in $(PYTHON) python3 python3.13 python3.12 python3.11 python; do \
+	if "$$python" -c 'import ensurepip, sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; \
+	then break; fi; python=; done; \
+	if [ -z "$$python" ]; then echo "error: no Python 3.11 to 3.13 with venv found" >&2; \
+	echo "hint: install one (Debian, Ubuntu: apt install python3 python3-venv), or name it: make PYTHON=/path/to/python3" >&2; exit 1; fi
+
+.PHONY: help setup demo test lint types imports fast slow docs serve-docs bench format clean
+
+help: ## show this list
+	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:.*## /\t/' | while IFS=$$'\t' read -r name text; \
+	do printf '  make %-11s %s\n' "$$name" "$$text"; done
+
+setup: $(VENV)/.installed ## install onward and its tools into .venv (done by every target that needs it)
+
+$(VENV)/.installed: pyproject.toml
+	@if [ ! -x $(BIN)/python ]; then $(FIND_PYTHON); echo "making $(VENV) with $$("$$python" --version)"; \
+	"$$python" -m venv $(VENV); fi
+	@echo "installing onward and its tools into $(VENV) (PyTorch is large: minutes the first time)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+$(VENV)/.installed-docs: pyproject.toml $(VENV)/.installed
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[docs]'
+	@touch $@
+
+demo: setup ## train for two minutes on Python's own documentation, then write and score
+	@mkdir -p demo
+	@PATH="$(CURDIR)/$(BIN):$$PATH" bash docs/demo.sh $(DEMO)
+
+test: lint types imports fast ## everything that must pass before a commit, in a few minutes
+
+lint: setup ## style and common mistakes
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+
+types: setup ## static types
+	$(BIN)/basedpyright
+
+imports: setup ## imports point one way
+	$(BIN)/lint-imports --no-logo --no-cache
+
+fast: setup ## the fast tests
+	$(TEST)
+
+slow: setup ## the slow tests
+	$(TEST) -m slow
+
+docs: $(VENV)/.installed-docs ## build the documentation into site/
+	$(BIN)/mkdocs build --strict --quiet
+	@echo "open site/index.html"
+
+serve-docs: $(VENV)/.installed-docs ## the documentation at http://127.0.0.1:8000, rebuilt on change
+	$(BIN)/mkdocs serve --strict
+
+bench: setup ## the figures of benchmarks/ (long: tens of minutes)
+	$(BIN)/python -m benchmarks
+
+format: setup ## format the code
+	$(BIN)/ruff check --fix $(SOURCES)
+	$(BIN)/ruff format $(SOURCES)
+
+clean: ## remove what was built; the environment and trained models stay
+	rm -rf site build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
