@@ -1,7 +1,7 @@
 """The gated linear recurrence, onward's default layer, and the gated feed-forward layer that goes with it."""
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from onward.layers import kernels
 from onward.layers.base import Layer, zeros_like_weights
@@ -46,15 +46,22 @@ class GatedLinear(Layer):
     def forward(self, x: Sequence, state: State) -> tuple[Sequence, State]:
         """Shapes as in `Layer.forward`."""
         h, tail = state
-        u, tail = kernels.causal_convolution(x, tail, self.convolution)
+        u = kernels.causal_convolution(x, tail, self.convolution)
         y, h = kernels.gated_scan(self.project(u), h)
-        return self.readout(y), (h, tail)
+        return self.readout(y), (h, _last(tail, x))
 
     def initial_state(self, lanes: int) -> State:
         """Zeros: h (B, E) and the inputs before the first (B, K - 1, D)."""
         before = self.convolution.shape[0] - 1
         tail = zeros_like_weights(self, lanes, before, self.width_in)
         return zeros_like_weights(self, lanes, self.inner), tail
+
+
+def _last(tail: Tensor, x: Sequence) -> Tensor:
+    """The last K - 1 positions of a stream, (B, K - 1, D), of which x (T, B, D) is the newest part."""
+    before = tail.shape[1]
+    newest = x[max(0, x.shape[0] - before) :].transpose(0, 1).to(tail.dtype)
+    return torch.cat([tail[:, newest.shape[1] :], newest], dim=1)
 
 
 class GatedFeedForward(Layer):

@@ -3,6 +3,7 @@
 import torch
 from torch import nn
 
+from onward.layers import kernels
 from onward.layers.base import Layer
 from onward.layers.state import State
 from onward.shapes import Sequence
@@ -11,7 +12,8 @@ from onward.shapes import Sequence
 class RMSNorm(Layer):
     """y = x / sqrt(mean(x²) + epsilon) * scale, over the features of one position.
 
-    Matches `torch.nn.RMSNorm` (arXiv 1910.07467). Carries nothing.
+    Matches `torch.nn.RMSNorm` (arXiv 1910.07467). Carries nothing. Under autocast the result has its type,
+    since what follows is a matrix product.
     """
 
     def __init__(self, width: int, *, epsilon: float = 1e-6) -> None:
@@ -22,7 +24,9 @@ class RMSNorm(Layer):
 
     def forward(self, x: Sequence, state: State) -> tuple[Sequence, State]:
         """Shapes as in `Layer.forward`."""
-        return nn.functional.rms_norm(x, (self.width_in,), self.scale.to(x.dtype), self.epsilon), state
+        device = x.device.type
+        result = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
+        return kernels.rms_norm(x, self.scale, self.epsilon, result), state
 
     def initial_state(self, lanes: int) -> State:
         """Nothing."""

@@ -3,8 +3,10 @@
 from collections.abc import Iterable
 from itertools import pairwise
 
+import torch
 from torch import nn
 
+from onward.layers import kernels
 from onward.layers.base import Layer
 from onward.layers.state import State
 from onward.shapes import Sequence
@@ -54,13 +56,16 @@ class Residual(Layer):
         self.width_in = self.width_out = layer.width_in
         self.norm = norm
         self.layer = layer
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = dropout
 
     def forward(self, x: Sequence, state: State) -> tuple[Sequence, State]:
         """Shapes as in `Layer.forward`. The state is that of the branch."""
         inner = x if self.norm is None else self.norm(x, ())[0]
         y, state = self.layer(inner, state)
-        return x + self.dropout(y), state
+        if not (self.training and self.dropout):
+            return kernels.add_dropped(x, y, 0.0, 0), state
+        seed = int(torch.randint(2**32, ()))  # of torch's own stream, so that it is saved and resumed with it
+        return kernels.add_dropped(x, y, self.dropout, seed), state
 
     def initial_state(self, lanes: int) -> State:
         """The branch's."""

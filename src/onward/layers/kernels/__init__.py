@@ -1,5 +1,49 @@
-"""The elementwise work of `GatedLinear` and `GatedFeedForward`: one interface, one implementation a file."""
+"""The elementwise work of onward's own layers: one interface, one implementation a file.
 
-from onward.layers.scan.reference import causal_convolution, gated_scan, gated_unit
+`reference` says what each kernel computes; `compiled` computes it in C. Each call takes the fastest
+implementation that its tensors allow.
+"""
 
-__all__ = ["causal_convolution", "gated_scan", "gated_unit"]
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from onward.layers.kernels import compiled, reference
+from onward.shapes import LaneVector, Sequence
+
+__all__ = ["add_dropped", "causal_convolution", "gated_scan", "gated_unit", "rms_norm"]
+
+
+def gated_scan(zvg: Float[Tensor, "time lanes three_width"], h: LaneVector) -> tuple[Sequence, LaneVector]:
+    """See `reference.gated_scan`."""
+    if compiled.supports(zvg) and h.dtype == torch.float32:
+        return compiled.GatedScan.apply(zvg, h)
+    return reference.gated_scan(zvg, h)
+
+
+def causal_convolution(
+    x: Sequence, tail: Float[Tensor, "lanes before width"], kernel: Float[Tensor, "taps width"]
+) -> Sequence:
+    """See `reference.causal_convolution`."""
+    if compiled.supports(x) and tail.dtype == kernel.dtype == torch.float32:
+        return compiled.CausalConvolution.apply(x, tail, kernel)
+    return reference.causal_convolution(x, tail, kernel)
+
+
+def gated_unit(ab: Float[Tensor, "time lanes two_width"]) -> Sequence:
+    """See `reference.gated_unit`."""
+    return compiled.GatedUnit.apply(ab) if compiled.supports(ab) else reference.gated_unit(ab)
+
+
+def rms_norm(x: Sequence, scale: Float[Tensor, " width"], epsilon: float, result: torch.dtype) -> Sequence:
+    """See `reference.rms_norm`."""
+    if x.dtype == scale.dtype == torch.float32 and compiled.supports(x) and result in compiled.ACTIVATIONS:
+        return compiled.RMSNorm.apply(x, scale, epsilon, result)
+    return reference.rms_norm(x, scale, epsilon, result)
+
+
+def add_dropped(x: Sequence, branch: Sequence, probability: float, seed: int) -> Sequence:
+    """See `reference.add_dropped`."""
+    if x.dtype == torch.float32 and compiled.supports(x, branch):
+        return compiled.AddDropped.apply(x, branch, probability, seed)
+    return reference.add_dropped(x, branch, probability, seed)

@@ -18,19 +18,19 @@ def gated_scan(zvg: Float[Tensor, "time lanes three_width"], h: LaneVector) -> t
         y (T, B, E) in the type of `zvg`, and the state after the block in that of `h`. In between, the state
         is kept in that of `h`, since rounding it at every step would forget small changes.
     """
-    z, v, g = zvg.chunk(3, dim=-1)
-    take = torch.sigmoid(z).to(h.dtype)
+    z, v, g = zvg.to(h.dtype).chunk(3, dim=-1)
+    take = torch.sigmoid(z)
     keep, new = 1 - take, take * v
     states = []
     for t in range(zvg.shape[0]):
         h = keep[t] * h + new[t]
         states.append(h)
-    return torch.stack(states).to(zvg.dtype) * torch.nn.functional.silu(g), h
+    return (torch.stack(states) * torch.nn.functional.silu(g)).to(zvg.dtype), h
 
 
 def causal_convolution(
     x: Sequence, tail: Float[Tensor, "lanes before width"], kernel: Float[Tensor, "taps width"]
-) -> tuple[Sequence, Float[Tensor, "lanes before width"]]:
+) -> Sequence:
     """y_t = sum_k kernel_k * x_{t-k}: each feature by itself, k = 0 the present.
 
     Args:
@@ -39,18 +39,42 @@ def causal_convolution(
         kernel: (K, D).
 
     Returns:
-        y (T, B, D), and the last K - 1 positions seen.
+        y (T, B, D), in the type of `x`.
     """
     steps, before = x.shape[0], tail.shape[1]
-    seen = torch.cat([tail.transpose(0, 1).to(x.dtype), x])  # (K - 1 + T, B, D)
-    weights = kernel.to(x.dtype)
-    y = weights[0] * x
+    seen = torch.cat([tail.transpose(0, 1), x.to(tail.dtype)])  # (K - 1 + T, B, D)
+    y = kernel[0] * seen[before:]
     for k in range(1, before + 1):
-        y = y + weights[k] * seen[before - k : before - k + steps]
-    return y, seen[steps:].transpose(0, 1).to(tail.dtype)
+        y = y + kernel[k] * seen[before - k : before - k + steps]
+    return y.to(x.dtype)
 
 
 def gated_unit(ab: Float[Tensor, "time lanes two_width"]) -> Sequence:
     """silu(a) * b, for a and b side by side, (T, B, 2 F) -> (T, B, F)."""
     a, b = ab.chunk(2, dim=-1)
     return torch.nn.functional.silu(a) * b
+
+
+def rms_norm(x: Sequence, scale: Float[Tensor, " width"], epsilon: float, result: torch.dtype) -> Sequence:
+    """x / sqrt(mean(x²) + epsilon) * scale over the features of each position, given in the type `result`."""
+    return torch.nn.functional.rms_norm(x, scale.shape, scale, epsilon).to(result)
+
+
+def add_dropped(x: Sequence, branch: Sequence, probability: float, seed: int) -> Sequence:
+    """x + dropout(branch), in the type of `x`.
+
+    Feature i of the branch, counted through the whole array, is dropped where hash(i) < probability, and the
+    rest are scaled by 1 / (1 - probability). The hash is "lowbias32" (C. Wellons, 2018) of i xor seed.
+
+    Args:
+        x, branch: (T, B, D).
+        probability: from 0 (nothing is dropped) to less than 1.
+        seed: below 2**32.
+    """
+    if not probability:
+        return x + branch
+    bits = torch.arange(branch.numel(), device=branch.device) ^ seed
+    for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B), (16, 1)):
+        bits = ((bits ^ (bits >> shift)) * factor) & 0xFFFFFFFF
+    kept = (bits >= int(probability * 2**32)).view_as(branch)
+    return x + torch.where(kept, branch / (1 - probability), 0.0).to(x.dtype)

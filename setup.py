@@ -1,0 +1,40 @@
+"""The one part of the build that pyproject.toml cannot say: the C kernels, which may fail to build."""
+
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+FLAGS = [
+    "-O3",
+    "-std=gnu11",
+    "-fopenmp",
+    "-fno-math-errno",
+    "-fno-trapping-math",
+    "-fno-signed-zeros",
+    "-fassociative-math",
+    "-freciprocal-math",
+    "-ffp-contract=fast",
+]
+
+
+class BuildKernels(build_ext):
+    """A library with a C interface: found by its file, loaded by ctypes, so nothing of Python is exported."""
+
+    def get_export_symbols(self, ext: Extension) -> list[str]:
+        """No PyInit function."""
+        return []
+
+
+setup(
+    cmdclass={"build_ext": BuildKernels},
+    ext_modules=[
+        Extension(
+            "onward.layers.kernels._kernels",
+            sources=["src/onward/layers/kernels/kernels.c"],
+            depends=["src/onward/layers/kernels/kernels.inc"],
+            extra_compile_args=FLAGS,
+            extra_link_args=["-fopenmp"],
+            libraries=["m"],
+            optional=True,  # without a compiler onward runs on the PyTorch reference, slower
+        )
+    ],
+)
