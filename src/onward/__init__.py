@@ -1,1 +1,46 @@
-"""Learn what comes next in any sequence of symbols, then write it, complete it, or watch it."""
+"""Learn what comes next in any sequence of symbols, then write it, complete it, or watch it.
+
+Importing onward is quick: each name loads what it needs (PyTorch above all) when it is first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from onward.api import load, train
+    from onward.data.vocabulary import Vocabulary
+    from onward.errors import OnwardError
+    from onward.inference.session import Session
+    from onward.inference.trained import TrainedModel
+    from onward.training.recipe import Recipe, recipe
+
+_HOMES = {
+    "OnwardError": "onward.errors",
+    "Recipe": "onward.training.recipe",
+    "Session": "onward.inference.session",
+    "TrainedModel": "onward.inference.trained",
+    "Vocabulary": "onward.data.vocabulary",
+    "load": "onward.api",
+    "recipe": "onward.training.recipe",
+    "train": "onward.api",
+}
+
+__all__ = ["OnwardError", "Recipe", "Session", "TrainedModel", "Vocabulary", "load", "recipe", "train"]
+
+
+def __getattr__(name: str) -> Any:
+    """A public name, imported on first use; `__version__` is that of the installed package."""
+    if name == "__version__":
+        from importlib.metadata import version  # noqa: PLC0415
+
+        value: Any = version("onward")
+    elif name in _HOMES:
+        value = getattr(import_module(_HOMES[name]), name)
+    else:
+        raise AttributeError(f"module 'onward' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, "__version__"})

@@ -1,0 +1,86 @@
+"""The command `onward`: its commands, and what becomes of an error."""
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from onward.cli.info import info
+from onward.cli.novelty import novelty
+from onward.cli.output import DONE, FAILED, INTERRUPTED, complain, emit, say
+from onward.cli.score import score
+from onward.cli.train import train
+from onward.cli.write import write
+from onward.errors import InputError, OnwardError
+
+app = typer.Typer(
+    name="onward",
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+for command in (train, write, score, novelty, info):
+    app.command()(command)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        import onward
+
+        emit(f"onward {onward.__version__}\n")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def onward_(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+) -> None:
+    """Learn what comes next in any sequence of symbols, then write it, or see what was surprising.
+
+    \b
+    onward train pydoc -o pydoc.onward --minutes 2     learn (pydoc: Python's own manual, built in)
+    onward write pydoc.onward --prime "The "           write on
+    onward score pydoc.onward some.txt                 how surprising is a text?
+    """
+    if context.invoked_subcommand is None:
+        emit(context.get_help() + "\n")
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs one command line and returns its exit code. Only a bug of ours leaves as an exception."""
+    try:
+        code = app(list(arguments), prog_name="onward", standalone_mode=False)
+        sys.stdout.flush()
+        if code == INTERRUPTED:
+            say("interrupted")
+        return code if isinstance(code, int) else DONE
+    except typer.TyperException as error:
+        context = getattr(error, "ctx", None)
+        complain(error.format_message(), f"{context.command_path} --help" if context else "")
+        return error.exit_code
+    except OnwardError as error:
+        complain(str(error), error.hint)
+        return 2 if isinstance(error, InputError) else FAILED
+    except typer.Abort:
+        return INTERRUPTED
+    except BrokenPipeError:
+        return FAILED
+    except OSError as error:
+        complain(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")
+        return FAILED
+
+
+def main() -> None:
+    """The entry point of the installed command."""
+    code = run(sys.argv[1:])
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except OSError:
+        # The reader of the pipe has gone; without this the interpreter would complain while it shuts down.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code)
