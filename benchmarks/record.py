@@ -1,0 +1,43 @@
+"""Where a benchmark's figures go: one JSON line a run, with the machine, the versions and the date."""
+
+import datetime
+import importlib.metadata
+import json
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parent / "results"
+PACKAGES = ("onward", "torch", "numpy")
+
+
+def record(question: str, figures: dict[str, Any]) -> None:
+    """Appends `figures` to results/<question>.jsonl and prints the line.
+
+    Args:
+        question: the benchmark's file name without its suffix.
+        figures: what was measured; names carry their units (seconds, symbols_per_second, megabytes).
+    """
+    line = {
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "machine": machine(),
+        "versions": {name: importlib.metadata.version(name) for name in PACKAGES}
+        | {"python": platform.python_version()},
+        **figures,
+    }
+    RESULTS.mkdir(exist_ok=True)
+    with (RESULTS / f"{question}.jsonl").open("a") as results:
+        results.write(json.dumps(line) + "\n")
+    print(json.dumps(line, indent=2))
+
+
+def machine() -> str:
+    """The processor's name and how many cores this process may use."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    name = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        models = [line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if "model name" in line]
+        name = models[0] if models else name
+    return f"{name}, {cores} cores"
