@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 # One thread a test process: small tensors gain nothing from more, and the workers of pytest share the cores.
 TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 DEMO := demo/pydoc.onward
-SOURCES := src tests $(wildcard benchmarks)
+SOURCES := setup.py src tests $(wildcard benchmarks)
 
 # Runs the first Python on the path that is new enough and can make environments.
 FIND_PYTHON = for python in $(PYTHON) python3 python3.13 python3.12 python3.11 python; do \
