@@ -1,0 +1,80 @@
+"""How well does a text model do after so many minutes, beside a plain peer given the same time?
+
+    python benchmarks/text_budget.py tinyshakespeare --minutes 3
+    python benchmarks/text_budget.py nietzsche --minutes 5
+
+Runs `onward train` as a user would, start-up and validation included in the minutes, on the first part of
+the text; scores the rest with `onward score`, which training never saw. Then the peer (a plain two-layer
+torch.nn.LSTM of about as many parameters, AdamW, no tricks) trains on the same part for the same seconds.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from plain_lstm import PlainLSTM
+from record import record
+
+DATA = Path(os.environ.get("ONWARD_SHARED_DATA", Path(__file__).parents[2] / "shared" / "data"))
+CORPORA = {
+    "tinyshakespeare": ("tinyshakespeare/input.txt", 0.9, False),
+    "nietzsche": ("nietzsche/nietzsche.txt", 0.8, True),
+}
+"""File, share that is trained on, and whether it is lower-cased: the splits of the published results."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("corpus", choices=CORPORA)
+    parser.add_argument("--minutes", type=float, required=True)
+    parser.add_argument("--recipe", default="default")
+    parser.add_argument("--no-peer", action="store_true")
+    options = parser.parse_args()
+    file, share, lower = CORPORA[options.corpus]
+    text = (DATA / file).read_text(encoding="utf-8")
+    text = text.lower() if lower else text
+    cut = int(share * len(text))
+    with tempfile.TemporaryDirectory() as folder:
+        figures = train_and_score(Path(folder), text[:cut], text[cut:], options)
+    if not options.no_peer:
+        peer = PlainLSTM(text[:cut], parameters=figures["parameters"])
+        figures["peer"] = peer.train(seconds=figures["seconds"]) | peer.score(text[cut:], cold=256)
+    record("text_budget", {"corpus": options.corpus, "minutes": options.minutes, **figures})
+
+
+def train_and_score(folder: Path, training: str, held_out: str, options: argparse.Namespace) -> dict:
+    """The figures of `onward train` and `onward score`, each a process of its own."""
+    source, rest, model = folder / "training.txt", folder / "held_out.txt", folder / "model.onward"
+    source.write_text(training, encoding="utf-8", newline="")
+    rest.write_text(held_out, encoding="utf-8", newline="")
+    started = time.perf_counter()
+    minutes = str(options.minutes)
+    trained = onward("train", source, "-o", model, "--minutes", minutes, "--recipe", options.recipe)
+    seconds = time.perf_counter() - started
+    streaming = onward("score", model, rest)
+    cold = onward("score", model, rest, "--cold", "256")
+    return {
+        "recipe": options.recipe,
+        "parameters": trained["parameters"],
+        "steps": trained["steps"],
+        "symbols_trained": trained["symbols"],
+        "seconds": round(seconds, 1),
+        "streaming_nats_per_symbol": round(streaming["nats_per_symbol"], 4),
+        "cold_256_nats_per_symbol": round(cold["nats_per_symbol"], 4),
+    }
+
+
+def onward(*arguments: object) -> dict:
+    """What a command of onward printed with --json."""
+    command = [sys.executable, "-m", "onward", *map(str, arguments), "--json"]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads(done.stdout)
+
+
+if __name__ == "__main__":
+    main()
