@@ -1,0 +1,141 @@
+"""Lanes: the order in which stateful training reads a corpus.
+
+Row i of the next block must continue row i of this one, or the state that is carried over belongs to
+another place of the text. So a corpus of N symbols in B lanes is B contiguous streams of L = N // B
+symbols; lane i predicts the symbols from i * L to (i + 1) * L, each from the symbol before it:
+
+    x = BEGIN s_0 s_1 ... s_{N-2}
+    y = s_0   s_1 s_2 ... s_{N-1}
+
+The N - B * L < B symbols at the end are not trained on.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from onward.data.vocabulary import BEGIN, SPECIAL, UNKNOWN
+from onward.errors import CorpusError
+from onward.shapes import Ids
+
+
+class Block(NamedTuple):
+    """What one training step reads.
+
+    Attributes:
+        x: symbols, (T, B).
+        y: the symbol after each, (T, B).
+        start: whether this is the first block of an epoch, before which the state is the initial one.
+    """
+
+    x: Ids
+    y: Ids
+    start: bool
+
+
+class Lanes:
+    """An endless sequence of blocks over a corpus, with a cursor that can be saved.
+
+    Args:
+        ids: the corpus, (N,) of any integer type, in memory or mapped; N is at least 1.
+        lanes: B; fewer are used where the corpus has fewer symbols (see `lanes`).
+        steps: T, positions in a block; the last block of an epoch has what remains.
+        unknown: for each symbol the share of its occurrences that are read as UNKNOWN (V,), or None. Which
+            ones is decided anew each epoch by a hash of seed, epoch and position, so that the cursor is
+            all that a resumed run needs.
+        seed: of that hash.
+
+    Attributes:
+        lanes: B, as used.
+        symbols_per_epoch: targets in an epoch, B * L.
+        blocks_per_epoch: blocks in an epoch.
+        epoch: how many epochs have ended.
+    """
+
+    def __init__(
+        self, ids: np.ndarray, *, lanes: int, steps: int, unknown: np.ndarray | None = None, seed: int = 0
+    ) -> None:
+        if len(ids) == 0:
+            raise CorpusError("expected at least one symbol to train on, got none")
+        self.lanes = min(lanes, len(ids))
+        self.steps = steps
+        self.epoch = 0
+        self._ids, self._seed = ids, seed
+        self._length = len(ids) // self.lanes
+        self._offset = 0
+        self._thresholds = None if unknown is None else (unknown * 2.0**32).astype(np.uint64)
+        self.symbols_per_epoch = self.lanes * self._length
+        self.blocks_per_epoch = -(-self._length // steps)
+
+    @property
+    def position(self) -> dict[str, int]:
+        """The cursor: epochs ended, and symbols of each lane read in this one."""
+        return {"epoch": self.epoch, "offset": self._offset}
+
+    def move(self, position: dict[str, int]) -> None:
+        """Goes to a `position` of these lanes.
+
+        Raises:
+            CorpusError: a cursor of another corpus.
+        """
+        epoch, offset = position["epoch"], position["offset"]
+        if epoch < 0 or not 0 <= offset < self._length:
+            raise CorpusError(f"expected a place in lanes of {self._length} symbols, got {position}")
+        self.epoch, self._offset = epoch, offset
+
+    def next(self) -> Block:
+        """The block at the cursor, which then stands behind it."""
+        start, size = self._offset, min(self.steps, self._length - self._offset)
+        firsts = np.arange(self.lanes, dtype=np.int64) * self._length + start
+        rows = np.stack([self._read(first - 1, first + size) for first in firsts.tolist()], axis=1)
+        block = torch.from_numpy(rows)  # (T + 1, B)
+        self._offset += size
+        if self._offset == self._length:
+            self.epoch, self._offset = self.epoch + 1, 0
+        return Block(block[:-1], block[1:], start == 0)
+
+    def _read(self, start: int, stop: int) -> np.ndarray:
+        """The symbols from start to stop as trained on, int64; that at -1 is BEGIN."""
+        ids = np.empty(stop - start, np.int64)
+        known = max(start, 0)
+        ids[: known - start] = BEGIN
+        ids[known - start :] = self._ids[known:stop]
+        if self._thresholds is not None:
+            hidden = _hash(np.arange(start, stop), self._seed, self.epoch) < self._thresholds[ids]
+            ids[hidden] = UNKNOWN
+        return ids
+
+
+def unknown_shares(counts: np.ndarray) -> np.ndarray:
+    """The share of each symbol's occurrences that training reads as UNKNOWN: half an occurrence an epoch.
+
+    Absolute discounting (Ney, Essen and Kneser 1994) with a discount of 0.5: each distinct symbol gives up
+    half a count, so that the unknown symbol gets a probability in proportion to how many kinds there are,
+    and what is rare loses most. A symbol that occurs once is unknown in half of the epochs.
+
+    Args:
+        counts: occurrences of each id, (V,); the first four ids are special and never replaced.
+
+    Returns:
+        (V,) in float64.
+    """
+    shares = np.minimum(0.5, 0.5 / np.maximum(counts, 1))
+    shares[: len(SPECIAL)] = 0.0
+    return shares
+
+
+def _hash(positions: np.ndarray, seed: int, epoch: int) -> np.ndarray:
+    """32 well-mixed bits for each position, the finaliser of SplitMix64 (Steele, Lea and Flood 2014)."""
+    key = (seed * 0x9E3779B97F4A7C15 + epoch * 0xD1B54A32D192ED03) & 0xFFFFFFFFFFFFFFFF
+    x = (positions.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15) ^ np.uint64(key)
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return (x ^ (x >> np.uint64(31))) >> np.uint64(32)
+
+
+def as_stream(ids: np.ndarray) -> tuple[Tensor, Tensor]:
+    """A whole corpus as one lane: x (N, 1) from BEGIN on, and y (N, 1)."""
+    y = torch.from_numpy(np.asarray(ids).astype(np.int64))[:, None]
+    return torch.cat([torch.full((1, 1), BEGIN), y[:-1]]), y
