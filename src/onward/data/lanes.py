@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from onward.data.symbols import Symbols
 from onward.data.vocabulary import BEGIN, SPECIAL, UNKNOWN
 from onward.errors import CorpusError
 from onward.shapes import Ids
@@ -39,7 +40,7 @@ class Lanes:
     """An endless sequence of blocks over a corpus, with a cursor that can be saved.
 
     Args:
-        ids: the corpus, (N,) of any integer type, in memory or mapped; N is at least 1.
+        ids: the corpus, (N,), in memory or in a file; N is at least 1.
         lanes: B; fewer are used where the corpus has fewer symbols (see `lanes`).
         steps: T, positions in a block; the last block of an epoch has what remains.
         unknown: for each symbol the share of its occurrences that are read as UNKNOWN (V,), or None. Which
@@ -55,7 +56,7 @@ class Lanes:
     """
 
     def __init__(
-        self, ids: np.ndarray, *, lanes: int, steps: int, unknown: np.ndarray | None = None, seed: int = 0
+        self, ids: Symbols, *, lanes: int, steps: int, unknown: np.ndarray | None = None, seed: int = 0
     ) -> None:
         if len(ids) == 0:
             raise CorpusError("expected at least one symbol to train on, got none")
@@ -101,7 +102,7 @@ class Lanes:
         ids = np.empty(stop - start, np.int64)
         known = max(start, 0)
         ids[: known - start] = BEGIN
-        ids[known - start :] = self._ids[known:stop]
+        ids[known - start :] = np.asarray(self._ids[known:stop])
         if self._thresholds is not None:
             hidden = _hash(np.arange(start, stop), self._seed, self.epoch) < self._thresholds[ids]
             ids[hidden] = UNKNOWN
@@ -135,7 +136,7 @@ def _hash(positions: np.ndarray, seed: int, epoch: int) -> np.ndarray:
     return (x ^ (x >> np.uint64(31))) >> np.uint64(32)
 
 
-def as_stream(ids: np.ndarray) -> tuple[Tensor, Tensor]:
+def as_stream(ids: Symbols) -> tuple[Tensor, Tensor]:
     """A whole corpus as one lane: x (N, 1) from BEGIN on, and y (N, 1)."""
     y = torch.from_numpy(np.asarray(ids).astype(np.int64))[:, None]
     return torch.cat([torch.full((1, 1), BEGIN), y[:-1]]), y

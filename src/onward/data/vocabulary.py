@@ -105,8 +105,8 @@ class Vocabulary:
         if self.kind == "words":
             known = self._ids
             return np.fromiter((known.get(word, UNKNOWN) for word in _WORDS.findall(text)), self.dtype)
-        points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
-        return self._table[np.minimum(points, len(self._table) - 1)]
+        points = code_points(text)
+        return self._table[points if points.dtype == np.uint8 else np.minimum(points, len(self._table) - 1)]
 
     def decode(self, ids: Iterable[int]) -> str:
         """The text of ids: NUL for null, U+FFFD for unknown, nothing for begin and end.
@@ -176,8 +176,8 @@ class Vocabulary:
 
     @cached_property
     def _table(self) -> np.ndarray:
-        """The id of each code point (or byte), the last entry that of all beyond."""
-        table = np.full(max(map(ord, self.symbols), default=0) + 2, UNKNOWN, self.dtype)
+        """The id of each code point, that of every byte at least; the last entry is that of all beyond."""
+        table = np.full(max(255, *map(ord, self.symbols), 0) + 2, UNKNOWN, self.dtype)
         for symbol, i in self._ids.items():
             table[ord(symbol)] = i
         return table
@@ -215,6 +215,13 @@ class StreamDecoder:
 def split(text: str, kind: SymbolKind) -> Iterable[str]:
     """The symbols of a text, in order, whether or not a vocabulary has them."""
     return _WORDS.findall(text) if kind == "words" else text
+
+
+def code_points(text: str) -> np.ndarray:
+    """The code point of each character, (N,), of the smallest type that the encoding gives for nothing."""
+    if text.isascii():
+        return np.frombuffer(text.encode("ascii"), np.uint8)
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
 
 
 def _unfinished(raw: bytes) -> int:

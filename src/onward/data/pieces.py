@@ -1,0 +1,65 @@
+"""Texts larger than memory, piece by piece, and what they are made of."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from onward.data.corpus import decode
+from onward.data.vocabulary import SymbolKind, Vocabulary, code_points, split
+
+LONGEST_WORD = 1 << 16
+"""Characters after which a word that will not end is cut, so that memory stays bounded."""
+
+_UNFINISHED_WORD = re.compile(r"\w+\Z")
+_CODE_POINTS = 0x110000
+
+
+def pieces(raw: Iterable[bytes], kind: SymbolKind) -> Iterator[bytes] | Iterator[str]:
+    """Bytes as pieces of what a vocabulary of that kind encodes, no symbol of it cut in two."""
+    if kind == "bytes":
+        return iter(raw)
+    return decode(raw) if kind == "characters" else _whole_words(decode(raw))
+
+
+class SymbolCounter:
+    """Counts the symbols of a text that arrives in pieces."""
+
+    def __init__(self, kind: SymbolKind, *, lower: bool) -> None:
+        self._kind: SymbolKind = kind
+        self._lower = lower
+        self._words: Counter[str] = Counter()
+        self._points = np.zeros(_CODE_POINTS if kind == "characters" else 0, np.int64)
+
+    def add(self, piece: str | bytes) -> None:
+        """Counts a piece (see `pieces`). Bytes need no counting: their vocabulary has all of them."""
+        if isinstance(piece, bytes):
+            return
+        text = piece.lower() if self._lower else piece
+        if self._kind == "words":
+            self._words.update(split(text, "words"))
+        else:
+            found = np.bincount(code_points(text))
+            self._points[: len(found)] += found
+
+    def vocabulary(self, min_count: int) -> Vocabulary:
+        """The symbols that were counted at least that often, sorted by code point."""
+        if self._kind == "bytes":
+            return Vocabulary.of_bytes(lower=self._lower)
+        counts: dict[str, int] = self._words
+        if self._kind == "characters":
+            counts = {chr(point): int(self._points[point]) for point in np.flatnonzero(self._points)}
+        return Vocabulary.of_counts(counts, self._kind, lower=self._lower, min_count=min_count)
+
+
+def _whole_words(texts: Iterable[str]) -> Iterator[str]:
+    """The same text, cut between words only, and within those longer than `LONGEST_WORD`."""
+    rest = ""
+    for text in texts:
+        joined = rest + text
+        last = _UNFINISHED_WORD.search(joined, max(0, len(joined) - LONGEST_WORD))
+        cut = last.start() if last else len(joined)
+        rest = joined[cut:]
+        yield joined[:cut]
+    yield rest
