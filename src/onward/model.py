@@ -1,5 +1,6 @@
 """The language model: symbols in, distributions over the next symbol out, state carried along."""
 
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
@@ -93,10 +94,12 @@ class LanguageModel(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        self.embedding = nn.Embedding(config.symbols, config.width)
+        weight = torch.empty(config.symbols, config.width)
+        self.embedding = nn.Embedding(config.symbols, config.width, _weight=weight)
+        deviation = config.width**-0.5 if config.tied else 1.0  # a tied readout needs logits of about 1
+        nn.init.uniform_(weight, -math.sqrt(3) * deviation, math.sqrt(3) * deviation)
         self.stack = Stack(_layers(config))
         self.readout = nn.Linear(config.width, config.symbols, bias=not config.tied)
-        nn.init.normal_(self.embedding.weight, std=config.width**-0.5 if config.tied else 1.0)
         if config.tied:
             self.readout.weight = self.embedding.weight
 

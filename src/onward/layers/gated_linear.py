@@ -1,5 +1,7 @@
 """The gated linear recurrence, onward's default layer, and the gated feed-forward layer that goes with it."""
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -40,8 +42,8 @@ class GatedLinear(Layer):
         with torch.no_grad():
             self.convolution[0] = 1.0  # starts as the identity
             self.project.bias.zero_()
-            slowest = torch.log(torch.tensor(longest_memory - 1.0))  # sigmoid(-slowest) = 1 / longest_memory
-            self.project.bias[:inner] = -torch.linspace(0.0, float(slowest), inner)
+            slowest = math.log(longest_memory - 1.0)  # sigmoid(-slowest) = 1 / longest_memory
+            self.project.bias[:inner] = -torch.linspace(0.0, slowest, inner)
 
     def forward(self, x: Sequence, state: State) -> tuple[Sequence, State]:
         """Shapes as in `Layer.forward`."""
