@@ -68,8 +68,9 @@ docs: $(VENV)/.installed-docs ## build the documentation into site/
 serve-docs: $(VENV)/.installed-docs ## the documentation at http://127.0.0.1:8000, rebuilt on change
 	$(BIN)/mkdocs serve --strict
 
-bench: setup ## the figures of benchmarks/ (long: tens of minutes)
-	$(BIN)/python -m benchmarks
+bench: setup ## the figures of benchmarks/ (long: tens of minutes, and the data sets beside the checkout)
+	$(BIN)/python benchmarks/text_budget.py tinyshakespeare --minutes 3
+	$(BIN)/python benchmarks/text_budget.py nietzsche --minutes 5
 
 format: setup ## format the code
 	$(BIN)/ruff check --fix $(SOURCES)

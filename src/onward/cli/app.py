@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+import onward
 from onward.cli.info import info
 from onward.cli.novelty import novelty
 from onward.cli.output import DONE, FAILED, INTERRUPTED, complain, emit, say
@@ -28,14 +29,12 @@ for command in (train, write, score, novelty, info):
 
 def _version(wanted: bool) -> None:
     if wanted:
-        import onward
-
         emit(f"onward {onward.__version__}\n")
         raise typer.Exit
 
 
 @app.callback(invoke_without_command=True)
-def onward_(
+def root(
     context: typer.Context,
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
 ) -> None:

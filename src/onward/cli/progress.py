@@ -1,0 +1,193 @@
+"""What a person sees while a model learns: a bar on a terminal, a line now and then elsewhere."""
+
+import time
+from typing import Protocol
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+from rich.text import Text
+
+from onward.cli.output import messages
+from onward.training.report import (
+    EpochStarted,
+    Event,
+    Planned,
+    RolledBack,
+    Sampled,
+    Saved,
+    Started,
+    Stepped,
+    Validated,
+)
+from onward.units import nats_to_bits
+
+LINE_EVERY = 15.0
+"""Seconds between two lines where there is no bar."""
+
+_SMOOTHING = 0.95
+
+
+class Display(Protocol):
+    """Shows how far a run is; used as a context, so that the terminal is left as it was."""
+
+    def __enter__(self) -> "Display": ...
+
+    def __exit__(self, *exception: object) -> None: ...
+
+    def reading(self, done: int, total: int) -> None:
+        """So many bytes of the corpus have been read."""
+        ...
+
+    def event(self, event: Event) -> None:
+        """Something happened in the run."""
+        ...
+
+
+def display() -> Display:
+    """The display for standard error as it is now."""
+    console = messages()
+    return Bar(console) if console.is_terminal else Lines(console)
+
+
+class Bar:
+    """A progress bar with what happened above it."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._loss = _Smoothed()
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=None),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[figures]}"),
+            console=console,
+            refresh_per_second=4,
+            expand=True,
+        )
+        self._task = self._progress.add_task("starting", total=None, figures="")
+
+    def __enter__(self) -> "Bar":
+        self._progress.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._progress.stop()
+
+    def reading(self, done: int, total: int) -> None:
+        """See `Display`."""
+        figures = f"{done / 1e6:,.1f} of {total / 1e6:,.1f} MB"
+        self._progress.update(self._task, description="reading", completed=done, total=total, figures=figures)
+
+    def event(self, event: Event) -> None:
+        """See `Display`."""
+        if isinstance(event, Stepped):
+            nats = self._loss.add(event.nats_per_symbol)
+            figures = "  ".join(_figures(event, nats))
+            description = "learning" if event.steps else "timing"
+            self._progress.update(
+                self._task, description=description, completed=event.step, total=event.steps, figures=figures
+            )
+        elif isinstance(event, Sampled):
+            self._console.print(Padding(Text(_brief(event.text), style="dim italic"), (0, 0, 0, 4)))
+        elif line := describe(event):
+            self._console.print(Text(line), soft_wrap=True)
+
+
+class Lines:
+    """Plain lines, for logs and pipes."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._loss = _Smoothed()
+        self._next = time.monotonic() + LINE_EVERY
+
+    def __enter__(self) -> "Lines":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        pass
+
+    def reading(self, done: int, total: int) -> None:
+        """See `Display`."""
+        if self._due():
+            self._say(f"read {done / 1e6:,.0f} of {total / 1e6:,.0f} MB")
+
+    def event(self, event: Event) -> None:
+        """See `Display`."""
+        if isinstance(event, Stepped):
+            nats = self._loss.add(event.nats_per_symbol)
+            if self._due():
+                of = f" of {event.steps:,}" if event.steps else ""
+                self._say("  ".join([f"step {event.step:,}{of}", *_figures(event, nats)]))
+        elif line := describe(event):
+            self._say(line)
+
+    def _due(self) -> bool:
+        now = time.monotonic()
+        if due := now >= self._next:
+            self._next = now + LINE_EVERY
+        return due
+
+    def _say(self, line: str) -> None:
+        self._console.print(Text(line), soft_wrap=True)
+
+
+def describe(event: Event) -> str:
+    """One line about an event, or nothing where it is not worth one."""
+    match event:
+        case Started():
+            return _describe_start(event)
+        case Planned(steps):
+            return f"{steps:,} steps fit the budget"
+        case EpochStarted(epoch):
+            return f"epoch {epoch + 1} begins: the state is reset" if epoch else ""
+        case Validated(step, nats, best):
+            return f"step {step:,}  held-out text {_loss(nats)}{'  best so far' if best else ''}"
+        case RolledBack(step, to, reason, scale):
+            rate = f"learning rates are now {scale:g} of the recipe's"
+            return f"step {step:,}  {reason}: back to step {to:,}, {rate}"
+        case Sampled(step, text):
+            return f"step {step:,}  sample: {' '.join(_brief(text).split())}"
+        case Saved() | Stepped():
+            return ""
+
+
+def _describe_start(event: Started) -> str:
+    size = f"{event.parameters:,} parameters, {event.vocabulary:,} different symbols, {event.precision}"
+    text = f"{event.training_symbols:,} symbols to learn from, {event.validation_symbols:,} held out"
+    again = f", going on from step {event.step:,}" if event.step else ""
+    return f"recipe {event.recipe}: {size}; {text}{again}"
+
+
+def _figures(event: Stepped, nats: float) -> list[str]:
+    left = "" if event.seconds_left is None else f"{_clock(event.seconds_left)} left"
+    return [part for part in (_loss(nats), f"{event.symbols_per_second:,.0f} symbols/s", left) if part]
+
+
+def _loss(nats_per_symbol: float) -> str:
+    return f"{nats_per_symbol:.3f} nats {nats_to_bits(nats_per_symbol):.3f} bits"
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(max(0.0, seconds)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def _brief(text: str, longest: int = 240) -> str:
+    """The beginning of a sample, without what would move the cursor."""
+    shown = "".join(char if char.isprintable() or char == "\n" else "\ufffd" for char in text.strip())
+    return shown if len(shown) <= longest else shown[:longest] + " …"
+
+
+class _Smoothed:
+    """An exponential mean without a bias towards its start."""
+
+    def __init__(self) -> None:
+        self._sum = self._weight = 0.0
+
+    def add(self, value: float) -> float:
+        self._sum = _SMOOTHING * self._sum + (1 - _SMOOTHING) * value
+        self._weight = _SMOOTHING * self._weight + 1 - _SMOOTHING
+        return self._sum / self._weight
