@@ -3,16 +3,17 @@
 import atexit
 import codecs
 import glob
+import hashlib
 import os
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
 from onward.data.named import find_named
-from onward.errors import CorpusError
+from onward.errors import CorpusError, WriteError
 
 CHUNK = 1 << 22
 """Bytes read at once."""
@@ -20,6 +21,7 @@ CHUNK = 1 << 22
 STANDARD_INPUT = "-"
 _SNIFFED = 8192
 _MAGIC = set("*?[")
+_UNREADABLE = "check that the path is right and that you may read it"
 
 
 @dataclass(frozen=True)
@@ -29,21 +31,25 @@ class Corpus:
     Attributes:
         name: what the user called it.
         documents: the files.
-        skipped: files of a folder that are not text (they hold a NUL byte) or are hidden.
+        skipped: files of a folder that are hidden or are not text (a NUL byte is among their first 8192).
+            Hidden folders are not entered, nor are links to folders followed, and neither are counted.
+        digests: SHA-256 of the documents that are copies of a pipe, in hexadecimal: they are known by their
+            content, since the path of the copy is another one each time.
     """
 
     name: str
     documents: tuple[Path, ...]
     skipped: int = 0
+    digests: Mapping[Path, str] = field(default_factory=dict)
 
     @property
     def size(self) -> int:
         """Bytes in all documents."""
-        return sum(document.stat().st_size for document in self.documents)
+        return sum(status(document).st_size for document in self.documents)
 
 
 def find_sources(sources: Sequence[str | os.PathLike[str]]) -> Corpus:
-    """The documents that the sources name.
+    """The documents that the sources name, each once, in the order of the sources and of their names.
 
     Args:
         sources: files; folders, of which all text files are taken, at any depth; patterns such as
@@ -51,22 +57,27 @@ def find_sources(sources: Sequence[str | os.PathLike[str]]) -> Corpus:
 
     Raises:
         CorpusError: a source that is missing or cannot be read, or no text in any of them.
+        WriteError: no room for the copy of a pipe, or for a named corpus.
     """
-    documents: list[Path] = []
-    skipped = 0
+    found = _Found()
     names = [str(source) for source in sources]
     for source in names:
-        found, left_out = _find(source)
-        documents += found
-        skipped += left_out
-    if not documents:
+        try:
+            _find(source, found)
+        except OSError as error:
+            raise CorpusError(
+                f"cannot read {error.filename or source}: {error.strerror}", hint=_UNREADABLE
+            ) from error
+    name = ", ".join(names)
+    if not found.documents:
+        left_out = f" but {found.skipped} hidden or binary" if found.skipped else ""
         raise CorpusError(
-            f"expected text in {', '.join(names) or 'the sources'}, found no file of text",
+            f"expected text in {name or 'the sources'}, found no file of text{left_out}",
             hint="name a text file, a folder with text files, a pattern, or - for standard input",
         )
-    corpus = Corpus(", ".join(names), tuple(dict.fromkeys(documents)), skipped)
+    corpus = Corpus(name, tuple(found.documents), found.skipped, found.digests)
     if corpus.size == 0:
-        raise CorpusError(f"expected text, but {corpus.name} is empty", hint="name a file with text")
+        raise CorpusError(f"expected text, but {name} is empty", hint="name a file with text in it")
     return corpus
 
 
@@ -81,7 +92,19 @@ def read_bytes(document: Path) -> Iterator[bytes]:
             while piece := file.read(CHUNK):
                 yield piece
     except OSError as error:
-        raise CorpusError(f"cannot read {document}: {error.strerror}") from error
+        raise CorpusError(f"cannot read {document}: {error.strerror}", hint=_UNREADABLE) from error
+
+
+def status(document: Path) -> os.stat_result:
+    """The size and times of a document.
+
+    Raises:
+        CorpusError: it cannot be read, or is no longer there.
+    """
+    try:
+        return document.stat()
+    except OSError as error:
+        raise CorpusError(f"cannot read {document}: {error.strerror}", hint=_UNREADABLE) from error
 
 
 def decode(pieces: Iterable[bytes]) -> Iterator[str]:
@@ -93,60 +116,85 @@ def decode(pieces: Iterable[bytes]) -> Iterator[str]:
         yield rest
 
 
-def _find(source: str) -> tuple[list[Path], int]:
-    """The files of one source, and how many were left out."""
-    if source == STANDARD_INPUT:
-        return [_spool(sys.stdin.buffer)], 0
+@dataclass
+class _Found:
+    """What was found so far; the documents are keys, so that each is there once."""
+
+    documents: dict[Path, None] = field(default_factory=dict)
+    digests: dict[Path, str] = field(default_factory=dict)
+    skipped: int = 0
+
+
+def _find(source: str, found: _Found) -> None:
+    """Adds the files of one source."""
     path = Path(source)
-    if path.is_file():
-        return [path], 0
-    if path.is_fifo():
+    if source == STANDARD_INPUT and sys.stdin:  # which is None where it was closed
+        _spool(sys.stdin.buffer, found)
+    elif path.is_file():
+        found.documents[path] = None
+    elif path.is_fifo():
         with path.open("rb") as pipe:
-            return [_spool(pipe)], 0
-    if path.is_dir():
-        return _files_of(path)
-    if _MAGIC & set(source):
-        names = sorted(glob.glob(source, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
-        if files := [Path(name) for name in names if Path(name).is_file()]:
-            return files, 0
+            _spool(pipe, found)
+    elif path.is_dir():
+        _walk(path, found)
+    elif _MAGIC & set(source):
+        found.documents |= dict.fromkeys(_matches(source))
+    elif named := find_named(source):
+        found.documents[named] = None
+    else:
         raise CorpusError(
-            f"no file matches {source}", hint="quote the pattern, and check the folder it begins in"
+            f"expected a file, folder, pattern or named corpus, there is no {source!r}",
+            hint="check the path; named corpora are pydoc (built in), nietzsche and tinyshakespeare",
         )
-    if named := find_named(source):
-        return [named], 0
+
+
+def _matches(pattern: str) -> list[Path]:
+    """The files that a pattern names, sorted."""
+    names = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
+    if files := [Path(name) for name in names if Path(name).is_file()]:
+        return files
     raise CorpusError(
-        f"there is no file, folder or named corpus {source!r}",
-        hint="check the path; named corpora are pydoc (built in), nietzsche and tinyshakespeare",
+        f"expected files that match {pattern}, there are none",
+        hint="check the folder it begins in; ** stands for folders at any depth",
     )
 
 
-def _files_of(folder: Path) -> tuple[list[Path], int]:
-    """The text files below a folder, by name, and how many were left out: hidden, or with a NUL byte."""
-    files, skipped = [], 0
-    for path in sorted(folder.rglob("*")):
-        if path.is_dir() or any(part.startswith(".") for part in path.relative_to(folder).parts[:-1]):
-            continue
-        if path.name.startswith(".") or not path.is_file() or _is_binary(path):
-            skipped += 1
-        else:
-            files.append(path)
-    return files, skipped
+def _walk(folder: Path, found: _Found) -> None:
+    """Adds the text files below a folder, and counts those that are hidden or binary."""
+    for parent, folders, files in os.walk(folder, onerror=_refuse):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for path in (Path(parent, name) for name in sorted(files)):
+            if not path.name.startswith(".") and path.is_file() and not _is_binary(path):
+                found.documents[path] = None
+            else:
+                found.skipped += 1
+
+
+def _refuse(error: OSError) -> None:
+    """Speaks of a folder that cannot be read; `os.walk` would leave it out in silence."""
+    raise CorpusError(f"cannot read {error.filename}: {error.strerror}", hint=_UNREADABLE) from error
 
 
 def _is_binary(path: Path) -> bool:
     """Whether the beginning of a file holds a NUL byte, as git tells text from the rest."""
+    with path.open("rb") as file:
+        return b"\0" in file.read(_SNIFFED)
+
+
+def _spool(stream: BinaryIO, found: _Found) -> None:
+    """Adds what a pipe gives, in a temporary file, since a corpus is read twice; it goes when Python ends."""
+    digest = hashlib.sha256()
     try:
-        with path.open("rb") as file:
-            return b"\0" in file.read(_SNIFFED)
+        with tempfile.NamedTemporaryFile(prefix="onward-", suffix=".txt", delete=False) as file:
+            path = Path(file.name)
+            atexit.register(path.unlink, missing_ok=True)
+            while piece := stream.read(CHUNK):
+                digest.update(piece)
+                file.write(piece)
     except OSError as error:
-        raise CorpusError(f"cannot read {path}: {error.strerror}") from error
-
-
-def _spool(stream: BinaryIO) -> Path:
-    """What a pipe gives, in a temporary file, since a corpus is read twice; it goes when Python ends."""
-    with tempfile.NamedTemporaryFile(prefix="onward-", suffix=".txt", delete=False) as file:
-        path = Path(file.name)
-        atexit.register(path.unlink, missing_ok=True)
-        while piece := stream.read(CHUNK):
-            file.write(piece)
-    return path
+        raise WriteError(
+            f"cannot copy standard input to {tempfile.gettempdir()}: {error.strerror}",
+            hint="set TMPDIR to a folder with more room, or name a file instead of a pipe",
+        ) from error
+    found.documents[path] = None
+    found.digests[path] = digest.hexdigest()

@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from onward.atomic import atomic_write
-from onward.data.corpus import Corpus, read_bytes
-from onward.data.named import cache_folder
+from onward.data.corpus import Corpus, read_bytes, status
+from onward.data.named import cache_folder, make_cache
 from onward.data.pieces import SymbolCounter, pieces
 from onward.data.symbols import SymbolFile, Symbols
 from onward.data.vocabulary import END, SymbolKind, Vocabulary
@@ -23,6 +25,9 @@ Progress = Callable[[int, int], None]
 _LAYOUT = 1
 """Of the cache; one of another number is made anew."""
 
+_SETTLED = 2 * 10**9
+"""Nanoseconds after which a change of a file surely changes its times; clocks of file systems are coarse."""
+
 
 @dataclass(frozen=True)
 class EncodedCorpus:
@@ -33,7 +38,7 @@ class EncodedCorpus:
         vocabulary: what the ids mean.
         ids: (N,) of the vocabulary's type. Each document of several is followed by END.
         counts: occurrences of each id, (V,).
-        digest: SHA-256 of the documents' bytes, in hexadecimal.
+        digest: SHA-256 of the document, in hexadecimal; of several, that of their digests one after another.
         source_bytes: in all documents.
         replaced: invalid bytes (and U+FFFD) that were read as unknown.
     """
@@ -69,8 +74,8 @@ def encode_corpus(
 ) -> EncodedCorpus:
     """The ids of a corpus, from the cache where its documents are as they were.
 
-    Takes two passes over the documents and constant memory. The cache is valid while the size, the time of
-    change and the time of modification of each document stay what they were.
+    Takes two passes over the documents and constant memory. The cache is valid while the size and the times
+    of each document stay what they were, or else their SHA-256.
 
     Raises:
         CorpusError: a document cannot be read, or changes while it is read.
@@ -78,13 +83,15 @@ def encode_corpus(
     """
     folder = (cache or cache_folder()) / "encoded" / _key(corpus, encoding)
     stamps = _stamps(corpus)
-    if (facts := _read_facts(folder)) is None or facts["stamps"] != stamps:
-        folder.mkdir(parents=True, exist_ok=True)
-        facts = {"layout": _LAYOUT, "stamps": stamps, **_encode(corpus, encoding, folder, progress)}
+    facts = _read_facts(folder)
+    if facts is None or facts["stamps"] != stamps or not facts["settled"]:
+        if facts is None or not _unchanged(corpus, facts):
+            facts = _encode(corpus, encoding, make_cache(folder), progress)
         if _stamps(corpus) != stamps:
             raise CorpusError(
-                f"{corpus.name} changed while it was read", hint="train again when it is at rest"
+                f"{corpus.name} changed while it was read", hint="try again when nothing writes to it"
             )
+        facts |= {"layout": _LAYOUT, "stamps": stamps, "settled": _is_settled(stamps)}
         with atomic_write(folder / "facts.json") as file:
             file.write(json.dumps(facts).encode())
     vocabulary = Vocabulary.from_json(facts["vocabulary"])
@@ -114,7 +121,8 @@ def encode_text(text: str | bytes, encoding: Encoding, *, name: str = "text") ->
     ids = vocabulary.encode(raw)
     counts = np.bincount(ids, minlength=len(vocabulary))
     digest = hashlib.sha256(raw).hexdigest()
-    return EncodedCorpus(name, vocabulary, ids, counts, digest, len(raw), readable.count("\ufffd"))
+    replaced = 0 if vocabulary.kind == "bytes" else readable.count("\ufffd")
+    return EncodedCorpus(name, vocabulary, ids, counts, digest, len(raw), replaced)
 
 
 def _encode(corpus: Corpus, encoding: Encoding, folder: Path, progress: Progress | None) -> dict[str, Any]:
@@ -136,7 +144,8 @@ def _encode(corpus: Corpus, encoding: Encoding, folder: Path, progress: Progress
                 file.write(np.array(END, vocabulary.dtype).tobytes())
     for old in folder.glob("ids-*"):
         if old != ids_file:
-            old.unlink()
+            with suppress(OSError):  # another run removed it
+                old.unlink()
     return {
         "ids": ids_file.name,
         "vocabulary": vocabulary.to_json(),
@@ -148,13 +157,16 @@ def _encode(corpus: Corpus, encoding: Encoding, folder: Path, progress: Progress
 
 def _survey(corpus: Corpus, encoding: Encoding, report: "_Report") -> tuple[Vocabulary, str]:
     """The vocabulary and the SHA-256 of a corpus, in one pass over its bytes."""
-    digest = hashlib.sha256()
+    digests = []
     counter = SymbolCounter(encoding.kind, lower=encoding.lower)
     kind = "bytes" if encoding.vocabulary else encoding.kind  # nothing is counted of bytes
     for document in corpus.documents:
+        digest = hashlib.sha256()
         for piece in pieces(_hashing(report.reading(read_bytes(document)), digest), kind):
             counter.add(piece)
-    return encoding.vocabulary or counter.vocabulary(encoding.min_count), digest.hexdigest()
+        digests.append(digest.hexdigest())
+    whole = digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
+    return encoding.vocabulary or counter.vocabulary(encoding.min_count), whole
 
 
 class _Report:
@@ -180,17 +192,33 @@ def _hashing(raw: Iterator[bytes], digest: "hashlib._Hash") -> Iterator[bytes]:
 
 
 def _key(corpus: Corpus, encoding: Encoding) -> str:
-    """The name of a cache folder: what is encoded, and how."""
+    """The name of a corpus and how it is encoded; of the copy of a pipe, its content."""
     vocabulary = encoding.vocabulary.digest if encoding.vocabulary else None
     how = [encoding.kind, encoding.lower, encoding.min_count, vocabulary]
-    what = [str(document.resolve()) for document in corpus.documents]
+    what = [corpus.digests.get(document) or str(document.resolve()) for document in corpus.documents]
     return hashlib.sha256(json.dumps([how, what]).encode()).hexdigest()[:32]
 
 
 def _stamps(corpus: Corpus) -> list[list[int]]:
-    """What changes when a document does: its size and its two times."""
-    stats = [document.stat() for document in corpus.documents]
-    return [[stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns] for stat in stats]
+    """What changes when a document does: its size and its two times; of the copy of a pipe, the size."""
+    stamps = []
+    for document in corpus.documents:
+        stat = status(document)
+        times = [0, 0] if document in corpus.digests else [stat.st_mtime_ns, stat.st_ctime_ns]
+        stamps.append([stat.st_size, *times])
+    return stamps
+
+
+def _is_settled(stamps: list[list[int]]) -> bool:
+    """Whether a later change of a document must show in its stamp."""
+    return time.time_ns() - max((when for _, *times in stamps for when in times), default=0) > _SETTLED
+
+
+def _unchanged(corpus: Corpus, facts: dict[str, Any]) -> bool:
+    """Whether the documents have the content of which these facts are."""
+    if [size for size, *_ in facts["stamps"]] != [size for size, *_ in _stamps(corpus)]:
+        return False
+    return _survey(corpus, Encoding("bytes"), _Report(None, 0))[1] == facts["digest"]
 
 
 def _read_facts(folder: Path) -> dict[str, Any] | None:
@@ -199,7 +227,8 @@ def _read_facts(folder: Path) -> dict[str, Any] | None:
         facts = json.loads((folder / "facts.json").read_bytes())
         size = (folder / facts["ids"]).stat().st_size
         vocabulary = Vocabulary.from_json(facts["vocabulary"])
-        whole = facts["layout"] == _LAYOUT and size == sum(facts["counts"]) * vocabulary.dtype.itemsize
+        whole = facts["layout"] == _LAYOUT and {"stamps", "settled", "digest", "replaced"} <= set(facts)
+        whole = whole and size == sum(facts["counts"]) * vocabulary.dtype.itemsize
     except (OSError, ValueError, KeyError, TypeError, VocabularyError):
         return None
     return facts if whole else None

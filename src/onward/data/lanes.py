@@ -16,9 +16,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from onward.data.hashing import mixed
 from onward.data.symbols import Symbols
 from onward.data.vocabulary import BEGIN, SPECIAL, UNKNOWN
-from onward.errors import CorpusError
+from onward.errors import CorpusError, RecipeError
 from onward.shapes import Ids
 
 
@@ -48,6 +49,10 @@ class Lanes:
             all that a resumed run needs.
         seed: of that hash.
 
+    Raises:
+        CorpusError: the corpus is empty.
+        RecipeError: no lanes, or no steps.
+
     Attributes:
         lanes: B, as used.
         symbols_per_epoch: targets in an epoch, B * L.
@@ -58,8 +63,13 @@ class Lanes:
     def __init__(
         self, ids: Symbols, *, lanes: int, steps: int, unknown: np.ndarray | None = None, seed: int = 0
     ) -> None:
+        if lanes < 1 or steps < 1:
+            raise RecipeError(f"expected at least 1 lane of 1 step, got lanes={lanes}, steps={steps}")
         if len(ids) == 0:
-            raise CorpusError("expected at least one symbol to train on, got none")
+            raise CorpusError(
+                "expected at least one symbol to train on, got an empty corpus",
+                hint="name a source with text",
+            )
         self.lanes = min(lanes, len(ids))
         self.steps = steps
         self.epoch = 0
@@ -104,7 +114,7 @@ class Lanes:
         ids[: known - start] = BEGIN
         ids[known - start :] = np.asarray(self._ids[known:stop])
         if self._thresholds is not None:
-            hidden = _hash(np.arange(start, stop), self._seed, self.epoch) < self._thresholds[ids]
+            hidden = mixed(np.arange(start, stop), self._seed, self.epoch) < self._thresholds[ids]
             ids[hidden] = UNKNOWN
         return ids
 
@@ -125,15 +135,6 @@ def unknown_shares(counts: np.ndarray) -> np.ndarray:
     shares = np.minimum(0.5, 0.5 / np.maximum(counts, 1))
     shares[: len(SPECIAL)] = 0.0
     return shares
-
-
-def _hash(positions: np.ndarray, seed: int, epoch: int) -> np.ndarray:
-    """32 well-mixed bits for each position, the finaliser of SplitMix64 (Steele, Lea and Flood 2014)."""
-    key = (seed * 0x9E3779B97F4A7C15 + epoch * 0xD1B54A32D192ED03) & 0xFFFFFFFFFFFFFFFF
-    x = (positions.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15) ^ np.uint64(key)
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return (x ^ (x >> np.uint64(31))) >> np.uint64(32)
 
 
 def as_stream(ids: Symbols) -> tuple[Tensor, Tensor]:

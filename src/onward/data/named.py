@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from onward.atomic import atomic_write
-from onward.errors import CorpusError
+from onward.errors import CorpusError, WriteError
 
 BUILT_IN = "pydoc"
 
@@ -47,6 +47,22 @@ def cache_folder() -> Path:
     if own := os.environ.get("ONWARD_CACHE"):
         return Path(own)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "onward"
+
+
+def make_cache(folder: Path) -> Path:
+    """A folder of the cache, made where it was not there.
+
+    Raises:
+        WriteError: it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WriteError(
+            f"cannot make the cache folder {folder}: {error.strerror}",
+            hint="set ONWARD_CACHE to a folder that may be written to",
+        ) from error
+    return folder
 
 
 def find_named(name: str) -> Path | None:
@@ -99,6 +115,7 @@ def _download(name: str, corpus: NamedCorpus) -> bytes:
 
 
 def _save(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Keeps a corpus in the cache."""
+    make_cache(path.parent)
     with atomic_write(path) as file:
         file.write(content)

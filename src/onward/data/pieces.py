@@ -7,12 +7,9 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from onward.data.corpus import decode
-from onward.data.vocabulary import SymbolKind, Vocabulary, code_points, split
+from onward.data.vocabulary import LONGEST_WORD, SymbolKind, Vocabulary, code_points, lower_case, split
 
-LONGEST_WORD = 1 << 16
-"""Characters after which a word that will not end is cut, so that memory stays bounded."""
-
-_UNFINISHED_WORD = re.compile(r"\w+\Z")
+_WORD_BACKWARDS = re.compile(r"\w*")
 _CODE_POINTS = 0x110000
 
 
@@ -36,7 +33,7 @@ class SymbolCounter:
         """Counts a piece (see `pieces`). Bytes need no counting: their vocabulary has all of them."""
         if isinstance(piece, bytes):
             return
-        text = piece.lower() if self._lower else piece
+        text = lower_case(piece) if self._lower else piece
         if self._kind == "words":
             self._words.update(split(text, "words"))
         else:
@@ -54,12 +51,13 @@ class SymbolCounter:
 
 
 def _whole_words(texts: Iterable[str]) -> Iterator[str]:
-    """The same text, cut between words only, and within those longer than `LONGEST_WORD`."""
+    """The same text, cut between words only; what may be the beginning of one waits for the rest of it."""
     rest = ""
     for text in texts:
         joined = rest + text
-        last = _UNFINISHED_WORD.search(joined, max(0, len(joined) - LONGEST_WORD))
-        cut = last.start() if last else len(joined)
+        run = _WORD_BACKWARDS.match(joined[::-1])
+        unfinished = run.end() % LONGEST_WORD if run else 0
+        cut = len(joined) - unfinished
         rest = joined[cut:]
         yield joined[:cut]
     yield rest

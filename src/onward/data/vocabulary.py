@@ -11,12 +11,13 @@ vocabularies with the same symbols are equal.
 Bytes need no unknown symbol: their vocabulary has all 256, of which NUL is also byte 0.
 """
 
+import codecs
 import hashlib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cached_property
-from typing import Any, Literal, get_args
+from typing import Any, Literal, SupportsIndex, TypeAlias, get_args
 
 import numpy as np
 
@@ -25,8 +26,13 @@ from onward.errors import VocabularyError
 NULL, UNKNOWN, BEGIN, END = range(4)
 SPECIAL = ("<null>", "<unknown>", "<begin>", "<end>")
 SymbolKind = Literal["characters", "bytes", "words"]
+Ids: TypeAlias = np.ndarray | Sequence[SupportsIndex]
+"""Whole numbers, (N,)."""
 
-_WORDS = re.compile(r"\w+|\W")
+LONGEST_WORD = 256
+"""Characters; a longer run of them is several words, so that what has no spaces fits into memory."""
+
+_WORDS = re.compile(rf"\w{{1,{LONGEST_WORD}}}|\W")
 _REPLACEMENT = "\ufffd"
 
 
@@ -34,8 +40,9 @@ class Vocabulary:
     """The symbols of one kind that a model knows, in the order of their ids.
 
     Attributes:
-        kind: what one symbol is. Words are runs of letters, digits and underscores; every other character
-            is a symbol of its own, so that a text is the sum of its symbols.
+        kind: what one symbol is. Words are runs of letters, digits and underscores, cut after
+            `LONGEST_WORD`; every other character is a symbol of its own, so that a text is the sum of its
+            symbols.
         lower: whether text is lower-cased before it is encoded.
         symbols: those from id 4 on; for bytes all but NUL, as characters of Latin-1.
     """
@@ -57,7 +64,7 @@ class Vocabulary:
         if kind == "bytes":
             return cls.of_bytes(lower=lower)
         counts: dict[str, int] = {}
-        for symbol in split(text.lower() if lower else text, kind):
+        for symbol in split(lower_case(text) if lower else text, kind):
             counts[symbol] = counts.get(symbol, 0) + 1
         return cls.of_counts(counts, kind, lower=lower, min_count=min_count)
 
@@ -94,21 +101,21 @@ class Vocabulary:
         """The ids of a text, (N,) of `dtype`. Takes any content: what is not known is UNKNOWN.
 
         Args:
-            text: for a vocabulary of bytes a `str` stands for its UTF-8, for the others `bytes` are read as
-                UTF-8, each invalid byte as U+FFFD.
+            text: for a vocabulary of bytes a `str` stands for its UTF-8 and only ASCII is lower-cased; for
+                the others `bytes` are read as UTF-8, each invalid byte as U+FFFD.
         """
         if self.kind == "bytes":
             raw = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else bytes(text)
             return self._table[np.frombuffer(raw.lower() if self.lower else raw, np.uint8)]
         text = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
-        text = text.lower() if self.lower else text
+        text = lower_case(text) if self.lower else text
         if self.kind == "words":
             known = self._ids
             return np.fromiter((known.get(word, UNKNOWN) for word in _WORDS.findall(text)), self.dtype)
         points = code_points(text)
         return self._table[points if points.dtype == np.uint8 else np.minimum(points, len(self._table) - 1)]
 
-    def decode(self, ids: Iterable[int]) -> str:
+    def decode(self, ids: Ids) -> str:
         """The text of ids: NUL for null, U+FFFD for unknown, nothing for begin and end.
 
         Raises:
@@ -118,7 +125,7 @@ class Vocabulary:
             return self.decode_bytes(ids).decode("utf-8", "replace")
         return "".join(self._texts[i] for i in self._checked(ids))
 
-    def decode_bytes(self, ids: Iterable[int]) -> bytes:
+    def decode_bytes(self, ids: Ids) -> bytes:
         """The bytes of ids; those of a vocabulary of characters or words are the UTF-8 of their text."""
         if self.kind != "bytes":
             return self.decode(ids).encode("utf-8", "surrogatepass")
@@ -129,12 +136,18 @@ class Vocabulary:
         return StreamDecoder(self)
 
     def symbol(self, index: int) -> str:
-        """The name of an id, for tables and pages: "<end>", "e", or "0x8f" for a byte that is no ASCII."""
+        r"""The printable name of an id: "<end>", "e", "\n" as two characters, "0x8f" for a byte beyond ASCII.
+
+        Raises:
+            VocabularyError: an id that the vocabulary does not have.
+        """
         (index,) = self._checked([index])
         if index < len(SPECIAL):
             return SPECIAL[index]
         name = self.symbols[index - len(SPECIAL)]
-        return f"0x{ord(name):02x}" if self.kind == "bytes" and ord(name) > 0x7E else name
+        if self.kind == "bytes" and not name.isascii():
+            return f"0x{ord(name):02x}"
+        return name if name.isprintable() else name.encode("unicode_escape").decode("ascii")
 
     def to_json(self) -> dict[str, Any]:
         """The vocabulary as plain values; `from_json` undoes it."""
@@ -182,9 +195,9 @@ class Vocabulary:
             table[ord(symbol)] = i
         return table
 
-    def _checked(self, ids: Iterable[int]) -> Iterable[int]:
+    def _checked(self, ids: Ids) -> list[int]:
         """The ids as whole numbers within the vocabulary."""
-        array = np.asarray(ids if isinstance(ids, np.ndarray) else list(ids))
+        array = np.asarray(ids)
         if array.size and (array.dtype.kind not in "ui" or array.min() < 0 or array.max() >= len(self)):
             raise VocabularyError(f"expected ids from 0 to {len(self) - 1}, got {array[:8].tolist()} ...")
         return array.tolist()
@@ -195,21 +208,27 @@ class StreamDecoder:
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self._vocabulary = vocabulary
-        self._pending = b""
+        self._utf8 = codecs.getincrementaldecoder("utf-8")("replace")
 
-    def feed(self, ids: Iterable[int]) -> str:
+    def feed(self, ids: Ids) -> str:
         """The text that these ids complete."""
         if self._vocabulary.kind != "bytes":
             return self._vocabulary.decode(ids)
-        raw = self._pending + self._vocabulary.decode_bytes(ids)
-        keep = _unfinished(raw)
-        self._pending = raw[len(raw) - keep :]
-        return raw[: len(raw) - keep].decode("utf-8", "replace")
+        return self._utf8.decode(self._vocabulary.decode_bytes(ids))
 
     def finish(self) -> str:
-        """The text of bytes that were left without their end."""
-        rest, self._pending = self._pending.decode("utf-8", "replace"), b""
+        """The text of bytes that were left without their end; the decoder then begins anew."""
+        rest = self._utf8.decode(b"", final=True)
+        self._utf8.reset()
         return rest
+
+
+def lower_case(text: str) -> str:
+    """A text in lower case, each character by itself, so that it may be cut anywhere.
+
+    `str.lower` is that but for the capital sigma, which it writes in another way where a word ends.
+    """
+    return text.replace("\u03a3", "\u03c3").lower()
 
 
 def split(text: str, kind: SymbolKind) -> Iterable[str]:
@@ -224,18 +243,6 @@ def code_points(text: str) -> np.ndarray:
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
 
 
-def _unfinished(raw: bytes) -> int:
-    """How many bytes at the end begin a UTF-8 character that more bytes could complete."""
-    for length in range(1, min(4, len(raw) + 1)):
-        byte = raw[-length]
-        if byte >= 0xC0:
-            needed = 2 if byte < 0xE0 else 3 if byte < 0xF0 else 4
-            return length if needed > length and byte < 0xF5 else 0
-        if byte < 0x80:
-            return 0
-    return 0
-
-
 def _check(vocabulary: Vocabulary) -> None:
     """Refuses symbols that a vocabulary of that kind cannot have."""
     kind, symbols = vocabulary.kind, vocabulary.symbols
@@ -247,3 +254,5 @@ def _check(vocabulary: Vocabulary) -> None:
         raise VocabularyError("symbols are distinct, not empty, and neither NUL nor U+FFFD")
     if kind == "characters" and not all(len(symbol) == 1 for symbol in symbols):
         raise VocabularyError("each symbol of a vocabulary of characters is one character")
+    if kind == "words" and not all(_WORDS.fullmatch(symbol) for symbol in symbols):
+        raise VocabularyError("each symbol of a vocabulary of words is one word, or one other character")

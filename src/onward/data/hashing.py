@@ -1,0 +1,17 @@
+"""Random numbers without state: a function of where they are needed, so that a resumed run draws the same."""
+
+import numpy as np
+
+_MASK = (1 << 64) - 1
+
+
+def mixed(places: np.ndarray, seed: int, stream: int) -> np.ndarray:
+    """32 well-mixed bits for each place (N,), as uint64 below 2^32; seed and stream choose another sequence.
+
+    The finaliser of SplitMix64 (Steele, Lea and Flood 2014).
+    """
+    key = (seed * 0x9E3779B97F4A7C15 + stream * 0xD1B54A32D192ED03) & _MASK
+    x = (places.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15) ^ np.uint64(key)
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return (x ^ (x >> np.uint64(31))) >> np.uint64(32)

@@ -1,0 +1,63 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from onward.atomic import atomic_write
+from onward.errors import WriteError
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_the_content_is_there_when_the_block_ends_and_not_before(tmp_path: Path) -> None:
+    target = tmp_path / "model"
+    with atomic_write(target) as file:
+        file.write(b"new")
+        assert not target.exists()
+    assert target.read_bytes() == b"new"
+    assert names(tmp_path) == ["model"]
+
+
+def test_a_failure_leaves_what_was_there_and_nothing_else(tmp_path: Path) -> None:
+    target = tmp_path / "model"
+    target.write_bytes(b"old")
+    with pytest.raises(KeyError), atomic_write(str(target)) as file:
+        file.write(b"half")
+        raise KeyError
+    assert target.read_bytes() == b"old"
+    assert names(tmp_path) == ["model"]
+
+
+def test_what_the_system_refuses_is_a_write_error(tmp_path: Path) -> None:
+    with (
+        pytest.raises(WriteError, match=r"cannot write .*missing") as caught,
+        atomic_write(tmp_path / "missing" / "m"),
+    ):
+        pass
+    assert "folder exists" in caught.value.hint
+
+
+def test_a_disk_that_fills_up_is_a_write_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(WriteError, match="No space left"), atomic_write(tmp_path / "model") as file:
+        file.write(b"x")
+    assert names(tmp_path) == []
+
+
+def test_a_folder_in_the_way_is_a_write_error(tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    with pytest.raises(WriteError), atomic_write(tmp_path / "model") as file:
+        file.write(b"x")
+    assert names(tmp_path) == ["model"]
+
+
+def test_permissions_are_those_of_any_new_file(tmp_path: Path) -> None:
+    (tmp_path / "plain").touch()
+    with atomic_write(tmp_path / "model") as file:
+        file.write(b"x")
+    assert (tmp_path / "model").stat().st_mode == (tmp_path / "plain").stat().st_mode
