@@ -7,9 +7,10 @@
     │   ├── RecipeError         a hyperparameter that does not exist or cannot have that value
     │   ├── ArtefactError       a model file or checkpoint that is not one, or not one of ours
     │   └── BusyError           another run is writing to the same output
-    └── RunError                the input was right, the run failed (command line: exit 1)
-        ├── DivergedError       the loss left the finite numbers and lower learning rates did not help
-        └── WriteError          the disk refused; what was there before is untouched
+    ├── RunError                the input was right, the run failed (command line: exit 1)
+    │   ├── DivergedError       the loss left the finite numbers and lower learning rates did not help
+    │   └── WriteError          the disk refused; what was there before is untouched
+    └── Interrupted             the user stopped a run, which can go on (command line: exit 130)
 
 Anything else that reaches the caller is a bug of ours, and keeps its traceback.
 """
@@ -57,3 +58,7 @@ class DivergedError(RunError):
 
 class WriteError(RunError):
     """The disk refused. What was there before is untouched."""
+
+
+class Interrupted(OnwardError):  # noqa: N818 - it is no error
+    """The user stopped a run. It was saved, and can go on."""

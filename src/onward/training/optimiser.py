@@ -10,6 +10,8 @@ from onward.model import LanguageModel
 from onward.training.recipe import Recipe
 
 BETAS = (0.9, 0.99)
+FIRST_FALL = 40
+"""The step before which no learning rate falls, and at which the number of steps is fixed."""
 
 
 class RunOptimiser:
@@ -40,14 +42,14 @@ class RunOptimiser:
         self._groups = [group for optimiser in self._optimisers for group in optimiser.param_groups]
         self._peaks = [group["lr"] for group in self._groups]
 
-    def step(self, share: float) -> float:
+    def step(self, share: float, *, largest: float) -> float:
         """Clips the gradients, moves the weights at `share` of the peak rates, and drops the gradients.
 
         Returns:
-            The norm of the gradients before they were clipped. If it is not finite, nothing was moved.
+            The norm of the gradients before clipping. Unless it is below `largest`, nothing was moved.
         """
         norm = float(torch.nn.utils.clip_grad_norm_(self._parameters, self._clip))
-        if math.isfinite(norm):
+        if norm < largest:
             for group, peak in zip(self._groups, self._peaks, strict=True):
                 group["lr"] = peak * share
             for optimiser in self._optimisers:
@@ -80,13 +82,16 @@ class RunOptimiser:
             optimiser.load_state_dict({**optimiser.state_dict(), "state": memory})
 
 
-def rate_share(recipe: Recipe, step: int, total: int) -> float:
-    """The share of the peak learning rates at a step, counted from 0, of `total`.
+def rate_share(recipe: Recipe, step: int, steps: int | None) -> float:
+    """The share of the peak learning rates at a step, counted from 0.
 
-    Rises linearly over `warm_up` steps; falls over the whole run: "linear" as 1 - step / total, "cosine" as
-    (1 + cos(pi step / total)) / 2. The fall begins at once.
+    Rises linearly over `warm_up` steps, and stays at 1 until `FIRST_FALL` at least, which is early enough to
+    know how many steps there will be; then falls to zero at the last step, "linear" or by a "cosine".
     """
-    rise = min(1.0, (step + 1) / (recipe.warm_up + 1))
-    done = step / total
-    fall = {"linear": 1 - done, "cosine": (1 + math.cos(math.pi * done)) / 2, "none": 1.0}[recipe.decay]
-    return rise * fall
+    if step < recipe.warm_up:
+        return (step + 1) / (recipe.warm_up + 1)
+    flat = max(recipe.warm_up, FIRST_FALL)
+    if steps is None or step < flat:
+        return 1.0
+    done = (step - flat) / max(1, steps - flat)
+    return {"linear": 1 - done, "cosine": (1 + math.cos(math.pi * done)) / 2, "none": 1.0}[recipe.decay]
