@@ -7,10 +7,9 @@ import hashlib
 import os
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
 
 from onward.data.named import find_named
 from onward.errors import CorpusError, WriteError
@@ -129,13 +128,13 @@ def _find(source: str, found: _Found) -> None:
     """Adds the files of one source."""
     path = Path(source)
     if source == STANDARD_INPUT and sys.stdin:  # which is None where it was closed
-        _spool(sys.stdin.buffer, found)
+        _spool(sys.stdin.buffer.read, found)
     elif path.is_file():
         found.documents[path] = None
     elif path.is_fifo():
         with path.open("rb") as pipe:
-            _spool(pipe, found)
-    elif path.is_dir():
+            _spool(pipe.read, found)
+    elif source and path.is_dir():  # a path of no letters is the folder one stands in
         _walk(path, found)
     elif _MAGIC & set(source):
         found.documents |= dict.fromkeys(_matches(source))
@@ -181,14 +180,14 @@ def _is_binary(path: Path) -> bool:
         return b"\0" in file.read(_SNIFFED)
 
 
-def _spool(stream: BinaryIO, found: _Found) -> None:
+def _spool(read: Callable[[int], bytes], found: _Found) -> None:
     """Adds what a pipe gives, in a temporary file, since a corpus is read twice; it goes when Python ends."""
     digest = hashlib.sha256()
     try:
         with tempfile.NamedTemporaryFile(prefix="onward-", suffix=".txt", delete=False) as file:
             path = Path(file.name)
             atexit.register(path.unlink, missing_ok=True)
-            while piece := stream.read(CHUNK):
+            while piece := read(CHUNK):
                 digest.update(piece)
                 file.write(piece)
     except OSError as error:

@@ -1,0 +1,176 @@
+import hashlib
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from onward.data.corpus import Corpus, decode, find_sources, read_bytes
+from onward.errors import CorpusError, WriteError
+
+
+def put(folder: Path, **contents: str | bytes) -> Path:
+    for name, content in contents.items():
+        path = folder / name.replace("__", "/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return folder
+
+
+def names(corpus: Corpus, folder: Path) -> list[str]:
+    return [document.relative_to(folder).as_posix() for document in corpus.documents]
+
+
+def pipe(monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(content)))
+
+
+def test_files_in_the_order_they_are_named(tmp_path: Path) -> None:
+    put(tmp_path, b="second", a="first")
+    corpus = find_sources([tmp_path / "b", str(tmp_path / "a")])
+    assert names(corpus, tmp_path) == ["b", "a"]
+    assert corpus.size == 11
+    assert corpus.name == f"{tmp_path / 'b'}, {tmp_path / 'a'}"
+
+
+def test_a_folder_gives_its_text_files_at_any_depth(tmp_path: Path) -> None:
+    put(tmp_path, z="z", a__b="ab", a__a="aa", binary=b"PK\0", empty="")
+    put(tmp_path / ".git", config="hidden")
+    put(tmp_path / "a", **{".hidden": "hidden"})
+    corpus = find_sources([tmp_path])
+    assert names(corpus, tmp_path) == ["empty", "z", "a/a", "a/b"]
+    assert corpus.skipped == 2
+
+
+def test_links_to_folders_are_not_followed(tmp_path: Path) -> None:
+    put(tmp_path, a="a")
+    (tmp_path / "round").symlink_to(tmp_path)
+    (tmp_path / "nowhere").symlink_to(tmp_path / "missing")
+    assert names(find_sources([tmp_path]), tmp_path) == ["a"]
+
+
+def test_patterns(tmp_path: Path) -> None:
+    put(tmp_path, **{"a.txt": "a", "b.md": "b", "deep__c.txt": "c"})
+    assert names(find_sources([f"{tmp_path}/**/*.txt"]), tmp_path) == ["a.txt", "deep/c.txt"]
+    assert names(find_sources([f"{tmp_path}/[ab].*"]), tmp_path) == ["a.txt", "b.md"]
+
+
+def test_a_file_whose_name_looks_like_a_pattern(tmp_path: Path) -> None:
+    put(tmp_path, **{"what?[1].txt": "a"})
+    assert names(find_sources([tmp_path / "what?[1].txt"]), tmp_path) == ["what?[1].txt"]
+
+
+def test_a_file_that_is_named_twice_is_read_once(tmp_path: Path) -> None:
+    put(tmp_path, a="a", b="b")
+    assert names(find_sources([tmp_path, tmp_path / "a", f"{tmp_path}/*"]), tmp_path) == ["a", "b"]
+
+
+def test_a_file_that_is_named_may_hold_anything(tmp_path: Path) -> None:
+    put(tmp_path, a=b"\0\xff\r\n")
+    assert [*read_bytes(find_sources([tmp_path / "a"]).documents[0])] == [b"\0\xff\r\n"]
+
+
+def test_standard_input_is_copied_and_known_by_its_content(monkeypatch: pytest.MonkeyPatch) -> None:
+    pipe(monkeypatch, b"to be")
+    corpus = find_sources(["-"])
+    (document,) = corpus.documents
+    assert document.read_bytes() == b"to be"
+    assert corpus.digests == {document: hashlib.sha256(b"to be").hexdigest()}
+    document.unlink()
+
+
+def test_the_copy_of_standard_input_goes_when_python_ends(tmp_path: Path) -> None:
+    code = "from onward.data.corpus import find_sources; print(find_sources(['-']).documents[0], end='')"
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], input=b"text", env=environment, capture_output=True, check=True
+    )
+    path = Path(done.stdout.decode())
+    assert path.parent == tmp_path
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_named_pipe_is_read_like_standard_input(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    writer = subprocess.Popen(["sh", "-c", f"printf text > '{tmp_path}/pipe'"])
+    (document,) = find_sources([tmp_path / "pipe"]).documents
+    assert writer.wait() == 0
+    assert document.read_bytes() == b"text"
+    document.unlink()
+
+
+def test_no_room_for_the_copy_of_standard_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pipe(monkeypatch, b"text")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "missing"))
+    with pytest.raises(WriteError, match="cannot copy standard input") as caught:
+        find_sources(["-"])
+    assert "TMPDIR" in caught.value.hint
+
+
+def refused(*sources: str | Path) -> str:
+    """The message for sources that have no text."""
+    with pytest.raises(CorpusError) as caught:
+        find_sources(sources)
+    assert caught.value.hint
+    return str(caught.value)
+
+
+def test_sources_without_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(tmp_path, empty="", folder__binary=b"\0", folder2__empty="")
+    (tmp_path / "nothing").mkdir()
+    assert "there is no" in refused(tmp_path / "missing.txt")
+    assert "there is no ''" in refused("")
+    assert "empty" in refused(tmp_path / "empty")
+    assert "empty" in refused(tmp_path / "folder2")
+    assert "no file of text but 1 hidden or binary" in refused(tmp_path / "folder")
+    assert "no file of text" in refused(tmp_path / "nothing")
+    assert "there are none" in refused(f"{tmp_path}/*.txt")
+    assert "found no file of text" in refused()
+    assert "File name too long" in refused("to be " * 1000)
+    pipe(monkeypatch, b"")
+    assert "empty" in refused("-")
+    monkeypatch.setattr(sys, "stdin", None)
+    assert "there is no '-'" in refused("-")
+
+
+def test_sources_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(tmp_path, folder__secret="a")
+
+    def refuse(self: Path, *_: object) -> None:
+        raise PermissionError(13, "Permission denied", str(self))
+
+    corpus = find_sources([tmp_path / "folder"])
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(CorpusError, match=r"cannot read .*secret: Permission denied") as caught:
+        [*read_bytes(corpus.documents[0])]
+    assert caught.value.hint
+    assert "secret: Permission denied" in refused(tmp_path / "folder")
+
+
+def test_a_folder_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(tmp_path, a="a")
+
+    def refuse(path: str) -> None:
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert f"{tmp_path}: Permission denied" in refused(tmp_path)
+
+
+def test_a_file_that_went_away(tmp_path: Path) -> None:
+    corpus = find_sources([put(tmp_path, a="a") / "a"])
+    (tmp_path / "a").unlink()
+    with pytest.raises(CorpusError, match="cannot read"):
+        [*read_bytes(corpus.documents[0])]
+    with pytest.raises(CorpusError, match="cannot read"):
+        corpus.size  # noqa: B018
+
+
+@given(st.lists(st.binary(max_size=3)))
+def test_decoding_pieces_is_decoding_the_whole(pieces: list[bytes]) -> None:
+    assert "".join(decode(pieces)) == b"".join(pieces).decode("utf-8", "replace")

@@ -1,0 +1,250 @@
+import hashlib
+import io
+import os
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from onward.data import corpus as corpora
+from onward.data import encoded as module
+from onward.data.corpus import Corpus, find_sources
+from onward.data.encoded import EncodedCorpus, Encoding, encode_corpus, encode_text
+from onward.data.vocabulary import END, Vocabulary
+from onward.errors import CorpusError, WriteError
+
+KINDS = ["characters", "bytes", "words"]
+
+
+def write(path: Path, content: str | bytes, age: int = 3600) -> Path:
+    """A file that was last written some seconds ago."""
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    stamp = path.stat().st_mtime_ns - age * 10**9
+    os.utime(path, ns=(stamp, stamp))
+    return path
+
+
+def text_of(encoded: EncodedCorpus) -> str:
+    return encoded.vocabulary.decode(np.asarray(encoded.ids))
+
+
+@pytest.fixture
+def passes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Adds a document's name each time that one is read."""
+    read: list[str] = []
+
+    def counted(document: Path) -> Any:
+        read.append(document.name)
+        return corpora.read_bytes(document)
+
+    monkeypatch.setattr(module, "read_bytes", counted)
+    return read
+
+
+@pytest.fixture
+def settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All files were written long ago: nobody can set the time of change that the system keeps."""
+    monkeypatch.setattr(module, "_SETTLED", -1)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25, deadline=None)
+@given(raw=st.one_of(st.binary(min_size=1), st.text(min_size=1).map(str.encode)), lower=st.booleans())
+def test_a_file_is_encoded_like_its_text_in_memory(
+    kind: Any, raw: bytes, lower: bool, tmp_path: Path
+) -> None:
+    encoding = Encoding(kind, lower=lower)
+    stored = encode_corpus(find_sources([write(tmp_path / "text", raw)]), encoding)
+    known = encode_text(raw, encoding)
+    assert np.asarray(stored.ids).tolist() == np.asarray(known.ids).tolist()
+    assert np.asarray(stored.ids).dtype == stored.vocabulary.dtype == known.ids.dtype
+    assert stored.counts.tolist() == known.counts.tolist() == np.bincount(
+        np.asarray(known.ids), minlength=len(known.vocabulary)
+    ).tolist()  # fmt: skip
+    assert (stored.vocabulary, stored.digest, stored.source_bytes, stored.replaced) == (
+        known.vocabulary, known.digest, len(raw), known.replaced,
+    )  # fmt: skip
+    assert stored.digest == hashlib.sha256(raw).hexdigest()
+
+
+def test_characters_that_pieces_cut_in_two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(corpora, "CHUNK", 3)
+    text = "Zürich, 東京 and \U0001f600\r\nΑΣ " * 5
+    for kind in KINDS:
+        encoding = Encoding(kind, lower=True)
+        stored = encode_corpus(find_sources([write(tmp_path / "text", text)]), encoding)
+        assert np.asarray(stored.ids).tolist() == np.asarray(encode_text(text, encoding).ids).tolist()
+
+
+def test_documents_of_several_end(tmp_path: Path) -> None:
+    sources = [write(tmp_path / name, content) for name, content in [("a", "ab"), ("b", "é"), ("c", "b")]]
+    whole = encode_corpus(find_sources(sources), Encoding())
+    assert np.asarray(whole.ids).tolist() == [4, 5, END, 6, END, 5, END]
+    assert whole.counts.tolist() == [0, 0, 0, 3, 1, 2, 1]
+    assert whole.vocabulary.symbols == ("a", "b", "é")
+    assert whole.digest not in (
+        hashlib.sha256("abéb".encode()).hexdigest(),
+        encode_text("abéb", Encoding()).digest,
+    )
+
+
+def test_a_cut_character_does_not_go_on_in_the_next_document(tmp_path: Path) -> None:
+    sources = [write(tmp_path / "a", b"a\xc3"), write(tmp_path / "b", b"\xa9b")]
+    whole = encode_corpus(find_sources(sources), Encoding())
+    assert text_of(whole) == "a\ufffd\ufffdb"
+    assert whole.replaced == 2
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("raw", [b"a", b"\0", b"\xff", b"\xef\xbb\xbfbom", b"a\r\nb\rc\n", b"x" * 10_000_000])
+def test_odd_content(kind: Any, raw: bytes, tmp_path: Path) -> None:
+    stored = encode_corpus(find_sources([write(tmp_path / "text", raw)]), Encoding(kind))
+    assert text_of(stored) == raw.decode("utf-8", "replace")
+    if kind == "bytes":
+        assert stored.vocabulary.decode_bytes(np.asarray(stored.ids)) == raw
+
+
+def test_rare_symbols_and_a_given_vocabulary(tmp_path: Path) -> None:
+    found = find_sources([write(tmp_path / "text", "aab")])
+    assert encode_corpus(found, Encoding(min_count=2)).counts.tolist() == [0, 1, 0, 0, 2]
+    given = Vocabulary.of_text("xb", "characters")
+    stored = encode_corpus(found, Encoding(vocabulary=given))
+    assert stored.vocabulary == given
+    assert np.asarray(stored.ids).tolist() == [1, 1, 4]
+    words = Vocabulary.of_text("aab", "words")
+    assert np.asarray(encode_corpus(found, Encoding(vocabulary=words)).ids).tolist() == [4]
+
+
+def test_an_empty_text_is_refused() -> None:
+    with pytest.raises(CorpusError, match="empty"):
+        encode_text(b"", Encoding())
+
+
+@pytest.mark.usefixtures("settled")
+def test_the_second_time_nothing_is_read(tmp_path: Path, passes: list[str]) -> None:
+    found = find_sources([write(tmp_path / "text", "to be")])
+    first = encode_corpus(found, Encoding())
+    assert passes == ["text", "text"]
+    second = encode_corpus(find_sources([tmp_path / "text"]), Encoding())
+    assert passes == ["text", "text"]
+    assert np.array_equal(np.asarray(first.ids), np.asarray(second.ids))
+    assert (first.vocabulary, first.digest, first.replaced) == (
+        second.vocabulary,
+        second.digest,
+        second.replaced,
+    )
+    assert first.counts.tolist() == second.counts.tolist()
+
+
+@pytest.mark.usefixtures("settled")
+def test_other_ways_to_encode_have_caches_of_their_own(tmp_path: Path, passes: list[str]) -> None:
+    found = find_sources([write(tmp_path / "text", "To be")])
+    ways = [
+        Encoding(), Encoding("words"), Encoding("bytes"), Encoding(lower=True), Encoding(min_count=2),
+        Encoding(vocabulary=Vocabulary.of_text("x", "words")),
+    ]  # fmt: skip
+    made = [encode_corpus(found, way) for way in ways]
+    assert len(passes) == 12
+    assert [encode_corpus(found, way).vocabulary for way in ways] == [one.vocabulary for one in made]
+    assert len(passes) == 12
+
+
+@pytest.mark.usefixtures("settled")
+def test_a_changed_document_is_encoded_again(tmp_path: Path) -> None:
+    for age, content in [(100, "to be"), (90, "to see"), (80, "or not")]:
+        found = find_sources([write(tmp_path / "text", content, age)])
+        assert text_of(encode_corpus(found, Encoding())) == content
+    folder = next((tmp_path / "cache/encoded").iterdir())
+    assert len(list(folder.glob("ids-*"))) == 1
+
+
+@pytest.mark.usefixtures("settled")
+def test_a_document_that_was_only_touched_is_hashed_and_not_encoded(
+    tmp_path: Path, passes: list[str]
+) -> None:
+    found = find_sources([write(tmp_path / "text", "to be")])
+    encode_corpus(found, Encoding())
+    write(tmp_path / "text", "to be", age=50)
+    assert text_of(encode_corpus(found, Encoding())) == "to be"
+    assert len(passes) == 3
+    encode_corpus(found, Encoding())
+    assert len(passes) == 3
+
+
+def test_a_document_that_was_just_written_is_not_trusted(tmp_path: Path, passes: list[str]) -> None:
+    path = write(tmp_path / "text", "to be", age=0)
+    stamp = path.stat().st_mtime_ns
+    encode_corpus(find_sources([path]), Encoding())
+    path.write_text("or no")
+    os.utime(path, ns=(stamp, stamp))
+    assert text_of(encode_corpus(find_sources([path]), Encoding())) == "or no"
+
+
+def test_a_document_that_changes_while_it_is_read_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path / "text", "to be")
+
+    def meddle(done: int, total: int) -> None:
+        write(path, "to see", age=7)
+
+    with pytest.raises(CorpusError, match="changed while") as caught:
+        encode_corpus(find_sources([path]), Encoding(), progress=meddle)
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("damage", ["facts", "ids", "gone", "old", "foreign"])
+@pytest.mark.usefixtures("settled")
+def test_a_damaged_cache_is_made_anew(tmp_path: Path, damage: str) -> None:
+    found = find_sources([write(tmp_path / "text", "to be")])
+    encode_corpus(found, Encoding())
+    folder = next((tmp_path / "cache/encoded").iterdir())
+    facts, ids = folder / "facts.json", next(folder.glob("ids-*"))
+    {
+        "facts": lambda: facts.write_bytes(facts.read_bytes()[:50]),
+        "ids": lambda: ids.write_bytes(b"\4"),
+        "gone": ids.unlink,
+        "old": lambda: facts.write_text(facts.read_text().replace('"layout": 1', '"layout": 0')),
+        "foreign": lambda: facts.write_text("[]"),
+    }[damage]()
+    assert text_of(encode_corpus(found, Encoding())) == "to be"
+
+
+def test_a_pipe_is_known_by_its_content(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, passes: list[str]
+) -> None:
+    def piped(content: bytes) -> Corpus:
+        monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(content)))
+        return find_sources(["-"])
+
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    assert text_of(encode_corpus(piped(b"to be"), Encoding())) == "to be"
+    assert len(passes) == 2
+    assert text_of(encode_corpus(piped(b"to be"), Encoding())) == "to be"
+    assert len(passes) == 2
+    assert text_of(encode_corpus(piped(b"or no"), Encoding())) == "or no"
+
+
+def test_progress_goes_from_nothing_to_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(corpora, "CHUNK", 4)
+    seen: list[tuple[int, int]] = []
+    found = find_sources([write(tmp_path / "text", "to be or not")])
+    encode_corpus(found, Encoding(), progress=lambda done, total: seen.append((done, total)))
+    assert seen == [(4 * i, 24) for i in range(1, 7)]
+
+
+def test_a_folder_of_ones_own_for_the_cache(tmp_path: Path) -> None:
+    found = find_sources([write(tmp_path / "text", "to be")])
+    encode_corpus(found, Encoding(), cache=tmp_path / "mine")
+    assert (tmp_path / "mine/encoded").is_dir()
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_cache_that_cannot_be_written(tmp_path: Path) -> None:
+    found = find_sources([write(tmp_path / "text", "to be")])
+    with pytest.raises(WriteError) as caught:
+        encode_corpus(found, Encoding(), cache=tmp_path / "text")
+    assert "ONWARD_CACHE" in caught.value.hint

@@ -1,0 +1,172 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from onward.data.encoded import Encoding, encode_text
+from onward.data.lanes import Block, Lanes, as_stream, unknown_shares
+from onward.data.symbols import SymbolFile
+from onward.data.vocabulary import BEGIN, UNKNOWN
+from onward.errors import CorpusError, RecipeError
+
+SHAPES = {"symbols": st.integers(1, 60), "lanes": st.integers(1, 9), "steps": st.integers(1, 9)}
+
+
+def corpus(symbols: int) -> np.ndarray:
+    """No symbol twice, so that each tells its place."""
+    return np.arange(4, 4 + symbols, dtype=np.uint16)
+
+
+def half(symbols: int) -> np.ndarray:
+    """Every other occurrence is unknown."""
+    return np.repeat([0.0, 0.5], [4, symbols])
+
+
+def epoch_of(lanes: Lanes) -> tuple[torch.Tensor, torch.Tensor]:
+    """The blocks of an epoch joined, (L, B) each."""
+    blocks = [lanes.next() for _ in range(lanes.blocks_per_epoch)]
+    return torch.cat([block.x for block in blocks]), torch.cat([block.y for block in blocks])
+
+
+def same(first: Block, second: Block) -> bool:
+    return torch.equal(first.x, second.x) and torch.equal(first.y, second.y) and first.start == second.start
+
+
+@given(**SHAPES)
+def test_each_lane_is_a_contiguous_part_of_the_corpus(symbols: int, lanes: int, steps: int) -> None:
+    ids = corpus(symbols)
+    made = Lanes(ids, lanes=lanes, steps=steps)
+    length = symbols // made.lanes
+    for _ in range(2):
+        x, y = epoch_of(made)
+        for lane in range(made.lanes):
+            first = lane * length
+            assert y[:, lane].tolist() == ids[first : first + length].tolist()
+            assert x[:, lane].tolist() == [BEGIN, *ids][first : first + length]
+
+
+@given(**SHAPES)
+def test_no_symbol_is_trained_on_twice_and_the_remainder_alone_is_lost(
+    symbols: int, lanes: int, steps: int
+) -> None:
+    ids = corpus(symbols)
+    made = Lanes(ids, lanes=lanes, steps=steps)
+    _, y = epoch_of(made)
+    assert sorted(y.flatten().tolist()) == ids[: made.symbols_per_epoch].tolist()
+    assert 0 <= symbols - made.symbols_per_epoch < made.lanes
+
+
+@given(**SHAPES)
+def test_lanes_are_as_many_as_the_corpus_has_symbols_for(symbols: int, lanes: int, steps: int) -> None:
+    made = Lanes(corpus(symbols), lanes=lanes, steps=steps)
+    assert made.lanes == min(lanes, symbols)
+    assert made.next().x.shape == (min(steps, symbols // made.lanes), made.lanes)
+
+
+@given(**SHAPES)
+def test_an_epoch_begins_where_it_says(symbols: int, lanes: int, steps: int) -> None:
+    made = Lanes(corpus(symbols), lanes=lanes, steps=steps)
+    starts = []
+    for _ in range(3 * made.blocks_per_epoch):
+        assert (made.position["offset"] == 0) == (len(starts) % made.blocks_per_epoch == 0)
+        starts.append(made.next().start)
+    assert starts == [i % made.blocks_per_epoch == 0 for i in range(len(starts))]
+    assert made.epoch == 3
+
+
+@given(**SHAPES, read=st.integers(0, 30), rate=st.booleans())
+def test_a_cursor_that_was_saved_goes_on_with_the_same_blocks(
+    symbols: int, lanes: int, steps: int, read: int, rate: bool
+) -> None:
+    ids = corpus(symbols)
+    shares = half(symbols) if rate else None
+    made = Lanes(ids, lanes=lanes, steps=steps, unknown=shares, seed=7)
+    for _ in range(read):
+        made.next()
+    cursor = json.loads(json.dumps(made.position))
+    again = Lanes(ids, lanes=lanes, steps=steps, unknown=shares, seed=7)
+    again.move(cursor)
+    assert all(same(made.next(), again.next()) for _ in range(2 * made.blocks_per_epoch))
+
+
+@pytest.mark.parametrize(
+    "position", [{"epoch": -1, "offset": 0}, {"epoch": 0, "offset": 5}, {"epoch": 0, "offset": -1}]
+)
+def test_a_cursor_of_another_corpus_is_refused(position: dict[str, int]) -> None:
+    with pytest.raises(CorpusError, match="lanes of 5 symbols"):
+        Lanes(corpus(10), lanes=2, steps=3).move(position)
+
+
+@pytest.mark.parametrize(
+    "shape", [{"lanes": 0, "steps": 1}, {"lanes": 1, "steps": 0}, {"lanes": -3, "steps": 1}]
+)
+def test_lanes_without_symbols_are_refused(shape: dict[str, int]) -> None:
+    with pytest.raises(RecipeError, match="at least 1 lane"):
+        Lanes(corpus(10), **shape)
+
+
+def test_an_empty_corpus_is_refused() -> None:
+    with pytest.raises(CorpusError, match="empty"):
+        Lanes(corpus(0), lanes=1, steps=1)
+
+
+@given(**SHAPES, seed=st.integers(-5, 2**70))
+def test_an_unknown_symbol_is_unknown_as_input_and_as_target(
+    symbols: int, lanes: int, steps: int, seed: int
+) -> None:
+    made = Lanes(corpus(symbols), lanes=lanes, steps=steps, unknown=half(symbols), seed=seed)
+    x, y = epoch_of(made)
+    stream = y.T.flatten()
+    assert x.T.flatten().tolist() == [BEGIN, *stream.tolist()[:-1]]
+
+
+def test_unknown_takes_its_share_and_other_places_each_epoch() -> None:
+    ids = np.full(20_000, 4, np.uint8)
+    shares = np.array([0, 0, 0, 0, 0.25])
+    made = Lanes(ids, lanes=10, steps=100, unknown=shares, seed=3)
+    hidden = [epoch_of(made)[1] == UNKNOWN for _ in range(2)]
+    assert [float(found.float().mean()) for found in hidden] == pytest.approx([0.25, 0.25], abs=0.015)
+    assert float((hidden[0] & hidden[1]).float().mean()) == pytest.approx(0.25**2, abs=0.01)
+    other = Lanes(ids, lanes=10, steps=100, unknown=shares, seed=4)
+    assert not torch.equal(epoch_of(other)[1] == UNKNOWN, hidden[0])
+
+
+def test_what_is_unknown_does_not_depend_on_the_shape_of_blocks() -> None:
+    ids, shares = corpus(48), half(48)
+    streams = [
+        epoch_of(Lanes(ids, lanes=lanes, steps=steps, unknown=shares))[1].T.flatten().tolist()
+        for lanes, steps in [(1, 48), (4, 5), (6, 1)]
+    ]
+    assert streams[0] == streams[1] == streams[2]
+
+
+def test_shares_of_unknown() -> None:
+    shares = unknown_shares(np.array([9, 9, 0, 9, 0, 1, 2, 50]))
+    assert shares.tolist() == [0, 0, 0, 0, 0.5, 0.5, 0.25, 0.01]
+
+
+def test_each_symbol_gives_half_an_occurrence_to_unknown() -> None:
+    encoded = encode_text("abracadabra", Encoding())
+    shares = unknown_shares(encoded.counts)
+    assert (shares * encoded.counts).tolist() == [0, 0, 0, 0, 0.5, 0.5, 0.5, 0.5, 0.5]
+
+
+@given(st.integers(1, 50))
+def test_the_whole_as_one_stream(symbols: int) -> None:
+    made = Lanes(corpus(symbols), lanes=1, steps=symbols)
+    x, y = as_stream(corpus(symbols))
+    assert same(made.next(), Block(x, y, True))
+
+
+def test_a_corpus_in_a_file_gives_the_same_blocks(tmp_path: Path) -> None:
+    ids = corpus(1000)
+    path = tmp_path / "ids"
+    path.write_bytes(ids.tobytes())
+    first, second = (
+        Lanes(source, lanes=7, steps=20, unknown=half(1000)) for source in (ids, SymbolFile(path, ids.dtype))
+    )
+    assert all(same(first.next(), second.next()) for _ in range(20))

@@ -1,0 +1,113 @@
+import hashlib
+import urllib.error
+import urllib.request
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from onward.data import named
+from onward.data.corpus import find_sources
+from onward.data.named import NAMED, NamedCorpus, cache_folder, find_named, make_cache
+from onward.errors import CorpusError, WriteError
+
+TEXT = b"to be\r\nor not"
+
+
+@pytest.fixture
+def network(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The addresses that were asked for; each has TEXT. One corpus that has that content is named."""
+    asked: list[str] = []
+
+    def answer(url: str, timeout: float) -> BytesIO:
+        asked.append(url)
+        return BytesIO(TEXT)
+
+    corpus = NamedCorpus("hamlet/input.txt", "https://example.org/hamlet", hashlib.sha256(TEXT).hexdigest())
+    monkeypatch.setattr(named, "NAMED", {"hamlet": corpus})
+    monkeypatch.setattr(urllib.request, "urlopen", answer)
+    monkeypatch.delenv("ONWARD_DATA", raising=False)
+    return asked
+
+
+def test_the_built_in_corpus_is_the_documentation_of_python() -> None:
+    (path,) = find_sources(["pydoc"]).documents
+    text = path.read_text(encoding="utf-8")
+    assert 400_000 < len(text) < 1_000_000
+    assert "The standard type hierarchy" in text
+    stamp = path.stat().st_mtime_ns
+    assert find_named("pydoc") == path
+    assert path.stat().st_mtime_ns == stamp
+
+
+def test_other_names_are_nobodys() -> None:
+    assert find_named("hamlet") is None
+
+
+def test_a_corpus_is_downloaded_once(network: list[str]) -> None:
+    path = find_named("hamlet")
+    assert path == cache_folder() / "hamlet/input.txt"
+    assert path.read_bytes() == TEXT
+    assert find_named("hamlet") == path
+    assert network == ["https://example.org/hamlet"]
+
+
+def test_a_corpus_at_hand_is_not_downloaded(
+    network: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "hamlet").mkdir()
+    (tmp_path / "hamlet/input.txt").write_bytes(b"mine")
+    monkeypatch.setenv("ONWARD_DATA", str(tmp_path))
+    assert find_named("hamlet") == tmp_path / "hamlet/input.txt"
+    assert network == []
+
+
+def test_a_corpus_that_is_not_what_it_should_be_is_refused(
+    network: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(urllib.request, "urlopen", lambda *_, **__: BytesIO(b"captive portal"))
+    with pytest.raises(CorpusError, match="should have sha256") as caught:
+        find_named("hamlet")
+    assert "ONWARD_DATA" in caught.value.hint
+    assert not (cache_folder() / "hamlet/input.txt").exists()
+
+
+def test_no_network(network: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise urllib.error.URLError("no route to host")
+
+    monkeypatch.setattr(urllib.request, "urlopen", fail)
+    with pytest.raises(CorpusError, match="cannot download hamlet") as caught:
+        find_sources(["hamlet"])
+    assert "pydoc" in caught.value.hint
+
+
+def test_a_file_comes_before_a_named_corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("pydoc").write_text("mine")
+    assert find_sources(["pydoc"]).documents == (Path("pydoc"),)
+
+
+def test_a_cache_that_cannot_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(WriteError, match="cannot make the cache") as caught:
+        make_cache(tmp_path / "file" / "cache")
+    assert "ONWARD_CACHE" in caught.value.hint
+    monkeypatch.setenv("ONWARD_CACHE", str(tmp_path / "file"))
+    with pytest.raises(WriteError):
+        find_sources(["pydoc"])
+
+
+def test_where_the_cache_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ONWARD_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
+    assert cache_folder() == Path("/somewhere/onward")
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert cache_folder() == Path.home() / ".cache/onward"
+
+
+@pytest.mark.parametrize("name", sorted(NAMED))
+def test_the_shared_copies_have_the_hashes_of_the_named_corpora(name: str, shared_data: Path) -> None:
+    path = shared_data / NAMED[name].file
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == NAMED[name].sha256

@@ -1,0 +1,49 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from onward.data.symbols import SymbolFile
+from onward.errors import CorpusError
+
+IDS = np.arange(300, dtype=np.uint16)
+PLACES = st.none() | st.integers(-400, 400)
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory: pytest.TempPathFactory) -> SymbolFile:
+    path = tmp_path_factory.mktemp("symbols") / "ids"
+    path.write_bytes(IDS.tobytes())
+    return SymbolFile(path, IDS.dtype)
+
+
+def test_a_file_is_what_the_array_is(stored: SymbolFile) -> None:
+    assert len(stored) == 300
+    assert np.asarray(stored).dtype == np.uint16
+    assert np.array_equal(np.asarray(stored), IDS)
+    assert np.asarray(stored, dtype=np.int64).dtype == np.int64
+
+
+@given(first=PLACES, last=PLACES, start=PLACES, stop=PLACES)
+def test_slices_of_slices(
+    stored: SymbolFile, first: int | None, last: int | None, start: int | None, stop: int | None
+) -> None:
+    assert np.array_equal(np.asarray(stored[first:last][start:stop]), IDS[first:last][start:stop])
+    assert len(stored[first:last]) == len(IDS[first:last])
+
+
+def test_a_step_is_refused(stored: SymbolFile) -> None:
+    with pytest.raises(ValueError, match="step of 1"):
+        stored[::2]
+
+
+def test_a_file_that_was_cut_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "ids"
+    path.write_bytes(IDS.tobytes())
+    stored = SymbolFile(path, IDS.dtype)
+    path.write_bytes(IDS[:100].tobytes())
+    with pytest.raises(CorpusError, match="ended before") as caught:
+        np.asarray(stored[90:110])
+    assert caught.value.hint
