@@ -1,0 +1,180 @@
+"""A model that listens: it is fed symbol by symbol, says what it expects, and can be forked and taken back."""
+
+import copy
+from array import array
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from onward.data.vocabulary import BEGIN, Vocabulary
+from onward.errors import InputError
+from onward.inference.prediction import block_length, initial_state, predict
+from onward.inference.source import Readable, ids_of
+from onward.layers.state import State, map_state
+from onward.model import LanguageModel, losses
+from onward.shapes import Logits
+
+REACH = 1 << 16
+"""Symbols that a session can take back, unless it is told otherwise."""
+
+_MOST_CHECKPOINTS = 256
+_SPACING = 8
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """What a model expects next.
+
+    Attributes:
+        probabilities: (V,) in float32, of sum 1.
+        vocabulary: what the ids mean.
+    """
+
+    probabilities: np.ndarray
+    vocabulary: Vocabulary
+
+    def top(self, count: int) -> list[tuple[str, float]]:
+        """The likeliest symbols by their printable names, with their probabilities, the likeliest first."""
+        order = np.argsort(-self.probabilities, kind="stable")[: max(0, count)]
+        return [(self.vocabulary.symbol(i), float(self.probabilities[i])) for i in order.tolist()]
+
+
+class _Checkpoint(NamedTuple):
+    """A moment of a session: symbols fed, the state after them, and the logits of the next (1, 1, V)."""
+
+    position: int
+    state: State
+    logits: Logits
+
+
+class Session:
+    """A model and its state, one stream. A new session has been fed BEGIN, the start of a text.
+
+    The state at earlier moments is kept for moments that lie the further apart the longer ago they are,
+    together with the last symbols, so that `rollback` has few symbols to read again. What that takes is
+    bounded: some hundred states, and four bytes for each symbol that can be taken back and as many more.
+
+    Args:
+        model: is used in evaluation mode.
+        vocabulary: what its ids mean.
+        reach: how many symbols can be taken back at least; 0 keeps nothing.
+
+    Attributes:
+        position: symbols fed so far.
+    """
+
+    def __init__(self, model: LanguageModel, vocabulary: Vocabulary, *, reach: int = REACH) -> None:
+        if reach < 0:
+            raise InputError(f"expected a reach of 0 symbols or more, got {reach}")
+        self.model = model.eval()
+        self.vocabulary = vocabulary
+        self.position = 0
+        self._reach = reach
+        self._ids = array("I")  # the last symbols, those after the oldest checkpoint
+        logits, self._state = predict(model, torch.tensor([[BEGIN]]), initial_state(model, 1))
+        self._logits = logits
+        self._checkpoints = [_Checkpoint(0, self._state, self._logits)]
+
+    def feed(self, symbols: Readable) -> np.ndarray:
+        """The surprise at each symbol in nats (N,) in float64, each computed before the symbol was read.
+
+        Args:
+            symbols: a text, its bytes, or ids. Unknown characters are read as UNKNOWN. Text is encoded as it
+                comes: a word, or a character of several bytes, should not be cut between two calls.
+
+        Raises:
+            VocabularyError: ids that the vocabulary does not have.
+        """
+        ids = ids_of(symbols, self.vocabulary).astype(np.int64, copy=False)
+        nats = np.empty(len(ids))
+        block = block_length(1, len(self.vocabulary))
+        for start in range(0, len(ids), block):
+            part = ids[start : start + block]
+            nats[start : start + block] = self._read(part)
+            self._ids.frombytes(part.astype(np.uintc).tobytes())
+            self._keep()
+        return nats
+
+    @torch.inference_mode()
+    def next_distribution(self, temperature: float = 1.0) -> Distribution:
+        """The probabilities of the next symbol.
+
+        Args:
+            temperature: divides the logits; below 1 the likely symbols become likelier.
+
+        Raises:
+            InputError: the temperature is not above 0.
+        """
+        if not 0 < temperature < float("inf"):
+            raise InputError(f"expected a temperature above 0, got {temperature}")
+        probabilities = torch.softmax(self._logits[0, 0] / temperature, dim=0)
+        return Distribution(probabilities.cpu().numpy(), self.vocabulary)
+
+    def fork(self) -> "Session":
+        """A session that goes on from here by itself."""
+        twin = copy.copy(self)
+        twin._ids, twin._checkpoints = self._ids[:], self._checkpoints[:]
+        return twin
+
+    def rollback(self, symbols: int) -> None:
+        """Takes the last symbols back: the session is, to rounding, as if they had not been fed.
+
+        Raises:
+            InputError: more symbols than were fed, or than are within reach.
+        """
+        target, oldest = self.position - symbols, self._checkpoints[0].position
+        if symbols < 0 or target < oldest:
+            raise InputError(
+                f"expected 0 to {self.position - oldest} symbols to take back, got {symbols}",
+                hint="a session made with a larger reach can go back further",
+            )
+        while self._checkpoints[-1].position > target:
+            self._checkpoints.pop()
+        self.position, self._state, self._logits = self._checkpoints[-1]
+        again = np.array(self._ids[self.position - oldest : target - oldest], np.int64)
+        del self._ids[target - oldest :]
+        block = block_length(1, len(self.vocabulary))
+        for start in range(0, len(again), block):
+            self._read(again[start : start + block])
+        if len(again):
+            self._keep()
+
+    @torch.inference_mode()
+    def _read(self, ids: np.ndarray) -> np.ndarray:
+        """Advances by a block (T,), and returns its nats (T,)."""
+        y = torch.from_numpy(ids)[:, None].to(self._logits.device)
+        logits, self._state = predict(self.model, y, self._state)
+        nats = losses(torch.cat([self._logits, logits[:-1]]), y)
+        self._logits = logits[-1:].clone()  # a slice would keep the block
+        self.position += len(ids)
+        return nats[:, 0].double().cpu().numpy()
+
+    def _keep(self) -> None:
+        """Remembers this moment, and forgets what is out of reach or too close to another."""
+        self._checkpoints.append(_Checkpoint(self.position, map_state(_compact, self._state), self._logits))
+        oldest = self._checkpoints[0].position
+        if len(self._checkpoints) <= _MOST_CHECKPOINTS and self.position - oldest <= 2 * self._reach:
+            return
+        self._checkpoints = _thinned(self._checkpoints, self.position - self._reach)
+        del self._ids[: self._checkpoints[0].position - oldest]
+
+
+def _thinned(checkpoints: list[_Checkpoint], reach: int) -> list[_Checkpoint]:
+    """Those needed to go back to any position from `reach` on by reading an eighth of the way again."""
+    now = checkpoints[-1].position
+    kept = [checkpoints[-1]]
+    for i in range(len(checkpoints) - 2, -1, -1):
+        if kept[-1].position <= reach:
+            break
+        gap = kept[-1].position - checkpoints[max(0, i - 1)].position
+        if i == 0 or checkpoints[i].position <= reach or gap * _SPACING > now - kept[-1].position:
+            kept.append(checkpoints[i])
+    return kept[::-1]
+
+
+def _compact(part: Tensor) -> Tensor:
+    """The same values, without the block that they may be a slice of."""
+    return part.clone() if part.untyped_storage().nbytes() > part.nbytes else part
