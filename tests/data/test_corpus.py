@@ -38,6 +38,13 @@ def test_files_in_the_order_they_are_named(tmp_path: Path) -> None:
     assert corpus.name == f"{tmp_path / 'b'}, {tmp_path / 'a'}"
 
 
+def test_many_sources_have_a_short_name(tmp_path: Path) -> None:
+    put(tmp_path, a="a", b="b", c="c", d="d")
+    paths = sorted(tmp_path.iterdir())
+    assert find_sources(paths).name == f"{paths[0]} and 3 more"
+    assert find_sources(paths[:3]).name == ", ".join(map(str, paths[:3]))
+
+
 def test_a_folder_gives_its_text_files_at_any_depth(tmp_path: Path) -> None:
     put(tmp_path, z="z", a__b="ab", a__a="aa", binary=b"PK\0", empty="")
     put(tmp_path / ".git", config="hidden")
@@ -77,7 +84,7 @@ def test_a_file_that_is_named_may_hold_anything(tmp_path: Path) -> None:
 
 def test_standard_input_is_copied_and_known_by_its_content(monkeypatch: pytest.MonkeyPatch) -> None:
     pipe(monkeypatch, b"to be")
-    corpus = find_sources(["-"])
+    corpus = find_sources(["-", "-"])
     (document,) = corpus.documents
     assert document.read_bytes() == b"to be"
     assert corpus.digests == {document: hashlib.sha256(b"to be").hexdigest()}

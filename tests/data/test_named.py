@@ -1,4 +1,5 @@
 import hashlib
+import http.client
 import urllib.error
 import urllib.request
 from io import BytesIO
@@ -73,9 +74,12 @@ def test_a_corpus_that_is_not_what_it_should_be_is_refused(
     assert not (cache_folder() / "hamlet/input.txt").exists()
 
 
-def test_no_network(network: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "error", [urllib.error.URLError("no route to host"), TimeoutError(), http.client.IncompleteRead(b"to b")]
+)
+def test_no_network(network: list[str], monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     def fail(*_: Any, **__: Any) -> None:
-        raise urllib.error.URLError("no route to host")
+        raise error
 
     monkeypatch.setattr(urllib.request, "urlopen", fail)
     with pytest.raises(CorpusError, match="cannot download hamlet") as caught:

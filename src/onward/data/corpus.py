@@ -28,7 +28,7 @@ class Corpus:
     """Documents in a fixed order.
 
     Attributes:
-        name: what the user called it.
+        name: what the user called it; the first of more than three sources stands for all.
         documents: the files.
         skipped: files of a folder that are hidden or are not text (a NUL byte is among their first 8192).
             Hidden folders are not entered, nor are links to folders followed, and neither are counted.
@@ -59,7 +59,7 @@ def find_sources(sources: Sequence[str | os.PathLike[str]]) -> Corpus:
         WriteError: no room for the copy of a pipe, or for a named corpus.
     """
     found = _Found()
-    names = [str(source) for source in sources]
+    names = list(dict.fromkeys(str(source) for source in sources))  # standard input can be read once only
     for source in names:
         try:
             _find(source, found)
@@ -67,7 +67,7 @@ def find_sources(sources: Sequence[str | os.PathLike[str]]) -> Corpus:
             raise CorpusError(
                 f"cannot read {error.filename or source}: {error.strerror}", hint=_UNREADABLE
             ) from error
-    name = ", ".join(names)
+    name = ", ".join(names) if len(names) <= 3 else f"{names[0]} and {len(names) - 1} more"
     if not found.documents:
         left_out = f" but {found.skipped} hidden or binary" if found.skipped else ""
         raise CorpusError(

@@ -162,7 +162,7 @@ def _survey(corpus: Corpus, encoding: Encoding, report: "_Report") -> tuple[Voca
     kind = "bytes" if encoding.vocabulary else encoding.kind  # nothing is counted of bytes
     for document in corpus.documents:
         digest = hashlib.sha256()
-        for piece in pieces(_hashing(report.reading(read_bytes(document)), digest), kind):
+        for piece in pieces(_hashing(report.reading(read_bytes(document)), digest.update), kind):
             counter.add(piece)
         digests.append(digest.hexdigest())
     whole = digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
@@ -184,10 +184,10 @@ class _Report:
                 self._progress(self._done, self._total)
 
 
-def _hashing(raw: Iterator[bytes], digest: "hashlib._Hash") -> Iterator[bytes]:
-    """The same pieces, hashed as they pass."""
+def _hashing(raw: Iterator[bytes], update: Callable[[bytes], None]) -> Iterator[bytes]:
+    """The same pieces, which update a hash as they pass."""
     for piece in raw:
-        digest.update(piece)
+        update(piece)
         yield piece
 
 

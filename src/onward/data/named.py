@@ -1,8 +1,8 @@
 """Corpora with a name: one that comes with Python, and two that the field measures itself by."""
 
 import hashlib
+import http.client
 import os
-import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,7 +104,7 @@ def _download(name: str, corpus: NamedCorpus) -> bytes:
     try:
         with urllib.request.urlopen(corpus.url, timeout=30) as response:
             content = response.read()
-    except (urllib.error.URLError, OSError) as error:
+    except (OSError, http.client.HTTPException) as error:  # a URLError is an OSError
         raise CorpusError(f"cannot download {name} from {corpus.url}: {error}", hint=hint) from error
     found = hashlib.sha256(content).hexdigest()
     if found != corpus.sha256:

@@ -17,6 +17,7 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from functools import cached_property
+from itertools import repeat
 from typing import Any, Literal, SupportsIndex, TypeAlias, get_args
 
 import numpy as np
@@ -110,8 +111,8 @@ class Vocabulary:
         text = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
         text = lower_case(text) if self.lower else text
         if self.kind == "words":
-            known = self._ids
-            return np.fromiter((known.get(word, UNKNOWN) for word in _WORDS.findall(text)), self.dtype)
+            words = _WORDS.findall(text)
+            return np.fromiter(map(self._ids.get, words, repeat(UNKNOWN)), self.dtype, len(words))
         points = code_points(text)
         return self._table[points if points.dtype == np.uint8 else np.minimum(points, len(self._table) - 1)]
 
