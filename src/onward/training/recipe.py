@@ -50,10 +50,10 @@ class Recipe:
     convolution: int = 4
     dropout: float = 0.0
     tied: bool = False
-    lanes: int = 16
+    lanes: int = 32
     block: int = 128
     optimiser: Optimiser = "muon"
-    rate: float = 3e-3
+    rate: float = 6e-3
     muon_rate: float = 0.02
     weight_decay: float = 0.1
     clip: float = 1.0
