@@ -16,7 +16,7 @@ def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
 
 
 def shuffled(x: Tensor, y: Tensor, size: int, generator: torch.Generator) -> Iterator[Batch]:
-    """The samples of x (N, ...) and y (N, ...) in a new order, `size` at a time, the last few as they remain."""
+    """The samples of x (N, ...) and y (N, ...) in a new order, `size` at a time."""
     for rows in torch.randperm(len(x), generator=generator).split(size):
         yield x[rows], y[rows]
 
