@@ -10,7 +10,7 @@ from onward.data.corpus import find_sources
 from onward.data.named import BUILT_IN
 from onward.errors import CorpusError
 
-HELD_OUT = 0.1
+HELD_OUT = 0.05
 """Share of the text, its end, that the rungs do not train on but are also judged by; the lesson had none."""
 
 

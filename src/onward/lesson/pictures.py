@@ -1,0 +1,36 @@
+"""How the rungs' pictures look alike."""
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from onward.atomic import atomic_write
+
+Paint = Callable[[Any], None]
+"""Draws on matplotlib's axes."""
+
+
+def save_picture(path: Path, title: str, *paints: Paint, size: tuple[float, float] = (8, 4.5)) -> Path:
+    """Draws one or several panels side by side into a PNG file.
+
+    Args:
+        path: the file.
+        title: above all panels.
+        paints: one a panel.
+        size: in inches.
+    """
+    from matplotlib.figure import Figure  # noqa: PLC0415 - a second to import, and not every run draws
+
+    figure = Figure(figsize=size, layout="constrained")
+    panels = figure.subplots(1, len(paints), squeeze=False)[0]
+    for axes, paint in zip(panels, paints, strict=True):
+        axes.spines[["top", "right"]].set_visible(False)
+        paint(axes)
+    figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
+    content = io.BytesIO()
+    figure.savefig(content, format="png", dpi=150)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_write(path) as file:
+        file.write(content.getvalue())
+    return path
