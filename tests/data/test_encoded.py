@@ -1,7 +1,10 @@
 import hashlib
 import io
 import os
+import resource
 import sys
+import time
+import tracemalloc
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +18,7 @@ from onward.data import corpus as corpora
 from onward.data import encoded as module
 from onward.data.corpus import Corpus, find_sources
 from onward.data.encoded import EncodedCorpus, Encoding, encode_corpus, encode_text
+from onward.data.lanes import Lanes
 from onward.data.vocabulary import END, Vocabulary
 from onward.errors import CorpusError, WriteError
 
@@ -176,13 +180,22 @@ def test_a_document_that_was_only_touched_is_hashed_and_not_encoded(
     assert len(passes) == 3
 
 
-def test_a_document_that_was_just_written_is_not_trusted(tmp_path: Path, passes: list[str]) -> None:
-    path = write(tmp_path / "text", "to be", age=0)
-    stamp = path.stat().st_mtime_ns
-    encode_corpus(find_sources([path]), Encoding())
-    path.write_text("or no")
-    os.utime(path, ns=(stamp, stamp))
-    assert text_of(encode_corpus(find_sources([path]), Encoding())) == "or no"
+def test_a_document_that_was_just_written_is_not_trusted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.time_ns()
+    monkeypatch.setattr(module, "_stamps", lambda _: [[5, now, now]])  # the clock of files stands still
+    for content in ("to be", "or no"):
+        assert (
+            text_of(encode_corpus(find_sources([write(tmp_path / "text", content)]), Encoding())) == content
+        )
+
+
+@pytest.mark.usefixtures("settled")
+def test_a_document_of_another_size_need_not_be_hashed(tmp_path: Path, passes: list[str]) -> None:
+    for content in ("to be", "to see"):
+        encode_corpus(find_sources([write(tmp_path / "text", content)]), Encoding())
+    assert len(passes) == 4
 
 
 def test_a_document_that_changes_while_it_is_read_is_refused(tmp_path: Path) -> None:
@@ -248,3 +261,34 @@ def test_a_cache_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(WriteError) as caught:
         encode_corpus(found, Encoding(), cache=tmp_path / "text")
     assert "ONWARD_CACHE" in caught.value.hint
+
+
+def test_a_disk_that_fills_up_leaves_nothing_behind(tmp_path: Path) -> None:
+    found = find_sources([write(tmp_path / "text", b"x" * 300_000)])
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, limits[1]))
+    try:
+        with pytest.raises(WriteError, match="File too large"):
+            encode_corpus(found, Encoding())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert [path for path in (tmp_path / "cache").rglob("*") if path.is_file()] == []
+    assert len(encode_corpus(found, Encoding()).ids) == 300_000
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_memory_does_not_grow_with_the_text(
+    tmp_path: Path, kind: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(corpora, "CHUNK", 1 << 14)
+    peaks = []
+    for size in (1 << 16, 1 << 18):
+        found = find_sources([write(tmp_path / "text", b"to be, " * (size // 7))])
+        tracemalloc.start()
+        stored = encode_corpus(found, Encoding(kind))
+        lanes = Lanes(stored.ids, lanes=4, steps=32)
+        for _ in range(min(lanes.blocks_per_epoch, 500)):
+            lanes.next()
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] - peaks[0] < 1 << 16

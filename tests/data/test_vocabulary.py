@@ -66,6 +66,15 @@ def test_special_ids() -> None:
     assert len(vocabulary) == 6
 
 
+@given(st.text(max_size=5), st.characters(exclude_characters="\0"))
+def test_what_is_not_known_is_unknown(known: str, other: str) -> None:
+    vocabulary = Vocabulary.of_text(known, "characters")
+    everything = "".join(map(chr, range(1, 1000))) + other
+    assert vocabulary.decode(vocabulary.encode(everything)) == "".join(
+        character if character in known else "\ufffd" for character in everything
+    )
+
+
 def test_symbols_are_sorted_by_code_point() -> None:
     assert Vocabulary.of_text("bé\na\0\ufffdb", "characters").symbols == ("\n", "a", "b", "é")
     assert Vocabulary.of_text("to be, or not to be", "words").symbols == (" ", ",", "be", "not", "or", "to")
