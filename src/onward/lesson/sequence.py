@@ -14,6 +14,7 @@ Expect about 1.72 nats a character, mean over the positions, after eight epochs,
 """
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -83,7 +84,7 @@ def losses_by_position(network: nn.Module, text: Text) -> list[float]:
 def draw(by_position: list[float], folder: Path) -> Path:
     """The picture of loss by position."""
 
-    def paint(axes) -> None:  # noqa: ANN001 - matplotlib has no types of its own
+    def paint(axes: Any) -> None:
         seen = range(1, STEPS + 1)
         axes.bar(seen, by_position, color="#2f6f4f")
         for at, value in zip(seen, by_position, strict=True):
