@@ -137,12 +137,9 @@ def costs(symbols: int, *, batch: int = 64, width: int = 42) -> dict[str, float]
         torch.autograd.grad(rows.sum(), table)
         return 1000 * (time.perf_counter() - started)
 
-    measured = {
-        name: sorted(milliseconds(name == "product") for _ in range(5))[2] for name in ("lookup", "product")
-    }
     return {
-        "lookup_milliseconds": measured["lookup"],
-        "product_milliseconds": measured["product"],
+        "lookup_milliseconds": statistics.median(milliseconds(product=False) for _ in range(5)),
+        "product_milliseconds": statistics.median(milliseconds(product=True) for _ in range(5)),
         "one_hot_megabytes": batch * symbols * 4 / 1e6,
         "ids_megabytes": batch * 8 / 1e6,
     }

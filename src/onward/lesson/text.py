@@ -36,9 +36,9 @@ class Text:
         """The text of ids (N,)."""
         return bytes(self.symbols[i] for i in ids.tolist()).decode(errors="replace")
 
-    def split(self) -> tuple["Text", "Text"]:
-        """The text without its end, and its end."""
-        cut = round(len(self.ids) * (1 - HELD_OUT))
+    def split(self, held_out: float = HELD_OUT) -> tuple["Text", "Text"]:
+        """The text without its end, and its end, of that share."""
+        cut = round(len(self.ids) * (1 - held_out))
         return Text(self.name, self.ids[:cut], self.symbols), Text(self.name, self.ids[cut:], self.symbols)
 
 
