@@ -6,7 +6,7 @@ layers of 512 with dropout of 0.2 on their inputs and on their states, one reado
 after every epoch, so that one can watch a network learn to spell, to punctuate, and to sound like somebody.
 
 Dropout on the state is done where the state enters the gates: a fifth of the hidden-to-hidden weights is
-zeroed, anew for each block (Merity, Keskar and Socher, arXiv 1708.02182), so that the fused kernel still runs.
+zeroed, anew for each block (arXiv 1708.02182), so that the fused kernel still runs.
 
 Expect about 1.3 nats a character on the held-out tenth after twenty minutes on two cores.
 """
@@ -146,7 +146,7 @@ def write(network: Deep, text: Text, prime: str, length: int, *, seed: int = 0) 
 def closed(text: str) -> dict[str, dict[str, float]]:
     """The share of opened quotes and brackets that get closed, by how many characters later.
 
-    Something is closed when its closing mark comes within the last of `REACHES`, and before it is opened again.
+    Something is closed when its closing mark comes within the last of `REACHES` and before another opens.
     """
     found: dict[str, Counter[str]] = {mark: Counter() for mark in CLOSING}
     for mark, closing in CLOSING.items():
