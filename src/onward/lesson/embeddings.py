@@ -197,7 +197,7 @@ def run(settings: Settings) -> Outcome:
     errors = {biases: judge(network, x, y, squared_error) for biases, network in networks.items()}
     details = {
         "without_biases": errors[False],
-        "costs": {size: costs(size) for size in (86, 10_000, 1_000_000)},
+        "costs": {f"{size} symbols": costs(size) for size in (86, 10_000, 1_000_000)},
         "rhyme": words_as_vectors(RHYME),
     }
     return Outcome(
