@@ -2,7 +2,6 @@
 
 import copy
 from array import array
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +10,7 @@ from torch import Tensor
 
 from onward.data.vocabulary import BEGIN, Vocabulary
 from onward.errors import InputError
+from onward.inference.distribution import Distribution
 from onward.inference.prediction import block_length, initial_state, predict
 from onward.inference.source import Readable, ids_of
 from onward.layers.state import State, map_state
@@ -22,24 +22,6 @@ REACH = 1 << 16
 
 _MOST_CHECKPOINTS = 256
 _SPACING = 8
-
-
-@dataclass(frozen=True)
-class Distribution:
-    """What a model expects next.
-
-    Attributes:
-        probabilities: (V,) in float32, of sum 1.
-        vocabulary: what the ids mean.
-    """
-
-    probabilities: np.ndarray
-    vocabulary: Vocabulary
-
-    def top(self, count: int) -> list[tuple[str, float]]:
-        """The likeliest symbols by their printable names, with their probabilities, the likeliest first."""
-        order = np.argsort(-self.probabilities, kind="stable")[: max(0, count)]
-        return [(self.vocabulary.symbol(i), float(self.probabilities[i])) for i in order.tolist()]
 
 
 class _Checkpoint(NamedTuple):

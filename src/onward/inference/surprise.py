@@ -1,46 +1,29 @@
-"""How surprised a model is by a text: -log of the probability of each symbol, given what came before.
+"""Scoring: how surprising each symbol of a text was, -log of the probability that it was given before it was read."""
 
-Two protocols, each of which counts every symbol once:
-
-    streaming   one pass from BEGIN, the state carried throughout
-    cold-N      windows of N symbols, each from a zero state; the first symbol of a window is predicted from
-                the one symbol before it. What models of a bounded context report.
-"""
-
-import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from onward.data.vocabulary import BEGIN
-from onward.errors import InputError
-from onward.layers.state import State, map_state
-from onward.model import LanguageModel, losses
-from onward.units import nats_to_bits, perplexity
+from onward.data.vocabulary import Vocabulary
+from onward.inference.protocol import Protocol, surprises
+from onward.inference.source import Source, opened
+from onward.model import LanguageModel
+from onward.units import nats_to_bits
 
-BLOCK = 2048
-"""Symbols of one lane that are scored at once."""
-
-WARM_UP = 1024
-"""Symbols before its own that a lane reads, unscored, when a text is cut into lanes."""
-
-_NUMBERS = 1 << 23
-"""Logits held at once, at most (32 MB)."""
-
-_LANE_BLOCK = 64
+Progress = Callable[[int, int], None]
+"""Called with the symbols scored so far and the symbols to score."""
 
 
 @dataclass(frozen=True)
 class Score:
-    """A text's surprise in total.
+    """How surprising a text was.
 
     Attributes:
-        symbols: scored.
-        nats: in sum.
-        protocol: "streaming" or "cold-N".
+        symbols: how many were scored.
+        nats: the sum of their surprises.
+        protocol: how the text was read, `streaming` or `cold-256`.
     """
 
     symbols: int
@@ -49,109 +32,103 @@ class Score:
 
     @property
     def nats_per_symbol(self) -> float:
-        """The mean; NaN of no symbols."""
-        return self.nats / self.symbols if self.symbols else math.nan
+        """The mean."""
+        return self.nats / self.symbols
 
     @property
     def bits_per_symbol(self) -> float:
-        """The mean in bits."""
+        """The mean, in bits."""
         return nats_to_bits(self.nats_per_symbol)
 
-    @property
-    def perplexity(self) -> float:
-        """How many equally likely symbols would be as hard to guess."""
-        return perplexity(self.nats_per_symbol)
+    def to_json(self) -> dict[str, Any]:
+        """The score as plain values."""
+        return {
+            "symbols": self.symbols,
+            "nats": self.nats,
+            "nats_per_symbol": self.nats_per_symbol,
+            "bits_per_symbol": self.bits_per_symbol,
+            "protocol": self.protocol,
+        }
 
 
-def protocol_name(cold: int | None) -> str:
-    """What a score says of how it was found."""
-    return "streaming" if cold is None else f"cold-{cold}"
+class LineScore(NamedTuple):
+    """One line: its number from 1, its symbols with the end of the line, their nats in all, its text."""
+
+    line: int
+    symbols: int
+    nats: float
+    text: str
 
 
-def surprises(
-    model: LanguageModel, pieces: Iterable[np.ndarray], *, cold: int | None = None
-) -> Iterator[np.ndarray]:
-    """The nats of each symbol of a stream, in blocks, in constant memory.
+class SymbolScore(NamedTuple):
+    """One symbol: its number from 0, its printable name, its nats."""
 
-    Args:
-        model: in evaluation mode.
-        pieces: the ids of the stream, cut anyhow.
-        cold: N, for windows of N symbols from a zero state.
+    position: int
+    symbol: str
+    nats: float
+
+
+def score(
+    model: LanguageModel,
+    vocabulary: Vocabulary,
+    source: Source,
+    protocol: Protocol | None = None,
+    progress: Progress | None = None,
+) -> Score:
+    """The score of a text, in constant memory.
 
     Raises:
-        InputError: a window of less than one symbol.
+        CorpusError: there is no text in the source, or it cannot be read.
+        VocabularyError: ids that the vocabulary does not have.
     """
-    if cold is not None and cold < 1:
-        raise InputError(f"a cold window has at least 1 symbol, got {cold}")
-    steps = BLOCK if cold is None else cold * max(1, _NUMBERS // (cold * model.config.symbols))
-    before, state = BEGIN, model.initial_state(1)
-    for ids in _blocks(pieces, steps):
-        y = torch.from_numpy(ids.astype(np.int64))
-        x = torch.cat([torch.tensor([before]), y[:-1]])
-        before = int(y[-1])
-        if cold is None:
-            nats, state = _scored(model, x[:, None], y[:, None], state)
-            yield nats[:, 0].numpy()
-        else:
-            yield _windows(model, x, y, cold)
+    protocol = protocol or Protocol()
+    with opened(source, vocabulary) as text:
+        nats, symbols = 0.0, 0
+        for part in surprises(model, text.ids, protocol):
+            nats += float(part.sum(dtype=np.float64))
+            symbols += len(part)
+            if progress:
+                progress(symbols, len(text.ids))
+    return Score(symbols, nats, protocol.name)
 
 
-def surprise_in_lanes(model: LanguageModel, ids: np.ndarray, lanes: int) -> np.ndarray:
-    """The nats of each symbol (N,), by `lanes` parts of the text at once.
-
-    Each part begins with a state that has read the `WARM_UP` symbols before it, so the result differs from
-    that of one pass by what the model remembers from longer ago.
-    """
-    if lanes < 1:
-        raise InputError(f"a text is scored in at least 1 lane, got {lanes}")
-    length = -(-len(ids) // (lanes * _LANE_BLOCK)) * _LANE_BLOCK  # whole blocks, so that starts fall on one
-    starts = np.arange(0, len(ids), length)
-    padded = np.full(len(starts) * length + 1, BEGIN, np.int64)
-    padded[1 : len(ids) + 1] = ids  # x is padded[:-1], y padded[1:]
-    zero = model.initial_state(len(starts))
-    state, found = zero, np.zeros((length, len(starts)))
-    for at in range(-WARM_UP if len(starts) > 1 else 0, length, _LANE_BLOCK):
-        places = starts + at
-        rows = np.clip(places, 0, None) + np.arange(_LANE_BLOCK + 1)[:, None]
-        block = torch.from_numpy(padded[np.minimum(rows, len(padded) - 1)])
-        begins = torch.from_numpy(places <= 0)
-        state = map_state(lambda new, old: torch.where(_beside(begins, new), old, new), state, zero)  # noqa: B023
-        nats, state = _scored(model, block[:-1], block[1:], state)
-        if at >= 0:
-            found[at : at + _LANE_BLOCK] = nats.numpy()
-    return found.T.ravel()[: len(ids)]
+def score_lines(
+    model: LanguageModel, vocabulary: Vocabulary, source: Source, protocol: Protocol | None = None
+) -> Iterator[LineScore]:
+    """The score of each line of a text, in order, as they are computed. Raises as `score`."""
+    with opened(source, vocabulary) as text:
+        nats = _Reader(surprises(model, text.ids, protocol or Protocol()))
+        for number, line in enumerate(text.lines(), 1):
+            yield LineScore(number, line.symbols, nats.sum_of(line.symbols), line.text)
 
 
-@torch.inference_mode()
-def _scored(model: LanguageModel, x: Tensor, y: Tensor, state: State) -> tuple[Tensor, State]:
-    """The nats of y (T, B) given x (T, B), in float64, and the state after."""
-    logits, state = model(x, state)
-    return losses(logits, y).double(), state
+def score_symbols(
+    model: LanguageModel, vocabulary: Vocabulary, source: Source, protocol: Protocol | None = None
+) -> Iterator[SymbolScore]:
+    """The score of each symbol of a text, in order, as they are computed. Raises as `score`."""
+    with opened(source, vocabulary) as text:
+        position = 0
+        for part in surprises(model, text.ids, protocol or Protocol()):
+            ids = np.asarray(text.ids[position : position + len(part)]).tolist()
+            for symbol, nats in zip(ids, part.tolist(), strict=True):
+                yield SymbolScore(position, vocabulary.symbol(symbol), nats)
+                position += 1
 
 
-def _windows(model: LanguageModel, x: Tensor, y: Tensor, cold: int) -> np.ndarray:
-    """The nats of y (N,) given x (N,), in windows that are lanes, and what remains in a shorter one."""
-    whole = len(y) // cold * cold
-    parts = [(x[:whole].view(-1, cold).t(), y[:whole].view(-1, cold).t())] if whole else []
-    parts += [(x[whole:, None], y[whole:, None])] if whole < len(y) else []
-    found = [_scored(model, a, b, model.initial_state(a.shape[1]))[0].t().flatten() for a, b in parts]
-    return torch.cat(found).numpy()
+class _Reader:
+    """Sums over consecutive runs of numbers that come in pieces."""
 
+    def __init__(self, pieces: Iterator[np.ndarray]) -> None:
+        self._pieces = pieces
+        self._piece = np.zeros(0, np.float32)
 
-def _blocks(pieces: Iterable[np.ndarray], size: int) -> Iterator[np.ndarray]:
-    """The same symbols in blocks of `size`, the last one shorter."""
-    held: list[np.ndarray] = []
-    count = 0
-    for piece in pieces:
-        while count + len(piece) >= size:
-            cut = size - count
-            yield np.concatenate([*held, piece[:cut]])
-            held, count, piece = [], 0, piece[cut:]  # noqa: PLW2901 - what is left of it
-        held, count = [*held, piece], count + len(piece)
-    if count:
-        yield np.concatenate(held)
-
-
-def _beside(lanes: Tensor, like: Tensor) -> Tensor:
-    """(B,) with as many axes as the tensor it is to be combined with."""
-    return lanes.view(-1, *[1] * (like.ndim - 1))
+    def sum_of(self, count: int) -> float:
+        """The sum of the next `count` numbers."""
+        total = 0.0
+        while count > len(self._piece):
+            total += float(self._piece.sum(dtype=np.float64))
+            count -= len(self._piece)
+            self._piece = next(self._pieces)
+        total += float(self._piece[:count].sum(dtype=np.float64))
+        self._piece = self._piece[count:]
+        return total

@@ -1,35 +1,24 @@
-"""Writing: a prime is fed, then symbols are drawn one after another, each fed before the next is drawn."""
+"""Writing: what a model draws is what it reads next."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from onward.data.vocabulary import BEGIN, END, StreamDecoder, Vocabulary
+from onward.data.vocabulary import BEGIN, END, NULL, UNKNOWN, Vocabulary
 from onward.errors import InputError
-from onward.inference.distribution import Sampling, never_written
+from onward.inference.prediction import block_length, initial_state, predict
+from onward.inference.sampling import Sampling
+from onward.inference.source import Readable, ids_of
 from onward.layers.state import State, select_lanes
 from onward.model import LanguageModel
 
-_PRIME_BLOCK = 1024
-_CHANCES = 512
+Ending = Literal["length", "stop", "end"]
+"""Why a sample ended: it has its length, a stop string came, or the model drew END."""
 
-
-@dataclass(frozen=True)
-class Piece:
-    """A part of a text being written.
-
-    Attributes:
-        sample: which of the texts, from 0.
-        text: its next characters; may be empty.
-        symbols: how many symbols were drawn for it so far.
-    """
-
-    sample: int
-    text: str
-    symbols: int
+_CHANCES = 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,123 +26,162 @@ class Writing:
     """What to write.
 
     Attributes:
-        prime: the text that is fed first; it is not written again.
-        length: symbols to draw, at most.
-        sampling: how.
-        seed: of the draws. A sample depends on the seed and its number, not on how many others there are.
-        stop: texts that end a sample where they appear; they are not written.
-        samples: how many texts, side by side.
-        ignore_end: whether the end of a document is left out, instead of ending a sample.
+        length: symbols, at most.
+        sampling: how each is drawn.
+        seed: sample i of a seed draws from its own random stream, so it is the same (to rounding of the
+            model) whatever the number of samples.
+        stop: strings before which a sample ends. They are looked for in what is written, not in the prime.
+        ignore_end: END is not drawn, so that a sample never ends by itself.
+
+    Raises:
+        InputError: a negative length or seed, or an empty stop string.
     """
 
-    prime: str | bytes = ""
-    length: int = 200
+    length: int = 400
     sampling: Sampling = field(default_factory=Sampling)
     seed: int = 0
-    stop: Sequence[str] = ()
-    samples: int = 1
+    stop: tuple[str, ...] = ()
     ignore_end: bool = False
 
     def __post_init__(self) -> None:
-        """Refuses what cannot be written."""
-        if self.length < 0 or self.samples < 1 or self.seed < 0:
-            found = f"{self.length}, {self.samples} and {self.seed}"
-            raise InputError(f"length is at least 0, samples 1 and seed 0, got {found}")
-        if not all(self.stop):
-            raise InputError("a stop text has at least one character, got an empty one")
+        for name in ("length", "seed"):
+            if getattr(self, name) < 0:
+                raise InputError(f"expected a {name} of 0 or more, got {getattr(self, name)}")
+        if "" in self.stop:
+            raise InputError("expected stop strings with at least one character, got an empty one")
 
 
-@torch.inference_mode()
-def write(model: LanguageModel, vocabulary: Vocabulary, what: Writing) -> Iterator[Piece]:
-    """Writes piece by piece; takes constant memory, however long the text.
+class Writer:
+    """Writes one or more samples side by side, in constant memory, while it is iterated.
 
-    Yields:
-        The pieces of all samples in the order in which they are drawn, at least one a sample.
+    An iteration, of which there is one, gives again and again what each sample gained, one text a sample.
+    NULL, UNKNOWN and BEGIN are never drawn. A stop string is never part of what is given, nor is a part of
+    one while the next symbols may complete it.
+
+    Args:
+        model: is used in evaluation mode.
+        vocabulary: what its ids mean.
+        prime: what the model reads first; it is not part of what is given.
+        writing: what to write.
+        samples: how many.
+
+    Raises:
+        InputError: no samples, or nothing that could be drawn.
     """
-    logits, state = _primed(model, vocabulary, what)
-    texts = [_Text(i, vocabulary, what) for i in range(what.samples)]
-    barred = never_written(vocabulary, end=not what.ignore_end)
-    for _ in range(what.length):
-        going = [text for text in texts if not text.ended]
-        if not going:
-            break
-        scores = logits.numpy()  # (lanes, V)
-        scores[:, barred] = -np.inf
-        drawn = [text.draw(row) for text, row in zip(going, scores, strict=True)]
-        yield from (text.take(symbol) for text, symbol in zip(going, drawn, strict=True))
-        lanes = [i for i, text in enumerate(going) if not text.ended]
-        if lanes:
-            if len(lanes) < len(going):
-                state = select_lanes(state, torch.tensor(lanes))
-            ids = torch.tensor([drawn[i] for i in lanes])[None]  # (1, lanes)
-            after, state = model(ids, state)
-            logits = after[0]
-    yield from (text.finish() for text in texts)
+
+    def __init__(
+        self, model: LanguageModel, vocabulary: Vocabulary, prime: Readable, writing: Writing, samples: int = 1
+    ) -> None:
+        if samples < 1:
+            raise InputError(f"expected 1 sample or more, got {samples}")
+        never = [NULL, UNKNOWN, BEGIN, END] if writing.ignore_end else [NULL, UNKNOWN, BEGIN]
+        if len(vocabulary) <= len(never):
+            raise InputError("the model's vocabulary has no symbol that could be written")
+        self._model = model.eval()
+        self._vocabulary = vocabulary
+        self._prime = ids_of(prime, vocabulary)
+        self._writing = writing
+        self._never = np.array(never)
+        self._samples = [_Sample(vocabulary, writing.stop) for _ in range(samples)]
+
+    @property
+    def symbols(self) -> list[int]:
+        """Symbols that each sample has so far, without END and without those of a stop string."""
+        return [sample.symbols for sample in self._samples]
+
+    @property
+    def endings(self) -> list[Ending | None]:
+        """Why each sample ended; None while it goes on."""
+        return [sample.ending for sample in self._samples]
+
+    def __iter__(self) -> Iterator[list[str]]:
+        writing, samples = self._writing, self._samples
+        going = np.arange(len(samples))  # the sample of each lane
+        logits, state = self._after_prime()
+        for chances in _chances(writing.seed, len(samples), writing.length):
+            logits[:, self._never] = -np.inf
+            drawn = writing.sampling.draw(logits, chances[going])
+            gained = [""] * len(samples)
+            for i, symbol in zip(going.tolist(), drawn.tolist(), strict=True):
+                gained[i] = samples[i].feed(symbol)
+            if any(gained):
+                yield gained
+            on = np.array([samples[i].ending is None for i in going.tolist()])
+            if not on.any():
+                return
+            if not on.all():
+                going, drawn = going[on], drawn[on]
+                state = select_lanes(state, torch.from_numpy(np.flatnonzero(on)))
+            logits, state = self._step(drawn, state)
+        rests = [sample.end("length") for sample in samples]
+        if any(rests):
+            yield rests
+
+    def _after_prime(self) -> tuple[np.ndarray, State]:
+        """Logits (B, V) and state after BEGIN and the prime, the same in each lane."""
+        ids = torch.from_numpy(np.concatenate([[BEGIN], self._prime]).astype(np.int64))[:, None]  # (T, 1)
+        logits, state = torch.empty(0), initial_state(self._model, 1)
+        for block in ids.split(block_length(1, len(self._vocabulary))):
+            logits, state = predict(self._model, block, state)
+        same = torch.zeros(len(self._samples), dtype=torch.int64)
+        return logits[-1, same].cpu().numpy(), select_lanes(state, same)
+
+    def _step(self, drawn: np.ndarray, state: State) -> tuple[np.ndarray, State]:
+        """Logits (B, V) and state after the symbols (B,) that were drawn."""
+        logits, state = predict(self._model, torch.from_numpy(drawn)[None], state)
+        return logits[0].cpu().numpy(), state
 
 
-def _primed(model: LanguageModel, vocabulary: Vocabulary, what: Writing) -> tuple[Tensor, State]:
-    """Logits (samples, V) and state after the prime."""
-    prime = torch.from_numpy(vocabulary.encode(what.prime).astype(np.int64))[:, None]
-    logits, state = model(torch.tensor([[BEGIN]]), model.initial_state(1))
-    for block in prime.split(_PRIME_BLOCK):
-        logits, state = model(block, state) if len(block) else (logits, state)
-    first = torch.zeros(what.samples, dtype=torch.int64)
-    return logits[-1][first], select_lanes(state, first)
+class _Sample:
+    """The text of one sample: what may be given, and what is held back until it is known to be no stop string."""
+
+    def __init__(self, vocabulary: Vocabulary, stop: tuple[str, ...]) -> None:
+        self.symbols = 0
+        self.ending: Ending | None = None
+        self._vocabulary = vocabulary
+        self._decoder = vocabulary.decoder()
+        self._stop = stop
+        self._held = ""
+
+    def feed(self, symbol: int) -> str:
+        """The text that may be given after one more symbol."""
+        if symbol == END:
+            return self.end("end")
+        self.symbols += 1
+        return self._released(self._decoder.feed([symbol]))
+
+    def end(self, ending: Ending) -> str:
+        """What was held back, since nothing follows; the empty text if the sample has ended before."""
+        if self.ending:
+            return ""
+        text = self._released(self._decoder.finish())
+        if self.ending:  # the last characters made a stop string
+            return text
+        self.ending, rest, self._held = ending, self._held, ""
+        return text + rest
+
+    def _released(self, text: str) -> str:
+        """The part of what is held back, and of the text that follows it, that may be given now."""
+        if not self._stop:
+            return text
+        held = self._held + text
+        found = [at for at in (held.find(stop) for stop in self._stop) if at >= 0]
+        if found:
+            self.ending, self._held = "stop", ""
+            self.symbols -= len(self._vocabulary.encode(held[min(found) :]))
+            return held[: min(found)]
+        longest = min(len(held), max(map(len, self._stop)) - 1)
+        back = next((n for n in range(longest, 0, -1) if self._may_begin_stop(held[-n:])), 0)
+        self._held = held[len(held) - back :]
+        return held[: len(held) - back]
+
+    def _may_begin_stop(self, text: str) -> bool:
+        return any(stop.startswith(text) for stop in self._stop)
 
 
-class _Text:
-    """One of the texts being written."""
-
-    def __init__(self, sample: int, vocabulary: Vocabulary, what: Writing) -> None:
-        self._sample, self._sampling = sample, what.sampling
-        self._random = np.random.default_rng([what.seed, sample])
-        self._chances: Iterator[float] = iter(())
-        self._decoder: StreamDecoder = vocabulary.decoder()
-        self._stops = _Stops(what.stop)
-        self._symbols, self.ended = 0, False
-
-    def draw(self, logits: np.ndarray) -> int:
-        """The next symbol."""
-        chance = next(self._chances, None)
-        if chance is None:
-            self._chances = iter(self._random.random(_CHANCES).tolist())
-            chance = next(self._chances)
-        return self._sampling.draw(logits, chance)
-
-    def take(self, symbol: int) -> Piece:
-        """What a symbol adds to the text; less than it holds while a stop text may have begun."""
-        self._symbols += 1
-        text = self._stops.feed(self._decoder.feed([symbol]))
-        self.ended = symbol == END or self._stops.found
-        return Piece(self._sample, text, self._symbols)
-
-    def finish(self) -> Piece:
-        """What was held back, when nothing more comes."""
-        text = self._stops.feed(self._decoder.finish()) + self._stops.rest()
-        return Piece(self._sample, text, self._symbols)
-
-
-class _Stops:
-    """Lets a text through up to the first of the stop texts, and holds back what may be the start of one."""
-
-    def __init__(self, stops: Sequence[str]) -> None:
-        self._stops, self._held = stops, ""
-        self._longest = max(map(len, stops), default=1) - 1  # characters that may have to be held back
-        self.found = False
-
-    def feed(self, text: str) -> str:
-        """What can be let through now."""
-        text = self._held + text
-        found = [at for at in map(text.find, self._stops) if at >= 0]
-        if self.found or found:
-            self._held, before = "", "" if self.found else text[: min(found)]
-            self.found = True
-            return before
-        ends = (text[-n:] for n in range(min(self._longest, len(text)), 0, -1))
-        self._held = next((end for end in ends if any(stop.startswith(end) for stop in self._stops)), "")
-        return text[: len(text) - len(self._held)]
-
-    def rest(self) -> str:
-        """What was held back, when nothing more comes."""
-        rest, self._held = self._held, ""
-        return rest
+def _chances(seed: int, samples: int, length: int) -> Iterator[np.ndarray]:
+    """For each step a number in [0, 1) for each sample, (B,), from a random stream of its own."""
+    streams = [np.random.default_rng([seed, i]) for i in range(samples)]
+    for start in range(0, length, _CHANCES):
+        count = min(_CHANCES, length - start)
+        yield from np.stack([stream.random(count) for stream in streams], axis=1)

@@ -1,0 +1,42 @@
+"""One block through a model: what it expected, what came, and the state after."""
+
+import torch
+
+from onward.layers.state import State
+from onward.model import LanguageModel, losses
+from onward.shapes import Ids, Logits, Losses
+
+LARGEST_BLOCK = 1 << 15
+"""Positions, in all lanes together, that go through the model at once."""
+
+_LARGEST_LOGITS = 1 << 22
+_LONGEST_BLOCK = 1024
+
+
+def block_length(lanes: int, symbols: int) -> int:
+    """How many positions T of that many lanes, with that many symbols to predict, are computed at once."""
+    return max(1, min(_LONGEST_BLOCK, LARGEST_BLOCK // lanes, _LARGEST_LOGITS // (lanes * symbols)))
+
+
+@torch.inference_mode()
+def predict(model: LanguageModel, ids: Ids, state: State) -> tuple[Logits, State]:
+    """Logits after each position (T, B, V) and the state after the last, for ids (T, B) on any device."""
+    return model(ids.to(device_of(model)), state)
+
+
+@torch.inference_mode()
+def surprise(model: LanguageModel, x: Ids, y: Ids, state: State) -> tuple[Losses, State]:
+    """Nats of y (T, B) given x (T, B), the symbols before each, and the state after the last."""
+    logits, state = predict(model, x, state)
+    return losses(logits, y.to(logits.device)), state
+
+
+@torch.inference_mode()
+def initial_state(model: LanguageModel, lanes: int) -> State:
+    """The state before the first symbol."""
+    return model.initial_state(lanes)
+
+
+def device_of(model: LanguageModel) -> torch.device:
+    """Where the weights are."""
+    return next(model.parameters()).device

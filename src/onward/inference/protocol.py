@@ -1,0 +1,130 @@
+"""How a text is read to be scored: in one pass, in lanes, or in cold windows.
+
+Each counts every symbol once.
+
+    streaming   from BEGIN to the end in one pass, the state carried along.
+    lanes       the same figures, quicker: the text is cut into segments that are read side by side, each by a
+                lane that has read the `WARM_UP` symbols before it, from the initial state. What the state
+                still knew of what lies further back is lost, which is less than rounding in most models.
+    cold        windows of a given number of symbols, each from the initial state, its first symbol
+                predicted from the symbol before the window (or BEGIN). What published figures of
+                transformers mostly are.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from onward.data.symbols import Symbols
+from onward.data.vocabulary import BEGIN, NULL
+from onward.errors import InputError
+from onward.inference.prediction import block_length, initial_state, surprise
+from onward.model import LanguageModel
+
+WARM_UP = 1024
+"""Symbols that a lane reads before its segment."""
+
+_SHORTEST_SEGMENT, _LONGEST_SEGMENT = 256, 8192
+_COLD_POSITIONS = 1 << 18
+
+
+@dataclass(frozen=True, kw_only=True)
+class Protocol:
+    """How a text is read (see the module).
+
+    Attributes:
+        cold: symbols in a window; None reads the text as one.
+        lanes: how many segments are read side by side; with `cold`, windows always are.
+
+    Raises:
+        InputError: a window or a number of lanes below 1.
+    """
+
+    cold: int | None = None
+    lanes: int = 1
+
+    def __post_init__(self) -> None:
+        if self.cold is not None and self.cold < 1:
+            raise InputError(f"expected cold windows of 1 symbol or more, got {self.cold}")
+        if self.lanes < 1:
+            raise InputError(f"expected 1 lane or more, got {self.lanes}")
+
+    @property
+    def name(self) -> str:
+        """`streaming`, or `cold-256` with the symbols in a window."""
+        return "streaming" if self.cold is None else f"cold-{self.cold}"
+
+
+def surprises(model: LanguageModel, ids: Symbols, protocol: Protocol) -> Iterator[np.ndarray]:
+    """The nats of each symbol, in order, in pieces (n,) of float32 as they are computed."""
+    model.eval()
+    size, lanes, warm_up = len(ids), 1, 0
+    length = size  # streaming is one window of everything
+    if protocol.cold is not None:
+        length = min(protocol.cold, size)
+        lanes = max(1, min(_COLD_POSITIONS // length, 128))
+    elif protocol.lanes > 1:
+        length = min(max(-(-size // protocol.lanes), _SHORTEST_SEGMENT), _LONGEST_SEGMENT, size)
+        lanes, warm_up = protocol.lanes, WARM_UP
+    for first in range(0, size, length * lanes):
+        starts = np.arange(first, min(first + length * lanes, size), length)
+        ends = np.minimum(starts + length, size)
+        segments = _Segments(np.maximum(starts - warm_up, 0), starts, ends)
+        yield from _one(model, ids, segments) if lanes == 1 else _side_by_side(model, ids, segments)
+
+
+def part_of_stream(ids: Symbols, start: int, count: int) -> np.ndarray:
+    """The symbols from start - 1 on, (count + 1,) in int64: BEGIN before the first, NULL after the last."""
+    part = np.full(count + 1, NULL, np.int64)
+    if start == 0:
+        part[0] = BEGIN
+    known = np.asarray(ids[max(0, start - 1) : start + count])
+    at = 1 if start == 0 else 0
+    part[at : at + len(known)] = known
+    return part
+
+
+@dataclass(frozen=True)
+class _Segments:
+    """Adjoining segments of a text: where each lane begins to read, and its segment's start and end, (B,)."""
+
+    begins: np.ndarray
+    starts: np.ndarray
+    ends: np.ndarray
+
+
+def _one(model: LanguageModel, ids: Symbols, segments: _Segments) -> Iterator[np.ndarray]:
+    """The nats of a segment of any length, read from its start."""
+    for _, nats in _blocks(model, ids, segments.starts, int(segments.ends[0] - segments.starts[0])):
+        yield nats[:, 0]
+
+
+def _side_by_side(model: LanguageModel, ids: Symbols, segments: _Segments) -> Iterator[np.ndarray]:
+    """The nats of all segments, in order."""
+    first = int(segments.starts[0])
+    found = np.empty(int(segments.ends[-1]) - first, np.float32)
+    steps = int((segments.ends - segments.begins).max())
+    lanes = [*zip(segments.begins.tolist(), segments.starts.tolist(), segments.ends.tolist(), strict=True)]
+    for step, nats in _blocks(model, ids, segments.begins, steps):
+        for lane, (begin, start, end) in enumerate(lanes):
+            at = begin + step
+            low, high = max(at, start), min(at + len(nats), end)
+            if low < high:
+                found[low - first : high - first] = nats[low - at : high - at, lane]
+    yield found
+
+
+def _blocks(
+    model: LanguageModel, ids: Symbols, begins: np.ndarray, steps: int
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Steps done and the nats of the next (T, B), for lanes that begin at those places (B,)."""
+    state = initial_state(model, len(begins))
+    block = block_length(len(begins), model.config.symbols)
+    for step in range(0, steps, block):
+        count = min(block, steps - step)
+        parts = [part_of_stream(ids, begin + step, count) for begin in begins.tolist()]
+        rows = torch.from_numpy(np.stack(parts, axis=1))  # (T + 1, B)
+        nats, state = surprise(model, rows[:-1], rows[1:], state)
+        yield step, nats.cpu().numpy()

@@ -1,0 +1,78 @@
+"""How the next symbol is drawn from what a model expects."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from onward.errors import InputError, RunError
+
+_SMALLEST_TEMPERATURE = 1e-4
+"""Below it the likeliest symbol is taken, as at 0: a lead of 0.01 in the logits would be a factor of e^100."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """Which symbols may be drawn, and how boldly. What is set applies in the order of the attributes.
+
+    Attributes:
+        temperature: divides the logits; 0 takes the likeliest symbol every time (the first of equals).
+        top_k: only the k likeliest symbols, and those as likely as the last of them.
+        top_p: only the likeliest symbols that together hold this share, and those as likely as the last of
+            them (arXiv 1904.09751).
+        min_p: only symbols at least this many times as likely as the likeliest (arXiv 2407.01082).
+
+    Raises:
+        InputError: a value that is none of these.
+    """
+
+    temperature: float = 1.0
+    top_k: int | None = None
+    top_p: float | None = None
+    min_p: float | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.temperature < math.inf:
+            raise InputError(f"expected a temperature of 0 or more, got {self.temperature}")
+        if self.top_k is not None and self.top_k < 1:
+            raise InputError(f"expected a top_k of 1 or more, got {self.top_k}")
+        for name in ("top_p", "min_p"):
+            share = getattr(self, name)
+            if share is not None and not 0 <= share <= 1:
+                raise InputError(f"expected a {name} from 0 to 1, got {share}")
+
+    def draw(self, logits: np.ndarray, chances: np.ndarray) -> np.ndarray:
+        """One symbol for each lane, (B,), by inversion of the cumulative distribution.
+
+        Args:
+            logits: (B, V) in float32; minus infinity is never drawn.
+            chances: (B,) in [0, 1), the place in the distribution of the symbol to draw.
+
+        Raises:
+            RunError: the logits are not numbers.
+        """
+        top = logits.max(axis=1, keepdims=True)
+        if not np.isfinite(top).all():
+            raise RunError("the model's logits are not finite numbers", hint="its weights may have diverged")
+        if self.temperature < _SMALLEST_TEMPERATURE:
+            return logits.argmax(axis=1)
+        weights = self._restricted(np.exp((logits - top) / np.float32(self.temperature)))
+        cumulative = weights.cumsum(axis=1, dtype=np.float64)
+        total = cumulative[:, -1]
+        places = np.minimum(chances * total, np.nextafter(total, 0.0))
+        return (cumulative <= places[:, None]).sum(axis=1)
+
+    def _restricted(self, weights: np.ndarray) -> np.ndarray:
+        """Weights (B, V), at most 1, with 0 for the symbols that may not be drawn."""
+        symbols = weights.shape[1]
+        if self.top_k is not None and self.top_k < symbols:
+            least = np.partition(weights, symbols - self.top_k, axis=1)[:, symbols - self.top_k, None]
+            weights = np.where(weights >= least, weights, 0)
+        if self.top_p is not None and self.top_p < 1:
+            falling = np.sort(weights, axis=1)[:, ::-1]
+            cumulative = falling.cumsum(axis=1, dtype=np.float64)
+            needed = (cumulative < self.top_p * cumulative[:, -1:]).sum(axis=1)  # before the last one needed
+            weights = np.where(weights >= np.take_along_axis(falling, needed[:, None], 1), weights, 0)
+        if self.min_p is not None:
+            weights = np.where(weights >= self.min_p * weights.max(axis=1, keepdims=True), weights, 0)
+        return weights
