@@ -4,14 +4,11 @@ A safetensors file beside the model, `MODEL.checkpoint`: tensors, and one JSON o
 written whole or not at all, and refused when it is damaged or of another run.
 """
 
-import fcntl
 import json
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from safetensors import SafetensorError
 from safetensors.torch import load as from_safetensors
@@ -20,10 +17,11 @@ from torch import Tensor
 
 from onward.artefact import check_header, digest_of
 from onward.atomic import atomic_write
-from onward.errors import ArtefactError, BusyError
+from onward.errors import ArtefactError
 
 FORMAT = 1
 _KEY = "onward-checkpoint"
+_Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True)
@@ -31,7 +29,7 @@ class Checkpoint:
     """A moment of a run.
 
     Attributes:
-        tensors: weights, optimiser, recurrent state, random state and best weights, by name.
+        tensors: by name; a name may begin with those of the groups it belongs to, as in "run/weights/a.b".
         facts: the rest, as plain values.
     """
 
@@ -62,44 +60,59 @@ def load_checkpoint(path: Path) -> Checkpoint:
     Raises:
         ArtefactError: it is damaged, or not a checkpoint of this version.
     """
-    check_header(path)
-    content = path.read_bytes()
+    hint = f"delete {path} to begin anew"
     try:
+        check_header(path)
+        content = path.read_bytes()
         tensors = from_safetensors(content)
         size = int.from_bytes(content[:8], "little")
         header = json.loads(json.loads(content[8 : 8 + size])["__metadata__"][_KEY])
         version, digest, facts = header["format"], header["sha256"], header["facts"]
-    except (SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ArtefactError(
-            f"{path} is not a checkpoint: {error}", hint=f"delete {path} to start anew"
-        ) from error
-    if version != FORMAT or digest != digest_of(tensors):
-        found = f"format {version}" if version != FORMAT else "values that are not those that were saved"
-        raise ArtefactError(f"{path} has {found}", hint=f"delete {path} to start anew")
+    except ArtefactError as error:
+        raise ArtefactError(str(error).replace("model file", "checkpoint"), hint=hint) from error
+    except (SafetensorError, ValueError, KeyError, TypeError, RecursionError, OSError) as error:
+        raise ArtefactError(f"{path} is not a whole checkpoint: {error}", hint=hint) from error
+    if version != FORMAT:
+        raise ArtefactError(f"{path} has format {version!r}, expected {FORMAT}", hint=hint)
+    if not isinstance(facts, dict) or digest != digest_of(tensors):
+        raise ArtefactError(f"the values in {path} are not those that were saved", hint=hint)
     return Checkpoint(tensors, facts)
 
 
-@contextmanager
-def output_lock(output: Path) -> Iterator[None]:
-    """Holds the right to write a model; it ends with the block, or with the process, however that ends.
+def grouped(group: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors, their names behind that of their group."""
+    return {f"{group}/{name}": tensor for name, tensor in tensors.items()}
+
+
+def group_of(group: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors of a group, by their own names: `grouped` undone."""
+    return {key.removeprefix(f"{group}/"): t for key, t in tensors.items() if key.startswith(f"{group}/")}
+
+
+def take(facts: Mapping[str, Any], name: str, kind: type[_Value]) -> _Value:
+    """A fact of a checkpoint.
 
     Raises:
-        BusyError: another process holds it.
+        ArtefactError: it is missing, or of another type.
     """
-    path = output.with_name(f"{output.name}.lock")
-    while True:
-        lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(lock)
-            hint = "wait until it ends, or write to another file with -o"
-            raise BusyError(f"another run is writing {output}", hint=hint) from error
-        if path.exists() and path.stat().st_ino == os.fstat(lock).st_ino:
-            break
-        os.close(lock)  # the holder before us ended, and took the file with it
-    try:
-        yield
-    finally:
-        path.unlink(missing_ok=True)
-        os.close(lock)
+    value = facts.get(name)
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise ArtefactError(f"the checkpoint should say {name} as {kind.__name__}, found {value!r}")
+    return value
+
+
+def check_tensors(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
+    """Refuses tensors that are not, by name, shape and type, those that are expected.
+
+    Raises:
+        ArtefactError: with the first that differs.
+    """
+    for name in sorted(set(found) | set(expected)):
+        wanted, given = _form(expected.get(name)), _form(found.get(name))
+        if wanted != given:
+            raise ArtefactError(f"tensor {name} of the checkpoint should be {wanted}, found {given}")
+
+
+def _form(tensor: Tensor | None) -> str:
+    """A tensor's shape and type in words."""
+    return "absent" if tensor is None else f"{tuple(tensor.shape)} in {tensor.dtype}"

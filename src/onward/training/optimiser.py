@@ -6,12 +6,12 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from onward.errors import ArtefactError
 from onward.model import LanguageModel
+from onward.training.plan import level_until
 from onward.training.recipe import Recipe
 
 BETAS = (0.9, 0.99)
-FIRST_FALL = 40
-"""The step before which no learning rate falls, and at which the number of steps is fixed."""
 
 
 class RunOptimiser:
@@ -72,26 +72,43 @@ class RunOptimiser:
         }
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
-        """Remembers what `tensors` gave; the tensors are copied."""
-        for number, optimiser in enumerate(self._optimisers):
-            memory: dict[int, dict[str, Tensor]] = {}
+        """Remembers what `tensors` gave; the tensors are copied.
+
+        Raises:
+            ArtefactError: they are not of these optimisers.
+        """
+        memories: list[dict[int, dict[str, Tensor]]] = [{} for _ in self._optimisers]
+        try:
             for key, value in tensors.items():
-                owner, index, name = key.split(".")
-                if int(owner) == number:
-                    memory.setdefault(int(index), {})[name] = value.clone()
+                number, index, name = key.split(".")
+                moved = [
+                    weight
+                    for group in self._optimisers[int(number)].param_groups
+                    for weight in group["params"]
+                ]
+                expected = moved[int(index)].shape
+                if value.dtype != torch.float32 or value.shape not in (expected, ()):
+                    raise ValueError(
+                        f"{key} should be {tuple(expected)}, found {tuple(value.shape)} in {value.dtype}"
+                    )
+                memories[int(number)].setdefault(int(index), {})[name] = value.clone()
+        except (ValueError, IndexError) as error:
+            raise ArtefactError(f"the checkpoint's optimiser is not of this run: {error}") from error
+        for optimiser, memory in zip(self._optimisers, memories, strict=True):
             optimiser.load_state_dict({**optimiser.state_dict(), "state": memory})
 
 
 def rate_share(recipe: Recipe, step: int, steps: int | None) -> float:
     """The share of the peak learning rates at a step, counted from 0.
 
-    Rises linearly over `warm_up` steps, and stays at 1 until `FIRST_FALL` at least, which is early enough to
-    know how many steps there will be; then falls to zero at the last step, "linear" or by a "cosine".
+    The smaller of two lines: one rises over `warm_up` steps; the other stays at 1 until `plan.level_until`,
+    then falls to zero behind the last step, "linear" or by a "cosine". While the number of steps is not
+    known there is only the first, which is what the second will turn out not to have been below.
     """
-    if step < recipe.warm_up:
-        return (step + 1) / (recipe.warm_up + 1)
-    flat = max(recipe.warm_up, FIRST_FALL)
-    if steps is None or step < flat:
-        return 1.0
-    done = (step - flat) / max(1, steps - flat)
-    return {"linear": 1 - done, "cosine": (1 + math.cos(math.pi * done)) / 2, "none": 1.0}[recipe.decay]
+    rise = min(1.0, (step + 1) / (recipe.warm_up + 1))
+    if steps is None:
+        return rise
+    level = level_until(recipe.warm_up, steps)
+    done = max(0.0, (step - level) / max(1, steps - level))
+    fall = {"linear": 1 - done, "cosine": (1 + math.cos(math.pi * done)) / 2, "none": 1.0}[recipe.decay]
+    return min(rise, fall)

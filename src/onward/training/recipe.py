@@ -33,6 +33,8 @@ class Recipe:
         clip: largest norm of the gradient of all weights together.
         warm_up: steps over which the rates rise from zero.
         decay: how they fall to zero until the last step.
+        average: the decay of the running mean of the weights that is checked and saved in their place (see
+            `average`), such as 0.998; 0 saves the weights as they are.
         validation: share of the corpus, its end, that is held out.
         precision: of the matrix products in training; "auto" measures which is faster.
         seed: of the weights, of dropout, and of the occurrences that are read as unknown.
@@ -59,6 +61,7 @@ class Recipe:
     clip: float = 1.0
     warm_up: int = 50
     decay: Decay = "linear"
+    average: float = 0.0
     validation: float = 0.05
     precision: Precision = "auto"
     seed: int = 0
@@ -73,10 +76,14 @@ class Recipe:
                     f"{name} must be {kind.__name__} from {smallest} to {largest}, got {value!r}"
                 )
         for name, choices in _CHOICES.items():
-            if getattr(self, name) not in choices:
+            value = getattr(self, name)
+            if value not in choices or type(value) is not type(choices[0]):
                 listed = ", ".join(map(str, choices))
-                raise RecipeError(f"{name} must be one of {listed}, got {getattr(self, name)!r}")
+                raise RecipeError(f"{name} must be one of {listed}, got {value!r}")
         self.model_config(4)
+        for field in fields(self):  # 1 and 1.0 are one recipe, and one file
+            if isinstance(field.default, float):
+                object.__setattr__(self, field.name, float(getattr(self, field.name)))
 
     @property
     def encoding(self) -> Encoding:
@@ -102,6 +109,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "weight_decay": (0.0, 10.0),
     "clip": (1e-6, 1e6),
     "warm_up": (0, 2**31),
+    "average": (0.0, 0.999_999),
     "validation": (0.0, 0.5),
     "seed": (0, 2**31),
 }

@@ -1,17 +1,19 @@
-"""What a run tells while it goes on: events, for whoever listens, and a log of them.
+"""What a run tells while it goes on: events, for whoever listens.
 
 An observer is any callable that takes an event. It may draw, print or store; it cannot change the run.
 """
 
-import dataclasses
-import json
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeAlias
 
-from onward.units import nats_to_bits
+
+@dataclass(frozen=True)
+class Reading:
+    """The corpus is being encoded: so many of its bytes were read."""
+
+    done: int
+    total: int
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,13 @@ class Started:
 
 
 @dataclass(frozen=True)
+class NothingToResume:
+    """It was asked to go on with a run, but there is no checkpoint: the run begins anew."""
+
+    path: str
+
+
+@dataclass(frozen=True)
 class Planned:
     """The number of steps is known from here on, and will not change."""
 
@@ -47,9 +56,15 @@ class Planned:
 
 @dataclass(frozen=True)
 class EpochStarted:
-    """The corpus begins anew, and with it the recurrent state, from zeros."""
+    """The corpus begins anew, and with it the recurrent state, from its initial value.
+
+    Attributes:
+        epoch: counted from 1.
+        step: steps that were made before.
+    """
 
     epoch: int
+    step: int = 0
 
 
 @dataclass(frozen=True)
@@ -117,32 +132,36 @@ class Saved:
     path: str
 
 
-Event: TypeAlias = Started | Planned | EpochStarted | Stepped | Validated | Sampled | RolledBack | Saved
-Observer: TypeAlias = Callable[[Event], None]
+@dataclass(frozen=True)
+class Finished:
+    """The run ended, and its model is saved where it has an output.
 
-
-class Log:
-    """Events as JSON lines, each flushed as it is written.
-
-    Steps are thinned to about one in a hundred of the run; a resumed run appends. Losses stand in nats and
-    in bits per symbol, times in seconds since the process began this run.
+    Attributes:
+        step: steps made.
+        symbols: trained on.
+        seconds: this process took.
+        nats_per_symbol: of the held-out tail in one pass; None where nothing was held out.
+        best_step: after which the weights that were saved had been found.
     """
 
-    def __init__(self, path: Path, *, resumed: bool) -> None:
-        self._file = path.open("a" if resumed else "w", encoding="utf-8")
-        self._started = time.monotonic()
+    step: int
+    symbols: int
+    seconds: float
+    nats_per_symbol: float | None
+    best_step: int
 
-    def __call__(self, event: Event) -> None:
-        """Writes a line."""
-        if isinstance(event, Stepped) and event.step % max(1, (event.steps or 0) // 100):
-            return
-        line = {"event": type(event).__name__.lower(), "seconds": round(time.monotonic() - self._started, 2)}
-        line |= dataclasses.asdict(event)
-        if "nats_per_symbol" in line:
-            line["bits_per_symbol"] = nats_to_bits(line["nats_per_symbol"])
-        self._file.write(json.dumps(line) + "\n")
-        self._file.flush()
 
-    def close(self) -> None:
-        """Ends the log."""
-        self._file.close()
+Event: TypeAlias = (
+    Reading
+    | NothingToResume
+    | Started
+    | Planned
+    | EpochStarted
+    | Stepped
+    | Validated
+    | Sampled
+    | RolledBack
+    | Saved
+    | Finished
+)
+Observer: TypeAlias = Callable[[Event], None]

@@ -1,6 +1,5 @@
 """A training run from an encoded corpus to an artefact."""
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,52 +12,24 @@ from onward.artefact import Artefact, save
 from onward.data.encoded import EncodedCorpus
 from onward.data.lanes import Lanes, unknown_shares
 from onward.data.symbols import Symbols
-from onward.errors import ArtefactError, RecipeError
+from onward.errors import ArtefactError, Interrupted, RecipeError
 from onward.model import LanguageModel
-from onward.training.checkpoint import Checkpoint, checkpoint_path, load_checkpoint, output_lock
+from onward.training.budget import Budget
+from onward.training.checkpoint import Checkpoint, checkpoint_path, load_checkpoint, take
 from onward.training.curves import draw_curves
-from onward.training.loop import Loop, Plan
+from onward.training.lock import output_lock
+from onward.training.log import Log
+from onward.training.loop import Loop
+from onward.training.plan import Plan
 from onward.training.recipe import Recipe
-from onward.training.report import Event, Log, Observer, Started
+from onward.training.report import Event, Finished, NothingToResume, Observer, Started
 from onward.training.trainer import Trainer
-from onward.training.validation import REPORTED, report
+from onward.training.validation import report, reported_symbols
 
 LONGEST_TAIL, SHORTEST_TAIL = 1_000_000, 256
 """Symbols that are held out, at most, and at least: of a shorter text nothing is."""
 
-SECONDS_TO_CLOSE = 2.5
-"""What saving the model and drawing its curves take, and Python's end."""
-
-SECONDS_A_REPORTED_SYMBOL = 4e-5
-
 Sampler = Callable[[Artefact], str]
-
-
-@dataclass(frozen=True)
-class Budget:
-    """How long to train: exactly one of the three.
-
-    Attributes:
-        minutes: of the run with all that belongs to it, from `started` on.
-        epochs: passes over the training part of the corpus.
-        steps: steps.
-        started: when the run began, on the clock of `time.monotonic`.
-    """
-
-    minutes: float | None = None
-    epochs: float | None = None
-    steps: int | None = None
-    started: float | None = None
-
-    def __post_init__(self) -> None:
-        """Refuses none, several, or nothing to do."""
-        given = {name: getattr(self, name) for name in ("minutes", "epochs", "steps")}
-        chosen = {name: value for name, value in given.items() if value is not None}
-        if len(chosen) != 1 or not all(value > 0 and math.isfinite(value) for value in chosen.values()):
-            raise RecipeError(
-                f"expected one of minutes, epochs and steps, above zero, got {chosen or 'none'}",
-                hint="say for instance minutes=5",
-            )
 
 
 @dataclass(frozen=True)
@@ -66,11 +37,12 @@ class TrainingResult:
     """What a run gave.
 
     Attributes:
-        artefact: the trained model.
+        artefact: the trained model, in evaluation mode.
         output: where it was saved, if it was.
         steps, symbols: of the whole run, with what came before it was resumed.
         seconds: of this process's part.
-        validation_nats_per_symbol: of the held-out tail in one pass, None where nothing was held out.
+        validation_nats_per_symbol: of the held-out tail in one pass (see `validation.reported_symbols`), None
+            where nothing was held out.
     """
 
     artefact: Artefact
@@ -81,13 +53,14 @@ class TrainingResult:
     validation_nats_per_symbol: float | None
 
 
-def train_model(
+def train_model(  # noqa: PLR0913 - all by name, most left out
     corpus: EncodedCorpus,
     recipe: Recipe,
     budget: Budget,
     *,
     output: Path | None = None,
     resume: bool = False,
+    keep_checkpoint: bool = False,
     observer: Observer | None = None,
     sampler: Sampler | None = None,
 ) -> TrainingResult:
@@ -95,39 +68,55 @@ def train_model(
 
     Beside the output lie, while it trains, a checkpoint and a lock, and for good a log (`.log.jsonl`) and a
     picture of the losses (`.curves.png`). The artefact is a function of corpus, recipe, steps and number of
-    threads, to the byte, however often the run was stopped and resumed.
+    threads, to the byte, however often the run was stopped and resumed; where the recipe leaves the precision
+    to measurement, of what was measured too, which the artefact's recipe then states.
 
     Args:
         corpus: the text as ids.
         recipe: every hyperparameter.
         budget: how long.
         output: the model file; without it nothing is written.
-        resume: go on from the checkpoint beside the output; without one, begin.
+        resume: go on from the checkpoint beside the output; without one, begin, and say so.
+        keep_checkpoint: leave the checkpoint where it is when the run has ended.
         observer: is told of everything that happens.
         sampler: gives a short text by an artefact, for the observer.
 
     Raises:
         BusyError: another run writes to the output.
+        InputError: the output is a folder.
         ArtefactError, RecipeError: the checkpoint is damaged, or of another run.
         Interrupted, DivergedError, WriteError: see `Loop.run`.
     """
     started = time.monotonic() if budget.started is None else budget.started
     run = _Run(corpus, recipe, budget, observer or (lambda event: None), sampler)
-    if output is None:
-        return run.finish(run.train(None, None, started), None, started)
-    with output_lock(output):
-        path = checkpoint_path(output)
-        checkpoint = load_checkpoint(path) if resume and path.exists() else None
-        log = Log(_beside(output, ".log.jsonl"), resumed=checkpoint is not None)
-        try:
-            run.listen(log)
-            result = run.finish(run.train(path, checkpoint, started), output, started)
-        finally:
-            log.close()
-        title = f"{output.name}: {recipe.name}, {corpus.name}"
-        draw_curves(_beside(output, ".log.jsonl"), _beside(output, ".curves.png"), title=title)
+    with torch.random.fork_rng(devices=[]):
+        if output is None:
+            return run.finish(*run.train(None, None, started), None, started)
+        with output_lock(output):
+            return _train_into(output, run, started, resume=resume, keep_checkpoint=keep_checkpoint)
+
+
+def _train_into(
+    output: Path, run: "_Run", started: float, *, resume: bool, keep_checkpoint: bool
+) -> TrainingResult:
+    """A run with an output, under its lock."""
+    path = checkpoint_path(output)
+    checkpoint = load_checkpoint(path) if resume and path.exists() else None
+    log = Log(_beside(output, ".log.jsonl"), resumed=checkpoint is not None)
+    try:
+        run.listen(log)
+        if resume and checkpoint is None:
+            run.tell(NothingToResume(str(path)))
+        result = run.finish(*run.train(path, checkpoint, started), output, started)
+    except KeyboardInterrupt as interrupt:
+        hint = f"end it with the same command and --resume ({path} holds the run)"
+        raise Interrupted("stopped outside the steps", hint=hint if path.exists() else "") from interrupt
+    finally:
+        log.close()
+    draw_curves(_beside(output, ".log.jsonl"), _beside(output, ".curves.png"), title=run.title(output))
+    if not keep_checkpoint:
         path.unlink(missing_ok=True)
-        return result
+    return result
 
 
 class _Run:
@@ -153,55 +142,58 @@ class _Run:
         """Tells one more."""
         self._observers.append(observer)
 
-    def train(self, path: Path | None, checkpoint: Checkpoint | None, started: float) -> Trainer:
-        """All steps; the trainer then has the best weights."""
-        recipe = self._recipe
-        torch.manual_seed(recipe.seed)
-        model = LanguageModel(recipe.model_config(len(self._corpus.vocabulary))).train()
-        trainer = Trainer(model, self._lanes, recipe, precision="fp32")
-        facts = {"recipe": recipe.to_json(), "corpus": self._corpus.digest}
-        sample = self._sampler
-        sampler = (lambda: sample(self._artefact(trainer, None))) if sample else None
-        plan = self._plan(started)
-        loop = Loop(trainer, self._tail, plan, self._tell, checkpoint=path, facts=facts, sampler=sampler)
-        if checkpoint:
-            _check_same(path, checkpoint, facts, plan)
-            loop.resume(checkpoint)
-        else:
-            trainer.precision = _choose_precision(trainer)
-        self._tell(self._begin(trainer))
-        loop.run()
-        trainer.use_best()
-        return trainer
-
-    def finish(self, trainer: Trainer, output: Path | None, started: float) -> TrainingResult:
-        """Scores the held-out tail in one pass, and saves the model."""
-        nats = report(trainer.model, self._tail) if len(self._tail) else None
-        artefact = self._artefact(trainer, nats)
-        if output:
-            save(artefact, output)
-        return TrainingResult(
-            artefact=artefact,
-            output=output,
-            steps=trainer.step,
-            symbols=trainer.symbols,
-            seconds=time.monotonic() - started,
-            validation_nats_per_symbol=nats,
-        )
-
-    def _tell(self, event: Event) -> None:
+    def tell(self, event: Event) -> None:
         """Tells all observers."""
         for observer in self._observers:
             observer(event)
 
+    def title(self, output: Path) -> str:
+        """Of the picture."""
+        return f"{output.name}: {self._recipe.name}, {self._corpus.name}"
+
+    def train(self, path: Path | None, checkpoint: Checkpoint | None, started: float) -> tuple[Trainer, int]:
+        """All steps. The model then has the weights that are to be saved: those after the step returned."""
+        recipe = self._recipe
+        torch.manual_seed(recipe.seed)
+        model = LanguageModel(recipe.model_config(len(self._corpus.vocabulary))).train()
+        trainer = Trainer(model, self._lanes, recipe, precision="fp32")
+        if not checkpoint:
+            trainer.precision = _choose_precision(trainer)
+        facts = {"recipe": recipe.to_json(), "corpus": self._corpus.digest}
+        sample = self._sampler
+        sampler = (lambda: sample(self._artefact(trainer, trainer.step, None))) if sample else None
+        plan = self._plan(started)
+        loop = Loop(trainer, self._tail, plan, self.tell, checkpoint=path, facts=facts, sampler=sampler)
+        if checkpoint and path:
+            _check_same(path, checkpoint, facts, plan)
+            loop.resume(checkpoint)
+        self.tell(self._begin(trainer))
+        loop.run()
+        if not loop.best.weights:  # nothing is held out: the last weights count
+            with trainer.evaluated():
+                loop.best.keep(trainer.step, model)
+        loop.best.put_into(model)
+        return trainer, loop.best.step
+
+    def finish(self, trainer: Trainer, best_step: int, output: Path | None, started: float) -> TrainingResult:
+        """Scores the held-out tail in one pass, and saves the model."""
+        trainer.model.eval()
+        size = reported_symbols(len(self._tail), trainer.symbols)
+        nats = report(trainer.model, self._tail[:size]) if size else None
+        artefact = self._artefact(trainer, best_step, nats)
+        if output:
+            save(artefact, output)
+        seconds = time.monotonic() - started
+        self.tell(Finished(trainer.step, trainer.symbols, seconds, nats, best_step))
+        return TrainingResult(artefact, output, trainer.step, trainer.symbols, seconds, nats)
+
     def _plan(self, started: float) -> Plan:
         """The budget as steps or as a deadline."""
         budget = self._budget
-        if budget.minutes is None:
-            epochs = budget.epochs or 0.0
-            return Plan(budget.steps or max(1, round(epochs * self._lanes.blocks_per_epoch)))
-        closing = SECONDS_TO_CLOSE + min(len(self._tail), REPORTED) * SECONDS_A_REPORTED_SYMBOL
-        return Plan(None, started + 60 * budget.minutes, closing)
+        if budget.minutes is not None:
+            return Plan(None, started + 60 * budget.minutes)
+        epochs = budget.epochs or 0.0
+        return Plan(budget.steps or max(1, round(epochs * self._lanes.blocks_per_epoch)))
 
     def _begin(self, trainer: Trainer) -> Started:
         """What is known before the first step."""
@@ -216,20 +208,22 @@ class _Run:
             step=trainer.step,
         )
 
-    def _artefact(self, trainer: Trainer, nats: float | None) -> Artefact:
+    def _artefact(self, trainer: Trainer, best_step: int, nats: float | None) -> Artefact:
         """The model as it is now."""
         corpus = self._corpus
+        size = reported_symbols(len(self._tail), trainer.symbols)
         facts: dict[str, Any] = {
             "corpus": {"name": corpus.name, "sha256": corpus.digest, "symbols": len(corpus.ids)},
             "steps": trainer.step,
             "symbols": trainer.symbols,
             "epochs": round(trainer.symbols / self._lanes.symbols_per_epoch, 3),
-            "best_step": trainer.best_step,
+            "best_step": best_step,
             "precision": trainer.precision,
             "threads": torch.get_num_threads(),
-            "validation": {"symbols": min(len(self._tail), REPORTED), "nats_per_symbol": nats},
+            "validation": {"symbols": size, "nats_per_symbol": nats},
         }
-        return Artefact(trainer.model, corpus.vocabulary, self._recipe.to_json(), facts)
+        recipe = self._recipe.to_json() | {"precision": trainer.precision}
+        return Artefact(trainer.model, corpus.vocabulary, recipe, facts)
 
 
 def _hold_out(ids: Symbols, share: float) -> tuple[Symbols, Symbols]:
@@ -253,7 +247,7 @@ def _choose_precision(trainer: Trainer) -> str:
     return min(times, key=lambda precision: min(times[precision]))
 
 
-def _check_same(path: Path | None, checkpoint: Checkpoint, facts: dict[str, Any], plan: Plan) -> None:
+def _check_same(path: Path, checkpoint: Checkpoint, facts: dict[str, Any], plan: Plan) -> None:
     """Refuses to go on with another corpus, another recipe, or another number of steps."""
     recipe, found = facts["recipe"], checkpoint.facts.get("recipe", {})
     changed = [(name, found.get(name), value) for name, value in recipe.items() if found.get(name) != value]
@@ -264,7 +258,7 @@ def _check_same(path: Path | None, checkpoint: Checkpoint, facts: dict[str, Any]
             f"the run in {path} has {name} {was!r}, not {value!r}",
             hint="resume with what it was begun with, or begin anew without --resume",
         )
-    steps = checkpoint.facts["run"]["steps"]
+    steps = take(checkpoint.facts, "run", dict).get("steps")
     if plan.steps and steps and plan.steps != steps:
         raise RecipeError(
             f"the run in {path} has {steps} steps, not {plan.steps}", hint="resume without --steps"

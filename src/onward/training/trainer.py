@@ -1,18 +1,19 @@
 """A run between two steps: what a step does, and all that must be kept to do the next one exactly."""
 
-import math
 import time
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from onward.artefact import set_weights, weights_of
+from onward.artefact import weights_of
 from onward.data.lanes import Block, Lanes
-from onward.errors import ArtefactError
 from onward.layers.state import State, detach, tensors_of, with_tensors
 from onward.model import LanguageModel, losses
-from onward.training.checkpoint import Checkpoint
+from onward.training.average import Average
+from onward.training.checkpoint import Checkpoint, check_tensors, group_of, grouped, take
 from onward.training.optimiser import RunOptimiser, rate_share
 from onward.training.recipe import Recipe
 
@@ -20,40 +21,52 @@ EXPLODED = 1e4
 """A gradient norm this many times the clipping norm is treated like one that is not finite."""
 
 
+class StepResult(NamedTuple):
+    """What a step found.
+
+    Attributes:
+        nats_per_symbol: mean loss of the block, before the update.
+        gradient_norm: before clipping.
+        epoch: the epoch, counted from 1, that began with this step; None in the midst of one.
+    """
+
+    nats_per_symbol: float
+    gradient_norm: float
+    epoch: int | None
+
+
 class Trainer:
     """Truncated back-propagation through time over lanes, with carried state.
 
+    Args:
+        model: in training mode.
+        lanes: what it is trained on.
+        recipe: how.
+        precision: of the matrix products, "bf16" or "fp32".
+
     Attributes:
         step: steps made.
+        symbols: trained on so far.
         steps: steps that the run will have; None while that is not known.
         rate_scale: what all learning rates are multiplied by; halved by each roll-back.
-        best: the lowest validation loss so far, nats per symbol.
-        best_step: where it was.
-        symbols: trained on so far.
     """
 
     def __init__(self, model: LanguageModel, lanes: Lanes, recipe: Recipe, *, precision: str) -> None:
         self.model, self.lanes, self.recipe, self.precision = model, lanes, recipe, precision
         self.optimiser = RunOptimiser(model, recipe)
+        self.average = Average(model, recipe.average)
         self.state: State = model.initial_state(lanes.lanes)
         self.step, self.symbols = 0, 0
         self.steps: int | None = None
         self.rate_scale = 1.0
-        self.best, self.best_step = math.inf, 0
-        self._best_weights: dict[str, Tensor] = {}
 
-    def autocast(self) -> AbstractContextManager:
-        """The precision of this run's matrix products."""
-        return torch.autocast("cpu", torch.bfloat16, enabled=self.precision == "bf16")
-
-    def advance(self) -> tuple[float, float, bool]:
+    def advance(self) -> StepResult:
         """One step.
 
-        Returns:
-            The mean loss of the block in nats per symbol, the gradient norm, and whether an epoch began.
-            Unless both are finite and the norm is below `EXPLODED` times the clipping norm, the weights were
-            not moved, and the run cannot go on from here.
+        Unless the loss is finite and the gradient norm is below `EXPLODED` times the clipping norm, the
+        weights were not moved, and the run cannot go on from here.
         """
+        epoch = self.lanes.epoch + 1
         block = self.lanes.next()
         if block.start:
             self.state = self.model.initial_state(self.lanes.lanes)
@@ -62,16 +75,21 @@ class Trainer:
         norm = self.optimiser.step(share, largest=EXPLODED * self.recipe.clip)
         self.step += 1
         self.symbols += block.y.numel()
-        return nats, norm, block.start
+        self.average.update(self.step)
+        return StepResult(nats, norm, epoch if block.start else None)
 
-    def _backward(self, block: Block) -> float:
-        """Leaves the gradients of a block's mean loss in the weights, and carries the state on."""
-        with self.autocast():
-            logits, state = self.model(block.x, self.state)
-        self.state = detach(state)
-        loss = losses(logits, block.y).mean()
-        loss.backward()
-        return float(loss.detach())
+    @contextmanager
+    def evaluated(self) -> Iterator[LanguageModel]:
+        """The model as it would be saved now, in evaluation mode and in this run's precision.
+
+        Whatever is done with it within the block, training goes on as if it had not been.
+        """
+        with torch.random.fork_rng(devices=[]), self.average.in_place_of_weights(), self._autocast():
+            self.model.eval()
+            try:
+                yield self.model
+            finally:
+                self.model.train()
 
     def seconds_of_block(self, block: Block, precision: str) -> float:
         """How long forward and backward of a block take in a precision; leaves nothing behind."""
@@ -84,74 +102,60 @@ class Trainer:
         self.precision, self.state = kept, state
         return seconds
 
-    def keep_if_best(self, nats_per_symbol: float) -> bool:
-        """Keeps the weights as the best if their validation loss is the lowest so far."""
-        if not nats_per_symbol < self.best:
-            return False
-        self.best, self.best_step = nats_per_symbol, self.step
-        self._best_weights = _copies(weights_of(self.model))
-        return True
-
-    def use_best(self) -> None:
-        """Makes the best weights the model's, where validation chose any."""
-        if self._best_weights:
-            set_weights(self.model, self._best_weights)
-
     def snapshot(self) -> Checkpoint:
-        """All of this run, copied."""
-        tensors = {
-            "random": torch.get_rng_state(),
-            **_prefixed("weights", weights_of(self.model)),
-            **_prefixed("best", self._best_weights),
-            **_prefixed("optimiser", self.optimiser.tensors()),
-            **_prefixed("state", {str(i): part for i, part in enumerate(tensors_of(self.state))}),
-        }
+        """All of this run but its best weights, copied."""
         facts = {
             "step": self.step,
             "steps": self.steps,
             "symbols": self.symbols,
             "rate_scale": self.rate_scale,
-            "best": self.best if math.isfinite(self.best) else None,
-            "best_step": self.best_step,
             "precision": self.precision,
             "position": self.lanes.position,
         }
-        return Checkpoint(_copies(tensors), facts)
+        tensors = {**self._fixed_tensors(), **grouped("optimiser", self.optimiser.tensors())}
+        return Checkpoint({name: tensor.detach().clone() for name, tensor in tensors.items()}, facts)
 
-    def restore(self, checkpoint: Checkpoint) -> None:
-        """Goes to the moment of a snapshot of the same recipe and corpus.
+    def restore(self, moment: Checkpoint) -> None:
+        """Goes to the moment of a snapshot of the same recipe and corpus; its tensors are copied.
 
         Raises:
-            ArtefactError: the snapshot lacks something.
+            ArtefactError: the snapshot is not one of such a run.
+            CorpusError: its place in the corpus does not exist.
         """
-        try:
-            tensors, facts = checkpoint.tensors, checkpoint.facts
-            self.model.load_state_dict(_named("weights", tensors), strict=not self.model.config.tied)
-            self._best_weights = _copies(_named("best", tensors))
-            self.optimiser.restore(_named("optimiser", tensors))
-            parts = _named("state", tensors)
-            kept = iter([parts[str(i)].clone() for i in range(len(parts))])
-            self.state = with_tensors(self.model.initial_state(self.lanes.lanes), kept)
-            torch.set_rng_state(tensors["random"])
-            self.step, self.steps, self.symbols = facts["step"], facts["steps"], facts["symbols"]
-            self.rate_scale, self.precision = facts["rate_scale"], facts["precision"]
-            self.best = math.inf if facts["best"] is None else facts["best"]
-            self.best_step = facts["best_step"]
-            self.lanes.move(facts["position"])
-        except (KeyError, RuntimeError, StopIteration) as error:
-            raise ArtefactError(f"the checkpoint is not of this run: {error}") from error
+        tensors, facts = moment.tensors, moment.facts
+        memory = group_of("optimiser", tensors)
+        check_tensors(
+            {k: t for k, t in tensors.items() if not k.startswith("optimiser/")}, self._fixed_tensors()
+        )
+        position = take(facts, "position", dict)
+        self.lanes.move({name: take(position, name, int) for name in ("epoch", "offset")})
+        self.step, self.symbols = take(facts, "step", int), take(facts, "symbols", int)
+        self.steps = None if facts.get("steps") is None else take(facts, "steps", int)
+        self.rate_scale, self.precision = take(facts, "rate_scale", float), take(facts, "precision", str)
+        self.optimiser.restore(memory)
+        self.model.load_state_dict(group_of("weights", tensors), strict=not self.model.config.tied)
+        self.average.restore(group_of("average", tensors))
+        parts = group_of("state", tensors)
+        self.state = with_tensors(self.state, iter([parts[str(i)].clone() for i in range(len(parts))]))
+        torch.set_rng_state(tensors["random"].clone())
 
+    def _fixed_tensors(self) -> dict[str, Tensor]:
+        """The tensors whose number and shapes no step changes."""
+        return {
+            "random": torch.get_rng_state(),
+            **grouped("weights", weights_of(self.model)),
+            **grouped("average", self.average.tensors()),
+            **grouped("state", {str(i): part for i, part in enumerate(tensors_of(self.state))}),
+        }
 
-def _prefixed(group: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors, their names behind that of their group."""
-    return {f"{group}/{name}": tensor for name, tensor in tensors.items()}
+    def _autocast(self) -> AbstractContextManager:
+        return torch.autocast("cpu", torch.bfloat16, enabled=self.precision == "bf16")
 
-
-def _named(group: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors of a group, by their own names."""
-    return {key.removeprefix(f"{group}/"): t for key, t in tensors.items() if key.startswith(f"{group}/")}
-
-
-def _copies(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The same values in memory of their own."""
-    return {name: tensor.detach().clone().contiguous() for name, tensor in tensors.items()}
+    def _backward(self, block: Block) -> float:
+        """Leaves the gradients of a block's mean loss in the weights, and carries the state on."""
+        with self._autocast():
+            logits, state = self.model(block.x, self.state)
+        self.state = detach(state)
+        loss = losses(logits, block.y).mean()
+        loss.backward()
+        return float(loss.detach())

@@ -1,48 +1,64 @@
-"""The loss on text that training does not see, in evaluation mode and with a state of its own."""
+"""The loss on text that training does not see: with a state of its own, of a model in evaluation mode."""
 
-import numpy as np
 import torch
+from torch import Tensor
 
 from onward.data.lanes import as_stream
 from onward.data.symbols import Symbols
 from onward.model import LanguageModel, losses
 
-CHECKED = 16_384
-"""Symbols of the held-out tail that a check during training takes, so that checks stay cheap."""
+CHECKED, FEWEST_CHECKED = 16_384, 1024
+"""Symbols of the held-out tail that a check during training takes, at most and at least."""
 
-CHECK_LANES = 16
-REPORTED = 262_144
-"""Symbols of the held-out tail, at most, that the figure at the end of a run is the mean of."""
+REPORTED, FEWEST_REPORTED = 262_144, 16_384
+"""Symbols of the held-out tail that the figure at the end of a run is the mean of, at most and at least."""
 
-_BLOCK = 4096
+_CHECK_LANES, _SHORTEST_LANE = 16, 256
+_LOGITS = 1 << 22
+"""Logits in memory at a time; a block is as long as that allows."""
+
+_LONGEST_BLOCK = 4096
 
 
-def check(model: LanguageModel, tail: Symbols) -> float:
-    """Mean nats per symbol of the beginning of the tail, in lanes that each start from a zero state.
+def checked_symbols(tail: int, trained: int) -> int:
+    """Symbols of each check in a run that trains on so many: a hundredth of them, within limits.
 
-    Higher than one pass would give, by what the starts cost: good for comparing moments of a run. Computed
-    in the precision that is in force.
+    Ten checks then take about a thirtieth of the time, since a symbol is trained on in three times the time
+    that it is scored in.
     """
-    size = min(len(tail), CHECKED)
-    lanes = max(1, min(CHECK_LANES, size // 256))
-    rows = np.asarray(tail[: size // lanes * lanes]).reshape(lanes, -1)
-    x, y = zip(*(as_stream(row) for row in rows), strict=True)
+    return min(tail, CHECKED, max(FEWEST_CHECKED, trained // 100))
+
+
+def reported_symbols(tail: int, trained: int) -> int:
+    """Symbols of the report after a run that trained on so many: a twentieth of them, within limits."""
+    return min(tail, REPORTED, max(FEWEST_REPORTED, trained // 20))
+
+
+def check(model: LanguageModel, tail: Symbols, size: int) -> float:
+    """Mean nats per symbol of about `size` symbols of the tail.
+
+    They are read in lanes that begin at evenly spaced places, each from a zero state. That is higher than one
+    pass would give, by what the starts cost: good for comparing moments of a run. Computed in the precision
+    that is in force.
+    """
+    lanes = max(1, min(_CHECK_LANES, size // _SHORTEST_LANE))
+    starts = [len(tail) // lanes * lane for lane in range(lanes)]
+    x, y = zip(*(as_stream(tail[start : start + size // lanes]) for start in starts), strict=True)
     return _mean_nats(model, torch.cat(x, 1), torch.cat(y, 1))
 
 
 def report(model: LanguageModel, tail: Symbols) -> float:
     """Mean nats per symbol of the tail in one pass from BEGIN, state carried throughout."""
-    return _mean_nats(model, *as_stream(tail[:REPORTED]))
+    return _mean_nats(model, *as_stream(tail))
 
 
 @torch.no_grad()
-def _mean_nats(model: LanguageModel, x: torch.Tensor, y: torch.Tensor) -> float:
-    """Of all of y (T, B) given x (T, B). The model is left in the mode it was in."""
-    training = model.training
-    model.eval()
-    state, total = model.initial_state(x.shape[1]), 0.0
-    for a, b in zip(x.split(_BLOCK), y.split(_BLOCK), strict=True):
+def _mean_nats(model: LanguageModel, x: Tensor, y: Tensor) -> float:
+    """Of all of y (T, B) given x (T, B)."""
+    lanes = x.shape[1]
+    block = max(1, min(_LONGEST_BLOCK, _LOGITS // (lanes * model.config.symbols)))
+    state, total = model.initial_state(lanes), 0.0
+    for a, b in zip(x.split(block), y.split(block), strict=True):
         logits, state = model(a, state)
         total += float(losses(logits, b).sum(dtype=torch.float64))
-    model.train(training)
     return total / y.numel()

@@ -1,0 +1,87 @@
+"""The log of a run: its events as JSON lines."""
+
+import dataclasses
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from onward.errors import WriteError
+from onward.training.report import EpochStarted, Event, Stepped
+from onward.units import nats_to_bits
+
+LINES = 200
+"""About so many lines tell of the steps of a run."""
+
+
+class Log:
+    """Writes events to a file, a line each, as they happen.
+
+    Each line is an object with the event's name, the seconds since this process began the run, the event's
+    own values, and beside each loss in nats the same in bits. Steps are thinned to about `LINES`: each tells
+    the mean loss of the steps since the one before; epochs are thinned likewise.
+
+    Args:
+        path: the file.
+        resumed: append to it; what a killed run left of a last line is cut off.
+
+    Raises:
+        WriteError: the disk refused, now or at a later event.
+    """
+
+    def __init__(self, path: Path, *, resumed: bool) -> None:
+        self._path = path
+        try:
+            self._file = path.open("ab" if resumed else "wb", buffering=0)
+            self._file.truncate(_whole_lines(path))
+        except OSError as error:
+            raise self._refused(error) from error
+        self._started = time.monotonic()
+        self._losses: list[float] = []
+        self._every, self._epoch_step = 1, 0
+
+    def __call__(self, event: Event) -> None:
+        """Writes a line, or keeps a step for a later one."""
+        line: dict[str, Any] = {"event": type(event).__name__.lower()}
+        line |= {"seconds": round(time.monotonic() - self._started, 2)}
+        values = dataclasses.asdict(event)
+        if isinstance(event, Stepped):
+            self._losses.append(event.nats_per_symbol)
+            self._every = max(1, (event.steps or 0) // LINES)
+            if event.step % self._every:
+                return
+            values["nats_per_symbol"] = sum(self._losses) / len(self._losses)
+            self._losses.clear()
+        if isinstance(event, EpochStarted):
+            if event.step and event.step < self._epoch_step:
+                return
+            self._epoch_step = event.step + self._every
+        if values.get("nats_per_symbol") is not None:
+            values["bits_per_symbol"] = nats_to_bits(values["nats_per_symbol"])
+        self._write((json.dumps(line | values) + "\n").encode())
+
+    def close(self) -> None:
+        """Ends the log."""
+        self._file.close()
+
+    def _write(self, line: bytes) -> None:
+        """One line, whole or not at all."""
+        size = os.fstat(self._file.fileno()).st_size
+        try:
+            if self._file.write(line) != len(line):
+                raise OSError(0, "there is no room for another line")
+        except OSError as error:
+            self._file.truncate(size)
+            raise self._refused(error) from error
+
+    def _refused(self, error: OSError) -> WriteError:
+        return WriteError(
+            f"cannot write {self._path}: {error.strerror}",
+            hint="check that the folder exists, may be written to, and that its disk has room",
+        )
+
+
+def _whole_lines(path: Path) -> int:
+    """The bytes of a file up to the end of its last whole line."""
+    return path.read_bytes().rfind(b"\n") + 1
