@@ -3,18 +3,23 @@
 import io
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from onward.atomic import atomic_write
 from onward.units import bits_to_nats, nats_to_bits
 
-_TRAINING, _VALIDATION, _QUIET = "#7a869a", "#c2410c", "#475569"
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_TRAINING, _VALIDATION, _QUIET = "#4f6d8f", "#c2410c", "#64748b"
+_MOST_EPOCHS = 12
+"""Marks of epochs in a picture, at most."""
 
 
 def draw_curves(log: Path, picture: Path, *, title: str) -> None:
-    """Draws the losses that a log (see `report.Log`) tells of into a PNG file.
+    """Draws the losses that a log (see `log.Log`) tells of into a PNG file.
 
     Raises:
         WriteError: the disk refused.
@@ -22,61 +27,72 @@ def draw_curves(log: Path, picture: Path, *, title: str) -> None:
     from matplotlib.figure import Figure  # noqa: PLC0415 - a second to import, needed once a run
 
     events = _last_run(log)
-    steps = [e for e in events if e["event"] == "stepped"]
-    checks = [e for e in events if e["event"] == "validated"]
-    symbols = {e["step"]: e["symbols"] for e in steps}
-    per_step = steps[-1]["symbols"] / steps[-1]["step"] if steps else 1.0
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     axes = figure.add_subplot()
-    nats = np.array([e["nats_per_symbol"] for e in steps])
-    where = np.array([e["symbols"] for e in steps])
-    axes.plot(where, nats, color=_TRAINING, linewidth=0.6, alpha=0.45)
-    axes.plot(where, _smoothed(nats), color=_TRAINING, linewidth=1.8, label="training, smoothed")
-    if checks:
-        at = [symbols.get(e["step"], e["step"] * per_step) for e in checks]
-        losses = [e["nats_per_symbol"] for e in checks]
-        axes.plot(at, losses, "o-", color=_VALIDATION, linewidth=1.8, markersize=5, label="held-out check")
-        best = int(np.argmin(losses))
-        axes.annotate(
-            f"{losses[best]:.3f} nats = {nats_to_bits(losses[best]):.3f} bits",
-            (at[best], losses[best]),
-            (0, 14),
-            textcoords="offset points",
-            ha="right" if best > len(losses) / 2 else "left",
-            color=_VALIDATION,
-        )
-    _dress(axes, title, events, nats)
+    _draw_training(axes, [e for e in events if e["event"] == "stepped"])
+    _draw_checks(axes, [e for e in events if e["event"] == "validated"], _symbols_per_step(events))
+    _draw_epochs(axes, events, _symbols_per_step(events))
+    _dress(axes, title)
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=150)
     with atomic_write(picture) as file:
         file.write(content.getvalue())
 
 
-def _dress(axes: Any, title: str, events: list[dict], nats: np.ndarray) -> None:
-    """Titles, axes in nats and in bits, a mark at each epoch's start."""
-    axes.set_title(title, loc="left", fontweight="bold")
+def _draw_training(axes: "Axes", steps: list[dict]) -> None:
+    """Each loss, faint, and their running mean; the first fall may leave the picture."""
+    nats = np.array([e["nats_per_symbol"] for e in steps])
+    where = np.array([e["symbols"] for e in steps])
+    axes.plot(where, nats, color=_TRAINING, linewidth=0.7, alpha=0.35)
+    axes.plot(where, _smoothed(where, nats), color=_TRAINING, linewidth=1.8, label="training, smoothed")
+    if len(nats):
+        lowest, high = nats.min(), nats[where >= 0.03 * where[-1]].max()
+        axes.set_ylim(lowest - 0.08 * (high - lowest) - 0.05, high + 0.15 * (high - lowest) + 0.05)
+        axes.set_xlim(0, 1.02 * where[-1])
+
+
+def _draw_checks(axes: "Axes", checks: list[dict], symbols_per_step: float) -> None:
+    """The losses of the held-out tail, the lowest of them ringed and told."""
+    if not checks:
+        return
+    at = [e["step"] * symbols_per_step for e in checks]
+    nats = [e["nats_per_symbol"] for e in checks]
+    best = int(np.argmin(nats))
+    figures = f"{nats[best]:.3f} nats = {nats_to_bits(nats[best]):.3f} bits"
+    axes.plot(at, nats, "o-", color=_VALIDATION, linewidth=1.4, markersize=4, label="held-out check")
+    axes.plot(at[best], nats[best], "o", color=_VALIDATION, markersize=9, markerfacecolor="white",
+              markeredgewidth=1.8, linestyle="none", label=f"lowest: {figures}")  # fmt: skip
+    low, high = axes.get_ylim()
+    axes.set_ylim(min(low, nats[best] - 0.08), max(high, nats[best] + 0.08))
+
+
+def _draw_epochs(axes: "Axes", events: list[dict], symbols_per_step: float) -> None:
+    """A mark where the corpus begins anew."""
+    begun = [e for e in events if e["event"] == "epochstarted" and e["epoch"] > 1]
+    for event in begun[:: -(-len(begun) // _MOST_EPOCHS) or 1]:
+        where = event["step"] * symbols_per_step
+        axes.axvline(where, color=_QUIET, linewidth=0.8, linestyle=(0, (1, 3)), zorder=0)
+        axes.annotate(f"epoch {event['epoch']}", (where, 0), (3, 4), xycoords=("data", "axes fraction"),
+                      textcoords="offset points", fontsize=8, color=_QUIET)  # fmt: skip
+
+
+def _dress(axes: "Axes", title: str) -> None:
+    """Titles, and axes in nats and in bits."""
+    axes.set_title(title, loc="left", fontsize=11, fontweight="bold", pad=10)
     axes.set_xlabel("symbols trained on")
     axes.set_ylabel("nats per symbol")
-    axes.secondary_yaxis("right", functions=(nats_to_bits, bits_to_nats)).set_ylabel("bits per symbol")
+    both_ways: Any = (nats_to_bits, bits_to_nats)
+    bits = axes.secondary_yaxis("right", functions=both_ways)
+    bits.set_ylabel("bits per symbol")
     axes.xaxis.set_major_formatter(lambda value, _: _short(value))
-    if len(nats):
-        lowest = min([*nats, *(e["nats_per_symbol"] for e in events if e["event"] == "validated")])
-        axes.set_ylim(lowest - 0.15, max(np.quantile(nats, 0.97), lowest + 0.5) + 0.1)
-    reached = 0
-    for event in events:
-        if event["event"] == "stepped":
-            reached = event["symbols"]
-        elif event["event"] == "epochstarted" and event["epoch"] > 1:
-            axes.axvline(reached, color=_QUIET, linewidth=0.8, linestyle=":", zorder=0)
-            axes.text(reached, 0.98, f" epoch {event['epoch']}", transform=axes.get_xaxis_transform(),
-                      va="top", fontsize=8, color=_QUIET)  # fmt: skip
     axes.grid(axis="y", alpha=0.25)
-    axes.spines["top"].set_visible(False)
+    for spine in (axes.spines["top"], axes.spines["right"], bits.spines["right"]):
+        spine.set_visible(False)
     axes.legend(frameon=False, loc="upper right")
 
 
 def _last_run(log: Path) -> list[dict]:
-    """The events that led to the end: of steps made again after a kill, the last making."""
+    """The events that led to the end: of steps made again after a kill or a roll-back, the last making."""
     kept: list[dict] = []
     for line in log.read_text(encoding="utf-8").splitlines():
         event = json.loads(line)
@@ -87,11 +103,18 @@ def _last_run(log: Path) -> list[dict]:
     return kept
 
 
-def _smoothed(values: np.ndarray) -> np.ndarray:
-    """The running mean over about a twentieth of the values."""
-    width = max(1, len(values) // 20) | 1
-    padded = np.pad(values, width // 2, mode="edge") if len(values) else values
-    return np.convolve(padded, np.ones(width) / width, mode="valid") if len(values) else values
+def _symbols_per_step(events: list[dict]) -> float:
+    """On average; the last block of an epoch is shorter than the others."""
+    last = next((e for e in reversed(events) if e["event"] == "stepped"), None)
+    return last["symbols"] / last["step"] if last else 1.0
+
+
+def _smoothed(where: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """The running mean over a fortieth of the run; points need not be evenly spaced."""
+    reach = where[-1] / 80 if len(where) else 0.0
+    first, last = np.searchsorted(where, where - reach), np.searchsorted(where, where + reach, side="right")
+    sums = np.concatenate([[0.0], np.cumsum(values)])
+    return (sums[last] - sums[first]) / (last - first)
 
 
 def _short(value: float) -> str:
