@@ -19,6 +19,9 @@ Ids = Int[Tensor, "time lanes"]
 Sequence = Float[Tensor, "time lanes width"]
 """Features along time, (T, B, D)."""
 
+Output = Float[Tensor, "time lanes width_out"]
+"""Features along time of another width than those that went in, (T, B, D_out)."""
+
 Logits = Float[Tensor, "time lanes symbols"]
 """Unnormalised log-probabilities of the next symbol, (T, B, V)."""
 

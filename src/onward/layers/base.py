@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from onward.layers.state import State
-from onward.shapes import Sequence
+from onward.shapes import Output, Sequence
 
 
 class Layer(nn.Module, ABC):
@@ -33,7 +33,7 @@ class Layer(nn.Module, ABC):
     width_out: int
 
     @abstractmethod
-    def forward(self, x: Sequence, state: State) -> tuple[Sequence, State]:
+    def forward(self, x: Sequence, state: State) -> tuple[Output, State]:
         """y (T, B, width_out) for x (T, B, width_in), and the state after the last position."""
 
     @abstractmethod

@@ -4,7 +4,7 @@ from torch import nn
 
 from onward.layers.base import Layer, zeros_like_weights
 from onward.layers.state import State
-from onward.shapes import Sequence
+from onward.shapes import Output, Sequence
 
 
 class GRU(Layer):
@@ -21,7 +21,7 @@ class GRU(Layer):
         self.width_in, self.width_out = width_in, width
         self.rnn = nn.GRU(width_in, width)
 
-    def forward(self, x: Sequence, state: State) -> tuple[Sequence, State]:
+    def forward(self, x: Sequence, state: State) -> tuple[Output, State]:
         """Shapes as in `Layer.forward`."""
         (h,) = state
         y, last = self.rnn(x, h[None].to(x.dtype))

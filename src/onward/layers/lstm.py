@@ -4,7 +4,7 @@ from torch import nn
 
 from onward.layers.base import Layer, zeros_like_weights
 from onward.layers.state import State
-from onward.shapes import Sequence
+from onward.shapes import Output, Sequence
 
 
 class LSTM(Layer):
@@ -28,7 +28,7 @@ class LSTM(Layer):
         nn.init.constant_(biases["bias_ih_l0"][width : 2 * width], forget_bias)
         nn.init.zeros_(biases["bias_hh_l0"][width : 2 * width])
 
-    def forward(self, x: Sequence, state: State) -> tuple[Sequence, State]:
+    def forward(self, x: Sequence, state: State) -> tuple[Output, State]:
         """Shapes as in `Layer.forward`."""
         h, c = state
         y, (h_last, c_last) = self.rnn(x, (h[None].to(x.dtype), c[None].to(x.dtype)))

@@ -6,7 +6,7 @@ from torch import nn
 
 from onward.layers.base import Layer, zeros_like_weights
 from onward.layers.state import State
-from onward.shapes import Sequence
+from onward.shapes import Output, Sequence
 
 Activation = Literal["tanh", "relu"]
 Initialisation = Literal["uniform", "identity"]
@@ -41,7 +41,7 @@ class SimpleRNN(Layer):
             nn.init.zeros_(weights["bias_ih_l0"])
             nn.init.zeros_(weights["bias_hh_l0"])
 
-    def forward(self, x: Sequence, state: State) -> tuple[Sequence, State]:
+    def forward(self, x: Sequence, state: State) -> tuple[Output, State]:
         """Shapes as in `Layer.forward`."""
         (h,) = state
         y, last = self.rnn(x, h[None].to(x.dtype))

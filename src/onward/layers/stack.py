@@ -9,7 +9,7 @@ from torch import nn
 from onward.layers import kernels
 from onward.layers.base import Layer
 from onward.layers.state import State
-from onward.shapes import Sequence
+from onward.shapes import Output, Sequence
 
 
 class Stack(Layer):
@@ -29,7 +29,7 @@ class Stack(Layer):
                 )
         self.width_in, self.width_out = members[0].width_in, members[-1].width_out
 
-    def forward(self, x: Sequence, state: State) -> tuple[Sequence, State]:
+    def forward(self, x: Sequence, state: State) -> tuple[Output, State]:
         """Shapes as in `Layer.forward`."""
         after = []
         for layer, before in zip(self.layers, state, strict=True):
@@ -58,7 +58,7 @@ class Residual(Layer):
         self.layer = layer
         self.dropout = dropout
 
-    def forward(self, x: Sequence, state: State) -> tuple[Sequence, State]:
+    def forward(self, x: Sequence, state: State) -> tuple[Output, State]:
         """Shapes as in `Layer.forward`. The state is that of the branch."""
         inner = x if self.norm is None else self.norm(x, ())[0]
         y, state = self.layer(inner, state)
@@ -80,7 +80,7 @@ class Dropout(Layer):
         self.width_in = self.width_out = width
         self.dropout = nn.Dropout(probability)
 
-    def forward(self, x: Sequence, state: State) -> tuple[Sequence, State]:
+    def forward(self, x: Sequence, state: State) -> tuple[Output, State]:
         """Shapes as in `Layer.forward`."""
         return self.dropout(x), state
 

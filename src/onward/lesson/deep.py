@@ -33,7 +33,7 @@ RUNG = Rung(
     measure="loss of the held-out last tenth in one pass, nats a character",
     lesson=None,
     target=1.32,
-    minutes=20,
+    minutes=20.0,
 )
 LANES, STEPS = 32, 128
 EMBEDDING, HIDDEN, DROPOUT = 24, 512, 0.2

@@ -25,7 +25,7 @@ RUNG = Rung(
     measure="training loss of the last epoch, nats a character",
     lesson="1.8050",
     target=1.805,
-    minutes=2,
+    minutes=2.0,
 )
 INPUTS = 8
 EMBEDDING, HIDDEN = 42, 256

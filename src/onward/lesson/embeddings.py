@@ -44,6 +44,7 @@ WEIGHT_OF_VECTORS, WEIGHT_OF_BIASES = 0.1, 0.05
 """Of the squares of the rows that a rating looks up, so that who rated little stays near the mean."""
 
 HELD_OUT = 0.2
+SHOWN = 30
 FOLDER = "movielens/ml-latest-small-2016-10"
 RHYME = "this is the dog that worried the cat that killed the rat that ate the malt that lay in the house"
 
@@ -160,19 +161,29 @@ def components(network: Rated) -> np.ndarray:
     return centred @ np.linalg.svd(centred, full_matrices=False)[2][:2].T
 
 
+def short(title: str) -> str:
+    """A title without its year and its other names, and its article where it belongs."""
+    name = title.partition(" (")[0]
+    for article in ("The", "A"):
+        if name.endswith(f", {article}"):
+            name = f"{article} {name.removesuffix(f', {article}')}"
+    return name
+
+
 def draw(network: Rated, ratings: Ratings, folder: Path) -> Path:
     """The picture of the most rated movies."""
-    often = torch.bincount(ratings.pairs[:, 1]).argsort(descending=True)[:45]
+    often = torch.bincount(ratings.pairs[:, 1]).argsort(descending=True)[:SHOWN]
     places = components(network)[often.numpy()]
 
     def paint(axes: Any) -> None:
         axes.scatter(places[:, 0], places[:, 1], s=14, color="#2f6f4f")
         for (x, y), movie in zip(places, often.tolist(), strict=True):
-            axes.annotate(ratings.titles[movie][:-7], (x, y), (3, 3), textcoords="offset points", fontsize=7)
+            name = short(ratings.titles[movie])
+            axes.annotate(name, (x, y), (4, 3), textcoords="offset points", fontsize=8)
         axes.set_xlabel("first component")
         axes.set_ylabel("second component")
 
-    title = "The 45 most rated movies, by their learned vectors"
+    title = f"The {SHOWN} most rated movies, by their learned vectors"
     return save_picture(folder / "lesson-embeddings.png", title, paint, size=(11, 8))
 
 

@@ -1,0 +1,209 @@
+"""Each rung computes what its neighbour does, wherever the two are the same function."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from onward.data.lanes import Lanes
+from onward.errors import InputError
+from onward.lesson import deep, eight, embeddings, ladder, onehot, recurrent, sequence, stateful, three
+from onward.lesson.fit import cross_entropy, epoch, judge, shuffled
+from onward.lesson.rung import Settings
+from onward.lesson.text import read_text
+
+SYMBOLS = 86
+TOLERANCE = 1e-6
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """As `onward lesson` runs them."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    yield
+    torch.set_num_threads(before)
+
+
+def characters(lanes: int, steps: int) -> torch.Tensor:
+    return torch.randint(1, SYMBOLS, (lanes, steps))
+
+
+def test_unrolled_and_recurrent_are_one_function():
+    network = recurrent.Recurrent(SYMBOLS)
+    x, y = characters(16, 8), characters(16, 1)[:, 0]
+    assert recurrent.greatest_difference(network, recurrent.Unrolled(network), x, y) < TOLERANCE
+
+
+def test_a_wrong_unrolling_is_noticed():
+    network = recurrent.Recurrent(SYMBOLS)
+    other = recurrent.Recurrent(SYMBOLS)
+    x, y = characters(16, 8), characters(16, 1)[:, 0]
+    assert recurrent.greatest_difference(network, recurrent.Unrolled(other), x, y) > 100 * TOLERANCE
+
+
+def test_the_last_output_of_a_sequence_is_that_of_the_recurrent_rung():
+    network, below = sequence.Sequence(SYMBOLS), recurrent.Recurrent(SYMBOLS)
+    below.load_state_dict(network.state_dict())
+    x = characters(16, 8)
+    torch.testing.assert_close(network(x)[:, -1], below(x), atol=TOLERANCE, rtol=0)
+
+
+def test_one_hot_is_an_embedding_that_is_the_identity():
+    network, twin = onehot.OneHot(SYMBOLS), onehot.Identity(SYMBOLS)
+    twin.load_state_dict(network.state_dict())
+    x, y = characters(16, 8), characters(16, 8)
+    for each in (network, twin):
+        cross_entropy(each(x), y).backward()
+    for one, other in zip(network.parameters(), twin.parameters(), strict=True):
+        torch.testing.assert_close(one.grad, other.grad, atol=TOLERANCE, rtol=0)
+
+
+def test_losses_from_integers_and_from_one_hot_targets_are_equal():
+    logits, y = torch.randn(16, 8, SYMBOLS), characters(16, 8)
+    dense = onehot.one_hot_cross_entropy(logits, nn.functional.one_hot(y, SYMBOLS))
+    torch.testing.assert_close(cross_entropy(logits, y), dense)
+
+
+def test_a_first_block_of_the_stateful_rung_is_a_sequence():
+    below = sequence.Sequence(SYMBOLS)
+    network = stateful.Stateful(SYMBOLS, below.rnn)
+    network.embedding, network.readout = below.embedding, below.blue
+    x = characters(16, 8)
+    logits, _ = network(x.t(), network.stack.initial_state(16))
+    torch.testing.assert_close(logits.transpose(0, 1), below(x), atol=TOLERANCE, rtol=0)
+
+
+def test_the_loop_of_eight_takes_three_as_well():
+    network, below = eight.Eight(SYMBOLS), three.Three(SYMBOLS)
+    below.embedding, below.green, below.blue = network.embedding, network.green, network.blue
+    below.orange = network.orange
+    x = characters(16, 3)
+    first, second, third = network.green(network.embedding(x)).relu().unbind(1)
+    by_hand = third + network.orange(second + network.orange(first).relu()).relu()
+    torch.testing.assert_close(network(x), network.blue(by_hand))
+    assert below(x).shape == network(x).shape
+
+
+def test_a_lookup_is_a_one_hot_vector_times_the_table():
+    table, ids = torch.randn(10, 4, requires_grad=True), torch.tensor([3, 3, 7])
+    (looked_up,) = torch.autograd.grad(table[ids].square().sum(), table)
+    product = nn.functional.one_hot(ids, 10).float() @ table
+    (multiplied,) = torch.autograd.grad(product.square().sum(), table)
+    assert torch.equal(table[ids], product)
+    torch.testing.assert_close(looked_up, multiplied)
+
+
+def test_the_lessons_lanes_jump_504_characters():
+    ids = torch.arange(4 * stateful.LANES * stateful.STEPS + 1)
+    first, second, *_ = stateful.shifted_blocks(ids)
+    jumps = second.x[0] - (first.x[-1] + 1)
+    assert jumps.unique().tolist() == [504]
+
+
+def test_the_right_lanes_do_not_jump():
+    ids = torch.arange(4, 4 * stateful.LANES * stateful.STEPS)
+    lanes = Lanes(ids.numpy(), lanes=stateful.LANES, steps=stateful.STEPS)
+    first, second = list(stateful.right_blocks(lanes))[:2]
+    assert torch.equal(second.x[0], first.y[-1])
+
+
+def test_samples_do_not_overlap_and_lose_nothing():
+    text = read_text("pydoc")
+    x, y = sequence.samples(text)
+    assert torch.equal(x.flatten(), text.ids[: x.numel()])
+    assert torch.equal(y.flatten(), text.ids[1 : y.numel() + 1])
+
+
+def test_the_lessons_text_has_the_lessons_sizes(shared_data: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("ONWARD_DATA", str(shared_data))
+    text = read_text()
+    assert (text.name, len(text.ids), len(text.symbols)) == ("nietzsche", 600_901, 86)
+    assert text.ids.min() == 1
+    assert text.decode(text.ids[:7]) == "PREFACE"
+    assert torch.equal(text.encode("PREFACE"), text.ids[:7])
+
+
+def test_without_the_text_a_rung_takes_the_built_in_one(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("onward.data.named.NAMED", {})
+    assert read_text().name == "pydoc"
+
+
+def test_training_lowers_the_loss_and_judging_changes_nothing():
+    network = three.Three(SYMBOLS)
+    x, y = characters(256, 3), torch.full((256,), 5)
+    before = judge(network, x, y)
+    weights = [p.clone() for p in network.parameters()]
+    judge(network, x, y)
+    assert all(torch.equal(a, b) for a, b in zip(weights, network.parameters(), strict=True))
+    optimiser = torch.optim.Adam(network.parameters())
+    for _ in range(3):
+        epoch(network, optimiser, shuffled(x, y, 64, torch.Generator().manual_seed(0)))
+    assert judge(network, x, y) < before - 1
+
+
+def test_costs_grow_with_the_table_only_for_the_product():
+    small, large = embeddings.costs(86), embeddings.costs(10_000)
+    assert large["ids_megabytes"] == small["ids_megabytes"]
+    assert large["one_hot_megabytes"] > 100 * small["one_hot_megabytes"]
+
+
+def test_words_become_ids_become_vectors():
+    found = embeddings.words_as_vectors("the cat that killed the rat")
+    assert found["words"] == ["cat", "killed", "rat", "that", "the"]
+    assert found["ids"] == [4, 0, 3, 1, 4, 2]
+    assert found["shape"] == (6, 3)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("(a)", {"(": {"within 50": 1.0}}),
+        ("(a", {"(": {"never": 1.0}}),
+        ("(" + "x" * 100 + ")", {"(": {"within 150": 1.0}}),
+        ('"a" "b', {'"': {"never": 0.5, "within 50": 0.5}}),
+        ("(a (b)", {"(": {"never": 0.5, "within 50": 0.5}}),
+    ],
+)
+def test_closed_marks_are_counted(text: str, expected: dict):
+    assert deep.closed(text) == expected
+
+
+def test_the_longest_verbatim_span():
+    assert deep.longest_verbatim("xxthe cat satyy", "lo, the cat sat down") == "the cat sat"
+
+
+def test_deep_carries_its_state_in_evaluation():
+    network = deep.Deep(60).eval()
+    x = torch.randint(60, (12, 2))
+    whole, _ = network(x, network.initial_state(2))
+    first, state = network(x[:5], network.initial_state(2))
+    second, _ = network(x[5:], state)
+    torch.testing.assert_close(torch.cat([first, second]), whole, atol=1e-5, rtol=0)
+
+
+def test_every_rung_says_what_it_is():
+    rungs = ladder.rungs()
+    assert [rung.name for rung in rungs] == list(ladder.MODULES)
+    assert all(rung.new and rung.measure and rung.minutes > 0 for rung in rungs)
+
+
+def test_an_unknown_rung_is_refused():
+    with pytest.raises(InputError, match="no rung 'four'"):
+        ladder.module_of("four")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["three", "eight", "recurrent", "sequence", "onehot"])
+def test_a_first_look_at_a_rung_learns(
+    name: str, shared_data: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    monkeypatch.setenv("ONWARD_DATA", str(shared_data))
+    lines: list[str] = []
+    outcome = ladder.module_of(name).run(Settings(share=0.1, pictures=tmp_path, say=lines.append))
+    assert outcome.figure < 2.5
+    assert outcome.held_out is not None and outcome.held_out < 2.5
+    assert lines
+    assert all(picture.stat().st_size > 10_000 for picture in outcome.pictures)
