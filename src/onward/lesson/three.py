@@ -9,7 +9,8 @@ often as it needs: input to hidden (green in the lesson's drawings) for every ch
     h3 = relu(G e(c3)) + tanh(O h2)
     logits = B h3
 
-Expect about 2.0 nats a character after ten epochs, in half a minute.
+Expect about 1.99 nats a character after twelve epochs, in two minutes. The learning rate falls to zero on the
+way; held at its peak, the loss stays at 2.06 (measured).
 """
 
 import torch
@@ -25,11 +26,11 @@ RUNG = Rung(
     measure="training loss of the last epoch, nats a character",
     lesson="about 2.0",
     target=2.0,
-    minutes=0.5,
+    minutes=2.0,
 )
 INPUTS = 3
 EMBEDDING, HIDDEN = 42, 256
-EPOCHS, BATCH, RATE = 10, 64, 1e-3
+EPOCHS, BATCH, RATE = 12, 64, 1e-3
 
 
 class Three(nn.Module):
@@ -72,8 +73,9 @@ def run(settings: Settings) -> Outcome:
     optimiser = torch.optim.Adam(network.parameters(), lr=RATE)
     x, y = samples(training)
     generator = torch.Generator().manual_seed(settings.seed)
-    loss = 0.0
-    for number in range(settings.of(EPOCHS)):
+    loss, epochs = 0.0, settings.of(EPOCHS)
+    for number in range(epochs):
+        optimiser.param_groups[0]["lr"] = RATE * (1 - number / epochs)
         loss = epoch(network, optimiser, shuffled(x, y, BATCH, generator))
         settings.say(f"epoch {number + 1}: {loss:.4f} nats a character")
     answers = {prime: next_character(network, text, prime) for prime in ("phi", " th", " an")}
