@@ -9,6 +9,7 @@ a JSON object with everything else.
     vocabulary  what the ids mean
     recipe      every hyperparameter of the training run
     facts       what training found: steps, symbols, losses in nats per symbol, hash of the corpus
+    units       of the numbers above, for who reads the file without this page
     sha256      of the weights
 
 The same artefact gives the same bytes: no date and no duration is in it.
@@ -34,11 +35,16 @@ from onward.errors import ArtefactError, RecipeError, VocabularyError
 from onward.model import LanguageModel, ModelConfig
 
 FORMAT = 1
-LONGEST_HEADER = 1 << 26
-"""Bytes; a vocabulary of a million words takes about a quarter of it."""
+LONGEST_HEADER = 1 << 25
+"""Bytes; a vocabulary of a million words takes about half of it. JSON may take 25 times as much to read."""
+
+UNITS = {"nats": "natural logarithm", "per_symbol": "mean", "symbol": "one id of the vocabulary"}
 
 _KEY = "onward"
-_FIELDS = {"format", "onward", "config", "vocabulary", "recipe", "facts", "sha256"}
+_FIELDS = {"format", "onward", "config", "vocabulary", "recipe", "facts", "units", "sha256"}
+_TYPES = {torch.float32: "F32", torch.int64: "I64"}
+_SHOWN = 200
+_DAMAGED = "copy the file again from where it is whole, or train again"
 _HINT = "train a model with `onward train`, or name a file that it wrote"
 
 
@@ -63,9 +69,13 @@ def save(artefact: Artefact, path: str | os.PathLike[str]) -> None:
     """Writes the file, whole or not at all.
 
     Raises:
+        ArtefactError: the weights are not finite numbers in float32, so `load` would refuse the file.
         WriteError: the disk refused.
     """
-    weights = weights_of(artefact.model)
+    weights = {
+        name: weight.detach().cpu().contiguous() for name, weight in weights_of(artefact.model).items()
+    }
+    _check_values("the model", weights)
     header = {
         "format": FORMAT,
         "onward": version("onward"),
@@ -73,6 +83,7 @@ def save(artefact: Artefact, path: str | os.PathLike[str]) -> None:
         "vocabulary": artefact.vocabulary.to_json(),
         "recipe": artefact.recipe,
         "facts": artefact.facts,
+        "units": UNITS,
         "sha256": digest_of(weights),
     }
     content = to_safetensors(weights, {_KEY: json.dumps(header, sort_keys=True)})
@@ -80,8 +91,8 @@ def save(artefact: Artefact, path: str | os.PathLike[str]) -> None:
         file.write(content)
 
 
-def load(path: str | os.PathLike[str]) -> Artefact:
-    """Reads the file, on the CPU. Nothing in it is run, and no more is allocated than its size.
+def load(path: str | os.PathLike[str], *, device: str | torch.device = "cpu") -> Artefact:
+    """Reads the file. Nothing in it is run, and no more is allocated than its size asks for.
 
     Raises:
         ArtefactError: it is missing, damaged, not one of ours, or of a later version.
@@ -91,21 +102,25 @@ def load(path: str | os.PathLike[str]) -> Artefact:
     try:
         with safe_open(source, framework="pt") as file:
             header = _read_header(source, file.metadata() or {})
-            model = _empty_model(source, header)
+            model = _empty_model(source, header, len(file.keys()))
             _check_shapes(source, file, weights_of(model))
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
+            # copied: a map of the file would end the process if another one cut the file short
+            weights = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
         vocabulary = Vocabulary.from_json(header["vocabulary"])
     except (SafetensorError, OSError) as error:
-        raise ArtefactError(f"{source} is not a whole model file: {error}", hint=_HINT) from error
+        raise ArtefactError(f"{source} is not a whole model file: {_short(error)}", hint=_HINT) from error
     except VocabularyError as error:
-        raise ArtefactError(f"the vocabulary of {source} is damaged: {error}", hint=_HINT) from error
+        raise ArtefactError(f"the vocabulary of {source} is damaged: {_short(error)}", hint=_HINT) from error
     if len(vocabulary) != model.config.symbols:
         found = f"{len(vocabulary)} symbols and a model for {model.config.symbols}"
         raise ArtefactError(f"{source} has a vocabulary of {found}", hint=_HINT)
     if digest_of(weights) != header["sha256"]:
-        raise ArtefactError(f"the weights of {source} are not those that were saved (their sha256 differs)")
+        raise ArtefactError(
+            f"the weights of {source} are not those that were saved: their sha256 differs", hint=_DAMAGED
+        )
+    _check_values(str(source), weights)
     set_weights(model, weights)
-    return Artefact(model.eval(), vocabulary, header["recipe"], header["facts"])
+    return Artefact(model.to(device).eval(), vocabulary, header["recipe"], header["facts"])
 
 
 def weights_of(model: LanguageModel) -> dict[str, Tensor]:
@@ -158,24 +173,28 @@ def _read_header(path: Path, metadata: dict[str, str]) -> dict[str, Any]:
     try:
         header = json.loads(metadata[_KEY])
     except (ValueError, RecursionError) as error:
-        raise ArtefactError(f"the header of {path} is damaged: {error}", hint=_HINT) from error
+        raise ArtefactError(f"the header of {path} is damaged: {_short(error)}", hint=_HINT) from error
     found = header.get("format") if isinstance(header, dict) else None
-    if found != FORMAT:
+    if type(found) is not int or found != FORMAT:
         hint = "update onward" if isinstance(found, int) and found > FORMAT else _HINT
-        raise ArtefactError(f"{path} has format {found!r}, expected {FORMAT}", hint=hint)
+        raise ArtefactError(f"{path} has format {_short(found)}, expected {FORMAT}", hint=hint)
     if set(header) != _FIELDS or not all(isinstance(header[name], dict) for name in ("recipe", "facts")):
         raise ArtefactError(f"the header of {path} has not the fields of format {FORMAT}", hint=_HINT)
     return header
 
 
-def _empty_model(path: Path, header: dict[str, Any]) -> LanguageModel:
+def _empty_model(path: Path, header: dict[str, Any], tensors: int) -> LanguageModel:
     """The model of a header's configuration, without memory behind its weights."""
     try:
         config = ModelConfig.from_json(header["config"])
     except RecipeError as error:
         raise ArtefactError(
-            f"the configuration of {path} is not one this version can build: {error}"
+            f"the configuration of {path} is not one this version can build: {_short(error)}", hint=_HINT
         ) from error
+    if config.layers > tensors:  # before so many layers are built
+        raise ArtefactError(
+            f"{path} should have {config.layers} layers, and has {tensors} tensors", hint=_HINT
+        )
     with torch.device("meta"):
         return LanguageModel(config)
 
@@ -185,10 +204,30 @@ def _check_shapes(path: Path, file: Any, expected: dict[str, Tensor]) -> None:
     found = set(file.keys())
     if found != set(expected):
         missing, extra = sorted(set(expected) - found)[:3], sorted(found - set(expected))[:3]
-        raise ArtefactError(f"the tensors of {path} do not fit: missing {missing}, not expected {extra}")
+        parts = f"missing {missing}, not expected {_short(extra)}"
+        raise ArtefactError(f"the tensors of {path} do not fit: {parts}", hint=_HINT)
     for name, weight in expected.items():
         part = file.get_slice(name)
         shape, kind = tuple(part.get_shape()), part.get_dtype()
-        if shape != tuple(weight.shape) or kind not in ("F32", "I64"):
-            wanted = f"{tuple(weight.shape)} in float32"
-            raise ArtefactError(f"tensor {name} of {path} should be {wanted}, found {shape} in {kind}")
+        wanted = tuple(weight.shape), _TYPES[weight.dtype]
+        if (shape, kind) != wanted:
+            told = f"expected {wanted[0]} in {wanted[1]}, found {shape} in {kind}"
+            raise ArtefactError(f"tensor {name} of {path} does not fit: {told}", hint=_HINT)
+
+
+def _check_values(where: str, weights: dict[str, Tensor]) -> None:
+    """Refuses weights that no model of ours can have."""
+    for name, weight in weights.items():
+        if weight.dtype not in _TYPES:
+            raise ArtefactError(f"tensor {name} of {where} should be in float32, found {weight.dtype}")
+        if not weight.isfinite().all():
+            raise ArtefactError(
+                f"tensor {name} of {where} should hold finite numbers, found infinities or NaN",
+                hint="the training run diverged; train again at a lower learning rate",
+            )
+
+
+def _short(content: object) -> str:
+    """The beginning of what was found, which may be as large as the file."""
+    text = str(content)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."

@@ -1,8 +1,8 @@
 """Exact matches of at least k symbols between a text and documents that stream past.
 
 1. The k-grams of the text are hashed and sorted; those of the documents are looked up among them.
-2. A k-gram that follows the same symbol in both continues a match that has begun before. The others begin one.
-3. From there symbols are compared until they differ, so a collision of hashes finds nothing that is not there.
+2. A k-gram that follows the same symbol in both continues a match that has begun before; others begin one.
+3. From there symbols are compared until they differ, so a collision of hashes finds nothing that is not so.
 
 Memory: some eighty bytes for each symbol of the text, and a piece of a document at a time.
 """
@@ -27,7 +27,7 @@ _COMPARED, _MOST_COMPARED = 32, 1 << 22
 
 
 class _Runs(NamedTuple):
-    """Matches that go on at the end of what was read: place in the text and length (both (n,)), and their origin."""
+    """Matches that go on at the end of what was read: places in the text, lengths so far, origins."""
 
     starts: np.ndarray
     lengths: np.ndarray
@@ -65,7 +65,9 @@ class Matcher:
         keys = ranks.astype(np.uint64) << np.uint64(32) | before.astype(np.uint64)
         self._order = np.argsort(keys, kind="stable")  # (G,) places by gram, then by the symbol before
         self._keys = keys[self._order]
-        self._bounds = np.searchsorted(self._keys, np.arange(len(self._hashes) + 1, dtype=np.uint64) << np.uint64(32))
+        self._bounds = np.searchsorted(
+            self._keys, np.arange(len(self._hashes) + 1, dtype=np.uint64) << np.uint64(32)
+        )
         self._filter = np.zeros(1 << _FILTER_BITS, bool)
         self._filter[_filter_index(self._hashes)] = True
         self._document = -1
@@ -73,7 +75,7 @@ class Matcher:
     def begin_document(self) -> None:
         """What is read next is another document: no match goes on."""
         self._document += 1
-        self._buffer = np.array([_BEFORE_DOCUMENT], SYMBOL)  # what is not done with, after the symbol before it
+        self._buffer = np.array([_BEFORE_DOCUMENT], SYMBOL)  # unfinished, after the symbol before it
         self._offset = self._line = 0  # symbols and lines before buffer[1]
         self._open = _NO_RUNS
 
@@ -100,10 +102,8 @@ class Matcher:
         self._line += int(np.searchsorted(self._lines, done + 1)) - int(self._buffer[0] == self._newline)
         self._buffer = self._buffer[done:]
 
-    def _beginnings(
-        self, hashes: np.ndarray, places: np.ndarray
-    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Places in the text and in the buffer where the k-grams are the same and the symbols before differ."""
+    def _beginnings(self, hashes: np.ndarray, places: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Places in the text and in the buffer of the same k-gram after different symbols."""
         ranks = np.minimum(np.searchsorted(self._hashes, hashes), max(0, len(self._hashes) - 1))
         same = self._hashes[ranks] == hashes if len(self._hashes) else np.zeros(len(hashes), bool)
         ranks, places = ranks[same], places[same]
@@ -157,10 +157,8 @@ class Matcher:
             more = self._common(starts + lengths, padded, np.full(len(starts), known))
             self._take(starts, lengths + more, origins, known + more)
 
-    def _take(
-        self, starts: np.ndarray, lengths: np.ndarray, origins: np.ndarray, ends: np.ndarray
-    ) -> None:
-        """Keeps the longest match of each place, and those that may go on; `ends` are places in the buffer."""
+    def _take(self, starts: np.ndarray, lengths: np.ndarray, origins: np.ndarray, ends: np.ndarray) -> None:
+        """Keeps the longest match of each place, and those that may go on; `ends` are in the buffer."""
         on = (ends == len(self._buffer)) & (starts + lengths < len(self._text) - 1)
         self._open = _Runs(
             np.append(self._open.starts, starts[on]),

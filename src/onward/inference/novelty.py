@@ -5,7 +5,7 @@ that does. Spans are found exactly (see `grams`), in one pass over the corpus.
 """
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -101,7 +101,9 @@ def novelty(
         InputError: a minimum below 1.
     """
     if minimum < 1 or longest < 0:
-        raise InputError(f"expected spans of 1 symbol or more, and 0 of them or more, got {minimum} and {longest}")
+        raise InputError(
+            f"expected spans of 1 symbol or more, and 0 of them or more, got {minimum} and {longest}"
+        )
     against = _found(corpus)
     compared = _Compared(_content(text), kind, lower=lower)
     matcher = Matcher(compared.symbols, minimum=minimum, newline=compared.newline)
@@ -121,7 +123,7 @@ def novelty(
 
 
 def _spans(longest: np.ndarray) -> tuple[int, np.ndarray]:
-    """How many places matches cover, and where those begin that are part of no other; from their lengths (N,)."""
+    """How many places matches cover, and where those begin that are part of no other, by lengths (N,)."""
     starts = np.flatnonzero(longest)
     ends = starts + longest[starts]
     borders = np.zeros(len(longest) + 1, np.int64)
@@ -143,7 +145,9 @@ def _content(text: str | bytes | Path) -> str | bytes:
     if isinstance(text, Path):
         return b"".join(piece for document in _found(text).documents for piece in read_bytes(document))
     if not text:
-        raise CorpusError("expected a text with at least one symbol, got an empty one", hint="give it text to read")
+        raise CorpusError(
+            "expected a text with at least one symbol, got an empty one", hint="give it text to read"
+        )
     return text
 
 

@@ -26,7 +26,7 @@ from onward.model import LanguageModel
 WARM_UP = 1024
 """Symbols that a lane reads before its segment."""
 
-_SHORTEST_SEGMENT, _LONGEST_SEGMENT = 256, 8192
+_SHORTEST_SEGMENT, _LONGEST_SEGMENT = WARM_UP, 8 * WARM_UP  # a lane reads no more before than in it
 _COLD_POSITIONS = 1 << 18
 
 
@@ -36,7 +36,8 @@ class Protocol:
 
     Attributes:
         cold: symbols in a window; None reads the text as one.
-        lanes: how many segments are read side by side; with `cold`, windows always are.
+        lanes: how many segments are read side by side; fewer for a text of less than 1024 symbols a lane.
+            Has no effect on cold windows, of which many are always read at once.
 
     Raises:
         InputError: a window or a number of lanes below 1.

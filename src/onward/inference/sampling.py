@@ -8,7 +8,7 @@ import numpy as np
 from onward.errors import InputError, RunError
 
 _SMALLEST_TEMPERATURE = 1e-4
-"""Below it the likeliest symbol is taken, as at 0: a lead of 0.01 in the logits would be a factor of e^100."""
+"""Below it the likeliest symbol is taken, as at 0: a lead of 0.01 would be a factor of e^100."""
 
 
 @dataclass(frozen=True, kw_only=True)

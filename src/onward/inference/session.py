@@ -1,4 +1,4 @@
-"""A model that listens: it is fed symbol by symbol, says what it expects, and can be forked and taken back."""
+"""A model that listens: it is fed symbols, says what it expects, and can be forked and taken back."""
 
 import copy
 from array import array

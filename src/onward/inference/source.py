@@ -52,7 +52,7 @@ class Text:
 
 @contextmanager
 def opened(source: Source, vocabulary: Vocabulary) -> Iterator[Text]:
-    """The text of a source. Files are encoded to a temporary file, in constant memory, that goes with the block.
+    """The text of a source. Files are encoded to a temporary one, in constant memory.
 
     Raises:
         CorpusError: there is no text in it, or it cannot be read.

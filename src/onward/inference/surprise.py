@@ -1,4 +1,4 @@
-"""Scoring: how surprising each symbol of a text was, -log of the probability that it was given before it was read."""
+"""Scoring: the surprise of a symbol is -log of the probability it was given before it was read."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

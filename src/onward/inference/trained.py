@@ -106,9 +106,11 @@ class TrainedModel:
         return (piece for (piece,) in self.writer(prime, **options))
 
     def writer(self, prime: Readable = "", samples: int = 1, **options: Unpack[WriteOptions]) -> Writer:
-        """Several samples side by side, piece by piece; it also says how many symbols each has, and why it ended."""
+        """Several samples side by side, piece by piece; also how many symbols each has, and why it ended."""
         kept: dict[str, Any] = dict(options)
-        drawing = {name: kept.pop(name) for name in ("temperature", "top_k", "top_p", "min_p") if name in kept}
+        drawing = {
+            name: kept.pop(name) for name in ("temperature", "top_k", "top_p", "min_p") if name in kept
+        }
         stop = kept.pop("stop", ())
         stop = (stop,) if isinstance(stop, str) else tuple(stop)
         writing = Writing(sampling=Sampling(**drawing), stop=stop, **kept)

@@ -70,7 +70,12 @@ class Writer:
     """
 
     def __init__(
-        self, model: LanguageModel, vocabulary: Vocabulary, prime: Readable, writing: Writing, samples: int = 1
+        self,
+        model: LanguageModel,
+        vocabulary: Vocabulary,
+        prime: Readable,
+        writing: Writing,
+        samples: int = 1,
     ) -> None:
         if samples < 1:
             raise InputError(f"expected 1 sample or more, got {samples}")
@@ -133,7 +138,7 @@ class Writer:
 
 
 class _Sample:
-    """The text of one sample: what may be given, and what is held back until it is known to be no stop string."""
+    """The text of one sample: what may be given, and what may yet become a stop string."""
 
     def __init__(self, vocabulary: Vocabulary, stop: tuple[str, ...]) -> None:
         self.symbols = 0
