@@ -17,8 +17,8 @@ class Budget:
         started: when the run began, on the clock of `time.monotonic`; None: when it is asked for.
     """
 
-    minutes: float | None = None
-    epochs: float | None = None
+    minutes: float | int | None = None
+    epochs: float | int | None = None
     steps: int | None = None
     started: float | None = None
 

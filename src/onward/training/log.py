@@ -1,6 +1,7 @@
 """The log of a run: its events as JSON lines."""
 
 import dataclasses
+import errno
 import json
 import os
 import time
@@ -70,9 +71,9 @@ class Log:
         size = os.fstat(self._file.fileno()).st_size
         try:
             if self._file.write(line) != len(line):
-                raise OSError(0, "there is no room for another line")
+                self._file.truncate(size)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
-            self._file.truncate(size)
             raise self._refused(error) from error
 
     def _refused(self, error: OSError) -> WriteError:

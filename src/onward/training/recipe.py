@@ -1,8 +1,9 @@
 """Recipes: every hyperparameter of a training run, by name."""
 
 import difflib
+import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
 from onward.data.encoded import Encoding
@@ -68,22 +69,8 @@ class Recipe:
 
     def __post_init__(self) -> None:
         """Refuses values that cannot be trained with; those of the model are checked by `ModelConfig`."""
-        for name, (smallest, largest) in _RANGES.items():
-            value, kind = getattr(self, name), type(getattr(Recipe, name))
-            typed = isinstance(value, int | float if kind is float else int) and not isinstance(value, bool)
-            if not typed or not smallest <= value <= largest:
-                raise RecipeError(
-                    f"{name} must be {kind.__name__} from {smallest} to {largest}, got {value!r}"
-                )
-        for name, choices in _CHOICES.items():
-            value = getattr(self, name)
-            if value not in choices or type(value) is not type(choices[0]):
-                listed = ", ".join(map(str, choices))
-                raise RecipeError(f"{name} must be one of {listed}, got {value!r}")
+        _checked(self.to_json())
         self.model_config(4)
-        for field in fields(self):  # 1 and 1.0 are one recipe, and one file
-            if isinstance(field.default, float):
-                object.__setattr__(self, field.name, float(getattr(self, field.name)))
 
     @property
     def encoding(self) -> Encoding:
@@ -114,13 +101,35 @@ _RANGES: dict[str, tuple[float, float]] = {
     "seed": (0, 2**31),
 }
 
-_CHOICES: dict[str, tuple[Any, ...]] = {
+_CHOICES: dict[str, tuple[str, ...]] = {
     "symbols": get_args(SymbolKind),
-    "lower": (False, True),
+    "layer": get_args(LayerKind),
     "optimiser": get_args(Optimiser),
     "decay": get_args(Decay),
     "precision": get_args(Precision),
 }
+
+
+def _checked(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values, whole numbers as real ones where those are meant: 1 and 1.0 are one recipe, and one file.
+
+    Raises:
+        RecipeError: the first that is of another type than the default's, or out of its range.
+    """
+    found = dict(values)
+    for field in fields(Recipe):
+        name, kind, value = field.name, type(field.default), found[field.name]
+        if kind is float and type(value) is int:
+            value = found[name] = float(value)
+        smallest, largest = _RANGES.get(name, (-math.inf, math.inf))
+        choices = _CHOICES.get(name)
+        if choices and value not in choices:
+            raise RecipeError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
+        if type(value) is not kind or (kind in (int, float) and not smallest <= value <= largest):
+            limits = f" from {smallest} to {largest}" if name in _RANGES else ""
+            raise RecipeError(f"{name} must be {kind.__name__}{limits}, got {value!r}")
+    return found
+
 
 RECIPES: dict[str, Recipe] = {
     recipe.name: recipe
@@ -148,4 +157,4 @@ def find_recipe(name: str = "default", overrides: Mapping[str, Any] | None = Non
         near = difflib.get_close_matches(unknown, known, 1, 0.5)
         hint = f"did you mean {near[0]}?" if near else f"hyperparameters are {', '.join(known)}"
         raise RecipeError(f"there is no hyperparameter {unknown!r}", hint=hint)
-    return replace(RECIPES[name], **(overrides or {}))
+    return Recipe(**_checked(RECIPES[name].to_json() | dict(overrides or {})))

@@ -1,0 +1,70 @@
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.training.conftest import Limit
+
+from onward.errors import WriteError
+from onward.training.log import LINES, Log
+from onward.training.report import EpochStarted, Finished, Stepped, Validated
+
+
+def stepped(step: int, steps: int | None, nats: float = 1.0) -> Stepped:
+    return Stepped(step, steps, nats, 0.5, step * 10, 100.0, None)
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_steps_are_thinned_to_means(tmp_path: Path) -> None:
+    log, steps = Log(tmp_path / "log", resumed=False), 10 * LINES
+    for step in range(1, steps + 1):
+        log(EpochStarted(step, step - 1))
+        log(stepped(step, steps, float(step)))
+    log.close()
+    found = lines(tmp_path / "log")
+    means = [line["nats_per_symbol"] for line in found if line["event"] == "stepped"]
+    assert means == [10 * i + 5.5 for i in range(LINES)]
+    assert sum(line["event"] == "epochstarted" for line in found) <= LINES + 1
+
+
+def test_losses_stand_in_nats_and_bits(tmp_path: Path) -> None:
+    log = Log(tmp_path / "log", resumed=False)
+    log(Validated(3, math.log(2), True))
+    log(Finished(3, 30, 1.5, None, 3))
+    log.close()
+    first, second = lines(tmp_path / "log")
+    assert (first["event"], first["step"], first["best"]) == ("validated", 3, True)
+    assert first["bits_per_symbol"] == pytest.approx(1.0)
+    assert second["nats_per_symbol"] is None
+
+
+def test_a_resumed_log_goes_on_behind_the_last_whole_line(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_text('{"event": "first"}\n{"event": "hal')
+    log = Log(path, resumed=True)
+    log(stepped(1, 10))
+    log.close()
+    assert [line["event"] for line in lines(path)] == ["first", "stepped"]
+    Log(path, resumed=False).close()
+    assert lines(path) == []
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(WriteError, match="cannot write"):
+        Log(tmp_path / "none" / "log", resumed=False)
+
+
+@pytest.mark.parametrize("room", [0, 1, 100, 250])
+def test_without_room_lines_are_whole_or_not_there(room: int, tmp_path: Path, small_files: Limit) -> None:
+    log = Log(tmp_path / "log", resumed=False)
+    log(Finished(3, 30, 1.5, None, 3))
+    before = (tmp_path / "log").read_bytes()
+    with small_files(len(before) + room), pytest.raises(WriteError, match=r"cannot write .*log"):
+        log(stepped(1, 10))
+        log(stepped(2, 10))
+    assert lines(tmp_path / "log")[0]["event"] == "finished"
+    assert (tmp_path / "log").read_bytes().endswith(b"}\n")

@@ -1,0 +1,104 @@
+from collections.abc import Callable
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from onward.errors import ArtefactError
+from onward.training.optimiser import RunOptimiser, rate_share
+from onward.training.plan import TIMED_STEPS, level_until
+from onward.training.recipe import Recipe, find_recipe
+from onward.training.trainer import Trainer
+
+
+@pytest.mark.parametrize("decay", ["linear", "cosine"])
+def test_rates_rise_then_fall_to_nothing(decay: str) -> None:
+    recipe = find_recipe(overrides={"warm_up": 50, "decay": decay})
+    shares = [rate_share(recipe, step, 1000) for step in range(1001)]
+    assert shares[0] == pytest.approx(1 / 51)
+    assert shares[50] == max(shares) == 1.0
+    assert shares[:51] == sorted(shares[:51])
+    assert shares[50:] == sorted(shares[50:], reverse=True)
+    assert shares[525] == pytest.approx(0.5)
+    assert 0 < shares[999] < 0.002
+    assert shares[1000] == pytest.approx(0)
+
+
+def test_constant_rates_stay() -> None:
+    recipe = find_recipe(overrides={"warm_up": 0, "decay": "none"})
+    assert {rate_share(recipe, step, 100) for step in range(100)} == {1.0}
+
+
+@given(st.integers(1, TIMED_STEPS), st.integers(0, 10**4), st.integers(0, 300))
+def test_rates_before_the_steps_are_known_are_those_after(step: int, more: int, warm_up: int) -> None:
+    recipe = find_recipe(overrides={"warm_up": warm_up})
+    steps = 2 * step + more
+    known = [rate_share(recipe, early, steps) for early in range(step)]
+    assert known == [rate_share(recipe, early, None) for early in range(step)]
+
+
+@given(st.integers(1, 500), st.integers(0, 300))
+def test_short_runs_end_low_too(steps: int, warm_up: int) -> None:
+    recipe = find_recipe(overrides={"warm_up": warm_up})
+    last = rate_share(recipe, steps - 1, steps)
+    assert 0 < last <= 1 / max(1, steps - level_until(warm_up, steps)) + 1e-9
+
+
+def test_muon_moves_the_matrices_between_layers_and_nothing_else(
+    small: Callable[..., Recipe], make_trainer: Callable[[Recipe], Trainer]
+) -> None:
+    recipe = small(optimiser="muon", rate=0.0, weight_decay=0.0)
+    trainer = make_trainer(recipe)
+    before = {name: weight.clone() for name, weight in trainer.model.named_parameters()}
+    trainer.advance()
+    moved = {name for name, weight in trainer.model.named_parameters() if not weight.equal(before[name])}
+    assert moved == {
+        name
+        for name, weight in before.items()
+        if name.startswith("stack") and weight.ndim == 2 and "convolution" not in name
+    }
+    assert "embedding.weight" not in moved
+    assert moved
+
+
+@pytest.mark.parametrize("optimiser", ["muon", "adamw"])
+def test_weight_decay_shrinks_the_same_matrices(
+    optimiser: str, small: Callable[..., Recipe], make_trainer: Callable[[Recipe], Trainer]
+) -> None:
+    """With zero gradients decay alone moves weights: by rate times decay, as in AdamW's paper."""
+    recipe = small(optimiser=optimiser, weight_decay=0.5, rate=0.1, muon_rate=0.1)
+    model = make_trainer(recipe).model
+    run = RunOptimiser(model, recipe)
+    before = {name: weight.detach().clone() for name, weight in model.named_parameters()}
+    for weight in model.parameters():
+        weight.grad = torch.zeros_like(weight)
+    assert run.step(1.0, largest=1.0) == 0.0
+    for name, weight in model.named_parameters():
+        matrix = name.startswith("stack") and weight.ndim == 2 and "convolution" not in name
+        torch.testing.assert_close(weight.detach(), before[name] * (0.95 if matrix else 1.0))
+
+
+def test_gradients_are_clipped_and_large_ones_move_nothing(
+    small: Callable[..., Recipe], make_trainer: Callable[[Recipe], Trainer]
+) -> None:
+    model = make_trainer(small(clip=1.0)).model
+    run = RunOptimiser(model, small(clip=1.0))
+    before = {name: weight.detach().clone() for name, weight in model.named_parameters()}
+    for weight in model.parameters():
+        weight.grad = torch.full_like(weight, torch.inf)
+    assert not run.step(1.0, largest=1e4) < 1e4
+    assert all(weight.equal(before[name]) for name, weight in model.named_parameters())
+    assert all(weight.grad is None for weight in model.parameters())
+
+
+def test_a_memory_of_another_shape_is_refused(
+    small: Callable[..., Recipe], make_trainer: Callable[[Recipe], Trainer]
+) -> None:
+    trainer = make_trainer(small())
+    trainer.advance()
+    memory = trainer.optimiser.tensors()
+    name = next(name for name, value in memory.items() if value.ndim == 2)
+    for damaged in ({name: memory[name][:1]}, {"7.0.step": torch.tensor(1.0)}, {"nonsense": torch.zeros(1)}):
+        with pytest.raises(ArtefactError, match="not of this run"):
+            trainer.optimiser.restore(memory | damaged)

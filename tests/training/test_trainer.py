@@ -1,0 +1,168 @@
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+
+from onward.data.encoded import EncodedCorpus
+from onward.data.lanes import as_stream
+from onward.errors import ArtefactError, CorpusError
+from onward.layers.state import tensors_of
+from onward.model import losses
+from onward.training.checkpoint import Checkpoint
+from onward.training.recipe import Recipe
+from onward.training.trainer import EXPLODED, Trainer
+from onward.training.validation import check
+
+Make = Callable[[Recipe], Trainer]
+LAYERS = ["gated", "lstm", "gru", "simple"]
+
+
+def same(first: Checkpoint, second: Checkpoint) -> bool:
+    equal = all(torch.equal(value, second.tensors[name]) for name, value in first.tensors.items())
+    return equal and first.tensors.keys() == second.tensors.keys() and first.facts == second.facts
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_carried_state_makes_blocks_one_pass(
+    layer: str, corpus: EncodedCorpus, small: Callable[..., Recipe], make_trainer: Make
+) -> None:
+    """With still weights the mean loss over the blocks of an epoch is that of each lane in one pass."""
+    trainer = make_trainer(small(layer=layer, rate=0.0, muon_rate=0.0, block=23))
+    blocks = [trainer.advance() for _ in range(trainer.lanes.blocks_per_epoch)]
+    again = trainer.advance()
+    sizes = [23] * (len(blocks) - 1)
+    length = trainer.lanes.symbols_per_epoch // 4
+    sizes.append(length - sum(sizes))
+    mean = sum(block.nats_per_symbol * size for block, size in zip(blocks, sizes, strict=True)) / length
+    x, y = as_stream(corpus.ids[: 4 * length])
+    with torch.no_grad():
+        lanes = x.view(4, length).t(), y.view(4, length).t()
+        logits, _ = trainer.model(lanes[0], trainer.model.initial_state(4))
+        expected = losses(logits, lanes[1]).mean()
+    assert mean == pytest.approx(float(expected), rel=1e-5)
+    assert again.nats_per_symbol == pytest.approx(blocks[0].nats_per_symbol, rel=1e-6)  # the state was reset
+    assert [block.epoch for block in blocks] == [1] + [None] * (len(blocks) - 1)
+    assert again.epoch == 2
+
+
+def test_epochs_of_one_block_are_counted(small: Callable[..., Recipe], make_trainer: Make) -> None:
+    trainer = make_trainer(small(block=100_000))
+    assert [trainer.advance().epoch for _ in range(3)] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize(("optimiser", "precision"), [("muon", "fp32"), ("adamw", "bf16")])
+def test_a_restored_run_goes_on_exactly(
+    layer: str, optimiser: str, precision: str, small: Callable[..., Recipe], make_trainer: Make
+) -> None:
+    recipe = small(
+        layer=layer, optimiser=optimiser, precision=precision, dropout=0.3, average=0.9, block=300, tied=True
+    )
+    left_alone = make_trainer(recipe)
+    for _ in range(5):
+        left_alone.advance()
+    moment = left_alone.snapshot()
+    resumed = make_trainer(recipe)
+    resumed.restore(moment)
+    torch.set_rng_state(left_alone.snapshot().tensors["random"])
+    first = [left_alone.advance() for _ in range(6)]
+    end = left_alone.snapshot()
+    resumed.restore(moment)
+    assert [resumed.advance() for _ in range(6)] == first
+    assert same(resumed.snapshot(), end)
+    assert not same(moment, end)
+
+
+def test_training_goes_on_as_if_it_had_not_been_looked_at(
+    corpus: EncodedCorpus, small: Callable[..., Recipe], make_trainer: Make
+) -> None:
+    recipe = small(dropout=0.3, average=0.9, precision="bf16")
+    ends = []
+    for looks in (False, True):
+        trainer = make_trainer(recipe)
+        for _ in range(5):
+            trainer.advance()
+            if looks:
+                with trainer.evaluated() as model:
+                    assert not model.training
+                    check(model, corpus.ids[-700:], 700)
+                    torch.rand(5)  # as a careless sampler would
+                assert model.training
+        ends.append(trainer.snapshot())
+    assert same(*ends)
+
+
+def test_what_is_evaluated_is_the_mean_of_the_weights(
+    small: Callable[..., Recipe], make_trainer: Make
+) -> None:
+    trainer = make_trainer(small(average=0.9))
+    for _ in range(5):
+        trainer.advance()
+    means = {name: mean.clone() for name, mean in trainer.average.tensors().items()}
+    with trainer.evaluated() as model:
+        assert all(weight.equal(means[name]) for name, weight in model.named_parameters())
+    assert not any(weight.equal(means[name]) for name, weight in trainer.model.named_parameters())
+
+
+def test_timing_a_block_leaves_nothing_behind(small: Callable[..., Recipe], make_trainer: Make) -> None:
+    trainer = make_trainer(small(dropout=0.3))
+    trainer.advance()
+    before, block = trainer.snapshot(), trainer.lanes.next()
+    trainer.lanes.move(before.facts["position"])
+    assert trainer.seconds_of_block(block, "bf16") > 0
+    assert same(trainer.snapshot(), before)
+    assert all(weight.grad is None for weight in trainer.model.parameters())
+
+
+def test_a_step_that_explodes_moves_nothing(small: Callable[..., Recipe], make_trainer: Make) -> None:
+    trainer = make_trainer(small(clip=1e-6))
+    before = trainer.snapshot()
+    assert trainer.advance().gradient_norm >= EXPLODED * 1e-6
+    after = trainer.snapshot()
+    weights = [name for name in before.tensors if name.startswith("weights/")]
+    assert all(after.tensors[name].equal(before.tensors[name]) for name in weights)
+
+
+def test_a_snapshot_shares_no_memory_with_the_run(small: Callable[..., Recipe], make_trainer: Make) -> None:
+    trainer = make_trainer(small(average=0.9))
+    trainer.advance()
+    moment = trainer.snapshot()
+    kept = {name: value.clone() for name, value in moment.tensors.items()}
+    trainer.restore(moment)
+    for _ in range(3):
+        trainer.advance()
+    assert all(value.equal(kept[name]) for name, value in moment.tensors.items())
+    assert len(list(tensors_of(trainer.state))) > 0
+
+
+def tensors(moment: Checkpoint, **others: torch.Tensor) -> Checkpoint:
+    return replace(moment, tensors=moment.tensors | {name.replace("_", "/"): t for name, t in others.items()})
+
+
+def facts(moment: Checkpoint, **others: Any) -> Checkpoint:
+    return replace(moment, facts=moment.facts | others)
+
+
+DAMAGES: dict[str, Callable[[Checkpoint], Checkpoint]] = {
+    "a tensor is missing": lambda c: replace(c, tensors={"random": c.tensors["random"]}),
+    "a tensor is new": lambda c: tensors(c, weights_new=torch.zeros(1)),
+    "another shape": lambda c: tensors(c, state_0=torch.zeros(4, 3)),
+    "another type": lambda c: tensors(c, random=torch.zeros(5056)),
+    "a fact is missing": lambda c: replace(c, facts={"position": c.facts["position"]}),
+    "a fact of another type": lambda c: facts(c, rate_scale="half"),
+    "no place": lambda c: facts(c, position={"epoch": 0}),
+    "a place beyond the corpus": lambda c: facts(c, position={"epoch": 0, "offset": 10**9}),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_snapshot_that_does_not_fit_is_refused(
+    damage: str, small: Callable[..., Recipe], make_trainer: Make
+) -> None:
+    trainer = make_trainer(small())
+    trainer.advance()
+    damaged: Any = DAMAGES[damage](trainer.snapshot())
+    with pytest.raises((ArtefactError, CorpusError), match=r"checkpoint|place in lanes"):
+        trainer.restore(damaged)
