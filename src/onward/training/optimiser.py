@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -39,8 +40,7 @@ class RunOptimiser:
         else:
             matrices = {"params": between, "lr": recipe.rate, "weight_decay": decay}
             self._optimisers = [torch.optim.AdamW([matrices, plain], betas=BETAS, fused=True)]
-        self._groups = [group for optimiser in self._optimisers for group in optimiser.param_groups]
-        self._peaks = [group["lr"] for group in self._groups]
+        self._peaks = [group["lr"] for group in self._groups()]
 
     def step(self, share: float, *, largest: float) -> float:
         """Clips the gradients, moves the weights at `share` of the peak rates, and drops the gradients.
@@ -50,12 +50,16 @@ class RunOptimiser:
         """
         norm = float(torch.nn.utils.clip_grad_norm_(self._parameters, self._clip))
         if norm < largest:
-            for group, peak in zip(self._groups, self._peaks, strict=True):
+            for group, peak in zip(self._groups(), self._peaks, strict=True):
                 group["lr"] = peak * share
             for optimiser in self._optimisers:
                 optimiser.step()
         self.drop_gradients()
         return norm
+
+    def _groups(self) -> list[dict[str, Any]]:
+        """The groups of all optimisers: asked for each time, since `load_state_dict` makes new ones."""
+        return [group for optimiser in self._optimisers for group in optimiser.param_groups]
 
     def drop_gradients(self) -> None:
         """Forgets the gradients."""
