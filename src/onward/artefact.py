@@ -11,6 +11,7 @@ a JSON object with everything else.
     facts       what training found: steps, symbols, losses in nats per symbol, hash of the corpus
     units       of the numbers above, for who reads the file without this page
     sha256      of the weights
+    header_sha256   of all the above, as JSON with sorted keys
 
 The same artefact gives the same bytes: no date and no duration is in it.
 """
@@ -41,7 +42,7 @@ LONGEST_HEADER = 1 << 25
 UNITS = {"nats": "natural logarithm", "per_symbol": "mean", "symbol": "one id of the vocabulary"}
 
 _KEY = "onward"
-_FIELDS = {"format", "onward", "config", "vocabulary", "recipe", "facts", "units", "sha256"}
+_FIELDS = {"format", "onward", "config", "vocabulary", "recipe", "facts", "units", "sha256", "header_sha256"}
 _TYPES = {torch.float32: "F32", torch.int64: "I64"}
 _SHOWN = 200
 _DAMAGED = "copy the file again from where it is whole, or train again"
@@ -86,6 +87,7 @@ def save(artefact: Artefact, path: str | os.PathLike[str]) -> None:
         "units": UNITS,
         "sha256": digest_of(weights),
     }
+    header["header_sha256"] = _header_digest(header)
     content = to_safetensors(weights, {_KEY: json.dumps(header, sort_keys=True)})
     with atomic_write(path) as file:
         file.write(content)
@@ -119,6 +121,8 @@ def load(path: str | os.PathLike[str], *, device: str | torch.device = "cpu") ->
             f"the weights of {source} are not those that were saved: their sha256 differs", hint=_DAMAGED
         )
     _check_values(str(source), weights)
+    if _header_digest(header) != header["header_sha256"]:
+        raise ArtefactError(f"the header of {source} is not the one that was saved", hint=_DAMAGED)
     set_weights(model, weights)
     return Artefact(model.to(device).eval(), vocabulary, header["recipe"], header["facts"])
 
@@ -164,6 +168,12 @@ def check_header(path: Path) -> None:
     if claimed > min(size - 8, LONGEST_HEADER):
         found = f"its first bytes claim a header of {claimed} bytes in a file of {size}"
         raise ArtefactError(f"{path} is not a whole model file: {found}", hint=_HINT)
+
+
+def _header_digest(header: dict[str, Any]) -> str:
+    """SHA-256 of a header but for the field that holds it, in hexadecimal."""
+    content = {name: value for name, value in header.items() if name != "header_sha256"}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _read_header(path: Path, metadata: dict[str, str]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ import torch
 
 from onward.atomic import atomic_write
 from onward.data.symbols import Symbols
-from onward.data.vocabulary import Vocabulary
+from onward.data.vocabulary import UNKNOWN, Vocabulary
 from onward.errors import InputError
 from onward.inference.prediction import block_length, initial_state, predict
 from onward.inference.protocol import Protocol, part_of_stream
@@ -153,6 +153,8 @@ def _shown(vocabulary: Vocabulary, symbol: int) -> str:
         return "\u21b5\n"
     if len(text) == 1 and ord(text) < 32 and text != "\t":
         return chr(0x2400 + ord(text))  # the pictures of control characters
+    if not text or (text == "\ufffd" and symbol != UNKNOWN):  # begin, end, and bytes that are no character
+        return vocabulary.symbol(symbol)
     return text if text.isprintable() or text == "\t" else vocabulary.symbol(symbol)
 
 

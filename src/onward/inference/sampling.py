@@ -26,10 +26,10 @@ class Sampling:
         InputError: a value that is none of these.
     """
 
-    temperature: float = 1.0
+    temperature: float | int = 1.0
     top_k: int | None = None
-    top_p: float | None = None
-    min_p: float | None = None
+    top_p: float | int | None = None
+    min_p: float | int | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.temperature < math.inf:

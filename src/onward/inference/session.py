@@ -81,7 +81,7 @@ class Session:
         return nats
 
     @torch.inference_mode()
-    def next_distribution(self, temperature: float = 1.0) -> Distribution:
+    def next_distribution(self, temperature: float | int = 1.0) -> Distribution:
         """The probabilities of the next symbol.
 
         Args:

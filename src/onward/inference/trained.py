@@ -9,9 +9,8 @@ from typing import Any, TypedDict, Unpack
 import torch
 
 from onward.artefact import FORMAT, Artefact, digest_of, load, save, weights_of
-from onward.data.corpus import Corpus
 from onward.data.vocabulary import Vocabulary
-from onward.inference.novelty import Novelty, novelty
+from onward.inference.novelty import MINIMUM, Novelty, Sources, novelty
 from onward.inference.page import write_page
 from onward.inference.protocol import Protocol
 from onward.inference.sampling import Sampling
@@ -165,7 +164,7 @@ class TrainedModel:
         return write_page(self.model, self.vocabulary, source, path, title=title)
 
     def novelty(
-        self, text: str | bytes | Path, corpus: Corpus, *, minimum: int = 20, longest: int = 10
+        self, text: str | bytes | Path, corpus: Sources, *, minimum: int = MINIMUM, longest: int = 10
     ) -> Novelty:
         """What of a text stands word for word in a corpus, in symbols of the model's kind (see `novelty`)."""
         kind, lower = self.vocabulary.kind, self.vocabulary.lower

@@ -1,0 +1,150 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from onward.data.vocabulary import UNKNOWN, Vocabulary
+from onward.errors import InputError, VocabularyError
+from onward.inference import session as module
+from onward.inference.session import Session
+from onward.inference.trained import TrainedModel
+
+LAYERS = ("gated", "lstm", "gru", "simple")
+texts = st.text("abcdefgh .,\n\0é", max_size=60)
+
+
+def expected(session: Session) -> np.ndarray:
+    return session.next_distribution().probabilities
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_each_symbol_is_scored_by_what_was_expected_before_it(make, layer: str) -> None:
+    trained = make(layer=layer)
+    session, text = trained.session(), "bad cab.\nfa\0de\u00e9"
+    one_by_one = []
+    for symbol in text:
+        before = session.next_distribution()[symbol]
+        (nats,) = session.feed(symbol)
+        assert nats == pytest.approx(-np.log(before), rel=1e-5)
+        one_by_one.append(nats)
+    np.testing.assert_allclose(trained.session().feed(text), one_by_one, rtol=1e-4)
+    assert session.position == len(text)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.data())
+def test_a_cut_into_feeds_changes_nothing(trained: TrainedModel, data: st.DataObject) -> None:
+    a, b = data.draw(texts), data.draw(texts)
+    whole, cut = trained.session(), trained.session()
+    together = whole.feed(a + b)
+    np.testing.assert_allclose(np.concatenate([cut.feed(a), cut.feed(b)]), together, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(expected(cut), expected(whole), atol=1e-5)
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.lists(st.one_of(texts, st.integers(0, 40)), max_size=6), st.sampled_from([3, 11, 1024]))
+def test_what_was_taken_back_was_never_fed(
+    trained: TrainedModel, events: list[str | int], block: int
+) -> None:
+    session, fed = trained.session(), ""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "block_length", lambda *_: block)
+        patch.setattr(module, "_MOST_CHECKPOINTS", 6)
+        for event in events:
+            if isinstance(event, str):
+                session.feed(event)
+                fed += event
+            else:
+                session.rollback(min(event, len(fed)))
+                fed = fed[: len(fed) - min(event, len(fed))]
+            fresh = trained.session()
+            fresh.feed(fed)
+            assert session.position == len(fed)
+            np.testing.assert_allclose(expected(session), expected(fresh), atol=1e-5)
+
+
+def test_a_fork_goes_its_own_way(trained: TrainedModel) -> None:
+    session = trained.session()
+    session.feed("abc")
+    before, twin = expected(session), session.fork()
+    twin.feed("fade" * 20)
+    twin.rollback(70)
+    np.testing.assert_array_equal(expected(session), before)
+    session.feed("h")
+    assert (session.position, twin.position) == (4, 13)
+    session.rollback(4)
+    np.testing.assert_allclose(expected(session), expected(trained.session()), atol=1e-6)
+
+
+def test_memory_is_bounded_and_the_reach_is_kept(trained: TrainedModel) -> None:
+    session = trained.session(reach=300)
+    for _ in range(330):
+        session.feed("a")
+    assert len(session._checkpoints) <= 260
+    assert len(session._ids) <= 700
+    for size in (5000, 5000):
+        session.feed("b" * size)
+    assert len(session._ids) <= 300 + 2048
+    session.rollback(300)
+    fresh = trained.session()
+    fresh.feed("a" * 330 + "b" * 9700)
+    np.testing.assert_allclose(expected(session), expected(fresh), atol=1e-4)
+    with pytest.raises(InputError, match="to take back, got 100000"):
+        session.rollback(100_000)
+    with pytest.raises(InputError):
+        session.rollback(-1)
+
+
+def test_going_back_reads_a_part_of_the_way_again(
+    trained: TrainedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_MOST_CHECKPOINTS", 60)
+    session = trained.session()
+    for _ in range(200):
+        session.feed("a")
+    positions = np.array([checkpoint.position for checkpoint in session._checkpoints])
+    assert len(positions) <= 61
+    ages = 200 - positions[1:]
+    assert (np.diff(positions) <= np.maximum(1, (ages + np.diff(positions)) / 4)).all()
+
+
+def test_checkpoints_keep_no_block_alive(make) -> None:
+    session = make(layer="gru").session()
+    session.feed("a" * 900)
+    for part in torch.utils._pytree.tree_leaves(session._checkpoints[-1].state):
+        assert part.untyped_storage().nbytes() == part.nbytes
+
+
+def test_text_bytes_and_ids_are_the_same(trained: TrainedModel) -> None:
+    ids = trained.vocabulary.encode("a\nb")
+    for same in ("a\nb", b"a\nb", ids, ids.tolist()):
+        np.testing.assert_array_equal(trained.session().feed(same), trained.session().feed("a\nb"))
+    assert trained.session().feed("").shape == (0,)
+    for wrong in ([99], [-1], np.array([0.5]), np.zeros((2, 2), int)):
+        with pytest.raises(VocabularyError, match="ids from 0 to 15"):
+            trained.session().feed(wrong)
+
+
+def test_the_distribution_is_one(trained: TrainedModel, make) -> None:
+    session = trained.session()
+    session.feed("ab")
+    distribution = session.next_distribution()
+    assert distribution.probabilities.sum() == pytest.approx(1.0, abs=1e-5)
+    top = distribution.top(3)
+    assert [chance for _, chance in top] == sorted(distribution.probabilities.tolist())[:-4:-1]
+    assert distribution["\u00e9"] == distribution.probabilities[UNKNOWN]
+    colder = session.next_distribution(0.5).probabilities
+    np.testing.assert_allclose(
+        colder, distribution.probabilities**2 / (distribution.probabilities**2).sum(), rtol=1e-4
+    )
+    for wrong in (0.0, -1.0, float("nan"), float("inf")):
+        with pytest.raises(InputError, match="temperature above 0"):
+            session.next_distribution(wrong)
+    with pytest.raises(InputError, match="one symbol"):
+        distribution["ab"]
+    raw = make(Vocabulary.of_bytes()).session()
+    assert raw.feed("é").shape == (2,)
+    assert raw.feed(b"\xff\0").shape == (2,)
+    with pytest.raises(InputError, match="reach"):
+        trained.session(reach=-1)
