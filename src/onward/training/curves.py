@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from onward.atomic import atomic_write
-from onward.units import bits_to_nats, nats_to_bits
+from onward.units import nats_to_bits
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -81,7 +81,8 @@ def _dress(axes: "Axes", title: str) -> None:
     axes.set_title(title, loc="left", fontsize=11, fontweight="bold", pad=10)
     axes.set_xlabel("symbols trained on")
     axes.set_ylabel("nats per symbol")
-    both_ways: Any = (nats_to_bits, bits_to_nats)
+    factor = nats_to_bits(1.0)
+    both_ways: Any = (lambda nats: nats * factor, lambda bits: bits / factor)
     bits = axes.secondary_yaxis("right", functions=both_ways)
     bits.set_ylabel("bits per symbol")
     axes.xaxis.set_major_formatter(lambda value, _: _short(value))

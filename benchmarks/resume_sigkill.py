@@ -1,0 +1,122 @@
+"""Does a run that is killed and resumed end with the bytes of one that was left alone?
+
+    python benchmarks/resume_sigkill.py [--kills 20] [--steps 1500] [--layer gated] [--precision bf16]
+
+A process trains on Python's own documentation without being disturbed. Then others train the same model:
+each is killed with SIGKILL at a random moment, be it in a step, a check, or the writing of a checkpoint,
+and the next resumes, until so many were killed; the last is left to end. The two files are compared.
+Checkpoints are written every second instead of every 20, so that short lives get somewhere.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from record import record
+
+SECONDS_BETWEEN_CHECKPOINTS = 1.0
+LONGEST_LIFE = 2.5
+
+
+def live(output: Path, settings: dict[str, Any]) -> None:
+    """What the child process does: begin, or go on."""
+    import onward  # noqa: PLC0415 - the parent needs none of it
+    from onward.training import loop  # noqa: PLC0415
+    from onward.training.report import Started  # noqa: PLC0415
+
+    def tell(event: object) -> None:
+        if isinstance(event, Started):
+            print(json.dumps({"from_step": event.step}), flush=True)
+
+    loop.SECONDS_BETWEEN_CHECKPOINTS = SECONDS_BETWEEN_CHECKPOINTS
+    onward.train("pydoc", output=output, recipe="tiny", resume=True, observer=tell, **settings)
+
+
+def start(output: Path, settings: dict[str, Any]) -> subprocess.Popen[str]:
+    """A process that trains into the output."""
+    command = [sys.executable, __file__, "--live", str(output), json.dumps(settings)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def wait(child: subprocess.Popen[str]) -> None:
+    """Lets a process end."""
+    child.communicate()
+    if child.returncode:
+        raise SystemExit(f"a run ended with {child.returncode}")
+
+
+def kill_somewhere(child: subprocess.Popen[str], chance: random.Random) -> int | None:
+    """Kills a process at a random moment: of its start, one time in ten, or of its training.
+
+    Returns:
+        The step that its training began from, if it had.
+    """
+    assert child.stdout
+    line = "" if chance.random() < 0.1 else child.stdout.readline()
+    time.sleep(chance.uniform(0, LONGEST_LIFE))
+    child.send_signal(signal.SIGKILL)
+    rest, _ = child.communicate()
+    told = (line + rest).splitlines()
+    return json.loads(told[0])["from_step"] if told else None
+
+
+def compare(folder: Path, settings: dict[str, Any], kills: int, seed: int = 0) -> dict[str, Any]:
+    """One run left alone, and one that is killed `kills` times, or until it ended all the same.
+
+    Returns:
+        Whether the files are equal, their hash, where each life of the second began, and what lies about.
+    """
+    alone, killed = folder / "alone.onward", folder / "killed.onward"
+    wait(start(alone, settings))
+    chance, begins = random.Random(seed), []
+    while len(begins) < kills and not killed.exists():
+        begins.append(kill_somewhere(start(killed, settings), chance))
+    wait(start(killed, settings))
+    kept = (".onward", ".jsonl", ".png")
+    left_over = sorted(path.name for path in folder.iterdir() if path.suffix not in kept)
+    hashes = [hashlib.sha256(path.read_bytes()).hexdigest() for path in (alone, killed)]
+    return {
+        "equal": hashes[0] == hashes[1],
+        "sha256": hashes,
+        "kills": len(begins),
+        "from_steps": begins,
+        "left_over": sorted(
+            path.name for path in folder.iterdir() if path.suffix not in (".onward", ".jsonl", ".png")
+        ),
+    }
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    options.add_argument("--kills", type=int, default=20)
+    options.add_argument("--steps", type=int, default=1500)
+    options.add_argument("--layer", default="gated")
+    options.add_argument("--precision", default="bf16")
+    options.add_argument("--live", nargs=2, help=argparse.SUPPRESS)
+    asked = options.parse_args()
+    if asked.live:
+        live(Path(asked.live[0]), json.loads(asked.live[1]))
+        return
+    settings = {"steps": asked.steps, "layer": asked.layer, "precision": asked.precision}
+    settings |= {"dropout": 0.1, "average": 0.99}
+    with tempfile.TemporaryDirectory() as folder:
+        found = compare(Path(folder), settings, asked.kills)
+    threads = os.environ.get("OMP_NUM_THREADS", "default")
+    record("resume_sigkill", {"settings": settings, "threads": threads, **found})
+    if not found["equal"]:
+        raise SystemExit("the files differ")
+
+
+if __name__ == "__main__":
+    main()

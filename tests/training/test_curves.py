@@ -1,0 +1,49 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from onward.training.curves import _last_run, _short, _smoothed, draw_curves
+
+
+def write_log(path: Path, events: list[dict[str, Any]]) -> Path:
+    path.write_text("".join(json.dumps(event) + "\n" for event in events))
+    return path
+
+
+def stepped(step: int, nats: float = 2.0) -> dict[str, Any]:
+    return {"event": "stepped", "step": step, "symbols": step * 8, "nats_per_symbol": nats}
+
+
+@pytest.mark.parametrize("steps", [0, 1, 2, 300])
+def test_runs_of_any_length_are_drawn(steps: int, tmp_path: Path) -> None:
+    events: list[dict[str, Any]] = [{"event": "started", "step": 0}]
+    for step in range(1, steps + 1):
+        events.append(stepped(step, 1 + 3 / step))
+        events.append({"event": "epochstarted", "epoch": step, "step": step - 1})
+        events.append({"event": "validated", "step": step, "nats_per_symbol": 1.5})
+    draw_curves(write_log(tmp_path / "log", events), tmp_path / "png", title="a [title] of $1_000")
+    assert (tmp_path / "png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_what_was_made_twice_is_drawn_once(tmp_path: Path) -> None:
+    killed = [{"event": "started", "step": 0}, *(stepped(i, 9.0) for i in (1, 2, 3))]
+    resumed = [{"event": "started", "step": 1}, *(stepped(i) for i in (2, 3, 4))]
+    back = [{"event": "rolledback", "step": 5, "to": 3}, *(stepped(i, 1.0) for i in (4, 5))]
+    kept = _last_run(write_log(tmp_path / "log", killed + resumed + back))
+    found = [(event["step"], event["nats_per_symbol"]) for event in kept if event["event"] == "stepped"]
+    assert found == [(1, 9.0), (2, 2.0), (3, 2.0), (4, 1.0), (5, 1.0)]
+
+
+def test_smoothing_keeps_what_is_level_and_evens_out_the_rest() -> None:
+    where = np.cumsum(np.r_[np.full(40, 1.0), np.full(200, 10.0)])
+    assert np.allclose(_smoothed(where, np.full(240, 2.5)), 2.5)
+    noise = np.random.default_rng(0).normal(size=240)
+    assert _smoothed(where, noise).std() < 0.7 * noise.std()
+
+
+@pytest.mark.parametrize(("value", "short"), [(0, "0"), (800, "800"), (2.4e6, "2.4 M"), (8e5, "800 k")])
+def test_counts_are_short(value: float, short: str) -> None:
+    assert _short(float(value)) == short
