@@ -124,7 +124,7 @@ def pseudo_label(  # noqa: PLR0913 - the three that matter come first, the rest 
 
 @torch.inference_mode()
 def predict(model: nn.Module, samples: Dataset[Any] | Tensor) -> Tensor:
-    """The probabilities (N, C) of each sample's labels, float32 on the CPU; leaves the model in evaluation mode.
+    """The probabilities (N, C) of each sample's labels, float32 on the CPU. It ends in evaluation mode.
 
     Raises:
         InputError: there are no samples, or the model gives no logits (B, C).
