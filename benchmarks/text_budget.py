@@ -27,9 +27,9 @@ CORPORA = {
 }
 """File, share that is trained on, whether it is lower-cased (the splits of the published results), options.
 
-Nothing more is held out, since the text is judged by its end anyhow: the last twentieth of the training part
-begins the play that the judged part goes on with. Five minutes are nine epochs of the shorter text, which calls
-for dropout.
+Nothing more is held out, since the text is judged by its end anyhow: the last twentieth of the training
+part begins the play that the judged part goes on with. Five minutes are nine epochs of the shorter text,
+which calls for dropout.
 """
 
 

@@ -22,7 +22,7 @@ from onward.shapes import Ids, Logits
 LayerKind = Literal["gated", "lstm", "gru", "simple"]
 
 EMBEDDED = 0.1
-"""Standard deviation of a new embedding: 1, torch's own, costs 0.05 nats after 800,000 symbols (benchmarks/LOG.md)."""
+"""Standard deviation of a new embedding; 1, torch's own, learns more slowly (benchmarks/LOG.md)."""
 
 
 @dataclass(frozen=True, kw_only=True)
