@@ -10,9 +10,10 @@ if TYPE_CHECKING:
     from onward.api import load, train
     from onward.data.vocabulary import Vocabulary
     from onward.errors import OnwardError
+    from onward.inference.novelty import novelty
     from onward.inference.session import Session
     from onward.inference.trained import TrainedModel
-    from onward.training.recipe import Recipe, recipe
+    from onward.training.recipe import Recipe, find_recipe
 
 _HOMES = {
     "OnwardError": "onward.errors",
@@ -20,12 +21,23 @@ _HOMES = {
     "Session": "onward.inference.session",
     "TrainedModel": "onward.inference.trained",
     "Vocabulary": "onward.data.vocabulary",
+    "find_recipe": "onward.training.recipe",
     "load": "onward.api",
-    "recipe": "onward.training.recipe",
+    "novelty": "onward.inference.novelty",
     "train": "onward.api",
 }
 
-__all__ = ["OnwardError", "Recipe", "Session", "TrainedModel", "Vocabulary", "load", "recipe", "train"]
+__all__ = [
+    "OnwardError",
+    "Recipe",
+    "Session",
+    "TrainedModel",
+    "Vocabulary",
+    "find_recipe",
+    "load",
+    "novelty",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -10,11 +10,11 @@ import typer
 import onward
 from onward.cli.info import info
 from onward.cli.novelty import novelty
-from onward.cli.output import DONE, FAILED, INTERRUPTED, complain, emit, say
+from onward.cli.output import DONE, FAILED, INTERRUPTED, MISUSED, complain, emit, say
 from onward.cli.score import score
 from onward.cli.train import train
 from onward.cli.write import write
-from onward.errors import InputError, OnwardError
+from onward.errors import InputError, Interrupted, OnwardError
 
 app = typer.Typer(
     name="onward",
@@ -36,7 +36,9 @@ def _version(wanted: bool) -> None:
 @app.callback(invoke_without_command=True)
 def root(
     context: typer.Context,
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
     """Learn what comes next in any sequence of symbols, then write it, or see what was surprising.
 
@@ -54,23 +56,32 @@ def run(arguments: Sequence[str]) -> int:
     try:
         code = app(list(arguments), prog_name="onward", standalone_mode=False)
         sys.stdout.flush()
-        if code == INTERRUPTED:
-            say("interrupted")
-        return code if isinstance(code, int) else DONE
-    except typer.TyperException as error:
-        context = getattr(error, "ctx", None)
-        complain(error.format_message(), f"{context.command_path} --help" if context else "")
-        return error.exit_code
-    except OnwardError as error:
-        complain(str(error), error.hint)
-        return 2 if isinstance(error, InputError) else FAILED
-    except typer.Abort:
-        return INTERRUPTED
-    except BrokenPipeError:
-        return FAILED
-    except OSError as error:
-        complain(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")
-        return FAILED
+    except (typer.TyperException, OnwardError, OSError) as error:
+        return _explain(error)
+    if code == INTERRUPTED:
+        say("interrupted")
+    return code if isinstance(code, int) else DONE
+
+
+def _explain(error: typer.TyperException | OnwardError | OSError) -> int:
+    """Says what went wrong, and returns the exit code for it."""
+    match error:
+        case typer.TyperException():
+            context = getattr(error, "ctx", None)
+            complain(error.format_message(), f"{context.command_path} --help" if context else "")
+            return error.exit_code
+        case Interrupted():
+            say(str(error))
+            complain("", error.hint)
+            return INTERRUPTED
+        case OnwardError():
+            complain(str(error), error.hint)
+            return MISUSED if isinstance(error, InputError) else FAILED
+        case BrokenPipeError():
+            return FAILED
+        case _:
+            complain(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")
+            return FAILED
 
 
 def main() -> None:

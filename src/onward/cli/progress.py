@@ -13,6 +13,7 @@ from onward.training.report import (
     EpochStarted,
     Event,
     Planned,
+    Reading,
     RolledBack,
     Sampled,
     Saved,
@@ -35,11 +36,7 @@ class Display(Protocol):
 
     def __exit__(self, *exception: object) -> None: ...
 
-    def reading(self, done: int, total: int) -> None:
-        """So many bytes of the corpus have been read."""
-        ...
-
-    def event(self, event: Event) -> None:
+    def __call__(self, event: Event) -> None:
         """Something happened in the run."""
         ...
 
@@ -74,24 +71,20 @@ class Bar:
     def __exit__(self, *exception: object) -> None:
         self._progress.stop()
 
-    def reading(self, done: int, total: int) -> None:
+    def __call__(self, event: Event) -> None:
         """See `Display`."""
-        figures = f"{done / 1e6:,.1f} of {total / 1e6:,.1f} MB"
-        self._progress.update(self._task, description="reading", completed=done, total=total, figures=figures)
-
-    def event(self, event: Event) -> None:
-        """See `Display`."""
-        if isinstance(event, Stepped):
-            nats = self._loss.add(event.nats_per_symbol)
-            figures = "  ".join(_figures(event, nats))
-            description = "learning" if event.steps else "timing"
-            self._progress.update(
-                self._task, description=description, completed=event.step, total=event.steps, figures=figures
-            )
+        if isinstance(event, Reading):
+            self._move("reading", event.done, event.total, _megabytes(event))
+        elif isinstance(event, Stepped):
+            figures = "  ".join(_figures(event, self._loss.add(event.nats_per_symbol)))
+            self._move("learning" if event.steps else "timing", event.step, event.steps, figures)
         elif isinstance(event, Sampled):
             self._console.print(Padding(Text(_brief(event.text), style="dim italic"), (0, 0, 0, 4)))
         elif line := describe(event):
             self._console.print(Text(line), soft_wrap=True)
+
+    def _move(self, what: str, done: int, total: int | None, figures: str) -> None:
+        self._progress.update(self._task, description=what, completed=done, total=total, figures=figures)
 
 
 class Lines:
@@ -108,14 +101,12 @@ class Lines:
     def __exit__(self, *exception: object) -> None:
         pass
 
-    def reading(self, done: int, total: int) -> None:
+    def __call__(self, event: Event) -> None:
         """See `Display`."""
-        if self._due():
-            self._say(f"read {done / 1e6:,.0f} of {total / 1e6:,.0f} MB")
-
-    def event(self, event: Event) -> None:
-        """See `Display`."""
-        if isinstance(event, Stepped):
+        if isinstance(event, Reading):
+            if self._due():
+                self._say(f"reading: {_megabytes(event)}")
+        elif isinstance(event, Stepped):
             nats = self._loss.add(event.nats_per_symbol)
             if self._due():
                 of = f" of {event.steps:,}" if event.steps else ""
@@ -135,22 +126,24 @@ class Lines:
 
 def describe(event: Event) -> str:
     """One line about an event, or nothing where it is not worth one."""
+    line = ""
     match event:
         case Started():
-            return _describe_start(event)
+            line = _describe_start(event)
         case Planned(steps):
-            return f"{steps:,} steps fit the budget"
-        case EpochStarted(epoch):
-            return f"epoch {epoch + 1} begins: the state is reset" if epoch else ""
+            line = f"{steps:,} steps fit the budget"
+        case EpochStarted(epoch) if epoch:
+            line = f"epoch {epoch} begins: the state is reset"
         case Validated(step, nats, best):
-            return f"step {step:,}  held-out text {_loss(nats)}{'  best so far' if best else ''}"
+            line = f"step {step:,}  held-out text {_loss(nats)}{'  best so far' if best else ''}"
         case RolledBack(step, to, reason, scale):
             rate = f"learning rates are now {scale:g} of the recipe's"
-            return f"step {step:,}  {reason}: back to step {to:,}, {rate}"
+            line = f"step {step:,}  {reason}: back to step {to:,}, {rate}"
         case Sampled(step, text):
-            return f"step {step:,}  sample: {' '.join(_brief(text).split())}"
-        case Saved() | Stepped():
-            return ""
+            line = f"step {step:,}  sample: {' '.join(_brief(text).split())}"
+        case _:
+            pass
+    return line
 
 
 def _describe_start(event: Started) -> str:
@@ -163,6 +156,10 @@ def _describe_start(event: Started) -> str:
 def _figures(event: Stepped, nats: float) -> list[str]:
     left = "" if event.seconds_left is None else f"{_clock(event.seconds_left)} left"
     return [part for part in (_loss(nats), f"{event.symbols_per_second:,.0f} symbols/s", left) if part]
+
+
+def _megabytes(event: Reading) -> str:
+    return f"{event.done / 1e6:,.1f} of {event.total / 1e6:,.1f} MB"
 
 
 def _loss(nats_per_symbol: float) -> str:

@@ -1,0 +1,112 @@
+"""The two functions that most programs need: train a model, load a model."""
+
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from onward.artefact import Artefact
+from onward.data.corpus import find_sources
+from onward.data.encoded import encode_corpus
+from onward.inference.trained import TrainedModel
+from onward.training.checkpoint import checkpoint_path, load_checkpoint
+from onward.training.recipe import Recipe, find_recipe
+from onward.training.report import Observer, Reading
+from onward.training.train import Budget, train_model
+
+DEFAULT_MINUTES = 5.0
+"""The budget of a run that names none."""
+
+SAMPLE = 200
+"""Symbols of a sample that is shown while a model learns."""
+
+
+def train(  # noqa: PLR0913 - all by name, most left out
+    *sources: str | os.PathLike[str],
+    output: str | os.PathLike[str] | None = None,
+    recipe: str = "default",
+    minutes: float | None = None,
+    epochs: float | None = None,
+    steps: int | None = None,
+    resume: bool = False,
+    observer: Observer | None = None,
+    started: float | None = None,
+    **hyperparameters: Any,
+) -> TrainedModel:
+    """Trains a model on text.
+
+        model = onward.train("nietzsche.txt", minutes=5, output="nietzsche.onward")
+
+    Args:
+        sources: files, folders, patterns, "-" for standard input, or named corpora such as "pydoc".
+        output: the model file; a log and a picture of the losses are written beside it. Without it nothing
+            is written.
+        recipe: "default", "lstm", "gru", "simple" or "tiny".
+        minutes, epochs, steps: how long; one of them, or five minutes.
+        resume: go on from the checkpoint that an interrupted run left beside the output. Budget and
+            hyperparameters that are not given are those it was begun with.
+        observer: called with each event of the run (see `onward.training.report`).
+        started: when the minutes began, on the clock of `time.monotonic`; by default with this call.
+        hyperparameters: of `Recipe`, in place of the recipe's, such as `lower=True` or `dropout=0.2`.
+
+    Raises:
+        CorpusError: a source is missing or holds no text.
+        RecipeError: a hyperparameter that does not exist or cannot have that value.
+        BusyError: another run is writing to the output.
+        ArtefactError: the checkpoint is damaged, or of another run.
+        Interrupted: Ctrl-C; the run was saved, if there is an output.
+        DivergedError: no finite loss, whatever the learning rate.
+        WriteError: the disk refused.
+    """
+    started = time.monotonic() if started is None else started
+    target = None if output is None else Path(output)
+    chosen = find_recipe(recipe, hyperparameters)
+    budget = {"minutes": minutes, "epochs": epochs, "steps": steps}
+    if resume and target and (path := checkpoint_path(target)).exists():
+        begun = load_checkpoint(path).facts
+        if recipe == "default":
+            chosen = _as_begun(begun["recipe"], hyperparameters)
+        if budget == dict.fromkeys(budget):
+            budget["steps"] = begun["run"]["steps"]
+    if budget == dict.fromkeys(budget):
+        budget["minutes"] = DEFAULT_MINUTES
+    tell = observer or (lambda event: None)
+    corpus = encode_corpus(
+        find_sources(sources), chosen.encoding, progress=lambda done, total: tell(Reading(done, total))
+    )
+    result = train_model(
+        corpus,
+        chosen,
+        Budget(**budget, started=started),
+        output=target,
+        resume=resume,
+        observer=observer,
+        sampler=_sample if observer else None,
+    )
+    return TrainedModel(result.artefact, target)
+
+
+def load(path: str | os.PathLike[str]) -> TrainedModel:
+    """The model that a file holds. Loading runs no code of the file.
+
+    Raises:
+        ArtefactError: it is missing, damaged, or not a model of ours.
+    """
+    return TrainedModel.load(path)
+
+
+def _as_begun(recipe: Mapping[str, Any], overrides: Mapping[str, Any]) -> Recipe:
+    """The recipe of a checkpoint, under the name it had; a difference is then refused by the run."""
+    values = {name: value for name, value in recipe.items() if name != "name"}
+    return find_recipe(recipe["name"], values | dict(overrides))
+
+
+def _sample(artefact: Artefact) -> str:
+    """What the model writes in the midst of training, which is left as it was."""
+    training = artefact.model.training
+    artefact.model.eval()
+    try:
+        return TrainedModel(artefact).write(length=SAMPLE)
+    finally:
+        artefact.model.train(training)

@@ -1,0 +1,119 @@
+"""`onward score`: how surprising a text is to a model."""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.progress import Progress
+
+import onward
+from onward.cli.options import Json, Model, Sources
+from onward.cli.output import announce_standard_input, emit_facts, emit_json, emit_row, messages
+from onward.data.corpus import find_sources
+from onward.errors import InputError
+from onward.units import nats_to_bits
+
+_LONG = 500_000
+"""Symbols from which on a bar is shown: some tens of seconds."""
+
+
+def score(
+    model: Model,
+    source: Sources,
+    per: Annotated[
+        Literal["total", "line", "symbol"], typer.Option(help="What to print figures of.")
+    ] = "total",
+    cold: Annotated[
+        int | None, typer.Option(metavar="N", help="Windows of N symbols, each read from nothing.")
+    ] = None,
+    lanes: Annotated[int, typer.Option(help="Parts read side by side: quicker for long texts.")] = 1,
+    html: Annotated[
+        Path | None, typer.Option(help="Write a page that colours each symbol by its surprise.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Score a text: the surprise of a symbol is -log of the probability it had before it was read.
+
+    \b
+    onward score nietzsche.onward letter.txt
+    echo "what is good?" | onward score nietzsche.onward -
+    onward score nietzsche.onward letter.txt --cold 256 --json
+    onward score nietzsche.onward letter.txt --html letter.html
+    onward score nietzsche.onward server.log --per line | sort -t$'\\t' -k4nr | head
+
+    Lines and symbols are rows of tab-separated values below a header.
+    """
+    trained = onward.load(model)
+    announce_standard_input(source)
+    corpus = find_sources(source)
+    how = {"cold": cold, "lanes": lanes}
+    if html:
+        if how != {"cold": None, "lanes": 1} or per != "total":
+            raise InputError("--html reads in one pass", hint="leave out --cold, --lanes and --per")
+        found = trained.write_page(corpus, html, title=corpus.name).to_json() | {"html": str(html)}
+    elif per == "total":
+        with _bar() as progress:
+            found = trained.score(corpus, progress=progress, **how).to_json()
+    else:
+        rows = (
+            _lines(trained.score_lines(corpus, **how))
+            if per == "line"
+            else _symbols(trained.score_symbols(corpus, **how))
+        )
+        found = _report(rows, per, json) | {"protocol": "streaming" if cold is None else f"cold-{cold}"}
+    if json:
+        emit_json(found)
+    elif per == "total":
+        emit_facts(found)
+
+
+def _lines(scores: Iterable[Any]) -> Iterator[dict[str, Any]]:
+    """A row for each line."""
+    for number, symbols, nats, text in scores:
+        mean = nats / symbols
+        yield {
+            "line": number,
+            "symbols": symbols,
+            "nats_per_symbol": mean,
+            "bits_per_symbol": nats_to_bits(mean),
+            "text": text,
+        }
+
+
+def _symbols(scores: Iterable[Any]) -> Iterator[dict[str, Any]]:
+    """A row for each symbol."""
+    for position, symbol, nats in scores:
+        yield {"position": position, "symbol": symbol, "nats": nats, "bits": nats_to_bits(nats)}
+
+
+def _report(rows: Iterable[dict[str, Any]], per: str, json: bool) -> dict[str, Any]:
+    """Prints the rows as they come, or keeps them for the one object, and adds them up."""
+    symbols, nats, kept = 0, 0.0, []
+    for row in rows:
+        count = row.get("symbols", 1)
+        symbols, nats = symbols + count, nats + row.get("nats", row.get("nats_per_symbol", 0.0) * count)
+        if json:
+            kept.append(row)
+        else:
+            emit_row(row, header=symbols == count)
+    mean = nats / symbols
+    total = {"symbols": symbols, "nats": nats, "nats_per_symbol": mean, "bits_per_symbol": nats_to_bits(mean)}
+    return total | ({f"{per}s": kept} if json else {})
+
+
+@contextmanager
+def _bar() -> Iterator[Callable[[int, int], None] | None]:
+    """A bar on a terminal, for what takes long; it leaves nothing behind."""
+    console = messages()
+    if not console.is_terminal:
+        yield None
+        return
+    with Progress(console=console, transient=True) as bar:
+        task = bar.add_task("scoring", total=None, visible=False)
+
+        def show(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total, visible=total > _LONG)
+
+        yield show

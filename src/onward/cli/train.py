@@ -1,0 +1,149 @@
+"""`onward train`: from any text to a model file."""
+
+import json as jsons
+import shlex
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+import onward
+from onward.cli.options import Json, Sources
+from onward.cli.output import announce_standard_input, emit_json, say
+from onward.cli.progress import display
+from onward.errors import InputError, RecipeError
+from onward.units import nats_to_bits
+
+STARTED = time.monotonic()
+"""When this command began: PyTorch is yet to be loaded, and its seconds are part of the minutes asked for."""
+
+
+def train(
+    source: Sources,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The model file; by default SOURCE.onward, here.")
+    ] = None,
+    recipe: Annotated[str, typer.Option(help="default, lstm, gru, simple or tiny.")] = "default",
+    minutes: Annotated[
+        float | None, typer.Option("--minutes", "-m", help="Train for this long, all in all; by default 5.")
+    ] = None,
+    epochs: Annotated[float | None, typer.Option(help="Train for so many passes over the text.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Train for so many steps.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
+    symbols: Annotated[str | None, typer.Option(help="characters, bytes or words.")] = None,
+    lower: Annotated[bool | None, typer.Option("--lower", help="Lower-case the text first.")] = None,
+    min_count: Annotated[
+        int | None, typer.Option(help="Symbols seen less often become one: unknown.")
+    ] = None,
+    width: Annotated[int | None, typer.Option(help="Features of each layer.")] = None,
+    layers: Annotated[int | None, typer.Option(help="How many recurrent layers.")] = None,
+    dropout: Annotated[float | None, typer.Option(help="Share of features zeroed while learning.")] = None,
+    lanes: Annotated[int | None, typer.Option(help="Streams read side by side.")] = None,
+    rate: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
+    precision: Annotated[str | None, typer.Option(help="auto (measured), bf16 or fp32.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Same seed, same model.")] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help="Any hyperparameter; may be repeated. `onward info` lists them.",
+        ),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Learn a text, and keep what was learned in one file.
+
+    \b
+    onward train pydoc -o pydoc.onward --minutes 2
+    onward train nietzsche.txt -o nietzsche.onward --lower --minutes 5
+    onward train "src/**/*.py" -o code.onward --epochs 3 --recipe lstm
+    onward train nietzsche.txt -o small.onward --width 128 --set clip=0.5 --set block=64
+    onward train nietzsche.txt -o nietzsche.onward --resume
+
+    Ctrl-C saves the run; --resume goes on with it, and ends with the same model as if it had never stopped.
+    """
+    common = {
+        "symbols": symbols, "lower": lower, "min_count": min_count, "width": width, "layers": layers,
+        "dropout": dropout, "lanes": lanes, "rate": rate, "precision": precision, "seed": seed,
+    }  # fmt: skip
+    hyperparameters = {name: value for name, value in common.items() if value is not None}
+    hyperparameters |= dict(map(_parse, set_ or []))
+    target = output or _default_output(source)
+    _announce(source, target, resume)
+    with display() as show:
+        model = onward.train(
+            *source, output=target, recipe=recipe, minutes=minutes, epochs=epochs, steps=steps,
+            resume=resume, observer=show, started=STARTED, **hyperparameters,
+        )  # fmt: skip
+    made = _summary(model.artefact.recipe["name"], model.model.parameter_count(), model.artefact.facts)
+    made = {"model": str(target), **made, "seconds": round(time.monotonic() - STARTED, 3)}
+    if json:
+        emit_json(made)
+    _conclude(made, target)
+
+
+def _parse(setting: str) -> tuple[str, Any]:
+    """A hyperparameter given as NAME=VALUE; the recipe checks both."""
+    name, equals, value = setting.partition("=")
+    if not (name and equals):
+        raise RecipeError(
+            f"expected NAME=VALUE after --set, got {setting!r}", hint="for instance --set clip=0.5"
+        )
+    try:
+        return name.strip().replace("-", "_"), jsons.loads(value)
+    except ValueError:
+        return name.strip().replace("-", "_"), value.strip()
+
+
+def _default_output(sources: list[str]) -> Path:
+    """The first source's name with our suffix, in the current folder."""
+    stem = Path(sources[0]).resolve().stem if sources[0] != "-" else ""
+    if not stem or any(sign in stem for sign in "*?["):
+        raise InputError(
+            f"no name for the model follows from {sources[0]!r}", hint="name the model file with -o"
+        )
+    return Path(f"{stem}.onward")
+
+
+def _announce(sources: list[str], target: Path, resume: bool) -> None:
+    """What the person may want to know before anything is read."""
+    announce_standard_input(sources)
+    if not resume and Path(f"{target}.checkpoint").exists():
+        say(
+            f"{target}.checkpoint is of a run that was stopped; this one begins anew (--resume goes on with it)"
+        )
+
+
+def _summary(recipe: str, parameters: int, facts: dict[str, Any]) -> dict[str, Any]:
+    """What was made, in figures."""
+    nats = facts["validation"]["nats_per_symbol"]
+    return {
+        "recipe": recipe,
+        "parameters": parameters,
+        "steps": facts["steps"],
+        "symbols": facts["symbols"],
+        "validation": {
+            "nats_per_symbol": nats,
+            "bits_per_symbol": None if nats is None else nats_to_bits(nats),
+        },
+    }
+
+
+def _conclude(made: dict[str, Any], target: Path) -> None:
+    """What was made, where it lies, and what can be done with it."""
+    nats, bits = made["validation"].values()
+    loss = "none, there is too little" if nats is None else f"{nats:.4f} nats, {bits:.4f} bits per symbol"
+    say(f"held-out text   {loss}")
+    say(f"learned from    {made['symbols']:,} symbols in {made['steps']:,} steps, {made['seconds']:,.0f} s")
+    say(f"model           {target}")
+    for label, suffix in (("curves", ".curves.png"), ("log", ".log.jsonl")):
+        path = target.with_name(target.name.removesuffix(".onward") + suffix)
+        if path.exists():
+            say(f"{label:<15} {path}")
+    model = shlex.quote(str(target))
+    say("next")
+    say(f'  onward write {model} --prime "The "')
+    say(f"  onward score {model} FILE --html surprise.html")
+    say(f"  onward info {model}")

@@ -1,0 +1,80 @@
+"""`onward write`: more of what a model has learned."""
+
+import time
+from collections.abc import Iterable
+from typing import Annotated
+
+import typer
+
+import onward
+from onward.cli.options import Json, Model
+from onward.cli.output import emit_json, emit_text, say
+
+
+def write(
+    model: Model,
+    prime: Annotated[str, typer.Option("--prime", "-p", help="Text that the model reads first.")] = "",
+    length: Annotated[int, typer.Option("--length", "-n", help="How many symbols to write, at most.")] = 400,
+    temperature: Annotated[
+        float,
+        typer.Option("--temperature", "-t", help="Below 1 safer, above 1 bolder, 0 always the likeliest."),
+    ] = 1.0,
+    top_k: Annotated[int | None, typer.Option(help="Only the K likeliest symbols.")] = None,
+    top_p: Annotated[
+        float | None, typer.Option(help="Only the likeliest that together hold this share.")
+    ] = None,
+    min_p: Annotated[
+        float | None, typer.Option(help="Only those at least this many times as likely as the likeliest.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Same seed, same text.")] = 0,
+    stop: Annotated[list[str] | None, typer.Option(help="End before this text; may be repeated.")] = None,
+    samples: Annotated[int, typer.Option(help="How many texts, written side by side.")] = 1,
+    json: Json = False,
+) -> None:
+    """Write on from a prime. Standard output gets the prime and the text, as it is written.
+
+    \b
+    onward write nietzsche.onward --prime "what is "
+    onward write nietzsche.onward --temperature 0.7 --min-p 0.05 --length 2000 > dream.txt
+    onward write nietzsche.onward --prime "what is " --stop "." --stop "?"
+    onward write nietzsche.onward --samples 4 --length 80 --json
+
+    Several texts are separated by a line of three dashes.
+    """
+    trained = onward.load(model)
+    started = time.perf_counter()
+    writer = trained.writer(
+        prime, samples, length=length, temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p,
+        seed=seed, stop=stop or (),
+    )  # fmt: skip
+    if not json:
+        _stream(writer, prime)
+        say(f"\n{sum(writer.symbols):,} symbols in {time.perf_counter() - started:.1f} s", style="dim")
+        return
+    texts = _collect(writer, samples)
+    made = [
+        {"text": text, "symbols": symbols, "ending": ending}
+        for text, symbols, ending in zip(texts, writer.symbols, writer.endings, strict=True)
+    ]
+    seconds = round(time.perf_counter() - started, 3)
+    emit_json({"prime": prime, **made[0], "seconds": seconds, "samples": made})
+
+
+def _stream(pieces: Iterable[list[str]], prime: str) -> None:
+    """The first text as it is written, then the others, which were written beside it."""
+    emit_text(prime)
+    others: list[str] = []
+    for first, *rest in pieces:
+        emit_text(first)
+        others = [text + piece for text, piece in zip(others or [""] * len(rest), rest, strict=True)]
+    for text in others:
+        emit_text(f"\n---\n{prime}{text}")
+
+
+def _collect(pieces: Iterable[list[str]], samples: int) -> list[str]:
+    """All texts, without the prime."""
+    parts: list[list[str]] = [[] for _ in range(samples)]
+    for gained in pieces:
+        for part, piece in zip(parts, gained, strict=True):
+            part.append(piece)
+    return ["".join(part) for part in parts]

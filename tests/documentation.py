@@ -1,0 +1,131 @@
+"""Reads the pages of the documentation, and runs their blocks as a reader would, only with smaller models."""
+
+import contextlib
+import io
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from unittest import mock
+
+import onward
+from onward.cli.app import run
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BUDGETS = {"--minutes", "--epochs", "--steps"}
+
+
+@dataclass(frozen=True)
+class Block:
+    """One fenced block of a page."""
+
+    page: Path
+    line: int
+    language: str
+    text: str
+
+
+def blocks(page: Path) -> list[Block]:
+    """The fenced blocks of a page, in order."""
+    text = page.read_text(encoding="utf-8")
+    return [
+        Block(page, text.count("\n", 0, match.start()) + 2, match[1], match[2])
+        for match in FENCE.finditer(text)
+    ]
+
+
+def run_block(block: Block) -> None:
+    """Runs a block in the current folder; fails with its place where it does not work.
+
+    Blocks of Python run as a program; of those of the shell, each line. A block without a language is a picture.
+    """
+    if block.language == "python":
+        code = compile("\n" * (block.line - 1) + block.text, str(block.page), "exec")
+        with mock.patch.dict(vars(onward), train=_small_train()), contextlib.redirect_stdout(io.StringIO()):
+            exec(code, {"__name__": "__main__"})
+    elif block.language == "sh":
+        for number, line in enumerate(block.text.splitlines()):
+            _run_line(line, f"{block.page.name}:{block.line + number}")
+    elif block.language:
+        raise AssertionError(
+            f"{block.page.name}:{block.line}: nothing here runs blocks of {block.language!r}"
+        )
+
+
+def _small_train():
+    train = onward.train
+
+    def small(*sources, minutes=None, epochs=None, steps=None, recipe=None, **rest):
+        return train(*sources, steps=4, recipe="tiny", **rest)
+
+    return small
+
+
+def _run_line(line: str, place: str) -> None:
+    """One line of a shell: commands joined by pipes, the last perhaps redirected to a file."""
+    words = list(shlex.shlex(line, posix=True, punctuation_chars="|>"))
+    words = shlex.split(line) if not {"|", ">"} & set(words) else words
+    *words, target = (
+        [*words[: words.index(">")], words[words.index(">") + 1]] if ">" in words else [*words, ""]
+    )
+    data = b""
+    for command in _split(words, "|"):
+        data = _run_command(command, data, place)
+    if target:
+        Path(target).write_bytes(data)
+
+
+def _split(words: list[str], separator: str) -> Iterator[list[str]]:
+    while separator in words:
+        at = words.index(separator)
+        yield words[:at]
+        words = words[at + 1 :]
+    yield words
+
+
+def _run_command(words: list[str], data: bytes, place: str) -> bytes:
+    """The output of one command that reads `data`."""
+    match words:
+        case ["echo", text]:
+            return f"{text}\n".encode()
+        case ["cat", name]:
+            return Path(name).read_bytes()
+        case ["make", target]:
+            subprocess.run(["make", "-n", "-C", str(ROOT), target], check=True, capture_output=True)
+            return b""
+        case ["pip", "install", "."]:
+            return b""
+        case ["onward", *arguments]:
+            return _run_onward(small(arguments), data, place)
+        case _:
+            raise AssertionError(f"{place}: nothing here runs {words}")
+
+
+def _run_onward(arguments: list[str], data: bytes, place: str) -> bytes:
+    output, messages = io.TextIOWrapper(io.BytesIO(), encoding="utf-8"), io.StringIO()
+    with (
+        mock.patch.object(sys, "stdin", io.TextIOWrapper(io.BytesIO(data), encoding="utf-8")),
+        contextlib.redirect_stdout(output),
+        contextlib.redirect_stderr(messages),
+    ):
+        code = run(arguments)
+    assert code == 0, f"{place}: onward {shlex.join(arguments)} ended with {code}:\n{messages.getvalue()}"
+    output.flush()
+    return output.buffer.getvalue()  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def small(arguments: list[str]) -> list[str]:
+    """The same command with the smallest recipe and four steps, where it trains."""
+    if arguments[0] != "train" or "--resume" in arguments:
+        return arguments
+    kept, skip = [], False
+    for argument in arguments:
+        if not skip and argument not in BUDGETS | {"--recipe"}:
+            kept.append(argument)
+        skip = not skip and argument in BUDGETS | {"--recipe"}
+    return [*kept, "--recipe", "tiny", "--steps", "4"]

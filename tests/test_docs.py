@@ -1,0 +1,54 @@
+"""Every block of code in the README and the documentation runs, in order, on each page; no link leads nowhere."""
+
+import pydoc_data.topics
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from onward.cli.app import run
+from tests.documentation import PAGES, ROOT, blocks, run_block
+
+TEXT = "".join(pydoc_data.topics.topics.values())
+LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the files that the documentation speaks of."""
+    folder = tmp_path_factory.mktemp("desk")
+    (folder / "nietzsche.txt").write_text(TEXT[:20_000])
+    for name in (
+        "letter.txt",
+        "notes.txt",
+        "some.txt",
+        "server.log",
+        "notes/a.txt",
+        "notes/b.txt",
+        "logs/a.log",
+        "logs/b.log",
+    ):
+        path = folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(TEXT[20_000:24_000])
+    model = folder / "nietzsche.onward"
+    assert (
+        run(["train", str(folder / "nietzsche.txt"), "-o", str(model), "--recipe", "tiny", "--steps", "20"])
+        == 0
+    )
+    return folder
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_block_runs(page: Path, desk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(desk, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    for block in blocks(page):
+        run_block(block)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for target in LINK.findall(page.read_text(encoding="utf-8")):
+        assert (page.parent / target).exists(), f"{page.name}: {target}"
