@@ -89,9 +89,7 @@ def compare(folder: Path, settings: dict[str, Any], kills: int, seed: int = 0) -
         "sha256": hashes,
         "kills": len(begins),
         "from_steps": begins,
-        "left_over": sorted(
-            path.name for path in folder.iterdir() if path.suffix not in (".onward", ".jsonl", ".png")
-        ),
+        "left_over": left_over,
     }
 
 

@@ -1,9 +1,9 @@
-"""Do lanes change a score? One text read in 1, 7 and 512 lanes: nats, and how far they are from those of one pass.
+"""Do lanes change a score? One text in 1, 7 and 512 lanes: nats, and how far they are from one pass.
 
     python benchmarks/score_lanes.py MODEL TEXT [--lanes 1 7 512]
 
-MODEL is an artefact of `onward train`, TEXT a file. A lane reads the 1024 symbols before its segment, and a text of
-less than 1024 symbols a lane is read in fewer lanes.
+MODEL is an artefact of `onward train`, TEXT a file. A lane reads the 1024 symbols before its segment, and a
+text of less than 1024 symbols a lane is read in fewer lanes.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Does writing take constant memory? 200,000 symbols in one go: memory after the last, and after the first 10,000.
+"""Does writing take constant memory? 200,000 symbols: memory after the last, and after the first 10,000.
 
     python benchmarks/write_memory.py MODEL [--symbols 200000] [--samples 1]
 

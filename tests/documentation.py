@@ -17,6 +17,7 @@ from onward.cli.app import run
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+SNIPPET = re.compile(r'^--8<-- "(.+)"$', re.MULTILINE)
 BUDGETS = {"--minutes", "--epochs", "--steps"}
 
 
@@ -31,8 +32,9 @@ class Block:
 
 
 def blocks(page: Path) -> list[Block]:
-    """The fenced blocks of a page, in order."""
-    text = page.read_text(encoding="utf-8")
+    """The fenced blocks of a page, in order, with the files that it includes in their places."""
+    included = lambda found: (ROOT / found[1]).read_text(encoding="utf-8")  # noqa: E731
+    text = SNIPPET.sub(included, page.read_text(encoding="utf-8"))
     return [
         Block(page, text.count("\n", 0, match.start()) + 2, match[1], match[2])
         for match in FENCE.finditer(text)
@@ -42,7 +44,7 @@ def blocks(page: Path) -> list[Block]:
 def run_block(block: Block) -> None:
     """Runs a block in the current folder; fails with its place where it does not work.
 
-    Blocks of Python run as a program; of those of the shell, each line. A block without a language is a picture.
+    Blocks of Python run as a program; of those of the shell, each line; those of no language are pictures.
     """
     if block.language == "python":
         code = compile("\n" * (block.line - 1) + block.text, str(block.page), "exec")
@@ -120,7 +122,9 @@ def _run_onward(arguments: list[str], data: bytes, place: str) -> bytes:
 
 
 def small(arguments: list[str]) -> list[str]:
-    """The same command with the smallest recipe and four steps, where it trains."""
+    """The same command with the smallest recipe and four steps, where it trains; of a rung the list."""
+    if arguments[0] == "lesson":
+        return ["lesson"]
     if arguments[0] != "train" or "--resume" in arguments:
         return arguments
     kept, skip = [], False

@@ -1,4 +1,4 @@
-"""Every block of code in the README and the documentation runs, in order, on each page; no link leads nowhere."""
+"""Every block of code in the README and the docs runs, in order, page by page; no link leads nowhere."""
 
 import pydoc_data.topics
 import re
@@ -6,9 +6,9 @@ import shutil
 from pathlib import Path
 
 import pytest
+from tests.documentation import PAGES, ROOT, blocks, run_block
 
 from onward.cli.app import run
-from tests.documentation import PAGES, ROOT, blocks, run_block
 
 TEXT = "".join(pydoc_data.topics.topics.values())
 LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")

@@ -245,7 +245,7 @@ def test_ctrl_c_in_a_process_of_its_own(tmp_path: Path) -> None:
     child = subprocess.Popen([sys.executable, "-c", CHILD, str(output)], stdout=subprocess.PIPE, text=True)
     assert child.stdout and child.stdout.readline() == "running\n"
     child.send_signal(signal.SIGINT)
-    said, _ = child.communicate(timeout=60)
+    said, _ = child.communicate(timeout=600)
     assert child.returncode == 130
     assert said.startswith("stopped at step ")
     assert f"--resume ({checkpoint_path(output)} holds the run)" in said

@@ -9,6 +9,7 @@ import typer
 
 import onward
 from onward.cli.info import info
+from onward.cli.lesson import lesson
 from onward.cli.novelty import novelty
 from onward.cli.output import DONE, FAILED, INTERRUPTED, MISUSED, complain, emit, say
 from onward.cli.score import score
@@ -23,7 +24,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
-for command in (train, write, score, novelty, info):
+for command in (train, write, score, novelty, info, lesson):
     app.command()(command)
 
 

@@ -7,7 +7,7 @@ import typer
 
 import onward
 from onward.cli.options import Json
-from onward.cli.output import announce_standard_input
+from onward.cli.output import announce_standard_input, emit, emit_json
 from onward.data.corpus import find_sources
 
 
@@ -34,3 +34,11 @@ def novelty(
     found = onward.novelty(
         Path(text), find_sources(corpus), kind=symbols, lower=lower, minimum=minimum, longest=longest
     )
+    if json:
+        emit_json(found.to_json())
+        return
+    emit(
+        f"{found.share:.1%} of {found.symbols:,} symbols stand in {found.span_count:,} spans of {minimum} or more\n"
+    )
+    for span in found.spans:
+        emit(f"{span.length:>7,}  {span.document}:{span.line}  {span.text!r}\n")

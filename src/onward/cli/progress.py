@@ -16,7 +16,6 @@ from onward.training.report import (
     Reading,
     RolledBack,
     Sampled,
-    Saved,
     Started,
     Stepped,
     Validated,

@@ -111,9 +111,7 @@ def _announce(sources: list[str], target: Path, resume: bool) -> None:
     """What the person may want to know before anything is read."""
     announce_standard_input(sources)
     if not resume and Path(f"{target}.checkpoint").exists():
-        say(
-            f"{target}.checkpoint is of a run that was stopped; this one begins anew (--resume goes on with it)"
-        )
+        say(f"{target}.checkpoint is of a stopped run; this one begins anew (--resume goes on with it)")
 
 
 def _summary(recipe: str, parameters: int, facts: dict[str, Any]) -> dict[str, Any]:

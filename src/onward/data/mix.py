@@ -58,7 +58,7 @@ class MixIterator:
         named = sources if isinstance(sources, Mapping) else dict(enumerate(sources))
         if not named or batch_size < 1:
             raise InputError(
-                f"expected at least 1 source and batches of 1, got {len(named)} sources, batches of {batch_size}"
+                f"expected 1 source or more and batches of 1 or more, got {len(named)}, {batch_size}"
             )
         self.batch_size = batch_size
         self._weights = _whole_weights(shares, len(named))

@@ -30,8 +30,8 @@ def checked_symbols(tail: int, trained: int) -> int:
 
 
 def reported_symbols(tail: int, trained: int) -> int:
-    """Symbols of the report after a run that trained on so many: a twentieth of them, within limits."""
-    return min(tail, REPORTED, max(FEWEST_REPORTED, trained // 20))
+    """Symbols of the report after a run that trained on so many: a fortieth of them, within limits."""
+    return min(tail, REPORTED, max(FEWEST_REPORTED, trained // 40))
 
 
 def check(model: LanguageModel, tail: Symbols, size: int) -> float:
