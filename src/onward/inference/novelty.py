@@ -113,13 +113,16 @@ def novelty(
             matcher.read(compared.encode(piece))
     covered, starts = _spans(matcher.longest)
     order = starts[np.argsort(-matcher.longest[starts], kind="stable")][:longest]
-    spans = []
-    for start in order.tolist():
-        number, position, line = matcher.origins[start].tolist()
-        length = int(matcher.longest[start])
-        document = str(against.documents[number])
-        spans.append(Span(start, length, compared.shown(start, length), document, line + 1, position))
-    return Novelty(len(compared.symbols), covered, minimum, len(starts), tuple(spans))
+    spans = tuple(_span_at(start, matcher, compared, against) for start in order.tolist())
+    return Novelty(len(compared.symbols), covered, minimum, len(starts), spans)
+
+
+def _span_at(start: int, matcher: Matcher, compared: "_Compared", against: Corpus) -> Span:
+    """The span that begins at a place of the text."""
+    number, position, line = matcher.origins[start].tolist()
+    length = int(matcher.longest[start])
+    document = str(against.documents[number])
+    return Span(start, length, compared.shown(start, length), document, line + 1, position)
 
 
 def _spans(longest: np.ndarray) -> tuple[int, np.ndarray]:
