@@ -1,7 +1,7 @@
 """What a person sees while a model learns: a bar on a terminal, a line now and then elsewhere."""
 
 import time
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from rich.console import Console
 from rich.padding import Padding
@@ -28,6 +28,7 @@ LINE_EVERY = 15.0
 _SMOOTHING = 0.95
 
 
+@runtime_checkable
 class Display(Protocol):
     """Shows how far a run is; used as a context, so that the terminal is left as it was."""
 
