@@ -73,6 +73,10 @@ class ModelConfig:
             raise RecipeError(f"layer must be one of {', '.join(get_args(LayerKind))}, got {self.layer!r}")
         if not isinstance(self.tied, bool):
             raise RecipeError(f"tied must be true or false, got {self.tied!r}")
+        for name in ("inner", "feed_forward") if self.layer == "gated" else ():
+            share = getattr(self, name)
+            if share and not round(share * self.width):
+                raise RecipeError(f"{name} * width must come to at least 1, got {share} * {self.width}")
 
     def to_json(self) -> dict[str, Any]:
         """The configuration as plain values; `from_json` undoes it."""
@@ -106,14 +110,17 @@ class LanguageModel(nn.Module):
             self.readout.weight = self.embedding.weight
 
     def forward(self, ids: Ids, state: State) -> tuple[Logits, State]:
-        """Logits of the symbol after each position, (T, B, V) in float32, and the state after the last.
+        """Logits of the symbol after each position, (T, B, V), and the state after the last.
+
+        Logits are in float32, also under autocast; in float64 where the weights are.
 
         Args:
             ids: symbols, (T, B).
             state: of `initial_state(B)`, or what an earlier call returned.
         """
         x, state = self.stack(self.embedding(ids), state)
-        return self.readout(x).float(), state
+        logits = self.readout(x)
+        return logits.to(torch.promote_types(logits.dtype, torch.float32)), state
 
     def initial_state(self, lanes: int) -> State:
         """The state before the first symbol, for that many lanes."""

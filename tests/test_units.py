@@ -1,0 +1,24 @@
+"""Nats, bits and perplexity."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from onward.units import bits_to_nats, nats_to_bits, perplexity
+
+
+def test_a_fair_coin_is_one_bit() -> None:
+    assert nats_to_bits(math.log(2)) == 1.0
+    assert bits_to_nats(8.0) == pytest.approx(math.log(256))
+
+
+@given(st.floats(0, 1e6))
+def test_there_and_back(nats: float) -> None:
+    assert bits_to_nats(nats_to_bits(nats)) == pytest.approx(nats)
+
+
+@given(st.integers(1, 100_000))
+def test_perplexity_counts_equally_likely_symbols(symbols: int) -> None:
+    assert perplexity(math.log(symbols)) == pytest.approx(symbols)
