@@ -125,7 +125,7 @@ def small(arguments: list[str]) -> list[str]:
     """The same command with the smallest recipe and four steps, where it trains; of a rung the list."""
     if arguments[0] == "lesson":
         return ["lesson"]
-    if arguments[0] != "train" or "--resume" in arguments:
+    if arguments[0] != "train":
         return arguments
     kept, skip = [], False
     for argument in arguments:
