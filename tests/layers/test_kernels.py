@@ -1,150 +1,292 @@
-"""Every implementation of the kernels equals the reference: values and gradients."""
+"""Every implementation of the kernels equals the equations: values and gradients, in each type it takes.
+
+The truth is the reference in float64, which the layers' oracles prove (test_conformance.py).
+"""
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from onward.layers import kernels
 from onward.layers.kernels import compiled, reference
 
 SIZES = [(1, 1, 1), (1, 3, 5), (7, 3, 37), (130, 2, 64), (33, 1, 200)]
-"""(T, B, D): one of everything, odd numbers, widths around the kernels' chunk of 64."""
+"""(T, B, D): one of everything, odd numbers, widths around the C kernels' chunk of 64."""
 
-TOLERANCE = {torch.float32: 2e-6, torch.bfloat16: 1.6e-2}
-"""Of the largest value; bfloat16 has 8 bits, and the reference rounds between operations."""
 
-Kernel = Callable[..., Tensor | tuple[Tensor, ...]]
-Maker = Callable[[int, int, int, torch.dtype], list]
+@dataclass(frozen=True)
+class Implementation:
+    """Its functions, by the names of the reference, and how far from the truth bfloat16 may take it.
+
+    That is a share of each value plus a share of the largest: 2**-8 of the value where only results are
+    rounded, more where operations in between are.
+    """
+
+    functions: Any
+    bfloat16: tuple[float, float]
+    present: bool = True
+
+
+IN_C = SimpleNamespace(
+    gated_scan=compiled.GatedScan.apply,
+    gated_unit=compiled.GatedUnit.apply,
+    rms_norm=compiled.RMSNorm.apply,
+    causal_convolution=compiled.CausalConvolution.apply,
+    add_dropped=compiled.AddDropped.apply,
+)
+IMPLEMENTATIONS = {
+    "reference": Implementation(reference, (0.0, 1.6e-2)),
+    "compiled": Implementation(IN_C, (2**-8, 1e-5), compiled.available),
+    "chosen": Implementation(kernels, (2**-8, 1e-5) if compiled.available else (0.0, 1.6e-2)),
+}
+every_implementation = pytest.mark.parametrize(
+    "implementation",
+    [
+        pytest.param(
+            one, id=name, marks=pytest.mark.skipif(not one.present, reason=f"no {name} kernels here")
+        )
+        for name, one in IMPLEMENTATIONS.items()
+    ],
+)
+compiled_only = pytest.mark.skipif(not compiled.available, reason="the C kernels were not built here")
+
+
+def tolerance(implementation: Implementation, dtype: torch.dtype) -> tuple[float, float]:
+    """Shares of a value and of the largest that a result may be off by."""
+    return implementation.bfloat16 if dtype == torch.bfloat16 else (0.0, 2e-6)
 
 
 def activations(*shape: int, dtype: torch.dtype) -> Tensor:
     return torch.randn(*shape).to(dtype)
 
 
-KERNELS: dict[str, tuple[Kernel, Kernel, Maker]] = {
+Maker = Callable[[int, int, int, torch.dtype], list[Any]]
+KERNELS: dict[str, tuple[str, Maker]] = {
     "gated_scan": (
-        reference.gated_scan,
-        compiled.GatedScan.apply,
+        "gated_scan",
         lambda t, b, d, dtype: [activations(t, b, 3 * d, dtype=dtype), torch.randn(b, d)],
     ),
-    "gated_unit": (
-        reference.gated_unit,
-        compiled.GatedUnit.apply,
-        lambda t, b, d, dtype: [activations(t, b, 2 * d, dtype=dtype)],
-    ),
+    "gated_unit": ("gated_unit", lambda t, b, d, dtype: [activations(t, b, 2 * d, dtype=dtype)]),
     "rms_norm": (
-        reference.rms_norm,
-        compiled.RMSNorm.apply,
+        "rms_norm",
         lambda t, b, d, dtype: [torch.randn(t, b, d), torch.randn(d), 1e-6, dtype],
     ),
     "causal_convolution": (
-        reference.causal_convolution,
-        compiled.CausalConvolution.apply,
+        "causal_convolution",
         lambda t, b, d, dtype: [activations(t, b, d, dtype=dtype), torch.randn(b, 3, d), torch.randn(4, d)],
     ),
     "causal_convolution of the present": (
-        reference.causal_convolution,
-        compiled.CausalConvolution.apply,
+        "causal_convolution",
         lambda t, b, d, dtype: [activations(t, b, d, dtype=dtype), torch.randn(b, 0, d), torch.randn(1, d)],
     ),
     "add_dropped": (
-        reference.add_dropped,
-        compiled.AddDropped.apply,
+        "add_dropped",
         lambda t, b, d, dtype: [torch.randn(t, b, d), activations(t, b, d, dtype=dtype), 0.3, 2**32 - 5],
     ),
     "add_dropped of nothing": (
-        reference.add_dropped,
-        compiled.AddDropped.apply,
+        "add_dropped",
         lambda t, b, d, dtype: [torch.randn(t, b, d), activations(t, b, d, dtype=dtype), 0.0, 0],
     ),
 }
+every_kernel = pytest.mark.parametrize("name", KERNELS)
 
 
 @pytest.fixture(autouse=True)
-def library() -> None:
-    if not compiled.available:
-        pytest.skip("the C kernels were not built here")
+def seeded() -> None:
     torch.manual_seed(0)
 
 
-def results(kernel: Kernel, inputs: list, weights: list[Tensor] | None) -> tuple[list[Tensor], list[Tensor]]:
+def in_float64(value: Any) -> Any:
+    """An argument in float64: a tensor, or a type."""
+    if isinstance(value, torch.dtype):
+        return torch.float64
+    return value.double() if isinstance(value, Tensor) else value
+
+
+def outputs_of(kernel: Callable[..., Any], inputs: list[Any]) -> list[Tensor]:
+    given = kernel(*inputs)
+    return list(given) if isinstance(given, tuple) else [given]
+
+
+def results(kernel: Callable[..., Any], inputs: list[Any], weights: list[Tensor]) -> list[Tensor]:
     """The outputs, and the gradients of their weighted sum."""
     own = [x.detach().clone().requires_grad_() if isinstance(x, Tensor) else x for x in inputs]
-    given = kernel(*own)
-    outputs = list(given) if isinstance(given, tuple) else [given]
-    weights = weights or [torch.ones_like(y) for y in outputs]
-    sum((y.float() * w.float()).sum() for y, w in zip(outputs, weights, strict=True)).backward()
-    return [y.detach() for y in outputs], [x.grad for x in own if isinstance(x, Tensor)]
+    outputs = outputs_of(kernel, own)
+    sum((y.double() * w.double()).sum() for y, w in zip(outputs, weights, strict=True)).backward()
+    return [y.detach() for y in outputs] + [x.grad for x in own if isinstance(x, Tensor)]
 
 
-@pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
+@every_implementation
+@every_kernel
 @pytest.mark.parametrize("size", SIZES, ids=str)
-@pytest.mark.parametrize("name", KERNELS)
-def test_compiled_equals_reference(name: str, size: tuple[int, int, int], dtype: torch.dtype) -> None:
-    expected_of, found_of, make = KERNELS[name]
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+def test_values_and_gradients_are_the_truth(
+    implementation: Implementation, name: str, size: tuple[int, int, int], dtype: torch.dtype
+) -> None:
+    function, make = KERNELS[name]
     inputs = make(*size, dtype)
-    shapes, _ = results(expected_of, inputs, None)
-    weights = [torch.randn_like(y) for y in shapes]
-    for expected, found in zip(
-        results(expected_of, inputs, weights), results(found_of, inputs, weights), strict=True
-    ):
-        for one, other in zip(expected, found, strict=True):
-            assert (one.dtype, one.shape) == (other.dtype, other.shape)
-            scale = max(1.0, float(one.float().abs().max())) if one.numel() else 1.0
-            torch.testing.assert_close(
-                other.float() / scale, one.float() / scale, atol=TOLERANCE[dtype], rtol=0
-            )
+    truth, kernel = getattr(reference, function), getattr(implementation.functions, function)
+    weights = [torch.randn_like(y) for y in outputs_of(kernel, inputs)]  # of the type of y: what flows back
+    expected = results(truth, [in_float64(x) for x in inputs], weights)
+    found = results(kernel, inputs, weights)
+    of_value, of_largest = tolerance(implementation, dtype)
+    for one, other in zip(expected, found, strict=True):
+        largest = max(1.0, float(one.abs().max())) if one.numel() else 1.0
+        torch.testing.assert_close(other.double(), one, rtol=of_value, atol=of_largest * largest)
 
 
-def test_the_scan_carries_its_state_across_blocks() -> None:
-    zvg, h = torch.randn(50, 2, 30), torch.randn(2, 10)
-    whole, last = compiled.GatedScan.apply(zvg, h)
-    first, between = compiled.GatedScan.apply(zvg[:17], h)
-    second, end = compiled.GatedScan.apply(zvg[17:], between)
+@every_implementation
+@every_kernel
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+def test_types_and_shapes_are_those_of_the_reference(
+    implementation: Implementation, name: str, dtype: torch.dtype
+) -> None:
+    function, make = KERNELS[name]
+    inputs = make(3, 2, 5, dtype)
+    truth, kernel = getattr(reference, function), getattr(implementation.functions, function)
+    weights = [torch.ones_like(y) for y in outputs_of(truth, inputs)]
+    for one, other in zip(results(truth, inputs, weights), results(kernel, inputs, weights), strict=True):
+        assert (other.dtype, other.shape) == (one.dtype, one.shape)
+
+
+@every_implementation
+@pytest.mark.parametrize("used", ["y", "state"])
+def test_a_scan_of_which_one_result_is_used_has_its_gradients(
+    implementation: Implementation, used: str
+) -> None:
+    zvg, h = torch.randn(5, 2, 9), torch.randn(2, 3)
+    weights = [torch.randn(5, 2, 3), torch.randn(2, 3)]
+    unused = 1 if used == "y" else 0
+    expected = results(reference.gated_scan, [zvg, h], [w * (i != unused) for i, w in enumerate(weights)])
+    own = zvg.clone().requires_grad_(), h.clone().requires_grad_()
+    outputs = implementation.functions.gated_scan(*own)
+    (outputs[1 - unused] * weights[1 - unused]).sum().backward()
+    torch.testing.assert_close([x.grad for x in own], expected[2:])
+
+
+@every_implementation
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+def test_the_scan_carries_its_state_across_blocks(implementation: Implementation, dtype: torch.dtype) -> None:
+    zvg, h = activations(50, 2, 30, dtype=dtype), torch.randn(2, 10)
+    scan = implementation.functions.gated_scan
+    whole, last = scan(zvg, h)
+    first, between = scan(zvg[:17], h)
+    second, end = scan(zvg[17:], between)
     assert torch.equal(torch.cat([first, second]), whole)
     assert torch.equal(end, last)
 
 
-def test_a_long_scan_of_large_gates_stays_finite() -> None:
-    zvg = torch.randn(5000, 1, 30) * 100
-    zvg.requires_grad_()
-    y, last = compiled.GatedScan.apply(zvg, torch.zeros(1, 10))
+@every_implementation
+def test_a_state_is_not_rounded_with_the_activations(implementation: Implementation) -> None:
+    """A thousand steps of a thousandth each: in bfloat16 the sum would stand still."""
+    zvg = torch.tensor([-6.9, 1.0, 1.0]).bfloat16().expand(1000, 1, 3)
+    _, h = implementation.functions.gated_scan(zvg, torch.zeros(1, 1))
+    _, exact = reference.gated_scan(zvg.double(), torch.zeros(1, 1, dtype=torch.float64))
+    assert float(h) == pytest.approx(float(exact), rel=1e-5)
+
+
+@every_implementation
+def test_a_long_scan_of_large_gates_stays_finite(implementation: Implementation) -> None:
+    zvg = (torch.randn(2000, 1, 30) * 100).requires_grad_()
+    y, last = implementation.functions.gated_scan(zvg, torch.zeros(1, 10))
     (y.sum() + last.sum()).backward()
     assert zvg.grad is not None
     assert torch.isfinite(y).all() and torch.isfinite(zvg.grad).all()
 
 
-def test_inputs_of_any_stride_are_taken() -> None:
-    zvg, h = torch.randn(3, 20, 30).transpose(0, 1), torch.randn(10, 3).t()
-    expected, found = reference.gated_scan(zvg, h), compiled.GatedScan.apply(zvg, h)
-    torch.testing.assert_close(found, expected)
+@every_implementation
+@every_kernel
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+def test_what_is_not_a_number_stays_seen(
+    implementation: Implementation, name: str, dtype: torch.dtype
+) -> None:
+    """Or a run that diverged would go on unnoticed."""
+    function, make = KERNELS[name]
+    inputs = make(6, 2, 70, dtype)
+    inputs[0][2, 1, 3] = torch.nan
+    expected = outputs_of(getattr(reference, function), inputs)
+    found = outputs_of(getattr(implementation.functions, function), inputs)
+    assert any(one.isnan().any() for one in found)
+    assert all(torch.equal(one.isnan(), other.isnan()) for one, other in zip(expected, found, strict=True))
 
 
-@pytest.mark.parametrize("name", KERNELS)
-def test_the_number_of_threads_changes_nothing(name: str) -> None:
-    _, kernel, make = KERNELS[name]
+@every_implementation
+@every_kernel
+def test_activations_of_any_stride_are_taken(implementation: Implementation, name: str) -> None:
+    function, make = KERNELS[name]
+    inputs = make(9, 3, 10, torch.float32)
+    apart = [inputs[0].repeat_interleave(2, -1)[..., ::2], *inputs[1:]]
+    kernel = getattr(implementation.functions, function)
+    torch.testing.assert_close(outputs_of(kernel, apart), outputs_of(kernel, inputs))
+
+
+@every_implementation
+@every_kernel
+def test_the_number_of_threads_changes_nothing(implementation: Implementation, name: str) -> None:
+    function, make = KERNELS[name]
     inputs = make(64, 5, 100, torch.float32)
+    kernel = getattr(implementation.functions, function)
+    weights = [torch.ones_like(y) for y in outputs_of(kernel, inputs)]
     before, found = torch.get_num_threads(), []
     try:
         for threads in (1, 2):
             torch.set_num_threads(threads)
-            outputs, gradients = results(kernel, inputs, None)
-            found.append(outputs + gradients)
+            found.append(results(kernel, inputs, weights))
     finally:
         torch.set_num_threads(before)
     assert all(torch.equal(one, two) for one, two in zip(*found, strict=True))
 
 
+@every_implementation
 @pytest.mark.parametrize("probability", [0.1, 0.5, 0.9])
-def test_dropout_drops_its_share_and_keeps_the_mean(probability: float) -> None:
+def test_dropout_drops_its_share_and_keeps_the_mean(
+    implementation: Implementation, probability: float
+) -> None:
     x, branch = torch.zeros(100, 10, 100), torch.ones(100, 10, 100)
-    y = compiled.AddDropped.apply(x, branch, probability, 7)
+    y = implementation.functions.add_dropped(x, branch, probability, 7)
     assert float((y == 0).float().mean()) == pytest.approx(probability, abs=0.01)
     assert float(y.mean()) == pytest.approx(1.0, abs=0.03)
 
 
+@every_implementation
+@pytest.mark.parametrize("seed", [0, 1, 12345, 2**31, 2**32 - 1])
+def test_what_is_dropped_is_the_hash_of_the_place(implementation: Implementation, seed: int) -> None:
+    bits = np.arange(600, dtype=np.uint32) ^ np.uint32(seed)
+    for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B), (16, 1)):
+        bits = (bits ^ (bits >> np.uint32(shift))) * np.uint32(factor)
+    y = implementation.functions.add_dropped(torch.zeros(6, 10, 10), torch.ones(6, 10, 10), 0.25, seed)
+    assert torch.equal(y.flatten() > 0, torch.from_numpy(bits >= 2**30))
+
+
 def test_seeds_drop_differently() -> None:
     x, branch = torch.zeros(10, 10, 10), torch.ones(10, 10, 10)
-    masks = [compiled.AddDropped.apply(x, branch, 0.5, seed) == 0 for seed in (1, 2)]
+    masks = [kernels.add_dropped(x, branch, 0.5, seed) == 0 for seed in (1, 2)]
     assert 0.3 < float((masks[0] != masks[1]).float().mean()) < 0.7
+
+
+@compiled_only
+@every_kernel
+def test_the_fastest_that_can_is_chosen(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In C where the tensors allow it; by the reference in float64, and where there is no library."""
+    function, make = KERNELS[name]
+    inputs, chosen = make(33, 3, 70, torch.float32), getattr(kernels, function)
+    assert exactly(outputs_of(chosen, inputs), outputs_of(getattr(IN_C, function), inputs))
+    precise = [in_float64(x) for x in inputs]
+    assert exactly(outputs_of(chosen, precise), outputs_of(getattr(reference, function), precise))
+    monkeypatch.setattr(compiled, "available", False)
+    monkeypatch.setattr(compiled, "_library", None)
+    assert exactly(outputs_of(chosen, inputs), outputs_of(getattr(reference, function), inputs))
+
+
+def exactly(found: list[Tensor], expected: list[Tensor]) -> bool:
+    """Whether two lists of tensors are alike bit for bit."""
+    return all(
+        torch.equal(one, other) and one.dtype == other.dtype
+        for one, other in zip(found, expected, strict=True)
+    )
