@@ -7,7 +7,9 @@ import pytest
 from jaxtyping import install_import_hook
 
 # All but the command line, whose types are typer's own, and not those that typer passes.
-CHECKED = "artefact atomic classifier data inference layers lesson model training units".split()
+CHECKED = (
+    "artefact", "atomic", "classifier", "data", "inference", "layers", "lesson", "model", "training", "units",
+)  # fmt: skip
 install_import_hook([f"onward.{name}" for name in CHECKED], "beartype.beartype")
 
 

@@ -84,7 +84,7 @@ LENGTH = 100
 
 
 def passages(text: str, other: str) -> tuple[TensorDataset, TensorDataset, int]:
-    """What stands in the first nine tenths of both texts, anywhere, and in their last tenths, piece by piece."""
+    """Passages of the first nine tenths of both texts, at any place, and of their last tenths, in order."""
     encoded = encode_text(text + other, Encoding())
     ids = torch.from_numpy(encoded.ids[:].astype("int64"))
     training, held_out = [], []
