@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 import onward
+from onward.cli.draw import draw
 from onward.cli.info import info
 from onward.cli.lesson import lesson
 from onward.cli.novelty import novelty
@@ -24,7 +25,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
-for command in (train, write, score, novelty, info, lesson):
+for command in (train, write, score, novelty, info, lesson, draw):
     app.command()(command)
 
 

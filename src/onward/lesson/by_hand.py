@@ -96,9 +96,9 @@ def softmax_back(p: np.ndarray, dp: np.ndarray) -> np.ndarray:
     return p * (dp - (p * dp).sum(-1, keepdims=True))
 
 
-def cross_entropy(p: np.ndarray, y: np.ndarray) -> np.ndarray:
+def cross_entropy(p: np.ndarray, y: np.ndarray) -> float:
     """Nats of the one-hot targets y under p, both (..., V), a sum."""
-    return -np.log(p[y > 0]).sum()
+    return -float(np.log(p[y > 0]).sum())
 
 
 def cross_entropy_slope(p: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -132,7 +132,7 @@ def backward(weights: Weights, x: np.ndarray, y: np.ndarray, h: np.ndarray, p: n
 
 def error_of(weights: Weights, x: np.ndarray, y: np.ndarray) -> float:
     """The summed error of a sequence, x and y (T, V)."""
-    return float(cross_entropy(forward(weights, x)[1], y))
+    return cross_entropy(forward(weights, x)[1], y)
 
 
 def update(weights: Weights, gradients: Weights, rate: float) -> None:
@@ -145,7 +145,7 @@ def learn(weights: Weights, x: np.ndarray, y: np.ndarray, rate: float = RATE) ->
     """Forward, back, update; returns the error before the update."""
     h, p = forward(weights, x)
     update(weights, backward(weights, x, y, h, p), rate)
-    return float(cross_entropy(p, y))
+    return cross_entropy(p, y)
 
 
 def finite_differences(
@@ -214,7 +214,7 @@ def one_pass(text: Text, settings: Settings, learn: Learn, predict: Predict) -> 
         if i == min(tail, count - 1):
             pairs = zip(one_hot[x[tail:]], one_hot[y[tail:]], strict=True)
             held_out = float(np.mean([cross_entropy(predict(a), b) for a, b in pairs]))
-        total += learn(one_hot[x[i]], one_hot[y[i]])
+        total += float(learn(one_hot[x[i]], one_hot[y[i]]))
         if (i + 1) % 1000 == 0:
             means.append(total / 1000)
             each = f"{means[-1] / STEPS:.4f} a character"
@@ -264,7 +264,7 @@ def draw(means: list[float], checked: list[tuple[str, float, float]], folder: Pa
         "Derivatives by hand: they learn, and they are right",
         errors,
         derivatives,
-        size=(10, 4.5),
+        size=(10.0, 4.5),
     )
 
 

@@ -19,6 +19,7 @@ Expect 14.5 nats over eight characters (1.8 a character) in the last thousand of
 comes with `pip install "onward[theano]"`; without it the rung runs its second half alone.
 """
 
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
@@ -91,7 +92,10 @@ class InTheano:
     def function(self, inputs: list[Any], output: Any, **options: Any) -> Callable[..., Any]:
         """Compiles. Through C, where there is a compiler, that takes seconds; through Numba a minute."""
         mode = "CVM" if self.theano.config.cxx else None
-        return self.theano.function(inputs, output, mode=mode, **options)
+        with warnings.catch_warnings():
+            # It warns that it found no BLAS of its own; products this small do without.
+            warnings.filterwarnings("ignore", message="PyTensor could not link to a BLAS")
+            return self.theano.function(inputs, output, mode=mode, **options)
 
     @cached_property
     def learn(self) -> Learn:
@@ -215,7 +219,7 @@ def draw(network: Form, text: Text, folder: Path) -> Path:
         folder / "lesson-scan.png",
         "What is expected after each character of one sequence",
         paint,
-        size=(8, 5.5),
+        size=(8.0, 5.5),
     )
 
 

@@ -1,0 +1,277 @@
+"""A model as the lesson drew it: rectangles in, circles hidden, triangles out.
+
+    green     input to hidden, also from one layer to the one above it
+    orange    hidden to hidden, from step to step
+    blue      hidden to output
+
+In the recurrent form a dashed box holds what is repeated at every step; unrolled, each step has a column.
+"""
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from onward.atomic import atomic_write
+from onward.errors import InputError
+from onward.layers.base import Layer
+from onward.layers.gated_linear import GatedFeedForward
+from onward.layers.stack import Residual
+from onward.model import LanguageModel
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+GREEN, ORANGE, BLUE = "#2e8b57", "#e07b00", "#2563a8"
+_INK, _QUIET = "#1f2937", "#64748b"
+_FILLS = {GREEN: "#e3f3ea", ORANGE: "#fdf0dd", BLUE: "#e2ecf8"}
+_COLUMN, _ROW, _RADIUS = 2.1, 1.7, 0.46
+_LABELS = 5.6
+"""Room for the names at the left."""
+_WIDE = 6.0
+"""From this right end on, the legend has room in one line."""
+_MOST_STEPS, _MOST_ROWS = 32, 9
+FORMATS = (".svg", ".png")
+
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """One row of the drawing: what it is, and its size in words."""
+
+    name: str
+    size: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Graph:
+    """What is drawn.
+
+    Attributes:
+        source: what goes in at each step.
+        hidden: the layers with a state, from the bottom up.
+        target: what comes out.
+        every: an output at every step; else at the last alone.
+        start: the state before the first step is drawn, zeros.
+    """
+
+    source: Part
+    hidden: tuple[Part, ...]
+    target: Part
+    every: bool = True
+    start: bool = True
+
+
+def graph_of(model: LanguageModel) -> Graph:
+    """The graph of a model. What has no state of its own is named with the layer it follows."""
+    config = model.config
+    hidden: list[Part] = []
+    for layer in model.stack.layers:
+        inner = layer.layer if isinstance(layer, Residual) else layer
+        if isinstance(inner, Layer) and inner.initial_state(1):
+            size = f"{inner.width_out:,} wide" + (", residual" if layer is not inner else "")
+            hidden.append(Part(name=type(inner).__name__, size=size))
+        elif isinstance(inner, GatedFeedForward) and hidden:
+            hidden[-1] = Part(name=hidden[-1].name, size=f"{hidden[-1].size}, feed-forward")
+    return Graph(
+        source=Part(name="input", size=f"{config.symbols:,} symbols, {config.width:,} wide"),
+        hidden=tuple(hidden),
+        target=Part(name="output", size=f"{config.symbols:,} symbols"),
+    )
+
+
+def draw(graph: Graph, path: str | Path, *, unrolled: int = 0) -> Path:
+    """Writes a picture.
+
+    Args:
+        graph: of `graph_of`, or made by hand.
+        path: ends in .svg or .png.
+        unrolled: how many steps to draw; 0 draws the recurrent form.
+
+    Raises:
+        InputError: another ending, or more steps than a picture can hold.
+        WriteError: the disk refused.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in FORMATS:
+        raise InputError(f"a picture ends in {' or '.join(FORMATS)}, got {path.name!r}")
+    if not 0 <= unrolled <= _MOST_STEPS:
+        raise InputError(f"from 1 to {_MOST_STEPS} steps can be drawn unrolled, got {unrolled}")
+    import matplotlib as mpl  # noqa: PLC0415 - a second to import, and `onward --help` does without
+    from matplotlib.figure import Figure  # noqa: PLC0415
+
+    figure = Figure()
+    axes = figure.add_axes((0, 0, 1, 1))
+    width, height = paint(axes, graph, unrolled=unrolled)
+    figure.set_size_inches(0.5 * width, 0.5 * height)
+    content = io.BytesIO()
+    suffix = path.suffix.lower()[1:]
+    # Without these two, the same drawing would be another file every time.
+    with mpl.rc_context({"svg.hashsalt": "onward"}):
+        figure.savefig(content, format=suffix, dpi=150, metadata={"Date": None} if suffix == "svg" else None)
+    with atomic_write(path) as file:
+        file.write(content.getvalue())
+    return path
+
+
+def paint(axes: "Axes", graph: Graph, *, unrolled: int = 0) -> Point:
+    """Draws a graph on axes, and returns its width and height in the units of the drawing."""
+    canvas = _Canvas(axes, graph)
+    right = _unrolled(canvas, graph, unrolled) if unrolled else _recurrent(canvas, graph)
+    canvas.name_rows()
+    canvas.legend(right)
+    left, bottom, top = -_LABELS, -2.5 if right < _WIDE else -1.9, canvas.height(canvas.last) + 1.3
+    axes.set(xlim=(left, right), ylim=(bottom, top), aspect="equal")
+    axes.axis("off")
+    return right - left, top - bottom
+
+
+def _elided(hidden: tuple[Part, ...]) -> list[Part | None]:
+    """The layers, or the lowest and highest of very many, with None for those between."""
+    if len(hidden) <= _MOST_ROWS:
+        return list(hidden)
+    half = _MOST_ROWS // 2
+    return [*hidden[:half], None, *hidden[-half:]]
+
+
+class _Canvas:
+    """Shapes and arrows at the crossings of rows and columns. Row 0 is the input, the last the output."""
+
+    def __init__(self, axes: "Axes", graph: Graph) -> None:
+        self.axes, self.layers = axes, len(graph.hidden)
+        self.rows = [graph.source, *_elided(graph.hidden), graph.target]
+        self.last = len(self.rows) - 1
+
+    def height(self, row: int) -> float:
+        return row * _ROW
+
+    def shape(self, row: int, x: float, label: str) -> None:
+        """The shape that the row has, with its label in the middle."""
+        from matplotlib import patches  # noqa: PLC0415
+
+        y = self.height(row)
+        if row == 0:
+            side = 2 * _RADIUS * 0.9
+            patch, colour = patches.Rectangle((x - side / 2, y - side / 2), side, side), GREEN
+        elif row == self.last:
+            corners = [(x - 0.62, y - 0.42), (x + 0.62, y - 0.42), (x, y + 0.64)]
+            patch, colour = patches.Polygon(corners, joinstyle="round"), BLUE
+            y -= 0.12
+        else:
+            patch, colour = patches.Circle((x, y), _RADIUS), ORANGE
+        patch.set(facecolor=_FILLS[colour], edgecolor=colour, linewidth=1.6, zorder=3)
+        self.axes.add_patch(patch)
+        self.text(x, y, label, size=10)
+
+    def text(
+        self, x: float, y: float, label: str, *, size: float, colour: str = _INK, **options: Any
+    ) -> None:
+        options = {"ha": "center", "va": "center", **options}
+        self.axes.text(x, y, label, fontsize=size, color=colour, zorder=5, **options)
+
+    def arrow(self, start: Point, end: Point, colour: str, **options: Any) -> None:
+        from matplotlib.patches import FancyArrowPatch  # noqa: PLC0415
+
+        options = {"shrinkA": 0, "shrinkB": 0, "linewidth": 1.8, **options}
+        style = "-|>,head_length=5,head_width=3"
+        self.axes.add_patch(FancyArrowPatch(start, end, arrowstyle=style, color=colour, zorder=2, **options))
+
+    def up(self, row: int, x: float) -> None:
+        """From a row to the one above it."""
+        colour = BLUE if row + 1 == self.last else GREEN
+        gap = _RADIUS + 0.08
+        below, above = self.height(row) + gap, self.height(row + 1) - gap
+        self.arrow((x, below), (x, above), colour)
+
+    def along(self, row: int, x: float, to: float) -> None:
+        """From a state to the next."""
+        gap, y = _RADIUS + 0.08, self.height(row)
+        self.arrow((x + gap, y), (to - gap, y), ORANGE)
+
+    def loop(self, row: int, x: float) -> None:
+        """From a state to itself."""
+        y, reach = self.height(row), _RADIUS + 0.04
+        start, end = (x + 0.72 * reach, y + 0.72 * reach), (x + 0.72 * reach, y - 0.72 * reach)
+        self.arrow(start, end, ORANGE, connectionstyle="arc3,rad=-1.5")
+
+    def dots(self, row: int, x: float) -> None:
+        """Layers that are not drawn."""
+        self.text(x, self.height(row), "⋮", size=16, colour=_QUIET)
+
+    def column(self, x: float, time: str, *, output: bool) -> None:
+        """All of a step but what leads to the next."""
+        top = self.last if output else self.last - 1
+        for row in range(top + 1):
+            if self.rows[row] is None:
+                self.dots(row, x)
+            else:
+                self.shape(row, x, f"${self._letter(row)}_{{{time}}}$")
+            if row < top:
+                self.up(row, x)
+
+    def _letter(self, row: int) -> str:
+        if row in (0, self.last):
+            return "y" if row else "x"
+        if self.last == 2:
+            return "h"
+        # Above layers that are not drawn, a layer still has its own number.
+        number = self.layers - (self.last - 1 - row) if None in self.rows[:row] else row
+        return f"h^{{{number}}}"
+
+    def name_rows(self) -> None:
+        """What each row is, at the left."""
+        for row, part in enumerate(self.rows):
+            y = self.height(row)
+            if part is None:
+                more = f"{self.layers - self.last + 2:,} more"
+                self.text(-_LABELS + 0.3, y, more, size=8, colour=_QUIET, ha="left")
+            else:
+                self.text(-_LABELS + 0.3, y + 0.17, part.name, size=10, ha="left", fontweight="bold")
+                self.text(-_LABELS + 0.3, y - 0.22, part.size, size=8, colour=_QUIET, ha="left")
+
+    def box(self, left: float, right: float, bottom: float, top: float, label: str) -> None:
+        """The dashed box, and what is repeated in it."""
+        from matplotlib.patches import FancyBboxPatch  # noqa: PLC0415
+
+        style = "round,pad=0,rounding_size=0.25"
+        edge = {"facecolor": "none", "edgecolor": _QUIET, "linestyle": (0, (5, 3)), "linewidth": 1.2}
+        self.axes.add_patch(FancyBboxPatch((left, bottom), right - left, top - bottom, style, **edge))
+        self.text(right - 0.2, bottom + 0.25, label, size=8, colour=_QUIET, ha="right")
+
+    def legend(self, right: float) -> None:
+        """What the colours mean, in a line below; in three lines where there is no room."""
+        meanings = ((GREEN, "input to hidden"), (ORANGE, "hidden to hidden"), (BLUE, "hidden to output"))
+        left = -_LABELS + 0.3
+        for i, (colour, meaning) in enumerate(meanings):
+            x, y = (left, -1.2 - 0.42 * i) if right < _WIDE else (left + 3.8 * i, -1.4)
+            self.arrow((x, y), (x + 0.75, y), colour)
+            self.text(x + 0.95, y, meaning, size=8.5, ha="left")
+
+
+def _recurrent(canvas: _Canvas, graph: Graph) -> float:
+    """One step, its loops and the box around it; returns the right end."""
+    x, right = 0.9, 3.1
+    canvas.column(x, "t", output=True)
+    for row in range(1, canvas.last):
+        if canvas.rows[row] is not None:
+            canvas.loop(row, x)
+    top = canvas.height(canvas.last if graph.every else canvas.last - 1)
+    canvas.box(-0.3, right - 0.3, -1.08, top + (0.85 if graph.every else 0.66), "for each step t")
+    return right
+
+
+def _unrolled(canvas: _Canvas, graph: Graph, steps: int) -> float:
+    """A column a step; returns the right end."""
+    first = _COLUMN if graph.start else 0.4
+    for t in range(steps):
+        x = first + t * _COLUMN
+        canvas.column(x, str(t + 1), output=graph.every or t == steps - 1)
+        for row in range(1, canvas.last):
+            if canvas.rows[row] is not None and (t or graph.start):
+                canvas.along(row, x - _COLUMN, x)
+    if graph.start:
+        for row in range(1, canvas.last):
+            if canvas.rows[row] is not None:
+                canvas.text(0.3, canvas.height(row), "0", size=10, colour=_QUIET)
+    return first + (steps - 1) * _COLUMN + 1.2

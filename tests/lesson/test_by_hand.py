@@ -1,0 +1,138 @@
+"""The pass by hand, against finite differences, against its parts written out, and against torch."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from onward.lesson import by_hand
+from onward.lesson.by_hand import Weights, backward, first_weights, forward
+from onward.lesson.rung import Settings
+from onward.lesson.text import read_text
+
+SYMBOLS, HIDDEN, STEPS = 7, 5, 8
+TOLERANCE = 1e-7
+
+
+@pytest.fixture
+def small() -> tuple[Weights, np.ndarray, np.ndarray]:
+    """Weights that are nowhere special, with a sequence and its targets, in float64."""
+    random = np.random.default_rng(0)
+    weights = first_weights(SYMBOLS, hidden=HIDDEN, dtype=np.float64)
+    weights = Weights(*(w + 0.3 * random.standard_normal(w.shape) for w in weights))
+    ids = random.integers(0, SYMBOLS, STEPS + 1)
+    one_hot = np.eye(SYMBOLS)
+    return weights, one_hot[ids[:-1]], one_hot[ids[1:]]
+
+
+def greatest(found: list[tuple[str, float, float]]) -> float:
+    return max(abs(hand - difference) for _, hand, difference in found)
+
+
+def test_every_derivative_is_a_finite_difference(small):
+    weights, x, y = small
+    found = list(by_hand.finite_differences(weights, x, y, each=10_000))
+    assert len(found) == sum(w.size for w in weights)
+    assert {name for name, _, _ in found} == set(Weights._fields)
+    assert greatest(found) < TOLERANCE
+
+
+def test_the_full_size_on_the_text():
+    assert greatest(by_hand.check(read_text("pydoc"), seed=0, each=10)) < TOLERANCE
+
+
+def test_checking_leaves_the_weights_as_they_were(small):
+    weights, x, y = small
+    before = [w.copy() for w in weights]
+    list(by_hand.finite_differences(weights, x, y, each=5))
+    assert all(np.array_equal(a, b) for a, b in zip(before, weights, strict=True))
+
+
+def test_a_weight_that_moves_during_the_walk_back_is_noticed(small):
+    """The lesson's first mistake: later steps' updates were in the weights that earlier steps read."""
+    weights, x, y = small
+    h, p = forward(weights, x)
+    right = backward(weights, x, y, h, p)
+    moved = weights._replace(orange=weights.orange - 0.01 * right.orange)
+    assert np.abs(backward(moved, x, y, h, p).green - right.green).max() > 1000 * TOLERANCE
+
+
+def test_products_are_sums_of_outer_products(small):
+    weights, x, y = small
+    h, p = forward(weights, x)
+    gradients = backward(weights, x, y, h, p)
+    blue = sum(np.outer(h[t + 1], p[t] - y[t]) for t in range(STEPS))
+    np.testing.assert_allclose(gradients.blue, blue, atol=1e-12)
+
+
+def test_softmax_and_cross_entropy_together_are_p_minus_y():
+    random = np.random.default_rng(0)
+    p = by_hand.softmax(random.standard_normal((4, SYMBOLS)))
+    y = np.eye(SYMBOLS)[[0, 3, 3, 6]]
+    apart = by_hand.softmax_back(p, by_hand.cross_entropy_slope(p, y))
+    np.testing.assert_allclose(apart, p - y, atol=1e-12)
+
+
+def test_softmax_of_large_logits_is_finite():
+    np.testing.assert_allclose(by_hand.softmax(np.array([1000.0, 1000.0, -1000.0])), [0.5, 0.5, 0])
+
+
+def test_relu_and_its_slope():
+    a = np.array([-1.0, 0.0, 2.0])
+    assert by_hand.relu(a).tolist() == [0, 0, 2]
+    assert by_hand.relu_slope(by_hand.relu(a)).tolist() == [0, 0, 1]
+
+
+def test_the_forward_pass_is_torch_own(small):
+    weights, x, _ = small
+    green, green_bias, orange, orange_bias, blue, blue_bias = map(torch.from_numpy, weights)
+    rnn = torch.nn.RNN(SYMBOLS, HIDDEN, nonlinearity="relu").double()
+    with torch.no_grad():
+        for name, value in zip(
+            ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"),
+            (green.T, orange.T, green_bias, orange_bias),
+            strict=True,
+        ):
+            getattr(rnn, name).copy_(value)
+        h, _ = rnn(torch.from_numpy(x))
+        expected = (h @ blue + blue_bias).softmax(-1)
+    np.testing.assert_allclose(forward(weights, x)[1], expected.numpy(), atol=1e-12)
+
+
+def test_learning_returns_the_error_before_and_lowers_it(small):
+    weights, x, y = small
+    before = by_hand.error_of(weights, x, y)
+    assert by_hand.learn(weights, x, y, 0.01) == pytest.approx(before)
+    assert by_hand.error_of(weights, x, y) < before - 0.1
+
+
+def test_the_tail_is_judged_before_it_is_learned_from():
+    text = read_text("pydoc")
+    learned: list[int] = []
+    judged: list[int] = []
+
+    def learn(x: np.ndarray, y: np.ndarray) -> float:
+        learned.append(len(judged))
+        return 8.0
+
+    def predict(x: np.ndarray) -> np.ndarray:
+        judged.append(len(learned))
+        return np.full(x.shape, 0.5)
+
+    means, held_out = by_hand.one_pass(text, Settings(share=1 / 75, say=lambda _: None), learn, predict)
+    assert means == [8.0]
+    assert len(learned) == 1000
+    assert set(judged) == {999}
+    assert held_out == pytest.approx(8 * np.log(2))
+
+
+@pytest.mark.slow
+def test_a_first_look_learns(shared_data: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setenv("ONWARD_DATA", str(shared_data))
+    lines: list[str] = []
+    outcome = by_hand.run(Settings(share=0.05, pictures=tmp_path, say=lines.append))
+    assert outcome.figure < 20.5
+    assert outcome.details["derivatives_differ_by"] < TOLERANCE
+    assert len(lines) == 5
+    assert outcome.pictures[0].stat().st_size > 10_000

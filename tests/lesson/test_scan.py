@@ -1,0 +1,78 @@
+"""By hand, in PyTensor and in PyTorch: one function, with one gradient."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from onward.lesson import scan
+from onward.lesson.by_hand import backward, first_weights, forward, learn
+from onward.lesson.rung import Settings
+from onward.lesson.text import read_text
+
+SYMBOLS, HIDDEN = 7, 5
+TOLERANCE = 1e-9
+
+
+@pytest.fixture(params=["InTorch", "InTheano"])
+def form(request: pytest.FixtureRequest) -> type[scan.Form]:
+    if request.param == "InTheano":
+        pytest.importorskip("pytensor", reason='PyTensor is not installed (pip install "onward[theano]")')
+    return getattr(scan, request.param)
+
+
+@pytest.fixture
+def sequence() -> tuple[np.ndarray, np.ndarray]:
+    one_hot = np.eye(SYMBOLS)
+    return one_hot[[0, 1, 5, 3, 2, 2, 6, 1]], one_hot[[1, 5, 3, 2, 2, 6, 1, 4]]
+
+
+def test_first_gradients_are_those_by_hand(form: type[scan.Form], sequence):
+    x, y = sequence
+    weights = first_weights(SYMBOLS, hidden=HIDDEN, dtype=np.float64)
+    by_hand = backward(weights, x, y, *forward(weights, x))
+    for one, other in zip(form(weights).gradients(x, y), by_hand, strict=True):
+        np.testing.assert_allclose(one, other, atol=TOLERANCE, rtol=0)
+
+
+def test_so_are_the_errors_of_ten_updates_and_the_prediction_after(form: type[scan.Form], sequence):
+    x, y = sequence
+    weights = first_weights(SYMBOLS, hidden=HIDDEN, dtype=np.float64)
+    network = form(weights, 0.05)  # whose parameters are its own: the updates below do not move them
+    for _ in range(10):
+        assert float(network.learn(x, y)) == pytest.approx(learn(weights, x, y, 0.05), abs=TOLERANCE)
+    np.testing.assert_allclose(network.predict(x), forward(weights, x)[1], atol=TOLERANCE)
+
+
+def test_the_full_size_on_the_text_in_torch():
+    assert scan.differences(scan.InTorch, read_text("pydoc"), 0) < TOLERANCE
+
+
+def test_scan_is_a_loop():
+    def step(x: torch.Tensor, h: torch.Tensor, times: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return h + x * times, h
+
+    last, outputs = scan.scan(step, torch.arange(1.0, 5.0), torch.tensor(0.0), torch.tensor(10.0))
+    assert last == 100
+    assert outputs.tolist() == [0, 10, 30, 60]
+
+
+def test_without_pytensor_the_rung_runs_its_other_half(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setattr(scan, "find_spec", lambda name: None)
+    lines: list[str] = []
+    outcome = scan.run(Settings(share=1 / 75, pictures=tmp_path, say=lines.append))
+    assert "PyTensor is not installed" in lines[0]
+    assert outcome.details["gradients_differ_by"].keys() == {"InTorch"}
+    assert outcome.figure < 30
+    assert outcome.pictures[0].stat().st_size > 10_000
+
+
+@pytest.mark.slow
+def test_a_first_look_learns_the_same_in_both(shared_data: Path, monkeypatch: pytest.MonkeyPatch):
+    pytest.importorskip("pytensor", reason='PyTensor is not installed (pip install "onward[theano]")')
+    monkeypatch.setenv("ONWARD_DATA", str(shared_data))
+    outcome = scan.run(Settings(share=0.04, say=lambda _: None))
+    assert outcome.figure < 21.5
+    assert outcome.details["thousands_differ_by"] < 1e-3
+    assert max(outcome.details["gradients_differ_by"].values()) < TOLERANCE
