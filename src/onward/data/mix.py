@@ -16,6 +16,9 @@ from onward.errors import InputError
 
 FINEST_SHARE = 10**-6
 
+SOURCES = 2**16
+"""More than there are sources: no two of them, nor of mixes with other seeds, are shuffled alike."""
+
 
 class MixIterator:
     """An endless sequence of mixed batches, with a position that can be saved.
@@ -50,12 +53,12 @@ class MixIterator:
         self,
         sources: Sequence[Source] | Mapping[str, Source],
         batch_size: int,
-        shares: Sequence[float],
+        shares: Sequence[float | int],
         *,
         seed: int = 0,
         shuffle: bool = True,
     ) -> None:
-        named = sources if isinstance(sources, Mapping) else dict(enumerate(sources))
+        named: Mapping[Any, Source] = sources if isinstance(sources, Mapping) else dict(enumerate(sources))
         if not named or batch_size < 1:
             raise InputError(
                 f"expected 1 source or more and batches of 1 or more, got {len(named)}, {batch_size}"
@@ -63,7 +66,7 @@ class MixIterator:
         self.batch_size = batch_size
         self._weights = _whole_weights(shares, len(named))
         self._readers: list[Reader] = [
-            reader_of(f"source {name!r}", source, seed + number if shuffle else None)
+            reader_of(f"source {name!r}", source, seed * SOURCES + number if shuffle else None)
             for number, (name, source) in enumerate(named.items())
         ]
         self._given = [0] * len(named)
@@ -172,7 +175,7 @@ class MixIterator:
         first, expected = next(iter(self._forms.items()), (name, form_of(part)))
         self._forms.setdefault(first, expected)
         if (found := form_of(part)) != expected:
-            before = "before" if first == name else f"but {first}"
+            before = "before that" if first == name else f"but {first} gives"
             raise InputError(
                 f"{name} gives samples of {found}, {before} {expected}",
                 hint="samples that are mixed must agree in form, shape, type and device",
@@ -180,7 +183,7 @@ class MixIterator:
         return part
 
 
-def _whole_weights(shares: Sequence[float], sources: int) -> list[int]:
+def _whole_weights(shares: Sequence[float | int], sources: int) -> list[int]:
     """Whole numbers that stand to each other as the shares do.
 
     Raises:

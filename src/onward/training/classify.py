@@ -42,7 +42,7 @@ class ClassifierTraining:
             if not getattr(self, name) > 0:
                 raise RecipeError(f"{name} must be positive, got {getattr(self, name)!r}")
 
-    def __call__(self, model: nn.Module, sources: Sequence[Source], shares: Sequence[float]) -> float:
+    def __call__(self, model: nn.Module, sources: Sequence[Source], shares: Sequence[float | int]) -> float:
         """Trains on a mix of sources of (x, y): y a label, or a probability for each label.
 
         Args:
@@ -73,7 +73,7 @@ class ClassifierTraining:
             recent = [*recent[-rise + 1 :], loss.detach()] if rise > 1 else [loss.detach()]
             if step % CHECKED == CHECKED - 1 and not torch.isfinite(loss):
                 raise DivergedError(
-                    f"the loss of the classifier is {float(loss)} after {step + 1} steps",
+                    f"the loss of the classifier is {loss.item()} after {step + 1} steps",
                     hint=f"take a lower rate than {self.rate:g}",
                 )
         return float(torch.stack(recent).mean())

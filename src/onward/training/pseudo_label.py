@@ -22,7 +22,7 @@ from onward.training.classify import ClassifierTraining
 
 AT_ONCE = 500
 
-Train = Callable[[nn.Module, Sequence[Dataset[Any]], Sequence[float]], object]
+Train = Callable[[nn.Module, Sequence[Dataset[Any]], Sequence[float | int]], object]
 """Trains a model in place on a mix of data sets of (x, y), with these shares."""
 
 
@@ -52,7 +52,7 @@ class PseudoLabels:
         pairs = self.labels[0] * self.classes + self.labels[-1]
         return pairs.bincount(minlength=self.classes**2).view(self.classes, self.classes)
 
-    def rounds(self) -> list[dict[str, float]]:
+    def rounds(self) -> list[dict[str, int | float]]:
         """Of each round: labels `used`, labels that `moved` in it, mean `confidence` before and after it."""
         return [
             {
