@@ -6,8 +6,20 @@ from types import ModuleType
 from onward.errors import InputError
 from onward.lesson.rung import Rung
 
-MODULES = ("embeddings", "three", "eight", "recurrent", "sequence", "onehot", "stateful", "deep")
-"""The rungs, each a file of its name, which has `RUNG` and `run(settings)`."""
+MODULES = {
+    "embeddings": "embeddings",
+    "three": "three",
+    "eight": "eight",
+    "recurrent": "recurrent",
+    "sequence": "sequence",
+    "onehot": "onehot",
+    "stateful": "stateful",
+    "deep": "deep",
+    "scan": "scan",
+    "numpy": "by_hand",  # a file called numpy.py would stand in the way of the library when run by itself
+    "graph": "graph",
+}
+"""The file of each rung; it has `RUNG` and `run(settings)`."""
 
 
 def module_of(name: str) -> ModuleType:
@@ -18,7 +30,7 @@ def module_of(name: str) -> ModuleType:
     """
     if name not in MODULES:
         raise InputError(f"there is no rung {name!r}", hint=f"the rungs are {', '.join(MODULES)}")
-    return import_module(f"onward.lesson.{name}")
+    return import_module(f"onward.lesson.{MODULES[name]}")
 
 
 def rungs() -> list[Rung]:
