@@ -17,7 +17,7 @@ from tests.layers.cases import PRECISE, as_arrays, close, scattered, states_clos
 
 from onward.data.lanes import Lanes, as_stream
 from onward.errors import RecipeError
-from onward.layers.state import detach, map_state
+from onward.layers.state import detach, map_state, tensors_of
 from onward.model import LanguageModel, LayerKind, ModelConfig, losses
 
 KINDS = get_args(LayerKind)
@@ -139,14 +139,10 @@ def test_training_stops_at_the_block_before(kind: LayerKind) -> None:
     before = map_state(lambda part: part.requires_grad_(), model.initial_state(2))
     _, state = model(x[:4], before)
     nats = losses(model(x[4:], detach(state))[0], y[4:])
-    parts = torch.autograd.grad(nats.sum(), _parts(before), allow_unused=True)
+    parts = torch.autograd.grad(nats.sum(), list(tensors_of(before)), allow_unused=True)
     assert all(part is None for part in parts)
     whole = losses(model(x, before)[0], y)[4:]
     close(nats, whole, PRECISE[torch.float64])
-
-
-def _parts(state: Any) -> list[torch.Tensor]:
-    return [tensor for part in state for tensor in (_parts(part) if isinstance(part, tuple) else [part])]
 
 
 @every_kind
