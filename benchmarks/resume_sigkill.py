@@ -10,9 +10,11 @@ Checkpoints are written every second instead of every 20, so that short lives ge
 
 import argparse
 import hashlib
+import importlib.util
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -33,6 +35,9 @@ def live(output: Path, settings: dict[str, Any]) -> None:
     from onward.training import loop  # noqa: PLC0415
     from onward.training.report import Started  # noqa: PLC0415
 
+    if "frozen" not in Path(onward.__file__).parts:
+        raise SystemExit(f"expected the frozen package, got {onward.__file__}")
+
     def tell(event: object) -> None:
         if isinstance(event, Started):
             print(json.dumps({"from_step": event.step}), flush=True)
@@ -42,9 +47,17 @@ def live(output: Path, settings: dict[str, Any]) -> None:
 
 
 def start(output: Path, settings: dict[str, Any]) -> subprocess.Popen[str]:
-    """A process that trains into the output."""
+    """A process that trains into the output, with the package that lies frozen beside its folder."""
     command = [sys.executable, __file__, "--live", str(output), json.dumps(settings)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    environment = os.environ | {"PYTHONPATH": str(output.parent.parent / "frozen")}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+
+
+def freeze(folder: Path) -> None:
+    """Copies the package, so that an edit of it in the meantime changes no run."""
+    spec = importlib.util.find_spec("onward")
+    assert spec and spec.origin
+    shutil.copytree(Path(spec.origin).parent, folder / "onward")
 
 
 def wait(child: subprocess.Popen[str]) -> None:
@@ -75,14 +88,17 @@ def compare(folder: Path, settings: dict[str, Any], kills: int, seed: int = 0) -
     Returns:
         Whether the files are equal, their hash, where each life of the second began, and what lies about.
     """
-    alone, killed = folder / "alone.onward", folder / "killed.onward"
+    freeze(folder / "frozen")
+    runs = folder / "runs"
+    runs.mkdir()
+    alone, killed = runs / "alone.onward", runs / "killed.onward"
     wait(start(alone, settings))
     chance, begins = random.Random(seed), []
     while len(begins) < kills and not killed.exists():
         begins.append(kill_somewhere(start(killed, settings), chance))
     wait(start(killed, settings))
     kept = (".onward", ".jsonl", ".png")
-    left_over = sorted(path.name for path in folder.iterdir() if path.suffix not in kept)
+    left_over = sorted(path.name for path in runs.iterdir() if path.suffix not in kept)
     hashes = [hashlib.sha256(path.read_bytes()).hexdigest() for path in (alone, killed)]
     return {
         "equal": hashes[0] == hashes[1],
