@@ -28,7 +28,7 @@ help: ## show this list
 
 setup: $(VENV)/.installed ## install onward and its tools into .venv (done by every target that needs it)
 
-$(VENV)/.installed: pyproject.toml setup.py $(wildcard src/onward/layers/kernels/*.c src/onward/layers/kernels/*.inc)
+$(VENV)/.installed: pyproject.toml setup.py $(wildcard src/onward/layers/kernels/*.[ch] src/onward/layers/kernels/*.inc)
 	@if [ ! -x $(BIN)/python ]; then $(FIND_PYTHON); echo "making $(VENV) with $$("$$python" --version)"; \
 	"$$python" -m venv $(VENV); fi
 	@echo "installing onward and its tools into $(VENV) (PyTorch is large: minutes the first time)"

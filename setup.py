@@ -3,6 +3,7 @@
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
+KERNELS = "src/onward/layers/kernels"
 FLAGS = [
     "-O3",
     "-std=gnu11",
@@ -29,8 +30,8 @@ setup(
     ext_modules=[
         Extension(
             "onward.layers.kernels._kernels",
-            sources=["src/onward/layers/kernels/kernels.c"],
-            depends=["src/onward/layers/kernels/kernels.inc"],
+            sources=[f"{KERNELS}/kernels.c", f"{KERNELS}/step.c"],
+            depends=[f"{KERNELS}/kernels.inc", f"{KERNELS}/scalars.h"],
             extra_compile_args=FLAGS,
             extra_link_args=["-fopenmp"],
             libraries=["m"],

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 LANES, STEPS, RATE, WARM_UP = 16, 128, 3e-3, 50
-TIMED = 10
+TIMED = 25
 """Steps that are timed, after as many to warm up, to know how many fit the seconds."""
 
 

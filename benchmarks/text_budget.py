@@ -39,13 +39,16 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, required=True)
     parser.add_argument("--recipe", default="default")
     parser.add_argument("--no-peer", action="store_true")
+    parser.add_argument("--keep", type=Path, help="a folder that the model is left in")
     options = parser.parse_args()
     file, share, lower, extra = CORPORA[options.corpus]
     text = (DATA / file).read_text(encoding="utf-8")
     text = text.lower() if lower else text
     cut = int(share * len(text))
-    with tempfile.TemporaryDirectory() as folder:
-        figures = train_and_score(Path(folder), text[:cut], text[cut:], options, extra)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = options.keep or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        figures = train_and_score(folder, text[:cut], text[cut:], options, extra)
     if not options.no_peer:
         peer = PlainLSTM(text[:cut], parameters=figures["parameters"])
         figures["peer"] = peer.train(seconds=figures["seconds"]) | peer.score(text[cut:], cold=256)

@@ -12,7 +12,7 @@ from onward.data.encoded import encode_corpus
 from onward.inference.trained import TrainedModel
 from onward.training.checkpoint import checkpoint_path, load_checkpoint
 from onward.training.recipe import Recipe, find_recipe
-from onward.training.report import Observer, Reading
+from onward.training.report import Encoded, Observer, Reading
 from onward.training.train import Budget, train_model
 
 DEFAULT_MINUTES = 5.0
@@ -72,9 +72,9 @@ def train(  # noqa: PLR0913 - all by name, most left out
     if budget == dict.fromkeys(budget):
         budget["minutes"] = DEFAULT_MINUTES
     tell = observer or (lambda event: None)
-    corpus = encode_corpus(
-        find_sources(sources), chosen.encoding, progress=lambda done, total: tell(Reading(done, total))
-    )
+    found = find_sources(sources)
+    corpus = encode_corpus(found, chosen.encoding, progress=lambda done, total: tell(Reading(done, total)))
+    tell(Encoded(len(found.documents), corpus.source_bytes, found.skipped, corpus.replaced))
     result = train_model(
         corpus,
         chosen,

@@ -171,10 +171,6 @@ def test_closed_marks_are_counted(text: str, expected: dict):
     assert deep.closed(text) == expected
 
 
-def test_the_longest_verbatim_span():
-    assert deep.longest_verbatim("xxthe cat satyy", "lo, the cat sat down") == "the cat sat"
-
-
 def test_deep_carries_its_state_in_evaluation():
     network = deep.Deep(60).eval()
     x = torch.randint(60, (12, 2))

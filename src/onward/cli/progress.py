@@ -10,8 +10,10 @@ from rich.text import Text
 
 from onward.cli.output import messages
 from onward.training.report import (
+    Encoded,
     EpochStarted,
     Event,
+    NothingToResume,
     Planned,
     Reading,
     RolledBack,
@@ -23,7 +25,7 @@ from onward.training.report import (
 from onward.units import nats_to_bits
 
 LINE_EVERY = 15.0
-"""Seconds between two lines where there is no bar."""
+"""Seconds between two lines about steps where there is no bar, and between two about epochs."""
 
 _SMOOTHING = 0.95
 
@@ -53,6 +55,7 @@ class Bar:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._loss = _Smoothed()
+        self._epochs = _Seldom()
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=None),
@@ -80,6 +83,8 @@ class Bar:
             self._move("learning" if event.steps else "timing", event.step, event.steps, figures)
         elif isinstance(event, Sampled):
             self._console.print(Padding(Text(_brief(event.text), style="dim italic"), (0, 0, 0, 4)))
+        elif isinstance(event, EpochStarted) and not self._epochs.due():
+            pass
         elif line := describe(event):
             self._console.print(Text(line), soft_wrap=True)
 
@@ -93,7 +98,7 @@ class Lines:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._loss = _Smoothed()
-        self._next = time.monotonic() + LINE_EVERY
+        self._epochs, self._steps = _Seldom(), _Seldom(LINE_EVERY)
 
     def __enter__(self) -> "Lines":
         return self
@@ -104,21 +109,17 @@ class Lines:
     def __call__(self, event: Event) -> None:
         """See `Display`."""
         if isinstance(event, Reading):
-            if self._due():
+            if self._steps.due():
                 self._say(f"reading: {_megabytes(event)}")
         elif isinstance(event, Stepped):
             nats = self._loss.add(event.nats_per_symbol)
-            if self._due():
+            if self._steps.due():
                 of = f" of {event.steps:,}" if event.steps else ""
                 self._say("  ".join([f"step {event.step:,}{of}", *_figures(event, nats)]))
+        elif isinstance(event, EpochStarted) and not self._epochs.due():
+            pass
         elif line := describe(event):
             self._say(line)
-
-    def _due(self) -> bool:
-        now = time.monotonic()
-        if due := now >= self._next:
-            self._next = now + LINE_EVERY
-        return due
 
     def _say(self, line: str) -> None:
         self._console.print(Text(line), soft_wrap=True)
@@ -128,6 +129,10 @@ def describe(event: Event) -> str:
     """One line about an event, or nothing where it is not worth one."""
     line = ""
     match event:
+        case Encoded():
+            line = _describe_corpus(event)
+        case NothingToResume(path):
+            line = f"there is no {path} to go on from: this run begins anew"
         case Started():
             line = _describe_start(event)
         case Planned(steps):
@@ -144,6 +149,16 @@ def describe(event: Event) -> str:
         case _:
             pass
     return line
+
+
+def _describe_corpus(event: Encoded) -> str:
+    """What was read, where it is more than a file of text."""
+    parts = [f"{event.documents:,} files, {event.source_bytes / 1e6:,.1f} MB"] if event.documents > 1 else []
+    if event.skipped:
+        parts.append(f"{event.skipped:,} hidden or binary files left out")
+    if event.replaced:
+        parts.append(f"{event.replaced:,} invalid bytes read as the unknown symbol")
+    return f"read {'; '.join(parts)}" if event.documents > 1 else "; ".join(parts)
 
 
 def _describe_start(event: Started) -> str:
@@ -176,6 +191,19 @@ def _brief(text: str, longest: int = 240) -> str:
     """The beginning of a sample, without what would move the cursor."""
     shown = "".join(char if char.isprintable() or char == "\n" else "\ufffd" for char in text.strip())
     return shown if len(shown) <= longest else shown[:longest] + " …"
+
+
+class _Seldom:
+    """Says when `LINE_EVERY` seconds have passed since it last did; at first after `wait` seconds."""
+
+    def __init__(self, wait: float = 0.0) -> None:
+        self._next = time.monotonic() + wait
+
+    def due(self) -> bool:
+        now = time.monotonic()
+        if due := now >= self._next:
+            self._next = now + LINE_EVERY
+        return due
 
 
 class _Smoothed:

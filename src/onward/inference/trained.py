@@ -16,6 +16,7 @@ from onward.inference.protocol import Protocol
 from onward.inference.sampling import Sampling
 from onward.inference.session import REACH, Session
 from onward.inference.source import Readable, Source
+from onward.inference.stepper import WeightType
 from onward.inference.surprise import (
     LineScore,
     Progress,
@@ -33,7 +34,7 @@ class WriteOptions(TypedDict, total=False):
     """What can be said of writing.
 
     `temperature`, `top_k`, `top_p` and `min_p` are those of `Sampling`; `length`, `seed`, `stop` and
-    `ignore_end` those of `Writing`, where one stop string may also stand by itself.
+    `ignore_end` and `weights` those of `Writing`, where one stop string may also stand by itself.
     """
 
     length: int
@@ -44,6 +45,7 @@ class WriteOptions(TypedDict, total=False):
     seed: int
     stop: str | tuple[str, ...] | list[str]
     ignore_end: bool
+    weights: WeightType
 
 
 class TrainedModel:

@@ -7,6 +7,7 @@ from onward.errors import InputError
 from onward.lesson.rung import Rung
 
 MODULES = {
+    "mix": "mix",
     "embeddings": "embeddings",
     "three": "three",
     "eight": "eight",

@@ -23,6 +23,9 @@ SECONDS_BETWEEN_CHECKPOINTS = 20.0
 SAMPLES_SHARE = 0.02
 """Of the time, at most, that samples take."""
 
+RESERVE = 0.02
+"""Of the time of a step: machines get slower as they get warm, and early is better than late."""
+
 SECONDS_TO_CLOSE = 2.5
 """What saving the model and drawing its curves take, and Python's end."""
 
@@ -78,7 +81,7 @@ def steps_that_fit(*, step: int, seconds: float, costs: Costs, symbols_per_step:
         symbols_per_step: symbols that a step trains on.
         tail: symbols of the held-out tail.
     """
-    per_step = costs.step * (1 + SAMPLES_SHARE + costs.checkpoint / SECONDS_BETWEEN_CHECKPOINTS)
+    per_step = costs.step * (1 + RESERVE + SAMPLES_SHARE + costs.checkpoint / SECONDS_BETWEEN_CHECKPOINTS)
     steps = 2 * step
     for _ in range(8):  # what the checks and the report take depends on the answer; this converges at once
         trained = int(steps * symbols_per_step)

@@ -17,6 +17,23 @@ class Reading:
 
 
 @dataclass(frozen=True)
+class Encoded:
+    """The corpus is encoded.
+
+    Attributes:
+        documents: its files.
+        source_bytes: in them.
+        skipped: files of its folders that were left out, being hidden or binary.
+        replaced: invalid bytes that are read as the unknown symbol.
+    """
+
+    documents: int
+    source_bytes: int
+    skipped: int
+    replaced: int
+
+
+@dataclass(frozen=True)
 class Started:
     """A run begins, or goes on.
 
@@ -153,6 +170,7 @@ class Finished:
 
 Event: TypeAlias = (
     Reading
+    | Encoded
     | NothingToResume
     | Started
     | Planned

@@ -1,4 +1,4 @@
-"""The kernels in C (kernels.c), for tensors on the CPU in float32 and bfloat16.
+"""What is compiled: kernels (kernels.c) and steps (step.c), for tensors on the CPU in float32 and bfloat16.
 
 The library is compiled when onward is installed, where there is a C compiler; without it `available` is
 False and the reference is used. It was chosen over numba because it starts in no time, needs no second
@@ -12,6 +12,7 @@ import ctypes
 from importlib.util import find_spec
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
@@ -29,9 +30,12 @@ def _load() -> ctypes.CDLL | None:
     if found is None or found.origin is None:
         return None
     try:
-        return ctypes.CDLL(found.origin)
+        library = ctypes.CDLL(found.origin)
     except OSError:
         return None
+    library.onward_step.argtypes = (ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
+    library.onward_step.restype = None
+    return library
 
 
 _library = _load()
@@ -41,6 +45,11 @@ available = _library is not None
 def supports(*tensors: Tensor) -> bool:
     """Whether these kernels can take the tensors: on the CPU, in float32 or bfloat16."""
     return available and all(x.device.type == "cpu" and x.dtype in ACTIVATIONS for x in tensors)
+
+
+def step(operations: Any, lanes: int, ids: np.ndarray) -> None:
+    """Runs the operations of a step (inference/stepper.py) for the ids (B,), contiguous in int64."""
+    _library.onward_step(len(operations), operations, lanes, ids.ctypes.data)  # type: ignore[union-attr]
 
 
 def _call(name: str, activations: torch.dtype, *arguments: int | float | Tensor) -> None:
@@ -58,11 +67,22 @@ def _call(name: str, activations: torch.dtype, *arguments: int | float | Tensor)
     )
 
 
+def _expect(name: str, x: Tensor, *shape: int) -> None:
+    """Refuses a tensor of another shape: the kernels would read beyond its end.
+
+    Raises:
+        ValueError: with the shape expected and the shape found.
+    """
+    if x.shape != shape:
+        raise ValueError(f"{name} must be of shape {shape}, got {tuple(x.shape)}")
+
+
 class GatedScan(torch.autograd.Function):
     """`reference.gated_scan`."""
 
     @staticmethod
     def forward(ctx: Context, zvg: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:  # noqa: D102
+        _expect("zvg", zvg, zvg.shape[0], h.shape[0], 3 * h.shape[1])
         zvg, h = zvg.contiguous(), h.contiguous()
         steps, lanes, width = zvg.shape[0], *h.shape
         y = zvg.new_empty(steps, lanes, width)
@@ -86,6 +106,7 @@ class GatedUnit(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Context, ab: Tensor) -> Tensor:  # noqa: D102
+        _expect("ab", ab, *ab.shape[:2], ab.shape[2] // 2 * 2)
         ab = ab.contiguous()
         y = ab.new_empty(*ab.shape[:-1], ab.shape[-1] // 2)
         _call("gated_unit_forward", ab.dtype, ab.shape[0] * ab.shape[1], y.shape[-1], ab, y)
@@ -107,7 +128,8 @@ class RMSNorm(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Context, x: Tensor, scale: Tensor, epsilon: float, result: torch.dtype) -> Tensor:  # noqa: D102
-        x = x.contiguous()
+        _expect("scale", scale, x.shape[2])
+        x, scale = x.contiguous(), scale.contiguous()
         rows, width = x.shape[0] * x.shape[1], x.shape[2]
         y = x.new_empty(x.shape, dtype=result)
         inverse = x.new_empty(rows)
@@ -130,6 +152,8 @@ class CausalConvolution(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Context, x: Tensor, tail: Tensor, kernel: Tensor) -> Tensor:  # noqa: D102
+        _expect("kernel", kernel, kernel.shape[0], x.shape[2])
+        _expect("tail", tail, x.shape[1], kernel.shape[0] - 1, x.shape[2])
         x, tail, kernel = x.contiguous(), tail.contiguous(), kernel.contiguous()
         y = torch.empty_like(x)
         _call("causal_convolution_forward", x.dtype, *x.shape, kernel.shape[0], x, tail, kernel, y)
@@ -151,6 +175,7 @@ class AddDropped(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Context, x: Tensor, branch: Tensor, probability: float, seed: int) -> Tensor:  # noqa: D102
+        _expect("branch", branch, *x.shape)
         x, branch = x.contiguous(), branch.contiguous()
         y = torch.empty_like(x)
         ctx.mask = int(probability * 2**32), seed, 1.0 / (1.0 - probability)

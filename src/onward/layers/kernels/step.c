@@ -1,0 +1,186 @@
+/* One symbol for each of a few lanes through a whole model, in one call: a list of operations on vectors.
+ *
+ * inference/stepper.py writes the list; there each operation stands with its equation. A matrix is read once
+ * for all lanes, as float, bf16, or int8 with a scale for each row; vectors, states and sums are float.
+ * It runs in the thread that calls: a step is shorter than waking a second one.
+ */
+
+#include "scalars.h"
+
+enum { EMBED, LINEAR, RMS_NORM, AFFINE, CONVOLVE, GATED_SCAN, GATED_UNIT, ADD, LSTM, GRU, SIMPLE };
+enum { FLOAT, BF16, INT8 };
+
+typedef struct {
+    int64_t kind, type;       /* of the operation, and of its matrix */
+    int64_t rows, columns;    /* of the matrix; elsewhere the size of y and, of a convolution, its taps */
+    const float *x;           /* (B, columns) */
+    float *y;                 /* (B, rows) */
+    float *state, *more;      /* of the layer, (B, ...) */
+    const void *matrix;
+    const float *scale, *bias; /* of rows; may be null */
+    double number;            /* epsilon; whether y is added to; which activation */
+} Operation;
+
+INLINE float load_int8(const int8_t *p) { return (float)*p; }
+INLINE float hyperbolic_tangent(float x) { return 2.0f * sigmoid(2.0f * x) - 1.0f; }
+
+/* y = scale * (matrix x) + bias, or y += that. Four rows at once, so that four sums are under way. */
+#define DEFINE_LINEAR(NAME, TYPE, LOAD)                                                                        \
+    MULTIVERSION static void NAME(                                                                             \
+        int64_t B, int64_t R, int64_t C, const TYPE *restrict w, const float *restrict scale,                  \
+        const float *restrict bias, const float *restrict x, float *restrict y, int add)                       \
+    {                                                                                                          \
+        for (int64_t r = 0; r < R; r += 4) {                                                                   \
+            int64_t some = R - r < 4 ? R - r : 4;                                                              \
+            const TYPE *w0 = w + r * C, *w1 = w0 + (some > 1) * C, *w2 = w1 + (some > 2) * C,                  \
+                       *w3 = w2 + (some > 3) * C;                                                              \
+            for (int64_t b = 0; b < B; b++) {                                                                  \
+                const float *in = x + b * C;                                                                   \
+                float s[4], s0 = 0, s1 = 0, s2 = 0, s3 = 0;                                                    \
+                for (int64_t i = 0; i < C; i++) {                                                              \
+                    s0 += LOAD(w0 + i) * in[i];                                                                \
+                    s1 += LOAD(w1 + i) * in[i];                                                                \
+                    s2 += LOAD(w2 + i) * in[i];                                                                \
+                    s3 += LOAD(w3 + i) * in[i];                                                                \
+                }                                                                                              \
+                s[0] = s0, s[1] = s1, s[2] = s2, s[3] = s3;                                                    \
+                for (int64_t k = 0; k < some; k++) {                                                           \
+                    float sum = (scale ? scale[r + k] * s[k] : s[k]) + (bias ? bias[r + k] : 0.0f);            \
+                    y[b * R + r + k] = add ? y[b * R + r + k] + sum : sum;                                     \
+                }                                                                                              \
+            }                                                                                                  \
+        }                                                                                                      \
+    }
+
+DEFINE_LINEAR(linear_float, float, load_f32)
+DEFINE_LINEAR(linear_bf16, bf16, load_bf16)
+DEFINE_LINEAR(linear_int8, int8_t, load_int8)
+
+static void linear(const Operation *o, int64_t B)
+{
+    int add = o->number != 0.0;
+    if (o->type == FLOAT)
+        linear_float(B, o->rows, o->columns, o->matrix, o->scale, o->bias, o->x, o->y, add);
+    else if (o->type == BF16)
+        linear_bf16(B, o->rows, o->columns, o->matrix, o->scale, o->bias, o->x, o->y, add);
+    else
+        linear_int8(B, o->rows, o->columns, o->matrix, o->scale, o->bias, o->x, o->y, add);
+}
+
+MULTIVERSION static void rms_norm(
+    int64_t B, int64_t D, const float *restrict x, const float *restrict scale, float epsilon, float *restrict y)
+{
+    for (int64_t b = 0; b < B; b++, x += D, y += D) {
+        float sum = 0.0f;
+        for (int64_t i = 0; i < D; i++)
+            sum += x[i] * x[i];
+        float inverse = 1.0f / sqrtf(sum / (float)D + epsilon);
+        for (int64_t i = 0; i < D; i++)
+            y[i] = x[i] * inverse * scale[i];
+    }
+}
+
+MULTIVERSION static void affine(
+    int64_t B, int64_t D, const float *restrict x, const float *restrict scale, const float *restrict bias,
+    float *restrict y)
+{
+    for (int64_t b = 0; b < B; b++)
+        for (int64_t i = 0; i < D; i++)
+            y[b * D + i] = x[b * D + i] * scale[i] + bias[i];
+}
+
+/* kernel (K, D), the newest first; tail (B, K - 1, D), the oldest first. */
+MULTIVERSION static void convolve(
+    int64_t B, int64_t D, int64_t K, const float *restrict kernel, const float *restrict x, float *restrict tail,
+    float *restrict y)
+{
+    for (int64_t b = 0; b < B; b++, x += D, y += D, tail += (K - 1) * D) {
+        for (int64_t i = 0; i < D; i++)
+            y[i] = kernel[i] * x[i];
+        for (int64_t k = 1; k < K; k++)
+            for (int64_t i = 0; i < D; i++)
+                y[i] += kernel[k * D + i] * tail[(K - 1 - k) * D + i];
+        if (K > 1) {
+            memmove(tail, tail + D, (K - 2) * D * sizeof *tail);
+            memcpy(tail + (K - 2) * D, x, D * sizeof *tail);
+        }
+    }
+}
+
+MULTIVERSION static void gated_scan(
+    int64_t B, int64_t E, const float *restrict zvg, float *restrict h, float *restrict y)
+{
+    for (int64_t b = 0; b < B; b++, zvg += 3 * E, h += E, y += E)
+        for (int64_t i = 0; i < E; i++) {
+            float gate = zvg[2 * E + i];
+            h[i] += sigmoid(zvg[i]) * (zvg[E + i] - h[i]);
+            y[i] = h[i] * gate * sigmoid(gate);
+        }
+}
+
+MULTIVERSION static void gated_unit(int64_t B, int64_t F, const float *restrict ab, float *restrict y)
+{
+    for (int64_t b = 0; b < B; b++, ab += 2 * F, y += F)
+        for (int64_t i = 0; i < F; i++)
+            y[i] = ab[i] * sigmoid(ab[i]) * ab[F + i];
+}
+
+/* Gates i f g o. */
+MULTIVERSION static void lstm(
+    int64_t B, int64_t D, const float *restrict gates, float *restrict h, float *restrict c, float *restrict y)
+{
+    for (int64_t b = 0; b < B; b++, gates += 4 * D, h += D, c += D, y += D)
+        for (int64_t i = 0; i < D; i++) {
+            c[i] = sigmoid(gates[D + i]) * c[i] + sigmoid(gates[i]) * hyperbolic_tangent(gates[2 * D + i]);
+            y[i] = h[i] = sigmoid(gates[3 * D + i]) * hyperbolic_tangent(c[i]);
+        }
+}
+
+/* Gates r z n, of the input and of the state apart. */
+MULTIVERSION static void gru(
+    int64_t B, int64_t D, const float *restrict of_x, const float *restrict of_h, float *restrict h,
+    float *restrict y)
+{
+    for (int64_t b = 0; b < B; b++, of_x += 3 * D, of_h += 3 * D, h += D, y += D)
+        for (int64_t i = 0; i < D; i++) {
+            float r = sigmoid(of_x[i] + of_h[i]), z = sigmoid(of_x[D + i] + of_h[D + i]);
+            float n = hyperbolic_tangent(of_x[2 * D + i] + r * of_h[2 * D + i]);
+            y[i] = h[i] = n + z * (h[i] - n);
+        }
+}
+
+MULTIVERSION static void simple(
+    int64_t N, int relu, const float *restrict x, float *restrict h, float *restrict y)
+{
+    for (int64_t i = 0; i < N; i++) {
+        float positive = x[i] > 0.0f ? x[i] : 0.0f;
+        y[i] = h[i] = relu ? positive : hyperbolic_tangent(x[i]);
+    }
+}
+
+/* Runs the operations in order, for B lanes whose next symbols are ids (B,). */
+void onward_step(int64_t count, const Operation *operations, int64_t B, const int64_t *ids)
+{
+    for (const Operation *o = operations; o < operations + count; o++) {
+        int64_t rows = o->rows, columns = o->columns;
+        switch (o->kind) {
+        case EMBED:
+            for (int64_t b = 0; b < B; b++)
+                memcpy(o->y + b * rows, (const float *)o->matrix + ids[b] * rows, rows * sizeof(float));
+            break;
+        case LINEAR: linear(o, B); break;
+        case RMS_NORM: rms_norm(B, rows, o->x, o->scale, (float)o->number, o->y); break;
+        case AFFINE: affine(B, rows, o->x, o->scale, o->bias, o->y); break;
+        case CONVOLVE: convolve(B, rows, columns, o->matrix, o->x, o->state, o->y); break;
+        case GATED_SCAN: gated_scan(B, rows, o->x, o->state, o->y); break;
+        case GATED_UNIT: gated_unit(B, rows, o->x, o->y); break;
+        case ADD:
+            for (int64_t i = 0; i < B * rows; i++)
+                o->y[i] += o->x[i];
+            break;
+        case LSTM: lstm(B, rows, o->x, o->state, o->more, o->y); break;
+        case GRU: gru(B, rows, o->x, o->more, o->state, o->y); break;
+        case SIMPLE: simple(B * rows, o->number != 0.0, o->x, o->state, o->y); break;
+        }
+    }
+}

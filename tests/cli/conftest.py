@@ -1,0 +1,79 @@
+"""A text, a model of it, and a way to run a command line as a user would."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from onward.cli.app import run
+
+TEXT = "the state goes on where the lane ended, and the lane goes on where the state is.\n" * 100
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command line gave."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> dict[str, Any]:
+        """The one object, the last line of standard output."""
+        return json.loads(self.out.splitlines()[-1])
+
+
+Command = Callable[..., Ran]
+
+
+@pytest.fixture
+def onward(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
+    """Runs a command line in this process; `data` is its standard input."""
+
+    def call(*arguments: object, data: bytes = b"") -> Ran:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data), encoding="utf-8"))
+        capfd.readouterr()
+        code = run([str(argument) for argument in arguments])
+        return Ran(code, *capfd.readouterr())
+
+    return call
+
+
+@pytest.fixture
+def process(tmp_path: Path) -> Callable[..., subprocess.Popen[bytes]]:
+    """Starts a command line in a process of its own, with a cache of its own."""
+
+    def start(*arguments: object, **options: Any) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "onward", *map(str, arguments)]
+        environment = os.environ | {"OMP_NUM_THREADS": "1", "ONWARD_CACHE": str(tmp_path / "cache")}
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
+        return subprocess.Popen(command, env=environment, **pipes)
+
+    return start
+
+
+@pytest.fixture
+def text(tmp_path: Path) -> Path:
+    """A file of 8,100 characters."""
+    path = tmp_path / "text.txt"
+    path.write_text(TEXT, encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of that text."""
+    folder = tmp_path_factory.mktemp("model")
+    (folder / "text.txt").write_text(TEXT, encoding="utf-8")
+    path = folder / "small.onward"
+    arguments = ["train", folder / "text.txt", "-o", path, "--recipe", "tiny", "--steps", "60"]
+    assert run([str(argument) for argument in arguments]) == 0
+    return path

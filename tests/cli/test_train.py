@@ -1,0 +1,219 @@
+"""`onward train`: real files in, a model out, and every way that goes wrong."""
+
+import json
+import math
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.cli.conftest import Command
+
+import onward as library
+
+Process = Callable[..., "subprocess.Popen[bytes]"]
+TINY = ("--recipe", "tiny", "--steps", "6")
+
+
+def leftovers(folder: Path) -> set[str]:
+    """What lies in a folder, but for the text and the cache."""
+    return {path.name for path in folder.iterdir()} - {"text.txt", "cache"}
+
+
+def test_json_holds_what_is_promised(onward: Command, text: Path, tmp_path: Path) -> None:
+    ran = onward("train", text, "-o", tmp_path / "a.onward", *TINY, "--json")
+    assert ran.code == 0
+    assert len(ran.out.splitlines()) == 1
+    made = ran.json
+    assert {"model", "recipe", "parameters", "steps", "symbols", "seconds", "validation"} <= set(made)
+    assert (made["recipe"], made["steps"]) == ("tiny", 6)
+    validation = made["validation"]
+    assert validation["bits_per_symbol"] == pytest.approx(validation["nats_per_symbol"] / math.log(2))
+
+
+def test_what_is_said_goes_to_standard_error_and_names_the_next_commands(
+    onward: Command, text: Path, tmp_path: Path
+) -> None:
+    ran = onward("train", text, "-o", tmp_path / "a.onward", *TINY)
+    assert (ran.code, ran.out) == (0, "")
+    for part in ("held-out text", "nats", "bits per symbol", "onward write", "onward score", "onward info"):
+        assert part in ran.err
+    assert leftovers(tmp_path) == {"a.onward", "a.log.jsonl", "a.curves.png"}
+
+
+def test_model_is_named_after_the_source(
+    onward: Command, text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert onward("train", text, *TINY).code == 0
+    assert (tmp_path / "text.onward").is_file()
+
+
+def test_standard_input_needs_a_name(onward: Command, tmp_path: Path, text: Path) -> None:
+    assert onward("train", "-", data=text.read_bytes()).code == 2
+    path = tmp_path / "a.onward"
+    assert onward("train", "-", "-o", path, *TINY, data=text.read_bytes()).code == 0
+    assert library.load(path).info()["facts"]["corpus"]["symbols"] == len(text.read_text())
+
+
+def test_options_and_set_reach_the_recipe(onward: Command, text: Path, tmp_path: Path) -> None:
+    path = tmp_path / "a.onward"
+    options = ("--width", "24", "--lower", "--rate", "0.004", "--set", "clip=0.5", "--set", "block=8")
+    assert onward("train", text, "-o", path, *TINY, *options).code == 0
+    recipe = library.load(path).info()["recipe"]
+    assert {name: recipe[name] for name in ("width", "lower", "rate", "clip", "block")} == {
+        "width": 24, "lower": True, "rate": 0.004, "clip": 0.5, "block": 8,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--recipe", "transformer"], "transformer"),
+        (["--set", "clip"], "NAME=VALUE"),
+        (["--set", "depth=3"], "depth"),
+        (["--set", "clip=-1"], "clip"),
+        (["--steps", "0"], "steps"),
+        (["--minutes", "1", "--epochs", "2"], "minutes"),
+        (["--minutes", "nan"], "minutes"),
+        (["--dropout", "1.5"], "dropout"),
+        (["--symbols", "syllables"], "syllables"),
+    ],
+)
+def test_wrong_settings_end_with_2_and_leave_nothing(
+    onward: Command, text: Path, tmp_path: Path, options: list[str], said: str
+) -> None:
+    ran = onward("train", text, "-o", tmp_path / "a.onward", *options)
+    assert ran.code == 2
+    assert said in ran.err
+    assert leftovers(tmp_path) == set()
+
+
+@pytest.mark.parametrize("content", [b"", None], ids=["empty", "missing"])
+def test_text_that_is_too_little_ends_with_2_and_leaves_nothing(
+    onward: Command, tmp_path: Path, content: bytes | None
+) -> None:
+    path = tmp_path / "little.txt"
+    if content is not None:
+        path.write_bytes(content)
+    ran = onward("train", path, "-o", tmp_path / "a.onward", *TINY)
+    assert ran.code == 2
+    assert ran.err.count("error: ") == 1
+    assert leftovers(tmp_path) <= {"little.txt"}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"\0a\0b" * 300, b"\xff\xfe\x80" * 300, b"one\r\ntwo\r\n" * 100, b"x" * 100_000, b"x"],
+    ids=["NUL bytes", "invalid UTF-8", "CRLF", "one long line", "one symbol"],
+)
+def test_hostile_text_trains_and_is_written_on(onward: Command, tmp_path: Path, content: bytes) -> None:
+    path, model = tmp_path / "hostile.txt", tmp_path / "a.onward"
+    path.write_bytes(content)
+    assert onward("train", path, "-o", model, *TINY).code == 0
+    assert onward("write", model, "--prime", "\u00e9\U0001f600", "--length", "5").code == 0
+    assert onward("score", model, path, "--json").json["symbols"] > 0
+
+
+def test_folder_says_what_was_read_and_what_was_left_out(onward: Command, tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "a.txt").write_bytes(b"some text \xff and more of it. " * 20)
+    (folder / "b.txt").write_text("another text, also read. " * 20)
+    (folder / "c.bin").write_bytes(b"\0\1\2")
+    ran = onward("train", folder, "-o", tmp_path / "a.onward", *TINY)
+    assert "read 2 files" in ran.err
+    assert "1 hidden or binary files left out" in ran.err
+    assert "20 invalid bytes read as the unknown symbol" in ran.err
+
+
+def test_resume_without_a_checkpoint_says_so_and_trains(onward: Command, text: Path, tmp_path: Path) -> None:
+    ran = onward("train", text, "-o", tmp_path / "a.onward", *TINY, "--resume")
+    assert ran.code == 0
+    assert "a.onward.checkpoint to go on from: this run begins anew" in ran.err
+
+
+def test_many_short_epochs_are_not_a_line_each(onward: Command, text: Path, tmp_path: Path) -> None:
+    ran = onward(
+        "train", text, "-o", tmp_path / "a.onward", "--recipe", "tiny", "--width", "16", "--epochs", "40"
+    )
+    assert ran.code == 0
+    assert 1 <= ran.err.count("begins: the state is reset") < 5
+
+
+def test_ctrl_c_saves_and_resume_ends_as_if_nothing_had_been(
+    process: Process, text: Path, tmp_path: Path
+) -> None:
+    steps = ("--recipe", "tiny", "--steps", "200", "--set", "precision=fp32")
+    whole, stopped = tmp_path / "whole.onward", tmp_path / "stopped.onward"
+    child = process("train", text, "-o", stopped, *steps)
+    log = tmp_path / "stopped.log.jsonl"
+    wait_until(lambda: log.exists() and b'"stepped"' in log.read_bytes())
+    child.send_signal(signal.SIGINT)
+    _, said = child.communicate(timeout=60)
+    assert child.returncode == 130, said
+    assert b"--resume" in said
+    assert not stopped.exists()
+    for arguments in (("-o", stopped, "--resume"), ("-o", whole)):
+        child = process("train", text, *arguments, *steps)
+        _, said = child.communicate(timeout=120)
+        assert child.returncode == 0, said
+    assert stopped.read_bytes() == whole.read_bytes()
+
+
+def test_second_run_to_the_same_output_is_refused(process: Process, text: Path, tmp_path: Path) -> None:
+    output = tmp_path / "a.onward"
+    first = process("train", text, "-o", output, "--recipe", "tiny", "--steps", "100000")
+    try:
+        log = tmp_path / "a.log.jsonl"
+        wait_until(lambda: log.exists() and b'"stepped"' in log.read_bytes())
+        second = process("train", text, "-o", output, *TINY)
+        _, said = second.communicate(timeout=60)
+        assert second.returncode == 2
+        assert b"error: " in said
+        assert str(output).encode() in said
+        assert first.poll() is None
+    finally:
+        first.kill()
+        first.communicate()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small disk")
+def test_full_disk_ends_with_1_and_the_old_model_stays(
+    process: Process, text: Path, model: Path, tmp_path: Path
+) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", str(disk)]
+    if subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("this machine lets nobody mount")
+    try:
+        (disk / "a.onward").write_bytes(b"what was there before")
+        child = process("train", text, "-o", disk / "a.onward", *TINY, "--width", "256")
+        _, said = child.communicate(timeout=60)
+        assert child.returncode == 1, said
+        assert said.count(b"error: ") == 1
+        assert b"No space left" in said
+        assert (disk / "a.onward").read_bytes() == b"what was there before"
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_log_is_json_lines_with_the_losses(onward: Command, text: Path, tmp_path: Path) -> None:
+    onward("train", text, "-o", tmp_path / "a.onward", *TINY)
+    lines = [json.loads(line) for line in (tmp_path / "a.log.jsonl").read_text().splitlines()]
+    stepped = [line for line in lines if line["event"] == "stepped"]
+    assert [line["step"] for line in stepped] == list(range(1, 7))
+    assert all(line["nats_per_symbol"] > 0 for line in stepped)
+    assert lines[-1]["event"] == "finished"
+
+
+def wait_until(happened: Callable[[], bool], seconds: float = 60) -> None:
+    """Returns as soon as something has happened."""
+    end = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < end, "it never happened"
+        time.sleep(0.05)

@@ -1,0 +1,144 @@
+"""`onward write`, `score`, `novelty`, `info` and `draw` on a model and on real files."""
+
+import itertools
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.cli.conftest import TEXT, Command
+
+
+def test_write_prints_the_prime_and_the_text(onward: Command, model: Path) -> None:
+    ran = onward("write", model, "--prime", "the state ", "--length", "30", "--temperature", "0")
+    assert ran.code == 0
+    assert ran.out.startswith("the state ")
+    assert len(ran.out) == len("the state ") + 30
+    assert "30 symbols in" in ran.err
+
+
+def test_write_is_the_same_for_the_same_seed_alone(onward: Command, model: Path) -> None:
+    first, again, other = (
+        onward("write", model, "--length", "60", "--seed", seed, "--temperature", "3").out
+        for seed in (1, 1, 2)
+    )
+    assert first == again != other
+
+
+def test_write_json_holds_what_is_promised(onward: Command, model: Path) -> None:
+    written = onward("write", model, "--prime", "the ", "--length", "20", "--samples", "3", "--json").json
+    assert {"text", "symbols", "seconds"} <= set(written)
+    assert written["symbols"] == len(written["text"]) == 20
+    assert [len(sample["text"]) for sample in written["samples"]] == [
+        sample["symbols"] for sample in written["samples"]
+    ]
+    assert len(written["samples"]) == 3
+
+
+def test_write_ends_before_a_stop_string(onward: Command, model: Path) -> None:
+    out = onward("write", model, "--prime", "the lane", "--stop", ",", "--stop", ".", "--length", "500").out
+    assert not {",", "."} & set(out)
+    assert len(out) < 500
+
+
+@pytest.mark.parametrize(
+    "options",
+    [["--temperature", "-1"], ["--top-k", "0"], ["--top-p", "1.5"], ["--min-p", "2"], ["--samples", "0"]],
+    ids=" ".join,
+)
+def test_write_refuses_what_is_out_of_range(onward: Command, model: Path, options: list[str]) -> None:
+    ran = onward("write", model, *options)
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.startswith("error: ")
+
+
+def test_written_text_survives_a_reader_that_leaves(process: Callable, model: Path) -> None:
+    child = process("write", model, "--length", "100000")
+    assert child.stdout.read(10)
+    child.stdout.close()
+    said = child.stderr.read()
+    assert child.wait(timeout=60) == 1
+    assert b"Traceback" not in said
+    assert b"Exception" not in said
+
+
+@pytest.mark.parametrize(
+    ("options", "protocol"),
+    [((), "streaming"), (("--cold", "64"), "cold-64"), (("--lanes", "3"), "streaming")],
+)
+def test_score_json_holds_what_is_promised(
+    onward: Command, model: Path, text: Path, options: tuple[str, ...], protocol: str
+) -> None:
+    scored = onward("score", model, text, *options, "--json").json
+    assert (scored["symbols"], scored["protocol"]) == (len(TEXT), protocol)
+    assert scored["bits_per_symbol"] == pytest.approx(scored["nats_per_symbol"] / math.log(2))
+
+
+@pytest.mark.parametrize("per", ["line", "symbol"])
+def test_score_per_line_and_symbol_add_up_to_the_total(
+    onward: Command, model: Path, text: Path, per: str
+) -> None:
+    total = onward("score", model, text, "--json").json
+    header, *rows = onward("score", model, text, "--per", per).out.splitlines()
+    names = header.split("\t")
+    cells = [dict(zip(names, row.split("\t"), strict=True)) for row in rows]
+    sizes = [int(row.get("symbols", 1)) for row in cells]
+    nats = [float(row.get("nats") or row["nats_per_symbol"]) for row in cells]
+    assert sum(sizes) == total["symbols"]
+    mean = sum(size * each for size, each in zip(sizes, nats, strict=True)) / sum(sizes)
+    assert mean == pytest.approx(total["nats_per_symbol"], abs=1e-4)
+
+
+def test_score_reads_standard_input(onward: Command, model: Path, text: Path) -> None:
+    piped = onward("score", model, "-", "--json", data=text.read_bytes()).json
+    assert piped["nats_per_symbol"] == onward("score", model, text, "--json").json["nats_per_symbol"]
+
+
+def test_score_draws_a_page(onward: Command, model: Path, text: Path, tmp_path: Path) -> None:
+    page = tmp_path / "surprise.html"
+    ran = onward("score", model, text, "--html", page, "--json")
+    assert ran.json["html"] == str(page)
+    assert "</html>" in page.read_text(encoding="utf-8")
+
+
+def test_score_of_an_empty_file_is_refused(onward: Command, model: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").touch()
+    ran = onward("score", model, tmp_path / "empty")
+    assert (ran.code, ran.out) == (2, "")
+
+
+def test_novelty_finds_what_was_copied(onward: Command, text: Path, tmp_path: Path) -> None:
+    copied = TEXT[5:45]
+    (tmp_path / "new.txt").write_text(f"0123456789{copied}9876543210")
+    found = onward("novelty", tmp_path / "new.txt", "--corpus", text, "--json").json
+    assert found["spans"][0]["text"] == copied
+    assert found["share"] == pytest.approx(40 / 60)
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_info_shows_architecture_vocabulary_training_and_hashes(
+    onward: Command, model: Path, as_json: bool
+) -> None:
+    ran = onward("info", model, *(["--json"] if as_json else []))
+    assert ran.code == 0
+    for part in ("parameters", "vocabulary", "recipe", "steps", "sha256"):
+        assert part in ran.out
+
+
+@pytest.mark.parametrize("suffix", ["svg", "png"])
+def test_draw_makes_a_picture(onward: Command, model: Path, tmp_path: Path, suffix: str) -> None:
+    picture = tmp_path / f"graph.{suffix}"
+    assert onward("draw", model, "-o", picture).code == 0
+    assert picture.read_bytes()[:4] in (b"<?xm", b"<svg", b"\x89PNG")
+
+
+def test_options_do_not_share_letters(onward: Command) -> None:
+    """A user who learned -n in one command does not find it to mean another thing in the next."""
+    letters: dict[str, set[str]] = {}
+    for command in ("train", "write", "score", "novelty"):
+        words = onward(command, "--help").out.split()
+        for long, short in itertools.pairwise(words):
+            if long.startswith("--") and short.startswith("-") and len(short) == 2:
+                letters.setdefault(short, set()).add(long)
+    assert letters
+    assert all(len(options) == 1 for options in letters.values()), letters

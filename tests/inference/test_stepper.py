@@ -1,0 +1,165 @@
+"""A step in C gives what the model gives: every layer, any lanes, states that can be kept."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from onward.errors import InputError
+from onward.inference.prediction import initial_state, predict
+from onward.inference.stepper import FEW_LANES, Stepper
+from onward.layers.gated_linear import GatedFeedForward, GatedLinear
+from onward.layers.gru import GRU
+from onward.layers.kernels import compiled
+from onward.layers.lstm import LSTM
+from onward.layers.norm import BatchNorm, RMSNorm
+from onward.layers.simple import SimpleRNN
+from onward.layers.stack import Dropout, Residual, Stack
+from onward.layers.state import tensors_of
+from onward.model import LanguageModel, ModelConfig
+
+SYMBOLS = 19
+TOLERANCE = 1e-4
+
+needs_kernels = pytest.mark.skipif(not compiled.available, reason="the C kernels were not built here")
+
+
+def batch_norm(width: int) -> BatchNorm:
+    """One whose running statistics are not those of a new one."""
+    layer = BatchNorm(width)
+    nn.init.normal_(layer.norm.running_mean)
+    nn.init.uniform_(layer.norm.running_var, 0.5, 2.0)
+    nn.init.normal_(layer.norm.weight)
+    nn.init.normal_(layer.norm.bias)
+    return layer
+
+
+STACKS: dict[str, Callable[[], list]] = {
+    "GatedLinear": lambda: [GatedLinear(12, 17)],
+    "GatedLinear without convolution": lambda: [GatedLinear(12, 17, convolution=1)],
+    "GatedLinear with a convolution of two": lambda: [GatedLinear(12, 17, convolution=2)],
+    "GatedFeedForward": lambda: [GatedFeedForward(12, 31)],
+    "LSTM": lambda: [LSTM(12, 12)],
+    "GRU": lambda: [GRU(12, 12)],
+    "SimpleRNN, tanh": lambda: [SimpleRNN(12, 12)],
+    "SimpleRNN, relu": lambda: [SimpleRNN(12, 12, activation="relu", initialisation="identity")],
+    "RMSNorm": lambda: [RMSNorm(12)],
+    "BatchNorm": lambda: [batch_norm(12)],
+    "Dropout": lambda: [Dropout(12, 0.5)],
+    "Residual": lambda: [Residual(LSTM(12, 12), norm=RMSNorm(12), dropout=0.1)],
+    "Residual without a norm": lambda: [Residual(GRU(12, 12))],
+    "a stack in a stack": lambda: [LSTM(12, 12), Stack([GRU(12, 12), Residual(GatedLinear(12, 5))])],
+}
+
+
+def model_of(name: str, seed: int = 0) -> LanguageModel:
+    """A model around the layers of that name, with weights large enough for the gates to move."""
+    torch.manual_seed(seed)
+    model = LanguageModel(ModelConfig(symbols=SYMBOLS, width=12, layers=1))
+    model.stack = Stack(STACKS[name]())
+    nn.init.normal_(model.embedding.weight)
+    return model.eval()
+
+
+@pytest.fixture
+def default() -> LanguageModel:
+    torch.manual_seed(3)
+    return LanguageModel(ModelConfig(symbols=SYMBOLS, width=32, layers=2)).eval()
+
+
+def probabilities(logits: torch.Tensor | np.ndarray) -> torch.Tensor:
+    return torch.log_softmax(torch.as_tensor(logits), -1).clone()
+
+
+@pytest.mark.parametrize("lanes", [1, 3, FEW_LANES + 1])
+@pytest.mark.parametrize("name", STACKS)
+def test_steps_give_what_a_block_gives(name: str, lanes: int):
+    model = model_of(name)
+    ids = torch.randint(SYMBOLS, (40, lanes))
+    expected, last = predict(model, ids, initial_state(model, lanes))
+    stepper = Stepper(model, initial_state(model, lanes))
+    for row, wanted in zip(ids, expected, strict=True):
+        found = stepper.step(row.numpy())
+        torch.testing.assert_close(probabilities(found), probabilities(wanted), atol=TOLERANCE, rtol=0)
+    for part, wanted in zip(tensors_of(stepper.state), tensors_of(last), strict=True):
+        torch.testing.assert_close(part, wanted, atol=TOLERANCE, rtol=TOLERANCE)
+
+
+def test_a_state_that_was_taken_is_left_as_it_is(default: LanguageModel):
+    stepper = Stepper(default, initial_state(default, 2))
+    stepper.step(np.array([1, 2]))
+    taken = stepper.state
+    copies = [part.clone() for part in tensors_of(taken)]
+    after = stepper.step(np.array([3, 4])).copy()
+    assert all(torch.equal(a, b) for a, b in zip(tensors_of(taken), copies, strict=True))
+    stepper.state = taken
+    assert np.array_equal(stepper.step(np.array([3, 4])), after)
+
+
+def test_lanes_can_be_chosen_and_doubled(default: LanguageModel):
+    stepper = Stepper(default, initial_state(default, 3))
+    stepper.step(np.array([5, 6, 7]))
+    whole = Stepper(default, stepper.state).step(np.array([8, 8, 9])).copy()
+    stepper.select(np.array([2, 0, 0]))
+    found = stepper.step(np.array([9, 8, 8]))
+    np.testing.assert_allclose(found, whole[[2, 0, 0]], atol=1e-5)
+
+
+def test_lanes_do_not_mix(default: LanguageModel):
+    alone = Stepper(default, initial_state(default, 1))
+    beside = Stepper(default, initial_state(default, 4))
+    for symbol in (4, 9, 11):
+        one = alone.step(np.array([symbol]))
+        four = beside.step(np.array([symbol, 1, 2, 3]))
+        assert np.array_equal(one[0], four[0])
+
+
+@needs_kernels
+@pytest.mark.parametrize(("weights", "furthest"), [("bf16", 0.02), ("int8", 0.05)])
+def test_rounded_weights_are_near(default: LanguageModel, weights: str, furthest: float):
+    exact = Stepper(default, initial_state(default, 1))
+    rounded = Stepper(default, initial_state(default, 1), weights)
+    differences = []
+    for symbol in np.random.default_rng(0).integers(4, SYMBOLS, 50):
+        one, other = exact.step(np.array([symbol])), rounded.step(np.array([symbol]))
+        differences.append((probabilities(one) - probabilities(other)).abs().max())
+    assert 0 < max(differences) < furthest
+
+
+@needs_kernels
+def test_rounded_weights_serve_many_lanes(default: LanguageModel):
+    few, many = (Stepper(default, initial_state(default, lanes), "int8") for lanes in (1, 20))
+    one = few.step(np.array([7]))
+    assert np.array_equal(many.step(np.full(20, 7)), one.repeat(20, 0))
+
+
+@pytest.mark.parametrize("ids", [[SYMBOLS], [-1], [1, 2], []])
+def test_wrong_ids_are_refused(default: LanguageModel, ids: list[int]):
+    with pytest.raises(InputError, match="expected ids"):
+        Stepper(default, initial_state(default, 1)).step(np.array(ids, np.int64))
+
+
+def test_unknown_weights_are_refused(default: LanguageModel):
+    with pytest.raises(Exception, match="int4"):  # beartype's in the tests, an InputError outside
+        Stepper(default, initial_state(default, 1), "int4")  # type: ignore[arg-type]
+
+
+def test_double_precision_takes_the_model_itself():
+    model = model_of("LSTM").double()
+    ids = torch.tensor([[3]])
+    expected, _ = predict(model, ids, initial_state(model, 1))
+    found = Stepper(model, initial_state(model, 1)).step(np.array([3]))
+    assert np.array_equal(found[0], expected[0, 0].numpy())
+    with pytest.raises(InputError, match="need the C kernels"):
+        Stepper(model, initial_state(model, 1), "bf16")
+
+
+def test_without_the_kernels_the_model_itself_is_called(
+    default: LanguageModel, monkeypatch: pytest.MonkeyPatch
+):
+    expected = Stepper(default, initial_state(default, 1)).step(np.array([7])).copy()
+    monkeypatch.setattr(compiled, "available", False)
+    found = Stepper(default, initial_state(default, 1)).step(np.array([7]))
+    np.testing.assert_allclose(found, expected, atol=1e-5)

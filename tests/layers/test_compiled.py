@@ -1,0 +1,38 @@
+"""The kernels in C refuse what does not fit, since they could not tell."""
+
+import pytest
+import torch
+
+from onward.layers.kernels import compiled
+
+pytestmark = pytest.mark.skipif(not compiled.available, reason="the C kernels were not built here")
+
+FUNCTIONS = {
+    "gated_scan": compiled.GatedScan.apply,
+    "gated_unit": compiled.GatedUnit.apply,
+    "causal_convolution": compiled.CausalConvolution.apply,
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "shapes", "expected"),
+    [
+        ("gated_scan", [(4, 3, 15), (2, 5)], r"zvg must be of shape \(4, 2, 15\), got \(4, 3, 15\)"),
+        ("gated_scan", [(4, 2, 14), (2, 5)], r"zvg must be of shape \(4, 2, 15\)"),
+        ("gated_unit", [(4, 2, 5)], r"ab must be of shape \(4, 2, 4\), got \(4, 2, 5\)"),
+        ("causal_convolution", [(4, 3, 5), (2, 3, 5), (4, 5)], r"tail must be of shape \(3, 3, 5\)"),
+        ("causal_convolution", [(4, 3, 5), (3, 2, 5), (4, 5)], r"tail must be of shape \(3, 3, 5\)"),
+        ("causal_convolution", [(4, 3, 6), (3, 3, 6), (4, 5)], r"kernel must be of shape \(4, 6\)"),
+    ],
+)
+def test_shapes_that_do_not_fit_are_refused(name: str, shapes: list[tuple[int, ...]], expected: str) -> None:
+    """C would read beyond the end of an array."""
+    with pytest.raises(ValueError, match=expected):
+        FUNCTIONS[name](*(torch.zeros(shape) for shape in shapes))
+
+
+def test_a_width_that_does_not_fit_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"scale must be of shape \(6,\), got \(5,\)"):
+        compiled.RMSNorm.apply(torch.zeros(3, 2, 6), torch.zeros(5), 1e-6, torch.float32)
+    with pytest.raises(ValueError, match=r"branch must be of shape \(3, 2, 6\), got \(3, 1, 6\)"):
+        compiled.AddDropped.apply(torch.zeros(3, 2, 6), torch.zeros(3, 1, 6), 0.0, 0)

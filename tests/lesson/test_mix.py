@@ -1,0 +1,51 @@
+"""The rung `mix` learns what it says, on a few digits; its figures are those of `onward lesson mix`."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch.utils.data import TensorDataset
+
+from onward.errors import CorpusError
+from onward.lesson import mix
+from onward.lesson.rung import Settings
+
+
+def test_the_digits_are_those_of_the_files(shared_data: Path):
+    test = mix.read_digits(shared_data / "mnist", "t10k")
+    assert test.images.shape == (10_000, 1, 28, 28)
+    assert (float(test.images.min()), float(test.images.max())) == (0.0, 1.0)
+    assert test.labels[:5].tolist() == [7, 2, 1, 0, 4]
+
+
+def test_without_the_digits_the_rung_says_where_it_looked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("ONWARD_DATA", str(tmp_path))
+    with pytest.raises(CorpusError, match=r"no digits in .*mnist"):
+        mix.run(Settings(say=lambda line: None))
+
+
+def test_noise_is_for_training_alone():
+    images = torch.rand(4, 1, 28, 28)
+    noise = mix.Noise()
+    assert torch.equal(noise.eval()(images), images)
+    assert (noise.train()(images) - images).std() == pytest.approx(mix.NOISE, rel=0.1)
+
+
+def test_training_goes_on_where_it_stopped_and_its_rate_ends_near_zero():
+    images, labels = torch.rand(64, 1, 28, 28), torch.randint(10, (64,))
+    model = mix.network(seed=1)
+    training = mix.Training(model, total=8, seed=1)
+    rates = []
+    for _ in range(4):
+        training.fit(model, [TensorDataset(images, labels)], [1.0], 2)
+        rates.append(training.optimiser.param_groups[0]["lr"])
+    assert training.done == 8
+    assert rates == pytest.approx([mix.RATE * share for share in (1.0, 1.0, 0.75, 0.25)])
+
+
+@pytest.mark.slow
+def test_a_first_look_learns_from_labels_and_pseudo_labels(shared_data: Path):
+    found = mix.compare(0, shared_data / "mnist", share=0.1)
+    assert found.without < 12
+    assert found.with_pseudo < 12
+    assert found.labels_wrong[-1] < found.labels_wrong[0]
