@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from onward.artefact import Artefact
 from onward.data.corpus import find_sources
 from onward.data.encoded import encode_corpus
+from onward.errors import RecipeError
 from onward.inference.trained import TrainedModel
 from onward.training.checkpoint import checkpoint_path, load_checkpoint
 from onward.training.recipe import Recipe, find_recipe
@@ -30,6 +33,7 @@ def train(  # noqa: PLR0913 - all by name, most left out
     epochs: float | None = None,
     steps: int | None = None,
     resume: bool = False,
+    device: str = "auto",
     observer: Observer | None = None,
     started: float | None = None,
     **hyperparameters: Any,
@@ -46,20 +50,20 @@ def train(  # noqa: PLR0913 - all by name, most left out
         minutes, epochs, steps: how long; one of them, or five minutes.
         resume: go on from the checkpoint that an interrupted run left beside the output. Budget and
             hyperparameters that are not given are those it was begun with.
+        device: "cpu", "cuda" (a GPU), or "auto": a GPU where PyTorch finds one.
         observer: called with each event of the run (see `onward.training.report`).
         started: when the minutes began, on the clock of `time.monotonic`; by default with this call.
         hyperparameters: of `Recipe`, in place of the recipe's, such as `lower=True` or `dropout=0.2`.
 
     Raises:
-        CorpusError: a source is missing or holds no text.
-        RecipeError: a hyperparameter that does not exist or cannot have that value.
-        BusyError: another run is writing to the output.
-        ArtefactError: the checkpoint is damaged, or of another run.
-        Interrupted: Ctrl-C; the run was saved, if there is an output.
-        DivergedError: no finite loss, whatever the learning rate.
+        CorpusError: a source is missing or holds no text. RecipeError: a hyperparameter that does not exist
+        or cannot have that value; a device that is not there. BusyError: another run is writing to the
+        output. ArtefactError: the checkpoint is damaged, or of another run. Interrupted: Ctrl-C; the run
+        was saved, if there is an output. DivergedError: no finite loss, whatever the learning rate.
         WriteError: the disk refused.
     """
     started = time.monotonic() if started is None else started
+    trained_on = _device(device)
     target = None if output is None else Path(output)
     chosen = find_recipe(recipe, hyperparameters)
     budget = {"minutes": minutes, "epochs": epochs, "steps": steps}
@@ -81,6 +85,7 @@ def train(  # noqa: PLR0913 - all by name, most left out
         Budget(**budget, started=started),
         output=target,
         resume=resume,
+        device=trained_on,
         observer=observer,
         sampler=_sample if observer else None,
     )
@@ -94,6 +99,15 @@ def load(path: str | os.PathLike[str]) -> TrainedModel:
         ArtefactError: it is missing, damaged, or not a model of ours.
     """
     return TrainedModel.load(path)
+
+
+def _device(name: str) -> torch.device:
+    """The device of that name."""
+    found = torch.cuda.is_available()
+    if name not in ("auto", "cpu", "cuda") or (name == "cuda" and not found):
+        here = "auto, cpu or cuda" if found else "auto or cpu (PyTorch finds no GPU here)"
+        raise RecipeError(f"device must be {here}, got {name!r}")
+    return torch.device("cuda" if found and name != "cpu" else "cpu")
 
 
 def _as_begun(recipe: Mapping[str, Any], overrides: Mapping[str, Any]) -> Recipe:

@@ -81,6 +81,7 @@ def test_options_and_set_reach_the_recipe(onward: Command, text: Path, tmp_path:
         (["--minutes", "nan"], "minutes"),
         (["--dropout", "1.5"], "dropout"),
         (["--symbols", "syllables"], "syllables"),
+        (["--device", "tpu"], "tpu"),
     ],
 )
 def test_wrong_settings_end_with_2_and_leave_nothing(

@@ -43,6 +43,7 @@ def train(
     rate: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
     precision: Annotated[str | None, typer.Option(help="auto (measured), bf16 or fp32.")] = None,
     seed: Annotated[int | None, typer.Option(help="Same seed, same model.")] = None,
+    device: Annotated[str, typer.Option(help="auto (a GPU where there is one), cpu or cuda.")] = "auto",
     set_: Annotated[
         list[str] | None,
         typer.Option(
@@ -75,7 +76,7 @@ def train(
     with display() as show:
         model = onward.train(
             *source, output=target, recipe=recipe, minutes=minutes, epochs=epochs, steps=steps,
-            resume=resume, observer=show, started=STARTED, **hyperparameters,
+            resume=resume, device=device, observer=show, started=STARTED, **hyperparameters,
         )  # fmt: skip
     made = _summary(model.artefact.recipe["name"], model.model.parameter_count(), model.artefact.facts)
     made = {"model": str(target), **made, "seconds": round(time.monotonic() - STARTED, 3)}

@@ -71,12 +71,12 @@ def run(settings: Settings) -> Outcome:
     network, twin = OneHot(len(text.symbols)), Identity(len(text.symbols))
     twin.load_state_dict(network.state_dict())
     x, y = (part[:256] for part in samples(training))
-    logits = network(x)
-    targets = nn.functional.one_hot(y, len(text.symbols))
-    details = {
-        "outputs_differ_by": float((logits - twin(x)).abs().max()),
-        "losses_differ_by": abs(float(cross_entropy(logits, y) - one_hot_cross_entropy(logits, targets))),
-    }
+    with torch.no_grad():
+        logits, targets = network(x), nn.functional.one_hot(y, len(text.symbols))
+        details = {
+            "outputs_differ_by": float((logits - twin(x)).abs().max()),
+            "losses_differ_by": abs(float(cross_entropy(logits, y) - one_hot_cross_entropy(logits, targets))),
+        }
     settings.say(f"one-hot and looked-up differ by {details['outputs_differ_by']:.1e} at most")
     loss = fit(network, training, EPOCHS, settings)
     return Outcome(figure=loss, held_out=judge(network, *samples(held_out)), text=text.name, details=details)

@@ -23,7 +23,7 @@ from onward.training.loop import Loop
 from onward.training.plan import Plan
 from onward.training.recipe import Recipe
 from onward.training.report import Event, Finished, NothingToResume, Observer, Started
-from onward.training.trainer import Trainer
+from onward.training.trainer import Trainer, forked_random
 from onward.training.validation import report, reported_symbols
 
 LONGEST_TAIL, SHORTEST_TAIL = 1_000_000, 256
@@ -61,6 +61,7 @@ def train_model(  # noqa: PLR0913 - all by name, most left out
     output: Path | None = None,
     resume: bool = False,
     keep_checkpoint: bool = False,
+    device: torch.device | None = None,
     observer: Observer | None = None,
     sampler: Sampler | None = None,
 ) -> TrainingResult:
@@ -78,6 +79,7 @@ def train_model(  # noqa: PLR0913 - all by name, most left out
         output: the model file; without it nothing is written.
         resume: go on from the checkpoint beside the output; without one, begin, and say so.
         keep_checkpoint: leave the checkpoint where it is when the run has ended.
+        device: what it is trained on; by default the CPU.
         observer: is told of everything that happens.
         sampler: gives a short text by an artefact, for the observer.
 
@@ -88,8 +90,9 @@ def train_model(  # noqa: PLR0913 - all by name, most left out
         Interrupted, DivergedError, WriteError: see `Loop.run`.
     """
     started = time.monotonic() if budget.started is None else budget.started
-    run = _Run(corpus, recipe, budget, observer or (lambda event: None), sampler)
-    with torch.random.fork_rng(devices=[]):
+    device = device or torch.device("cpu")
+    run = _Run(corpus, recipe, budget, device, observer or (lambda event: None), sampler)
+    with forked_random(device):
         if output is None:
             return run.finish(*run.train(None, None, started), None, started)
         with output_lock(output):
@@ -127,11 +130,12 @@ class _Run:
         corpus: EncodedCorpus,
         recipe: Recipe,
         budget: Budget,
+        device: torch.device,
         observer: Observer,
         sampler: Sampler | None,
     ) -> None:
         self._corpus, self._recipe, self._budget, self._sampler = corpus, recipe, budget, sampler
-        self._observers = [observer]
+        self._device, self._observers = device, [observer]
         self._training, self._tail = _hold_out(corpus.ids, recipe.validation)
         shares = None if corpus.vocabulary.kind == "bytes" else unknown_shares(corpus.counts)
         self._lanes = Lanes(
@@ -155,7 +159,7 @@ class _Run:
         """All steps. The model then has the weights that are to be saved: those after the step returned."""
         recipe = self._recipe
         torch.manual_seed(recipe.seed)
-        model = LanguageModel(recipe.model_config(len(self._corpus.vocabulary))).train()
+        model = LanguageModel(recipe.model_config(len(self._corpus.vocabulary))).train().to(self._device)
         trainer = Trainer(model, self._lanes, recipe, precision="fp32")
         if not checkpoint:
             trainer.precision = _choose_precision(trainer)

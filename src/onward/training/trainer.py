@@ -39,12 +39,13 @@ class Trainer:
     """Truncated back-propagation through time over lanes, with carried state.
 
     Args:
-        model: in training mode.
+        model: in training mode; where it lies, on the CPU or a GPU, it is trained.
         lanes: what it is trained on.
         recipe: how.
         precision: of the matrix products, "bf16" or "fp32".
 
     Attributes:
+        device: of the model.
         step: steps made.
         symbols: trained on so far.
         steps: steps that the run will have; None while that is not known.
@@ -53,6 +54,7 @@ class Trainer:
 
     def __init__(self, model: LanguageModel, lanes: Lanes, recipe: Recipe, *, precision: str) -> None:
         self.model, self.lanes, self.recipe, self.precision = model, lanes, recipe, precision
+        self.device = next(model.parameters()).device
         self.optimiser = RunOptimiser(model, recipe)
         self.average = Average(model, recipe.average)
         self.state: State = model.initial_state(lanes.lanes)
@@ -84,7 +86,7 @@ class Trainer:
 
         Whatever is done with it within the block, training goes on as if it had not been.
         """
-        with torch.random.fork_rng(devices=[]), self.average.in_place_of_weights(), self._autocast():
+        with forked_random(self.device), self.average.in_place_of_weights(), self._autocast():
             self.model.eval()
             try:
                 yield self.model
@@ -94,9 +96,11 @@ class Trainer:
     def seconds_of_block(self, block: Block, precision: str) -> float:
         """How long forward and backward of a block take in a precision; leaves nothing behind."""
         kept, self.precision, state = self.precision, precision, self.state
-        with torch.random.fork_rng(devices=[]):
+        with forked_random(self.device):
             started = time.perf_counter()
             self._backward(block)
+            if self.device.type == "cuda":
+                torch.cuda.synchronize(self.device)
             seconds = time.perf_counter() - started
         self.optimiser.drop_gradients()
         self.precision, self.state = kept, state
@@ -136,26 +140,37 @@ class Trainer:
         self.model.load_state_dict(group_of("weights", tensors), strict=not self.model.config.tied)
         self.average.restore(group_of("average", tensors))
         parts = group_of("state", tensors)
-        self.state = with_tensors(self.state, iter([parts[str(i)].clone() for i in range(len(parts))]))
+        self.state = with_tensors(
+            self.state, iter([parts[str(i)].to(self.device, copy=True) for i in range(len(parts))])
+        )
         torch.set_rng_state(tensors["random"].clone())
+        if "random of device" in tensors:
+            torch.cuda.set_rng_state(tensors["random of device"].clone(), self.device)
 
     def _fixed_tensors(self) -> dict[str, Tensor]:
         """The tensors whose number and shapes no step changes."""
+        on_gpu = self.device.type == "cuda"
         return {
             "random": torch.get_rng_state(),
+            **({"random of device": torch.cuda.get_rng_state(self.device)} if on_gpu else {}),
             **grouped("weights", weights_of(self.model)),
             **grouped("average", self.average.tensors()),
             **grouped("state", {str(i): part for i, part in enumerate(tensors_of(self.state))}),
         }
 
     def _autocast(self) -> AbstractContextManager:
-        return torch.autocast("cpu", torch.bfloat16, enabled=self.precision == "bf16")
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
 
     def _backward(self, block: Block) -> float:
         """Leaves the gradients of a block's mean loss in the weights, and carries the state on."""
         with self._autocast():
-            logits, state = self.model(block.x, self.state)
+            logits, state = self.model(block.x.to(self.device), self.state)
         self.state = detach(state)
-        loss = losses(logits, block.y).mean()
+        loss = losses(logits, block.y.to(self.device)).mean()
         loss.backward()
         return float(loss.detach())
+
+
+def forked_random(device: torch.device) -> AbstractContextManager:
+    """Within the block random numbers may be drawn; after it all streams are where they were."""
+    return torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])

@@ -55,10 +55,10 @@ def report(model: LanguageModel, tail: Symbols) -> float:
 @torch.no_grad()
 def _mean_nats(model: LanguageModel, x: Tensor, y: Tensor) -> float:
     """Of all of y (T, B) given x (T, B)."""
-    lanes = x.shape[1]
+    lanes, device = x.shape[1], next(model.parameters()).device
     block = max(1, min(_LONGEST_BLOCK, _LOGITS // (lanes * model.config.symbols)))
     state, total = model.initial_state(lanes), 0.0
     for a, b in zip(x.split(block), y.split(block), strict=True):
-        logits, state = model(a, state)
-        total += float(losses(logits, b).sum(dtype=torch.float64))
+        logits, state = model(a.to(device), state)
+        total += float(losses(logits, b.to(device)).sum(dtype=torch.float64))
     return total / y.numel()
