@@ -24,13 +24,6 @@ def test_without_the_digits_the_rung_says_where_it_looked(tmp_path: Path, monkey
         mix.run(Settings(say=lambda line: None))
 
 
-def test_noise_is_for_training_alone():
-    images = torch.rand(4, 1, 28, 28)
-    noise = mix.Noise()
-    assert torch.equal(noise.eval()(images), images)
-    assert (noise.train()(images) - images).std() == pytest.approx(mix.NOISE, rel=0.1)
-
-
 def test_training_goes_on_where_it_stopped_and_its_rate_ends_near_zero():
     images, labels = torch.rand(64, 1, 28, 28), torch.randint(10, (64,))
     model = mix.network(seed=1)
