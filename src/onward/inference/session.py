@@ -12,7 +12,9 @@ from onward.data.vocabulary import BEGIN, Vocabulary
 from onward.errors import InputError
 from onward.inference.distribution import Distribution
 from onward.inference.prediction import block_length, initial_state, predict
+from onward.inference.program import WeightType
 from onward.inference.source import Readable, ids_of
+from onward.inference.stepper import Stepper
 from onward.layers.state import State, map_state
 from onward.model import LanguageModel, losses
 from onward.shapes import Logits
@@ -43,12 +45,21 @@ class Session:
         model: is used in evaluation mode.
         vocabulary: what its ids mean.
         reach: how many symbols can be taken back at least; 0 keeps nothing.
+        weights: how a symbol that is fed by itself reads the model's matrices (see `WeightType`); several at
+            once are read in one block, with the weights as they are.
 
     Attributes:
         position: symbols fed so far.
     """
 
-    def __init__(self, model: LanguageModel, vocabulary: Vocabulary, *, reach: int = REACH) -> None:
+    def __init__(
+        self,
+        model: LanguageModel,
+        vocabulary: Vocabulary,
+        *,
+        reach: int = REACH,
+        weights: WeightType = "fp32",
+    ) -> None:
         if reach < 0:
             raise InputError(f"expected a reach of 0 symbols or more, got {reach}")
         self.model = model.eval()
@@ -58,6 +69,7 @@ class Session:
         self._ids = array("I")  # the last symbols, those after the oldest checkpoint
         logits, self._state = predict(model, torch.tensor([[BEGIN]]), initial_state(model, 1))
         self._logits = logits
+        self._stepper = Stepper(model, self._state, weights)  # forks share it: it is told the state each time
         self._checkpoints = [_Checkpoint(0, self._state, self._logits)]
 
     def feed(self, symbols: Readable) -> np.ndarray:
@@ -128,9 +140,15 @@ class Session:
     def _read(self, ids: np.ndarray) -> np.ndarray:
         """Advances by a block (T,), and returns its nats (T,)."""
         y = torch.from_numpy(ids)[:, None].to(self._logits.device)
-        logits, self._state = predict(self.model, y, self._state)
-        nats = losses(torch.cat([self._logits, logits[:-1]]), y)
-        self._logits = logits[-1:].clone()  # a slice would keep the block
+        if len(ids) == 1:
+            nats = losses(self._logits, y)
+            self._stepper.state = self._state
+            step = torch.from_numpy(self._stepper.step(ids))
+            self._state, self._logits = self._stepper.state, step[None].to(self._logits, copy=True)
+        else:
+            logits, self._state = predict(self.model, y, self._state)
+            nats = losses(torch.cat([self._logits, logits[:-1]]), y)
+            self._logits = logits[-1:].clone()  # a slice would keep the block
         self.position += len(ids)
         return nats[:, 0].double().cpu().numpy()
 

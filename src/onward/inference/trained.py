@@ -12,11 +12,11 @@ from onward.artefact import FORMAT, Artefact, digest_of, load, save, weights_of
 from onward.data.vocabulary import Vocabulary
 from onward.inference.novelty import MINIMUM, Novelty, Sources, novelty
 from onward.inference.page import write_page
+from onward.inference.program import WeightType
 from onward.inference.protocol import Protocol
 from onward.inference.sampling import Sampling
 from onward.inference.session import REACH, Session
 from onward.inference.source import Readable, Source
-from onward.inference.stepper import WeightType
 from onward.inference.surprise import (
     LineScore,
     Progress,
@@ -124,9 +124,9 @@ class TrainedModel:
             texts = [text + piece for text, piece in zip(texts, gained, strict=True)]
         return texts
 
-    def session(self, *, reach: int = REACH) -> Session:
-        """A stream of its own that is fed symbol by symbol; `reach` is how many it can take back."""
-        return Session(self.model, self.vocabulary, reach=reach)
+    def session(self, *, reach: int = REACH, weights: WeightType = "fp32") -> Session:
+        """A stream of its own that is fed symbol by symbol; see `Session` for the arguments."""
+        return Session(self.model, self.vocabulary, reach=reach, weights=weights)
 
     def score(
         self, source: Source, *, cold: int | None = None, lanes: int = 1, progress: Progress | None = None

@@ -10,9 +10,10 @@ import torch
 from onward.data.vocabulary import BEGIN, END, NULL, UNKNOWN, Vocabulary
 from onward.errors import InputError
 from onward.inference.prediction import block_length, initial_state, predict
+from onward.inference.program import WeightType
 from onward.inference.sampling import Sampling
 from onward.inference.source import Readable, ids_of
-from onward.inference.stepper import Stepper, WeightType
+from onward.inference.stepper import Stepper
 from onward.layers.state import State, select_lanes
 from onward.model import LanguageModel
 

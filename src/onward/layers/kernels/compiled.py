@@ -33,8 +33,9 @@ def _load() -> ctypes.CDLL | None:
         library = ctypes.CDLL(found.origin)
     except OSError:
         return None
-    library.onward_step.argtypes = (ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)
-    library.onward_step.restype = None
+    size, pointer = ctypes.c_int64, ctypes.c_void_p
+    library.onward_step.argtypes = (size, pointer, size, pointer, size)
+    library.onward_step.restype = ctypes.c_int
     return library
 
 
@@ -47,9 +48,14 @@ def supports(*tensors: Tensor) -> bool:
     return available and all(x.device.type == "cpu" and x.dtype in ACTIVATIONS for x in tensors)
 
 
-def step(operations: Any, lanes: int, ids: np.ndarray) -> None:
-    """Runs the operations of a step (inference/stepper.py) for the ids (B,), contiguous in int64."""
-    _library.onward_step(len(operations), operations, lanes, ids.ctypes.data)  # type: ignore[union-attr]
+def step(operations: Any, ids: np.ndarray, symbols: int) -> bool:
+    """Runs the operations of a step (inference/stepper.py) for the ids (B,), contiguous in int64.
+
+    Returns:
+        Whether all ids were below `symbols`; otherwise nothing was done.
+    """
+    library: Any = _library
+    return not library.onward_step(len(operations), operations, len(ids), ids.ctypes.data, symbols)
 
 
 def _call(name: str, activations: torch.dtype, *arguments: int | float | Tensor) -> None:

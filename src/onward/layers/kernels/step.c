@@ -1,7 +1,9 @@
 /* One symbol for each of a few lanes through a whole model, in one call: a list of operations on vectors.
  *
- * inference/stepper.py writes the list; there each operation stands with its equation. A matrix is read once
- * for all lanes, as float, bf16, or int8 with a scale for each row; vectors, states and sums are float.
+ * inference/stepper.py writes the list; there each operation stands with its equation. A matrix is float, bf16,
+ * or int8 with a scale for each row; vectors, states and sums are float. Its rows come in panels of 64, and
+ * each panel column by column, so that 64 sums go on side by side; the last panel is filled up with zeros.
+ * Where several rows fit a word of 32 bits, those of a word are 16 rows apart: a shift then widens 16 of them.
  * It runs in the thread that calls: a step is shorter than waking a second one.
  */
 
@@ -21,40 +23,72 @@ typedef struct {
     double number;            /* epsilon; whether y is added to; which activation */
 } Operation;
 
-INLINE float load_int8(const int8_t *p) { return (float)*p; }
+enum { PANEL = 64, VECTOR = 16, SIDE = 4 }; /* rows of a panel, of a vector; lanes that share a reading */
+
+typedef float floats __attribute__((vector_size(VECTOR * sizeof(float))));
+typedef int32_t integers __attribute__((vector_size(VECTOR * sizeof(int32_t))));
+typedef uint32_t words __attribute__((vector_size(VECTOR * sizeof(uint32_t))));
+
+/* Rows 16 k to 16 k + 15 of one column of a panel. */
+INLINE void widen_float(const float *column, int k, floats *x) { memcpy(x, column + k * VECTOR, sizeof *x); }
+
+INLINE void widen_bf16(const bf16 *column, int k, floats *x)
+{
+    words w;
+    memcpy(&w, column + k / 2 * 2 * VECTOR, sizeof w);
+    *x = (floats)(k % 2 ? w & 0xffff0000u : w << 16);
+}
+
+INLINE void widen_int8(const int8_t *column, int k, floats *x)
+{
+    integers w;
+    memcpy(&w, column, sizeof w);
+    *x = __builtin_convertvector(w << (24 - 8 * k) >> 24, floats);
+}
+
 INLINE float hyperbolic_tangent(float x) { return 2.0f * sigmoid(2.0f * x) - 1.0f; }
 
-/* y = scale * (matrix x) + bias, or y += that. Four rows at once, so that four sums are under way. */
-#define DEFINE_LINEAR(NAME, TYPE, LOAD)                                                                        \
+/* y = scale * (matrix x) + bias, or y += that, for x (B, C) and y (B, R). */
+#define DEFINE_LINEAR(NAME, TYPE, WIDEN)                                                                       \
+    INLINE void NAME##_panel(                                                                                  \
+        const int lanes, int64_t C, const TYPE *restrict w, const float *restrict x, float *restrict sums)     \
+    {                                                                                                          \
+        floats s[SIDE][PANEL / VECTOR] = {0};                                                                  \
+        for (int64_t c = 0; c < C; c++)                                                                        \
+            for (int k = 0; k < PANEL / VECTOR; k++) {                                                         \
+                floats weights;                                                                                \
+                WIDEN(w + c * PANEL, k, &weights);                                                             \
+                for (int b = 0; b < lanes; b++)                                                                \
+                    s[b][k] += weights * x[b * C + c];                                                         \
+            }                                                                                                  \
+        memcpy(sums, s, lanes * sizeof *s);                                                                    \
+    }                                                                                                          \
     MULTIVERSION static void NAME(                                                                             \
         int64_t B, int64_t R, int64_t C, const TYPE *restrict w, const float *restrict scale,                  \
         const float *restrict bias, const float *restrict x, float *restrict y, int add)                       \
     {                                                                                                          \
-        for (int64_t r = 0; r < R; r += 4) {                                                                   \
-            int64_t some = R - r < 4 ? R - r : 4;                                                              \
-            const TYPE *w0 = w + r * C, *w1 = w0 + (some > 1) * C, *w2 = w1 + (some > 2) * C,                  \
-                       *w3 = w2 + (some > 3) * C;                                                              \
-            for (int64_t b = 0; b < B; b++) {                                                                  \
-                const float *in = x + b * C;                                                                   \
-                float s[4], s0 = 0, s1 = 0, s2 = 0, s3 = 0;                                                    \
-                for (int64_t i = 0; i < C; i++) {                                                              \
-                    s0 += LOAD(w0 + i) * in[i];                                                                \
-                    s1 += LOAD(w1 + i) * in[i];                                                                \
-                    s2 += LOAD(w2 + i) * in[i];                                                                \
-                    s3 += LOAD(w3 + i) * in[i];                                                                \
+        float sums[SIDE][PANEL];                                                                               \
+        for (int64_t r = 0; r < R; r += PANEL, w += C * PANEL)                                                 \
+            for (int64_t b = 0; b < B; b += SIDE) {                                                            \
+                int64_t lanes = B - b < SIDE ? B - b : SIDE, rows = R - r < PANEL ? R - r : PANEL;             \
+                switch (lanes) {                                                                               \
+                case 1: NAME##_panel(1, C, w, x + b * C, *sums); break;                                        \
+                case 2: NAME##_panel(2, C, w, x + b * C, *sums); break;                                        \
+                case 3: NAME##_panel(3, C, w, x + b * C, *sums); break;                                        \
+                default: NAME##_panel(SIDE, C, w, x + b * C, *sums);                                           \
                 }                                                                                              \
-                s[0] = s0, s[1] = s1, s[2] = s2, s[3] = s3;                                                    \
-                for (int64_t k = 0; k < some; k++) {                                                           \
-                    float sum = (scale ? scale[r + k] * s[k] : s[k]) + (bias ? bias[r + k] : 0.0f);            \
-                    y[b * R + r + k] = add ? y[b * R + r + k] + sum : sum;                                     \
-                }                                                                                              \
+                for (int64_t l = 0; l < lanes; l++)                                                            \
+                    for (int64_t k = 0; k < rows; k++) {                                                       \
+                        float sum = scale ? scale[r + k] * sums[l][k] : sums[l][k];                            \
+                        float *to = y + (b + l) * R + r + k;                                                   \
+                        *to = (add ? *to : 0.0f) + sum + (bias ? bias[r + k] : 0.0f);                          \
+                    }                                                                                          \
             }                                                                                                  \
-        }                                                                                                      \
     }
 
-DEFINE_LINEAR(linear_float, float, load_f32)
-DEFINE_LINEAR(linear_bf16, bf16, load_bf16)
-DEFINE_LINEAR(linear_int8, int8_t, load_int8)
+DEFINE_LINEAR(linear_float, float, widen_float)
+DEFINE_LINEAR(linear_bf16, bf16, widen_bf16)
+DEFINE_LINEAR(linear_int8, int8_t, widen_int8)
 
 static void linear(const Operation *o, int64_t B)
 {
@@ -158,9 +192,13 @@ MULTIVERSION static void simple(
     }
 }
 
-/* Runs the operations in order, for B lanes whose next symbols are ids (B,). */
-void onward_step(int64_t count, const Operation *operations, int64_t B, const int64_t *ids)
+/* Runs the operations in order, for B lanes whose next symbols are ids (B,), each below `symbols`.
+ * Returns 0, or 1 if an id is none of the vocabulary; then nothing was done. */
+int onward_step(int64_t count, const Operation *operations, int64_t B, const int64_t *ids, int64_t symbols)
 {
+    for (int64_t b = 0; b < B; b++)
+        if (ids[b] < 0 || ids[b] >= symbols)
+            return 1;
     for (const Operation *o = operations; o < operations + count; o++) {
         int64_t rows = o->rows, columns = o->columns;
         switch (o->kind) {
@@ -183,4 +221,5 @@ void onward_step(int64_t count, const Operation *operations, int64_t B, const in
         case SIMPLE: simple(B * rows, o->number != 0.0, o->x, o->state, o->y); break;
         }
     }
+    return 0;
 }

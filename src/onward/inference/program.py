@@ -1,0 +1,215 @@
+"""What a step computes, written down: the operations of a model on vectors, for layers/kernels/step.c to run.
+
+Each layer of the library has its operations here, in the notation of its own docstring.
+"""
+
+import ctypes
+from functools import singledispatchmethod
+from typing import Any, Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+from onward.errors import InputError
+from onward.layers.gated_linear import GatedFeedForward, GatedLinear
+from onward.layers.gru import GRU
+from onward.layers.lstm import LSTM
+from onward.layers.norm import BatchNorm, RMSNorm
+from onward.layers.simple import SimpleRNN
+from onward.layers.stack import Dropout, Residual, Stack
+from onward.model import LanguageModel
+
+WeightType = Literal["fp32", "bf16", "int8"]
+"""How a step reads the matrices: as they are, rounded to bfloat16, or to int8 with a scale for each row."""
+
+KINDS = (
+    "embed",
+    "linear",
+    "rms_norm",
+    "affine",
+    "convolve",
+    "gated_scan",
+    "gated_unit",
+    "add",
+    "lstm",
+    "gru",
+    "simple",
+)
+"""The operations, in the order of the enumeration in step.c."""
+
+PANEL, VECTOR = 64, 16
+"""Rows of a panel and of a vector in it, as in step.c."""
+
+FP32, BF16, INT8 = range(3)
+"""The types of weights as step.c counts them."""
+
+
+class Operation(ctypes.Structure):
+    """As in step.c."""
+
+    _fields_ = (
+        *((name, ctypes.c_int64) for name in ("kind", "type", "rows", "columns")),
+        *((name, ctypes.c_void_p) for name in ("x", "y", "state", "more", "matrix", "scale", "bias")),
+        ("number", ctypes.c_double),
+    )
+
+
+class Matrices:
+    """The matrices of a model as a step reads them, each converted once: in panels of rows (see step.c)."""
+
+    def __init__(self, weights: WeightType) -> None:
+        if weights not in get_args(WeightType):
+            raise InputError(f"weights must be one of {', '.join(get_args(WeightType))}, got {weights!r}")
+        self.type = get_args(WeightType).index(weights)
+        self._made: dict[int, tuple[Tensor, Tensor | None]] = {}
+
+    def of(self, matrix: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The matrix (R, C) in panels, in the type of weights, and the scales of its rows (R,) if any."""
+        key = matrix.data_ptr()
+        if key not in self._made:
+            self._made[key] = self._convert(matrix.detach())
+        return self._made[key]
+
+    def _convert(self, matrix: Tensor) -> tuple[Tensor, Tensor | None]:
+        rows, columns = matrix.shape
+        scale = None
+        if self.type == INT8:
+            scale = matrix.abs().amax(1).clamp_min(1e-30) / 127
+            matrix = (matrix / scale[:, None]).round()
+        filled = nn.functional.pad(matrix, (0, 0, 0, -rows % PANEL))
+        panels = filled.to((torch.float32, torch.bfloat16, torch.int8)[self.type]).view(-1, PANEL, columns)
+        in_word = 4 // panels.element_size()
+        words = panels.transpose(1, 2).unflatten(2, (-1, in_word, VECTOR)).transpose(3, 4)
+        return words.contiguous(), scale
+
+
+class Program:
+    """The operations of a step for so many lanes, and the vectors they work on.
+
+    Attributes:
+        operations: an array of `Operation`.
+        out: the logits (B, V) that a step leaves.
+        states: the tensors of the state that a step changes, in the order of `tensors_of`.
+        lanes, symbols: B and V.
+    """
+
+    def __init__(self, model: LanguageModel, lanes: int, matrices: Matrices) -> None:
+        self.lanes, self._matrices = lanes, matrices
+        self._operations: list[Operation] = []
+        self._kept: list[Tensor] = []  # what the operations point at
+        self.states: list[Tensor] = []  # in the order of `tensors_of`
+        x = self._vector(model.embedding.embedding_dim)
+        self._add("embed", y=x, matrix=model.embedding.weight, rows=x.shape[1])
+        logits = self._linear(self._through(model.stack, x), model.readout.weight, model.readout.bias)
+        self.out, self.symbols = logits.numpy(), model.config.symbols
+        self.operations = (Operation * len(self._operations))(*self._operations)
+
+    def _through(self, layer: nn.Module, x: Tensor) -> Tensor:
+        """Adds the operations of a layer on x (B, D_in); its output (B, D_out)."""
+        return self._layer(layer, x)
+
+    @singledispatchmethod
+    def _layer(self, layer: nn.Module, x: Tensor) -> Tensor:
+        raise NotImplementedError(f"no step is known of {type(layer).__name__}")
+
+    @_layer.register
+    def _(self, layer: Stack, x: Tensor) -> Tensor:
+        for member in layer.layers:
+            x = self._through(member, x)
+        return x
+
+    @_layer.register
+    def _(self, layer: Residual, x: Tensor) -> Tensor:
+        y = self._through(layer.layer, x if layer.norm is None else self._through(layer.norm, x))
+        self._add("add", x=x, y=y, rows=y.shape[1])
+        return y
+
+    @_layer.register
+    def _(self, layer: Dropout, x: Tensor) -> Tensor:
+        return x
+
+    @_layer.register
+    def _(self, layer: RMSNorm, x: Tensor) -> Tensor:
+        y = self._vector(layer.width_out)
+        self._add("rms_norm", x=x, y=y, rows=layer.width_out, scale=layer.scale, number=layer.epsilon)
+        return y
+
+    @_layer.register
+    def _(self, layer: BatchNorm, x: Tensor) -> Tensor:
+        norm, y = layer.norm, self._vector(layer.width_out)
+        mean, variance = norm.get_buffer("running_mean"), norm.get_buffer("running_var")
+        scale = norm.weight / torch.sqrt(variance + norm.eps)
+        self._add("affine", x=x, y=y, rows=layer.width_out, scale=scale, bias=norm.bias - mean * scale)
+        return y
+
+    @_layer.register
+    def _(self, layer: GatedLinear, x: Tensor) -> Tensor:
+        taps, u = layer.convolution.shape[0], self._vector(layer.width_in)
+        h, tail = self._state(layer.inner), self._state(taps - 1, layer.width_in)
+        sizes = {"rows": layer.width_in, "columns": taps}
+        self._add("convolve", x=x, y=u, state=tail, matrix=layer.convolution, **sizes)
+        zvg, y = self._linear(u, layer.project.weight, layer.project.bias), self._vector(layer.inner)
+        self._add("gated_scan", x=zvg, y=y, state=h, rows=layer.inner)
+        return self._linear(y, layer.readout.weight)
+
+    @_layer.register
+    def _(self, layer: GatedFeedForward, x: Tensor) -> Tensor:
+        inner = layer.readout.in_features
+        ab, y = self._linear(x, layer.project.weight), self._vector(inner)
+        self._add("gated_unit", x=ab, y=y, rows=inner)
+        return self._linear(y, layer.readout.weight)
+
+    @_layer.register
+    def _(self, layer: LSTM, x: Tensor) -> Tensor:
+        weights, y = dict(layer.rnn.named_parameters()), self._vector(layer.width_out)
+        h, c = self._state(layer.width_out), self._state(layer.width_out)
+        gates = self._linear(x, weights["weight_ih_l0"], weights["bias_ih_l0"])
+        self._linear(h, weights["weight_hh_l0"], weights["bias_hh_l0"], onto=gates)
+        self._add("lstm", x=gates, y=y, state=h, more=c, rows=layer.width_out)
+        return y
+
+    @_layer.register
+    def _(self, layer: GRU, x: Tensor) -> Tensor:
+        weights, y = dict(layer.rnn.named_parameters()), self._vector(layer.width_out)
+        h = self._state(layer.width_out)
+        of_x = self._linear(x, weights["weight_ih_l0"], weights["bias_ih_l0"])
+        of_h = self._linear(h, weights["weight_hh_l0"], weights["bias_hh_l0"])
+        self._add("gru", x=of_x, more=of_h, y=y, state=h, rows=layer.width_out)
+        return y
+
+    @_layer.register
+    def _(self, layer: SimpleRNN, x: Tensor) -> Tensor:
+        weights, y = dict(layer.rnn.named_parameters()), self._vector(layer.width_out)
+        h = self._state(layer.width_out)
+        sum_ = self._linear(x, weights["weight_ih_l0"], weights["bias_ih_l0"])
+        self._linear(h, weights["weight_hh_l0"], weights["bias_hh_l0"], onto=sum_)
+        is_relu = layer.rnn.nonlinearity == "relu"
+        self._add("simple", x=sum_, y=y, state=h, rows=layer.width_out, number=float(is_relu))
+        return y
+
+    def _linear(
+        self, x: Tensor, weight: Tensor, bias: Tensor | None = None, *, onto: Tensor | None = None
+    ) -> Tensor:
+        """y = W x + b, or y += W x + b."""
+        matrix, scale = self._matrices.of(weight)
+        y = self._vector(len(weight)) if onto is None else onto
+        rows, columns = weight.shape
+        self._add(
+            "linear", x=x, y=y, matrix=matrix, scale=scale, bias=bias, rows=rows, columns=columns,
+            type=self._matrices.type, number=float(onto is not None),
+        )  # fmt: skip
+        return y
+
+    def _vector(self, width: int) -> Tensor:
+        return torch.empty(self.lanes, width)
+
+    def _state(self, *shape: int) -> Tensor:
+        self.states.append(torch.zeros(self.lanes, *shape))
+        return self.states[-1]
+
+    def _add(self, kind: str, **fields: Any) -> None:
+        """An operation whose tensors are given as tensors."""
+        tensors = {name: x.detach().contiguous() for name, x in fields.items() if isinstance(x, Tensor)}
+        pointers = {name: x.data_ptr() for name, x in tensors.items()}
+        self._kept += tensors.values()
+        self._operations.append(Operation(kind=KINDS.index(kind), **fields | pointers))
