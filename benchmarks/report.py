@@ -18,6 +18,8 @@ KINDS = {
     "write_memory": ("layer", "samples"),
     "score_lanes": ("text", "layer"),
     "resume_sigkill": ("recipe", "threads"),
+    "write_speed": ("layer", "parameters"),
+    "score_speed": ("layer", "parameters"),
 }
 """What tells the results of one question apart; of those that agree in it the last counts."""
 

@@ -6,12 +6,11 @@ MODEL is an artefact of `onward train`. The text is counted and dropped, as a te
 """
 
 import argparse
-import os
 import time
 from pathlib import Path
 
 from onward.inference.trained import TrainedModel
-from record import record
+from record import megabytes, record
 
 FIRST = 10_000
 
@@ -49,12 +48,6 @@ def main() -> None:
             "megabytes_grown": round(after - before, 2),
         },
     )
-
-
-def megabytes() -> float:
-    """Resident memory of this process."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 if __name__ == "__main__":

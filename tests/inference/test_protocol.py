@@ -46,6 +46,24 @@ def test_lanes_that_read_enough_before_give_what_one_pass_gives(
     np.testing.assert_allclose(found, all_of(trained, ids[:size]), rtol=1e-4, atol=1e-5)
 
 
+def test_a_long_text_is_read_in_many_lanes_and_is_near_one_pass(
+    trained: TrainedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = np.random.default_rng(1).integers(4, len(trained.vocabulary), 6000)
+    exact = all_of(trained, ids, lanes=1)
+    monkeypatch.setattr(module, "WARM_UP", 256)
+    monkeypatch.setattr(module, "_LONGEST_SEGMENT", 512)
+    read: list[int] = []
+    side_by_side = module._side_by_side
+    monkeypatch.setattr(
+        module, "_side_by_side", lambda *rest: read.append(len(rest[2].starts)) or side_by_side(*rest)
+    )
+    quick = all_of(trained, ids)
+    assert read[0] == 6000 // 512
+    assert quick.mean() == pytest.approx(exact.mean(), rel=1e-3)
+    np.testing.assert_allclose(quick, exact, atol=0.2)
+
+
 @settings(max_examples=12, deadline=None)
 @given(st.integers(1, 40), st.integers(1, 45), st.integers(1, 300))
 def test_a_cold_window_knows_the_symbol_before_it_and_no_more(

@@ -1,8 +1,5 @@
 """`onward lesson`: the ladder, a rung of it, or all of its figures."""
 
-import datetime
-import importlib.metadata
-import platform
 import time
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,6 +10,7 @@ from rich.table import Table
 
 from onward.cli.options import Json
 from onward.cli.output import emit, emit_facts, emit_json, say
+from onward.cli.table import as_markdown
 
 ALL = "all"
 
@@ -77,32 +75,6 @@ def run_rung(name: str, settings: Any) -> dict[str, Any]:
         "details": outcome.details,
         "pictures": [str(picture) for picture in outcome.pictures],
     }
-
-
-def as_markdown(rows: list[dict[str, Any]]) -> str:
-    """The table of figures as it stands in docs/lesson/RESULTS.md."""
-    versions = ", ".join(
-        f"{name} {importlib.metadata.version(name)}" for name in ("onward", "torch", "numpy")
-    )
-    lines = [
-        f"{datetime.date.today()}, {versions}, Python {platform.python_version()}, {platform.machine()}",
-        "",
-        "| rung | measure | the lesson | ours must be at most | ours | held out | seconds |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for row in rows:
-        mark = {True: " ✓", False: " ✗", None: ""}[row["reached"]]
-        cells = (
-            f"`{row['rung']}`",
-            row["measure"],
-            row["lesson"] or "",
-            "" if row["target"] is None else f"{row['target']:g}",
-            f"**{row['figure']:.4g}**{mark}",
-            "" if row["held_out"] is None else f"{row['held_out']:.4g}",
-            f"{row['seconds']:.0f}",
-        )
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
 
 
 def _list(rungs: list[Any], *, as_json: bool) -> None:

@@ -28,7 +28,13 @@ def score(
     cold: Annotated[
         int | None, typer.Option(metavar="N", help="Windows of N symbols, each read from nothing.")
     ] = None,
-    lanes: Annotated[int, typer.Option(help="Parts read side by side: quicker for long texts.")] = 1,
+    exact: Annotated[
+        bool,
+        typer.Option("--exact", help="Read a long text in one pass, in float32: slower, to the last digit."),
+    ] = False,
+    lanes: Annotated[
+        int | None, typer.Option(help="Parts read side by side, in float32; by default as many as are quick.")
+    ] = None,
     html: Annotated[
         Path | None, typer.Option(help="Write a page that colours each symbol by its surprise.")
     ] = None,
@@ -48,9 +54,11 @@ def score(
     trained = onward.load(model)
     announce_standard_input(source)
     corpus = find_sources(source)
-    how = {"cold": cold, "lanes": lanes}
+    if exact and (cold or lanes):
+        raise InputError("--exact reads in one pass", hint="leave out --cold and --lanes, or --exact")
+    how = {"cold": cold, "lanes": 1 if exact else lanes}
     if html:
-        if how != {"cold": None, "lanes": 1} or per != "total":
+        if cold or lanes or per != "total":
             raise InputError("--html reads in one pass", hint="leave out --cold, --lanes and --per")
         found = trained.write_page(corpus, html, title=corpus.name).to_json() | {"html": str(html)}
     elif per == "total":

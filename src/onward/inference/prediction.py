@@ -1,5 +1,7 @@
 """One block through a model: what it expected, what came, and the state after."""
 
+from contextlib import AbstractContextManager
+
 import torch
 
 from onward.layers.state import State
@@ -35,6 +37,13 @@ def surprise(model: LanguageModel, x: Ids, y: Ids, state: State) -> tuple[Losses
 def initial_state(model: LanguageModel, lanes: int) -> State:
     """The state before the first symbol."""
     return model.initial_state(lanes)
+
+
+def quick_precision(model: LanguageModel) -> AbstractContextManager:
+    """Within it matrix products are in bfloat16, where the model's device multiplies it natively."""
+    device = device_of(model).type
+    native = device == "cuda" or torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return torch.autocast(device, torch.bfloat16, enabled=native)
 
 
 def device_of(model: LanguageModel) -> torch.device:

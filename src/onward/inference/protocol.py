@@ -2,16 +2,18 @@
 
 Each counts every symbol once.
 
-    streaming   from BEGIN to the end in one pass, the state carried along.
-    lanes       the same figures, quicker: the text is cut into segments that are read side by side, each by a
-                lane that has read the `WARM_UP` symbols before it, from the initial state. What the state
-                still knew of what lies further back is lost, which is less than rounding in most models.
+    streaming   from BEGIN to the end in one pass, the state carried along. A long text is read in lanes, and
+                in bfloat16 where the processor multiplies it: several times quicker, and less than 0.1 % off.
+    lanes       the text is cut into segments that are read side by side, each by a lane that has read the
+                `WARM_UP` symbols before it, from the initial state. What the state still knew of what lies
+                further back is lost, which is less than rounding in most models. One lane is exact.
     cold        windows of a given number of symbols, each from the initial state, its first symbol
                 predicted from the symbol before the window (or BEGIN). What published figures of
                 transformers mostly are.
 """
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +22,7 @@ import torch
 from onward.data.symbols import Symbols
 from onward.data.vocabulary import BEGIN, NULL
 from onward.errors import InputError
-from onward.inference.prediction import block_length, initial_state, surprise
+from onward.inference.prediction import block_length, initial_state, quick_precision, surprise
 from onward.model import LanguageModel
 
 WARM_UP = 1024
@@ -28,6 +30,7 @@ WARM_UP = 1024
 
 _SHORTEST_SEGMENT, _LONGEST_SEGMENT = WARM_UP, 8 * WARM_UP  # a lane reads no more before than in it
 _COLD_POSITIONS = 1 << 18
+_QUICK_LANES = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,20 +39,21 @@ class Protocol:
 
     Attributes:
         cold: symbols in a window; None reads the text as one.
-        lanes: how many segments are read side by side; fewer for a text of less than 1024 symbols a lane.
-            Has no effect on cold windows, of which many are always read at once.
+        lanes: how many segments are read side by side, in float32; fewer for a text of less than 1024 symbols
+            a lane. None reads a long text in as many as are quick, in the quickest precision. Has no effect
+            on cold windows, of which many are always read at once.
 
     Raises:
         InputError: a window or a number of lanes below 1.
     """
 
     cold: int | None = None
-    lanes: int = 1
+    lanes: int | None = None
 
     def __post_init__(self) -> None:
         if self.cold is not None and self.cold < 1:
             raise InputError(f"expected cold windows of 1 symbol or more, got {self.cold}")
-        if self.lanes < 1:
+        if self.lanes is not None and self.lanes < 1:
             raise InputError(f"expected 1 lane or more, got {self.lanes}")
 
     @property
@@ -63,17 +67,19 @@ def surprises(model: LanguageModel, ids: Symbols, protocol: Protocol) -> Iterato
     model.eval()
     size, lanes, warm_up = len(ids), 1, 0
     length = size  # streaming is one window of everything
+    asked = protocol.lanes or min(_QUICK_LANES, size // _LONGEST_SEGMENT)
     if protocol.cold is not None:
         length = min(protocol.cold, size)
         lanes = max(1, min(_COLD_POSITIONS // length, 128))
-    elif protocol.lanes > 1:
-        length = min(max(-(-size // protocol.lanes), _SHORTEST_SEGMENT), _LONGEST_SEGMENT, size)
-        lanes, warm_up = protocol.lanes, WARM_UP
+    elif asked > 1:
+        length = min(max(-(-size // asked), _SHORTEST_SEGMENT), _LONGEST_SEGMENT, size)
+        lanes, warm_up = asked, WARM_UP
+    quick = lanes > 1 and protocol.cold is None and protocol.lanes is None
     for first in range(0, size, length * lanes):
         starts = np.arange(first, min(first + length * lanes, size), length)
         ends = np.minimum(starts + length, size)
         segments = _Segments(np.maximum(starts - warm_up, 0), starts, ends)
-        yield from _one(model, ids, segments) if lanes == 1 else _side_by_side(model, ids, segments)
+        yield from _one(model, ids, segments) if lanes == 1 else _side_by_side(model, ids, segments, quick)
 
 
 def part_of_stream(ids: Symbols, start: int, count: int) -> np.ndarray:
@@ -102,13 +108,15 @@ def _one(model: LanguageModel, ids: Symbols, segments: _Segments) -> Iterator[np
         yield nats[:, 0]
 
 
-def _side_by_side(model: LanguageModel, ids: Symbols, segments: _Segments) -> Iterator[np.ndarray]:
-    """The nats of all segments, in order."""
+def _side_by_side(
+    model: LanguageModel, ids: Symbols, segments: _Segments, quick: bool
+) -> Iterator[np.ndarray]:
+    """The nats of all segments, in order; `quick` computes in the quickest precision."""
     first = int(segments.starts[0])
     found = np.empty(int(segments.ends[-1]) - first, np.float32)
     steps = int((segments.ends - segments.begins).max())
     lanes = [*zip(segments.begins.tolist(), segments.starts.tolist(), segments.ends.tolist(), strict=True)]
-    for step, nats in _blocks(model, ids, segments.begins, steps):
+    for step, nats in _blocks(model, ids, segments.begins, steps, quick):
         for lane, (begin, start, end) in enumerate(lanes):
             at = begin + step
             low, high = max(at, start), min(at + len(nats), end)
@@ -118,7 +126,7 @@ def _side_by_side(model: LanguageModel, ids: Symbols, segments: _Segments) -> It
 
 
 def _blocks(
-    model: LanguageModel, ids: Symbols, begins: np.ndarray, steps: int
+    model: LanguageModel, ids: Symbols, begins: np.ndarray, steps: int, quick: bool = False
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Steps done and the nats of the next (T, B), for lanes that begin at those places (B,)."""
     state = initial_state(model, len(begins))
@@ -127,5 +135,6 @@ def _blocks(
         count = min(block, steps - step)
         parts = [part_of_stream(ids, begin + step, count) for begin in begins.tolist()]
         rows = torch.from_numpy(np.stack(parts, axis=1))  # (T + 1, B)
-        nats, state = surprise(model, rows[:-1], rows[1:], state)
+        with quick_precision(model) if quick else nullcontext():
+            nats, state = surprise(model, rows[:-1], rows[1:], state)
         yield step, nats.cpu().numpy()

@@ -1,0 +1,48 @@
+"""How long does a command take to start, when all its files are in memory?
+
+    python benchmarks/start_up.py MODEL
+
+Medians of several runs, each a process of its own: `onward --help`, and `onward write` to its first
+character.
+"""
+
+import argparse
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from record import record
+
+TURNS = 9
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("model", type=Path)
+    model = parser.parse_args().model
+    onward = Path(sys.executable).with_name("onward")
+    commands = {"help": [onward, "--help"], "write": [onward, "write", model, "--length", "50"]}
+    seconds = {
+        name: [first_character(command) for _ in range(TURNS + 1)][1:] for name, command in commands.items()
+    }
+    record(
+        "start_up", {f"{name}_seconds": round(statistics.median(each), 3) for name, each in seconds.items()}
+    )
+
+
+def first_character(command: list[str | Path]) -> float:
+    """Seconds from the start of a process to the first character of its standard output."""
+    started = time.perf_counter()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as child:
+        assert child.stdout
+        if not child.stdout.read(1):
+            raise SystemExit(f"{command} printed nothing")
+        seconds = time.perf_counter() - started
+        child.stdout.read()
+    return seconds
+
+
+if __name__ == "__main__":
+    main()
