@@ -19,6 +19,7 @@ KINDS = {
     "score_lanes": ("text", "layer"),
     "resume_sigkill": ("recipe", "threads"),
     "write_speed": ("layer", "parameters"),
+    "training_step": ("recipe",),
     "score_speed": ("layer", "parameters"),
 }
 """What tells the results of one question apart; of those that agree in it the last counts."""

@@ -4,7 +4,11 @@ import os
 from pathlib import Path
 
 import pytest
+import torch
 from jaxtyping import install_import_hook
+
+if not torch.cuda.is_available():  # before Triton is first imported
+    os.environ.setdefault("TRITON_INTERPRET", "1")
 
 # All but the command line, whose types are typer's own, and not those that typer passes.
 CHECKED = (

@@ -8,34 +8,40 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from onward.api import load, train
+    from onward.classifier import SequenceClassifier
     from onward.data.vocabulary import Vocabulary
     from onward.errors import OnwardError
     from onward.inference.novelty import novelty
     from onward.inference.session import Session
     from onward.inference.trained import TrainedModel
+    from onward.training.pseudo_label import pseudo_label
     from onward.training.recipe import Recipe, find_recipe
 
 _HOMES = {
     "OnwardError": "onward.errors",
     "Recipe": "onward.training.recipe",
+    "SequenceClassifier": "onward.classifier",
     "Session": "onward.inference.session",
     "TrainedModel": "onward.inference.trained",
     "Vocabulary": "onward.data.vocabulary",
     "find_recipe": "onward.training.recipe",
     "load": "onward.api",
     "novelty": "onward.inference.novelty",
+    "pseudo_label": "onward.training.pseudo_label",
     "train": "onward.api",
 }
 
 __all__ = [
     "OnwardError",
     "Recipe",
+    "SequenceClassifier",
     "Session",
     "TrainedModel",
     "Vocabulary",
     "find_recipe",
     "load",
     "novelty",
+    "pseudo_label",
     "train",
 ]
 

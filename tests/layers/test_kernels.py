@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from onward.layers import kernels
-from onward.layers.kernels import compiled, reference
+from onward.layers.kernels import compiled, cuda, functions, reference
 
 SIZES = [(1, 1, 1), (1, 3, 5), (7, 3, 37), (130, 2, 64), (33, 1, 200)]
 """(T, B, D): one of everything, odd numbers, widths around the C kernels' chunk of 64."""
@@ -34,15 +34,31 @@ class Implementation:
 
 
 IN_C = SimpleNamespace(
-    gated_scan=compiled.GatedScan.apply,
-    gated_unit=compiled.GatedUnit.apply,
-    rms_norm=compiled.RMSNorm.apply,
-    causal_convolution=compiled.CausalConvolution.apply,
-    add_dropped=compiled.AddDropped.apply,
+    gated_scan=functions.GatedScan.apply,
+    gated_unit=functions.GatedUnit.apply,
+    rms_norm=functions.RMSNorm.apply,
+    causal_convolution=functions.CausalConvolution.apply,
+    add_dropped=functions.AddDropped.apply,
 )
+
+
+def on_gpu(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function of copies of its tensors on the GPU, where there is one."""
+
+    def call(*inputs: Any) -> Any:
+        if not torch.cuda.is_available():
+            return function(*inputs)  # interpreted, see the fixture below
+        found = function(*(x.cuda() if isinstance(x, Tensor) else x for x in inputs))
+        return tuple(y.cpu() for y in found) if isinstance(found, tuple) else found.cpu()
+
+    return call
+
+
+IN_TRITON = SimpleNamespace(**{name: on_gpu(function) for name, function in vars(IN_C).items()})
 IMPLEMENTATIONS = {
     "reference": Implementation(reference, (0.0, 1.6e-2)),
     "compiled": Implementation(IN_C, (2**-8, 1e-5), compiled.available),
+    "cuda": Implementation(IN_TRITON, (2**-8, 1e-5), cuda.available),
     "chosen": Implementation(kernels, (2**-8, 1e-5) if compiled.available else (0.0, 1.6e-2)),
 }
 every_implementation = pytest.mark.parametrize(
@@ -100,6 +116,13 @@ every_kernel = pytest.mark.parametrize("name", KERNELS)
 @pytest.fixture(autouse=True)
 def seeded() -> None:
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def interpreted(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is no GPU, Triton's interpreter takes the place of the kernels in C, in its own tests."""
+    if "cuda" in request.node.name and not torch.cuda.is_available():
+        monkeypatch.setattr(functions, "compiled", cuda)
 
 
 def in_float64(value: Any) -> Any:

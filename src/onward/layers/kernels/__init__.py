@@ -1,14 +1,15 @@
 """The elementwise work of onward's own layers: one interface, one implementation a file.
 
-`reference` says what each kernel computes; `compiled` computes it in C. Each call takes the fastest
-implementation that its tensors allow.
+`reference` says what each kernel computes, in PyTorch; `compiled` computes it in C on the CPU, `cuda` in
+Triton on a GPU, and `functions` makes both differentiable. Each call takes the fastest that its tensors
+allow.
 """
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from onward.layers.kernels import compiled, reference
+from onward.layers.kernels import functions, reference
 from onward.shapes import LaneVector, Sequence
 
 __all__ = ["add_dropped", "causal_convolution", "gated_scan", "gated_unit", "rms_norm"]
@@ -16,8 +17,8 @@ __all__ = ["add_dropped", "causal_convolution", "gated_scan", "gated_unit", "rms
 
 def gated_scan(zvg: Float[Tensor, "time lanes three_width"], h: LaneVector) -> tuple[Sequence, LaneVector]:
     """See `reference.gated_scan`."""
-    if compiled.supports(zvg) and h.dtype == torch.float32:
-        return compiled.GatedScan.apply(zvg, h)
+    if functions.supports(zvg) and h.dtype == torch.float32:
+        return functions.GatedScan.apply(zvg, h)
     return reference.gated_scan(zvg, h)
 
 
@@ -25,25 +26,25 @@ def causal_convolution(
     x: Sequence, tail: Float[Tensor, "lanes before width"], kernel: Float[Tensor, "taps width"]
 ) -> Sequence:
     """See `reference.causal_convolution`."""
-    if compiled.supports(x) and tail.dtype == kernel.dtype == torch.float32:
-        return compiled.CausalConvolution.apply(x, tail, kernel)
+    if functions.supports(x) and tail.dtype == kernel.dtype == torch.float32:
+        return functions.CausalConvolution.apply(x, tail, kernel)
     return reference.causal_convolution(x, tail, kernel)
 
 
 def gated_unit(ab: Float[Tensor, "time lanes two_width"]) -> Sequence:
     """See `reference.gated_unit`."""
-    return compiled.GatedUnit.apply(ab) if compiled.supports(ab) else reference.gated_unit(ab)
+    return functions.GatedUnit.apply(ab) if functions.supports(ab) else reference.gated_unit(ab)
 
 
 def rms_norm(x: Sequence, scale: Float[Tensor, " width"], epsilon: float, result: torch.dtype) -> Sequence:
     """See `reference.rms_norm`."""
-    if x.dtype == scale.dtype == torch.float32 and compiled.supports(x) and result in compiled.ACTIVATIONS:
-        return compiled.RMSNorm.apply(x, scale, epsilon, result)
+    if x.dtype == scale.dtype == torch.float32 and functions.supports(x) and result in functions.ACTIVATIONS:
+        return functions.RMSNorm.apply(x, scale, epsilon, result)
     return reference.rms_norm(x, scale, epsilon, result)
 
 
 def add_dropped(x: Sequence, branch: Sequence, probability: float, seed: int) -> Sequence:
     """See `reference.add_dropped`."""
-    if x.dtype == torch.float32 and compiled.supports(x, branch):
-        return compiled.AddDropped.apply(x, branch, probability, seed)
+    if x.dtype == torch.float32 and functions.supports(x, branch):
+        return functions.AddDropped.apply(x, branch, probability, seed)
     return reference.add_dropped(x, branch, probability, seed)

@@ -3,14 +3,14 @@
 import pytest
 import torch
 
-from onward.layers.kernels import compiled
+from onward.layers.kernels import compiled, functions
 
 pytestmark = pytest.mark.skipif(not compiled.available, reason="the C kernels were not built here")
 
 FUNCTIONS = {
-    "gated_scan": compiled.GatedScan.apply,
-    "gated_unit": compiled.GatedUnit.apply,
-    "causal_convolution": compiled.CausalConvolution.apply,
+    "gated_scan": functions.GatedScan.apply,
+    "gated_unit": functions.GatedUnit.apply,
+    "causal_convolution": functions.CausalConvolution.apply,
 }
 
 
@@ -33,6 +33,6 @@ def test_shapes_that_do_not_fit_are_refused(name: str, shapes: list[tuple[int, .
 
 def test_a_width_that_does_not_fit_is_refused() -> None:
     with pytest.raises(ValueError, match=r"scale must be of shape \(6,\), got \(5,\)"):
-        compiled.RMSNorm.apply(torch.zeros(3, 2, 6), torch.zeros(5), 1e-6, torch.float32)
+        functions.RMSNorm.apply(torch.zeros(3, 2, 6), torch.zeros(5), 1e-6, torch.float32)
     with pytest.raises(ValueError, match=r"branch must be of shape \(3, 2, 6\), got \(3, 1, 6\)"):
-        compiled.AddDropped.apply(torch.zeros(3, 2, 6), torch.zeros(3, 1, 6), 0.0, 0)
+        functions.AddDropped.apply(torch.zeros(3, 2, 6), torch.zeros(3, 1, 6), 0.0, 0)

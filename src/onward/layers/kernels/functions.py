@@ -1,0 +1,160 @@
+"""The kernels as differentiable functions: what each allocates, keeps for the way back, and calls.
+
+A backend computes on the arrays of one device: `compiled` in C on the CPU, `cuda` in Triton on a GPU. Both
+have the same kernels, with the same arguments, under the same names.
+"""
+
+# pyright: reportIncompatibleMethodOverride=false
+# (torch declares forward and backward of a Function without their arguments)
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from onward.layers.kernels import compiled, cuda
+
+Context = Any
+ACTIVATIONS = tuple(compiled.ACTIVATIONS)
+"""The types of activation that the kernels take."""
+
+
+def supports(*tensors: Tensor) -> bool:
+    """Whether there is a backend for the tensors: all on one device that has one, in float32 or bfloat16."""
+    (device, *others) = {x.device for x in tensors}
+    here = compiled.available if device.type == "cpu" else cuda.available and device.type == "cuda"
+    return here and not others and all(x.dtype in ACTIVATIONS for x in tensors)
+
+
+def _call(name: str, activations: torch.dtype, *arguments: int | float | Tensor) -> None:
+    """Calls the kernel of that name of the backend of the last argument, which is always an array."""
+    array = arguments[-1]
+    backend = cuda if isinstance(array, Tensor) and array.is_cuda else compiled
+    backend.call(name, activations, *arguments)
+
+
+def _expect(name: str, x: Tensor, *shape: int) -> None:
+    """Refuses a tensor of another shape: the kernels would read beyond its end.
+
+    Raises:
+        ValueError: with the shape expected and the shape found.
+    """
+    if x.shape != shape:
+        raise ValueError(f"{name} must be of shape {shape}, got {tuple(x.shape)}")
+
+
+class GatedScan(torch.autograd.Function):
+    """`reference.gated_scan`."""
+
+    @staticmethod
+    def forward(ctx: Context, zvg: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:  # noqa: D102
+        _expect("zvg", zvg, zvg.shape[0], h.shape[0], 3 * h.shape[1])
+        zvg, h = zvg.contiguous(), h.contiguous()
+        steps, lanes, width = zvg.shape[0], *h.shape
+        y = zvg.new_empty(steps, lanes, width)
+        states = h.new_empty(steps, lanes, width)
+        _call("gated_scan_forward", zvg.dtype, steps, lanes, width, zvg, h, y, states)
+        ctx.save_for_backward(zvg, h, states)
+        return y, states[-1].clone()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Context, dy: Tensor, dlast: Tensor) -> tuple[Tensor, Tensor]:  # noqa: D102
+        zvg, h, states = ctx.saved_tensors
+        dzvg, dh = torch.empty_like(zvg), dlast.contiguous().clone()
+        sizes = states.shape
+        _call("gated_scan_backward", zvg.dtype, *sizes, zvg, h, states, dy.contiguous(), dzvg, dh)
+        return dzvg, dh
+
+
+class GatedUnit(torch.autograd.Function):
+    """`reference.gated_unit`."""
+
+    @staticmethod
+    def forward(ctx: Context, ab: Tensor) -> Tensor:  # noqa: D102
+        _expect("ab", ab, *ab.shape[:2], ab.shape[2] // 2 * 2)
+        ab = ab.contiguous()
+        y = ab.new_empty(*ab.shape[:-1], ab.shape[-1] // 2)
+        _call("gated_unit_forward", ab.dtype, ab.shape[0] * ab.shape[1], y.shape[-1], ab, y)
+        ctx.save_for_backward(ab)
+        return y
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Context, dy: Tensor) -> Tensor:  # noqa: D102
+        (ab,) = ctx.saved_tensors
+        dab = torch.empty_like(ab)
+        rows = ab.shape[0] * ab.shape[1]
+        _call("gated_unit_backward", ab.dtype, rows, dy.shape[-1], ab, dy.contiguous(), dab)
+        return dab
+
+
+class RMSNorm(torch.autograd.Function):
+    """`reference.rms_norm`."""
+
+    @staticmethod
+    def forward(ctx: Context, x: Tensor, scale: Tensor, epsilon: float, result: torch.dtype) -> Tensor:  # noqa: D102
+        _expect("scale", scale, x.shape[2])
+        x, scale = x.contiguous(), scale.contiguous()
+        rows, width = x.shape[0] * x.shape[1], x.shape[2]
+        y = x.new_empty(x.shape, dtype=result)
+        inverse = x.new_empty(rows)
+        _call("rms_norm_forward", result, rows, width, epsilon, x, scale, y, inverse)
+        ctx.save_for_backward(x, scale, inverse)
+        return y
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Context, dy: Tensor) -> tuple[Tensor, Tensor, None, None]:  # noqa: D102
+        x, scale, inverse = ctx.saved_tensors
+        parts = cuda.PARTS if x.is_cuda else compiled.PARTS
+        dx, partial = torch.empty_like(x), x.new_empty(parts, x.shape[2])
+        sizes = inverse.shape[0], x.shape[2], parts
+        _call("rms_norm_backward", dy.dtype, *sizes, x, scale, inverse, dy.contiguous(), dx, partial)
+        return dx, partial.sum(0), None, None
+
+
+class CausalConvolution(torch.autograd.Function):
+    """`reference.causal_convolution`, without the new tail, which is a slice."""
+
+    @staticmethod
+    def forward(ctx: Context, x: Tensor, tail: Tensor, kernel: Tensor) -> Tensor:  # noqa: D102
+        _expect("kernel", kernel, kernel.shape[0], x.shape[2])
+        _expect("tail", tail, x.shape[1], kernel.shape[0] - 1, x.shape[2])
+        x, tail, kernel = x.contiguous(), tail.contiguous(), kernel.contiguous()
+        y = torch.empty_like(x)
+        _call("causal_convolution_forward", x.dtype, *x.shape, kernel.shape[0], x, tail, kernel, y)
+        ctx.save_for_backward(x, tail, kernel)
+        return y
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Context, dy: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # noqa: D102
+        x, tail, kernel = ctx.saved_tensors
+        sizes = *x.shape, kernel.shape[0]
+        gradients = torch.empty_like(x), torch.empty_like(tail), torch.empty_like(kernel)
+        _call("causal_convolution_backward", x.dtype, *sizes, x, tail, kernel, dy.contiguous(), *gradients)
+        return gradients
+
+
+class AddDropped(torch.autograd.Function):
+    """`reference.add_dropped`."""
+
+    @staticmethod
+    def forward(ctx: Context, x: Tensor, branch: Tensor, probability: float, seed: int) -> Tensor:  # noqa: D102
+        _expect("branch", branch, *x.shape)
+        x, branch = x.contiguous(), branch.contiguous()
+        y = torch.empty_like(x)
+        ctx.mask = int(probability * 2**32), seed, 1.0 / (1.0 - probability)
+        ctx.dtype = branch.dtype
+        _call("add_dropped_forward", branch.dtype, x.numel(), *ctx.mask, x, branch, y)
+        return y
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Context, dy: Tensor) -> tuple[Tensor, Tensor, None, None]:  # noqa: D102
+        dy = dy.contiguous()
+        dbranch = torch.empty_like(dy, dtype=ctx.dtype)
+        _call("add_dropped_backward", ctx.dtype, dy.numel(), *ctx.mask, dy, dbranch)
+        return dy, dbranch, None, None
