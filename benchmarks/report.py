@@ -17,8 +17,9 @@ KINDS = {
     "corpus_2gb": ("gigabytes", "symbols"),
     "write_memory": ("layer", "samples"),
     "score_lanes": ("text", "layer"),
-    "resume_sigkill": ("recipe", "threads"),
+    "resume_sigkill": ("settings", "threads"),
     "write_speed": ("layer", "parameters"),
+    "start_up": (),
     "training_step": ("recipe",),
     "score_speed": ("layer", "parameters"),
 }

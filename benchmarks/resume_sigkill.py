@@ -33,7 +33,7 @@ def live(output: Path, settings: dict[str, Any]) -> None:
     """What the child process does: begin, or go on."""
     import onward  # noqa: PLC0415 - the parent needs none of it
     from onward.training import loop  # noqa: PLC0415
-    from onward.training.report import Started  # noqa: PLC0415
+    from onward.training.events import Started  # noqa: PLC0415
 
     if "frozen" not in Path(onward.__file__).parts:
         raise SystemExit(f"expected the frozen package, got {onward.__file__}")

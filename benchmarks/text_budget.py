@@ -66,7 +66,7 @@ def train_and_score(
     minutes = str(options.minutes)
     trained = onward("train", source, "-o", model, "--minutes", minutes, "--recipe", options.recipe, *extra)
     seconds = time.perf_counter() - started
-    streaming = onward("score", model, rest)
+    streaming = onward("score", model, rest, "--exact")
     cold = onward("score", model, rest, "--cold", "256")
     return {
         "recipe": options.recipe,

@@ -13,10 +13,11 @@ from onward.data.corpus import find_sources
 from onward.data.encoded import encode_corpus
 from onward.errors import RecipeError
 from onward.inference.trained import TrainedModel
-from onward.training.checkpoint import checkpoint_path, load_checkpoint
+from onward.training.budget import Budget
+from onward.training.checkpoint import checkpoint_path, load_facts, take
+from onward.training.events import Encoded, Observer, Reading
 from onward.training.recipe import Recipe, find_recipe
-from onward.training.report import Encoded, Observer, Reading
-from onward.training.train import Budget, train_model
+from onward.training.train import train_model
 
 DEFAULT_MINUTES = 5.0
 """The budget of a run that names none."""
@@ -28,7 +29,7 @@ SAMPLE = 200
 def train(  # noqa: PLR0913 - all by name, most left out
     *sources: str | os.PathLike[str],
     output: str | os.PathLike[str] | None = None,
-    recipe: str = "default",
+    recipe: str | None = None,
     minutes: float | None = None,
     epochs: float | None = None,
     steps: int | None = None,
@@ -46,12 +47,12 @@ def train(  # noqa: PLR0913 - all by name, most left out
         sources: files, folders, patterns, "-" for standard input, or named corpora such as "pydoc".
         output: the model file; a log and a picture of the losses are written beside it. Without it nothing
             is written.
-        recipe: "default", "lstm", "gru", "simple" or "tiny".
+        recipe: "default", "lstm", "gru", "simple" or "tiny"; by default the first.
         minutes, epochs, steps: how long; one of them, or five minutes.
-        resume: go on from the checkpoint that an interrupted run left beside the output. Budget and
-            hyperparameters that are not given are those it was begun with.
+        resume: go on from the checkpoint that an interrupted run left beside the output. Budget, recipe and
+            hyperparameters that are not given are those it was begun with; others are refused.
         device: "cpu", "cuda" (a GPU), or "auto": a GPU where PyTorch finds one.
-        observer: called with each event of the run (see `onward.training.report`).
+        observer: called with each event of the run (see `onward.training.events`).
         started: when the minutes began, on the clock of `time.monotonic`; by default with this call.
         hyperparameters: of `Recipe`, in place of the recipe's, such as `lower=True` or `dropout=0.2`.
 
@@ -65,16 +66,15 @@ def train(  # noqa: PLR0913 - all by name, most left out
     started = time.monotonic() if started is None else started
     trained_on = _device(device)
     target = None if output is None else Path(output)
-    chosen = find_recipe(recipe, hyperparameters)
-    budget = {"minutes": minutes, "epochs": epochs, "steps": steps}
+    chosen = find_recipe(recipe or "default", hyperparameters)
+    given = {"minutes": minutes, "epochs": epochs, "steps": steps}
+    budget = {name: value for name, value in given.items() if value is not None}
     if resume and target and (path := checkpoint_path(target)).exists():
-        begun = load_checkpoint(path).facts
-        if recipe == "default":
+        begun = load_facts(path)
+        if recipe in (None, take(begun, "recipe", dict).get("name")):
             chosen = _as_begun(begun["recipe"], hyperparameters)
-        if budget == dict.fromkeys(budget):
-            budget["steps"] = begun["run"]["steps"]
-    if budget == dict.fromkeys(budget):
-        budget["minutes"] = DEFAULT_MINUTES
+        budget = budget or take(begun, "budget", dict)
+    budget = budget or {"minutes": DEFAULT_MINUTES}
     tell = observer or (lambda event: None)
     found = find_sources(sources)
     corpus = encode_corpus(found, chosen.encoding, progress=lambda done, total: tell(Reading(done, total)))
@@ -113,7 +113,7 @@ def _device(name: str) -> torch.device:
 def _as_begun(recipe: Mapping[str, Any], overrides: Mapping[str, Any]) -> Recipe:
     """The recipe of a checkpoint, under the name it had; a difference is then refused by the run."""
     values = {name: value for name, value in recipe.items() if name != "name"}
-    return find_recipe(recipe["name"], values | dict(overrides))
+    return find_recipe(str(recipe.get("name")), values | dict(overrides))
 
 
 def _sample(artefact: Artefact) -> str:

@@ -150,8 +150,12 @@ def digest_of(weights: dict[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
-def check_header(path: Path) -> None:
+def check_header(path: Path, what: str = "model file") -> None:
     """Refuses what cannot be a safetensors file before more than eight bytes of it are read.
+
+    Args:
+        path: of the file.
+        what: it should be, for the message.
 
     Raises:
         ArtefactError: it is missing, too short, or claims a header that it cannot have.
@@ -163,11 +167,11 @@ def check_header(path: Path) -> None:
     except OSError as error:
         raise ArtefactError(f"cannot read {path}: {error.strerror}", hint=_HINT) from error
     if len(start) < 8:
-        raise ArtefactError(f"{path} is not a model file: it has {size} bytes", hint=_HINT)
+        raise ArtefactError(f"{path} is not a {what}: it has {size} bytes", hint=_HINT)
     (claimed,) = struct.unpack("<Q", start)
     if claimed > min(size - 8, LONGEST_HEADER):
         found = f"its first bytes claim a header of {claimed} bytes in a file of {size}"
-        raise ArtefactError(f"{path} is not a whole model file: {found}", hint=_HINT)
+        raise ArtefactError(f"{path} is not a whole {what}: {found}", hint=_HINT)
 
 
 def _header_digest(header: dict[str, Any]) -> str:

@@ -21,7 +21,7 @@ from onward.shapes import Ids, Logits
 
 LayerKind = Literal["gated", "lstm", "gru", "simple"]
 
-EMBEDDED = 0.1
+EMBEDDING_DEVIATION = 0.1
 """Standard deviation of a new embedding; 1, torch's own, learns more slowly (benchmarks/LOG.md)."""
 
 
@@ -103,7 +103,7 @@ class LanguageModel(nn.Module):
         self.config = config
         weight = torch.empty(config.symbols, config.width)
         self.embedding = nn.Embedding(config.symbols, config.width, _weight=weight)
-        nn.init.uniform_(weight, -math.sqrt(3) * EMBEDDED, math.sqrt(3) * EMBEDDED)
+        nn.init.uniform_(weight, -math.sqrt(3) * EMBEDDING_DEVIATION, math.sqrt(3) * EMBEDDING_DEVIATION)
         self.stack = Stack(_layers(config))
         self.readout = nn.Linear(config.width, config.symbols, bias=not config.tied)
         if config.tied:

@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 from tests.cli.conftest import Command
 
-from onward.cli.table import as_markdown
 from onward.lesson.ladder import MODULES
 
 
@@ -36,34 +35,17 @@ def test_a_rung_on_another_text_says_that_the_figures_do_not_apply(
     assert "the lesson's figures do not apply" in ran.err
 
 
-ROW = {
-    "rung": "three", "measure": "nats | a character", "lesson": "about 2.0", "target": 2.0, "figure": 1.98,
-    "reached": True, "held_out": 2.05, "text": "nietzsche", "seconds": 83.4, "pictures": [],
-}  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("details", "expected"),
-    [
-        ({"answer_to": 0.12345}, "- answer to: 0.1235"),
-        (
-            {"a": {"x": 1, "y": 2}, "b": {"x": 3}},
-            "|  | x | y |\n| --- | --- | --- |\n| a | 1 | 2 |\n| b | 3 |  |",
-        ),
-        ({"of": {"a": {"x": 1.0}, "b": {"x": 2.0}}}, "of:\n\n|  | x |\n| --- | --- |\n| a | 1 |\n| b | 2 |"),
-        ({"sample": "one\ntwo"}, "sample:\n\n```\none\ntwo\n```"),
-        ({"answers": ["a|b", 0.5]}, "- answers: a\\|b, 0.5"),
-    ],
-)
-def test_what_a_rung_found_becomes_a_list_a_table_or_a_text(details: dict, expected: str) -> None:
-    assert expected in as_markdown([ROW | {"details": details}])
-
-
-def test_the_table_says_what_was_reached() -> None:
-    page = as_markdown([ROW | {"details": {}}, ROW | {"details": {}, "reached": False}])
-    assert "**1.98** ✓" in page
-    assert "**1.98** ✗" in page
-    assert "3 minutes in all" in page
+def test_rungs_without_their_data_are_left_out_and_the_others_run(
+    onward: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("ONWARD_DATA", str(tmp_path))
+    monkeypatch.setattr("onward.lesson.climb.MODULES", {"mix": "mix", "graph": "graph"})
+    ran = onward("lesson", "all", "--json")
+    assert ran.code == 1
+    mix, graph = ran.json["rungs"]
+    assert (mix["rung"], mix["figure"]) == ("mix", None)
+    assert "mnist" in mix["details"]["error"]
+    assert graph["figure"] == 5
 
 
 def test_the_page_of_results_has_every_rung() -> None:

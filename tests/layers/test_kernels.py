@@ -58,7 +58,8 @@ IN_TRITON = SimpleNamespace(**{name: on_gpu(function) for name, function in vars
 IMPLEMENTATIONS = {
     "reference": Implementation(reference, (0.0, 1.6e-2)),
     "compiled": Implementation(IN_C, (2**-8, 1e-5), compiled.available),
-    "cuda": Implementation(IN_TRITON, (2**-8, 1e-5), cuda.available),
+    # Triton's interpreter cuts a number off where the GPU rounds it
+    "cuda": Implementation(IN_TRITON, (2**-8 if torch.cuda.is_available() else 2**-7, 1e-5), cuda.available),
     "chosen": Implementation(kernels, (2**-8, 1e-5) if compiled.available else (0.0, 1.6e-2)),
 }
 every_implementation = pytest.mark.parametrize(

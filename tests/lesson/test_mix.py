@@ -20,7 +20,7 @@ def test_the_digits_are_those_of_the_files(shared_data: Path):
 
 def test_without_the_digits_the_rung_says_where_it_looked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("ONWARD_DATA", str(tmp_path))
-    with pytest.raises(CorpusError, match=r"no digits in .*mnist"):
+    with pytest.raises(CorpusError, match=r"no train-images-idx3-ubyte.gz in .*mnist"):
         mix.run(Settings(say=lambda line: None))
 
 

@@ -7,8 +7,8 @@ import pytest
 from tests.training.conftest import Limit
 
 from onward.errors import WriteError
+from onward.training.events import EpochStarted, Finished, Stepped, Validated
 from onward.training.log import LINES, Log
-from onward.training.report import EpochStarted, Finished, Stepped, Validated
 
 
 def stepped(step: int, steps: int | None, nats: float = 1.0) -> Stepped:

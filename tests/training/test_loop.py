@@ -16,10 +16,7 @@ from onward.data.encoded import EncodedCorpus
 from onward.errors import DivergedError, Interrupted, WriteError
 from onward.training import loop as loops
 from onward.training.checkpoint import load_checkpoint
-from onward.training.loop import ROLL_BACKS, Loop
-from onward.training.plan import CHECKS, Plan
-from onward.training.recipe import Recipe
-from onward.training.report import (
+from onward.training.events import (
     EpochStarted,
     Event,
     Planned,
@@ -29,6 +26,9 @@ from onward.training.report import (
     Stepped,
     Validated,
 )
+from onward.training.loop import ROLL_BACKS, Loop
+from onward.training.plan import CHECKS, Plan
+from onward.training.recipe import Recipe
 from onward.training.trainer import StepResult, Trainer
 
 Make = Callable[[Recipe], Trainer]

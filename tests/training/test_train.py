@@ -17,9 +17,9 @@ from onward.errors import ArtefactError, BusyError, Interrupted, RecipeError, Wr
 from onward.training import loop as loops
 from onward.training.budget import Budget
 from onward.training.checkpoint import checkpoint_path
+from onward.training.events import Event, Finished, NothingToResume, Sampled, Started, Stepped
 from onward.training.lock import output_lock
 from onward.training.recipe import Recipe
-from onward.training.report import Event, Finished, NothingToResume, Sampled, Started, Stepped
 from onward.training.train import train_model
 from onward.training.validation import report
 
@@ -96,15 +96,6 @@ def test_a_stopped_run_ends_with_the_same_bytes(
     assert not checkpoint_path(stopped).exists()
 
 
-def test_a_kept_checkpoint_gives_the_model_again(corpus: EncodedCorpus, small: Small, tmp_path: Path) -> None:
-    output = tmp_path / "m.onward"
-    train_model(corpus, small(), Budget(steps=9), output=output, keep_checkpoint=True)
-    first = output.read_bytes()
-    output.unlink()
-    train_model(corpus, small(), Budget(steps=9), output=output, resume=True)
-    assert output.read_bytes() == first
-
-
 def test_without_a_checkpoint_it_begins_anew(corpus: EncodedCorpus, small: Small, tmp_path: Path) -> None:
     events = list[Event]()
     output = tmp_path / "m.onward"
@@ -131,6 +122,26 @@ def test_another_run_is_not_resumed(
             corpus, small(**{"rate": 0.006} | changes), Budget(steps=steps), output=output, resume=True
         )
     assert checkpoint_path(output).exists()
+
+
+@pytest.mark.parametrize("budget", [Budget(minutes=5), Budget(epochs=3)])
+def test_another_kind_of_budget_is_not_resumed(
+    budget: Budget, corpus: EncodedCorpus, small: Small, tmp_path: Path
+) -> None:
+    output = tmp_path / "m.onward"
+    stop(corpus, small(), Budget(steps=20), output, 3)
+    with pytest.raises(RecipeError, match=r"has 20 steps, not (5 minutes|3 epochs)"):
+        train_model(corpus, small(), budget, output=output, resume=True)
+
+
+def test_minutes_that_were_not_yet_counted_in_steps_are_resumed_as_minutes(
+    corpus: EncodedCorpus, small: Small, tmp_path: Path
+) -> None:
+    output = tmp_path / "m.onward"
+    stop(corpus, small(), Budget(minutes=0.1), output, 2)
+    with pytest.raises(RecipeError, match=r"has 0.1 minutes, not 500 steps"):
+        train_model(corpus, small(), Budget(steps=500), output=output, resume=True)
+    assert train_model(corpus, small(), Budget(minutes=0.1), output=output, resume=True).steps > 3
 
 
 def test_another_corpus_is_not_resumed(corpus: EncodedCorpus, small: Small, tmp_path: Path) -> None:
@@ -223,7 +234,7 @@ from onward.data.encoded import Encoding, encode_text
 from onward.errors import Interrupted
 from onward.training.budget import Budget
 from onward.training.recipe import find_recipe
-from onward.training.report import Stepped
+from onward.training.events import Stepped
 from onward.training.train import train_model
 
 def tell(event):

@@ -1,6 +1,5 @@
 """`onward lesson`: the ladder, a rung of it, or all of its figures."""
 
-import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,8 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from onward.cli.options import Json
-from onward.cli.output import emit, emit_facts, emit_json, say
-from onward.cli.table import as_markdown
+from onward.cli.output import FAILED, emit, emit_facts, emit_json, say
 
 ALL = "all"
 
@@ -33,48 +31,24 @@ def lesson(
     onward lesson three           run one
     onward lesson all             run all, and print the table of figures beside the lesson's own
     """
-    from onward.lesson import ladder  # noqa: PLC0415 - torch, which `onward --help` does without
+    from onward.lesson.climb import climb, climb_all  # noqa: PLC0415 - torch, which `--help` does without
+    from onward.lesson.ladder import rungs  # noqa: PLC0415
     from onward.lesson.rung import Settings  # noqa: PLC0415
+    from onward.lesson.table import as_markdown  # noqa: PLC0415
 
     settings = Settings(seed=seed, share=share, pictures=pictures, say=say)
     if not name:
-        _list(ladder.rungs(), as_json=json)
+        _list(rungs(), as_json=json)
     elif name != ALL:
-        _show(run_rung(name, settings), as_json=json)
+        _show(climb(name, settings), as_json=json)
     else:
-        rows = [run_rung(rung, settings) for rung in ladder.MODULES]
-        emit_json({"rungs": rows}) if json else emit(as_markdown(rows))
-
-
-def run_rung(name: str, settings: Any) -> dict[str, Any]:
-    """Runs a rung; its figures beside the lesson's."""
-    import torch  # noqa: PLC0415
-
-    from onward.lesson import ladder  # noqa: PLC0415
-
-    module = ladder.module_of(name)
-    rung = module.RUNG
-    say(f"{rung.name}: {rung.new}", style="bold")
-    torch.set_num_threads(1)  # matrices this small only wait for a second thread
-    started = time.monotonic()
-    outcome = module.run(settings)
-    comparable = settings.share >= 1 and outcome.text == rung.text
-    if outcome.text != rung.text:
-        say(f"{rung.text} is not at hand, this is {outcome.text}: the lesson's figures do not apply")
-    reached = None if rung.target is None or not comparable else outcome.figure <= rung.target
-    return {
-        "rung": rung.name,
-        "measure": rung.measure,
-        "lesson": rung.lesson,
-        "target": rung.target,
-        "figure": outcome.figure,
-        "reached": reached,
-        "held_out": outcome.held_out,
-        "text": outcome.text,
-        "seconds": round(time.monotonic() - started, 1),
-        "details": outcome.details,
-        "pictures": [str(picture) for picture in outcome.pictures],
-    }
+        rows = climb_all(settings)
+        if json:
+            emit_json({"rungs": rows})
+        else:
+            emit(as_markdown(rows))
+        if any(row["figure"] is None for row in rows):
+            raise typer.Exit(FAILED)
 
 
 def _list(rungs: list[Any], *, as_json: bool) -> None:

@@ -60,11 +60,18 @@ def emit_json(data: dict[str, Any]) -> None:
 
 
 def emit_row(row: dict[str, Any], *, header: bool) -> None:
-    """Tab-separated values, below their names if they are the first."""
+    """Tab-separated values, below their names if they are the first; tabs and other controls are escaped."""
     if header:
         sys.stdout.write("\t".join(row) + "\n")
-    cells = (f"{value:.4f}" if isinstance(value, float) else str(value) for value in row.values())
+    cells = (f"{value:.4f}" if isinstance(value, float) else _cell(str(value)) for value in row.values())
     sys.stdout.write("\t".join(cells) + "\n")
+
+
+def _cell(text: str) -> str:
+    """The text with what would end a cell or move the cursor written as Python writes it."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
 def emit_facts(facts: dict[str, Any], indent: str = "") -> None:

@@ -1,7 +1,7 @@
 """What a person sees while a model learns: a bar on a terminal, a line now and then elsewhere."""
 
 import time
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 from rich.console import Console
 from rich.padding import Padding
@@ -9,7 +9,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from rich.text import Text
 
 from onward.cli.output import messages
-from onward.training.report import (
+from onward.training.events import (
     Encoded,
     EpochStarted,
     Event,
@@ -30,7 +30,6 @@ LINE_EVERY = 15.0
 _SMOOTHING = 0.95
 
 
-@runtime_checkable
 class Display(Protocol):
     """Shows how far a run is; used as a context, so that the terminal is left as it was."""
 
@@ -137,7 +136,7 @@ def describe(event: Event) -> str:
             line = _describe_start(event)
         case Planned(steps):
             line = f"{steps:,} steps fit the budget"
-        case EpochStarted(epoch) if epoch:
+        case EpochStarted(epoch):
             line = f"epoch {epoch} begins: the state is reset"
         case Validated(step, nats, best):
             line = f"step {step:,}  held-out text {_loss(nats)}{'  best so far' if best else ''}"

@@ -16,7 +16,7 @@ from onward.errors import InputError
 
 FINEST_SHARE = 10**-6
 
-SOURCES = 2**16
+SEEDS_APART = 2**16
 """More than there are sources: no two of them, nor of mixes with other seeds, are shuffled alike."""
 
 
@@ -66,7 +66,7 @@ class MixIterator:
         self.batch_size = batch_size
         self._weights = _whole_weights(shares, len(named))
         self._readers: list[Reader] = [
-            reader_of(f"source {name!r}", source, seed * SOURCES + number if shuffle else None)
+            reader_of(f"source {name!r}", source, seed * SEEDS_APART + number if shuffle else None)
             for number, (name, source) in enumerate(named.items())
         ]
         self._given = [0] * len(named)

@@ -107,7 +107,7 @@ class StreamReader(Reader):
         """Starts the epoch and reads up to the place."""
         self._stream, self._left = None, None
         self.epoch, self.offset = epoch, 0
-        while self.offset < offset:
+        while self.epoch == epoch and self.offset < offset:
             self.take(min(_AT_ONCE, offset - self.offset))
         if (self.epoch, self.offset) != (epoch, offset):
             raise _elsewhere(self.name, epoch, offset)

@@ -42,7 +42,8 @@ def initial_state(model: LanguageModel, lanes: int) -> State:
 def quick_precision(model: LanguageModel) -> AbstractContextManager:
     """Within it matrix products are in bfloat16, where the model's device multiplies it natively."""
     device = device_of(model).type
-    native = device == "cuda" or torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    has_one_dnn = torch.backends.mkldnn.is_available()  # without it the question has no answer
+    native = device == "cuda" or (has_one_dnn and torch.ops.mkldnn._is_mkldnn_bf16_supported())
     return torch.autocast(device, torch.bfloat16, enabled=native)
 
 

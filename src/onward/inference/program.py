@@ -100,27 +100,24 @@ class Program:
         self.states: list[Tensor] = []  # in the order of `tensors_of`
         x = self._vector(model.embedding.embedding_dim)
         self._add("embed", y=x, matrix=model.embedding.weight, rows=x.shape[1])
-        logits = self._linear(self._through(model.stack, x), model.readout.weight, model.readout.bias)
+        logits = self._linear(self._layer(model.stack, x), model.readout.weight, model.readout.bias)
         self.out, self.symbols = logits.numpy(), model.config.symbols
         self.operations = (Operation * len(self._operations))(*self._operations)
 
-    def _through(self, layer: nn.Module, x: Tensor) -> Tensor:
-        """Adds the operations of a layer on x (B, D_in); its output (B, D_out)."""
-        return self._layer(layer, x)
-
     @singledispatchmethod
     def _layer(self, layer: nn.Module, x: Tensor) -> Tensor:
+        """Adds the operations of a layer on x (B, D_in); its output (B, D_out)."""
         raise NotImplementedError(f"no step is known of {type(layer).__name__}")
 
     @_layer.register
     def _(self, layer: Stack, x: Tensor) -> Tensor:
         for member in layer.layers:
-            x = self._through(member, x)
+            x = self._layer(member, x)
         return x
 
     @_layer.register
     def _(self, layer: Residual, x: Tensor) -> Tensor:
-        y = self._through(layer.layer, x if layer.norm is None else self._through(layer.norm, x))
+        y = self._layer(layer.layer, x if layer.norm is None else self._layer(layer.norm, x))
         self._add("add", x=x, y=y, rows=y.shape[1])
         return y
 

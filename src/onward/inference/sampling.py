@@ -7,7 +7,7 @@ import numpy as np
 
 from onward.errors import InputError, RunError
 
-_SMALLEST_TEMPERATURE = 1e-4
+SMALLEST_TEMPERATURE = 1e-4
 """Below it the likeliest symbol is taken, as at 0: a lead of 0.01 would be a factor of e^100."""
 
 
@@ -54,7 +54,7 @@ class Sampling:
         top = logits.max(axis=1, keepdims=True)
         if not np.isfinite(top).all():
             raise RunError("the model's logits are not finite numbers", hint="its weights may have diverged")
-        if self.temperature < _SMALLEST_TEMPERATURE:
+        if self.temperature < SMALLEST_TEMPERATURE:
             return logits.argmax(axis=1)
         weights = self._restricted(np.exp((logits - top) / np.float32(self.temperature)))
         cumulative = weights.cumsum(axis=1, dtype=np.float64)

@@ -13,6 +13,7 @@ from onward.errors import InputError
 from onward.inference.distribution import Distribution
 from onward.inference.prediction import block_length, initial_state, predict
 from onward.inference.program import WeightType
+from onward.inference.sampling import SMALLEST_TEMPERATURE
 from onward.inference.source import Readable, ids_of
 from onward.inference.stepper import Stepper
 from onward.layers.state import State, map_state
@@ -104,7 +105,7 @@ class Session:
         """
         if not 0 < temperature < float("inf"):
             raise InputError(f"expected a temperature above 0, got {temperature}")
-        probabilities = torch.softmax(self._logits[0, 0] / temperature, dim=0)
+        probabilities = torch.softmax(self._logits[0, 0] / max(temperature, SMALLEST_TEMPERATURE), dim=0)
         return Distribution(probabilities.cpu().numpy(), self.vocabulary)
 
     def fork(self) -> "Session":

@@ -22,12 +22,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from onward.data.lanes import Block, Lanes, as_stream
+from onward.data.lanes import Block, Lanes
 from onward.inference.novelty import novelty
 from onward.layers.lstm import LSTM
 from onward.layers.norm import BatchNorm
 from onward.layers.state import State, detach
-from onward.lesson.fit import cross_entropy
+from onward.lesson.fit import cross_entropy, judge_stream
 from onward.lesson.pictures import save_picture
 from onward.lesson.rung import Outcome, Rung, Settings
 from onward.lesson.text import Text, read_text
@@ -39,6 +39,7 @@ RUNG = Rung(
     lesson=None,
     target=1.32,
     minutes=20.0,
+    threads=2,
 )
 LANES, STEPS = 32, 128
 EMBEDDING, HIDDEN, DROPOUT = 24, 512, 0.2
@@ -125,17 +126,6 @@ class Run:
         gone = time.monotonic() - self.started
         return gone + gone / max(1, self.lanes.epoch) > self.seconds
 
-    @torch.inference_mode()
-    def validate(self) -> float:
-        """The loss of the held-out tenth in one pass."""
-        self.network.eval()
-        x, y = as_stream(self.held_out.ids.numpy())
-        state, total = self.network.initial_state(1), 0.0
-        for a, b in zip(x.to(self.device).split(1024), y.to(self.device).split(1024), strict=True):
-            logits, state = self.network(a, state)
-            total += float(cross_entropy(logits, b)) * len(a)
-        return total / len(y)
-
 
 @torch.inference_mode()
 def write(network: Deep, text: Text, prime: str, length: int, *, seed: int = 0) -> str:
@@ -200,7 +190,6 @@ def draw(losses: Sequence[float], shares: Mapping[str, Mapping[str, Any]], folde
 
 def run(settings: Settings) -> Outcome:
     """Trains for the rung's minutes, and looks at what it writes."""
-    torch.set_num_threads(2)
     started = time.monotonic()
     going = Run(read_text(lower=True), RUNG.minutes - 0.5, settings)
     loss = going.run_epochs(1)
@@ -216,7 +205,7 @@ def run(settings: Settings) -> Outcome:
         "novelty": {"copied": copied.share, "longest": [span.text for span in copied.spans]},
         "sample": written[:SAMPLE],
     }
-    held_out = going.validate()
+    held_out = judge_stream(going.network, going.network.initial_state(1), going.held_out.ids, going.device)
     return Outcome(
         figure=held_out,
         held_out=held_out,

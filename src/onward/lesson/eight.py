@@ -14,7 +14,7 @@ Expect about 1.8 nats a character after twelve epochs, in two minutes.
 import torch
 from torch import Tensor, nn
 
-from onward.lesson.fit import epoch, judge, shuffled
+from onward.lesson.fit import fit, judge
 from onward.lesson.rung import Outcome, Rung, Settings
 from onward.lesson.text import Text, read_text
 from onward.lesson.three import next_character
@@ -29,7 +29,7 @@ RUNG = Rung(
 )
 INPUTS = 8
 EMBEDDING, HIDDEN = 42, 256
-EPOCHS, BATCH, RATE = 12, 64, 1e-3
+EPOCHS = 12
 
 
 class Eight(nn.Module):
@@ -62,24 +62,12 @@ def samples(text: Text) -> tuple[Tensor, Tensor]:
     return windows[:, :INPUTS], windows[:, INPUTS]
 
 
-def fit(network: nn.Module, text: Text, epochs: int, settings: Settings) -> float:
-    """Trains on the samples of a text; returns the loss of the last epoch."""
-    x, y = samples(text)
-    optimiser = torch.optim.Adam(network.parameters(), lr=RATE)
-    generator = torch.Generator().manual_seed(settings.seed)
-    loss = 0.0
-    for number in range(settings.of(epochs)):
-        loss = epoch(network, optimiser, shuffled(x, y, BATCH, generator))
-        settings.say(f"epoch {number + 1}: {loss:.4f} nats a character")
-    return loss
-
-
 def run(settings: Settings) -> Outcome:
     """Trains the network, and asks it the lesson's three questions."""
     text = read_text()
     training, held_out = text.split()
     torch.manual_seed(settings.seed)
     network = Eight(len(text.symbols))
-    loss = fit(network, training, EPOCHS, settings)
+    loss = fit(network, *samples(training), EPOCHS, settings)
     answers = {prime: next_character(network, text, prime) for prime in ("for thos", "part of ", "queens a")}
     return Outcome(figure=loss, held_out=judge(network, *samples(held_out)), text=text.name, details=answers)

@@ -14,7 +14,6 @@ Expect a mean squared error of about 0.77 on a random fifth of the ratings, in a
 """
 
 import csv
-import os
 import statistics
 import time
 from dataclasses import dataclass
@@ -25,10 +24,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from onward.errors import CorpusError
 from onward.lesson.fit import judge, shuffled
 from onward.lesson.pictures import save_picture
 from onward.lesson.rung import Outcome, Rung, Settings
+from onward.lesson.text import data_folder
 
 RUNG = Rung(
     name="embeddings",
@@ -187,20 +186,9 @@ def draw(network: Rated, ratings: Ratings, folder: Path) -> Path:
     return save_picture(folder / "lesson-embeddings.png", title, paint, size=(11, 8))
 
 
-def find_folder() -> Path:
-    """Where the ratings lie."""
-    folder = Path(os.environ.get("ONWARD_DATA", "")) / FOLDER
-    if not (folder / "ratings.csv").is_file():
-        raise CorpusError(
-            f"there are no ratings in {folder}",
-            hint=f"put MovieLens ml-latest-small of October 2016 at $ONWARD_DATA/{FOLDER}",
-        )
-    return folder
-
-
 def run(settings: Settings) -> Outcome:
     """Trains with and without biases, and measures what a lookup saves."""
-    ratings = read_ratings(find_folder())
+    ratings = read_ratings(data_folder(FOLDER, "ratings.csv", "MovieLens ml-latest-small of October 2016"))
     order = torch.randperm(len(ratings.stars), generator=torch.Generator().manual_seed(settings.seed))
     held_out, training = order.tensor_split([round(HELD_OUT * len(order))])
     networks = {biases: train(ratings, training, settings, biases=biases) for biases in (False, True)}

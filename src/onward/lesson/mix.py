@@ -13,7 +13,7 @@ Both networks of a seed start from the same weights and see the same number of b
 the same rates; all that differs is what is in the batches. Lee (Pseudo-Label, 2013), whose
 idea it is, gives test errors of 6.6 % without and 4.3 % with, for 1,000 labels and a dense network.
 
-Expect about STATED_WITHOUT % without and STATED_WITH % with, as means over five seeds, in six minutes.
+Expect about 3.8 % without and 2.5 % with, as means over five seeds, in six minutes.
 """
 
 import gzip
@@ -33,9 +33,9 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset, TensorDataset
 
 from onward.data.mix import MixIterator
-from onward.errors import CorpusError
 from onward.lesson.pictures import save_picture
 from onward.lesson.rung import Outcome, Rung, Settings
+from onward.lesson.text import data_folder
 from onward.training.pseudo_label import PseudoLabels, predict, pseudo_label
 
 RUNG = Rung(
@@ -44,7 +44,7 @@ RUNG = Rung(
     measure="test error with pseudo-labels, %, mean of 5 seeds",
     lesson="4.3 (without: 6.6)",
     target=3.5,
-    minutes=5.0,
+    minutes=6.0,
     text="",
 )
 LABELLED, UNLABELLED, SEEDS = 1000, 20_000, 5
@@ -186,20 +186,11 @@ def draw(comparisons: Sequence[Comparison], folder: Path) -> Path:
     return save_picture(folder / "lesson-mix.png", title, paint_rounds, paint_errors, size=(9, 4.2))
 
 
-def find_folder() -> Path:
-    """Where the digits lie."""
-    folder = Path(os.environ.get("ONWARD_DATA", "")) / FOLDER
-    if not (folder / "train-images-idx3-ubyte.gz").is_file():
-        raise CorpusError(
-            f"there are no digits in {folder}", hint=f"put the four files of MNIST at $ONWARD_DATA/{FOLDER}"
-        )
-    return folder
-
-
 def run(settings: Settings) -> Outcome:
     """Five seeds, as many at once as there are cores."""
     seeds = range(settings.seed, settings.seed + SEEDS)
-    work = partial(compare, folder=find_folder(), share=settings.share)
+    folder = data_folder(FOLDER, "train-images-idx3-ubyte.gz", "the four files of MNIST")
+    work = partial(compare, folder=folder, share=settings.share)
     comparisons = []
     with ProcessPoolExecutor(min(SEEDS, os.cpu_count() or 1), get_context("spawn")) as pool:
         for seed, found in zip(seeds, pool.map(work, seeds), strict=True):

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from onward.layers.simple import SimpleRNN
-from onward.lesson.eight import EMBEDDING, HIDDEN, fit, samples
-from onward.lesson.fit import cross_entropy, judge
+from onward.lesson.eight import EMBEDDING, HIDDEN, samples
+from onward.lesson.fit import cross_entropy, fit, judge
 from onward.lesson.rung import Outcome, Rung, Settings
 from onward.lesson.text import read_text
 
@@ -90,6 +90,6 @@ def run(settings: Settings) -> Outcome:
     x, y = samples(training)
     difference = greatest_difference(network, Unrolled(network), x[:256], y[:256])
     settings.say(f"unrolled and recurrent differ by {difference:.1e} at most")
-    loss = fit(network, training, EPOCHS, settings)
+    loss = fit(network, *samples(training), EPOCHS, settings)
     details = {"unrolled_differs_by": difference}
     return Outcome(figure=loss, held_out=judge(network, *samples(held_out)), text=text.name, details=details)

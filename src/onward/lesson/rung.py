@@ -18,6 +18,7 @@ class Rung:
         target: what ours must be; a figure is reached when it is no greater.
         minutes: it takes on two cores, about.
         text: the corpus that the figures are of, or "" where the rung reads none.
+        threads: that PyTorch uses; small matrices only wait for a second one.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Rung:
     target: float | None
     minutes: float
     text: str = "nietzsche"
+    threads: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)

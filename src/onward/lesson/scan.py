@@ -16,7 +16,7 @@ lines, and what is differentiated is what was run. First weights, data, order an
 `numpy`, and the first gradients of all three agree to nine digits.
 
 Expect 14.5 nats over eight characters (1.8 a character) in the last thousand of 75, in four minutes. PyTensor
-comes with `pip install "onward[theano]"`; without it the rung runs its second half alone.
+comes with `pip install ".[theano]"`; without it the rung runs its second half alone.
 """
 
 import warnings
@@ -235,7 +235,7 @@ def run(settings: Settings) -> Outcome:
     text = read_text()
     here = forms()
     if InTheano not in here:
-        settings.say('PyTensor is not installed, so this is PyTorch alone; pip install "onward[theano]"')
+        settings.say('PyTensor is not installed, so this is PyTorch alone; pip install ".[theano]"')
     details: dict[str, Any] = {
         "gradients_differ_by": {form.__name__: differences(form, text, settings.seed) for form in here}
     }

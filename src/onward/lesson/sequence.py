@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from onward.layers.simple import SimpleRNN
-from onward.lesson.fit import cross_entropy, epoch, judge, shuffled
+from onward.lesson.fit import cross_entropy, fit, judge
 from onward.lesson.pictures import save_picture
 from onward.lesson.rung import Outcome, Rung, Settings
 from onward.lesson.text import Text, read_text
@@ -35,7 +35,7 @@ RUNG = Rung(
 )
 STEPS = 8
 EMBEDDING, HIDDEN = 42, 256
-EPOCHS, BATCH, RATE = 8, 64, 1e-3
+EPOCHS = 8
 
 
 class Sequence(nn.Module):
@@ -58,19 +58,6 @@ def samples(text: Text) -> tuple[Tensor, Tensor]:
     """Every eighth character begins a sample: x (N, 8), and the character after each, y (N, 8)."""
     windows = text.ids.unfold(0, STEPS + 1, STEPS)  # (N, 9)
     return windows[:, :STEPS], windows[:, 1:]
-
-
-def fit(network: nn.Module, text: Text, epochs: int, settings: Settings) -> float:
-    """Trains on the samples of a text at a rate that falls to zero; returns the loss of the last epoch."""
-    x, y = samples(text)
-    optimiser = torch.optim.Adam(network.parameters(), lr=RATE)
-    generator = torch.Generator().manual_seed(settings.seed)
-    loss, epochs = 0.0, settings.of(epochs)
-    for number in range(epochs):
-        optimiser.param_groups[0]["lr"] = RATE * (1 - number / epochs)
-        loss = epoch(network, optimiser, shuffled(x, y, BATCH, generator))
-        settings.say(f"epoch {number + 1}: {loss:.4f} nats a character, {STEPS * loss:.2f} in sum")
-    return loss
 
 
 @torch.inference_mode()
@@ -105,7 +92,7 @@ def run(settings: Settings) -> Outcome:
     training, held_out = text.split()
     torch.manual_seed(settings.seed)
     network = Sequence(len(text.symbols))
-    loss = fit(network, training, EPOCHS, settings)
+    loss = fit(network, *samples(training), EPOCHS, settings, falls=True)
     by_position = losses_by_position(network, held_out)
     return Outcome(
         figure=loss,

@@ -17,6 +17,7 @@ side and shows the norms of their gradients.
 Expect about 1.6 nats a character after twelve epochs with the right lanes, in eight minutes for all.
 """
 
+import math
 import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,14 +27,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from onward.data.lanes import Block, Lanes, as_stream
+from onward.data.lanes import Block, Lanes
 from onward.layers.base import Layer
 from onward.layers.lstm import LSTM
 from onward.layers.norm import BatchNorm
 from onward.layers.simple import SimpleRNN
 from onward.layers.stack import Stack
 from onward.layers.state import State, detach
-from onward.lesson.fit import cross_entropy
+from onward.lesson.fit import cross_entropy, judge_stream
 from onward.lesson.pictures import save_picture
 from onward.lesson.rung import Outcome, Rung, Settings
 from onward.lesson.text import Text, read_text
@@ -119,26 +120,21 @@ class Arm:
             self.norms.append(float(norm))
         return sum(values) / len(values)
 
-    @torch.inference_mode()
-    def held_out(self, text: Text) -> float:
-        """The loss of a text in one pass, state carried throughout."""
-        self.network.eval()
-        x, y = as_stream(text.ids.numpy())
-        state, total = self.network.stack.initial_state(1), 0.0
-        for a, b in zip(x.split(1024), y.split(1024), strict=True):
-            logits, state = self.network(a, state)
-            total += float(cross_entropy(logits, b)) * len(a)
-        return total / len(y)
-
     def row(self, held_out: Text) -> dict[str, Any]:
         """What the table of the comparison says of this network."""
+        start = self.network.stack.initial_state(1)
         return {
-            "training": self.losses[-1],
-            "held_out": self.held_out(held_out),
-            "median_gradient_norm": statistics.median(self.norms),
-            "largest_gradient_norm": max(self.norms),
+            "training": _finite(self.losses[-1]),
+            "held_out": _finite(judge_stream(self.network, start, held_out.ids)),
+            "median_gradient_norm": _finite(statistics.median(self.norms)),
+            "largest_gradient_norm": _finite(float(torch.tensor(self.norms).max())),
             "explosions": sum(not norm < EXPLODES for norm in self.norms),
         }
+
+
+def _finite(value: float) -> float | None:
+    """The value, if it is a number: what exploded has none that could be compared, or written as JSON."""
+    return value if math.isfinite(value) else None
 
 
 def arms(symbols: int) -> list[Arm]:

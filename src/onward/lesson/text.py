@@ -1,6 +1,8 @@
 """The lesson's text as the lesson read it: bytes, sorted, behind a null symbol."""
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -57,3 +59,20 @@ def read_text(name: str = "nietzsche", *, lower: bool = False) -> Text:
         content = content.decode().lower().encode()
     kinds, ids = np.unique(np.frombuffer(content, np.uint8), return_inverse=True)
     return Text(name, torch.from_numpy(ids + 1), b"\0" + kinds.tobytes())
+
+
+def data_folder(name: str, file: str, what: str) -> Path:
+    """Where a data set lies, below $ONWARD_DATA.
+
+    Args:
+        name: of its folder.
+        file: one of its files, which is looked for.
+        what: the set is, for the message.
+
+    Raises:
+        CorpusError: it is not there.
+    """
+    folder = Path(os.environ.get("ONWARD_DATA", "")) / name
+    if not (folder / file).is_file():
+        raise CorpusError(f"there is no {file} in {folder}", hint=f"put {what} at $ONWARD_DATA/{name}")
+    return folder

@@ -16,7 +16,7 @@ way; held at its peak, the loss stays at 2.06 (measured).
 import torch
 from torch import Tensor, nn
 
-from onward.lesson.fit import epoch, judge, shuffled
+from onward.lesson.fit import fit, judge
 from onward.lesson.rung import Outcome, Rung, Settings
 from onward.lesson.text import Text, read_text
 
@@ -30,7 +30,7 @@ RUNG = Rung(
 )
 INPUTS = 3
 EMBEDDING, HIDDEN = 42, 256
-EPOCHS, BATCH, RATE = 12, 64, 1e-3
+EPOCHS = 12
 
 
 class Three(nn.Module):
@@ -70,13 +70,6 @@ def run(settings: Settings) -> Outcome:
     training, held_out = text.split()
     torch.manual_seed(settings.seed)
     network = Three(len(text.symbols))
-    optimiser = torch.optim.Adam(network.parameters(), lr=RATE)
-    x, y = samples(training)
-    generator = torch.Generator().manual_seed(settings.seed)
-    loss, epochs = 0.0, settings.of(EPOCHS)
-    for number in range(epochs):
-        optimiser.param_groups[0]["lr"] = RATE * (1 - number / epochs)
-        loss = epoch(network, optimiser, shuffled(x, y, BATCH, generator))
-        settings.say(f"epoch {number + 1}: {loss:.4f} nats a character")
+    loss = fit(network, *samples(training), EPOCHS, settings, falls=True)
     answers = {prime: next_character(network, text, prime) for prime in ("phi", " th", " an")}
     return Outcome(figure=loss, held_out=judge(network, *samples(held_out)), text=text.name, details=answers)

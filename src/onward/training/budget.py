@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 from onward.errors import RecipeError
 
@@ -21,6 +22,11 @@ class Budget:
     epochs: float | int | None = None
     steps: int | None = None
     started: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The one that is given, by its name."""
+        given = {"minutes": self.minutes, "epochs": self.epochs, "steps": self.steps}
+        return {name: value for name, value in given.items() if value is not None}
 
     def __post_init__(self) -> None:
         """Refuses none, several, or nothing to do."""

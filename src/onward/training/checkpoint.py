@@ -5,7 +5,8 @@ written whole or not at all, and refused when it is damaged or of another run.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -60,23 +61,48 @@ def load_checkpoint(path: Path) -> Checkpoint:
     Raises:
         ArtefactError: it is damaged, or not a checkpoint of this version.
     """
-    hint = f"delete {path} to begin anew"
-    try:
-        check_header(path)
+    with _refused(path):
+        check_header(path, "checkpoint")
         content = path.read_bytes()
         tensors = from_safetensors(content)
-        size = int.from_bytes(content[:8], "little")
-        header = json.loads(json.loads(content[8 : 8 + size])["__metadata__"][_KEY])
-        version, digest, facts = header["format"], header["sha256"], header["facts"]
+        header = _header(content[8 : 8 + int.from_bytes(content[:8], "little")])
+        if header["sha256"] != digest_of(tensors):
+            raise ArtefactError(f"the values in {path} are not those that were saved")
+        return Checkpoint(tensors, header["facts"])
+
+
+def load_facts(path: Path) -> dict[str, Any]:
+    """The facts alone, without the tensors.
+
+    Raises:
+        ArtefactError: as for `load_checkpoint`, but for what is only seen in the tensors.
+    """
+    with _refused(path):
+        check_header(path, "checkpoint")
+        with path.open("rb") as file:
+            return _header(file.read(int.from_bytes(file.read(8), "little")))["facts"]
+
+
+def _header(content: bytes) -> dict[str, Any]:
+    """What a checkpoint says of itself."""
+    header = json.loads(json.loads(content)["__metadata__"][_KEY])
+    if header["format"] != FORMAT:
+        raise ValueError(f"it has format {header['format']!r}, expected {FORMAT}")
+    if not isinstance(header["facts"], dict):
+        raise TypeError("its facts are none")
+    return header
+
+
+@contextmanager
+def _refused(path: Path) -> Iterator[None]:
+    """Turns whatever can be wrong with a file into one error with one remedy."""
+    hint = f"delete {path} to begin anew"
+    try:
+        yield
     except ArtefactError as error:
-        raise ArtefactError(str(error).replace("model file", "checkpoint"), hint=hint) from error
+        raise ArtefactError(str(error), hint=hint) from error
     except (SafetensorError, ValueError, KeyError, TypeError, RecursionError, OSError) as error:
         raise ArtefactError(f"{path} is not a whole checkpoint: {error}", hint=hint) from error
-    if version != FORMAT:
-        raise ArtefactError(f"{path} has format {version!r}, expected {FORMAT}", hint=hint)
-    if not isinstance(facts, dict) or digest != digest_of(tensors):
-        raise ArtefactError(f"the values in {path} are not those that were saved", hint=hint)
-    return Checkpoint(tensors, facts)
 
 
 def grouped(group: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

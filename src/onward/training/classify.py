@@ -1,5 +1,6 @@
 """Training of a classifier: samples in, one label each out."""
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -39,8 +40,10 @@ class ClassifierTraining:
     def __post_init__(self) -> None:
         """Refuses values that nothing can be trained with."""
         for name in ("steps", "batch", "rate", "clip"):
-            if not getattr(self, name) > 0:
-                raise RecipeError(f"{name} must be positive, got {getattr(self, name)!r}")
+            value, whole = getattr(self, name), name in ("steps", "batch")
+            if isinstance(value, bool) or not value > 0 or (whole and not isinstance(value, int)):
+                kind = "a whole number above zero" if whole else "a number above zero"
+                raise RecipeError(f"{name} must be {kind}, got {value!r}")
 
     def __call__(self, model: nn.Module, sources: Sequence[Source], shares: Sequence[float | int]) -> float:
         """Trains on a mix of sources of (x, y): y a label, or a probability for each label.
@@ -59,7 +62,7 @@ class ClassifierTraining:
         optimiser = torch.optim.AdamW(model.parameters(), lr=self.rate, weight_decay=self.weight_decay)
         rise = max(1, self.steps // 10)
         device = next(model.parameters()).device
-        recent: list[Tensor] = []
+        recent: deque[Tensor] = deque(maxlen=rise)
         model.train()
         for step in range(self.steps):
             x, y = next(mix)
@@ -70,10 +73,11 @@ class ClassifierTraining:
             loss.backward()
             nn.utils.clip_grad_norm_(model.parameters(), self.clip)
             optimiser.step()
-            recent = [*recent[-rise + 1 :], loss.detach()] if rise > 1 else [loss.detach()]
-            if step % CHECKED == CHECKED - 1 and not torch.isfinite(loss):
+            recent.append(loss.detach())
+            last = step == self.steps - 1
+            if (last or step % CHECKED == CHECKED - 1) and not torch.isfinite(loss):
                 raise DivergedError(
                     f"the loss of the classifier is {loss.item()} after {step + 1} steps",
                     hint=f"take a lower rate than {self.rate:g}",
                 )
-        return float(torch.stack(recent).mean())
+        return float(torch.stack([*recent]).mean())

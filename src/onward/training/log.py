@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from onward.errors import WriteError
-from onward.training.report import EpochStarted, Event, Stepped
+from onward.training.events import EpochStarted, Event, Stepped
 from onward.units import nats_to_bits
 
 LINES = 200

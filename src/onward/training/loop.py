@@ -13,6 +13,17 @@ from onward.data.symbols import Symbols
 from onward.errors import DivergedError, Interrupted
 from onward.training.best import Best
 from onward.training.checkpoint import Checkpoint, check_tensors, group_of, grouped, save_checkpoint, take
+from onward.training.events import (
+    EpochStarted,
+    Event,
+    Observer,
+    Planned,
+    RolledBack,
+    Sampled,
+    Saved,
+    Stepped,
+    Validated,
+)
 from onward.training.interruption import held_back_signals
 from onward.training.plan import (
     CHECKS,
@@ -24,17 +35,6 @@ from onward.training.plan import (
     is_check_due,
     is_time_to_fix,
     steps_that_fit,
-)
-from onward.training.report import (
-    EpochStarted,
-    Event,
-    Observer,
-    Planned,
-    RolledBack,
-    Sampled,
-    Saved,
-    Stepped,
-    Validated,
 )
 from onward.training.trainer import EXPLODED, StepResult, Trainer
 from onward.training.validation import FEWEST_CHECKED, check, checked_symbols, report

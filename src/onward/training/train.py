@@ -17,12 +17,12 @@ from onward.model import LanguageModel
 from onward.training.budget import Budget
 from onward.training.checkpoint import Checkpoint, checkpoint_path, load_checkpoint, take
 from onward.training.curves import draw_curves
+from onward.training.events import Event, Finished, NothingToResume, Observer, Started
 from onward.training.lock import output_lock
 from onward.training.log import Log
 from onward.training.loop import Loop
 from onward.training.plan import Plan
 from onward.training.recipe import Recipe
-from onward.training.report import Event, Finished, NothingToResume, Observer, Started
 from onward.training.trainer import Trainer, forked_random
 from onward.training.validation import report, reported_symbols
 
@@ -60,7 +60,6 @@ def train_model(  # noqa: PLR0913 - all by name, most left out
     *,
     output: Path | None = None,
     resume: bool = False,
-    keep_checkpoint: bool = False,
     device: torch.device | None = None,
     observer: Observer | None = None,
     sampler: Sampler | None = None,
@@ -78,7 +77,6 @@ def train_model(  # noqa: PLR0913 - all by name, most left out
         budget: how long.
         output: the model file; without it nothing is written.
         resume: go on from the checkpoint beside the output; without one, begin, and say so.
-        keep_checkpoint: leave the checkpoint where it is when the run has ended.
         device: what it is trained on; by default the CPU.
         observer: is told of everything that happens.
         sampler: gives a short text by an artefact, for the observer.
@@ -96,12 +94,10 @@ def train_model(  # noqa: PLR0913 - all by name, most left out
         if output is None:
             return run.finish(*run.train(None, None, started), None, started)
         with output_lock(output):
-            return _train_into(output, run, started, resume=resume, keep_checkpoint=keep_checkpoint)
+            return _train_into(output, run, started, resume=resume)
 
 
-def _train_into(
-    output: Path, run: "_Run", started: float, *, resume: bool, keep_checkpoint: bool
-) -> TrainingResult:
+def _train_into(output: Path, run: "_Run", started: float, *, resume: bool) -> TrainingResult:
     """A run with an output, under its lock."""
     path = checkpoint_path(output)
     checkpoint = load_checkpoint(path) if resume and path.exists() else None
@@ -117,8 +113,7 @@ def _train_into(
     finally:
         log.close()
     draw_curves(_beside(output, ".log.jsonl"), _beside(output, ".curves.png"), title=run.title(output))
-    if not keep_checkpoint:
-        path.unlink(missing_ok=True)
+    path.unlink(missing_ok=True)
     return result
 
 
@@ -163,13 +158,14 @@ class _Run:
         trainer = Trainer(model, self._lanes, recipe, precision="fp32")
         if not checkpoint:
             trainer.precision = _choose_precision(trainer)
-        facts = {"recipe": recipe.to_json(), "corpus": self._corpus.digest}
+        budget = self._budget.to_json()
+        facts = {"recipe": recipe.to_json(), "corpus": self._corpus.digest, "budget": budget}
         sample = self._sampler
         sampler = (lambda: sample(self._artefact(trainer, trainer.step, None))) if sample else None
         plan = self._plan(started)
         loop = Loop(trainer, self._tail, plan, self.tell, checkpoint=path, facts=facts, sampler=sampler)
         if checkpoint and path:
-            _check_same(path, checkpoint, facts, plan)
+            _check_same(path, checkpoint, facts)
             loop.resume(checkpoint)
         self.tell(self._begin(trainer))
         loop.run()
@@ -251,8 +247,8 @@ def _choose_precision(trainer: Trainer) -> str:
     return min(times, key=lambda precision: min(times[precision]))
 
 
-def _check_same(path: Path, checkpoint: Checkpoint, facts: dict[str, Any], plan: Plan) -> None:
-    """Refuses to go on with another corpus, another recipe, or another number of steps."""
+def _check_same(path: Path, checkpoint: Checkpoint, facts: dict[str, Any]) -> None:
+    """Refuses to go on with another corpus, another recipe, or another budget."""
     recipe, found = facts["recipe"], checkpoint.facts.get("recipe", {})
     changed = [(name, found.get(name), value) for name, value in recipe.items() if found.get(name) != value]
     if checkpoint.facts.get("corpus") != facts["corpus"]:
@@ -262,10 +258,12 @@ def _check_same(path: Path, checkpoint: Checkpoint, facts: dict[str, Any], plan:
             f"the run in {path} has {name} {was!r}, not {value!r}",
             hint="resume with what it was begun with, or begin anew without --resume",
         )
-    steps = take(checkpoint.facts, "run", dict).get("steps")
-    if plan.steps and steps and plan.steps != steps:
+    begun, asked = take(checkpoint.facts, "budget", dict), facts["budget"]
+    fixed = {"steps": take(checkpoint.facts, "run", dict).get("steps")}
+    if asked not in (begun, fixed):
+        (unit, size), (other, given) = *begun.items(), *asked.items()
         raise RecipeError(
-            f"the run in {path} has {steps} steps, not {plan.steps}", hint="resume without --steps"
+            f"the run in {path} has {size} {unit}, not {given} {other}", hint="resume without a budget"
         )
 
 

@@ -161,7 +161,7 @@ def causal_convolution_backward_kernel(
 
 @triton.jit
 def add_dropped(N, threshold, seed, scale, x, branch, y, ADDS: tl.constexpr, ELEMENTS: tl.constexpr):
-    """y = kept(branch), and x where it `ADDS`; the hash is "lowbias32" (C. Wellons, 2018), as in kernels.c."""
+    """y = kept(branch), and x if it `ADDS`; the hash is "lowbias32" (C. Wellons, 2018), as in kernels.c."""
     n = tl.program_id(0).to(tl.int64) * ELEMENTS + tl.arange(0, ELEMENTS)
     real = n < N
     bits = n.to(tl.uint32) ^ seed.to(tl.uint32)

@@ -32,7 +32,7 @@ def _figures(rows: list[dict[str, Any]]) -> str:
             row["measure"],
             row["lesson"] or "",
             "" if row["target"] is None else f"{row['target']:g}",
-            f"**{row['figure']:.4g}**{MARKS[row['reached']]}",
+            "not run" if row["figure"] is None else f"**{row['figure']:.4g}**{MARKS[row['reached']]}",
             "" if row["held_out"] is None else f"{row['held_out']:.4g}",
             f"{row['seconds']:.0f}",
         )
