@@ -11,6 +11,7 @@ BIN := $(VENV)/bin
 # One thread a test process: small tensors gain nothing from more, and the workers of pytest share the cores.
 TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 DEMO := demo/pydoc.onward
+KEPT := build/benchmarks
 SOURCES := setup.py src tests $(wildcard benchmarks)
 
 # Runs the first Python on the path that is new enough and can make environments.
@@ -68,9 +69,18 @@ docs: $(VENV)/.installed-docs ## build the documentation into site/
 serve-docs: $(VENV)/.installed-docs ## the documentation at http://127.0.0.1:8000, rebuilt on change
 	$(BIN)/mkdocs serve --strict
 
-bench: setup ## the figures of benchmarks/ (long: tens of minutes, and the data sets beside the checkout)
+bench: setup ## the figures of benchmarks/ (an hour, and the data sets beside the checkout)
 	$(BIN)/python benchmarks/text_budget.py tinyshakespeare --minutes 3
-	$(BIN)/python benchmarks/text_budget.py nietzsche --minutes 5
+	$(BIN)/python benchmarks/text_budget.py nietzsche --minutes 5 --keep $(KEPT)
+	$(BIN)/python benchmarks/write_memory.py $(KEPT)/model.onward
+	$(BIN)/python benchmarks/write_speed.py $(KEPT)/model.onward $(KEPT)/held_out.txt --long 1000000
+	$(BIN)/python benchmarks/score_speed.py $(KEPT)/model.onward $(KEPT)/training.txt
+	$(BIN)/python benchmarks/score_lanes.py $(KEPT)/model.onward $(KEPT)/training.txt
+	$(BIN)/python benchmarks/start_up.py $(KEPT)/model.onward
+	$(BIN)/python benchmarks/training_step.py
+	$(BIN)/python benchmarks/resume_sigkill.py
+	$(BIN)/python benchmarks/corpus_2gb.py
+	$(BIN)/python benchmarks/report.py
 
 format: setup ## format the code
 	$(BIN)/ruff check --fix $(SOURCES)

@@ -1,4 +1,4 @@
-"""Writes RESULTS.md from results/*.jsonl: of each question the last result of each kind.
+"""Writes RESULTS.md, and the figures of the README, from results/*.jsonl: the last result of each kind.
 
     python benchmarks/report.py
 
@@ -8,6 +8,7 @@ below.
 
 import ast
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,63 +17,159 @@ KINDS = {
     "text_budget": ("corpus", "minutes", "recipe"),
     "corpus_2gb": ("gigabytes", "symbols"),
     "write_memory": ("layer", "samples"),
+    "write_speed": ("layer", "parameters"),
+    "score_speed": ("layer", "parameters"),
     "score_lanes": ("text", "layer"),
     "resume_sigkill": ("settings", "threads"),
-    "write_speed": ("layer", "parameters"),
-    "start_up": (),
     "training_step": ("recipe",),
-    "score_speed": ("layer", "parameters"),
+    "start_up": (),
 }
-"""What tells the results of one question apart; of those that agree in it the last counts."""
+"""The questions in order, and what tells the results of one apart; of those that agree the last counts."""
 
-ABOUT = ("date", "machine", "versions")
+FIRST_MARK, LAST_MARK = "<!-- written by benchmarks/report.py -->", "<!-- until here -->"
+
+HEADING = """# Results
+
+Written by `python benchmarks/report.py` from the JSON lines in `results/`; the command below each question
+measured its figures. The machines are shared, and their speed drifts by a third: compare within a run, not
+between runs. What did not help is in [LOG.md](LOG.md).
+"""
 
 
 def report() -> str:
     """The whole page."""
-    parts = [
-        "# Results\n",
-        "Written by `python benchmarks/report.py` from the JSON lines in `results/`; the command above each",
-        "figure measured it. The machines are shared, and their speed drifts by a third: compare within a",
-        "run, not between runs.\n",
+    measured = [question for question in KINDS if (HERE / "results" / f"{question}.jsonl").exists()]
+    return HEADING + "".join(section(question) for question in measured)
+
+
+def headlines() -> str:
+    """The table of the README: what was asked, what onward gave, what stands beside it."""
+    return table(["on two CPU cores", "onward", "beside it"], ["---"] * 3, *learned(), *used(), *kept())
+
+
+def learned() -> Iterator[list[str]]:
+    """How well texts are learned."""
+    for corpus, what in (
+        ("tinyshakespeare", "tinyshakespeare, 3 minutes of training, the last 10 %"),
+        ("nietzsche", "nietzsche in lower case, 5 minutes of training, the last 20 %"),
+    ):
+        run = last("text_budget", corpus=corpus)
+        ours, peer = (
+            (part["streaming_nats_per_symbol"], part["cold_256_nats_per_symbol"])
+            for part in (run, run["peer"])
+        )
+        yield [
+            f"{what}: nats per character, in one pass and in cold windows of 256",
+            f"**{ours[0]:.3f}**, {ours[1]:.3f}",
+            f"two LSTM layers of equal size, given the same seconds: {peer[0]:.3f}, {peer[1]:.3f}",
+        ]
+
+
+def used() -> Iterator[list[str]]:
+    """How quickly a model is used."""
+    write, score = last("write_speed"), last("score_speed")["symbols_per_second"]
+    speeds, times = write["symbols_per_second"], write["times_plain"]["fp32"]
+    yield [
+        "writing on one core, symbols a second",
+        f"**{speeds['fp32']:,}**, with weights in bfloat16 **{speeds['bf16']:,}**",
+        f"the model called in PyTorch for each symbol: {speeds['plain']:,}, {times:.0f} times slower",
     ]
-    for path in sorted((HERE / "results").glob("*.jsonl")):
-        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        parts += section(path.stem, lines)
-    return "\n".join(parts) + "\n"
+    yield ["scoring a long text, symbols a second", f"**{score['quick']:,}**", f"exactly: {score['exact']:,}"]
+    yield [
+        "`onward write`, seconds to the first character",
+        f"**{last('start_up')['write_seconds']:.1f}**",
+        "",
+    ]
 
 
-def section(question: str, lines: list[dict[str, Any]]) -> list[str]:
-    """One question: its title, how it is asked, and the table of its last results."""
-    doc = ast.get_docstring(ast.parse((HERE / f"{question}.py").read_text(encoding="utf-8"))) or question
-    title, _, rest = doc.partition("\n")
-    last = {tuple(str(line.get(name)) for name in KINDS.get(question, ())): line for line in lines}
-    parts = [f"## {title}\n", rest.strip() + "\n"]
-    for line in last.values():
-        versions = ", ".join(f"{name} {version}" for name, version in line["versions"].items())
-        parts += [f"{line['date'][:10]}, {line['machine']}, {versions}:\n", "| | |", "|---|---|"]
-        parts += [f"| {name} | {value} |" for name, value in flat(line)]
-        parts.append("")
-    return parts
+def kept() -> Iterator[list[str]]:
+    """What is constant, and what is not lost."""
+    large, memory, killed = (last(name) for name in ("corpus_2gb", "write_memory", "resume_sigkill"))
+    yield [
+        f"a text of {large['gigabytes']:g} GB, seconds to the first step of training",
+        f"**{large['first_seconds']:.0f}**, the second time **{large['second_seconds']:.1f}**",
+        f"memory at most {large['peak_megabytes']:,.0f} MB",
+    ]
+    grown = memory["megabytes_grown"]
+    yield [f"writing {memory['symbols']:,} symbols in one go", f"memory grows by **{grown:.1f} MB**", ""]
+    same = "the same" if killed["equal"] else "other"
+    yield [f"a run killed {killed['kills']} times and resumed", f"**{same} bytes** as a run left alone", ""]
 
 
-def flat(figures: dict[str, Any], before: str = "") -> list[tuple[str, str]]:
-    """Nested figures as rows of name and value."""
-    rows: list[tuple[str, str]] = []
+def section(question: str) -> str:
+    """One question: its title, how it is asked, and a table with a column for each of its results."""
+    title, _, rest = documentation(question).partition("\n")
+    results = last_results(question)
+    rows = [flat(result) for result in results]
+    names = dict.fromkeys(name for row in rows for name in row)  # in the order of their first appearance
+    figures = table(
+        ["", *(result["date"][:10] for result in results)],
+        ["---", *("---:" for _ in results)],
+        *([name, *(row.get(name, "") for row in rows)] for name in names),
+    )
+    return "\n".join([f"\n## {title}\n", rest.strip("\n"), "", figures])
+
+
+def table(*rows: list[str]) -> str:
+    """Rows of cells in Markdown."""
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in rows)
+
+
+def documentation(question: str) -> str:
+    """The docstring of a benchmark."""
+    code = (HERE / f"{question}.py").read_text(encoding="utf-8")
+    return ast.get_docstring(ast.parse(code)) or question
+
+
+def last_results(question: str) -> list[dict[str, Any]]:
+    """The last result of each kind."""
+    lines = (HERE / "results" / f"{question}.jsonl").read_text(encoding="utf-8").splitlines()
+    found = map(json.loads, lines)
+    return [*{tuple(str(line.get(name)) for name in KINDS[question]): line for line in found}.values()]
+
+
+def last(question: str, **kind: Any) -> dict[str, Any]:
+    """The last result of all, or of a kind."""
+    return [line for line in last_results(question) if kind.items() <= line.items()][-1]
+
+
+def flat(figures: dict[str, Any], before: str = "") -> dict[str, str]:
+    """Nested figures by name, as cells; parts of a list are told apart by their first figure."""
+    cells: dict[str, str] = {}
     for name, value in figures.items():
         label = f"{before}{name.replace('_', ' ')}"
-        if not before and name in ABOUT:
-            continue
-        if isinstance(value, dict):
-            rows += flat(value, f"{label}: ")
-        elif isinstance(value, list) and value and isinstance(value[0], dict):
-            for entry in value:
-                first, *others = entry.items()
-                rows += flat(dict(others), f"{label}, {first[0]} {first[1]}: ")
-        else:
-            rows.append((label, f"{value:,}" if isinstance(value, int | float) else f"{value}"))
-    return rows
+        match value:
+            case _ if label == "date":
+                continue
+            case dict() if label == "versions":
+                cells[label] = ", ".join(f"{package} {version}" for package, version in value.items())
+            case dict():
+                cells |= flat(value, f"{label}: ")
+            case [dict(), *_]:
+                for entry in value:
+                    (first, which), *others = entry.items()
+                    cells |= flat(dict(others), f"{label}, {which} {first.replace('_', ' ')}: ")
+            case bool():
+                cells[label] = "yes" if value else "no"
+            case int() | float():
+                cells[label] = f"{value:,}"
+            case _:
+                cells[label] = str(value)
+    return cells
+
+
+def with_headlines(readme: str) -> str:
+    """The README with its figures between the two marks."""
+    before, _, rest = readme.partition(FIRST_MARK)
+    _, _, after = rest.partition(LAST_MARK)
+    return f"{before}{FIRST_MARK}\n\n{headlines()}\n{LAST_MARK}{after}"
+
+
+def main() -> None:
+    (HERE / "RESULTS.md").write_text(report(), encoding="utf-8")
+    readme = HERE.parent / "README.md"
+    readme.write_text(with_headlines(readme.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    (HERE / "RESULTS.md").write_text(report(), encoding="utf-8")
+    main()

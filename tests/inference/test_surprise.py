@@ -21,6 +21,8 @@ def test_a_score_is_the_sum_of_the_nats(trained: TrainedModel) -> None:
     assert score.nats_per_symbol == pytest.approx(score.nats / len(text))
     assert score.bits_per_symbol == pytest.approx(score.nats_per_symbol / math.log(2))
     assert trained.score(text, cold=4).protocol == "cold-4"
+    many = trained.score(text * 1000, lanes=7)
+    assert (many.protocol, many.lanes, many.precision) == ("streaming", 7, "fp32")
     assert trained.score(text, cold=99).nats == pytest.approx(score.nats, rel=1e-6)
 
 
@@ -31,6 +33,8 @@ def test_what_a_score_says_as_json() -> None:
         "nats_per_symbol": math.log(2),
         "bits_per_symbol": 1.0,
         "protocol": "streaming",
+        "lanes": 1,
+        "precision": "fp32",
     }
 
 

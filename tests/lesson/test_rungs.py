@@ -52,7 +52,7 @@ def test_the_last_output_of_a_sequence_is_that_of_the_recurrent_rung():
 
 
 def test_one_hot_is_an_embedding_that_is_the_identity():
-    network, twin = onehot.OneHot(SYMBOLS), onehot.Identity(SYMBOLS)
+    network, twin = onehot.OneHot(SYMBOLS), onehot.OneHot(SYMBOLS, onehot.row_of_identity)
     twin.load_state_dict(network.state_dict())
     x, y = characters(16, 8), characters(16, 8)
     for each in (network, twin):

@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 import onward
-from onward.cli.options import Model
-from onward.cli.output import say
+from onward.cli.options import Json, Model
+from onward.cli.output import emit_json, say
 
 
 def draw(
@@ -16,6 +16,7 @@ def draw(
     unrolled: Annotated[
         int, typer.Option(help="Draw so many steps side by side; 0 draws one, with its loops.")
     ] = 0,
+    json: Json = False,
 ) -> None:
     """Draw a model: rectangles go in, circles are hidden, triangles come out.
 
@@ -28,3 +29,5 @@ def draw(
 
     draw_graph(graph_of(onward.load(model).model), output, unrolled=unrolled)
     say(f"drew {output}")
+    if json:
+        emit_json({"picture": str(output), "unrolled": unrolled})

@@ -1,12 +1,16 @@
 """One block through a model: what it expected, what came, and the state after."""
 
 from contextlib import AbstractContextManager
+from typing import Literal
 
 import torch
 
 from onward.layers.state import State
 from onward.model import LanguageModel, losses
 from onward.shapes import Ids, Logits, Losses
+
+Precision = Literal["fp32", "bf16"]
+"""Of matrix products; weights, states and sums are float32 in either."""
 
 LARGEST_BLOCK = 1 << 15
 """Positions, in all lanes together, that go through the model at once."""
@@ -39,12 +43,16 @@ def initial_state(model: LanguageModel, lanes: int) -> State:
     return model.initial_state(lanes)
 
 
-def quick_precision(model: LanguageModel) -> AbstractContextManager:
-    """Within it matrix products are in bfloat16, where the model's device multiplies it natively."""
-    device = device_of(model).type
+def quick_precision(model: LanguageModel) -> Precision:
+    """`bf16` where the model's device multiplies it natively, else `fp32`."""
     has_one_dnn = torch.backends.mkldnn.is_available()  # without it the question has no answer
-    native = device == "cuda" or (has_one_dnn and torch.ops.mkldnn._is_mkldnn_bf16_supported())
-    return torch.autocast(device, torch.bfloat16, enabled=native)
+    on_gpu = device_of(model).type == "cuda"
+    return "bf16" if on_gpu or (has_one_dnn and torch.ops.mkldnn._is_mkldnn_bf16_supported()) else "fp32"
+
+
+def in_precision(model: LanguageModel, precision: Precision) -> AbstractContextManager:
+    """Within it the model's matrix products are in that precision."""
+    return torch.autocast(device_of(model).type, torch.bfloat16, enabled=precision == "bf16")
 
 
 def device_of(model: LanguageModel) -> torch.device:

@@ -13,7 +13,6 @@ Each counts every symbol once.
 """
 
 from collections.abc import Iterator
-from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,7 +21,14 @@ import torch
 from onward.data.symbols import Symbols
 from onward.data.vocabulary import BEGIN, NULL
 from onward.errors import InputError
-from onward.inference.prediction import block_length, initial_state, quick_precision, surprise
+from onward.inference.prediction import (
+    Precision,
+    block_length,
+    in_precision,
+    initial_state,
+    quick_precision,
+    surprise,
+)
 from onward.model import LanguageModel
 
 WARM_UP = 1024
@@ -61,25 +67,48 @@ class Protocol:
         """`streaming`, or `cold-256` with the symbols in a window."""
         return "streaming" if self.cold is None else f"cold-{self.cold}"
 
+    def reading(self, model: LanguageModel, size: int) -> "Reading":
+        """How it reads a text of so many symbols with that model."""
+        if self.cold is not None:
+            window = max(1, min(self.cold, size))
+            return Reading(window, lanes=max(1, min(_COLD_POSITIONS // window, 128)))
+        lanes = self.lanes or min(_QUICK_LANES, size // _LONGEST_SEGMENT)
+        if lanes <= 1:
+            return Reading(max(1, size))
+        segment = min(max(-(-size // lanes), _SHORTEST_SEGMENT), _LONGEST_SEGMENT, size)
+        precision = "fp32" if self.lanes else quick_precision(model)
+        return Reading(segment, lanes=lanes, warm_up=WARM_UP, precision=precision)
 
-def surprises(model: LanguageModel, ids: Symbols, protocol: Protocol) -> Iterator[np.ndarray]:
+
+@dataclass(frozen=True)
+class Reading:
+    """How a text of a known size is read.
+
+    Attributes:
+        segment: symbols that a lane reads and counts at a time.
+        lanes: segments read side by side.
+        warm_up: symbols that a lane reads before its segment, and does not count.
+        precision: of the matrix products.
+    """
+
+    segment: int
+    lanes: int = 1
+    warm_up: int = 0
+    precision: Precision = "fp32"
+
+
+def surprises(model: LanguageModel, ids: Symbols, reading: Reading) -> Iterator[np.ndarray]:
     """The nats of each symbol, in order, in pieces (n,) of float32 as they are computed."""
     model.eval()
-    size, lanes, warm_up = len(ids), 1, 0
-    length = size  # streaming is one window of everything
-    asked = protocol.lanes or min(_QUICK_LANES, size // _LONGEST_SEGMENT)
-    if protocol.cold is not None:
-        length = min(protocol.cold, size)
-        lanes = max(1, min(_COLD_POSITIONS // length, 128))
-    elif asked > 1:
-        length = min(max(-(-size // asked), _SHORTEST_SEGMENT), _LONGEST_SEGMENT, size)
-        lanes, warm_up = asked, WARM_UP
-    quick = lanes > 1 and protocol.cold is None and protocol.lanes is None
-    for first in range(0, size, length * lanes):
-        starts = np.arange(first, min(first + length * lanes, size), length)
+    size, length = len(ids), reading.segment
+    for first in range(0, size, length * reading.lanes):
+        starts = np.arange(first, min(first + length * reading.lanes, size), length)
         ends = np.minimum(starts + length, size)
-        segments = _Segments(np.maximum(starts - warm_up, 0), starts, ends)
-        yield from _one(model, ids, segments) if lanes == 1 else _side_by_side(model, ids, segments, quick)
+        segments = _Segments(np.maximum(starts - reading.warm_up, 0), starts, ends)
+        if reading.lanes == 1:
+            yield from _one(model, ids, segments)
+        else:
+            yield _side_by_side(model, ids, segments, reading.precision)
 
 
 def part_of_stream(ids: Symbols, start: int, count: int) -> np.ndarray:
@@ -109,24 +138,24 @@ def _one(model: LanguageModel, ids: Symbols, segments: _Segments) -> Iterator[np
 
 
 def _side_by_side(
-    model: LanguageModel, ids: Symbols, segments: _Segments, quick: bool
-) -> Iterator[np.ndarray]:
-    """The nats of all segments, in order; `quick` computes in the quickest precision."""
+    model: LanguageModel, ids: Symbols, segments: _Segments, precision: Precision
+) -> np.ndarray:
+    """The nats of all segments, in order."""
     first = int(segments.starts[0])
     found = np.empty(int(segments.ends[-1]) - first, np.float32)
     steps = int((segments.ends - segments.begins).max())
     lanes = [*zip(segments.begins.tolist(), segments.starts.tolist(), segments.ends.tolist(), strict=True)]
-    for step, nats in _blocks(model, ids, segments.begins, steps, quick):
+    for step, nats in _blocks(model, ids, segments.begins, steps, precision):
         for lane, (begin, start, end) in enumerate(lanes):
             at = begin + step
             low, high = max(at, start), min(at + len(nats), end)
             if low < high:
                 found[low - first : high - first] = nats[low - at : high - at, lane]
-    yield found
+    return found
 
 
 def _blocks(
-    model: LanguageModel, ids: Symbols, begins: np.ndarray, steps: int, quick: bool = False
+    model: LanguageModel, ids: Symbols, begins: np.ndarray, steps: int, precision: Precision = "fp32"
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Steps done and the nats of the next (T, B), for lanes that begin at those places (B,)."""
     state = initial_state(model, len(begins))
@@ -135,6 +164,6 @@ def _blocks(
         count = min(block, steps - step)
         parts = [part_of_stream(ids, begin + step, count) for begin in begins.tolist()]
         rows = torch.from_numpy(np.stack(parts, axis=1))  # (T + 1, B)
-        with quick_precision(model) if quick else nullcontext():
+        with in_precision(model, precision):
             nats, state = surprise(model, rows[:-1], rows[1:], state)
         yield step, nats.cpu().numpy()

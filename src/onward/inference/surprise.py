@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from onward.data.vocabulary import Vocabulary
+from onward.inference.prediction import Precision
 from onward.inference.protocol import Protocol, surprises
 from onward.inference.source import Source, opened
 from onward.model import LanguageModel
@@ -24,11 +25,15 @@ class Score:
         symbols: how many were scored.
         nats: the sum of their surprises.
         protocol: how the text was read, `streaming` or `cold-256`.
+        lanes: parts of it that were read side by side; 1 is one pass.
+        precision: of the matrix products.
     """
 
     symbols: int
     nats: float
     protocol: str
+    lanes: int = 1
+    precision: Precision = "fp32"
 
     @property
     def nats_per_symbol(self) -> float:
@@ -48,6 +53,8 @@ class Score:
             "nats_per_symbol": self.nats_per_symbol,
             "bits_per_symbol": self.bits_per_symbol,
             "protocol": self.protocol,
+            "lanes": self.lanes,
+            "precision": self.precision,
         }
 
 
@@ -83,13 +90,14 @@ def score(
     """
     protocol = protocol or Protocol()
     with opened(source, vocabulary) as text:
+        reading = protocol.reading(model, len(text.ids))
         nats, symbols = 0.0, 0
-        for part in surprises(model, text.ids, protocol):
+        for part in surprises(model, text.ids, reading):
             nats += float(part.sum(dtype=np.float64))
             symbols += len(part)
             if progress:
                 progress(symbols, len(text.ids))
-    return Score(symbols, nats, protocol.name)
+    return Score(symbols, nats, protocol.name, reading.lanes, reading.precision)
 
 
 def score_lines(
@@ -97,7 +105,8 @@ def score_lines(
 ) -> Iterator[LineScore]:
     """The score of each line of a text, in order, as they are computed. Raises as `score`."""
     with opened(source, vocabulary) as text:
-        nats = _Reader(surprises(model, text.ids, protocol or Protocol()))
+        reading = (protocol or Protocol()).reading(model, len(text.ids))
+        nats = _Reader(surprises(model, text.ids, reading))
         for number, line in enumerate(text.lines(), 1):
             yield LineScore(number, line.symbols, nats.sum_of(line.symbols), line.text)
 
@@ -107,8 +116,8 @@ def score_symbols(
 ) -> Iterator[SymbolScore]:
     """The score of each symbol of a text, in order, as they are computed. Raises as `score`."""
     with opened(source, vocabulary) as text:
-        position = 0
-        for part in surprises(model, text.ids, protocol or Protocol()):
+        reading, position = (protocol or Protocol()).reading(model, len(text.ids)), 0
+        for part in surprises(model, text.ids, reading):
             ids = np.asarray(text.ids[position : position + len(part)]).tolist()
             for symbol, nats in zip(ids, part.tolist(), strict=True):
                 yield SymbolScore(position, vocabulary.symbol(symbol), nats)

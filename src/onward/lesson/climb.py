@@ -42,7 +42,7 @@ def climb(name: str, settings: Settings) -> dict[str, Any]:
 
 
 def climb_all(settings: Settings) -> list[dict[str, Any]]:
-    """Runs every rung, from the bottom up; one that cannot run here says why in its row, and the next follows."""
+    """Runs every rung, from the bottom up; one that cannot run here has its error in its row."""
     rows = []
     for name in MODULES:
         try:

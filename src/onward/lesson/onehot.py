@@ -11,6 +11,8 @@ vector itself. And a loss from one-hot targets equals the loss from integers:
 Expect about 1.74 nats a character after eight epochs, in two minutes.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -30,32 +32,31 @@ RUNG = Rung(
 )
 
 
-class OneHot(nn.Module):
-    """Logits (B, T, V) of the character after each, for (B, T), through one-hot vectors."""
+def one_hot(characters: Tensor, symbols: int) -> Tensor:
+    """One-hot vectors (..., V) of whole numbers (...)."""
+    return nn.functional.one_hot(characters, symbols).float()
 
-    def __init__(self, symbols: int) -> None:
+
+def row_of_identity(characters: Tensor, symbols: int) -> Tensor:
+    """The same, looked up in an embedding that is the identity and is not trained."""
+    return nn.functional.embedding(characters, torch.eye(symbols))
+
+
+class OneHot(nn.Module):
+    """Logits (B, T, V) of the character after each, for (B, T); `vector` makes vectors of characters."""
+
+    def __init__(self, symbols: int, vector: Callable[[Tensor, int], Tensor] = one_hot) -> None:
         super().__init__()
         self.symbols = symbols
+        self.vector = vector
         self.rnn = SimpleRNN(symbols, HIDDEN, activation="relu", initialisation="identity")
         self.blue = nn.Linear(HIDDEN, symbols)
 
-    def vectors(self, characters: Tensor) -> Tensor:
-        """One-hot vectors (T, B, V) of (B, T)."""
-        return nn.functional.one_hot(characters.t(), self.symbols).to(self.blue.weight.dtype)
-
     def forward(self, characters: Tensor) -> Tensor:
         """As in rung `sequence`, but for the vectors."""
-        x = self.vectors(characters)
+        x = self.vector(characters.t(), self.symbols)  # (T, B, V)
         y, _ = self.rnn(x, self.rnn.initial_state(x.shape[1]))
         return self.blue(y).transpose(0, 1)
-
-
-class Identity(OneHot):
-    """The same, its vectors looked up in an embedding that is the identity and is not trained."""
-
-    def vectors(self, characters: Tensor) -> Tensor:
-        """Rows of the identity."""
-        return nn.functional.embedding(characters.t(), torch.eye(self.symbols, dtype=self.blue.weight.dtype))
 
 
 def one_hot_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
@@ -68,7 +69,7 @@ def run(settings: Settings) -> Outcome:
     text = read_text()
     training, held_out = text.split()
     torch.manual_seed(settings.seed)
-    network, twin = OneHot(len(text.symbols)), Identity(len(text.symbols))
+    network, twin = OneHot(len(text.symbols)), OneHot(len(text.symbols), row_of_identity)
     twin.load_state_dict(network.state_dict())
     x, y = (part[:256] for part in samples(training))
     with torch.no_grad():

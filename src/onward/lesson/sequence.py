@@ -79,7 +79,7 @@ def draw(by_position: list[float], folder: Path) -> Path:
             axes.text(at, value + 0.02, f"{value:.2f}", ha="center", fontsize=9)
         axes.set_xlabel("characters seen")
         axes.set_ylabel("nats for the next one, held-out text")
-        axes.set_ylim(min(by_position) - 0.4, max(by_position) + 0.2)
+        axes.set_ylim(0, max(by_position) + 0.2)
 
     return save_picture(
         folder / "lesson-sequence.png", "The more was seen, the less comes as a surprise", paint

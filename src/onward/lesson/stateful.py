@@ -158,7 +158,7 @@ def draw(compared: list[Arm], folder: Path) -> Path:
             axes.plot(range(1, len(arm.losses) + 1), arm.losses, "o-", color=colour, label=arm.name)
         axes.set_xlabel("epoch")
         axes.set_ylabel("training loss, nats a character")
-        axes.set_ylim(1.4, 2.6)
+        axes.set_ylim(1.2, 2.6)
         axes.legend(frameon=False, fontsize=8)
 
     def norms(axes: Any) -> None:
