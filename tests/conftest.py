@@ -12,7 +12,8 @@ if not torch.cuda.is_available():  # before Triton is first imported
 
 # All but the command line, whose types are typer's own, and not those that typer passes.
 CHECKED = (
-    "artefact", "atomic", "classifier", "data", "inference", "layers", "lesson", "model", "training", "units",
+    "api", "artefact", "atomic", "classifier", "data", "inference", "layers", "lesson", "model",
+    "training", "units",
 )  # fmt: skip
 install_import_hook([f"onward.{name}" for name in CHECKED], "beartype.beartype")
 

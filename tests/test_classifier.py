@@ -6,7 +6,7 @@ from torch.utils.data import TensorDataset
 
 from onward.classifier import SequenceClassifier, last_steps
 from onward.data.encoded import Encoding, encode_text
-from onward.errors import RecipeError
+from onward.errors import DivergedError, RecipeError
 from onward.model import LanguageModel, ModelConfig
 from onward.training.classify import ClassifierTraining
 from onward.training.pseudo_label import pseudo_label
@@ -78,6 +78,15 @@ def test_it_learns_from_its_own_labels() -> None:
     report = pseudo_label(classifier, first_symbol(100), x, train=ClassifierTraining(steps=20))
     assert report.labels.shape == (2, 300)
     assert report.classes == 2
+
+
+def test_a_loss_that_is_not_finite_is_told_at_the_end_of_the_shortest_run() -> None:
+    classifier = SequenceClassifier(model(), 2)
+    with torch.no_grad():
+        classifier.embedding.weight.fill_(torch.nan)
+    with pytest.raises(DivergedError, match="nan after 3 steps") as caught:
+        ClassifierTraining(steps=3)(classifier, [TensorDataset(*first_symbol(100))], [1.0])
+    assert "lower rate" in caught.value.hint
 
 
 LENGTH = 100

@@ -262,6 +262,16 @@ def test_no_sources_and_no_batch_are_refused() -> None:
             MixIterator(sources, size, [1] * len(sources))
 
 
+@pytest.mark.parametrize("offset", [13, 1000])
+def test_a_place_beyond_the_end_of_a_stream_is_refused(offset: int) -> None:
+    batches = [(torch.zeros(6, 1), torch.zeros(6).long())] * 2
+    mix = MixIterator([batches], 4, [1])
+    position = mix.position
+    position["sources"][0]["offset"] = offset
+    with pytest.raises(InputError, match="source 0"):
+        mix.move(position)
+
+
 def test_a_position_of_another_mix_is_refused() -> None:
     mix = MixIterator([numbered(3)], 4, [1])
     other = MixIterator([numbered(3), numbered(4)], 4, [0.5, 0.5])

@@ -188,8 +188,15 @@ def test_samples_do_not_change_what_is_learned(corpus: EncodedCorpus, small: Sma
 
 def test_the_best_weights_are_saved_not_the_last(corpus: EncodedCorpus, small: Small) -> None:
     """A rate that never falls, and far too high: the last check is not the lowest."""
-    result = train_model(corpus, small(decay="none", optimiser="adamw", rate=0.3), Budget(steps=200))
-    assert result.artefact.facts["best_step"] < 200
+    recipe = small(decay="none", optimiser="adamw", rate=0.3, average=0.0)
+    best = train_model(corpus, recipe, Budget(steps=200)).artefact
+    until = best.facts["best_step"]
+    assert until < 200
+    last = train_model(corpus, recipe, Budget(steps=until)).artefact  # nothing decays: the same steps
+    assert last.facts["best_step"] == until
+    assert artefacts.digest_of(artefacts.weights_of(best.model)) == artefacts.digest_of(
+        artefacts.weights_of(last.model)
+    )
 
 
 @pytest.mark.parametrize("text", ["a", "ab", "no tail is held out of so short a text"])

@@ -1,0 +1,27 @@
+"""Rows and facts, as they are printed."""
+
+import pytest
+
+from onward.cli.output import emit_facts, emit_row
+
+
+def test_a_row_is_one_line_whatever_its_cells_hold(capsys: pytest.CaptureFixture[str]) -> None:
+    emit_row({"line": 3, "nats": 0.123456, "text": "a\tb\n\x1b[2Jc\u4e2d"}, header=True)
+    assert capsys.readouterr().out == "line\tnats\ttext\n3\t0.1235\ta\\tb\\n\\x1b[2Jc\u4e2d\n"
+
+
+def test_only_the_first_row_has_a_header(capsys: pytest.CaptureFixture[str]) -> None:
+    emit_row({"symbol": "e"}, header=False)
+    assert capsys.readouterr().out == "e\n"
+
+
+def test_nested_facts_are_an_outline(capsys: pytest.CaptureFixture[str]) -> None:
+    emit_facts({"parameters": 12345, "recipe": {"tied": False, "rate": 0.02}, "stop": None})
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split() for line in lines] == [
+        ["parameters", "12,345"],
+        ["recipe"],
+        ["tied", "no"],
+        ["rate", "0.02"],
+        ["stop", "none"],
+    ]
