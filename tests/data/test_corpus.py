@@ -75,6 +75,12 @@ def test_a_file_whose_name_looks_like_a_pattern(tmp_path: Path) -> None:
 def test_a_file_that_is_named_twice_is_read_once(tmp_path: Path) -> None:
     put(tmp_path, a="a", b="b")
     assert names(find_sources([tmp_path, tmp_path / "a", f"{tmp_path}/*"]), tmp_path) == ["a", "b"]
+    (tmp_path / "x").mkdir()
+    (tmp_path / "c").symlink_to(tmp_path / "a")
+    assert names(find_sources([tmp_path / "c", tmp_path / "x" / ".." / "a", tmp_path]), tmp_path) == [
+        "c",
+        "b",
+    ]
 
 
 def test_a_file_that_is_named_may_hold_anything(tmp_path: Path) -> None:

@@ -47,3 +47,9 @@ def test_a_file_that_was_cut_is_told(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match="ended before") as caught:
         np.asarray(stored[90:110])
     assert caught.value.hint
+
+
+def test_a_file_that_another_run_replaced_is_told(tmp_path: Path) -> None:
+    with pytest.raises(CorpusError, match=r"cannot read .*ids: No such file") as caught:
+        SymbolFile(tmp_path / "ids", IDS.dtype)
+    assert "try again" in caught.value.hint

@@ -15,11 +15,9 @@ SYMBOLS, HIDDEN = 7, 5
 TOLERANCE = 1e-9
 
 
-@pytest.fixture(params=["InTorch", "InTheano"])
+@pytest.fixture(params=[scan.InTorch, pytest.param(scan.InTheano, marks=pytest.mark.slow)])  # it compiles C
 def form(request: pytest.FixtureRequest) -> type[scan.Form]:
-    if request.param == "InTheano":
-        pytest.importorskip("pytensor", reason='PyTensor is not installed (pip install ".[theano]")')
-    return getattr(scan, request.param)
+    return request.param
 
 
 @pytest.fixture
@@ -70,7 +68,6 @@ def test_without_pytensor_the_rung_runs_its_other_half(monkeypatch: pytest.Monke
 
 @pytest.mark.slow
 def test_a_first_look_learns_the_same_in_both(shared_data: Path, monkeypatch: pytest.MonkeyPatch):
-    pytest.importorskip("pytensor", reason='PyTensor is not installed (pip install ".[theano]")')
     monkeypatch.setenv("ONWARD_DATA", str(shared_data))
     outcome = scan.run(Settings(share=0.04, say=lambda _: None))
     assert outcome.figure < 21.5

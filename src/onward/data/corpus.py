@@ -74,7 +74,7 @@ def find_sources(sources: Sequence[str | os.PathLike[str]]) -> Corpus:
             f"expected text in {name or 'the sources'}, found no file of text{left_out}",
             hint="name a text file, a folder with text files, a pattern, or - for standard input",
         )
-    corpus = Corpus(name, tuple(found.documents), found.skipped, found.digests)
+    corpus = Corpus(name, found.documents, found.skipped, found.digests)
     if corpus.size == 0:
         raise CorpusError(f"expected text, but {name} is empty", hint="name a file with text in it")
     return corpus
@@ -117,11 +117,20 @@ def decode(pieces: Iterable[bytes]) -> Iterator[str]:
 
 @dataclass
 class _Found:
-    """What was found so far; the documents are keys, so that each is there once."""
+    """What was found so far; a file that is found in several ways is there once, as it was first named."""
 
-    documents: dict[Path, None] = field(default_factory=dict)
     digests: dict[Path, str] = field(default_factory=dict)
     skipped: int = 0
+    _documents: dict[Path, Path] = field(default_factory=dict)
+
+    def add(self, path: Path) -> None:
+        """One more document."""
+        self._documents.setdefault(path.resolve(), path)
+
+    @property
+    def documents(self) -> tuple[Path, ...]:
+        """In the order in which they were found."""
+        return tuple(self._documents.values())
 
 
 def _find(source: str, found: _Found) -> None:
@@ -130,16 +139,17 @@ def _find(source: str, found: _Found) -> None:
     if source == STANDARD_INPUT and sys.stdin:  # which is None where it was closed
         _spool(sys.stdin.buffer.read, found)
     elif path.is_file():
-        found.documents[path] = None
+        found.add(path)
     elif path.is_fifo():
         with path.open("rb") as pipe:
             _spool(pipe.read, found)
     elif source and path.is_dir():  # a path of no letters is the folder one stands in
         _walk(path, found)
     elif _MAGIC & set(source):
-        found.documents |= dict.fromkeys(_matches(source))
+        for match in _matches(source):
+            found.add(match)
     elif named := find_named(source):
-        found.documents[named] = None
+        found.add(named)
     else:
         raise CorpusError(
             f"expected a file, folder, pattern or named corpus, there is no {source!r}",
@@ -164,7 +174,7 @@ def _walk(folder: Path, found: _Found) -> None:
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for path in (Path(parent, name) for name in sorted(files)):
             if not path.name.startswith(".") and path.is_file() and not _is_binary(path):
-                found.documents[path] = None
+                found.add(path)
             else:
                 found.skipped += 1
 
@@ -195,5 +205,5 @@ def _spool(read: Callable[[int], bytes], found: _Found) -> None:
             f"cannot copy standard input to {tempfile.gettempdir()}: {error.strerror}",
             hint="set TMPDIR to a folder with more room, or name a file instead of a pipe",
         ) from error
-    found.documents[path] = None
+    found.add(path)
     found.digests[path] = digest.hexdigest()

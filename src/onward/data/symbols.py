@@ -19,8 +19,13 @@ class SymbolFile:
     def __init__(self, path: Path, dtype: np.dtype, start: int = 0, stop: int | None = None) -> None:
         self.path, self.dtype = path, dtype
         self._start = start
-        self._stop = path.stat().st_size // dtype.itemsize if stop is None else stop
-        self._file = path.open("rb", buffering=0)
+        try:
+            self._file = path.open("rb", buffering=0)
+            self._stop = path.stat().st_size // dtype.itemsize if stop is None else stop
+        except OSError as error:
+            raise CorpusError(
+                f"cannot read {path}: {error.strerror}", hint="another run encoded the corpus anew: try again"
+            ) from error
 
     def __len__(self) -> int:
         """N."""
