@@ -33,8 +33,8 @@ from onward.model import LanguageModel
 class WriteOptions(TypedDict, total=False):
     """What can be said of writing.
 
-    `temperature`, `top_k`, `top_p` and `min_p` are those of `Sampling`, the others those of `Writing`; one stop
-    string may stand by itself.
+    `temperature`, `top_k`, `top_p` and `min_p` are those of `Sampling`, the others those of `Writing`; one
+    stop string may stand by itself.
     """
 
     length: int
