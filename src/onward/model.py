@@ -24,6 +24,9 @@ LayerKind = Literal["gated", "lstm", "gru", "simple"]
 EMBEDDING_DEVIATION = 0.1
 """Standard deviation of a new embedding; 1, torch's own, learns more slowly (benchmarks/LOG.md)."""
 
+_LONGEST_BLOCK, _POSITIONS, _LARGEST_LOGITS = 1 << 10, 1 << 15, 1 << 22
+"""Of one computation without gradients: positions of a lane, of all lanes, and logits."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
@@ -153,3 +156,11 @@ def losses(logits: Logits, targets: Ids) -> torch.Tensor:
     """Nats of each target under the logits at its position, (T, B)."""
     nats = nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none")
     return nats.view_as(targets)
+
+
+def block_length(lanes: int, symbols: int) -> int:
+    """How many positions of that many lanes, with that many symbols to predict, to compute at once.
+
+    Enough for matrix products to be quick, few enough for the logits to fit in memory whatever their number.
+    """
+    return max(1, min(_LONGEST_BLOCK, _POSITIONS // lanes, _LARGEST_LOGITS // (lanes * symbols)))

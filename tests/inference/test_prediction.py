@@ -1,8 +1,9 @@
 import pytest
 import torch
 
-from onward.inference.prediction import block_length, predict, surprise
+from onward.inference.prediction import predict, surprise
 from onward.inference.trained import TrainedModel
+from onward.model import block_length
 
 
 @pytest.mark.parametrize("lanes", [1, 7, 512, 100_000])

@@ -16,7 +16,7 @@ from onward.data.corpus import Corpus, read_bytes, status
 from onward.data.named import cache_folder, make_cache
 from onward.data.pieces import SymbolCounter, pieces
 from onward.data.symbols import SymbolFile, Symbols
-from onward.data.vocabulary import END, SymbolKind, Vocabulary
+from onward.data.vocabulary import END, SymbolKind, Vocabulary, as_bytes, as_text
 from onward.errors import CorpusError, VocabularyError
 
 Progress = Callable[[int, int], None]
@@ -114,8 +114,8 @@ def encode_text(text: str | bytes, encoding: Encoding, *, name: str = "text") ->
     """
     if not text:
         raise CorpusError("expected a text with at least one symbol, got an empty one")
-    raw = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
-    readable = raw.decode("utf-8", "replace")
+    raw = as_bytes(text)
+    readable = as_text(raw)
     how = {"lower": encoding.lower, "min_count": encoding.min_count}
     vocabulary = encoding.vocabulary or Vocabulary.of_text(readable, encoding.kind, **how)
     ids = vocabulary.encode(raw)

@@ -106,10 +106,9 @@ class Vocabulary:
                 the others `bytes` are read as UTF-8, each invalid byte as U+FFFD.
         """
         if self.kind == "bytes":
-            raw = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else bytes(text)
+            raw = as_bytes(text)
             return self._table[np.frombuffer(raw.lower() if self.lower else raw, np.uint8)]
-        text = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
-        text = lower_case(text) if self.lower else text
+        text = lower_case(as_text(text)) if self.lower else as_text(text)
         if self.kind == "words":
             words = _WORDS.findall(text)
             return np.fromiter(map(self._ids.get, words, repeat(UNKNOWN)), self.dtype, len(words))
@@ -129,7 +128,7 @@ class Vocabulary:
     def decode_bytes(self, ids: Ids) -> bytes:
         """The bytes of ids; those of a vocabulary of characters or words are the UTF-8 of their text."""
         if self.kind != "bytes":
-            return self.decode(ids).encode("utf-8", "surrogatepass")
+            return as_bytes(self.decode(ids))
         return "".join(self._texts[i] for i in self._checked(ids)).encode("latin-1", "replace")
 
     def decoder(self) -> "StreamDecoder":
@@ -235,6 +234,16 @@ def lower_case(text: str) -> str:
 def split(text: str, kind: SymbolKind) -> Iterable[str]:
     """The symbols of a text, in order, whether or not a vocabulary has them."""
     return _WORDS.findall(text) if kind == "words" else text
+
+
+def as_bytes(text: str | bytes) -> bytes:
+    """A text as UTF-8; half a pair of surrogates, which UTF-8 does not have, as what it would be."""
+    return text.encode("utf-8", "surrogatepass") if isinstance(text, str) else bytes(text)
+
+
+def as_text(text: str | bytes) -> str:
+    """Bytes read as UTF-8, with U+FFFD for each that is invalid."""
+    return text if isinstance(text, str) else text.decode("utf-8", "replace")
 
 
 def code_points(text: str) -> np.ndarray:

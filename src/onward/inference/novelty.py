@@ -14,7 +14,7 @@ import numpy as np
 
 from onward.data.corpus import Corpus, find_sources, read_bytes
 from onward.data.pieces import pieces
-from onward.data.vocabulary import SymbolKind, code_points, lower_case, split
+from onward.data.vocabulary import SymbolKind, as_bytes, as_text, code_points, lower_case, split
 from onward.errors import CorpusError, InputError
 from onward.inference.grams import NO_MATCH, SYMBOL, Matcher
 
@@ -169,11 +169,10 @@ class _Compared:
         self._lower = lower
         self._words: dict[str, int] = {"\n": 0}
         if kind == "bytes":
-            raw = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
+            raw = as_bytes(text)
             self._text: str | bytes | list[str] = raw.lower() if lower else raw
         else:
-            readable = text if isinstance(text, str) else text.decode("utf-8", "replace")
-            readable = lower_case(readable) if lower else readable
+            readable = lower_case(as_text(text)) if lower else as_text(text)
             self._text = list(split(readable, "words")) if kind == "words" else readable
         for word in self._text if isinstance(self._text, list) else ():
             self._words.setdefault(word, len(self._words))

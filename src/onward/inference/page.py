@@ -21,11 +21,11 @@ from onward.atomic import atomic_write
 from onward.data.symbols import Symbols
 from onward.data.vocabulary import UNKNOWN, Vocabulary
 from onward.errors import InputError
-from onward.inference.prediction import block_length, initial_state, predict
+from onward.inference.prediction import initial_state, predict
 from onward.inference.protocol import Protocol, part_of_stream
 from onward.inference.source import Source, opened
 from onward.inference.surprise import Score
-from onward.model import LanguageModel
+from onward.model import LanguageModel, block_length
 from onward.units import nats_to_bits
 
 MOST_SYMBOLS = 200_000

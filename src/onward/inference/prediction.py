@@ -12,17 +12,6 @@ from onward.shapes import Ids, Logits, Losses
 Precision = Literal["fp32", "bf16"]
 """Of matrix products; weights, states and sums are float32 in either."""
 
-LARGEST_BLOCK = 1 << 15
-"""Positions, in all lanes together, that go through the model at once."""
-
-_LARGEST_LOGITS = 1 << 22
-_LONGEST_BLOCK = 1024
-
-
-def block_length(lanes: int, symbols: int) -> int:
-    """How many positions T of that many lanes, with that many symbols to predict, are computed at once."""
-    return max(1, min(_LONGEST_BLOCK, LARGEST_BLOCK // lanes, _LARGEST_LOGITS // (lanes * symbols)))
-
 
 @torch.inference_mode()
 def predict(model: LanguageModel, ids: Ids, state: State) -> tuple[Logits, State]:

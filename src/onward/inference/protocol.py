@@ -23,13 +23,12 @@ from onward.data.vocabulary import BEGIN, NULL
 from onward.errors import InputError
 from onward.inference.prediction import (
     Precision,
-    block_length,
     in_precision,
     initial_state,
     quick_precision,
     surprise,
 )
-from onward.model import LanguageModel
+from onward.model import LanguageModel, block_length
 
 WARM_UP = 1024
 """Symbols that a lane reads before its segment."""

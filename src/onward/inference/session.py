@@ -11,13 +11,13 @@ from torch import Tensor
 from onward.data.vocabulary import BEGIN, Vocabulary
 from onward.errors import InputError
 from onward.inference.distribution import Distribution
-from onward.inference.prediction import block_length, initial_state, predict
+from onward.inference.prediction import initial_state, predict
 from onward.inference.program import WeightType
 from onward.inference.sampling import SMALLEST_TEMPERATURE
 from onward.inference.source import Readable, ids_of
 from onward.inference.stepper import Stepper
 from onward.layers.state import State, map_state
-from onward.model import LanguageModel, losses
+from onward.model import LanguageModel, block_length, losses
 from onward.shapes import Logits
 
 REACH = 1 << 16

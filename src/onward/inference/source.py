@@ -14,7 +14,7 @@ from onward.data.corpus import Corpus, find_sources, read_bytes
 from onward.data.encoded import Encoding, encode_corpus
 from onward.data.pieces import pieces
 from onward.data.symbols import Symbols
-from onward.data.vocabulary import UNKNOWN, Vocabulary
+from onward.data.vocabulary import UNKNOWN, Vocabulary, as_bytes, as_text
 from onward.errors import CorpusError, VocabularyError
 
 Readable: TypeAlias = str | bytes | np.ndarray | Sequence[SupportsIndex]
@@ -97,8 +97,8 @@ def ids_of(readable: Readable, vocabulary: Vocabulary) -> np.ndarray:
 def _pieces_of(text: str | bytes, vocabulary: Vocabulary) -> list[str] | list[bytes]:
     """A text in memory as the one piece that its vocabulary encodes."""
     if vocabulary.kind == "bytes":
-        return [text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text]
-    return [text.decode("utf-8", "replace") if isinstance(text, bytes) else text]
+        return [as_bytes(text)]
+    return [as_text(text)]
 
 
 def _lines_of_files(corpus: Corpus, vocabulary: Vocabulary) -> Iterator[Line]:

@@ -9,13 +9,13 @@ import torch
 
 from onward.data.vocabulary import BEGIN, END, NULL, UNKNOWN, Vocabulary
 from onward.errors import InputError
-from onward.inference.prediction import block_length, initial_state, predict
+from onward.inference.prediction import initial_state, predict
 from onward.inference.program import WeightType
 from onward.inference.sampling import Sampling
 from onward.inference.source import Readable, ids_of
 from onward.inference.stepper import Stepper
 from onward.layers.state import State, select_lanes
-from onward.model import LanguageModel
+from onward.model import LanguageModel, block_length
 
 Ending = Literal["length", "stop", "end"]
 """Why a sample ended: it has its length, a stop string came, or the model drew END."""

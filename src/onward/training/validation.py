@@ -5,7 +5,7 @@ from torch import Tensor
 
 from onward.data.lanes import as_stream
 from onward.data.symbols import Symbols
-from onward.model import LanguageModel, losses
+from onward.model import LanguageModel, block_length, losses
 
 CHECKED, FEWEST_CHECKED = 16_384, 1024
 """Symbols of the held-out tail that a check during training takes, at most and at least."""
@@ -14,10 +14,6 @@ REPORTED, FEWEST_REPORTED = 262_144, 16_384
 """Symbols of the held-out tail that the figure at the end of a run is the mean of, at most and at least."""
 
 _CHECK_LANES, _SHORTEST_LANE = 16, 256
-_LOGITS = 1 << 22
-"""Logits in memory at a time; a block is as long as that allows."""
-
-_LONGEST_BLOCK = 4096
 
 
 def checked_symbols(tail: int, trained: int) -> int:
@@ -56,7 +52,7 @@ def report(model: LanguageModel, tail: Symbols) -> float:
 def _mean_nats(model: LanguageModel, x: Tensor, y: Tensor) -> float:
     """Of all of y (T, B) given x (T, B)."""
     lanes, device = x.shape[1], next(model.parameters()).device
-    block = max(1, min(_LONGEST_BLOCK, _LOGITS // (lanes * model.config.symbols)))
+    block = block_length(lanes, model.config.symbols)
     state, total = model.initial_state(lanes), 0.0
     for a, b in zip(x.split(block), y.split(block), strict=True):
         logits, state = model(a.to(device), state)
