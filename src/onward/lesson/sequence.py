@@ -10,7 +10,7 @@ all others.
 The loss falls along the positions, because the first output has seen one character and the last eight.
 The lesson gave sums over the eight: 16.44 is 2.055 a character.
 
-Expect about 1.68 nats a character, mean over the positions, after eight epochs, in two minutes.
+Expect about 1.66 nats a character, mean over the positions, after eight epochs, in two minutes.
 """
 
 from pathlib import Path
