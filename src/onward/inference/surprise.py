@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from onward.data.vocabulary import Vocabulary
-from onward.inference.prediction import Precision
 from onward.inference.protocol import Protocol, surprises
 from onward.inference.source import Source, opened
 from onward.model import LanguageModel
+from onward.precision import Precision
 from onward.units import nats_to_bits
 
 Progress = Callable[[int, int], None]

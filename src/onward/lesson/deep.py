@@ -31,6 +31,7 @@ from onward.lesson.fit import cross_entropy, judge_stream
 from onward.lesson.pictures import save_picture
 from onward.lesson.rung import Outcome, Rung, Settings
 from onward.lesson.text import Text, read_text
+from onward.precision import in_precision, quick_precision
 
 RUNG = Rung(
     name="deep",
@@ -84,6 +85,7 @@ class Run:
         self.text, self.settings = text, settings
         self.training, self.held_out = text.split(0.1)
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.precision = quick_precision(self.device)
         self.network = Deep(len(text.symbols)).to(self.device)
         self.optimiser = torch.optim.Adam(self.network.parameters(), lr=RATE, betas=(0.9, 0.99))
         self.lanes = Lanes(self.training.ids.numpy(), lanes=LANES, steps=STEPS)
@@ -112,7 +114,7 @@ class Run:
         self.steps += 1
         self.optimiser.param_groups[0]["lr"] = RATE * min(left, self.steps / WARM_UP)
         self.optimiser.zero_grad()
-        with torch.autocast(self.device.type, torch.bfloat16):
+        with in_precision(self.device, self.precision):
             logits, state = self.network(block.x.to(self.device), detach(state))
         loss = cross_entropy(logits.float(), block.y.to(self.device))
         loss.backward()
@@ -200,6 +202,7 @@ def run(settings: Settings) -> Outcome:
     details: dict[str, Any] = {
         "training": loss,
         "epochs": going.lanes.epoch,
+        "precision": going.precision,
         "seconds": time.monotonic() - started,
         "closed": {"network": closed(written), "text": closed(going.text.decode(going.training.ids))},
         "novelty": {"copied": copied.share, "longest": [span.text for span in copied.spans]},

@@ -1,0 +1,35 @@
+import pytest
+import torch
+
+from onward import precision as module
+from onward.precision import in_precision, quick_precision
+
+
+@pytest.fixture(autouse=True)
+def measured_anew():
+    module._measured.cache_clear()
+    yield
+    module._measured.cache_clear()
+
+
+@pytest.mark.parametrize(("slow", "quick"), [(torch.float32, "bf16"), (torch.bfloat16, "fp32")])
+def test_the_quicker_of_the_two_is_found(
+    slow: torch.dtype, quick: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = 0.0
+
+    def linear(x: torch.Tensor, weight: torch.Tensor) -> None:
+        nonlocal clock
+        clock += 2.0 if x.dtype == slow else 1.0
+
+    monkeypatch.setattr(torch.nn.functional, "linear", linear)
+    monkeypatch.setattr(module.time, "perf_counter", lambda: clock)
+    assert quick_precision(torch.device("cpu")) == quick
+
+
+def test_what_it_says_is_how_products_are_computed() -> None:
+    x = torch.ones(2, 2)
+    with in_precision(x.device, "bf16"):
+        assert torch.mm(x, x).dtype == torch.bfloat16
+    with in_precision(x.device, "fp32"):
+        assert torch.mm(x, x).dtype == torch.float32
