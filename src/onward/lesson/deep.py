@@ -31,7 +31,7 @@ from onward.lesson.fit import cross_entropy, judge_stream
 from onward.lesson.pictures import save_picture
 from onward.lesson.rung import Outcome, Rung, Settings
 from onward.lesson.text import Text, read_text
-from onward.precision import in_precision, quick_precision
+from onward.precision import Precision, in_precision, quick_precision
 
 RUNG = Rung(
     name="deep",
@@ -85,7 +85,7 @@ class Run:
         self.text, self.settings = text, settings
         self.training, self.held_out = text.split(0.1)
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.precision = quick_precision(self.device)
+        self.precision: Precision = quick_precision(self.device)
         self.network = Deep(len(text.symbols)).to(self.device)
         self.optimiser = torch.optim.Adam(self.network.parameters(), lr=RATE, betas=(0.9, 0.99))
         self.lanes = Lanes(self.training.ids.numpy(), lanes=LANES, steps=STEPS)
