@@ -16,12 +16,12 @@ def test_only_the_first_row_has_a_header(capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_nested_facts_are_an_outline(capsys: pytest.CaptureFixture[str]) -> None:
-    emit_facts({"parameters": 12345, "recipe": {"tied": False, "rate": 0.02}, "stop": None})
+    emit_facts({"parameters": 12345, "recipe": {"tied": False, "weight_decay": 0.02}, "stop": None})
     lines = capsys.readouterr().out.splitlines()
     assert [line.split() for line in lines] == [
         ["parameters", "12,345"],
         ["recipe"],
         ["tied", "no"],
-        ["rate", "0.02"],
+        ["weight_decay", "0.02"],
         ["stop", "none"],
     ]

@@ -75,9 +75,9 @@ def _cell(text: str) -> str:
 
 
 def emit_facts(facts: dict[str, Any], indent: str = "") -> None:
-    """Nested facts as an outline: names on the left, values in one column."""
+    """Nested facts as an outline: names on the left, as options and JSON have them, values in one column."""
     for name, value in facts.items():
-        label = f"{indent}{name.replace('_', ' ')}"
+        label = f"{indent}{name}"
         if isinstance(value, dict):
             emit(f"{label}\n")
             emit_facts(value, indent + "  ")

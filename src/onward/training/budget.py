@@ -35,7 +35,7 @@ class Budget:
         if len(chosen) != 1:
             raise RecipeError(
                 f"expected one of minutes, epochs and steps, got {', '.join(chosen) or 'none'}",
-                hint="say for instance minutes=5",
+                hint="for instance 5 minutes: --minutes 5, in Python minutes=5",
             )
         for name, value in chosen.items():
             kind = int if name == "steps" else int | float
