@@ -9,7 +9,7 @@ MAKEFLAGS += --no-print-directory
 VENV := .venv
 BIN := $(VENV)/bin
 # One thread a test process: small tensors gain nothing from more, and the workers of pytest share the cores.
-TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto
 DEMO := demo/pydoc.onward
 KEPT := build/benchmarks
 SOURCES := setup.py src tests $(wildcard benchmarks)

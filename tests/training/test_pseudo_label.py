@@ -178,7 +178,7 @@ def test_a_loss_that_is_no_number_is_an_error() -> None:
 
 @pytest.mark.parametrize("values", [{"steps": 0}, {"batch": 0}, {"rate": 0.0}, {"clip": -1.0}], ids=str)
 def test_values_nothing_trains_with_are_refused(values: dict[str, Any]) -> None:
-    with pytest.raises(RecipeError, match=f"{next(iter(values))} must be positive, got "):
+    with pytest.raises(RecipeError, match=f"{next(iter(values))} must be a (whole )?number above zero, got "):
         ClassifierTraining(**values)
 
 
