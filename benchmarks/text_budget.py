@@ -16,16 +16,27 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from plain_lstm import PlainLSTM
 from record import record
 
+
+class Corpus(NamedTuple):
+    """A text: its file, the share trained on, whether it is lower-cased, and changes of the recipe."""
+
+    file: str
+    share: float
+    lower: bool
+    settings: tuple[str, ...]
+
+
 DATA = Path(os.environ.get("ONWARD_SHARED_DATA", Path(__file__).parents[2] / "shared" / "data"))
 CORPORA = {
-    "tinyshakespeare": ("tinyshakespeare/input.txt", 0.9, False, ["--set", "validation=0"]),
-    "nietzsche": ("nietzsche/nietzsche.txt", 0.8, True, ["--set", "validation=0", "--set", "dropout=0.25"]),
+    "tinyshakespeare": Corpus("tinyshakespeare/input.txt", 0.9, False, ("validation=0",)),
+    "nietzsche": Corpus("nietzsche/nietzsche.txt", 0.8, True, ("validation=0", "dropout=0.25")),
 }
-"""File, share that is trained on, whether it is lower-cased (the splits of the published results), options.
+"""The splits are those of the published results.
 
 Nothing more is held out, since the text is judged by its end anyhow: the last twentieth of the training
 part begins the play that the judged part goes on with. Five minutes are nine epochs of the shorter text,
@@ -41,36 +52,40 @@ def main() -> None:
     parser.add_argument("--no-peer", action="store_true")
     parser.add_argument("--keep", type=Path, help="a folder that the model is left in")
     options = parser.parse_args()
-    file, share, lower, extra = CORPORA[options.corpus]
-    text = (DATA / file).read_text(encoding="utf-8")
-    text = text.lower() if lower else text
-    cut = int(share * len(text))
+    training, held_out = halves(options.corpus)
+    settings = [part for value in CORPORA[options.corpus].settings for part in ("--set", value)]
+    arguments = ["--minutes", options.minutes, "--recipe", options.recipe, *settings]
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.keep or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        figures = train_and_score(folder, text[:cut], text[cut:], options, extra)
+        figures = train_and_score(folder, training, held_out, arguments)
     if not options.no_peer:
-        peer = PlainLSTM(text[:cut], parameters=figures["parameters"])
-        figures["peer"] = peer.train(seconds=figures["seconds"]) | peer.score(text[cut:], cold=256)
-    record("text_budget", {"corpus": options.corpus, "minutes": options.minutes, **figures})
+        peer = PlainLSTM(training, parameters=figures["parameters"])
+        figures["peer"] = peer.train(seconds=figures["seconds"]) | peer.score(held_out, cold=256)
+    named = {"corpus": options.corpus, "minutes": options.minutes, "recipe": options.recipe}
+    record("text_budget", {**named, "options": settings, **figures})
 
 
-def train_and_score(
-    folder: Path, training: str, held_out: str, options: argparse.Namespace, extra: list[str]
-) -> dict:
-    """The figures of `onward train` and `onward score`, each a process of its own."""
+def halves(corpus: str) -> tuple[str, str]:
+    """What a text's model is trained on, and what it is judged by."""
+    file, share, lower, _ = CORPORA[corpus]
+    text = (DATA / file).read_text(encoding="utf-8")
+    text = text.lower() if lower else text
+    cut = int(share * len(text))
+    return text[:cut], text[cut:]
+
+
+def train_and_score(folder: Path, training: str, held_out: str, arguments: list[object]) -> dict[str, Any]:
+    """The figures of `onward train` with those arguments and `onward score`, each a process of its own."""
     source, rest, model = folder / "training.txt", folder / "held_out.txt", folder / "model.onward"
     source.write_text(training, encoding="utf-8", newline="")
     rest.write_text(held_out, encoding="utf-8", newline="")
     started = time.perf_counter()
-    minutes = str(options.minutes)
-    trained = onward("train", source, "-o", model, "--minutes", minutes, "--recipe", options.recipe, *extra)
+    trained = onward("train", source, "-o", model, *arguments)
     seconds = time.perf_counter() - started
     streaming = onward("score", model, rest, "--exact")
     cold = onward("score", model, rest, "--cold", "256")
     return {
-        "recipe": options.recipe,
-        "options": extra,
         "parameters": trained["parameters"],
         "steps": trained["steps"],
         "symbols_trained": trained["symbols"],

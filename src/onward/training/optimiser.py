@@ -9,6 +9,7 @@ from torch import Tensor
 
 from onward.errors import ArtefactError
 from onward.model import LanguageModel
+from onward.training.muon import Muon
 from onward.training.plan import level_until
 from onward.training.recipe import Recipe
 
@@ -16,7 +17,7 @@ BETAS = (0.9, 0.99)
 
 
 class RunOptimiser:
-    """Muon for the matrices between layers and AdamW for the rest, or AdamW for all (torch's own).
+    """Muon for the matrices between layers and AdamW (torch's own) for the rest, or AdamW for all.
 
     Embedding, readout, biases, gains and convolutions never go to Muon: the first two are tables whose rows
     are updated apart, and the others are no matrices (Jordan et al. 2024).
@@ -34,7 +35,7 @@ class RunOptimiser:
         decay = recipe.weight_decay
         if recipe.optimiser == "muon":
             self._optimisers = [
-                torch.optim.Muon(between, lr=recipe.muon_rate, weight_decay=decay),
+                Muon(between, lr=recipe.muon_rate, weight_decay=decay),
                 torch.optim.AdamW([plain], betas=BETAS, fused=True),
             ]
         else:

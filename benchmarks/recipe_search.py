@@ -1,0 +1,47 @@
+"""What does a change of the recipe do to the loss, judged on text that no benchmark's figure comes from?
+
+    python benchmarks/recipe_search.py tinyshakespeare --steps 1200 --set dropout=0.1 --set lanes=16
+
+Trains on the first 93 % of what text_budget.py trains on, and scores the other 7 %, streaming and in cold
+windows of 256. The part that text_budget.py judges by is never read. Compare runs of equal symbols, or of
+equal seconds on a quiet machine; what was found stands in LOG.md.
+"""
+
+import argparse
+import tempfile
+from pathlib import Path
+
+from record import record
+from text_budget import CORPORA, halves, train_and_score
+
+SHARE = 0.93
+"""Of the training part that is trained on."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("corpus", choices=CORPORA)
+    parser.add_argument("--steps", type=int, required=True)
+    parser.add_argument("--recipe", default="default")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
+    options = parser.parse_args()
+    training, _ = halves(options.corpus)
+    cut = int(SHARE * len(training))
+    settings = [part for value in ("validation=0", *options.set) for part in ("--set", value)]
+    with tempfile.TemporaryDirectory() as folder:
+        figures = train_and_score(
+            Path(folder),
+            training[:cut],
+            training[cut:],
+            ["--steps", options.steps, "--recipe", options.recipe, *settings],
+        )
+    record(
+        "recipe_search",
+        {"corpus": options.corpus, "recipe": options.recipe, "changes": options.set, **figures},
+    )
+
+
+if __name__ == "__main__":
+    main()
