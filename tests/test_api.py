@@ -1,4 +1,4 @@
-"""What is not given to a resumed run is what it was begun with."""
+"""What a run that is resumed, or begun anew, takes from what was there before, and what it leaves alone."""
 
 from pathlib import Path
 from typing import Any
@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 import onward
-from onward.errors import ArtefactError, RecipeError
+from onward.data.vocabulary import END
+from onward.errors import ArtefactError, InputError, RecipeError
 from onward.training import loop
 from onward.training.events import Stepped
 
@@ -81,3 +82,64 @@ def test_what_is_given_otherwise_is_refused(
     stopped(text, output, monkeypatch, **BEGUN, steps=8)
     with pytest.raises(error, match=message):
         onward.train(text, output=output, resume=True, **other)
+
+
+def test_a_run_that_ended_is_not_begun_anew_by_resume(text: Path, tmp_path: Path) -> None:
+    output = tmp_path / "m.onward"
+    onward.train(text, output=output, recipe="tiny", steps=2)
+    before = output.read_bytes()
+    with pytest.raises(InputError, match="is a finished model"):
+        onward.train(text, output=output, recipe="tiny", steps=2, resume=True)
+    assert output.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["text.txt", "other.txt", "link.txt"])
+def test_no_text_is_replaced_by_a_model(name: str, text: Path, tmp_path: Path) -> None:
+    (tmp_path / "other.txt").write_text("mine")
+    (tmp_path / "link.txt").symlink_to(text)
+    before = (tmp_path / name).read_bytes()
+    with pytest.raises(InputError, match=r"is a source|is no model"):
+        onward.train(text, output=tmp_path / name, recipe="tiny", steps=2)
+    assert (tmp_path / name).read_bytes() == before
+    assert not [*tmp_path.glob("*.log.jsonl"), *tmp_path.glob("*.lock")]
+
+
+def test_a_budget_is_checked_before_the_text_is_read(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="steps must be"):
+        onward.train(tmp_path / "nowhere.txt", steps=-3)
+
+
+def test_a_model_of_one_text_never_ends_it_and_one_of_several_may(text: Path, tmp_path: Path) -> None:
+    (tmp_path / "b.txt").write_text("b")
+    one = onward.train(text, recipe="tiny", steps=1)
+    several = onward.train(text, tmp_path / "b.txt", recipe="tiny", steps=1)
+    for model, ends in ((one, False), (several, True)):
+        model.model.readout.bias.data[END] = 100.0
+        assert (model.write(length=5) == "") is ends
+    assert several.write(length=5, ignore_end=True)
+
+
+def test_where_a_text_lies_is_no_part_of_its_model(text: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    copy = tmp_path / "elsewhere" / "text.txt"
+    copy.write_bytes(text.read_bytes())
+    outputs = [tmp_path / "a.onward", tmp_path / "b.onward"]
+    for source, output in zip((text, copy), outputs, strict=True):
+        onward.train(source, output=output, recipe="tiny", steps=2, precision="fp32")
+    assert outputs[0].read_bytes() == outputs[1].read_bytes()
+
+
+def test_a_run_begun_anew_forgets_the_one_before(
+    text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed before its own first checkpoint, it must not be resumed from that of another."""
+    output = tmp_path / "m.onward"
+    stopped(text, output, monkeypatch, **BEGUN, steps=8, seed=1)
+
+    def stop(event: object) -> None:
+        if isinstance(event, Stepped):
+            raise StoppedError
+
+    with pytest.raises(StoppedError):
+        onward.train(text, output=output, observer=stop, **BEGUN, steps=8, seed=2)
+    assert onward.train(text, output=output, resume=True).info()["recipe"]["seed"] == 2

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from onward.artefact import Artefact
+from onward.artefact import Artefact, refuse_to_replace
 from onward.data.corpus import find_sources
 from onward.data.encoded import encode_corpus
 from onward.errors import RecipeError
@@ -58,8 +58,9 @@ def train(  # noqa: PLR0913 - all by name, most left out
 
     Raises:
         CorpusError: a source is missing or holds no text. RecipeError: a hyperparameter that does not exist
-        or cannot have that value; a device that is not there. BusyError: another run is writing to the
-        output. ArtefactError: the checkpoint is damaged, or of another run. Interrupted: Ctrl-C; the run
+        or cannot have that value; a device that is not there. InputError: the output is a source, or a file
+        that is no model; a run to resume that has ended. BusyError: another run is writing to the output.
+        ArtefactError: the checkpoint is damaged, or of another run. Interrupted: Ctrl-C; the run
         was saved, if there is an output. DivergedError: no finite loss, whatever the learning rate.
         WriteError: the disk refused.
     """
@@ -74,15 +75,17 @@ def train(  # noqa: PLR0913 - all by name, most left out
         if recipe in (None, take(begun, "recipe", dict).get("name")):
             chosen = _as_begun(begun["recipe"], hyperparameters)
         budget = budget or take(begun, "budget", dict)
-    budget = budget or {"minutes": DEFAULT_MINUTES}
+    asked = Budget(**(budget or {"minutes": DEFAULT_MINUTES}), started=started)
     tell = observer or (lambda event: None)
     found = find_sources(sources)
+    if target:
+        refuse_to_replace(target, found.documents)
     corpus = encode_corpus(found, chosen.encoding, progress=lambda done, total: tell(Reading(done, total)))
     tell(Encoded(len(found.documents), corpus.source_bytes, found.skipped, corpus.replaced))
     result = train_model(
         corpus,
         chosen,
-        Budget(**budget, started=started),
+        asked,
         output=target,
         resume=resume,
         device=trained_on,

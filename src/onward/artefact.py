@@ -20,6 +20,7 @@ import hashlib
 import json
 import os
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -32,7 +33,7 @@ from torch import Tensor
 
 from onward.atomic import atomic_write
 from onward.data.vocabulary import Vocabulary
-from onward.errors import ArtefactError, RecipeError, VocabularyError
+from onward.errors import ArtefactError, InputError, RecipeError, VocabularyError
 from onward.model import LanguageModel, ModelConfig
 
 FORMAT = 1
@@ -43,7 +44,7 @@ UNITS = {"nats": "natural logarithm", "per_symbol": "mean", "symbol": "one id of
 
 _KEY = "onward"
 _FIELDS = {"format", "onward", "config", "vocabulary", "recipe", "facts", "units", "sha256", "header_sha256"}
-_TYPES = {torch.float32: "F32", torch.int64: "I64"}
+_TYPES = {torch.float32: "F32"}
 _SHOWN = 200
 _DAMAGED = "copy the file again from where it is whole, or train again"
 _HINT = "train a model with `onward train`, or name a file that it wrote"
@@ -87,7 +88,7 @@ def save(artefact: Artefact, path: str | os.PathLike[str]) -> None:
         "units": UNITS,
         "sha256": digest_of(weights),
     }
-    header["header_sha256"] = _header_digest(header)
+    header["header_sha256"] = header_digest(header)
     content = to_safetensors(weights, {_KEY: json.dumps(header, sort_keys=True)})
     with atomic_write(path) as file:
         file.write(content)
@@ -121,7 +122,7 @@ def load(path: str | os.PathLike[str], *, device: str | torch.device = "cpu") ->
             f"the weights of {source} are not those that were saved: their sha256 differs", hint=_DAMAGED
         )
     _check_values(str(source), weights)
-    if _header_digest(header) != header["header_sha256"]:
+    if header_digest(header) != header["header_sha256"]:
         raise ArtefactError(f"the header of {source} is not the one that was saved", hint=_DAMAGED)
     set_weights(model, weights)
     return Artefact(model.to(device).eval(), vocabulary, header["recipe"], header["facts"])
@@ -174,7 +175,28 @@ def check_header(path: Path, what: str = "model file") -> None:
         raise ArtefactError(f"{path} is not a whole {what}: {found}", hint=_HINT)
 
 
-def _header_digest(header: dict[str, Any]) -> str:
+def refuse_to_replace(output: Path, sources: Iterable[Path]) -> None:
+    """Refuses to write a model over a text that it is learned from, or over a file that is no model.
+
+    Raises:
+        InputError: with the file that would be lost.
+    """
+    if not output.is_file():
+        return
+    if any(output.samefile(source) for source in sources if source.exists()):
+        raise InputError(
+            f"{output} is a source: the model would replace it", hint="name another file with -o"
+        )
+    try:
+        check_header(output)
+    except ArtefactError as error:
+        raise InputError(
+            f"{output} is there, and is no model: it would be lost",
+            hint="name another file with -o, or delete it first",
+        ) from error
+
+
+def header_digest(header: dict[str, Any]) -> str:
     """SHA-256 of a header but for the field that holds it, in hexadecimal."""
     content = {name: value for name, value in header.items() if name != "header_sha256"}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

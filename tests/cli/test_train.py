@@ -188,17 +188,18 @@ def test_full_disk_ends_with_1_and_the_old_model_stays(
 ) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", str(disk)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(disk)]
     if subprocess.run(mount, check=False, capture_output=True).returncode:
         pytest.skip("this machine lets nobody mount")
     try:
-        (disk / "a.onward").write_bytes(b"what was there before")
+        before = model.read_bytes()
+        (disk / "a.onward").write_bytes(before)
         child = process("train", text, "-o", disk / "a.onward", *TINY, "--width", "256")
         _, said = child.communicate(timeout=60)
         assert child.returncode == 1, said
         assert said.count(b"error: ") == 1
         assert b"No space left" in said
-        assert (disk / "a.onward").read_bytes() == b"what was there before"
+        assert (disk / "a.onward").read_bytes() == before
     finally:
         subprocess.run(["umount", str(disk)], check=True)
 

@@ -1,3 +1,5 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
@@ -148,3 +150,31 @@ def test_the_distribution_is_one(trained: TrainedModel, make) -> None:
     assert raw.feed(b"\xff\0").shape == (2,)
     with pytest.raises(InputError, match="reach"):
         trained.session(reach=-1)
+
+
+def test_forks_may_be_used_in_threads_of_their_own(trained: TrainedModel) -> None:
+    session = trained.session()
+    session.feed("a")  # in C, by the stepper that a fork would share
+    texts = ["bad cab. " * 200, "fed hag, " * 200]
+    alone = [_one_by_one(session.fork(), text) for text in texts]
+    with ThreadPoolExecutor(2) as pool:
+        for _ in range(5):
+            forks = [session.fork() for _ in texts]
+            found = [*pool.map(_one_by_one, forks, texts)]
+            for nats, right in zip(found, alone, strict=True):
+                np.testing.assert_array_equal(nats, right)
+
+
+def _one_by_one(session: Session, text: str) -> np.ndarray:
+    return np.concatenate([session.feed(symbol) for symbol in text])
+
+
+def test_the_default_type_of_torch_changes_nothing(make) -> None:
+    trained = make()
+    before = _one_by_one(trained.session(), "bad cab")
+    torch.set_default_dtype(torch.float64)
+    try:
+        after = _one_by_one(trained.session(), "bad cab")
+    finally:
+        torch.set_default_dtype(torch.float32)
+    np.testing.assert_array_equal(after, before)

@@ -66,6 +66,7 @@ def test_every_mutation_is_refused_or_harmless(tmp_path: Path) -> None:
             assert "begin anew" in error.hint
             refused += 1
         else:
+            assert loaded.facts == SOME.facts
             assert all(loaded.tensors[name].equal(value) for name, value in SOME.tensors.items())
     assert refused > 300
 

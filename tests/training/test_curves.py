@@ -24,7 +24,9 @@ def test_runs_of_any_length_are_drawn(steps: int, tmp_path: Path) -> None:
         events.append(stepped(step, 1 + 3 / step))
         events.append({"event": "epochstarted", "epoch": step, "step": step - 1})
         events.append({"event": "validated", "step": step, "nats_per_symbol": 1.5})
-    draw_curves(write_log(tmp_path / "log", events), tmp_path / "png", title="a [title] of $1_000")
+    draw_curves(
+        write_log(tmp_path / "log", events), tmp_path / "png", title="a [title] of $1_000 and \\frac{$ \udcff"
+    )
     assert (tmp_path / "png").read_bytes().startswith(b"\x89PNG")
 
 

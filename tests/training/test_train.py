@@ -57,7 +57,8 @@ def test_what_a_run_leaves(corpus: EncodedCorpus, small: Small, tmp_path: Path) 
     assert result.steps == loaded.facts["steps"] == round(1.5 * blocks)
     assert loaded.recipe == recipe.to_json() | {"precision": loaded.facts["precision"]}
     assert loaded.recipe["precision"] in ("bf16", "fp32")
-    assert loaded.facts["corpus"] == {"name": "words", "sha256": corpus.digest, "symbols": len(corpus.ids)}
+    told = {"name": "words", "sha256": corpus.digest, "symbols": len(corpus.ids), "ends": 0}
+    assert loaded.facts["corpus"] == told
     assert result.validation_nats_per_symbol == report(loaded.model, tail)
     assert loaded.facts["validation"] == {
         "symbols": len(tail),

@@ -86,8 +86,19 @@ def _explain(error: typer.TyperException | OnwardError | OSError) -> int:
             return FAILED
 
 
+def _open_streams() -> None:
+    """Output that was closed goes nowhere; what its encoding does not have is written as an escape."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115 - until the end
+        elif stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
+
+
 def main() -> None:
     """The entry point of the installed command."""
+    _open_streams()
     code = run(sys.argv[1:])
     try:
         sys.stdout.flush()

@@ -18,7 +18,8 @@ def lesson(
         str, typer.Argument(metavar="[NAME]", help="A rung, or `all`; without it, the list.")
     ] = "",
     share: Annotated[
-        float, typer.Option(help="Share of each rung's training to run, for a first look.")
+        float,
+        typer.Option(min=0.001, max=1.0, help="Share of each rung's training to run, for a first look."),
     ] = 1.0,
     pictures: Annotated[Path | None, typer.Option(help="Folder for the pictures that rungs draw.")] = None,
     seed: Annotated[int, typer.Option(help="Of weights and order.")] = 0,

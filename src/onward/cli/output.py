@@ -37,7 +37,7 @@ def complain(message: str, hint: str = "") -> None:
 
 def announce_standard_input(sources: Sequence[str]) -> None:
     """Tells someone who typed `-` at a terminal what is waited for."""
-    if "-" in sources and sys.stdin.isatty():
+    if "-" in sources and sys.stdin and sys.stdin.isatty():
         say("reading standard input; end it with Ctrl-D")
 
 

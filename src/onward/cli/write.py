@@ -2,13 +2,16 @@
 
 import time
 from collections.abc import Iterable
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 import onward
 from onward.cli.options import Json, Model
 from onward.cli.output import emit_json, emit_text, say
+
+if TYPE_CHECKING:
+    from onward.inference.trained import WriteOptions
 
 
 def write(
@@ -28,6 +31,9 @@ def write(
     ] = None,
     seed: Annotated[int, typer.Option(help="Same seed, same text.")] = 0,
     stop: Annotated[list[str] | None, typer.Option(help="End before this text; may be repeated.")] = None,
+    ignore_end: Annotated[
+        bool | None, typer.Option("--ignore-end", help="Write on where the model would end the text.")
+    ] = None,
     samples: Annotated[int, typer.Option(help="How many texts, written side by side.")] = 1,
     weights: Annotated[
         Literal["fp32", "bf16", "int8"],
@@ -47,9 +53,10 @@ def write(
     """
     trained = onward.load(model)
     started = time.perf_counter()
+    said: "WriteOptions" = {} if ignore_end is None else {"ignore_end": ignore_end}
     writer = trained.writer(
         prime, samples, length=length, temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p,
-        seed=seed, stop=stop or (), weights=weights,
+        seed=seed, stop=stop or (), weights=weights, **said,
     )  # fmt: skip
     if not json:
         _stream(writer, prime)

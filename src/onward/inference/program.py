@@ -198,10 +198,10 @@ class Program:
         return y
 
     def _vector(self, width: int) -> Tensor:
-        return torch.empty(self.lanes, width)
+        return torch.empty(self.lanes, width, dtype=torch.float32, device="cpu")
 
     def _state(self, *shape: int) -> Tensor:
-        self.states.append(torch.zeros(self.lanes, *shape))
+        self.states.append(torch.zeros(self.lanes, *shape, dtype=torch.float32, device="cpu"))
         return self.states[-1]
 
     def _add(self, kind: str, **fields: Any) -> None:

@@ -65,13 +65,14 @@ class Protocol:
         """How it reads a text of so many symbols with that model."""
         if self.cold is not None:
             window = max(1, min(self.cold, size))
-            return Reading(window, lanes=max(1, min(_COLD_POSITIONS // window, 128)))
+            windows = -(-size // window)
+            return Reading(window, lanes=max(1, min(_COLD_POSITIONS // window, 128, windows)))
         lanes = self.lanes or min(_QUICK_LANES, size // _LONGEST_SEGMENT)
         if lanes <= 1:
             return Reading(max(1, size))
         segment = min(max(-(-size // lanes), _SHORTEST_SEGMENT), _LONGEST_SEGMENT, size)
         precision = "fp32" if self.lanes else quick_precision(device_of(model))
-        return Reading(segment, lanes=lanes, warm_up=WARM_UP, precision=precision)
+        return Reading(segment, lanes=min(lanes, -(-size // segment)), warm_up=WARM_UP, precision=precision)
 
 
 @dataclass(frozen=True)

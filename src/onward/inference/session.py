@@ -70,7 +70,7 @@ class Session:
         self._ids = array("I")  # the last symbols, those after the oldest checkpoint
         logits, self._state = predict(model, torch.tensor([[BEGIN]]), initial_state(model, 1))
         self._logits = logits
-        self._stepper = Stepper(model, self._state, weights)  # forks share it: it is told the state each time
+        self._stepper = Stepper(model, self._state, weights)
         self._checkpoints = [_Checkpoint(0, self._state, self._logits)]
 
     def feed(self, symbols: Readable) -> np.ndarray:
@@ -112,6 +112,7 @@ class Session:
         """A session that goes on from here by itself."""
         twin = copy.copy(self)
         twin._ids, twin._checkpoints = self._ids[:], self._checkpoints[:]
+        twin._stepper = self._stepper.twin()
         return twin
 
     def rollback(self, symbols: int) -> None:

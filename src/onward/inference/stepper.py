@@ -6,6 +6,8 @@ in C (layers/kernels/step.c). Where that was not compiled, or the model is not o
 model itself is called, which gives the same to rounding.
 """
 
+import copy
+
 import numpy as np
 import torch
 
@@ -45,6 +47,12 @@ class Stepper:
         self._state: State | None = state
         self._form = state
         self._program: Program | None = None  # which holds the present state; None: `_state` alone does
+
+    def twin(self) -> "Stepper":
+        """Another that stands in the same place; both may be used at once, in threads of their own."""
+        other = copy.copy(self)
+        other._state, other._program, other._programs = self.state, None, {}
+        return other
 
     @property
     def state(self) -> State:

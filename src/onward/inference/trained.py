@@ -9,7 +9,7 @@ from typing import Any, TypedDict, Unpack
 import torch
 
 from onward.artefact import FORMAT, Artefact, digest_of, load, save, weights_of
-from onward.data.vocabulary import Vocabulary
+from onward.data.vocabulary import SPECIAL, Vocabulary
 from onward.inference.novelty import MINIMUM, Novelty, Sources, novelty
 from onward.inference.page import write_page
 from onward.inference.program import WeightType
@@ -108,7 +108,9 @@ class TrainedModel:
 
     def writer(self, prime: Readable = "", samples: int = 1, **options: Unpack[WriteOptions]) -> Writer:
         """Several samples side by side, piece by piece; also how many symbols each has, and why it ended."""
-        kept: dict[str, Any] = dict(options)
+        # An artefact older than the fact may have learned ends; END is all there is where no symbol is.
+        ends = self.artefact.facts.get("corpus", {}).get("ends", 1) or len(self.vocabulary) == len(SPECIAL)
+        kept: dict[str, Any] = {"ignore_end": not ends, **options}
         drawing = {
             name: kept.pop(name) for name in ("temperature", "top_k", "top_p", "min_p") if name in kept
         }

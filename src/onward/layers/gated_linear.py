@@ -43,7 +43,7 @@ class GatedLinear(Layer):
             self.convolution[0] = 1.0  # starts as the identity
             self.project.bias.zero_()
             slowest = math.log(longest_memory - 1.0)  # sigmoid(-slowest) = 1 / longest_memory
-            self.project.bias[:inner] = torch.tensor([-slowest * i / inner for i in range(inner)])
+            self.project.bias[:inner] = torch.arange(inner) * (-slowest / inner)
 
     def forward(self, x: Sequence, state: State) -> tuple[Sequence, State]:
         """Shapes as in `Layer.forward`."""

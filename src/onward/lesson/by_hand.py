@@ -278,6 +278,7 @@ def run(settings: Settings) -> Outcome:
     means, held_out = one_pass(text, settings, partial(learn, weights), lambda x: forward(weights, x)[1])
     return Outcome(
         figure=means[-1],
+        holds=apart <= 1e-7,
         held_out=held_out,
         text=text.name,
         details={

@@ -32,7 +32,9 @@ def climb(name: str, settings: Settings) -> dict[str, Any]:
         "lesson": rung.lesson,
         "target": rung.target,
         "figure": outcome.figure,
-        "reached": None if rung.target is None or not comparable else outcome.figure <= rung.target,
+        "reached": None
+        if rung.target is None or not comparable
+        else outcome.figure <= rung.target and outcome.holds,
         "held_out": outcome.held_out,
         "text": outcome.text,
         "seconds": round(time.monotonic() - started, 1),

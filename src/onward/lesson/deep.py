@@ -170,6 +170,7 @@ def draw(losses: Sequence[float], shares: Mapping[str, Mapping[str, Any]], folde
 
     def paint_losses(axes: Any) -> None:
         axes.plot(range(1, len(losses) + 1), losses, "o-", color="#2f6f4f")
+        axes.xaxis.get_major_locator().set_params(integer=True)
         axes.set_xlabel("epoch")
         axes.set_ylabel("training loss, nats a character")
 
@@ -184,9 +185,9 @@ def draw(losses: Sequence[float], shares: Mapping[str, Mapping[str, Any]], folde
             bottoms = [low + height for low, height in zip(bottoms, heights, strict=True)]
         axes.set_xticks(range(len(columns)), [f"{mark} {CLOSING[mark]}\n{who}" for mark, who in columns])
         axes.set_ylabel("share of what was opened that is closed")
-        axes.legend(frameon=False, fontsize=8, loc="lower right")
+        axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
 
-    title = "It learns, and it learns to close what it opened"
+    title = "The loss of each epoch, and how far away what was opened is closed"
     return save_picture(folder / "lesson-deep.png", title, paint_losses, paint_closed, size=(10, 4.5))
 
 

@@ -30,6 +30,8 @@ RUNG = Rung(
 INPUTS = 8
 EMBEDDING, HIDDEN = 42, 256
 EPOCHS = 12
+ANSWERS = {"for thos": "e", "part of ": "t", "queens a": "n"}
+"""What the lesson's network said comes next."""
 
 
 class Eight(nn.Module):
@@ -69,5 +71,10 @@ def run(settings: Settings) -> Outcome:
     torch.manual_seed(settings.seed)
     network = Eight(len(text.symbols))
     loss = fit(network, *samples(training), EPOCHS, settings)
-    answers = {prime: next_character(network, text, prime) for prime in ("for thos", "part of ", "queens a")}
-    return Outcome(figure=loss, held_out=judge(network, *samples(held_out)), text=text.name, details=answers)
+    answers = {prime: next_character(network, text, prime) for prime in ANSWERS}
+    return Outcome(
+        figure=loss,
+        held_out=judge(network, *samples(held_out)),
+        text=text.name,
+        details={"after": {repr(prime): repr(answer) for prime, answer in answers.items()}},
+    )

@@ -199,12 +199,20 @@ def run(settings: Settings) -> Outcome:
     error = mean(found.with_pseudo for found in comparisons)
     details = {
         "without": mean(found.without for found in comparisons),
-        "seeds": [[found.without, found.with_pseudo] for found in comparisons],
-        "pseudo_labels_wrong": [found.labels_wrong for found in comparisons],
-        "moved": [found.moved for found in comparisons],
+        "seeds": {
+            f"seed {seed}": {
+                "without": found.without,
+                "with": found.with_pseudo,
+                "pseudo-labels wrong at first": found.labels_wrong[0],
+                "at the end": found.labels_wrong[-1],
+                "labels that moved": found.moved,
+            }
+            for seed, found in zip(seeds, comparisons, strict=True)
+        },
     }
     return Outcome(
         figure=error,
+        holds=details["without"] - error >= 1.0,
         held_out=error,
         details=details,
         pictures=(draw(comparisons, settings.pictures),) if settings.pictures else (),

@@ -8,7 +8,8 @@ vector itself. And a loss from one-hot targets equals the loss from integers:
 
 `run` shows both to be equal, then trains rung `sequence` with one-hot vectors in place of the embedding.
 
-Expect about 1.73 nats a character after eight epochs, in two minutes.
+Expect about 1.73 nats a character after eight epochs, in two minutes. The learning rate falls in the second
+half; held at its peak, the loss stays at 1.75 (measured).
 """
 
 from collections.abc import Callable

@@ -15,7 +15,7 @@ class Rung:
         new: the one idea that it adds, in a line.
         measure: what its figure is, with the unit.
         lesson: what the lesson printed; None where it printed none.
-        target: what ours must be; a figure is reached when it is no greater.
+        target: what ours must be; it is reached by a figure that is no greater, if all else holds.
         minutes: it takes on two cores, about.
         text: the corpus that the figures are of, or "" where the rung reads none.
         threads: that PyTorch uses; small matrices only wait for a second one.
@@ -58,6 +58,7 @@ class Outcome:
 
     Attributes:
         figure: in the rung's measure.
+        holds: whether all else that the rung must show was shown too, such as the lesson's three answers.
         held_out: the same on what was not trained on; None where that has no meaning.
         text: the corpus it is of; "" where the rung reads none.
         details: what else it found, by name, as plain values.
@@ -65,6 +66,7 @@ class Outcome:
     """
 
     figure: float
+    holds: bool = True
     held_out: float | None = None
     text: str = ""
     details: dict[str, Any] = field(default_factory=dict)

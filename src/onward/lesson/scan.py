@@ -252,6 +252,7 @@ def run(settings: Settings) -> Outcome:
     }
     return Outcome(
         figure=means[-1],
+        holds=max(details["gradients_differ_by"].values()) <= 1e-6,
         held_out=held_out,
         text=text.name,
         details=details,

@@ -92,7 +92,7 @@ def run(settings: Settings) -> Outcome:
     training, held_out = text.split()
     torch.manual_seed(settings.seed)
     network = Sequence(len(text.symbols))
-    loss = fit(network, *samples(training), EPOCHS, settings, falls=True)
+    loss = fit(network, *samples(training), EPOCHS, settings)
     by_position = losses_by_position(network, held_out)
     return Outcome(
         figure=loss,

@@ -16,11 +16,11 @@ from safetensors.torch import load as from_safetensors
 from safetensors.torch import save as to_safetensors
 from torch import Tensor
 
-from onward.artefact import check_header, digest_of
+from onward.artefact import check_header, digest_of, header_digest
 from onward.atomic import atomic_write
 from onward.errors import ArtefactError
 
-FORMAT = 1
+FORMAT = 2
 _KEY = "onward-checkpoint"
 _Value = TypeVar("_Value")
 
@@ -50,6 +50,7 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
         WriteError: the disk refused; an older checkpoint is untouched.
     """
     header = {"format": FORMAT, "sha256": digest_of(checkpoint.tensors), "facts": checkpoint.facts}
+    header["header_sha256"] = header_digest(header)
     content = to_safetensors(checkpoint.tensors, {_KEY: json.dumps(header, sort_keys=True)})
     with atomic_write(path) as file:
         file.write(content)
@@ -90,6 +91,8 @@ def _header(content: bytes) -> dict[str, Any]:
         raise ValueError(f"it has format {header['format']!r}, expected {FORMAT}")
     if not isinstance(header["facts"], dict):
         raise TypeError("its facts are none")
+    if header["header_sha256"] != header_digest(header):
+        raise ValueError("its facts are not those that were saved")
     return header
 
 

@@ -78,7 +78,8 @@ def _draw_epochs(axes: "Axes", events: list[dict], symbols_per_step: float) -> N
 
 def _dress(axes: "Axes", title: str) -> None:
     """Titles, and axes in nats and in bits."""
-    axes.set_title(title, loc="left", fontsize=11, fontweight="bold", pad=10)
+    shown = title.encode("utf-8", "replace").decode()  # a file's name may hold what is no text
+    axes.set_title(shown, loc="left", fontsize=11, fontweight="bold", pad=10, parse_math=False)
     axes.set_xlabel("symbols trained on")
     axes.set_ylabel("nats per symbol")
     factor = nats_to_bits(1.0)

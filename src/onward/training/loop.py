@@ -94,6 +94,8 @@ class Loop:
         """
         trainer = self._trainer
         with held_back_signals() as interrupted:
+            if trainer.step == 0 and self._path and self._path.exists():
+                self._save()  # in place of another run's, which would else be resumed with this run's log
             while trainer.steps is None or trainer.step < trainer.steps:
                 self._step()
                 if interrupted():

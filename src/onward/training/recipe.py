@@ -53,8 +53,8 @@ class Recipe:
     convolution: int = 4
     dropout: float = 0.0
     tied: bool = False
-    lanes: int = 32
-    block: int = 128
+    lanes: int = 64
+    block: int = 64
     optimiser: Optimiser = "muon"
     rate: float = 6e-3
     muon_rate: float = 0.02

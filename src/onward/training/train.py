@@ -12,7 +12,8 @@ from onward.artefact import Artefact, save
 from onward.data.encoded import EncodedCorpus
 from onward.data.lanes import Lanes, unknown_shares
 from onward.data.symbols import Symbols
-from onward.errors import ArtefactError, Interrupted, RecipeError
+from onward.data.vocabulary import END
+from onward.errors import ArtefactError, InputError, Interrupted, RecipeError
 from onward.model import LanguageModel
 from onward.training.budget import Budget
 from onward.training.checkpoint import Checkpoint, checkpoint_path, load_checkpoint, take
@@ -83,7 +84,7 @@ def train_model(  # noqa: PLR0913 - all by name, most left out
 
     Raises:
         BusyError: another run writes to the output.
-        InputError: the output is a folder.
+        InputError: the output is a folder, or the run to resume has ended.
         ArtefactError, RecipeError: the checkpoint is damaged, or of another run.
         Interrupted, DivergedError, WriteError: see `Loop.run`.
     """
@@ -101,6 +102,11 @@ def _train_into(output: Path, run: "_Run", started: float, *, resume: bool) -> T
     """A run with an output, under its lock."""
     path = checkpoint_path(output)
     checkpoint = load_checkpoint(path) if resume and path.exists() else None
+    if resume and not checkpoint and output.exists():
+        raise InputError(
+            f"there is no {path} to go on from, and {output} is a finished model",
+            hint="leave out --resume to train it anew, or name another output",
+        )
     log = Log(_beside(output, ".log.jsonl"), resumed=checkpoint is not None)
     try:
         run.listen(log)
@@ -112,8 +118,8 @@ def _train_into(output: Path, run: "_Run", started: float, *, resume: bool) -> T
         raise Interrupted("stopped outside the steps", hint=hint if path.exists() else "") from interrupt
     finally:
         log.close()
-    draw_curves(_beside(output, ".log.jsonl"), _beside(output, ".curves.png"), title=run.title(output))
     path.unlink(missing_ok=True)
+    draw_curves(_beside(output, ".log.jsonl"), _beside(output, ".curves.png"), title=run.title(output))
     return result
 
 
@@ -213,7 +219,12 @@ class _Run:
         corpus = self._corpus
         size = reported_symbols(len(self._tail), trainer.symbols)
         facts: dict[str, Any] = {
-            "corpus": {"name": corpus.name, "sha256": corpus.digest, "symbols": len(corpus.ids)},
+            "corpus": {
+                "name": _without_folders(corpus.name),
+                "sha256": corpus.digest,
+                "symbols": len(corpus.ids),
+                "ends": int(corpus.counts[END]),
+            },
             "steps": trainer.step,
             "symbols": trainer.symbols,
             "epochs": round(trainer.symbols / self._lanes.symbols_per_epoch, 3),
@@ -224,6 +235,11 @@ class _Run:
         }
         recipe = self._recipe.to_json() | {"precision": trainer.precision}
         return Artefact(trainer.model, corpus.vocabulary, recipe, facts)
+
+
+def _without_folders(name: str) -> str:
+    """What a corpus is called, but for where it lies: that is nobody's business, and no part of the model."""
+    return ", ".join(Path(part).name or part for part in name.split(", "))
 
 
 def _hold_out(ids: Symbols, share: float) -> tuple[Symbols, Symbols]:

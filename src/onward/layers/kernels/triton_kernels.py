@@ -9,7 +9,7 @@ import triton.language as tl
 
 @triton.jit
 def gated_scan_forward(T, B, E, zvg, h0, y, states, FEATURES: tl.constexpr):
-    b = tl.program_id(0)
+    b = tl.program_id(0).to(tl.int64)
     i = tl.program_id(1) * FEATURES + tl.arange(0, FEATURES)
     real = i < E
     h = tl.load(h0 + b * E + i, mask=real, other=0.0)
@@ -26,7 +26,7 @@ def gated_scan_forward(T, B, E, zvg, h0, y, states, FEATURES: tl.constexpr):
 
 @triton.jit
 def gated_scan_backward(T, B, E, zvg, h0, states, dy, dzvg, dh, FEATURES: tl.constexpr):
-    b = tl.program_id(0)
+    b = tl.program_id(0).to(tl.int64)
     i = tl.program_id(1) * FEATURES + tl.arange(0, FEATURES)
     real = i < E
     d = tl.load(dh + b * E + i, mask=real, other=0.0)
@@ -147,7 +147,7 @@ def causal_convolution_backward_kernel(
     i = (tl.program_id(1) * FEATURES + tl.arange(0, FEATURES))[None, :]
     total = tl.zeros([ROWS, FEATURES], tl.float32)
     for start in range(0, T * B, ROWS):
-        row = (start + tl.arange(0, ROWS))[:, None]
+        row = (start + tl.arange(0, ROWS).to(tl.int64))[:, None]
         t, b = row // B, row % B
         real = (row < T * B) & (i < D)
         up = tl.load(dy + row * D + i, mask=real, other=0.0).to(tl.float32)
