@@ -24,7 +24,7 @@ LayerKind = Literal["gated", "lstm", "gru", "simple"]
 EMBEDDING_DEVIATION = 0.1
 """Standard deviation of a new embedding; 1, torch's own, learns more slowly (benchmarks/LOG.md)."""
 
-_LONGEST_BLOCK, _POSITIONS, _LARGEST_LOGITS = 1 << 10, 1 << 11, 1 << 22
+_LONGEST_BLOCK, _POSITIONS, _LARGEST_LOGITS = 1 << 10, 1 << 12, 1 << 22
 """Of one computation without gradients: positions of a lane, of all lanes, and logits.
 
 More positions are slower: what is computed no longer fits into the caches, and malloc gives large arrays back
