@@ -4,9 +4,9 @@
 
 Each side is a process of its own, which makes steps when it is told to: the sides take turns, each a few
 steps, and the medians count. onward makes the whole steps of `onward train` (forward, backward, clipping,
-optimiser) with the recipes `lstm` and `default`; the peers are two layers of the same width in torch.nn.LSTM,
-torch.nn.GRU (of 448), Keras 3 (stateful, on JAX and on torch) and minGRU-pytorch, with AdamW. All read the same
-lanes. A side that fails is told with its error.
+optimiser) with the recipes `lstm` and `default`; the peers are two layers as wide in torch.nn.LSTM,
+torch.nn.GRU (of 448), Keras 3 (stateful, on JAX and on torch) and minGRU-pytorch, with AdamW. All read the
+same lanes. A side that fails is told with its error.
 """
 
 import argparse
