@@ -17,7 +17,7 @@ from collections.abc import Callable
 WARM_UP = 5
 RATE, DECAY, CLIP = 3e-3, 0.1, 1.0
 WIDTH, LAYERS = {"lstm": 384, "keras": 384, "gru": 448, "mingru": 308}, 2
-"""minGRU-pytorch has a feed-forward layer behind each recurrent one: narrower, it is as large as the others."""
+"""minGRU-pytorch has a feed-forward layer behind each recurrent one: at 308 it is as large."""
 
 
 def torch_rnn(options: argparse.Namespace) -> tuple[int, Callable[[], None]]:
