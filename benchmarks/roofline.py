@@ -6,8 +6,8 @@ Measured are the rate of matrix products of the default model's shapes, in float
 rate at which memory is read by products of a matrix and a vector (as writing reads its weights), from
 matrices that fit into the second and third cache and from one that does not, on one core and on all. Beside
 them stands what is reached on the default model: operations of matrix products a second of a training step
-(forward, and twice that backward; Muon's not counted) and of scoring, and bytes of weights a second of writing
-on one core. Medians.
+(forward, and twice that backward; Muon's not counted) and of scoring, and bytes of weights a second of
+writing on one core. Medians.
 """
 
 import os
