@@ -12,6 +12,7 @@ BIN := $(VENV)/bin
 TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto
 DEMO := demo/pydoc.onward
 KEPT := build/benchmarks
+PEERS := build/peers-venv
 SOURCES := setup.py src tests $(wildcard benchmarks)
 
 # Runs the first Python on the path that is new enough and can make environments.
@@ -21,7 +22,7 @@ FIND_PYTHON = for python in $(PYTHON) python3 python3.13 python3.12 python3.11 p
 	if [ -z "$$python" ]; then echo "error: no Python 3.11 to 3.13 with venv found" >&2; \
 	echo "hint: install one (Debian, Ubuntu: apt install python3 python3-venv), or name it: make PYTHON=/path/to/python3" >&2; exit 1; fi
 
-.PHONY: help setup demo test lint types imports fast slow docs serve-docs bench format clean
+.PHONY: help setup demo test lint types imports fast slow docs serve-docs bench bench-peers format clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:.*## /\t/' | while IFS=$$'\t' read -r name text; \
@@ -78,8 +79,21 @@ bench: setup ## the figures of benchmarks/ (an hour, and the data sets beside th
 	$(BIN)/python benchmarks/score_lanes.py $(KEPT)/model.onward $(KEPT)/training.txt
 	$(BIN)/python benchmarks/start_up.py $(KEPT)/model.onward
 	$(BIN)/python benchmarks/training_step.py
+	$(BIN)/python benchmarks/roofline.py
+	$(BIN)/python benchmarks/transformer_writing.py
+	$(BIN)/python benchmarks/long_run.py $(KEPT)/model.onward
+	$(BIN)/python benchmarks/score_events.py
 	$(BIN)/python benchmarks/resume_sigkill.py
 	$(BIN)/python benchmarks/corpus_2gb.py
+	$(BIN)/python benchmarks/report.py
+
+$(PEERS)/.installed: benchmarks/peers.txt $(VENV)/.installed
+	@$(BIN)/python -m venv $(PEERS)
+	@$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/peers.txt
+	@touch $@
+
+bench-peers: $(PEERS)/.installed ## the figures beside other libraries, which are installed into build/peers-venv
+	$(BIN)/python benchmarks/peers_training.py --peers $(PEERS)/bin/python
 	$(BIN)/python benchmarks/report.py
 
 format: setup ## format the code

@@ -12,17 +12,19 @@ RESULTS = Path(__file__).parent / "results"
 PACKAGES = ("onward", "torch", "numpy")
 
 
-def record(question: str, figures: dict[str, Any]) -> None:
+def record(question: str, figures: dict[str, Any], *, packages: dict[str, str] | None = None) -> None:
     """Appends `figures` to results/<question>.jsonl and prints the line.
 
     Args:
         question: the benchmark's file name without its suffix.
         figures: what was measured; names carry their units (seconds, symbols_per_second, megabytes).
+        packages: versions besides those of this environment.
     """
     line = {
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "machine": machine(),
         "versions": {name: importlib.metadata.version(name) for name in PACKAGES}
+        | (packages or {})
         | {"python": platform.python_version()},
         **figures,
     }

@@ -22,6 +22,11 @@ KINDS = {
     "score_lanes": ("text", "layer"),
     "resume_sigkill": ("settings", "threads"),
     "training_step": ("recipe",),
+    "roofline": (),
+    "peers_training": (),
+    "transformer_writing": (),
+    "score_events": ("set",),
+    "long_run": ("layer", "parameters"),
     "start_up": (),
 }
 """The questions in order, and what tells the results of one apart; of those that agree the last counts."""
@@ -38,13 +43,19 @@ between runs. What did not help is in [LOG.md](LOG.md).
 
 def report() -> str:
     """The whole page."""
-    measured = [question for question in KINDS if (HERE / "results" / f"{question}.jsonl").exists()]
-    return HEADING + "".join(section(question) for question in measured)
+    return HEADING + "".join(section(question) for question in KINDS if measured(question))
+
+
+def measured(question: str) -> bool:
+    """Whether there is a result."""
+    return (HERE / "results" / f"{question}.jsonl").exists()
 
 
 def headlines() -> str:
     """The table of the README: what was asked, what onward gave, what stands beside it."""
-    return table(["on two CPU cores", "onward", "beside it"], ["---"] * 3, *learned(), *used(), *kept())
+    return table(
+        ["on two CPU cores", "onward", "beside it"], ["---"] * 3, *learned(), *used(), *beside(), *kept()
+    )
 
 
 def learned() -> Iterator[list[str]]:
@@ -80,6 +91,34 @@ def used() -> Iterator[list[str]]:
         f"**{last('start_up')['write_seconds']:.1f}**",
         "",
     ]
+
+
+def beside() -> Iterator[list[str]]:
+    """What other libraries and other models do; a row for each question that was asked."""
+    if measured("peers_training"):
+        run = last("peers_training")
+        speeds = run["symbols_per_second"]
+        others = ("torch LSTM bf16", "Keras LSTM on JAX", "minGRU-pytorch bf16")
+        yield [
+            "training two LSTM layers of 384, symbols a second",
+            f"**{speeds['onward lstm']:,}**; the default recipe {speeds['onward default']:,}",
+            "; ".join(f"{name}: {speeds[name]:,}" for name in others if name in speeds),
+        ]
+    if measured("transformer_writing"):
+        speeds = last("transformer_writing")["symbols_per_second"]
+        other = max(speed for name, speed in speeds.items() if name.startswith("transformer"))
+        yield [
+            "writing with 10.7 M parameters, symbols a second",
+            f"**{speeds['onward fp32']:,.0f}** on one core, in int8 **{speeds['onward int8']:,.0f}**",
+            f"a transformer of that size without a cache, on both: {other:,.0f}",
+        ]
+    if measured("score_events"):
+        speeds = last("score_events")["events_per_second"]
+        yield [
+            "scoring the events of HDFS, events a second",
+            f"**{speeds['once']:,}**, what is the same being read once",
+            f"each sequence read whole: {speeds['each']:,}",
+        ]
 
 
 def kept() -> Iterator[list[str]]:

@@ -24,8 +24,12 @@ LayerKind = Literal["gated", "lstm", "gru", "simple"]
 EMBEDDING_DEVIATION = 0.1
 """Standard deviation of a new embedding; 1, torch's own, learns more slowly (benchmarks/LOG.md)."""
 
-_LONGEST_BLOCK, _POSITIONS, _LARGEST_LOGITS = 1 << 10, 1 << 15, 1 << 22
-"""Of one computation without gradients: positions of a lane, of all lanes, and logits."""
+_LONGEST_BLOCK, _POSITIONS, _LARGEST_LOGITS = 1 << 10, 1 << 12, 1 << 22
+"""Of one computation without gradients: positions of a lane, of all lanes, and logits.
+
+More positions are slower: what is computed no longer fits into the caches, and malloc gives large arrays back
+to the system each time (benchmarks/LOG.md).
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,8 +163,13 @@ def losses(logits: Logits, targets: Ids) -> torch.Tensor:
 
 
 def block_length(lanes: int, symbols: int) -> int:
-    """How many positions of that many lanes, with that many symbols to predict, to compute at once.
+    """How many positions of that many lanes, with that many symbols to predict, to compute at once."""
+    return max(1, min(_LONGEST_BLOCK, positions_at_once(symbols) // lanes))
+
+
+def positions_at_once(symbols: int) -> int:
+    """How many positions of all lanes, with that many symbols to predict, to compute at once.
 
     Enough for matrix products to be quick, few enough for the logits to fit in memory whatever their number.
     """
-    return max(1, min(_LONGEST_BLOCK, _POSITIONS // lanes, _LARGEST_LOGITS // (lanes * symbols)))
+    return max(1, min(_POSITIONS, _LARGEST_LOGITS // symbols))

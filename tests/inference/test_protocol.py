@@ -53,6 +53,7 @@ def test_a_long_text_is_read_in_many_lanes_and_is_near_one_pass(
     ids = np.random.default_rng(1).integers(4, len(trained.vocabulary), 6000)
     exact = all_of(trained, ids, lanes=1)
     monkeypatch.setattr(module, "WARM_UP", 256)
+    monkeypatch.setattr(module, "_WORTH_A_LANE", 512)
     monkeypatch.setattr(module, "_LONGEST_SEGMENT", 512)
     reading = Protocol().reading(trained.model, len(ids))
     assert (reading.lanes, reading.segment, reading.warm_up) == (6000 // 512, 512, 256)

@@ -28,7 +28,8 @@ from onward.precision import Precision, in_precision, quick_precision
 WARM_UP = 1024
 """Symbols that a lane reads before its segment."""
 
-_SHORTEST_SEGMENT, _LONGEST_SEGMENT = WARM_UP, 8 * WARM_UP  # a lane reads no more before than in it
+_SHORTEST_SEGMENT, _LONGEST_SEGMENT = WARM_UP, 64 * WARM_UP  # a lane reads no more before than in it
+_WORTH_A_LANE = 8 * WARM_UP  # symbols, of which what it reads before is an eighth
 _COLD_POSITIONS = 1 << 18
 _QUICK_LANES = 64
 
@@ -67,7 +68,7 @@ class Protocol:
             window = max(1, min(self.cold, size))
             windows = -(-size // window)
             return Reading(window, lanes=max(1, min(_COLD_POSITIONS // window, 128, windows)))
-        lanes = self.lanes or min(_QUICK_LANES, size // _LONGEST_SEGMENT)
+        lanes = self.lanes or min(_QUICK_LANES, size // _WORTH_A_LANE)
         if lanes <= 1:
             return Reading(max(1, size))
         segment = min(max(-(-size // lanes), _SHORTEST_SEGMENT), _LONGEST_SEGMENT, size)

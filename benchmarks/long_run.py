@@ -1,0 +1,108 @@
+"""Does the millionth symbol cost what the thousandth did, when writing and when scoring?
+
+    python benchmarks/long_run.py MODEL [--symbols 1000000]
+
+MODEL is an artefact of `onward train`. It writes a million symbols, and then reads them, one lane each. The
+state is kept at the thousandth symbol and at the last. Then both moments take turns: from each as many
+symbols are written, or read, and timed; so what else the machine does meets both alike. Medians count.
+Memory is that of the process, at the thousandth symbol and at the last.
+"""
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from onward.data.vocabulary import BEGIN
+from onward.inference.prediction import initial_state, surprise
+from onward.inference.sampling import Sampling
+from onward.inference.stepper import Stepper
+from onward.inference.trained import TrainedModel
+from onward.layers.state import State
+from record import megabytes, record
+
+EARLY, TURNS, WRITTEN, READ = 1000, 61, 400, 1024
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("model", type=Path)
+    parser.add_argument("--symbols", type=int, default=1_000_000)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    trained = TrainedModel.load(arguments.model)
+    figures = {
+        "layer": trained.model.config.layer,
+        "parameters": trained.model.parameter_count(),
+        "symbols": arguments.symbols,
+    }
+    ids = np.full(arguments.symbols + 1, BEGIN)
+    for name, question in (("writing", writing), ("scoring", scoring)):
+        figures[name] = question(trained, ids)
+    record("long_run", figures)
+
+
+def writing(trained: TrainedModel, ids: np.ndarray) -> dict[str, float]:
+    """Fills ids (N + 1,) behind the first; the cost of a late symbol over that of an early one."""
+    stepper = Stepper(trained.model, initial_state(trained.model, 1))
+    chances, sampling = np.random.default_rng(0).random((len(ids), 1)), Sampling()
+
+    def write(start: int, stop: int) -> None:
+        for at in range(start, stop):
+            ids[at + 1] = sampling.draw(stepper.step(ids[at : at + 1]), chances[at])[0]
+
+    def again(state: State) -> None:
+        stepper.state = state
+        write(0, WRITTEN)
+
+    write(0, EARLY)
+    early, before = stepper.state, megabytes()
+    write(EARLY, len(ids) - 1)
+    late, after = stepper.state, megabytes()
+    kept = ids[: WRITTEN + 1].copy()
+    found = compared(again, early, late) | {"megabytes_grown": round(after - before, 2)}
+    ids[: WRITTEN + 1] = kept
+    return found
+
+
+def scoring(trained: TrainedModel, ids: np.ndarray) -> dict[str, float]:
+    """The same for reading ids (N + 1,), each but the first predicted from those before."""
+    model, symbols = trained.model, torch.from_numpy(ids)[:, None]
+
+    def read(start: int, stop: int, state: State) -> State:
+        for at in range(start, stop, READ):
+            part = symbols[at : min(at + READ, stop) + 1]
+            _, state = surprise(model, part[:-1], part[1:], state)
+        return state
+
+    early = read(0, EARLY, initial_state(model, 1))
+    before = megabytes()
+    late = read(EARLY, len(ids) - 1, early)
+    after = megabytes()
+    found = compared(lambda state: read(0, READ, state), early, late)
+    return found | {"megabytes_grown": round(after - before, 2)}
+
+
+def compared(go_on: Callable[[State], object], early: State, late: State) -> dict[str, float]:
+    """The median seconds from the late moment over those from the early one, and how sure that is."""
+    ratios = []
+    for turn in range(TURNS + 1):
+        seconds = {}
+        for which in (0, 1) if turn % 2 else (1, 0):  # neither is always the first
+            started = time.perf_counter()
+            go_on(late if which else early)
+            seconds[which] = time.perf_counter() - started
+        if turn:
+            ratios.append(seconds[1] / seconds[0])
+    low, middle, high = statistics.quantiles(ratios, n=4)
+    return {"late_over_early": round(middle, 4), "quartiles_apart": round(high - low, 4)}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,44 @@
+"""onward's side of peers_training.py: whole steps of `onward train` on random symbols, in its own process.
+
+    python benchmarks/peers_onward.py RECIPE SYMBOLS LANES STEPS
+
+Speaks as peers_worker.py does.
+"""
+
+import json
+import sys
+import time
+
+import numpy as np
+import torch
+
+from onward.data.lanes import Lanes
+from onward.model import LanguageModel
+from onward.precision import quick_precision
+from onward.training.recipe import find_recipe
+from onward.training.trainer import Trainer
+
+WARM_UP = 5
+
+
+def main() -> None:
+    name, (symbols, lanes, steps) = sys.argv[1], map(int, sys.argv[2:])
+    recipe = find_recipe(name)
+    torch.manual_seed(0)
+    model = LanguageModel(recipe.model_config(symbols)).train()
+    ids = np.random.default_rng(0).integers(4, symbols, lanes * steps * 100).astype(np.uint8)
+    precision = quick_precision(torch.device("cpu"))
+    trainer = Trainer(model, Lanes(ids, lanes=lanes, steps=steps), recipe, precision=precision)
+    trainer.steps = 10**6
+    for _ in range(WARM_UP):
+        trainer.advance()
+    print(json.dumps({"parameters": model.parameter_count(), "precision": precision}), flush=True)
+    for line in sys.stdin:
+        started = time.perf_counter()
+        for _ in range(int(line)):
+            trainer.advance()
+        print(json.dumps({"seconds": time.perf_counter() - started}), flush=True)
+
+
+if __name__ == "__main__":
+    main()

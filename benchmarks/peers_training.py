@@ -1,0 +1,125 @@
+"""How many symbols a second does training read, beside the libraries that one would take in its place?
+
+    make bench-peers        (python benchmarks/peers_training.py --peers build/peers-venv/bin/python)
+
+Each side is a process of its own, which makes steps when it is told to: the sides take turns, each a few
+steps, and the medians count. onward makes the whole steps of `onward train` (forward, backward, clipping,
+optimiser) with the recipes `lstm` and `default`; the peers are two layers as wide in torch.nn.LSTM,
+torch.nn.GRU (of 448), Keras 3 (stateful, on JAX and on torch) and minGRU-pytorch, with AdamW. All read the
+same lanes. A side that fails is told with its error.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from record import record
+
+HERE = Path(__file__).parent
+SYMBOLS, LANES, STEPS = 69, 32, 128
+SIDES: dict[str, tuple[str, list[str], dict[str, str]]] = {
+    "onward default": ("onward", ["default"], {}),
+    "onward lstm": ("onward", ["lstm"], {}),
+    "torch LSTM bf16": ("lstm", ["--precision", "bf16"], {}),
+    "torch LSTM fp32": ("lstm", [], {}),
+    "torch GRU bf16": ("gru", ["--precision", "bf16"], {}),
+    "torch GRU fp32": ("gru", [], {}),
+    "minGRU-pytorch bf16": ("mingru", ["--precision", "bf16"], {}),
+    "minGRU-pytorch fp32": ("mingru", [], {}),
+    "Keras LSTM on JAX": ("keras", [], {"KERAS_BACKEND": "jax"}),
+    "Keras LSTM on JAX bf16": ("keras", ["--precision", "bf16"], {"KERAS_BACKEND": "jax"}),
+    "Keras LSTM on torch": ("keras", [], {"KERAS_BACKEND": "torch"}),
+}
+
+
+class Side:
+    """A process that makes steps when it is told to."""
+
+    def __init__(self, name: str, peers: str) -> None:
+        self.name, self.seconds = name, list[float]()
+        kind, more, environment = SIDES[name]
+        sizes = [str(number) for number in (SYMBOLS, LANES, STEPS)]
+        command = [peers, str(HERE / "peers_worker.py"), kind, *sizes, *more]
+        if kind == "onward":
+            command = [sys.executable, str(HERE / "peers_onward.py"), *more, *sizes]
+        self._child = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env=os.environ | environment,
+        )
+        self.facts = self._answer()
+
+    def step(self, count: int) -> None:
+        """So many steps, timed by the process itself."""
+        assert self._child.stdin
+        print(count, file=self._child.stdin, flush=True)
+        self.seconds.append(self._answer()["seconds"] / count)
+
+    def end(self) -> None:
+        """Lets the process end."""
+        self._child.communicate()
+
+    def _answer(self) -> dict[str, Any]:
+        """The next line of the process."""
+        assert self._child.stdout
+        line = self._child.stdout.readline()
+        return json.loads(line) if line else {"error": f"ended with status {self._child.wait()}"}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--peers", required=True, help="the Python of the environment of peers.txt")
+    parser.add_argument("--turns", type=int, default=7)
+    parser.add_argument("--steps", type=int, default=4, help="in a turn")
+    options = parser.parse_args()
+    sides = [Side(name, options.peers) for name in SIDES]
+    failed = [side for side in sides if "error" in side.facts]
+    going = [side for side in sides if side not in failed]
+    for _ in range(options.turns):
+        for side in going:
+            side.step(options.steps)
+    for side in sides:
+        side.end()
+    speeds = {side.name: LANES * STEPS / statistics.median(side.seconds) for side in going}
+    lstm = speeds["onward lstm"]
+    record(
+        "peers_training",
+        {
+            "symbols_per_step": LANES * STEPS,
+            "parameters": {side.name: side.facts["parameters"] for side in going},
+            "symbols_per_second": {name: round(speed) for name, speed in speeds.items()},
+            "spread": {side.name: spread(side.seconds) for side in going},
+            "onward_lstm_is_times": {
+                name: round(lstm / speed, 2) for name, speed in speeds.items() if name != "onward lstm"
+            },
+            "failed": {side.name: side.facts["error"] for side in failed},
+        },
+        packages=packages(options.peers),
+    )
+
+
+def spread(seconds: list[float]) -> float:
+    """The distance of the quartiles over the median."""
+    low, middle, high = statistics.quantiles(seconds, n=4)
+    return round((high - low) / middle, 3)
+
+
+def packages(python: str) -> dict[str, str]:
+    """The versions of the peers."""
+    names = ("keras", "jax", "minGRU-pytorch")
+    code = f"import importlib.metadata as m, json; print(json.dumps({{n: m.version(n) for n in {names}}}))"
+    return json.loads(subprocess.run([python, "-c", code], capture_output=True, check=True).stdout)
+
+
+if __name__ == "__main__":
+    main()

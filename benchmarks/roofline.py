@@ -1,0 +1,119 @@
+"""What could this machine do, and how much of it do training, scoring and writing reach?
+
+    python benchmarks/roofline.py
+
+Measured are the rate of matrix products of the default model's shapes, in float32 and bfloat16, and the
+rate at which memory is read by products of a matrix and a vector (as writing reads its weights), from
+matrices that fit into the second and third cache and from one that does not, on one core and on all. Beside
+them stands what is reached on the default model: operations of matrix products a second of a training step
+(forward, and twice that backward; Muon's not counted) and of scoring, and bytes of weights a second of
+writing on one core. Medians.
+"""
+
+import os
+import statistics
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from onward.data.lanes import Lanes
+from onward.inference.prediction import initial_state
+from onward.inference.protocol import Protocol, surprises
+from onward.inference.stepper import Stepper
+from onward.model import LanguageModel
+from onward.precision import quick_precision
+from onward.training.recipe import find_recipe
+from onward.training.trainer import Trainer
+from record import record
+
+SYMBOLS, ROWS, TURNS = 69, 4096, 7
+SHAPES = ((256, 1152), (384, 256), (256, 1024), (512, 256))  # inside and out, of the default model
+MATRICES = {"second cache": 128, "third cache": 2048, "memory": 65_536}  # rows of 1024 float32
+SCORED, WRITTEN = 1 << 17, 1000
+
+
+def main() -> None:
+    cores = len(os.sched_getaffinity(0))
+    figures: dict[str, dict[str, float]] = {"gigaflops_of_products": {}, "gigabytes_read_per_second": {}}
+    for threads in sorted({1, cores}):
+        torch.set_num_threads(threads)
+        for dtype in (torch.float32, torch.bfloat16):
+            name = f"{str(dtype).removeprefix('torch.')}, {threads} cores"
+            figures["gigaflops_of_products"][name] = round(products(dtype) / 1e9, 1)
+        for place, rows in MATRICES.items():
+            read = round(reading(rows) / 1e9, 1)
+            figures["gigabytes_read_per_second"][f"{place}, {threads} cores"] = read
+    torch.manual_seed(0)
+    model = LanguageModel(find_recipe("default").model_config(SYMBOLS))
+    weights = sum(p.numel() for p in model.parameters() if p.ndim == 2) - model.embedding.weight.numel()
+    record("roofline", figures | reached(model, weights, cores))
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Of one call, the median."""
+    taken = []
+    for turn in range(TURNS + 1):
+        started = time.perf_counter()
+        work()
+        if turn:
+            taken.append(time.perf_counter() - started)
+    return statistics.median(taken)
+
+
+def products(dtype: torch.dtype) -> float:
+    """Operations a second of the products of a block, one shape after another."""
+    pairs = [(torch.ones(ROWS, i, dtype=dtype), torch.ones(o, i, dtype=dtype).T) for i, o in SHAPES]
+    work = sum(2 * ROWS * inside * out for inside, out in SHAPES)
+    return work / seconds(lambda: [torch.mm(x, weight) for x, weight in pairs])
+
+
+def reading(rows: int) -> float:
+    """Bytes a second of matrix times vector; small matrices are read many times to be timed."""
+    matrix, x = torch.ones(rows, 1024), torch.ones(1024)
+    times = max(1, MATRICES["memory"] // rows // 4)
+    return times * matrix.nbytes / seconds(lambda: [torch.mv(matrix, x) for _ in range(times)])
+
+
+def reached(model: LanguageModel, weights: int, cores: int) -> dict[str, dict[str, float]]:
+    """What training, scoring and writing come to."""
+    torch.set_num_threads(cores)
+    precision, recipe = quick_precision(torch.device("cpu")), find_recipe("default")
+    ids = np.random.default_rng(0).integers(4, SYMBOLS, max(SCORED, 100 * ROWS)).astype(np.uint8)
+    lanes = Lanes(ids, lanes=recipe.lanes, steps=recipe.block)
+    trainer = Trainer(model.train(), lanes, recipe, precision=precision)
+    trainer.steps = 10**6
+    trained = recipe.lanes * recipe.block / seconds(trainer.advance)
+    text = ids[:SCORED]
+    reading = Protocol().reading(model, SCORED)
+    scored = SCORED / seconds(lambda: [*surprises(model, text, reading)])
+    torch.set_num_threads(1)
+    written = {}
+    for kind, size in (("fp32", 4), ("bf16", 2), ("int8", 1)):
+        speed = WRITTEN / seconds(steps(Stepper(model, initial_state(model, 1), kind)))
+        written[kind] = (speed, speed * weights * size)
+    return {
+        "symbols_per_second": {
+            "training": round(trained),
+            "scoring": round(scored),
+            **{f"steps {kind}, 1 core": round(speed) for kind, (speed, _) in written.items()},
+        },
+        "gigaflops_reached": {
+            f"training {precision}": round(6 * weights * trained / 1e9, 1),
+            f"scoring {reading.precision}": round(2 * weights * scored / 1e9, 1),
+        },
+        "gigabytes_of_weights_per_second": {
+            f"steps {kind}, 1 core": round(rate / 1e9, 1) for kind, (_, rate) in written.items()
+        },
+    }
+
+
+def steps(stepper: Stepper) -> Callable[[], object]:
+    """So many steps, without drawing symbols."""
+    symbol = np.array([5])
+    return lambda: [stepper.step(symbol) for _ in range(WRITTEN)]
+
+
+if __name__ == "__main__":
+    main()
