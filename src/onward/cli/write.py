@@ -2,16 +2,13 @@
 
 import time
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
 import onward
 from onward.cli.options import Json, Model
 from onward.cli.output import emit_json, emit_text, say
-
-if TYPE_CHECKING:
-    from onward.inference.trained import WriteOptions
 
 
 def write(
@@ -53,10 +50,9 @@ def write(
     """
     trained = onward.load(model)
     started = time.perf_counter()
-    said: "WriteOptions" = {} if ignore_end is None else {"ignore_end": ignore_end}
     writer = trained.writer(
         prime, samples, length=length, temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p,
-        seed=seed, stop=stop or (), weights=weights, **said,
+        seed=seed, stop=stop or (), weights=weights, ignore_end=ignore_end,
     )  # fmt: skip
     if not json:
         _stream(writer, prime)

@@ -34,7 +34,8 @@ class WriteOptions(TypedDict, total=False):
     """What can be said of writing.
 
     `temperature`, `top_k`, `top_p` and `min_p` are those of `Sampling`, the others those of `Writing`; one
-    stop string may stand by itself.
+    stop string may stand by itself, and `ignore_end` is None where the model decides: one that was trained on a
+    single text never saw an end.
     """
 
     length: int
@@ -44,7 +45,7 @@ class WriteOptions(TypedDict, total=False):
     min_p: float | None
     seed: int
     stop: str | tuple[str, ...] | list[str]
-    ignore_end: bool
+    ignore_end: bool | None
     weights: WeightType
 
 
@@ -108,9 +109,9 @@ class TrainedModel:
 
     def writer(self, prime: Readable = "", samples: int = 1, **options: Unpack[WriteOptions]) -> Writer:
         """Several samples side by side, piece by piece; also how many symbols each has, and why it ended."""
-        # An artefact older than the fact may have learned ends; END is all there is where no symbol is.
-        ends = self.artefact.facts.get("corpus", {}).get("ends", 1) or len(self.vocabulary) == len(SPECIAL)
-        kept: dict[str, Any] = {"ignore_end": not ends, **options}
+        kept: dict[str, Any] = dict(options)
+        if kept.get("ignore_end") is None:
+            kept["ignore_end"] = not self._has_ends()
         drawing = {
             name: kept.pop(name) for name in ("temperature", "top_k", "top_p", "min_p") if name in kept
         }
@@ -118,6 +119,14 @@ class TrainedModel:
         stop = (stop,) if isinstance(stop, str) else tuple(stop)
         writing = Writing(sampling=Sampling(**drawing), stop=stop, **kept)
         return Writer(self.model, self.vocabulary, prime, writing, samples)
+
+    def _has_ends(self) -> bool:
+        """Whether training saw texts end; of an artefact older than that fact it is assumed.
+
+        Where there are no symbols but the special ones, END is all that could be written.
+        """
+        seen = self.artefact.facts.get("corpus", {}).get("ends", 1)
+        return bool(seen) or len(self.vocabulary) == len(SPECIAL)
 
     def samples(self, prime: Readable = "", count: int = 1, **options: Unpack[WriteOptions]) -> list[str]:
         """Several texts after one prime, written side by side. The first is the one that `write` gives."""

@@ -33,8 +33,7 @@ class Writing:
         seed: sample i of a seed draws from its own random stream, so it is the same (to rounding of the
             model) whatever the number of samples.
         stop: strings before which a sample ends. They are looked for in what is written, not in the prime.
-        ignore_end: END is not drawn, so that a sample never ends by itself (`TrainedModel` says so for
-            a model of one text, which never saw an end).
+        ignore_end: END is not drawn, so that a sample never ends by itself.
         weights: how a step reads the model's matrices; bf16 and int8 take less time, and are nearly as exact.
 
     Raises:

@@ -1,8 +1,10 @@
 """Muon: momentum whose matrices are made nearly orthogonal before they move the weights."""
 
+# pyright: reportIncompatibleMethodOverride=false
+# (torch declares `step` for optimisers that call a closure, too)
+
 import math
 from collections.abc import Iterable
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -29,7 +31,7 @@ class Muon(torch.optim.Optimizer):
         super().__init__(matrices, {"lr": lr, "weight_decay": weight_decay})
 
     @torch.no_grad()
-    def step(self, closure: Any = None) -> None:
+    def step(self) -> None:
         """Moves the weights that have gradients."""
         for group in self.param_groups:
             alike: dict[tuple[int, ...], list[nn.Parameter]] = {}
@@ -41,14 +43,15 @@ class Muon(torch.optim.Optimizer):
 
     def _move(self, weights: list[nn.Parameter], rate: float, decay: float) -> None:
         """A step of weights whose shapes are alike but for their transposition."""
-        gradients = [weight.grad for weight in weights]
-        memories = [self._memory(weight) for weight in weights]
-        torch._foreach_lerp_(memories, gradients, 1 - MOMENTUM)
-        ahead = torch._foreach_lerp(gradients, memories, MOMENTUM)
-        updates = orthogonal(torch.stack([_lying(update).bfloat16() for update in ahead]))
-        torch._foreach_mul_(weights, 1 - rate * decay)
+        ahead = []
+        for weight in weights:
+            assert weight.grad is not None
+            memory = self._memory(weight).lerp_(weight.grad, 1 - MOMENTUM)
+            ahead.append(_lying(weight.grad.lerp(memory, MOMENTUM)).bfloat16())
+        updates = orthogonal(torch.stack(ahead))
         for weight, update in zip(weights, updates, strict=True):
             high, wide = weight.shape
+            weight.mul_(1 - rate * decay)
             weight.add_(update if high <= wide else update.T, alpha=-rate * math.sqrt(max(1.0, high / wide)))
 
     def _memory(self, weight: nn.Parameter) -> Tensor:
