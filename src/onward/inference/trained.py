@@ -34,7 +34,7 @@ class WriteOptions(TypedDict, total=False):
     """What can be said of writing.
 
     `temperature`, `top_k`, `top_p` and `min_p` are those of `Sampling`, the others those of `Writing`; one
-    stop string may stand by itself, and `ignore_end` is None where the model decides: one that was trained on a
+    stop string may stand by itself, and `ignore_end` is None where the model decides: one trained on a
     single text never saw an end.
     """
 
