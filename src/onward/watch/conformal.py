@@ -35,7 +35,7 @@ class Tail:
     @classmethod
     def of(cls, values: np.ndarray) -> "Tail":
         """Of the values that n normal sequences have."""
-        ordered = np.sort(values)
+        ordered = np.sort(rounded(values))
         count = min(len(ordered), max(_FEWEST, int(_TAIL * len(ordered))))
         excess = ordered[-count:] - ordered[-count]
         above = excess[excess > 0]
@@ -45,7 +45,7 @@ class Tail:
 
     def score(self, values: np.ndarray) -> np.ndarray:
         """-log10 of the share of normal sequences with at least these values, (m,)."""
-        count = len(self.values)
+        count, values = len(self.values), rounded(values)
         at_least = count - np.searchsorted(self.values, values, side="left")
         beyond = np.maximum(0.0, values - self.values[-1]) / self.scale
         return np.log10(count + 1.0) - np.log10(at_least + 1.0) + beyond * np.log10(np.e)
@@ -80,8 +80,8 @@ class Combination:
         return np.concatenate([scores, self.together.score(scores.sum(axis=1))[:, None]], axis=1)
 
     def score(self, features: np.ndarray) -> np.ndarray:
-        """The largest of them, (k,)."""
-        return self.parts(features).max(axis=1)
+        """The largest of them, (k,), to six decimals."""
+        return rounded(self.parts(features).max(axis=1))
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ class Calibration:
         """The calibration as plain values."""
         return {
             "tails": [_tail_json(tail) for tail in (*self.combination.tails, self.combination.together)],
-            "scores": _rounded(self.scores),
+            "scores": self.scores.tolist(),
             "bits_per_event": self.bits_per_event,
         }
 
@@ -130,9 +130,26 @@ class Calibration:
 
 
 def _tail_json(tail: Tail) -> dict[str, Any]:
-    return {"values": _rounded(tail.values), "scale": tail.scale}
+    return {"values": tail.values.tolist(), "scale": tail.scale}
 
 
-def _rounded(values: np.ndarray) -> list[float]:
-    """As short as a file needs them, and as `Detector.load` finds them."""
-    return [float(f"{value:.7g}") for value in values.tolist()]
+def calibrate(features: np.ndarray, bits_per_event: float, *, cross: bool) -> Calibration:
+    """The calibration by the features of held-out normal sequences (n, m), in an order drawn at random.
+
+    Args:
+        features: of the sequences.
+        bits_per_event: the mean of theirs.
+        cross: score each half by the combination of the other, and keep all; otherwise the first half
+            combines, and the second calibrates.
+    """
+    first, second = Combination.of(features[::2]), Combination.of(features[1::2])
+    scores = [first.score(features[1::2])]
+    if cross:
+        scores.append(second.score(features[::2]))
+        first = Combination.of(features)
+    return Calibration(first, np.sort(np.concatenate(scores)), bits_per_event)
+
+
+def rounded(values: np.ndarray) -> np.ndarray:
+    """To about seven digits, so that a score reckoned in another order is still as large as itself."""
+    return np.round(values, 6)

@@ -12,14 +12,15 @@ import torch
 
 from onward.artefact import Artefact, load, save
 from onward.data.sequences import Sequences
-from onward.data.vocabulary import BEGIN, END, NULL
+from onward.data.vocabulary import END
 from onward.errors import ArtefactError, InputError
 from onward.inference.prediction import initial_state
 from onward.inference.stepper import Stepper
 from onward.layers.state import tensors_of, with_tensors
 from onward.model import LanguageModel
 from onward.watch.alphabet import END_NAME, Alphabet
-from onward.watch.conformal import Calibration
+from onward.watch.baselines import Baselines
+from onward.watch.conformal import Calibration, rounded
 from onward.watch.open_sequence import KEPT, OpenSequence
 from onward.watch.profile import Profile
 from onward.watch.scores import FEATURES, EventScore, Expected, Tally, Verdict, features_of
@@ -41,6 +42,7 @@ class Detector:
         alphabet: the events that it knows.
         profile: what occurred in training.
         calibration: what p-values are ranks among.
+        baselines: lookups and an n-gram, for comparison.
         rate: the share of normal sequences that may be flagged.
         top_k: DeepLog's rule in place of the calibration: a sequence is flagged where an event is not among
             this many likeliest; None: the calibration decides.
@@ -51,6 +53,7 @@ class Detector:
     alphabet: Alphabet
     profile: Profile
     calibration: Calibration
+    baselines: Baselines
     rate: float = FALSE_ALARMS
     top_k: int | None = None
     source: dict[str, Any] = field(default_factory=dict)
@@ -69,9 +72,10 @@ class Detector:
         try:
             detector = cls(
                 artefact,
-                Alphabet(watch["events"]),
+                Alphabet.from_json(watch["events"]),
                 Profile.from_json(watch["profile"]),
                 Calibration.from_json(watch["calibration"]),
+                Baselines.from_json(watch["baselines"]),
                 watch["rate"],
                 watch["top_k"],
                 watch["source"],
@@ -89,9 +93,10 @@ class Detector:
             WriteError: the disk refused.
         """
         watch = {
-            "events": list(self.alphabet.names),
+            "events": self.alphabet.to_json(),
             "profile": self.profile.to_json(),
             "calibration": self.calibration.to_json(),
+            "baselines": self.baselines.to_json(),
             "rate": self.rate,
             "top_k": self.top_k,
             "source": self.source,
@@ -169,7 +174,7 @@ class Detector:
         encoded = self.alphabet.encode(sequences)
         keys = keys or [str(number) for number in range(1, len(encoded) + 1)]
         distinct, places = encoded.distinct() if repeats else (encoded, np.arange(len(encoded)))
-        measured = tally(self.model, self.profile, distinct)
+        measured = tally(self.model, self.profile, distinct, self.alphabet.never)
         verdicts = self._verdicts(measured, [""] * len(distinct))
         flagged = [i for i, verdict in enumerate(verdicts) if verdict.flagged]
         for i, events in zip(flagged, self._explained(distinct, flagged), strict=True):
@@ -194,7 +199,7 @@ class Detector:
         distances, nearest = self.profile.nearest(measured.counts)
         features = features_of(measured, distances, self.calibration.bits_per_event)
         parts = self.calibration.combination.parts(features)
-        scores = parts.max(axis=1) if len(parts) else np.zeros(0)
+        scores = rounded(parts.max(axis=1))
         p_values = self.calibration.p_values(scores)
         flagged = measured.ranks >= self.top_k if self.top_k else p_values <= self.rate + 1e-12
         speaks = parts[:, :-1].argmax(axis=1)
@@ -248,9 +253,9 @@ class Detector:
         if not sequences:
             return []
         logits = self._step(sequences)
+        logits[:, self.alphabet.never] = -np.inf
         logits -= logits.max(axis=1, keepdims=True)
         nats = np.log(np.exp(logits).sum(axis=1, keepdims=True)) - logits
-        nats[:, _NEVER] = np.inf  # neither is ever predicted, so neither is an alternative
         asked = nats[np.arange(len(ids)), ids]
         ranks = (nats < asked[:, None]).sum(axis=1)
         best = np.argsort(nats, axis=1)[:, :_EXPECTED]
@@ -296,7 +301,3 @@ class Detector:
     def _initial(self) -> np.ndarray:
         form = initial_state(self.model, 1)
         return np.concatenate([part.reshape(-1).numpy() for part in tensors_of(form)]).astype(np.float32)
-
-
-_NEVER = [NULL, BEGIN]
-"""NULL and BEGIN."""

@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-
 FEATURES = ("largest", "mean", "total", "burst", "counts", "new")
 BURST = 1 / 16
 """Weight of the present event in the running mean."""

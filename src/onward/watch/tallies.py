@@ -15,8 +15,15 @@ _POSITIONS, _LONGEST, _LARGEST_LOGITS = 1 << 15, 1 << 9, 1 << 22
 
 
 @torch.inference_mode()
-def tally(model: LanguageModel, profile: Profile, sequences: Sequences) -> Tally:
-    """What is measured of each sequence, each from the initial state to its END."""
+def tally(model: LanguageModel, profile: Profile, sequences: Sequences, never: list[int]) -> Tally:
+    """What is measured of each sequence, each from the initial state to its END.
+
+    Args:
+        model: that knows what to expect.
+        profile: of what occurred.
+        sequences: to be read.
+        never: ids that cannot be predicted.
+    """
     count = len(sequences)
     totals, largest, bursts, ranks = (np.zeros(count) for _ in range(4))
     order = np.argsort(sequences.lengths, kind="stable")
@@ -27,7 +34,7 @@ def tally(model: LanguageModel, profile: Profile, sequences: Sequences) -> Tally
         lanes = max(1, min(_POSITIONS, _LARGEST_LOGITS // symbols) // steps)
         batch = order[first : first + lanes]
         for target, values in zip(
-            (totals, largest, bursts, ranks), _batch(model, sequences, batch, steps), strict=True
+            (totals, largest, bursts, ranks), _batch(model, sequences, batch, steps, never), strict=True
         ):
             target[batch] = values
         first += lanes
@@ -43,7 +50,7 @@ def tally(model: LanguageModel, profile: Profile, sequences: Sequences) -> Tally
 
 
 def _batch(
-    model: LanguageModel, sequences: Sequences, batch: np.ndarray, steps: int
+    model: LanguageModel, sequences: Sequences, batch: np.ndarray, steps: int, never: list[int]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Total, largest, burst and highest rank of each sequence of a batch, (B,)."""
     state = initial_state(model, len(batch))
@@ -51,6 +58,7 @@ def _batch(
     for start in range(0, int(sequences.lengths[batch].max()) + 1, steps):
         x, y = (torch.from_numpy(part) for part in sequences.padded(batch, start, start + steps))
         logits, state = predict(model, x, state)
+        logits[..., never] = -torch.inf
         inside = y >= 0
         bits = losses(logits, y).double() * nats_to_bits(1.0)
         totals += bits.sum(0)
