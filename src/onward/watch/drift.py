@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from onward.watch.detector import Detector
-from onward.watch.scores import Verdict
+from onward.watch.intervals import beta_quantile
 
 BOUND = 0.001
 """Probability that drift is said, ever, though there is none."""
@@ -89,10 +89,10 @@ class Drift:
             drift.told = data["told"]
         return drift
 
-    def observe(self, verdict: Verdict) -> str:
+    def observe(self, p_value: float) -> str:
         """What is to be said after one more sequence has ended: nothing, or once that there is drift."""
         for bet in self._bets:
-            if bet.take(verdict.p_value) >= len(self._bets) / BOUND and not self.told:
+            if bet.take(p_value) >= len(self._bets) / BOUND and not self.told:
                 self.told = self._sentence(bet)
                 return self.told
         return ""
@@ -115,27 +115,6 @@ class Drift:
 
 
 def _limit(level: float, calibrated: int) -> float:
-    """The share of normal sequences with p-values of at most a level that is hardly ever exceeded.
-
-    With n sequences to calibrate on and k = floor(a (n + 1)) it is distributed as Beta(k, n + 1 - k), so it
-    exceeds q where fewer than k of n uniform numbers are below q.
-    """
+    """The share of normal sequences with p-values of at most a level that is hardly ever exceeded."""
     count = int(np.floor(level * (calibrated + 1) + 1e-9))
-    low, high = level, 1.0
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (low, middle) if _below(count, calibrated, middle) < _OPEN else (middle, high)
-    return min(high, 0.6)
-
-
-def _below(count: int, calibrated: int, share: float) -> float:
-    """The probability that fewer than `count` of so many uniform numbers are below a share."""
-    if share >= 1:
-        return 0.0
-    ks = np.arange(count)
-    if not len(ks):
-        return 0.0
-    steps = np.log((calibrated - ks[:-1]) / (ks[:-1] + 1.0)) if count > 1 else np.zeros(0)
-    choices = np.concatenate([[0.0], np.cumsum(steps)])
-    logs = choices + ks * np.log(share) + (calibrated - ks) * np.log1p(-share)
-    return float(np.exp(logs).sum())
+    return min(0.6, beta_quantile(1 - _OPEN, count, calibrated + 1 - count))

@@ -26,12 +26,23 @@ class Follower:
         path: of the file; it need not exist yet.
         position: where to go on; None begins at the first line of what is there.
         tell: is called with what a person should know: that the file was rotated, or that lines are lost.
+        grows: whether lines may still come when all have been read.
+
+    Attributes:
+        path: as given.
+        ended: whether no line will come when `read` gives none.
     """
 
     def __init__(
-        self, path: Path, position: Position | None = None, tell: Callable[[str], None] = lambda _: None
+        self,
+        path: Path,
+        position: Position | None = None,
+        tell: Callable[[str], None] = lambda _: None,
+        *,
+        grows: bool = True,
     ) -> None:
         self.path = path
+        self.ended = not grows
         self._tell = tell
         self._file: GrowingFile | None = None
         self._position = position  # where the reading stood when no file was open

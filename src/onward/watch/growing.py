@@ -13,6 +13,7 @@ LONGEST_LINE = 1 << 20
 
 _PIECE = 1 << 18
 _PRINTED = 1024
+_GZIP = b"\x1f\x8b"
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class GrowingFile:
     """The lines of an open file. Bytes after the last end of a line are held until their line is complete.
 
     Args:
-        path: of the file; one that ends in .gz is read through gzip.
+        path: of the file, which gzip may have compressed.
         offset: bytes to begin after, the end of a line.
 
     Attributes:
@@ -147,8 +148,13 @@ class GrowingFile:
 
 
 def _opened(path: Path) -> FileIO | gzip.GzipFile:
-    """The file for reading, without a buffer, which would hide that it grew."""
-    return gzip.open(path) if path.suffix == ".gz" else FileIO(path)
+    """The file for reading, without a buffer, which would hide that it grew; through gzip if it is packed."""
+    file = FileIO(path)
+    if file.read(len(_GZIP)) != _GZIP:
+        file.seek(0)
+        return file
+    file.close()
+    return gzip.open(path)
 
 
 def _around(file: FileIO | gzip.GzipFile, offset: int) -> tuple[bytes, bytes]:

@@ -1,7 +1,7 @@
 """The sequences in flight: those touched last in memory, the others in the store."""
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from onward.watch.open_sequence import OpenSequence
@@ -85,7 +85,7 @@ class InFlight:
         """Sequences in flight."""
         return len(self._stored) + sum(key not in self._stored for key in self._held)
 
-    def get(self, keys: Iterable[str]) -> dict[str, Flight]:
+    def get(self, keys: Sequence[str]) -> dict[str, Flight]:
         """Those of the keys that are in flight. They may be changed until the next call of `trim`."""
         missing = [key for key in keys if key not in self._held and key in self._stored]
         for row in self._store.find(missing) if missing else ():

@@ -101,7 +101,8 @@ class Store:
         Raises:
             WriteError: the disk refused; the file is as it was.
         """
-        self._guarded(lambda: self._database.executescript("commit; begin immediate"))
+        self._guarded(lambda: self._database.execute("commit"))
+        self._guarded(lambda: self._database.execute("begin immediate"))
 
     def close(self) -> None:
         """Closes the file; what was not committed is undone."""

@@ -1,4 +1,4 @@
-"""Records in, alarms out: keys interleave, sequences fall silent, and the process may be killed at any moment.
+"""Records in, alarms out: keys interleave, sequences fall silent, the process is killed at any moment.
 
 A sequence is flagged at its end, by its p-value. Some of what the p-value is made of only grows as a sequence
 goes on: its largest surprise, its burst, its new events, its highest rank. Where these alone already suffice,
@@ -96,6 +96,7 @@ class Watcher:
             self._clock.restore(clock)
         self._check_model()
         self._in_flight = InFlight(self.store, detector.open, in_memory)
+        self._ended: list[tuple[int, float]] = []  # numbers of last records, p-values
         self._number = self.store.fact("alarms") or 0
         self._checked = self._clock.now  # when idle sequences were last looked for
         self._told_odd = self._clock.odd > 0
@@ -104,6 +105,11 @@ class Watcher:
     def in_flight(self) -> int:
         """Sequences that have not ended."""
         return len(self._in_flight)
+
+    @property
+    def odd_times(self) -> int:
+        """Records whose times were far from those of the others."""
+        return self._clock.odd
 
     def feed(self, records: Sequence[Record]) -> list[Alarm]:
         """Reads records, in their order for each key, and returns the alarms that they give.
@@ -162,7 +168,7 @@ class Watcher:
 
     def _step(self, items: Sequence[tuple[Record, float]]) -> list[Alarm]:
         """One record of each of several keys."""
-        flights = self._in_flight.get(record.key for record, _ in items)
+        flights = self._in_flight.get([record.key for record, _ in items])
         over = [
             flights.pop(record.key)
             for record, now in items
@@ -246,8 +252,7 @@ class Watcher:
                 alarms.append(_at_the_end(flight, verdict))
             if flagged:
                 self._flag(flight)
-            if told := self.drift.observe(verdict):
-                self._tell(told)
+            self._ended.append((flight.last_number, verdict.p_value))
         self._in_flight.end(flight.key for flight in flights)
         return alarms
 
@@ -258,10 +263,17 @@ class Watcher:
         self.store.flag(flight.key, flight.number, flight.remembered)
 
     def _kept(self, alarms: list[Alarm]) -> list[Alarm]:
-        """Puts alarms into the outbox."""
-        if self.store.is_kept:
-            first = self._number + 1
-            self.store.add_alarms((first + i, encoded(alarm, first + i)) for i, alarm in enumerate(alarms))
+        """Puts alarms into the outbox, and looks for drift in what has ended.
+
+        Of sequences that are read side by side the short ones end first, so they are looked at in the order of
+        their last records; and not at the beginning of a watch, where only short ones have ended.
+        """
+        for _, p_value in sorted(self._ended):
+            if self.counts.sequences > self.in_flight and (told := self.drift.observe(p_value)):
+                self._tell(told)
+        self._ended.clear()
+        first = self._number + 1
+        self.store.add_alarms((first + i, encoded(alarm, first + i)) for i, alarm in enumerate(alarms))
         self._number += len(alarms)
         return alarms
 
@@ -283,8 +295,8 @@ class Watcher:
             self._told_odd = True
             number = next((record.number for record in records), 0)
             self._tell(
-                f"from line {number:,} on there are times more than {self._idle:,.0f} seconds away from those "
-                "before: nothing happened for so long, or a clock jumped; such times are believed when "
+                f"from line {number:,} on there are times more than {self._idle:,.0f} seconds away from "
+                "those before: nothing happened for so long, or a clock jumped; such times are believed when "
                 "several records in succession agree"
             )
 
