@@ -265,8 +265,8 @@ class Watcher:
     def _kept(self, alarms: list[Alarm]) -> list[Alarm]:
         """Puts alarms into the outbox, and looks for drift in what has ended.
 
-        Of sequences that are read side by side the short ones end first, so they are looked at in the order of
-        their last records; and not at the beginning of a watch, where only short ones have ended.
+        Of sequences that are read side by side the short ones end first, so they are looked at in the order
+        of their last records; and not at the beginning of a watch, where only short ones have ended.
         """
         for _, p_value in sorted(self._ended):
             if self.counts.sequences > self.in_flight and (told := self.drift.observe(p_value)):
