@@ -1,14 +1,16 @@
 """From features to one p-value that holds: conformal calibration on normal sequences that were held out.
 
-A feature alone is turned into its tail score, -log10 of the share of normal sequences that have as much of it;
-beyond the largest that was seen an exponential goes on, with the mean excess of the upper tail as its scale. The
-score of a sequence is the largest tail score of its features, where the sum of all of them counts as one more.
-How it is made need not be right: the p-value is the rank of the score among those of held-out normal sequences,
+A feature alone is turned into its tail score, -log10 of the share of normal sequences that have as much of
+it. Order and number are two kinds of evidence: features of the first are correlated, so the largest tail
+score speaks for all of them, and to it that of the counts is added, as in Fisher's method. Beyond the largest
+value that was seen a tail score hardly rises: how far out a sequence is there, nothing normal can tell.
+
+How the score is made need not be right. The p-value is its rank among those of held-out normal sequences,
 
     p = (1 + number of held-out scores >= score) / (n + 1)
 
-and P(p <= a) <= a for every a, whatever the model, if the new sequence is exchangeable with them (Vovk, Gammerman
-and Shafer 2005). Ties count against an alarm.
+and P(p <= a) <= a for every a, whatever the model, if the new sequence is exchangeable with them (Vovk,
+Gammerman and Shafer 2005). Ties count against an alarm.
 """
 
 from dataclasses import dataclass
@@ -16,8 +18,12 @@ from typing import Any
 
 import numpy as np
 
-_TAIL, _FEWEST = 0.05, 10
-"""Share of the values, and their number, that the scale of a tail is the mean excess of."""
+from onward.watch.scores import FEATURES
+
+_BEYOND = 0.1
+"""What a tail score rises by, at most, beyond the largest value."""
+
+_COUNTS = FEATURES.index("counts")
 
 
 @dataclass(frozen=True)
@@ -26,7 +32,7 @@ class Tail:
 
     Attributes:
         values: sorted, (n,).
-        scale: of the exponential beyond the last of them.
+        scale: distance beyond the last of them at which half of `_BEYOND` is reached.
     """
 
     values: np.ndarray
@@ -36,19 +42,14 @@ class Tail:
     def of(cls, values: np.ndarray) -> "Tail":
         """Of the values that n normal sequences have."""
         ordered = np.sort(rounded(values))
-        count = min(len(ordered), max(_FEWEST, int(_TAIL * len(ordered))))
-        excess = ordered[-count:] - ordered[-count]
-        above = excess[excess > 0]
-        # one excess more, of the size of the values themselves, for where there are few or none
-        usual = float(np.std(ordered)) or 1.0
-        return cls(ordered, float((above.sum() + usual) / (len(above) + 1)))
+        return cls(ordered, float(np.std(ordered)) or 1.0)
 
     def score(self, values: np.ndarray) -> np.ndarray:
         """-log10 of the share of normal sequences with at least these values, (m,)."""
         count, values = len(self.values), rounded(values)
         at_least = count - np.searchsorted(self.values, values, side="left")
         beyond = np.maximum(0.0, values - self.values[-1]) / self.scale
-        return np.log10(count + 1.0) - np.log10(at_least + 1.0) + beyond * np.log10(np.e)
+        return np.log10((count + 1.0) / (at_least + 1.0)) + _BEYOND * beyond / (1.0 + beyond)
 
 
 @dataclass(frozen=True)
@@ -56,32 +57,25 @@ class Combination:
     """Several features as one score.
 
     Attributes:
-        tails: of the features.
-        together: of the sum of their scores.
+        tails: of the features, in the order of `FEATURES`.
     """
 
     tails: tuple[Tail, ...]
-    together: Tail
 
     @classmethod
     def of(cls, features: np.ndarray) -> "Combination":
         """Of the features (n, m) of normal sequences."""
-        tails = tuple(Tail.of(column) for column in features.T)
-        scores = np.stack(
-            [tail.score(column) for tail, column in zip(tails, features.T, strict=True)], axis=1
-        )
-        return cls(tails, Tail.of(scores.sum(axis=1)))
+        return cls(tuple(Tail.of(column) for column in features.T))
 
     def parts(self, features: np.ndarray) -> np.ndarray:
-        """The tail scores of features (k, m), and that of their sum as the last, (k, m + 1)."""
-        scores = np.stack(
-            [tail.score(column) for tail, column in zip(self.tails, features.T, strict=True)], axis=1
-        )
-        return np.concatenate([scores, self.together.score(scores.sum(axis=1))[:, None]], axis=1)
+        """The tail scores of features (k, m), (k, m)."""
+        columns = zip(self.tails, features.T, strict=True)
+        return np.stack([tail.score(column) for tail, column in columns], axis=1)
 
     def score(self, features: np.ndarray) -> np.ndarray:
-        """The largest of them, (k,), to six decimals."""
-        return rounded(self.parts(features).max(axis=1))
+        """Of order and counts together, (k,), to six decimals. It is not below the largest of the parts."""
+        parts = self.parts(features)
+        return rounded(np.delete(parts, _COUNTS, axis=1).max(axis=1) + parts[:, _COUNTS])
 
 
 @dataclass(frozen=True)
@@ -116,7 +110,7 @@ class Calibration:
     def to_json(self) -> dict[str, Any]:
         """The calibration as plain values."""
         return {
-            "tails": [_tail_json(tail) for tail in (*self.combination.tails, self.combination.together)],
+            "tails": [_tail_json(tail) for tail in self.combination.tails],
             "scores": self.scores.tolist(),
             "bits_per_event": self.bits_per_event,
         }
@@ -124,9 +118,9 @@ class Calibration:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "Calibration":
         """The calibration that `to_json` wrote."""
-        *tails, together = (Tail(np.array(t["values"], float), t["scale"]) for t in data["tails"])
+        tails = tuple(Tail(np.array(t["values"], float), t["scale"]) for t in data["tails"])
         scores = np.array(data["scores"], float)
-        return cls(Combination(tuple(tails), together), scores, data["bits_per_event"])
+        return cls(Combination(tails), scores, data["bits_per_event"])
 
 
 def _tail_json(tail: Tail) -> dict[str, Any]:

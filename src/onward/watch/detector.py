@@ -20,7 +20,7 @@ from onward.layers.state import tensors_of, with_tensors
 from onward.model import LanguageModel
 from onward.watch.alphabet import END_NAME, Alphabet
 from onward.watch.baselines import Baselines
-from onward.watch.conformal import Calibration, rounded
+from onward.watch.conformal import Calibration
 from onward.watch.open_sequence import KEPT, OpenSequence
 from onward.watch.profile import Profile
 from onward.watch.scores import FEATURES, EventScore, Expected, Tally, Verdict, features_of
@@ -199,10 +199,10 @@ class Detector:
         distances, nearest = self.profile.nearest(measured.counts)
         features = features_of(measured, distances, self.calibration.bits_per_event)
         parts = self.calibration.combination.parts(features)
-        scores = rounded(parts.max(axis=1))
+        scores = self.calibration.combination.score(features)
         p_values = self.calibration.p_values(scores)
         flagged = measured.ranks >= self.top_k if self.top_k else p_values <= self.rate + 1e-12
-        speaks = parts[:, :-1].argmax(axis=1)
+        speaks = parts.argmax(axis=1)
         return [
             Verdict(
                 key=keys[i],
