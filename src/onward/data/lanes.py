@@ -10,7 +10,7 @@ symbols; lane i predicts the symbols from i * L to (i + 1) * L, each from the sy
 The N - B * L < B symbols at the end are not trained on.
 """
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -41,6 +41,7 @@ class Block(NamedTuple):
     start: bool
 
 
+@runtime_checkable
 class Blocks(Protocol):
     """What training reads: an endless sequence of blocks with a cursor that can be saved."""
 
