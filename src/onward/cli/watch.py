@@ -5,6 +5,7 @@ import typer
 from onward.cli.watch_explain import explain
 from onward.cli.watch_judge import judge
 from onward.cli.watch_learn import learn
+from onward.cli.watch_ok import ok
 from onward.cli.watch_run import run
 
 watch = typer.Typer(
@@ -14,5 +15,5 @@ watch = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
-for command in (learn, run, explain, judge):
+for command in (learn, run, explain, judge, ok):
     watch.command()(command)

@@ -23,6 +23,9 @@ from onward.watch.scores import FEATURES
 _BEYOND = 0.1
 """What a tail score rises by, at most, beyond the largest value."""
 
+_DECIMALS = 4
+"""Of features, so that one reckoned in another order in float32 is still as large as itself."""
+
 _COUNTS = FEATURES.index("counts")
 
 
@@ -41,12 +44,12 @@ class Tail:
     @classmethod
     def of(cls, values: np.ndarray) -> "Tail":
         """Of the values that n normal sequences have."""
-        ordered = np.sort(rounded(values))
+        ordered = np.sort(np.round(values, _DECIMALS))
         return cls(ordered, float(np.std(ordered)) or 1.0)
 
     def score(self, values: np.ndarray) -> np.ndarray:
         """-log10 of the share of normal sequences with at least these values, (m,)."""
-        count, values = len(self.values), rounded(values)
+        count, values = len(self.values), np.round(values, _DECIMALS)
         at_least = count - np.searchsorted(self.values, values, side="left")
         beyond = np.maximum(0.0, values - self.values[-1]) / self.scale
         return np.log10((count + 1.0) / (at_least + 1.0)) + _BEYOND * beyond / (1.0 + beyond)

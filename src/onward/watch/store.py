@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from onward.errors import ArtefactError, BusyError, WriteError
+from onward.errors import ArtefactError, BusyError, InputError, WriteError
 from onward.training.lock import output_lock
 
 FORMAT = 1
@@ -164,12 +164,6 @@ class Store:
         """Keeps the events of a flagged sequence that began with a record of a number."""
         self._change("insert or replace into flagged values (?, ?, ?)", [(key, number, events)])
 
-    def flagged(self, key: str) -> str | None:
-        """The events of the latest flagged sequence of a key."""
-        asked = "select events from flagged where key = ? order by number desc limit 1"
-        found = self._rows(asked, key)
-        return found[0][0] if found else None
-
     def _rows(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         return self._guarded(lambda: self._database.execute(statement, values).fetchall())
 
@@ -187,6 +181,30 @@ class Store:
                     f"cannot write {self.path or 'a temporary file'}: {error}", hint=hint
                 ) from error
             raise ArtefactError(f"{self.path} is not the state of a watch: {error}", hint=_HINT) from error
+
+
+def events_of(path: Path, key: str) -> list[str]:
+    """The events of the latest flagged sequence of a key, or of the one in flight; others may be watching.
+
+    Raises:
+        ArtefactError: the file is not the state of a watch.
+        InputError: it has no such sequence.
+    """
+    if not path.is_file():
+        raise ArtefactError(f"expected the state of a watch, there is no file {path}")
+    try:
+        database = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+        try:
+            flagged = "select events from flagged where key = ? order by number desc limit 1"
+            for asked in (flagged, "select events from keys where key = ?"):
+                if found := database.execute(asked, (key,)).fetchone():
+                    return json.loads(found[0])
+        finally:
+            database.close()
+    except sqlite3.DatabaseError as error:
+        raise ArtefactError(f"{path} is not the state of a watch: {error}") from error
+    hint = "it has those that were flagged or are in flight; name the SOURCE of others"
+    raise InputError(f"there is no sequence of the key {key!r} in {path}", hint=hint)
 
 
 @contextmanager
