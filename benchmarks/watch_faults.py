@@ -2,9 +2,9 @@
 
     python benchmarks/watch_faults.py [--kills 20] [--sessions 3000]
 
-A process follows a log that another one writes and rotates, by renaming it and by copying and cutting it short
-in turn, and is killed with SIGKILL at random moments; the next one goes on from the state. The alarms of the
-file that `--alarms` names are compared with those of one undisturbed run over the same lines.
+A process follows a log that is written and rotated meanwhile, by renaming it and by copying it and cutting
+it short in turn, and is killed with SIGKILL at random moments; the next one goes on from the state. The
+alarms of the file that `--alarms` names are compared with those of one undisturbed run over the same lines.
 """
 
 import argparse
@@ -69,7 +69,7 @@ def session(chance: random.Random) -> list[str]:
 
 
 def lines_of(sessions: int) -> list[str]:
-    """Interleaved sessions, one in ten of them strange; the last event of each is long before the next of its key."""
+    """Events of interleaved sessions, one in ten of them strange, ten seconds apart."""
     chance, waiting, begun, lines = random.Random(1), list(range(sessions)), [], []
     strange = (["start", "stop"], ["start", "boom", "stop"], ["stop", "read", "start"])
     while waiting or begun:
@@ -133,13 +133,14 @@ def compare(folder: Path, kills: int, sessions: int, seed: int = 0) -> dict[str,
     ended(start(model, whole, folder / "whole.db", folder / "whole.jsonl", ""))
     killed = (model, log, folder / "killed.db", folder / "killed.jsonl")
     writer = threading.Thread(target=write, args=(log, lines, 2.5 * kills))
-    writer.start()
     said = ""
-    for _ in range(kills):
+    for life in range(kills):
         child = start(*killed, "follow")
         assert child.stdout
-        if chance.random() > 0.1:
+        if life == 0 or chance.random() > 0.1:
             child.stdout.readline()
+        if life == 0:
+            writer.start()
         time.sleep(chance.uniform(0, LONGEST_LIFE))
         child.send_signal(signal.SIGKILL)
         said += child.communicate()[1]

@@ -40,9 +40,12 @@ def test_a_file_that_is_not_there_yet_is_waited_for(tmp_path: Path) -> None:
     path = tmp_path / "later.log"
     follower = Follower(path)
     assert all_of(follower) == []
-    assert follower.position is None
+    position = follower.position
     add(path, "one")
     assert all_of(follower) == ["one"]
+    path.rename(tmp_path / "later.log.1")
+    add(path, "two")
+    assert all_of(Follower(path, position)) == ["one", "two"]
 
 
 def test_a_rotated_file_is_read_to_its_end_before_the_new_one(tmp_path: Path) -> None:

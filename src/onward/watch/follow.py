@@ -45,17 +45,22 @@ class Follower:
         self.ended = not grows
         self._tell = tell
         self._file: GrowingFile | None = None
-        self._position = position  # where the reading stood when no file was open
+        self._position = position or Position(
+            0, 0, 0, "", time.time()
+        )  # where it stood when no file was open
         self._waiting: list[
             Path
         ] = []  # files that were rotated and are to be read before the one of the name
         self._cut = 0  # lines, of files that were closed
         if position is not None:
             self._go_on(position)
+        else:
+            with suppress(OSError):  # `read` says what is wrong
+                self._open_next()
 
     @property
-    def position(self) -> Position | None:
-        """The place after the last line that was read; None before a file was there."""
+    def position(self) -> Position:
+        """The place after the last line that was read; before a file was there, the time is all of it."""
         return self._file.position if self._file else self._position
 
     @property
@@ -138,7 +143,7 @@ class Follower:
         with suppress(FileNotFoundError):
             status = self.path.stat()
             renamed = (status.st_dev, status.st_ino) != (file.device, file.inode)
-            if renamed and not 0 <= time.time() - file.modified < LINGER:
+            if renamed and (self.ended or not 0 <= time.time() - file.modified < LINGER):
                 self._waiting = _begun_after(self.path, file)
                 return True
         return False

@@ -119,7 +119,7 @@ class Live:
         """
         try:
             with held_back_signals() as stopped:
-                self._sent()
+                self._committed()  # the place, before anything is read there
                 all_read_at: float | None = None
                 while not stopped():
                     lines = self._lines.read()
