@@ -23,6 +23,8 @@ KINDS = {
     "resume_sigkill": ("settings", "threads"),
     "training_step": ("recipe",),
     "start_up": (),
+    "watch_stream": ("lines", "keys_in_flight"),
+    "watch_faults": ("kills",),
 }
 """The questions in order, and what tells the results of one apart; of those that agree the last counts."""
 

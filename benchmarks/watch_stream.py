@@ -2,10 +2,10 @@
 
     python benchmarks/watch_stream.py [--lines 200000] [--keys 100000]
 
-Raw lines: those of HDFS_2k.log again and again with other block ids, so that about twenty lines share one, are
-masked, given their templates, grouped by block and scored, once by themselves and once with their state kept in
-a file. Interleaved sequences: as many keys as are asked for, one event of each after another, none of which ends;
-the memory is that of the process above what it had with the detector loaded.
+Raw lines: those of HDFS_2k.log again and again with other block ids, so that about twenty lines share one,
+are masked, given their templates, grouped by block and scored, once by themselves and once with their state
+kept in a file. Interleaved sequences: as many keys as are asked for, one event of each after another, none of
+which ends; the memory is that of the process, and what it grew by.
 """
 
 import argparse
@@ -18,8 +18,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from record import megabytes, record
-
 from onward.watch.detector import Detector
 from onward.watch.learning import Learning, learn
 from onward.watch.live import Live
@@ -28,6 +26,7 @@ from onward.watch.readers import Source
 from onward.watch.records import Record
 from onward.watch.store import Store
 from onward.watch.stream import Watcher
+from record import megabytes, record
 
 LOG = Path(__file__).parents[2] / "shared" / "data" / "logs" / "HDFS_2k.log"
 EVENTS_PER_KEY = 5
