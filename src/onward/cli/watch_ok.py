@@ -1,7 +1,7 @@
 """`onward watch ok`: what was flagged was normal."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -51,7 +51,7 @@ def ok(
             events = found[-1].events
         forgiven = forgive(detector, events, key)
         forgiven.detector.save(output or model)
-    data = forgiven.to_json() | {"output": str(output or model)}
+    data: dict[str, Any] = forgiven.to_json() | {"output": str(output or model)}
     if json:
         emit_json(data)
         return

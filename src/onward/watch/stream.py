@@ -7,7 +7,6 @@ flagged, and the rate of false alarms, are the same as if all had been judged at
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from onward.watch.alarms import Alarm, encoded
 from onward.watch.alphabet import END_NAME
 from onward.watch.clock import EventClock
 from onward.watch.conformal import rounded
+from onward.watch.counts import Counts
 from onward.watch.detector import Detector
 from onward.watch.drift import Drift
 from onward.watch.keys import IN_MEMORY, Flight, InFlight
@@ -33,29 +33,6 @@ LANES = 1024
 
 _GROWING = ("largest", "burst", "new")
 """Features that never fall as a sequence goes on."""
-
-
-@dataclass
-class Counts:
-    """What was watched.
-
-    Attributes:
-        records: read.
-        sequences: that ended and were judged.
-        flagged: of these, and of those in flight.
-        flagged_ended: of those that ended.
-        unparsable: lines that are no record.
-    """
-
-    records: int = 0
-    sequences: int = 0
-    flagged: int = 0
-    flagged_ended: int = 0
-    unparsable: int = 0
-
-    def to_json(self) -> dict[str, int]:
-        """The counts by name."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
 class Watcher:
