@@ -22,6 +22,7 @@ KINDS = {
     "score_lanes": ("text", "layer"),
     "resume_sigkill": ("settings", "threads"),
     "training_step": ("recipe",),
+    "watch_hdfs": ("seed", "rate"),
     "start_up": (),
     "watch_stream": ("lines", "keys_in_flight"),
     "watch_faults": ("kills",),

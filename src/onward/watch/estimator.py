@@ -80,7 +80,7 @@ class SequenceDetector:
         return np.array([verdict.p_value for verdict in self._verdicts(X)])
 
     def decision_function(self, X: Events) -> np.ndarray:  # noqa: N803
-        """`score_samples` less `offset_`, (n,): not above 0 for those that are flagged."""
+        """`score_samples` less `offset_`, (n,): below 0 for those that are flagged."""
         return self.score_samples(X) - self.offset_
 
     def predict(self, X: Events) -> np.ndarray:  # noqa: N803
