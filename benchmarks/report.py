@@ -27,7 +27,10 @@ KINDS = {
     "transformer_writing": (),
     "score_events": ("set",),
     "long_run": ("layer", "parameters"),
+    "watch_hdfs": ("seed", "rate"),
     "start_up": (),
+    "watch_stream": ("lines", "keys_in_flight"),
+    "watch_faults": ("kills",),
 }
 """The questions in order, and what tells the results of one apart; of those that agree the last counts."""
 

@@ -16,11 +16,15 @@ if TYPE_CHECKING:
     from onward.inference.trained import TrainedModel
     from onward.training.pseudo_label import pseudo_label
     from onward.training.recipe import Recipe, find_recipe
+    from onward.watch.detector import Detector
+    from onward.watch.estimator import SequenceDetector
 
 _HOMES = {
+    "Detector": "onward.watch.detector",
     "OnwardError": "onward.errors",
     "Recipe": "onward.training.recipe",
     "SequenceClassifier": "onward.classifier",
+    "SequenceDetector": "onward.watch.estimator",
     "Session": "onward.inference.session",
     "TrainedModel": "onward.inference.trained",
     "Vocabulary": "onward.data.vocabulary",
@@ -32,9 +36,11 @@ _HOMES = {
 }
 
 __all__ = [
+    "Detector",
     "OnwardError",
     "Recipe",
     "SequenceClassifier",
+    "SequenceDetector",
     "Session",
     "TrainedModel",
     "Vocabulary",

@@ -9,6 +9,7 @@ a JSON object with everything else.
     vocabulary  what the ids mean
     recipe      every hyperparameter of the training run
     facts       what training found: steps, symbols, losses in nats per symbol, hash of the corpus
+    watch       only of a detector: what it takes to judge sequences (see `onward.watch.detector`)
     units       of the numbers above, for who reads the file without this page
     sha256      of the weights
     header_sha256   of all the above, as JSON with sorted keys
@@ -59,12 +60,14 @@ class Artefact:
         vocabulary: what its ids mean.
         recipe: every hyperparameter of the training run, by name.
         facts: what training found, by name.
+        watch: what makes it a detector, as plain values; None for a model that is none.
     """
 
     model: LanguageModel
     vocabulary: Vocabulary
     recipe: dict[str, Any] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
+    watch: dict[str, Any] | None = None
 
 
 def save(artefact: Artefact, path: str | os.PathLike[str]) -> None:
@@ -88,6 +91,8 @@ def save(artefact: Artefact, path: str | os.PathLike[str]) -> None:
         "units": UNITS,
         "sha256": digest_of(weights),
     }
+    if artefact.watch is not None:
+        header["watch"] = artefact.watch
     header["header_sha256"] = header_digest(header)
     content = to_safetensors(weights, {_KEY: json.dumps(header, sort_keys=True)})
     with atomic_write(path) as file:
@@ -125,7 +130,9 @@ def load(path: str | os.PathLike[str], *, device: str | torch.device = "cpu") ->
     if header_digest(header) != header["header_sha256"]:
         raise ArtefactError(f"the header of {source} is not the one that was saved", hint=_DAMAGED)
     set_weights(model, weights)
-    return Artefact(model.to(device).eval(), vocabulary, header["recipe"], header["facts"])
+    return Artefact(
+        model.to(device).eval(), vocabulary, header["recipe"], header["facts"], header.get("watch")
+    )
 
 
 def weights_of(model: LanguageModel) -> dict[str, Tensor]:
@@ -214,7 +221,8 @@ def _read_header(path: Path, metadata: dict[str, str]) -> dict[str, Any]:
     if type(found) is not int or found != FORMAT:
         hint = "update onward" if isinstance(found, int) and found > FORMAT else _HINT
         raise ArtefactError(f"{path} has format {_short(found)}, expected {FORMAT}", hint=hint)
-    if set(header) != _FIELDS or not all(isinstance(header[name], dict) for name in ("recipe", "facts")):
+    objects = ("recipe", "facts", *(("watch",) if "watch" in header else ()))
+    if set(header) - {"watch"} != _FIELDS or not all(isinstance(header[name], dict) for name in objects):
         raise ArtefactError(f"the header of {path} has not the fields of format {FORMAT}", hint=_HINT)
     return header
 

@@ -15,6 +15,7 @@ from onward.cli.novelty import novelty
 from onward.cli.output import DONE, FAILED, INTERRUPTED, MISUSED, complain, emit, say
 from onward.cli.score import score
 from onward.cli.train import train
+from onward.cli.watch import watch
 from onward.cli.write import write
 from onward.errors import InputError, Interrupted, OnwardError
 
@@ -27,6 +28,7 @@ app = typer.Typer(
 )
 for command in (train, write, score, novelty, info, lesson, draw):
     app.command()(command)
+app.add_typer(watch)
 
 
 def _version(wanted: bool) -> None:

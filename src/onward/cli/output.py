@@ -3,7 +3,7 @@
     error: what was expected, what was received        one line, always
     hint: the remedy                                   one line, where there is one
 
-Exit codes: 0 done, 1 the run failed, 2 misuse or bad input, 130 interrupted.
+Exit codes: 0 done, 1 the run failed, 2 misuse or bad input, 3 `watch run` flagged something, 130 interrupted.
 """
 
 import json
@@ -14,7 +14,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-DONE, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
+DONE, FAILED, MISUSED, FLAGGED, INTERRUPTED = 0, 1, 2, 3, 130
 
 
 def messages() -> Console:

@@ -10,7 +10,7 @@ symbols; lane i predicts the symbols from i * L to (i + 1) * L, each from the sy
 The N - B * L < B symbols at the end are not trained on.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -23,18 +23,48 @@ from onward.errors import CorpusError, RecipeError
 from onward.shapes import Ids
 
 
+PADDING = -100
+"""In place of a symbol to predict: none. It is what torch's cross entropy leaves out."""
+
+
 class Block(NamedTuple):
     """What one training step reads.
 
     Attributes:
         x: symbols, (T, B).
-        y: the symbol after each, (T, B).
-        start: whether this is the first block of an epoch, before which the state is the initial one.
+        y: the symbol after each, (T, B), or PADDING.
+        start: whether the state before this block is the initial one.
     """
 
     x: Ids
     y: Ids
     start: bool
+
+
+@runtime_checkable
+class Blocks(Protocol):
+    """What training reads: an endless sequence of blocks with a cursor that can be saved."""
+
+    lanes: int
+    epoch: int
+
+    @property
+    def blocks_per_epoch(self) -> int:
+        """Blocks in an epoch."""
+        ...
+
+    @property
+    def position(self) -> dict[str, int]:
+        """The cursor: `epoch`, and an `offset` that is 0 where an epoch begins."""
+        ...
+
+    def move(self, position: dict[str, int]) -> None:
+        """Goes to a `position`."""
+        ...
+
+    def next(self) -> Block:
+        """The block at the cursor, which then stands behind it."""
+        ...
 
 
 class Lanes:
@@ -56,7 +86,6 @@ class Lanes:
     Attributes:
         lanes: B, as used.
         symbols_per_epoch: targets in an epoch, B * L.
-        blocks_per_epoch: blocks in an epoch.
         epoch: how many epochs have ended.
     """
 
@@ -78,7 +107,11 @@ class Lanes:
         self._offset = 0
         self._thresholds = None if unknown is None else (unknown * 2.0**32).astype(np.uint64)
         self.symbols_per_epoch = self.lanes * self._length
-        self.blocks_per_epoch = -(-self._length // steps)
+
+    @property
+    def blocks_per_epoch(self) -> int:
+        """Blocks in an epoch."""
+        return -(-self._length // self.steps)
 
     @property
     def position(self) -> dict[str, int]:

@@ -109,7 +109,7 @@ def _page(vocabulary: Vocabulary, parts: list[Expectation], score: Score, title:
     yield f"<style>{style}</style>\n</head>\n<body>\n<header>\n<h1>{heading}</h1>\n"
     mean = f"{score.bits_per_symbol:.3f} bits ({score.nats_per_symbol:.3f} nats)"
     yield f"<p>{score.symbols:,} symbols, {mean} each, read in one pass</p>\n"
-    yield f'<p class="legend" aria-label="colours by bits of surprise">expected {_legend()} '
+    yield f'<p class="legend" aria-label="colours by bits of surprise">expected {legend()} '
     yield "surprising, in bits</p>\n</header>\n"
     yield '<main id="text" class="text" dir="auto" tabindex="0" role="application" '
     yield 'aria-label="the text; arrow keys go from symbol to symbol" aria-describedby="detail">'
@@ -123,7 +123,7 @@ def _page(vocabulary: Vocabulary, parts: list[Expectation], score: Score, title:
     yield f"<script>{script}</script>\n</body>\n</html>\n"
 
 
-def _legend() -> str:
+def legend() -> str:
     """A mark for each colour."""
     last = STEPS - 1
     names = [*map(str, range(last)), f"{last}+"]
@@ -140,8 +140,8 @@ def _marks(vocabulary: Vocabulary, part: Expectation) -> Iterator[str]:
         strict=True,
     ):
         bits = nats_to_bits(max(nats, 0.0))
-        data = [symbol, _percent(float(np.exp(-nats))), f"{bits:.2f}"]
-        data += [f"{i} {_percent(chance)}" for i, chance in zip(likeliest, chances, strict=True)]
+        data = [symbol, as_percent(float(np.exp(-nats))), f"{bits:.2f}"]
+        data += [f"{i} {as_percent(chance)}" for i, chance in zip(likeliest, chances, strict=True)]
         shown = html.escape(_shown(vocabulary, symbol))
         yield f'<i class="s{min(int(bits), STEPS - 1)}" data-e="{",".join(map(str, data))}">{shown}</i>'
 
@@ -158,7 +158,7 @@ def _shown(vocabulary: Vocabulary, symbol: int) -> str:
     return text if text.isprintable() or text == "\t" else vocabulary.symbol(symbol)
 
 
-def _percent(probability: float) -> str:
+def as_percent(probability: float) -> str:
     """A probability for people: 83.1, 0.42, 2e-05 for what is rarer than one in ten thousand."""
     percent = 100 * probability
     return f"{percent:.3g}" if probability >= _RARE else f"{percent:.0e}"

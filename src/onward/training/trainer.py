@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from onward.artefact import weights_of
-from onward.data.lanes import Block, Lanes
+from onward.data.lanes import Block, Blocks
 from onward.layers.state import State, detach, tensors_of, with_tensors
 from onward.model import LanguageModel, losses
 from onward.training.average import Average
@@ -52,7 +52,7 @@ class Trainer:
         rate_scale: what all learning rates are multiplied by; halved by each roll-back.
     """
 
-    def __init__(self, model: LanguageModel, lanes: Lanes, recipe: Recipe, *, precision: str) -> None:
+    def __init__(self, model: LanguageModel, lanes: Blocks, recipe: Recipe, *, precision: str) -> None:
         self.model, self.lanes, self.recipe, self.precision = model, lanes, recipe, precision
         self.device = next(model.parameters()).device
         self.optimiser = RunOptimiser(model, recipe)
@@ -68,7 +68,7 @@ class Trainer:
         Unless the loss is finite and the gradient norm is below `EXPLODED` times the clipping norm, the
         weights were not moved, and the run cannot go on from here.
         """
-        epoch = self.lanes.epoch + 1
+        epoch = self.lanes.epoch + 1 if self.lanes.position["offset"] == 0 else None
         block = self.lanes.next()
         if block.start:
             self.state = self.model.initial_state(self.lanes.lanes)
@@ -76,9 +76,9 @@ class Trainer:
         share = self.rate_scale * rate_share(self.recipe, self.step, self.steps)
         norm = self.optimiser.step(share, largest=EXPLODED * self.recipe.clip)
         self.step += 1
-        self.symbols += block.y.numel()
+        self.symbols += _targets(block)
         self.average.update(self.step)
-        return StepResult(nats, norm, epoch if block.start else None)
+        return StepResult(nats, norm, epoch)
 
     @contextmanager
     def evaluated(self) -> Iterator[LanguageModel]:
@@ -166,9 +166,15 @@ class Trainer:
         with self._autocast():
             logits, state = self.model(block.x.to(self.device), self.state)
         self.state = detach(state)
-        loss = losses(logits, block.y.to(self.device)).mean()
+        padding = block.y.numel() / max(1, _targets(block))  # exactly 1 where there is none
+        loss = losses(logits, block.y.to(self.device)).mean() * padding
         loss.backward()
         return float(loss.detach())
+
+
+def _targets(block: Block) -> int:
+    """Symbols that a block predicts."""
+    return int((block.y >= 0).sum())
 
 
 def forked_random(device: torch.device) -> AbstractContextManager:

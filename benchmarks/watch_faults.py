@@ -1,0 +1,183 @@
+"""Does a watch that is killed again and again, while its log grows and is rotated, raise the same alarms?
+
+    python benchmarks/watch_faults.py [--kills 20] [--sessions 3000]
+
+A process follows a log that is written and rotated meanwhile, by renaming it and by copying it and cutting
+it short in turn, and is killed with SIGKILL at random moments; the next one goes on from the state. The
+alarms of the file that `--alarms` names are compared with those of one undisturbed run over the same lines.
+"""
+
+import argparse
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from record import record
+
+LONGEST_LIFE = 1.0
+LINES_BETWEEN_ROTATIONS = 1500
+
+
+def live(model: Path, log: Path, state: Path, alarms: Path, follow: bool) -> None:
+    """What the child process does: watch, or go on."""
+    from onward.watch import follow as following  # noqa: PLC0415 - the parent needs none of it
+    from onward.watch.detector import Detector  # noqa: PLC0415
+    from onward.watch.live import Live  # noqa: PLC0415
+    from onward.watch.loading import reader_for  # noqa: PLC0415
+    from onward.watch.store import opened_store  # noqa: PLC0415
+    from onward.watch.stream import Watcher  # noqa: PLC0415
+
+    following.LINGER = 0.3
+    detector = Detector.load(model)
+    with opened_store(state) as store:
+        watcher = Watcher(detector, store, in_memory=20)  # so that most sequences lie on disk
+        say = lambda text: print(text, file=sys.stderr)  # noqa: E731
+        alarm = lambda text: None  # noqa: E731
+        lines = Live(
+            watcher, reader_for(detector), str(log), alarm, follow=follow, alarm_file=alarms, tell=say
+        )
+        print("ready", flush=True)
+        lines.run()
+
+
+def learn(path: Path) -> None:
+    """A detector of made-up sessions."""
+    from onward.watch.learning import Learning  # noqa: PLC0415
+    from onward.watch.learning import learn as learn_detector  # noqa: PLC0415
+    from onward.watch.readers import Source  # noqa: PLC0415
+
+    chance = random.Random(0)
+    source = Source(form="csv", key="key", event=("event",), time="time").to_json()
+    reading = {"reader": source | {"form": "jsonl"}, "templates": None}
+    learning = Learning(held_out=0.5, steps=100, rate=0.02)
+    learn_detector([session(chance) for _ in range(1000)], learning, source=reading).save(path)
+
+
+def session(chance: random.Random) -> list[str]:
+    """A session as it should be."""
+    middle = ["read" if chance.random() < 0.7 else "write" for _ in range(chance.randrange(2, 6))]
+    return ["start", *middle, "sync", "stop"]
+
+
+def lines_of(sessions: int) -> list[str]:
+    """Events of interleaved sessions, one in ten of them strange, ten seconds apart."""
+    chance, waiting, begun, lines = random.Random(1), list(range(sessions)), [], []
+    strange = (["start", "stop"], ["start", "boom", "stop"], ["stop", "read", "start"])
+    while waiting or begun:
+        if waiting and len(begun) < 100:
+            events = chance.choice(strange) if chance.random() < 0.1 else session(chance)
+            begun.append((waiting.pop(0), list(events)))
+        number, events = begun[chance.randrange(len(begun))]
+        lines.append(json.dumps({"key": f"s{number}", "event": events.pop(0), "time": 10.0 * len(lines)}))
+        if not events:
+            begun.remove((number, events))
+    return lines
+
+
+def write(log: Path, lines: list[str], seconds: float) -> None:
+    """Writes a log within about so many seconds, in pieces that end anywhere, and rotates it."""
+    chance, rotation = random.Random(2), 0
+    for start in range(0, len(lines), 50):
+        part = "".join(f"{line}\n" for line in lines[start : start + 50])
+        cut = chance.randrange(len(part))
+        for piece in (part[:cut], part[cut:]):
+            with log.open("a") as file:
+                file.write(piece)
+            time.sleep(seconds * 25 / len(lines))
+        if (start + 50) % LINES_BETWEEN_ROTATIONS == 0:
+            rotation += 1
+            if rotation % 2:
+                log.rename(log.with_name(f"{log.name}.{rotation}"))
+            else:
+                shutil.copy(log, log.with_name(f"{log.name}.{rotation}"))
+                os.truncate(log, 0)
+
+
+def start(*arguments: object) -> subprocess.Popen[str]:
+    """A process that watches."""
+    command = [sys.executable, __file__, "--live", *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def ended(child: subprocess.Popen[str]) -> str:
+    """Lets a process end, and returns what it said."""
+    _, said = child.communicate()
+    if child.returncode:
+        raise SystemExit(f"a watch ended with {child.returncode}: {said}")
+    return said
+
+
+def alarms_in(path: Path) -> list[str]:
+    """Alarms without their own numbers, which follow the order of reading."""
+    found = [json.loads(line) for line in path.read_text().splitlines()]
+    return sorted(f"{a['key']} {a['began']} {a['number']} {a['p_value']} {a['ended']}" for a in found)
+
+
+def compare(folder: Path, kills: int, sessions: int, seed: int = 0) -> dict[str, Any]:
+    """The alarms of one undisturbed run, and of one that is killed."""
+    model, lines, chance = folder / "small.onward", lines_of(sessions), random.Random(seed)
+    learn(model)
+    whole, log = folder / "whole" / "a.log", folder / "killed" / "a.log"
+    for path in (whole, log):
+        path.parent.mkdir()
+    whole.write_text("".join(f"{line}\n" for line in lines))
+    ended(start(model, whole, folder / "whole.db", folder / "whole.jsonl", ""))
+    killed = (model, log, folder / "killed.db", folder / "killed.jsonl")
+    writer = threading.Thread(target=write, args=(log, lines, 2.5 * kills))
+    said = ""
+    for life in range(kills):
+        child = start(*killed, "follow")
+        assert child.stdout
+        if life == 0 or chance.random() > 0.1:
+            child.stdout.readline()
+        if life == 0:
+            writer.start()
+        time.sleep(chance.uniform(0, LONGEST_LIFE))
+        child.send_signal(signal.SIGKILL)
+        said += child.communicate()[1]
+    writer.join()
+    time.sleep(0.5)
+    said += ended(start(*killed, ""))
+    undisturbed, found = alarms_in(folder / "whole.jsonl"), alarms_in(folder / "killed.jsonl")
+    return {
+        "equal": undisturbed == found,
+        "kills": kills,
+        "lines": len(lines),
+        "rotations": len(list(log.parent.glob("a.log.*"))),
+        "alarms": len(undisturbed),
+        "missing": len(set(undisturbed) - set(found)),
+        "twice_or_too_many": len(found) - len(set(found) & set(undisturbed)),
+        "lines_said_to_be_lost": "lost" in said,
+    }
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    options.add_argument("--kills", type=int, default=20)
+    options.add_argument("--sessions", type=int, default=3000)
+    options.add_argument("--live", nargs=5, help=argparse.SUPPRESS)
+    asked = options.parse_args()
+    if asked.live:
+        *paths, follow = asked.live
+        live(*map(Path, paths), follow=bool(follow))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        found = compare(Path(folder), asked.kills, asked.sessions)
+    record("watch_faults", found)
+    if not found["equal"]:
+        raise SystemExit("the alarms differ")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,104 @@
+"""How many log lines a second does a watch read, and how much memory do 100,000 interleaved sequences take?
+
+    python benchmarks/watch_stream.py [--lines 200000] [--keys 100000]
+
+Raw lines: those of HDFS_2k.log again and again with other block ids, so that about twenty lines share one,
+are masked, given their templates, grouped by block and scored, once by themselves and once with their state
+kept in a file. Interleaved sequences: as many keys as are asked for, one event of each after another, none of
+which ends; the memory is that of the process, and what it grew by.
+"""
+
+import argparse
+import itertools
+import random
+import re
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from onward.watch.detector import Detector
+from onward.watch.learning import Learning, learn
+from onward.watch.live import Live
+from onward.watch.loading import load_normal, reader_for
+from onward.watch.readers import Source
+from onward.watch.records import Record
+from onward.watch.store import Store
+from onward.watch.stream import Watcher
+from record import megabytes, record
+
+LOG = Path(__file__).parents[2] / "shared" / "data" / "logs" / "HDFS_2k.log"
+EVENTS_PER_KEY = 5
+LINES_PER_BLOCK = 20
+AT_ONCE = 2000
+
+
+def raw_lines(log: Path, count: int) -> Iterator[str]:
+    """Lines of a log with other block ids."""
+    lines = log.read_text(encoding="utf-8").splitlines()
+    chance = random.Random(0)
+    for i, line in zip(range(count), itertools.cycle(lines), strict=False):
+        block = (i // (100 * LINES_PER_BLOCK)) * 100 + chance.randrange(100)  # a hundred at a time
+        yield re.sub(r"blk_-?\d+", f"blk_{block}", line)
+
+
+def reading(log: Path, lines: int, folder: Path) -> dict[str, Any]:
+    """Raw lines to alarms."""
+    normal, new = folder / "normal.log", folder / "new.log"
+    normal.write_text("\n".join(raw_lines(log, 20_000)) + "\n", encoding="utf-8")
+    new.write_text("\n".join(raw_lines(log, lines)) + "\n", encoding="utf-8")
+    loaded = load_normal([str(normal)], Source(form="log", key_regex=r"blk_-?\d+"))
+    detector = learn(loaded.events, Learning(held_out=0.5, steps=200), source=loaded.reading)
+    found: dict[str, Any] = {"lines": lines, "megabytes_read": round(new.stat().st_size / 2**20, 1)}
+    for name, path in (("lines_per_second", None), ("lines_per_second_with_state", folder / "watch.db")):
+        store = Store(path)
+        live = Live(Watcher(detector, store), reader_for(detector), str(new), lambda alarm: None)
+        started = time.perf_counter()
+        live.run()
+        found[name] = round(lines / (time.perf_counter() - started))
+        store.close()
+    return found
+
+
+def interleaved(keys: int) -> dict[str, Any]:
+    """Many sequences in flight."""
+    chance = random.Random(0)
+    detector: Detector = learn(
+        [[chance.choice("abcdef") for _ in range(10)] for _ in range(400)], Learning(held_out=0.5, steps=50)
+    )
+    watcher = Watcher(detector, Store())
+    before, started = megabytes(), time.perf_counter()
+    numbers = itertools.count(1)
+    records = (
+        Record(f"host-{key}", chance.choice("abcdef"), None, f"line of host-{key}", next(numbers))
+        for _ in range(EVENTS_PER_KEY)
+        for key in range(keys)
+    )
+    while batch := list(itertools.islice(records, AT_ONCE)):
+        watcher.feed(batch)
+        watcher.commit()
+    seconds = time.perf_counter() - started
+    return {
+        "keys_in_flight": watcher.in_flight,
+        "megabytes_grown": round(megabytes() - before),
+        "megabytes_in_all": round(megabytes()),
+        "events_per_second_interleaved": round(EVENTS_PER_KEY * keys / seconds),
+    }
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    options.add_argument("--lines", type=int, default=200_000)
+    options.add_argument("--keys", type=int, default=100_000)
+    options.add_argument("--log", type=Path, default=LOG)
+    asked = options.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        found = reading(asked.log, asked.lines, Path(folder))
+    record("watch_stream", found | interleaved(asked.keys))
+
+
+if __name__ == "__main__":
+    main()

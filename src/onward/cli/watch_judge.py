@@ -1,0 +1,97 @@
+"""`onward watch judge`: how good a detector is, where it is known what is normal."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from onward.cli.options import Json
+from onward.cli.output import emit, emit_json, say
+from onward.cli.watch_options import Detector, FalseAlarms, TopK, share
+
+
+def judge(
+    model: Detector,
+    normal: Annotated[list[str], typer.Option(help="Sequences that are normal.")],
+    anomalous: Annotated[
+        list[str], typer.Option(help="Sequences that are not; CLASS=FILE for recall of each class.")
+    ],
+    false_alarms: FalseAlarms = None,
+    top_k: TopK = None,
+    scale: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="The normal ones are a sample of N; precision is then that of all."),
+    ] = None,
+    pictures: Annotated[
+        Path | None, typer.Option(help="A folder for the ROC curves and the distributions of scores.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Judge a detector at the threshold that it has, beside lookup tables and an n-gram.
+
+    \b
+    onward watch judge hdfs.onward --normal normal.gz --anomalous anomalous.gz --pictures .
+    onward watch judge hdfs.onward --normal sample.gz --anomalous anomalous.gz --scale 553366
+    """
+    from onward.watch.detector import Detector as Loaded  # noqa: PLC0415 - torch, which `--help` does without
+    from onward.watch.judge import judge as judge_detector  # noqa: PLC0415
+    from onward.watch.judge_pictures import draw  # noqa: PLC0415
+    from onward.watch.loading import load_for  # noqa: PLC0415
+    from onward.watch.summary import warnings  # noqa: PLC0415
+
+    rate = None if false_alarms is None else share(false_alarms, "--false-alarms")
+    detector = Loaded.load(model).with_rate(rate, top_k)
+    right = load_for(detector, normal)
+    wrong: dict[str, list[list[str]]] = {}
+    troubles = [right.trouble]
+    for given in anomalous:
+        name, _, path = given.rpartition("=")
+        loaded = load_for(detector, [path])
+        troubles.append(loaded.trouble)
+        wrong.setdefault(name or "anomalous", []).extend(loaded.events)
+    found = judge_detector(detector, right.events, wrong, normal_in_all=scale)
+    for trouble in troubles:
+        if trouble.count:
+            say(trouble.told(), style="yellow")
+    for warning in warnings(detector, type(right.trouble)()):
+        say(warning, style="yellow")
+    data = found.to_json()
+    if pictures:
+        data["pictures"] = [str(path) for path in draw(found, pictures)]
+    if json:
+        emit_json(data)
+    else:
+        _show(data)
+
+
+_COLUMNS = ("auc", "precision", "recall", "f1", "false_alarm_rate")
+
+
+def _show(data: dict[str, Any]) -> None:
+    """The figures as tables."""
+    low, high = data["false_alarm_interval"]
+    emit(
+        f"{data['anomalous']:,} anomalous and {data['normal']:,} normal sequences, {data['events']:,} events in "
+        f"{data['seconds']:.2f} s\n"
+    )
+    emit(
+        f"false alarms: {data['false_alarms']:,}, {data['false_alarm_rate']:.3%} ({low:.3%} to {high:.3%}), asked "
+        f"for at most {data['rate']:.3%}, by {data['calibration_sequences']:,} calibration sequences\n"
+    )
+    low, high = data["auc_interval"]
+    emit(f"AUC {data['auc']:.4f} ({low:.4f} to {high:.4f})\n\n")
+    _table("", data)
+    emit("\n")
+    _table("each distinct one once", data["deduplicated"])
+    if len(data["classes"]) > 1:
+        emit("\nrecall by class\n")
+        for name, found in data["classes"].items():
+            emit(f"{name:<24}{found['recall']:>10.4f}  {found['caught']:,} of {found['of']:,}\n")
+
+
+def _table(title: str, data: dict[str, Any]) -> None:
+    """The detector above its baselines."""
+    emit(f"{title:<24}" + "".join(f"{name:>18}" for name in _COLUMNS) + "\n")
+    for name, figures in {"detector": data, **data["baselines"]}.items():
+        cells = (figures[column] for column in _COLUMNS)
+        emit(f"{name:<24}" + "".join(f"{'none' if c is None else f'{c:.4f}':>18}" for c in cells) + "\n")

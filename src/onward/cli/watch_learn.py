@@ -1,0 +1,99 @@
+"""`onward watch learn`: from normal sequences to a detector."""
+
+import time
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from onward.cli.options import Json
+from onward.cli.output import announce_standard_input, emit_facts, emit_json, say
+from onward.cli.watch_options import FalseAlarms, TopK, share
+
+EventSources = Annotated[
+    list[str],
+    typer.Argument(metavar="SOURCE", help="Files (also .gz), folders, patterns, or - for standard input."),
+]
+
+
+def learn(
+    source: EventSources,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The file of the detector.")],
+    log: Annotated[bool, typer.Option("--log", help="Raw log lines.")] = False,
+    key: Annotated[
+        str | None, typer.Option(help="CSV or JSON lines: the column that says which sequence it is.")
+    ] = None,
+    event: Annotated[
+        list[str] | None, typer.Option(help="CSV or JSON lines: the column of the event; several are joined.")
+    ] = None,
+    time_column: Annotated[
+        str | None, typer.Option("--time", help="CSV or JSON lines: the column of the time.")
+    ] = None,
+    delimiter: Annotated[str, typer.Option(help="Of CSV columns.")] = ",",
+    key_regex: Annotated[
+        str | None, typer.Option(help="Log lines: what to group them by, such as 'blk_-?\\d+'.")
+    ] = None,
+    symbols: Annotated[
+        Literal["templates", "words", "bytes"], typer.Option(help="Log lines: what an event is.")
+    ] = "templates",
+    false_alarms: FalseAlarms = None,
+    top_k: TopK = None,
+    folds: Annotated[int, typer.Option(help="Parts that the calibration deals the sequences into.")] = 5,
+    held_out: Annotated[
+        str | None,
+        typer.Option(help="Calibrate on this share alone, such as 50%, which the model does not see: exact."),
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(help="Of training; by default as many as the data ask for.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the weights, and of who is held out.")] = 0,
+    json: Json = False,
+) -> None:
+    """Learn a detector from normal sequences alone: no label is needed, and none is used.
+
+    \b
+    onward watch learn hdfs_train.gz -o hdfs.onward                       a sequence a line
+    onward watch learn audit.csv --key session --event action -o audit.onward
+    onward watch learn server.jsonl --key host --event level --event message -o server.onward
+    onward watch learn hdfs.log --log --key-regex 'blk_-?\\d+' -o blocks.onward
+    onward watch learn syslog --log --symbols bytes -o syslog.onward      a line by itself, no parser
+    """
+    from onward.watch.detector import FALSE_ALARMS  # noqa: PLC0415 - torch, which `--help` does without
+    from onward.watch.learning import Learning  # noqa: PLC0415
+    from onward.watch.learning import learn as learn_detector  # noqa: PLC0415
+    from onward.watch.loading import load_normal  # noqa: PLC0415
+    from onward.watch.readers import Source, form_of  # noqa: PLC0415
+    from onward.watch.summary import summary, warnings  # noqa: PLC0415
+
+    announce_standard_input(source)
+    started = time.monotonic()
+    how = Source(
+        form=form_of(source, log=log, columns=bool(event)),
+        key=key,
+        event=tuple(event or ()),
+        time=time_column,
+        key_regex=key_regex,
+        symbols=symbols,
+        delimiter=delimiter,
+    )
+    learning = Learning(
+        seed=seed,
+        folds=folds,
+        held_out=None if held_out is None else share(held_out, "--held-out"),
+        rate=FALSE_ALARMS if false_alarms is None else share(false_alarms, "--false-alarms"),
+        top_k=top_k,
+        steps=steps,
+    )
+    loaded = load_normal(source, how)
+    detector = learn_detector(
+        loaded.events, learning, is_bytes=log and symbols == "bytes", source=loaded.reading, tell=say
+    )
+    detector.save(output)
+    for warning in warnings(detector, loaded.trouble):
+        say(warning, style="yellow")
+    found = {"output": str(output), **summary(detector), "unreadable_lines": loaded.trouble.count}
+    found["seconds"] = round(time.monotonic() - started, 1)
+    if json:
+        emit_json(found)
+    else:
+        emit_facts(found)

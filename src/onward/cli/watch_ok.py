@@ -1,0 +1,63 @@
+"""`onward watch ok`: what was flagged was normal."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from onward.cli.options import Json
+from onward.cli.output import emit, emit_json, say
+from onward.cli.watch_options import Detector
+from onward.errors import CorpusError, InputError
+
+
+def ok(
+    model: Detector,
+    source: Annotated[
+        str | None, typer.Argument(metavar="[SOURCE]", help="Where the sequence stands; or give --state.")
+    ] = None,
+    *,
+    key: Annotated[str, typer.Option("--key", help="Of the sequence that was normal.")],
+    state: Annotated[
+        Path | None, typer.Option(help="The state of a watch, which has the events of what it flagged.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The new detector; by default in place of the old.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Say that a sequence was normal: the detector learns it, and keeps what it knew.
+
+    \b
+    onward watch ok blocks.onward --key blk_-1608999687919862906 --state watch.db
+    onward watch ok audit.onward audit.csv --key session-9 -o audit-2.onward
+    """
+    from onward.training.lock import output_lock  # noqa: PLC0415 - torch, which `--help` does without
+    from onward.watch.detector import Detector as Loaded  # noqa: PLC0415
+    from onward.watch.forgive import forgive  # noqa: PLC0415
+    from onward.watch.loading import load_for  # noqa: PLC0415
+    from onward.watch.store import events_of  # noqa: PLC0415
+
+    if (source is None) == (state is None):
+        raise InputError("expected either SOURCE or --state", hint="name one of them")
+    with output_lock(output or Path(model)):
+        detector = Loaded.load(model)
+        if state is not None:
+            events = events_of(state, key)
+        else:
+            found = [s for s in load_for(detector, [str(source)]).sequences if s.key == key]
+            if not found:
+                raise CorpusError(f"there is no sequence of the key {key!r} in {source}")
+            events = found[-1].events
+        forgiven = forgive(detector, events, key)
+        forgiven.detector.save(output or model)
+    data: dict[str, Any] = forgiven.to_json() | {"output": str(output or model)}
+    if json:
+        emit_json(data)
+        return
+    for name in ("p_value", "bits_per_event", "replay_bits_per_event"):
+        emit(f"{name:<24}{data[name]['before']:.6g} before, {data[name]['after']:.6g} after\n")
+    if data["flagged"]["after"]:
+        say(
+            "it would be flagged still: tell of more such sequences, or learn again with them", style="yellow"
+        )

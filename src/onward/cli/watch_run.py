@@ -1,0 +1,102 @@
+"""`onward watch run`: alarms from a file or a stream, as they come."""
+
+import json as encoding
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from onward.cli.output import DONE, FLAGGED, INTERRUPTED, announce_standard_input, emit, emit_json, say
+from onward.cli.watch_options import Detector, FalseAlarms, TopK, share
+from onward.errors import InputError
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def run(
+    model: Detector,
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="A file, or - for standard input.")],
+    follow: Annotated[
+        bool,
+        typer.Option("--follow", "-f", help="Wait for more, as tail -F: the file may grow and be rotated."),
+    ] = False,
+    state: Annotated[
+        Path | None, typer.Option(help="A file that keeps the watch, so that the next run goes on there.")
+    ] = None,
+    alarms: Annotated[
+        Path | None, typer.Option(help="Append alarms to this file too, as JSON, each exactly once.")
+    ] = None,
+    idle: Annotated[
+        str, typer.Option(metavar="TIME", help="A sequence without a record for so long has ended; 90s, 2h.")
+    ] = "1h",
+    end: Annotated[
+        bool | None,
+        typer.Option(
+            "--end/--no-end", help="Whether sequences end with the source; so it is without --state."
+        ),
+    ] = None,
+    false_alarms: FalseAlarms = None,
+    top_k: TopK = None,
+    in_memory: Annotated[
+        int, typer.Option(metavar="N", help="Sequences in flight in memory; the others lie on disk.")
+    ] = 20_000,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print a JSON object for each alarm, and one of the summary.")
+    ] = False,
+) -> int:
+    """Watch events or log lines, and print a line for each sequence that deviates.
+
+    \b
+    onward watch run hdfs.onward new.gz
+    onward watch run audit.onward audit.csv --false-alarms 0.5%
+    onward watch run blocks.onward /var/log/hdfs.log --follow --state watch.db --alarms alarms.jsonl
+    kubectl logs -f pod | onward watch run server.onward - --json
+
+    A line has the time, the key, the p-value, the line and its number, and what was expected, separated by
+    tabs. The exit code is 3 if anything was flagged, else 0.
+    """
+    from onward.watch.alarms import line_of  # noqa: PLC0415
+    from onward.watch.detector import Detector as Loaded  # noqa: PLC0415 - torch, which `--help` does without
+    from onward.watch.live import Live  # noqa: PLC0415
+    from onward.watch.loading import reader_for  # noqa: PLC0415
+    from onward.watch.report import report, report_lines  # noqa: PLC0415
+    from onward.watch.store import opened_store  # noqa: PLC0415
+    from onward.watch.stream import Watcher  # noqa: PLC0415
+
+    def deliver(alarm: str) -> None:
+        emit(f"{alarm}\n" if json else line_of(encoding.loads(alarm)) + "\n")
+
+    def tell(text: str) -> None:
+        say(text, style="yellow")
+
+    rate = None if false_alarms is None else share(false_alarms, "--false-alarms")
+    detector = Loaded.load(model).with_rate(rate, top_k)
+    seconds = duration(idle, "--idle")
+    announce_standard_input([source])
+    with opened_store(state) as store:
+        watcher = Watcher(detector, store, idle=seconds, in_memory=in_memory, tell=tell)
+        reader = reader_for(detector)
+        live = Live(watcher, reader, source, deliver, follow=follow, end=end, alarm_file=alarms, tell=tell)
+        stopped = live.run()
+        found = report(watcher, live)
+        if json:
+            emit_json({"summary": found})
+        for line in report_lines(found, reader.trouble):
+            say(line)
+    if live.flagged:
+        return FLAGGED
+    return INTERRUPTED if stopped and not follow else DONE
+
+
+def duration(text: str, option: str) -> float:
+    """Seconds of a time as a user writes it: 90, 90s, 15m, 2h, 1d.
+
+    Raises:
+        InputError: it is none, or not above 0.
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", text.strip())
+    seconds = float(found[1]) * _UNITS[found[2] or "s"] if found else 0.0
+    if seconds <= 0:
+        raise InputError(f"{option} must be a time such as 90s, 15m, 2h or 1d, got {text!r}")
+    return seconds

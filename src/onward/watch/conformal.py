@@ -1,0 +1,152 @@
+"""From features to one p-value that holds: conformal calibration on normal sequences that were held out.
+
+A feature alone is turned into its tail score, -log10 of the share of normal sequences that have as much of
+it. Order and number are two kinds of evidence: features of the first are correlated, so the largest tail
+score speaks for all of them, and to it that of the counts is added, as in Fisher's method. Beyond the largest
+value that was seen a tail score hardly rises: how far out a sequence is there, nothing normal can tell.
+
+How the score is made need not be right. The p-value is its rank among those of held-out normal sequences,
+
+    p = (1 + number of held-out scores >= score) / (n + 1)
+
+and P(p <= a) <= a for every a, whatever the model, if the new sequence is exchangeable with them (Vovk,
+Gammerman and Shafer 2005). Ties count against an alarm.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from onward.watch.scores import FEATURES
+
+_BEYOND = 0.1
+"""What a tail score rises by, at most, beyond the largest value."""
+
+_DECIMALS = 4
+"""Of features, so that one reckoned in another order in float32 is still as large as itself."""
+
+_COUNTS = FEATURES.index("counts")
+
+
+@dataclass(frozen=True)
+class Tail:
+    """The upper tail of one feature in normal sequences.
+
+    Attributes:
+        values: sorted, (n,).
+        scale: distance beyond the last of them at which half of `_BEYOND` is reached.
+    """
+
+    values: np.ndarray
+    scale: float
+
+    @classmethod
+    def of(cls, values: np.ndarray) -> "Tail":
+        """Of the values that n normal sequences have."""
+        ordered = np.sort(np.round(values, _DECIMALS))
+        return cls(ordered, float(np.std(ordered)) or 1.0)
+
+    def score(self, values: np.ndarray) -> np.ndarray:
+        """-log10 of the share of normal sequences with at least these values, (m,)."""
+        count, values = len(self.values), np.round(values, _DECIMALS)
+        at_least = count - np.searchsorted(self.values, values, side="left")
+        beyond = np.maximum(0.0, values - self.values[-1]) / self.scale
+        return np.log10((count + 1.0) / (at_least + 1.0)) + _BEYOND * beyond / (1.0 + beyond)
+
+
+@dataclass(frozen=True)
+class Combination:
+    """Several features as one score.
+
+    Attributes:
+        tails: of the features, in the order of `FEATURES`.
+    """
+
+    tails: tuple[Tail, ...]
+
+    @classmethod
+    def of(cls, features: np.ndarray) -> "Combination":
+        """Of the features (n, m) of normal sequences."""
+        return cls(tuple(Tail.of(column) for column in features.T))
+
+    def parts(self, features: np.ndarray) -> np.ndarray:
+        """The tail scores of features (k, m), (k, m)."""
+        columns = zip(self.tails, features.T, strict=True)
+        return np.stack([tail.score(column) for tail, column in columns], axis=1)
+
+    def score(self, features: np.ndarray) -> np.ndarray:
+        """Of order and counts together, (k,), to six decimals. It is not below the largest of the parts."""
+        parts = self.parts(features)
+        return rounded(np.delete(parts, _COUNTS, axis=1).max(axis=1) + parts[:, _COUNTS])
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What p-values are ranks among.
+
+    Attributes:
+        combination: of the features.
+        scores: of held-out normal sequences, sorted, (n,).
+        bits_per_event: the mean surprise of normal events.
+    """
+
+    combination: Combination
+    scores: np.ndarray
+    bits_per_event: float
+
+    def p_values(self, scores: np.ndarray) -> np.ndarray:
+        """Of scores (k,)."""
+        at_least = len(self.scores) - np.searchsorted(self.scores, scores, side="left")
+        return (1.0 + at_least) / (len(self.scores) + 1.0)
+
+    def threshold(self, rate: float) -> float:
+        """The score beyond which the p-value is at most the rate; infinite where none can be."""
+        allowed = int(np.floor(rate * (len(self.scores) + 1) + 1e-9))
+        return float(self.scores[-allowed]) if allowed else float("inf")
+
+    @property
+    def smallest_rate(self) -> float:
+        """The smallest p-value that there is."""
+        return 1.0 / (len(self.scores) + 1)
+
+    def to_json(self) -> dict[str, Any]:
+        """The calibration as plain values."""
+        return {
+            "tails": [_tail_json(tail) for tail in self.combination.tails],
+            "scores": self.scores.tolist(),
+            "bits_per_event": self.bits_per_event,
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> "Calibration":
+        """The calibration that `to_json` wrote."""
+        tails = tuple(Tail(np.array(t["values"], float), t["scale"]) for t in data["tails"])
+        scores = np.array(data["scores"], float)
+        return cls(Combination(tails), scores, data["bits_per_event"])
+
+
+def _tail_json(tail: Tail) -> dict[str, Any]:
+    return {"values": tail.values.tolist(), "scale": tail.scale}
+
+
+def calibrate(features: np.ndarray, bits_per_event: float, *, cross: bool) -> Calibration:
+    """The calibration by the features of held-out normal sequences (n, m), in an order drawn at random.
+
+    Args:
+        features: of the sequences.
+        bits_per_event: the mean of theirs.
+        cross: score each half by the combination of the other, and keep all; otherwise the first half
+            combines, and the second calibrates.
+    """
+    first, second = Combination.of(features[::2]), Combination.of(features[1::2])
+    scores = [first.score(features[1::2])]
+    if cross:
+        scores.append(second.score(features[::2]))
+        first = Combination.of(features)
+    return Calibration(first, np.sort(np.concatenate(scores)), bits_per_event)
+
+
+def rounded(values: np.ndarray) -> np.ndarray:
+    """To about seven digits, so that a score reckoned in another order is still as large as itself."""
+    return np.round(values, 6)

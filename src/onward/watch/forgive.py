@@ -1,0 +1,173 @@
+"""That was normal: a detector learns one more sequence, and forgets no other.
+
+The model is trained on the sequence among others that it makes up itself, sampled event by event from what it
+expects: they stand for the training sequences, which the file does not hold (Robins 1995; Shin et al. 2017).
+The sequence joins the calibration with the score that it had before it was learned: it is one more normal
+sequence that the model had not seen, and all p-values are ranks among one more.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from onward.artefact import digest_of, weights_of
+from onward.data.sequences import Sequences
+from onward.data.vocabulary import BEGIN, END, UNKNOWN
+from onward.errors import InputError
+from onward.inference.prediction import initial_state, predict
+from onward.model import LanguageModel, losses
+from onward.units import nats_to_bits
+from onward.watch.detector import Detector
+from onward.watch.profile import Profile, counts_of, pairs_of
+from onward.watch.scores import Verdict
+
+_MADE_UP, _LONGEST = 64, 512
+"""Sequences that stand for the training sequences, and the symbols of one at most."""
+
+_STEPS, _LEARNING_RATE = 60, 1e-3
+_PARENTS = 20
+
+
+@dataclass(frozen=True)
+class Forgiven:
+    """A detector that has learned a sequence, and what that has done.
+
+    Attributes:
+        detector: the new one.
+        before: what the sequence came to, and
+        after: comes to now.
+        replay_bits: the mean surprise of the events of the sequences that it made up, before and after.
+        steps: of training; it stops when the sequence is flagged no longer.
+    """
+
+    detector: Detector
+    before: Verdict
+    after: Verdict
+    replay_bits: tuple[float, float]
+    steps: int
+
+    def to_json(self) -> dict[str, Any]:
+        """The effect as plain values."""
+        return {
+            "key": self.before.key,
+            "events": self.before.length,
+            "p_value": {"before": self.before.p_value, "after": self.after.p_value},
+            "flagged": {"before": self.before.flagged, "after": self.after.flagged},
+            "bits_per_event": {
+                "before": self.before.features["mean"],
+                "after": self.after.features["mean"],
+            },
+            "replay_bits_per_event": {"before": self.replay_bits[0], "after": self.replay_bits[1]},
+            "steps": self.steps,
+        }
+
+
+def forgive(detector: Detector, events: Sequence[str], key: str = "", *, seed: int = 0) -> Forgiven:
+    """The detector after it was told that a sequence is normal.
+
+    Raises:
+        InputError: no events, or some that it has no symbol for: it must be learned again to know them.
+    """
+    sequences = detector.alphabet.encode([events])
+    unknown = sorted({event for event in events if detector.alphabet.id(event) == UNKNOWN})
+    if not len(events) or unknown:
+        shown = ", ".join(map(repr, unknown[:3]))
+        raise InputError(
+            f"expected events that the detector knows, got {shown or 'none'}",
+            hint="learn again, with this sequence among the normal ones: new events need new weights",
+        )
+    before = detector.judge([events], [key])[0]
+    replay = _made_up(detector, seed)
+    model = LanguageModel(detector.model.config)
+    model.load_state_dict(detector.model.state_dict())
+    known = _with_parent(replace(detector, profile=_grown(detector.profile, sequences)), before.score)
+    bits = [_bits(model, replay, detector.alphabet.never)]
+    steps, after = 0, before
+    for _ in _trained(model, sequences, replay, detector.alphabet.never):
+        steps += 1
+        known = replace(known, artefact=replace(known.artefact, model=model.eval()))
+        after = known.judge([events], [key])[0]
+        if not after.flagged:
+            break
+    bits.append(_bits(model, replay, detector.alphabet.never))
+    return Forgiven(known, before, after, (bits[0], bits[1]), steps)
+
+
+def _with_parent(detector: Detector, score: float) -> Detector:
+    """The detector with one more score in its calibration, which names the models that it comes from."""
+    calibration = detector.calibration
+    scores = np.sort(np.append(calibration.scores, score))
+    facts = dict(detector.artefact.facts)
+    parents = [*facts.get("parents", []), digest_of(weights_of(detector.model))]
+    facts["parents"] = parents[-_PARENTS:]
+    artefact = replace(detector.artefact, facts=facts)
+    return replace(detector, artefact=artefact, calibration=replace(calibration, scores=scores))
+
+
+def _grown(profile: Profile, sequences: Sequences) -> Profile:
+    """The profile with what occurs in further sequences."""
+    symbols = profile.symbols
+    pairs = np.union1d(profile.pairs, pairs_of(sequences, symbols))
+    counts = np.unique(np.concatenate([profile.counts, counts_of(sequences, symbols)]), axis=0)
+    return Profile(symbols, pairs, counts)
+
+
+def _trained(
+    model: LanguageModel, sequences: Sequences, replay: Sequences, never: list[int]
+) -> Iterator[None]:
+    """Trains step by step on the sequences and on those that stand for the others, each counted as one."""
+    optimiser = torch.optim.AdamW(model.parameters(), lr=_LEARNING_RATE, weight_decay=0.0)
+    both = Sequences.of([*sequences, *replay])
+    for _ in range(_STEPS):
+        model.train()
+        optimiser.zero_grad()
+        _mean_nats(model, both, never).backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimiser.step()
+        yield
+
+
+def _mean_nats(model: LanguageModel, sequences: Sequences, never: list[int]) -> torch.Tensor:
+    """The mean over sequences of the mean over their events; the first counts as an eighth of all."""
+    indices = np.arange(len(sequences))
+    x, y = sequences.padded(indices, 0, int(sequences.lengths.max()) + 1)
+    logits, _ = model(torch.from_numpy(x), model.initial_state(len(indices)))
+    mask = torch.zeros(logits.shape[-1])
+    mask[never] = -1e9
+    nats = losses(logits + mask, torch.from_numpy(y)).sum(0) / torch.from_numpy(sequences.lengths + 1)
+    return nats[0] / 8 + nats[1:].mean() * 7 / 8
+
+
+@torch.inference_mode()
+def _bits(model: LanguageModel, sequences: Sequences, never: list[int]) -> float:
+    """The mean surprise of the events of sequences."""
+    model.eval()
+    indices = np.arange(len(sequences))
+    x, y = sequences.padded(indices, 0, int(sequences.lengths.max()) + 1)
+    logits, _ = predict(model, torch.from_numpy(x), initial_state(model, len(indices)))
+    logits[..., never] = -torch.inf
+    total = float(losses(logits, torch.from_numpy(y)).double().sum())
+    return nats_to_bits(total / float((sequences.lengths + 1).sum()))
+
+
+@torch.inference_mode()
+def _made_up(detector: Detector, seed: int) -> Sequences:
+    """Sequences that the model samples from what it expects."""
+    chance = torch.Generator().manual_seed(seed)
+    model, state = detector.model, initial_state(detector.model, _MADE_UP)
+    x = torch.full((1, _MADE_UP), BEGIN)
+    rows: list[torch.Tensor] = []
+    ended = torch.zeros(_MADE_UP, dtype=torch.bool)
+    while not ended.all() and len(rows) < _LONGEST:
+        logits, state = predict(model, x, state)
+        logits = logits[0].float().cpu()
+        logits[:, detector.alphabet.never] = -torch.inf
+        x = torch.multinomial(torch.softmax(logits, 1), 1, generator=chance).T
+        rows.append(x[0].clone())
+        ended |= x[0] == END
+    sampled = torch.stack(rows).T.numpy()
+    ends = [np.flatnonzero(row == END) for row in sampled]
+    return Sequences.of(row[: end[0]] if len(end) else row for row, end in zip(sampled, ends, strict=True))

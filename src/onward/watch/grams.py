@@ -1,0 +1,106 @@
+"""An n-gram model with backoff and an end symbol: the yardstick that a recurrent model has to pass.
+
+Interpolated as by Witten and Bell (1991): of a context that occurred c times before d different events,
+
+    p(event | context) = (count(context, event) + d * p(event | shorter context)) / (c + d)
+
+down to one over the number of symbols.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from onward.data.sequences import Sequences
+from onward.data.vocabulary import BEGIN, END
+
+ORDER = 4
+"""Events of a gram, the predicted one among them."""
+
+MOST_GRAMS = 100_000
+"""Of each length that are kept; the rarest go first."""
+
+
+@dataclass(frozen=True)
+class Grams:
+    """Counts of runs of 1 to `ORDER` symbols.
+
+    Attributes:
+        symbols: V.
+        codes: of each length, the runs that occurred as numbers in base V, sorted.
+        counts: how often each did.
+    """
+
+    symbols: int
+    codes: tuple[np.ndarray, ...]
+    counts: tuple[np.ndarray, ...]
+
+    @classmethod
+    def of(cls, sequences: Sequences, symbols: int) -> "Grams":
+        """The runs of sequences, each with ORDER - 1 BEGINs before it and END behind it."""
+        found = []
+        for codes in _runs(sequences, symbols):
+            distinct, counts = np.unique(codes, return_counts=True)
+            if len(distinct) > MOST_GRAMS:
+                kept = np.sort(np.argsort(-counts, kind="stable")[:MOST_GRAMS])
+                distinct, counts = distinct[kept], counts[kept]
+            found.append((distinct, counts))
+        return cls(symbols, tuple(codes for codes, _ in found), tuple(counts for _, counts in found))
+
+    def largest_and_mean(self, sequences: Sequences) -> tuple[np.ndarray, np.ndarray]:
+        """Bits of the least probable event of each sequence, and the mean of all, END among them, (n,)."""
+        shares = np.full(len(sequences.ids) + len(sequences), 1.0 / self.symbols)
+        for length, run in enumerate(_runs(sequences, self.symbols)):
+            shares = self._refined(length, run, shares)
+        bits = -np.log2(shares)
+        starts = sequences.starts[:-1] + np.arange(len(sequences))
+        sums = np.add.reduceat(bits, starts)
+        return np.maximum.reduceat(bits, starts), sums / (sequences.lengths + 1)
+
+    def _refined(self, length: int, runs: np.ndarray, shares: np.ndarray) -> np.ndarray:
+        """The probabilities with one symbol of context more."""
+        contexts, first = np.unique(self.codes[length] // self.symbols, return_index=True)
+        occurred = np.add.reduceat(self.counts[length], first)
+        kinds = np.diff(np.append(first, len(self.codes[length])))
+        place, known = _found(contexts, runs // self.symbols)
+        own, is_own = _found(self.codes[length], runs)
+        count = np.where(is_own, self.counts[length][own], 0)
+        after = (count + kinds[place] * shares) / (occurred[place] + kinds[place])
+        return np.where(known, after, shares)
+
+    def to_json(self) -> dict[str, Any]:
+        """The counts as plain values."""
+        return {
+            "symbols": self.symbols,
+            "codes": [codes.tolist() for codes in self.codes],
+            "counts": [counts.tolist() for counts in self.counts],
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> "Grams":
+        """The counts that `to_json` wrote."""
+        codes, counts = (tuple(np.array(part, np.int64) for part in data[n]) for n in ("codes", "counts"))
+        return cls(data["symbols"], codes, counts)
+
+
+def _runs(sequences: Sequences, symbols: int) -> list[np.ndarray]:
+    """The run that ends at each event and END of the sequences, of each length, (N + n,)."""
+    y = np.insert(sequences.ids, sequences.starts[1:], END)
+    begins = np.zeros(len(y), bool)
+    begins[sequences.starts[:-1] + np.arange(len(sequences))] = True
+    runs, codes, before, started = [y], y, y, begins
+    weight = symbols
+    for _ in range(ORDER - 1):
+        before = np.where(started, BEGIN, np.append(BEGIN, before[:-1]))
+        started = begins | np.append(True, started[:-1])
+        codes = codes + before * weight
+        weight *= symbols
+        runs.append(codes)
+    return runs
+
+
+def _found(ordered: np.ndarray, asked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The place of each in a sorted array, and whether it is there."""
+    place = np.minimum(np.searchsorted(ordered, asked), len(ordered) - 1)
+    return place, ordered[place] == asked

@@ -1,0 +1,43 @@
+"""Lines of files, of folders, of patterns and of standard input, whatever their ends and their bytes."""
+
+import gzip
+from collections.abc import Iterator, Sequence
+from os import PathLike
+from typing import BinaryIO
+
+from onward.data.corpus import find_sources
+from onward.errors import CorpusError
+from onward.watch.readers import LONGEST_LINE
+
+_GZIP = b"\x1f\x8b"
+_MARK = b"\xef\xbb\xbf"
+
+
+def lines_of(sources: Sequence[str | PathLike[str]]) -> Iterator[bytes]:
+    """The lines of the documents of sources (see `find_sources`), one after another, without their ends.
+
+    Documents that gzip compressed are read as what they hold. Of a line longer than `LONGEST_LINE` the rest is
+    left out, so that memory is bounded.
+
+    Raises:
+        CorpusError: a source that is missing, empty or cannot be read.
+    """
+    for document in find_sources(sources).documents:
+        try:
+            with document.open("rb") as raw:
+                compressed = raw.peek(2)[:2] == _GZIP
+                file: BinaryIO = gzip.GzipFile(fileobj=raw) if compressed else raw  # type: ignore[assignment]
+                yield from _lines(file)
+        except (OSError, EOFError) as error:
+            raise CorpusError(f"cannot read {document}: {error}") from error
+
+
+def _lines(file: BinaryIO) -> Iterator[bytes]:
+    """Of one document, without the byte order mark that some begin with."""
+    first = True
+    while line := file.readline(LONGEST_LINE):
+        whole = line
+        while len(line) == LONGEST_LINE and not line.endswith(b"\n"):
+            line = file.readline(LONGEST_LINE)
+        yield (whole.removeprefix(_MARK) if first else whole).rstrip(b"\r\n")
+        first = False

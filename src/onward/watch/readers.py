@@ -1,0 +1,252 @@
+"""Readers: from lines of any source to records.
+
+    sequences   one sequence a line, its events separated by white space; the key is the number of the line
+    csv         columns by their names in the first line
+    jsonl       one JSON object a line, columns by their names
+    log         raw lines; events are templates, words, or the bytes of the line
+
+Lines end as they like, and may hold bytes that are no UTF-8. A line that cannot be read is counted, with the
+reason, and left out.
+"""
+
+import csv
+import json
+import math
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, Literal, get_args
+
+from onward.errors import InputError
+from onward.watch.masking import masked
+from onward.watch.records import Record, Trouble
+from onward.watch.templates import LONGEST, Templates
+
+Form = Literal["sequences", "csv", "jsonl", "log"]
+LogSymbols = Literal["templates", "words", "bytes"]
+
+LONGEST_LINE = 1 << 20
+"""Bytes; of a longer one the rest is left out."""
+
+MOST_BYTES = 1000
+"""Bytes of a line that are events of its sequence where symbols are bytes."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """How records are read.
+
+    Attributes:
+        form: of the lines.
+        key: the column of the key; without one all records are of one sequence.
+        event: the columns whose values, joined, are the event.
+        time: the column of the time.
+        key_regex: finds the key in a log line: its first group, or all that it matches. Lines without it are
+            each a sequence of their own.
+        symbols: what the events of a log line are.
+        delimiter: between the columns of a CSV line.
+    """
+
+    form: Form = "sequences"
+    key: str | None = None
+    event: tuple[str, ...] = ()
+    time: str | None = None
+    key_regex: str | None = None
+    symbols: LogSymbols = "templates"
+    delimiter: str = ","
+
+    def __post_init__(self) -> None:
+        """Refuses what cannot be read."""
+        if self.form not in get_args(Form) or self.symbols not in get_args(LogSymbols):
+            raise InputError(f"there is no form {self.form!r} with symbols {self.symbols!r}")
+        if self.form in ("csv", "jsonl") and not self.event:
+            raise InputError(
+                f"expected the column of the event in {self.form} lines, got none", hint="--event NAME"
+            )
+        if self.key_regex is not None:
+            if self.form != "log" or self.symbols != "templates":
+                raise InputError("a key is looked for in log lines whose events are templates alone")
+            try:
+                re.compile(self.key_regex)
+            except re.error as error:
+                raise InputError(f"expected a regular expression, got {self.key_regex!r}: {error}") from error
+
+    def to_json(self) -> dict[str, Any]:
+        """The source as plain values."""
+        return asdict(self) | {"event": list(self.event)}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> "Source":
+        """The source that `to_json` wrote."""
+        return replace(cls(), **(data | {"event": tuple(data["event"])}))
+
+
+class Reader(ABC):
+    """Turns lines into records, one after another.
+
+    Attributes:
+        trouble: the lines that could not be read.
+    """
+
+    def __init__(self) -> None:
+        self.trouble = Trouble()
+
+    @abstractmethod
+    def parse(self, line: str, number: int) -> list[Record]:
+        """The records of a line, none where it has none.
+
+        Raises:
+            ValueError: it cannot be read.
+        """
+
+    def read(self, raw: bytes, number: int) -> list[Record]:
+        """The records of a line with or without its end; empty lines have none, broken ones are counted."""
+        line = raw[:LONGEST_LINE].rstrip(b"\r\n").decode("utf-8", "replace")
+        if not line.strip():
+            return []
+        try:
+            return self.parse(line, number)
+        except ValueError as error:
+            self.trouble.add(number, str(error))
+            return []
+
+    def records(self, lines: Iterable[bytes]) -> Iterator[Record]:
+        """Of all lines, numbered from 1."""
+        for number, raw in enumerate(lines, 1):
+            yield from self.read(raw, number)
+
+
+class _SequenceReader(Reader):
+    """One sequence a line."""
+
+    def parse(self, line: str, number: int) -> list[Record]:
+        events = line.split()
+        last = len(events) - 1
+        return [Record(str(number), e, None, line, number, i == last) for i, e in enumerate(events)]
+
+
+class _ColumnReader(Reader):
+    """CSV or JSON lines."""
+
+    def __init__(self, source: Source) -> None:
+        super().__init__()
+        self._source = source
+        self.columns: list[str] | None = None
+        """The names in the first line of a CSV file; who goes on in the midst of one sets them."""
+
+    def parse(self, line: str, number: int) -> list[Record]:
+        source = self._source
+        values = self._object(line) if source.form == "jsonl" else self._row(line)
+        if values is None:
+            return []
+        event = " ".join(_value(values, name) for name in source.event)
+        key = _value(values, source.key) if source.key else ""
+        when = seconds_of(_value(values, source.time)) if source.time else None
+        return [Record(key, event, when, line, number)]
+
+    def _row(self, line: str) -> dict[str, Any] | None:
+        cells = next(csv.reader([line], delimiter=self._source.delimiter, strict=True))
+        if self.columns is None:
+            self.columns = cells
+            return None
+        if len(cells) != len(self.columns):
+            raise ValueError(f"expected {len(self.columns)} columns, got {len(cells)}")
+        return dict(zip(self.columns, cells, strict=True))
+
+    def _object(self, line: str) -> dict[str, Any]:
+        try:
+            values = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"it is no JSON: {error}") from error
+        if not isinstance(values, dict):
+            raise ValueError("it is JSON, but no object")
+        return values
+
+
+class _LogReader(Reader):
+    """Raw lines."""
+
+    def __init__(self, source: Source, templates: Templates | None) -> None:
+        super().__init__()
+        self._source, self._templates = source, templates
+        self._key = re.compile(source.key_regex) if source.key_regex else None
+
+    def parse(self, line: str, number: int) -> list[Record]:
+        if self._key is None:
+            events = self._events(line)
+            last = len(events) - 1
+            return [Record(str(number), e, None, line, number, i == last) for i, e in enumerate(events)]
+        found = self._key.search(line)
+        if not found:
+            raise ValueError(f"there is no {self._source.key_regex} in it")
+        key = found.group(1) if self._key.groups else found.group()
+        return [Record(key or "", self._events(line)[0], None, line, number)]
+
+    def _events(self, line: str) -> list[str]:
+        match self._source.symbols:
+            case "words":
+                return masked(line[:LONGEST]).split()
+            case "bytes":
+                return list(line.encode("utf-8", "replace")[:MOST_BYTES].decode("latin-1"))
+            case _:
+                assert self._templates is not None
+                return [self._templates.event(line)]
+
+
+def reader_of(source: Source, templates: Templates | None = None) -> Reader:
+    """What reads lines of a source; log lines by templates need these."""
+    match source.form:
+        case "sequences":
+            return _SequenceReader()
+        case "log":
+            return _LogReader(source, templates)
+        case _:
+            return _ColumnReader(source)
+
+
+def form_of(names: Iterable[str], *, log: bool, columns: bool) -> Form:
+    """The form of sources by what a user says of them, and by how the first is named.
+
+    Raises:
+        InputError: raw lines that have columns.
+    """
+    if log and columns:
+        raise InputError("raw log lines have no columns", hint="leave out --log, or --event")
+    if log or not columns:
+        return "log" if log else "sequences"
+    name = next(iter(names), "").removesuffix(".gz")
+    return "jsonl" if name.endswith((".jsonl", ".json", ".ndjson")) else "csv"
+
+
+def text_of(raw: bytes) -> str:
+    """A line as readers see it."""
+    return raw[:LONGEST_LINE].rstrip(b"\r\n").decode("utf-8", "replace")
+
+
+def seconds_of(value: str) -> float:
+    """Seconds since 1970 of a number (of seconds, or of milliseconds, by its size) or of an ISO 8601 time.
+
+    Raises:
+        ValueError: neither.
+    """
+    try:
+        number = float(value)
+    except ValueError:
+        try:
+            when = datetime.fromisoformat(value.strip())
+        except ValueError:
+            raise ValueError(f"expected a time, got {value[:40]!r}") from None
+        return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
+    if not math.isfinite(number):
+        raise ValueError(f"expected a time, got {value[:40]!r}")
+    return number / 1000 if abs(number) > 1e11 else number
+
+
+def _value(values: dict[str, Any], name: str) -> str:
+    """A column as text."""
+    if name not in values:
+        raise ValueError(f"there is no column {name!r}")
+    value = values[name]
+    return value if isinstance(value, str) else json.dumps(value)

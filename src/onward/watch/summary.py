@@ -1,0 +1,58 @@
+"""What there is to say of a detector: what its alarms can be trusted for, and what they cannot."""
+
+import math
+from typing import Any
+
+from onward.watch.detector import Detector
+from onward.watch.intervals import calibration_interval
+from onward.watch.records import Trouble
+
+_FEW = 10
+"""Calibration sequences beyond the threshold, below which the rate is known to no more than its order."""
+
+
+def summary(detector: Detector) -> dict[str, Any]:
+    """A detector as plain values."""
+    facts, calibrated = detector.artefact.facts, len(detector.calibration.scores)
+    low, high = calibration_interval(detector.rate, calibrated)
+    return {
+        "sequences": facts["corpus"]["sequences"],
+        "events": facts["corpus"]["symbols"],
+        "distinct_events": len(detector.alphabet.names),
+        "bits_per_event": detector.calibration.bits_per_event,
+        "calibration_sequences": calibrated,
+        "folds": facts["calibration"]["folds"],
+        "false_alarms": detector.rate,
+        "false_alarms_interval": [low, high],
+        "smallest_false_alarms": detector.calibration.smallest_rate,
+        "top_k": detector.top_k,
+        "threshold": _finite(detector.calibration.threshold(detector.rate)),
+        "templates": len(detector.source.get("templates") or ()),
+    }
+
+
+def warnings(detector: Detector, trouble: Trouble) -> list[str]:
+    """What a user should know before trusting it."""
+    found = [trouble.told()] if trouble.count else []
+    calibrated, rate = len(detector.calibration.scores), detector.rate
+    allowed = math.floor(rate * (calibrated + 1) + 1e-9)
+    low, high = calibration_interval(rate, calibrated)
+    if detector.top_k:
+        found.append(
+            f"an event beyond the {detector.top_k} likeliest is flagged: no rate of false alarms is promised"
+        )
+    elif not allowed:
+        found.append(
+            f"{calibrated:,} calibration sequences are too few for a rate of {rate:.2%}: nothing will be flagged. "
+            f"{detector.calibration.smallest_rate:.2%} is possible, or learn from {math.ceil(1 / rate):,} and more"
+        )
+    elif allowed < _FEW:
+        found.append(
+            f"{calibrated:,} calibration sequences tell the rate roughly: asked for {rate:.2%}, "
+            f"to be expected is {low:.2%} to {high:.2%}"
+        )
+    return found
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

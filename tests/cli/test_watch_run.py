@@ -1,0 +1,133 @@
+"""`onward watch run` and `onward watch ok` as a user has them."""
+
+import json
+import random
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Command = Callable[..., Any]
+
+
+def session(chance: random.Random) -> list[str]:
+    middle = ["read" if chance.random() < 0.7 else "write" for _ in range(chance.randrange(2, 6))]
+    return ["start", *middle, "sync", "stop"]
+
+
+def rows(sessions: list[list[str]]) -> str:
+    return "".join(
+        json.dumps({"key": f"s{i}", "event": event}) + "\n"
+        for i, part in enumerate(sessions)
+        for event in part
+    )
+
+
+@pytest.fixture(scope="session")
+def watching(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A detector of JSON lines."""
+    from onward.cli.app import run  # noqa: PLC0415
+
+    folder, chance = tmp_path_factory.mktemp("watching"), random.Random(0)
+    (folder / "normal.jsonl").write_text(rows([session(chance) for _ in range(300)]))
+    path = folder / "small.onward"
+    how = ["--key", "key", "--event", "event", "--held-out", "50%", "--steps", "40", "--false-alarms", "2%"]
+    assert run(["watch", "learn", str(folder / "normal.jsonl"), "-o", str(path), *how]) == 0
+    return path
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    """Five normal sessions, a strange one, and a line that is broken."""
+    path = tmp_path / "new.jsonl"
+    usual = [["start", "read", "read", "sync", "stop"]] * 5
+    path.write_text(rows([*usual, ["start", "write", "sync", "read", "stop"]]) + "{broken\n")
+    return path
+
+
+def test_run_prints_a_line_for_each_alarm(onward: Command, watching: Path, log: Path) -> None:
+    ran = onward("watch", "run", watching, log)
+    assert ran.code == 3
+    (line,) = ran.out.splitlines()
+    cells = line.split("\t")
+    assert cells[0] == "-"
+    assert cells[1] == "s5"
+    assert cells[2].startswith("p=")
+    assert '"s5"' in cells[3]
+    assert "expected" in cells[4]
+    assert "6 sequences judged, 0 in flight, 1 flagged" in ran.err
+    assert "1 lines could not be read (line 31" in ran.err
+
+
+def test_run_in_json(onward: Command, watching: Path, log: Path) -> None:
+    ran = onward("watch", "run", watching, "-", "--json", data=log.read_bytes())
+    assert ran.code == 3
+    alarm, summary = (json.loads(line) for line in ran.out.splitlines())
+    assert alarm["key"] == "s5"
+    assert len(alarm["expected"]) == 3
+    assert summary["summary"]["unparsable"] == 1
+    assert summary["summary"]["flagged"] == 1
+
+
+def test_nothing_flagged_is_no_failure(onward: Command, watching: Path, tmp_path: Path) -> None:
+    (tmp_path / "good.jsonl").write_text(rows([["start", "read", "read", "sync", "stop"]] * 3))
+    ran = onward("watch", "run", watching, tmp_path / "good.jsonl")
+    assert (ran.code, ran.out) == (0, "")
+
+
+def test_a_watch_that_is_followed_ends_with_a_signal(
+    process: Callable[..., subprocess.Popen[bytes]], watching: Path, log: Path, tmp_path: Path
+) -> None:
+    text, state = log.read_text(), tmp_path / "watch.db"
+    log.write_text(text[:300])
+    alarms = tmp_path / "alarms.jsonl"
+    child = process(
+        "watch", "run", watching, log, "--follow", "--state", state, "--alarms", alarms, "--idle", "0.5s"
+    )
+    deadline = time.monotonic() + 60
+    while not state.exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    with log.open("a") as file:
+        file.write(text[300:])
+    while not (alarms.exists() and alarms.stat().st_size) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    child.send_signal(signal.SIGTERM)
+    out, err = child.communicate(timeout=60)
+    assert child.returncode == 3, err
+    assert b"s5" in out
+    assert b"sequences judged" in err
+
+
+def test_two_watches_on_one_state(onward: Command, watching: Path, log: Path, tmp_path: Path) -> None:
+    from onward.watch.store import opened_store  # noqa: PLC0415
+
+    with opened_store(tmp_path / "watch.db"):
+        ran = onward("watch", "run", watching, log, "--state", tmp_path / "watch.db")
+    assert ran.code == 2
+    assert "another watch goes on" in ran.err
+
+
+@pytest.mark.parametrize("idle", ["soon", "0", "-1h"])
+def test_a_time_that_is_none(idle: str, onward: Command, watching: Path, log: Path) -> None:
+    ran = onward("watch", "run", watching, log, f"--idle={idle}")
+    assert ran.code == 2
+    assert "--idle must be a time" in ran.err
+
+
+def test_what_was_normal_is_flagged_no_more(
+    onward: Command, watching: Path, log: Path, tmp_path: Path
+) -> None:
+    model, state = tmp_path / "new.onward", tmp_path / "watch.db"
+    assert onward("watch", "run", watching, log, "--state", state, "--end").code == 3
+    ran = onward("watch", "ok", watching, "--key", "s5", "--state", state, "-o", model, "--json")
+    assert ran.code == 0, ran.err
+    assert ran.json["flagged"] == {"before": True, "after": False}
+    assert ran.json["p_value"]["after"] > ran.json["p_value"]["before"]
+    assert onward("watch", "run", model, log).code == 0
+    assert onward("watch", "ok", watching, log, "--key", "s5", "-o", tmp_path / "b.onward").code == 0
+    assert onward("watch", "ok", watching, log, "--key", "nobody").code == 2
+    assert onward("watch", "ok", watching, "--key", "s5").code == 2

@@ -1,0 +1,65 @@
+"""A small detector, and the records that it is to judge."""
+
+import random
+from collections.abc import Callable
+
+import pytest
+
+from onward.watch.detector import Detector
+from onward.watch.learning import Learning, learn
+from onward.watch.readers import Source
+from onward.watch.records import Record
+
+
+def normal(chance: random.Random) -> list[str]:
+    """A session as it should be."""
+    middle = ["read" if chance.random() < 0.7 else "write" for _ in range(chance.randrange(2, 6))]
+    return ["start", *middle, "sync", "stop"]
+
+
+def strange(chance: random.Random) -> list[str]:
+    """One that is not."""
+    return chance.choice([["start", "read", "stop"], ["start", "boom", "read", "sync", "stop"], ["stop"]])
+
+
+@pytest.fixture(scope="session")
+def detector() -> Detector:
+    """Of such sessions in CSV lines, with a rate of 3 %."""
+    chance = random.Random(0)
+    source = Source(form="csv", key="key", event=("event",), time="time")
+    return learn(
+        [normal(chance) for _ in range(400)],
+        Learning(held_out=0.5, steps=40, rate=0.03),
+        source={"reader": source.to_json(), "templates": None},
+    )
+
+
+@pytest.fixture
+def records() -> Callable[..., list[Record]]:
+    """Makes records of interleaved sessions, one in `odd` of which is strange, a second apart."""
+
+    def make(sessions: int, odd: int = 5, seed: int = 0, at_once: int = 8) -> list[Record]:
+        chance = random.Random(seed)
+        waiting = [
+            (f"s{i}", strange(chance) if chance.random() < 1 / odd else normal(chance))
+            for i in range(sessions)
+        ]
+        begun: list[tuple[str, list[str]]] = []
+        found: list[Record] = []
+        while waiting or begun:
+            if waiting and len(begun) < at_once:
+                begun.append(waiting.pop(0))
+            key, events = begun[chance.randrange(len(begun))]
+            number = len(found) + 1
+            found.append(Record(key, events.pop(0), float(number), f"{key} line {number}", number))
+            if not events:
+                found[-1] = replace_last(found[-1])
+                begun.remove((key, events))
+        return found
+
+    return make
+
+
+def replace_last(record: Record) -> Record:
+    """The record as the last of its sequence."""
+    return record._replace(last=True)

@@ -1,0 +1,71 @@
+"""P-values hold whatever the scores are."""
+
+import numpy as np
+import pytest
+
+from onward.watch.conformal import Calibration, Combination, Tail, calibrate
+
+
+def features(rng: np.random.Generator, count: int) -> np.ndarray:
+    """Six correlated features, some discrete with many ties, some with heavy tails."""
+    base = rng.standard_t(2, count)
+    columns = [base, base + rng.normal(size=count), rng.exponential(size=count), base**2]
+    return np.stack([*columns, rng.poisson(0.02, count), rng.poisson(0.05, count)], axis=1).astype(float)
+
+
+@pytest.mark.parametrize("cross", [False, True])
+@pytest.mark.parametrize("rate", [0.01, 0.05])
+def test_at_most_the_rate_is_flagged_on_average(rate, cross):
+    shares = []
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        calibration = calibrate(features(rng, 800), 1.0, cross=cross)
+        p = calibration.p_values(calibration.combination.score(features(rng, 2000)))
+        shares.append((p <= rate).mean())
+    error = np.std(shares) / np.sqrt(len(shares))
+    assert np.mean(shares) <= rate + 3 * error + (0.1 * rate if cross else 0)
+    assert np.mean(shares) > 0.5 * rate  # and it is not by flagging nothing
+
+
+def test_too_few_sequences_flag_nothing():
+    calibration = Calibration(Combination.of(np.zeros((9, 6))), np.arange(9.0), 1.0)
+    assert calibration.smallest_rate == 0.1
+    assert calibration.threshold(0.09) == np.inf
+    assert calibration.threshold(0.1) == 8.0
+    assert calibration.p_values(np.array([100.0, 8.0, 7.5, -1.0])).tolist() == [0.1, 0.2, 0.2, 1.0]
+
+
+def test_the_threshold_and_the_p_value_agree():
+    rng = np.random.default_rng(3)
+    calibration = Calibration(Combination.of(np.zeros((9, 6))), np.sort(rng.integers(0, 30, 199) / 2), 1.0)
+    scores = rng.integers(0, 40, 500) / 2
+    for rate in (0.005, 0.03, 0.2):
+        flagged = calibration.p_values(scores) <= rate
+        assert (flagged == (scores > calibration.threshold(rate))).all()
+
+
+def test_tail_scores_rise_and_hardly_beyond_the_last_value():
+    tail = Tail.of(np.arange(100.0))
+    scores = tail.score(np.array([0.0, 50.0, 99.0, 120.0, 1e9]))
+    assert (np.diff(scores) > 0).all()
+    assert scores[0] == pytest.approx(0.0)
+    assert scores[-1] < np.log10(101) + 0.1001
+
+
+def test_order_and_counts_add_up():
+    rng = np.random.default_rng(0)
+    normal = features(rng, 500)
+    combination = Combination.of(normal)
+    order, counts, both = (normal[:1].copy() for _ in range(3))
+    order[0, 0], counts[0, 4], both[0, [0, 4]] = 1e3, 9, (1e3, 9)
+    a, b, c = (combination.score(x)[0] for x in (order, counts, both))
+    assert c > max(a, b) + 1
+    assert (combination.score(normal) >= combination.parts(normal).max(axis=1) - 1e-6).all()
+
+
+def test_plain_values_hold_all_of_it():
+    calibration = calibrate(features(np.random.default_rng(1), 50), 2.0, cross=True)
+    again = Calibration.from_json(calibration.to_json())
+    asked = features(np.random.default_rng(2), 50)
+    assert (again.combination.score(asked) == calibration.combination.score(asked)).all()
+    assert (again.scores == calibration.scores).all()

@@ -1,0 +1,75 @@
+"""The detector with scikit-learn's conventions."""
+
+import numpy as np
+import pytest
+
+import onward
+from onward.errors import InputError
+
+NORMAL = [["a", *["b", "c"] * (1 + i % 3), "d"] for i in range(60)]
+WRONG = [["a", "c", "b", "d"], ["z"], ["a", *["b", "c"] * 30, "d"]]
+
+
+@pytest.fixture(scope="module")
+def fitted() -> onward.SequenceDetector:
+    return onward.SequenceDetector(false_alarms=0.05, folds=2, steps=80).fit(NORMAL)
+
+
+def test_predictions_are_the_sign_of_the_decision(fitted):
+    asked = NORMAL[:20] + WRONG
+    predicted, decision = fitted.predict(asked), fitted.decision_function(asked)
+    assert predicted.tolist() == [1] * 20 + [-1] * 3
+    assert ((decision < 0) == (predicted == -1)).all()
+    assert fitted.score_samples(asked) == pytest.approx(decision + fitted.offset_)
+    assert ((fitted.p_values(asked) <= 0.05) == (predicted == -1)).all()
+
+
+def test_events_are_known_by_their_text(fitted):
+    numbers = [[1, 2, 3]] * 20
+    one = onward.SequenceDetector(folds=2, steps=5).fit(numbers).score_samples(numbers)
+    two = onward.SequenceDetector(folds=2, steps=5).fit([["1", "2", "3"]] * 20).score_samples(numbers)
+    assert (one == two).all()
+
+
+def test_parameters_are_read_set_and_kept_as_given():
+    detector = onward.SequenceDetector(false_alarms=0.2)
+    parameters = detector.get_params()
+    assert parameters == {
+        "false_alarms": 0.2, "folds": 5, "held_out": None, "steps": None, "random_state": 0,
+    }  # fmt: skip
+    twin = onward.SequenceDetector(**parameters)
+    assert twin.get_params() == parameters
+    assert twin.set_params(folds=3) is twin and twin.folds == 3
+    assert "folds=3" in repr(twin)
+    with pytest.raises(InputError, match="no parameter 'fold'"):
+        twin.set_params(fold=3)
+
+
+def test_a_wrong_parameter_is_refused_by_fit_and_not_before():
+    detector = onward.SequenceDetector(false_alarms=2.0)
+    with pytest.raises(InputError, match="between 0 and 1"):
+        detector.fit(NORMAL)
+
+
+def test_it_must_be_fitted_and_given_sequences(fitted):
+    with pytest.raises(InputError, match="not fitted"):
+        onward.SequenceDetector().predict(NORMAL)
+    for wrong in ("abc", ["abc", "abd"], 7, [1, 2]):
+        with pytest.raises(InputError, match="expected"):
+            fitted.predict(wrong)
+
+
+def test_fitting_again_gives_the_same_and_leaves_the_input(fitted):
+    before = [list(sequence) for sequence in NORMAL]
+    again = onward.SequenceDetector(false_alarms=0.05, folds=2, steps=80).fit(NORMAL)
+    assert np.array_equal(again.score_samples(WRONG), fitted.score_samples(WRONG))
+    assert before == NORMAL
+
+
+def test_scikit_learn_takes_it_for_an_estimator(fitted):
+    base = pytest.importorskip("sklearn.base")
+    validation = pytest.importorskip("sklearn.utils.validation")
+    clone = base.clone(fitted)
+    assert clone.get_params() == fitted.get_params()
+    assert not hasattr(clone, "detector_")
+    validation.check_is_fitted(fitted)

@@ -1,0 +1,196 @@
+import gzip
+import os
+import random
+import shutil
+from pathlib import Path
+
+import pytest
+
+from onward.errors import CorpusError
+from onward.watch import follow
+from onward.watch.follow import Follower
+
+
+@pytest.fixture(autouse=True)
+def no_linger(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(follow, "LINGER", 0.0)
+
+
+def add(path: Path, *lines: str, end: str = "\n") -> None:
+    with path.open("a") as file:
+        file.write("".join(f"{line}\n" for line in lines[:-1]) + lines[-1] + end)
+
+
+def older(path: Path, seconds: float) -> None:
+    """As if the file had been written to before the others."""
+    stamp = path.stat().st_mtime - seconds
+    os.utime(path, (stamp, stamp))
+
+
+def all_of(follower: Follower) -> list[str]:
+    """What can be read now; a look that finds nothing may have opened the next file."""
+    lines: list[bytes] = []
+    for _ in range(5):
+        while new := follower.read():
+            lines += new
+    return [line.decode() for line in lines]
+
+
+def test_a_file_that_is_not_there_yet_is_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "later.log"
+    follower = Follower(path)
+    assert all_of(follower) == []
+    position = follower.position
+    add(path, "one")
+    assert all_of(follower) == ["one"]
+    path.rename(tmp_path / "later.log.1")
+    add(path, "two")
+    assert all_of(Follower(path, position)) == ["one", "two"]
+
+
+def test_a_rotated_file_is_read_to_its_end_before_the_new_one(tmp_path: Path) -> None:
+    path, told = tmp_path / "a.log", []
+    follower = Follower(path, tell=told.append)
+    add(path, "one", "tw", end="")
+    assert all_of(follower) == ["one"]
+    path.rename(tmp_path / "a.log.1")
+    add(tmp_path / "a.log.1", "o", "last without end", end="")
+    assert all_of(follower) == ["two"]
+    add(path, "new")
+    assert all_of(follower) == ["last without end", "new"]
+    assert told == []
+
+
+def test_a_writer_that_does_not_know_of_the_rotation_yet_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follow, "LINGER", 60.0)
+    path = tmp_path / "a.log"
+    add(path, "one")
+    follower = Follower(path)
+    assert all_of(follower) == ["one"]
+    path.rename(tmp_path / "a.log.1")
+    add(path, "new")
+    assert all_of(follower) == []
+    add(tmp_path / "a.log.1", "two")
+    assert all_of(follower) == ["two"]
+    older(tmp_path / "a.log.1", 61)
+    assert all_of(follower) == ["new"]
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_restart_reads_what_came_in_the_meantime_through_rotations(packed: bool, tmp_path: Path) -> None:
+    path, told = tmp_path / "a.log", []
+    add(path, "one", "two", "thr", end="")
+    follower = Follower(path)
+    assert all_of(follower) == ["one", "two"]
+    position = follower.position
+    add(path, "ee", "four")
+    older(path, 30)
+    path.rename(tmp_path / "a.log.2")
+    if packed:
+        (tmp_path / "a.log.2.gz").write_bytes(gzip.compress((tmp_path / "a.log.2").read_bytes()))
+        shutil.copystat(tmp_path / "a.log.2", tmp_path / "a.log.2.gz")
+        (tmp_path / "a.log.2").unlink()
+    add(tmp_path / "a.log.1", "five")
+    older(tmp_path / "a.log.1", 20)
+    add(tmp_path / "a.log.3", "long ago")
+    older(tmp_path / "a.log.3", 40)
+    add(tmp_path / "a.log.errors", "of something else")
+    add(path, "six")
+    assert all_of(Follower(path, position, told.append)) == ["three", "four", "five", "six"]
+    assert len(told) == 1
+    assert "rotated" in told[0]
+
+
+@pytest.mark.parametrize("more", ["six", "sixth line, which is longer than all that was there before"])
+@pytest.mark.parametrize("restart", [False, True])
+def test_the_copy_of_a_file_that_is_cut_short_is_read_to_its_end(
+    restart: bool, more: str, tmp_path: Path
+) -> None:
+    path, told = tmp_path / "a.log", []
+    add(path, "one", "two")
+    follower = Follower(path, tell=told.append)
+    assert all_of(follower) == ["one", "two"]
+    add(path, "three")
+    shutil.copy(path, tmp_path / "a.log.1")
+    older(tmp_path / "a.log.1", 1)
+    os.truncate(path, 0)
+    add(path, more)
+    if restart:
+        follower = Follower(path, follower.position, told.append)
+    assert all_of(follower) == ["three", more]
+    assert len(told) == 1
+
+
+def test_a_file_that_is_cut_short_without_a_copy_is_read_from_its_start(tmp_path: Path) -> None:
+    path, told = tmp_path / "a.log", []
+    add(path, "one", "two")
+    follower = Follower(path, tell=told.append)
+    assert all_of(follower) == ["one", "two"]
+    path.write_text("new\n")
+    assert all_of(follower) == ["new"]
+    assert told == ["a.log was cut short: reading it from its start"]
+
+
+def test_lines_that_are_lost_are_said_to_be(tmp_path: Path) -> None:
+    path, told = tmp_path / "a.log", []
+    add(path, "one")
+    follower = Follower(path)
+    all_of(follower)
+    path.unlink()
+    add(path, "another file")
+    assert all_of(Follower(path, follower.position, told.append)) == ["another file"]
+    assert "may be lost" in told[0]
+
+
+def test_what_cannot_be_read_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(CorpusError, match="cannot read"):
+        Follower(tmp_path).read()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_restarts_and_rotations_lose_no_line(seed: int, tmp_path: Path) -> None:
+    """A log is written, rotated in either way and compressed; the reader is restarted at any moment."""
+    chance, path = random.Random(seed), tmp_path / "a.log"
+    follower, read, written, moment = Follower(path), [], [], 0
+
+    def stamp(of: Path) -> None:
+        os.utime(of, (moment, moment))
+
+    path.touch()
+    stamp(path)
+    follower.read()
+
+    for moment in range(1, 60):
+        act = chance.choice(["write"] * 4 + ["read"] * 3 + ["restart", "rename", "copy", "pack"])
+        rotated = tmp_path / f"a.log.{moment}"
+        match act:
+            case "write":
+                new = [f"line {len(written) + i} {'x' * chance.randrange(600)}" for i in range(3)]
+                written += new
+                add(path, *new)
+                stamp(path)
+            case "read":
+                read += [line.decode() for line in follower.read()]
+            case "restart":
+                follower = Follower(path, follower.position)
+            case "rename" if follower.position.offset:  # of a file unread, nothing tells it but its inode
+                path.rename(rotated)
+                path.touch()
+                stamp(path)
+            case "copy" if follower.position.offset and follower.position.inode == path.stat().st_ino:
+                shutil.copy(path, rotated)
+                stamp(rotated)
+                os.truncate(path, 0)
+                stamp(path)
+                read += all_of(follower)  # a copy is only looked for when the file is looked at
+            case "pack":
+                plain = [found for found in tmp_path.glob("a.log.*") if found.suffix != ".gz"]
+                for found in plain:
+                    packed = found.with_name(f"{found.name}.gz")
+                    packed.write_bytes(gzip.compress(found.read_bytes()))
+                    shutil.copystat(found, packed)
+                    found.unlink()
+    read += all_of(follower)
+    assert read == written
