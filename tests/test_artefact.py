@@ -163,10 +163,10 @@ def config(**values: object) -> Change:
         (lambda h: h["config"].pop("width"), "configuration of"),
         (config(width=8), r"tensor \S+ of .* expected \(.*8.*\) in F32, found \("),
         (config(width=65536, inner=64.0), "does not fit: expected"),
-        (config(inner=float("nan")), "inner must be float"),
+        (config(inner=float("nan")), "inner must be a number"),
         (config(layers=2), "missing"),
         (config(layers=1024), "should have 1024 layers"),
-        (config(layers=10**30), "layers must be int"),
+        (config(layers=10**30), "layers must be a whole number"),
         (config(symbols=2**31), "expected .*2147483648"),
         (config(symbols=10), "does not fit: expected"),
         (config(layer="lstm"), "missing"),
@@ -207,11 +207,11 @@ def test_values_of_other_types_are_told(tmp_path: Path) -> None:
     """In a process of its own, without the checks of annotations that would find them first."""
     changes: dict[str, Change] = {
         "configuration of": lambda header: header.update(config=None),
-        "width must be int from 1 to 65536, got '4'": config(width="4"),
-        "width must be int from 1 to 65536, got True": config(width=True),
+        "width must be a whole number from 1 to 65536, got '4'": config(width="4"),
+        "width must be a whole number from 1 to 65536, got True": config(width=True),
         "layer must be one of": config(layer="__import__('os')"),
         "inner * width must come to at least 1, got 0.001 * 4": config(inner=0.001),
-        "width must be int from 1 to 65536, got 'xxxx": config(width="x" * 10**6),
+        "width must be a whole number from 1 to 65536, got 'xxxx": config(width="x" * 10**6),
         "layer must be one of gated, lstm, gru, simple, got ['gated']": config(layer=["gated"]),
         "expected a kind of symbol": lambda header: header["vocabulary"].update(kind=["words"]),
     }

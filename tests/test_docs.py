@@ -9,6 +9,7 @@ import pytest
 from tests.documentation import PAGES, ROOT, blocks, run_block
 
 from onward.cli.app import run
+from onward.training.recipe import find_recipe
 
 TEXT = "".join(pydoc_data.topics.topics.values())
 LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
@@ -52,3 +53,26 @@ def test_every_block_runs(page: Path, desk: Path, tmp_path: Path, monkeypatch: p
 def test_every_link_leads_somewhere(page: Path) -> None:
     for target in LINK.findall(page.read_text(encoding="utf-8")):
         assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_guide_to_training_has_every_hyperparameter_with_its_default() -> None:
+    page = (ROOT / "docs" / "guides" / "train.md").read_text(encoding="utf-8")
+    page = page.partition("| hyperparameters | default |")[2].partition("\n\n")[0]
+    told: dict[str, str] = {}
+    for names, values in re.findall(r"^\| (`.+) \| (.+) \|$", page, re.MULTILINE):
+        plain = re.sub(r" \([^)]*\)", "", names).replace("`", "")
+        told |= zip(plain.split(", "), values.split(", "), strict=True)
+    recipe = find_recipe().to_json()
+    recipe.pop("name")
+    assert told == {name: _as_told(value) for name, value in recipe.items()}
+
+
+def _as_told(value: object) -> str:
+    """A default as the guide writes it."""
+    match value:
+        case bool():
+            return str(value).lower()
+        case int() | float():
+            return f"{value:g}"
+        case _:
+            return str(value)

@@ -178,7 +178,7 @@ def check_header(path: Path, what: str = "model file") -> None:
         raise ArtefactError(f"{path} is not a {what}: it has {size} bytes", hint=_HINT)
     (claimed,) = struct.unpack("<Q", start)
     if claimed > min(size - 8, LONGEST_HEADER):
-        found = f"its first bytes claim a header of {claimed} bytes in a file of {size}"
+        found = f"its first bytes, {start!r}, are not those of one, or it was cut short"
         raise ArtefactError(f"{path} is not a whole {what}: {found}", hint=_HINT)
 
 

@@ -74,7 +74,9 @@ class ModelConfig:
             wanted = float if isinstance(smallest, float) else int
             typed = isinstance(value, int | float if wanted is float else int) and not isinstance(value, bool)
             if not typed or not smallest <= value <= largest:
-                expected = f"{wanted.__name__} from {smallest} to {largest}"
+                expected = (
+                    f"{'a number' if wanted is float else 'a whole number'} from {smallest} to {largest}"
+                )
                 raise RecipeError(f"{name} must be {expected}, got {value!r}")
         if self.layer not in get_args(LayerKind):
             raise RecipeError(f"layer must be one of {', '.join(get_args(LayerKind))}, got {self.layer!r}")

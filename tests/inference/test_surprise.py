@@ -35,6 +35,7 @@ def test_what_a_score_says_as_json() -> None:
         "protocol": "streaming",
         "lanes": 1,
         "precision": "fp32",
+        "unknown": 0,
     }
 
 
@@ -114,3 +115,10 @@ def test_no_text_is_refused(trained: TrainedModel, tmp_path: Path) -> None:
 def test_a_long_line_is_shown_in_part(trained: TrainedModel) -> None:
     (line,) = trained.score_lines("a" * 70_000)
     assert (line.symbols, len(line.text)) == (70_000, 65_536)
+
+
+def test_unknown_symbols_are_counted(trained: TrainedModel) -> None:
+    text = "bad \u00e9\u00e9 cab\u4e2d"
+    assert trained.score(text).unknown == trained.unknown_symbols(text) == 3
+    assert trained.score(text * 2000, lanes=7).unknown == 6000
+    assert trained.score("bad cab").unknown == 0

@@ -37,7 +37,7 @@ def novelty(
     if json:
         emit_json(found.to_json())
         return
-    spans = f"{found.span_count:,} spans of {minimum} or more"
+    spans = f"{found.span_count:,} span{'' if found.span_count == 1 else 's'} of {minimum} or more"
     emit(f"{found.share:.1%} of {found.symbols:,} symbols stand there word for word, in {spans}\n")
     for span in found.spans:
         emit(f"{span.length:>7,}  {span.document}:{span.line}  {span.text!r}\n")

@@ -139,7 +139,7 @@ def describe(event: Event) -> str:
         case EpochStarted(epoch):
             line = f"epoch {epoch} begins: the state is reset"
         case Validated(step, nats, best):
-            line = f"step {step:,}  held-out text {_loss(nats)}{'  best so far' if best else ''}"
+            line = f"step {step:,}  held-out check {_loss(nats)}{'  best so far' if best else ''}"
         case RolledBack(step, to, reason, scale):
             rate = f"learning rates are now {scale:g} of the recipe's"
             line = f"step {step:,}  {reason}: back to step {to:,}, {rate}"
@@ -156,7 +156,9 @@ def _describe_corpus(event: Encoded) -> str:
     if event.skipped:
         parts.append(f"{event.skipped:,} hidden or binary files left out")
     if event.replaced:
-        parts.append(f"{event.replaced:,} invalid bytes read as the unknown symbol")
+        parts.append(
+            f"{event.replaced:,} invalid bytes read as the unknown symbol (--symbols bytes reads all)"
+        )
     return f"read {'; '.join(parts)}" if event.documents > 1 else "; ".join(parts)
 
 

@@ -24,9 +24,7 @@ def train(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="The model file; by default SOURCE.onward, here.")
     ] = None,
-    recipe: Annotated[
-        str | None, typer.Option(help="default, lstm, gru, simple or tiny; without it the first.")
-    ] = None,
+    recipe: Annotated[str | None, typer.Option(help="default, lstm, gru, simple or tiny.")] = None,
     minutes: Annotated[
         float | None, typer.Option("--minutes", "-m", help="Train for this long, all in all; by default 5.")
     ] = None,
@@ -51,7 +49,7 @@ def train(
         typer.Option(
             "--set",
             metavar="NAME=VALUE",
-            help="Any hyperparameter; may be repeated. `onward info` lists them.",
+            help="Any hyperparameter (docs/guides/train.md lists them); may be repeated.",
         ),
     ] = None,
     json: Json = False,

@@ -24,7 +24,8 @@ def write(
         float | None, typer.Option(help="Only the likeliest that together hold this share.")
     ] = None,
     min_p: Annotated[
-        float | None, typer.Option(help="Only those at least this many times as likely as the likeliest.")
+        float | None,
+        typer.Option(help="Only symbols at least this share as likely as the likeliest; 0.05 is 5 %."),
     ] = None,
     seed: Annotated[int, typer.Option(help="Same seed, same text.")] = 0,
     stop: Annotated[list[str] | None, typer.Option(help="End before this text; may be repeated.")] = None,
@@ -49,6 +50,8 @@ def write(
     Several texts are separated by a line of three dashes.
     """
     trained = onward.load(model)
+    if unknown := trained.unknown_symbols(prime):
+        say(f"{unknown} of the prime's symbols are unknown to this model", style="dim")
     started = time.perf_counter()
     writer = trained.writer(
         prime, samples, length=length, temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p,

@@ -76,7 +76,8 @@ def find_sources(sources: Sequence[str | os.PathLike[str]]) -> Corpus:
         )
     corpus = Corpus(name, found.documents, found.skipped, found.digests)
     if corpus.size == 0:
-        raise CorpusError(f"expected text, but {name} is empty", hint="name a file with text in it")
+        what = "standard input" if name == STANDARD_INPUT else name
+        raise CorpusError(f"expected text, but {what} is empty", hint="name a file with text in it")
     return corpus
 
 

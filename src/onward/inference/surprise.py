@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from onward.data.vocabulary import Vocabulary
+from onward.data.vocabulary import UNKNOWN, Vocabulary
 from onward.inference.protocol import Protocol, surprises
 from onward.inference.source import Source, opened
 from onward.model import LanguageModel
@@ -27,6 +27,7 @@ class Score:
         protocol: how the text was read, `streaming` or `cold-256`.
         lanes: parts of it that were read side by side; 1 is one pass.
         precision: of the matrix products.
+        unknown: symbols among them that the vocabulary does not have.
     """
 
     symbols: int
@@ -34,6 +35,7 @@ class Score:
     protocol: str
     lanes: int = 1
     precision: Precision = "fp32"
+    unknown: int = 0
 
     @property
     def nats_per_symbol(self) -> float:
@@ -55,6 +57,7 @@ class Score:
             "protocol": self.protocol,
             "lanes": self.lanes,
             "precision": self.precision,
+            "unknown": self.unknown,
         }
 
 
@@ -91,13 +94,14 @@ def score(
     protocol = protocol or Protocol()
     with opened(source, vocabulary) as text:
         reading = protocol.reading(model, len(text.ids))
-        nats, symbols = 0.0, 0
+        nats, symbols, unknown = 0.0, 0, 0
         for part in surprises(model, text.ids, reading):
             nats += float(part.sum(dtype=np.float64))
+            unknown += int((np.asarray(text.ids[symbols : symbols + len(part)]) == UNKNOWN).sum())
             symbols += len(part)
             if progress:
                 progress(symbols, len(text.ids))
-    return Score(symbols, nats, protocol.name, reading.lanes, reading.precision)
+    return Score(symbols, nats, protocol.name, reading.lanes, reading.precision, unknown)
 
 
 def score_lines(

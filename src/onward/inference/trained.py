@@ -9,7 +9,7 @@ from typing import Any, TypedDict, Unpack
 import torch
 
 from onward.artefact import FORMAT, Artefact, digest_of, load, save, weights_of
-from onward.data.vocabulary import SPECIAL, Vocabulary
+from onward.data.vocabulary import SPECIAL, UNKNOWN, Vocabulary
 from onward.inference.novelty import MINIMUM, Novelty, Sources, novelty
 from onward.inference.page import write_page
 from onward.inference.program import WeightType
@@ -134,6 +134,10 @@ class TrainedModel:
         for gained in self.writer(prime, count, **options):
             texts = [text + piece for text, piece in zip(texts, gained, strict=True)]
         return texts
+
+    def unknown_symbols(self, text: str) -> int:
+        """How many symbols of a text the vocabulary does not have."""
+        return int((self.vocabulary.encode(text) == UNKNOWN).sum())
 
     def session(self, *, reach: int = REACH, weights: WeightType = "fp32") -> Session:
         """A stream of its own that is fed symbol by symbol; see `Session` for the arguments."""

@@ -26,6 +26,7 @@ def climb(name: str, settings: Settings) -> dict[str, Any]:
     comparable = settings.share >= 1 and outcome.text == rung.text
     if outcome.text != rung.text:
         settings.say(f"{rung.text} is not at hand, this is {outcome.text}: the lesson's figures do not apply")
+        settings.say(f"put it at $ONWARD_DATA/{rung.text}, or let `onward train {rung.text}` fetch it")
     return {
         "rung": rung.name,
         "measure": rung.measure,

@@ -101,6 +101,8 @@ _RANGES: dict[str, tuple[float, float]] = {
     "seed": (0, 2**31),
 }
 
+_KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a name"}
+
 _CHOICES: dict[str, tuple[str, ...]] = {
     "symbols": get_args(SymbolKind),
     "layer": get_args(LayerKind),
@@ -127,7 +129,7 @@ def _checked(values: Mapping[str, Any]) -> dict[str, Any]:
             raise RecipeError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
         if type(value) is not kind or (kind in (int, float) and not smallest <= value <= largest):
             limits = f" from {smallest} to {largest}" if name in _RANGES else ""
-            raise RecipeError(f"{name} must be {kind.__name__}{limits}, got {value!r}")
+            raise RecipeError(f"{name} must be {_KINDS[kind]}{limits}, got {value!r}")
     return found
 
 
