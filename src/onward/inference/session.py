@@ -2,7 +2,7 @@
 
 import copy
 from array import array
-from typing import NamedTuple
+from typing import NamedTuple, Unpack
 
 import numpy as np
 import torch
@@ -10,6 +10,8 @@ from torch import Tensor
 
 from onward.data.vocabulary import BEGIN, Vocabulary
 from onward.errors import InputError
+from onward.inference.boundary import Prefix, unfinished
+from onward.inference.complete import CompleteOptions, Completing, Completions, begun_word, complete
 from onward.inference.distribution import Distribution
 from onward.inference.prediction import initial_state, predict
 from onward.inference.program import WeightType
@@ -107,6 +109,34 @@ class Session:
             raise InputError(f"expected a temperature above 0, got {temperature}")
         probabilities = torch.softmax(self._logits[0, 0] / max(temperature, SMALLEST_TEMPERATURE), dim=0)
         return Distribution(probabilities.cpu().numpy(), self.vocabulary)
+
+    def complete(self, started: str | bytes = "", **options: Unpack[CompleteOptions]) -> Completions:
+        """The likeliest continuations of what was fed and of the text after it, which is left as it is.
+
+        Args:
+            started: text that follows what was fed. With a vocabulary of words a word that is only begun
+                belongs here, since what is fed is whole words.
+            options: see `CompleteOptions`.
+
+        Raises:
+            InputError: an option that cannot have that value.
+        """
+        completing = Completing(**options)
+        head, word = begun_word(started, self.vocabulary)
+        after = self
+        if len(head):
+            after = self.fork()
+            after.feed(head)
+        begin = Prefix(pending=after._pending())
+        return complete(
+            self._stepper, self.vocabulary, after._state, after._logits[0, 0], completing, begin, word
+        )
+
+    def _pending(self) -> bytes:
+        """The bytes at the end of what was fed that begin a character and do not end it."""
+        if self.vocabulary.kind != "bytes":
+            return b""
+        return unfinished(self.vocabulary.decode_bytes(self._ids[-3:]))
 
     def fork(self) -> "Session":
         """A session that goes on from here by itself."""

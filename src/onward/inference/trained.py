@@ -10,6 +10,7 @@ import torch
 
 from onward.artefact import FORMAT, Artefact, digest_of, load, save, weights_of
 from onward.data.vocabulary import Vocabulary
+from onward.inference.complete import CompleteOptions, Completions
 from onward.inference.novelty import MINIMUM, Novelty, Sources, novelty
 from onward.inference.page import write_page
 from onward.inference.program import WeightType
@@ -123,6 +124,18 @@ class TrainedModel:
         for gained in self.writer(prime, count, **options):
             texts = [text + piece for text, piece in zip(texts, gained, strict=True)]
         return texts
+
+    def complete(self, prime: str | bytes = "", **options: Unpack[CompleteOptions]) -> Completions:
+        """The likeliest continuations of a text up to the end of a word, of a line, or by some symbols.
+
+        Args:
+            prime: what the model reads first. A word it has begun is continued: after "phil" comes "osophy".
+            options: see `CompleteOptions`.
+
+        Raises:
+            InputError: an option that cannot have that value.
+        """
+        return self.session(reach=4).complete(prime, **options)
 
     def session(self, *, reach: int = REACH, weights: WeightType = "fp32") -> Session:
         """A stream of its own that is fed symbol by symbol; see `Session` for the arguments."""
