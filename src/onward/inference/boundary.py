@@ -89,12 +89,12 @@ class WordEnd(Boundary):
     def extended(self, prefix: Prefix, symbol: int) -> tuple[Prefix, bool]:
         """A mark of several bytes ends a word as one of a single byte does."""
         longer = self._alphabet.append(prefix, symbol)
-        if longer.size == prefix.size:
+        if longer.pending or (prefix.begun and not prefix.pending):
             return longer, False
         in_word = bool(_WORD.fullmatch(longer.text[len(prefix.text) :]))
         if prefix.begun and not in_word:
-            return prefix._replace(pending=b""), True
-        return longer._replace(begun=in_word), False
+            return Prefix(prefix.text, True, prefix.size), True
+        return Prefix(longer.text, in_word, longer.size), False
 
 
 class LineEnd(Boundary):
@@ -197,7 +197,7 @@ class _Alphabet:
         try:
             return Prefix(prefix.text + raw.decode(), prefix.begun, prefix.size + 1)
         except UnicodeDecodeError:
-            return prefix._replace(pending=raw)
+            return Prefix(prefix.text, prefix.begun, prefix.size, raw)
 
     def beginning_with(self, word: str) -> list[int]:
         """The symbols whose texts begin with a word."""

@@ -12,7 +12,7 @@ n-th continuation found need not be looked at again. Several prefixes advance at
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from heapq import heappop, heappush
+from heapq import heappop, heappush, nlargest
 from itertools import count
 from typing import NamedTuple, TypedDict, overload
 
@@ -24,12 +24,17 @@ from onward.data.vocabulary import UNKNOWN, Vocabulary, as_text, lower_case
 from onward.errors import InputError
 from onward.inference.boundary import Boundary, Prefix, Until, boundary_of
 from onward.inference.stepper import Stepper
-from onward.layers.state import State, map_state, select_lanes, tensors_of
+from onward.layers.state import State, tensors_of, with_tensors
 
 _LAST_WORD = re.compile(r"\w*\Z")
 
+FLOOR = 1e-3
+"""Probability of the least likely word that is given, unless another is asked for."""
+
 LONGEST = 200
 """Symbols after which a continuation that has not ended is given as far as it goes."""
+
+_FINISHING = 12  # symbols by which what is left is followed when the effort is spent
 
 
 @dataclass(frozen=True)
@@ -82,7 +87,7 @@ class Completing:
     Attributes:
         n: how many continuations, at most.
         until: where they end.
-        floor: continuations less likely than this are not looked for.
+        floor: continuations less likely than this are not given; None is `FLOOR` for words, 0 for the others.
         effort: prefixes to look at, at most, where the search is best first.
         lanes: prefixes that advance at once; the width of a beam.
 
@@ -92,7 +97,7 @@ class Completing:
 
     n: int = 5
     until: Until = "word"
-    floor: float = 1e-3
+    floor: float | None = None
     effort: int = 64
     lanes: int | None = None
 
@@ -101,7 +106,7 @@ class Completing:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise InputError(f"expected {name} of 1 or more, got {value}")
-        if not 0 <= self.floor < 1:
+        if self.floor is not None and not 0 <= self.floor < 1:
             raise InputError(f"expected a floor from 0 to below 1, got {self.floor}")
 
 
@@ -110,14 +115,21 @@ class CompleteOptions(TypedDict, total=False):
 
     n: int
     until: Until
-    floor: float
+    floor: float | None
     effort: int
     lanes: int | None
 
 
 class _Node(NamedTuple):
-    """A prefix that may be looked at: less its probability, a number to tell equals apart, where the state
-    before its last symbol is kept, that symbol, and the prefix."""
+    """A prefix that may be looked at, likelier ones first in order.
+
+    Attributes:
+        less: minus its probability.
+        number: tells those of one probability apart.
+        slot: where the state before its last symbol is kept.
+        symbol: its last.
+        prefix: what it is.
+    """
 
     less: float
     number: int
@@ -160,7 +172,7 @@ def begun_word(text: str | bytes, vocabulary: Vocabulary) -> tuple[str | bytes, 
     if vocabulary.kind != "words":
         return text, ""
     text = as_text(text)
-    start = len(text) - len(_LAST_WORD.search(text)[0])
+    start = next(_LAST_WORD.finditer(text)).start()
     word = lower_case(text[start:]) if vocabulary.lower else text[start:]
     return (text[:start], word) if len(vocabulary.encode(word)) == 1 else (text, "")
 
@@ -169,12 +181,15 @@ class _Search:
     """One search; `complete` explains the arguments."""
 
     def __init__(self, boundary: Boundary, completing: Completing, stepper: Stepper, state: State) -> None:
-        self._boundary, self._completing = boundary, completing
+        self._boundary, self._n, self._effort = boundary, completing.n, completing.effort
         self._is_beam = completing.until != "word"
-        self._lanes = completing.lanes or (max(8, 2 * completing.n) if self._is_beam else 4)
-        capacity = self._lanes if self._is_beam else completing.effort + self._lanes
-        self._states = _States(stepper, state, capacity + 1)
+        self._floor = completing.floor if completing.floor is not None else 0.0 if self._is_beam else FLOOR
+        self._lanes = completing.lanes or (max(8, 2 * completing.n) if self._is_beam else 8)
+        self._states = _States(
+            stepper, state, max(self._lanes, self._n) + (0 if self._is_beam else self._effort)
+        )
         self._found: dict[str, float] = {}
+        self._bar = self._floor  # a prefix that is no likelier than this does not matter
         self._frontier: list[_Node] = []
         self._numbers = count()
         self._left = 0.0  # the likeliest prefix that was left behind
@@ -182,124 +197,145 @@ class _Search:
 
     def begin(self, prefix: Prefix, probabilities: np.ndarray) -> None:
         """Begins with what may follow the prefix, given the probabilities (V,) of the next symbol."""
-        self._look(prefix, probabilities, 0)
+        self._push(self._look(prefix, probabilities, 0))
 
     def begin_within(self, word: str, probabilities: np.ndarray) -> None:
         """Begins with the symbols that begin with a word, given the probabilities (V,) of the next symbol."""
         symbols = self._boundary.beginning_with(word)
         total = float(probabilities[symbols].sum())
         if not total:
-            self._push(Prefix(), UNKNOWN, 1.0, 0)
-        for symbol in symbols if total else ():
+            self._push([self._node(Prefix(), UNKNOWN, 1.0, 0)])
+            return
+        for symbol in symbols:
             probability = float(probabilities[symbol]) / total
             longer, ended = self._boundary.extended(Prefix(), symbol)
             rest = longer._replace(text=longer.text[len(word) :])
             if not rest.text:
-                self._push(Prefix(), symbol, probability, 0)
+                self._push([self._node(Prefix(), symbol, probability, 0)])
             elif ended:
                 self._find(rest.text, probability)
             else:
-                self._push(rest, symbol, probability, 0)
+                self._push([self._node(rest, symbol, probability, 0)])
 
     @torch.inference_mode()
     def run(self) -> Completions:
         """Looks until nothing is left that could matter, or the effort is spent."""
-        while self._frontier and (self._is_beam or self._steps < self._completing.effort):
-            bar = self._bar()
-            nodes = self._level(bar) if self._is_beam else self._likeliest(bar)
+        if self._is_beam:
+            while nodes := self._level():
+                for children in self._advance(nodes, keep=False):
+                    self._push(children)
+        else:
+            while self._steps < self._effort and (nodes := self._likeliest(self._lanes)):
+                for children in self._advance(nodes, keep=True):
+                    self._push(children)
+            self._finish()
+        best = sorted(self._found.items(), key=lambda item: -item[1])[: self._n]
+        likely = tuple(
+            Completion(text, probability) for text, probability in best if probability >= self._floor
+        )
+        return Completions(likely, self._left <= self._bar, self._steps)
+
+    def _finish(self) -> None:
+        """Follows the likeliest prefixes that are left, each by its likeliest symbol, to where they end."""
+        nodes = self._likeliest(self._n)
+        for _ in range(_FINISHING):
             if not nodes:
                 break
-            slots = self._states.free(len(nodes))
-            logits = self._states.step(nodes, slots)
-            self._steps += len(nodes)
-            for node, slot, row in zip(nodes, slots, _softmax(logits), strict=True):
-                self._look(node.prefix, -node.less * row, slot)
+            ways, nodes = self._advance(nodes, keep=False), []
+            for children in ways:
+                if children:
+                    children.sort()
+                    nodes.append(children[0])
+                    self._push(children[1:])
+        self._push(nodes)
         if self._frontier:
-            self._left = max(self._left, max(-node.less for node in self._frontier))
-        n, floor = self._completing.n, self._completing.floor
-        best = sorted(self._found.items(), key=lambda item: -item[1])[:n]
-        return Completions(
-            tuple(Completion(text, p) for text, p in best), self._left <= max(self._bar(), floor), self._steps
-        )
+            self._left = -self._frontier[0].less
 
-    def _bar(self) -> float:
-        """How likely a prefix must be to matter: more than the n-th continuation, and than the floor."""
-        n, floor = self._completing.n, self._completing.floor
-        if len(self._found) < n:
-            return floor
-        return max(floor, sorted(self._found.values())[-n])
+    def _advance(self, nodes: list[_Node], *, keep: bool) -> list[list[_Node]]:
+        """Looks at prefixes as lanes of one step; what may follow each of them."""
+        slots, logits = self._states.step(nodes, keep=keep)
+        self._steps += len(nodes)
+        rows = _softmax(logits) * np.array([[-node.less] for node in nodes])
+        return [
+            self._look(node.prefix, row, slot) for node, row, slot in zip(nodes, rows, slots, strict=True)
+        ]
 
-    def _likeliest(self, bar: float) -> list[_Node]:
-        """The likeliest prefixes, taken from the heap."""
+    def _likeliest(self, lanes: int) -> list[_Node]:
+        """The likeliest prefixes that matter, at most so many, taken from the heap."""
         nodes = []
-        while self._frontier and len(nodes) < self._lanes and -self._frontier[0].less > bar:
+        while self._frontier and len(nodes) < lanes and -self._frontier[0].less > self._bar:
             nodes.append(heappop(self._frontier))
         return nodes
 
-    def _level(self, bar: float) -> list[_Node]:
-        """The likeliest of all prefixes, which are of one length; the others are left behind."""
-        nodes = sorted(node for node in self._frontier if -node.less > bar)
+    def _level(self) -> list[_Node]:
+        """The likeliest of all prefixes that matter, which are of one length; the others are left behind."""
+        nodes = sorted(node for node in self._frontier if -node.less > self._bar)
         self._frontier = []
-        if len(nodes) > self._lanes:
-            self._left = max(self._left, -nodes[self._lanes].less)
-        kept = nodes[: self._lanes]
-        if kept and kept[0].prefix.size >= LONGEST:
-            for node in kept:
+        left = nodes[self._lanes :]
+        if nodes and nodes[0].prefix.size >= LONGEST:
+            left = nodes
+            for node in nodes[: self._lanes]:
                 self._find(node.prefix.text, -node.less)
-            self._left = max(self._left, -kept[0].less)
-            return []
-        return kept
+        if left:
+            self._left = max(self._left, -left[0].less)
+        return [] if left is nodes else nodes[: self._lanes]
 
-    def _look(self, prefix: Prefix, probabilities: np.ndarray, slot: int) -> None:
-        """Adds what may follow a prefix, given the probabilities of it with each symbol, (V,)."""
+    def _look(self, prefix: Prefix, probabilities: np.ndarray, slot: int) -> list[_Node]:
+        """What may follow a prefix, given the probabilities (V,) of it with each symbol; notes if it ends."""
         ending = float(probabilities[self._boundary.endings(prefix)].sum())
         if ending:
             self._find(prefix.text, ending)
-        bar = self._bar()
-        likely = (probabilities > bar) & self._boundary.extensions(prefix)
-        for symbol in np.flatnonzero(likely).tolist():
-            longer, ended = self._boundary.extended(prefix, symbol)
+        longer = []
+        for symbol in np.flatnonzero(
+            (probabilities > self._bar) & self._boundary.extensions(prefix)
+        ).tolist():
+            probability = float(probabilities[symbol])
+            extended, ended = self._boundary.extended(prefix, symbol)
             if ended:
-                self._find(longer.text, float(probabilities[symbol]))
+                self._find(extended.text, probability)
             else:
-                self._push(longer, symbol, float(probabilities[symbol]), slot)
+                longer.append(self._node(extended, symbol, probability, slot))
+        return longer
 
-    def _push(self, prefix: Prefix, symbol: int, probability: float, slot: int) -> None:
-        """Keeps a prefix to be looked at."""
-        heappush(self._frontier, _Node(-probability, next(self._numbers), slot, symbol, prefix))
+    def _node(self, prefix: Prefix, symbol: int, probability: float, slot: int) -> _Node:
+        return _Node(-probability, next(self._numbers), slot, symbol, prefix)
+
+    def _push(self, nodes: list[_Node]) -> None:
+        """Keeps prefixes to be looked at."""
+        for node in nodes:
+            heappush(self._frontier, node)
 
     def _find(self, text: str, probability: float) -> None:
         """Counts a way to a continuation; equal texts are one."""
-        self._found[text] = self._found.get(text, 0.0) + probability
+        found = self._found
+        found[text] = found.get(text, 0.0) + probability
+        if len(found) >= self._n and found[text] > self._bar:
+            self._bar = max(self._floor, nlargest(self._n, found.values())[-1])
 
 
 class _States:
-    """The states of the prefixes that were looked at, as lanes of one."""
+    """The states of the prefixes that were looked at, as lanes of one, after that of the beginning."""
 
     def __init__(self, stepper: Stepper, state: State, capacity: int) -> None:
-        self._stepper, self._capacity, self._next = stepper, capacity, 1
-        self._state = map_state(lambda part: part.new_empty(capacity, *part.shape[1:]), state)
-        for part, first in zip(tensors_of(self._state), tensors_of(state), strict=True):
-            part[:1] = first
+        self._stepper = stepper
+        self._form, self._next = state, 1
+        self._parts = [part.new_empty(1 + capacity, *part.shape[1:]) for part in tensors_of(state)]
+        for part, first in zip(self._parts, tensors_of(state), strict=True):
+            part[0] = first[0]
 
-    def free(self, lanes: int) -> list[int]:
-        """Places for so many more states; when all are taken, those of the level before the last one."""
-        if self._next + lanes > self._capacity:
-            self._next = 1
-        slots = list(range(self._next, self._next + lanes))
-        self._next += lanes
-        return slots
-
-    def step(self, nodes: list[_Node], slots: list[int]) -> np.ndarray:
-        """Logits (B, V) after the nodes, whose states go to the slots."""
-        self._stepper.state = select_lanes(self._state, torch.tensor([node.slot for node in nodes]))
+    def step(self, nodes: list[_Node], *, keep: bool) -> tuple[range, np.ndarray]:
+        """Where the states after the nodes are, and the logits (B, V). Other states are lost unless kept."""
+        lanes = torch.tensor([node.slot for node in nodes])
+        self._stepper.state = with_tensors(self._form, (part.index_select(0, lanes) for part in self._parts))
         logits = self._stepper.step(np.array([node.symbol for node in nodes]))
-        for part, new in zip(tensors_of(self._state), tensors_of(self._stepper.state), strict=True):
-            part[slots[0] : slots[-1] + 1] = new
-        return logits
+        first = self._next if keep else 0
+        self._next = first + len(nodes)
+        for part, new in zip(self._parts, tensors_of(self._stepper.state), strict=True):
+            part[first : self._next] = new
+        return range(first, self._next), logits
 
 
 def _softmax(logits: np.ndarray) -> np.ndarray:
-    """Probabilities (B, V) in float64."""
-    weights = np.exp((logits - logits.max(axis=1, keepdims=True)).astype(np.float64))
+    """Probabilities (B, V)."""
+    weights = np.exp(logits - logits.max(axis=1, keepdims=True))
     return weights / weights.sum(axis=1, keepdims=True)
