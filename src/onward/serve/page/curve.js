@@ -5,7 +5,7 @@ import { count, element } from "./text.js";
 const NAMESPACE = "http://www.w3.org/2000/svg";
 const HEIGHT = 220;
 const EDGE = { left: 36, right: 12, top: 12, bottom: 28 };
-const FIRST_FALL = 0.03; // the share of a run whose losses may leave the picture
+const FIRST_FALL = 0.06; // the share of a run whose losses may leave the picture
 const BITS = 1 / Math.LN2; // in a nat
 
 const svg = (name, attributes, parent, content = "") => {
@@ -93,7 +93,7 @@ const legend = (validation) => {
   caption.append(element("span", "key smooth", "training"));
   if (validation.length) {
     const lowest = Math.min(...validation.map(({ value }) => value));
-    caption.append(element("span", "key check", `held-out, lowest ${lowest.toFixed(3)}`));
+    caption.append(element("span", "key check", `held-out checks, lowest ${lowest.toFixed(3)}`));
   }
   caption.append(element("span", "", "bits per symbol, by steps"));
   return caption;

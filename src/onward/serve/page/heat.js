@@ -11,6 +11,7 @@ const ALTERNATIVES = 3;
 export class Heat {
   #api;
   #editor;
+  #marks;
   #mean;
   #told = new WeakMap(); // what is known of a mark
   #show;
@@ -22,6 +23,7 @@ export class Heat {
   constructor(api, editor, { area, marks, detail, mean }, troubled) {
     this.#api = api;
     this.#editor = editor;
+    this.#marks = marks;
     this.#mean = mean;
     this.#troubled = troubled;
     this.#show = reading(marks, detail, (mark) => this.#told.get(mark), () => marks.lastElementChild);
@@ -74,13 +76,15 @@ export class Heat {
       this.#tell(mark, grapheme, at < 0 ? [] : symbols.slice(first, last));
       at = end;
     }
+    const on = this.#marks.querySelector(".on");
+    if (on) this.#show(on);
   }
 
   #tell(mark, grapheme, symbols) {
-    const newline = grapheme === "\n" ? "newline " : "";
+    const kept = ["newline", "on"].filter((kind) => mark.classList.contains(kind)).join(" ");
     if (!symbols.length) {
       this.#told.delete(mark);
-      mark.className = newline;
+      mark.className = kept;
       return;
     }
     const bits = symbols.reduce((sum, symbol) => sum + symbol.bits, 0);
@@ -90,7 +94,7 @@ export class Heat {
       { name: other.symbol, percent: percent(other.probability), came: other.symbol === symbol }
     ));
     this.#told.set(mark, { name, percent: percent(2 ** -bits), bits: bits.toFixed(2), likeliest });
-    mark.className = `${newline}s${Math.max(0, Math.min(Math.floor(bits), STEPS - 1))}`;
+    mark.className = `${kept} s${Math.max(0, Math.min(Math.floor(bits), STEPS - 1))}`;
   }
 }
 

@@ -12,7 +12,7 @@ export const showNext = (list, symbols) => {
     name.textContent = named(symbol);
     name.classList.toggle("word", named(symbol) !== symbol || symbol.startsWith("<") && symbol.length > 1);
     bar.firstElementChild.style.transform = `scaleX(${probability})`;
-    chance.textContent = `${percent(probability)} %`;
+    chance.textContent = `${percent(probability, 2)} %`;
   });
 };
 

@@ -98,7 +98,7 @@ export class Offers {
     button.type = "button";
     if (chosen) button.setAttribute("aria-current", "true");
     button.append(element("span", "head", head), element("b", "", offer.text.replaceAll("\n", "\u21b5")));
-    button.append(element("small", "", `${percent(offer.probability)} %`));
+    button.append(element("small", "", `${percent(offer.probability, 2)} %`));
     button.addEventListener("pointerdown", (event) => event.preventDefault()); // the caret stays where it is
     button.addEventListener("click", () => this.#accept(offer));
     item.append(button);
