@@ -18,7 +18,7 @@ from onward.inference.program import WeightType
 from onward.inference.sampling import SMALLEST_TEMPERATURE
 from onward.inference.source import Readable, ids_of
 from onward.inference.stepper import Stepper
-from onward.layers.state import State, map_state
+from onward.layers.state import State, map_state, tensors_of
 from onward.model import LanguageModel, block_length, losses
 from onward.shapes import Logits
 
@@ -137,6 +137,12 @@ class Session:
         if self.vocabulary.kind != "bytes":
             return b""
         return unfinished(self.vocabulary.decode_bytes(self._ids[-3:]))
+
+    @property
+    def megabytes(self) -> float:
+        """What the kept states take, about: as many as there are, each as large as the present one."""
+        state = sum(part.nbytes for part in tensors_of(self._state)) + self._logits.nbytes
+        return len(self._checkpoints) * state / 2**20
 
     def fork(self) -> "Session":
         """A session that goes on from here by itself."""
