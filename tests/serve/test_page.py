@@ -25,6 +25,7 @@ from onward.serve.page import POLICY, assets
 
 api = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
 expect = api.expect
+expect.set_options(timeout=20_000)
 
 LINES = [
     f"the state goes on where the {name} ended, and so on.\n" for name in ("lane", "last", "layer", "lot")
@@ -149,7 +150,7 @@ def open_page(browser, address: str) -> Iterator[Open]:
         context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}} | options)
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(20_000)
         page.on("pageerror", lambda error: strays.append(str(error)))
         page.on("request", lambda r: r.url.startswith(address) or strays.append(r.url))
         if not errors:
@@ -329,13 +330,13 @@ class TestHeat:
 
     def test_arrow_keys_go_from_symbol_to_symbol(self, open_page: Open) -> None:
         page = open_page()
-        typed(page, "the state is")
+        typed(page, "the state on")
         page.keyboard.press("Escape")
         page.keyboard.press("Tab")
         expect(page.locator("#marks")).to_be_focused()
-        expect(page.locator("#detail b")).to_have_text("s")
+        expect(page.locator("#detail b")).to_have_text("n")
         page.keyboard.press("ArrowLeft")
-        expect(page.locator("#detail b")).to_have_text("i")
+        expect(page.locator("#detail b")).to_have_text("o")
         page.keyboard.press("Home")
         expect(page.locator("#detail b")).to_have_text("t")
         expect(page.locator("#detail td")).to_have_count(6)

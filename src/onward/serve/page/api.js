@@ -65,7 +65,7 @@ export class Api {
         if (event.choices[0]?.text) yield event.choices[0].text;
       }
     }
-    throw new Trouble("gone", "the server went away while it wrote");
+    throw new Trouble("refused", "the server went away while it wrote");
   }
 
   async #json(method, path, body, signal) {

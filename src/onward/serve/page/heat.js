@@ -60,7 +60,9 @@ export class Heat {
       this.#mean.textContent = `${score.count.toLocaleString("en")} symbols, ${score.bits_per_symbol.toFixed(2)} bits each`;
       this.#troubled(null);
     } catch (trouble) {
-      if (!signal.aborted) this.#troubled(trouble);
+      if (signal.aborted) return;
+      this.#troubled(trouble);
+      if (["gone", "busy"].includes(trouble.kind)) this.#timer = setTimeout(() => this.#score(text), 1000 * (trouble.seconds || 2));
     }
   }
 

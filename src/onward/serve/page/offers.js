@@ -83,8 +83,9 @@ export class Offers {
 
   #draw() {
     const offered = this.#offered;
+    if (this.#area.readOnly) return this.#list.replaceChildren(); // the model writes, where ghost text would be
     this.#ghost.textContent = offered?.text ?? "";
-    const shown = this.#hidden || this.#editor.composing || this.#area.readOnly ? [] : this.#all;
+    const shown = this.#hidden || this.#editor.composing ? [] : this.#all;
     const head = startedWord(this.#editor);
     this.#list.replaceChildren(...shown.map((offer) => this.#choice(offer, head, offer === offered)));
     clearTimeout(this.#timer);

@@ -28,6 +28,7 @@ const editor = new Editor(area, $("marks"), ({ text, caret, typed }) => {
 const offers = new Offers(editor, area, { ghost: $("ghost"), list: $("choices"), spoken: $("spoken") });
 const typing = new Typing(api, { completions: 3, until: "word", next: 8 }, {
   answered: ({ completions, next }) => {
+    notice.of("writing")(null); // it is not tried again
     offers.show(completions);
     showNext($("next"), next);
   },

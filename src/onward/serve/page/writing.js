@@ -14,6 +14,7 @@ export class Writing {
   #temperature;
   #model = null;
   #running = null;
+  #written = "";
   #troubled;
 
   constructor(api, editor, { area, ghost, form, button, temperature, degrees }, troubled) {
@@ -50,20 +51,33 @@ export class Writing {
     const before = document.activeElement;
     this.#running = new AbortController();
     this.#begin();
-    let written = "";
+    const { signal } = this.#running;
+    this.#written = "";
+    while (await this.#waits(signal));
+    this.#running = null;
+    this.#end();
+    if (before !== document.body) before?.focus({ preventScroll: true });
+  }
+
+  /** Shows what is written as it comes; whether it is to be tried again, after the wait that the server asked for. */
+  async #waits(signal) {
     try {
-      for await (const piece of this.#api.write(this.#request, this.#running.signal)) {
-        written += piece;
-        this.#ghost.textContent = written;
+      for await (const piece of this.#api.write(this.#request, signal)) {
+        this.#ghost.textContent = this.#written += piece;
         this.#ghost.parentElement.parentElement.scrollTop = Number.MAX_SAFE_INTEGER;
       }
       this.#troubled(null);
     } catch (trouble) {
-      if (!this.#running.signal.aborted) this.#troubled(trouble);
+      if (signal.aborted) return false;
+      this.#troubled(trouble);
+      if (trouble.kind !== "busy") return false;
+      await new Promise((resolve) => {
+        signal.addEventListener("abort", resolve);
+        setTimeout(resolve, 1000 * trouble.seconds);
+      });
+      return !signal.aborted;
     }
-    this.#running = null;
-    this.#end(written);
-    if (before !== document.body) before?.focus({ preventScroll: true });
+    return false;
   }
 
   get #request() {
@@ -78,14 +92,14 @@ export class Writing {
     this.#button.textContent = "Stop";
   }
 
-  #end(written) {
+  #end() {
     this.#area.readOnly = false;
     this.#ghost.classList.remove("written");
     this.#ghost.textContent = "";
     this.#button.textContent = "Write on";
-    if (!written) return;
+    if (!this.#written) return;
     const { length } = this.#editor.text;
     this.#area.setSelectionRange(length, length);
-    this.#editor.insert(written);
+    this.#editor.insert(this.#written);
   }
 }
