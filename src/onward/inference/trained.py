@@ -10,6 +10,7 @@ import torch
 
 from onward.artefact import FORMAT, Artefact, digest_of, load, save, weights_of
 from onward.data.vocabulary import Vocabulary
+from onward.inference.adapt import Adapting
 from onward.inference.complete import CompleteOptions, Completions
 from onward.inference.novelty import MINIMUM, Novelty, Sources, novelty
 from onward.inference.page import write_page
@@ -147,6 +148,7 @@ class TrainedModel:
         *,
         cold: int | None = None,
         lanes: int | None = None,
+        adapt: Adapting | None = None,
         progress: Progress | None = None,
     ) -> Score:
         """How surprising a text is to the model, in constant memory.
@@ -156,25 +158,40 @@ class TrainedModel:
             cold: score windows of this many symbols, each from the initial state; None reads in one pass.
             lanes: segments read side by side, in float32; 1 is exact. None reads a long text in many, in the
                 quickest precision, which changes its score by less than 0.1 %.
+            adapt: how the model learns from what was scored, in one pass; the model itself is left as it is.
             progress: is told of the symbols scored so far and of all.
 
         Raises:
             CorpusError: there is no text in the source, or it cannot be read.
             InputError: a window or a number of lanes below 1.
         """
-        return score(self.model, self.vocabulary, source, Protocol(cold=cold, lanes=lanes), progress)
+        return score(
+            self.model, self.vocabulary, source, Protocol(cold=cold, lanes=lanes, adapt=adapt), progress
+        )
 
     def score_lines(
-        self, source: Source, *, cold: int | None = None, lanes: int | None = None
+        self,
+        source: Source,
+        *,
+        cold: int | None = None,
+        lanes: int | None = None,
+        adapt: Adapting | None = None,
     ) -> Iterator[LineScore]:
         """The score of each line, in order, as they are computed. Arguments and errors as for `score`."""
-        return score_lines(self.model, self.vocabulary, source, Protocol(cold=cold, lanes=lanes))
+        return score_lines(self.model, self.vocabulary, source, Protocol(cold=cold, lanes=lanes, adapt=adapt))
 
     def score_symbols(
-        self, source: Source, *, cold: int | None = None, lanes: int | None = None
+        self,
+        source: Source,
+        *,
+        cold: int | None = None,
+        lanes: int | None = None,
+        adapt: Adapting | None = None,
     ) -> Iterator[SymbolScore]:
         """The score of each symbol, in order, as they are computed. Arguments and errors as for `score`."""
-        return score_symbols(self.model, self.vocabulary, source, Protocol(cold=cold, lanes=lanes))
+        return score_symbols(
+            self.model, self.vocabulary, source, Protocol(cold=cold, lanes=lanes, adapt=adapt)
+        )
 
     def write_page(self, source: Source, path: str | os.PathLike[str], *, title: str = "") -> Score:
         """Writes a page that colours each symbol by its surprise, read in one pass, and returns the score.
