@@ -1,6 +1,6 @@
 /** "Write on": the model continues the text, as it comes, until it is stopped. */
 
-const LENGTH = 500; // symbols at a time
+const LENGTH = 1000; // symbols at a time
 
 /**
  * What is written stands in the layer until it ends, and then enters the text area at once: one undo takes it back.
@@ -64,7 +64,7 @@ export class Writing {
     try {
       for await (const piece of this.#api.write(this.#request, signal)) {
         this.#ghost.textContent = this.#written += piece;
-        this.#ghost.parentElement.parentElement.scrollTop = Number.MAX_SAFE_INTEGER;
+        this.#scroll();
       }
       this.#troubled(null);
     } catch (trouble) {
@@ -78,6 +78,12 @@ export class Writing {
       return !signal.aborted;
     }
     return false;
+  }
+
+  /** To where it writes. */
+  #scroll() {
+    const box = this.#area.parentElement;
+    box.scrollTop = box.scrollHeight;
   }
 
   get #request() {
@@ -101,5 +107,6 @@ export class Writing {
     const { length } = this.#editor.text;
     this.#area.setSelectionRange(length, length);
     this.#editor.insert(this.#written);
+    this.#scroll();
   }
 }
