@@ -23,6 +23,8 @@ KINDS = {
     "resume_sigkill": ("settings", "threads"),
     "training_step": ("recipe",),
     "start_up": (),
+    "complete_speed": ("weights", "n", "parameters"),
+    "keystrokes": ("corpus",),
 }
 """The questions in order, and what tells the results of one apart; of those that agree the last counts."""
 

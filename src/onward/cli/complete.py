@@ -62,8 +62,12 @@ def complete(
 
 
 def _until(text: str) -> Any:
-    """The boundary as Python has it: words are left as they are, which `complete` checks."""
-    return int(text) if text.lstrip("-").isdecimal() else text
+    """The boundary as Python has it."""
+    if text.isdecimal() and int(text):
+        return int(text)
+    if text not in ("word", "line"):
+        raise InputError(f"expected --until to be word, line or a number from 1 on, got {text!r}")
+    return text
 
 
 def _read_whole(session: "Session", text: str, adapt: bool) -> str:
