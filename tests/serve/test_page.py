@@ -228,6 +228,7 @@ class TestTyping:
         ghost(page)
         page.keyboard.press("Home")
         expect(page.locator("#ghost")).to_be_empty()
+        expect(page.locator("#choices li")).to_have_count(0)
         page.keyboard.press("End")
         ghost(page)
 
@@ -405,7 +406,8 @@ class TestWriting:
         text = typed(page, "the ")
         page.locator("#go").click()
         expect(page.locator("#go")).to_have_text("Write on", timeout=30_000)
-        assert len(text.input_value()) >= 4 + 900
+        expect(page.locator("#notice")).to_be_empty()
+        assert len(text.input_value()) >= 4 + 100  # the model may end the text before it has written 1,000
 
 
 def told(page, words: str) -> None:

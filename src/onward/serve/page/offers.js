@@ -85,7 +85,7 @@ export class Offers {
     const offered = this.#offered;
     if (this.#area.readOnly) return this.#list.replaceChildren(); // the model writes, where ghost text would be
     this.#ghost.textContent = offered?.text ?? "";
-    const shown = this.#hidden || this.#editor.composing ? [] : this.#all;
+    const shown = this.#hidden || this.#editor.composing || withinWord(this.#editor) ? [] : this.#all;
     const head = startedWord(this.#editor);
     this.#list.replaceChildren(...shown.map((offer) => this.#choice(offer, head, offer === offered)));
     clearTimeout(this.#timer);
@@ -110,6 +110,9 @@ export class Offers {
     this.#spoken.textContent = `completion: ${text}`;
   }
 }
+
+/** Whether what follows the caret would run on from what were put there, or something is selected. */
+const withinWord = ({ text, caret }) => caret < 0 || /^[\p{L}\p{N}_]/u.test(text.slice(caret, caret + 2));
 
 /** The letters of the word that the caret is in or behind. */
 const startedWord = ({ text, caret }) => (caret < 0 ? "" : text.slice(0, caret).match(/[\p{L}\p{N}_'\u2019-]*$/u)[0]);
