@@ -365,6 +365,17 @@ class TestHeat:
         sizes = [part.evaluate("e => [e.clientWidth, e.scrollHeight]") for part in parts]
         assert sizes[0] == sizes[1]
 
+    def test_a_long_text_scrolls_within_its_box(self, open_page: Open) -> None:
+        page = open_page()
+        typed(page, "z")
+        height = page.evaluate("document.documentElement.scrollHeight")
+        page.keyboard.insert_text("z\n" * 200)
+        expect(page.locator("#mean")).to_have_text(re.compile("^401 symbols"))
+        expect(page.locator("#marks .newline").last).to_have_class(re.compile(r"\bs\d"))
+        box = page.locator("#editor")
+        assert box.evaluate("e => e.scrollTop") > 1000
+        assert page.evaluate("document.documentElement.scrollHeight") < height + 600
+
 
 @pytest.mark.slow
 @browsing

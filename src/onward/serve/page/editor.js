@@ -97,5 +97,8 @@ export class Editor {
     fragment.append(...made);
     this.#marks.insertBefore(fragment, following);
     this.#shown = next;
+    const edited = this.#elements[at + added.length - 1] ?? this.#elements[at];
+    // the browser scrolled before the box had grown
+    if (document.activeElement === this.#area) edited?.scrollIntoView({ block: "nearest" });
   }
 }
