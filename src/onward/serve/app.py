@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,9 @@ def make_app(settings: Settings) -> ASGIApp:
 
     routes = _routes(settings, models, sessions, metrics)
     handlers: Any = {OnwardError: _refused, HTTPException: _not_found, ClientLeft: _gone, Exception: _failed}
-    return Guard(Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers), settings.policy, metrics)
+    return Guard(
+        Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers), settings.policy, metrics
+    )
 
 
 def _routes(settings: Settings, models: Models, sessions: Sessions, metrics: Metrics) -> list[Any]:
@@ -122,13 +125,13 @@ def _routes(settings: Settings, models: Models, sessions: Sessions, metrics: Met
         get("/v1/models", list_models),
         get("/v1/models/{id}", show_model),
         get("/v1/models/{id}/curve", show_curve),
-        get("/v1/completions", lambda r: completions(r, models, limits), "POST"),
-        get("/v1/score", lambda r: judging.score(r, models, limits), "POST"),
-        get("/v1/novelty", lambda r: judging.novelty(r, models, limits, corpus), "POST"),
-        get("/v1/sessions", lambda r: typing_routes.create(r, sessions, models, limits), "POST"),
-        get("/v1/sessions/{id}", lambda r: typing_routes.show(r, sessions)),
-        get("/v1/sessions/{id}", lambda r: typing_routes.delete(r, sessions), "DELETE"),
-        get("/v1/sessions/{id}/edit", lambda r: typing_routes.edit(r, sessions, limits), "POST"),
+        get("/v1/completions", partial(completions, models=models, limits=limits), "POST"),
+        get("/v1/score", partial(judging.score, models=models, limits=limits), "POST"),
+        get("/v1/novelty", partial(judging.novelty, models=models, limits=limits, corpus=corpus), "POST"),
+        get("/v1/sessions", partial(typing_routes.create, sessions=sessions, models=models, limits=limits), "POST"),
+        get("/v1/sessions/{id}", partial(typing_routes.show, sessions=sessions)),
+        get("/v1/sessions/{id}", partial(typing_routes.delete, sessions=sessions), "DELETE"),
+        get("/v1/sessions/{id}/edit", partial(typing_routes.edit, sessions=sessions, limits=limits), "POST"),
         WebSocketRoute("/v1/sessions/{id}/ws", socket),
     ]
 

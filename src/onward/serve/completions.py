@@ -26,7 +26,13 @@ from onward.serve.reading import read
 from onward.serve.refusal import Refusal, as_refusal, to_json
 from onward.serve.tokens import Token, name_of
 
-_UNSUPPORTED = {"best_of": (1,), "suffix": ("",), "presence_penalty": (0,), "frequency_penalty": (0,), "logit_bias": ({},)}
+_UNSUPPORTED = {
+    "best_of": (1,),
+    "suffix": ("",),
+    "presence_penalty": (0,),
+    "frequency_penalty": (0,),
+    "logit_bias": ({},),
+}
 """What OpenAI has and onward has not, with the values that ask for nothing."""
 
 _REASONS: dict[Ending, str] = {"length": "length", "stop": "stop", "end": "stop"}
@@ -260,9 +266,7 @@ def _usage(wanted: Wanted, written: int) -> dict[str, int]:
     return {"prompt_tokens": read_, "completion_tokens": written, "total_tokens": read_ + written}
 
 
-def _logprobs(
-    served: Served, wanted: Wanted, tokens: Sequence[Token], offset: int
-) -> dict[str, Any] | None:
+def _logprobs(served: Served, wanted: Wanted, tokens: Sequence[Token], offset: int) -> dict[str, Any] | None:
     """The symbols of a text that begins at an offset, with their log-probabilities."""
     if wanted.logprobs is None:
         return None

@@ -112,7 +112,9 @@ def _invalid(name: str, message: str) -> Refusal:
 
 
 def _kind(value: object) -> str:
-    return {list: "a list", str: "a text", bool: "true or false", type(None): "null"}.get(type(value), "a number")
+    return {list: "a list", str: "a text", bool: "true or false", type(None): "null"}.get(
+        type(value), "a number"
+    )
 
 
 def _short(value: object) -> str:

@@ -93,7 +93,9 @@ class Guard:
             return Refusal(403, "wrong_host", f"this server is not called {host[:80]!r}", hint=hint)
         if origin is not None and not self._is_own(origin, host) and not self._allowed(origin):
             hint = "--origin ORIGIN lets pages of a site in"
-            return Refusal(403, "wrong_origin", f"pages of {origin[:80]!r} may not use this server", hint=hint)
+            return Refusal(
+                403, "wrong_origin", f"pages of {origin[:80]!r} may not use this server", hint=hint
+            )
         path = scope["path"]
         if self._policy.token is None or path in _OPEN or path.startswith("/page/"):
             return None

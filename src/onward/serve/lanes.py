@@ -72,7 +72,9 @@ class Lane:
         is_wanted: set to False, it ends without a word.
     """
 
-    def __init__(self, vocabulary: Vocabulary, order: Order, deliver: Callable[[Piece | Exception], None]) -> None:
+    def __init__(
+        self, vocabulary: Vocabulary, order: Order, deliver: Callable[[Piece | Exception], None]
+    ) -> None:
         self.order, self.deliver = order, deliver
         self.left = order.length
         self.is_wanted = True

@@ -32,7 +32,10 @@ def _paths(limits: Limits) -> Schema:
         "/openapi.json": {"get": _operation("This document.", (200,))},
         "/v1/models": {"get": _operation("The models.", (200,))},
         "/v1/models/{id}": {"parameters": model, "get": _operation("What is known of a model.", (200, 404))},
-        "/v1/models/{id}/curve": {"parameters": model, "get": _operation("Its losses in training.", (200, 404))},
+        "/v1/models/{id}/curve": {
+            "parameters": model,
+            "get": _operation("Its losses in training.", (200, 404)),
+        },
         "/v1/completions": {"post": _posting("Writes on.", _completions(limits), (200,))},
         "/v1/score": {"post": _posting("How surprising each symbol is.", _score(limits), (200,))},
         "/v1/novelty": {"post": _posting("What stands in the corpus.", _novelty(limits), (200,))},

@@ -15,7 +15,9 @@ SLICE = 256
 """Symbols that are read before others have their turn: some ten milliseconds."""
 
 
-def read(trained: TrainedModel, ids: np.ndarray, top: int | None = None) -> Slices[tuple[Primed, list[Token]]]:
+def read(
+    trained: TrainedModel, ids: np.ndarray, top: int | None = None
+) -> Slices[tuple[Primed, list[Token]]]:
     """Reads ids (N,) from the start of a text.
 
     Args:

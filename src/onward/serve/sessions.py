@@ -113,7 +113,9 @@ class Sessions:
         await self.tidy()
         return answer
 
-    async def edit(self, typing: Typing, edit: Edit | None, wish: Wish, version: int | None) -> dict[str, Any]:
+    async def edit(
+        self, typing: Typing, edit: Edit | None, wish: Wish, version: int | None
+    ) -> dict[str, Any]:
         """Makes an edit and answers; it is on the disk before. None: nothing is changed.
 
         Raises:

@@ -114,9 +114,14 @@ class Store:
             yield version, Edit(at, deleted, inserted.decode("utf-8", "surrogatepass"), cursor)
 
     def _put(self, saved: Saved) -> None:
-        values = asdict(saved) | {"text": _raw(saved.text), "options": json.dumps(saved.options), "used": time.time()}
+        values = asdict(saved) | {
+            "text": _raw(saved.text),
+            "options": json.dumps(saved.options),
+            "used": time.time(),
+        }
         self._execute(
-            "insert or replace into sessions values (:id, :model, :text, :cursor, :version, :options, :used)", values
+            "insert or replace into sessions values (:id, :model, :text, :cursor, :version, :options, :used)",
+            values,
         )
         self._execute("delete from edits where id = ?", (saved.id,))
 

@@ -102,7 +102,9 @@ def _wish(fields: Fields, before: Wish, limits: Limits) -> Wish:
     until = fields.values.get("until")
     if until is None:
         until = before.until
-    elif isinstance(until, bool) or not (until in ("word", "line") or (isinstance(until, int) and 1 <= until <= 100)):
+    elif isinstance(until, bool) or not (
+        until in ("word", "line") or (isinstance(until, int) and 1 <= until <= 100)
+    ):
         fields.refuse("until", 'to be "word", "line" or a number of symbols from 1 to 100')
     completions = fields.integer("completions", before.completions, 0, 20)
     return Wish(completions, until, fields.integer("next", before.next, 0, 100))
