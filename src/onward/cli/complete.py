@@ -14,7 +14,7 @@ from onward.cli.output import emit_json, emit_row, messages, say
 from onward.errors import InputError
 
 if TYPE_CHECKING:
-    from onward.inference.complete import Completions
+    from onward.inference.completion import Completions
     from onward.inference.session import Session
 
 

@@ -12,7 +12,8 @@ from onward.data.vocabulary import BEGIN, Vocabulary
 from onward.errors import InputError
 from onward.inference.adapt import Adapter, Adapting
 from onward.inference.boundary import Prefix, unfinished
-from onward.inference.complete import CompleteOptions, Completing, Completions, begun_word, complete
+from onward.inference.complete import begun_word, complete
+from onward.inference.completion import CompleteOptions, Completing, Completions
 from onward.inference.distribution import Distribution
 from onward.inference.prediction import initial_state, predict
 from onward.inference.program import WeightType

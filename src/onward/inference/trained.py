@@ -11,7 +11,7 @@ import torch
 from onward.artefact import FORMAT, Artefact, digest_of, load, save, weights_of
 from onward.data.vocabulary import Vocabulary
 from onward.inference.adapt import Adapting
-from onward.inference.complete import CompleteOptions, Completions
+from onward.inference.completion import CompleteOptions, Completions
 from onward.inference.novelty import MINIMUM, Novelty, Sources, novelty
 from onward.inference.page import write_page
 from onward.inference.program import WeightType
