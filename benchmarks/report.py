@@ -31,6 +31,8 @@ KINDS = {
     "start_up": (),
     "watch_stream": ("lines", "keys_in_flight"),
     "watch_faults": ("kills",),
+    "complete_speed": ("weights", "n", "parameters"),
+    "keystrokes": ("corpus",),
 }
 """The questions in order, and what tells the results of one apart; of those that agree the last counts."""
 

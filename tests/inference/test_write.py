@@ -8,7 +8,7 @@ from onward.artefact import Artefact
 from onward.data.vocabulary import BEGIN, END, NULL, UNKNOWN, Vocabulary
 from onward.errors import InputError
 from onward.inference.trained import TrainedModel
-from onward.inference.write import _Sample
+from onward.inference.write import Sample
 
 LAYERS = ("gated", "lstm", "gru", "simple")
 
@@ -98,10 +98,10 @@ def test_stop_strings_are_never_given(make, kind: str) -> None:
     assert kept == whole
 
 
-def fed(text: str, *stop: str) -> tuple[list[str], _Sample]:
+def fed(text: str, *stop: str) -> tuple[list[str], Sample]:
     vocabulary = Vocabulary.of_text("abcdefgh", "characters")
-    sample = _Sample(vocabulary, stop)
-    return [sample.feed(i) for i in vocabulary.encode(text).tolist()] + [sample.end("length")], sample
+    sample = Sample(vocabulary, stop)
+    return [sample.feed([i]) for i in vocabulary.encode(text).tolist()] + [sample.end("length")], sample
 
 
 def test_what_may_begin_a_stop_string_is_held_back() -> None:

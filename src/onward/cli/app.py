@@ -8,12 +8,14 @@ from typing import Annotated
 import typer
 
 import onward
+from onward.cli.complete import complete
 from onward.cli.draw import draw
 from onward.cli.info import info
 from onward.cli.lesson import lesson
 from onward.cli.novelty import novelty
 from onward.cli.output import DONE, FAILED, INTERRUPTED, MISUSED, complain, emit, say
 from onward.cli.score import score
+from onward.cli.serve import serve
 from onward.cli.train import train
 from onward.cli.watch import watch
 from onward.cli.write import write
@@ -26,7 +28,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
-for command in (train, write, score, novelty, info, lesson, draw):
+for command in (train, write, complete, score, serve, novelty, info, lesson, draw):
     app.command()(command)
 app.add_typer(watch)
 

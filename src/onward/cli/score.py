@@ -35,6 +35,9 @@ def score(
     lanes: Annotated[
         int | None, typer.Option(help="Parts read side by side, in float32; by default as many as are quick.")
     ] = None,
+    adapt: Annotated[
+        bool, typer.Option("--adapt", help="Learn from each block of the text after it was scored.")
+    ] = False,
     html: Annotated[
         Path | None, typer.Option(help="Write a page that colours each symbol by its surprise.")
     ] = None,
@@ -46,6 +49,7 @@ def score(
     onward score nietzsche.onward letter.txt
     echo "what is good?" | onward score nietzsche.onward -
     onward score nietzsche.onward letter.txt --cold 256 --json
+    onward score nietzsche.onward letter.txt --adapt
     onward score nietzsche.onward letter.txt --html letter.html
     onward score nietzsche.onward server.log --per line | sort -t$'\\t' -k4nr | head
 
@@ -56,10 +60,16 @@ def score(
     corpus = find_sources(source)
     if exact and (cold or lanes):
         raise InputError("--exact reads in one pass", hint="leave out --cold and --lanes, or --exact")
-    how = {"cold": cold, "lanes": 1 if exact else lanes}
+    how: dict[str, Any] = {"cold": cold, "lanes": 1 if exact else lanes}
+    if adapt:
+        from onward.inference.adapt import Adapting  # noqa: PLC0415 - not on the way to --help
+
+        how["adapt"] = Adapting()
     if html:
-        if cold or lanes or per != "total":
-            raise InputError("--html reads in one pass", hint="leave out --cold, --lanes and --per")
+        if cold or lanes or adapt or per != "total":
+            raise InputError(
+                "--html reads in one pass, as it is", hint="leave out --cold, --lanes, --adapt and --per"
+            )
         found = trained.write_page(corpus, html, title=corpus.name).to_json() | {"html": str(html)}
     elif per == "total":
         with _bar() as progress:
@@ -70,7 +80,8 @@ def score(
             if per == "line"
             else _symbols(trained.score_symbols(corpus, **how))
         )
-        found = _report(rows, per, json) | {"protocol": "streaming" if cold is None else f"cold-{cold}"}
+        name = "adaptive" if adapt else "streaming" if cold is None else f"cold-{cold}"
+        found = _report(rows, per, json) | {"protocol": name}
     if json:
         emit_json(found)
     elif per == "total":

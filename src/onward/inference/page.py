@@ -99,7 +99,7 @@ def expectations(model: LanguageModel, ids: Symbols) -> Iterator[Expectation]:
 
 def _page(vocabulary: Vocabulary, parts: list[Expectation], score: Score, title: str) -> Iterator[str]:
     """The page, piece by piece."""
-    script, style = _asset("page.js"), _asset("page.css")
+    script, style = _asset("reading.js") + _asset("page.js"), _asset("reading.css") + _asset("page.css")
     allowed = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{allowed}'"
     heading = html.escape(title)
@@ -120,7 +120,7 @@ def _page(vocabulary: Vocabulary, parts: list[Expectation], score: Score, title:
     yield '</main>\n<output id="detail" class="detail" aria-live="polite" hidden></output>\n'
     names = json.dumps({i: vocabulary.symbol(i) for i in sorted(used)}).replace("<", "\\u003c")
     yield f'<script type="application/json" id="names">{names}</script>\n'
-    yield f"<script>{script}</script>\n</body>\n</html>\n"
+    yield f'<script type="module">{script}</script>\n</body>\n</html>\n'
 
 
 def legend() -> str:

@@ -10,6 +10,8 @@ Each counts every symbol once.
     cold        windows of a given number of symbols, each from the initial state, its first symbol
                 predicted from the symbol before the window (or BEGIN). What published figures of
                 transformers mostly are.
+    adaptive    in one pass by a model that goes on learning: each block is scored, then learned from (see
+                `inference.adapt`).
 """
 
 from collections.abc import Iterator
@@ -21,6 +23,7 @@ import torch
 from onward.data.symbols import Symbols
 from onward.data.vocabulary import BEGIN, NULL
 from onward.errors import InputError
+from onward.inference.adapt import Adapting
 from onward.inference.prediction import device_of, initial_state, surprise
 from onward.model import LanguageModel, block_length
 from onward.precision import Precision, in_precision, quick_precision
@@ -43,23 +46,29 @@ class Protocol:
         lanes: how many segments are read side by side, in float32; fewer for a text of less than 1024 symbols
             a lane. None reads a long text in as many as are quick, in the quickest precision. Has no effect
             on cold windows, of which many are always read at once.
+        adapt: how the model learns from what was scored; None leaves it as it is.
 
     Raises:
-        InputError: a window or a number of lanes below 1.
+        InputError: a window or a number of lanes below 1, or either of them for a model that learns.
     """
 
     cold: int | None = None
     lanes: int | None = None
+    adapt: Adapting | None = None
 
     def __post_init__(self) -> None:
         if self.cold is not None and self.cold < 1:
             raise InputError(f"expected cold windows of 1 symbol or more, got {self.cold}")
         if self.lanes is not None and self.lanes < 1:
             raise InputError(f"expected 1 lane or more, got {self.lanes}")
+        if self.adapt and (self.cold or (self.lanes or 1) > 1):
+            raise InputError("a model that learns reads in one pass", hint="leave out cold and lanes")
 
     @property
     def name(self) -> str:
-        """`streaming`, or `cold-256` with the symbols in a window."""
+        """`streaming`, `adaptive`, or `cold-256` with the symbols in a window."""
+        if self.adapt:
+            return "adaptive"
         return "streaming" if self.cold is None else f"cold-{self.cold}"
 
     def reading(self, model: LanguageModel, size: int) -> "Reading":
@@ -68,6 +77,8 @@ class Protocol:
             window = max(1, min(self.cold, size))
             windows = -(-size // window)
             return Reading(window, lanes=max(1, min(_COLD_POSITIONS // window, 128, windows)))
+        if self.adapt:
+            return Reading(max(1, size))
         lanes = self.lanes or min(_QUICK_LANES, size // _WORTH_A_LANE)
         if lanes <= 1:
             return Reading(max(1, size))

@@ -2,7 +2,7 @@
 
 import copy
 from array import array
-from typing import NamedTuple
+from typing import NamedTuple, Unpack
 
 import numpy as np
 import torch
@@ -10,13 +10,17 @@ from torch import Tensor
 
 from onward.data.vocabulary import BEGIN, Vocabulary
 from onward.errors import InputError
+from onward.inference.adapt import Adapter, Adapting
+from onward.inference.boundary import Prefix, unfinished
+from onward.inference.complete import begun_word, complete
+from onward.inference.completion import CompleteOptions, Completing, Completions
 from onward.inference.distribution import Distribution
 from onward.inference.prediction import initial_state, predict
 from onward.inference.program import WeightType
 from onward.inference.sampling import SMALLEST_TEMPERATURE
 from onward.inference.source import Readable, ids_of
 from onward.inference.stepper import Stepper
-from onward.layers.state import State, map_state
+from onward.layers.state import State, map_state, tensors_of
 from onward.model import LanguageModel, block_length, losses
 from onward.shapes import Logits
 
@@ -35,6 +39,21 @@ class _Checkpoint(NamedTuple):
     logits: Logits
 
 
+class _Lesson(NamedTuple):
+    """What a session will learn from: the state before it, its symbols, whether it was taken back."""
+
+    state: State
+    ids: tuple[int, ...] = ()
+    is_lost: bool = False
+
+    def longer(self, ids: np.ndarray) -> "_Lesson":
+        return self._replace(ids=(*self.ids, *ids.tolist()))
+
+    def shorter(self, symbols: int) -> "_Lesson":
+        kept = len(self.ids) - symbols
+        return self._replace(ids=self.ids[: max(0, kept)], is_lost=kept < 0)
+
+
 class Session:
     """A model and its state, one stream. A new session has been fed BEGIN, the start of a text.
 
@@ -51,6 +70,7 @@ class Session:
 
     Attributes:
         position: symbols fed so far.
+        adapter: what learns from what is fed, once `adapt` was called.
     """
 
     def __init__(
@@ -66,7 +86,9 @@ class Session:
         self.model = model.eval()
         self.vocabulary = vocabulary
         self.position = 0
+        self.adapter: Adapter | None = None
         self._reach = reach
+        self._weights: WeightType = weights
         self._ids = array("I")  # the last symbols, those after the oldest checkpoint
         logits, self._state = predict(model, torch.tensor([[BEGIN]]), initial_state(model, 1))
         self._logits = logits
@@ -85,13 +107,41 @@ class Session:
         """
         ids = ids_of(symbols, self.vocabulary).astype(np.int64, copy=False)
         nats = np.empty(len(ids))
-        block = block_length(1, len(self.vocabulary))
-        for start in range(0, len(ids), block):
-            part = ids[start : start + block]
-            nats[start : start + block] = self._read(part)
+        start = 0
+        while start < len(ids):
+            part = ids[start : start + self._room()]
+            nats[start : start + len(part)] = self._read(part)
             self._ids.frombytes(part.astype(np.uintc).tobytes())
             self._keep()
+            start += len(part)
+            if self.adapter:
+                self._lesson = self._lesson.longer(part)
+                self._learn(self.adapter)
         return nats
+
+    def adapt(self, adapting: Adapting | None = None, learned: bytes | None = None) -> None:
+        """From here on learns from what is fed, a block at a time, each after it was scored.
+
+        The model itself is left as it is: what is learned belongs to this session. `session.adapter` can
+        save it (`to_bytes`); `forget` goes back to the model.
+
+        Args:
+            adapting: how.
+            learned: what another session of this model had learned, as its adapter gave it.
+
+        Raises:
+            ArtefactError: `learned` is damaged, or of another model.
+        """
+        adapter = Adapter(self.adapter.base if self.adapter else self.model, adapting)
+        if learned is not None:
+            adapter.restore(learned)
+        self._attend(adapter)
+
+    def forget(self) -> None:
+        """Drops what was learned; learning goes on from the model as it was trained."""
+        if self.adapter:
+            self.adapter.reset()
+            self._attend(self.adapter)
 
     @torch.inference_mode()
     def next_distribution(self, temperature: float | int = 1.0) -> Distribution:
@@ -108,10 +158,53 @@ class Session:
         probabilities = torch.softmax(self._logits[0, 0] / max(temperature, SMALLEST_TEMPERATURE), dim=0)
         return Distribution(probabilities.cpu().numpy(), self.vocabulary)
 
+    def complete(self, started: str | bytes = "", **options: Unpack[CompleteOptions]) -> Completions:
+        """The likeliest continuations of what was fed and of the text after it, which is left as it is.
+
+        Args:
+            started: text that follows what was fed. With a vocabulary of words a word that is only begun
+                belongs here, since what is fed is whole words.
+            options: see `CompleteOptions`.
+
+        Raises:
+            InputError: an option that cannot have that value.
+        """
+        completing = Completing(**options)
+        head, word = begun_word(started, self.vocabulary)
+        after = self
+        if len(head):
+            after = self._branch()
+            after.feed(head)
+        begin = Prefix(pending=after._pending())
+        return complete(
+            self._stepper, self.vocabulary, after._state, after._logits[0, 0], completing, begin, word
+        )
+
+    def _pending(self) -> bytes:
+        """The bytes at the end of what was fed that begin a character and do not end it."""
+        if self.vocabulary.kind != "bytes":
+            return b""
+        return unfinished(self.vocabulary.decode_bytes(self._ids[-3:]))
+
+    @property
+    def megabytes(self) -> float:
+        """What the kept states take, about: as many as there are, each as large as the present one."""
+        state = sum(part.nbytes for part in tensors_of(self._state)) + self._logits.nbytes
+        return len(self._checkpoints) * state / 2**20
+
     def fork(self) -> "Session":
         """A session that goes on from here by itself."""
+        twin = self._branch()
+        if self.adapter:
+            lesson = self._lesson
+            twin._attend(self.adapter.copy())
+            twin._lesson = lesson
+        return twin
+
+    def _branch(self) -> "Session":
+        """A session that goes on from here and does not learn, while this one is left alone."""
         twin = copy.copy(self)
-        twin._ids, twin._checkpoints = self._ids[:], self._checkpoints[:]
+        twin._ids, twin._checkpoints, twin.adapter = self._ids[:], self._checkpoints[:], None
         twin._stepper = self._stepper.twin()
         return twin
 
@@ -130,6 +223,8 @@ class Session:
         while self._checkpoints[-1].position > target:
             self._checkpoints.pop()
         self.position, self._state, self._logits = self._checkpoints[-1]
+        if self.adapter and symbols:
+            self._lesson = self._lesson.shorter(symbols)
         again = np.array(self._ids[self.position - oldest : target - oldest], np.int64)
         del self._ids[target - oldest :]
         block = block_length(1, len(self.vocabulary))
@@ -137,6 +232,28 @@ class Session:
             self._read(again[start : start + block])
         if len(again):
             self._keep()
+        if self.adapter and self._lesson.is_lost:
+            self._lesson = _Lesson(self._state)
+
+    def _room(self) -> int:
+        """Symbols that may be read at once: those of a computation, or those left of a lesson."""
+        block = block_length(1, len(self.vocabulary))
+        return min(block, self.adapter.adapting.block - len(self._lesson.ids)) if self.adapter else block
+
+    def _learn(self, adapter: Adapter) -> None:
+        """Learns a lesson that is complete; the steps are then those of the new weights."""
+        if len(self._lesson.ids) < adapter.adapting.block:
+            return
+        ids = torch.tensor(self._lesson.ids)[:, None]
+        if adapter.learn(ids, self._lesson.state):
+            self._stepper = Stepper(adapter.model, self._state, self._weights)
+        self._lesson = _Lesson(self._state)
+
+    def _attend(self, adapter: Adapter) -> None:
+        """Goes on with the model of an adapter, which learns from here on."""
+        self.adapter, self.model = adapter, adapter.model
+        self._stepper = Stepper(adapter.model, self._state, self._weights)
+        self._lesson = _Lesson(self._state)
 
     @torch.inference_mode()
     def _read(self, ids: np.ndarray) -> np.ndarray:

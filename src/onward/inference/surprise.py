@@ -6,12 +6,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from onward.data.symbols import Symbols
 from onward.data.vocabulary import UNKNOWN, Vocabulary
 from onward.inference.protocol import Protocol, surprises
+from onward.inference.session import Session
 from onward.inference.source import Source, opened
 from onward.model import LanguageModel
 from onward.precision import Precision
 from onward.units import nats_to_bits
+
+_PIECE = 1024
 
 Progress = Callable[[int, int], None]
 """Called with the symbols scored so far and the symbols to score."""
@@ -24,7 +28,7 @@ class Score:
     Attributes:
         symbols: how many were scored.
         nats: the sum of their surprises.
-        protocol: how the text was read, `streaming` or `cold-256`.
+        protocol: how the text was read, `streaming`, `adaptive` or `cold-256`.
         lanes: parts of it that were read side by side; 1 is one pass.
         precision: of the matrix products.
         unknown: symbols among them that the vocabulary does not have.
@@ -95,7 +99,7 @@ def score(
     with opened(source, vocabulary) as text:
         reading = protocol.reading(model, len(text.ids))
         nats, symbols, unknown = 0.0, 0, 0
-        for part in surprises(model, text.ids, reading):
+        for part in _nats(model, vocabulary, text.ids, protocol):
             nats += float(part.sum(dtype=np.float64))
             unknown += int((np.asarray(text.ids[symbols : symbols + len(part)]) == UNKNOWN).sum())
             symbols += len(part)
@@ -109,8 +113,7 @@ def score_lines(
 ) -> Iterator[LineScore]:
     """The score of each line of a text, in order, as they are computed. Raises as `score`."""
     with opened(source, vocabulary) as text:
-        reading = (protocol or Protocol()).reading(model, len(text.ids))
-        nats = _Reader(surprises(model, text.ids, reading))
+        nats = _Reader(_nats(model, vocabulary, text.ids, protocol or Protocol()))
         for number, line in enumerate(text.lines(), 1):
             yield LineScore(number, line.symbols, nats.sum_of(line.symbols), line.text)
 
@@ -120,12 +123,25 @@ def score_symbols(
 ) -> Iterator[SymbolScore]:
     """The score of each symbol of a text, in order, as they are computed. Raises as `score`."""
     with opened(source, vocabulary) as text:
-        reading, position = (protocol or Protocol()).reading(model, len(text.ids)), 0
-        for part in surprises(model, text.ids, reading):
+        position = 0
+        for part in _nats(model, vocabulary, text.ids, protocol or Protocol()):
             ids = np.asarray(text.ids[position : position + len(part)]).tolist()
             for symbol, nats in zip(ids, part.tolist(), strict=True):
                 yield SymbolScore(position, vocabulary.symbol(symbol), nats)
                 position += 1
+
+
+def _nats(
+    model: LanguageModel, vocabulary: Vocabulary, ids: Symbols, protocol: Protocol
+) -> Iterator[np.ndarray]:
+    """The nats of each symbol, in order, in pieces (n,)."""
+    if protocol.adapt is None:
+        yield from surprises(model, ids, protocol.reading(model, len(ids)))
+        return
+    session = Session(model, vocabulary, reach=0)
+    session.adapt(protocol.adapt)
+    for start in range(0, len(ids), _PIECE):
+        yield session.feed(np.asarray(ids[start : start + _PIECE]))
 
 
 class _Reader:

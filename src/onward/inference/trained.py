@@ -10,6 +10,8 @@ import torch
 
 from onward.artefact import FORMAT, Artefact, digest_of, load, save, weights_of
 from onward.data.vocabulary import SPECIAL, UNKNOWN, Vocabulary
+from onward.inference.adapt import Adapting
+from onward.inference.completion import CompleteOptions, Completions
 from onward.inference.novelty import MINIMUM, Novelty, Sources, novelty
 from onward.inference.page import write_page
 from onward.inference.program import WeightType
@@ -139,6 +141,18 @@ class TrainedModel:
         """How many symbols of a text the vocabulary does not have."""
         return int((self.vocabulary.encode(text) == UNKNOWN).sum())
 
+    def complete(self, prime: str | bytes = "", **options: Unpack[CompleteOptions]) -> Completions:
+        """The likeliest continuations of a text up to the end of a word, of a line, or by some symbols.
+
+        Args:
+            prime: what the model reads first. A word it has begun is continued: after "phil" comes "osophy".
+            options: see `CompleteOptions`.
+
+        Raises:
+            InputError: an option that cannot have that value.
+        """
+        return self.session(reach=4).complete(prime, **options)
+
     def session(self, *, reach: int = REACH, weights: WeightType = "fp32") -> Session:
         """A stream of its own that is fed symbol by symbol; see `Session` for the arguments."""
         return Session(self.model, self.vocabulary, reach=reach, weights=weights)
@@ -149,6 +163,7 @@ class TrainedModel:
         *,
         cold: int | None = None,
         lanes: int | None = None,
+        adapt: Adapting | None = None,
         progress: Progress | None = None,
     ) -> Score:
         """How surprising a text is to the model, in constant memory.
@@ -158,25 +173,40 @@ class TrainedModel:
             cold: score windows of this many symbols, each from the initial state; None reads in one pass.
             lanes: segments read side by side, in float32; 1 is exact. None reads a long text in many, in the
                 quickest precision, which changes its score by less than 0.1 %.
+            adapt: how the model learns from what was scored, in one pass; the model itself is left as it is.
             progress: is told of the symbols scored so far and of all.
 
         Raises:
             CorpusError: there is no text in the source, or it cannot be read.
             InputError: a window or a number of lanes below 1.
         """
-        return score(self.model, self.vocabulary, source, Protocol(cold=cold, lanes=lanes), progress)
+        return score(
+            self.model, self.vocabulary, source, Protocol(cold=cold, lanes=lanes, adapt=adapt), progress
+        )
 
     def score_lines(
-        self, source: Source, *, cold: int | None = None, lanes: int | None = None
+        self,
+        source: Source,
+        *,
+        cold: int | None = None,
+        lanes: int | None = None,
+        adapt: Adapting | None = None,
     ) -> Iterator[LineScore]:
         """The score of each line, in order, as they are computed. Arguments and errors as for `score`."""
-        return score_lines(self.model, self.vocabulary, source, Protocol(cold=cold, lanes=lanes))
+        return score_lines(self.model, self.vocabulary, source, Protocol(cold=cold, lanes=lanes, adapt=adapt))
 
     def score_symbols(
-        self, source: Source, *, cold: int | None = None, lanes: int | None = None
+        self,
+        source: Source,
+        *,
+        cold: int | None = None,
+        lanes: int | None = None,
+        adapt: Adapting | None = None,
     ) -> Iterator[SymbolScore]:
         """The score of each symbol, in order, as they are computed. Arguments and errors as for `score`."""
-        return score_symbols(self.model, self.vocabulary, source, Protocol(cold=cold, lanes=lanes))
+        return score_symbols(
+            self.model, self.vocabulary, source, Protocol(cold=cold, lanes=lanes, adapt=adapt)
+        )
 
     def write_page(self, source: Source, path: str | os.PathLike[str], *, title: str = "") -> Score:
         """Writes a page that colours each symbol by its surprise, read in one pass, and returns the score.

@@ -91,7 +91,7 @@ class Writer:
         self._prime = ids_of(prime, vocabulary)
         self._writing = writing
         self._never = np.array(never)
-        self._samples = [_Sample(vocabulary, writing.stop) for _ in range(samples)]
+        self._samples = [Sample(vocabulary, writing.stop) for _ in range(samples)]
 
     @property
     def symbols(self) -> list[int]:
@@ -113,7 +113,7 @@ class Writer:
             drawn = writing.sampling.draw(logits, chances[going])
             gained = [""] * len(samples)
             for i, symbol in zip(going.tolist(), drawn.tolist(), strict=True):
-                gained[i] = samples[i].feed(symbol)
+                gained[i] = samples[i].feed([symbol])
             if any(gained):
                 yield gained
             on = np.array([samples[i].ending is None for i in going.tolist()])
@@ -137,8 +137,17 @@ class Writer:
         return logits[-1, same].cpu().numpy(), select_lanes(state, same)
 
 
-class _Sample:
-    """The text of one sample: what may be given, and what may yet become a stop string."""
+class Sample:
+    """The text of one sample: what may be given, and what may yet become a stop string.
+
+    Args:
+        vocabulary: what ids mean.
+        stop: strings before which the text ends.
+
+    Attributes:
+        symbols: that it has, without END and without those of a stop string.
+        ending: why it ended, None while it goes on.
+    """
 
     def __init__(self, vocabulary: Vocabulary, stop: tuple[str, ...]) -> None:
         self.symbols = 0
@@ -148,7 +157,23 @@ class _Sample:
         self._stop = stop
         self._held = ""
 
-    def feed(self, symbol: int) -> str:
+    @property
+    def is_holding(self) -> bool:
+        """Whether characters are held back that may become a stop string."""
+        return bool(self._held)
+
+    def feed(self, symbols: list[int]) -> str:
+        """The text that may be given after more symbols; what follows its end is not read."""
+        if not self._stop and END not in symbols:
+            self.symbols += len(symbols)
+            return self._decoder.feed(symbols)
+        text = ""
+        for symbol in symbols:
+            if not self.ending:
+                text += self._fed(symbol)
+        return text
+
+    def _fed(self, symbol: int) -> str:
         """The text that may be given after one more symbol."""
         if symbol == END:
             return self.end("end")

@@ -1,0 +1,63 @@
+"""How long do the ten likeliest words take after a keystroke, in process?
+
+    python benchmarks/complete_speed.py MODEL TEXT [--keys 2000] [--n 10]
+
+MODEL is an artefact of `onward train`, TEXT a file that it was not trained on. The text is typed key by key
+into one session; a key's time is that of feeding it and of finding the continuations up to the end of a
+word. The first 100 keys are not counted. One core.
+"""
+
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from onward.inference.trained import TrainedModel
+from record import record
+
+WARM_UP = 100
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("model", type=Path)
+    parser.add_argument("text", type=Path)
+    parser.add_argument("--keys", type=int, default=2000)
+    parser.add_argument("--n", type=int, default=10)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    trained = TrainedModel.load(arguments.model)
+    text = arguments.text.read_text(encoding="utf-8")[: arguments.keys + WARM_UP]
+    for weights in ("fp32", "bf16"):
+        session = trained.session(weights=weights)
+        seconds, steps, exact = [], [], []
+        for key in text:
+            started = time.perf_counter()
+            session.feed(key)
+            found = session.complete(n=arguments.n)
+            seconds.append(time.perf_counter() - started)
+            steps.append(found.steps)
+            exact.append(found.exact)
+        milliseconds = np.array(seconds[WARM_UP:]) * 1e3
+        record(
+            "complete_speed",
+            {
+                "weights": weights,
+                "parameters": trained.model.parameter_count(),
+                "n": arguments.n,
+                "keys": len(milliseconds),
+                "p50_milliseconds": round(float(np.median(milliseconds)), 2),
+                "p95_milliseconds": round(float(np.quantile(milliseconds, 0.95)), 2),
+                "p99_milliseconds": round(float(np.quantile(milliseconds, 0.99)), 2),
+                "median_steps": float(np.median(steps[WARM_UP:])),
+                "share_exact": round(float(np.mean(exact[WARM_UP:])), 3),
+            },
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""`onward serve`: models over HTTP."""
+
+import os
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from onward.cli.output import say
+from onward.errors import InputError
+
+
+def serve(
+    models: Annotated[
+        list[Path], typer.Argument(metavar="MODEL...", help="Models that `onward train` made.")
+    ],
+    host: Annotated[
+        str, typer.Option(help="Where to listen; others than this machine need a token.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 is any that is free.")] = 8000,
+    state: Annotated[
+        Path | None, typer.Option(help="A file that keeps the sessions: they survive a restart.")
+    ] = None,
+    corpus: Annotated[
+        list[Path] | None, typer.Option("--corpus", "-c", help="Where /v1/novelty looks; may be repeated.")
+    ] = None,
+    token: Annotated[
+        str | None, typer.Option(envvar="ONWARD_TOKEN", help="What requests must carry as a bearer token.")
+    ] = None,
+    origin: Annotated[
+        list[str] | None, typer.Option(help="A site whose pages may use the server; may be repeated.")
+    ] = None,
+    allow_host: Annotated[
+        list[str] | None, typer.Option(help="A name by which the server is reached; may be repeated.")
+    ] = None,
+    sessions: Annotated[int, typer.Option(min=1, help="How many typing sessions are kept.")] = 1000,
+    memory: Annotated[int, typer.Option(min=1, help="Megabytes that their states may take.")] = 512,
+) -> None:
+    """Serve models: the page, completions as OpenAI's clients ask for them, and typing sessions.
+
+    \b
+    onward serve nietzsche.onward
+    onward serve nietzsche.onward code.onward --port 8080 --state sessions.db
+    ONWARD_TOKEN=... onward serve nietzsche.onward --host 0.0.0.0
+
+    Ctrl-C finishes what runs, and ends.
+    """
+    if token == "":
+        raise InputError("expected a token of at least one character, got an empty one")
+    if token is None and not _is_loopback(host):
+        raise InputError(
+            f"expected a token to listen to {host}, which others can reach, got none",
+            hint="give one in the variable ONWARD_TOKEN, or with --token",
+        )
+    from onward.serve.app import Settings  # noqa: PLC0415 - starlette and torch load only here
+    from onward.serve.guard import Policy  # noqa: PLC0415
+    from onward.serve.limits import Limits  # noqa: PLC0415
+    from onward.serve.server import serve as run  # noqa: PLC0415
+
+    policy = Policy(token=token, hosts=tuple(allow_host or ()), origins=tuple(origin or ()))
+    limits = Limits(sessions=sessions, session_megabytes=memory)
+    settings = Settings(models=models, corpus=corpus or (), state=state, policy=policy, limits=limits)
+    run(settings, host, port, lambda address: say(f"serving {address} (Ctrl-C ends)"))
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,183 @@
+"""The application: every endpoint, in one table."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.types import ASGIApp
+from starlette.websockets import WebSocket
+
+from onward.errors import OnwardError
+from onward.serve import judging, typing_routes
+from onward.serve.completions import completions
+from onward.serve.guard import Guard, Policy
+from onward.serve.http import ClientLeft, answer, refuse
+from onward.serve.limits import Limits
+from onward.serve.metrics import Gauge, Metrics
+from onward.serve.models import Models, curve, entry, facts
+from onward.serve.openapi import document
+from onward.serve.page import POLICY, assets
+from onward.serve.refusal import Refusal, as_refusal
+from onward.serve.sessions import Sessions
+from onward.serve.store import Store
+
+TIDY_SECONDS = 5.0
+_LOG = logging.getLogger("onward.serve")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What a server serves, and to whom.
+
+    Attributes:
+        models: files.
+        corpus: files that novelty looks in.
+        state: the file of the sessions; None: they end with the server.
+        policy: who may use it.
+        limits: what they may ask for.
+    """
+
+    models: Sequence[Path]
+    corpus: Sequence[Path] = ()
+    state: Path | None = None
+    policy: Policy = field(default_factory=Policy)
+    limits: Limits = field(default_factory=Limits)
+
+
+def make_app(settings: Settings) -> ASGIApp:
+    """The application, with its models loaded.
+
+    Raises:
+        ArtefactError: a file is not a model.
+        InputError: no models, or a file of sessions that is none.
+    """
+    limits, metrics = settings.limits, Metrics()
+    models = Models(settings.models, limits, metrics)
+    store = Store(settings.state) if settings.state else None
+    sessions = Sessions(models, limits, metrics, store)
+    metrics.gauges += [
+        Gauge("onward_sessions", "Sessions that are kept.", lambda: len(sessions)),
+        Gauge("onward_session_megabytes", "What their states take.", lambda: sessions.megabytes),
+        Gauge("onward_waiting", "Requests in work.", lambda: sum(s.engine.requests for s in models)),
+    ]
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        for served in models:
+            served.engine.start()
+        tidying = asyncio.create_task(_tidy(sessions))
+        yield
+        tidying.cancel()
+        for served in models:
+            served.engine.stop()
+        if store:
+            store.close()
+
+    routes = _routes(settings, models, sessions, metrics)
+    handlers: Any = {OnwardError: _refused, HTTPException: _not_found, ClientLeft: _gone, Exception: _failed}
+    return Guard(
+        Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers), settings.policy, metrics
+    )
+
+
+def _routes(settings: Settings, models: Models, sessions: Sessions, metrics: Metrics) -> list[Any]:
+    limits, corpus = settings.limits, [*settings.corpus]
+
+    def get(path: str, endpoint: Callable[[Request], Awaitable[Response]], method: str = "GET") -> Route:
+        return Route(path, endpoint, methods=[method])
+
+    async def list_models(_: Request) -> Response:
+        return answer({"object": "list", "data": [entry(served) for served in models]})
+
+    async def show_model(request: Request) -> Response:
+        return answer(facts(models.get(request.path_params["id"])) | {"novelty": bool(corpus)})
+
+    async def show_curve(request: Request) -> Response:
+        return answer(curve(models.get(request.path_params["id"])))
+
+    async def health(_: Request) -> Response:
+        return answer({"status": "ok"})
+
+    async def show_metrics(_: Request) -> Response:
+        return Response(metrics.page(), media_type="text/plain; version=0.0.4")
+
+    async def show_document(_: Request) -> Response:
+        return answer(document(limits))
+
+    async def socket(websocket: WebSocket) -> None:
+        await typing_routes.socket(websocket, sessions, limits)
+
+    return [
+        *_page(),
+        get("/healthz", health),
+        get("/metrics", show_metrics),
+        get("/openapi.json", show_document),
+        get("/v1/models", list_models),
+        get("/v1/models/{id}", show_model),
+        get("/v1/models/{id}/curve", show_curve),
+        get("/v1/completions", partial(completions, models=models, limits=limits), "POST"),
+        get("/v1/score", partial(judging.score, models=models, limits=limits), "POST"),
+        get("/v1/novelty", partial(judging.novelty, models=models, limits=limits, corpus=corpus), "POST"),
+        get(
+            "/v1/sessions",
+            partial(typing_routes.create, sessions=sessions, models=models, limits=limits),
+            "POST",
+        ),
+        get("/v1/sessions/{id}", partial(typing_routes.show, sessions=sessions)),
+        get("/v1/sessions/{id}", partial(typing_routes.delete, sessions=sessions), "DELETE"),
+        get("/v1/sessions/{id}/edit", partial(typing_routes.edit, sessions=sessions, limits=limits), "POST"),
+        WebSocketRoute("/v1/sessions/{id}/ws", socket),
+    ]
+
+
+def _page() -> list[Route]:
+    """The files of the page, each at its path."""
+    headers = {"Content-Security-Policy": POLICY, "Cache-Control": "no-cache"}
+
+    def serve(content: bytes, media_type: str) -> Callable[[Request], Awaitable[Response]]:
+        async def send(_: Request) -> Response:
+            return Response(content, 200, headers, media_type)
+
+        return send
+
+    return [Route(path, serve(*asset)) for path, asset in assets().items()]
+
+
+async def _tidy(sessions: Sessions) -> None:
+    """Ends sessions that have expired, for as long as the server runs."""
+    while True:
+        await asyncio.sleep(TIDY_SECONDS)
+        with suppress(OnwardError):
+            await sessions.tidy()
+
+
+async def _refused(_: Request, error: Exception) -> Response:
+    assert isinstance(error, OnwardError)
+    return refuse(as_refusal(error))
+
+
+async def _not_found(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    path = request.url.path[:80]
+    message = f"there is no {request.method} {path}" if error.status_code in (404, 405) else error.detail
+    code = "not_found" if error.status_code in (404, 405) else "refused"
+    return refuse(Refusal(error.status_code, code, message, headers=error.headers))
+
+
+async def _gone(_: Request, __: Exception) -> Response:
+    return Response(status_code=499)  # nobody reads it
+
+
+async def _failed(_: Request, error: Exception) -> Response:
+    _LOG.error("a request failed", exc_info=error)
+    return refuse(Refusal(500, "failed", "the server failed; its log says why"))

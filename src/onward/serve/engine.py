@@ -1,0 +1,248 @@
+"""The one thread that owns a model: requests hand it work, and wait without keeping it.
+
+Work is done in slices, between which others have their turn: first what is short (a key that was typed), then
+a step of the lanes that are written, then a slice of what is long (a prompt that is read, a text that is
+scored). Nobody else touches the model, so nothing in it needs a lock.
+"""
+
+import asyncio
+import logging
+import threading
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Generator, Sequence
+from concurrent.futures import Future, InvalidStateError
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+
+from onward.errors import OnwardError, RunError
+from onward.inference.trained import TrainedModel
+from onward.layers.state import State, select_lanes
+from onward.serve.lanes import Lane, Lanes, Order, Piece
+from onward.serve.limits import Limits
+from onward.serve.metrics import Metrics
+from onward.serve.refusal import Refusal
+
+T = TypeVar("T")
+Slices = Generator[None, None, T]
+"""Work that yields between its slices, and returns its result."""
+
+_LOG = logging.getLogger("onward.serve")
+
+
+@dataclass(frozen=True)
+class Primed:
+    """Where samples begin: logits (1, V) after a prompt, and the state of one lane."""
+
+    logits: np.ndarray
+    state: State
+
+
+@dataclass
+class _Job:
+    """Slices, and who waits for their result."""
+
+    slices: Slices[Any]
+    future: Future[Any]
+
+    def run(self) -> bool:
+        """Does a slice; whether that was the last."""
+        if self.future.cancelled():
+            self.slices.close()
+            return True
+        try:
+            next(self.slices)
+            return False
+        except StopIteration as stop:
+            result, error = stop.value, None
+        except Exception as caught:  # goes to the one who waits
+            result, error = None, caught
+        with suppress(InvalidStateError):  # who waited has gone
+            self.future.set_exception(error) if error else self.future.set_result(result)
+        return True
+
+
+class Engine:
+    """A model and its thread.
+
+    Args:
+        trained: the model.
+        limits: how many lanes, and how many requests may wait.
+        metrics: are told of the symbols that are written.
+
+    Attributes:
+        trained: as given; to be used in the work that is handed over alone.
+        requests: those that wait or are worked on.
+    """
+
+    def __init__(self, trained: TrainedModel, limits: Limits, metrics: Metrics) -> None:
+        self.trained = trained
+        self.requests = 0
+        self._limits, self._metrics = limits, metrics
+        self._lanes = Lanes(trained)
+        self._short: deque[_Job] = deque()
+        self._long: deque[_Job] = deque()
+        self._wake = threading.Condition()
+        self._is_stopping = False
+        self._outbox: list[tuple[asyncio.Queue[Any], Any]] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread = threading.Thread(target=self._work, name="onward-model", daemon=True)
+
+    def start(self) -> None:
+        """Begins to work for the running event loop."""
+        self._loop = asyncio.get_running_loop()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends the thread after what it is doing now; who still waits is told."""
+        with self._wake:
+            self._is_stopping = True
+            self._wake.notify()
+        self._thread.join()
+
+    async def call(self, function: Callable[[], T]) -> T:
+        """The result of something short."""
+        with self.place():
+            return await self._submit(self._short, _once(function))
+
+    async def run(self, slices: Slices[T]) -> T:
+        """The result of something long."""
+        with self.place():
+            return await self._submit(self._long, slices)
+
+    async def write(self, primed: Primed, orders: Sequence[Order]) -> AsyncIterator[tuple[int, Piece]]:
+        """Writes samples that begin alike: the number of a sample and what it gained, as it comes.
+
+        Raises:
+            RunError: the model gave no numbers.
+        """
+        inbox: asyncio.Queue[Any] = asyncio.Queue()
+        lanes = [self._lane(i, order, inbox) for i, order in enumerate(orders)]
+        with self.place():
+            admission = asyncio.ensure_future(self._submit(self._long, self._admit(primed, lanes)))
+            going = len(lanes)
+            try:
+                while going:
+                    message = await inbox.get()
+                    if isinstance(message, Exception):
+                        raise message
+                    yield message
+                    going -= message[1].ending is not None
+            finally:
+                for lane in lanes:
+                    lane.is_wanted = False
+                admission.cancel()
+
+    @contextmanager
+    def place(self) -> Generator[None]:
+        """A place among the requests.
+
+        Raises:
+            Refusal: there is none.
+        """
+        if self._is_stopping:
+            raise Refusal(503, "stopping", "the server is stopping", hint="try again in a minute")
+        if self.requests >= self._limits.waiting:
+            message = f"{self.requests} requests wait for this model, no more can"
+            raise Refusal(429, "busy", message, hint="try again later", headers={"Retry-After": "1"})
+        self.requests += 1
+        try:
+            yield
+        finally:
+            self.requests -= 1
+
+    async def _submit(self, jobs: deque[_Job], slices: Slices[T]) -> T:
+        future: Future[T] = Future()
+        with self._wake:
+            jobs.append(_Job(slices, future))
+            self._wake.notify()
+        return await asyncio.wrap_future(future)
+
+    def _lane(self, number: int, order: Order, inbox: asyncio.Queue[Any]) -> Lane:
+        def deliver(gained: Piece | Exception) -> None:
+            message = gained if isinstance(gained, Exception) else (number, gained)
+            self._outbox.append((inbox, message))
+
+        return Lane(self.trained.vocabulary, order, deliver)
+
+    def _admit(self, primed: Primed, lanes: list[Lane]) -> Slices[None]:
+        """Lets lanes in where there is room."""
+        waiting = deque(lanes)
+        while waiting:
+            room = self._limits.lanes - len(self._lanes)
+            group = [waiting.popleft() for _ in range(min(room, len(waiting)))]
+            going = [lane for lane in group if lane.is_going]
+            for lane in group:
+                if lane.order.length == 0:
+                    lane.gain([])
+            if going:
+                first = torch.zeros(len(going), dtype=torch.int64)
+                self._lanes.add(going, primed.logits[first.numpy()], select_lanes(primed.state, first))
+            if waiting:
+                yield
+
+    def _work(self) -> None:
+        """The thread."""
+        while self._wait():
+            while self._short:
+                self._short.popleft().run()
+            if self._lanes:
+                self._step()
+            if self._long:
+                job = self._long.popleft()
+                if not job.run():
+                    self._long.append(job)
+            self._send()
+        self._end()
+
+    def _wait(self) -> bool:
+        """Sleeps until there is work; whether there is."""
+        with self._wake:
+            while not (self._short or self._long or self._lanes or self._is_stopping):
+                self._wake.wait()
+            return not self._is_stopping
+
+    def _step(self) -> None:
+        try:
+            self._metrics.symbols_written.add(self._lanes.step())
+        except Exception as error:
+            if not isinstance(error, OnwardError):
+                _LOG.exception("a step failed")
+            told = error if isinstance(error, OnwardError) else RunError("the model failed")
+            for lane in self._lanes.drop():
+                lane.fail(told)
+
+    def _send(self) -> None:
+        """Hands what was delivered to the event loop, all at once."""
+        if self._outbox and self._loop:
+            letters, self._outbox = self._outbox, []
+            with suppress(RuntimeError):  # the loop is closed
+                self._loop.call_soon_threadsafe(_put, letters)
+
+    def _end(self) -> None:
+        """Tells who still waits that nothing comes."""
+        for job in [*self._short, *self._long]:
+            job.slices.close()
+            with suppress(InvalidStateError):
+                job.future.set_exception(_stopped())
+        for lane in self._lanes.drop():
+            lane.fail(_stopped())
+        self._send()
+
+
+def _once(function: Callable[[], T]) -> Slices[T]:
+    """Work of one slice."""
+    return function()
+    yield
+
+
+def _put(letters: list[tuple[asyncio.Queue[Any], Any]]) -> None:
+    for inbox, message in letters:
+        inbox.put_nowait(message)
+
+
+def _stopped() -> Refusal:
+    return Refusal(503, "stopping", "the server is stopping", hint="try again in a minute")

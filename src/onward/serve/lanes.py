@@ -1,0 +1,215 @@
+"""Samples of many requests, written side by side as lanes of one step: they join and leave between steps.
+
+What a lane draws depends on its own state, sampling and random stream alone, so its text is the same
+whatever its neighbours.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from onward.data.vocabulary import BEGIN, END, NULL, UNKNOWN, Vocabulary
+from onward.inference.sampling import Sampling
+from onward.inference.stepper import Stepper
+from onward.inference.trained import TrainedModel
+from onward.inference.write import Ending, Sample
+from onward.layers.state import State, join_lanes
+from onward.serve.tokens import Token, log_probabilities, token_of
+
+TICK = 0.02
+"""Seconds between two moments at which texts are handed over: sooner than an eye can tell, and an event of a
+stream carries several symbols, which costs no more than one."""
+
+_NEVER = np.array([NULL, UNKNOWN, BEGIN])
+_CHANCES = 256
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """How a sample is written.
+
+    Attributes:
+        length: symbols, at most.
+        sampling: how each is drawn.
+        stop: strings before which it ends.
+        seed: of its random stream.
+        number: of the sample among those of the seed.
+        logprobs: likeliest symbols to tell of in each place; None: no log-probabilities.
+    """
+
+    length: int
+    sampling: Sampling = field(default_factory=Sampling)
+    stop: tuple[str, ...] = ()
+    seed: int = 0
+    number: int = 0
+    logprobs: int | None = None
+
+
+class Piece(NamedTuple):
+    """What a sample gained: its text, the symbols with their log-probabilities if they were asked for, how
+    many symbols it has in all, and why it ended, if it did."""
+
+    text: str
+    tokens: list[Token]
+    symbols: int
+    ending: Ending | None
+
+
+class Lane:
+    """One sample while it is written.
+
+    Args:
+        vocabulary: what ids mean.
+        order: how it is written.
+        deliver: is given what it gained, or why it failed, in the thread of the model.
+
+    Attributes:
+        order, deliver: as given.
+        left: symbols that it may still get.
+        is_wanted: set to False, it ends without a word.
+    """
+
+    def __init__(
+        self, vocabulary: Vocabulary, order: Order, deliver: Callable[[Piece | Exception], None]
+    ) -> None:
+        self.order, self.deliver = order, deliver
+        self.left = order.length
+        self.is_wanted = True
+        self.tokens: list[Token] = []
+        self._sample = Sample(vocabulary, order.stop)
+        self._told = 0
+        self._chances = _chances(order.seed, order.number)
+
+    @property
+    def is_going(self) -> bool:
+        """Whether it wants another symbol."""
+        return self.is_wanted and self._sample.ending is None and self.left > 0
+
+    def chance(self) -> float:
+        """The next number of its random stream, in [0, 1)."""
+        return next(self._chances)
+
+    def gain(self, symbols: list[int]) -> None:
+        """Takes what was drawn for it, and delivers the text of it."""
+        sample = self._sample
+        text = sample.feed(symbols)
+        if self.left <= 0 and sample.ending is None:
+            text += sample.end("length")
+        if not self.is_wanted:
+            return
+        tokens: list[Token] = []
+        if not sample.is_holding:
+            tokens, self.tokens = self.tokens[: max(0, sample.symbols - self._told)], []
+            self._told += len(tokens)
+        if text or tokens or sample.ending:
+            self.deliver(Piece(text, tokens, sample.symbols, sample.ending))
+
+    def fail(self, error: Exception) -> None:
+        """Ends it by an error."""
+        if self.is_wanted:
+            self.deliver(error)
+
+
+class Lanes:
+    """The lanes of a model, and the step that carries all of them one symbol further.
+
+    Args:
+        trained: the model.
+    """
+
+    def __init__(self, trained: TrainedModel) -> None:
+        self._trained = trained
+        self._lanes: list[Lane] = []
+        self._logits = np.empty((0, len(trained.vocabulary)), np.float32)
+        self._stepper: Stepper | None = None
+        self._drawn: list[np.ndarray] = []  # since the last delivery, each (B,)
+        self._delivered = 0.0
+
+    def __len__(self) -> int:
+        """B."""
+        return len(self._lanes)
+
+    def add(self, lanes: list[Lane], logits: np.ndarray, state: State) -> None:
+        """Lanes that go on from a state of as many, with the logits (n, V) of their next symbols."""
+        self._deliver()
+        if self._stepper is None:
+            self._stepper = Stepper(self._trained.model, state)
+        elif self._lanes:
+            self._stepper.state = join_lanes([self._stepper.state, state])
+        else:
+            self._stepper.state = state
+        self._lanes += lanes
+        self._logits = np.concatenate([self._logits, logits])
+
+    def step(self) -> int:
+        """One symbol for every lane; how many that were."""
+        assert self._stepper is not None
+        drawn = self._draw()
+        self._drawn.append(drawn)
+        ended = drawn == END
+        for lane in self._lanes:
+            lane.left -= 1
+        done = bool(ended.any()) or any(lane.left <= 0 or not lane.is_wanted for lane in self._lanes)
+        if done or time.monotonic() - self._delivered > TICK:
+            self._deliver()
+            drawn = self._select(drawn)
+        count = len(ended)
+        if self._lanes:
+            self._logits = self._stepper.step(drawn)
+        return count
+
+    def drop(self) -> list[Lane]:
+        """Ends all lanes at once, and gives them."""
+        lanes, self._lanes, self._drawn = self._lanes, [], []
+        self._logits = self._logits[:0]
+        return lanes
+
+    def _draw(self) -> np.ndarray:
+        """The next symbol of each lane, (B,)."""
+        telling = [i for i, lane in enumerate(self._lanes) if lane.order.logprobs is not None]
+        logs = log_probabilities(self._logits[telling])
+        self._logits[:, _NEVER] = -np.inf
+        chances = np.array([lane.chance() for lane in self._lanes])
+        samplings = [lane.order.sampling for lane in self._lanes]
+        if samplings.count(samplings[0]) == len(samplings):
+            drawn = samplings[0].draw(self._logits, chances)
+        else:
+            drawn = np.empty(len(chances), np.int64)
+            for sampling in set(samplings):
+                alike = np.array([other == sampling for other in samplings])
+                drawn[alike] = sampling.draw(self._logits[alike], chances[alike])
+        for i, row in zip(telling, logs, strict=True):
+            lane = self._lanes[i]
+            lane.tokens.append(token_of(row, int(drawn[i]), lane.order.logprobs or 0))
+        return drawn
+
+    def _select(self, drawn: np.ndarray) -> np.ndarray:
+        """Keeps the lanes that go on; what was drawn for them, (B,)."""
+        going = [i for i, lane in enumerate(self._lanes) if lane.is_going]
+        if len(going) < len(self._lanes):
+            self._lanes = [self._lanes[i] for i in going]
+            self._logits, drawn = self._logits[going], drawn[going]
+            if going:
+                assert self._stepper is not None
+                self._stepper.select(np.array(going))
+        return drawn
+
+    def _deliver(self) -> None:
+        """Hands over what the lanes gained."""
+        self._delivered = time.monotonic()
+        if not self._drawn:
+            return
+        columns = np.stack(self._drawn, axis=1)  # (B, n)
+        self._drawn = []
+        for lane, symbols in zip(self._lanes, columns.tolist(), strict=True):
+            lane.gain(symbols)
+
+
+def _chances(seed: int, number: int) -> Iterator[float]:
+    """The random stream of a sample: that of `onward write` for the same seed."""
+    stream = np.random.default_rng([seed, number])
+    while True:
+        yield from stream.random(_CHANCES).tolist()

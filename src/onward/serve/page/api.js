@@ -1,0 +1,105 @@
+/** The server's endpoints. What goes wrong is a `Trouble`. */
+
+const PATIENCE = 15_000; // milliseconds until a server that says nothing counts as gone
+
+/**
+ * What went wrong with a request, by `kind`: "gone" (no answer), "token" (it asks for one), "busy" (try again
+ * in `seconds`), "lost" (it does not know the session as we do), "refused" (it says why).
+ */
+export class Trouble extends Error {
+  constructor(kind, message, { hint = "", seconds = 0 } = {}) {
+    super(message);
+    Object.assign(this, { kind, hint, seconds });
+  }
+}
+
+const troubleOf = async (response) => {
+  const told = (await response.json().catch(() => ({}))).error ?? {};
+  const message = told.message ?? `the server answered ${response.status}`;
+  const seconds = Number(response.headers.get("Retry-After")) || 1;
+  if (response.status === 401) return new Trouble("token", message);
+  if (response.status === 429 || response.status === 503) return new Trouble("busy", message, { seconds });
+  if (["session_gone", "session_not_found", "version_conflict"].includes(told.code)) return new Trouble("lost", message);
+  if (response.status >= 502) return new Trouble("gone", message);
+  return new Trouble("refused", message, { hint: told.hint });
+};
+
+export class Api {
+  #token = sessionStorage.getItem("onward.token") ?? "";
+
+  get token() {
+    return this.#token;
+  }
+
+  set token(token) {
+    this.#token = token;
+    sessionStorage.setItem("onward.token", token);
+  }
+
+  models = async () => (await this.#json("GET", "v1/models")).data;
+  model = (id) => this.#json("GET", `v1/models/${encodeURIComponent(id)}`);
+  curve = (id) => this.#json("GET", `v1/models/${encodeURIComponent(id)}/curve`);
+  open = (body) => this.#json("POST", "v1/sessions", body);
+  edit = (id, body) => this.#json("POST", `v1/sessions/${encodeURIComponent(id)}/edit`, body);
+  score = (body, signal) => this.#json("POST", "v1/score", body, signal);
+
+  /** Ends a session; also works while the page is being left. */
+  close(id) {
+    const options = { method: "DELETE", headers: this.#headers(), keepalive: true };
+    fetch(`v1/sessions/${encodeURIComponent(id)}`, options).catch(() => {});
+  }
+
+  /** The pieces that are written after a prompt, as they come. */
+  async *write(body, signal) {
+    const response = await this.#send("POST", "v1/completions", { ...body, stream: true }, signal);
+    let rest = "";
+    for await (const piece of decoded(response, signal)) {
+      const lines = (rest + piece).split(/\r?\n/);
+      rest = lines.pop();
+      for (const line of lines) {
+        if (!line.startsWith("data:")) continue;
+        const data = line.slice(5).trim();
+        if (data === "[DONE]") return;
+        const event = JSON.parse(data);
+        if (event.error) throw new Trouble("refused", event.error.message, { hint: event.error.hint });
+        if (event.choices[0]?.text) yield event.choices[0].text;
+      }
+    }
+    throw new Trouble("refused", "the server went away while it wrote");
+  }
+
+  async #json(method, path, body, signal) {
+    const late = AbortSignal.timeout(PATIENCE);
+    const response = await this.#send(method, path, body, signal ? AbortSignal.any([signal, late]) : late);
+    return response.json().catch((error) => Promise.reject(lostOn(error, signal)));
+  }
+
+  async #send(method, path, body, signal) {
+    const options = { method, headers: this.#headers(), body: body && JSON.stringify(body), signal, cache: "no-store" };
+    const response = await fetch(path, options).catch((error) => Promise.reject(lostOn(error, signal)));
+    if (!response.ok) throw await troubleOf(response);
+    return response;
+  }
+
+  #headers() {
+    const headers = { "Content-Type": "application/json" };
+    return this.#token ? { ...headers, Authorization: `Bearer ${this.#token}` } : headers;
+  }
+}
+
+/** An error of the network: a trouble, unless we ended the request ourselves. */
+const lostOn = (error, signal) =>
+  signal?.aborted && signal.reason?.name !== "TimeoutError" ? error : new Trouble("gone", "the server does not answer");
+
+async function* decoded(response, signal) {
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  try {
+    for (;;) {
+      const { done, value } = await reader.read().catch((error) => Promise.reject(lostOn(error, signal)));
+      if (done) return;
+      yield value;
+    }
+  } finally {
+    reader.cancel().catch(() => {});
+  }
+}

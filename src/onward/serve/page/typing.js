@@ -1,0 +1,111 @@
+/** A session on the server that follows the text of the page. */
+
+import { difference, points } from "./text.js";
+
+const LONGEST_WAIT = 8; // seconds between two tries
+
+/**
+ * One request at a time, each with all that changed since the last: so answers come in order, and a slow server gets
+ * fewer and larger edits. Only an answer to the newest text is passed on. A session that the server has lost is made
+ * again with the text at hand, without a word.
+ */
+export class Typing {
+  #api;
+  #asks;
+  #answered;
+  #troubled;
+  #wanted = { text: "", cursor: 0 };
+  #session = null; // { id, version, model, points, cursor } as the server has it
+  #model = null;
+  #running = false;
+  #wake = () => {};
+
+  /** `asks`: what is wanted of each answer; `answered(answer)`, `troubled(trouble | null)`: told what comes. */
+  constructor(api, asks, { answered, troubled }) {
+    this.#api = api;
+    this.#asks = asks;
+    this.#answered = answered;
+    this.#troubled = troubled;
+  }
+
+  /** The text and the cursor (in UTF-16 units) are now these. */
+  follow(text, cursor) {
+    this.#wanted = { text, cursor: points(text.slice(0, cursor)).length };
+    this.#start();
+  }
+
+  /** Another model reads the text from now on. */
+  use(model) {
+    if (model === this.#model) return;
+    this.end();
+    this.#model = model;
+    this.#wanted = { ...this.#wanted };
+    this.#start();
+  }
+
+  /** Tries at once what it was about to try later. */
+  retry() {
+    this.#wake();
+    this.#wanted = { ...this.#wanted };
+    this.#start();
+  }
+
+  /** Gives the session back. */
+  end() {
+    if (this.#session) this.#api.close(this.#session.id);
+    this.#session = null;
+  }
+
+  async #start() {
+    if (this.#running || !this.#model) return;
+    this.#running = true;
+    let done = null;
+    let failures = 0;
+    while (done !== this.#wanted) {
+      const wanted = this.#wanted;
+      try {
+        const answer = await this.#send(wanted);
+        failures = 0;
+        this.#troubled(null);
+        done = wanted;
+        if (wanted === this.#wanted && answer.next) this.#answered(answer);
+      } catch (trouble) {
+        if (trouble.kind === "lost" && failures < 3) this.#session = null;
+        else {
+          this.#troubled(trouble);
+          if (!["gone", "busy"].includes(trouble.kind)) done = wanted; // waiting would not help
+          else await this.#pause(trouble.seconds || Math.min(2 ** failures, LONGEST_WAIT));
+        }
+        failures += 1;
+      }
+    }
+    this.#running = false;
+  }
+
+  async #send({ text, cursor }) {
+    const model = this.#model;
+    const now = points(text);
+    const known = this.#session?.model === model ? this.#session : null;
+    const answer = known
+      ? await this.#api.edit(known.id, { ...this.#asks, ...changes(known, now), cursor, version: known.version })
+      : await this.#api.open({ ...this.#asks, model, text: now.join(""), cursor });
+    if (model !== this.#model) this.#api.close(answer.id);
+    else this.#session = { id: answer.id, version: answer.version, model, points: now };
+    return answer;
+  }
+
+  #pause(seconds) {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, 1000 * seconds);
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+}
+
+const changes = (known, now) => {
+  const { at, removed, added } = difference(known.points, now);
+  return removed || added.length ? { at, delete: removed, insert: added.join("") } : {};
+};

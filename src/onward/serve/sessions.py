@@ -1,0 +1,196 @@
+"""The sessions of a server: who types what, and which of them are kept."""
+
+import asyncio
+import secrets
+import time
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from onward.serve.limits import Limits
+from onward.serve.metrics import Metrics
+from onward.serve.models import Models, Served
+from onward.serve.refusal import Refusal
+from onward.serve.store import Saved, Store
+from onward.serve.typed import Edit, Typed, Wish
+
+_REMEMBERED = 10_000
+EFFORT, BUSY_EFFORT = 64, 4
+"""Prefixes that a search for completions looks at: when nobody else waits, and when many do."""
+
+
+@dataclass
+class Typing:
+    """A session.
+
+    Attributes:
+        id, served: its name, and its model.
+        text, cursor, version: as of the last edit.
+        wish: of the last request.
+        typed: what the model has read.
+        edits: that have come, so that one that was overtaken is known.
+        lock: one edit at a time.
+        used: when it was last used, on the clock of `time.monotonic`.
+    """
+
+    id: str
+    served: Served
+    text: str = ""
+    cursor: int = 0
+    version: int = 0
+    wish: Wish = field(default_factory=Wish)
+    typed: Typed | None = None
+    edits: int = 0
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    used: float = field(default_factory=time.monotonic)
+
+    def saved(self) -> Saved:
+        """As the store keeps it."""
+        return Saved(self.id, self.served.name, self.text, self.cursor, self.version, {}, time.time())
+
+
+class Sessions:
+    """All sessions; the least recently used ones go first.
+
+    Args:
+        models: that they may use.
+        limits: how many there may be, how large and for how long.
+        metrics: are told of those that end.
+        store: keeps them, if there is one.
+    """
+
+    def __init__(self, models: Models, limits: Limits, metrics: Metrics, store: Store | None) -> None:
+        self._models, self._limits, self._metrics, self._store = models, limits, metrics, store
+        self._kept: OrderedDict[str, Typing] = OrderedDict()
+        self._gone: OrderedDict[str, None] = OrderedDict()
+        names = {served.name for served in models}
+        for saved in sorted(store.sessions(), key=lambda saved: saved.used) if store else ():
+            if saved.model in names and time.time() - saved.used < limits.session_seconds:
+                served = models.get(saved.model)
+                self._kept[saved.id] = Typing(saved.id, served, saved.text, saved.cursor, saved.version)
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self._kept)
+
+    def __iter__(self) -> Iterator[Typing]:
+        """All, the least recently used first."""
+        return iter(list(self._kept.values()))
+
+    @property
+    def megabytes(self) -> float:
+        """What their states take, about."""
+        return sum(typing.typed.megabytes for typing in self._kept.values() if typing.typed)
+
+    def get(self, id_: str) -> Typing:
+        """A session, which counts as used now.
+
+        Raises:
+            Refusal: it has ended, or never was.
+        """
+        typing = self._kept.get(id_)
+        if typing is None:
+            hint = "make a new session with the text that you have"
+            if id_ in self._gone:
+                raise Refusal(410, "session_gone", "this session has ended", hint=hint)
+            raise Refusal(404, "session_not_found", f"there is no session {id_[:40]!r}", hint=hint)
+        typing.used = time.monotonic()
+        self._kept.move_to_end(id_)
+        return typing
+
+    async def create(self, served: Served, text: str, cursor: int, wish: Wish) -> dict[str, Any]:
+        """A new session, and its first answer."""
+        typing = Typing(f"s-{secrets.token_urlsafe(16)}", served, text, cursor, wish=wish)
+        if self._store:
+            await self._store.add(typing.saved())
+        self._kept[typing.id] = typing
+        try:
+            answer = await self._answer(typing, 0)
+        except BaseException:
+            await self._end(typing, None)
+            raise
+        await self.tidy()
+        return answer
+
+    async def edit(
+        self, typing: Typing, edit: Edit | None, wish: Wish, version: int | None
+    ) -> dict[str, Any]:
+        """Makes an edit and answers; it is on the disk before. None: nothing is changed.
+
+        Raises:
+            Refusal: the version is not that of the session, or the text becomes too long.
+        """
+        typing.edits += 1
+        number = typing.edits
+        async with typing.lock:
+            if version is not None and version != typing.version:
+                message = f"expected version {typing.version} of the session, got {version}"
+                raise Refusal(409, "version_conflict", message, param="version", hint="read the session anew")
+            typing.wish = wish
+            changed = len(typing.text)
+            if edit is not None:
+                changed = edit.at
+                await self._apply(typing, edit)
+            return await self._answer(typing, changed, None if edit is None else number)
+
+    async def delete(self, id_: str) -> None:
+        """Ends a session."""
+        await self._end(self.get(id_), "deleted")
+
+    async def tidy(self) -> None:
+        """Ends what has expired, and what is too much."""
+        before = time.monotonic() - self._limits.session_seconds
+        for typing in self:
+            if typing.used < before:
+                await self._end(typing, "expired")
+        while len(self._kept) > self._limits.sessions:
+            await self._end(next(iter(self._kept.values())), "evicted")
+        excess = self.megabytes - self._limits.session_megabytes
+        for typing in self:
+            if excess <= 0:
+                break
+            excess -= typing.typed.megabytes if typing.typed else 0
+            typing.typed = None  # the text remains, and is read anew when it is next used
+
+    async def _apply(self, typing: Typing, edit: Edit) -> None:
+        size = len(typing.text) - edit.delete + len(edit.insert)
+        if size > self._limits.text_characters:
+            message = f"expected a text of at most {self._limits.text_characters} characters, got {size}"
+            raise Refusal(413, "too_large", message, param="insert")
+        text = edit.applied(typing.text)
+        saved = Saved(typing.id, typing.served.name, text, edit.cursor, typing.version + 1, {}, time.time())
+        if self._store:
+            await self._store.edit(saved, edit)
+        typing.text, typing.cursor, typing.version = text, edit.cursor, saved.version
+
+    async def _answer(self, typing: Typing, changed: int, number: int | None = None) -> dict[str, Any]:
+        """What is expected at the cursor; nothing, if another edit has come since."""
+        engine, text, cursor, wish = typing.served.engine, typing.text, typing.cursor, typing.wish
+
+        def work() -> dict[str, Any]:
+            if typing.typed is None:
+                typing.typed = Typed(typing.served.trained)
+            self._metrics.symbols_read.add(typing.typed.move(text, cursor, changed))
+            if number is not None and typing.edits > number:
+                return {"completions": None, "next": None}
+            return typing.typed.answer(wish, BUSY_EFFORT if engine.requests > 8 else EFFORT)
+
+        try:
+            expected = await engine.call(work)
+        except BaseException:
+            typing.typed = None  # it may have read a part; the text is right
+            raise
+        head = {"id": typing.id, "model": typing.served.name, "version": typing.version}
+        return head | {"length": len(text), "cursor": cursor} | expected
+
+    async def _end(self, typing: Typing, reason: str | None) -> None:
+        if self._kept.pop(typing.id, None) is None:
+            return
+        self._gone[typing.id] = None
+        while len(self._gone) > _REMEMBERED:
+            self._gone.popitem(last=False)
+        if reason:
+            self._metrics.sessions_ended.add(reason=reason)
+        if self._store:
+            await self._store.remove(typing.id)

@@ -1,0 +1,110 @@
+"""The endpoints of typing sessions, over HTTP and over a WebSocket."""
+
+import asyncio
+from contextlib import suppress
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from onward.errors import OnwardError
+from onward.serve.fields import Fields, dump
+from onward.serve.http import answer, body_of
+from onward.serve.limits import Limits
+from onward.serve.models import Models
+from onward.serve.refusal import Refusal, as_refusal, to_json
+from onward.serve.sessions import Sessions, Typing
+from onward.serve.typed import Edit, Wish
+
+_WISHES = ("completions", "until", "next")
+_NEW = ("model", "text", "cursor", "adapt", *_WISHES)
+_EDIT = ("at", "delete", "insert", "cursor", "version", *_WISHES)
+
+
+async def create(request: Request, sessions: Sessions, models: Models, limits: Limits) -> Response:
+    """`POST /v1/sessions`."""
+    fields = Fields(await body_of(request, limits), _NEW)
+    served = models.named(fields)
+    text = fields.text("text", "", longest=limits.text_characters) or ""
+    cursor = fields.integer("cursor", len(text), 0, len(text))
+    if fields.flag("adapt"):
+        fields.refuse("adapt", "false: this server does not adapt yet")
+    made = await sessions.create(served, text, cursor, _wish(fields, Wish(), limits))
+    return answer(made, 201, {"Location": f"/v1/sessions/{made['id']}"})
+
+
+async def edit(request: Request, sessions: Sessions, limits: Limits) -> Response:
+    """`POST /v1/sessions/{id}/edit`."""
+    typing = sessions.get(request.path_params["id"])
+    return answer(await _edited(sessions, typing, await body_of(request, limits), limits))
+
+
+async def show(request: Request, sessions: Sessions) -> Response:
+    """`GET /v1/sessions/{id}`."""
+    typing = sessions.get(request.path_params["id"])
+    found = await sessions.edit(typing, None, typing.wish, None)
+    return answer(found | {"text": typing.text})
+
+
+async def delete(request: Request, sessions: Sessions) -> Response:
+    """`DELETE /v1/sessions/{id}`."""
+    await sessions.delete(request.path_params["id"])
+    return Response(status_code=204)
+
+
+async def socket(websocket: WebSocket, sessions: Sessions, limits: Limits) -> None:
+    """`WS /v1/sessions/{id}/ws`: messages are answered in order; those that wait are known to the newest."""
+    protocols = websocket.scope.get("subprotocols", [])
+    await websocket.accept(subprotocol="onward" if "onward" in protocols else None)
+    with suppress(WebSocketDisconnect, RuntimeError, TimeoutError):
+        while True:
+            async with asyncio.timeout(limits.session_seconds):
+                message = await websocket.receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            reply = await _reply(websocket.path_params["id"], message, sessions, limits)
+            async with asyncio.timeout(limits.send_seconds):
+                await websocket.send_text(dump(reply).decode())
+
+
+async def _reply(id_: str, message: Any, sessions: Sessions, limits: Limits) -> dict[str, Any]:
+    """The answer to a message."""
+    body = message.get("text") or message.get("bytes") or ""
+    try:
+        if len(body) > limits.body_bytes:
+            raise Refusal(413, "too_large", f"expected a message of at most {limits.body_bytes} bytes")
+        return await _edited(sessions, sessions.get(id_), body, limits)
+    except OnwardError as error:
+        return to_json(as_refusal(error))
+
+
+async def _edited(sessions: Sessions, typing: Typing, body: bytes | str, limits: Limits) -> dict[str, Any]:
+    fields = Fields(body, _EDIT)
+    wish = _wish(fields, typing.wish, limits)
+    version = fields.integer("version", None, 0, 1 << 62)
+    return await sessions.edit(typing, _edit(fields, typing, limits), wish, version)
+
+
+def _edit(fields: Fields, typing: Typing, limits: Limits) -> Edit | None:
+    """The edit of a body; None if it has none."""
+    if all(fields.values.get(name) is None for name in ("at", "delete", "insert", "cursor")):
+        return None
+    size = len(typing.text)
+    at = fields.integer("at", typing.cursor, 0, size)
+    delete_ = fields.integer("delete", 0, 0, size - at)
+    insert = fields.text("insert", "", longest=limits.text_characters) or ""
+    after = size - delete_ + len(insert)
+    return Edit(at, delete_, insert, fields.integer("cursor", at + len(insert), 0, after))
+
+
+def _wish(fields: Fields, before: Wish, limits: Limits) -> Wish:
+    until = fields.values.get("until")
+    if until is None:
+        until = before.until
+    elif isinstance(until, bool) or not (
+        until in ("word", "line") or (isinstance(until, int) and 1 <= until <= 100)
+    ):
+        fields.refuse("until", 'to be "word", "line" or a number of symbols from 1 to 100')
+    completions = fields.integer("completions", before.completions, 0, 20)
+    return Wish(completions, until, fields.integer("next", before.next, 0, 100))

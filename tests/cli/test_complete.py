@@ -1,0 +1,54 @@
+"""`onward complete`: once, line by line, and at a real terminal."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from tests.cli.conftest import Command
+
+pexpect = pytest.importorskip("pexpect")
+
+
+def test_a_prime_is_completed(onward: Command, model: Path) -> None:
+    ran = onward("complete", model, "--prime", "the sta", "-n", "3", "--json")
+    assert ran.code == 0
+    assert ran.json["prime"] == "the sta"
+    assert ran.json["completions"][0].keys() == {"text", "probability"}
+    rows = onward("complete", model, "--prime", "the sta", "-n", "3").out.splitlines()
+    assert rows[0] == "prime\ttext\tprobability"
+    assert len(rows) == 1 + len(ran.json["completions"])
+    adapted = onward("complete", model, "--prime", "the lane " * 20 + "the la", "--adapt", "--json")
+    assert (
+        adapted.json["completions"]
+        != onward("complete", model, "--prime", "the lane " * 20 + "the la", "--json").json["completions"]
+    )
+
+
+def test_lines_of_a_pipe_are_completed_in_turn(onward: Command, model: Path) -> None:
+    ran = onward("complete", model, "-n", "1", "--json", data=b"the sta\nthe la")
+    assert ran.code == 0
+    assert len(ran.out.splitlines()) == 2
+    assert onward("complete", model, data=b"").out == ""
+
+
+def test_what_is_no_boundary_is_refused(onward: Command, model: Path) -> None:
+    for until in ("page", "-3", "0"):
+        ran = onward("complete", model, "--prime", "a", "--until", until)
+        assert (ran.code, ran.out) == (2, "")
+        assert "word, line or a number" in ran.err
+
+
+def test_at_a_terminal_tab_takes_what_is_grey(model: Path, onward: Command) -> None:
+    (best, *_) = onward("complete", model, "--prime", "the sta", "--until", "3", "--json").json["completions"]
+    child = pexpect.spawn(
+        sys.executable, ["-m", "onward", "complete", str(model), "--until", "3"], timeout=60, encoding="utf-8"
+    )
+    child.expect(">")
+    child.send("the sta")
+    child.expect_exact(best["text"].strip() or "the sta")
+    child.send("\t\r")
+    child.expect(">")
+    child.sendeof()
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 0

@@ -1,0 +1,137 @@
+"""Dynamic evaluation: score first, then learn; beside the trained weights, and only there."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from onward.artefact import digest_of, weights_of
+from onward.errors import ArtefactError, InputError
+from onward.inference.adapt import Adapter, Adapting
+from onward.inference.session import Session
+from onward.inference.trained import TrainedModel
+
+TEXT = "bad cab. fade a face, a bad bag. " * 12
+ADAPTING = Adapting(block=16, rate=0.3)
+
+
+def adapted(trained: TrainedModel, adapting: Adapting = ADAPTING) -> Session:
+    session = trained.session()
+    session.adapt(adapting)
+    return session
+
+
+@pytest.mark.parametrize("layer", ["gated", "lstm", "gru", "simple"])
+def test_learning_lowers_the_surprise_of_more_of_the_same(make, layer: str) -> None:
+    trained = make(layer=layer)
+    before = digest_of(weights_of(trained.model))
+    nats = adapted(trained).feed(TEXT)
+    assert nats.mean() < 0.9 * trained.session().feed(TEXT).mean()
+    assert digest_of(weights_of(trained.model)) == before
+
+
+@settings(max_examples=5, deadline=None)
+@given(at=st.integers(0, 60), symbol=st.sampled_from("abcdefgh .,\n"))
+def test_no_symbol_is_scored_by_what_was_learned_from_it(trained: TrainedModel, at: int, symbol: str) -> None:
+    # another symbol at a place changes no score before it, and there only what the symbol itself is worth
+    changed = TEXT[:at] + symbol + TEXT[at + 1 :]
+    one, other = adapted(trained), adapted(trained)
+    np.testing.assert_array_equal(one.feed(TEXT[:at]), other.feed(changed[:at]))
+    expected = one.next_distribution()
+    assert other.feed(changed[at])[0] == pytest.approx(-np.log(expected[symbol]), rel=1e-4)
+    assert one.feed(TEXT[at])[0] == pytest.approx(-np.log(expected[TEXT[at]]), rel=1e-4)
+
+
+def test_the_first_block_is_scored_by_the_model_as_it_was_trained(trained: TrainedModel) -> None:
+    learned, static = adapted(trained).feed(TEXT[:40]), trained.session().feed(TEXT[:40])
+    np.testing.assert_allclose(learned[:16], static[:16], rtol=1e-4)
+    assert abs(learned[17:] - static[17:]).max() > 1e-3
+
+
+@settings(max_examples=4, deadline=None)
+@given(st.lists(st.integers(0, 100), max_size=5))
+def test_a_cut_into_feeds_changes_nothing(trained: TrainedModel, cuts: list[int]) -> None:
+    places = [0, *sorted(cuts), 100]
+    session = adapted(trained)
+    parts = [session.feed(TEXT[a:b]) for a, b in zip(places, places[1:], strict=False)]
+    np.testing.assert_allclose(np.concatenate(parts), adapted(trained).feed(TEXT[:100]), rtol=1e-3, atol=1e-4)
+
+
+def test_what_was_taken_back_in_time_is_not_learned(trained: TrainedModel) -> None:
+    session, never = adapted(trained), adapted(trained)
+    session.feed("abc" + "hhhh")
+    session.rollback(4)
+    never.feed("abc")
+    np.testing.assert_allclose(session.feed(TEXT), never.feed(TEXT), rtol=1e-3, atol=1e-4)
+    session.rollback(40)  # further than the lesson reaches
+    session.feed(TEXT)
+    assert session.adapter is not None
+    assert session.adapter.steps > 10
+
+
+def test_forgetting_goes_back_to_the_model(trained: TrainedModel) -> None:
+    session = adapted(trained)
+    session.feed(TEXT)
+    session.forget()
+    assert session.adapter is not None
+    assert session.adapter.steps == 0
+    session.rollback(session.position)
+    np.testing.assert_allclose(session.feed(TEXT[:16]), trained.session().feed(TEXT[:16]), rtol=1e-4)
+    trained.session().forget()  # nothing to forget is no error
+
+
+def test_what_was_learned_can_be_saved(trained: TrainedModel, make) -> None:
+    session = adapted(trained)
+    session.feed(TEXT)
+    assert session.adapter is not None
+    saved, other = session.adapter.to_bytes(), trained.session()
+    other.adapt(ADAPTING, saved)
+    assert other.adapter is not None
+    assert other.adapter.steps == session.adapter.steps
+    session.rollback(session.position)
+    np.testing.assert_allclose(session.feed(TEXT[:16]), other.feed(TEXT[:16]), rtol=1e-4)
+    damaged = (b"", b"rubbish", saved[: len(saved) // 2], b"\0" * 40)
+    for raw in damaged:
+        with pytest.raises(ArtefactError):
+            Adapter(trained.model).restore(raw)
+    with pytest.raises(ArtefactError, match="another model"):
+        Adapter(make(seed=5).model).restore(saved)
+    nan = Adapter(trained.model)
+    with torch.no_grad():
+        nan.model.readout.weight.fill_(float("nan"))
+    with pytest.raises(ArtefactError, match="finite"):
+        Adapter(trained.model).restore(nan.to_bytes())
+
+
+def test_a_fork_learns_by_itself(trained: TrainedModel) -> None:
+    session = adapted(trained)
+    session.feed(TEXT[:40])
+    twin = session.fork()
+    twin.feed(TEXT)
+    assert session.adapter is not None and twin.adapter is not None
+    assert (session.adapter.steps, twin.adapter.steps) == (2, 2 + (8 + len(TEXT)) // 16)
+    before = session.next_distribution().probabilities
+    session.complete(TEXT)  # neither does looking ahead
+    np.testing.assert_array_equal(session.next_distribution().probabilities, before)
+    assert session.adapter.steps == 2
+
+
+def test_the_weights_go_back_by_the_decay(trained: TrainedModel) -> None:
+    session = adapted(trained, Adapting(block=16, rate=0.3, decay=1.0))
+    session.feed(TEXT)
+    np.testing.assert_allclose(
+        session.next_distribution().probabilities, _static(trained).probabilities, atol=1e-5
+    )
+
+
+def _static(trained: TrainedModel):
+    session = trained.session()
+    session.feed(TEXT)
+    return session.next_distribution()
+
+
+@pytest.mark.parametrize("wrong", [{"block": 1}, {"rate": -1.0}, {"clip": 0.0}, {"decay": 2.0}])
+def test_numbers_that_are_none_are_refused(wrong: dict) -> None:
+    with pytest.raises(InputError, match="expected a"):
+        Adapting(**wrong)

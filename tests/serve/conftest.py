@@ -1,0 +1,67 @@
+"""A small model, and real servers of it, each a process with a port of its own."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+import onward
+
+TEXT = "the state goes on where the lane ended, and the lane goes on where the state is.\n" * 100
+
+
+class Server:
+    """A process of `onward serve`."""
+
+    def __init__(self, *arguments: object, environment: dict[str, str] | None = None) -> None:
+        command = [sys.executable, "-m", "onward", "serve", *map(str, arguments), "--port", "0"]
+        variables = os.environ | {"OMP_NUM_THREADS": "1"} | (environment or {})
+        self.process = subprocess.Popen(command, env=variables, stderr=subprocess.PIPE, text=True)
+        assert self.process.stderr
+        line = self.process.stderr.readline()
+        assert line.startswith("serving http"), line + self.process.stderr.read()
+        self.url = line.split()[1].rstrip("/")
+        self.client = httpx.Client(base_url=self.url, timeout=30)
+
+    def end(self, how: signal.Signals = signal.SIGTERM) -> str:
+        """Ends it; what it said."""
+        self.client.close()
+        self.process.send_signal(how)
+        return self.process.communicate(timeout=30)[1]
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("served")
+    (folder / "text.txt").write_text(TEXT, encoding="utf-8")
+    path = folder / "small.onward"
+    onward.train(folder / "text.txt", output=path, recipe="tiny", steps=60)
+    return path
+
+
+@pytest.fixture(scope="session")
+def server(model: Path) -> Iterator[Server]:
+    running = Server(model, "--corpus", model.with_name("text.txt"))
+    yield running
+    said = running.end()
+    assert running.process.returncode in (0, -signal.SIGTERM)
+    assert said == ""
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., Server]]:
+    running: list[Server] = []
+
+    def begin(*arguments: object, **options: dict[str, str]) -> Server:
+        running.append(Server(*arguments, **options))
+        return running[-1]
+
+    yield begin
+    for each in running:
+        if each.process.poll() is None:
+            each.end()

@@ -1,0 +1,58 @@
+"""Who may use a server."""
+
+import socket
+
+import pytest
+
+from onward.cli.app import run
+
+
+@pytest.mark.parametrize(
+    ("headers", "code"),
+    [
+        ({"Host": "evil.example"}, "wrong_host"),
+        ({"Host": "192.168.0.9"}, "wrong_host"),
+        ({"Origin": "http://evil.example"}, "wrong_origin"),
+        ({"Origin": "null"}, "wrong_origin"),
+    ],
+)
+def test_other_names_and_sites_are_refused(server, headers, code: str) -> None:
+    answer = server.client.get("/v1/models", headers=headers)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (403, code)
+
+
+def test_its_own_page_may_use_it(server) -> None:
+    answer = server.client.get("/v1/models", headers={"Origin": server.url})
+    assert answer.status_code == 200
+    assert "access-control-allow-origin" not in answer.headers
+
+
+def test_a_token_is_asked_for(start, model) -> None:
+    client = start(model, environment={"ONWARD_TOKEN": "secret"}).client
+    for wrong in ({}, {"Authorization": "Bearer other"}, {"Authorization": "secret"}):
+        assert client.get("/v1/models", headers=wrong).status_code == 401
+    assert client.get("/v1/models", headers={"Authorization": "Bearer secret"}).status_code == 200
+    assert client.get("/healthz").status_code == 200
+
+
+def test_who_listens_to_others_needs_a_token(capsys, monkeypatch) -> None:
+    monkeypatch.delenv("ONWARD_TOKEN", raising=False)
+    assert run(["serve", "model.onward", "--host", "0.0.0.0"]) == 2
+    assert "expected a token" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"GARBAGE\r\n\r\n",
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"POST /v1/sessions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n\xff\xfe{}[]123",
+        b"POST /v1/score HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\n[[[[[",
+    ],
+)
+def test_what_is_malformed_is_the_callers_fault(server, raw: bytes) -> None:
+    host, _, port = server.url[7:].partition(":")
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        connection.sendall(raw)
+        assert connection.recv(100).split()[1][:1] == b"4"
+    assert server.client.get("/healthz").json() == {"status": "ok"}
