@@ -16,7 +16,6 @@ from onward.errors import OnwardError
 from onward.inference.sampling import Sampling
 from onward.inference.source import ids_of
 from onward.inference.write import Ending
-from onward.serve.engine import Engine
 from onward.serve.fields import Fields
 from onward.serve.http import Events, answer, body_of, unless_gone
 from onward.serve.lanes import Order, Piece

@@ -1,0 +1,98 @@
+"""How long does an answer to a typed key take, with one session and with 200 that type at once?
+
+    python benchmarks/serve_typing.py MODEL TEXT [--sessions 200] [--keys 5] [--seconds 60]
+
+A session types TEXT key by key: 1,000 keys one after another. Then so many sessions type, each at so many keys a
+second, for a minute to warm up and for another that counts. Every answer has three completions and the next
+ten symbols. A key's time is counted from when it was to be typed.
+"""
+
+import argparse
+import asyncio
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from record import record
+from serve_load import Connection, Server, start
+
+ALONE = 1000
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("model", type=Path)
+    parser.add_argument("text", type=Path)
+    parser.add_argument("--sessions", type=int, default=200)
+    parser.add_argument("--keys", type=float, default=5)
+    parser.add_argument("--seconds", type=float, default=60)
+    arguments = parser.parse_args()
+    server = start(arguments.model)
+    text = arguments.text.read_text(encoding="utf-8")
+    try:
+        record("serve_typing", asyncio.run(measure(server, text, arguments)))
+    finally:
+        server.process.terminate()
+
+
+async def measure(server: Server, text: str, arguments: argparse.Namespace) -> dict[str, Any]:
+    alone, _, _ = await typed(server, text[:ALONE], 0.0, 0.0)
+    warm = await many(server, text, arguments)
+    before = server.megabytes()
+    times, without, errors = await many(server, text, arguments)
+    return {
+        "sessions": arguments.sessions,
+        "keys_per_second": arguments.keys,
+        "alone_milliseconds": percentiles(alone),
+        "together_milliseconds": percentiles(times),
+        "answers": len(times),
+        "answers_without_completions": without,
+        "errors": errors + warm[2],
+        "megabytes": round(server.megabytes()),
+        "megabytes_grown_in_the_second_minute": round(server.megabytes() - before, 1),
+    }
+
+
+async def many(server: Server, text: str, arguments: argparse.Namespace) -> tuple[list[float], int, int]:
+    """All sessions at once, each from a place of its own in the text, out of step with one another."""
+    count, period = arguments.sessions, 1 / arguments.keys
+    keys = round(arguments.seconds * arguments.keys)
+    places = np.linspace(0, max(0, len(text) - keys), count).astype(int)
+    results = await asyncio.gather(
+        *(typed(server, text[at : at + keys], period, i / count * period) for i, at in enumerate(places))
+    )
+    return (
+        [t for times, _, _ in results for t in times],
+        sum(r[1] for r in results),
+        sum(r[2] for r in results),
+    )
+
+
+async def typed(server: Server, text: str, period: float, delay: float) -> tuple[list[float], int, int]:
+    """Seconds of each key, answers without completions, and errors."""
+    connection, times, without, errors = Connection(server), [], 0, 0
+    await asyncio.sleep(delay)
+    _, session = await connection.post("/v1/sessions", {"completions": 3, "next": 10})
+    path = f"/v1/sessions/{session['id']}/edit"
+    due = time.perf_counter()
+    for key in text:
+        due = due + period if period else time.perf_counter()
+        await asyncio.sleep(max(0.0, due - time.perf_counter()))
+        status, answer = await connection.post(path, {"insert": key})
+        times.append(time.perf_counter() - due)
+        errors += status != 200
+        without += status == 200 and answer["completions"] is None
+    connection.writer.close()
+    return times, without, errors
+
+
+def percentiles(times: list[float]) -> dict[str, float]:
+    return {f"p{p}": round(float(np.percentile(times, p)) * 1e3, 2) for p in (50, 95, 99)}
+
+
+if __name__ == "__main__":
+    main()
