@@ -1,5 +1,7 @@
 """Dynamic evaluation: score first, then learn; beside the trained weights, and only there."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -54,7 +56,7 @@ def test_the_first_block_is_scored_by_the_model_as_it_was_trained(trained: Train
 def test_a_cut_into_feeds_changes_nothing(trained: TrainedModel, cuts: list[int]) -> None:
     places = [0, *sorted(cuts), 100]
     session = adapted(trained)
-    parts = [session.feed(TEXT[a:b]) for a, b in zip(places, places[1:], strict=False)]
+    parts = [session.feed(TEXT[a:b]) for a, b in pairwise(places)]
     np.testing.assert_allclose(np.concatenate(parts), adapted(trained).feed(TEXT[:100]), rtol=1e-3, atol=1e-4)
 
 

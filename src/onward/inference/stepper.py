@@ -19,8 +19,8 @@ from onward.layers.state import State, select_lanes, tensors_of, with_tensors
 from onward.model import LanguageModel
 
 FEW_LANES = 64
-"""Beyond them a block of PyTorch may be quicker. On two cores it was not up to here: for 64 lanes of the default
-model 1.4 ms against 4.0, for 8 lanes 0.19 against 1.1 (2026-11-24)."""
+"""Beyond them a block of PyTorch may be quicker. On two cores it was not up to here: for 64 lanes of the
+default model 1.4 ms against 4.0, for 8 lanes 0.19 against 1.1 (2026-11-24)."""
 
 
 class Stepper:

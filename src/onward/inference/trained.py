@@ -113,7 +113,7 @@ class TrainedModel:
         """Several samples side by side, piece by piece; also how many symbols each has, and why it ended."""
         kept: dict[str, Any] = dict(options)
         if kept.get("ignore_end") is None:
-            kept["ignore_end"] = not self._has_ends()
+            kept["ignore_end"] = not self.has_ends
         drawing = {
             name: kept.pop(name) for name in ("temperature", "top_k", "top_p", "min_p") if name in kept
         }
@@ -122,7 +122,8 @@ class TrainedModel:
         writing = Writing(sampling=Sampling(**drawing), stop=stop, **kept)
         return Writer(self.model, self.vocabulary, prime, writing, samples)
 
-    def _has_ends(self) -> bool:
+    @property
+    def has_ends(self) -> bool:
         """Whether training saw texts end; of an artefact older than that fact it is assumed.
 
         Where there are no symbols but the special ones, END is all that could be written.

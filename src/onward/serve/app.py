@@ -27,7 +27,7 @@ from onward.serve.metrics import Gauge, Metrics
 from onward.serve.models import Models, curve, entry, facts
 from onward.serve.openapi import document
 from onward.serve.page import POLICY, assets
-from onward.serve.refusal import Refusal, as_refusal
+from onward.serve.refusal import RefusalError, as_refusal
 from onward.serve.sessions import Sessions
 from onward.serve.store import Store
 
@@ -171,7 +171,7 @@ async def _not_found(request: Request, error: Exception) -> Response:
     path = request.url.path[:80]
     message = f"there is no {request.method} {path}" if error.status_code in (404, 405) else error.detail
     code = "not_found" if error.status_code in (404, 405) else "refused"
-    return refuse(Refusal(error.status_code, code, message, headers=error.headers))
+    return refuse(RefusalError(error.status_code, code, message, headers=error.headers))
 
 
 async def _gone(_: Request, __: Exception) -> Response:
@@ -180,4 +180,4 @@ async def _gone(_: Request, __: Exception) -> Response:
 
 async def _failed(_: Request, error: Exception) -> Response:
     _LOG.error("a request failed", exc_info=error)
-    return refuse(Refusal(500, "failed", "the server failed; its log says why"))
+    return refuse(RefusalError(500, "failed", "the server failed; its log says why"))

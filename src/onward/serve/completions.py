@@ -4,7 +4,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ from onward.serve.lanes import Order, Piece
 from onward.serve.limits import Limits
 from onward.serve.models import Models, Served
 from onward.serve.reading import read
-from onward.serve.refusal import Refusal, as_refusal, to_json
+from onward.serve.refusal import RefusalError, as_refusal, to_json
 from onward.serve.tokens import Token, name_of
 
 _UNSUPPORTED = {
@@ -111,7 +111,7 @@ def wanted_of(fields: Fields, vocabulary: Vocabulary, limits: Limits) -> Wanted:
     options = fields.values.get("stream_options")
     return Wanted(
         prompts,
-        [Order(**vars(order) | {"number": i}) for i in range(n)],
+        [replace(order, number=i) for i in range(n)],
         order.logprobs,
         fields.flag("echo"),
         fields.flag("stream"),
@@ -138,7 +138,7 @@ def _prompts(fields: Fields, vocabulary: Vocabulary, limits: Limits) -> list[np.
     size = sum(map(len, prompts))
     if size > limits.prompt_symbols:
         message = f"expected prompts of at most {limits.prompt_symbols} symbols, got {size}"
-        raise Refusal(413, "too_large", message, param="prompt")
+        raise RefusalError(413, "too_large", message, param="prompt")
     return prompts
 
 

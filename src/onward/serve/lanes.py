@@ -23,7 +23,6 @@ TICK = 0.02
 """Seconds between two moments at which texts are handed over: sooner than an eye can tell, and an event of a
 stream carries several symbols, which costs no more than one."""
 
-_NEVER = np.array([NULL, UNKNOWN, BEGIN])
 _CHANCES = 256
 
 
@@ -122,6 +121,8 @@ class Lanes:
 
     def __init__(self, trained: TrainedModel) -> None:
         self._trained = trained
+        never = [NULL, UNKNOWN, BEGIN] if trained.has_ends else [NULL, UNKNOWN, BEGIN, END]
+        self._never = np.array(never)
         self._lanes: list[Lane] = []
         self._logits = np.empty((0, len(trained.vocabulary)), np.float32)
         self._stepper: Stepper | None = None
@@ -171,7 +172,7 @@ class Lanes:
         """The next symbol of each lane, (B,)."""
         telling = [i for i, lane in enumerate(self._lanes) if lane.order.logprobs is not None]
         logs = log_probabilities(self._logits[telling])
-        self._logits[:, _NEVER] = -np.inf
+        self._logits[:, self._never] = -np.inf
         chances = np.array([lane.chance() for lane in self._lanes])
         samplings = [lane.order.sampling for lane in self._lanes]
         if samplings.count(samplings[0]) == len(samplings):

@@ -37,8 +37,8 @@ class Alphabet:
             self._ids["\0"] = NULL
 
     @classmethod
-    def of(cls, sequences: Iterable[Iterable[str]]) -> "Alphabet":
-        """The `MOST_EVENTS` commonest events, the commonest first; what is called as the unknown one is it."""
+    def of(cls, sequences: Iterable[Sequence[str]]) -> "Alphabet":
+        """The `MOST_EVENTS` commonest events, the commonest first; one called like the unknown one is it."""
         counts = Counter(event for sequence in sequences for event in sequence)
         del counts[SPECIAL[UNKNOWN]]
         return cls(sorted(counts, key=lambda name: (-counts[name], name))[:MOST_EVENTS])

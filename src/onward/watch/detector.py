@@ -130,7 +130,7 @@ class Detector:
         Returns:
             What each event was found to be, before it was read.
         """
-        ids = [self.alphabet.id(event) for event in events]
+        ids = [self.alphabet.id(str(event)) for event in events]
         scores = self._score(sequences, ids, [str(event) for event in events])
         for sequence, event, score in zip(sequences, ids, scores, strict=True):
             sequence.take(score)
@@ -148,12 +148,10 @@ class Detector:
             sequence.take(end)
             for event, count in sequence.counts.items():
                 row[event] = min(count, 65_535)
+        names = ("length", "total", "largest", "burst", "rank", "new")
         measured = Tally(
-            *(
-                np.array([getattr(sequence, name) for sequence in ended])
-                for name in ("length", "total", "largest", "burst", "rank", "new")
-            ),
-            counts,
+            **{name: np.array([getattr(sequence, name) for sequence in ended]) for name in names},
+            counts=counts,
         )
         keys = keys or [""] * len(ended)
         return self._verdicts(measured, keys, [sequence.events for sequence in ended])

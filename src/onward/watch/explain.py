@@ -102,7 +102,8 @@ def as_text(found: Explanation) -> str:
         beside = "" if event.rank == 0 else f"; {_alternatives(event)}"
         new = " (new)" if event.new else ""
         rows.append(
-            f"{'' if line is None else line:>7} {event.bits:>6.2f} {event.rank:>5}  {bar:<{_BAR}} {name}{new}{beside}"
+            f"{'' if line is None else line:>7} {event.bits:>6.2f} {event.rank:>5}  "
+            f"{bar:<{_BAR}} {name}{new}{beside}"
         )
     return "".join(row.rstrip() + "\n" for row in rows)
 
