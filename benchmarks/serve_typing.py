@@ -2,8 +2,8 @@
 
     python benchmarks/serve_typing.py MODEL TEXT [--sessions 200] [--keys 5] [--seconds 60]
 
-A session types TEXT key by key: 1,000 keys one after another. Then so many sessions type, each at so many keys a
-second, for a minute to warm up and for another that counts. Every answer has three completions and the next
+A session types TEXT key by key: 1,000 keys, one after another. Then so many sessions type, each at so many
+keys a second, for a minute to warm up and for another that counts. Every answer has three completions and the next
 ten symbols. A key's time is counted from when it was to be typed.
 """
 

@@ -1,6 +1,5 @@
 """`onward serve`: models over HTTP."""
 
-import os
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated

@@ -117,6 +117,7 @@ def _routes(settings: Settings, models: Models, sessions: Sessions, metrics: Met
     async def socket(websocket: WebSocket) -> None:
         await typing_routes.socket(websocket, sessions, limits)
 
+    create = partial(typing_routes.create, sessions=sessions, models=models, limits=limits)
     return [
         *_page(),
         get("/healthz", health),
@@ -128,7 +129,7 @@ def _routes(settings: Settings, models: Models, sessions: Sessions, metrics: Met
         get("/v1/completions", partial(completions, models=models, limits=limits), "POST"),
         get("/v1/score", partial(judging.score, models=models, limits=limits), "POST"),
         get("/v1/novelty", partial(judging.novelty, models=models, limits=limits, corpus=corpus), "POST"),
-        get("/v1/sessions", partial(typing_routes.create, sessions=sessions, models=models, limits=limits), "POST"),
+        get("/v1/sessions", create, "POST"),
         get("/v1/sessions/{id}", partial(typing_routes.show, sessions=sessions)),
         get("/v1/sessions/{id}", partial(typing_routes.delete, sessions=sessions), "DELETE"),
         get("/v1/sessions/{id}/edit", partial(typing_routes.edit, sessions=sessions, limits=limits), "POST"),

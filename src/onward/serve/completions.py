@@ -4,7 +4,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -111,7 +111,7 @@ def wanted_of(fields: Fields, vocabulary: Vocabulary, limits: Limits) -> Wanted:
     options = fields.values.get("stream_options")
     return Wanted(
         prompts,
-        [Order(**vars(order) | {"number": i}) for i in range(n)],
+        [replace(order, number=i) for i in range(n)],
         order.logprobs,
         fields.flag("echo"),
         fields.flag("stream"),

@@ -6,7 +6,7 @@ from typing import Any
 from onward.errors import InputError, OnwardError
 
 
-class Refusal(InputError):
+class Refusal(InputError):  # noqa: N818 - it is what an error is to a client
     """A request that is answered with an error of the caller's.
 
     Args:

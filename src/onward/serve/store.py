@@ -107,7 +107,8 @@ class Store:
 
     def _edits(self, id_: str, after: int) -> Iterator[tuple[int, Edit]]:
         rows = self._database.execute(
-            "select version, at, deleted, inserted, cursor from edits where id = ? and version > ? order by version",
+            "select version, at, deleted, inserted, cursor from edits "
+            "where id = ? and version > ? order by version",
             (id_, after),
         )
         for version, at, deleted, inserted, cursor in rows.fetchall():
