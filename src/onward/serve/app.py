@@ -27,7 +27,7 @@ from onward.serve.metrics import Gauge, Metrics
 from onward.serve.models import Models, curve, entry, facts
 from onward.serve.openapi import document
 from onward.serve.page import POLICY, assets
-from onward.serve.refusal import RefusalError, as_refusal
+from onward.serve.refusal import Refusal, as_refusal
 from onward.serve.sessions import Sessions
 from onward.serve.store import Store
 
@@ -117,6 +117,7 @@ def _routes(settings: Settings, models: Models, sessions: Sessions, metrics: Met
     async def socket(websocket: WebSocket) -> None:
         await typing_routes.socket(websocket, sessions, limits)
 
+    create = partial(typing_routes.create, sessions=sessions, models=models, limits=limits)
     return [
         *_page(),
         get("/healthz", health),
@@ -128,11 +129,7 @@ def _routes(settings: Settings, models: Models, sessions: Sessions, metrics: Met
         get("/v1/completions", partial(completions, models=models, limits=limits), "POST"),
         get("/v1/score", partial(judging.score, models=models, limits=limits), "POST"),
         get("/v1/novelty", partial(judging.novelty, models=models, limits=limits, corpus=corpus), "POST"),
-        get(
-            "/v1/sessions",
-            partial(typing_routes.create, sessions=sessions, models=models, limits=limits),
-            "POST",
-        ),
+        get("/v1/sessions", create, "POST"),
         get("/v1/sessions/{id}", partial(typing_routes.show, sessions=sessions)),
         get("/v1/sessions/{id}", partial(typing_routes.delete, sessions=sessions), "DELETE"),
         get("/v1/sessions/{id}/edit", partial(typing_routes.edit, sessions=sessions, limits=limits), "POST"),
@@ -171,7 +168,7 @@ async def _not_found(request: Request, error: Exception) -> Response:
     path = request.url.path[:80]
     message = f"there is no {request.method} {path}" if error.status_code in (404, 405) else error.detail
     code = "not_found" if error.status_code in (404, 405) else "refused"
-    return refuse(RefusalError(error.status_code, code, message, headers=error.headers))
+    return refuse(Refusal(error.status_code, code, message, headers=error.headers))
 
 
 async def _gone(_: Request, __: Exception) -> Response:
@@ -180,4 +177,4 @@ async def _gone(_: Request, __: Exception) -> Response:
 
 async def _failed(_: Request, error: Exception) -> Response:
     _LOG.error("a request failed", exc_info=error)
-    return refuse(RefusalError(500, "failed", "the server failed; its log says why"))
+    return refuse(Refusal(500, "failed", "the server failed; its log says why"))

@@ -22,7 +22,7 @@ from onward.serve.lanes import Order, Piece
 from onward.serve.limits import Limits
 from onward.serve.models import Models, Served
 from onward.serve.reading import read
-from onward.serve.refusal import RefusalError, as_refusal, to_json
+from onward.serve.refusal import Refusal, as_refusal, to_json
 from onward.serve.tokens import Token, name_of
 
 _UNSUPPORTED = {
@@ -138,7 +138,7 @@ def _prompts(fields: Fields, vocabulary: Vocabulary, limits: Limits) -> list[np.
     size = sum(map(len, prompts))
     if size > limits.prompt_symbols:
         message = f"expected prompts of at most {limits.prompt_symbols} symbols, got {size}"
-        raise RefusalError(413, "too_large", message, param="prompt")
+        raise Refusal(413, "too_large", message, param="prompt")
     return prompts
 
 

@@ -24,7 +24,7 @@ from onward.layers.state import State, select_lanes
 from onward.serve.lanes import Lane, Lanes, Order, Piece
 from onward.serve.limits import Limits
 from onward.serve.metrics import Metrics
-from onward.serve.refusal import RefusalError
+from onward.serve.refusal import Refusal
 
 T = TypeVar("T")
 Slices = Generator[None, None, T]
@@ -141,13 +141,13 @@ class Engine:
         """A place among the requests.
 
         Raises:
-            RefusalError: there is none.
+            Refusal: there is none.
         """
         if self._is_stopping:
-            raise RefusalError(503, "stopping", "the server is stopping", hint="try again in a minute")
+            raise Refusal(503, "stopping", "the server is stopping", hint="try again in a minute")
         if self.requests >= self._limits.waiting:
             message = f"{self.requests} requests wait for this model, no more can"
-            raise RefusalError(429, "busy", message, hint="try again later", headers={"Retry-After": "1"})
+            raise Refusal(429, "busy", message, hint="try again later", headers={"Retry-After": "1"})
         self.requests += 1
         try:
             yield
@@ -244,5 +244,5 @@ def _put(letters: list[tuple[asyncio.Queue[Any], Any]]) -> None:
         inbox.put_nowait(message)
 
 
-def _stopped() -> RefusalError:
-    return RefusalError(503, "stopping", "the server is stopping", hint="try again in a minute")
+def _stopped() -> Refusal:
+    return Refusal(503, "stopping", "the server is stopping", hint="try again in a minute")

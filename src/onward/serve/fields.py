@@ -5,7 +5,7 @@ import math
 from collections.abc import Collection
 from typing import Any, NoReturn
 
-from onward.serve.refusal import RefusalError
+from onward.serve.refusal import Refusal
 
 _SHOWN = 80
 
@@ -18,13 +18,13 @@ class Fields:
         known: the names that it may have; None: any.
 
     Raises:
-        RefusalError: it is no JSON object, or has a field that is not known.
+        Refusal: it is no JSON object, or has a field that is not known.
     """
 
     def __init__(self, body: bytes | str, known: Collection[str] | None = None) -> None:
         values = parse(body) if body else {}
         if not isinstance(values, dict):
-            raise RefusalError(400, "invalid_json", f"expected a JSON object, got {_kind(values)}")
+            raise Refusal(400, "invalid_json", f"expected a JSON object, got {_kind(values)}")
         self.values: dict[str, Any] = values
         unknown = [] if known is None else [name for name in values if name not in known]
         if unknown:
@@ -40,7 +40,7 @@ class Fields:
             self.refuse(name, "a text")
         if len(value) > longest:
             message = f"expected {name} of at most {longest} characters, got {len(value)}"
-            raise RefusalError(413, "too_large", message, param=name)
+            raise Refusal(413, "too_large", message, param=name)
         return value
 
     def integer(self, name: str, default: int | None, smallest: int, largest: int) -> Any:
@@ -79,13 +79,13 @@ def parse(body: bytes | str) -> Any:
     """The value of a JSON text.
 
     Raises:
-        RefusalError: it is not JSON.
+        Refusal: it is not JSON.
     """
     try:
         return json.loads(body, parse_constant=_no_number, parse_float=_finite)
     except (ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError
         reason = "too deeply nested" if isinstance(error, RecursionError) else str(error)
-        raise RefusalError(400, "invalid_json", f"expected JSON in UTF-8, got {_short(reason)}") from None
+        raise Refusal(400, "invalid_json", f"expected JSON in UTF-8, got {_short(reason)}") from None
 
 
 def dump(value: Any) -> bytes:
@@ -107,8 +107,8 @@ def _finite(digits: str) -> float:
     return value
 
 
-def _invalid(name: str, message: str) -> RefusalError:
-    return RefusalError(400, "invalid_value", message, param=name[:_SHOWN])
+def _invalid(name: str, message: str) -> Refusal:
+    return Refusal(400, "invalid_value", message, param=name[:_SHOWN])
 
 
 def _kind(value: object) -> str:

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from onward.serve.http import refuse
 from onward.serve.metrics import Metrics
-from onward.serve.refusal import RefusalError
+from onward.serve.refusal import Refusal
 
 _OPEN = ("/", "/healthz", "/openapi.json")
 _PREFIX = "onward.token."
@@ -85,15 +85,15 @@ class Guard:
         self._metrics.requests.add(method=method, route=route, status=str(status))
         self._metrics.seconds.observe(time.perf_counter() - started, route=route)
 
-    def _objection(self, scope: Scope, headers: Headers, origin: str | None) -> RefusalError | None:
+    def _objection(self, scope: Scope, headers: Headers, origin: str | None) -> Refusal | None:
         """Why a request is not let through."""
         host = headers.get("host", "")
         if not self._is_host(host):
             hint = "--allow-host NAME lets a name in"
-            return RefusalError(403, "wrong_host", f"this server is not called {host[:80]!r}", hint=hint)
+            return Refusal(403, "wrong_host", f"this server is not called {host[:80]!r}", hint=hint)
         if origin is not None and not self._is_own(origin, host) and not self._allowed(origin):
             hint = "--origin ORIGIN lets pages of a site in"
-            return RefusalError(
+            return Refusal(
                 403, "wrong_origin", f"pages of {origin[:80]!r} may not use this server", hint=hint
             )
         path = scope["path"]
@@ -104,7 +104,7 @@ class Guard:
         if not hmac.compare_digest(_given(scope, headers), self._policy.token.encode()):
             challenge = {"WWW-Authenticate": "Bearer"}
             message = "expected a header Authorization: Bearer TOKEN with the server's token"
-            return RefusalError(401, "invalid_token", message, headers=challenge)
+            return Refusal(401, "invalid_token", message, headers=challenge)
         return None
 
     def _is_host(self, host: str) -> bool:

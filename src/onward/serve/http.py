@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from onward.serve.fields import dump
 from onward.serve.limits import Limits
-from onward.serve.refusal import RefusalError, to_json
+from onward.serve.refusal import Refusal, to_json
 
 T = TypeVar("T")
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -25,7 +25,7 @@ async def body_of(request: Request, limits: Limits) -> bytes:
     """The body of a request.
 
     Raises:
-        RefusalError: it is too large, or does not come.
+        Refusal: it is too large, or does not come.
         ClientLeft: the client went before it was whole.
     """
     parts, size = [], 0
@@ -40,7 +40,7 @@ async def body_of(request: Request, limits: Limits) -> bytes:
                 size += len(parts[-1])
                 more = message.get("more_body", False)
                 if size > limits.body_bytes:
-                    raise RefusalError(
+                    raise Refusal(
                         413,
                         "too_large",
                         f"expected a body of at most {limits.body_bytes} bytes, got more",
@@ -48,7 +48,7 @@ async def body_of(request: Request, limits: Limits) -> bytes:
                     )
     except TimeoutError:
         message = f"expected the body within {limits.request_seconds:g} seconds, got a part of it"
-        raise RefusalError(408, "too_slow", message, headers={"Connection": "close"}) from None
+        raise Refusal(408, "too_slow", message, headers={"Connection": "close"}) from None
     return b"".join(parts)
 
 
@@ -83,7 +83,7 @@ def answer(value: Any, status: int = 200, headers: Mapping[str, str] | None = No
     return Response(dump(value), status, headers, "application/json")
 
 
-def refuse(refusal: RefusalError) -> Response:
+def refuse(refusal: Refusal) -> Response:
     """The answer to a request that is refused."""
     return answer(to_json(refusal), refusal.status, refusal.headers)
 

@@ -14,7 +14,7 @@ from onward.serve.http import answer, body_of, unless_gone
 from onward.serve.limits import Limits
 from onward.serve.models import Models
 from onward.serve.reading import read
-from onward.serve.refusal import RefusalError
+from onward.serve.refusal import Refusal
 from onward.serve.tokens import text_of
 from onward.units import nats_to_bits
 
@@ -32,7 +32,7 @@ async def score(request: Request, models: Models, limits: Limits) -> Response:
     ids = ids_of(text, vocabulary)
     if len(ids) > LONGEST_SCORED:
         message = f"expected a text of at most {LONGEST_SCORED} symbols, got {len(ids)}"
-        raise RefusalError(413, "too_large", message, param="text")
+        raise Refusal(413, "too_large", message, param="text")
     _, tokens = await unless_gone(request, served.engine.run(read(served.trained, ids, top)))
     served.metrics.symbols_read.add(len(ids))
     decoder = vocabulary.decoder()
@@ -68,7 +68,7 @@ async def novelty(request: Request, models: Models, limits: Limits, corpus: list
     longest = fields.integer("longest", 10, 0, 1000)
     if not corpus:
         message = "this server has no corpus to look in"
-        raise RefusalError(404, "no_corpus", message, hint="start it with --corpus FILE")
+        raise Refusal(404, "no_corpus", message, hint="start it with --corpus FILE")
     with served.engine.place():  # a thread of its own: the model is not asked
         find = served.trained.novelty
         work = asyncio.to_thread(find, text, corpus, minimum=minimum, longest=longest)

@@ -12,7 +12,7 @@ from onward.serve.engine import Engine
 from onward.serve.fields import Fields
 from onward.serve.limits import Limits
 from onward.serve.metrics import Metrics
-from onward.serve.refusal import RefusalError
+from onward.serve.refusal import Refusal
 
 _LONGEST_NAME = 200
 
@@ -66,13 +66,13 @@ class Models:
         """The model of that name; None: the first.
 
         Raises:
-            RefusalError: there is none.
+            Refusal: there is none.
         """
         found = next(iter(self)) if name is None else self._served.get(name)
         if found is None:
             names = ", ".join(self._served)
             message = f"expected one of the models {names}, got {name!r}"
-            raise RefusalError(404, "model_not_found", message, param="model")
+            raise Refusal(404, "model_not_found", message, param="model")
         return found
 
 
@@ -97,7 +97,7 @@ def curve(served: Served) -> dict[str, Any]:
     """The losses of the run that made a model, from the log beside its file.
 
     Raises:
-        RefusalError: there is no log, or none that can be read.
+        Refusal: there is no log, or none that can be read.
     """
     path = served.trained.path
     assert path is not None
@@ -108,7 +108,7 @@ def curve(served: Served) -> dict[str, Any]:
         if name and isinstance(event.get("nats_per_symbol"), float) and isinstance(event.get("step"), int):
             series[name].append({"step": event["step"], "value": event["nats_per_symbol"]})
     if not any(series.values()):
-        raise RefusalError(404, "no_curve", f"no training log of {served.name} lies beside its file")
+        raise Refusal(404, "no_curve", f"no training log of {served.name} lies beside its file")
     return {"model": served.name, "unit": "nats_per_symbol", **series}
 
 

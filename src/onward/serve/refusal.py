@@ -6,7 +6,7 @@ from typing import Any
 from onward.errors import InputError, OnwardError
 
 
-class RefusalError(InputError):
+class Refusal(InputError):  # noqa: N818 - it is what an error is to a client
     """A request that is answered with an error of the caller's.
 
     Args:
@@ -33,16 +33,16 @@ class RefusalError(InputError):
         self.headers = dict(headers or {})
 
 
-def as_refusal(error: OnwardError) -> RefusalError:
+def as_refusal(error: OnwardError) -> Refusal:
     """The same error for a client: what the caller can mend is 400, a run that failed 500."""
-    if isinstance(error, RefusalError):
+    if isinstance(error, Refusal):
         return error
     if isinstance(error, InputError):
-        return RefusalError(400, "invalid_value", str(error), hint=error.hint)
-    return RefusalError(500, "failed", str(error), hint=error.hint)
+        return Refusal(400, "invalid_value", str(error), hint=error.hint)
+    return Refusal(500, "failed", str(error), hint=error.hint)
 
 
-def to_json(refusal: RefusalError) -> dict[str, Any]:
+def to_json(refusal: Refusal) -> dict[str, Any]:
     """The body of the answer."""
     kind = "server_error" if refusal.status >= 500 else "invalid_request_error"
     return {

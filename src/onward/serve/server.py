@@ -19,7 +19,7 @@ LONGEST_HEAD = 1 << 14
 
 
 class PatientProtocol(H11Protocol):
-    """HTTP whose patience ends: the head of a request comes in time, and connections are limited."""
+    """HTTP whose patience ends: a head of a request has its time, and connections have their number."""
 
     seconds = 10.0
     most = 2000

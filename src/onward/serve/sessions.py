@@ -11,7 +11,7 @@ from typing import Any
 from onward.serve.limits import Limits
 from onward.serve.metrics import Metrics
 from onward.serve.models import Models, Served
-from onward.serve.refusal import RefusalError
+from onward.serve.refusal import Refusal
 from onward.serve.store import Saved, Store
 from onward.serve.typed import Edit, Typed, Wish
 
@@ -87,14 +87,14 @@ class Sessions:
         """A session, which counts as used now.
 
         Raises:
-            RefusalError: it has ended, or never was.
+            Refusal: it has ended, or never was.
         """
         typing = self._kept.get(id_)
         if typing is None:
             hint = "make a new session with the text that you have"
             if id_ in self._gone:
-                raise RefusalError(410, "session_gone", "this session has ended", hint=hint)
-            raise RefusalError(404, "session_not_found", f"there is no session {id_[:40]!r}", hint=hint)
+                raise Refusal(410, "session_gone", "this session has ended", hint=hint)
+            raise Refusal(404, "session_not_found", f"there is no session {id_[:40]!r}", hint=hint)
         typing.used = time.monotonic()
         self._kept.move_to_end(id_)
         return typing
@@ -119,16 +119,14 @@ class Sessions:
         """Makes an edit and answers; it is on the disk before. None: nothing is changed.
 
         Raises:
-            RefusalError: the version is not that of the session, or the text becomes too long.
+            Refusal: the version is not that of the session, or the text becomes too long.
         """
         typing.edits += 1
         number = typing.edits
         async with typing.lock:
             if version is not None and version != typing.version:
                 message = f"expected version {typing.version} of the session, got {version}"
-                raise RefusalError(
-                    409, "version_conflict", message, param="version", hint="read the session anew"
-                )
+                raise Refusal(409, "version_conflict", message, param="version", hint="read the session anew")
             typing.wish = wish
             changed = len(typing.text)
             if edit is not None:
@@ -159,7 +157,7 @@ class Sessions:
         size = len(typing.text) - edit.delete + len(edit.insert)
         if size > self._limits.text_characters:
             message = f"expected a text of at most {self._limits.text_characters} characters, got {size}"
-            raise RefusalError(413, "too_large", message, param="insert")
+            raise Refusal(413, "too_large", message, param="insert")
         text = edit.applied(typing.text)
         saved = Saved(typing.id, typing.served.name, text, edit.cursor, typing.version + 1, {}, time.time())
         if self._store:

@@ -51,7 +51,7 @@ def text_of(vocabulary: Vocabulary, symbol: int) -> str:
 
 
 def name_of(vocabulary: Vocabulary, symbol: int) -> str:
-    r"""The name of a symbol in `logprobs`: its text, "<end>", or "bytes:\xe2", OpenAI's for a part of one."""
+    r"""The name of a symbol in `logprobs`: its text, "<end>", or "bytes:\xe2" as OpenAI has it."""
     if symbol < len(SPECIAL) and not (vocabulary.kind == "bytes" and symbol == 0):
         return SPECIAL[symbol]
     text = text_of(vocabulary, symbol)

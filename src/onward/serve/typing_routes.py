@@ -13,7 +13,7 @@ from onward.serve.fields import Fields, dump
 from onward.serve.http import answer, body_of
 from onward.serve.limits import Limits
 from onward.serve.models import Models
-from onward.serve.refusal import RefusalError, as_refusal, to_json
+from onward.serve.refusal import Refusal, as_refusal, to_json
 from onward.serve.sessions import Sessions, Typing
 from onward.serve.typed import Edit, Wish
 
@@ -73,7 +73,7 @@ async def _reply(id_: str, message: Any, sessions: Sessions, limits: Limits) -> 
     body = message.get("text") or message.get("bytes") or ""
     try:
         if len(body) > limits.body_bytes:
-            raise RefusalError(413, "too_large", f"expected a message of at most {limits.body_bytes} bytes")
+            raise Refusal(413, "too_large", f"expected a message of at most {limits.body_bytes} bytes")
         return await _edited(sessions, sessions.get(id_), body, limits)
     except OnwardError as error:
         return to_json(as_refusal(error))
