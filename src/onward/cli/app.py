@@ -46,7 +46,7 @@ def root(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Learn what comes next in any sequence of symbols, then write it, or see what was surprising.
+    """Learn what comes next in any sequence of symbols, then write it, complete it, or watch it.
 
     \b
     onward train pydoc -o pydoc.onward --minutes 2     learn (pydoc: Python's own manual, built in)
