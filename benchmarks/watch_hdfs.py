@@ -1,4 +1,4 @@
-"""How well are anomalous HDFS blocks told from normal ones, by a detector that learned from normal ones alone?
+"""How well are anomalous HDFS blocks told from normal ones by a detector that learned from these alone?
 
     python benchmarks/watch_hdfs.py DATA [--seed N]
 

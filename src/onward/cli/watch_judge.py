@@ -71,12 +71,12 @@ def _show(data: dict[str, Any]) -> None:
     """The figures as tables."""
     low, high = data["false_alarm_interval"]
     emit(
-        f"{data['anomalous']:,} anomalous and {data['normal']:,} normal sequences, {data['events']:,} events in "
-        f"{data['seconds']:.2f} s\n"
+        f"{data['anomalous']:,} anomalous and {data['normal']:,} normal sequences, "
+        f"{data['events']:,} events in {data['seconds']:.2f} s\n"
     )
     emit(
-        f"false alarms: {data['false_alarms']:,}, {data['false_alarm_rate']:.3%} ({low:.3%} to {high:.3%}), asked "
-        f"for at most {data['rate']:.3%}, by {data['calibration_sequences']:,} calibration sequences\n"
+        f"false alarms: {data['false_alarms']:,}, {data['false_alarm_rate']:.3%} ({low:.3%} to {high:.3%}), "
+        f"asked for at most {data['rate']:.3%}, by {data['calibration_sequences']:,} calibration sequences\n"
     )
     low, high = data["auc_interval"]
     emit(f"AUC {data['auc']:.4f} ({low:.4f} to {high:.4f})\n\n")

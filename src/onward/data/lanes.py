@@ -22,7 +22,6 @@ from onward.data.vocabulary import BEGIN, SPECIAL, UNKNOWN
 from onward.errors import CorpusError, RecipeError
 from onward.shapes import Ids
 
-
 PADDING = -100
 """In place of a symbol to predict: none. It is what torch's cross entropy leaves out."""
 

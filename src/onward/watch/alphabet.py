@@ -38,7 +38,7 @@ class Alphabet:
 
     @classmethod
     def of(cls, sequences: Iterable[Iterable[str]]) -> "Alphabet":
-        """The `MOST_EVENTS` commonest events, the commonest first; what is called as the unknown one is it."""
+        """The `MOST_EVENTS` commonest events, the commonest first; what is named <unknown> is unknown."""
         counts = Counter(event for sequence in sequences for event in sequence)
         del counts[SPECIAL[UNKNOWN]]
         return cls(sorted(counts, key=lambda name: (-counts[name], name))[:MOST_EVENTS])

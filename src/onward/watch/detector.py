@@ -30,6 +30,7 @@ FALSE_ALARMS = 0.001
 """The rate of false alarms of a detector that is told of none."""
 
 _EXPECTED = 3
+_MEASURED = ("length", "total", "largest", "burst", "rank", "new")
 _HINT = "make one with `onward watch learn`"
 
 
@@ -124,14 +125,14 @@ class Detector:
         """A sequence before its first event."""
         return OpenSequence(self._initial.copy())
 
-    def observe(self, sequences: Sequence[OpenSequence], events: Sequence[str | int]) -> list[EventScore]:
+    def observe(self, sequences: Sequence[OpenSequence], events: Sequence[str]) -> list[EventScore]:
         """Reads one event of each of several sequences, all different, which are moved on.
 
         Returns:
             What each event was found to be, before it was read.
         """
         ids = [self.alphabet.id(event) for event in events]
-        scores = self._score(sequences, ids, [str(event) for event in events])
+        scores = self._score(sequences, ids, events)
         for sequence, event, score in zip(sequences, ids, scores, strict=True):
             sequence.take(score)
             sequence.pending = event
@@ -149,11 +150,7 @@ class Detector:
             for event, count in sequence.counts.items():
                 row[event] = min(count, 65_535)
         measured = Tally(
-            *(
-                np.array([getattr(sequence, name) for sequence in ended])
-                for name in ("length", "total", "largest", "burst", "rank", "new")
-            ),
-            counts,
+            *(np.array([getattr(sequence, name) for sequence in ended]) for name in _MEASURED), counts=counts
         )
         keys = keys or [""] * len(ended)
         return self._verdicts(measured, keys, [sequence.events for sequence in ended])

@@ -101,9 +101,8 @@ def as_text(found: Explanation) -> str:
         name = _short(event.event)
         beside = "" if event.rank == 0 else f"; {_alternatives(event)}"
         new = " (new)" if event.new else ""
-        rows.append(
-            f"{'' if line is None else line:>7} {event.bits:>6.2f} {event.rank:>5}  {bar:<{_BAR}} {name}{new}{beside}"
-        )
+        place = "" if line is None else str(line)
+        rows.append(f"{place:>7} {event.bits:>6.2f} {event.rank:>5}  {bar:<{_BAR}} {name}{new}{beside}")
     return "".join(row.rstrip() + "\n" for row in rows)
 
 

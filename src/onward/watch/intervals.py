@@ -18,9 +18,9 @@ def binomial_interval(found: int, of: int, level: float = LEVEL) -> tuple[float,
 def calibration_interval(rate: float, calibrated: int, level: float = LEVEL) -> tuple[float, float]:
     """Where the share of normal sequences that are flagged lies, given how many the threshold comes from.
 
-    Of so many calibration sequences the threshold is the k-th highest, k = floor(rate * (n + 1)); the share of
-    new ones beyond it is then distributed as Beta(k, n + 1 - k), whatever the scores are (Vovk 2012); where
-    there are ties it is less. (0, 0) where no sequence can be flagged.
+    Of so many calibration sequences the threshold is the k-th highest, k = floor(rate * (n + 1)). The share
+    of new ones beyond it is then distributed as Beta(k, n + 1 - k), whatever the scores are (Vovk 2012), and
+    is less where there are ties. (0, 0) where no sequence can be flagged.
     """
     allowed = math.floor(rate * (calibrated + 1) + 1e-9)
     if not allowed:

@@ -1,7 +1,7 @@
 """How good is a detector, on sequences that are known to be normal and known not to be?
 
-Labels are used here and nowhere else: what is flagged was settled when the detector learned. Beside its figures
-stand those of the baselines, and both once more with each distinct sequence counted once.
+Labels are used here and nowhere else: what is flagged was settled when the detector learned. Beside its
+figures stand those of the baselines, and both once more with each distinct sequence counted once.
 """
 
 import time

@@ -1,7 +1,7 @@
 """Learning a detector from normal sequences: the model, and the calibration on sequences it did not see.
 
-Every sequence serves both. They are dealt at random into folds; for each fold a model is learned from the others
-and scores it. The detector's own model learns from all of them. What that guarantees stands in
+Every sequence serves both. They are dealt at random into folds; for each fold a model is learned from the
+others and scores it. The detector's own model learns from all of them. What that guarantees stands in
 docs/guides/watch.md; with `held_out` there is one split instead, and the guarantee is exact.
 """
 
@@ -167,7 +167,7 @@ class _Learner:
         )
 
     def in_folds(self, drawn: np.ndarray) -> "_Calibrated":
-        """Every sequence scored by a model that has not seen it; the features combined likewise, in halves."""
+        """Every sequence scored by a model that has not seen it; features combined likewise, in halves."""
         folds = min(self._learning.folds, len(drawn))
         tallies, scores = [], []
         for fold in range(folds):
@@ -188,7 +188,7 @@ class _Learner:
         return _Calibrated(calibrate(features[order], bits_per_event, cross=True), grams)
 
     def _held_out(self, part: "_Part", held: np.ndarray) -> "_Calibrated":
-        """Half of the sequences that the model has not seen combines the features, the other half calibrates."""
+        """Of the sequences that the model has not seen, half combine the features and half calibrate."""
         measured = self._measured(part, self._sequences.take(held))
         bits_per_event = _mean_bits([Tally(*(values[::2] for values in measured.tally))])
         features = features_of(measured.tally, measured.distances, bits_per_event)
@@ -202,7 +202,7 @@ class _Learner:
         return _Measured(measured, distances, gram_scores(part.grams, sequences))
 
     def _unknown_to(self, training: Sequences, sequences: Sequences) -> Sequences:
-        """Sequences as a detector of those others would read them: an event that is not in these is unknown."""
+        """Sequences as a detector of those others reads them: an event that is not in these is unknown."""
         if self._alphabet.is_bytes:
             return sequences
         known = np.bincount(training.ids, minlength=self._alphabet.size) > 0

@@ -16,8 +16,8 @@ _MARK = b"\xef\xbb\xbf"
 def lines_of(sources: Sequence[str | PathLike[str]]) -> Iterator[bytes]:
     """The lines of the documents of sources (see `find_sources`), one after another, without their ends.
 
-    Documents that gzip compressed are read as what they hold. Of a line longer than `LONGEST_LINE` the rest is
-    left out, so that memory is bounded.
+    Documents that gzip compressed are read as what they hold. Of a line longer than `LONGEST_LINE` the rest
+    is left out, so that memory is bounded.
 
     Raises:
         CorpusError: a source that is missing, empty or cannot be read.

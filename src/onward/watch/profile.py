@@ -1,4 +1,4 @@
-"""What occurred in normal sequences: which events, which pairs of events, and how many of each in a sequence."""
+"""What occurred in normal sequences: which events, which pairs of events, and how many of each."""
 
 from functools import cached_property
 from typing import Any

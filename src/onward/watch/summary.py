@@ -43,8 +43,9 @@ def warnings(detector: Detector, trouble: Trouble) -> list[str]:
         )
     elif not allowed:
         found.append(
-            f"{calibrated:,} calibration sequences are too few for a rate of {rate:.2%}: nothing will be flagged. "
-            f"{detector.calibration.smallest_rate:.2%} is possible, or learn from {math.ceil(1 / rate):,} and more"
+            f"{calibrated:,} calibration sequences are too few for a rate of {rate:.2%}: nothing will be "
+            f"flagged. {detector.calibration.smallest_rate:.2%} is possible, or learn from "
+            f"{math.ceil(1 / rate):,} and more"
         )
     elif allowed < _FEW:
         found.append(

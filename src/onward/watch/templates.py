@@ -1,4 +1,4 @@
-"""Log templates: the kinds of line that a log has, mined by drain3 from the lines that a detector learns from."""
+"""Log templates: the kinds of line that a log has, mined by drain3 from those that a detector learns from."""
 
 from collections.abc import Iterable
 from typing import Any
