@@ -116,7 +116,7 @@ def learn(
     share = learning.held_out
     cut = 0 if share is None else min(count - 2, max(4, round(count * share)))
     kept = np.sort(drawn[cut:])
-    alphabet = Alphabet(None) if is_bytes else Alphabet.of(sequences[i] for i in kept.tolist())
+    alphabet = Alphabet(None) if is_bytes else Alphabet.of(sequences[int(i)] for i in kept)
     learner = _Learner(alphabet.encode(sequences), alphabet, learning, observer, tell)
     calibrated = learner.in_folds(drawn) if share is None else None
     return learner.detector(kept, drawn[:cut], calibrated, source or {})
