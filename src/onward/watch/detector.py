@@ -30,6 +30,7 @@ FALSE_ALARMS = 0.001
 """The rate of false alarms of a detector that is told of none."""
 
 _EXPECTED = 3
+_MEASURED = ("length", "total", "largest", "burst", "rank", "new")
 _HINT = "make one with `onward watch learn`"
 
 
@@ -124,7 +125,7 @@ class Detector:
         """A sequence before its first event."""
         return OpenSequence(self._initial.copy())
 
-    def observe(self, sequences: Sequence[OpenSequence], events: Sequence[str | int]) -> list[EventScore]:
+    def observe(self, sequences: Sequence[OpenSequence], events: Sequence[str]) -> list[EventScore]:
         """Reads one event of each of several sequences, all different, which are moved on.
 
         Returns:

@@ -30,7 +30,7 @@ def calibration_interval(rate: float, calibrated: int, level: float = LEVEL) -> 
     return beta_quantile(tail, allowed, other), beta_quantile(1 - tail, allowed, other)
 
 
-def beta_quantile(share: float, a: float, b: float) -> float:
+def beta_quantile(share: float, a: int, b: int) -> float:
     """The value below which that share of a Beta(a, b) distribution lies, to 1e-10."""
     low, high = 0.0, 1.0
     while high - low > 1e-10:
@@ -81,7 +81,7 @@ def _normal_quantile(share: float) -> float:
     return (low + high) / 2
 
 
-def _beta_below(x: float, a: float, b: float) -> float:
+def _beta_below(x: float, a: int, b: int) -> float:
     """The regularised incomplete beta function, by Lentz's continued fraction."""
     if x <= 0 or x >= 1:
         return float(x >= 1)

@@ -2,8 +2,8 @@
 
 import gzip
 from collections.abc import Iterator, Sequence
+from io import BufferedIOBase
 from os import PathLike
-from typing import BinaryIO
 
 from onward.data.corpus import find_sources
 from onward.errors import CorpusError
@@ -26,13 +26,12 @@ def lines_of(sources: Sequence[str | PathLike[str]]) -> Iterator[bytes]:
         try:
             with document.open("rb") as raw:
                 compressed = raw.peek(2)[:2] == _GZIP
-                file: BinaryIO = gzip.GzipFile(fileobj=raw) if compressed else raw  # type: ignore[assignment]
-                yield from _lines(file)
+                yield from _lines(gzip.GzipFile(fileobj=raw) if compressed else raw)
         except (OSError, EOFError) as error:
             raise CorpusError(f"cannot read {document}: {error}") from error
 
 
-def _lines(file: BinaryIO) -> Iterator[bytes]:
+def _lines(file: BufferedIOBase) -> Iterator[bytes]:
     """Of one document, without the byte order mark that some begin with."""
     first = True
     while line := file.readline(LONGEST_LINE):

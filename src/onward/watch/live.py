@@ -12,7 +12,7 @@ delivered in the next, which follows at once. So after a kill
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from onward.errors import InputError
 from onward.training.interruption import held_back_signals
@@ -33,6 +33,7 @@ Deliver = Callable[[str], None]
 """Takes an alarm as a line of JSON."""
 
 
+@runtime_checkable
 class Lines(Protocol):
     """Where lines come from: `Follower` or `Pipe`."""
 
