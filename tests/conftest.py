@@ -13,7 +13,7 @@ if not torch.cuda.is_available():  # before Triton is first imported
 # All but the command line, whose types are typer's own, and not those that typer passes.
 CHECKED = (
     "api", "artefact", "atomic", "classifier", "data", "inference", "layers", "lesson", "model",
-    "training", "units",
+    "training", "units", "watch",
 )  # fmt: skip
 install_import_hook([f"onward.{name}" for name in CHECKED], "beartype.beartype")
 
