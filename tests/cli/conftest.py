@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import random
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.cli.sessions import rows, session
 
 from onward.cli.app import run
 
@@ -76,4 +78,15 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = folder / "small.onward"
     arguments = ["train", folder / "text.txt", "-o", path, "--recipe", "tiny", "--steps", "60"]
     assert run([str(argument) for argument in arguments]) == 0
+    return path
+
+
+@pytest.fixture(scope="session")
+def watching(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A detector of JSON lines."""
+    folder, chance = tmp_path_factory.mktemp("watching"), random.Random(0)
+    (folder / "normal.jsonl").write_text(rows([session(chance) for _ in range(300)]))
+    path = folder / "small.onward"
+    how = ["--key", "key", "--event", "event", "--held-out", "50%", "--steps", "40", "--false-alarms", "2%"]
+    assert run(["watch", "learn", str(folder / "normal.jsonl"), "-o", str(path), *how]) == 0
     return path

@@ -1,7 +1,6 @@
 """`onward watch run` and `onward watch ok` as a user has them."""
 
 import json
-import random
 import signal
 import subprocess
 import time
@@ -10,34 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.cli.sessions import rows
 
 Command = Callable[..., Any]
-
-
-def session(chance: random.Random) -> list[str]:
-    middle = ["read" if chance.random() < 0.7 else "write" for _ in range(chance.randrange(2, 6))]
-    return ["start", *middle, "sync", "stop"]
-
-
-def rows(sessions: list[list[str]]) -> str:
-    return "".join(
-        json.dumps({"key": f"s{i}", "event": event}) + "\n"
-        for i, part in enumerate(sessions)
-        for event in part
-    )
-
-
-@pytest.fixture(scope="session")
-def watching(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A detector of JSON lines."""
-    from onward.cli.app import run  # noqa: PLC0415
-
-    folder, chance = tmp_path_factory.mktemp("watching"), random.Random(0)
-    (folder / "normal.jsonl").write_text(rows([session(chance) for _ in range(300)]))
-    path = folder / "small.onward"
-    how = ["--key", "key", "--event", "event", "--held-out", "50%", "--steps", "40", "--false-alarms", "2%"]
-    assert run(["watch", "learn", str(folder / "normal.jsonl"), "-o", str(path), *how]) == 0
-    return path
 
 
 @pytest.fixture

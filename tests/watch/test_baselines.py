@@ -50,6 +50,11 @@ def test_an_event_that_the_alphabet_has_but_no_sequence_had_is_new(baselines: Ba
     assert baselines.scores(of([A, 6], [A, B]), PROFILE)["new_event"].tolist() == [1.0, 0.0]
 
 
+def test_unknown_is_new_though_it_was_learned_from(baselines: Baselines) -> None:
+    profile = Profile.of(of([A, UNKNOWN]), SYMBOLS)
+    assert baselines.scores(of([A, UNKNOWN]), profile)["new_event"].tolist() == [1.0]
+
+
 @pytest.mark.parametrize("rate", [0.001, 0.05, 0.1, 0.5])
 @pytest.mark.parametrize("name", GRAMS)
 def test_at_most_the_rate_of_held_out_scores_is_above_the_threshold(name: str, rate: float) -> None:

@@ -74,3 +74,9 @@ def test_plain_values_hold_all_of_it():
     assert again.pairs.tolist() == profile.pairs.tolist()
     assert again.counts.tolist() == profile.counts.tolist()
     assert again.symbols == SYMBOLS
+
+
+def test_unknown_is_new_though_it_was_learned_from():
+    profile = Profile.of(of([A, UNKNOWN]), SYMBOLS)
+    assert profile.new_in(of([A, UNKNOWN])).tolist() == [1]
+    assert profile.is_new(A, UNKNOWN) and not profile.is_new(UNKNOWN, END)
