@@ -64,7 +64,7 @@ def explained(detector: Detector, loaded: Loaded, key: str) -> Explanation:
     """
     found = [sequence for sequence in loaded.sequences if sequence.key == key]
     if not found:
-        some = ", ".join(sequence.key for sequence in loaded.sequences[:3])
+        some = ", ".join(list(dict.fromkeys(sequence.key for sequence in loaded.sequences))[:3])
         raise InputError(f"there is no sequence {key!r}", hint=f"keys are such as {some}")
     sequence = found[-1]
     (verdict,) = detector.judge([sequence.events], [key])

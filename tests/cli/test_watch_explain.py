@@ -1,0 +1,57 @@
+"""`onward watch explain` as a user has it."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.cli.sessions import rows
+
+Command = Callable[..., Any]
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """Two sessions, of which the second is strange."""
+    path = tmp_path / "new.jsonl"
+    path.write_text(rows([["start", "read", "read", "sync", "stop"], ["start", "sync", "read", "stop"]]))
+    return path
+
+
+def test_the_explanation_in_json(onward: Command, watching: Path, source: Path) -> None:
+    ran = onward("watch", "explain", watching, source, "--key", "s1", "--json")
+    assert ran.code == 0, ran.err
+    assert set(ran.json) == {"verdict", "rate", "bits_per_event", "events", "lines"}
+    assert ran.json["verdict"]["key"] == "s1" and ran.json["verdict"]["flagged"] is True
+    assert ran.json["lines"] == [6, 7, 8, 9]
+    assert [event["event"] for event in ran.json["events"]] == ["start", "sync", "read", "stop", "<end>"]
+    for event in ran.json["events"]:
+        assert set(event) == {"position", "event", "bits", "rank", "expected", "new"}
+        shares = [other["probability"] for other in event["expected"]]
+        assert len(shares) == 3 and shares == sorted(shares, reverse=True)
+        assert (event["rank"] == 0) == (event["expected"][0]["event"] == event["event"])
+
+
+def test_the_explanation_on_the_terminal(onward: Command, watching: Path, source: Path) -> None:
+    ran = onward("watch", "explain", watching, "-", "--key", "s0", data=source.read_bytes())
+    assert ran.code == 0
+    assert ran.out.startswith("sequence s0, not flagged: p-value ")
+    assert len(ran.out.splitlines()) == 3 + 6
+
+
+def test_the_explanation_as_a_page(onward: Command, watching: Path, source: Path, tmp_path: Path) -> None:
+    ran = onward("watch", "explain", watching, source, "--key", "s1", "--html", tmp_path / "s1.html")
+    assert (ran.code, ran.out) == (0, "") and "wrote" in ran.err
+    page = (tmp_path / "s1.html").read_text(encoding="utf-8")
+    assert "<h1>Sequence s1</h1>" in page and page.count("<tr>") == 6
+    ran = onward("watch", "explain", watching, source, "--key", "s1", "--html", tmp_path / "no" / "s1.html")
+    assert ran.code == 1 and "Traceback" not in ran.err
+
+
+def test_a_key_or_a_file_that_is_not_there(onward: Command, watching: Path, source: Path) -> None:
+    ran = onward("watch", "explain", watching, source, "--key", "s9")
+    assert ran.code == 2 and "there is no sequence 's9'" in ran.err and "s0, s1" in ran.err
+    ran = onward("watch", "explain", watching, source.with_name("none"), "--key", "s9")
+    assert ran.code in (1, 2) and "none" in ran.err
+    ran = onward("watch", "explain", source, source, "--key", "s9")
+    assert ran.code == 2 and "is not a whole" in ran.err

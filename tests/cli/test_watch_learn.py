@@ -1,0 +1,154 @@
+"""`onward watch learn` as a user has it: every form of source, and what is wrong with some."""
+
+import gzip
+import json
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.cli.sessions import session
+
+Command = Callable[..., Any]
+FAST = ["--held-out", "50%", "--steps", "5"]
+TENTH = ["--false-alarms", "10%"]
+CHANCE = random.Random(1)
+SESSIONS = [session(CHANCE) for _ in range(60)]
+LINES = "".join(" ".join(events) + "\n" for events in SESSIONS)
+
+
+@pytest.fixture
+def lines(tmp_path: Path) -> Path:
+    """A sequence a line."""
+    path = tmp_path / "normal.txt"
+    path.write_text(LINES)
+    return path
+
+
+def test_the_summary_in_json(onward: Command, lines: Path, tmp_path: Path) -> None:
+    ran = onward(
+        "watch", "learn", lines, "-o", tmp_path / "a.onward", "--false-alarms", "10%", *FAST, "--json"
+    )
+    assert ran.code == 0, ran.err
+    assert set(ran.json) == {
+        "output", "sequences", "events", "distinct_events", "bits_per_event", "calibration_sequences", "folds",
+        "false_alarms", "false_alarms_interval", "smallest_false_alarms", "top_k", "threshold", "templates",
+        "unreadable_lines", "seconds",
+    }  # fmt: skip
+    assert ran.json["sequences"] == 60
+    assert ran.json["events"] == sum(map(len, SESSIONS))
+    assert ran.json["distinct_events"] == 5
+    assert ran.json["calibration_sequences"] == 15  # half of the half that is held out
+    assert ran.json["false_alarms"] == 0.1
+    assert ran.json["smallest_false_alarms"] == 1 / 16
+    assert (tmp_path / "a.onward").is_file()
+
+
+def test_the_summary_as_text_and_a_rate_that_so_few_cannot_tell(
+    onward: Command, lines: Path, tmp_path: Path
+) -> None:
+    ran = onward("watch", "learn", lines, "-o", tmp_path / "a.onward", "--false-alarms", "1%", *FAST)
+    assert ran.code == 0
+    assert "distinct" in ran.out and "60" in ran.out
+    assert "15 calibration sequences are too few for a rate of 1.00%: nothing will be flagged" in ran.err
+    assert "6.25% is possible" in ran.err
+
+
+@pytest.mark.parametrize("form", ["crlf", "gz", "unended", "blank", "stdin"])
+def test_line_ends_and_packing_make_no_difference(
+    form: str, onward: Command, lines: Path, tmp_path: Path
+) -> None:
+    content = {
+        "crlf": LINES.replace("\n", "\r\n").encode(),
+        "gz": gzip.compress(LINES.encode()),
+        "unended": LINES.removesuffix("\n").encode(),
+        "blank": LINES.replace("\n", "\n\n").encode(),
+        "stdin": LINES.encode(),
+    }[form]
+    other = tmp_path / "other.txt"
+    other.write_bytes(content)
+    source = "-" if form == "stdin" else other
+    assert onward("watch", "learn", lines, "-o", tmp_path / "a.onward", *FAST).code == 0
+    ran = onward("watch", "learn", source, "-o", tmp_path / "b.onward", *FAST, data=content)
+    assert ran.code == 0, ran.err
+    assert (tmp_path / "a.onward").read_bytes() == (tmp_path / "b.onward").read_bytes()
+
+
+def test_broken_bytes_and_a_very_long_line_are_read(onward: Command, tmp_path: Path) -> None:
+    path = tmp_path / "odd.txt"
+    path.write_bytes(LINES.encode() + b"start \xff\xfe stop\n" + b"x" * 3_000_000 + b"\n")
+    ran = onward("watch", "learn", path, "-o", tmp_path / "a.onward", *FAST, "--json")
+    assert ran.code == 0, ran.err
+    assert ran.json["sequences"] == 62
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_columns(form: str, onward: Command, tmp_path: Path) -> None:
+    path = tmp_path / f"audit.{form}"
+    records = [(f"s{i}", event) for i, events in enumerate(SESSIONS) for event in events]
+    random.Random(0).shuffle(records)
+    if form == "csv":
+        text = "who,what\n" + "".join(f"{key},{event}\n" for key, event in records) + "too,many,cells\n"
+    else:
+        text = "".join(json.dumps({"who": key, "what": event}) + "\n" for key, event in records) + "{\n"
+    path.write_text(text)
+    ran = onward(
+        "watch",
+        "learn",
+        path,
+        "-o",
+        tmp_path / "a.onward",
+        "--key",
+        "who",
+        "--event",
+        "what",
+        *FAST,
+        "--json",
+    )
+    assert ran.code == 0, ran.err
+    assert ran.json["sequences"] == 60
+    assert ran.json["unreadable_lines"] == 1
+    assert "1 lines could not be read (line" in ran.err
+
+
+@pytest.mark.parametrize("symbols", ["templates", "bytes"])
+def test_log_lines(symbols: str, onward: Command, tmp_path: Path) -> None:
+    path = tmp_path / "server.log"
+    path.write_text(
+        "".join(f"took {i} ms for job_{i % 30}\nended job_{i % 30} in /tmp/{i}\n" for i in range(90))
+    )
+    how = ["--log", "--key-regex", r"job_\d+"] if symbols == "templates" else ["--log", "--symbols", "bytes"]
+    ran = onward("watch", "learn", path, "-o", tmp_path / "a.onward", *how, *FAST, "--json")
+    assert ran.code == 0, ran.err
+    expected = (30, 2, 2) if symbols == "templates" else (180, 255, 0)
+    assert (ran.json["sequences"], ran.json["distinct_events"], ran.json["templates"]) == expected
+
+
+@pytest.mark.parametrize(
+    ("content", "how", "told"),
+    [
+        (None, [], "normal.csv"),
+        (b"", [], "normal.csv"),
+        (b"\r\n\n", [], "found none"),
+        (b"who,what\na,b\n", ["--key", "session", "--event", "what"], "there is no column 'session'"),
+        (b"who,what\na,b\n", ["--key", "who", "--event", "action"], "there is no column 'action'"),
+        (b"who,what\na,b\n", ["--key", "who", "--event", "what"], "at least 10 normal sequences"),
+        (b"a line\n", ["--log", "--event", "what"], "raw log lines have no columns"),
+        (b"a line\n", ["--log", "--key-regex", "("], "expected a regular expression"),
+        (b"a line\n", ["--log", "--key-regex", "blk"], "there is no blk in it"),
+        (LINES.encode(), ["--false-alarms", "2"], "--false-alarms must be a share"),
+        (LINES.encode(), ["--false-alarms", "few"], "--false-alarms must be a share"),
+        (LINES.encode(), ["--folds", "1"], "2 to 100 folds"),
+    ],
+)
+def test_what_cannot_be_learned_from_is_told_and_leaves_no_file(
+    content: bytes | None, how: list[str], told: str, onward: Command, tmp_path: Path
+) -> None:
+    path = tmp_path / "normal.csv"
+    if content is not None:
+        path.write_bytes(content)
+    ran = onward("watch", "learn", path, "-o", tmp_path / "a.onward", *how)
+    assert ran.code in (1, 2)
+    assert told in ran.err and "Traceback" not in ran.err
+    assert ran.out == "" and not (tmp_path / "a.onward").exists()
