@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from onward.errors import InputError
+from onward.inference.page import STEPS
 from onward.watch.detector import Detector
 from onward.watch.explain import Explanation, as_text, explained, reason_of, write_page
 from onward.watch.loading import Loaded
@@ -122,6 +123,8 @@ def test_the_page_has_a_row_for_each_event_and_nothing_from_outside(
     assert "&lt;b&gt;bad &amp;" in text
     style = re.search(r"<style>(.*?)</style>", text, re.DOTALL)
     assert style
+    assert set(re.findall(r"var\((--\w+)\)", style[1])) <= set(re.findall(r"(--\w+):", style[1]))
+    assert {f".s{step}" for step in range(1, STEPS)} <= set(re.findall(r"\.s\d", style[1]))
     digest = base64.b64encode(hashlib.sha256(style[1].encode()).digest()).decode()
     assert f"style-src 'sha256-{digest}'" in text
 

@@ -96,4 +96,5 @@ def learn(
     if json:
         emit_json(found)
     else:
-        emit_facts(found)
+        low, high = found["false_alarms_interval"]
+        emit_facts(found | {"false_alarms_interval": f"{low:.4g} to {high:.4g}"})

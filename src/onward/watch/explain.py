@@ -138,7 +138,11 @@ def _page(found: Explanation) -> Iterator[str]:
     yield "</tbody>\n</table>\n</main>\n</body>\n</html>\n"
 
 
-_STYLES = (("onward.inference", "page.css"), ("onward.watch", "explain.css"))
+_STYLES = (
+    ("onward.inference", "reading.css"),
+    ("onward.inference", "page.css"),
+    ("onward.watch", "explain.css"),
+)
 
 
 def _row(event: EventScore, line: int | None) -> str:

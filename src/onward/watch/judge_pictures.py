@@ -47,10 +47,17 @@ def _roc(judgement: Judgement) -> Any:
     curves = {name: (judgement.baseline_scores[name], judgement.baselines[name].auc) for name in _SHOWN}
     for (name, (scores, auc)), colour in zip(curves.items(), _OTHERS, strict=False):
         x, y = _curve(*scores, smallest)
-        axes.plot(x, y, color=colour, linewidth=1.1, label=f"{name.replace('_', ' ')}, AUC {auc:.4f}")
+        axes.plot(
+            x,
+            y,
+            drawstyle="steps-post",
+            color=colour,
+            linewidth=1.1,
+            label=f"{name.replace('_', ' ')}, AUC {auc:.4f}",
+        )
     x, y = _curve(judgement.normal, judgement.anomalous, smallest)
     own = judgement.figures
-    axes.plot(x, y, color=_OWN, linewidth=2.2, label=f"detector, AUC {own.auc:.4f}")
+    axes.plot(x, y, drawstyle="steps-post", color=_OWN, linewidth=2.2, label=f"detector, AUC {own.auc:.4f}")
     alarms = max(own.flagged[1] / own.of[1], smallest)
     axes.plot([alarms], [own.recall], "o", color=_OWN, markersize=7, label="at its threshold")
     axes.axvline(judgement.rate, color=_QUIET, linewidth=0.9, linestyle=":", label="false alarms asked for")
