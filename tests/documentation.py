@@ -95,8 +95,10 @@ def _run_command(words: list[str], data: bytes, place: str) -> bytes:
     match words:
         case ["echo", text]:
             return f"{text}\n".encode()
-        case ["cat", name]:
-            return Path(name).read_bytes()
+        case ["printf", r"%s\n", *lines]:
+            return "".join(f"{line}\n" for line in lines).encode()
+        case ["cat", *names]:
+            return b"".join(Path(name).read_bytes() for name in names)
         case ["make", target]:
             subprocess.run(["make", "-n", "-C", str(ROOT), target], check=True, capture_output=True)
             return b""
@@ -116,7 +118,10 @@ def _run_onward(arguments: list[str], data: bytes, place: str) -> bytes:
         contextlib.redirect_stderr(messages),
     ):
         code = run(arguments)
-    assert code == 0, f"{place}: onward {shlex.join(arguments)} ended with {code}:\n{messages.getvalue()}"
+    expected = (0, 3) if arguments[:2] == ["watch", "run"] else (0,)
+    assert code in expected, (
+        f"{place}: onward {shlex.join(arguments)} ended with {code}:\n{messages.getvalue()}"
+    )
     output.flush()
     return output.buffer.getvalue()  # pyright: ignore[reportAttributeAccessIssue]
 
@@ -125,6 +130,8 @@ def small(arguments: list[str]) -> list[str]:
     """The same command with the smallest recipe and four steps, where it trains; of a rung the list."""
     if arguments[0] == "lesson":
         return ["lesson"]
+    if arguments[:2] == ["watch", "learn"]:
+        return [*arguments, "--steps", "4"]
     if arguments[0] != "train":
         return arguments
     kept, skip = [], False
