@@ -28,6 +28,7 @@ KINDS = {
     "score_events": ("set",),
     "long_run": ("layer", "parameters"),
     "watch_hdfs": ("seed", "rate"),
+    "watch_logs": ("log", "symbols", "seed"),
     "start_up": (),
     "watch_stream": ("lines", "keys_in_flight"),
     "watch_faults": ("kills",),

@@ -1,0 +1,120 @@
+"""How well are anomalous log lines told from normal ones, by templates, by words, by bytes and by tables?
+
+    python benchmarks/watch_logs.py DATA [--seed N] [--symbols templates words bytes context]
+
+DATA is the folder with logs/ and hdfs/. The first half of a log is learned from, without its anomalous lines;
+all lines of the second half are judged, each by itself. By `context` each is judged by its surprise, as a
+template, given the lines before it: the log is cut into sequences of 50 lines, and no end is judged.
+BGL's labels stand before its lines and are taken off; a line of HDFS is anomalous if its block is.
+"""
+
+import argparse
+import gzip
+import re
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple, get_args
+
+import numpy as np
+
+from onward.watch.intervals import auc_with_interval
+from onward.watch.judge import judge
+from onward.watch.learning import Learning, learn
+from onward.watch.loading import load_for, load_normal
+from onward.watch.readers import LogSymbols, Source
+from record import record
+
+CONTEXT = 50
+RATE = 0.01
+
+
+class Line(NamedTuple):
+    """Of a log."""
+
+    text: str
+    is_wrong: bool
+
+
+def bgl(data: Path) -> list[Line]:
+    """BGL_2k.log without its labels."""
+    lines = (data / "logs" / "BGL_2k.log").read_text(encoding="utf-8").splitlines()
+    labelled = (line.partition(" ") for line in lines)
+    return [Line(text, label != "-") for label, _, text in labelled]
+
+
+def hdfs(data: Path) -> list[Line]:
+    """HDFS_2k.log with the labels of its blocks."""
+    with gzip.open(data / "hdfs" / "ait_loghub_abnormal.gz", "rt", encoding="utf-8") as file:
+        wrong = {line.partition(",")[0] for line in file}
+    lines = (data / "logs" / "HDFS_2k.log").read_text(encoding="utf-8").splitlines()
+    return [Line(line, bool(wrong & set(re.findall(r"blk_-?\d+", line)))) for line in lines]
+
+
+def by_lines(learned: list[str], judged: list[Line], symbols: LogSymbols, seed: int) -> dict[str, Any]:
+    """Each line by itself."""
+    with tempfile.TemporaryDirectory() as folder:
+        parts = {
+            "learned": learned,
+            "normal": [line.text for line in judged if not line.is_wrong],
+            "anomalous": [line.text for line in judged if line.is_wrong],
+        }
+        for name, lines in parts.items():
+            (Path(folder) / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
+        loaded = load_normal([Path(folder) / "learned"], Source(form="log", symbols=symbols))
+        learning = Learning(seed=seed, rate=RATE, folds=2)
+        detector = learn(loaded.events, learning, is_bytes=symbols == "bytes", source=loaded.reading)
+        normal, wrong = (load_for(detector, [Path(folder) / name]).events for name in ("normal", "anomalous"))
+    found = judge(detector, normal, {"anomalous": wrong}).to_json()
+    baselines = {name: figures["auc"] for name, figures in found["baselines"].items()}
+    kept = ("auc", "auc_interval", "precision", "recall", "f1", "false_alarm_rate", "normal", "anomalous")
+    return {name: found[name] for name in kept} | {"auc_of_baselines": baselines}
+
+
+def in_context(learned: list[str], judged: list[Line], seed: int) -> dict[str, Any]:
+    """Each line given those before it."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "learned"
+        path.write_text("\n".join(learned) + "\n", encoding="utf-8")
+        loaded = load_normal([path], Source(form="log"))
+        path.write_text("\n".join(line.text for line in judged) + "\n", encoding="utf-8")
+        templates = [sequence.events[0] for sequence in loaded.sequences]
+        detector = learn(
+            list(pieces(templates)), Learning(seed=seed, rate=RATE, folds=2), source=loaded.reading
+        )
+        events = [sequence.events[0] for sequence in load_for(detector, [path]).sequences]
+    bits = np.array([e.bits for piece in pieces(events) for e in detector.score_events(piece)[:-1]])
+    wrong = np.array([line.is_wrong for line in judged])
+    auc, interval = auc_with_interval(bits[~wrong], bits[wrong])
+    counts = {"normal": int((~wrong).sum()), "anomalous": int(wrong.sum())}
+    return {"auc": auc, "auc_interval": list(interval)} | counts
+
+
+def pieces(events: list[str]) -> Iterator[list[str]]:
+    """Sequences of `CONTEXT` lines."""
+    return (events[start : start + CONTEXT] for start in range(0, len(events), CONTEXT))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--seed", type=int, default=0)
+    every = [*get_args(LogSymbols), "context"]
+    parser.add_argument("--symbols", nargs="+", choices=every, default=every)
+    asked = parser.parse_args()
+    for name, lines in (("BGL_2k", bgl(asked.data)), ("HDFS_2k", hdfs(asked.data))):
+        half = len(lines) // 2
+        learned, judged = [line.text for line in lines[:half] if not line.is_wrong], lines[half:]
+        for symbols in asked.symbols:
+            if symbols == "context":
+                found = in_context(learned, judged, asked.seed)
+            else:
+                found = by_lines(learned, judged, symbols, asked.seed)
+            figures = {"log": name, "symbols": symbols, "seed": asked.seed, "learned": len(learned)}
+            record("watch_logs", figures | found)
+
+
+if __name__ == "__main__":
+    main()
