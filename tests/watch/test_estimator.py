@@ -1,5 +1,6 @@
 """The detector with scikit-learn's conventions."""
 
+import jaxtyping
 import numpy as np
 import pytest
 
@@ -51,7 +52,8 @@ def test_a_wrong_parameter_is_refused_by_fit_and_not_before():
         detector.fit(NORMAL)
 
 
-def test_it_must_be_fitted_and_given_sequences(fitted):
+def test_it_must_be_fitted_and_given_sequences(fitted, monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # so that its own checks speak
     with pytest.raises(InputError, match="not fitted"):
         onward.SequenceDetector().predict(NORMAL)
     for wrong in ("abc", ["abc", "abd"], 7, [1, 2]):
@@ -68,8 +70,38 @@ def test_fitting_again_gives_the_same_and_leaves_the_input(fitted):
 
 def test_scikit_learn_takes_it_for_an_estimator(fitted):
     base = pytest.importorskip("sklearn.base")
+    sklearn_exceptions = pytest.importorskip("sklearn.exceptions")
     validation = pytest.importorskip("sklearn.utils.validation")
     clone = base.clone(fitted)
     assert clone.get_params() == fitted.get_params()
     assert not hasattr(clone, "detector_")
     validation.check_is_fitted(fitted)
+    with pytest.raises(sklearn_exceptions.NotFittedError):
+        validation.check_is_fitted(clone)
+    assert base.is_outlier_detector(fitted) and not base.is_classifier(fitted)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "check_do_not_raise_errors_in_init_or_set_params",
+        "check_estimator_cloneable",
+        "check_estimator_repr",
+        "check_estimator_tags_renamed",
+        "check_get_params_invariance",
+        "check_no_attributes_set_in_init",
+        "check_parameters_default_constructible",
+        "check_set_params",
+        "check_valid_tag_types",
+    ],
+)
+def test_checks_of_scikit_learn_that_feed_no_matrix_pass(name, monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    checks = pytest.importorskip("sklearn.utils.estimator_checks")
+    getattr(checks, name)("SequenceDetector", onward.SequenceDetector())
+
+
+def test_a_pipeline_takes_it():
+    pipeline = pytest.importorskip("sklearn.pipeline")
+    whole = pipeline.make_pipeline(onward.SequenceDetector(false_alarms=0.05, folds=2, steps=80))
+    assert whole.fit(NORMAL).predict(WRONG).tolist() == [-1, -1, -1]

@@ -33,7 +33,7 @@ def facts(alarms: Iterable[Alarm]) -> set[tuple[object, ...]]:
 
 
 def at(seconds: float, key: str, event: str, number: int = 1) -> Record:
-    return Record(key, event, seconds, f"{event} of {key}", number)
+    return Record(key, event, float(seconds), f"{event} of {key}", number)
 
 
 @pytest.mark.parametrize("top_k", [None, 2])
@@ -105,7 +105,7 @@ def test_a_watcher_goes_on_from_the_last_commit(
 
 
 def test_an_idle_sequence_ends(detector: Detector) -> None:
-    watcher = Watcher(detector, idle=100)
+    watcher = Watcher(detector, idle=100.0)
     assert watcher.feed([at(0, "a", "start")]) == []
     assert watcher.feed([at(50, "b", "start")]) == []
     alarms = watcher.feed([at(101, "b", "read")])
@@ -116,7 +116,7 @@ def test_an_idle_sequence_ends(detector: Detector) -> None:
 
 
 def test_a_record_after_a_long_time_begins_another_sequence(detector: Detector) -> None:
-    watcher = Watcher(detector, idle=100)
+    watcher = Watcher(detector, idle=100.0)
     watcher.feed([at(0, "a", "start", 1)])
     alarms = watcher.feed([at(1000, "a", "start", 2)])
     assert [(alarm.key, alarm.began) for alarm in alarms] == [("a", 1)]
@@ -125,7 +125,7 @@ def test_a_record_after_a_long_time_begins_another_sequence(detector: Detector) 
 
 def test_one_wrong_clock_ends_nothing_else(detector: Detector) -> None:
     told: list[str] = []
-    watcher = Watcher(detector, idle=100, tell=told.append)
+    watcher = Watcher(detector, idle=100.0, tell=told.append)
     stream = [at(i, key, "start") for i, key in enumerate("abcdefgh")]
     alarms = watcher.feed(stream)
     alarms += watcher.feed(
@@ -139,7 +139,7 @@ def test_one_wrong_clock_ends_nothing_else(detector: Detector) -> None:
 
 
 def test_a_clock_that_is_set_back_takes_no_time(detector: Detector) -> None:
-    watcher = Watcher(detector, idle=100)
+    watcher = Watcher(detector, idle=100.0)
     watcher.feed([at(1000, "a", "start"), at(1001, "b", "start")])
     watcher.feed([at(i, "a", "read") for i in range(20)])
     assert watcher.in_flight == 2
@@ -149,10 +149,10 @@ def test_a_clock_that_is_set_back_takes_no_time(detector: Detector) -> None:
 
 @pytest.mark.parametrize("timed", [True, False])
 def test_silence_ends_sequences(timed: bool, detector: Detector) -> None:
-    watcher = Watcher(detector, idle=100)
+    watcher = Watcher(detector, idle=100.0)
     watcher.feed([at(0, "a", "start")._replace(time=0.0 if timed else None)])
-    assert watcher.wait(60) == []
-    assert [alarm.key for alarm in watcher.wait(60)] == ["a"]
+    assert watcher.wait(60.0) == []
+    assert [alarm.key for alarm in watcher.wait(60.0)] == ["a"]
     assert watcher.in_flight == 0
 
 

@@ -149,10 +149,8 @@ class Detector:
             sequence.take(end)
             for event, count in sequence.counts.items():
                 row[event] = min(count, 65_535)
-        names = ("length", "total", "largest", "burst", "rank", "new")
         measured = Tally(
-            **{name: np.array([getattr(sequence, name) for sequence in ended]) for name in names},
-            counts=counts,
+            *(np.array([getattr(sequence, name) for sequence in ended]) for name in _MEASURED), counts=counts
         )
         keys = keys or [""] * len(ended)
         return self._verdicts(measured, keys, [sequence.events for sequence in ended])

@@ -113,6 +113,12 @@ class SequenceDetector:
         """The class with its parameters."""
         return f"SequenceDetector({', '.join(f'{k}={v!r}' for k, v in self.get_params().items())})"
 
+    def __sklearn_tags__(self) -> Any:
+        """What scikit-learn asks an estimator for; it is there if it asks."""
+        from sklearn.utils import Tags, TargetTags  # noqa: PLC0415
+
+        return Tags(estimator_type="outlier_detector", target_tags=TargetTags(required=False))
+
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "detector_")
 
