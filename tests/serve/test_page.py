@@ -388,7 +388,7 @@ class TestWriting:
             "**/v1/completions", lambda route: held.append(route.request.post_data_json) or route.continue_()
         )
         network = page.context.new_cdp_session(page)
-        slow = {"offline": False, "latency": 0, "downloadThroughput": 20_000, "uploadThroughput": -1}
+        slow = {"offline": False, "latency": 0, "downloadThroughput": 3_000, "uploadThroughput": -1}
         network.send("Network.enable")
         network.send(
             "Network.emulateNetworkConditions", slow
