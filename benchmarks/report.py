@@ -136,7 +136,7 @@ def kept() -> Iterator[list[str]]:
         f"memory at most {large['peak_megabytes']:,.0f} MB",
     ]
     grown = memory["megabytes_grown"]
-    yield [f"writing {memory['symbols']:,} symbols in one go", f"memory grows by **{grown:.1f} MB**", ""]
+    yield [f"writing {memory['symbols']:,} symbols in one go", f"memory changes by **{grown:+.1f} MB**", ""]
     same = "the same" if killed["equal"] else "other"
     yield [f"a run killed {killed['kills']} times and resumed", f"**{same} bytes** as a run left alone", ""]
 

@@ -23,6 +23,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from onward.training.checkpoint import checkpoint_path
 from record import record
 
 SECONDS_BETWEEN_CHECKPOINTS = 1.0
@@ -96,7 +97,8 @@ def compare(folder: Path, settings: dict[str, Any], kills: int, seed: int = 0) -
     chance, begins = random.Random(seed), []
     while len(begins) < kills and not killed.exists():
         begins.append(kill_somewhere(start(killed, settings), chance))
-    wait(start(killed, settings))
+    if not killed.exists() or checkpoint_path(killed).exists():  # a run that ended cannot be resumed
+        wait(start(killed, settings))
     kept = (".onward", ".jsonl", ".png")
     left_over = sorted(path.name for path in runs.iterdir() if path.suffix not in kept)
     hashes = [hashlib.sha256(path.read_bytes()).hexdigest() for path in (alone, killed)]

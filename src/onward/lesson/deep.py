@@ -188,7 +188,7 @@ def draw(losses: Sequence[float], shares: Mapping[str, Mapping[str, Any]], folde
         axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
 
     title = "The loss of each epoch, and how far away what was opened is closed"
-    return save_picture(folder / "lesson-deep.png", title, paint_losses, paint_closed, size=(10, 4.5))
+    return save_picture(folder / "lesson-deep.png", title, paint_losses, paint_closed, size=(10.0, 4.5))
 
 
 def run(settings: Settings) -> Outcome:

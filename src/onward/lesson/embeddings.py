@@ -208,7 +208,7 @@ def draw(network: Rated, ratings: Ratings, folder: Path) -> Path:
         axes.set_ylabel("second component")
 
     title = f"The {SHOWN} most rated movies, by their learned vectors"
-    return save_picture(folder / "lesson-embeddings.png", title, paint, size=(11, 8))
+    return save_picture(folder / "lesson-embeddings.png", title, paint, size=(11.0, 8.0))
 
 
 def run(settings: Settings) -> Outcome:

@@ -183,7 +183,7 @@ def draw(comparisons: Sequence[Comparison], folder: Path) -> Path:
         axes.set_ylim(0)
 
     title = f"{len(comparisons)} seeds, each a line"
-    return save_picture(folder / "lesson-mix.png", title, paint_rounds, paint_errors, size=(9, 4.2))
+    return save_picture(folder / "lesson-mix.png", title, paint_rounds, paint_errors, size=(9.0, 4.2))
 
 
 def run(settings: Settings) -> Outcome:

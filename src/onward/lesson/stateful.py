@@ -171,7 +171,7 @@ def draw(compared: list[Arm], folder: Path) -> Path:
         axes.set_ylabel("largest gradient norm of 100 steps")
 
     title = "A state carried through the text: which layers learn, and which explode"
-    return save_picture(folder / "lesson-stateful.png", title, losses, norms, size=(10, 4.5))
+    return save_picture(folder / "lesson-stateful.png", title, losses, norms, size=(10.0, 4.5))
 
 
 def run(settings: Settings) -> Outcome:
