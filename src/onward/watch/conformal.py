@@ -1,10 +1,9 @@
 """From features to one p-value that holds: conformal calibration on normal sequences that were held out.
 
 A feature alone is turned into its tail score, -log10 of the share of normal sequences that have as much of
-it. The score of a sequence is the largest of them and, added to it, their mean: the strangest feature speaks
-first, whichever it is, and it counts how many agree with it. (A sum alone drowns an order that is wrong in
-counts that are right; the largest alone loses what many features say a little.) Beyond the largest value that
-was seen a tail score hardly rises: how far out a sequence is there, nothing normal can tell.
+it. Order and number are two kinds of evidence: features of the first are correlated, so the largest tail
+score speaks for all of them, and to it that of the counts is added, as in Fisher's method. Beyond the largest
+value that was seen a tail score hardly rises: how far out a sequence is there, nothing normal can tell.
 
 How the score is made need not be right. The p-value is its rank among those of held-out normal sequences,
 
@@ -26,6 +25,8 @@ _BEYOND = 0.1
 
 _DECIMALS = 4
 """Of features, so that one reckoned in another order in float32 is still as large as itself."""
+
+_COUNTS = FEATURES.index("counts")
 
 
 @dataclass(frozen=True)
@@ -75,8 +76,9 @@ class Combination:
         return np.stack([tail.score(column) for tail, column in columns], axis=1)
 
     def score(self, features: np.ndarray) -> np.ndarray:
-        """Of all features together, (k,)."""
-        return combined(self.parts(features))
+        """Of order and counts together, (k,), to six decimals. It is not below the largest of the parts."""
+        parts = self.parts(features)
+        return rounded(np.delete(parts, _COUNTS, axis=1).max(axis=1) + parts[:, _COUNTS])
 
 
 @dataclass(frozen=True)
@@ -143,11 +145,6 @@ def calibrate(features: np.ndarray, bits_per_event: float, *, cross: bool) -> Ca
         scores.append(second.score(features[::2]))
         first = Combination.of(features)
     return Calibration(first, np.sort(np.concatenate(scores)), bits_per_event)
-
-
-def combined(parts: np.ndarray) -> np.ndarray:
-    """The score of tail scores (k, m), (k,), to six decimals; of only some features what it is not below."""
-    return rounded(parts.max(axis=1) + parts.sum(axis=1) / len(FEATURES))
 
 
 def rounded(values: np.ndarray) -> np.ndarray:
