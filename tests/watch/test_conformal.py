@@ -52,15 +52,41 @@ def test_tail_scores_rise_and_hardly_beyond_the_last_value():
     assert scores[-1] < np.log10(101) + 0.1001
 
 
-def test_order_and_counts_add_up():
+def test_order_and_counts_add_up_where_counts_recur():
     rng = np.random.default_rng(0)
     normal = features(rng, 500)
     combination = Combination.of(normal)
+    assert combination.recurring > 0.95
     order, counts, both = (normal[:1].copy() for _ in range(3))
     order[0, 0], counts[0, 4], both[0, [0, 4]] = 1e3, 9, (1e3, 9)
     a, b, c = (combination.score(x)[0] for x in (order, counts, both))
     assert c > max(a, b) + 1
-    assert (combination.score(normal) >= combination.parts(normal).max(axis=1) - 1e-6).all()
+
+
+def test_where_no_counts_recur_they_are_one_feature_of_six():
+    normal = np.random.default_rng(0).exponential(size=(500, 6))
+    combination = Combination.of(normal)
+    assert combination.recurring == 0
+    usual = np.median(normal, axis=0, keepdims=True)
+    alone = [usual.copy() for _ in range(6)]
+    for feature, strange in enumerate(alone):
+        strange[0, feature] = 1e9
+    scores = [combination.score(strange)[0] for strange in alone]
+    assert scores == pytest.approx([scores[0]] * 6, abs=0.01)
+    assert min(scores) > np.quantile(combination.score(normal), 0.99)
+    assert combination.score(np.full((1, 6), 1e9))[0] > max(scores) + 1
+
+
+@pytest.mark.parametrize("counts", [0.02, 50.0])
+def test_some_features_of_order_give_what_the_score_is_not_below(counts):
+    rng = np.random.default_rng(0)
+    normal = features(rng, 300)
+    normal[:, 4] = rng.poisson(counts, 300)
+    combination = Combination.of(normal)
+    parts, scores = combination.parts(normal), combination.score(normal)
+    for known in ([0], [0, 3, 5]):
+        assert (combination.least(parts[:, known]) <= scores + 1e-6).all()
+    assert np.median(combination.least(parts[:, [0, 1, 2, 3, 5]]) / scores) > 0.8  # and it says much
 
 
 def test_plain_values_hold_all_of_it():

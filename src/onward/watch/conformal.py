@@ -1,9 +1,12 @@
 """From features to one p-value that holds: conformal calibration on normal sequences that were held out.
 
 A feature alone is turned into its tail score, -log10 of the share of normal sequences that have as much of
-it. Order and number are two kinds of evidence: features of the first are correlated, so the largest tail
-score speaks for all of them, and to it that of the counts is added, as in Fisher's method. Beyond the largest
-value that was seen a tail score hardly rises: how far out a sequence is there, nothing normal can tell.
+it. Order and number are two kinds of evidence where the counts of normal sequences recur: features of the
+first are correlated, so the largest tail score speaks for all of them, and to it that of the counts is added,
+as in Fisher's method. Where no sequence has the counts of another, as where sequences are long, counts tell
+hardly anything by themselves, and what is added to the largest tail score is the mean of all. Between the two
+the share of normal sequences whose counts recur decides. Beyond the largest value that was seen a tail score
+hardly rises: how far out a sequence is there, nothing normal can tell.
 
 How the score is made need not be right. The p-value is its rank among those of held-out normal sequences,
 
@@ -14,6 +17,7 @@ Gammerman and Shafer 2005). Ties count against an alarm.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -76,9 +80,20 @@ class Combination:
         return np.stack([tail.score(column) for tail, column in columns], axis=1)
 
     def score(self, features: np.ndarray) -> np.ndarray:
-        """Of order and counts together, (k,), to six decimals. It is not below the largest of the parts."""
+        """Of all features together, (k,), to six decimals."""
         parts = self.parts(features)
-        return rounded(np.delete(parts, _COUNTS, axis=1).max(axis=1) + parts[:, _COUNTS])
+        apart = np.delete(parts, _COUNTS, axis=1).max(axis=1) + parts[:, _COUNTS]
+        alike = parts.max(axis=1) + parts.mean(axis=1)
+        return rounded(self.recurring * apart + (1 - self.recurring) * alike)
+
+    def least(self, parts: np.ndarray) -> np.ndarray:
+        """What the score is not below, (k,), by the tail scores of some features of order (k, m)."""
+        return rounded(parts.max(axis=1) + (1 - self.recurring) * parts.sum(axis=1) / len(FEATURES))
+
+    @cached_property
+    def recurring(self) -> float:
+        """Share of the normal sequences whose counts are those of another."""
+        return float((self.tails[_COUNTS].values == 0).mean())
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,6 @@ from onward.errors import ArtefactError
 from onward.watch.alarms import Alarm, encoded
 from onward.watch.alphabet import END_NAME
 from onward.watch.clock import EventClock
-from onward.watch.conformal import rounded
 from onward.watch.counts import Counts
 from onward.watch.detector import Detector
 from onward.watch.drift import Drift
@@ -210,7 +209,8 @@ class Watcher:
                 for name in _GROWING
             ]
         )
-        p_values = self.detector.calibration.p_values(rounded(parts.max(axis=0)))
+        calibration = self.detector.calibration
+        p_values = calibration.p_values(calibration.combination.least(parts.T))
         return p_values, [_GROWING[i] for i in parts.argmax(axis=0).tolist()]
 
     def _end(self, flights: Sequence[Flight]) -> list[Alarm]:
