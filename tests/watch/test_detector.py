@@ -96,6 +96,18 @@ def test_repeats_scored_once_change_nothing(detector, normal):
     assert [v.p_value for v in once] == [v.p_value for v in each]
 
 
+def test_what_is_flagged_is_explained_where_that_is_asked_for(detector, normal):
+    wrong = [*ANOMALIES.values(), *normal[:5], *reversed(ANOMALIES.values())]
+    told = detector.judge(wrong, repeats=False)
+    for sequence, verdict in zip(wrong, told, strict=True):
+        bits = sorted((event.bits for event in detector.score_events(sequence)), reverse=True)
+        found = [event.bits for event in verdict.events]
+        assert found == (pytest.approx(bits[: len(found)], abs=1e-4) if verdict.flagged else [])
+        assert bool(found) == verdict.flagged
+    silent = detector.judge(wrong, explain=False)
+    assert silent == [replace(verdict, events=()) for verdict in told]
+
+
 def test_a_file_holds_all_of_it(detector, normal, tmp_path):
     path, again = tmp_path / "a.onward", tmp_path / "b.onward"
     detector.save(path)

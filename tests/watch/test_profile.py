@@ -60,6 +60,15 @@ def test_the_nearest_counts_and_their_distance():
     assert profile.counts[places][:, [A, B]].tolist() == [[1, 1], [2, 2], [1, 0], [1, 0]]
 
 
+def test_the_counts_that_differ_from_those_of_a_place():
+    profile = Profile.of(NORMAL, SYMBOLS)
+    counts = counts_of(of([A, A, A, A, A, C], [A, B]), SYMBOLS)
+    place = int(profile.nearest(counts)[1][1])
+    assert profile.differences(counts[0], place, 3) == [(A, 5, 1), (B, 0, 1), (C, 1, 0)]
+    assert profile.differences(counts[0], place, 1) == [(A, 5, 1)]
+    assert profile.differences(counts[1], place, 3) == []
+
+
 def test_of_many_counts_some_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST_COUNTS", 10)
     profile = Profile.of(of(*([A] * i for i in range(50))), SYMBOLS)

@@ -156,7 +156,12 @@ class Detector:
         return self._verdicts(measured, keys, [sequence.events for sequence in ended])
 
     def judge(
-        self, sequences: Iterable[Sequence[str]], keys: Sequence[str] | None = None, *, repeats: bool = True
+        self,
+        sequences: Iterable[Sequence[str]],
+        keys: Sequence[str] | None = None,
+        *,
+        repeats: bool = True,
+        explain: bool = True,
     ) -> list[Verdict]:
         """What whole sequences come to.
 
@@ -164,18 +169,20 @@ class Detector:
             sequences: their events, by name.
             keys: of the sequences; by default their numbers from 1.
             repeats: score equal sequences once; False scores each by itself.
+            explain: read those that are flagged once more, for the events that tell of them.
 
         Returns:
-            Verdicts in the order of the sequences, with the events that tell of those that are flagged.
+            Verdicts in the order of the sequences.
         """
         encoded = self.alphabet.encode(sequences)
         keys = keys or [str(number) for number in range(1, len(encoded) + 1)]
         distinct, places = encoded.distinct() if repeats else (encoded, np.arange(len(encoded)))
         measured = tally(self.model, self.profile, distinct, self.alphabet.never)
         verdicts = self._verdicts(measured, [""] * len(distinct))
-        flagged = [i for i, verdict in enumerate(verdicts) if verdict.flagged]
-        for i, events in zip(flagged, self._explained(distinct, flagged), strict=True):
-            verdicts[i] = replace(verdicts[i], events=events)
+        if explain:
+            flagged = np.array([i for i, verdict in enumerate(verdicts) if verdict.flagged], np.int64)
+            for i, events in zip(flagged, self._explained(distinct.take(flagged)), strict=True):
+                verdicts[i] = replace(verdicts[i], events=events)
         return [replace(verdicts[place], key=key) for place, key in zip(places.tolist(), keys, strict=True)]
 
     def score_events(self, events: Sequence[str]) -> list[EventScore]:
@@ -183,11 +190,6 @@ class Detector:
         sequence = self.open()
         scores = [self.observe([sequence], [event])[0] for event in events]
         return scores + self._score([sequence], [END], [END_NAME])
-
-    def features(self, measured: Tally) -> np.ndarray:
-        """The features of sequences, (n, 6)."""
-        distances, _ = self.profile.nearest(measured.counts)
-        return features_of(measured, distances, self.calibration.bits_per_event)
 
     def _verdicts(
         self, measured: Tally, keys: Sequence[str], events: Sequence[tuple[EventScore, ...]] | None = None
@@ -210,27 +212,21 @@ class Detector:
                 speaks=FEATURES[speaks[i]],
                 length=int(measured.lengths[i]),
                 events=events[i] if events else (),
-                counts=self._differences(measured.counts[i], int(nearest[i])) if flagged[i] else (),
+                counts=self._named(measured.counts[i], nearest[i]) if flagged[i] else (),
             )
             for i in range(len(keys))
         ]
 
-    def _differences(self, counts: np.ndarray, nearest: int) -> tuple[tuple[str, int, int], ...]:
-        """The events whose number is not that of the nearest normal sequence, the most different first."""
-        normal = self.profile.counts[nearest].astype(np.int64)
-        found = counts.astype(np.int64)
-        order = np.argsort(-np.abs(found - normal), kind="stable")
-        return tuple(
-            (self.alphabet.name(i), int(found[i]), int(normal[i]))
-            for i in order[:KEPT].tolist()
-            if found[i] != normal[i]
-        )
+    def _named(self, counts: np.ndarray, nearest: np.integer) -> tuple[tuple[str, int, int], ...]:
+        differences = self.profile.differences(counts, int(nearest), KEPT)
+        return tuple((self.alphabet.name(event), found, normal) for event, found, normal in differences)
 
-    def _explained(self, sequences: Sequences, indices: Sequence[int]) -> list[tuple[EventScore, ...]]:
-        """The most surprising events of some sequences, read once more side by side."""
+    def _explained(self, sequences: Sequences) -> list[tuple[EventScore, ...]]:
+        """The most surprising events of sequences, those that are equal read once, side by side."""
+        distinct, places = sequences.distinct()
         ended: list[OpenSequence] = []
-        for start in range(0, len(indices), 256):
-            part = [sequences[i] for i in indices[start : start + 256]]
+        for start in range(0, len(distinct), 256):
+            part = [distinct[i] for i in range(start, min(start + 256, len(distinct)))]
             opened = [self.open() for _ in part]
             for position in range(max(map(len, part)) + 1):
                 here = [i for i, ids in enumerate(part) if position <= len(ids)]
@@ -241,7 +237,7 @@ class Detector:
                     sequence.take(score)
                     sequence.pending, sequence.length = event, sequence.length + 1
             ended += opened
-        return [sequence.events for sequence in ended]
+        return [ended[place].events for place in places.tolist()]
 
     def _score(
         self, sequences: Sequence[OpenSequence], ids: Sequence[int], names: Sequence[str]

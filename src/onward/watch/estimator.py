@@ -127,7 +127,7 @@ class SequenceDetector:
             raise InputError(
                 "this SequenceDetector is not fitted", hint="call fit with normal sequences first"
             )
-        return self.detector_.judge(_named(X))
+        return self.detector_.judge(_named(X), explain=False)
 
 
 _PARAMETERS = tuple(

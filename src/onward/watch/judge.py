@@ -155,7 +155,7 @@ def judge(
         )
     scale = 1.0 if normal_in_all is None else normal_in_all / len(normal)
     started = time.perf_counter()
-    verdicts = detector.judge([*wrong, *normal])
+    verdicts = detector.judge([*wrong, *normal], explain=False)
     seconds = time.perf_counter() - started
     encoded = detector.alphabet.encode([*wrong, *normal])
     scored = _Scored.of(detector, verdicts, encoded, len(wrong))

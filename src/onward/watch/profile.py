@@ -69,6 +69,16 @@ class Profile:
             distances[part], places[part] = least.values.numpy(), least.indices.numpy()
         return distances, places
 
+    def differences(self, counts: np.ndarray, place: int, most: int) -> list[tuple[int, int, int]]:
+        """Events whose number in a vector of counts (V,) is not that in the one at a place.
+
+        Returns:
+            (event, number, number at the place), the most different first.
+        """
+        found, normal = counts.astype(np.int64), self.counts[place].astype(np.int64)
+        order = np.argsort(-np.abs(found - normal), kind="stable")[:most].tolist()
+        return [(i, int(found[i]), int(normal[i])) for i in order if found[i] != normal[i]]
+
     @cached_property
     def _reference(self) -> torch.Tensor:
         return torch.from_numpy(self.counts.astype(np.float32))
