@@ -116,6 +116,7 @@ def pairs_of(sequences: Sequences, symbols: int) -> np.ndarray:
 def counts_of(sequences: Sequences, symbols: int) -> np.ndarray:
     """How often each id occurs in each sequence, (n, V) in uint16, where 65,535 stands for all beyond."""
     owners = np.repeat(np.arange(len(sequences)), sequences.lengths)
-    codes = owners * symbols + sequences.ids
-    counts = np.bincount(codes, minlength=len(sequences) * symbols)
-    return np.minimum(counts, 65_535).astype(np.uint16).reshape(len(sequences), symbols)
+    codes, numbers = np.unique(owners * symbols + sequences.ids, return_counts=True)
+    counts = np.zeros(len(sequences) * symbols, np.uint16)  # and nothing larger of that size
+    counts[codes] = np.minimum(numbers, 65_535)
+    return counts.reshape(len(sequences), symbols)
