@@ -134,4 +134,4 @@ def test_every_reason_is_a_sentence_with_its_figure(speaks: str, found: Explanat
     features = dict.fromkeys(found.verdict.features, 0.0) | {speaks: 7.0}
     verdict = replace(found.verdict, speaks=speaks, features=features, counts=(("read", 9, 2),))
     told = reason_of(verdict)
-    assert {"counts": "read: 9 for 2", "total": "more bits in all"}.get(speaks, "7") in told
+    assert {"counts": "9 x read, normally 2", "total": "more bits in all"}.get(speaks, "7") in told

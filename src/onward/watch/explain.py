@@ -86,7 +86,7 @@ def reason_of(verdict: Verdict) -> str:
         case "burst":
             return f"some of its events in a row have {value:.1f} bits on average"
         case "counts":
-            names = ", ".join(f"{e}: {found} for {normal}" for e, found, normal in verdict.counts)
+            names = "; ".join(f"{found} x {e}, normally {normal}" for e, found, normal in verdict.counts)
             return f"events came too often or too seldom{f' ({names})' if names else ''}"
         case _:
             return f"{value:.0f} events were never seen, or not behind the event before them"
