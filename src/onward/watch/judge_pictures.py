@@ -65,7 +65,8 @@ def _roc(judgement: Judgement) -> Any:
         xscale="log", xlim=(smallest, 1), ylim=(0, 1.02), xlabel="false alarms, share of normal sequences"
     )
     axes.set_ylabel("recall, share of anomalous sequences")
-    axes.legend(frameon=False, fontsize=8.5, loc="lower right")
+    figure.set_size_inches(9.5, 5)
+    figure.legend(frameon=False, fontsize=8.5, loc="outside right upper")  # no curve lies below it
     return figure
 
 
