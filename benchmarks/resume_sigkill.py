@@ -23,7 +23,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from onward.training.checkpoint import checkpoint_path
+from onward.training.outputs import checkpoint_path
 from record import record
 
 SECONDS_BETWEEN_CHECKPOINTS = 1.0

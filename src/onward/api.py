@@ -14,8 +14,9 @@ from onward.data.encoded import encode_corpus
 from onward.errors import RecipeError
 from onward.inference.trained import TrainedModel
 from onward.training.budget import Budget
-from onward.training.checkpoint import checkpoint_path, load_facts, take
+from onward.training.checkpoint import load_facts, take
 from onward.training.events import Encoded, Observer, Reading
+from onward.training.outputs import checkpoint_path
 from onward.training.recipe import Recipe, find_recipe
 from onward.training.train import train_model
 

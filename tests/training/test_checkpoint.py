@@ -9,13 +9,13 @@ from onward.errors import ArtefactError, WriteError
 from onward.training.checkpoint import (
     Checkpoint,
     check_tensors,
-    checkpoint_path,
     group_of,
     grouped,
     load_checkpoint,
     save_checkpoint,
     take,
 )
+from onward.training.outputs import checkpoint_path
 
 SOME = Checkpoint(
     {"run/a": torch.arange(6.0).view(2, 3), "random": torch.arange(9, dtype=torch.uint8)},

@@ -16,9 +16,9 @@ from onward.data.encoded import EncodedCorpus, Encoding, encode_text
 from onward.errors import ArtefactError, BusyError, Interrupted, RecipeError, WriteError
 from onward.training import loop as loops
 from onward.training.budget import Budget
-from onward.training.checkpoint import checkpoint_path
 from onward.training.events import Event, Finished, NothingToResume, Sampled, Started, Stepped
 from onward.training.lock import output_lock
+from onward.training.outputs import checkpoint_path
 from onward.training.recipe import Recipe
 from onward.training.train import train_model
 from onward.training.validation import report

@@ -13,6 +13,7 @@ from onward.cli.options import Json, Sources
 from onward.cli.output import announce_standard_input, emit_json, say
 from onward.cli.progress import display
 from onward.errors import InputError, RecipeError
+from onward.training.outputs import checkpoint_path, curves_path, log_path
 from onward.units import nats_to_bits
 
 _BEGUN = [time.monotonic()]
@@ -112,8 +113,8 @@ def _default_output(sources: list[str]) -> Path:
 def _announce(sources: list[str], target: Path, resume: bool) -> None:
     """What the person may want to know before anything is read."""
     announce_standard_input(sources)
-    if not resume and Path(f"{target}.checkpoint").exists():
-        say(f"{target}.checkpoint is of a stopped run; this one begins anew (--resume goes on with it)")
+    if not resume and (path := checkpoint_path(target)).exists():
+        say(f"{path} is of a stopped run; this one begins anew (--resume goes on with it)")
 
 
 def _summary(recipe: str, parameters: int, facts: dict[str, Any]) -> dict[str, Any]:
@@ -138,8 +139,7 @@ def _conclude(made: dict[str, Any], target: Path) -> None:
     say(f"held-out text   {loss}")
     say(f"learned from    {made['symbols']:,} symbols in {made['steps']:,} steps, {made['seconds']:,.0f} s")
     say(f"model           {target}")
-    for label, suffix in (("curves", ".curves.png"), ("log", ".log.jsonl")):
-        path = target.with_name(target.name.removesuffix(".onward") + suffix)
+    for label, path in (("curves", curves_path(target)), ("log", log_path(target))):
         if path.exists():
             say(f"{label:<15} {path}")
     model = shlex.quote(str(target))

@@ -5,10 +5,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from onward.data.vocabulary import BEGIN, END, NULL, UNKNOWN
 from onward.errors import InputError, RunError
 
 SMALLEST_TEMPERATURE = 1e-4
 """Below it the likeliest symbol is taken, as at 0: a lead of 0.01 would be a factor of e^100."""
+
+
+def random_stream(seed: int, number: int) -> np.random.Generator:
+    """Where sample `number` of a seed draws its chances from, beside however many others it is written."""
+    return np.random.default_rng([seed, number])
+
+
+def never_drawn(*, ends: bool) -> np.ndarray:
+    """The ids that are not drawn: what stands for no text, and END unless samples may end by themselves."""
+    return np.array([NULL, UNKNOWN, BEGIN] if ends else [NULL, UNKNOWN, BEGIN, END])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,11 +7,11 @@ from typing import Literal
 import numpy as np
 import torch
 
-from onward.data.vocabulary import BEGIN, END, NULL, UNKNOWN, Vocabulary
+from onward.data.vocabulary import BEGIN, END, Vocabulary
 from onward.errors import InputError
 from onward.inference.prediction import initial_state, predict
 from onward.inference.program import WeightType
-from onward.inference.sampling import Sampling
+from onward.inference.sampling import Sampling, never_drawn, random_stream
 from onward.inference.source import Readable, ids_of
 from onward.inference.stepper import Stepper
 from onward.layers.state import State, select_lanes
@@ -83,14 +83,14 @@ class Writer:
     ) -> None:
         if samples < 1:
             raise InputError(f"expected 1 sample or more, got {samples}")
-        never = [NULL, UNKNOWN, BEGIN, END] if writing.ignore_end else [NULL, UNKNOWN, BEGIN]
+        never = never_drawn(ends=not writing.ignore_end)
         if len(vocabulary) <= len(never):
             raise InputError("the model's vocabulary has no symbol that could be written")
         self._model = model.eval()
         self._vocabulary = vocabulary
         self._prime = ids_of(prime, vocabulary)
         self._writing = writing
-        self._never = np.array(never)
+        self._never = never
         self._samples = [Sample(vocabulary, writing.stop) for _ in range(samples)]
 
     @property
@@ -211,7 +211,7 @@ class Sample:
 
 def _chances(seed: int, samples: int, length: int) -> Iterator[np.ndarray]:
     """For each step a number in [0, 1) for each sample, (B,), from a random stream of its own."""
-    streams = [np.random.default_rng([seed, i]) for i in range(samples)]
+    streams = [random_stream(seed, i) for i in range(samples)]
     for start in range(0, length, _CHANCES):
         count = min(_CHANCES, length - start)
         yield from np.stack([stream.random(count) for stream in streams], axis=1)

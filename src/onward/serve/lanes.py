@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onward.data.vocabulary import BEGIN, END, NULL, UNKNOWN, Vocabulary
-from onward.inference.sampling import Sampling
+from onward.data.vocabulary import END, Vocabulary
+from onward.inference.sampling import Sampling, never_drawn, random_stream
 from onward.inference.stepper import Stepper
 from onward.inference.trained import TrainedModel
 from onward.inference.write import Ending, Sample
@@ -121,8 +121,7 @@ class Lanes:
 
     def __init__(self, trained: TrainedModel) -> None:
         self._trained = trained
-        never = [NULL, UNKNOWN, BEGIN] if trained.has_ends else [NULL, UNKNOWN, BEGIN, END]
-        self._never = np.array(never)
+        self._never = never_drawn(ends=trained.has_ends)
         self._lanes: list[Lane] = []
         self._logits = np.empty((0, len(trained.vocabulary)), np.float32)
         self._stepper: Stepper | None = None
@@ -211,6 +210,6 @@ class Lanes:
 
 def _chances(seed: int, number: int) -> Iterator[float]:
     """The random stream of a sample: that of `onward write` for the same seed."""
-    stream = np.random.default_rng([seed, number])
+    stream = random_stream(seed, number)
     while True:
         yield from stream.random(_CHANCES).tolist()

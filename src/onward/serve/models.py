@@ -13,6 +13,7 @@ from onward.serve.fields import Fields
 from onward.serve.limits import Limits
 from onward.serve.metrics import Metrics
 from onward.serve.refusal import Refusal
+from onward.training.outputs import log_path
 
 _LONGEST_NAME = 200
 
@@ -101,7 +102,7 @@ def curve(served: Served) -> dict[str, Any]:
     """
     path = served.trained.path
     assert path is not None
-    events = _events(path.with_suffix(".log.jsonl"))
+    events = _events(log_path(path))
     series: dict[str, list[dict[str, float]]] = {"training": [], "validation": []}
     for event in events:
         name = {"stepped": "training", "validated": "validation"}.get(event.get("event", ""))

@@ -38,11 +38,6 @@ class Checkpoint:
     facts: dict[str, Any]
 
 
-def checkpoint_path(output: Path) -> Path:
-    """Where the checkpoint of a model lies."""
-    return output.with_name(f"{output.name}.checkpoint")
-
-
 def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     """Writes the file, whole or not at all.
 

@@ -16,12 +16,13 @@ from onward.data.vocabulary import END
 from onward.errors import ArtefactError, InputError, Interrupted, RecipeError
 from onward.model import LanguageModel
 from onward.training.budget import Budget
-from onward.training.checkpoint import Checkpoint, checkpoint_path, load_checkpoint, take
+from onward.training.checkpoint import Checkpoint, load_checkpoint, take
 from onward.training.curves import draw_curves
 from onward.training.events import Event, Finished, NothingToResume, Observer, Started
 from onward.training.lock import output_lock
 from onward.training.log import Log
 from onward.training.loop import Loop
+from onward.training.outputs import checkpoint_path, curves_path, log_path
 from onward.training.plan import Plan
 from onward.training.recipe import Recipe
 from onward.training.trainer import Trainer, forked_random
@@ -107,7 +108,7 @@ def _train_into(output: Path, run: "_Run", started: float, *, resume: bool) -> T
             f"there is no {path} to go on from, and {output} is a finished model",
             hint="leave out --resume to train it anew, or name another output",
         )
-    log = Log(_beside(output, ".log.jsonl"), resumed=checkpoint is not None)
+    log = Log(log_path(output), resumed=checkpoint is not None)
     try:
         run.listen(log)
         if resume and checkpoint is None:
@@ -119,7 +120,7 @@ def _train_into(output: Path, run: "_Run", started: float, *, resume: bool) -> T
     finally:
         log.close()
     path.unlink(missing_ok=True)
-    draw_curves(_beside(output, ".log.jsonl"), _beside(output, ".curves.png"), title=run.title(output))
+    draw_curves(log_path(output), curves_path(output), title=run.title(output))
     return result
 
 
@@ -281,8 +282,3 @@ def _check_same(path: Path, checkpoint: Checkpoint, facts: dict[str, Any]) -> No
         raise RecipeError(
             f"the run in {path} has {size} {unit}, not {given} {other}", hint="resume without a budget"
         )
-
-
-def _beside(output: Path, suffix: str) -> Path:
-    """A file beside the model that shares its name: nietzsche.onward -> nietzsche.log.jsonl."""
-    return output.with_name(output.name.removesuffix(".onward") + suffix)
