@@ -15,6 +15,7 @@ from onward.artefact import Artefact
 from onward.data.encoded import EncodedCorpus, Encoding, encode_text
 from onward.errors import ArtefactError, BusyError, Interrupted, RecipeError, WriteError
 from onward.training import loop as loops
+from onward.training import train as trains
 from onward.training.budget import Budget
 from onward.training.events import Event, Finished, NothingToResume, Sampled, Started, Stepped
 from onward.training.lock import output_lock
@@ -69,6 +70,23 @@ def test_what_a_run_leaves(corpus: EncodedCorpus, small: Small, tmp_path: Path) 
     assert isinstance(events[-1], Finished)
     log = [json.loads(line) for line in (tmp_path / "m.log.jsonl").read_text().splitlines()]
     assert (log[0]["event"], log[-1]["event"]) == ("started", "finished")
+
+
+def test_a_run_killed_while_it_draws_its_curves_can_be_resumed(
+    corpus: EncodedCorpus, small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "m.onward"
+
+    def killed(*arguments: object, **options: object) -> None:
+        raise KilledError
+
+    with monkeypatch.context() as patch, pytest.raises(KilledError):
+        patch.setattr(trains, "draw_curves", killed)
+        train_model(corpus, small(), Budget(steps=4), output=output)
+    whole = output.read_bytes()
+    train_model(corpus, small(), Budget(steps=4), output=output, resume=True)
+    assert output.read_bytes() == whole
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["m.curves.png", "m.log.jsonl", "m.onward"]
 
 
 def test_without_an_output_nothing_is_written(

@@ -119,8 +119,8 @@ def _train_into(output: Path, run: "_Run", started: float, *, resume: bool) -> T
         raise Interrupted("stopped outside the steps", hint=hint if path.exists() else "") from interrupt
     finally:
         log.close()
-    path.unlink(missing_ok=True)
     draw_curves(log_path(output), curves_path(output), title=run.title(output))
+    path.unlink(missing_ok=True)  # last: a run that is killed before can be resumed
     return result
 
 
