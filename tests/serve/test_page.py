@@ -154,7 +154,7 @@ def open_page(browser, address: str) -> Iterator[Open]:
         page.on("pageerror", lambda error: strays.append(str(error)))
         page.on("request", lambda r: r.url.startswith(address) or strays.append(r.url))
         if not errors:
-            page.on("console", lambda message: strays.append(message.text))
+            page.on("console", lambda message: strays.append(f"{message.text} {message.location.get('url')}"))
         page.goto(address)
         return page
 
@@ -173,6 +173,15 @@ def typed(page, text: str) -> Any:
         re.compile(rf"^{len(page.locator('#text').input_value())} symbols")
     )
     return page.locator("#text")
+
+
+SLOW_EDITS = """() => {
+  const send = window.fetch;
+  window.fetch = async (...request) => {
+    if (String(request[0]).includes("/edit")) await new Promise((resolve) => setTimeout(resolve, 400));
+    return send(...request);
+  };
+}"""
 
 
 def ghost(page) -> str:
@@ -279,6 +288,18 @@ class TestTyping:
         page.keyboard.press("Delete")
         names = ["space" if name == " " else name for name, _ in model.session().next_distribution().top(8)]
         expect(page.locator("#next code")).to_have_text(names)
+
+    def test_a_model_may_be_chosen_while_an_edit_is_on_its_way(self, open_page: Open) -> None:
+        """Its session is given back once, when it is answered: no request finds it gone (see `open_page`)."""
+        page = open_page()
+        typed(page, "the ")
+        page.evaluate(SLOW_EDITS)
+        page.keyboard.type("s")
+        page.locator("#model").select_option("bytes")
+        page.locator("#facts", has_text="bytes").wait_for()
+        page.wait_for_timeout(1000)
+        expect(page.locator("#mean")).to_have_text(re.compile("^5 symbols"))
+        expect(page.locator("#notice")).to_be_empty()
 
     def test_paste_is_not_broken(self, open_page: Open) -> None:
         page = open_page(permissions=["clipboard-read", "clipboard-write"])

@@ -37,7 +37,8 @@ export class Typing {
   /** Another model reads the text from now on. */
   use(model) {
     if (model === this.#model) return;
-    this.end();
+    if (this.#running) this.#session = null; // the request in flight gives it back when it is answered
+    else this.end();
     this.#model = model;
     this.#wanted = { ...this.#wanted };
     this.#start();
