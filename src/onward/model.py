@@ -12,6 +12,7 @@ from onward.errors import RecipeError
 from onward.layers.base import Layer
 from onward.layers.gated_linear import GatedFeedForward, GatedLinear
 from onward.layers.gru import GRU
+from onward.layers.linear import Linear
 from onward.layers.lstm import LSTM
 from onward.layers.norm import RMSNorm
 from onward.layers.simple import SimpleRNN
@@ -114,7 +115,7 @@ class LanguageModel(nn.Module):
         self.embedding = nn.Embedding(config.symbols, config.width, _weight=weight)
         nn.init.uniform_(weight, -math.sqrt(3) * EMBEDDING_DEVIATION, math.sqrt(3) * EMBEDDING_DEVIATION)
         self.stack = Stack(_layers(config))
-        self.readout = nn.Linear(config.width, config.symbols, bias=not config.tied)
+        self.readout = Linear(config.width, config.symbols, bias=not config.tied)
         if config.tied:
             self.readout.weight = self.embedding.weight
 

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from onward.layers import kernels
 from onward.layers.base import Layer, zeros_like_weights
+from onward.layers.linear import Linear
 from onward.layers.state import State
 from onward.shapes import Sequence
 
@@ -37,8 +38,8 @@ class GatedLinear(Layer):
         self.width_in = self.width_out = width
         self.inner = inner
         self.convolution = nn.Parameter(torch.zeros(convolution, width))
-        self.project = nn.Linear(width, 3 * inner)  # z, h, g
-        self.readout = nn.Linear(inner, width, bias=False)
+        self.project = Linear(width, 3 * inner)  # z, h, g
+        self.readout = Linear(inner, width, bias=False)
         with torch.no_grad():
             self.convolution[0] = 1.0  # starts as the identity
             self.project.bias.zero_()
@@ -72,8 +73,8 @@ class GatedFeedForward(Layer):
     def __init__(self, width: int, inner: int) -> None:
         super().__init__()
         self.width_in = self.width_out = width
-        self.project = nn.Linear(width, 2 * inner, bias=False)  # a, b
-        self.readout = nn.Linear(inner, width, bias=False)
+        self.project = Linear(width, 2 * inner, bias=False)  # a, b
+        self.readout = Linear(inner, width, bias=False)
 
     def forward(self, x: Sequence, state: State) -> tuple[Sequence, State]:
         """Shapes as in `Layer.forward`."""

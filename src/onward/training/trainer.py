@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from onward.allocator import keep_freed_memory
 from onward.artefact import weights_of
 from onward.data.lanes import Block, Blocks
 from onward.layers.state import State, detach, tensors_of, with_tensors
@@ -38,6 +39,8 @@ class StepResult(NamedTuple):
 class Trainer:
     """Truncated back-propagation through time over lanes, with carried state.
 
+    From the first on, the process keeps the memory that it frees (see `allocator`).
+
     Args:
         model: in training mode; where it lies, on the CPU or a GPU, it is trained.
         lanes: what it is trained on.
@@ -55,6 +58,7 @@ class Trainer:
     def __init__(self, model: LanguageModel, lanes: Blocks, recipe: Recipe, *, precision: str) -> None:
         self.model, self.lanes, self.recipe, self.precision = model, lanes, recipe, precision
         self.device = next(model.parameters()).device
+        keep_freed_memory()
         self.optimiser = RunOptimiser(model, recipe)
         self.average = Average(model, recipe.average)
         self.state: State = model.initial_state(lanes.lanes)
