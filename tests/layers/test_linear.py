@@ -5,7 +5,7 @@ from unittest import mock
 import pytest
 import torch
 
-from onward.layers.kernels import products
+from onward.layers import linear
 from onward.layers.linear import Linear
 
 
@@ -34,7 +34,7 @@ def test_gradients_are_torchs() -> None:
         torch.testing.assert_close(a, b)
 
 
-@pytest.mark.skipif(products._one_dnn is None, reason="this torch has no oneDNN")
+@pytest.mark.skipif(linear._one_dnn is None, reason="this torch has no oneDNN")
 @pytest.mark.parametrize(
     ("rows", "dtype", "gradients", "taken"),
     [
@@ -50,7 +50,7 @@ def test_one_dnn_is_taken_for_many_rows_without_gradients(
     layer = Linear(8, 4).to(dtype)
     with (
         torch.set_grad_enabled(gradients),
-        mock.patch.object(products, "_one_dnn", side_effect=products._one_dnn) as called,
+        mock.patch.object(linear, "_one_dnn", side_effect=linear._one_dnn) as called,
     ):
         layer(torch.randn(rows, 8, dtype=dtype))
     assert called.called == taken
