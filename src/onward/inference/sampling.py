@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from onward.data.vocabulary import BEGIN, END, NULL, UNKNOWN
+from onward.data.vocabulary import END, NULL
 from onward.errors import InputError, RunError
+from onward.layers.kernels import compiled
 
 SMALLEST_TEMPERATURE = 1e-4
 """Below it the likeliest symbol is taken, as at 0: a lead of 0.01 would be a factor of e^100."""
@@ -17,9 +18,9 @@ def random_stream(seed: int, number: int) -> np.random.Generator:
     return np.random.default_rng([seed, number])
 
 
-def never_drawn(*, ends: bool) -> np.ndarray:
+def never_drawn(*, ends: bool) -> slice:
     """The ids that are not drawn: what stands for no text, and END unless samples may end by themselves."""
-    return np.array([NULL, UNKNOWN, BEGIN] if ends else [NULL, UNKNOWN, BEGIN, END])
+    return slice(NULL, END if ends else END + 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,9 +63,21 @@ class Sampling:
         Raises:
             RunError: the logits are not numbers.
         """
+        if compiled.available and logits.dtype == np.float32 and logits.flags.c_contiguous:
+            temperature = 0.0 if self.temperature < SMALLEST_TEMPERATURE else float(self.temperature)
+            chances = np.ascontiguousarray(chances, np.float64)
+            drawn = compiled.draw(logits, chances, temperature, self.top_k, self.top_p, self.min_p)
+        else:
+            drawn = self._drawn(logits, chances)
+        if drawn is None:
+            raise RunError("the model's logits are not finite numbers", hint="its weights may have diverged")
+        return drawn
+
+    def _drawn(self, logits: np.ndarray, chances: np.ndarray) -> np.ndarray | None:
+        """What layers/kernels/draw.c computes, in NumPy; None if the logits are not finite numbers."""
         top = logits.max(axis=1, keepdims=True)
         if not np.isfinite(top).all():
-            raise RunError("the model's logits are not finite numbers", hint="its weights may have diverged")
+            return None
         if self.temperature < SMALLEST_TEMPERATURE:
             return logits.argmax(axis=1)
         weights = self._restricted(np.exp((logits - top) / np.float32(self.temperature)))

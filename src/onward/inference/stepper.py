@@ -13,7 +13,8 @@ import torch
 
 from onward.errors import InputError
 from onward.inference.prediction import device_of, predict
-from onward.inference.program import FP32, Matrices, Program, WeightType
+from onward.inference.matrices import FP32, Matrices, WeightType
+from onward.inference.program import Program
 from onward.layers.kernels import compiled
 from onward.layers.state import State, select_lanes, tensors_of, with_tensors
 from onward.model import LanguageModel
@@ -37,7 +38,7 @@ class Stepper:
 
     def __init__(self, model: LanguageModel, state: State, weights: WeightType = "fp32") -> None:
         self._model = model.eval()
-        self._matrices = Matrices(weights)
+        self._matrices = Matrices(model, weights)
         self._programs: dict[int, Program] = {}  # by the number of lanes
         self._compiled = compiled.available and device_of(model).type == "cpu" and _is_float32(model)
         if not self._compiled and weights != "fp32":
