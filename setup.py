@@ -31,7 +31,7 @@ setup(
         Extension(
             "onward.layers.kernels._kernels",
             sources=[f"{KERNELS}/{name}.c" for name in ("kernels", "step", "products", "draw")],
-            depends=[f"{KERNELS}/{name}" for name in ("kernels.inc", "scalars.h", "products.h")],
+            depends=[f"{KERNELS}/{name}" for name in ("kernels.inc", "scalars.h", "products.h", "draw.h")],
             extra_compile_args=FLAGS,
             extra_link_args=["-fopenmp"],
             libraries=["m"],

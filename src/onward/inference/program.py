@@ -7,6 +7,7 @@ import ctypes
 from functools import singledispatchmethod
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -14,6 +15,7 @@ from onward.inference.matrices import INT8, INT8_DOT, Matrices
 from onward.layers.gated_linear import GatedFeedForward, GatedLinear
 from onward.layers.gru import GRU
 from onward.layers.kernels import compiled
+from onward.layers.kernels.compiled import Operation, Step
 from onward.layers.lstm import LSTM
 from onward.layers.norm import BatchNorm, RMSNorm
 from onward.layers.simple import SimpleRNN
@@ -36,21 +38,13 @@ KINDS = (
 """The operations, in the order of the enumeration in step.c."""
 
 
-class Operation(ctypes.Structure):
-    """As in step.c."""
-
-    _fields_ = (
-        *((name, ctypes.c_int64) for name in ("kind", "product", "rows", "columns")),
-        *((name, ctypes.c_void_p) for name in ("x", "y", "state", "more", "matrix", "scale", "bias")),
-        ("number", ctypes.c_double),
-    )
-
-
 class Program:
     """The operations of a step for so many lanes, and the vectors they work on.
 
     Attributes:
-        operations: an array of `Operation`.
+        step: what the C code is called with.
+        ids: the symbols (B,) that a step reads, and that follow it where they are drawn.
+        chances: of drawing them, (B,).
         out: the logits (B, V) that a step leaves.
         states: the tensors of the state that a step changes, in the order of `tensors_of`.
         lanes, symbols: B and V.
@@ -65,7 +59,21 @@ class Program:
         self._add("embed", y=x, matrix=model.embedding.weight, rows=x.shape[1])
         logits = self._linear(self._layer(model.stack, x), model.readout.weight, model.readout.bias)
         self.out, self.symbols = logits.numpy(), model.config.symbols
-        self.operations = (Operation * len(self._operations))(*self._operations)
+        self.ids, self.chances = np.zeros(lanes, np.int64), np.zeros(lanes)
+        self.step = self._step()
+
+    def _step(self) -> Step:
+        """The operations, and where they find and leave what is not a layer's."""
+        self._list = (Operation * len(self._operations))(*self._operations)
+        self._weights = np.empty(self.symbols, np.float32)
+        arrays = {"ids": self.ids, "logits": self.out, "chances": self.chances, "weights": self._weights}
+        return Step(
+            count=len(self._list),
+            lanes=self.lanes,
+            symbols=self.symbols,
+            operations=ctypes.addressof(self._list),
+            **{name: array.ctypes.data for name, array in arrays.items()},
+        )
 
     @singledispatchmethod
     def _layer(self, layer: nn.Module, x: Tensor) -> Tensor:
@@ -154,8 +162,9 @@ class Program:
         matrix, scale = self._matrices.of(weight)
         y = self._vector(len(weight)) if onto is None else onto
         rows, columns = weight.shape
-        product = INT8_DOT if compiled.has_dot and self._matrices.type == INT8 else self._matrices.type
-        workplace = torch.empty(self.lanes * (16 + 2 * (columns + 15)), dtype=torch.uint8)  # see products.h
+        product, workplace = self._matrices.type, None
+        if product == INT8 and compiled.has_dot:
+            product, workplace = INT8_DOT, torch.empty(self.lanes, 16 + 2 * (columns + 15), dtype=torch.uint8)
         self._add(
             "linear", x=x, y=y, matrix=matrix, scale=scale, bias=bias, rows=rows, columns=columns,
             product=product, more=workplace, number=float(onto is not None),

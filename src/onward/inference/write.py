@@ -84,7 +84,7 @@ class Writer:
         if samples < 1:
             raise InputError(f"expected 1 sample or more, got {samples}")
         never = never_drawn(ends=not writing.ignore_end)
-        if len(vocabulary) <= never.stop:
+        if len(vocabulary) <= never:
             raise InputError("the model's vocabulary has no symbol that could be written")
         self._model = model.eval()
         self._vocabulary = vocabulary
@@ -107,10 +107,15 @@ class Writer:
         writing, samples = self._writing, self._samples
         going = [*range(len(samples))]  # the sample of each lane
         logits, state = self._after_prime()
+        logits[:, : self._never] = -np.inf
         stepper = Stepper(self._model, state, writing.weights)
+        drawn: np.ndarray | None = None
         for chances in _chances(writing.seed, len(samples), writing.length):
-            logits[:, self._never] = -np.inf
-            drawn = writing.sampling.draw(logits, chances if len(going) == len(samples) else chances[going])
+            of_lanes = chances if len(going) == len(samples) else chances[going]
+            if drawn is None:
+                drawn = writing.sampling.draw(logits, of_lanes)
+            else:
+                drawn = stepper.write(drawn, of_lanes, writing.sampling, self._never)
             gained = [""] * len(samples)
             for i, symbol in zip(going, drawn.tolist(), strict=True):
                 gained[i] = samples[i].feed([symbol])
@@ -122,7 +127,6 @@ class Writer:
             if len(on) < len(going):
                 going, drawn = [going[lane] for lane in on], drawn[on]
                 stepper.select(np.array(on))
-            logits = stepper.step(drawn)
         rests = [sample.end("length") for sample in samples]
         if any(rests):
             yield rests

@@ -7,7 +7,7 @@ array library at run time, and shares the thread pool of torch (both are linked 
 
 import ctypes
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -28,9 +28,10 @@ def _load() -> ctypes.CDLL | None:
         library = ctypes.CDLL(found.origin)
     except OSError:
         return None
-    size, pointer, number = ctypes.c_int64, ctypes.c_void_p, ctypes.c_double
-    library.onward_step.argtypes = (size, pointer, size, pointer, size)
-    library.onward_draw.argtypes = (size, size, pointer, pointer, number, size, number, number, pointer, pointer)
+    size, pointer = ctypes.c_int64, ctypes.c_void_p
+    library.onward_step.argtypes = (pointer,)
+    library.onward_write.argtypes = (pointer, pointer, size)
+    library.onward_draw.argtypes = (pointer, size, size, *(pointer,) * 4)
     return library
 
 
@@ -55,25 +56,59 @@ def call(name: str, activations: torch.dtype, *arguments: int | float | Tensor) 
     )
 
 
-def step(operations: Any, ids: np.ndarray, symbols: int) -> bool:
-    """Runs the operations of a step (inference/program.py) for the ids (B,), contiguous in int64.
+class Operation(ctypes.Structure):
+    """As in step.c."""
+
+    _fields_ = (
+        *((name, ctypes.c_int64) for name in ("kind", "product", "rows", "columns")),
+        *((name, ctypes.c_void_p) for name in ("x", "y", "state", "more", "matrix", "scale", "bias")),
+        ("number", ctypes.c_double),
+    )
+
+
+class Step(ctypes.Structure):
+    """As in step.c."""
+
+    _fields_ = (
+        *((name, ctypes.c_int64) for name in ("count", "lanes", "symbols")),
+        *((name, ctypes.c_void_p) for name in ("operations", "ids", "logits", "chances", "weights")),
+    )
+
+
+class Drawing(ctypes.Structure):
+    """As in draw.h."""
+
+    _fields_ = (
+        ("temperature", ctypes.c_double),
+        ("top_k", ctypes.c_int64),
+        ("top_p", ctypes.c_double),
+        ("min_p", ctypes.c_double),
+    )
+
+
+def step(prepared: Step) -> bool:
+    """Runs the operations of a step (inference/program.py).
 
     Returns:
-        Whether all ids were below `symbols`; otherwise nothing was done.
+        Whether all ids were symbols of the vocabulary; otherwise nothing was done.
     """
     library: Any = _library
-    return not library.onward_step(len(operations), operations, len(ids), _address(ids), symbols)
+    return not library.onward_step(ctypes.addressof(prepared))
 
 
-def draw(
-    logits: np.ndarray,
-    chances: np.ndarray,
-    temperature: float,
-    top_k: int | None,
-    top_p: float | None,
-    min_p: float | None,
-) -> np.ndarray | None:
-    """What `Sampling.draw` gives for logits (B, V), contiguous in float32, and chances (B,).
+def write(prepared: Step, drawing: Drawing, never: int) -> Literal["", "ids", "logits"]:
+    """Runs them, and draws the ids that follow; the first `never` ids are not drawn.
+
+    Returns:
+        What was wrong, if anything: the ids as in `step`, or logits that are not finite numbers.
+    """
+    library: Any = _library
+    failed = library.onward_write(ctypes.addressof(prepared), ctypes.addressof(drawing), never)
+    return ("", "ids", "logits")[failed]
+
+
+def draw(logits: np.ndarray, chances: np.ndarray, drawing: Drawing) -> np.ndarray | None:
+    """What `Sampling.draw` gives for logits (B, V) in float32 and chances (B,) in float64, both contiguous.
 
     Returns:
         One symbol a lane, (B,); None if the logits are not finite numbers.
@@ -81,14 +116,8 @@ def draw(
     library: Any = _library
     lanes, symbols = logits.shape
     drawn, weights = np.empty(lanes, np.int64), np.empty(symbols, np.float32)
+    arrays = (logits, chances, weights, drawn)
     failed = library.onward_draw(
-        lanes, symbols, _address(logits), _address(chances), temperature,
-        symbols if top_k is None else top_k, 1.0 if top_p is None else top_p, min_p or 0.0,
-        _address(weights), _address(drawn),
-    )  # fmt: skip
+        ctypes.addressof(drawing), lanes, symbols, *(array.ctypes.data for array in arrays)
+    )
     return None if failed else drawn
-
-
-def _address(array: np.ndarray) -> int:
-    """Of the first number; in half the time that `array.ctypes` takes."""
-    return array.__array_interface__["data"][0]

@@ -1,4 +1,6 @@
-/* Drawing the next symbol: what inference/sampling.py says, for a few lanes, in one call. */
+/* What draw.h declares: by inversion of the cumulative distribution, in the order of the ids. */
+
+#include "draw.h"
 
 #include "scalars.h"
 
@@ -51,33 +53,36 @@ INLINE float largest(int64_t V, const float *logits)
     return numbers ? top : INFINITY;
 }
 
-/* Draws one symbol for each lane into drawn (B,), from logits (B, V) and chances (B,).
- * `top_k` and `top_p` restrict if they are below V and 1, `min_p` if it is above 0; temperature 0 takes the
- * likeliest. Returns 0, or 1 if logits are not finite numbers. */
+/* The weights of the symbols that may be drawn, at most 1, and 0 for the others. */
+INLINE void weigh(const Drawing *d, int64_t V, const float *restrict logits, float top, float *restrict weights)
+{
+    for (int64_t i = 0; i < V; i++) {
+        float x = (logits[i] - top) / (float)d->temperature;
+        weights[i] = x < -87.0f ? 0.0f : exponential(x);
+    }
+    if (d->top_k < V)
+        zero_below(V, weights, threshold(V, weights, (double)d->top_k, 1));
+    if (d->top_p < 1.0)
+        zero_below(V, weights, threshold(V, weights, d->top_p * sum_of(V, weights), 0));
+    if (d->min_p > 0.0)
+        zero_below(V, weights, (float)d->min_p);
+}
+
 MULTIVERSION int onward_draw(
-    int64_t B, int64_t V, const float *restrict logits, const double *restrict chances, double temperature,
-    int64_t top_k, double top_p, double min_p, float *restrict weights, int64_t *restrict drawn)
+    const Drawing *drawing, int64_t B, int64_t V, const float *restrict logits, const double *restrict chances,
+    float *restrict weights, int64_t *restrict drawn)
 {
     for (int64_t b = 0; b < B; b++, logits += V) {
         float top = largest(V, logits);
         if (!(fabsf(top) < INFINITY))
             return 1;
         drawn[b] = 0;
-        if (temperature == 0.0) {
+        if (drawing->temperature == 0.0) {
             while (logits[drawn[b]] < top)
                 drawn[b]++;
             continue;
         }
-        for (int64_t i = 0; i < V; i++) {
-            float x = (logits[i] - top) / (float)temperature;
-            weights[i] = x < -87.0f ? 0.0f : exponential(x);
-        }
-        if (top_k < V)
-            zero_below(V, weights, threshold(V, weights, (double)top_k, 1));
-        if (top_p < 1.0)
-            zero_below(V, weights, threshold(V, weights, top_p * sum_of(V, weights), 0));
-        if (min_p > 0.0)
-            zero_below(V, weights, (float)min_p);
+        weigh(drawing, V, logits, top, weights);
         double place = chances[b] * sum_of(V, weights);
         for (int64_t i = 0; i < V && place >= 0.0; i++) {
             if (weights[i] > 0.0f)

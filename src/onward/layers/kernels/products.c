@@ -142,17 +142,22 @@ DOT INLINE void dot_panel(
             high[b][k] = _mm512_set1_epi32(x[b]->high);
             low[b][k] = _mm512_set1_epi32(x[b]->low);
         }
-    for (int64_t c = 0; c < C; c += 4, w += 4 * PANEL)
+    for (int64_t c = 0; c < C; c += 4, w += 4 * PANEL) {
+        __m512i first[DOT_SIDE], second[DOT_SIDE]; /* digits of four columns, for every row */
+        for (int b = 0; b < lanes; b++) {
+            int32_t digits[2];
+            memcpy(digits, x[b]->digits + 2 * c, sizeof digits);
+            first[b] = _mm512_set1_epi32(digits[0]), second[b] = _mm512_set1_epi32(digits[1]);
+        }
         for (int k = 0; k < GROUPS; k++) {
             __m512i weights = _mm512_loadu_si512(w + k * 4 * VECTOR);
             __builtin_prefetch(w + k * 4 * VECTOR + AHEAD);
             for (int b = 0; b < lanes; b++) {
-                int32_t digits[2];
-                memcpy(digits, x[b]->digits + 2 * c, sizeof digits);
-                high[b][k] = _mm512_dpbusd_epi32(high[b][k], weights, _mm512_set1_epi32(digits[0]));
-                low[b][k] = _mm512_dpbusd_epi32(low[b][k], weights, _mm512_set1_epi32(digits[1]));
+                high[b][k] = _mm512_dpbusd_epi32(high[b][k], weights, first[b]);
+                low[b][k] = _mm512_dpbusd_epi32(low[b][k], weights, second[b]);
             }
         }
+    }
     for (int b = 0; b < lanes; b++)
         for (int k = 0; k < GROUPS; k++) {
             __m512 sum = _mm512_fmadd_ps(

@@ -5,6 +5,7 @@
  * waking a second one.
  */
 
+#include "draw.h"
 #include "products.h"
 #include "scalars.h"
 
@@ -20,6 +21,15 @@ typedef struct {
     const float *scale, *bias; /* of rows; may be null */
     double number;            /* epsilon; whether y is added to; which activation */
 } Operation;
+
+typedef struct {
+    int64_t count, lanes, symbols; /* of the operations; B; V */
+    const Operation *operations;
+    int64_t *ids;                  /* (B,), below V */
+    float *logits;                 /* (B, V), what the operations give */
+    const double *chances;         /* (B,) of drawing */
+    float *weights;                /* (V,), the workplace of drawing */
+} Step;
 
 INLINE float hyperbolic_tangent(float x) { return 2.0f * sigmoid(2.0f * x) - 1.0f; }
 
@@ -114,37 +124,54 @@ MULTIVERSION static void simple(
     }
 }
 
-/* Runs the operations in order, for B lanes whose next symbols are ids (B,), each below `symbols`.
- * Returns 0, or 1 if an id is none of the vocabulary; then nothing was done. */
-int onward_step(int64_t count, const Operation *operations, int64_t B, const int64_t *ids, int64_t symbols)
+static void run(const Operation *o, int64_t B, const int64_t *ids)
 {
-    for (int64_t b = 0; b < B; b++)
-        if (ids[b] < 0 || ids[b] >= symbols)
-            return 1;
-    for (const Operation *o = operations; o < operations + count; o++) {
-        int64_t rows = o->rows, columns = o->columns;
-        switch (o->kind) {
-        case EMBED:
-            for (int64_t b = 0; b < B; b++)
-                memcpy(o->y + b * rows, (const float *)o->matrix + ids[b] * rows, rows * sizeof(float));
-            break;
-        case LINEAR:
-            multiply(
-                o->product, B, rows, columns, o->matrix, o->scale, o->bias, o->x, o->y, o->number != 0.0, o->more);
-            break;
-        case RMS_NORM: rms_norm(B, rows, o->x, o->scale, (float)o->number, o->y); break;
-        case AFFINE: affine(B, rows, o->x, o->scale, o->bias, o->y); break;
-        case CONVOLVE: convolve(B, rows, columns, o->matrix, o->x, o->state, o->y); break;
-        case GATED_SCAN: gated_scan(B, rows, o->x, o->state, o->y); break;
-        case GATED_UNIT: gated_unit(B, rows, o->x, o->y); break;
-        case ADD:
-            for (int64_t i = 0; i < B * rows; i++)
-                o->y[i] += o->x[i];
-            break;
-        case LSTM: lstm(B, rows, o->x, o->state, o->more, o->y); break;
-        case GRU: gru(B, rows, o->x, o->more, o->state, o->y); break;
-        case SIMPLE: simple(B * rows, o->number != 0.0, o->x, o->state, o->y); break;
-        }
+    int64_t rows = o->rows, columns = o->columns;
+    switch (o->kind) {
+    case EMBED:
+        for (int64_t b = 0; b < B; b++)
+            memcpy(o->y + b * rows, (const float *)o->matrix + ids[b] * rows, rows * sizeof(float));
+        break;
+    case LINEAR:
+        multiply(
+            o->product, B, rows, columns, o->matrix, o->scale, o->bias, o->x, o->y, o->number != 0.0, o->more);
+        break;
+    case RMS_NORM: rms_norm(B, rows, o->x, o->scale, (float)o->number, o->y); break;
+    case AFFINE: affine(B, rows, o->x, o->scale, o->bias, o->y); break;
+    case CONVOLVE: convolve(B, rows, columns, o->matrix, o->x, o->state, o->y); break;
+    case GATED_SCAN: gated_scan(B, rows, o->x, o->state, o->y); break;
+    case GATED_UNIT: gated_unit(B, rows, o->x, o->y); break;
+    case ADD:
+        for (int64_t i = 0; i < B * rows; i++)
+            o->y[i] += o->x[i];
+        break;
+    case LSTM: lstm(B, rows, o->x, o->state, o->more, o->y); break;
+    case GRU: gru(B, rows, o->x, o->more, o->state, o->y); break;
+    case SIMPLE: simple(B * rows, o->number != 0.0, o->x, o->state, o->y); break;
     }
+}
+
+/* Runs the operations in order, for lanes whose next symbols are the ids.
+ * Returns 0, or 1 if an id is none of the vocabulary; then nothing was done. */
+int onward_step(const Step *step)
+{
+    for (int64_t b = 0; b < step->lanes; b++)
+        if (step->ids[b] < 0 || step->ids[b] >= step->symbols)
+            return 1;
+    for (int64_t i = 0; i < step->count; i++)
+        run(step->operations + i, step->lanes, step->ids);
     return 0;
+}
+
+/* The same, and draws the ids that follow, of which the first `never` are not drawn.
+ * Returns also 2 if the logits are not finite numbers. */
+int onward_write(const Step *step, const Drawing *drawing, int64_t never)
+{
+    if (onward_step(step))
+        return 1;
+    for (int64_t b = 0; b < step->lanes; b++)
+        for (int64_t i = 0; i < never; i++)
+            step->logits[b * step->symbols + i] = -INFINITY;
+    return 2 * onward_draw(
+        drawing, step->lanes, step->symbols, step->logits, step->chances, step->weights, step->ids);
 }
