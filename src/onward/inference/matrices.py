@@ -1,4 +1,4 @@
-"""The matrices of a model as a step reads them: in panels (layers/kernels/products.h), one after the other."""
+"""The matrices of a model as a step reads them: in panels (layers/kernels/products.h), in order of use."""
 
 import mmap
 from typing import Literal, get_args
@@ -19,7 +19,7 @@ _PANEL, _VECTOR, _WORD = 64, 16, 4
 """Rows of a panel and of a vector in it, bytes of a word: as in products.c."""
 
 _PAGE = 1 << 21
-"""Bytes of a large page. Weights that need two or more are read a fifth faster from them (benchmarks/LOG.md)."""
+"""Bytes of a large page. Weights that fill several are read faster from them (benchmarks/LOG.md)."""
 
 
 class Matrices:

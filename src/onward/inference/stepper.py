@@ -12,8 +12,8 @@ import numpy as np
 import torch
 
 from onward.errors import InputError
-from onward.inference.prediction import device_of, predict
 from onward.inference.matrices import FP32, Matrices, WeightType
+from onward.inference.prediction import device_of, predict
 from onward.inference.program import Program
 from onward.inference.sampling import Sampling, not_finite
 from onward.layers.kernels import compiled

@@ -9,8 +9,8 @@ import torch
 
 from onward.data.vocabulary import BEGIN, END, Vocabulary
 from onward.errors import InputError
-from onward.inference.prediction import initial_state, predict
 from onward.inference.matrices import WeightType
+from onward.inference.prediction import initial_state, predict
 from onward.inference.sampling import Sampling, never_drawn, random_stream
 from onward.inference.source import Readable, ids_of
 from onward.inference.stepper import Stepper
