@@ -30,8 +30,8 @@ setup(
     ext_modules=[
         Extension(
             "onward.layers.kernels._kernels",
-            sources=[f"{KERNELS}/kernels.c", f"{KERNELS}/step.c"],
-            depends=[f"{KERNELS}/kernels.inc", f"{KERNELS}/scalars.h"],
+            sources=[f"{KERNELS}/{name}.c" for name in ("kernels", "step", "products", "draw")],
+            depends=[f"{KERNELS}/{name}" for name in ("kernels.inc", "scalars.h", "products.h", "draw.h")],
             extra_compile_args=FLAGS,
             extra_link_args=["-fopenmp"],
             libraries=["m"],

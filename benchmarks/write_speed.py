@@ -23,6 +23,7 @@ from onward.inference.sampling import Sampling
 from onward.inference.source import opened
 from onward.inference.stepper import Stepper
 from onward.inference.trained import TrainedModel
+from onward.layers.kernels import compiled
 from record import megabytes, record
 
 TYPES = ("fp32", "bf16", "int8")
@@ -55,6 +56,7 @@ def main() -> None:
         "symbols_per_second": {name: round(speed) for name, speed in medians.items()},
         "times_plain": {weights: round(medians[weights] / medians["plain"], 2) for weights in TYPES},
         "nats_per_symbol": {name: round(value, 5) for name, value in nats.items()},
+        "int8_by_dot_products": compiled.has_dot,
         "nats_lost": {name: round(nats[name] - nats["fp32"], 5) for name in TYPES[1:]},
     }
     if arguments.long:

@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -5,6 +7,7 @@ from hypothesis import strategies as st
 
 from onward.errors import InputError, RunError
 from onward.inference.sampling import Sampling
+from onward.layers.kernels import compiled
 
 PROBABILITIES = np.array([0.4, 0.1, 0.3, 0.15, 0.05])
 
@@ -56,6 +59,40 @@ def test_values_that_are_none_are_refused(wrong: dict) -> None:
         Sampling(**wrong)
 
 
-def test_logits_that_are_no_numbers_are_told() -> None:
+@pytest.mark.parametrize("row", [[0, math.nan, 1], [math.inf, 0, 0], [-math.inf] * 3])
+@pytest.mark.parametrize("temperature", [0, 1])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])  # in C, and in NumPy
+def test_logits_that_are_no_numbers_are_told(row: list[float], temperature: int, dtype: type) -> None:
     with pytest.raises(RunError, match="finite"):
-        Sampling().draw(np.full((1, 3), np.nan, np.float32), np.zeros(1))
+        Sampling(temperature=temperature).draw(np.array([row], dtype), np.zeros(1))
+
+
+@pytest.mark.skipif(not compiled.available, reason="the C kernels were not built here")
+@settings(max_examples=200, deadline=None)
+@given(
+    st.builds(
+        Sampling,
+        temperature=st.sampled_from([0.0, 0.3, 1.0, 5.0]),
+        top_k=st.none() | st.integers(1, 80),
+        top_p=st.none() | st.floats(0, 1),
+        min_p=st.none() | st.floats(0, 1),
+    ),
+    st.integers(1, 70),
+    st.integers(0, 2**32),
+)
+def test_the_compiled_draw_is_that_of_numpy(sampling: Sampling, symbols: int, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    logits = random.normal(0, 3, (20, symbols)).astype(np.float32).round(1)  # so that some are equal
+    logits[:, random.random(symbols) < 0.2] = -np.inf
+    logits[:, -1] = 0.0
+    chances = random.random(20)
+    chances[0] = 0.0
+    found, wanted = sampling.draw(logits, chances), sampling.draw(logits.astype(np.float64), chances)
+    assert (found != wanted).sum() <= (sampling.top_p is not None)  # a sum may be the share but for rounding
+
+
+def test_arrays_may_be_parts_of_others_and_closed() -> None:
+    logits = np.log(np.tile(PROBABILITIES, (6, 2)).astype(np.float32))
+    chances = np.full(6, 0.45, np.float32)
+    chances.flags.writeable = False
+    assert Sampling().draw(logits[::2, :5], chances[::2]).tolist() == [1, 1, 1]

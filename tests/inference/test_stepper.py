@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch import nn
 
-from onward.errors import InputError
+from onward.errors import InputError, RunError
 from onward.inference.prediction import initial_state, predict
+from onward.inference.sampling import Sampling
 from onward.inference.stepper import FEW_LANES, Stepper
 from onward.layers.gated_linear import GatedFeedForward, GatedLinear
 from onward.layers.gru import GRU
@@ -126,6 +127,65 @@ def test_rounded_weights_are_near(default: LanguageModel, weights: str, furthest
         one, other = exact.step(np.array([symbol])), rounded.step(np.array([symbol]))
         differences.append((probabilities(one) - probabilities(other)).abs().max())
     assert 0 < max(differences) < furthest
+
+
+def rounded(model: LanguageModel, weights: str) -> LanguageModel:
+    """The model itself with the weights that a step in that type reads."""
+    read = {id(module.weight) for module in model.modules() if isinstance(module, nn.Linear)}
+    read |= {id(p) for name, p in model.named_parameters() if "rnn.weight" in name}
+    with torch.no_grad():
+        for matrix in (p for p in model.parameters() if id(p) in read):
+            scale = matrix.abs().amax(1, keepdim=True) / 127
+            whole = (matrix / scale).round() * scale if weights == "int8" else matrix.bfloat16().float()
+            matrix.copy_(whole)
+    return model
+
+
+@needs_kernels
+@pytest.mark.parametrize("has_dot", [False, True])
+@pytest.mark.parametrize("weights", ["bf16", "int8"])
+@pytest.mark.parametrize("lanes", [1, 2, 3])
+@pytest.mark.parametrize("name", ["GatedLinear", "GatedFeedForward", "LSTM", "GRU", "a stack in a stack"])
+def test_nothing_but_the_weights_is_rounded(
+    name: str, lanes: int, weights: str, has_dot: bool, monkeypatch: pytest.MonkeyPatch
+):
+    if has_dot and not compiled.has_dot:
+        pytest.skip("this processor does not multiply bytes four at a time")
+    monkeypatch.setattr(compiled, "has_dot", has_dot)
+    stepper = Stepper(model_of(name), initial_state(model_of(name), lanes), weights)
+    ids = torch.randint(SYMBOLS, (40, lanes))
+    model = rounded(model_of(name), weights)
+    expected, _ = predict(model, ids, initial_state(model, lanes))
+    for row, wanted in zip(ids, expected, strict=True):
+        found = stepper.step(row.numpy())
+        torch.testing.assert_close(probabilities(found), probabilities(wanted), atol=TOLERANCE, rtol=0)
+
+
+@needs_kernels
+def test_weights_that_are_no_numbers_are_seen_in_every_type(default: LanguageModel):
+    with torch.no_grad():
+        default.embedding.weight[7, 3] = float("nan")
+    for weights in ("fp32", "bf16", "int8"):
+        stepper = Stepper(default, initial_state(default, 1), weights)
+        with pytest.raises(RunError, match="finite"):
+            stepper.write(np.array([7]), np.array([0.5]), Sampling(), 4)
+
+
+@pytest.mark.parametrize("is_compiled", [True, False])
+@pytest.mark.parametrize("sampling", [Sampling(), Sampling(temperature=0), Sampling(top_k=3, min_p=0.1)])
+def test_writing_is_a_step_and_a_draw(
+    default: LanguageModel, sampling: Sampling, is_compiled: bool, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(compiled, "available", is_compiled and compiled.available)
+    one, other = (Stepper(default, initial_state(default, 2)) for _ in range(2))
+    drawn = wanted = np.array([5, 9])
+    for chances in np.random.default_rng(0).random((50, 2)):
+        logits = other.step(wanted)
+        logits[:, :4] = -np.inf
+        drawn, wanted = one.write(drawn, chances, sampling, 4), sampling.draw(logits, chances)
+        assert np.array_equal(drawn, wanted)
+    with pytest.raises(InputError, match="expected ids"):
+        one.write(np.array([5, SYMBOLS]), np.zeros(2), sampling, 4)
 
 
 @needs_kernels

@@ -5,22 +5,22 @@ Each layer of the library has its operations here, in the notation of its own do
 
 import ctypes
 from functools import singledispatchmethod
-from typing import Any, Literal, get_args
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from onward.errors import InputError
+from onward.inference.matrices import INT8, INT8_DOT, Matrices
 from onward.layers.gated_linear import GatedFeedForward, GatedLinear
 from onward.layers.gru import GRU
+from onward.layers.kernels import compiled
+from onward.layers.kernels.compiled import Operation, Step
 from onward.layers.lstm import LSTM
 from onward.layers.norm import BatchNorm, RMSNorm
 from onward.layers.simple import SimpleRNN
 from onward.layers.stack import Dropout, Residual, Stack
 from onward.model import LanguageModel
-
-WeightType = Literal["fp32", "bf16", "int8"]
-"""How a step reads the matrices: as they are, rounded to bfloat16, or to int8 with a scale for each row."""
 
 KINDS = (
     "embed",
@@ -37,57 +37,14 @@ KINDS = (
 )
 """The operations, in the order of the enumeration in step.c."""
 
-PANEL, VECTOR = 64, 16
-"""Rows of a panel and of a vector in it, as in step.c."""
-
-FP32, BF16, INT8 = range(3)
-"""The types of weights as step.c counts them."""
-
-
-class Operation(ctypes.Structure):
-    """As in step.c."""
-
-    _fields_ = (
-        *((name, ctypes.c_int64) for name in ("kind", "type", "rows", "columns")),
-        *((name, ctypes.c_void_p) for name in ("x", "y", "state", "more", "matrix", "scale", "bias")),
-        ("number", ctypes.c_double),
-    )
-
-
-class Matrices:
-    """The matrices of a model as a step reads them, each converted once: in panels of rows (see step.c)."""
-
-    def __init__(self, weights: WeightType) -> None:
-        if weights not in get_args(WeightType):
-            raise InputError(f"weights must be one of {', '.join(get_args(WeightType))}, got {weights!r}")
-        self.type = get_args(WeightType).index(weights)
-        self._made: dict[int, tuple[Tensor, Tensor | None]] = {}
-
-    def of(self, matrix: Tensor) -> tuple[Tensor, Tensor | None]:
-        """The matrix (R, C) in panels, in the type of weights, and the scales of its rows (R,) if any."""
-        key = matrix.data_ptr()
-        if key not in self._made:
-            self._made[key] = self._convert(matrix.detach())
-        return self._made[key]
-
-    def _convert(self, matrix: Tensor) -> tuple[Tensor, Tensor | None]:
-        rows, columns = matrix.shape
-        scale = None
-        if self.type == INT8:
-            scale = matrix.abs().amax(1).clamp_min(1e-30) / 127
-            matrix = (matrix / scale[:, None]).round()
-        filled = nn.functional.pad(matrix, (0, 0, 0, -rows % PANEL))
-        panels = filled.to((torch.float32, torch.bfloat16, torch.int8)[self.type]).view(-1, PANEL, columns)
-        in_word = 4 // panels.element_size()
-        words = panels.transpose(1, 2).unflatten(2, (-1, in_word, VECTOR)).transpose(3, 4)
-        return words.contiguous(), scale
-
 
 class Program:
     """The operations of a step for so many lanes, and the vectors they work on.
 
     Attributes:
-        operations: an array of `Operation`.
+        step: what the C code is called with.
+        ids: the symbols (B,) that a step reads, and that follow it where they are drawn.
+        chances: of drawing them, (B,).
         out: the logits (B, V) that a step leaves.
         states: the tensors of the state that a step changes, in the order of `tensors_of`.
         lanes, symbols: B and V.
@@ -102,7 +59,21 @@ class Program:
         self._add("embed", y=x, matrix=model.embedding.weight, rows=x.shape[1])
         logits = self._linear(self._layer(model.stack, x), model.readout.weight, model.readout.bias)
         self.out, self.symbols = logits.numpy(), model.config.symbols
-        self.operations = (Operation * len(self._operations))(*self._operations)
+        self.ids, self.chances = np.zeros(lanes, np.int64), np.zeros(lanes)
+        self.step = self._step()
+
+    def _step(self) -> Step:
+        """The operations, and where they find and leave what is not a layer's."""
+        self._list = (Operation * len(self._operations))(*self._operations)
+        self._weights = np.empty(self.symbols, np.float32)
+        arrays = {"ids": self.ids, "logits": self.out, "chances": self.chances, "weights": self._weights}
+        return Step(
+            count=len(self._list),
+            lanes=self.lanes,
+            symbols=self.symbols,
+            operations=ctypes.addressof(self._list),
+            **{name: array.ctypes.data for name, array in arrays.items()},
+        )
 
     @singledispatchmethod
     def _layer(self, layer: nn.Module, x: Tensor) -> Tensor:
@@ -191,9 +162,12 @@ class Program:
         matrix, scale = self._matrices.of(weight)
         y = self._vector(len(weight)) if onto is None else onto
         rows, columns = weight.shape
+        product, workplace = self._matrices.type, None
+        if product == INT8 and compiled.has_dot:
+            product, workplace = INT8_DOT, torch.empty(self.lanes, 16 + 2 * (columns + 15), dtype=torch.uint8)
         self._add(
             "linear", x=x, y=y, matrix=matrix, scale=scale, bias=bias, rows=rows, columns=columns,
-            type=self._matrices.type, number=float(onto is not None),
+            product=product, more=workplace, number=float(onto is not None),
         )  # fmt: skip
         return y
 

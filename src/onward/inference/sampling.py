@@ -2,11 +2,14 @@
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-from onward.data.vocabulary import BEGIN, END, NULL, UNKNOWN
+from onward.data.vocabulary import END
 from onward.errors import InputError, RunError
+from onward.layers.kernels import compiled
+from onward.layers.kernels.compiled import Drawing
 
 SMALLEST_TEMPERATURE = 1e-4
 """Below it the likeliest symbol is taken, as at 0: a lead of 0.01 would be a factor of e^100."""
@@ -17,9 +20,14 @@ def random_stream(seed: int, number: int) -> np.random.Generator:
     return np.random.default_rng([seed, number])
 
 
-def never_drawn(*, ends: bool) -> np.ndarray:
-    """The ids that are not drawn: what stands for no text, and END unless samples may end by themselves."""
-    return np.array([NULL, UNKNOWN, BEGIN] if ends else [NULL, UNKNOWN, BEGIN, END])
+def never_drawn(*, ends: bool) -> int:
+    """How many of the first ids are not drawn: what stands for no text, and END unless samples end at it."""
+    return END if ends else END + 1
+
+
+def not_finite() -> RunError:
+    """What is raised where the logits are not numbers."""
+    return RunError("the model's logits are not finite numbers", hint="its weights may have diverged")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,9 +70,31 @@ class Sampling:
         Raises:
             RunError: the logits are not numbers.
         """
+        if compiled.available and logits.dtype == np.float32:
+            drawn = compiled.draw(
+                np.ascontiguousarray(logits), np.ascontiguousarray(chances, np.float64), self.drawing
+            )
+        else:
+            drawn = self._drawn(logits, chances)
+        if drawn is None:
+            raise not_finite()
+        return drawn
+
+    @cached_property
+    def drawing(self) -> Drawing:
+        """The same for the C code."""
+        return Drawing(
+            temperature=0.0 if self.temperature < SMALLEST_TEMPERATURE else self.temperature,
+            top_k=np.iinfo(np.int64).max if self.top_k is None else self.top_k,
+            top_p=1.0 if self.top_p is None else self.top_p,
+            min_p=self.min_p or 0.0,
+        )
+
+    def _drawn(self, logits: np.ndarray, chances: np.ndarray) -> np.ndarray | None:
+        """What layers/kernels/draw.c computes, in NumPy; None if the logits are not finite numbers."""
         top = logits.max(axis=1, keepdims=True)
         if not np.isfinite(top).all():
-            raise RunError("the model's logits are not finite numbers", hint="its weights may have diverged")
+            return None
         if self.temperature < SMALLEST_TEMPERATURE:
             return logits.argmax(axis=1)
         weights = self._restricted(np.exp((logits - top) / np.float32(self.temperature)))

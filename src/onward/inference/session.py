@@ -15,8 +15,8 @@ from onward.inference.boundary import Prefix, unfinished
 from onward.inference.complete import begun_word, complete
 from onward.inference.completion import CompleteOptions, Completing, Completions
 from onward.inference.distribution import Distribution
+from onward.inference.matrices import WeightType
 from onward.inference.prediction import initial_state, predict
-from onward.inference.program import WeightType
 from onward.inference.sampling import SMALLEST_TEMPERATURE
 from onward.inference.source import Readable, ids_of
 from onward.inference.stepper import Stepper

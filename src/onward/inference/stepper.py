@@ -12,8 +12,10 @@ import numpy as np
 import torch
 
 from onward.errors import InputError
+from onward.inference.matrices import FP32, Matrices, WeightType
 from onward.inference.prediction import device_of, predict
-from onward.inference.program import FP32, Matrices, Program, WeightType
+from onward.inference.program import Program
+from onward.inference.sampling import Sampling, not_finite
 from onward.layers.kernels import compiled
 from onward.layers.state import State, select_lanes, tensors_of, with_tensors
 from onward.model import LanguageModel
@@ -37,7 +39,7 @@ class Stepper:
 
     def __init__(self, model: LanguageModel, state: State, weights: WeightType = "fp32") -> None:
         self._model = model.eval()
-        self._matrices = Matrices(weights)
+        self._matrices = Matrices(model, weights)
         self._programs: dict[int, Program] = {}  # by the number of lanes
         self._compiled = compiled.available and device_of(model).type == "cpu" and _is_float32(model)
         if not self._compiled and weights != "fp32":
@@ -78,19 +80,52 @@ class Stepper:
         Raises:
             InputError: not one id of the vocabulary for each lane.
         """
-        symbols = np.ascontiguousarray(ids, np.int64)
-        program = self._program
-        if program is None or program.lanes != len(symbols):
-            if not len(symbols) or not self._in_c(len(symbols)):
-                return self._step_of_model(symbols)
-            program = self._program = self._loaded(len(symbols))
-        if not compiled.step(program.operations, symbols, program.symbols):
-            raise _wrong(symbols, program.symbols)
+        program = self._standing(len(ids))
+        if program is None:
+            return self._step_of_model(np.ascontiguousarray(ids, np.int64))
+        program.ids[:] = ids
+        if not compiled.step(program.step):
+            raise _wrong(program.ids, program.symbols)
         self._state = None
         return program.out
 
-    def _in_c(self, lanes: int) -> bool:
-        return self._compiled and (lanes <= FEW_LANES or self._matrices.type != FP32)
+    def write(self, ids: np.ndarray, chances: np.ndarray, sampling: Sampling, never: int) -> np.ndarray:
+        """The symbols (B,) that follow the symbols (B,): a step, and what `sampling` draws after it.
+
+        Args:
+            ids: may be what an earlier call returned, which this one replaces.
+            chances: (B,) in [0, 1), see `Sampling.draw`.
+            sampling: how symbols are drawn.
+            never: how many of the first ids are not drawn.
+
+        Raises:
+            InputError: not one id of the vocabulary for each lane.
+            RunError: the logits are not numbers.
+        """
+        program = self._standing(len(ids))
+        if program is None:
+            logits = self.step(ids)
+            logits[:, :never] = -np.inf
+            return sampling.draw(logits, chances)
+        if ids is not program.ids:
+            program.ids[:] = ids
+        program.chances[:] = chances
+        wrong = compiled.write(program.step, sampling.drawing, never)
+        if wrong == "ids":
+            raise _wrong(program.ids, program.symbols)
+        if wrong:
+            raise not_finite()
+        self._state = None
+        return program.ids
+
+    def _standing(self, lanes: int) -> Program | None:
+        """The program for so many lanes, with the present state in it; None: the model itself is called."""
+        if self._program is not None and self._program.lanes == lanes:
+            return self._program
+        if not lanes or not self._compiled or (lanes > FEW_LANES and self._matrices.type == FP32):
+            return None
+        self._program = self._loaded(lanes)
+        return self._program
 
     def _step_of_model(self, symbols: np.ndarray) -> np.ndarray:
         """The same by a block of one position."""

@@ -12,9 +12,9 @@ from onward.artefact import FORMAT, Artefact, digest_of, load, save, weights_of
 from onward.data.vocabulary import SPECIAL, UNKNOWN, Vocabulary
 from onward.inference.adapt import Adapting
 from onward.inference.completion import CompleteOptions, Completions
+from onward.inference.matrices import WeightType
 from onward.inference.novelty import MINIMUM, Novelty, Sources, novelty
 from onward.inference.page import write_page
-from onward.inference.program import WeightType
 from onward.inference.protocol import Protocol
 from onward.inference.sampling import Sampling
 from onward.inference.session import REACH, Session

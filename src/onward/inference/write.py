@@ -9,8 +9,8 @@ import torch
 
 from onward.data.vocabulary import BEGIN, END, Vocabulary
 from onward.errors import InputError
+from onward.inference.matrices import WeightType
 from onward.inference.prediction import initial_state, predict
-from onward.inference.program import WeightType
 from onward.inference.sampling import Sampling, never_drawn, random_stream
 from onward.inference.source import Readable, ids_of
 from onward.inference.stepper import Stepper
@@ -84,7 +84,7 @@ class Writer:
         if samples < 1:
             raise InputError(f"expected 1 sample or more, got {samples}")
         never = never_drawn(ends=not writing.ignore_end)
-        if len(vocabulary) <= len(never):
+        if len(vocabulary) <= never:
             raise InputError("the model's vocabulary has no symbol that could be written")
         self._model = model.eval()
         self._vocabulary = vocabulary
@@ -105,24 +105,28 @@ class Writer:
 
     def __iter__(self) -> Iterator[list[str]]:
         writing, samples = self._writing, self._samples
-        going = np.arange(len(samples))  # the sample of each lane
+        going = [*range(len(samples))]  # the sample of each lane
         logits, state = self._after_prime()
+        logits[:, : self._never] = -np.inf
         stepper = Stepper(self._model, state, writing.weights)
+        drawn: np.ndarray | None = None
         for chances in _chances(writing.seed, len(samples), writing.length):
-            logits[:, self._never] = -np.inf
-            drawn = writing.sampling.draw(logits, chances[going])
+            of_lanes = chances if len(going) == len(samples) else chances[going]
+            if drawn is None:
+                drawn = writing.sampling.draw(logits, of_lanes)
+            else:
+                drawn = stepper.write(drawn, of_lanes, writing.sampling, self._never)
             gained = [""] * len(samples)
-            for i, symbol in zip(going.tolist(), drawn.tolist(), strict=True):
+            for i, symbol in zip(going, drawn.tolist(), strict=True):
                 gained[i] = samples[i].feed([symbol])
             if any(gained):
                 yield gained
-            on = np.array([samples[i].ending is None for i in going.tolist()])
-            if not on.any():
+            on = [lane for lane, i in enumerate(going) if samples[i].ending is None]
+            if not on:
                 return
-            if not on.all():
-                going, drawn = going[on], drawn[on]
-                stepper.select(np.flatnonzero(on))
-            logits = stepper.step(drawn)
+            if len(on) < len(going):
+                going, drawn = [going[lane] for lane in on], drawn[on]
+                stepper.select(np.array(on))
         rests = [sample.end("length") for sample in samples]
         if any(rests):
             yield rests

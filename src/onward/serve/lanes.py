@@ -171,7 +171,7 @@ class Lanes:
         """The next symbol of each lane, (B,)."""
         telling = [i for i, lane in enumerate(self._lanes) if lane.order.logprobs is not None]
         logs = log_probabilities(self._logits[telling])
-        self._logits[:, self._never] = -np.inf
+        self._logits[:, : self._never] = -np.inf
         chances = np.array([lane.chance() for lane in self._lanes])
         samplings = [lane.order.sampling for lane in self._lanes]
         if samplings.count(samplings[0]) == len(samplings):

@@ -1,0 +1,92 @@
+"""The matrices of a model as a step reads them: in panels (layers/kernels/products.h), in order of use."""
+
+import mmap
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+from onward.errors import InputError
+from onward.model import LanguageModel
+
+WeightType = Literal["fp32", "bf16", "int8"]
+"""How a step reads the matrices: as they are, rounded to bfloat16, or to int8 with a scale for each row."""
+
+FP32, BF16, INT8, INT8_DOT = range(4)
+"""How a matrix is multiplied, as products.h counts; the last two read the same matrix."""
+
+_PANEL, _VECTOR, _WORD = 64, 16, 4
+"""Rows of a panel and of a vector in it, bytes of a word: as in products.c."""
+
+_PAGE = 1 << 21
+"""Bytes of a large page. Weights that fill several are read faster from them (benchmarks/LOG.md)."""
+
+
+class Matrices:
+    """The matrices of a model, each converted once and laid behind the one that was asked for before it.
+
+    Args:
+        model: whose weights must not change.
+        weights: see `WeightType`.
+
+    Attributes:
+        type: of weights, as products.h counts.
+
+    Raises:
+        InputError: a type of weights that there is not.
+    """
+
+    def __init__(self, model: LanguageModel, weights: WeightType) -> None:
+        if weights not in get_args(WeightType):
+            raise InputError(f"weights must be one of {', '.join(get_args(WeightType))}, got {weights!r}")
+        self.type = get_args(WeightType).index(weights)
+        self._made: dict[int, tuple[Tensor, Tensor | None]] = {}
+        self._sizes = [_size(p.shape, self.type) for p in model.parameters() if p.dim() == 2]
+        self._free: Tensor | None = None  # bytes of the allocation that no matrix has yet
+
+    def of(self, matrix: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The matrix (R, C) in panels, in the type of weights, and the scales of its rows (R,) if any."""
+        key = matrix.data_ptr()
+        if key not in self._made:
+            panels, scale = self._converted(matrix.detach())
+            if self._free is None:
+                self._free = _allocated(sum(self._sizes))
+            flat = panels.flatten().view(torch.uint8)
+            place, self._free = self._free[: len(flat)], self._free[len(flat) :]
+            self._made[key] = place.copy_(flat), scale
+        return self._made[key]
+
+    def _converted(self, matrix: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Panels, and scales."""
+        scale, (rows, columns) = None, matrix.shape
+        if self.type == INT8:
+            scale = matrix.abs().amax(1).clamp_min(1e-30) / 127
+            matrix = (matrix / scale[:, None]).round() + 128
+            matrix = nn.functional.pad(matrix, (0, -columns % _WORD), value=128.0)
+        filled = nn.functional.pad(matrix, (0, 0, 0, -rows % _PANEL))
+        panels = filled.to(_TYPES[self.type]).unflatten(0, (-1, _PANEL)).transpose(1, 2)  # (panels, C, 64)
+        if self.type == BF16:  # (panels, C, 2, 2, 16) -> (panels, C, 2, 16, 2)
+            panels = panels.unflatten(2, (-1, 2, _VECTOR)).transpose(3, 4)
+        if self.type == INT8:  # (panels, C / 4, 4, 64) -> (panels, C / 4, 64, 4)
+            panels = panels.unflatten(1, (-1, _WORD)).transpose(2, 3)
+        return panels.contiguous(), scale
+
+
+_TYPES = (torch.float32, torch.bfloat16, torch.uint8)
+
+
+def _size(shape: torch.Size, type_: int) -> int:
+    """Bytes of a matrix in panels."""
+    rows, columns = shape
+    return (rows + -rows % _PANEL) * (columns + -columns % _WORD) * _TYPES[type_].itemsize
+
+
+def _allocated(size: int) -> Tensor:
+    """So many bytes, at the beginning of a line of the cache; in large pages where the system has them."""
+    if size < 2 * _PAGE or not hasattr(mmap, "MADV_HUGEPAGE"):
+        whole = torch.empty(size + 64, dtype=torch.uint8)
+        return whole[-whole.data_ptr() % 64 :]
+    memory = mmap.mmap(-1, size + _PAGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    memory.madvise(mmap.MADV_HUGEPAGE)
+    whole = torch.frombuffer(memory, dtype=torch.uint8)
+    return whole[-whole.data_ptr() % _PAGE :]

@@ -1,0 +1,94 @@
+/* What draw.h declares: by inversion of the cumulative distribution, in the order of the ids. */
+
+#include "draw.h"
+
+#include "scalars.h"
+
+/* Of the thresholds t from 0 to 1, the largest such that the weights of at least t are `enough`: so many of
+ * them, or such a sum. Bits of numbers that are not negative are in the order of the numbers, so that bisection
+ * takes 30 readings whatever their number, and needs no sorting. */
+INLINE float threshold(int64_t V, const float *restrict weights, double enough, int counted)
+{
+    uint32_t low = 0, high = 0x3f800000u; /* the bits of 0, at which all weights count, and of 1, the largest */
+    while (low < high) {
+        uint32_t middle = high - (high - low) / 2;
+        float least;
+        memcpy(&least, &middle, sizeof least);
+        double sum = 0.0;
+        for (int64_t i = 0; i < V; i++)
+            sum += weights[i] < least ? 0.0 : counted ? 1.0 : (double)weights[i];
+        if (sum >= enough)
+            low = middle;
+        else
+            high = middle - 1;
+    }
+    float found;
+    memcpy(&found, &low, sizeof found);
+    return found;
+}
+
+INLINE void zero_below(int64_t V, float *weights, float least)
+{
+    for (int64_t i = 0; i < V; i++)
+        weights[i] = weights[i] < least ? 0.0f : weights[i];
+}
+
+INLINE double sum_of(int64_t V, const float *weights)
+{
+    double sum = 0.0;
+    for (int64_t i = 0; i < V; i++)
+        sum += weights[i];
+    return sum;
+}
+
+/* The largest logit; infinite if one is no number, or all are barred. */
+INLINE float largest(int64_t V, const float *logits)
+{
+    float top = -INFINITY;
+    int numbers = 1;
+    for (int64_t i = 0; i < V; i++) {
+        top = logits[i] > top ? logits[i] : top;
+        numbers &= logits[i] < INFINITY; /* false of a NaN as well */
+    }
+    return numbers ? top : INFINITY;
+}
+
+/* The weights of the symbols that may be drawn, at most 1, and 0 for the others. */
+INLINE void weigh(const Drawing *d, int64_t V, const float *restrict logits, float top, float *restrict weights)
+{
+    for (int64_t i = 0; i < V; i++) {
+        float x = (logits[i] - top) / (float)d->temperature;
+        weights[i] = x < -87.0f ? 0.0f : exponential(x);
+    }
+    if (d->top_k < V)
+        zero_below(V, weights, threshold(V, weights, (double)d->top_k, 1));
+    if (d->top_p < 1.0)
+        zero_below(V, weights, threshold(V, weights, d->top_p * sum_of(V, weights), 0));
+    if (d->min_p > 0.0)
+        zero_below(V, weights, (float)d->min_p);
+}
+
+MULTIVERSION int onward_draw(
+    const Drawing *drawing, int64_t B, int64_t V, const float *restrict logits, const double *restrict chances,
+    float *restrict weights, int64_t *restrict drawn)
+{
+    for (int64_t b = 0; b < B; b++, logits += V) {
+        float top = largest(V, logits);
+        if (!(fabsf(top) < INFINITY))
+            return 1;
+        drawn[b] = 0;
+        if (drawing->temperature == 0.0) {
+            while (logits[drawn[b]] < top)
+                drawn[b]++;
+            continue;
+        }
+        weigh(drawing, V, logits, top, weights);
+        double place = chances[b] * sum_of(V, weights);
+        for (int64_t i = 0; i < V && place >= 0.0; i++) {
+            if (weights[i] > 0.0f)
+                drawn[b] = i; /* rounding may leave a rest after the last */
+            place -= weights[i];
+        }
+    }
+    return 0;
+}
