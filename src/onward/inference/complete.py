@@ -121,6 +121,7 @@ class _Search:
         self._left = 0.0  # the likeliest prefix that was left behind
         self._steps = 0
         self._base = self._next = 0
+        self._room = self._effort + self._n  # prefixes that may still be looked at
 
     def run(self, base: int) -> _Walk:
         """Looks until nothing is left that could matter, or the effort is spent.
@@ -182,13 +183,14 @@ class _Search:
                     self._push(children[1:])
         self._push(nodes)
         if self._frontier:
-            self._left = -self._frontier[0].less
+            self._left = max(self._left, -self._frontier[0].less)
 
     def _advance(self, nodes: list[Node], *, keep: bool) -> Generator[Wave, np.ndarray, list[list[Node]]]:
         """Looks at prefixes; what may follow each of them. Other states are lost unless kept."""
         first = self._next if keep else self._base
         rows = yield Wave(nodes, first)
         self._steps += len(nodes)
+        self._room = max(1, self._effort - self._steps) + self._n if keep else 1
         self._next = first + len(nodes)
         return [
             self._look(node.prefix, row, slot)
@@ -221,9 +223,7 @@ class _Search:
         if ending:
             self._find(prefix.text, ending)
         longer = []
-        for symbol in np.flatnonzero(
-            (probabilities > self._bar) & self._boundary.extensions(prefix)
-        ).tolist():
+        for symbol in self._likely(probabilities, self._boundary.extensions(prefix)):
             probability = float(probabilities[symbol])
             extended, ended = self._boundary.extended(prefix, symbol)
             if ended:
@@ -231,6 +231,15 @@ class _Search:
             else:
                 longer.append(self._node(extended, symbol, probability, slot))
         return longer
+
+    def _likely(self, probabilities: np.ndarray, allowed: np.ndarray) -> list[int]:
+        """The symbols that matter; best first no more than may still be looked at."""
+        symbols = np.flatnonzero((probabilities > self._bar) & allowed)
+        if not self._is_beam and len(symbols) > self._room:
+            order = np.argsort(-probabilities[symbols], kind="stable")
+            self._left = max(self._left, float(probabilities[symbols[order[self._room]]]))
+            symbols = symbols[order[: self._room]]
+        return symbols.tolist()
 
     def _node(self, prefix: Prefix, symbol: int, probability: float, slot: int) -> Node:
         return Node(-probability, next(self._numbers), slot, symbol, prefix)

@@ -13,7 +13,7 @@ from torch import Tensor
 from onward.layers.state import State, map_state, tensors_of
 from onward.shapes import Logits
 
-_FEWEST, _GROWTH = 48, 1.25  # moments before a trail is thinned: so many, or so much more than were left
+_FEWEST, _GROWTH = 64, 1.25  # moments before a trail is thinned: so many, or so much more than were left
 _SPACING = 8
 
 
