@@ -234,7 +234,7 @@ class _Search:
 
     def _likely(self, probabilities: np.ndarray, allowed: np.ndarray) -> list[int]:
         """The symbols that matter; best first no more than may still be looked at."""
-        symbols = np.flatnonzero((probabilities > self._bar) & allowed)
+        symbols = ((probabilities > self._bar) & allowed).nonzero()[0]
         if not self._is_beam and len(symbols) > self._room:
             order = np.argsort(-probabilities[symbols], kind="stable")
             self._left = max(self._left, float(probabilities[symbols[order[self._room]]]))

@@ -33,7 +33,7 @@ def likeliest(values: np.ndarray, count: int) -> list[int]:
     if count <= 0:
         return []
     least = np.partition(values, len(values) - count)[len(values) - count]
-    candidates = np.flatnonzero(values >= least)
+    candidates = (values >= least).nonzero()[0]
     return candidates[np.argsort(-values[candidates], kind="stable")][:count].tolist()
 
 
