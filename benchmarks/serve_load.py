@@ -21,6 +21,15 @@ class Server(NamedTuple):
         pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
+    def seconds(self) -> float:
+        """What it took of the processor."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def files(self) -> int:
+        """How many it has open."""
+        return sum(1 for _ in Path(f"/proc/{self.process.pid}/fd").iterdir())
+
 
 def start(model: Path, *arguments: object) -> Server:
     command = [sys.executable, "-m", "onward", "serve", str(model), "--port", "0", *map(str, arguments)]
@@ -31,26 +40,68 @@ def start(model: Path, *arguments: object) -> Server:
     return Server(process, host, int(port))
 
 
-class Connection:
-    """A connection that is kept, for JSON there and back."""
+class Connection(asyncio.Protocol):
+    """A connection that is kept, for JSON there and back, one request at a time."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
-        self.reader: Any = None
-        self.writer: Any = None
+        self._transport: Any = None
+        self._answer: asyncio.Future[tuple[int, bytes]] | None = None
+        self._raw = b""
+        self._size = 0  # of the answer, once its head is there
+        self._body = 0  # where its body begins
 
-    async def post(self, path: str, body: Any) -> tuple[int, Any]:
-        """Status and answer."""
-        await self.send(path, body)
-        head = await self.reader.readuntil(b"\r\n\r\n")
-        fields = dict(line.lower().split(b": ", 1) for line in head.split(b"\r\n")[1:-2])
-        raw = await self.reader.readexactly(int(fields.get(b"content-length", 0)))
-        return int(head.split()[1]), json.loads(raw) if raw else None
+    async def open(self) -> None:
+        """Connects."""
+        loop = asyncio.get_running_loop()
+        await loop.create_connection(lambda: self, self._server.host, self._server.port)
 
-    async def send(self, path: str, body: Any) -> None:
-        """Sends a request, whose answer is read by the caller."""
-        if self.writer is None:
-            self.reader, self.writer = await asyncio.open_connection(self._server.host, self._server.port)
-        raw = json.dumps(body).encode()
-        head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(raw)}\r\n\r\n"
-        self.writer.write(head.encode() + raw)
+    async def post(self, path: str, body: Any) -> tuple[int, bytes]:
+        """Status and the JSON of the answer."""
+        if self._transport is None:
+            await self.open()
+        self._answer = asyncio.get_running_loop().create_future()
+        self._transport.write(request(path, body))
+        return await self._answer
+
+    def close(self) -> None:
+        """Disconnects."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def connection_made(self, transport: Any) -> None:
+        """Remembers it."""
+        self._transport = transport
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Whoever waits is told."""
+        self._transport = None
+        if self._answer and not self._answer.done():
+            self._answer.set_exception(exc or ConnectionResetError("the server closed the connection"))
+
+    def data_received(self, data: bytes) -> None:
+        """An answer, or a part of one."""
+        self._raw = self._raw + data if self._raw else data
+        if not self._body:
+            at = self._raw.find(b"\r\n\r\n")
+            if at < 0:
+                return
+            self._body = at + 4
+            head = self._raw[:at].lower()
+            _, found, length = head.partition(b"content-length: ")
+            self._size = self._body + (int(length.partition(b"\r\n")[0]) if found else 0)
+        if len(self._raw) >= self._size and self._answer:
+            status, raw = int(self._raw[9:12]), self._raw[self._body : self._size]
+            self._raw, self._body = b"", 0
+            if not self._answer.done():
+                self._answer.set_result((status, raw))
+
+
+def request(path: str, body: Any) -> bytes:
+    """A request with a body of JSON."""
+    raw = json.dumps(body).encode()
+    return b"POST %b HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%b" % (
+        path.encode(),
+        len(raw),
+        raw,
+    )

@@ -8,13 +8,14 @@ in another process.
 
 import argparse
 import asyncio
-import json
 import statistics
 import time
 from pathlib import Path
 
+import uvloop
+
 from record import record
-from serve_load import Connection, Server, start
+from serve_load import Server, request, start
 
 TURNS = 5
 
@@ -29,7 +30,7 @@ def main() -> None:
     arguments = parser.parse_args()
     server = start(arguments.model)
     try:
-        one, many = asyncio.run(measure(server, arguments.streams, arguments.symbols))
+        one, many = uvloop.run(measure(server, arguments.streams, arguments.symbols))
     finally:
         server.process.terminate()
     figures = {"streams": arguments.streams, "symbols": arguments.symbols}
@@ -55,15 +56,18 @@ async def together(server: Server, count: int, symbols: int) -> float:
 
 async def stream(server: Server, symbols: int, seed: int) -> int:
     """Symbols of one stream."""
-    connection = Connection(server)
+    reader, writer = await asyncio.open_connection(server.host, server.port)
     body = {"max_tokens": symbols, "seed": seed, "stream": True, "stream_options": {"include_usage": True}}
-    await connection.send("/v1/completions", body)
-    written = 0
-    while (line := await connection.reader.readline()) != b"data: [DONE]\n":
-        if line.startswith(b"data: ") and b'"completion_tokens"' in line:
-            written = json.loads(line[6:])["usage"]["completion_tokens"]
-    connection.writer.close()
-    return written
+    writer.write(request("/v1/completions", body))
+    last = b""
+    while not last.endswith(b"data: [DONE]\n\n\r\n0\r\n\r\n"):
+        read = await reader.read(1 << 16)
+        last = (last + read)[-1000:]
+        if not read:
+            break
+    writer.close()
+    _, found, count = last.rpartition(b'"completion_tokens":')
+    return int(count.partition(b",")[0]) if found else 0
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from onward.data.vocabulary import UNKNOWN, Vocabulary
 from onward.errors import InputError, VocabularyError
 from onward.inference import session as module
+from onward.inference import trail
 from onward.inference.session import Session
 from onward.inference.trained import TrainedModel
 
@@ -52,7 +53,7 @@ def test_what_was_taken_back_was_never_fed(
     session, fed = trained.session(), ""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "block_length", lambda *_: block)
-        patch.setattr(module, "_MOST_CHECKPOINTS", 6)
+        patch.setattr(trail, "_FEWEST", 6)
         for event in events:
             if isinstance(event, str):
                 session.feed(event)
@@ -83,11 +84,11 @@ def test_memory_is_bounded_and_the_reach_is_kept(trained: TrainedModel) -> None:
     session = trained.session(reach=300)
     for _ in range(330):
         session.feed("a")
-    assert len(session._checkpoints) <= 260
-    assert len(session._ids) <= 700
+    assert len(session._trail.moments) <= 80
+    assert len(session._trail.ids) <= 700
     for size in (5000, 5000):
         session.feed("b" * size)
-    assert len(session._ids) <= 300 + 2048
+    assert len(session._trail.ids) <= 300 + 2048
     session.rollback(300)
     fresh = trained.session()
     fresh.feed("a" * 330 + "b" * 9700)
@@ -101,11 +102,11 @@ def test_memory_is_bounded_and_the_reach_is_kept(trained: TrainedModel) -> None:
 def test_going_back_reads_a_part_of_the_way_again(
     trained: TrainedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_MOST_CHECKPOINTS", 60)
+    monkeypatch.setattr(trail, "_FEWEST", 60)
     session = trained.session()
     for _ in range(200):
         session.feed("a")
-    positions = np.array([checkpoint.position for checkpoint in session._checkpoints])
+    positions = np.array([moment.position for moment in session._trail.moments])
     assert len(positions) <= 61
     ages = 200 - positions[1:]
     assert (np.diff(positions) <= np.maximum(1, (ages + np.diff(positions)) / 4)).all()
@@ -114,7 +115,7 @@ def test_going_back_reads_a_part_of_the_way_again(
 def test_checkpoints_keep_no_block_alive(make) -> None:
     session = make(layer="gru").session()
     session.feed("a" * 900)
-    for part in torch.utils._pytree.tree_leaves(session._checkpoints[-1].state):
+    for part in torch.utils._pytree.tree_leaves(session._trail.moments[-1].state):
         assert part.untyped_storage().nbytes() == part.nbytes
 
 

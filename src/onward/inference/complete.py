@@ -10,19 +10,20 @@ n-th continuation found need not be looked at again. Several prefixes advance at
 """
 
 import re
+from collections.abc import Generator, Sequence
 from heapq import heappop, heappush, nlargest
 from itertools import count
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from onward.data.vocabulary import UNKNOWN, Vocabulary, as_text, lower_case
 from onward.inference.boundary import Boundary, Prefix, boundary_of
 from onward.inference.completion import FLOOR, Completing, Completion, Completions
 from onward.inference.stepper import Stepper
-from onward.layers.state import State, tensors_of, with_tensors
+from onward.inference.waves import Node, States, Wave, softmax
+from onward.layers.state import State
 
 _LAST_WORD = re.compile(r"\w*\Z")
 
@@ -32,51 +33,52 @@ LONGEST = 200
 _FINISHING = 12  # symbols by which what is left is followed when the effort is spent
 
 
-class _Node(NamedTuple):
-    """A prefix that may be looked at, likelier ones first in order.
+class Begun(NamedTuple):
+    """Where continuations begin.
 
     Attributes:
-        less: minus its probability.
-        number: tells those of one probability apart.
-        slot: where the state before its last symbol is kept.
-        symbol: its last.
-        prefix: what it is.
-    """
-
-    less: float
-    number: int
-    slot: int
-    symbol: int
-    prefix: Prefix
-
-
-def complete(
-    stepper: Stepper,
-    vocabulary: Vocabulary,
-    state: State,
-    logits: Tensor,
-    completing: Completing,
-    begin: Prefix,
-    word: str = "",
-) -> Completions:
-    """The likeliest continuations.
-
-    Args:
-        stepper: of the model; is told the state.
-        vocabulary: what ids mean.
-        state: of one lane, where the continuations begin.
+        state: of one lane.
         logits: of the first symbol, (V,).
         completing: what to look for.
-        begin: what of the continuation is already there.
+        prefix: what of the continuation is already there.
         word: the beginning of the first symbol, which is a word; the text begins after it.
     """
-    search = _Search(boundary_of(vocabulary, completing.until), completing, stepper, state)
-    probabilities = _softmax(logits.cpu().numpy()[None])[0]
-    if word:
-        search.begin_within(word, probabilities)
-    else:
-        search.begin(begin, probabilities)
-    return search.run()
+
+    state: State
+    logits: np.ndarray
+    completing: Completing
+    prefix: Prefix = Prefix()
+    word: str = ""
+
+
+@torch.inference_mode()
+def complete(stepper: Stepper, vocabulary: Vocabulary, places: Sequence[Begun]) -> list[Completions]:
+    """The likeliest continuations in each of some places, which are looked for side by side.
+
+    Each search is the one that it would be by itself; the prefixes of all advance as lanes of one step.
+
+    Args:
+        stepper: of the model; is told the states.
+        vocabulary: what ids mean.
+        places: one or more.
+    """
+    searches = [_Search(boundary_of(vocabulary, place.completing.until), place) for place in places]
+    states = States(stepper, [place.state for place in places], [search.capacity for search in searches])
+    found: list[Completions | None] = [None] * len(places)
+    waves: list[tuple[int, _Walk, Wave]] = []
+    answers: list[tuple[int, _Walk, Any]] = [
+        (i, search.run(base), None)
+        for i, (search, base) in enumerate(zip(searches, states.bases, strict=True))
+    ]
+    while answers:
+        for i, walk, rows in answers:
+            try:
+                waves.append((i, walk, walk.send(rows)))
+            except StopIteration as stop:
+                found[i] = stop.value
+        rows = iter(states.step([wave for _, _, wave in waves]))
+        answers, waves = [(i, walk, next(rows)) for i, walk, _ in waves], []
+    return [each for each in found if each is not None]
 
 
 def begun_word(text: str | bytes, vocabulary: Vocabulary) -> tuple[str | bytes, str]:
@@ -89,71 +91,91 @@ def begun_word(text: str | bytes, vocabulary: Vocabulary) -> tuple[str | bytes, 
     return (text[:start], word) if len(vocabulary.encode(word)) == 1 else (text, "")
 
 
-class _Search:
-    """One search; `complete` explains the arguments."""
+_Walk: TypeAlias = Generator[Wave, np.ndarray, Completions]
+"""A search: gives waves, is sent the probabilities (B, V) of each prefix with each symbol after it."""
 
-    def __init__(self, boundary: Boundary, completing: Completing, stepper: Stepper, state: State) -> None:
-        self._boundary, self._n, self._effort = boundary, completing.n, completing.effort
+
+class _Search:
+    """One search.
+
+    Args:
+        boundary: where continuations end.
+        place: where they begin.
+
+    Attributes:
+        capacity: states that it keeps, besides that of the beginning.
+    """
+
+    def __init__(self, boundary: Boundary, place: Begun) -> None:
+        completing = place.completing
+        self._boundary, self._place = boundary, place
+        self._n, self._effort = completing.n, completing.effort
         self._is_beam = completing.until != "word"
         self._floor = completing.floor if completing.floor is not None else 0.0 if self._is_beam else FLOOR
         self._lanes = completing.lanes or (max(8, 2 * completing.n) if self._is_beam else 8)
-        self._states = _States(
-            stepper, state, max(self._lanes, self._n) + (0 if self._is_beam else self._effort)
-        )
+        self.capacity = max(self._lanes, self._n) + (0 if self._is_beam else self._effort)
         self._found: dict[str, float] = {}
         self._bar = self._floor  # a prefix that is no likelier than this does not matter
-        self._frontier: list[_Node] = []
+        self._frontier: list[Node] = []
         self._numbers = count()
         self._left = 0.0  # the likeliest prefix that was left behind
         self._steps = 0
+        self._base = self._next = 0
+        self._room = self._effort + self._n  # prefixes that may still be looked at
 
-    def begin(self, prefix: Prefix, probabilities: np.ndarray) -> None:
-        """Begins with what may follow the prefix, given the probabilities (V,) of the next symbol."""
-        self._push(self._look(prefix, probabilities, 0))
+    def run(self, base: int) -> _Walk:
+        """Looks until nothing is left that could matter, or the effort is spent.
 
-    def begin_within(self, word: str, probabilities: np.ndarray) -> None:
-        """Begins with the symbols that begin with a word, given the probabilities (V,) of the next symbol."""
-        symbols = self._boundary.beginning_with(word)
-        total = float(probabilities[symbols].sum())
-        if not total:
-            self._push([self._node(Prefix(), UNKNOWN, 1.0, 0)])
-            return
-        for symbol in symbols:
-            probability = float(probabilities[symbol]) / total
-            longer, ended = self._boundary.extended(Prefix(), symbol)
-            rest = longer._replace(text=longer.text[len(word) :])
-            if not rest.text:
-                self._push([self._node(Prefix(), symbol, probability, 0)])
-            elif ended:
-                self._find(rest.text, probability)
-            else:
-                self._push([self._node(rest, symbol, probability, 0)])
-
-    @torch.inference_mode()
-    def run(self) -> Completions:
-        """Looks until nothing is left that could matter, or the effort is spent."""
+        Args:
+            base: the row of the state where it begins; its other states come after it.
+        """
+        self._base, self._next = base, base + 1
+        probabilities = softmax(self._place.logits[None])[0]
+        if self._place.word:
+            self._begin_within(self._place.word, probabilities)
+        else:
+            self._push(self._look(self._place.prefix, probabilities, base))
         if self._is_beam:
             while nodes := self._level():
-                for children in self._advance(nodes, keep=False):
+                for children in (yield from self._advance(nodes, keep=False)):
                     self._push(children)
         else:
             while self._steps < self._effort and (nodes := self._likeliest(self._lanes)):
-                for children in self._advance(nodes, keep=True):
+                for children in (yield from self._advance(nodes, keep=True)):
                     self._push(children)
-            self._finish()
+            yield from self._finish()
         best = sorted(self._found.items(), key=lambda item: -item[1])[: self._n]
         likely = tuple(
             Completion(text, probability) for text, probability in best if probability >= self._floor
         )
         return Completions(likely, self._left <= self._bar, self._steps)
 
-    def _finish(self) -> None:
+    def _begin_within(self, word: str, probabilities: np.ndarray) -> None:
+        """Begins with the symbols that begin with a word, given the probabilities (V,) of the next symbol."""
+        symbols = self._boundary.beginning_with(word)
+        total = float(probabilities[symbols].sum())
+        if not total:
+            self._push([self._node(Prefix(), UNKNOWN, 1.0, self._base)])
+            return
+        for symbol in symbols:
+            probability = float(probabilities[symbol]) / total
+            longer, ended = self._boundary.extended(Prefix(), symbol)
+            rest = longer._replace(text=longer.text[len(word) :])
+            if not rest.text:
+                self._push([self._node(Prefix(), symbol, probability, self._base)])
+            elif ended:
+                self._find(rest.text, probability)
+            else:
+                self._push([self._node(rest, symbol, probability, self._base)])
+
+    def _finish(self) -> Generator[Wave, np.ndarray, None]:
         """Follows the likeliest prefixes that are left, each by its likeliest symbol, to where they end."""
         nodes = self._likeliest(self._n)
         for _ in range(_FINISHING):
             if not nodes:
                 break
-            ways, nodes = self._advance(nodes, keep=False), []
+            ways = yield from self._advance(nodes, keep=False)
+            nodes = []
             for children in ways:
                 if children:
                     children.sort()
@@ -161,25 +183,28 @@ class _Search:
                     self._push(children[1:])
         self._push(nodes)
         if self._frontier:
-            self._left = -self._frontier[0].less
+            self._left = max(self._left, -self._frontier[0].less)
 
-    def _advance(self, nodes: list[_Node], *, keep: bool) -> list[list[_Node]]:
-        """Looks at prefixes as lanes of one step; what may follow each of them."""
-        slots, logits = self._states.step(nodes, keep=keep)
+    def _advance(self, nodes: list[Node], *, keep: bool) -> Generator[Wave, np.ndarray, list[list[Node]]]:
+        """Looks at prefixes; what may follow each of them. Other states are lost unless kept."""
+        first = self._next if keep else self._base
+        rows = yield Wave(nodes, first)
         self._steps += len(nodes)
-        rows = _softmax(logits) * np.array([[-node.less] for node in nodes])
+        self._room = max(1, self._effort - self._steps) + self._n if keep else 1
+        self._next = first + len(nodes)
         return [
-            self._look(node.prefix, row, slot) for node, row, slot in zip(nodes, rows, slots, strict=True)
+            self._look(node.prefix, row, slot)
+            for slot, (node, row) in enumerate(zip(nodes, rows, strict=True), first)
         ]
 
-    def _likeliest(self, lanes: int) -> list[_Node]:
+    def _likeliest(self, lanes: int) -> list[Node]:
         """The likeliest prefixes that matter, at most so many, taken from the heap."""
         nodes = []
         while self._frontier and len(nodes) < lanes and -self._frontier[0].less > self._bar:
             nodes.append(heappop(self._frontier))
         return nodes
 
-    def _level(self) -> list[_Node]:
+    def _level(self) -> list[Node]:
         """The likeliest of all prefixes that matter, which are of one length; the others are left behind."""
         nodes = sorted(node for node in self._frontier if -node.less > self._bar)
         self._frontier = []
@@ -192,15 +217,13 @@ class _Search:
             self._left = max(self._left, -left[0].less)
         return [] if left is nodes else nodes[: self._lanes]
 
-    def _look(self, prefix: Prefix, probabilities: np.ndarray, slot: int) -> list[_Node]:
+    def _look(self, prefix: Prefix, probabilities: np.ndarray, slot: int) -> list[Node]:
         """What may follow a prefix, given the probabilities (V,) of it with each symbol; notes if it ends."""
         ending = float(probabilities[self._boundary.endings(prefix)].sum())
         if ending:
             self._find(prefix.text, ending)
         longer = []
-        for symbol in np.flatnonzero(
-            (probabilities > self._bar) & self._boundary.extensions(prefix)
-        ).tolist():
+        for symbol in self._likely(probabilities, self._boundary.extensions(prefix)):
             probability = float(probabilities[symbol])
             extended, ended = self._boundary.extended(prefix, symbol)
             if ended:
@@ -209,10 +232,19 @@ class _Search:
                 longer.append(self._node(extended, symbol, probability, slot))
         return longer
 
-    def _node(self, prefix: Prefix, symbol: int, probability: float, slot: int) -> _Node:
-        return _Node(-probability, next(self._numbers), slot, symbol, prefix)
+    def _likely(self, probabilities: np.ndarray, allowed: np.ndarray) -> list[int]:
+        """The symbols that matter; best first no more than may still be looked at."""
+        symbols = ((probabilities > self._bar) & allowed).nonzero()[0]
+        if not self._is_beam and len(symbols) > self._room:
+            order = np.argsort(-probabilities[symbols], kind="stable")
+            self._left = max(self._left, float(probabilities[symbols[order[self._room]]]))
+            symbols = symbols[order[: self._room]]
+        return symbols.tolist()
 
-    def _push(self, nodes: list[_Node]) -> None:
+    def _node(self, prefix: Prefix, symbol: int, probability: float, slot: int) -> Node:
+        return Node(-probability, next(self._numbers), slot, symbol, prefix)
+
+    def _push(self, nodes: list[Node]) -> None:
         """Keeps prefixes to be looked at."""
         for node in nodes:
             heappush(self._frontier, node)
@@ -223,31 +255,3 @@ class _Search:
         found[text] = found.get(text, 0.0) + probability
         if len(found) >= self._n and found[text] > self._bar:
             self._bar = max(self._floor, nlargest(self._n, found.values())[-1])
-
-
-class _States:
-    """The states of the prefixes that were looked at, as lanes of one, after that of the beginning."""
-
-    def __init__(self, stepper: Stepper, state: State, capacity: int) -> None:
-        self._stepper = stepper
-        self._form, self._next = state, 1
-        self._parts = [part.new_empty(1 + capacity, *part.shape[1:]) for part in tensors_of(state)]
-        for part, first in zip(self._parts, tensors_of(state), strict=True):
-            part[0] = first[0]
-
-    def step(self, nodes: list[_Node], *, keep: bool) -> tuple[range, np.ndarray]:
-        """Where the states after the nodes are, and the logits (B, V). Other states are lost unless kept."""
-        lanes = torch.tensor([node.slot for node in nodes])
-        self._stepper.state = with_tensors(self._form, (part.index_select(0, lanes) for part in self._parts))
-        logits = self._stepper.step(np.array([node.symbol for node in nodes]))
-        first = self._next if keep else 0
-        self._next = first + len(nodes)
-        for part, new in zip(self._parts, tensors_of(self._stepper.state), strict=True):
-            part[first : self._next] = new
-        return range(first, self._next), logits
-
-
-def _softmax(logits: np.ndarray) -> np.ndarray:
-    """Probabilities (B, V)."""
-    weights = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return weights / weights.sum(axis=1, keepdims=True)

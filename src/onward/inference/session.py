@@ -1,18 +1,16 @@
 """A model that listens: it is fed symbols, says what it expects, and can be forked and taken back."""
 
 import copy
-from array import array
 from typing import NamedTuple, Unpack
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from onward.data.vocabulary import BEGIN, Vocabulary
 from onward.errors import InputError
 from onward.inference.adapt import Adapter, Adapting
 from onward.inference.boundary import Prefix, unfinished
-from onward.inference.complete import begun_word, complete
+from onward.inference.complete import Begun, begun_word, complete
 from onward.inference.completion import CompleteOptions, Completing, Completions
 from onward.inference.distribution import Distribution
 from onward.inference.matrices import WeightType
@@ -20,23 +18,13 @@ from onward.inference.prediction import initial_state, predict
 from onward.inference.sampling import SMALLEST_TEMPERATURE
 from onward.inference.source import Readable, ids_of
 from onward.inference.stepper import Stepper
-from onward.layers.state import State, map_state, tensors_of
+from onward.inference.trail import Moment, Trail
+from onward.layers.state import State
 from onward.model import LanguageModel, block_length, losses
 from onward.shapes import Logits
 
 REACH = 1 << 16
 """Symbols that a session can take back, unless it is told otherwise."""
-
-_MOST_CHECKPOINTS = 256
-_SPACING = 8
-
-
-class _Checkpoint(NamedTuple):
-    """A moment of a session: symbols fed, the state after them, and the logits of the next (1, 1, V)."""
-
-    position: int
-    state: State
-    logits: Logits
 
 
 class _Lesson(NamedTuple):
@@ -67,9 +55,12 @@ class Session:
         reach: how many symbols can be taken back at least; 0 keeps nothing.
         weights: how a symbol that is fed by itself reads the model's matrices (see `WeightType`); several at
             once are read in one block, with the weights as they are.
+        stepper: of this model, which other sessions may use as well, one at a time; None: one of its own.
 
     Attributes:
         position: symbols fed so far.
+        state: where it stands.
+        logits: of the next symbol (1, 1, V).
         adapter: what learns from what is fed, once `adapt` was called.
     """
 
@@ -80,6 +71,7 @@ class Session:
         *,
         reach: int = REACH,
         weights: WeightType = "fp32",
+        stepper: Stepper | None = None,
     ) -> None:
         if reach < 0:
             raise InputError(f"expected a reach of 0 symbols or more, got {reach}")
@@ -87,13 +79,10 @@ class Session:
         self.vocabulary = vocabulary
         self.position = 0
         self.adapter: Adapter | None = None
-        self._reach = reach
         self._weights: WeightType = weights
-        self._ids = array("I")  # the last symbols, those after the oldest checkpoint
-        logits, self._state = predict(model, torch.tensor([[BEGIN]]), initial_state(model, 1))
-        self._logits = logits
-        self._stepper = Stepper(model, self._state, weights)
-        self._checkpoints = [_Checkpoint(0, self._state, self._logits)]
+        self.logits, self.state = predict(model, torch.tensor([[BEGIN]]), initial_state(model, 1))
+        self._stepper = stepper or Stepper(model, self.state, weights)
+        self._trail = Trail(Moment(0, self.state, self.logits), reach)
 
     def feed(self, symbols: Readable) -> np.ndarray:
         """The surprise at each symbol in nats (N,) in float64, each computed before the symbol was read.
@@ -111,8 +100,7 @@ class Session:
         while start < len(ids):
             part = ids[start : start + self._room()]
             nats[start : start + len(part)] = self._read(part)
-            self._ids.frombytes(part.astype(np.uintc).tobytes())
-            self._keep()
+            self._trail.append(part, Moment(self.position, self.state, self.logits))
             start += len(part)
             if self.adapter:
                 self._lesson = self._lesson.longer(part)
@@ -155,7 +143,7 @@ class Session:
         """
         if not 0 < temperature < float("inf"):
             raise InputError(f"expected a temperature above 0, got {temperature}")
-        probabilities = torch.softmax(self._logits[0, 0] / max(temperature, SMALLEST_TEMPERATURE), dim=0)
+        probabilities = torch.softmax(self.logits[0, 0] / max(temperature, SMALLEST_TEMPERATURE), dim=0)
         return Distribution(probabilities.cpu().numpy(), self.vocabulary)
 
     def complete(self, started: str | bytes = "", **options: Unpack[CompleteOptions]) -> Completions:
@@ -175,22 +163,23 @@ class Session:
         if len(head):
             after = self._branch()
             after.feed(head)
-        begin = Prefix(pending=after._pending())
-        return complete(
-            self._stepper, self.vocabulary, after._state, after._logits[0, 0], completing, begin, word
-        )
+        return complete(self._stepper, self.vocabulary, [after.begun(completing, word)])[0]
+
+    def begun(self, completing: Completing, word: str = "") -> Begun:
+        """Where continuations begin, for a search; the word is the beginning of their first symbol."""
+        logits = self.logits[0, 0].cpu().numpy()
+        return Begun(self.state, logits, completing, Prefix(pending=self._pending()), word)
 
     def _pending(self) -> bytes:
         """The bytes at the end of what was fed that begin a character and do not end it."""
         if self.vocabulary.kind != "bytes":
             return b""
-        return unfinished(self.vocabulary.decode_bytes(self._ids[-3:]))
+        return unfinished(self.vocabulary.decode_bytes(self._trail.ids[-3:]))
 
     @property
     def megabytes(self) -> float:
-        """What the kept states take, about: as many as there are, each as large as the present one."""
-        state = sum(part.nbytes for part in tensors_of(self._state)) + self._logits.nbytes
-        return len(self._checkpoints) * state / 2**20
+        """What the kept states take, about."""
+        return self._trail.megabytes
 
     def fork(self) -> "Session":
         """A session that goes on from here by itself."""
@@ -204,7 +193,7 @@ class Session:
     def _branch(self) -> "Session":
         """A session that goes on from here and does not learn, while this one is left alone."""
         twin = copy.copy(self)
-        twin._ids, twin._checkpoints, twin.adapter = self._ids[:], self._checkpoints[:], None
+        twin._trail, twin.adapter = self._trail.copy(), None
         twin._stepper = self._stepper.twin()
         return twin
 
@@ -214,26 +203,27 @@ class Session:
         Raises:
             InputError: more symbols than were fed, or than are within reach.
         """
-        target, oldest = self.position - symbols, self._checkpoints[0].position
+        target, oldest = self.position - symbols, self._trail.oldest
         if symbols < 0 or target < oldest:
             raise InputError(
                 f"expected 0 to {self.position - oldest} symbols to take back, got {symbols}",
                 hint="a session made with a larger reach can go back further",
             )
-        while self._checkpoints[-1].position > target:
-            self._checkpoints.pop()
-        self.position, self._state, self._logits = self._checkpoints[-1]
+        (self.position, self.state, self.logits), again = self._trail.back(target)
         if self.adapter and symbols:
             self._lesson = self._lesson.shorter(symbols)
-        again = np.array(self._ids[self.position - oldest : target - oldest], np.int64)
-        del self._ids[target - oldest :]
         block = block_length(1, len(self.vocabulary))
         for start in range(0, len(again), block):
             self._read(again[start : start + block])
         if len(again):
-            self._keep()
+            self._trail.keep(Moment(self.position, self.state, self.logits))
         if self.adapter and self._lesson.is_lost:
-            self._lesson = _Lesson(self._state)
+            self._lesson = _Lesson(self.state)
+
+    def arrive(self, symbol: int, state: State, logits: Logits) -> None:
+        """Goes on to where a symbol led that was read elsewhere, with this state and this model."""
+        self.position, self.state, self.logits = self.position + 1, state, logits
+        self._trail.append(np.array([symbol]), Moment(self.position, state, logits))
 
     def _room(self) -> int:
         """Symbols that may be read at once: those of a computation, or those left of a lesson."""
@@ -246,54 +236,27 @@ class Session:
             return
         ids = torch.tensor(self._lesson.ids)[:, None]
         if adapter.learn(ids, self._lesson.state):
-            self._stepper = Stepper(adapter.model, self._state, self._weights)
-        self._lesson = _Lesson(self._state)
+            self._stepper = Stepper(adapter.model, self.state, self._weights)
+        self._lesson = _Lesson(self.state)
 
     def _attend(self, adapter: Adapter) -> None:
         """Goes on with the model of an adapter, which learns from here on."""
         self.adapter, self.model = adapter, adapter.model
-        self._stepper = Stepper(adapter.model, self._state, self._weights)
-        self._lesson = _Lesson(self._state)
+        self._stepper = Stepper(adapter.model, self.state, self._weights)
+        self._lesson = _Lesson(self.state)
 
     @torch.inference_mode()
     def _read(self, ids: np.ndarray) -> np.ndarray:
         """Advances by a block (T,), and returns its nats (T,)."""
-        y = torch.from_numpy(ids)[:, None].to(self._logits.device)
+        y = torch.from_numpy(ids)[:, None].to(self.logits.device)
         if len(ids) == 1:
-            nats = losses(self._logits, y)
-            self._stepper.state = self._state
+            nats = losses(self.logits, y)
+            self._stepper.state = self.state
             step = torch.from_numpy(self._stepper.step(ids))
-            self._state, self._logits = self._stepper.state, step[None].to(self._logits, copy=True)
+            self.state, self.logits = self._stepper.state, step[None].to(self.logits, copy=True)
         else:
-            logits, self._state = predict(self.model, y, self._state)
-            nats = losses(torch.cat([self._logits, logits[:-1]]), y)
-            self._logits = logits[-1:].clone()  # a slice would keep the block
+            logits, self.state = predict(self.model, y, self.state)
+            nats = losses(torch.cat([self.logits, logits[:-1]]), y)
+            self.logits = logits[-1:].clone()  # a slice would keep the block
         self.position += len(ids)
         return nats[:, 0].double().cpu().numpy()
-
-    def _keep(self) -> None:
-        """Remembers this moment, and forgets what is out of reach or too close to another."""
-        self._checkpoints.append(_Checkpoint(self.position, map_state(_compact, self._state), self._logits))
-        oldest = self._checkpoints[0].position
-        if len(self._checkpoints) <= _MOST_CHECKPOINTS and self.position - oldest <= 2 * self._reach:
-            return
-        self._checkpoints = _thinned(self._checkpoints, self.position - self._reach)
-        del self._ids[: self._checkpoints[0].position - oldest]
-
-
-def _thinned(checkpoints: list[_Checkpoint], reach: int) -> list[_Checkpoint]:
-    """Those needed to go back to any position from `reach` on by reading an eighth of the way again."""
-    now = checkpoints[-1].position
-    kept = [checkpoints[-1]]
-    for i in range(len(checkpoints) - 2, -1, -1):
-        if kept[-1].position <= reach:
-            break
-        gap = kept[-1].position - checkpoints[max(0, i - 1)].position
-        if i == 0 or checkpoints[i].position <= reach or gap * _SPACING > now - kept[-1].position:
-            kept.append(checkpoints[i])
-    return kept[::-1]
-
-
-def _compact(part: Tensor) -> Tensor:
-    """The same values, without the block that they may be a slice of."""
-    return part.clone() if part.untyped_storage().nbytes() > part.nbytes else part

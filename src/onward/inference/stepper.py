@@ -10,6 +10,7 @@ import copy
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from onward.errors import InputError
 from onward.inference.matrices import FP32, Matrices, WeightType
@@ -122,10 +123,37 @@ class Stepper:
         """The program for so many lanes, with the present state in it; None: the model itself is called."""
         if self._program is not None and self._program.lanes == lanes:
             return self._program
-        if not lanes or not self._compiled or (lanes > FEW_LANES and self._matrices.type == FP32):
+        if not self._in_c(lanes):
             return None
         self._program = self._loaded(lanes)
         return self._program
+
+    @torch.inference_mode()
+    def step_rows(self, rows: list[Tensor], lanes: np.ndarray, ids: np.ndarray, to: np.ndarray) -> np.ndarray:
+        """Logits (B, V) in float32 after the symbols (B,), for states that lie in the rows of a table.
+
+        Args:
+            rows: the parts of the states, as `tensors_of` gives them; are changed.
+            lanes: the rows (B,) that are read; one may be read several times.
+            ids: the symbols (B,).
+            to: the rows (B,) where the states after them are written; none twice.
+        """
+        origin, goal = torch.from_numpy(lanes), torch.from_numpy(to)
+        if self._in_c(len(ids)):
+            program = self._program = self._program_of(len(ids))
+            for part, table in zip(program.states, rows, strict=True):
+                torch.index_select(table, 0, origin, out=part)
+        else:
+            self.state = with_tensors(self._form, (table.index_select(0, origin) for table in rows))
+        logits = self.step(ids)
+        after = self._program.states if self._program else tensors_of(self.state)
+        for part, table in zip(after, rows, strict=True):
+            table.index_copy_(0, goal, part)
+        return logits
+
+    def _in_c(self, lanes: int) -> bool:
+        """Whether so many lanes are stepped by a program."""
+        return bool(lanes) and self._compiled and (lanes <= FEW_LANES or self._matrices.type != FP32)
 
     def _step_of_model(self, symbols: np.ndarray) -> np.ndarray:
         """The same by a block of one position."""
@@ -139,14 +167,17 @@ class Stepper:
     @torch.inference_mode()
     def _loaded(self, lanes: int) -> Program:
         """The program for so many lanes, with the present state in it."""
-        if lanes not in self._programs:
-            self._programs[lanes] = Program(self._model, lanes, self._matrices)
-        program = self._programs[lanes]
+        program = self._program_of(lanes)
         for part, value in zip(program.states, tensors_of(self.state), strict=True):
             if part.shape != value.shape:
                 raise InputError(f"expected ids for {len(value)} lanes, got {lanes}")
             part.copy_(value)
         return program
+
+    def _program_of(self, lanes: int) -> Program:
+        if lanes not in self._programs:
+            self._programs[lanes] = Program(self._model, lanes, self._matrices)
+        return self._programs[lanes]
 
 
 def _wrong(symbols: np.ndarray, vocabulary: int) -> InputError:

@@ -119,6 +119,7 @@ def _routes(settings: Settings, models: Models, sessions: Sessions, metrics: Met
 
     create = partial(typing_routes.create, sessions=sessions, models=models, limits=limits)
     return [
+        Route("/v1/sessions/{id}/edit", typing_routes.Editing(sessions, limits), methods=["POST"]),
         *_page(),
         get("/healthz", health),
         get("/metrics", show_metrics),
@@ -132,7 +133,6 @@ def _routes(settings: Settings, models: Models, sessions: Sessions, metrics: Met
         get("/v1/sessions", create, "POST"),
         get("/v1/sessions/{id}", partial(typing_routes.show, sessions=sessions)),
         get("/v1/sessions/{id}", partial(typing_routes.delete, sessions=sessions), "DELETE"),
-        get("/v1/sessions/{id}/edit", partial(typing_routes.edit, sessions=sessions, limits=limits), "POST"),
         WebSocketRoute("/v1/sessions/{id}/ws", socket),
     ]
 

@@ -69,7 +69,7 @@ class _Choice:
 
 async def completions(request: Request, models: Models, limits: Limits) -> Response:
     """Answers a request."""
-    fields = Fields(await body_of(request, limits))
+    fields = Fields(await body_of(request.receive, limits))
     served = models.named(fields)
     wanted = wanted_of(fields, served.trained.vocabulary, limits)
     head = {

@@ -1,8 +1,8 @@
 """The one thread that owns a model: requests hand it work, and wait without keeping it.
 
-Work is done in slices, between which others have their turn: first what is short (a key that was typed), then
-a step of the lanes that are written, then a slice of what is long (a prompt that is read, a text that is
-scored). Nobody else touches the model, so nothing in it needs a lock.
+Work is done in slices, between which others have their turn: first the keys that were typed, those of several
+sessions together, then a step of the lanes that are written, then a slice of what is long (a prompt that is
+read, a text that is scored). Nobody else touches the model, so nothing in it needs a lock.
 """
 
 import asyncio
@@ -10,17 +10,19 @@ import logging
 import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Generator, Sequence
-from concurrent.futures import Future, InvalidStateError
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 import torch
 
 from onward.errors import OnwardError, RunError
+from onward.inference.prediction import initial_state
+from onward.inference.stepper import FEW_LANES, Stepper
 from onward.inference.trained import TrainedModel
 from onward.layers.state import State, select_lanes
+from onward.serve.keys import Answer, Key, Keyboard
 from onward.serve.lanes import Lane, Lanes, Order, Piece
 from onward.serve.limits import Limits
 from onward.serve.metrics import Metrics
@@ -46,9 +48,9 @@ class _Job:
     """Slices, and who waits for their result."""
 
     slices: Slices[Any]
-    future: Future[Any]
+    future: asyncio.Future[Any]
 
-    def run(self) -> bool:
+    def run(self, outbox: list["_Letter"]) -> bool:
         """Does a slice; whether that was the last."""
         if self.future.cancelled():
             self.slices.close()
@@ -57,12 +59,14 @@ class _Job:
             next(self.slices)
             return False
         except StopIteration as stop:
-            result, error = stop.value, None
+            outbox.append((_settle(self.future), stop.value))
         except Exception as caught:  # goes to the one who waits
-            result, error = None, caught
-        with suppress(InvalidStateError):  # who waited has gone
-            self.future.set_exception(error) if error else self.future.set_result(result)
+            outbox.append((_settle(self.future), caught))
         return True
+
+
+_Letter: TypeAlias = tuple[Callable[[Any], None], Any]
+"""What the event loop is to call, with what."""
 
 
 class Engine:
@@ -75,6 +79,7 @@ class Engine:
 
     Attributes:
         trained: as given; to be used in the work that is handed over alone.
+        stepper: of the model, for sessions.
         requests: those that wait or are worked on.
     """
 
@@ -82,12 +87,15 @@ class Engine:
         self.trained = trained
         self.requests = 0
         self._limits, self._metrics = limits, metrics
-        self._lanes = Lanes(trained)
+        self.stepper = Stepper(trained.model, initial_state(trained.model, 1))
+        self._keyboard = Keyboard(trained, self.stepper)
+        self._lanes = Lanes(trained, self.stepper.twin())
+        self._keys: deque[tuple[Key, asyncio.Future[Answer]]] = deque()
         self._short: deque[_Job] = deque()
         self._long: deque[_Job] = deque()
         self._wake = threading.Condition()
         self._is_stopping = False
-        self._outbox: list[tuple[asyncio.Queue[Any], Any]] = []
+        self._outbox: list[_Letter] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.Thread(target=self._work, name="onward-model", daemon=True)
 
@@ -107,6 +115,15 @@ class Engine:
         """The result of something short."""
         with self.place():
             return await self._submit(self._short, _once(function))
+
+    async def type(self, key: Key) -> Answer:
+        """The answer to a key that was typed."""
+        with self.place():
+            future = asyncio.get_running_loop().create_future()
+            with self._wake:
+                self._keys.append((key, future))
+                self._wake.notify()
+            return await future
 
     async def run(self, slices: Slices[T]) -> T:
         """The result of something long."""
@@ -155,16 +172,16 @@ class Engine:
             self.requests -= 1
 
     async def _submit(self, jobs: deque[_Job], slices: Slices[T]) -> T:
-        future: Future[T] = Future()
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         with self._wake:
             jobs.append(_Job(slices, future))
             self._wake.notify()
-        return await asyncio.wrap_future(future)
+        return await future
 
     def _lane(self, number: int, order: Order, inbox: asyncio.Queue[Any]) -> Lane:
         def deliver(gained: Piece | Exception) -> None:
             message = gained if isinstance(gained, Exception) else (number, gained)
-            self._outbox.append((inbox, message))
+            self._outbox.append((inbox.put_nowait, message))
 
         return Lane(self.trained.vocabulary, order, deliver)
 
@@ -188,12 +205,14 @@ class Engine:
         """The thread."""
         while self._wait():
             while self._short:
-                self._short.popleft().run()
+                self._short.popleft().run(self._outbox)
+            if self._keys:
+                self._type()
             if self._lanes:
                 self._step()
             if self._long:
                 job = self._long.popleft()
-                if not job.run():
+                if not job.run(self._outbox):
                     self._long.append(job)
             self._send()
         self._end()
@@ -201,9 +220,20 @@ class Engine:
     def _wait(self) -> bool:
         """Sleeps until there is work; whether there is."""
         with self._wake:
-            while not (self._short or self._long or self._lanes or self._is_stopping):
+            while not (self._short or self._keys or self._long or self._lanes or self._is_stopping):
                 self._wake.wait()
             return not self._is_stopping
+
+    def _type(self) -> None:
+        """Answers the keys that wait, as many as go into a step."""
+        waiting = [self._keys.popleft() for _ in range(min(FEW_LANES, len(self._keys)))]
+        waiting = [(key, future) for key, future in waiting if not future.cancelled()]
+        try:
+            answers = self._keyboard.answer([key for key, _ in waiting])
+        except Exception:
+            _LOG.exception("keys could not be answered")
+            answers = [RunError("the model failed")] * len(waiting)
+        self._outbox += [(_settle(future), said) for (_, future), said in zip(waiting, answers, strict=True)]
 
     def _step(self) -> None:
         try:
@@ -220,14 +250,14 @@ class Engine:
         if self._outbox and self._loop:
             letters, self._outbox = self._outbox, []
             with suppress(RuntimeError):  # the loop is closed
-                self._loop.call_soon_threadsafe(_put, letters)
+                self._loop.call_soon_threadsafe(_open, letters)
 
     def _end(self) -> None:
         """Tells who still waits that nothing comes."""
         for job in [*self._short, *self._long]:
             job.slices.close()
-            with suppress(InvalidStateError):
-                job.future.set_exception(_stopped())
+            self._outbox.append((_settle(job.future), _stopped()))
+        self._outbox += [(_settle(future), _stopped()) for _, future in self._keys]
         for lane in self._lanes.drop():
             lane.fail(_stopped())
         self._send()
@@ -239,9 +269,20 @@ def _once(function: Callable[[], T]) -> Slices[T]:
     yield
 
 
-def _put(letters: list[tuple[asyncio.Queue[Any], Any]]) -> None:
-    for inbox, message in letters:
-        inbox.put_nowait(message)
+def _open(letters: list[_Letter]) -> None:
+    for function, message in letters:
+        function(message)
+
+
+def _settle(future: asyncio.Future[Any]) -> Callable[[Any], None]:
+    """Gives a future its result, or its error, unless who waited has gone."""
+
+    def settle(result: Any) -> None:
+        if future.done():
+            return
+        future.set_exception(result) if isinstance(result, Exception) else future.set_result(result)
+
+    return settle
 
 
 def _stopped() -> Refusal:

@@ -21,7 +21,7 @@ class ClientLeft(Exception):  # noqa: N818 - it is no error
     """There is nobody to answer."""
 
 
-async def body_of(request: Request, limits: Limits) -> bytes:
+async def body_of(receive: Receive, limits: Limits) -> bytes:
     """The body of a request.
 
     Raises:
@@ -33,7 +33,7 @@ async def body_of(request: Request, limits: Limits) -> bytes:
         async with asyncio.timeout(limits.request_seconds):
             more = True
             while more:
-                message = await request.receive()
+                message = await receive()
                 if message["type"] == "http.disconnect":
                     raise ClientLeft
                 parts.append(message.get("body", b""))

@@ -24,7 +24,7 @@ LONGEST_SCORED = 20_000
 
 async def score(request: Request, models: Models, limits: Limits) -> Response:
     """The surprise of each symbol of a text, and what was likelier."""
-    fields = Fields(await body_of(request, limits), ("model", "text", "alternatives"))
+    fields = Fields(await body_of(request.receive, limits), ("model", "text", "alternatives"))
     served = models.named(fields)
     text = fields.text("text", "", longest=limits.text_characters) or ""
     top = fields.integer("alternatives", 3, 0, 20)
@@ -59,7 +59,7 @@ async def score(request: Request, models: Models, limits: Limits) -> Response:
 
 async def novelty(request: Request, models: Models, limits: Limits, corpus: list[Path]) -> Response:
     """What of a text stands word for word in the corpus."""
-    fields = Fields(await body_of(request, limits), ("model", "text", "minimum", "longest"))
+    fields = Fields(await body_of(request.receive, limits), ("model", "text", "minimum", "longest"))
     served = models.named(fields)
     text = fields.text("text", None, longest=limits.text_characters)
     if not text:

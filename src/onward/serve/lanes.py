@@ -117,14 +117,14 @@ class Lanes:
 
     Args:
         trained: the model.
+        stepper: of it, for nobody else.
     """
 
-    def __init__(self, trained: TrainedModel) -> None:
-        self._trained = trained
+    def __init__(self, trained: TrainedModel, stepper: Stepper) -> None:
+        self._stepper = stepper
         self._never = never_drawn(ends=trained.has_ends)
         self._lanes: list[Lane] = []
         self._logits = np.empty((0, len(trained.vocabulary)), np.float32)
-        self._stepper: Stepper | None = None
         self._drawn: list[np.ndarray] = []  # since the last delivery, each (B,)
         self._delivered = 0.0
 
@@ -135,18 +135,12 @@ class Lanes:
     def add(self, lanes: list[Lane], logits: np.ndarray, state: State) -> None:
         """Lanes that go on from a state of as many, with the logits (n, V) of their next symbols."""
         self._deliver()
-        if self._stepper is None:
-            self._stepper = Stepper(self._trained.model, state)
-        elif self._lanes:
-            self._stepper.state = join_lanes([self._stepper.state, state])
-        else:
-            self._stepper.state = state
+        self._stepper.state = join_lanes([self._stepper.state, state]) if self._lanes else state
         self._lanes += lanes
         self._logits = np.concatenate([self._logits, logits])
 
     def step(self) -> int:
         """One symbol for every lane; how many that were."""
-        assert self._stepper is not None
         drawn = self._draw()
         self._drawn.append(drawn)
         ended = drawn == END
@@ -193,7 +187,6 @@ class Lanes:
             self._lanes = [self._lanes[i] for i in going]
             self._logits, drawn = self._logits[going], drawn[going]
             if going:
-                assert self._stepper is not None
                 self._stepper.select(np.array(going))
         return drawn
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from onward.serve.keys import Key
 from onward.serve.limits import Limits
 from onward.serve.metrics import Metrics
 from onward.serve.models import Models, Served
@@ -16,8 +17,6 @@ from onward.serve.store import Saved, Store
 from onward.serve.typed import Edit, Typed, Wish
 
 _REMEMBERED = 10_000
-EFFORT, BUSY_EFFORT = 64, 4
-"""Prefixes that a search for completions looks at: when nobody else waits, and when many do."""
 
 
 @dataclass
@@ -166,23 +165,21 @@ class Sessions:
 
     async def _answer(self, typing: Typing, changed: int, number: int | None = None) -> dict[str, Any]:
         """What is expected at the cursor; nothing, if another edit has come since."""
-        engine, text, cursor, wish = typing.served.engine, typing.text, typing.cursor, typing.wish
-
-        def work() -> dict[str, Any]:
-            if typing.typed is None:
-                typing.typed = Typed(typing.served.trained)
-            self._metrics.symbols_read.add(typing.typed.move(text, cursor, changed))
-            if number is not None and typing.edits > number:
-                return {"completions": None, "next": None}
-            return typing.typed.answer(wish, BUSY_EFFORT if engine.requests > 8 else EFFORT)
-
+        engine = typing.served.engine
+        if typing.typed is None:
+            typing.typed = Typed(typing.served.trained, engine.stepper)
+        key = Key(
+            typing.typed, typing.text, typing.cursor, changed, typing.wish,
+            lambda: number is None or typing.edits == number,
+        )  # fmt: skip
         try:
-            expected = await engine.call(work)
+            said = await engine.type(key)
         except BaseException:
             typing.typed = None  # it may have read a part; the text is right
             raise
+        self._metrics.symbols_read.add(said.read)
         head = {"id": typing.id, "model": typing.served.name, "version": typing.version}
-        return head | {"length": len(text), "cursor": cursor} | expected
+        return head | {"length": len(key.text), "cursor": key.cursor} | said.expected
 
     async def _end(self, typing: Typing, reason: str | None) -> None:
         if self._kept.pop(typing.id, None) is None:

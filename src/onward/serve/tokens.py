@@ -33,7 +33,7 @@ def likeliest(values: np.ndarray, count: int) -> list[int]:
     if count <= 0:
         return []
     least = np.partition(values, len(values) - count)[len(values) - count]
-    candidates = np.flatnonzero(values >= least)
+    candidates = (values >= least).nonzero()[0]
     return candidates[np.argsort(-values[candidates], kind="stable")][:count].tolist()
 
 
@@ -58,13 +58,20 @@ def name_of(vocabulary: Vocabulary, symbol: int) -> str:
     return text or "bytes:" + "".join(f"\\x{byte:02x}" for byte in vocabulary.decode_bytes([symbol]))
 
 
-def expected(vocabulary: Vocabulary, probabilities: np.ndarray, count: int) -> list[dict[str, Any]]:
-    """The likeliest of probabilities (V,) as plain values."""
-    return [
-        {
-            "symbol": vocabulary.symbol(i),
-            "text": text_of(vocabulary, i),
-            "probability": float(probabilities[i]),
-        }
-        for i in likeliest(probabilities, count)
-    ]
+class Expecting:
+    """Tells what is expected, as plain values.
+
+    Args:
+        vocabulary: what ids mean.
+    """
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self._names = [(vocabulary.symbol(i), text_of(vocabulary, i)) for i in range(len(vocabulary))]
+
+    def of(self, probabilities: np.ndarray, count: int) -> list[dict[str, Any]]:
+        """The likeliest of probabilities (V,)."""
+        likely = likeliest(probabilities, count)
+        return [
+            {"symbol": self._names[i][0], "text": self._names[i][1], "probability": probability}
+            for i, probability in zip(likely, probabilities[likely].tolist(), strict=True)
+        ]

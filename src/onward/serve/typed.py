@@ -1,15 +1,18 @@
 """A text that is typed: what the model has read of it is kept in step with a cursor that moves and edits."""
 
 import re
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
+
+import numpy as np
 
 from onward.data.vocabulary import LONGEST_WORD, Vocabulary
 from onward.errors import InputError
 from onward.inference.boundary import Until
+from onward.inference.complete import Begun
+from onward.inference.completion import Completing, Completions
 from onward.inference.session import Session
+from onward.inference.stepper import Stepper
 from onward.inference.trained import TrainedModel
-from onward.serve.tokens import expected
 
 REACH = 4096
 """Symbols that a session goes back without reading its text anew."""
@@ -47,26 +50,38 @@ class Typed:
 
     Args:
         trained: the model.
+        stepper: of the model, which all sessions that do not learn share.
     """
 
-    def __init__(self, trained: TrainedModel) -> None:
-        self._trained = trained
+    def __init__(self, trained: TrainedModel, stepper: Stepper) -> None:
+        self._trained, self._stepper = trained, stepper
         self._session: Session | None = None
         self._read = ""
         self._begun = ""
+
+    @property
+    def session(self) -> Session:
+        """Where the model stands."""
+        if self._session is None:
+            model, vocabulary = self._trained.model, self._trained.vocabulary
+            self._session = Session(model, vocabulary, reach=REACH, stepper=self._stepper)
+        return self._session
 
     @property
     def megabytes(self) -> float:
         """What the states take, about."""
         return 0.0 if self._session is None else self._session.megabytes
 
-    def move(self, text: str, cursor: int, changed: int) -> int:
-        """Follows the text to the cursor; how many symbols were read.
+    def follow(self, text: str, cursor: int, changed: int) -> np.ndarray:
+        """Goes back to where the text has changed.
 
         Args:
             text: as it is now.
             cursor: where the model is to stand.
             changed: characters at the beginning that are as they were.
+
+        Returns:
+            The symbols (N,) that are to be fed to the session, for it to stand at the cursor.
         """
         vocabulary = self._trained.vocabulary
         head = text[:cursor]
@@ -76,34 +91,28 @@ class Typed:
         if vocabulary.kind == "words":
             while kept and (head[kept - 1].isalnum() or head[kept - 1] == "_"):
                 kept -= 1
-        back = len(vocabulary.encode(self._read[kept:]))
-        session = self._session
-        if session is not None and back:
+        back = len(vocabulary.encode(self._read[kept:])) if kept < len(self._read) else 0
+        if back:
             try:
-                session.rollback(back)
+                self.session.rollback(back)
             except InputError:  # out of reach
-                session = None
-        if session is None:
-            session, kept = self._trained.session(reach=REACH), 0
-        ids = vocabulary.encode(head[kept:])
-        session.feed(ids)
-        self._session, self._read = session, head
-        return len(ids)
+                self._session, kept = None, 0
+        self._read = head
+        return vocabulary.encode(head[kept:])
 
-    def answer(self, wish: Wish, effort: int) -> dict[str, Any]:
-        """What is expected at the cursor; completions are looked for no longer than the effort allows."""
-        session, vocabulary = self._session, self._trained.vocabulary
-        assert session is not None
-        found = (
-            session.complete(self._begun, n=wish.completions, until=wish.until, effort=effort)
-            if wish.completions
-            else ()
-        )
-        probabilities = session.next_distribution().probabilities if wish.next else None
-        return {
-            "completions": [{"text": each.text, "probability": float(each.probability)} for each in found],
-            "next": [] if probabilities is None else expected(vocabulary, probabilities, wish.next),
-        }
+    def begun(self, wish: Wish, effort: int) -> Begun:
+        """Where the completions begin; they are looked for no longer than the effort allows."""
+        return self.session.begun(_completing(wish, effort), self._begun)
+
+    def complete(self, wish: Wish, effort: int) -> Completions:
+        """The completions, with weights that may be its own."""
+        return self.session.complete(self._begun, **asdict(_completing(wish, effort)))
+
+
+def _completing(wish: Wish, effort: int) -> Completing:
+    """Best first no more prefixes advance at once than may be looked at."""
+    lanes = min(8, effort) if wish.until == "word" else None
+    return Completing(n=wish.completions, until=wish.until, effort=effort, lanes=lanes)
 
 
 def _begun(head: str, vocabulary: Vocabulary) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from onward.errors import OnwardError
@@ -24,7 +25,7 @@ _EDIT = ("at", "delete", "insert", "cursor", "version", *_WISHES)
 
 async def create(request: Request, sessions: Sessions, models: Models, limits: Limits) -> Response:
     """`POST /v1/sessions`."""
-    fields = Fields(await body_of(request, limits), _NEW)
+    fields = Fields(await body_of(request.receive, limits), _NEW)
     served = models.named(fields)
     text = fields.text("text", "", longest=limits.text_characters) or ""
     cursor = fields.integer("cursor", len(text), 0, len(text))
@@ -34,10 +35,17 @@ async def create(request: Request, sessions: Sessions, models: Models, limits: L
     return answer(made, 201, {"Location": f"/v1/sessions/{made['id']}"})
 
 
-async def edit(request: Request, sessions: Sessions, limits: Limits) -> Response:
-    """`POST /v1/sessions/{id}/edit`."""
-    typing = sessions.get(request.path_params["id"])
-    return answer(await _edited(sessions, typing, await body_of(request, limits), limits))
+class Editing:
+    """`POST /v1/sessions/{id}/edit`, as an application of its own: it is asked for with every key."""
+
+    def __init__(self, sessions: Sessions, limits: Limits) -> None:
+        self._sessions, self._limits = sessions, limits
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers."""
+        typing = self._sessions.get(scope["path_params"]["id"])
+        said = await _edited(self._sessions, typing, await body_of(receive, self._limits), self._limits)
+        await answer(said)(scope, receive, send)
 
 
 async def show(request: Request, sessions: Sessions) -> Response:

@@ -1,27 +1,34 @@
 /** The server's endpoints. What goes wrong is a `Trouble`. */
 
-const PATIENCE = 15_000; // milliseconds until a server that says nothing counts as gone
+import { PATIENCE, Wire, asBytes } from "./wire.js";
 
 /**
  * What went wrong with a request, by `kind`: "gone" (no answer), "token" (it asks for one), "busy" (try again
- * in `seconds`), "lost" (it does not know the session as we do), "refused" (it says why).
+ * in `seconds`), "lost" (it does not know the session as we do), "refused" (it says why, and of which field).
  */
 export class Trouble extends Error {
-  constructor(kind, message, { hint = "", seconds = 0 } = {}) {
+  constructor(kind, message, { hint = "", param = "", seconds = 0 } = {}) {
     super(message);
-    Object.assign(this, { kind, hint, seconds });
+    Object.assign(this, { kind, hint, param, seconds });
   }
 }
 
-const troubleOf = async (response) => {
-  const told = (await response.json().catch(() => ({}))).error ?? {};
-  const message = told.message ?? `the server answered ${response.status}`;
+const KINDS = {
+  busy: "busy", stopping: "busy", invalid_token: "token",
+  session_gone: "lost", session_not_found: "lost", version_conflict: "lost",
+};
+
+/** The trouble that an error of the server is; "gone" if none of its own came. */
+const troubleOf = ({ message, code, hint, param }, seconds = 1) =>
+  new Trouble(KINDS[code] ?? "refused", message, { hint, param, seconds });
+
+const refusalOf = async (response) => {
+  const { error } = await response.json().catch(() => ({}));
   const seconds = Number(response.headers.get("Retry-After")) || 1;
-  if (response.status === 401) return new Trouble("token", message);
+  if (error?.message) return troubleOf(error, seconds);
+  const message = `the server answered ${response.status}`;
   if (response.status === 429 || response.status === 503) return new Trouble("busy", message, { seconds });
-  if (["session_gone", "session_not_found", "version_conflict"].includes(told.code)) return new Trouble("lost", message);
-  if (response.status >= 502) return new Trouble("gone", message);
-  return new Trouble("refused", message, { hint: told.hint });
+  return new Trouble(response.status >= 502 ? "gone" : "refused", message);
 };
 
 export class Api {
@@ -40,11 +47,19 @@ export class Api {
   model = (id) => this.#json("GET", `v1/models/${encodeURIComponent(id)}`);
   curve = (id) => this.#json("GET", `v1/models/${encodeURIComponent(id)}/curve`);
   open = (body) => this.#json("POST", "v1/sessions", body);
-  edit = (id, body) => this.#json("POST", `v1/sessions/${encodeURIComponent(id)}/edit`, body);
+  wire = (id) => new Wire(id, this.#token);
   score = (body, signal) => this.#json("POST", "v1/score", body, signal);
 
+  /** An edit of a session, through its wire while that is open: sent twice, it finds that the version has changed. */
+  async edit({ id, wire }, body) {
+    const answer = wire.isOpen ? await wire.ask(body) : null;
+    if (answer?.error) throw troubleOf(answer.error);
+    return answer ?? this.#json("POST", `v1/sessions/${encodeURIComponent(id)}/edit`, body);
+  }
+
   /** Ends a session; also works while the page is being left. */
-  close(id) {
+  close({ id, wire }) {
+    wire?.close();
     const options = { method: "DELETE", headers: this.#headers(), keepalive: true };
     fetch(`v1/sessions/${encodeURIComponent(id)}`, options).catch(() => {});
   }
@@ -61,7 +76,7 @@ export class Api {
         const data = line.slice(5).trim();
         if (data === "[DONE]") return;
         const event = JSON.parse(data);
-        if (event.error) throw new Trouble("refused", event.error.message, { hint: event.error.hint });
+        if (event.error) throw troubleOf(event.error);
         if (event.choices[0]?.text) yield event.choices[0].text;
       }
     }
@@ -77,13 +92,13 @@ export class Api {
   async #send(method, path, body, signal) {
     const options = { method, headers: this.#headers(), body: body && JSON.stringify(body), signal, cache: "no-store" };
     const response = await fetch(path, options).catch((error) => Promise.reject(lostOn(error, signal)));
-    if (!response.ok) throw await troubleOf(response);
+    if (!response.ok) throw await refusalOf(response);
     return response;
   }
 
   #headers() {
     const headers = { "Content-Type": "application/json" };
-    return this.#token ? { ...headers, Authorization: `Bearer ${this.#token}` } : headers;
+    return this.#token ? { ...headers, Authorization: `Bearer ${asBytes(this.#token)}` } : headers;
   }
 }
 

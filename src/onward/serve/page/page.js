@@ -32,7 +32,10 @@ const typing = new Typing(api, { completions: 3, until: "word", next: 8 }, {
     offers.show(completions);
     showNext($("next"), next);
   },
-  troubled: notice.of("typing"),
+  troubled: (trouble) => {
+    if (trouble?.param === "adapt") keepAsIs(trouble);
+    else notice.of("typing")(trouble);
+  },
 });
 const heat = new Heat(api, editor, { area, marks: $("marks"), detail: $("detail"), mean: $("mean") }, notice.of("score"));
 const writing = new Writing(api, editor, {
@@ -63,7 +66,7 @@ async function use(id) {
   if ($("model").value !== id) return; // another was chosen meanwhile
   showFacts($("facts"), model);
   for (const part of [heat, writing]) part.use(model);
-  typing.use(id);
+  typing.use(id, $("adapt").checked);
   typing.retry();
   heat.follow(editor.text);
   curve = await api.curve(id).catch(() => null); // many models come without their log
@@ -71,6 +74,17 @@ async function use(id) {
   if (curve) showCurve($("curve"), curve);
 }
 
+/** Completions are the model's as it was trained, since the server does not let it learn. */
+function keepAsIs(trouble) {
+  $("adapt").checked = false;
+  notice.of("adapt")(trouble);
+  typing.use($("model").value, false);
+}
+
+$("adapt").addEventListener("change", () => {
+  notice.of("adapt")(null);
+  typing.use($("model").value, $("adapt").checked);
+});
 $("model").addEventListener("change", () => use($("model").value).catch(notice.of("models")));
 $("coloured").addEventListener("change", () => $("editor").classList.toggle("plain", !$("coloured").checked));
 new ResizeObserver(() => curve && showCurve($("curve"), curve)).observe($("facts"));

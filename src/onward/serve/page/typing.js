@@ -15,8 +15,8 @@ export class Typing {
   #answered;
   #troubled;
   #wanted = { text: "", cursor: 0 };
-  #session = null; // { id, version, model, points, cursor } as the server has it
-  #model = null;
+  #session = null; // { id, wire, version, reader, points } as the server has it
+  #reader = null; // { model, adapt }
   #running = false;
   #wake = () => {};
 
@@ -34,12 +34,12 @@ export class Typing {
     this.#start();
   }
 
-  /** Another model reads the text from now on. */
-  use(model) {
-    if (model === this.#model) return;
+  /** Another model reads the text from now on, or the same one, and learns from it or not. */
+  use(model, adapt) {
+    if (model === this.#reader?.model && adapt === this.#reader.adapt) return;
     if (this.#running) this.#session = null; // the request in flight gives it back when it is answered
     else this.end();
-    this.#model = model;
+    this.#reader = { model, adapt };
     this.#wanted = { ...this.#wanted };
     this.#start();
   }
@@ -53,12 +53,12 @@ export class Typing {
 
   /** Gives the session back. */
   end() {
-    if (this.#session) this.#api.close(this.#session.id);
+    if (this.#session) this.#api.close(this.#session);
     this.#session = null;
   }
 
   async #start() {
-    if (this.#running || !this.#model) return;
+    if (this.#running || !this.#reader) return;
     this.#running = true;
     let done = null;
     let failures = 0;
@@ -71,7 +71,7 @@ export class Typing {
         done = wanted;
         if (wanted === this.#wanted && answer.next) this.#answered(answer);
       } catch (trouble) {
-        if (trouble.kind === "lost" && failures < 3) this.#session = null;
+        if (trouble.kind === "lost" && failures < 3) this.#forget();
         else {
           this.#troubled(trouble);
           if (!["gone", "busy"].includes(trouble.kind)) done = wanted; // waiting would not help
@@ -84,15 +84,27 @@ export class Typing {
   }
 
   async #send({ text, cursor }) {
-    const model = this.#model;
+    const reader = this.#reader;
     const now = points(text);
-    const known = this.#session?.model === model ? this.#session : null;
+    const known = this.#session?.reader === reader ? this.#session : null;
     const answer = known
-      ? await this.#api.edit(known.id, { ...this.#asks, ...changes(known, now), cursor, version: known.version })
-      : await this.#api.open({ ...this.#asks, model, text: now.join(""), cursor });
-    if (model !== this.#model) this.#api.close(answer.id);
-    else this.#session = { id: answer.id, version: answer.version, model, points: now };
+      ? await this.#api.edit(known, { ...this.#asks, ...changes(known, now), cursor, version: known.version })
+      : await this.#api.open({ ...this.#asks, ...reader, text: now.join(""), cursor });
+    this.#keep({ id: answer.id, wire: known?.wire, version: answer.version, reader, points: now });
     return answer;
+  }
+
+  /** Goes on with a session, or gives it back if another reader was chosen while it was asked. */
+  #keep(session) {
+    if (session.reader !== this.#reader) return this.#api.close(session);
+    if (!session.wire || session.wire.isCut) session.wire = this.#api.wire(session.id);
+    this.#session = session;
+  }
+
+  /** Forgets a session that the server does not have any more. */
+  #forget() {
+    this.#session?.wire.close();
+    this.#session = null;
   }
 
   #pause(seconds) {

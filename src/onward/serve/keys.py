@@ -1,0 +1,118 @@
+"""Keys that were typed in several sessions, answered together: one step feeds all, one search serves all."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from onward.inference.complete import complete
+from onward.inference.completion import Completions
+from onward.inference.stepper import Stepper
+from onward.inference.together import feed_together
+from onward.inference.trained import TrainedModel
+from onward.serve.tokens import Expecting
+from onward.serve.typed import Typed, Wish
+
+EFFORT, LEAST_EFFORT = 64, 4
+"""Prefixes that all keys answered together may look at, and that each may at least: a key that comes alone
+has all 64, sixteen that come at once have four each. The likeliest are then followed to where they end."""
+
+
+@dataclass(frozen=True)
+class Key:
+    """An edit, or none, that is to be answered.
+
+    Attributes:
+        typed: what the model has read.
+        text, cursor: as they are now.
+        changed: characters at the beginning that are as they were.
+        wish: what is asked for.
+        is_wanted: whether no other edit has come since; else the answer has nothing in it.
+    """
+
+    typed: Typed
+    text: str
+    cursor: int
+    changed: int
+    wish: Wish
+    is_wanted: Callable[[], bool]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is expected at the cursor, as plain values, and how many symbols were read for it."""
+
+    expected: dict[str, Any]
+    read: int
+
+
+class Keyboard:
+    """Answers keys. Belongs to the model's thread.
+
+    Args:
+        trained: the model.
+        stepper: of it.
+    """
+
+    def __init__(self, trained: TrainedModel, stepper: Stepper) -> None:
+        self._vocabulary, self._stepper = trained.vocabulary, stepper
+        self._expecting = Expecting(trained.vocabulary)
+
+    def answer(self, keys: Sequence[Key]) -> list[Answer | Exception]:
+        """An answer to each, or why there is none."""
+        read, failed = self._feed(keys)
+        wanted = [i for i, key in enumerate(keys) if i not in failed and key.is_wanted()]
+        looking = [i for i in wanted if keys[i].wish.completions]
+        found = dict(zip(looking, self._complete([keys[i] for i in looking]), strict=True))
+        answers: list[Answer | Exception] = []
+        for i, key in enumerate(keys):
+            if i in failed:
+                answers.append(failed[i])
+                continue
+            expected: dict[str, Any] = {"completions": None, "next": None}
+            if i in wanted:
+                expected["completions"] = [
+                    {"text": each.text, "probability": float(each.probability)} for each in found.get(i, ())
+                ]
+                expected["next"] = self._next(key)
+            answers.append(Answer(expected, read.get(i, 0)))
+        return answers
+
+    def _feed(self, keys: Sequence[Key]) -> tuple[dict[int, int], dict[int, Exception]]:
+        """Feeds each session what is new; how many symbols, and what failed, by the number of the key."""
+        read: dict[int, int] = {}
+        failed: dict[int, Exception] = {}
+        single: list[tuple[Key, int]] = []
+        for i, key in enumerate(keys):
+            try:
+                ids = key.typed.follow(key.text, key.cursor, key.changed)
+                if len(ids) == 1 and key.typed.session.adapter is None:
+                    single.append((key, int(ids[0])))
+                elif len(ids):
+                    key.typed.session.feed(ids)
+                read[i] = len(ids)
+            except Exception as error:  # goes to the one who waits
+                failed[i] = error
+        if single:
+            feed_together(
+                self._stepper, [key.typed.session for key, _ in single], [symbol for _, symbol in single]
+            )
+        return read, failed
+
+    def _complete(self, keys: Sequence[Key]) -> list[Completions]:
+        """What may follow each, looked for with an effort that they share."""
+        effort = max(LEAST_EFFORT, EFFORT // max(1, len(keys)))
+        shared = [i for i, key in enumerate(keys) if key.typed.session.adapter is None]
+        places = [keys[i].typed.begun(keys[i].wish, effort) for i in shared]
+        found = dict(zip(shared, complete(self._stepper, self._vocabulary, places), strict=True))
+        return [
+            found[i] if i in found else key.typed.complete(key.wish, effort) for i, key in enumerate(keys)
+        ]
+
+    def _next(self, key: Key) -> list[dict[str, Any]]:
+        if not key.wish.next:
+            return []
+        logits = key.typed.session.logits[0, 0].cpu().numpy()
+        weights = np.exp(logits - logits.max())
+        return self._expecting.of(weights / weights.sum(), key.wish.next)

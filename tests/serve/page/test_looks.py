@@ -1,0 +1,56 @@
+"""Facts, sizes, colours, and the keyboard alone."""
+
+import re
+
+import pytest
+from tests.serve.page.browsing import Open, browsing, expect, typed
+
+from onward.inference.trained import TrainedModel
+
+pytestmark = [pytest.mark.slow, browsing]
+
+
+def test_facts_and_curve_are_the_models(open_page: Open, small: TrainedModel) -> None:
+    page = open_page()
+    info = small.info()
+    facts = page.locator("#facts")
+    expect(facts).to_contain_text(f"{len(small.vocabulary)} characters")
+    expect(facts).to_contain_text("text.txt")
+    nats = info["facts"]["validation"]["nats_per_symbol"]
+    expect(facts).to_contain_text(f"({nats:.3f} nats) per symbol")
+    expect(page.locator("#curve svg[role=img]")).to_have_attribute("aria-label", re.compile("training from"))
+    assert page.locator("#curve .smooth").first.get_attribute("d").count("L") > 5
+    expect(page.locator("#model option")).to_have_text(["small", "bytes"])
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [320, 390])
+def test_a_phone_shows_all_of_it(open_page: Open, scheme: str, width: int) -> None:
+    page = open_page(viewport={"width": width, "height": 800}, color_scheme=scheme, is_mobile=True)
+    typed(page, "the state goes on where the lane ended, and " + "e" * 60)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    paper = page.locator("body").evaluate("b => getComputedStyle(b).backgroundColor")
+    assert paper == {"light": "rgb(252, 252, 250)", "dark": "rgb(22, 23, 26)"}[scheme]
+
+
+def test_the_keyboard_alone_reaches_everything_and_is_seen(open_page: Open) -> None:
+    page = open_page()
+    typed(page, "the ")
+    page.keyboard.press("Escape")
+    reached = ["text"]
+    while reached[-1] != "coloured":
+        page.keyboard.press("Tab")
+        reached.append(page.evaluate("document.activeElement.id"))
+        assert len(reached) < 12
+        shown = page.locator(":focus").evaluate(
+            "e => getComputedStyle(e.closest('.editor') ?? e).outlineStyle"
+        )
+        assert shown != "none"
+    assert {"marks", "go", "temperature", "adapt"} <= set(reached)
+    page.keyboard.press("Space")
+    assert page.locator("#editor").evaluate("e => e.classList.contains('plain')")
+    page.locator("#go").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#go")).to_have_text("Stop")
+    page.keyboard.press("Escape")
+    expect(page.locator("#go")).to_have_text("Write on")

@@ -1,0 +1,21 @@
+"""The page finds the symbols of a text where the vocabulary has them."""
+
+import pytest
+from tests.serve.page.browsing import Open, browsing
+
+from onward.data.vocabulary import Vocabulary
+
+
+@pytest.mark.slow
+@browsing
+@pytest.mark.parametrize("kind", ["characters", "bytes", "words"])
+def test_symbols_are_found_where_the_vocabulary_has_them(open_page: Open, kind: str) -> None:
+    text = "Don't \u00e9t\u00e9_1, \u4e2d\u6587 \U0001f600! " + "x" * 300 + " \u0661\u00bd\u2167"
+    spans = open_page().evaluate(
+        "([text, kind]) => import('/page/text.js').then(m => m.symbolSpans(text, kind))", [text, kind]
+    )
+    vocabulary = Vocabulary.of_text(text, kind)
+    ids = vocabulary.encode(text)
+    assert len(spans) == len(ids)
+    if kind != "bytes":
+        assert [text[first:last] for first, last in spans] == [vocabulary.decode([i]) for i in ids]

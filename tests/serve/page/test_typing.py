@@ -1,0 +1,145 @@
+"""The session behind the page follows what is typed."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+from tests.serve.page.browsing import Open, browsing, expect, likeliest, named, told, typed
+
+from onward.inference.trained import TrainedModel
+
+pytestmark = [pytest.mark.slow, browsing]
+
+WAYS = ("socket", "request")
+SLOW = {
+    "socket": """() => {
+      const send = WebSocket.prototype.send;
+      WebSocket.prototype.send = function (message) { setTimeout(() => send.call(this, message), 400); };
+    }""",
+    "request": """() => {
+      const send = window.fetch;
+      window.fetch = async (...request) => {
+        if (String(request[0]).includes("/edit")) await new Promise((resolve) => setTimeout(resolve, 400));
+        return send(...request);
+      };
+    }""",
+}
+"""Edits that take their time, by the way they travel."""
+
+
+def test_next_symbols_are_those_of_the_model(open_page: Open, small: TrainedModel) -> None:
+    page = open_page()
+    typed(page, "where the la")
+    session = small.session()
+    session.feed("where the la")
+    expected = session.next_distribution().top(8)
+    expect(page.locator("#next code")).to_have_text([named(name) for name, _ in expected])
+    chance = float(page.locator("#next .chance").first.text_content().removesuffix(" %"))
+    assert chance == pytest.approx(100 * expected[0][1], rel=0.06)
+    width = page.locator("#next .bar i").first.evaluate("i => i.style.transform")
+    assert float(width[7:-1]) == pytest.approx(expected[0][1], rel=0.01)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_newest_edit_wins_when_replies_are_late(open_page: Open, small: TrainedModel, way: str) -> None:
+    page = open_page(sockets=way == "socket")
+    typed(page, "the")
+    page.evaluate(SLOW[way])
+    page.keyboard.type(" state goe", delay=20)
+    expect(page.locator("#next code")).to_have_text(likeliest(small, "the state goe"))
+    expect(page.locator("#ghost")).to_have_text(small.complete("the state goe", until="word")[0].text)
+
+
+def test_edits_in_the_middle_arrive(open_page: Open, small: TrainedModel) -> None:
+    page = open_page()
+    text = typed(page, "the lane \U0001f600 goes")
+    for _ in range(4):
+        page.keyboard.press("ArrowLeft")
+    page.keyboard.press("Backspace")
+    page.keyboard.press("Backspace")
+    page.keyboard.type("\u00e9")
+    expect(text).to_have_value("the lane \u00e9goes")
+    page.keyboard.press("End")
+    expect(page.locator("#next code")).to_have_text(likeliest(small, "the lane \u00e9goes"))
+    page.keyboard.press("Control+a")
+    page.keyboard.press("Delete")
+    expect(page.locator("#next code")).to_have_text(likeliest(small, ""))
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_model_may_be_chosen_while_an_edit_is_on_its_way(open_page: Open, way: str) -> None:
+    """Its session is given back once, when it is answered: no request finds it gone (see `open_page`)."""
+    page = open_page(sockets=way == "socket")
+    typed(page, "the ")
+    page.evaluate(SLOW[way])
+    page.keyboard.type("s")
+    page.locator("#model").select_option("bytes")
+    page.locator("#facts", has_text="bytes").wait_for()
+    page.wait_for_timeout(1000)
+    expect(page.locator("#mean")).to_have_text(re.compile("^5 symbols"))
+    expect(page.locator("#notice")).to_be_empty()
+
+
+def test_edits_travel_through_the_socket(open_page: Open, small: TrainedModel) -> None:
+    page = open_page()
+    with page.expect_websocket() as opened:
+        page.reload()
+    typed(page, "t")
+    requests, frames = [], []
+    page.on("request", lambda request: requests.append(request.url))
+    opened.value.on("framesent", lambda frame: frames.append(frame))  # noqa: PLW0108 - it gets an attribute
+    for key in "he la":
+        page.keyboard.type(key)
+        page.wait_for_timeout(50)
+    expect(page.locator("#next code")).to_have_text(likeliest(small, "the la"))
+    assert 1 <= len(frames) <= 5
+    assert not [url for url in requests if url.endswith("/edit")]
+
+
+def test_a_socket_that_is_cut_loses_nothing(open_page: Open, small: TrainedModel) -> None:
+    """The edit that was on its way goes over HTTP, and the next through a new socket."""
+    page = open_page()
+    sockets, forwarded = [], []
+
+    def cut_once(socket: Any) -> None:
+        server = socket.connect_to_server()
+        sockets.append(socket)
+
+        def forward(message: str) -> None:
+            forwarded.append(message)
+            if len(forwarded) == 3:
+                socket.close()
+            else:
+                server.send(message)
+
+        socket.on_message(forward)
+
+    page.route_web_socket("**/ws", cut_once)
+    page.reload()
+    edits = []
+    page.on("request", lambda request: request.url.endswith("/edit") and edits.append(request.url))
+    typed(page, "t")
+    for key in "he last":
+        page.keyboard.type(key)
+        page.wait_for_timeout(100)
+    expect(page.locator("#next code")).to_have_text(likeliest(small, "the last"))
+    assert len(sockets) == 2
+    assert len(edits) <= 2
+    assert len(forwarded) > 4
+
+
+def test_a_model_that_may_not_learn_goes_on_as_it_is(open_page: Open, small: TrainedModel) -> None:
+    page = open_page(errors=True)
+    typed(page, "the la")
+    refusal = {"message": "expected adapt to be false", "code": "invalid_value", "param": "adapt"}
+    answer = {"status": 400, "body": json.dumps({"error": refusal})}
+    page.route("**/v1/sessions", lambda route: route.fulfill(**answer), times=1)
+    with page.expect_request("**/v1/sessions") as asked:
+        page.get_by_label("Learn as I type").click()
+    assert asked.value.post_data_json["adapt"] is True
+    told(page, "Expected adapt to be false")
+    expect(page.get_by_label("Learn as I type")).not_to_be_checked()
+    expect(page.locator("#next code")).to_have_text(likeliest(small, "the la"))
+    page.get_by_label("Learn as I type").click()
+    expect(page.locator("#notice")).not_to_contain_text("Expected adapt to be false.")

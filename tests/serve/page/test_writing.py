@@ -1,0 +1,63 @@
+"""The model writes on."""
+
+import pytest
+from tests.serve.page.browsing import Open, browsing, expect, typed
+
+pytestmark = [pytest.mark.slow, browsing]
+
+
+HELD_STREAM = """() => {
+  const send = window.fetch;
+  let left = 0;
+  let wake = () => {};
+  window.pass = () => { left += 1; wake(); };
+  const held = async (bytes, out) => {
+    for (let at = 0; at < bytes.length; at += 100, left -= 1) {
+      while (!left) await new Promise((resolve) => (wake = resolve));
+      out.enqueue(bytes.slice(at, at + 100));
+    }
+  };
+  window.fetch = async (...request) => {
+    const response = await send(...request);
+    if (!String(request[0]).endsWith("/completions")) return response;
+    request[1].signal.addEventListener("abort", () => { left = Infinity; wake(); });
+    return new Response(response.body.pipeThrough(new TransformStream({ transform: held })), response);
+  };
+}"""
+"""A small model has written its thousand symbols before one can stop it, and Chromium's own slow network does
+not slow a stream: what comes is cut to pieces, also within an event, and each waits until it may pass."""
+
+
+def test_it_streams_and_stops_and_one_undo_takes_it_back(open_page: Open) -> None:
+    page = open_page()
+    text = typed(page, "the ")
+    page.evaluate(HELD_STREAM)
+    held = []
+    page.on("request", lambda r: r.url.endswith("/completions") and held.append(r.post_data_json))
+    page.locator("#temperature").fill("0.5")
+    page.locator("#go").click()
+    lengths = {0}
+    while len(lengths) < 3:
+        page.evaluate("pass()")
+        lengths.add(len(page.locator("#ghost").text_content()))
+    expect(page.locator("#go")).to_have_text("Stop")
+    page.locator("#go").click()
+    expect(page.locator("#go")).to_have_text("Write on")
+    written = text.input_value()
+    assert len("the ") + 1000 > len(written) >= max(lengths)
+    assert written.startswith("the ")
+    assert held[0]["temperature"] == 0.5 and held[0]["stream"] is True
+    page.wait_for_timeout(300)
+    expect(text).to_have_value(written)
+    text.focus()
+    page.keyboard.press("Control+z")
+    expect(text).to_have_value("the ")
+
+
+def test_it_ends_by_itself(open_page: Open) -> None:
+    page = open_page()
+    text = typed(page, "the ")
+    page.locator("#go").click()
+    expect(page.locator("#go")).to_have_text("Write on", timeout=30_000)
+    expect(page.locator("#notice")).to_be_empty()
+    assert len(text.input_value()) == 4 + 1000  # a model of one text knows of no end
