@@ -33,13 +33,13 @@ class WordFrequency:
         self._counts = Counter(_WORD.findall(text))
         self._by_start: dict[str, list[str]] = defaultdict(list)
         for word, _ in self._counts.most_common():
-            for end in range(len(word)):
+            for end in range(len(word) - 1):  # one more character is as quickly typed as taken
                 best = self._by_start[word[:end]]
                 if len(best) < 3:
                     best.append(word)
 
     def offers(self, typed: str, count: int) -> list[str]:
-        """Continuations of the text, the likeliest first."""
+        """Continuations of the text, of two characters or more, the likeliest first."""
         start = _BEGUN.search(typed[-100:])
         begun = start[0] if start else ""
         return [word[len(begun) :] for word in self._by_start.get(begun, [])[:count]]

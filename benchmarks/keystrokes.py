@@ -1,10 +1,11 @@
 """What share of the keystrokes does completion save, beside words by frequency and character n-grams?
 
-    python benchmarks/keystrokes.py CORPUS FOLDER [--minutes 3] [--characters 15000] [--judged tail]
+    python benchmarks/keystrokes.py CORPUS FOLDER [--minutes 3] [--set NAME=VALUE] [--characters 15000]
+        [--judged tail]
 
 CORPUS is nietzsche, tinyshakespeare or python. FOLDER gets the training text (CORPUS.train.txt), the text to
 be typed (CORPUS.heldout.txt) and, unless it is there, the model (CORPUS.onward): `onward train` with the
-default recipe for so many minutes. The last tenth of nietzsche and of tinyshakespeare is held out. Of some
+default recipe, all of the training text (validation=0) and what is `--set`, for so many minutes. The last tenth of nietzsche and of tinyshakespeare is held out. Of some
 packages of the standard library of the Python that runs (see PACKAGES; tests left out) each tenth file is
 held out, in the order of the hashes of their names, and of each of those the first 1,500 characters are
 typed; CORPUS.files.txt lists them.
@@ -16,15 +17,14 @@ first) looks at what is offered.
              one key, which enters all of it.
     list     three continuations are shown, and the user accepts with one key the longest that is right.
 
-A continuation of one character is never accepted: typing it costs the same key. A right continuation must
+A continuation of one character is neither shown nor accepted: typing it costs the same key. A right continuation must
 also end where the word ends in the text, so that "the" is not right where "there" follows; the space or mark
 after it is typed by the user. Each accepted continuation is one keystroke, so is each character typed; the
 share saved is 1 - keystrokes / characters. Each completer sees all of the text before, and nothing else.
 
-The model is asked for words (`until="word"`, the likeliest first) and for phrases (`until="phrase"`, those
-that are expected to save the most keys), and for phrases while it adapts, to text that was entered, in blocks,
-after it was entered. The n-grams, orders 3 to 8, learn from the same training text, and their words and
-phrases are found and chosen by the very search that serves the model. Of the orders and of words and phrases
+The model is asked for the likeliest words of two characters or more (`until="word"`, `shortest=2`), as it is
+and while it adapts: to text that was entered, in blocks, after it was entered. The n-grams, orders 3 to 8,
+learn from the same training text, and the very search that serves the model finds their words. Of the orders
 the best for each kind of user is the baseline, chosen on the judged text itself, which favours it. Words by
 frequency offer the rest of a word that has begun, or the most frequent words.
 
@@ -59,6 +59,7 @@ PACKAGES = (
 )  # fmt: skip
 FROM_EACH_FILE = 1500
 SHOWN = {"ghost": 1, "list": 3}
+SHORTEST = 2  # characters of a continuation that is worth a key
 MOST_SHOWN = max(SHOWN.values())
 TAIL = 0.05  # of the training text; what `onward train` holds out
 Offers = Callable[[str, int], list[str]]
@@ -72,14 +73,20 @@ def main() -> None:
     parser.add_argument("corpus", choices=["nietzsche", "tinyshakespeare", "python"])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--minutes", type=float, default=3.0)
+    parser.add_argument("--set", action="append", default=[])
     parser.add_argument("--characters", type=int, default=15_000)
     parser.add_argument("--judged", choices=["heldout", "tail"], default="heldout")
     arguments = parser.parse_args()
     train, held_out = prepared(arguments.corpus, arguments.folder)
     path = arguments.folder / f"{arguments.corpus}.onward"
     if not path.exists():
-        budget = ["--minutes", str(arguments.minutes)]
-        subprocess.run([sys.executable, "-m", "onward", "train", train, "-o", path, *budget], check=True)
+        settings = ["validation=0", *arguments.set] if arguments.judged == "heldout" else arguments.set
+        options = [
+            "--minutes",
+            str(arguments.minutes),
+            *(part for each in settings for part in ("--set", each)),
+        ]
+        subprocess.run([sys.executable, "-m", "onward", "train", train, "-o", path, *options], check=True)
     learned, text = train.read_text(encoding="utf-8"), held_out.read_text(encoding="utf-8")
     if arguments.judged == "tail":
         cut = len(learned) - int(len(learned) * TAIL)
@@ -89,13 +96,14 @@ def main() -> None:
     with ProcessPoolExecutor(2, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         ours, theirs = pool.submit(of_model, path, text), pool.submit(of_baselines, path, learned, text)
         saved: dict[str, Shares] = ours.result() | theirs.result()
-    facts = TrainedModel.load(path).artefact.facts
+    artefact = TrainedModel.load(path).artefact
     figures = {
         "corpus": arguments.corpus,
         "characters": len(text),
         "training_characters": len(learned),
-        "steps": facts["steps"],
-        "validation_nats": facts["validation"]["nats_per_symbol"],
+        "dropout": artefact.recipe["dropout"],
+        "steps": artefact.facts["steps"],
+        "symbols_trained": artefact.facts["symbols"],
         "seconds": round(time.monotonic() - started, 1),
         **{kind: compared(saved, kind) for kind in SHOWN},
     }
@@ -146,9 +154,8 @@ def of_model(path: Path, text: str) -> dict[str, Shares]:
     """The shares that the model saves, by how it is asked."""
     trained = TrainedModel.load(path)
     return {
-        "model_words": shares_saved(text, typist(trained, "word", adapt=False)),
-        "model": shares_saved(text, typist(trained, "phrase", adapt=False)),
-        "model_adapting": shares_saved(text, typist(trained, "phrase", adapt=True)),
+        "model": shares_saved(text, typist(trained, adapt=False)),
+        "model_adapting": shares_saved(text, typist(trained, adapt=True)),
     }
 
 
@@ -157,10 +164,9 @@ def of_baselines(path: Path, learned: str, text: str) -> dict[str, Shares]:
     vocabulary = TrainedModel.load(path).vocabulary
     grams = Grams(vocabulary.encode(learned), len(vocabulary), max(ORDERS))
     saved = {"word_frequency": shares_saved(text, WordFrequency(learned).offers)}
-    for until in ("word", "phrase"):
-        for order in ORDERS:
-            ngram = CharacterNgram(grams, vocabulary, order, Completing(n=MOST_SHOWN, until=until))
-            saved[f"ngram {order} {until}"] = shares_saved(text, ngram.offers)
+    for order in ORDERS:
+        ngram = CharacterNgram(grams, vocabulary, order, Completing(n=MOST_SHOWN, shortest=SHORTEST))
+        saved[f"ngram {order}"] = shares_saved(text, ngram.offers)
     return saved
 
 
@@ -169,10 +175,10 @@ def compared(saved: dict[str, Shares], kind: str) -> dict[str, Any]:
     shares = {name: round(each[kind], 4) for name, each in saved.items()}
     best = max((name for name in shares if name.startswith("ngram")), key=lambda name: shares[name])
     rest = {name: share for name, share in shares.items() if not name.startswith("ngram")}
-    return rest | {"ngram": shares[best], "best_ngram": best.removeprefix("ngram ")}
+    return rest | {"ngram": shares[best], "ngram_order": int(best.removeprefix("ngram "))}
 
 
-def typist(trained: TrainedModel, until: Any, *, adapt: bool) -> Offers:
+def typist(trained: TrainedModel, *, adapt: bool) -> Offers:
     """The offers of a session that follows the text."""
     session = trained.session(reach=0)
     if adapt:
@@ -183,7 +189,7 @@ def typist(trained: TrainedModel, until: Any, *, adapt: bool) -> Offers:
         nonlocal read
         session.feed(typed[read:])
         read = len(typed)
-        return [one.text for one in session.complete(n=count, until=until)]
+        return [one.text for one in session.complete(n=count, shortest=SHORTEST)]
 
     return offers
 
@@ -207,7 +213,7 @@ def shares_saved(text: str, offers: Offers) -> Shares:
 
 def is_right(text: str, at: int, offer: str) -> bool:
     """Whether the text goes on with the offer, of two characters or more, and the word ends with it."""
-    return len(offer) > 1 and text.startswith(offer, at) and ends_word(text, at + len(offer))
+    return len(offer) >= SHORTEST and text.startswith(offer, at) and ends_word(text, at + len(offer))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,4 @@
-"""Where a continuation ends: after a word, after any of the next words, at the end of a line, or after so many
-symbols.
+"""Where a continuation ends: after a word, at the end of a line, or after so many symbols.
 
 A word is a run of letters, digits and underscores (`\\w`). A continuation up to the end of a word may begin
 with marks and spaces: after "the" come "re" and " world", after "the," comes " and". It always has a word, or
@@ -20,8 +19,8 @@ import numpy as np
 from onward.data.vocabulary import BEGIN, END, NULL, UNKNOWN, Vocabulary
 from onward.errors import InputError
 
-Until: TypeAlias = Literal["word", "phrase", "line"] | int
-"""The end of a word, of any of the next words, of a line, or so many symbols (of bytes: characters)."""
+Until: TypeAlias = Literal["word", "line"] | int
+"""The end of a word, the end of a line, or so many symbols (of bytes: characters)."""
 
 _WORD = re.compile(r"\w+")
 _NEWLINE = re.compile(r"\n")
@@ -98,30 +97,6 @@ class WordEnd(Boundary):
         return Prefix(longer.text, in_word, longer.size), False
 
 
-class PhraseEnd(Boundary):
-    """After each word: a phrase that ends after one may also go on to the end of the next.
-
-    Of bytes, only marks of one byte end a phrase, so that its probability is a little too low.
-    """
-
-    def endings(self, prefix: Prefix) -> np.ndarray:
-        """Marks, spaces and END after a word, END after anything."""
-        if prefix.pending or not prefix.text:
-            return self._alphabet.nothing
-        return self._alphabet.marks_and_end if prefix.begun else self._alphabet.end
-
-    def extensions(self, prefix: Prefix) -> np.ndarray:
-        """Anything."""
-        return self._alphabet.followers if prefix.pending else self._alphabet.anything
-
-    def extended(self, prefix: Prefix, symbol: int) -> tuple[Prefix, bool]:
-        """Never ends by what is part of it."""
-        longer = self._alphabet.append(prefix, symbol)
-        if longer.pending or longer.text == prefix.text:
-            return longer, False
-        return longer._replace(begun=bool(_WORD.fullmatch(longer.text[len(prefix.text) :]))), False
-
-
 class LineEnd(Boundary):
     """Before the end of a line; the empty line is no continuation."""
 
@@ -174,13 +149,11 @@ def boundary_of(vocabulary: Vocabulary, until: Until) -> Boundary:
     """
     if until == "word":
         return WordEnd(vocabulary)
-    if until == "phrase":
-        return PhraseEnd(vocabulary)
     if until == "line":
         return LineEnd(vocabulary)
     if isinstance(until, bool) or not isinstance(until, int) or until < 1:
         raise InputError(
-            f"expected until to be word, phrase, line, or a number of symbols from 1 on, got {until!r}",
+            f"expected until to be word, line, or a number of symbols from 1 on, got {until!r}",
             hint="until=20 completes by 20 symbols",
         )
     return Length(vocabulary, until)

@@ -5,8 +5,6 @@ n-th continuation found need not be looked at again. Several prefixes advance at
 
     words            best first: always the likeliest prefixes. It ends when none is likelier than the n-th
                      continuation found (then the result is exact), or after `effort` prefixes.
-    phrases          best first as well, until nothing is likelier than the floor, or after `effort` prefixes;
-                     then those are chosen which together save the most keys (see `keys.most_keys`).
     lines, lengths   a beam: of all prefixes of one length the `lanes` likeliest. The result is exact if
                      none that was left behind was likelier than the last continuation given.
 """
@@ -23,7 +21,6 @@ from torch import Tensor
 from onward.data.vocabulary import UNKNOWN, Vocabulary, as_text, lower_case
 from onward.inference.boundary import Boundary, Prefix, boundary_of
 from onward.inference.completion import FLOOR, Completing, Completion, Completions
-from onward.inference.keys import most_keys
 from onward.inference.stepper import Stepper
 from onward.layers.state import State, tensors_of, with_tensors
 
@@ -97,8 +94,8 @@ class _Search:
 
     def __init__(self, boundary: Boundary, completing: Completing, stepper: Stepper, state: State) -> None:
         self._boundary, self._n, self._effort = boundary, completing.n, completing.effort
-        self._is_beam = completing.until not in ("word", "phrase")
-        self._by_keys = completing.until == "phrase"
+        self._shortest = completing.shortest
+        self._is_beam = completing.until != "word"
         self._floor = completing.floor if completing.floor is not None else 0.0 if self._is_beam else FLOOR
         self._lanes = completing.lanes or (max(8, 2 * completing.n) if self._is_beam else 8)
         self._states = _States(
@@ -145,10 +142,11 @@ class _Search:
                 for children in self._advance(nodes, keep=True):
                     self._push(children)
             self._finish()
-        likely = [(text, p) for text, p in self._found.items() if p >= self._floor]
-        chosen = most_keys(likely, self._n) if self._by_keys else nlargest(self._n, likely, key=_probability)
-        best = tuple(Completion(text, probability) for text, probability in chosen)
-        return Completions(best, self._left <= self._bar, self._steps)
+        best = sorted(self._found.items(), key=lambda item: -item[1])[: self._n]
+        likely = tuple(
+            Completion(text, probability) for text, probability in best if probability >= self._floor
+        )
+        return Completions(likely, self._left <= self._bar, self._steps)
 
     def _finish(self) -> None:
         """Follows the likeliest prefixes that are left, each by its likeliest symbol, to where they end."""
@@ -221,10 +219,12 @@ class _Search:
             heappush(self._frontier, node)
 
     def _find(self, text: str, probability: float) -> None:
-        """Counts a way to a continuation; equal texts are one."""
+        """Counts a way to a continuation; equal texts are one, and short ones are none."""
+        if len(text) < self._shortest:
+            return
         found = self._found
         found[text] = found.get(text, 0.0) + probability
-        if not self._by_keys and len(found) >= self._n and found[text] > self._bar:
+        if len(found) >= self._n and found[text] > self._bar:
             self._bar = max(self._floor, nlargest(self._n, found.values())[-1])
 
 
@@ -248,10 +248,6 @@ class _States:
         for part, new in zip(self._parts, tensors_of(self._stepper.state), strict=True):
             part[first : self._next] = new
         return range(first, self._next), logits
-
-
-def _probability(found: tuple[str, float]) -> float:
-    return found[1]
 
 
 def _softmax(logits: np.ndarray) -> np.ndarray:
