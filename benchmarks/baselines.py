@@ -78,7 +78,7 @@ class Grams:
         return found
 
     def _interpolated(self, context: bytes, shorter: np.ndarray) -> np.ndarray:
-        """What follows the context in the text, with as much of the shorter one as it has different symbols."""
+        """What follows the context in the text, with a share of the shorter one."""
         keys, counts = self._keys[len(context)], self._counts[len(context)]
         low = int.from_bytes(context, "big") << _BITS
         first, last = np.searchsorted(keys, np.array([low, low | 0xFF], np.uint64))

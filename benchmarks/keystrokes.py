@@ -5,10 +5,10 @@
 
 CORPUS is nietzsche, tinyshakespeare or python. FOLDER gets the training text (CORPUS.train.txt), the text to
 be typed (CORPUS.heldout.txt) and, unless it is there, the model (CORPUS.onward): `onward train` with the
-default recipe, all of the training text (validation=0) and what is `--set`, for so many minutes. The last tenth of nietzsche and of tinyshakespeare is held out. Of some
-packages of the standard library of the Python that runs (see PACKAGES; tests left out) each tenth file is
-held out, in the order of the hashes of their names, and of each of those the first 1,500 characters are
-typed; CORPUS.files.txt lists them.
+default recipe, on all of the training text (validation=0), with what `--set` says, for so many minutes. The
+last tenth of nietzsche and of tinyshakespeare is held out. Of some packages of the standard library of the
+Python that runs (see PACKAGES; tests left out) each tenth file is held out, in the order of the hashes of
+their names, and of each of those the first 1,500 characters are typed; python.files.txt lists them.
 
 The simulated user types the held-out text from its first character, and after each keystroke (and before the
 first) looks at what is offered.
@@ -17,10 +17,11 @@ first) looks at what is offered.
              one key, which enters all of it.
     list     three continuations are shown, and the user accepts with one key the longest that is right.
 
-A continuation of one character is neither shown nor accepted: typing it costs the same key. A right continuation must
-also end where the word ends in the text, so that "the" is not right where "there" follows; the space or mark
-after it is typed by the user. Each accepted continuation is one keystroke, so is each character typed; the
-share saved is 1 - keystrokes / characters. Each completer sees all of the text before, and nothing else.
+A continuation of one character is neither shown nor accepted: typing it costs the same key. A right
+continuation must also end where the word ends in the text, so that "the" is not right where "there" follows;
+the space or mark after it is typed by the user. Each accepted continuation is one keystroke, so is each
+character typed; the share saved is 1 - keystrokes / characters. Each completer sees all of the text before,
+and nothing else.
 
 The model is asked for the likeliest words of two characters or more (`until="word"`, `shortest=2`), as it is
 and while it adapts: to text that was entered, in blocks, after it was entered. The n-grams, orders 3 to 8,
