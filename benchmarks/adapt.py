@@ -6,8 +6,8 @@ MODEL is an artefact of `onward train`; SAME is a text of the same kind that it 
 keystrokes.py: nietzsche.onward and nietzsche.heldout.txt), OTHER one of another author (tinyshakespeare). The
 first characters of each are read twice in one pass, by the model as it is and by one that adapts, with the
 settings of `onward score --adapt`. Those were chosen on other texts (see LOG.md). Each block is scored before
-it is learned from; nats are means over all characters from the first on. The first 2,000 characters are then typed
-key by key, and what a key costs is what feeding it takes. One core.
+it is learned from; nats are means over all characters from the first on. The first 2,000 characters are then
+typed key by key, and what a key costs is what feeding it takes. One core.
 """
 
 import argparse
