@@ -2,11 +2,25 @@
 
 import re
 from collections import Counter, defaultdict
-from heapq import nlargest
+
+import numpy as np
+import torch
+
+from onward.data.vocabulary import END, Vocabulary
+from onward.inference.boundary import Prefix
+from onward.inference.complete import complete
+from onward.inference.completion import Completing
+from onward.layers.state import State
 
 _WORD = re.compile(r"\w+")
 _BEGUN = re.compile(r"\w*\Z")
-_WIDTH, _LONGEST = 8, 20  # of the beam of an n-gram, in prefixes and in characters
+_MOST_KNOWN = 300_000  # distributions that are kept, to be computed once
+_BITS = 8  # of a symbol in a gram: eight symbols fill 64 bits
+
+
+def ends_word(text: str, at: int) -> bool:
+    """Whether no letter stands at a place of a text."""
+    return not _WORD.match(text, at)
 
 
 class WordFrequency:
@@ -19,63 +33,123 @@ class WordFrequency:
         self._counts = Counter(_WORD.findall(text))
         self._by_start: dict[str, list[str]] = defaultdict(list)
         for word, _ in self._counts.most_common():
-            for end in range(len(word)):
+            for end in range(len(word) - 1):  # one more character is as quickly typed as taken
                 best = self._by_start[word[:end]]
                 if len(best) < 3:
                     best.append(word)
 
     def offers(self, typed: str, count: int) -> list[str]:
-        """Continuations of the text, the likeliest first."""
+        """Continuations of the text, of two characters or more, the likeliest first."""
         start = _BEGUN.search(typed[-100:])
         begun = start[0] if start else ""
         return [word[len(begun) :] for word in self._by_start.get(begun, [])[:count]]
 
 
+class Grams:
+    """How often each run of 1 to 8 symbols occurs in a text, as sorted 64-bit keys.
+
+    Args:
+        ids: of the text (N,), below 256.
+        symbols: V.
+        longest: the longest runs that are counted.
+    """
+
+    def __init__(self, ids: np.ndarray, symbols: int, longest: int = 8) -> None:
+        if symbols > 1 << _BITS:
+            raise SystemExit(f"expected a vocabulary of {1 << _BITS} symbols at most, got {symbols}")
+        self.symbols = symbols
+        self._keys, self._counts = [], []
+        runs = np.zeros(len(ids), np.uint64)
+        for length in range(1, longest + 1):
+            runs = (runs[: len(ids) - length + 1] << np.uint64(_BITS)) | ids[length - 1 :].astype(np.uint64)
+            keys, counts = np.unique(runs, return_counts=True)
+            self._keys.append(keys)
+            self._counts.append(counts)
+        self._known: dict[bytes, np.ndarray] = {}
+
+    def after(self, context: bytes) -> np.ndarray:
+        """The probabilities (V,) after a context, interpolated from short to long as Witten and Bell do."""
+        found = self._known.get(context)
+        if found is None:
+            shorter = self.after(context[1:]) if context else np.full(self.symbols, 1 / self.symbols)
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            found = self._known[context] = self._interpolated(context, shorter)
+        return found
+
+    def _interpolated(self, context: bytes, shorter: np.ndarray) -> np.ndarray:
+        """What follows the context in the text, with a share of the shorter one."""
+        keys, counts = self._keys[len(context)], self._counts[len(context)]
+        low = int.from_bytes(context, "big") << _BITS
+        first, last = np.searchsorted(keys, np.array([low, low | 0xFF], np.uint64))
+        last += last < len(keys) and int(keys[last]) == low | 0xFF
+        if first == last:
+            return shorter
+        seen = counts[first:last]
+        mixed = shorter * len(seen)
+        mixed[(keys[first:last] & np.uint64(0xFF)).astype(np.intp)] += seen
+        return mixed / (len(seen) + seen.sum())
+
+
 class CharacterNgram:
-    """An interpolated character model of order N (Witten-Bell), completed to the end of a word by a beam."""
+    """An interpolated character model of order N, completed by the search that completes with the network.
 
-    def __init__(self, text: str, order: int) -> None:
-        self._order = order
-        self._counts: list[dict[str, Counter[str]]] = [defaultdict(Counter) for _ in range(order)]
-        for length, counts in enumerate(self._counts):
-            for at in range(length, len(text)):
-                counts[text[at - length : at]][text[at]] += 1
-        self._totals = [{c: sum(n.values()) for c, n in counts.items()} for counts in self._counts]
-        self._known: dict[str, dict[str, float]] = {}
+    Args:
+        grams: of the training text.
+        vocabulary: of the grams.
+        order: N; a context has N - 1 symbols.
+        completing: what to look for, as of the network.
+    """
 
-    def distribution(self, context: str) -> dict[str, float]:
-        """The probabilities of the next character."""
-        context = context[-(self._order - 1) :] if self._order > 1 else ""
-        if context in self._known:
-            return self._known[context]
-        chances: dict[str, float] = {}
-        for length in range(min(len(context), self._order - 1) + 1):
-            tail = context[len(context) - length :]
-            seen = self._counts[length].get(tail)
-            if seen is None:
-                break
-            kinds, total = len(seen), self._totals[length][tail]
-            chances = {char: chance * kinds / (total + kinds) for char, chance in chances.items()}
-            for char, number in seen.items():
-                chances[char] = chances.get(char, 0.0) + number / (total + kinds)
-        if len(self._known) < 1_000_000:
-            self._known[context] = chances
-        return chances
+    def __init__(self, grams: Grams, vocabulary: Vocabulary, order: int, completing: Completing) -> None:
+        self._grams, self._vocabulary, self._order = grams, vocabulary, order
+        self._completing = completing
+        self._known: dict[bytes, list[str]] = {}
+
+    def nats(self, text: str) -> float:
+        """The mean surprise at a text."""
+        ids = self._vocabulary.encode(text).astype(np.uint8).tobytes()
+        reach = self._order - 1
+        chances = [self._grams.after(ids[max(0, i - reach) : i])[ids[i]] for i in range(len(ids))]
+        return float(-np.log(chances).mean())
 
     def offers(self, typed: str, count: int) -> list[str]:
-        """Continuations up to the end of a word, which may begin with marks, the likeliest first."""
-        level, found = [(1.0, "", False)], Counter[str]()
-        for _ in range(_LONGEST):
-            longer = []
-            bar = min((p for _, p in found.most_common(count)), default=0.0) if len(found) >= count else 0.0
-            for probability, text, begun in level:
-                for char, chance in self.distribution(typed[-self._order :] + text).items():
-                    is_word = bool(_WORD.match(char))
-                    if begun and not is_word:
-                        found[text] += probability * chance  # type: ignore[assignment]
-                    elif probability * chance > bar:
-                        longer.append((probability * chance, text + char, is_word))
-            level = nlargest(_WIDTH, longer)
-            if not level:
-                break
-        return [text for text, _ in found.most_common(count)]
+        """Continuations, the best first; they depend on the last symbols only, so they are kept."""
+        ids = self._vocabulary.encode(typed[-self._order + 1 :]).astype(np.uint8)
+        context = ids.tobytes()
+        if context not in self._known:
+            state: State = (torch.from_numpy(ids)[None],)
+            stepper = _GramStepper(self._grams, state)
+            logits = torch.from_numpy(_logits(self._grams.after(context)))
+            found = complete(
+                stepper,  # type: ignore[arg-type]
+                self._vocabulary,
+                state,
+                logits,
+                self._completing,
+                Prefix(),
+            )
+            self._known[context] = [one.text for one in found]
+        return self._known[context][:count]
+
+
+class _GramStepper:
+    """Stands in for the `Stepper` of a network: its state is the last symbols (B, N - 1)."""
+
+    def __init__(self, grams: Grams, state: State) -> None:
+        self._grams, self.state = grams, state
+
+    def step(self, ids: np.ndarray) -> np.ndarray:
+        """The logarithms of the probabilities (B, V) after the symbols (B,)."""
+        (contexts,) = self.state
+        longer = np.concatenate([contexts.numpy(), ids[:, None].astype(np.uint8)], axis=1)
+        kept = longer[:, longer.shape[1] - contexts.shape[1] :]
+        self.state = (torch.from_numpy(np.ascontiguousarray(kept)),)
+        return np.stack([_logits(self._grams.after(row.tobytes())) for row in kept])
+
+
+def _logits(probabilities: np.ndarray) -> np.ndarray:
+    """Their logarithms; a text does not end by itself."""
+    logits = np.log(probabilities)
+    logits[END] = -np.inf
+    return logits.astype(np.float32)

@@ -1,13 +1,14 @@
 """What share of the keystrokes does completion save, beside words by frequency and character n-grams?
 
-    python benchmarks/keystrokes.py CORPUS FOLDER [--minutes 3] [--characters 15000]
+    python benchmarks/keystrokes.py CORPUS FOLDER [--minutes 3] [--set NAME=VALUE] [--characters 15000]
+        [--judged tail]
 
 CORPUS is nietzsche, tinyshakespeare or python. FOLDER gets the training text (CORPUS.train.txt), the text to
-be typed (CORPUS.heldout.txt) and, unless it is there, the model: `onward train` with the default recipe for
-so many minutes. The last tenth of nietzsche and of tinyshakespeare is held out. Of the standard library of
-the Python that runs (tests and installed packages left out) each tenth file is held out, in the order of the
-hashes of their names, and of each of those the first 3,000 characters are typed; what a copy of a training
-file would give is not excluded, but no file is in both.
+be typed (CORPUS.heldout.txt) and, unless it is there, the model (CORPUS.onward): `onward train` with the
+default recipe, on all of the training text (validation=0), with what `--set` says, for so many minutes. The
+last tenth of nietzsche and of tinyshakespeare is held out. Of some packages of the standard library of the
+Python that runs (see PACKAGES; tests left out) each tenth file is held out, in the order of the hashes of
+their names, and of each of those the first 1,500 characters are typed; python.files.txt lists them.
 
 The simulated user types the held-out text from its first character, and after each keystroke (and before the
 first) looks at what is offered.
@@ -16,37 +17,54 @@ first) looks at what is offered.
              one key, which enters all of it.
     list     three continuations are shown, and the user accepts with one key the longest that is right.
 
-A continuation of one character is never accepted: typing it costs the same key. A right continuation must
-also end where the word ends in the text, so that "the" is not right where "there" follows; the space or mark
-after it is typed by the user. Each accepted continuation is one keystroke, so is each character typed; the
-share saved is 1 - keystrokes / characters. Each completer sees all of the text before, and nothing else.
-A model that adapts learns from the text that was entered, in blocks, after it was entered.
+A continuation of one character is neither shown nor accepted: typing it costs the same key. A right
+continuation must also end where the word ends in the text, so that "the" is not right where "there" follows;
+the space or mark after it is typed by the user. Each accepted continuation is one keystroke, so is each
+character typed; the share saved is 1 - keystrokes / characters. Each completer sees all of the text before,
+and nothing else.
 
-The baselines learn from the same training text. Of the n-grams, orders 3 to 8, the best for each kind of
-user is the baseline, chosen on the held-out text itself, which favours it.
+The model is asked for the likeliest words of two characters or more (`until="word"`, `shortest=2`), as it is
+and while it adapts: to text that was entered, in blocks, after it was entered. The n-grams, orders 3 to 8,
+learn from the same training text, and the very search that serves the model finds their words. Of the orders
+the best for each kind of user is the baseline, chosen on the judged text itself, which favours it. Words by
+frequency offer the rest of a word that has begun, or the most frequent words.
+
+With `--judged tail` the text typed is the end of the training text, which `onward train` holds out by default
+(a twentieth) and the baselines then do not learn either: what settings were chosen on. Nothing is recorded.
 """
 
 import argparse
 import hashlib
-import re
+import platform
 import subprocess
 import sys
 import sysconfig
+import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from baselines import CharacterNgram, WordFrequency
+from baselines import CharacterNgram, Grams, WordFrequency, ends_word
 from onward.data.named import find_named
+from onward.inference.completion import Completing
 from onward.inference.trained import TrainedModel
 from record import record
 
 ORDERS = range(3, 9)
-FROM_EACH_FILE = 3000
+PACKAGES = (
+    "asyncio", "collections", "concurrent", "email", "html", "http", "importlib", "json", "logging",
+    "multiprocessing", "unittest", "urllib", "xml",
+)  # fmt: skip
+FROM_EACH_FILE = 1500
 SHOWN = {"ghost": 1, "list": 3}
+SHORTEST = 2  # characters of a continuation that is worth a key
+MOST_SHOWN = max(SHOWN.values())
+TAIL = 0.05  # of the training text; what `onward train` holds out
 Offers = Callable[[str, int], list[str]]
+Shares = dict[str, float]
 
 
 def main() -> None:
@@ -56,40 +74,46 @@ def main() -> None:
     parser.add_argument("corpus", choices=["nietzsche", "tinyshakespeare", "python"])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--minutes", type=float, default=3.0)
+    parser.add_argument("--set", action="append", default=[])
     parser.add_argument("--characters", type=int, default=15_000)
+    parser.add_argument("--judged", choices=["heldout", "tail"], default="heldout")
     arguments = parser.parse_args()
-    torch.set_num_threads(1)
     train, held_out = prepared(arguments.corpus, arguments.folder)
-    model = arguments.folder / f"{arguments.corpus}.onward"
-    if not model.exists():
-        budget = ["--minutes", str(arguments.minutes)]
-        subprocess.run([sys.executable, "-m", "onward", "train", train, "-o", model, *budget], check=True)
-    text = held_out.read_text(encoding="utf-8")[: arguments.characters]
-    trained, learned = TrainedModel.load(model), train.read_text(encoding="utf-8")
-    saved: dict[str, dict[str, float]] = {}
-    for kind, shown in SHOWN.items():
-        frequent, grams = WordFrequency(learned), {}
-        for order in ORDERS:
-            grams[order] = share_saved(text, CharacterNgram(learned, order).offers, shown)
-        best = max(grams, key=lambda order: grams[order])
-        saved[kind] = {
-            "model": share_saved(text, typist(trained, adapt=False), shown),
-            "model_adapting": share_saved(text, typist(trained, adapt=True), shown),
-            "word_frequency": share_saved(text, frequent.offers, shown),
-            "ngram": grams[best],
-            "ngram_order": best,
-        }
-        print(kind, saved[kind], file=sys.stderr)
-    record(
-        "keystrokes",
-        {
-            "corpus": arguments.corpus,
-            "characters": len(text),
-            "training_characters": len(learned),
-            "minutes": trained.artefact.facts.get("minutes", arguments.minutes),
-            **{kind: {name: round(share, 4) for name, share in each.items()} for kind, each in saved.items()},
-        },
-    )
+    path = arguments.folder / f"{arguments.corpus}.onward"
+    if not path.exists():
+        settings = ["validation=0", *arguments.set] if arguments.judged == "heldout" else arguments.set
+        options = [
+            "--minutes",
+            str(arguments.minutes),
+            *(part for each in settings for part in ("--set", each)),
+        ]
+        subprocess.run([sys.executable, "-m", "onward", "train", train, "-o", path, *options], check=True)
+    learned, text = train.read_text(encoding="utf-8"), held_out.read_text(encoding="utf-8")
+    if arguments.judged == "tail":
+        cut = len(learned) - int(len(learned) * TAIL)
+        learned, text = learned[:cut], learned[cut:]
+    text = text[: arguments.characters]
+    started = time.monotonic()
+    with ProcessPoolExecutor(2, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        ours, theirs = pool.submit(of_model, path, text), pool.submit(of_baselines, path, learned, text)
+        saved: dict[str, Shares] = ours.result() | theirs.result()
+    artefact = TrainedModel.load(path).artefact
+    figures = {
+        "corpus": arguments.corpus,
+        "characters": len(text),
+        "training_characters": len(learned),
+        "dropout": artefact.recipe["dropout"],
+        "steps": artefact.facts["steps"],
+        "symbols_trained": artefact.facts["symbols"],
+        "seconds": round(time.monotonic() - started, 1),
+        **{kind: compared(saved, kind) for kind in SHOWN},
+    }
+    if arguments.corpus == "python":
+        figures["texts"] = f"{platform.python_version()}, {digest(train)} {digest(held_out)}"
+    if arguments.judged == "heldout":
+        record("keystrokes", figures)
+    else:
+        print(figures)
 
 
 def prepared(corpus: str, folder: Path) -> tuple[Path, Path]:
@@ -97,7 +121,7 @@ def prepared(corpus: str, folder: Path) -> tuple[Path, Path]:
     folder.mkdir(parents=True, exist_ok=True)
     train, held_out = folder / f"{corpus}.train.txt", folder / f"{corpus}.heldout.txt"
     if corpus == "python":
-        first, rest = library()
+        first, rest = library(folder / "python.files.txt")
     else:
         path = find_named(corpus)
         if path is None:
@@ -109,29 +133,55 @@ def prepared(corpus: str, folder: Path) -> tuple[Path, Path]:
     return train, held_out
 
 
-def library() -> tuple[str, str]:
-    """The standard library: the files to train on, and the beginnings of those held out."""
+def library(listed: Path) -> tuple[str, str]:
+    """Packages of the standard library: the files to train on, and the beginnings of those held out."""
     root = Path(sysconfig.get_path("stdlib"))
-    left_out = {
-        "site-packages",
-        "test",
-        "tests",
-        "idlelib",
-        "lib2to3",
-        "__pycache__",
-        "pydoc_data",
-        "encodings",
-    }
-    files = [path for path in root.rglob("*.py") if not left_out & set(path.relative_to(root).parts)]
-    files.sort(key=lambda path: hashlib.sha256(str(path.relative_to(root)).encode()).digest())
-    texts = [path.read_text(encoding="utf-8", errors="replace") for path in files]
-    held_out = [text[:FROM_EACH_FILE] for text in texts[::10]]
+    files = [path.relative_to(root) for name in PACKAGES for path in (root / name).rglob("*.py")]
+    files = [path for path in files if not {"test", "tests"} & set(path.parts)]
+    files.sort(key=lambda path: hashlib.sha256(path.as_posix().encode()).digest())
+    texts = [(root / path).read_text(encoding="utf-8", errors="replace") for path in files]
+    kinds = ("train" if i % 10 else "held out" for i in range(len(files)))
+    listed.write_text("".join(f"{kind}\t{path}\n" for kind, path in zip(kinds, files, strict=True)))
+    held_out = [text[:FROM_EACH_FILE] for text in texts[::10] if len(text) >= FROM_EACH_FILE]
     return "".join(text for i, text in enumerate(texts) if i % 10), "".join(held_out)
+
+
+def digest(path: Path) -> str:
+    """The first digits of the SHA-256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+
+
+def of_model(path: Path, text: str) -> dict[str, Shares]:
+    """The shares that the model saves, by how it is asked."""
+    trained = TrainedModel.load(path)
+    return {
+        "model": shares_saved(text, typist(trained, adapt=False)),
+        "model_adapting": shares_saved(text, typist(trained, adapt=True)),
+    }
+
+
+def of_baselines(path: Path, learned: str, text: str) -> dict[str, Shares]:
+    """The shares that the baselines save."""
+    vocabulary = TrainedModel.load(path).vocabulary
+    grams = Grams(vocabulary.encode(learned), len(vocabulary), max(ORDERS))
+    saved = {"word_frequency": shares_saved(text, WordFrequency(learned).offers)}
+    for order in ORDERS:
+        ngram = CharacterNgram(grams, vocabulary, order, Completing(n=MOST_SHOWN, shortest=SHORTEST))
+        saved[f"ngram {order}"] = shares_saved(text, ngram.offers)
+    return saved
+
+
+def compared(saved: dict[str, Shares], kind: str) -> dict[str, Any]:
+    """The shares saved for a kind of user; of the n-grams the best."""
+    shares = {name: round(each[kind], 4) for name, each in saved.items()}
+    best = max((name for name in shares if name.startswith("ngram")), key=lambda name: shares[name])
+    rest = {name: share for name, share in shares.items() if not name.startswith("ngram")}
+    return rest | {"ngram": shares[best], "ngram_order": int(best.removeprefix("ngram "))}
 
 
 def typist(trained: TrainedModel, *, adapt: bool) -> Offers:
     """The offers of a session that follows the text."""
-    session: Any = trained.session(reach=0)
+    session = trained.session(reach=0)
     if adapt:
         session.adapt()
     read = 0
@@ -140,25 +190,31 @@ def typist(trained: TrainedModel, *, adapt: bool) -> Offers:
         nonlocal read
         session.feed(typed[read:])
         read = len(typed)
-        return [one.text for one in session.complete(n=count)]
+        return [one.text for one in session.complete(n=count, shortest=SHORTEST)]
 
     return offers
 
 
-def share_saved(text: str, offers: Offers, shown: int) -> float:
-    """The share of keystrokes that a simulated user saves."""
-    at = keys = 0
-    while at < len(text):
-        right = [offer for offer in offers(text[:at], shown) if is_right(text, at, offer)]
-        at += max(map(len, right), default=1)
-        keys += 1
-    return 1 - keys / len(text)
+def shares_saved(text: str, offers: Offers) -> Shares:
+    """The share of keystrokes that each kind of simulated user saves; all type at once.
+
+    A position is looked at once for all that come to it, with as many offers as the longest list shows.
+    """
+    at, keys = dict.fromkeys(SHOWN, 0), dict.fromkeys(SHOWN, 0)
+    while (here := min(at.values())) < len(text):
+        found = offers(text[:here], MOST_SHOWN)
+        right = [is_right(text, here, offer) for offer in found]
+        for kind, shown in SHOWN.items():
+            if at[kind] == here:
+                taken = [len(offer) for offer, is_it in zip(found[:shown], right, strict=False) if is_it]
+                at[kind] += max(taken, default=1)
+                keys[kind] += 1
+    return {kind: 1 - number / len(text) for kind, number in keys.items()}
 
 
 def is_right(text: str, at: int, offer: str) -> bool:
     """Whether the text goes on with the offer, of two characters or more, and the word ends with it."""
-    end = at + len(offer)
-    return len(offer) > 1 and text.startswith(offer, at) and not re.match(r"\w", text[end : end + 1])
+    return len(offer) >= SHORTEST and text.startswith(offer, at) and ends_word(text, at + len(offer))
 
 
 if __name__ == "__main__":

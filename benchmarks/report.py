@@ -34,6 +34,7 @@ KINDS = {
     "watch_faults": ("kills",),
     "complete_speed": ("weights", "n", "parameters"),
     "keystrokes": ("corpus",),
+    "adapt": ("kind", "text"),
 }
 """The questions in order, and what tells the results of one apart; of those that agree the last counts."""
 

@@ -49,6 +49,15 @@ def test_nothing_likelier_is_left_out(make, seed: int) -> None:
         assert one.probability == pytest.approx(every[one.text], rel=1e-3)
 
 
+@pytest.mark.parametrize("shortest", [2, 4])
+def test_short_ones_take_no_place_of_longer_ones(trained: TrainedModel, shortest: int) -> None:
+    every = [one for one in trained.complete("a", n=400, **ALL) if len(one.text) >= shortest]
+    found = trained.complete("a", n=6, shortest=shortest, floor=0.0, effort=100_000)
+    assert found.exact
+    assert [one.text for one in found] == [one.text for one in every[:6]]
+    assert [one.text for one in found] != [one.text for one in trained.complete("a", n=6, **ALL)]
+
+
 def test_less_effort_says_that_it_is_less_sure(trained: TrainedModel) -> None:
     sure, unsure = trained.complete("a", n=10, **ALL), trained.complete("a", n=10, floor=0.0, effort=1)
     assert sure.exact

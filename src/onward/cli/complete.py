@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from onward.inference.completion import Completions
     from onward.inference.session import Session
 
+_WORTH_A_KEY = 2
+"""Characters that it takes for a continuation to be shown to who types: one is as quickly typed as taken."""
+
 
 def complete(
     model: Model,
@@ -47,8 +50,8 @@ def complete(
     if adapt:
         session.adapt()
 
-    def ask(started: str) -> "Completions":
-        return session.complete(started, n=count, until=boundary)
+    def ask(started: str, shortest: int = 1) -> "Completions":
+        return session.complete(started, n=count, until=boundary, shortest=shortest)
 
     if prime is not None:
         started = _read_whole(session, prime, adapt)
@@ -56,7 +59,7 @@ def complete(
     elif sys.stdin.isatty():
         if json:
             raise InputError("--json needs a text to complete", hint="give it as --prime, or through a pipe")
-        _edit(session, ask)
+        _edit(session, lambda started: ask(started, _WORTH_A_KEY))
     else:
         _follow(session, ask, json)
 

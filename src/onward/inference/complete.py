@@ -94,6 +94,7 @@ def begun_word(text: str | bytes, vocabulary: Vocabulary) -> tuple[str | bytes, 
 _Walk: TypeAlias = Generator[Wave, np.ndarray, Completions]
 """A search: gives waves, is sent the probabilities (B, V) of each prefix with each symbol after it."""
 
+<<<<<<< HEAD
 
 class _Search:
     """One search.
@@ -110,6 +111,11 @@ class _Search:
         completing = place.completing
         self._boundary, self._place = boundary, place
         self._n, self._effort = completing.n, completing.effort
+=======
+    def __init__(self, boundary: Boundary, completing: Completing, stepper: Stepper, state: State) -> None:
+        self._boundary, self._n, self._effort = boundary, completing.n, completing.effort
+        self._shortest = completing.shortest
+>>>>>>> keys
         self._is_beam = completing.until != "word"
         self._floor = completing.floor if completing.floor is not None else 0.0 if self._is_beam else FLOOR
         self._lanes = completing.lanes or (max(8, 2 * completing.n) if self._is_beam else 8)
@@ -250,7 +256,9 @@ class _Search:
             heappush(self._frontier, node)
 
     def _find(self, text: str, probability: float) -> None:
-        """Counts a way to a continuation; equal texts are one."""
+        """Counts a way to a continuation; equal texts are one, and short ones are none."""
+        if len(text) < self._shortest:
+            return
         found = self._found
         found[text] = found.get(text, 0.0) + probability
         if len(found) >= self._n and found[text] > self._bar:

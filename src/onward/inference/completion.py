@@ -61,6 +61,8 @@ class Completing:
     Attributes:
         n: how many continuations, at most.
         until: where they end.
+        shortest: continuations of fewer characters are not given, and take no place of others. With 2 none is
+            given that is as quickly typed as taken.
         floor: continuations less likely than this are not given; None is `FLOOR` for words, 0 for the others.
         effort: prefixes to look at, at most, where the search is best first.
         lanes: prefixes that advance at once; the width of a beam.
@@ -71,12 +73,13 @@ class Completing:
 
     n: int = 5
     until: Until = "word"
+    shortest: int = 1
     floor: float | None = None
     effort: int = 64
     lanes: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("n", "effort", "lanes"):
+        for name in ("n", "shortest", "effort", "lanes"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise InputError(f"expected {name} of 1 or more, got {value}")
@@ -89,6 +92,7 @@ class CompleteOptions(TypedDict, total=False):
 
     n: int
     until: Until
+    shortest: int
     floor: float | None
     effort: int
     lanes: int | None
