@@ -160,6 +160,16 @@ class Store:
             alarm for (alarm,) in self._rows("select alarm from alarms order by number desc limit ?", count)
         ]
 
+    def alarms_after(self, number: int, count: int) -> list[tuple[int, str]]:
+        """The first alarms behind that of a number, in order."""
+        asked = "select number, alarm from alarms where number > ? order by number limit ?"
+        return self._rows(asked, number, count)
+
+    def flagged(self, key: str, number: int) -> list[str]:
+        """The events of a flagged sequence; none if there is no such sequence."""
+        found = self._rows("select events from flagged where key = ? and number = ?", key, number)
+        return json.loads(found[0][0]) if found else []
+
     def flag(self, key: str, number: int, events: str) -> None:
         """Keeps the events of a flagged sequence that began with a record of a number."""
         self._change("insert or replace into flagged values (?, ?, ?)", [(key, number, events)])
