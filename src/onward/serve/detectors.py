@@ -38,13 +38,14 @@ class Detectors:
         rate: float | None,
         limits: Limits,
     ) -> None:
+        names = [path.stem for path in paths]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise InputError(
+                f"expected detectors of different names, got two of {twice!r}",
+                hint="a detector's name is that of its file: rename one",
+            )
         self._served: dict[str, Watching] = {}
         for path in paths:
-            if path.stem in self._served:
-                raise InputError(
-                    f"expected detectors of different names, got two of {path.stem!r}",
-                    hint="a detector's name is that of its file: rename one",
-                )
             kept = state_of(path, state, alone=alone and len(paths) == 1)
             self._served[path.stem] = Watching(path, kept, idle=idle, rate=rate, limits=limits)
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from onward.artefact import digest_of, weights_of
-from onward.errors import WriteError
+from onward.errors import OnwardError, WriteError
 from onward.serve.batches import Batch, records_of
 from onward.serve.limits import Limits
 from onward.serve.refusal import Refusal
@@ -186,7 +186,13 @@ class KeptWatch:
         """Goes on from what the file has."""
         self._store = self._held.enter_context(opened_store(self._state))
         judged = self._verdicts.__setitem__
-        self._watcher = Watcher(self.detector, self._store, idle=self._idle, tell=self._tell, judged=judged)
+        try:
+            self._watcher = Watcher(
+                self.detector, self._store, idle=self._idle, tell=self._tell, judged=judged
+            )
+        except OnwardError:  # of another model
+            self._held.close()
+            raise
         self._replies = Replies(self._store)
         self._number = self._store.fact("lines") or 0
         self._last = self._store.fact("alarms") or 0
