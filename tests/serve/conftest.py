@@ -22,7 +22,7 @@ class Server:
     """A process of `onward serve`."""
 
     def __init__(self, *arguments: object, environment: dict[str, str] | None = None) -> None:
-        command = [sys.executable, "-m", "onward", "serve", *map(str, arguments), "--port", "0"]
+        command = [sys.executable, "-m", "onward", "serve", "--port", "0", *map(str, arguments)]
         variables = os.environ | {"OMP_NUM_THREADS": "1"} | (environment or {})
         self.process = subprocess.Popen(command, env=variables, stderr=subprocess.PIPE, text=True)
         assert self.process.stderr
