@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, TypeVar
 from onward.errors import ArtefactError, BusyError, InputError, WriteError
 from onward.training.lock import output_lock
 
-FORMAT = 1
+FORMAT = 2
 _APPLICATION = 0x6F6E7764
 _TABLES = """
 create table facts (name text primary key, value text not null) without rowid;

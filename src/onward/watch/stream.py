@@ -206,16 +206,17 @@ class Watcher:
         if self.detector.top_k:
             beyond = np.array([flight.sequence.rank >= self.detector.top_k for flight in flights])
             return np.where(beyond, 0.0, 1.0), ["rank"] * len(flights)
+        known = [FEATURES.index(name) for name in _GROWING]
         parts = np.stack(
             [
-                self.detector.calibration.combination.tails[FEATURES.index(name)].score(
+                self.detector.calibration.combination.tails[place].score(
                     np.array([getattr(flight.sequence, name) for flight in flights], float)
                 )
-                for name in _GROWING
+                for place, name in zip(known, _GROWING, strict=True)
             ]
         )
         calibration = self.detector.calibration
-        p_values = calibration.p_values(calibration.combination.least(parts.T))
+        p_values = calibration.p_values(calibration.combination.least(parts.T, known))
         return p_values, [_GROWING[i] for i in parts.argmax(axis=0).tolist()]
 
     def _end(self, flights: Sequence[Flight]) -> list[Alarm]:
