@@ -29,9 +29,11 @@ KINDS = {
     "long_run": ("layer", "parameters"),
     "watch_hdfs": ("seed", "rate"),
     "watch_logs": ("log", "symbols", "seed"),
+    "watch_synthetic": ("seed", "learned"),
     "start_up": (),
     "watch_stream": ("lines", "keys_in_flight"),
     "watch_faults": ("kills",),
+    "watch_disturbed": ("lines",),
     "complete_speed": ("weights", "n", "parameters"),
     "keystrokes": ("corpus",),
 }

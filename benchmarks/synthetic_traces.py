@@ -4,8 +4,9 @@ Routines of a library are short runs of calls with a loop or a choice in some. A
 some of these routines and of calls of its own; its traces begin alike and go through its states until their
 length is reached; now and then a signal comes, and a routine of the library in between. Calls and programs
 are popular as those of a system are: a few make up most of all, and some programs were hardly seen before.
-Attacks consist of the same calls: what an unknown program does, what a shell does (routines of the library in any order, each
-now and then cut short), and traces of a known program that one of these two takes over for a part.
+Attacks consist of the same calls: what an unknown program does, what a shell does (routines of the library in
+any order, each now and then cut short), and traces of a known program that one of these two takes over for
+a part.
 """
 
 from dataclasses import dataclass

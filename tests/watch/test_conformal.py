@@ -3,16 +3,16 @@
 import numpy as np
 import pytest
 
-from onward.watch.conformal import Calibration, Combination, Tail, calibrate
+from onward.watch.conformal import _ALIKE, Calibration, Combination, Tail, calibrate
 
 
 def features(rng: np.random.Generator, count: int) -> np.ndarray:
-    """Seven correlated features, some discrete with many ties, some with heavy tails."""
+    """Eight correlated features, some discrete with many ties, some with heavy tails."""
     base = rng.standard_t(2, count)
     columns = [base, base + rng.normal(size=count), rng.exponential(size=count), base**2]
-    return np.stack([*columns, rng.poisson(0.02, count), rng.poisson(0.05, count), base], axis=1).astype(
-        float
-    )
+    return np.stack(
+        [*columns, rng.poisson(0.02, count), rng.poisson(0.05, count), base, base], axis=1
+    ).astype(float)
 
 
 @pytest.mark.parametrize("cross", [False, True])
@@ -30,7 +30,7 @@ def test_at_most_the_rate_is_flagged_on_average(rate, cross):
 
 
 def test_too_few_sequences_flag_nothing():
-    calibration = Calibration(Combination.of(np.zeros((9, 7))), np.arange(9.0), 1.0)
+    calibration = Calibration(Combination.of(np.zeros((9, 8))), np.arange(9.0), 1.0)
     assert calibration.smallest_rate == 0.1
     assert calibration.threshold(0.09) == np.inf
     assert calibration.threshold(0.1) == 8.0
@@ -39,7 +39,7 @@ def test_too_few_sequences_flag_nothing():
 
 def test_the_threshold_and_the_p_value_agree():
     rng = np.random.default_rng(3)
-    calibration = Calibration(Combination.of(np.zeros((9, 7))), np.sort(rng.integers(0, 30, 199) / 2), 1.0)
+    calibration = Calibration(Combination.of(np.zeros((9, 8))), np.sort(rng.integers(0, 30, 199) / 2), 1.0)
     scores = rng.integers(0, 40, 500) / 2
     for rate in (0.005, 0.03, 0.2):
         flagged = calibration.p_values(scores) <= rate
@@ -69,18 +69,18 @@ def test_order_and_counts_add_up_where_counts_recur_and_order_alone_is_seen_too(
     assert a > np.quantile(combination.score(normal), 0.985)
 
 
-def test_where_no_counts_recur_they_are_one_feature_of_seven():
-    normal = np.random.default_rng(0).exponential(size=(500, 7))
+def test_where_no_counts_recur_they_are_one_feature_of_six():
+    normal = np.random.default_rng(0).exponential(size=(500, 8))
     combination = Combination.of(normal)
     assert combination.recurring == 0
     usual = np.median(normal, axis=0, keepdims=True)
-    alone = [usual.copy() for _ in range(7)]
-    for feature, strange in enumerate(alone):
+    alone = [usual.copy() for _ in _ALIKE]
+    for feature, strange in zip(_ALIKE, alone, strict=True):
         strange[0, feature] = 1e9
     scores = [combination.score(strange)[0] for strange in alone]
-    assert scores == pytest.approx([scores[0]] * 7, abs=0.01)
+    assert scores == pytest.approx([scores[0]] * 6, abs=0.01)
     assert min(scores) > np.quantile(combination.score(normal), 0.99)
-    assert combination.score(np.full((1, 7), 1e9))[0] > max(scores) + 1
+    assert combination.score(np.full((1, 8), 1e9))[0] > max(scores) + 1
 
 
 @pytest.mark.parametrize("counts", [0.02, 50.0])

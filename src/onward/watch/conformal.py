@@ -9,8 +9,8 @@ Where counts recur, order and number are two kinds of evidence. Features of orde
 largest of their tail scores speaks for all of them, and that of the counts is added to it, as in Fisher's
 method. Of sequences that are wrong in one way alone such a sum says little, since normal ones are a bit odd
 in both: so the tail score of the sum is set beside that of the largest of all, which counts for less, and
-the larger of the two stands. Where no sequence has the counts of another, as where sequences are long, it is
-the largest tail score and the mean of all.
+the larger of the two stands. Where no sequence has the counts of another, as where sequences are long, many
+small oddities tell more than one: it is the largest tail score and the mean of all.
 
 How the score is made need not be right. The p-value is its rank among those of held-out normal sequences,
 
@@ -35,7 +35,10 @@ _BEYOND = 0.1
 _DECIMALS = 4
 """Of features, so that one reckoned in another order in float32 is still as large as itself."""
 
-_COUNTS, _TABLE = FEATURES.index("counts"), FEATURES.index("table")
+_COUNTS = FEATURES.index("counts")
+_APART = [FEATURES.index(name) for name in ("largest", "mean", "total", "burst", "new")]
+_ALIKE = [FEATURES.index(name) for name in ("largest", "mean", "burst", "counts", "unseen", "table")]
+"""Features of order where counts recur, and all that count where they do not."""
 
 _ALONE = 0.8
 """What one kind of evidence counts for beside two. With less, order that is wrong is hardly flagged at a rate
@@ -109,7 +112,8 @@ class Combination:
         """It grows with each tail score."""
         both, alone = self.sums.score(_sums(parts)), _ALONE * self.peaks.score(_peaks(parts))
         apart = np.maximum(both, alone) + _TIES * (both + alone)
-        alike = parts.max(axis=1) + parts.mean(axis=1)
+        long = parts[:, _ALIKE]
+        alike = long.max(axis=1) + long.mean(axis=1)
         return rounded(self.recurring * apart + (1 - self.recurring) * alike)
 
     @cached_property
@@ -124,12 +128,12 @@ def _parts(tails: Sequence[Tail], features: np.ndarray) -> np.ndarray:
 
 def _sums(parts: np.ndarray) -> np.ndarray:
     """The strangest of order and what the counts add to it, (k,)."""
-    return np.delete(parts, [_COUNTS, _TABLE], axis=1).max(axis=1) + parts[:, _COUNTS]
+    return parts[:, _APART].max(axis=1) + parts[:, _COUNTS]
 
 
 def _peaks(parts: np.ndarray) -> np.ndarray:
     """The strangest of all, (k,)."""
-    own = np.delete(parts, _TABLE, axis=1)
+    own = parts[:, [*_APART, _COUNTS]]
     return own.max(axis=1) + _TIES * own.sum(axis=1)
 
 

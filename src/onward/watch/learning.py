@@ -47,8 +47,11 @@ RECIPE = Recipe(
 )
 """Of a detector's model. The kind of symbols is that of the sequences, whatever it says here."""
 
-WIDE, MANY = 128, 200_000
+WIDE, MANY = 128, 100_000
 """The width of the model of so many events and more."""
+
+_POSITIONS, _FEWEST_LANES = 2048, 16
+"""Of a block: of long sequences fewer are read side by side, for more steps in place of larger ones."""
 
 _EPOCHS, _FEWEST_STEPS, _MOST_STEPS = 10, 400, 2000
 
@@ -166,7 +169,9 @@ class _Learner:
         self._sequences, self._alphabet, self._learning = sequences, alphabet, learning
         self._observe, self._tell = observer or (lambda event: None), tell
         width = WIDE if len(sequences.ids) >= MANY else RECIPE.width
-        self._recipe = learning.recipe or replace(RECIPE, width=width, seed=learning.seed)
+        mean = len(sequences.ids) // len(sequences) + 1
+        lanes = max(_FEWEST_LANES, min(RECIPE.lanes, _POSITIONS // min(mean, RECIPE.block)))
+        self._recipe = learning.recipe or replace(RECIPE, width=width, lanes=lanes, seed=learning.seed)
 
     def detector(
         self, kept: np.ndarray, held: np.ndarray, calibrated: "_Calibrated | None", source: dict[str, Any]
