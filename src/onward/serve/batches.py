@@ -35,7 +35,7 @@ class Batch:
         end: whether all sequences in flight end behind it.
         verdicts: whether the verdict of each sequence that ended is told.
         key: names the batch for who may send it twice; None: each is another one.
-        digest: of all the above.
+        digest: of the body.
     """
 
     kind: str
@@ -46,8 +46,8 @@ class Batch:
     digest: str
 
 
-def batch_of(fields: Fields, limits: Limits) -> Batch:
-    """The batch of a request.
+def batch_of(body: bytes, fields: Fields, limits: Limits) -> Batch:
+    """The batch of a request, whose body has these fields.
 
     Raises:
         Refusal: it has no list, more than one, or one that is too long.
@@ -63,8 +63,7 @@ def batch_of(fields: Fields, limits: Limits) -> Batch:
         raise Refusal(400, "invalid_value", f"expected one of {', '.join(KINDS)}, got none", param="lines")
     _check_size(len(items), limits)
     key = fields.text("idempotency_key", None, longest=200)
-    said = json.dumps(fields.values, sort_keys=True).encode()
-    digest = hashlib.sha256(said).hexdigest()
+    digest = hashlib.sha256(body).hexdigest()
     return Batch(kind, items, fields.flag("end"), fields.flag("verdicts"), key, digest)
 
 
@@ -107,7 +106,9 @@ def _record(item: Any, number: int, _: Reader) -> list[Record]:
     time, last = values.get("time"), values.get("last") or False
     if not isinstance(last, bool):
         raise ValueError(f"expected last to be true or false, got {_shown(last)}")
-    when = None if time is None else seconds_of(time if isinstance(time, str) else json.dumps(time))
+    if isinstance(time, bool) or not isinstance(time, str | int | float | None):
+        raise ValueError(f"expected a time, got {_shown(time)}")
+    when = None if time is None else seconds_of(str(time))
     event = _text(values.get("event"), "an event", LONGEST_NAME)
     return [Record(_text(values.get("key"), "a key", LONGEST_NAME), event, when, event, number, last)]
 
@@ -141,6 +142,8 @@ def _text(value: Any, what: str, longest: int) -> str:
 
 def _shown(value: Any) -> str:
     """The beginning of what was received, on one line."""
+    if isinstance(value, list | dict):  # which may be deeper than can be written
+        return "a list" if isinstance(value, list) else "an object"
     text = json.dumps(value)
     return text if len(text) <= 60 else f"{text[:60]}..."
 

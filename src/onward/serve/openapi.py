@@ -57,9 +57,9 @@ def _paths(limits: Limits) -> Schema:
 def _watch_paths(limits: Limits) -> Schema:
     model = _in_query("model", _TEXT)
     alarm = [_in_path("number", "of an alarm"), model]
-    told = _operation("The last alarms, or those behind a number; also as they come.", (200, 400, 404, 429))
-    told["responses"]["200"]["content"]["text/event-stream"] = {"schema": _TEXT}
-    bounds = {"after": _whole(0, 1 << 53), "limit": _whole(1, RECENT), "stream": _FLAG}
+    summary = "The last alarms, or those behind a number; with stream=true as they come, without an end."
+    told = _operation(summary, (200, 400, 404, 429))  # a tool that tries parameters would wait for the end
+    bounds = {"after": _whole(0, 1 << 53), "limit": _whole(1, RECENT)}
     told["parameters"] = [model, *(_in_query(name, schema) for name, schema in bounds.items())]
     return {
         "/v1/watch": {

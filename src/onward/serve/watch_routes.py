@@ -1,6 +1,7 @@
 """The endpoints of a watch: batches in, alarms out, and what is known of both."""
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -47,9 +48,10 @@ async def _show(_: Request, detectors: Detectors) -> Response:
 
 async def _feed(request: Request, detectors: Detectors, limits: Limits) -> Response:
     """`POST /v1/watch`."""
-    fields = Fields(await body_of(request, limits), _FIELDS)
+    body = await body_of(request, limits)
+    fields = Fields(body, _FIELDS)
     watching = detectors.get(fields.text("model", None, longest=_LONGEST_NAME))
-    batch = batch_of(fields, limits)
+    batch = batch_of(body, fields, limits)
     found = await unless_gone(request, watching.do(lambda watch: watch.feed(batch)))
     return answer({"model": watching.name, **found})
 
@@ -77,14 +79,15 @@ async def _events(watching: Watching, after: int | None) -> AsyncIterator[bytes]
     """Alarms as events with their numbers; beside them the report when it has changed, or a sign of life."""
     begin = watching.report["last_alarm"] if after is None else after
     told: dict[str, Any] | None = None
-    async for alarms in watching.follow(begin, _BEAT):
-        for alarm in alarms:
-            yield b"id: %d\ndata: %s\n\n" % (alarm["alarm"], dump(alarm))
-        if watching.report != told:
-            told = watching.report
-            yield b"event: report\ndata: %s\n\n" % dump(watching.facts)
-        elif not alarms:
-            yield b": nothing new\n\n"
+    with suppress(Refusal):  # too much waits: who listens comes again, and goes on behind the last
+        async for alarms in watching.follow(begin, _BEAT):
+            for alarm in alarms:
+                yield b"id: %d\ndata: %s\n\n" % (alarm["alarm"], dump(alarm))
+            if watching.report != told:
+                told = watching.report
+                yield b"event: report\ndata: %s\n\n" % dump(watching.facts)
+            elif not alarms:
+                yield b": nothing new\n\n"
 
 
 async def _explain(request: Request, detectors: Detectors) -> Response:
