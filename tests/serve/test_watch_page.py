@@ -238,7 +238,7 @@ class TestConnection:
 
     def test_drift_is_said(self, open_page: Open, audit: Path) -> None:
         server = Server(audit)
-        page = live(open_page(server.url))
+        page = live(open_page(server.url, errors=True))  # the server goes before the page
         body = json.dumps({"sequences": [{"events": BAD}] * 400})
         server.client.post("/v1/watch", content=body)
         expect(page.locator("#drift")).to_contain_text("what is normal has changed")
