@@ -4,12 +4,15 @@ import contextlib
 import io
 import re
 import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
+
+import httpx
 
 import onward
 from onward.cli.app import run
@@ -47,7 +50,7 @@ def run_block(block: Block) -> None:
     Blocks of Python run as a program; of those of the shell, each line; those of no language are pictures.
     """
     if block.language == "python":
-        code = compile("\n" * (block.line - 1) + block.text, str(block.page), "exec")
+        code = compile("\n" * (block.line - 1) + _addressed(block.text), str(block.page), "exec")
         with mock.patch.dict(vars(onward), train=_small_train()), contextlib.redirect_stdout(io.StringIO()):
             exec(code, {"__name__": "__main__"})
     elif block.language == "sh":
@@ -101,13 +104,56 @@ def _run_command(words: list[str], data: bytes, place: str) -> bytes:
             return b"".join(Path(name).read_bytes() for name in names)
         case ["make", target]:
             subprocess.run(["make", "-n", "-C", str(ROOT), target], check=True, capture_output=True)
-            return b""
         case ["pip", "install", "." | ".[theano]"]:
-            return b""
+            pass
+        case ["curl", "-s", url, *rest] if rest[:1] in ([], ["-d"]):
+            answer = httpx.request("POST" if rest else "GET", _addressed(url), content="".join(rest[1:]))
+            assert answer.is_success, f"{place}: {answer.text}"
+        case ["onward", "serve", *arguments]:
+            _serve(arguments, place)
         case ["onward", *arguments]:
-            return _run_onward(small(arguments), data, place)
+            follows = "--follow" in arguments
+            return (_run_until_an_alarm if follows else _run_onward)(small(arguments), data, place)
         case _:
             raise AssertionError(f"{place}: nothing here runs {words}")
+    return b""
+
+
+_SERVERS: list[tuple[subprocess.Popen[str], str]] = []
+
+
+def _serve(arguments: list[str], place: str) -> None:
+    """A server at a port that is free; pages that speak of port 8000 find it."""
+    command = [sys.executable, "-m", "onward", "serve", *arguments, "--port", "0"]
+    server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    assert server.stderr
+    line = server.stderr.readline()
+    assert line.startswith("serving http"), f"{place}: {line}"
+    _SERVERS.append((server, line.split()[1].rstrip("/")))
+
+
+def _addressed(text: str) -> str:
+    return text.replace("http://127.0.0.1:8000", _SERVERS[-1][1]) if _SERVERS else text
+
+
+def end_servers() -> None:
+    """Ends the servers of a page."""
+    while _SERVERS:
+        server, _ = _SERVERS.pop()
+        server.terminate()
+        server.communicate(timeout=60)
+
+
+def _run_until_an_alarm(arguments: list[str], _: bytes, place: str) -> bytes:
+    """A watch that would not end by itself, ended when it has printed an alarm."""
+    command = [sys.executable, "-m", "onward", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as watch:
+        assert watch.stdout
+        line = watch.stdout.readline()
+        watch.send_signal(signal.SIGTERM)
+        rest = watch.stdout.read()
+    assert line and watch.returncode == 3, f"{place}: ended with {watch.returncode}"
+    return line + rest
 
 
 def _run_onward(arguments: list[str], data: bytes, place: str) -> bytes:

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tests.documentation import PAGES, ROOT, blocks, run_block
+from tests.documentation import PAGES, ROOT, blocks, end_servers, run_block
 
 from onward.cli.app import run
 from onward.training.recipe import find_recipe
@@ -45,8 +45,11 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_block_runs(page: Path, desk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(desk, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
-    for block in blocks(page):
-        run_block(block)
+    try:
+        for block in blocks(page):
+            run_block(block)
+    finally:
+        end_servers()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

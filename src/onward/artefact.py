@@ -135,6 +135,20 @@ def load(path: str | os.PathLike[str], *, device: str | torch.device = "cpu") ->
     )
 
 
+def is_detector(path: Path) -> bool:
+    """Whether a model file is that of a detector; its weights are not read.
+
+    Raises:
+        ArtefactError: it is missing, not one of ours, or of a later version.
+    """
+    check_header(path)
+    try:
+        with safe_open(path, framework="pt") as file:
+            return "watch" in _read_header(path, file.metadata() or {})
+    except (SafetensorError, OSError) as error:
+        raise ArtefactError(f"{path} is not a whole model file: {_short(error)}", hint=_HINT) from error
+
+
 def weights_of(model: LanguageModel) -> dict[str, Tensor]:
     """The weights by name, each once: a tied readout is the embedding."""
     tied = {"readout.weight"} if model.config.tied else set()

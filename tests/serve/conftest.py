@@ -1,6 +1,7 @@
 """A small model, and real servers of it, each a process with a port of its own."""
 
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -11,6 +12,8 @@ import httpx
 import pytest
 
 import onward
+from onward.watch.learning import Learning, learn
+from onward.watch.readers import Source
 
 TEXT = "the state goes on where the lane ended, and the lane goes on where the state is.\n" * 100
 
@@ -19,7 +22,7 @@ class Server:
     """A process of `onward serve`."""
 
     def __init__(self, *arguments: object, environment: dict[str, str] | None = None) -> None:
-        command = [sys.executable, "-m", "onward", "serve", *map(str, arguments), "--port", "0"]
+        command = [sys.executable, "-m", "onward", "serve", "--port", "0", *map(str, arguments)]
         variables = os.environ | {"OMP_NUM_THREADS": "1"} | (environment or {})
         self.process = subprocess.Popen(command, env=variables, stderr=subprocess.PIPE, text=True)
         assert self.process.stderr
@@ -65,3 +68,21 @@ def start() -> Iterator[Callable[..., Server]]:
     for each in running:
         if each.process.poll() is None:
             each.end()
+
+
+def normal(chance: random.Random) -> list[str]:
+    """A session as it should be."""
+    middle = ["read" if chance.random() < 0.7 else "write" for _ in range(chance.randrange(2, 6))]
+    return ["start", *middle, "sync", "stop"]
+
+
+@pytest.fixture(scope="session")
+def audit(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A detector of such sessions, learned from CSV lines, with a rate of 3 %."""
+    chance = random.Random(0)
+    source = Source(form="csv", key="key", event=("event",), time="time")
+    reading = {"reader": source.to_json(), "templates": None}
+    learning = Learning(held_out=0.5, steps=40, rate=0.03)
+    path = tmp_path_factory.mktemp("detectors") / "audit.onward"
+    learn([normal(chance) for _ in range(400)], learning, source=reading).save(path)
+    return path

@@ -67,3 +67,13 @@ def test_plain_values_hold_all_of_it():
         found.largest_and_mean(Sequences.of(NEW)), again.largest_and_mean(Sequences.of(NEW)), strict=True
     ):
         assert np.array_equal(one, two)
+
+
+def test_one_event_by_what_stood_before_it():
+    found = Grams.of(Sequences.of(NORMAL), SYMBOLS)
+    totals = found.totals(Sequences.of(NEW))
+    for ids, total in zip(NEW, totals, strict=True):
+        padded = np.array([BEGIN] * (ORDER - 1) + ids.tolist() + [END])
+        before = np.lib.stride_tricks.sliding_window_view(padded, ORDER - 1)[:-1]
+        bits = found.bits_after(before, padded[ORDER - 1 :])
+        assert bits.sum() == pytest.approx(total)

@@ -7,20 +7,27 @@ from typing import Annotated
 import typer
 
 from onward.cli.output import say
+from onward.cli.watch_options import FalseAlarms, duration, share
 from onward.errors import InputError
 
 
 def serve(
     models: Annotated[
-        list[Path], typer.Argument(metavar="MODEL...", help="Models that `onward train` made.")
+        list[Path],
+        typer.Argument(metavar="MODEL...", help="Models that `onward train` or `onward watch learn` made."),
     ],
     host: Annotated[
         str, typer.Option(help="Where to listen; others than this machine need a token.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 is any that is free.")] = 8000,
     state: Annotated[
-        Path | None, typer.Option(help="A file that keeps the sessions: they survive a restart.")
+        Path | None,
+        typer.Option(help="A file that keeps the sessions, or the watch: they survive a restart."),
     ] = None,
+    idle: Annotated[
+        str, typer.Option(metavar="TIME", help="A watched sequence without a record for so long has ended.")
+    ] = "1h",
+    false_alarms: FalseAlarms = None,
     corpus: Annotated[
         list[Path] | None, typer.Option("--corpus", "-c", help="Where /v1/novelty looks; may be repeated.")
     ] = None,
@@ -36,11 +43,12 @@ def serve(
     sessions: Annotated[int, typer.Option(min=1, help="How many typing sessions are kept.")] = 1000,
     memory: Annotated[int, typer.Option(min=1, help="Megabytes that their states may take.")] = 512,
 ) -> None:
-    """Serve models: the page, completions as OpenAI's clients ask for them, and typing sessions.
+    """Serve models: pages, completions as OpenAI's clients ask for them, typing sessions, and watches.
 
     \b
     onward serve nietzsche.onward
     onward serve nietzsche.onward code.onward --port 8080 --state sessions.db
+    onward serve audit.onward --state watch.db          a detector: records in, alarms out
     ONWARD_TOKEN=... onward serve nietzsche.onward --host 0.0.0.0
 
     Ctrl-C finishes what runs, and ends.
@@ -59,7 +67,15 @@ def serve(
 
     policy = Policy(token=token, hosts=tuple(allow_host or ()), origins=tuple(origin or ()))
     limits = Limits(sessions=sessions, session_megabytes=memory)
-    settings = Settings(models=models, corpus=corpus or (), state=state, policy=policy, limits=limits)
+    settings = Settings(
+        models=models,
+        corpus=corpus or (),
+        state=state,
+        idle=duration(idle, "--idle"),
+        false_alarms=None if false_alarms is None else share(false_alarms, "--false-alarms"),
+        policy=policy,
+        limits=limits,
+    )
     run(settings, host, port, lambda address: say(f"serving {address} (Ctrl-C ends)"))
 
 

@@ -39,6 +39,14 @@ def learn(
     false_alarms: FalseAlarms = None,
     top_k: TopK = None,
     folds: Annotated[int, typer.Option(help="Parts that the calibration deals the sequences into.")] = 5,
+    in_order: Annotated[
+        bool | None,
+        typer.Option(
+            "--in-order/--any-order",
+            help="Whether time passes from sequence to sequence; the later half then calibrates. "
+            "By default so for records and log lines, not for a sequence a line.",
+        ),
+    ] = None,
     held_out: Annotated[
         str | None,
         typer.Option(help="Calibrate on this share alone, such as 50%, which the model does not see: exact."),
@@ -79,6 +87,7 @@ def learn(
     learning = Learning(
         seed=seed,
         folds=folds,
+        in_order=how.form != "sequences" if in_order is None else in_order,
         held_out=None if held_out is None else share(held_out, "--held-out"),
         rate=FALSE_ALARMS if false_alarms is None else share(false_alarms, "--false-alarms"),
         top_k=top_k,

@@ -1,17 +1,13 @@
 """`onward watch run`: alarms from a file or a stream, as they come."""
 
 import json as encoding
-import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from onward.cli.output import DONE, FLAGGED, INTERRUPTED, announce_standard_input, emit, emit_json, say
-from onward.cli.watch_options import Detector, FalseAlarms, TopK, share
-from onward.errors import InputError
-
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+from onward.cli.watch_options import Detector, FalseAlarms, TopK, duration, share
 
 
 def run(
@@ -87,16 +83,3 @@ def run(
     if live.flagged:
         return FLAGGED
     return INTERRUPTED if stopped and not follow else DONE
-
-
-def duration(text: str, option: str) -> float:
-    """Seconds of a time as a user writes it: 90, 90s, 15m, 2h, 1d.
-
-    Raises:
-        InputError: it is none, or not above 0.
-    """
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", text.strip())
-    seconds = float(found[1]) * _UNITS[found[2] or "s"] if found else 0.0
-    if seconds <= 0:
-        raise InputError(f"{option} must be a time such as 90s, 15m, 2h or 1d, got {text!r}")
-    return seconds

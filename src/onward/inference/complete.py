@@ -94,7 +94,6 @@ def begun_word(text: str | bytes, vocabulary: Vocabulary) -> tuple[str | bytes, 
 _Walk: TypeAlias = Generator[Wave, np.ndarray, Completions]
 """A search: gives waves, is sent the probabilities (B, V) of each prefix with each symbol after it."""
 
-<<<<<<< HEAD
 
 class _Search:
     """One search.
@@ -111,11 +110,7 @@ class _Search:
         completing = place.completing
         self._boundary, self._place = boundary, place
         self._n, self._effort = completing.n, completing.effort
-=======
-    def __init__(self, boundary: Boundary, completing: Completing, stepper: Stepper, state: State) -> None:
-        self._boundary, self._n, self._effort = boundary, completing.n, completing.effort
         self._shortest = completing.shortest
->>>>>>> keys
         self._is_beam = completing.until != "word"
         self._floor = completing.floor if completing.floor is not None else 0.0 if self._is_beam else FLOOR
         self._lanes = completing.lanes or (max(8, 2 * completing.n) if self._is_beam else 8)

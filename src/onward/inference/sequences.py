@@ -24,7 +24,10 @@ _LARGEST_TABLE = 1 << 24
 _LARGEST_STATE = 1 << 25
 """Numbers in the states of their lanes."""
 
-_CALL = 1 << 24
+_LANES = 1024
+"""That are read side by side where no beginnings are shared: their states then stay in the caches."""
+
+_CALL = 1 << 26
 """Weights that are multiplied in about the time that a call of a model takes besides."""
 
 _FEWEST_STEPS = 32
@@ -75,7 +78,8 @@ def score_sequences(
     lengths = np.fromiter(map(len, keys), np.int64, len(keys)) // dtype.itemsize + 1  # with END
     starts = np.concatenate([[0], lengths.cumsum()])
     events, totals = np.empty(starts[-1], np.float32), np.empty(len(keys))
-    for members in _groups(lengths, _most_lanes(model)):
+    most = _most_lanes(model) if once else min(_LANES, _most_lanes(model))
+    for members in _groups(lengths, most):
         members.sort(key=keys.__getitem__)
         table = _table([keys[i] for i in members], lengths[members], dtype)
         nats = _read(model, table, lengths[members], _shared(table, once=once))

@@ -12,14 +12,16 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp
 from starlette.websockets import WebSocket
 
-from onward.errors import OnwardError
+from onward.artefact import is_detector
+from onward.errors import InputError, OnwardError
 from onward.serve import judging, typing_routes
 from onward.serve.completions import completions
+from onward.serve.detectors import Detectors
 from onward.serve.guard import Guard, Policy
 from onward.serve.http import ClientLeft, answer, refuse
 from onward.serve.limits import Limits
@@ -30,8 +32,12 @@ from onward.serve.page import POLICY, assets
 from onward.serve.refusal import Refusal, as_refusal
 from onward.serve.sessions import Sessions
 from onward.serve.store import Store
+from onward.serve.watch_page import watch_assets
+from onward.serve.watch_routes import watch_routes
+from onward.serve.watching import Watching
+from onward.watch.stream import IDLE
 
-TIDY_SECONDS = 5.0
+TIDY_SECONDS, AGE_SECONDS = 5.0, 1.0
 _LOG = logging.getLogger("onward.serve")
 
 
@@ -40,9 +46,11 @@ class Settings:
     """What a server serves, and to whom.
 
     Attributes:
-        models: files.
+        models: files, of models and of detectors.
         corpus: files that novelty looks in.
-        state: the file of the sessions; None: they end with the server.
+        state: the file of the sessions; None: they end with the server. For those of watches see `Detectors`.
+        idle: seconds without a record after which a sequence that is watched has ended.
+        false_alarms: the rate of all detectors; None: each has its own.
         policy: who may use it.
         limits: what they may ask for.
     """
@@ -50,6 +58,8 @@ class Settings:
     models: Sequence[Path]
     corpus: Sequence[Path] = ()
     state: Path | None = None
+    idle: float = IDLE
+    false_alarms: float | None = None
     policy: Policy = field(default_factory=Policy)
     limits: Limits = field(default_factory=Limits)
 
@@ -62,28 +72,50 @@ def make_app(settings: Settings) -> ASGIApp:
         InputError: no models, or a file of sessions that is none.
     """
     limits, metrics = settings.limits, Metrics()
-    models = Models(settings.models, limits, metrics)
-    store = Store(settings.state) if settings.state else None
+    watching = [path for path in settings.models if is_detector(path)]
+    writing = [path for path in settings.models if path not in watching]
+    if not settings.models:
+        raise InputError("expected a model to serve, got none")
+    models = Models(writing, limits, metrics)
+    detectors = Detectors(
+        watching,
+        state=settings.state,
+        alone=not writing,
+        idle=settings.idle,
+        rate=settings.false_alarms,
+        limits=limits,
+    )
+    store = Store(settings.state) if settings.state and writing else None
     sessions = Sessions(models, limits, metrics, store)
     metrics.gauges += [
         Gauge("onward_sessions", "Sessions that are kept.", lambda: len(sessions)),
         Gauge("onward_session_megabytes", "What their states take.", lambda: sessions.megabytes),
         Gauge("onward_waiting", "Requests in work.", lambda: sum(s.engine.requests for s in models)),
+        *detectors.gauges,
     ]
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         for served in models:
             served.engine.start()
-        tidying = asyncio.create_task(_tidy(sessions))
+        for watch in detectors:
+            watch.start()
+        tidying = [asyncio.create_task(_tidy(sessions)), *(asyncio.create_task(_age(w)) for w in detectors)]
         yield
-        tidying.cancel()
+        for task in tidying:
+            task.cancel()
+        for watch in detectors:
+            watch.stop()
         for served in models:
             served.engine.stop()
         if store:
             store.close()
 
-    routes = _routes(settings, models, sessions, metrics)
+    routes = [
+        *_pages(detectors, alone=not writing),
+        *watch_routes(detectors, limits),
+        *_routes(settings, models, sessions, metrics),
+    ]
     handlers: Any = {OnwardError: _refused, HTTPException: _not_found, ClientLeft: _gone, Exception: _failed}
     return Guard(
         Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers), settings.policy, metrics
@@ -120,7 +152,6 @@ def _routes(settings: Settings, models: Models, sessions: Sessions, metrics: Met
     create = partial(typing_routes.create, sessions=sessions, models=models, limits=limits)
     return [
         Route("/v1/sessions/{id}/edit", typing_routes.Editing(sessions, limits), methods=["POST"]),
-        *_page(),
         get("/healthz", health),
         get("/metrics", show_metrics),
         get("/openapi.json", show_document),
@@ -137,8 +168,13 @@ def _routes(settings: Settings, models: Models, sessions: Sessions, metrics: Met
     ]
 
 
-def _page() -> list[Route]:
-    """The files of the page, each at its path."""
+def _pages(detectors: Detectors, *, alone: bool) -> list[Route]:
+    """The files of the pages, each at its path.
+
+    Args:
+        detectors: have a page of their own, if there are any.
+        alone: whether there is nothing else, so that "/" leads there.
+    """
     headers = {"Content-Security-Policy": POLICY, "Cache-Control": "no-cache"}
 
     def serve(content: bytes, media_type: str) -> Callable[[Request], Awaitable[Response]]:
@@ -147,7 +183,20 @@ def _page() -> list[Route]:
 
         return send
 
-    return [Route(path, serve(*asset)) for path, asset in assets().items()]
+    async def lead(_: Request) -> Response:
+        return RedirectResponse("/watch", headers={"Cache-Control": "no-cache"})
+
+    found = assets() | (watch_assets() if len(detectors) else {})
+    first = [Route("/", lead)] if alone else []
+    return [*first, *(Route(path, serve(*asset)) for path, asset in found.items())]
+
+
+async def _age(watch: Watching) -> None:
+    """Lets time pass for a watch, for as long as the server runs."""
+    while True:
+        await asyncio.sleep(AGE_SECONDS)
+        with suppress(OnwardError):
+            await watch.tick()
 
 
 async def _tidy(sessions: Sessions) -> None:

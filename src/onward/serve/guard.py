@@ -18,7 +18,7 @@ from onward.serve.http import refuse
 from onward.serve.metrics import Metrics
 from onward.serve.refusal import Refusal
 
-_OPEN = ("/", "/healthz", "/openapi.json")
+_OPEN = ("/", "/watch", "/healthz", "/openapi.json")
 _PREFIX = "onward.token."
 _METHODS = ("GET", "POST", "DELETE", "HEAD", "OPTIONS", "PUT", "PATCH")
 

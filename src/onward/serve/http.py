@@ -92,7 +92,7 @@ class Events(Response):
     """Server-sent events of JSON values, as they come; they end when the client leaves or does not take them.
 
     Args:
-        values: what is sent.
+        values: what is sent; bytes are events already.
         limits: how long a client may take.
     """
 
@@ -111,7 +111,8 @@ class Events(Response):
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         try:
             async for value in self._values:
-                await self._part(send, b"data: " + dump(value) + b"\n\n")
+                event = value if isinstance(value, bytes) else b"data: " + dump(value) + b"\n\n"
+                await self._part(send, event)
             await self._part(send, b"data: [DONE]\n\n")
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         finally:

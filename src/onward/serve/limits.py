@@ -18,6 +18,9 @@ class Limits:
         lanes: samples that a model writes side by side; others wait.
         waiting: requests that wait for a model, or are worked on; others get 429.
         sessions: that are kept; the least recently used goes.
+        batch_records: lines, records or events of a batch to watch.
+        batches: to watch that wait for a detector; others get 429.
+        listeners: that follow the alarms of a detector.
         session_megabytes: of the states of all sessions of a model.
         session_seconds: after which a session that is not used ends.
         connections: open at once; further ones are closed.
@@ -34,6 +37,9 @@ class Limits:
     lanes: int = 64
     waiting: int = 1024
     sessions: int = 1000
+    batch_records: int = 50_000
+    batches: int = 64
+    listeners: int = 200
     session_megabytes: int = 512
     session_seconds: float = 3600.0
     connections: int = 2000

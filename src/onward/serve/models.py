@@ -38,7 +38,7 @@ class Models:
 
     Raises:
         ArtefactError: a file is not a model.
-        InputError: there is none, or two have one name.
+        InputError: two have one name.
     """
 
     def __init__(self, paths: Sequence[str | Path], limits: Limits, metrics: Metrics) -> None:
@@ -52,8 +52,6 @@ class Models:
                 )
             engine = Engine(trained, limits, metrics)
             self._served[name] = Served(name, trained, engine, metrics, int(path.stat().st_mtime))
-        if not self._served:
-            raise InputError("expected a model to serve, got none")
 
     def __iter__(self) -> Iterator[Served]:
         """All of them."""
@@ -69,9 +67,9 @@ class Models:
         Raises:
             Refusal: there is none.
         """
-        found = next(iter(self)) if name is None else self._served.get(name)
+        found = next(iter(self), None) if name is None else self._served.get(name)
         if found is None:
-            names = ", ".join(self._served)
+            names = ", ".join(self._served) or "that write: there is none"
             message = f"expected one of the models {names}, got {name!r}"
             raise Refusal(404, "model_not_found", message, param="model")
         return found

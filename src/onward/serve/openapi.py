@@ -4,6 +4,7 @@ from importlib.metadata import version
 from typing import Any
 
 from onward.serve.limits import Limits
+from onward.serve.watching import RECENT
 
 Schema = dict[str, Any]
 
@@ -48,6 +49,31 @@ def _paths(limits: Limits) -> Schema:
         "/v1/sessions/{id}/edit": {
             "parameters": session,
             "post": _posting("Changes the text.", _edit(limits), (200, 409, 410)),
+        },
+        **_watch_paths(limits),
+    }
+
+
+def _watch_paths(limits: Limits) -> Schema:
+    model = _in_query("model", _TEXT)
+    alarm = [_in_path("number", "of an alarm"), model]
+    summary = "The last alarms, or those behind a number; with stream=true as they come, without an end."
+    told = _operation(summary, (200, 400, 404, 429))  # a tool that tries parameters would wait for the end
+    bounds = {"after": _whole(0, 1 << 53), "limit": _whole(1, RECENT)}
+    told["parameters"] = [model, *(_in_query(name, schema) for name, schema in bounds.items())]
+    return {
+        "/v1/watch": {
+            "get": _operation("What was watched: rates asked and observed, drift.", (200,)),
+            "post": _posting("Reads records, and tells the alarms.", _batch(limits), (200, 409)),
+        },
+        "/v1/watch/alarms": {"get": told},
+        "/v1/watch/alarms/{number}": {
+            "parameters": alarm,
+            "get": _operation("An alarm, with the surprise of each event.", (200, 404, 429)),
+        },
+        "/v1/watch/alarms/{number}/ok": {
+            "parameters": alarm,
+            "post": _posting("Learns that this was normal.", _object(), (200, 409)),
         },
     }
 
@@ -109,6 +135,17 @@ def _session(limits: Limits) -> Schema:
     return _object(model=_TEXT, text=_long(limits), cursor=_whole(0), adapt=_FLAG, **_wishes())
 
 
+def _batch(limits: Limits) -> Schema:
+    most = {"type": "array", "maxItems": limits.batch_records}
+    time = {"type": ["number", "string", "null"]}
+    record = _object(key=_TEXT, event=_TEXT, time=time, last=_FLAG) | {"required": ["key", "event"]}
+    sequence = _object(key=_TEXT, events={"type": "array", "minItems": 1, "items": _TEXT})
+    kinds = {"lines": _TEXT, "records": record, "sequences": sequence | {"required": ["events"]}}
+    lists = {kind: most | {"items": item} for kind, item in kinds.items()}
+    name = {"type": "string", "maxLength": 200}
+    return _object(model=_TEXT, idempotency_key=name, verdicts=_FLAG, end=_FLAG, **lists)
+
+
 def _edit(limits: Limits) -> Schema:
     place = {"at": _whole(0), "delete": _whole(0), "cursor": _whole(0), "version": _whole(0)}
     return _object(insert=_long(limits), **place, **_wishes())
@@ -133,6 +170,10 @@ def _long(limits: Limits) -> Schema:
 
 def _in_path(name: str, of: str) -> Schema:
     return {"name": name, "in": "path", "required": True, "description": f"The id {of}.", "schema": _TEXT}
+
+
+def _in_query(name: str, schema: Schema) -> Schema:
+    return {"name": name, "in": "query", "schema": schema}
 
 
 def _error() -> Schema:

@@ -14,6 +14,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from onward.errors import InputError
 from onward.serve.app import Settings, make_app
+from onward.serve.watch_routes import ENDLESS
 
 LONGEST_HEAD = 1 << 14
 """Bytes of the head of a request."""
@@ -40,6 +41,12 @@ class PatientProtocol(HttpToolsProtocol):
             transport.abort()
             return
         self._wait()
+
+    def shutdown(self) -> None:
+        """The server stops: what would not end by itself is ended."""
+        super().shutdown()
+        if self.cycle is not None and self.cycle.scope.get(ENDLESS):
+            self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Waits no longer."""

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from onward.errors import WriteError
-from onward.watch.scores import EventScore
+from onward.watch.alphabet import END_NAME
+from onward.watch.keys import Flight
+from onward.watch.scores import EventScore, Verdict
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,24 @@ class Alarm:
         data["p_value"] = float(f"{self.p_value:.6g}")
         data["counts"] = [{"event": e, "found": found, "normal": normal} for e, found, normal in self.counts]
         return data
+
+
+def at_the_end(flight: Flight, verdict: Verdict) -> Alarm:
+    """The alarm of a sequence that its verdict flags."""
+    worst = verdict.events[0] if verdict.events else None
+    at_end = worst is not None and worst.event == END_NAME
+    return Alarm(
+        key=flight.key,
+        began=flight.number,
+        time=flight.time,
+        ended=True,
+        p_value=verdict.p_value,
+        speaks=verdict.speaks,
+        line=flight.last if at_end else flight.line,
+        number=flight.last_number if at_end else flight.line_number,
+        score=worst,
+        counts=verdict.counts,
+    )
 
 
 def line_of(alarm: dict[str, Any]) -> str:

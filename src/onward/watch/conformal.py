@@ -1,12 +1,16 @@
 """From features to one p-value that holds: conformal calibration on normal sequences that were held out.
 
 A feature alone is turned into its tail score, -log10 of the share of normal sequences that have as much of
-it. Order and number are two kinds of evidence where the counts of normal sequences recur: features of the
-first are correlated, so the largest tail score speaks for all of them, and to it that of the counts is added,
-as in Fisher's method. Where no sequence has the counts of another, as where sequences are long, counts tell
-hardly anything by themselves, and what is added to the largest tail score is the mean of all. Between the two
-the share of normal sequences whose counts recur decides. Beyond the largest value that was seen a tail score
-hardly rises: how far out a sequence is there, nothing normal can tell.
+it. Beyond the largest value that was seen it hardly rises: how far out a sequence is there, nothing normal
+can tell. Tail scores become one score in two ways, and the share of normal sequences whose counts are those
+of another decides between the two.
+
+Where counts recur, order and number are two kinds of evidence. Features of order are correlated, so the
+largest of their tail scores speaks for all of them, and that of the counts is added to it, as in Fisher's
+method. Of sequences that are wrong in one way alone such a sum says little, since normal ones are a bit odd
+in both: so the tail score of the sum is set beside that of the largest of all, which counts for less, and
+the larger of the two stands. Where no sequence has the counts of another, as where sequences are long, many
+small oddities tell more than one: it is the largest tail score and the mean of all.
 
 How the score is made need not be right. The p-value is its rank among those of held-out normal sequences,
 
@@ -16,6 +20,7 @@ and P(p <= a) <= a for every a, whatever the model, if the new sequence is excha
 Gammerman and Shafer 2005). Ties count against an alarm.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -31,6 +36,16 @@ _DECIMALS = 4
 """Of features, so that one reckoned in another order in float32 is still as large as itself."""
 
 _COUNTS = FEATURES.index("counts")
+_APART = [FEATURES.index(name) for name in ("largest", "mean", "total", "burst", "new")]
+_ALIKE = [FEATURES.index(name) for name in ("largest", "mean", "burst", "counts", "unseen", "table")]
+"""Features of order where counts recur, and all that count where they do not."""
+
+_ALONE = 0.8
+"""What one kind of evidence counts for beside two. With less, order that is wrong is hardly flagged at a rate
+of 1 %; with more, it costs some of the rest at 0.1 % (corrupted training sequences of HDFS; LOG.md)."""
+
+_TIES = 1e-3
+"""Of what decides between sequences that are equally strange else."""
 
 
 @dataclass(frozen=True)
@@ -65,35 +80,61 @@ class Combination:
 
     Attributes:
         tails: of the features, in the order of `FEATURES`.
+        sums, peaks: of what the same normal sequences have of both kinds of evidence, and of any.
     """
 
     tails: tuple[Tail, ...]
+    sums: Tail
+    peaks: Tail
 
     @classmethod
     def of(cls, features: np.ndarray) -> "Combination":
         """Of the features (n, m) of normal sequences."""
-        return cls(tuple(Tail.of(column) for column in features.T))
+        tails = tuple(Tail.of(column) for column in features.T)
+        parts = _parts(tails, features)
+        return cls(tails, Tail.of(_sums(parts)), Tail.of(_peaks(parts)))
 
     def parts(self, features: np.ndarray) -> np.ndarray:
         """The tail scores of features (k, m), (k, m)."""
-        columns = zip(self.tails, features.T, strict=True)
-        return np.stack([tail.score(column) for tail, column in columns], axis=1)
+        return _parts(self.tails, features)
 
     def score(self, features: np.ndarray) -> np.ndarray:
         """Of all features together, (k,), to six decimals."""
-        parts = self.parts(features)
-        apart = np.delete(parts, _COUNTS, axis=1).max(axis=1) + parts[:, _COUNTS]
-        alike = parts.max(axis=1) + parts.mean(axis=1)
-        return rounded(self.recurring * apart + (1 - self.recurring) * alike)
+        return self._score(self.parts(features))
 
-    def least(self, parts: np.ndarray) -> np.ndarray:
-        """What the score is not below, (k,), by the tail scores of some features of order (k, m)."""
-        return rounded(parts.max(axis=1) + (1 - self.recurring) * parts.sum(axis=1) / len(FEATURES))
+    def least(self, parts: np.ndarray, known: Sequence[int]) -> np.ndarray:
+        """What the score is not below, (k,), by the tail scores of those features that are known."""
+        every = np.zeros((len(parts), len(FEATURES)))
+        every[:, list(known)] = parts
+        return self._score(every)
+
+    def _score(self, parts: np.ndarray) -> np.ndarray:
+        """It grows with each tail score."""
+        both, alone = self.sums.score(_sums(parts)), _ALONE * self.peaks.score(_peaks(parts))
+        apart = np.maximum(both, alone) + _TIES * (both + alone)
+        long = parts[:, _ALIKE]
+        alike = long.max(axis=1) + long.mean(axis=1)
+        return rounded(self.recurring * apart + (1 - self.recurring) * alike)
 
     @cached_property
     def recurring(self) -> float:
         """Share of the normal sequences whose counts are those of another."""
         return float((self.tails[_COUNTS].values == 0).mean())
+
+
+def _parts(tails: Sequence[Tail], features: np.ndarray) -> np.ndarray:
+    return np.stack([tail.score(column) for tail, column in zip(tails, features.T, strict=True)], axis=1)
+
+
+def _sums(parts: np.ndarray) -> np.ndarray:
+    """The strangest of order and what the counts add to it, (k,)."""
+    return parts[:, _APART].max(axis=1) + parts[:, _COUNTS]
+
+
+def _peaks(parts: np.ndarray) -> np.ndarray:
+    """The strangest of all, (k,)."""
+    own = parts[:, [*_APART, _COUNTS]]
+    return own.max(axis=1) + _TIES * own.sum(axis=1)
 
 
 @dataclass(frozen=True)
@@ -129,6 +170,8 @@ class Calibration:
         """The calibration as plain values."""
         return {
             "tails": [_tail_json(tail) for tail in self.combination.tails],
+            "sums": _tail_json(self.combination.sums),
+            "peaks": _tail_json(self.combination.peaks),
             "scores": self.scores.tolist(),
             "bits_per_event": self.bits_per_event,
         }
@@ -136,13 +179,16 @@ class Calibration:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "Calibration":
         """The calibration that `to_json` wrote."""
-        tails = tuple(Tail(np.array(t["values"], float), t["scale"]) for t in data["tails"])
-        scores = np.array(data["scores"], float)
-        return cls(Combination(tails), scores, data["bits_per_event"])
+        combination = Combination(tuple(map(_tail, data["tails"])), _tail(data["sums"]), _tail(data["peaks"]))
+        return cls(combination, np.array(data["scores"], float), data["bits_per_event"])
 
 
 def _tail_json(tail: Tail) -> dict[str, Any]:
     return {"values": tail.values.tolist(), "scale": tail.scale}
+
+
+def _tail(data: dict[str, Any]) -> Tail:
+    return Tail(np.array(data["values"], float), data["scale"])
 
 
 def calibrate(features: np.ndarray, bits_per_event: float, *, cross: bool) -> Calibration:

@@ -8,7 +8,8 @@ down to one over the number of symbols.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -50,24 +51,45 @@ class Grams:
 
     def largest_and_mean(self, sequences: Sequences) -> tuple[np.ndarray, np.ndarray]:
         """Bits of the least probable event of each sequence, and the mean of all, END among them, (n,)."""
-        shares = np.full(len(sequences.ids) + len(sequences), 1.0 / self.symbols)
-        for length, run in enumerate(_runs(sequences, self.symbols)):
-            shares = self._refined(length, run, shares)
-        bits = -np.log2(shares)
+        bits = self._bits(_runs(sequences, self.symbols))
         starts = sequences.starts[:-1] + np.arange(len(sequences))
         sums = np.add.reduceat(bits, starts)
         return np.maximum.reduceat(bits, starts), sums / (sequences.lengths + 1)
 
+    def totals(self, sequences: Sequences) -> np.ndarray:
+        """Bits of all events of each sequence, END among them, (n,)."""
+        bits = self._bits(_runs(sequences, self.symbols))
+        return np.add.reduceat(bits, sequences.starts[:-1] + np.arange(len(sequences)))
+
+    def bits_after(self, before: np.ndarray, ids: np.ndarray) -> np.ndarray:
+        """Bits of one event each, (n,), by the `ORDER` - 1 before it, (n, ORDER - 1), the latest last."""
+        runs, weight = [ids], 1
+        for column in before.T[::-1]:
+            weight *= self.symbols
+            runs.append(runs[-1] + column * weight)
+        return self._bits(runs)
+
+    def _bits(self, runs: list[np.ndarray]) -> np.ndarray:
+        """Of the last symbols of runs, of each length one."""
+        shares = np.full(len(runs[0]), 1.0 / self.symbols)
+        for length, run in enumerate(runs):
+            shares = self._refined(length, run, shares)
+        return -np.log2(shares)
+
     def _refined(self, length: int, runs: np.ndarray, shares: np.ndarray) -> np.ndarray:
         """The probabilities with one symbol of context more."""
-        contexts, first = np.unique(self.codes[length] // self.symbols, return_index=True)
-        occurred = np.add.reduceat(self.counts[length], first)
-        kinds = np.diff(np.append(first, len(self.codes[length])))
-        place, known = _found(contexts, runs // self.symbols)
+        contexts = self._contexts[length]
+        place, known = _found(contexts.codes, runs // self.symbols)
         own, is_own = _found(self.codes[length], runs)
         count = np.where(is_own, self.counts[length][own], 0)
-        after = (count + kinds[place] * shares) / (occurred[place] + kinds[place])
+        kinds = contexts.kinds[place]
+        after = (count + kinds * shares) / (contexts.occurred[place] + kinds)
         return np.where(known, after, shares)
+
+    @cached_property
+    def _contexts(self) -> list["_Contexts"]:
+        """Of the runs of each length."""
+        return [_Contexts.of(*part, self.symbols) for part in zip(self.codes, self.counts, strict=True)]
 
     def to_json(self) -> dict[str, Any]:
         """The counts as plain values."""
@@ -82,6 +104,19 @@ class Grams:
         """The counts that `to_json` wrote."""
         codes, counts = (tuple(np.array(part, np.int64) for part in data[n]) for n in ("codes", "counts"))
         return cls(data["symbols"], codes, counts)
+
+
+class _Contexts(NamedTuple):
+    """What stood before the last symbol of a run: sorted codes, how often, and before how many symbols."""
+
+    codes: np.ndarray
+    occurred: np.ndarray
+    kinds: np.ndarray
+
+    @classmethod
+    def of(cls, codes: np.ndarray, counts: np.ndarray, symbols: int) -> "_Contexts":
+        contexts, first = np.unique(codes // symbols, return_index=True)
+        return cls(contexts, np.add.reduceat(counts, first), np.diff(np.append(first, len(codes))))
 
 
 def _runs(sequences: Sequences, symbols: int) -> list[np.ndarray]:

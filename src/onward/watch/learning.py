@@ -2,11 +2,16 @@
 
 Every sequence serves both. They are dealt at random into folds; for each fold a model is learned from the
 others and scores it. The detector's own model learns from all of them. What that guarantees stands in
-docs/guides/watch.md; with `held_out` there is one split instead, and the guarantee is exact.
+docs/concepts.md; with `held_out` there is one split instead, and the guarantee is exact.
+
+Sequences that stand in the order of time are scored forwards instead: the third quarter by a model of the
+first half, the last by a model of the three before it. What is normal changes with time, and a fold drawn at
+random has neighbours of all it holds among what was learned: it shows nothing of that.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -42,8 +47,11 @@ RECIPE = Recipe(
 )
 """Of a detector's model. The kind of symbols is that of the sequences, whatever it says here."""
 
-WIDE, MANY = 128, 200_000
+WIDE, MANY = 128, 100_000
 """The width of the model of so many events and more."""
+
+_POSITIONS, _FEWEST_LANES = 2048, 16
+"""Of a block: of long sequences fewer are read side by side, for more steps in place of larger ones."""
 
 _EPOCHS, _FEWEST_STEPS, _MOST_STEPS = 10, 400, 2000
 
@@ -60,6 +68,8 @@ class Learning:
         folds: into which the sequences are dealt for the calibration.
         held_out: share of the sequences that the calibration has for itself, in place of folds; the model
             does not learn from them.
+        in_order: whether the sequences stand in the order of time: the calibration is then of the later ones
+            by models of those before them, in place of folds; what is held out is the last.
         rate: of false alarms.
         top_k: see `Detector`.
         steps: of training; by default some epochs, within limits.
@@ -68,6 +78,7 @@ class Learning:
     recipe: Recipe | None = None
     folds: int = FOLDS
     held_out: float | None = None
+    in_order: bool = False
     seed: int = 0
     rate: float = FALSE_ALARMS
     top_k: int | None = None
@@ -113,13 +124,35 @@ def learn(
         )
     count = len(sequences)
     drawn = np.argsort(mixed(np.arange(count), learning.seed, 1), kind="stable")
+    if learning.in_order:
+        drawn = np.arange(count)[::-1]
     share = learning.held_out
     cut = 0 if share is None else min(count - 2, max(4, round(count * share)))
     kept = np.sort(drawn[cut:])
     alphabet = Alphabet(None) if is_bytes else Alphabet.of(sequences[int(i)] for i in kept)
     learner = _Learner(alphabet.encode(sequences), alphabet, learning, observer, tell)
-    calibrated = learner.in_folds(drawn) if share is None else None
+    splits = _forwards(count) if learning.in_order else _folds(drawn, learning.folds)
+    calibrated = learner.calibrated(splits) if share is None else None
     return learner.detector(kept, drawn[:cut], calibrated, source or {})
+
+
+class _Split(NamedTuple):
+    """Sequences that are scored, and those that the model which scores them learns from, as indices."""
+
+    training: np.ndarray
+    held: np.ndarray
+
+
+def _folds(drawn: np.ndarray, folds: int) -> list[_Split]:
+    """Each sequence is held once."""
+    held = [drawn[fold::folds] for fold in range(min(folds, len(drawn)))]
+    return [_Split(np.sort(np.setdiff1d(drawn, part)), part) for part in held]
+
+
+def _forwards(count: int) -> list[_Split]:
+    """The later half is held, a quarter at a time, with all that was before it to learn from."""
+    ends = [count // 2, count - count // 4, count]
+    return [_Split(np.arange(a), np.arange(a, b)) for a, b in pairwise(ends)]
 
 
 class _Learner:
@@ -136,7 +169,9 @@ class _Learner:
         self._sequences, self._alphabet, self._learning = sequences, alphabet, learning
         self._observe, self._tell = observer or (lambda event: None), tell
         width = WIDE if len(sequences.ids) >= MANY else RECIPE.width
-        self._recipe = learning.recipe or replace(RECIPE, width=width, seed=learning.seed)
+        mean = len(sequences.ids) // len(sequences) + 1
+        lanes = max(_FEWEST_LANES, min(RECIPE.lanes, _POSITIONS // min(mean, RECIPE.block)))
+        self._recipe = learning.recipe or replace(RECIPE, width=width, lanes=lanes, seed=learning.seed)
 
     def detector(
         self, kept: np.ndarray, held: np.ndarray, calibrated: "_Calibrated | None", source: dict[str, Any]
@@ -151,7 +186,8 @@ class _Learner:
             "corpus": {"sequences": len(self._sequences), "symbols": len(self._sequences.ids)},
             "calibration": {
                 "sequences": len(calibrated.calibration.scores),
-                "folds": None if len(held) else self._learning.folds,
+                "folds": None if len(held) or self._learning.in_order else self._learning.folds,
+                "in_order": self._learning.in_order,
             },
         }
         recipe = self._recipe.to_json()
@@ -166,25 +202,23 @@ class _Learner:
             source,
         )
 
-    def in_folds(self, drawn: np.ndarray) -> "_Calibrated":
-        """Every sequence scored by a model that has not seen it; features combined likewise, in halves."""
-        folds = min(self._learning.folds, len(drawn))
-        tallies, scores = [], []
-        for fold in range(folds):
-            held = drawn[fold::folds]
-            training = self._sequences.take(np.sort(np.setdiff1d(drawn, held)))
-            told = f"scoring {len(held):,} sequences with a model of the {len(training):,} others"
-            self._tell(f"calibrating, {fold + 1} of {folds}: {told}")
+    def calibrated(self, splits: Sequence[_Split]) -> "_Calibrated":
+        """Sequences scored by models that have not seen them; features combined likewise, in halves."""
+        tallies: list[_Measured] = []
+        for number, split in enumerate(splits, 1):
+            training, held = (self._sequences.take(part) for part in split)
+            told = f"scoring {len(held):,} sequences with a model of {len(training):,} others"
+            self._tell(f"calibrating, {number} of {len(splits)}: {told}")
             symbols = self._alphabet.size
             model, _ = self._model(training)
             part = _Part(model, Profile.of(training, symbols), Grams.of(training, symbols))
-            tallies.append(self._measured(part, self._unknown_to(training, self._sequences.take(held))))
-            scores.append(tallies[-1].grams)
+            tallies.append(self._measured(part, self._unknown_to(training, held)))
         bits_per_event = _mean_bits([measured.tally for measured in tallies])
         features = np.concatenate([features_of(m.tally, m.distances, bits_per_event) for m in tallies])
-        # the order in which they were drawn: each half then has sequences of every fold
-        order = np.argsort(np.concatenate([np.arange(fold, len(drawn), folds) for fold in range(folds)]))
-        grams = {name: np.sort(np.concatenate([score[name] for score in scores])) for name in GRAMS}
+        # one of each split after another: each half then has sequences of all of them
+        places = np.concatenate([np.arange(len(split.held)) / len(split.held) for split in splits])
+        order = np.argsort(places, kind="stable")
+        grams = {name: np.sort(np.concatenate([m.grams[name] for m in tallies])) for name in GRAMS}
         return _Calibrated(calibrate(features[order], bits_per_event, cross=True), grams)
 
     def _held_out(self, part: "_Part", held: np.ndarray) -> "_Calibrated":
@@ -197,7 +231,7 @@ class _Learner:
 
     def _measured(self, part: "_Part", sequences: Sequences) -> "_Measured":
         """Sequences that a part has not seen."""
-        measured = tally(part.model, part.profile, sequences, self._alphabet.never)
+        measured = tally(part.model, part.profile, part.grams, sequences, self._alphabet.never)
         distances = part.profile.nearest(measured.counts)[0]
         return _Measured(measured, distances, gram_scores(part.grams, sequences))
 

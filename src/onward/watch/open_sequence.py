@@ -8,12 +8,13 @@ import numpy as np
 
 from onward.data.vocabulary import BEGIN
 from onward.errors import InputError
+from onward.watch.grams import ORDER
 from onward.watch.scores import BURST, EventScore, Expected
 
 KEPT = 3
 """Events that are kept of each sequence, those that surprised most."""
 
-_MAGIC = b"OW1"
+_MAGIC = b"OW2"
 _FIXED = struct.Struct("<3sqqqdddqq")
 
 
@@ -26,6 +27,7 @@ class OpenSequence:
     Attributes:
         state: the tensors of the recurrent state one after another, in float32.
         pending: the id that the model reads next: that of the last event, or BEGIN.
+        earlier: the ids before that one, as many as an n-gram looks back for, the latest last.
         length: events.
         total: their bits.
         largest: bits of the most surprising.
@@ -33,12 +35,14 @@ class OpenSequence:
         burst: the highest it came to.
         rank: the highest rank of an event.
         new: events that never occurred, or never behind the one before them.
+        table: bits by the n-gram.
         counts: how often each id occurred.
         events: the most surprising ones, the most surprising first.
     """
 
     state: np.ndarray
     pending: int = BEGIN
+    earlier: tuple[int, ...] = (BEGIN,) * (ORDER - 2)
     length: int = 0
     total: float = 0.0
     largest: float = 0.0
@@ -46,11 +50,13 @@ class OpenSequence:
     burst: float = 0.0
     rank: int = 0
     new: int = 0
+    table: float = 0.0
     counts: dict[int, int] = field(default_factory=dict)
     events: tuple[EventScore, ...] = ()
 
-    def take(self, score: EventScore) -> None:
-        """Adds what one event, or the END, was found to be."""
+    def take(self, score: EventScore, table_bits: float) -> None:
+        """Adds what one event, or the END, was found to be, and its bits by the n-gram."""
+        self.table += table_bits
         self.total += score.bits
         self.largest = max(self.largest, score.bits)
         self.running += BURST * (score.bits - self.running)
@@ -59,6 +65,12 @@ class OpenSequence:
         self.new += score.new
         if len(self.events) < KEPT or score.bits > self.events[-1].bits:
             self.events = tuple(sorted((*self.events, score), key=lambda e: -e.bits)[:KEPT])
+
+    def move_to(self, event: int) -> None:
+        """Has an event as its last one from now on."""
+        self.earlier = (*self.earlier[1:], self.pending)
+        self.pending = event
+        self.length += 1
 
     def copy(self) -> "OpenSequence":
         """One that goes on by itself."""
@@ -69,7 +81,7 @@ class OpenSequence:
         numbers = (self.pending, self.length, self.rank, self.total, self.largest, self.running)
         counts = np.array([*self.counts, *self.counts.values()], np.uint32)
         events = [[e.position, e.event, e.bits, e.rank, e.new, e.expected] for e in self.events]
-        rest = json.dumps([self.burst, self.new, events]).encode()
+        rest = json.dumps([self.burst, self.new, self.table, self.earlier, events]).encode()
         fixed = _FIXED.pack(_MAGIC, *numbers, len(self.state), len(counts))
         return fixed + self.state.astype("<f4").tobytes() + counts.astype("<u4").tobytes() + rest
 
@@ -86,7 +98,7 @@ class OpenSequence:
                 raise ValueError(f"it begins with {magic!r}")
             state = np.frombuffer(data, "<f4", size, _FIXED.size).astype(np.float32)
             counts = np.frombuffer(data, "<u4", kinds, _FIXED.size + 4 * size).tolist()
-            burst, new, events = json.loads(data[_FIXED.size + 4 * (size + kinds) :])
+            burst, new, table, earlier, events = json.loads(data[_FIXED.size + 4 * (size + kinds) :])
             kept = tuple(
                 EventScore(position, event, bits, rank_, tuple(Expected(*e) for e in expected), is_new)
                 for position, event, bits, rank_, is_new, expected in events
@@ -95,4 +107,5 @@ class OpenSequence:
             raise InputError(f"expected the bytes of an open sequence, got {data[:16]!r}: {error}") from error
         half = kinds // 2
         found = dict(zip(counts[:half], counts[half:], strict=True))
-        return cls(state, pending, length, total, largest, running, burst, rank, new, found, kept)
+        numbers = (length, total, largest, running, burst, rank, new, table)
+        return cls(state, pending, tuple(earlier), *numbers, found, kept)

@@ -3,7 +3,7 @@
     sequences   one sequence a line, its events separated by white space; the key is the number of the line
     csv         columns by their names in the first line
     jsonl       one JSON object a line, columns by their names
-    log         raw lines; events are templates, words, or the bytes of the line
+    log         raw lines; events are templates, words, or bytes of the line, its numbers masked in each case
 
 Lines end as they like, and may hold bytes that are no UTF-8. A line that cannot be read is counted, with the
 reason, and left out.
@@ -189,7 +189,8 @@ class _LogReader(Reader):
             case "words":
                 return masked(line[:LONGEST]).split()
             case "bytes":
-                return list(line.encode("utf-8", "replace")[:MOST_BYTES].decode("latin-1"))
+                text = masked(line[:LONGEST])  # times and numbers only rise: those of tomorrow are all new
+                return list(text.encode("utf-8", "replace")[:MOST_BYTES].decode("latin-1"))
             case _:
                 assert self._templates is not None
                 return [self._templates.event(line)]

@@ -10,6 +10,11 @@ from onward.watch.stream import Watcher
 
 def report(watcher: Watcher, live: Live) -> dict[str, Any]:
     """The watch since it began, as plain values; flagged now, and lines that were cut, are of this run."""
+    return watch_report(watcher) | {"flagged_now": live.flagged, "cut_lines": live.cut}
+
+
+def watch_report(watcher: Watcher) -> dict[str, Any]:
+    """The same without what is of this run alone."""
     counts = watcher.counts
     share, interval = None, None
     if counts.sequences:
@@ -18,8 +23,6 @@ def report(watcher: Watcher, live: Live) -> dict[str, Any]:
     return {
         **counts.to_json(),
         "in_flight": watcher.in_flight,
-        "flagged_now": live.flagged,
-        "cut_lines": live.cut,
         "false_alarms_asked": None if watcher.detector.top_k else watcher.detector.rate,
         "share_flagged": share,
         "share_flagged_interval": interval,

@@ -6,6 +6,8 @@ total     bits beyond what so many events have in normal sequences, divided by t
 burst     the highest that a running mean over about sixteen events came to
 counts    events too many or missing against the nearest normal sequence, over the root of the length
 new       events that never occurred, or never behind the event before them
+unseen    the same, divided by the number of events
+table     bits by an n-gram of all events, END among them, divided by their number
 together  the sum of what the others say (see `conformal`)
 """
 
@@ -14,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-FEATURES = ("largest", "mean", "total", "burst", "counts", "new")
+FEATURES = ("largest", "mean", "total", "burst", "counts", "new", "unseen", "table")
 BURST = 1 / 16
 """Weight of the present event in the running mean."""
 
@@ -68,6 +70,7 @@ class Tally(NamedTuple):
         bursts: as above, (n,).
         ranks: the highest rank of an event, (n,).
         new: as above, (n,).
+        tables: bits of all events by the n-gram, with END, (n,).
         counts: how often each id occurred, (n, V).
     """
 
@@ -77,11 +80,12 @@ class Tally(NamedTuple):
     bursts: np.ndarray
     ranks: np.ndarray
     new: np.ndarray
+    tables: np.ndarray
     counts: np.ndarray
 
 
 def features_of(tally: Tally, distances: np.ndarray, bits_per_event: float) -> np.ndarray:
-    """The features of sequences, (n, 6) in the order of `FEATURES`; higher is less normal.
+    """The features of sequences, (n, 8) in the order of `FEATURES`; higher is less normal.
 
     Args:
         tally: of the sequences.
@@ -97,6 +101,8 @@ def features_of(tally: Tally, distances: np.ndarray, bits_per_event: float) -> n
             tally.bursts,
             distances / np.sqrt(events),
             tally.new.astype(np.float64),
+            tally.new / events,
+            tally.tables / events,
         ],
         axis=1,
     )

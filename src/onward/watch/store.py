@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, TypeVar
 from onward.errors import ArtefactError, BusyError, InputError, WriteError
 from onward.training.lock import output_lock
 
-FORMAT = 1
+FORMAT = 2
 _APPLICATION = 0x6F6E7764
 _TABLES = """
 create table facts (name text primary key, value text not null) without rowid;
@@ -159,6 +159,16 @@ class Store:
         return [
             alarm for (alarm,) in self._rows("select alarm from alarms order by number desc limit ?", count)
         ]
+
+    def alarms_after(self, number: int, count: int) -> list[tuple[int, str]]:
+        """The first alarms behind that of a number, in order."""
+        asked = "select number, alarm from alarms where number > ? order by number limit ?"
+        return self._rows(asked, number, count)
+
+    def flagged(self, key: str, number: int) -> list[str]:
+        """The events of a flagged sequence; none if there is no such sequence."""
+        found = self._rows("select events from flagged where key = ? and number = ?", key, number)
+        return json.loads(found[0][0]) if found else []
 
     def flag(self, key: str, number: int, events: str) -> None:
         """Keeps the events of a flagged sequence that began with a record of a number."""

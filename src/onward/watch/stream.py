@@ -13,8 +13,7 @@ import numpy as np
 
 from onward.artefact import digest_of, weights_of
 from onward.errors import ArtefactError
-from onward.watch.alarms import Alarm, encoded
-from onward.watch.alphabet import END_NAME
+from onward.watch.alarms import Alarm, at_the_end, encoded
 from onward.watch.clock import EventClock
 from onward.watch.counts import Counts
 from onward.watch.detector import Detector
@@ -45,6 +44,7 @@ class Watcher:
         idle: seconds without a record after which a sequence has ended.
         in_memory: sequences that are held in memory.
         tell: is called once with what a person should know: drift, and clocks that are wrong.
+        judged: is called with the number of the first record of each sequence that ended, and its verdict.
 
     Raises:
         ArtefactError: the store belongs to a watch with another model.
@@ -62,12 +62,13 @@ class Watcher:
         idle: float = IDLE,
         in_memory: int = IN_MEMORY,
         tell: Callable[[str], None] = lambda _: None,
+        judged: Callable[[int, Verdict], None] = lambda *_: None,
     ) -> None:
         self.detector = detector
         self.store = store or Store()
         self.counts = Counts(**(self.store.fact("counts") or {}))
         self.drift = Drift.of(detector, self.store.fact("drift"))
-        self._tell, self._idle = tell, idle
+        self._tell, self._judged, self._idle = tell, judged, idle
         self._clock = EventClock(idle)
         if clock := self.store.fact("clock"):
             self._clock.restore(clock)
@@ -82,6 +83,10 @@ class Watcher:
     def in_flight(self) -> int:
         """Sequences that have not ended."""
         return len(self._in_flight)
+
+    def is_open(self, key: str, began: int) -> bool:
+        """Whether the sequence of a key that began with a record of that number has not ended."""
+        return any(flight.number == began for flight in self._in_flight.get([key]).values())
 
     @property
     def odd_times(self) -> int:
@@ -201,16 +206,17 @@ class Watcher:
         if self.detector.top_k:
             beyond = np.array([flight.sequence.rank >= self.detector.top_k for flight in flights])
             return np.where(beyond, 0.0, 1.0), ["rank"] * len(flights)
+        known = [FEATURES.index(name) for name in _GROWING]
         parts = np.stack(
             [
-                self.detector.calibration.combination.tails[FEATURES.index(name)].score(
+                self.detector.calibration.combination.tails[place].score(
                     np.array([getattr(flight.sequence, name) for flight in flights], float)
                 )
-                for name in _GROWING
+                for place, name in zip(known, _GROWING, strict=True)
             ]
         )
         calibration = self.detector.calibration
-        p_values = calibration.p_values(calibration.combination.least(parts.T))
+        p_values = calibration.p_values(calibration.combination.least(parts.T, known))
         return p_values, [_GROWING[i] for i in parts.argmax(axis=0).tolist()]
 
     def _end(self, flights: Sequence[Flight]) -> list[Alarm]:
@@ -227,10 +233,11 @@ class Watcher:
             flagged = verdict.flagged or flight.alarmed
             self.counts.flagged_ended += flagged
             if verdict.flagged and not flight.alarmed:
-                alarms.append(_at_the_end(flight, verdict))
+                alarms.append(at_the_end(flight, verdict))
             if flagged:
                 self._flag(flight)
             self._ended.append((flight.last_number, verdict.p_value))
+            self._judged(flight.number, verdict)
         self._in_flight.end(flight.key for flight in flights)
         return alarms
 
@@ -277,20 +284,3 @@ class Watcher:
                 "those before: nothing happened for so long, or a clock jumped; such times are believed when "
                 "several records in succession agree"
             )
-
-
-def _at_the_end(flight: Flight, verdict: Verdict) -> Alarm:
-    worst = verdict.events[0] if verdict.events else None
-    at_end = worst is not None and worst.event == END_NAME
-    return Alarm(
-        key=flight.key,
-        began=flight.number,
-        time=flight.time,
-        ended=True,
-        p_value=verdict.p_value,
-        speaks=verdict.speaks,
-        line=flight.last if at_end else flight.line,
-        number=flight.last_number if at_end else flight.line_number,
-        score=worst,
-        counts=verdict.counts,
-    )

@@ -22,6 +22,7 @@ def summary(detector: Detector) -> dict[str, Any]:
         "bits_per_event": detector.calibration.bits_per_event,
         "calibration_sequences": calibrated,
         "folds": facts["calibration"]["folds"],
+        "in_order": facts["calibration"].get("in_order", False),
         "false_alarms": detector.rate,
         "false_alarms_interval": [low, high],
         "smallest_false_alarms": detector.calibration.smallest_rate,

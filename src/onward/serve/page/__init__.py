@@ -41,7 +41,12 @@ def assets() -> dict[str, Asset]:
     """Every file of the page by its path on the server: the page at "/", the others under "/page/"."""
     own = [file for file in files("onward.serve.page").iterdir() if _suffix(file) in _TYPES]
     shared = [files("onward.inference").joinpath(name) for name in SHARED]
-    return {_path(file): Asset(file.read_bytes(), _TYPES[_suffix(file)]) for file in [*own, *shared]}
+    return {_path(file): asset(file) for file in [*own, *shared]}
+
+
+def asset(file: Traversable) -> Asset:
+    """A file of a page, as it is sent."""
+    return Asset(file.read_bytes(), _TYPES[_suffix(file)])
 
 
 def _path(file: Traversable) -> str:

@@ -83,6 +83,12 @@ export class Api {
     throw new Trouble("refused", "the server went away while it wrote");
   }
 
+  /** For the endpoints of another page: the JSON of an answer, */
+  json = (method, path, body, signal) => this.#json(method, path, body, signal);
+
+  /** and an answer that is read as it comes (see `decoded`). */
+  send = (method, path, body, signal) => this.#send(method, path, body, signal);
+
   async #json(method, path, body, signal) {
     const late = AbortSignal.timeout(PATIENCE);
     const response = await this.#send(method, path, body, signal ? AbortSignal.any([signal, late]) : late);
@@ -106,7 +112,8 @@ export class Api {
 const lostOn = (error, signal) =>
   signal?.aborted && signal.reason?.name !== "TimeoutError" ? error : new Trouble("gone", "the server does not answer");
 
-async function* decoded(response, signal) {
+/** The text of an answer, as it comes. */
+export async function* decoded(response, signal) {
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   try {
     for (;;) {

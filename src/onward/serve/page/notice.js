@@ -13,11 +13,13 @@ export class Notice {
   #troubles = new Map(); // by what was tried
   #shown = "";
   #entered;
+  #words;
 
-  /** `entered(token)`: told of a token that was typed in. */
-  constructor(place, entered) {
+  /** `entered(token)`: told of a token that was typed in; `words`: of a page that has its own for some kinds. */
+  constructor(place, entered, words = {}) {
     this.#place = place;
     this.#entered = entered;
+    this.#words = { ...WORDS, ...words };
   }
 
   /** A function to be told of the troubles of one thing that is tried, and with `null` that it works. */
@@ -32,7 +34,7 @@ export class Notice {
   #show() {
     const all = [...this.#troubles.values()];
     const trouble = all.find(({ kind }) => kind === "token") ?? all[0];
-    const words = trouble ? (WORDS[trouble.kind]?.(trouble) ?? sentence(trouble)) : "";
+    const words = trouble ? (this.#words[trouble.kind]?.(trouble) ?? sentence(trouble)) : "";
     if (words === this.#shown) return;
     this.#shown = words;
     const form = trouble?.kind === "token" ? [this.#form()] : [];

@@ -1,0 +1,153 @@
+"""Does a watch say what is wrong, and lose nothing, where its file, its disk, its log or a clock fails?
+
+    python benchmarks/watch_disturbed.py [--sessions 600]
+
+Each fault is brought about for real, in a process of its own, and what it said on standard error is kept
+beside whether its alarms are those of an undisturbed run over the same log:
+
+    older state    the state file is one of format 1: it must be refused, and left byte for byte as it was
+    full disk      no file may grow beyond some size (RLIMIT_FSIZE), until the watch ends with an error;
+                   then it goes on without that limit
+    corrupt lines  broken JSON, bytes that are no UTF-8, a line of 2 MB, and one of NULs, among the others
+    clock jumps    one record in between is of the year 2099, another of 1970
+"""
+
+import argparse
+import json
+import random
+import resource
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from record import record
+from watch_faults import learn, lines_of
+
+_LIMITS = (40_000, 120_000, 240_000)
+"""Bytes that a file may have where the disk is full: too few to begin with, and fewer than the run takes."""
+
+
+def watch(model: Path, log: Path, alarms: Path, limit: int = 0) -> tuple[int, list[str]]:
+    """Runs `onward watch run` with the state beside the alarms; its exit code, and what it said."""
+
+    def limited() -> None:
+        if limit:
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # so that it is an error, as on a full disk
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+    command = [sys.executable, "-m", "onward", "watch", "run", str(model), str(log), "--end"]
+    command += ["--state", str(alarms.with_suffix(".db")), "--alarms", str(alarms)]
+    done = subprocess.run(command, capture_output=True, text=True, preexec_fn=limited, check=False)
+    return done.returncode, done.stderr.splitlines()
+
+
+def alarms_of(path: Path, *, numbers: bool = True) -> list[str]:
+    """Alarms without their own numbers; if asked for without those of lines, which others may have moved."""
+    names = ("key", "p_value", "ended", *(("began", "number") if numbers else ()))
+    if not path.exists():
+        return []
+    found = map(json.loads, path.read_text(encoding="utf-8").splitlines())
+    return sorted(json.dumps([alarm[name] for name in names]) for alarm in found)
+
+
+def older_state(model: Path, log: Path, folder: Path) -> dict[str, Any]:
+    """A state of format 1."""
+    path = folder / "older.db"
+    watch(model, log, path.with_suffix(".jsonl"))
+    with sqlite3.connect(path) as database:
+        database.execute("pragma user_version = 1")
+    database.close()
+    before, alarms = path.read_bytes(), alarms_of(path.with_suffix(".jsonl"))
+    code, said = watch(model, log, path.with_suffix(".jsonl"))
+    kept = path.read_bytes() == before and alarms_of(path.with_suffix(".jsonl")) == alarms
+    return {"exit_code": code, "said": _told(said, "format"), "left_as_it_was": kept}
+
+
+def full_disk(model: Path, log: Path, folder: Path, whole: list[str]) -> dict[str, Any]:
+    """A disk that is full, at several moments, and has room again."""
+    path, said, codes = folder / "full.jsonl", list[str](), list[int]()
+    for limit in _LIMITS:
+        code, lines = watch(model, log, path, limit)
+        codes.append(code)
+        said += lines
+    code, _ = watch(model, log, path)
+    found = {"exit_codes": codes, "said": _told(said, "cannot write"), "exit_code_with_room": code}
+    return found | {"same_alarms": alarms_of(path) == whole, "alarms": len(whole)}
+
+
+def corrupt_lines(model: Path, log: Path, folder: Path, whole: list[str]) -> dict[str, Any]:
+    """Lines that are no records among those that are."""
+    broken = [b'{"key": "s1", "event"', b'{"key": "\xff\xfe"', b"x" * 2_000_000, b"\0" * 100, b"[1, 2]"]
+    chance, lines = random.Random(3), log.read_bytes().splitlines()
+    for line in broken:
+        lines.insert(chance.randrange(len(lines)), line)
+    other = folder / "corrupt.log"
+    other.write_bytes(b"\n".join(lines) + b"\n")
+    path = folder / "corrupt.jsonl"
+    code, said = watch(model, other, path)
+    return {
+        "exit_code": code,
+        "broken": len(broken),
+        "said": _told(said, "could not be read"),
+        "same_alarms": alarms_of(path, numbers=False) == whole,
+    }
+
+
+def clock_jumps(model: Path, log: Path, folder: Path, whole: list[str]) -> dict[str, Any]:
+    """Two records whose times cannot be."""
+    lines = log.read_text(encoding="utf-8").splitlines()
+    for place, time in ((len(lines) // 3, 4_070_908_800.0), (len(lines) // 2, 0.0)):
+        lines[place] = json.dumps(json.loads(lines[place]) | {"time": time})
+    other = folder / "clock.log"
+    other.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    path = folder / "clock.jsonl"
+    code, said = watch(model, other, path)
+    found = alarms_of(path, numbers=False)
+    return {
+        "exit_code": code,
+        "said": _told(said, "clock"),
+        "missing": len(set(whole) - set(found)),
+        "too_many": len(set(found) - set(whole)),
+    }
+
+
+def _told(said: list[str], about: str) -> str:
+    """The first line that says it."""
+    return next((line.strip()[:200] for line in said if about in line), "nothing")
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    options.add_argument("--sessions", type=int, default=600)
+    asked = options.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        model, log, path = folder / "small.onward", folder / "a.log", folder / "whole.jsonl"
+        learn(model)
+        base = 1_700_000_000.0
+        records = map(json.loads, lines_of(asked.sessions))
+        lines = [json.dumps(line | {"time": base + line["time"]}) for line in records]
+        log.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        watch(model, log, path)
+        whole, unnumbered = alarms_of(path), alarms_of(path, numbers=False)
+        found = {
+            "lines": len(lines),
+            "alarms": len(whole),
+            "older_state": older_state(model, log, folder),
+            "full_disk": full_disk(model, log, folder, whole),
+            "corrupt_lines": corrupt_lines(model, log, folder, unnumbered),
+            "clock_jumps": clock_jumps(model, log, folder, unnumbered),
+        }
+    record("watch_disturbed", found)
+    if not (found["full_disk"]["same_alarms"] and found["corrupt_lines"]["same_alarms"] and whole):
+        raise SystemExit("the alarms differ")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+"""Batches that are sent twice."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from onward.serve.batches import Batch
+from onward.serve.refusal import Refusal
+from onward.serve.replies import REMEMBERED, Replies
+from onward.watch.store import Store
+
+BATCH = Batch("lines", ["a"], end=False, verdicts=False, key="b0", digest="d")
+
+
+def test_an_answer_is_that_of_its_name_and_its_body(tmp_path: Path) -> None:
+    store = Store(tmp_path / "watch.db")
+    replies = Replies(store)
+    assert replies.find(BATCH) is None
+    replies.keep(BATCH, {"first": 1})
+    assert replies.find(BATCH) == {"first": 1}
+    with pytest.raises(Refusal) as caught:
+        replies.find(replace(BATCH, digest="other"))
+    assert (caught.value.status, caught.value.code) == (409, "idempotency_conflict")
+    store.commit()
+    store.close()
+    assert Replies(Store(tmp_path / "watch.db")).find(BATCH) == {"first": 1}
+
+
+def test_a_batch_without_a_name_is_each_time_another() -> None:
+    replies = Replies(Store())
+    replies.keep(replace(BATCH, key=None), {"first": 1})
+    assert replies.find(replace(BATCH, key=None)) is None
+
+
+def test_the_latest_are_remembered(tmp_path: Path) -> None:
+    store = Store(tmp_path / "watch.db")
+    replies = Replies(store)
+    for i in range(REMEMBERED + 3):
+        replies.keep(replace(BATCH, key=f"b{i}"), {"first": i})
+    store.commit()
+    for kept in (replies, Replies(store)):
+        assert kept.find(replace(BATCH, key="b2")) is None
+        assert kept.find(replace(BATCH, key="b3")) == {"first": 3}
+        assert kept.find(replace(BATCH, key=f"b{REMEMBERED + 2}")) == {"first": REMEMBERED + 2}

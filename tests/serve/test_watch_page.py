@@ -1,0 +1,286 @@
+"""The page of alarms, in a real browser, with the real server behind it."""
+
+import json
+import re
+import shutil
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.serve.conftest import Server
+from tests.serve.test_page import References
+
+from onward.serve.page import assets
+from onward.serve.watch_page import watch_assets
+from onward.watch.detector import Detector
+
+api = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
+expect = api.expect
+expect.set_options(timeout=20_000)
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+browsing = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here (Debian: apt install chromium)")
+
+BAD = ["start", "boom", "read", "sync", "stop"]
+SHORT = ["start", "read", "stop"]
+Open = Callable[..., Any]
+
+
+def test_every_file_of_the_page_is_there_and_none_is_from_elsewhere() -> None:
+    found = watch_assets()
+    page = References(found["/watch"].content.decode())
+    assert {f"/{target}" for target in page.targets} <= set(found) | set(assets())
+    assert not {"style", "onclick", "onload"} & page.attributes
+    for path, asset in found.items():
+        text = asset.content.decode()
+        assert text.count("\n") < 300, path
+        assert not re.search(r"https?://|url\(|@import|innerHTML|eval\(", text), path
+        for name in re.findall(r'from "\./(.+?)"', text):
+            assert f"/page/watch/{name}" in found
+        for name in re.findall(r'from "\.\./(.+?)"', text):
+            assert f"/page/{name}" in assets()
+        assert set(re.findall(r'\$\("(\w+)"\)', text)) <= set(page.ids)
+
+
+@pytest.fixture(scope="module")
+def watch(audit: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    own = tmp_path_factory.mktemp("page") / "audit.onward"
+    own.write_bytes(audit.read_bytes())
+    server = Server(own)
+    yield server
+    server.end()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(browser, watch: Server) -> Iterator[Open]:
+    """Opens the page; what goes to another server, or to the console, fails the test."""
+    strays: list[str] = []
+    contexts = []
+
+    def opened(url: str = "", *, errors: bool = False, **options: Any):
+        address = url or watch.url
+        context = browser.new_context(**{"viewport": {"width": 1000, "height": 800}} | options)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(20_000)
+        page.on("pageerror", lambda error: strays.append(str(error)))
+        page.on("request", lambda r: r.url.startswith(address) or strays.append(r.url))
+        if not errors:
+            page.on("console", lambda message: strays.append(message.text))
+        page.goto(address)
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert not strays
+
+
+def raised(server: Server, *keys: str, events: list[str] = BAD) -> list[dict[str, Any]]:
+    """The alarms of sequences that deviate."""
+    sequences = [{"key": key, "events": events} for key in keys]
+    answer = server.client.post("/v1/watch", json={"sequences": sequences}).json()
+    assert [alarm["key"] for alarm in answer["alarms"]] == [*keys]
+    return answer["alarms"]
+
+
+def live(page) -> Any:
+    """The page, once it hears of alarms."""
+    expect(page.locator("#state")).to_have_text("live")
+    return page
+
+
+@pytest.mark.slow
+@browsing
+class TestAlarms:
+    def test_they_come_newest_first_without_a_reload(self, open_page: Open, watch: Server) -> None:
+        raised(watch, "before")
+        page = live(open_page())
+        assert page.url.endswith("/watch")
+        expect(page.locator("#alarms .name").first).to_have_text("before")
+        raised(watch, "one", "two")
+        names = page.locator("#alarms .name")
+        expect(names.first).to_have_text("two")
+        expect(names.nth(1)).to_have_text("one")
+        expect(page.locator("#spoken")).to_have_text("Alarm: two")
+        row = page.locator("#alarms li").first
+        expect(row.locator(".why")).to_contain_text("boom came with")
+        expect(row.locator(".why .new")).to_have_text("new")
+        expect(row.locator(".chance")).to_have_text("p ≤ 0.02")
+
+    def test_one_is_explained_with_its_sequence(self, open_page: Open, watch: Server, audit: Path) -> None:
+        raised(watch, "explained")
+        page = live(open_page())
+        row = page.locator("#alarms li").first
+        row.locator("summary").click()
+        marks = row.locator(".text i")
+        expect(marks).to_have_text([*BAD, "<end>"])
+        scores = Detector.load(audit).score_events(BAD)
+        for i, score in enumerate(scores):
+            expect(marks.nth(i)).to_have_class(re.compile(rf"\bs{max(0, min(int(score.bits), 9))}\b"))
+        shares = [f"{e.event} {float(f'{100 * e.probability:.2g}'):g} %" for e in scores[1].expected]
+        expect(row.locator(".story")).to_contain_text(f"Expected: {', '.join(shares)}.")
+        marks.nth(3).hover()
+        detail = page.locator("#detail")
+        expect(detail).to_contain_text(f"{scores[3].bits:.2f} bits")
+        expect(detail.locator("td:first-child")).to_have_text([e.event for e in scores[3].expected])
+
+    def test_figures_are_those_of_the_watch(self, open_page: Open, watch: Server) -> None:
+        page = live(open_page())
+        figures = page.locator("#figures")
+        expect(figures).to_contain_text("False alarms asked3 %")
+        watch.client.post("/v1/watch", json={"records": [{}]})
+        (report,) = watch.client.get("/v1/watch").json()["data"]
+        expect(figures).to_contain_text(
+            f"{report['records']} and {report['unparsable']} that could not be read"
+        )
+        expect(figures).to_contain_text(f"of {report['sequences']} judged")
+        expect(page.locator("#drift")).to_be_hidden()
+
+    def test_what_waits_while_paused_is_counted_and_then_shown(self, open_page: Open, watch: Server) -> None:
+        page = live(open_page())
+        page.locator("#pause").click()
+        raised(watch, "late", "later")
+        expect(page.locator("#state")).to_have_text("paused, 2 new")
+        expect(page.locator("#alarms .name", has_text="late")).to_have_count(0)
+        page.locator("#pause").click()
+        expect(page.locator("#alarms .name").first).to_have_text("later")
+        expect(page.locator("#state")).to_have_text("live")
+
+    def test_what_an_event_is_called_is_never_markup(self, open_page: Open, watch: Server) -> None:
+        page = live(open_page())
+        odd = "<img src=x onerror=alert(1)>"
+        raised(watch, odd, events=["start", odd, "<b>"])
+        row = page.locator("#alarms li").first
+        expect(row.locator(".name")).to_have_text(odd)
+        row.locator("summary").click()
+        expect(row.locator(".text i").nth(1)).to_have_text(odd)
+        assert page.locator("main img, main .text b").count() == 0
+
+    def test_that_was_normal(self, open_page: Open, watch: Server) -> None:
+        page = live(open_page())
+        raised(watch, "was-normal", events=SHORT)
+        row = page.locator("#alarms li").first
+        row.locator("summary").click()
+        row.locator("button").click()
+        expect(row.locator("[role=status]")).to_have_text(re.compile("^Learned: p-value 0.0"), timeout=60_000)
+        again = watch.client.post("/v1/watch", json={"sequences": [{"events": SHORT}]}).json()
+        assert again["alarms"] == []
+        live(open_page())
+        other = live(open_page())
+        expect(other.locator("#alarms .fine .name").first).to_have_text("was-normal")
+
+    def test_what_cannot_be_learned_is_said(self, open_page: Open, watch: Server) -> None:
+        page = live(open_page(errors=True))
+        raised(watch, "unknown")
+        row = page.locator("#alarms li").first
+        row.locator("summary").click()
+        row.locator("button").click()
+        expect(page.locator("#notice")).to_contain_text(
+            "Expected events that the detector knows, got 'boom'."
+        )
+        expect(row.locator("button")).to_be_enabled()
+
+
+@pytest.mark.slow
+@browsing
+class TestConnection:
+    def test_a_server_that_is_gone_is_said_and_no_alarm_is_lost(
+        self, open_page: Open, audit: Path, tmp_path: Path
+    ) -> None:
+        own = tmp_path / "audit.onward"
+        own.write_bytes(audit.read_bytes())
+        first = Server(own, "--state", tmp_path / "watch.db")
+        port = first.url.rpartition(":")[2]
+        page = live(open_page(first.url, errors=True))
+        raised(first, "before")
+        expect(page.locator("#alarms .name")).to_have_text(["before"])
+        first.end(signal.SIGKILL)
+        expect(page.locator("#state")).to_have_text("not connected, trying again")
+        expect(page.locator("#notice")).to_contain_text("does not answer")
+        second = Server(own, "--state", tmp_path / "watch.db", "--port", port)
+        raised(second, "after")
+        expect(page.locator("#alarms .name")).to_have_text(["after", "before"])
+        expect(page.locator("#notice")).to_be_empty()
+        live(page)
+        second.end()
+
+    def test_a_watch_that_began_anew_is_shown_as_it_is(self, open_page: Open, audit: Path) -> None:
+        first = Server(audit)
+        page = live(open_page(first.url, errors=True))
+        raised(first, "old-1", "old-2")
+        expect(page.locator("#alarms .name")).to_have_count(2)
+        first.end(signal.SIGKILL)
+        second = Server(audit, "--port", first.url.rpartition(":")[2])
+        raised(second, "anew")
+        expect(page.locator("#alarms .name")).to_have_text(["anew"])
+        second.end()
+
+    def test_a_token_is_asked_for(self, open_page: Open, audit: Path) -> None:
+        server = Server(audit, "--token", "open sesame")
+        page = open_page(server.url, errors=True)
+        expect(page.locator("#notice")).to_contain_text("asks for its token")
+        page.get_by_label("Token").fill("open sesame")
+        page.keyboard.press("Enter")
+        live(page)
+        expect(page.locator("#notice")).to_be_empty()
+        server.end()
+
+    def test_drift_is_said(self, open_page: Open, audit: Path) -> None:
+        server = Server(audit)
+        page = live(open_page(server.url, errors=True))  # the server goes before the page
+        body = json.dumps({"sequences": [{"events": BAD}] * 400})
+        server.client.post("/v1/watch", content=body)
+        expect(page.locator("#drift")).to_contain_text("what is normal has changed")
+        expect(page.locator("#figures")).to_contain_text("Driftseen")
+        server.end()
+
+
+@pytest.mark.slow
+@browsing
+class TestLooks:
+    @pytest.mark.parametrize("scheme", ["light", "dark"])
+    @pytest.mark.parametrize("width", [320, 390])
+    def test_a_phone_shows_all_of_it(self, open_page: Open, watch: Server, scheme: str, width: int) -> None:
+        raised(watch, "a-key-" + "k" * 200, events=["start", "e" * 300])
+        page = live(open_page(viewport={"width": width, "height": 800}, color_scheme=scheme, is_mobile=True))
+        page.locator("#alarms summary").first.click()
+        page.locator(".story .text").wait_for()
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        paper = page.locator("body").evaluate("b => getComputedStyle(b).backgroundColor")
+        assert paper == {"light": "rgb(252, 252, 250)", "dark": "rgb(22, 23, 26)"}[scheme]
+
+    def test_the_keyboard_alone_reaches_everything(self, open_page: Open, watch: Server) -> None:
+        raised(watch, "lower", "upper")
+        page = live(open_page())
+        page.keyboard.press("Tab")
+        expect(page.locator("#pause")).to_be_focused()
+        page.keyboard.press("Space")
+        expect(page.locator("#state")).to_have_text("paused")
+        page.keyboard.press("Space")
+        page.keyboard.press("Tab")
+        rows = page.locator("#alarms li")
+        expect(rows.nth(0).locator("summary")).to_be_focused()
+        page.keyboard.press("ArrowDown")
+        expect(rows.nth(1).locator("summary")).to_be_focused()
+        assert page.locator(":focus").evaluate("e => getComputedStyle(e).outlineStyle") != "none"
+        page.keyboard.press("ArrowUp")
+        page.keyboard.press("Enter")
+        expect(rows.nth(0).locator(".text")).to_be_visible()
+        page.keyboard.press("Tab")
+        expect(rows.nth(0).locator(".text")).to_be_focused()
+        expect(page.locator("#detail b")).to_have_text("boom")
+        page.keyboard.press("ArrowRight")
+        expect(page.locator("#detail b")).to_have_text("read")
+        page.keyboard.press("Tab")
+        expect(rows.nth(0).locator("button")).to_be_focused()
