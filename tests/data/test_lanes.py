@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from onward.data.encoded import Encoding, encode_text
-from onward.data.lanes import Block, Lanes, as_stream, unknown_shares
+from onward.data.lanes import PADDING, Block, Lanes, as_stream, unknown_shares
 from onward.data.symbols import SymbolFile
 from onward.data.vocabulary import BEGIN, UNKNOWN
 from onward.errors import CorpusError, RecipeError
@@ -142,6 +142,40 @@ def test_what_is_unknown_does_not_depend_on_the_shape_of_blocks() -> None:
         for lanes, steps in [(1, 48), (4, 5), (6, 1)]
     ]
     assert streams[0] == streams[1] == streams[2]
+
+
+@given(**SHAPES, seed=st.integers(-5, 2**70))
+def test_shifted_lanes_read_the_text_as_a_ring(symbols: int, lanes: int, steps: int, seed: int) -> None:
+    made = Lanes(corpus(symbols), lanes=lanes, steps=steps, seed=seed, shifted=True)
+    ring = [BEGIN, *corpus(symbols).tolist()]
+    for epoch in range(4):
+        x, y = epoch_of(made)
+        stream, first = x.T.flatten().tolist(), ring.index(int(x[0, 0]))
+        assert first == 0 or epoch
+        assert stream == [ring[(first + i) % len(ring)] for i in range(len(stream))]
+        after = [ring[(first + i + 1) % len(ring)] for i in range(len(stream))]
+        assert y.T.flatten().tolist() == [PADDING if symbol == BEGIN else symbol for symbol in after]
+
+
+@given(**SHAPES, read=st.integers(0, 30))
+def test_shifted_lanes_go_on_from_a_cursor(symbols: int, lanes: int, steps: int, read: int) -> None:
+    made, again = (
+        Lanes(corpus(symbols), lanes=lanes, steps=steps, unknown=half(symbols), seed=7, shifted=True)
+        for _ in range(2)
+    )
+    for _ in range(read):
+        made.next()
+    again.move(made.position)
+    assert all(same(made.next(), again.next()) for _ in range(2 * made.blocks_per_epoch))
+
+
+def test_lanes_are_shifted_elsewhere_each_epoch_and_with_each_seed() -> None:
+    def beginnings(seed: int) -> list[int]:
+        made = Lanes(np.arange(4, 200, dtype=np.uint8), lanes=3, steps=10, seed=seed, shifted=True)
+        return [int(epoch_of(made)[0][0, 0]) for _ in range(6)]
+
+    assert len(set(beginnings(0))) == 6
+    assert beginnings(0)[1:] != beginnings(1)[1:]
 
 
 def test_shares_of_unknown() -> None:

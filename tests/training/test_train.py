@@ -207,7 +207,7 @@ def test_samples_do_not_change_what_is_learned(corpus: EncodedCorpus, small: Sma
 
 def test_the_best_weights_are_saved_not_the_last(corpus: EncodedCorpus, small: Small) -> None:
     """A rate that never falls, and far too high: the last check is not the lowest."""
-    recipe = small(decay="none", optimiser="adamw", rate=0.3, average=0.0)
+    recipe = small(decay="none", optimiser="adamw", rate=0.4, average=0.0)
     best = train_model(corpus, recipe, Budget(steps=200)).artefact
     until = best.facts["best_step"]
     assert until < 200

@@ -8,6 +8,10 @@ symbols; lane i predicts the symbols from i * L to (i + 1) * L, each from the sy
     y = s_0   s_1 s_2 ... s_{N-1}
 
 The N - B * L < B symbols at the end are not trained on.
+
+Lanes may be shifted: from the second epoch on they then begin elsewhere in the text, which is read as a ring,
+from BEGIN to its last symbol and on to BEGIN. So the gradients of truncated back-propagation reach over what
+was the border of two blocks before, and other symbols are left out. BEGIN itself is not predicted.
 """
 
 from typing import NamedTuple, Protocol, runtime_checkable
@@ -76,7 +80,8 @@ class Lanes:
         unknown: for each symbol the share of its occurrences that are read as UNKNOWN (V,), or None. Which
             ones is decided anew each epoch by a hash of seed, epoch and position, so that the cursor is
             all that a resumed run needs.
-        seed: of that hash.
+        seed: of that hash, and of the shifts.
+        shifted: whether the lanes of each epoch but the first begin at places of their own.
 
     Raises:
         CorpusError: the corpus is empty.
@@ -89,7 +94,14 @@ class Lanes:
     """
 
     def __init__(
-        self, ids: Symbols, *, lanes: int, steps: int, unknown: np.ndarray | None = None, seed: int = 0
+        self,
+        ids: Symbols,
+        *,
+        lanes: int,
+        steps: int,
+        unknown: np.ndarray | None = None,
+        seed: int = 0,
+        shifted: bool = False,
     ) -> None:
         if lanes < 1 or steps < 1:
             raise RecipeError(f"expected at least 1 lane of 1 step, got lanes={lanes}, steps={steps}")
@@ -101,7 +113,7 @@ class Lanes:
         self.lanes = min(lanes, len(ids))
         self.steps = steps
         self.epoch = 0
-        self._ids, self._seed = ids, seed
+        self._ids, self._seed, self._shifted = ids, seed, shifted
         self._length = len(ids) // self.lanes
         self._offset = 0
         self._thresholds = None if unknown is None else (unknown * 2.0**32).astype(np.uint64)
@@ -131,22 +143,39 @@ class Lanes:
     def next(self) -> Block:
         """The block at the cursor, which then stands behind it."""
         start, size = self._offset, min(self.steps, self._length - self._offset)
-        firsts = np.arange(self.lanes, dtype=np.int64) * self._length + start
-        rows = np.stack([self._read(first - 1, first + size) for first in firsts.tolist()], axis=1)
-        block = torch.from_numpy(rows)  # (T + 1, B)
+        firsts = np.arange(self.lanes, dtype=np.int64) * self._length + start + self._shift()
+        rows = np.stack([self._read(first, size + 1) for first in firsts.tolist()], axis=1)
+        x, y = torch.from_numpy(rows[:-1]), torch.from_numpy(rows[1:].copy())  # (T, B)
         self._offset += size
         if self._offset == self._length:
             self.epoch, self._offset = self.epoch + 1, 0
-        return Block(block[:-1], block[1:], start == 0)
+        if self._shifted:
+            y[torch.from_numpy((firsts + np.arange(1, size + 1)[:, None]) % self._ring == 0)] = PADDING
+        return Block(x, y, start == 0)
 
-    def _read(self, start: int, stop: int) -> np.ndarray:
-        """The symbols from start to stop as trained on, int64; that at -1 is BEGIN."""
-        ids = np.empty(stop - start, np.int64)
-        known = max(start, 0)
-        ids[: known - start] = BEGIN
-        ids[known - start :] = np.asarray(self._ids[known:stop])
+    @property
+    def _ring(self) -> int:
+        """Places of the text as a ring: BEGIN at 0, then its symbols."""
+        return len(self._ids) + 1
+
+    def _shift(self) -> int:
+        """The place where the first lane of this epoch begins."""
+        if not (self._shifted and self.epoch):
+            return 0
+        return int(mixed(np.array([self.epoch]), self._seed, -1)[0]) % self._ring
+
+    def _read(self, start: int, count: int) -> np.ndarray:
+        """So many symbols of the ring from a place on, as trained on, int64."""
+        places = np.arange(start, start + count) % self._ring
+        ids, done = np.full(count, BEGIN, np.int64), 0
+        while done < count:
+            first = int(places[done])
+            size = min(count - done, self._ring - first)
+            known = np.asarray(self._ids[max(0, first - 1) : first - 1 + size])
+            ids[done + size - len(known) : done + size] = known
+            done += size
         if self._thresholds is not None:
-            hidden = mixed(np.arange(start, stop), self._seed, self.epoch) < self._thresholds[ids]
+            hidden = mixed(places - 1, self._seed, self.epoch) < self._thresholds[ids]
             ids[hidden] = UNKNOWN
         return ids
 

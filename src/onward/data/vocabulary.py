@@ -18,7 +18,7 @@ import re
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from itertools import repeat
-from typing import Any, Literal, SupportsIndex, TypeAlias, get_args
+from typing import Any, Literal, SupportsIndex, TypeAlias, cast, get_args
 
 import numpy as np
 
@@ -197,8 +197,9 @@ class Vocabulary:
 
     def _checked(self, ids: Ids) -> list[int]:
         """The ids as whole numbers within the vocabulary."""
-        if isinstance(ids, list) and set(map(type, ids)) == {int} and min(ids) >= 0 and max(ids) < len(self):
-            return ids  # a few are checked in less time than it takes to make an array of them
+        few = cast("list[int]", ids)
+        if isinstance(ids, list) and set(map(type, ids)) == {int} and min(few) >= 0 and max(few) < len(self):
+            return few  # a few are checked in less time than it takes to make an array of them
         array = np.asarray(ids)
         if array.size and (array.dtype.kind not in "ui" or array.min() < 0 or array.max() >= len(self)):
             raise VocabularyError(f"expected ids from 0 to {len(self) - 1}, got {array[:8].tolist()} ...")

@@ -48,7 +48,7 @@ async def _show(_: Request, detectors: Detectors) -> Response:
 
 async def _feed(request: Request, detectors: Detectors, limits: Limits) -> Response:
     """`POST /v1/watch`."""
-    body = await body_of(request, limits)
+    body = await body_of(request.receive, limits)
     fields = Fields(body, _FIELDS)
     watching = detectors.get(fields.text("model", None, longest=_LONGEST_NAME))
     batch = batch_of(body, fields, limits)
@@ -98,7 +98,7 @@ async def _explain(request: Request, detectors: Detectors) -> Response:
 
 async def _forgive(request: Request, detectors: Detectors, limits: Limits) -> Response:
     """`POST /v1/watch/alarms/{number}/ok`."""
-    Fields(await body_of(request, limits), ())
+    Fields(await body_of(request.receive, limits), ())
     number = _numbered(request)
     return answer(await _asked(request, detectors).do(lambda watch: watch.forgive(number)))
 

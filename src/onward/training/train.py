@@ -141,7 +141,12 @@ class _Run:
         self._training, self._tail = _hold_out(corpus.ids, recipe.validation)
         shares = None if corpus.vocabulary.kind == "bytes" else unknown_shares(corpus.counts)
         self._lanes = Lanes(
-            self._training, lanes=recipe.lanes, steps=recipe.block, unknown=shares, seed=recipe.seed
+            self._training,
+            lanes=recipe.lanes,
+            steps=recipe.block,
+            unknown=shares,
+            seed=recipe.seed,
+            shifted=True,
         )
 
     def listen(self, observer: Observer) -> None:
