@@ -18,7 +18,7 @@ import re
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from itertools import repeat
-from typing import Any, Literal, SupportsIndex, TypeAlias, get_args
+from typing import Any, Literal, SupportsIndex, TypeAlias, cast, get_args
 
 import numpy as np
 
@@ -197,8 +197,12 @@ class Vocabulary:
 
     def _checked(self, ids: Ids) -> list[int]:
         """The ids as whole numbers within the vocabulary."""
-        if isinstance(ids, list) and set(map(type, ids)) == {int} and min(ids) >= 0 and max(ids) < len(self):
-            return ids  # a few are checked in less time than it takes to make an array of them
+        if isinstance(ids, list) and set(map(type, ids)) == {
+            int
+        }:  # quicker than an array for a few
+            whole = cast("list[int]", ids)
+            if min(whole) >= 0 and max(whole) < len(self):
+                return whole
         array = np.asarray(ids)
         if array.size and (array.dtype.kind not in "ui" or array.min() < 0 or array.max() >= len(self)):
             raise VocabularyError(f"expected ids from 0 to {len(self) - 1}, got {array[:8].tolist()} ...")
@@ -213,7 +217,11 @@ class StreamDecoder:
         self._utf8 = codecs.getincrementaldecoder("utf-8")("replace")
 
     def feed(self, ids: Ids) -> str:
-        """The text that these ids complete."""
+        """The text that these ids complete.
+
+        Raises:
+            VocabularyError: an id that the vocabulary does not have.
+        """
         if self._vocabulary.kind != "bytes":
             return self._vocabulary.decode(ids)
         return self._utf8.decode(self._vocabulary.decode_bytes(ids))
