@@ -214,7 +214,11 @@ class StreamDecoder:
         self._utf8 = codecs.getincrementaldecoder("utf-8")("replace")
 
     def feed(self, ids: Ids) -> str:
-        """The text that these ids complete."""
+        """The text that these ids complete.
+
+        Raises:
+            VocabularyError: an id that the vocabulary does not have.
+        """
         if self._vocabulary.kind != "bytes":
             return self._vocabulary.decode(ids)
         return self._utf8.decode(self._vocabulary.decode_bytes(ids))

@@ -1,6 +1,5 @@
 """The matrices of a model as a step reads them: in panels (layers/kernels/products.h), in order of use."""
 
-import mmap
 from typing import Literal, get_args
 
 import torch
@@ -15,11 +14,8 @@ WeightType = Literal["fp32", "bf16", "int8"]
 FP32, BF16, INT8, INT8_DOT = range(4)
 """How a matrix is multiplied, as products.h counts; the last two read the same matrix."""
 
-_PANEL, _VECTOR, _WORD = 64, 16, 4
-"""Rows of a panel and of a vector in it, bytes of a word: as in products.c."""
-
-_PAGE = 1 << 21
-"""Bytes of a large page. Weights that fill several are read faster from them (benchmarks/LOG.md)."""
+_PANEL, _VECTOR, _WORD, _LINE = 64, 16, 4, 64
+"""Rows of a panel and of a vector in it; bytes of a word, and of a line of the cache: as in products.c."""
 
 
 class Matrices:
@@ -41,7 +37,9 @@ class Matrices:
             raise InputError(f"weights must be one of {', '.join(get_args(WeightType))}, got {weights!r}")
         self.type = get_args(WeightType).index(weights)
         self._made: dict[int, tuple[Tensor, Tensor | None]] = {}
-        self._sizes = [_size(p.shape, self.type) for p in model.parameters() if p.dim() == 2]
+        looked_up = None if model.config.tied else model.embedding.weight
+        matrices = (p for p in model.parameters() if p.dim() == 2 and p is not looked_up)
+        self._size = sum(_size(matrix.shape, self.type) for matrix in matrices)
         self._free: Tensor | None = None  # bytes of the allocation that no matrix has yet
 
     def of(self, matrix: Tensor) -> tuple[Tensor, Tensor | None]:
@@ -49,8 +47,9 @@ class Matrices:
         key = matrix.data_ptr()
         if key not in self._made:
             panels, scale = self._converted(matrix.detach())
-            if self._free is None:
-                self._free = _allocated(sum(self._sizes))
+            if self._free is None:  # only now, since many steppers never take a step
+                whole = torch.empty(self._size + _LINE, dtype=torch.uint8)
+                self._free = whole[-whole.data_ptr() % _LINE :]
             flat = panels.flatten().view(torch.uint8)
             place, self._free = self._free[: len(flat)], self._free[len(flat) :]
             self._made[key] = place.copy_(flat), scale
@@ -79,14 +78,3 @@ def _size(shape: torch.Size, type_: int) -> int:
     """Bytes of a matrix in panels."""
     rows, columns = shape
     return (rows + -rows % _PANEL) * (columns + -columns % _WORD) * _TYPES[type_].itemsize
-
-
-def _allocated(size: int) -> Tensor:
-    """So many bytes, at the beginning of a line of the cache; in large pages where the system has them."""
-    if size < 2 * _PAGE or not hasattr(mmap, "MADV_HUGEPAGE"):
-        whole = torch.empty(size + 64, dtype=torch.uint8)
-        return whole[-whole.data_ptr() % 64 :]
-    memory = mmap.mmap(-1, size + _PAGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    memory.madvise(mmap.MADV_HUGEPAGE)
-    whole = torch.frombuffer(memory, dtype=torch.uint8)
-    return whole[-whole.data_ptr() % _PAGE :]
