@@ -34,6 +34,9 @@ KINDS = {
     "watch_faults": ("kills",),
     "complete_speed": ("weights", "n", "parameters"),
     "keystrokes": ("corpus",),
+    "serve_typing": ("sessions", "keys_per_second"),
+    "serve_streams": ("streams",),
+    "serve_faults": ("requests",),
 }
 """The questions in order, and what tells the results of one apart; of those that agree the last counts."""
 
