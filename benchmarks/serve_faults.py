@@ -3,7 +3,7 @@
     python benchmarks/serve_faults.py MODEL [--requests 10000] [--sessions 50]
 
 The requests are bodies and heads with changed, cut and foreign bytes, sockets closed midway, and heads that
-come byte by byte; the server's memory and open files after the first tenth of them and at the end are compared.
+come byte by byte; memory and open files after a tenth of them and at the end are compared.
 Then the sessions type into a server with a file of sessions until it is killed; a new one must answer each
 with the distribution that it had acknowledged last, or with that of the one key that was on its way.
 """
@@ -106,6 +106,8 @@ async def send(server: Server, rng: random.Random) -> str:
             return "left"
         if cut < 0.12:  # byte by byte, and then never ending
             for byte in raw[:40]:
+                if writer.is_closing():
+                    break
                 writer.write(bytes([byte]))
                 await asyncio.sleep(0.005)
             return "left"
