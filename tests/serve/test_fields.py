@@ -70,3 +70,8 @@ def test_what_is_too_long_is_too_large() -> None:
 def test_an_unknown_field_is_refused() -> None:
     with pytest.raises(Refusal, match="expected the fields a, b, got c"):
         Fields('{"c": 1}', ("b", "a"))
+
+
+def test_a_whole_number_may_have_a_point() -> None:
+    taken = Fields('{"a": 3.0}').integer("a", 1, 0, 5)
+    assert (taken, type(taken)) == (3, int)
