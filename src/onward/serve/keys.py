@@ -18,7 +18,7 @@ EFFORT, LEAST_EFFORT = 64, 4
 """Prefixes that all keys answered together may look at, and that each may at least: a key that comes alone
 has all 64, sixteen that come at once have four each. The likeliest are then followed to where they end."""
 
-MANY = 8
+MANY = 4
 """Keys answered together from which on a key gets those of the completions found before it that go on with
 it, if there are any: they are as right as they were, but there may be fewer."""
 
