@@ -37,6 +37,9 @@ KINDS = {
     "complete_speed": ("weights", "n", "parameters"),
     "keystrokes": ("corpus",),
     "adapt": ("kind", "text"),
+    "serve_typing": ("sessions", "keys_per_second"),
+    "serve_streams": ("streams",),
+    "serve_faults": ("requests",),
 }
 """The questions in order, and what tells the results of one apart; of those that agree the last counts."""
 

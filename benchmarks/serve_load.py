@@ -61,7 +61,8 @@ class Connection(asyncio.Protocol):
         if self._transport is None:
             await self.open()
         self._answer = asyncio.get_running_loop().create_future()
-        self._transport.write(request(path, body))
+        transport: Any = self._transport
+        transport.write(request(path, body))
         return await self._answer
 
     def close(self) -> None:

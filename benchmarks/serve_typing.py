@@ -3,7 +3,7 @@
     python benchmarks/serve_typing.py MODEL TEXT [--sessions 200] [--keys 5] [--seconds 60]
 
 A session types TEXT key by key: 1,000 keys one after another. Then so many sessions type, each at so many
-keys a second, for a minute to warm up and for another that counts. Every answer has three completions and
+keys a second, for two minutes, of which the second counts. Every answer has three completions and
 the next ten symbols. A key's time is counted from when it was to be typed.
 """
 
@@ -12,7 +12,7 @@ import asyncio
 import json
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import uvloop
@@ -41,43 +41,50 @@ def main() -> None:
         server.process.terminate()
 
 
+class Typist(NamedTuple):
+    """What a session saw: seconds of each key, answers without completions, answers that are no 200."""
+
+    times: list[float]
+    without: int
+    errors: int
+
+
 async def measure(server: Server, text: str, arguments: argparse.Namespace) -> dict[str, Any]:
-    alone, _, _ = await typed(server, text[:ALONE], 0.0, 0.0)
-    warm = await many(server, text, arguments)
+    alone = await typed(server, text[:ALONE], 0.0, 0.0)
+    typing = asyncio.create_task(many(server, text, arguments))
+    await asyncio.sleep(arguments.seconds)
     before, busy = server.megabytes(), server.seconds()
-    times, without, errors = await many(server, text, arguments)
-    cost = (server.seconds() - busy) / len(times)
+    await asyncio.sleep(arguments.seconds)
+    after, spent = server.megabytes(), server.seconds() - busy
+    typists = await typing
+    count = round(arguments.seconds * arguments.keys)
+    times = [seconds for typist in typists for seconds in typist.times[count:]]
     return {
         "sessions": arguments.sessions,
         "keys_per_second": arguments.keys,
-        "alone_milliseconds": percentiles(alone),
+        "alone_milliseconds": percentiles(alone.times),
         "together_milliseconds": percentiles(times),
         "answers": len(times),
-        "answers_without_completions": without,
-        "server_milliseconds_of_processor_a_key": round(cost * 1e3, 2),
-        "errors": errors + warm[2],
-        "megabytes": round(server.megabytes()),
-        "megabytes_grown_in_the_second_minute": round(server.megabytes() - before, 1),
+        "answers_without_completions": sum(typist.without for typist in typists),
+        "server_milliseconds_of_processor_a_key": round(spent / len(times) * 1e3, 2),
+        "errors": sum(typist.errors for typist in typists) + alone.errors,
+        "megabytes": round(after),
+        "megabytes_grown_in_the_second_minute": round(after - before, 1),
     }
 
 
-async def many(server: Server, text: str, arguments: argparse.Namespace) -> tuple[list[float], int, int]:
+async def many(server: Server, text: str, arguments: argparse.Namespace) -> list[Typist]:
     """All sessions at once, each from a place of its own in the text, out of step with one another."""
     count, period = arguments.sessions, 1 / arguments.keys
-    keys = round(arguments.seconds * arguments.keys)
+    keys = 2 * round(arguments.seconds * arguments.keys)
     places = np.linspace(0, max(0, len(text) - keys), count).astype(int)
-    results = await asyncio.gather(
+    return await asyncio.gather(
         *(typed(server, text[at : at + keys], period, i / count * period) for i, at in enumerate(places))
     )
-    return (
-        [t for times, _, _ in results for t in times],
-        sum(r[1] for r in results),
-        sum(r[2] for r in results),
-    )
 
 
-async def typed(server: Server, text: str, period: float, delay: float) -> tuple[list[float], int, int]:
-    """Seconds of each key, answers without completions, and errors."""
+async def typed(server: Server, text: str, period: float, delay: float) -> Typist:
+    """Types a text, a key in each period; without one, each when the last was answered."""
     connection, times, without, errors = Connection(server), [], 0, 0
     await asyncio.sleep(delay)
     _, raw = await connection.post("/v1/sessions", {"completions": 3, "next": 10})
@@ -91,7 +98,7 @@ async def typed(server: Server, text: str, period: float, delay: float) -> tuple
         errors += status != 200
         without += b'"completions":null' in raw
     connection.close()
-    return times, without, errors
+    return Typist(times, without, errors)
 
 
 def percentiles(times: list[float]) -> dict[str, float]:

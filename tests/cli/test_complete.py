@@ -1,12 +1,8 @@
-"""`onward complete`: once, line by line, and at a real terminal."""
+"""`onward complete`: once, and line by line."""
 
-import sys
 from pathlib import Path
 
-import pytest
 from tests.cli.conftest import Command
-
-pexpect = pytest.importorskip("pexpect")
 
 
 def test_a_prime_is_completed(onward: Command, model: Path) -> None:
@@ -36,19 +32,3 @@ def test_what_is_no_boundary_is_refused(onward: Command, model: Path) -> None:
         ran = onward("complete", model, "--prime", "a", "--until", until)
         assert (ran.code, ran.out) == (2, "")
         assert "word, line or a number" in ran.err
-
-
-def test_at_a_terminal_tab_takes_what_is_grey(model: Path, onward: Command) -> None:
-    (best, *_) = onward("complete", model, "--prime", "the sta", "--until", "3", "--json").json["completions"]
-    child = pexpect.spawn(
-        sys.executable, ["-m", "onward", "complete", str(model), "--until", "3"], timeout=60, encoding="utf-8"
-    )
-    child.expect(">")
-    child.send("the sta")
-    child.expect_exact(best["text"].strip() or "the sta")
-    child.send("\t\r")
-    child.expect(">")
-    child.sendeof()
-    child.expect(pexpect.EOF)
-    child.close()
-    assert child.exitstatus == 0

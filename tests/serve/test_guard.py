@@ -56,3 +56,19 @@ def test_what_is_malformed_is_the_callers_fault(server, raw: bytes) -> None:
         connection.sendall(raw)
         assert connection.recv(100).split()[1][:1] == b"4"
     assert server.client.get("/healthz").json() == {"status": "ok"}
+
+
+def test_pages_of_others_are_let_in_when_told(start, model) -> None:
+    client = start(model, "--origin", "http://mine.example").client
+    headers = {"Origin": "http://mine.example"}
+    answer = client.get("/v1/models", headers=headers)
+    assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (200, "http://mine.example")
+    asked = client.options("/v1/completions", headers=headers | {"Access-Control-Request-Method": "POST"})
+    assert (asked.status_code, asked.headers["access-control-allow-methods"]) == (204, "GET, POST, DELETE")
+    assert client.get("/v1/models", headers={"Origin": "http://other.example"}).status_code == 403
+
+
+def test_a_body_and_a_head_have_their_size(server) -> None:
+    answer = server.client.post("/v1/score", content=b" " * (1 << 20) + b"{}")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (413, "too_large")
+    assert server.client.get("/healthz", headers={"X-Long": "x" * 20_000}).status_code == 400

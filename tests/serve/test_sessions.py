@@ -79,6 +79,25 @@ def test_too_many_sessions_and_the_least_recently_used_goes(start, model) -> Non
     assert client.get(f"/v1/sessions/{second}").json()["error"]["code"] == "session_gone"
 
 
+def test_what_was_driven_out_goes_on_in_the_file_with_its_wishes(start, model, tmp_path) -> None:
+    arguments = (model, "--sessions", 1, "--state", tmp_path / "sessions.db")
+    server = start(*arguments)
+    wish = {"completions": 1, "until": 3, "next": 2}
+    first = server.client.post("/v1/sessions", json={"text": "the ", **wish}).json()
+    second = server.client.post("/v1/sessions", json={"text": "lane"}).json()["id"]
+    path = f"/v1/sessions/{first['id']}"
+    assert server.client.get(path).json() == first | {"text": "the "}
+    wish = {"completions": 2, "until": "line", "next": 4}
+    changed = server.client.post(f"{path}/edit", json={"insert": "l", **wish}).json()
+    server.end(signal.SIGKILL)
+    client = start(*arguments).client
+    again = client.get(path).json()
+    assert (again["text"], again["version"]) == ("the l", 1)
+    assert (len(again["completions"]), len(again["next"])) == (2, 4)
+    same(again, changed)
+    assert client.get(f"/v1/sessions/{second}").json()["text"] == "lane"
+
+
 def test_what_was_acknowledged_survives_a_kill(start, model, tmp_path) -> None:
     server = start(model, "--state", tmp_path / "sessions.db")
     made = [server.client.post("/v1/sessions", json={"text": "the "}).json()["id"] for _ in range(3)]

@@ -41,9 +41,10 @@ def complete(
     echo "what is the mean" | onward complete nietzsche.onward
     onward complete nietzsche.onward
 
-    Without --prime it is a line editor: what could follow is shown in grey, Tab takes it, the arrows up and
-    down show the others, Enter ends a line, Ctrl-D ends. Lines that come through a pipe are completed one by
-    one, each as what follows the lines before it.
+    Without --prime it is a line editor: what could follow is shown in grey,
+    Tab takes it, the arrows up and down show the others, Esc hides it, Enter
+    ends a line, Ctrl-D ends. Lines that come through a pipe are completed one
+    by one, each as what follows the lines before it.
     """
     boundary = _until(until)
     session = onward.load(model).session(weights="fp32")

@@ -11,16 +11,21 @@ from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 
 Ask = Callable[[str], list[str]]
 """The continuations of a line so far, the likeliest first."""
+_ESCAPE_SECONDS = 0.2  # after which an Escape is a key of its own, and not the beginning of another
 
 
 class Editor:
-    """Reads lines from a terminal. Tab and the right arrow take what is grey, up and down show the others."""
+    """Reads lines from a terminal.
+
+    Tab and the right arrow take what is grey, up and down show the others, Escape hides it until a key.
+    """
 
     def __init__(self, ask: Ask, **terminal: Any) -> None:
         self._ghosts = _Ghosts(ask)
         self._session: PromptSession[str] = PromptSession(
             "> ", auto_suggest=self._ghosts, key_bindings=_keys(self._ghosts), **terminal
         )
+        self._session.app.timeoutlen = self._session.app.ttimeoutlen = _ESCAPE_SECONDS
 
     def line(self) -> str | None:
         """The next line, or None when the user ends."""
@@ -54,9 +59,13 @@ class _Ghosts(AutoSuggest):
         if self._found:
             self._shown = (self._shown + by) % len(self._found)
 
+    def hide(self) -> None:
+        """Shows none for the text as it is."""
+        self._found = []
+
 
 def _keys(ghosts: _Ghosts) -> KeyBindings:
-    """Tab takes, up and down choose."""
+    """Tab takes, up and down choose, Escape hides."""
     keys = KeyBindings()
 
     def take(event: KeyPressEvent) -> None:
@@ -73,7 +82,12 @@ def _keys(ghosts: _Ghosts) -> KeyBindings:
 
         return turn
 
+    def hide(event: KeyPressEvent) -> None:
+        ghosts.hide()
+        event.current_buffer.suggestion = None
+
     keys.add("tab")(take)
+    keys.add("escape")(hide)
     keys.add("up")(choose(-1))
     keys.add("down")(choose(1))
     return keys

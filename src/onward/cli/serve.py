@@ -29,7 +29,8 @@ def serve(
     ] = "1h",
     false_alarms: FalseAlarms = None,
     corpus: Annotated[
-        list[Path] | None, typer.Option("--corpus", "-c", help="Where /v1/novelty looks; may be repeated.")
+        list[Path] | None,
+        typer.Option("--corpus", "-c", exists=True, help="Where /v1/novelty looks; may be repeated."),
     ] = None,
     token: Annotated[
         str | None, typer.Option(envvar="ONWARD_TOKEN", help="What requests must carry as a bearer token.")

@@ -60,8 +60,10 @@ def complete(stepper: Stepper, vocabulary: Vocabulary, places: Sequence[Begun]) 
     Args:
         stepper: of the model; is told the states.
         vocabulary: what ids mean.
-        places: one or more.
+        places: any number.
     """
+    if not places:
+        return []
     searches = [_Search(boundary_of(vocabulary, place.completing.until), place) for place in places]
     states = States(stepper, [place.state for place in places], [search.capacity for search in searches])
     found: list[Completions | None] = [None] * len(places)

@@ -16,7 +16,7 @@ from onward.errors import OnwardError
 from onward.inference.sampling import Sampling
 from onward.inference.source import ids_of
 from onward.inference.write import Ending
-from onward.serve.fields import Fields
+from onward.serve.fields import Fields, whole
 from onward.serve.http import Events, answer, body_of, unless_gone
 from onward.serve.lanes import Order, Piece
 from onward.serve.limits import Limits
@@ -122,8 +122,7 @@ def wanted_of(fields: Fields, vocabulary: Vocabulary, limits: Limits) -> Wanted:
 def _prompts(fields: Fields, vocabulary: Vocabulary, limits: Limits) -> list[np.ndarray]:
     """The prompts as ids."""
     value = fields.values.get("prompt")
-    if value is None:
-        value = ""
+    value = "" if value is None else _with_ids(value, 2)
     single = isinstance(value, str) or (isinstance(value, list) and value and all(map(_is_id, value)))
     given = [value] if single else value
     if not isinstance(given, list) or not given or not all(_is_prompt(prompt) for prompt in given):
@@ -140,6 +139,13 @@ def _prompts(fields: Fields, vocabulary: Vocabulary, limits: Limits) -> list[np.
         message = f"expected prompts of at most {limits.prompt_symbols} symbols, got {size}"
         raise Refusal(413, "too_large", message, param="prompt")
     return prompts
+
+
+def _with_ids(value: Any, depth: int) -> Any:
+    """Lists so deep, with whole numbers as `int`."""
+    return (
+        [_with_ids(each, depth - 1) for each in value] if isinstance(value, list) and depth else whole(value)
+    )
 
 
 def _is_id(value: object) -> bool:

@@ -45,7 +45,7 @@ class Fields:
 
     def integer(self, name: str, default: int | None, smallest: int, largest: int) -> Any:
         """A whole number within bounds, of the type of the default."""
-        value = self.values.get(name)
+        value = whole(self.values.get(name))
         if value is None:
             return default
         if isinstance(value, bool) or not isinstance(value, int) or not smallest <= value <= largest:
@@ -73,6 +73,11 @@ class Fields:
     def refuse(self, name: str, expected: str) -> NoReturn:
         """Refuses the value of a field."""
         raise _invalid(name, f"expected {name} to be {expected}, got {_short(self.values.get(name))}")
+
+
+def whole(value: Any) -> Any:
+    """A number that is whole as an `int`, since 3.0 and 3 are one number in JSON; all else as it is."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def parse(body: bytes | str) -> Any:

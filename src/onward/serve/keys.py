@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from onward.inference.complete import complete
-from onward.inference.completion import Completions
+from onward.inference.completion import Completion
 from onward.inference.stepper import Stepper
 from onward.inference.together import feed_together
 from onward.inference.trained import TrainedModel
@@ -17,6 +17,10 @@ from onward.serve.typed import Typed, Wish
 EFFORT, LEAST_EFFORT = 64, 4
 """Prefixes that all keys answered together may look at, and that each may at least: a key that comes alone
 has all 64, sixteen that come at once have four each. The likeliest are then followed to where they end."""
+
+MANY = 4
+"""Keys answered together from which on a key gets those of the completions found before it that go on with
+it, if there are any: they are as right as they were, but there may be fewer."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,7 @@ class Keyboard:
         for i, key in enumerate(keys):
             try:
                 ids = key.typed.follow(key.text, key.cursor, key.changed)
+                key.typed.narrow(int(ids[0]) if len(ids) == 1 else None)
                 if len(ids) == 1 and key.typed.session.adapter is None:
                     single.append((key, int(ids[0])))
                 elif len(ids):
@@ -100,15 +105,20 @@ class Keyboard:
             )
         return read, failed
 
-    def _complete(self, keys: Sequence[Key]) -> list[Completions]:
+    def _complete(self, keys: Sequence[Key]) -> list[Sequence[Completion]]:
         """What may follow each, looked for with an effort that they share."""
         effort = max(LEAST_EFFORT, EFFORT // max(1, len(keys)))
-        shared = [i for i, key in enumerate(keys) if key.typed.session.adapter is None]
+        found: dict[int, Sequence[Completion]] = {}
+        if len(keys) >= MANY:
+            found = {i: left for i, key in enumerate(keys) if (left := key.typed.remembered(key.wish))}
+        shared = [i for i, key in enumerate(keys) if i not in found and key.typed.session.adapter is None]
         places = [keys[i].typed.begun(keys[i].wish, effort) for i in shared]
-        found = dict(zip(shared, complete(self._stepper, self._vocabulary, places), strict=True))
-        return [
-            found[i] if i in found else key.typed.complete(key.wish, effort) for i, key in enumerate(keys)
-        ]
+        found |= zip(shared, complete(self._stepper, self._vocabulary, places), strict=True)
+        for i, key in enumerate(keys):
+            if i not in found:
+                found[i] = key.typed.complete(key.wish, effort)
+            key.typed.remember(key.wish, found[i])
+        return [found[i] for i in range(len(keys))]
 
     def _next(self, key: Key) -> list[dict[str, Any]]:
         if not key.wish.next:

@@ -19,7 +19,7 @@ from onward.inference.write import Ending, Sample
 from onward.layers.state import State, join_lanes
 from onward.serve.tokens import Token, log_probabilities, token_of
 
-TICK = 0.02
+TICK = 0.05
 """Seconds between two moments at which texts are handed over: sooner than an eye can tell, and an event of a
 stream carries several symbols, which costs no more than one."""
 

@@ -5,7 +5,7 @@ import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from onward.serve.keys import Key
@@ -46,7 +46,8 @@ class Typing:
 
     def saved(self) -> Saved:
         """As the store keeps it."""
-        return Saved(self.id, self.served.name, self.text, self.cursor, self.version, {}, time.time())
+        wish = asdict(self.wish)
+        return Saved(self.id, self.served.name, self.text, self.cursor, self.version, wish, time.time())
 
 
 class Sessions:
@@ -63,11 +64,10 @@ class Sessions:
         self._models, self._limits, self._metrics, self._store = models, limits, metrics, store
         self._kept: OrderedDict[str, Typing] = OrderedDict()
         self._gone: OrderedDict[str, None] = OrderedDict()
-        names = {served.name for served in models}
+        self._asleep: dict[str, float] = {}  # in the store alone, and when each was last used
         for saved in sorted(store.sessions(), key=lambda saved: saved.used) if store else ():
-            if saved.model in names and time.time() - saved.used < limits.session_seconds:
-                served = models.get(saved.model)
-                self._kept[saved.id] = Typing(saved.id, served, saved.text, saved.cursor, saved.version)
+            if time.time() - saved.used < limits.session_seconds:
+                self._restore(saved)
 
     def __len__(self) -> int:
         """How many there are."""
@@ -82,12 +82,16 @@ class Sessions:
         """What their states take, about."""
         return sum(typing.typed.megabytes for typing in self._kept.values() if typing.typed)
 
-    def get(self, id_: str) -> Typing:
-        """A session, which counts as used now.
+    async def get(self, id_: str) -> Typing:
+        """A session, which counts as used now; one that had to go is read from the store again.
 
         Raises:
             Refusal: it has ended, or never was.
         """
+        if id_ in self._asleep and self._store:
+            saved = await self._store.find(id_)
+            if saved and self._asleep.pop(id_, None) is not None:
+                self._restore(saved)
         typing = self._kept.get(id_)
         if typing is None:
             hint = "make a new session with the text that you have"
@@ -126,16 +130,18 @@ class Sessions:
             if version is not None and version != typing.version:
                 message = f"expected version {typing.version} of the session, got {version}"
                 raise Refusal(409, "version_conflict", message, param="version", hint="read the session anew")
-            typing.wish = wish
+            is_other, typing.wish = wish != typing.wish, wish
             changed = len(typing.text)
             if edit is not None:
                 changed = edit.at
                 await self._apply(typing, edit)
+            if is_other and self._store:
+                await self._store.add(typing.saved())
             return await self._answer(typing, changed, None if edit is None else number)
 
     async def delete(self, id_: str) -> None:
         """Ends a session."""
-        await self._end(self.get(id_), "deleted")
+        await self._end(await self.get(id_), "deleted")
 
     async def tidy(self) -> None:
         """Ends what has expired, and what is too much."""
@@ -143,6 +149,11 @@ class Sessions:
         for typing in self:
             if typing.used < before:
                 await self._end(typing, "expired")
+        for id_ in [id_ for id_, used in self._asleep.items() if used < before]:
+            del self._asleep[id_]
+            self._forget(id_, "expired")
+            if self._store:
+                await self._store.remove(id_)
         while len(self._kept) > self._limits.sessions:
             await self._end(next(iter(self._kept.values())), "evicted")
         excess = self.megabytes - self._limits.session_megabytes
@@ -158,7 +169,7 @@ class Sessions:
             message = f"expected a text of at most {self._limits.text_characters} characters, got {size}"
             raise Refusal(413, "too_large", message, param="insert")
         text = edit.applied(typing.text)
-        saved = Saved(typing.id, typing.served.name, text, edit.cursor, typing.version + 1, {}, time.time())
+        saved = replace(typing.saved(), text=text, cursor=edit.cursor, version=typing.version + 1)
         if self._store:
             await self._store.edit(saved, edit)
         typing.text, typing.cursor, typing.version = text, edit.cursor, saved.version
@@ -181,13 +192,28 @@ class Sessions:
         head = {"id": typing.id, "model": typing.served.name, "version": typing.version}
         return head | {"length": len(key.text), "cursor": key.cursor} | said.expected
 
+    def _restore(self, saved: Saved) -> None:
+        """Keeps a session of the store, unless its model is no longer served."""
+        if any(served.name == saved.model for served in self._models):
+            served, wish = self._models.get(saved.model), Wish(**saved.options)
+            self._kept[saved.id] = Typing(
+                saved.id, served, saved.text, saved.cursor, saved.version, wish=wish
+            )
+
     async def _end(self, typing: Typing, reason: str | None) -> None:
+        """Keeps a session no longer; one that others drive out goes on in the store, if there is one."""
         if self._kept.pop(typing.id, None) is None:
             return
-        self._gone[typing.id] = None
+        if self._store and reason == "evicted":
+            self._asleep[typing.id] = typing.used
+            return
+        self._forget(typing.id, reason)
+        if self._store:
+            await self._store.remove(typing.id)
+
+    def _forget(self, id_: str, reason: str | None) -> None:
+        self._gone[id_] = None
         while len(self._gone) > _REMEMBERED:
             self._gone.popitem(last=False)
         if reason:
             self._metrics.sessions_ended.add(reason=reason)
-        if self._store:
-            await self._store.remove(typing.id)

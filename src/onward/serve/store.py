@@ -72,12 +72,12 @@ class Store:
 
     def sessions(self) -> Iterator[Saved]:
         """All sessions that were saved, each as its last acknowledged edit left it."""
-        rows = self._database.execute("select id, model, text, cursor, version, options, used from sessions")
-        for id_, model, text, cursor, version, options, used in rows.fetchall():
-            now, at, number = text.decode("utf-8", "surrogatepass"), cursor, version
-            for edit_version, edit in self._edits(id_, version):
-                now, at, number = edit.applied(now), edit.cursor, edit_version
-            yield Saved(id_, model, now, at, number, json.loads(options), used)
+        yield from self._saved("true", ())
+
+    async def find(self, id_: str) -> Saved | None:
+        """One of them, if there is one of that name."""
+        found = self._thread.submit(lambda: next(self._saved("id = ?", (id_,)), None))
+        return await asyncio.wrap_future(found)
 
     async def add(self, saved: Saved) -> None:
         """Keeps a session as it is, in place of what was kept of it."""
@@ -104,6 +104,15 @@ class Store:
         """Ends what is being written, and closes the file."""
         self._thread.shutdown(wait=True)
         self._database.close()
+
+    def _saved(self, condition: str, values: tuple[str, ...]) -> Iterator[Saved]:
+        columns = "id, model, text, cursor, version, options, used"
+        rows = self._database.execute(f"select {columns} from sessions where {condition}", values)
+        for id_, model, text, cursor, version, options, used in rows.fetchall():
+            now, at, number = text.decode("utf-8", "surrogatepass"), cursor, version
+            for edit_version, edit in self._edits(id_, version):
+                now, at, number = edit.applied(now), edit.cursor, edit_version
+            yield Saved(id_, model, now, at, number, json.loads(options), used)
 
     def _edits(self, id_: str, after: int) -> Iterator[tuple[int, Edit]]:
         rows = self._database.execute(

@@ -1,6 +1,7 @@
 """A text that is typed: what the model has read of it is kept in step with a cursor that moves and edits."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -9,10 +10,11 @@ from onward.data.vocabulary import LONGEST_WORD, Vocabulary
 from onward.errors import InputError
 from onward.inference.boundary import Until
 from onward.inference.complete import Begun
-from onward.inference.completion import Completing, Completions
+from onward.inference.completion import Completing, Completion, Completions
 from onward.inference.session import Session
 from onward.inference.stepper import Stepper
 from onward.inference.trained import TrainedModel
+from onward.serve.tokens import text_of
 
 REACH = 4096
 """Symbols that a session goes back without reading its text anew."""
@@ -58,6 +60,7 @@ class Typed:
         self._session: Session | None = None
         self._read = ""
         self._begun = ""
+        self._found: tuple[Wish, tuple[Completion, ...]] | None = None
 
     @property
     def session(self) -> Session:
@@ -93,6 +96,7 @@ class Typed:
                 kept -= 1
         back = len(vocabulary.encode(self._read[kept:])) if kept < len(self._read) else 0
         if back:
+            self._found = None
             try:
                 self.session.rollback(back)
             except InputError:  # out of reach
@@ -107,6 +111,34 @@ class Typed:
     def complete(self, wish: Wish, effort: int) -> Completions:
         """The completions, with weights that may be its own."""
         return self.session.complete(self._begun, **asdict(_completing(wish, effort)))
+
+    def remember(self, wish: Wish, found: Sequence[Completion]) -> None:
+        """Keeps what was found here."""
+        self._found = wish, tuple(found)
+
+    def remembered(self, wish: Wish) -> tuple[Completion, ...]:
+        """What is known of the completions here, from when fewer symbols had been typed."""
+        return self._found[1] if self._found and self._found[0] == wish else ()
+
+    def narrow(self, symbol: int | None) -> None:
+        """Keeps of what was found that which goes on with the symbol that comes, with its probability then.
+
+        Args:
+            symbol: None: something else than one more symbol happened.
+        """
+        found, self._found = self._found, None
+        if symbol is None or found is None or isinstance(found[0].until, int) or self._begun:
+            return
+        text = text_of(self._trained.vocabulary, symbol)
+        logits = self.session.logits[0, 0].double()
+        chance = float((logits - logits.logsumexp(0))[symbol].exp())
+        if text and chance > 0.0:
+            left = (
+                Completion(each.text[len(text) :], min(1.0, each.probability / chance))
+                for each in found[1]
+                if each.text.startswith(text) and len(each.text) > len(text)
+            )
+            self._found = found[0], tuple(left)
 
 
 def _completing(wish: Wish, effort: int) -> Completing:

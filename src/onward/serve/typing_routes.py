@@ -43,14 +43,14 @@ class Editing:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers."""
-        typing = self._sessions.get(scope["path_params"]["id"])
+        typing = await self._sessions.get(scope["path_params"]["id"])
         said = await _edited(self._sessions, typing, await body_of(receive, self._limits), self._limits)
         await answer(said)(scope, receive, send)
 
 
 async def show(request: Request, sessions: Sessions) -> Response:
     """`GET /v1/sessions/{id}`."""
-    typing = sessions.get(request.path_params["id"])
+    typing = await sessions.get(request.path_params["id"])
     found = await sessions.edit(typing, None, typing.wish, None)
     return answer(found | {"text": typing.text})
 
@@ -82,7 +82,7 @@ async def _reply(id_: str, message: Any, sessions: Sessions, limits: Limits) -> 
     try:
         if len(body) > limits.body_bytes:
             raise Refusal(413, "too_large", f"expected a message of at most {limits.body_bytes} bytes")
-        return await _edited(sessions, sessions.get(id_), body, limits)
+        return await _edited(sessions, await sessions.get(id_), body, limits)
     except OnwardError as error:
         return to_json(as_refusal(error))
 

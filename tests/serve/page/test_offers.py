@@ -5,7 +5,7 @@ from tests.serve.page.browsing import TYPED, Open, browsing, expect, ghost, type
 
 from onward.inference.trained import TrainedModel
 
-pytestmark = [pytest.mark.slow, browsing]
+pytestmark = browsing
 
 
 def test_ghost_text_appears_and_tab_accepts_it(open_page: Open, small: TrainedModel) -> None:
@@ -21,6 +21,7 @@ def test_ghost_text_appears_and_tab_accepts_it(open_page: Open, small: TrainedMo
     expect(text).to_have_value(f"the sta{first}")
 
 
+@pytest.mark.slow
 def test_arrows_choose_and_escape_hides(open_page: Open, small: TrainedModel) -> None:
     page = open_page()
     text = typed(page, TYPED)
@@ -39,6 +40,7 @@ def test_arrows_choose_and_escape_hides(open_page: Open, small: TrainedModel) ->
     expect(text).not_to_be_focused()
 
 
+@pytest.mark.slow
 def test_a_completion_is_accepted_by_pointing(open_page: Open) -> None:
     page = open_page(has_touch=True)
     text = typed(page, TYPED)
@@ -49,6 +51,7 @@ def test_a_completion_is_accepted_by_pointing(open_page: Open) -> None:
     expect(text).to_be_focused()
 
 
+@pytest.mark.slow
 def test_there_is_no_ghost_text_before_other_text(open_page: Open) -> None:
     page = open_page()
     typed(page, "the sta")

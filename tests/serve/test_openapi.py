@@ -1,0 +1,35 @@
+"""The OpenAPI document, and a fuzzer that believes it."""
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from schemathesis.specs.openapi.checks import positive_data_acceptance
+
+from onward.serve.limits import Limits
+from onward.serve.openapi import document
+
+
+def test_every_endpoint_is_in_it(server) -> None:
+    told = server.client.get("/openapi.json").json()
+    assert told == document(Limits())
+    assert {"/v1/models", "/v1/completions", "/v1/score", "/v1/novelty", "/v1/sessions"} <= told[
+        "paths"
+    ].keys()
+    for path, operations in told["paths"].items():
+        for method in operations.keys() & {"get", "post", "delete"}:
+            answer = server.client.request(method, path.replace("{id}", "small"), content=b"{")
+            assert str(answer.status_code) in operations[method]["responses"], (method, path)
+
+
+@pytest.mark.slow
+def test_schemathesis_finds_no_server_error_and_no_answer_that_is_not_in_it(server) -> None:
+    schema = schemathesis.openapi.from_url(f"{server.url}/openapi.json")
+    for found in schema.get_all_operations():
+
+        @settings(max_examples=25, deadline=None, suppress_health_check=[*HealthCheck])
+        @given(found.ok().as_strategy())
+        def probe(case) -> None:
+            # what one field allows may depend on another, which no schema can say
+            case.call_and_validate(excluded_checks=[positive_data_acceptance])
+
+        probe()

@@ -1,0 +1,46 @@
+"""The process: it ends well, and its clients may leave as they like."""
+
+import json
+import signal
+import socket
+import time
+
+
+def post(path: str, body: object) -> bytes:
+    raw = json.dumps(body).encode()
+    return f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(raw)}\r\n\r\n".encode() + raw
+
+
+def connect(server) -> socket.socket:
+    host, _, port = server.url[7:].partition(":")
+    return socket.create_connection((host, int(port)), timeout=20)
+
+
+def waiting(server) -> float:
+    page = server.client.get("/metrics").text
+    return float(next(line for line in page.splitlines() if line.startswith("onward_waiting ")).split()[1])
+
+
+def test_what_runs_is_finished_when_it_is_told_to_stop(start, model) -> None:
+    server = start(model)
+    with connect(server) as connection:
+        connection.sendall(post("/v1/completions", {"max_tokens": 3000, "seed": 1, "stream": True}))
+        assert connection.recv(12) == b"HTTP/1.1 200"
+        server.client.close()
+        server.process.send_signal(signal.SIGTERM)
+        read = b""
+        while part := connection.recv(1 << 16):
+            read += part
+    assert b"data: [DONE]" in read
+    assert server.process.wait(timeout=30) in (0, -signal.SIGTERM)
+
+
+def test_who_leaves_costs_nothing(server) -> None:
+    for _ in range(5):
+        with connect(server) as connection:
+            connection.sendall(post("/v1/completions", {"max_tokens": 16_000, "n": 8, "stream": True}))
+            connection.recv(12)
+    deadline = time.monotonic() + 20
+    while waiting(server) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert waiting(server) == 0
