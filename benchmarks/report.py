@@ -65,9 +65,8 @@ def measured(question: str) -> bool:
 
 def headlines() -> str:
     """The table of the README: what was asked, what onward gave, what stands beside it."""
-    return table(
-        ["on two CPU cores", "onward", "beside it"], ["---"] * 3, *learned(), *used(), *beside(), *kept()
-    )
+    rows = [*learned(), *used(), *typed(), *beside(), *kept()]
+    return table(["on two CPU cores", "onward", "beside it"], ["---"] * 3, *rows)
 
 
 def learned() -> Iterator[list[str]]:
@@ -103,6 +102,25 @@ def used() -> Iterator[list[str]]:
         f"**{last('start_up')['write_seconds']:.1f}**",
         "",
     ]
+
+
+def typed() -> Iterator[list[str]]:
+    """What completion saves who types, and what adapting does; a row for each text that was measured."""
+    for run in last_results("keystrokes") if measured("keystrokes") else []:
+        best = [max(run[kind]["ngram"], run[kind]["word_frequency"]) for kind in ("ghost", "list")]
+        ours = [run[kind]["model"] for kind in ("ghost", "list")]
+        yield [
+            f"keystrokes saved on {run['corpus']}, one word shown, three shown",
+            f"**{ours[0]:.1%}**, **{ours[1]:.1%}**",
+            f"the best of n-grams and frequent words: {best[0]:.1%}, {best[1]:.1%}",
+        ]
+    for run in last_results("adapt") if measured("adapt") else []:
+        nats = (run["static_nats_per_symbol"], run["adaptive_nats_per_symbol"])
+        yield [
+            f"nats per character of {run['text']}, learning as it reads",
+            f"**{nats[1]:.3f}**",
+            f"the model as it is: {nats[0]:.3f}",
+        ]
 
 
 def beside() -> Iterator[list[str]]:

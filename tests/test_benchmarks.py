@@ -1,8 +1,10 @@
 """The pages of figures are what was measured."""
 
 import importlib.util
+from collections import Counter
 from types import ModuleType
 
+import numpy as np
 import pytest
 from tests.documentation import ROOT
 
@@ -24,3 +26,36 @@ def test_the_figures_of_the_readme_are_those_of_the_results(report: ModuleType) 
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert readme == report.with_headlines(readme)
     assert report.headlines() in readme
+
+
+@pytest.fixture
+def keystrokes(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    return importlib.import_module("keystrokes")
+
+
+def test_a_user_takes_what_is_right_and_worth_a_key(keystrokes: ModuleType) -> None:
+    shown = {"": ["the", "there"], "there": ["s", " cat", " can"], "there ": ["cap", "can"]}
+    saved = keystrokes.shares_saved("there can", lambda typed, count: shown.get(typed, [])[:count])
+    # ghost: "the" is not right within "there", neither is "s": five keys, a space, then "cap" is wrong: three
+    assert saved["ghost"] == 0
+    assert saved["list"] == pytest.approx(1 - 2 / 9)  # "there", " can"
+
+
+def test_an_ngram_mixes_what_followed_contexts_of_all_lengths(keystrokes: ModuleType) -> None:
+    text = "abracadabra abba "
+    symbols = sorted(set(text))
+    ids = np.array([symbols.index(char) for char in text])
+    grams = keystrokes.Grams(ids, len(symbols), longest=4)
+    for context in ("", "a", "ab", "bra", "cc"):
+        expected = np.full(len(symbols), 1 / len(symbols))
+        for start in range(len(context), -1, -1):
+            tail = context[start:]
+            places = [i + len(tail) for i in range(len(text) - len(tail)) if text.startswith(tail, i)]
+            seen = Counter(text[i] for i in places)
+            if seen:
+                counts = np.array([seen[char] for char in symbols])
+                expected = (counts + len(seen) * expected) / (counts.sum() + len(seen))
+        found = grams.after(bytes(symbols.index(char) for char in context))
+        np.testing.assert_allclose(found, expected)
+        assert found.sum() == pytest.approx(1.0)
