@@ -8,10 +8,11 @@ of another decides between the two.
 Where counts recur, order and number are two kinds of evidence. Features of order are correlated, so the
 largest of their tail scores speaks for all of them, and that of the counts is added to it, as in Fisher's
 method. Of sequences that are wrong in one way alone such a sum says little, since normal ones are a bit odd
-in both: so the tail score of the sum is set beside that of the largest of all, which counts for less, and
-the larger of the two stands. Where no sequence has the counts of another, as where sequences are long, many
-small oddities tell more than one: it is the largest tail score and the mean of all. What the model says counts there for as much less as an n-gram
-needs fewer bits for normal sequences: of little data, or after little training, the n-gram knows more.
+in both: so the tail score of the sum is set beside that of the largest of all, which counts for less, and the
+larger of the two stands. Where no sequence has the counts of another, as where sequences are long, many small
+oddities tell more than one: it is the largest tail score and the mean of all. What the model says counts
+there for as much less as an n-gram needs fewer bits for normal sequences: of little data, or after little
+training, the n-gram knows more.
 
 How the score is made need not be right. The p-value is its rank among those of held-out normal sequences,
 
@@ -45,9 +46,6 @@ _ALIKE = [FEATURES.index(name) for name in (*_MODEL, "counts", "unseen", "table"
 _ALONE = 0.8
 """What one kind of evidence counts for beside two. With less, order that is wrong is hardly flagged at a rate
 of 1 %; with more, it costs some of the rest at 0.1 % (corrupted training sequences of HDFS; LOG.md)."""
-
-_COUNTED = 0.5
-"""What counts say beside order where none recur: no two sequences are near each other."""
 
 _TIES = 1e-3
 """Of what decides between sequences that are equally strange else."""
@@ -121,7 +119,7 @@ class Combination:
         """It grows with each tail score."""
         both, alone = self.sums.score(_sums(parts)), _ALONE * self.peaks.score(_peaks(parts))
         apart = np.maximum(both, alone) + _TIES * (both + alone)
-        weights = np.array([*[self.trust] * len(_MODEL), _COUNTED, 1.0, 1.0])
+        weights = np.array([*[self.trust] * len(_MODEL), 1.0, 1.0, 1.0])
         long = parts[:, _ALIKE] * weights
         alike = long.max(axis=1) + long.sum(axis=1) / weights.sum()
         return rounded(self.recurring * apart + (1 - self.recurring) * alike)

@@ -17,7 +17,7 @@ from onward.data.sequences import Sequences
 from onward.data.vocabulary import BEGIN, END
 
 ORDER = 6
-"""Events of a gram, the predicted one among them; fewer where there are so many symbols that it is no int64."""
+"""Events of a gram, the predicted one among them; fewer where its number would be no int64."""
 
 MOST_GRAMS = 100_000
 """Of each length that are kept; the rarest go first."""
