@@ -3,7 +3,8 @@
     python benchmarks/watch_logs.py DATA [--seed N] [--symbols templates words bytes context]
 
 DATA is the folder with logs/ and hdfs/. The first half of a log is learned from, without its anomalous lines;
-all lines of the second half are judged, each by itself. By `context` each is judged by its surprise, as a
+all lines of the second half are judged, each by itself; as `onward watch learn --log` does, the later half
+of what is learned calibrates. By `context` each is judged by its surprise, as a
 template, given the lines before it: the log is cut into sequences of 50 lines, and no end is judged.
 BGL's labels stand before its lines and are taken off; a line of HDFS is anomalous if its block is.
 """
@@ -62,7 +63,7 @@ def by_lines(learned: list[str], judged: list[Line], symbols: LogSymbols, seed: 
         for name, lines in parts.items():
             (Path(folder) / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
         loaded = load_normal([Path(folder) / "learned"], Source(form="log", symbols=symbols))
-        learning = Learning(seed=seed, rate=RATE, folds=2)
+        learning = Learning(seed=seed, rate=RATE, in_order=True)
         detector = learn(loaded.events, learning, is_bytes=symbols == "bytes", source=loaded.reading)
         normal, wrong = (load_for(detector, [Path(folder) / name]).events for name in ("normal", "anomalous"))
     found = judge(detector, normal, {"anomalous": wrong}).to_json()
@@ -80,7 +81,7 @@ def in_context(learned: list[str], judged: list[Line], seed: int) -> dict[str, A
         path.write_text("\n".join(line.text for line in judged) + "\n", encoding="utf-8")
         templates = [sequence.events[0] for sequence in loaded.sequences]
         detector = learn(
-            list(pieces(templates)), Learning(seed=seed, rate=RATE, folds=2), source=loaded.reading
+            list(pieces(templates)), Learning(seed=seed, rate=RATE, in_order=True), source=loaded.reading
         )
         events = [sequence.events[0] for sequence in load_for(detector, [path]).sequences]
     bits = np.array([e.bits for piece in pieces(events) for e in detector.score_events(piece)[:-1]])

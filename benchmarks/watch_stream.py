@@ -12,6 +12,7 @@ import argparse
 import itertools
 import random
 import re
+import resource
 import tempfile
 import time
 from collections.abc import Iterator
@@ -83,6 +84,7 @@ def interleaved(keys: int) -> dict[str, Any]:
         "keys_in_flight": watcher.in_flight,
         "megabytes_grown": round(megabytes() - before),
         "megabytes_in_all": round(megabytes()),
+        "megabytes_at_most": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
         "events_per_second_interleaved": round(EVENTS_PER_KEY * keys / seconds),
     }
 

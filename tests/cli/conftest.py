@@ -85,7 +85,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def watching(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A detector of JSON lines."""
     folder, chance = tmp_path_factory.mktemp("watching"), random.Random(0)
-    (folder / "normal.jsonl").write_text(rows([session(chance) for _ in range(300)]))
+    (folder / "normal.jsonl").write_text(rows([session(chance) for _ in range(800)]))
     path = folder / "small.onward"
     how = ["--key", "key", "--event", "event", "--held-out", "50%", "--steps", "40", "--false-alarms", "2%"]
     assert run(["watch", "learn", str(folder / "normal.jsonl"), "-o", str(path), *how]) == 0

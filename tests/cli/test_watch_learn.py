@@ -33,8 +33,8 @@ def test_the_summary_in_json(onward: Command, lines: Path, tmp_path: Path) -> No
     assert ran.code == 0, ran.err
     assert set(ran.json) == {
         "output", "sequences", "events", "distinct_events", "bits_per_event", "calibration_sequences",
-        "folds", "false_alarms", "false_alarms_interval", "smallest_false_alarms", "top_k", "threshold",
-        "templates", "unreadable_lines", "seconds",
+        "folds", "in_order", "false_alarms", "false_alarms_interval", "smallest_false_alarms", "top_k",
+        "threshold", "templates", "unreadable_lines", "seconds",
     }  # fmt: skip
     assert ran.json["sequences"] == 60
     assert ran.json["events"] == sum(map(len, SESSIONS))

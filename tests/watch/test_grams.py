@@ -77,3 +77,13 @@ def test_one_event_by_what_stood_before_it():
         before = np.lib.stride_tricks.sliding_window_view(padded, ORDER - 1)[:-1]
         bits = found.bits_after(before, padded[ORDER - 1 :])
         assert bits.sum() == pytest.approx(total)
+
+
+@pytest.mark.parametrize(("symbols", "order"), [(4, 6), (1448, 6), (1449, 5), (10_004, 4)])
+def test_runs_are_as_long_as_their_numbers_allow(symbols: int, order: int):
+    assert module.order_of(symbols) == order
+    found = Grams.of(Sequences.of(NORMAL), symbols)
+    assert len(found.codes) == order
+    assert all((codes >= 0).all() for codes in found.codes)
+    bits = found.bits_after(np.full((1, ORDER - 1), BEGIN), np.array([NORMAL[0][0]]))
+    assert np.isfinite(bits).all()

@@ -5,6 +5,7 @@ import pytest
 from onward.data.vocabulary import BEGIN, END
 from onward.watch.alphabet import END_NAME
 from onward.watch.detector import Detector
+from onward.watch.grams import ORDER
 from onward.watch.open_sequence import OpenSequence
 from onward.watch.reading import EventReader
 
@@ -14,7 +15,7 @@ def test_the_bits_by_the_table_are_those_of_the_whole_sequence(events: list[str]
     grams, alphabet = detector.baselines.grams, detector.alphabet
     reader = EventReader(detector.model, alphabet, detector.profile, grams)
     sequence = reader.open()
-    assert (*sequence.earlier, sequence.pending) == (BEGIN,) * 3
+    assert (*sequence.earlier, sequence.pending) == (BEGIN,) * (ORDER - 1)
     for event in events:
         reader.take([sequence], [alphabet.id(event)], [event])
         sequence.move_to(alphabet.id(event))

@@ -5,7 +5,7 @@
     length_range          events fewer than the shortest, or more than the longest normal sequence has
     bigram_or_length      either of the two
     count_vector          distance of the counts from the nearest that occurred
-    ngram_largest         bits of the event that a 4-gram with backoff found least probable
+    ngram_largest         bits of the event that a 6-gram with backoff found least probable
     ngram_mean            bits of all its events, by their number
 
 A lookup flags whatever it has not met. The n-gram's thresholds are those of its own scores of held-out normal

@@ -8,9 +8,11 @@ of another decides between the two.
 Where counts recur, order and number are two kinds of evidence. Features of order are correlated, so the
 largest of their tail scores speaks for all of them, and that of the counts is added to it, as in Fisher's
 method. Of sequences that are wrong in one way alone such a sum says little, since normal ones are a bit odd
-in both: so the tail score of the sum is set beside that of the largest of all, which counts for less, and
-the larger of the two stands. Where no sequence has the counts of another, as where sequences are long, many
-small oddities tell more than one: it is the largest tail score and the mean of all.
+in both: so the tail score of the sum is set beside that of the largest of all, which counts for less, and the
+larger of the two stands. Where no sequence has the counts of another, as where sequences are long, many small
+oddities tell more than one: it is the largest tail score and the mean of all. What the model says counts
+there for as much less as an n-gram needs fewer bits for normal sequences: of little data, or after little
+training, the n-gram knows more.
 
 How the score is made need not be right. The p-value is its rank among those of held-out normal sequences,
 
@@ -37,7 +39,8 @@ _DECIMALS = 4
 
 _COUNTS = FEATURES.index("counts")
 _APART = [FEATURES.index(name) for name in ("largest", "mean", "total", "burst", "new")]
-_ALIKE = [FEATURES.index(name) for name in ("largest", "mean", "burst", "counts", "unseen", "table")]
+_MODEL = ("largest", "mean", "burst")
+_ALIKE = [FEATURES.index(name) for name in (*_MODEL, "counts", "unseen", "table")]
 """Features of order where counts recur, and all that count where they do not."""
 
 _ALONE = 0.8
@@ -81,18 +84,22 @@ class Combination:
     Attributes:
         tails: of the features, in the order of `FEATURES`.
         sums, peaks: of what the same normal sequences have of both kinds of evidence, and of any.
+        trust: bits by the n-gram over those by the model, of the same sequences; 1 at most.
     """
 
     tails: tuple[Tail, ...]
     sums: Tail
     peaks: Tail
+    trust: float
 
     @classmethod
     def of(cls, features: np.ndarray) -> "Combination":
         """Of the features (n, m) of normal sequences."""
         tails = tuple(Tail.of(column) for column in features.T)
         parts = _parts(tails, features)
-        return cls(tails, Tail.of(_sums(parts)), Tail.of(_peaks(parts)))
+        model, table = (features[:, FEATURES.index(name)].mean() for name in ("mean", "table"))
+        trust = float(np.clip(table / model, 0.0, 1.0)) if model > 0 else 1.0
+        return cls(tails, Tail.of(_sums(parts)), Tail.of(_peaks(parts)), trust)
 
     def parts(self, features: np.ndarray) -> np.ndarray:
         """The tail scores of features (k, m), (k, m)."""
@@ -112,8 +119,9 @@ class Combination:
         """It grows with each tail score."""
         both, alone = self.sums.score(_sums(parts)), _ALONE * self.peaks.score(_peaks(parts))
         apart = np.maximum(both, alone) + _TIES * (both + alone)
-        long = parts[:, _ALIKE]
-        alike = long.max(axis=1) + long.mean(axis=1)
+        weights = np.array([*[self.trust] * len(_MODEL), 1.0, 1.0, 1.0])
+        long = parts[:, _ALIKE] * weights
+        alike = long.max(axis=1) + long.sum(axis=1) / weights.sum()
         return rounded(self.recurring * apart + (1 - self.recurring) * alike)
 
     @cached_property
@@ -172,6 +180,7 @@ class Calibration:
             "tails": [_tail_json(tail) for tail in self.combination.tails],
             "sums": _tail_json(self.combination.sums),
             "peaks": _tail_json(self.combination.peaks),
+            "trust": self.combination.trust,
             "scores": self.scores.tolist(),
             "bits_per_event": self.bits_per_event,
         }
@@ -179,7 +188,9 @@ class Calibration:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "Calibration":
         """The calibration that `to_json` wrote."""
-        combination = Combination(tuple(map(_tail, data["tails"])), _tail(data["sums"]), _tail(data["peaks"]))
+        combination = Combination(
+            tuple(map(_tail, data["tails"])), _tail(data["sums"]), _tail(data["peaks"]), data["trust"]
+        )
         return cls(combination, np.array(data["scores"], float), data["bits_per_event"])
 
 

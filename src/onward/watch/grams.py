@@ -16,8 +16,8 @@ import numpy as np
 from onward.data.sequences import Sequences
 from onward.data.vocabulary import BEGIN, END
 
-ORDER = 4
-"""Events of a gram, the predicted one among them."""
+ORDER = 6
+"""Events of a gram, the predicted one among them; fewer where its number would be no int64."""
 
 MOST_GRAMS = 100_000
 """Of each length that are kept; the rarest go first."""
@@ -25,7 +25,7 @@ MOST_GRAMS = 100_000
 
 @dataclass(frozen=True)
 class Grams:
-    """Counts of runs of 1 to `ORDER` symbols.
+    """Counts of runs of 1 to `order_of(symbols)` symbols.
 
     Attributes:
         symbols: V.
@@ -39,7 +39,7 @@ class Grams:
 
     @classmethod
     def of(cls, sequences: Sequences, symbols: int) -> "Grams":
-        """The runs of sequences, each with ORDER - 1 BEGINs before it and END behind it."""
+        """The runs of sequences, each with BEGINs before it and END behind it."""
         found = []
         for codes in _runs(sequences, symbols):
             distinct, counts = np.unique(codes, return_counts=True)
@@ -62,9 +62,9 @@ class Grams:
         return np.add.reduceat(bits, sequences.starts[:-1] + np.arange(len(sequences)))
 
     def bits_after(self, before: np.ndarray, ids: np.ndarray) -> np.ndarray:
-        """Bits of one event each, (n,), by the `ORDER` - 1 before it, (n, ORDER - 1), the latest last."""
+        """Bits of one event each, (n,), by those before it, (n, ORDER - 1), the latest last."""
         runs, weight = [ids], 1
-        for column in before.T[::-1]:
+        for column in before.T[::-1][: len(self.codes) - 1]:
             weight *= self.symbols
             runs.append(runs[-1] + column * weight)
         return self._bits(runs)
@@ -106,6 +106,11 @@ class Grams:
         return cls(data["symbols"], codes, counts)
 
 
+def order_of(symbols: int) -> int:
+    """The longest run that is counted of so many symbols."""
+    return max(order for order in range(1, ORDER + 1) if order == 1 or symbols**order < 1 << 63)
+
+
 class _Contexts(NamedTuple):
     """What stood before the last symbol of a run: sorted codes, how often, and before how many symbols."""
 
@@ -126,7 +131,7 @@ def _runs(sequences: Sequences, symbols: int) -> list[np.ndarray]:
     begins[sequences.starts[:-1] + np.arange(len(sequences))] = True
     runs, codes, before, started = [y], y, y, begins
     weight = symbols
-    for _ in range(ORDER - 1):
+    for _ in range(order_of(symbols) - 1):
         before = np.where(started, BEGIN, np.append(BEGIN, before[:-1]))
         started = begins | np.append(True, started[:-1])
         codes = codes + before * weight

@@ -6,7 +6,7 @@ the alarm is raised at that event: nothing that can follow would take it back, s
 flagged, and the rate of false alarms, are the same as if all had been judged at their ends.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -98,8 +98,10 @@ class Watcher:
 
         Records of different keys are read side by side; that changes no result but for rounding.
         """
-        clocked = [(record, self._clock.advance(record.time)) for record in records]
-        self._mind_the_clock(records)
+        clocked: list[tuple[Record, float]] = []
+        for record in records:
+            clocked.append((record, self._clock.advance(record.time)))
+            self._mind_the_clock(record)
         alarms: list[Alarm] = []
         while clocked:
             now, later, seen = [], [], set[str]()
@@ -274,13 +276,12 @@ class Watcher:
                 hint="name that model, or another file with --state",
             )
 
-    def _mind_the_clock(self, records: Iterable[Record]) -> None:
-        """Says once that there are times which cannot be right."""
+    def _mind_the_clock(self, record: Record) -> None:
+        """Says once, of the first such record, that there are times which cannot be right."""
         if self._clock.odd and not self._told_odd:
             self._told_odd = True
-            number = next((record.number for record in records), 0)
             self._tell(
-                f"from line {number:,} on there are times more than {self._idle:,.0f} seconds away from "
-                "those before: nothing happened for so long, or a clock jumped; such times are believed when "
-                "several records in succession agree"
+                f"from line {record.number:,} on there are times more than {self._idle:,.0f} seconds away "
+                "from those before: nothing happened for so long, or a clock jumped; such times are believed "
+                "when several records in succession agree"
             )
