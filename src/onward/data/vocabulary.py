@@ -197,9 +197,7 @@ class Vocabulary:
 
     def _checked(self, ids: Ids) -> list[int]:
         """The ids as whole numbers within the vocabulary."""
-        if isinstance(ids, list) and set(map(type, ids)) == {
-            int
-        }:  # quicker than an array for a few
+        if isinstance(ids, list) and set(map(type, ids)) == {int}:  # quicker than an array for a few
             whole = cast("list[int]", ids)
             if min(whole) >= 0 and max(whole) < len(self):
                 return whole
