@@ -13,6 +13,7 @@ from onward.serve.limits import Limits
 from onward.serve.metrics import Metrics
 from onward.serve.reading import read
 from onward.serve.refusal import Refusal
+from tests.serve import loop
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def run(model) -> Iterator[Callable[..., None]]:
             finally:
                 engine.stop()
 
-        asyncio.run(within())
+        loop.run(within())
 
     yield go
 
@@ -125,4 +126,4 @@ def test_who_waits_is_told_when_it_stops(model) -> None:
         with pytest.raises(Refusal, match="stopping"):
             await engine.run(counting([], "x", 1))
 
-    asyncio.run(within())
+    loop.run(within())

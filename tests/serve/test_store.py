@@ -10,6 +10,7 @@ from onward.errors import InputError
 from onward.serve import store as module
 from onward.serve.store import Saved, Store
 from onward.serve.typed import Edit
+from tests.serve import loop
 
 
 def saved(id_: str, text: str, version: int, cursor: int = 0) -> Saved:
@@ -30,7 +31,7 @@ async def type_all(store: Store, edits: int) -> str:
 def test_a_session_is_as_its_last_edit_left_it(tmp_path: Path, monkeypatch, edits: int) -> None:
     monkeypatch.setattr(module, "_FOLD", 4)
     store = Store(tmp_path / "s.db")
-    text = asyncio.run(type_all(store, edits))
+    text = loop.run(type_all(store, edits))
     store.close()
     again = Store(tmp_path / "s.db")
     (found,) = again.sessions()
@@ -45,7 +46,7 @@ def test_many_at_once_are_all_kept_and_those_removed_are_not(tmp_path: Path) -> 
         await asyncio.gather(*(store.remove(str(i)) for i in range(0, 50, 2)))
 
     store = Store(tmp_path / "s.db")
-    asyncio.run(work(store))
+    loop.run(work(store))
     assert sorted(int(each.id) for each in store.sessions()) == [*range(1, 50, 2)]
     store.close()
 

@@ -1,30 +1,9 @@
 """The files of the page."""
 
 import re
-from html.parser import HTMLParser
 
 from onward.serve.page import POLICY, assets
-
-
-class References(HTMLParser):
-    """What an HTML file refers to, and the names of its attributes and elements."""
-
-    def __init__(self, content: str) -> None:
-        super().__init__()
-        self.targets: list[str] = []
-        self.attributes: set[str] = set()
-        self.ids: list[str] = []
-        self.feed(content)
-
-    def handle_starttag(self, tag: str, attrs: list) -> None:
-        for name, value in attrs:
-            self.attributes.add(name)
-            if name in ("href", "src"):
-                self.targets.append(value)
-            if name == "id":
-                self.ids.append(value)
-        if tag == "script":
-            assert dict(attrs)["src"]
+from tests.serve.markup import References
 
 
 def test_every_file_of_the_page_is_there_and_none_is_from_elsewhere() -> None:
