@@ -5,7 +5,6 @@ import signal
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import pytest
 
 import onward
@@ -39,7 +38,7 @@ def type_all(client: Any, path: str, text: str) -> Any:
     return [edit(client, path, insert=text[i : i + STEP]) for i in range(0, len(text), STEP)][-1]
 
 
-def same(answer: Any, session: Session, atol: float = 1e-4) -> None:
+def same(answer: Any, session: Session, atol: float = 5e-4) -> None:
     expected = dict(session.next_distribution().top(99))
     for each in answer["next"]:
         assert each["probability"] == pytest.approx(expected[each["symbol"]], abs=atol)
@@ -69,8 +68,8 @@ def test_it_expects_what_a_session_of_the_library_does_that_learns(server, model
     assert [each["text"] for each in answer["completions"]] == [each.text for each in best]
     static = server.client.post("/v1/sessions", json={"text": NEW, "next": 100}).json()
     assert static["learned"] is None
-    moved = [a["probability"] - b["probability"] for a, b in zip(answer["next"], static["next"], strict=True)]
-    assert np.abs(moved).max() > 1e-3
+    theirs = {each["symbol"]: each["probability"] for each in static["next"]}
+    assert max(abs(each["probability"] - theirs[each["symbol"]]) for each in answer["next"]) > 2e-3
     at_once = server.client.post("/v1/sessions", json={"text": NEW, "next": 100, "adapt": True}).json()
     same(at_once, session, atol=1e-3)
 
@@ -82,7 +81,7 @@ def test_a_backspace_takes_back_what_was_not_yet_learned(
     type_all(server.client, path, NEW[:40])
     edit(server.client, path, at=36, delete=4)  # within the second lesson: it is four shorter
     answer = edit(server.client, path, at=20, delete=16)  # into the first one, which was learned
-    session = learned(NEW[:40])
+    session = learned(*(NEW[i : i + STEP] for i in range(0, 40, STEP)))
     session.rollback(4)
     session.rollback(16)
     same(answer, session)
@@ -162,13 +161,10 @@ def test_no_more_is_learned_than_was_typed_and_all_is_read(kind: str, seed: int)
         for _ in typed.read(text, cursor, at):
             pass
         fresh = Typed(trained, Stepper(model, initial_state(model, 1)))
-        assert (
-            typed.session.position == len(fresh.follow(typed._read, len(typed._read), 0)) or kind == "words"
-        )
+        assert typed.session.position == len(fresh.follow(text, cursor, 0))
         if kind != "words":  # of which one may be new in part
             assert learner.count <= count
     assert learner.count > 0
-    assert learner.steps > 0
 
 
 class Counting(Learner):

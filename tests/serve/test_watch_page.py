@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from tests.serve.conftest import Server
-from tests.serve.test_page import References
+from tests.serve.page.test_assets import References
 
 from onward.serve.page import assets
 from onward.serve.watch_page import watch_assets

@@ -7,7 +7,7 @@ from onward.serve.page import POLICY, assets
 
 
 class References(HTMLParser):
-    """What an HTML file refers to, and the names of its attributes and elements."""
+    """What an HTML file refers to, and the names of its attributes and elements; links lead to other pages."""
 
     def __init__(self, content: str) -> None:
         super().__init__()
@@ -19,7 +19,7 @@ class References(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list) -> None:
         for name, value in attrs:
             self.attributes.add(name)
-            if name in ("href", "src"):
+            if name in ("href", "src") and tag != "a":
                 self.targets.append(value)
             if name == "id":
                 self.ids.append(value)

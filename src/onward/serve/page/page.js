@@ -54,6 +54,7 @@ async function begin() {
     $("model").disabled = models.length < 2;
     await use($("model").value);
     told(null);
+    $("other").hidden = !(await api.json("GET", "v1/watch")).data.length;
   } catch (trouble) {
     told(trouble);
     if (["gone", "busy"].includes(trouble.kind)) setTimeout(begin, 1000 * (trouble.seconds || 2));

@@ -49,6 +49,7 @@ async function begin() {
     $("pause").disabled = false;
     use(data);
     told(null);
+    $("other").hidden = !(await api.models()).length;
   } catch (trouble) {
     told(trouble);
     if (["gone", "busy"].includes(trouble.kind)) setTimeout(begin, 1000 * (trouble.seconds || 2));
