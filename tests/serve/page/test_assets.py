@@ -7,7 +7,7 @@ from onward.serve.page import POLICY, assets
 
 
 class References(HTMLParser):
-    """What an HTML file refers to, and the names of its attributes and elements; links lead to other pages."""
+    """What an HTML file refers to, its attributes, and its ids; links to other pages are not among them."""
 
     def __init__(self, content: str) -> None:
         super().__init__()
