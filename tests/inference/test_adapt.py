@@ -77,7 +77,7 @@ def test_what_is_read_without_learning_is_not_learned(trained: TrainedModel) -> 
     session.feed(TEXT[:40], learns=False)
     assert session.adapter is not None
     assert session.adapter.steps == 0
-    for learns, steps in ((True, 0), (False, 0), (True, 0), (True, 1)):  # what came before is no part of a block
+    for learns, steps in ((True, 0), (False, 0), (True, 0), (True, 1)):
         session.feed(TEXT[:8], learns=learns)
         assert session.adapter.steps == steps
 
