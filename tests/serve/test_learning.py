@@ -74,9 +74,7 @@ def test_it_expects_what_a_session_of_the_library_does_that_learns(server, model
     same(at_once, session, atol=1e-3)
 
 
-def test_a_backspace_takes_back_what_was_not_yet_learned(
-    server, learned
-) -> None:
+def test_a_backspace_takes_back_what_was_not_yet_learned(server, learned) -> None:
     path = begin(server.client)
     type_all(server.client, path, NEW[:40])
     edit(server.client, path, at=36, delete=4)  # within the second lesson: it is four shorter

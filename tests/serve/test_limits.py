@@ -77,4 +77,3 @@ def test_who_finds_no_place_is_told_when_to_come_again(serve: Serve, body) -> No
         assert (answer.status_code, answer.json()["error"]["code"]) == (429, "busy"), path
         assert answer.headers["Retry-After"] == "1"
     assert "onward_sessions 0" in client.get("/metrics").text
-
