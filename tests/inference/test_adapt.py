@@ -72,6 +72,16 @@ def test_what_was_taken_back_in_time_is_not_learned(trained: TrainedModel) -> No
     assert session.adapter.steps > 10
 
 
+def test_what_is_read_without_learning_is_not_learned(trained: TrainedModel) -> None:
+    session = adapted(trained)
+    session.feed(TEXT[:40], learns=False)
+    assert session.adapter is not None
+    assert session.adapter.steps == 0
+    for learns, steps in ((True, 0), (False, 0), (True, 0), (True, 1)):
+        session.feed(TEXT[:8], learns=learns)
+        assert session.adapter.steps == steps
+
+
 def test_forgetting_goes_back_to_the_model(trained: TrainedModel) -> None:
     session = adapted(trained)
     session.feed(TEXT)

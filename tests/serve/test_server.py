@@ -5,6 +5,11 @@ import signal
 import socket
 import time
 
+import pytest
+
+from onward.errors import InputError
+from onward.serve.server import listen
+
 
 def post(path: str, body: object) -> bytes:
     raw = json.dumps(body).encode()
@@ -44,3 +49,23 @@ def test_who_leaves_costs_nothing(server) -> None:
     while waiting(server) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert waiting(server) == 0
+
+
+def test_an_address_that_cannot_be_had_has_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    with listen("127.0.0.1", 0) as taken:
+        for host, port, remedy in (
+            ("192.0.2.1", 0, "--host"),  # an address for documentation
+            (f"{'a' * 64}.example", 0, "--host"),
+            ("127.0.0.1", taken.getsockname()[1], "--port"),
+        ):
+            with pytest.raises(InputError, match="cannot listen to") as caught:
+                listen(host, port)
+            assert remedy in caught.value.hint
+
+    def unknown(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    with pytest.raises(InputError, match="not known") as caught:
+        listen("nowhere.example", 8000)
+    assert "--host" in caught.value.hint

@@ -1,14 +1,27 @@
 """Typing sessions: whatever was edited, the answer is that of the text."""
 
+import asyncio
 import json
 import random
 import signal
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 import numpy as np
 import pytest
 from websockets.sync.client import connect
 
 import onward
+from onward.serve.learning import megabytes_to_learn
+from onward.serve.limits import Limits
+from onward.serve.metrics import Metrics
+from onward.serve.models import Models, Served
+from onward.serve.refusal import Refusal
+from onward.serve.sessions import Sessions, Typing
+from onward.serve.store import Store
+from onward.serve.typed import Typed, Wish
+
+Work = Callable[[Sessions, Served], Awaitable[None]]
 
 
 def chances(answer) -> dict[str, float]:
@@ -37,7 +50,7 @@ def test_edits_give_what_the_text_gives(server) -> None:
 
 def test_answers_are_those_of_the_library(server, model) -> None:
     answer = server.client.post("/v1/sessions", json={"text": "the st", "completions": 3}).json()
-    found = onward.load(model).complete("the st", n=3, until="word", effort=64)
+    found = onward.load(model).complete("the st", n=3, until="word", shortest=2, effort=64)
     assert [each["text"] for each in answer["completions"]] == [each.text for each in found]
     distribution = onward.load(model).session()
     distribution.feed("the st")
@@ -112,3 +125,104 @@ def test_what_was_acknowledged_survives_a_kill(start, model, tmp_path) -> None:
         body = {"version": before[id_]["version"], "next": 100}
         answer = again.post(f"/v1/sessions/{id_}/edit", json=body).json()
         same(answer, before[id_])
+
+
+@pytest.fixture
+def desk(model) -> Callable[..., None]:
+    """Does work with sessions, without a server around them."""
+
+    def go(work: Work, store: Store | None = None, **limits: Any) -> None:
+        async def within() -> None:
+            bounds, metrics = Limits(**limits), Metrics()
+            models = Models([model], bounds, metrics)
+            served = models.get(None)
+            served.engine.start()
+            try:
+                async with asyncio.timeout(60):
+                    await work(Sessions(models, bounds, metrics, store), served)
+            finally:
+                served.engine.stop()
+
+        asyncio.run(within())
+
+    return go
+
+
+async def begun(sessions: Sessions, served: Served, text: str = "the ", **options: Any) -> Typing:
+    made = await sessions.create(served, text, len(text), Wish(), **options)
+    return await sessions.get(made["id"])
+
+
+def test_a_session_that_is_not_used_ends_after_its_time(desk, tmp_path) -> None:
+    store = Store(tmp_path / "sessions.db")
+
+    async def work(sessions: Sessions, served: Served) -> None:
+        old, used = await begun(sessions, served), await begun(sessions, served)
+        old.used -= 101
+        await sessions.tidy()
+        assert [typing.id for typing in sessions] == [used.id]
+        with pytest.raises(Refusal) as caught:
+            await sessions.get(old.id)
+        assert (caught.value.status, caught.value.code) == (410, "session_gone")
+        assert served.metrics.sessions_ended.value(reason="expired") == 1
+        assert [saved.id for saved in store.sessions()] == [used.id]
+
+    desk(work, store, session_seconds=100)
+    store.close()
+
+
+def test_states_of_the_least_recently_used_are_dropped_and_read_anew(desk, monkeypatch) -> None:
+    monkeypatch.setattr(Typed, "megabytes", property(lambda typed: 1.0))
+
+    async def work(sessions: Sessions, served: Served) -> None:
+        first, second, third = [await begun(sessions, served) for _ in range(3)]
+        before = await sessions.edit(first, None, first.wish, None)
+        await sessions.get(first.id)
+        await sessions.tidy()
+        assert [typing.typed is None for typing in (first, second, third)] == [False, True, False]
+        await begun(sessions, served)
+        await begun(sessions, served)
+        assert first.typed is None
+        assert sessions.megabytes == 2
+        again = await sessions.edit(first, None, first.wish, None)
+        same(again, before)
+        assert again["completions"][0]["text"] == before["completions"][0]["text"]
+
+    desk(work, session_megabytes=2)
+
+
+def test_weights_that_were_learned_count_and_stay_in_memory(desk) -> None:
+    async def work(sessions: Sessions, served: Served) -> None:
+        own = megabytes_to_learn(served.trained.model)
+        learning = await begun(sessions, served, "the lane goes on. " * 4, adapts=True)
+        assert own < sessions.megabytes
+        assert learning.learner is not None
+        learning.typed = None  # as if others had needed the room
+        assert sessions.megabytes == pytest.approx(own)
+        steps = learning.learner.steps
+        answer = await sessions.edit(learning, None, learning.wish, None)
+        assert answer["learned"] == steps == 2
+
+    desk(work)
+
+
+def test_those_that_learn_go_to_the_file_for_others_that_came_back_from_it(desk, tmp_path) -> None:
+    text, store = "the lane goes on. " * 4, Store(tmp_path / "sessions.db")
+    made: list[str] = []
+
+    async def learn(sessions: Sessions, served: Served) -> None:
+        made.extend([(await begun(sessions, served, text, adapts=True)).id for _ in range(3)])
+
+    async def go_on(sessions: Sessions, served: Served) -> None:
+        await sessions.tidy()
+        assert [typing.id for typing in sessions.adapting] == made[1:]
+        first = await sessions.get(made[0])
+        assert (await sessions.edit(first, None, first.wish, None))["learned"] == 2
+        await sessions.tidy()
+        assert [typing.id for typing in sessions.adapting] == [made[2], made[0]]
+        with pytest.raises(Refusal, match="sessions learn already"):
+            await begun(sessions, served, adapts=True)
+
+    desk(learn, store)
+    desk(go_on, store, adapting=2)
+    store.close()

@@ -8,6 +8,7 @@ import pytest
 
 from onward.errors import InputError
 from onward.serve import store as module
+from onward.serve.learning import Learned
 from onward.serve.store import Saved, Store
 from onward.serve.typed import Edit
 from tests.serve import loop
@@ -70,3 +71,40 @@ def test_a_later_format_is_refused(tmp_path: Path) -> None:
     database.close()
     with pytest.raises(InputError, match="has format 99"):
         Store(tmp_path / "s.db")
+
+
+def test_what_was_learned_is_kept_as_long_as_its_session(tmp_path: Path) -> None:
+    async def work(store: Store) -> None:
+        first, second = (Learned(bytes([i]) * 5000, "a\ud800b", [(0, 2)]) for i in (1, 2))
+        await store.learn("s", first)
+        assert await store.learned("s") is None  # there is no such session
+        await store.add(saved("s", "ab", 0))
+        for learned in (first, second):
+            await store.learn("s", learned)
+            found = await store.learned("s")
+            assert found is not None
+            assert (found.weights, found.text) == (learned.weights, learned.text)
+            assert [tuple(pair) for pair in found.known] == learned.known
+        await store.edit(saved("s", "abc", 1), Edit(2, 0, "c", 3))
+        assert await store.learned("s") is not None
+        await store.remove("s")
+        await store.learn("s", first)
+        assert await store.learned("s") is None
+
+    store = Store(tmp_path / "s.db")
+    asyncio.run(work(store))
+    store.close()
+
+
+def test_the_format_before_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+    store = Store(path)
+    asyncio.run(store.add(saved("s", "ab", 0)))
+    store.close()
+    database = sqlite3.connect(path)
+    database.executescript("drop table learned; pragma user_version = 1")
+    database.close()
+    store = Store(path)
+    assert [each.id for each in store.sessions()] == ["s"]
+    assert asyncio.run(store.learned("s")) is None
+    store.close()

@@ -42,7 +42,8 @@ def serve(
         list[str] | None, typer.Option(help="A name by which the server is reached; may be repeated.")
     ] = None,
     sessions: Annotated[int, typer.Option(min=1, help="How many typing sessions are kept.")] = 1000,
-    memory: Annotated[int, typer.Option(min=1, help="Megabytes that their states may take.")] = 512,
+    memory: Annotated[int, typer.Option(min=1, help="Megabytes that they may take.")] = 512,
+    adapting: Annotated[int, typer.Option(min=0, help="How many of them may learn what is typed.")] = 8,
 ) -> None:
     """Serve models: pages, completions as OpenAI's clients ask for them, typing sessions, and watches.
 
@@ -67,7 +68,7 @@ def serve(
     from onward.serve.server import serve as run  # noqa: PLC0415
 
     policy = Policy(token=token, hosts=tuple(allow_host or ()), origins=tuple(origin or ()))
-    limits = Limits(sessions=sessions, session_megabytes=memory)
+    limits = Limits(sessions=sessions, session_megabytes=memory, adapting=adapting)
     settings = Settings(
         models=models,
         corpus=corpus or (),

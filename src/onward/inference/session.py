@@ -84,12 +84,14 @@ class Session:
         self._stepper = stepper or Stepper(model, self.state, weights)
         self._trail = Trail(Moment(0, self.state, self.logits), reach)
 
-    def feed(self, symbols: Readable) -> np.ndarray:
+    def feed(self, symbols: Readable, *, learns: bool = True) -> np.ndarray:
         """The surprise at each symbol in nats (N,) in float64, each computed before the symbol was read.
 
         Args:
             symbols: a text, its bytes, or ids. Unknown characters are read as UNKNOWN. Text is encoded as it
                 comes: a word, or a character of several bytes, should not be cut between two calls.
+            learns: false: once `adapt` was called, nothing is learned from these symbols, nor from those
+                before them that were not yet a whole block.
 
         Raises:
             VocabularyError: ids that the vocabulary does not have.
@@ -98,13 +100,15 @@ class Session:
         nats = np.empty(len(ids))
         start = 0
         while start < len(ids):
-            part = ids[start : start + self._room()]
+            part = ids[start : start + self._room(learns)]
             nats[start : start + len(part)] = self._read(part)
             self._trail.append(part, Moment(self.position, self.state, self.logits))
             start += len(part)
-            if self.adapter:
+            if self.adapter and learns:
                 self._lesson = self._lesson.longer(part)
                 self._learn(self.adapter)
+        if self.adapter and not learns and len(ids):
+            self._lesson = _Lesson(self.state)
         return nats
 
     def adapt(self, adapting: Adapting | None = None, learned: bytes | None = None) -> None:
@@ -225,10 +229,12 @@ class Session:
         self.position, self.state, self.logits = self.position + 1, state, logits
         self._trail.append(np.array([symbol]), Moment(self.position, state, logits))
 
-    def _room(self) -> int:
+    def _room(self, learns: bool) -> int:
         """Symbols that may be read at once: those of a computation, or those left of a lesson."""
         block = block_length(1, len(self.vocabulary))
-        return min(block, self.adapter.adapting.block - len(self._lesson.ids)) if self.adapter else block
+        if self.adapter is None or not learns:
+            return block
+        return min(block, self.adapter.adapting.block - len(self._lesson.ids))
 
     def _learn(self, adapter: Adapter) -> None:
         """Learns a lesson that is complete; the steps are then those of the new weights."""

@@ -89,7 +89,8 @@ def make_app(settings: Settings) -> ASGIApp:
     sessions = Sessions(models, limits, metrics, store)
     metrics.gauges += [
         Gauge("onward_sessions", "Sessions that are kept.", lambda: len(sessions)),
-        Gauge("onward_session_megabytes", "What their states take.", lambda: sessions.megabytes),
+        Gauge("onward_sessions_adapting", "Those of them that learn.", lambda: len(sessions.adapting)),
+        Gauge("onward_session_megabytes", "What they take.", lambda: sessions.megabytes),
         Gauge("onward_waiting", "Requests in work.", lambda: sum(s.engine.requests for s in models)),
         *detectors.gauges,
     ]

@@ -225,9 +225,17 @@ class Engine:
             return not self._is_stopping
 
     def _type(self) -> None:
-        """Answers the keys that wait, as many as go into a step."""
+        """Answers the keys that wait, as many as go into a step; then, one by one, those that learn."""
         waiting = [self._keys.popleft() for _ in range(min(FEW_LANES, len(self._keys)))]
         waiting = [(key, future) for key, future in waiting if not future.cancelled()]
+        together = [each for each in waiting if each[0].typed.learner is None]
+        alone = [each for each in waiting if each[0].typed.learner is not None]
+        for group in (together, *([each] for each in alone)):
+            if group:
+                self._answer(group)
+                self._send()
+
+    def _answer(self, waiting: list[tuple[Key, asyncio.Future[Answer]]]) -> None:
         try:
             answers = self._keyboard.answer([key for key, _ in waiting])
         except Exception:

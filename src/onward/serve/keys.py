@@ -92,7 +92,7 @@ class Keyboard:
             try:
                 ids = key.typed.follow(key.text, key.cursor, key.changed)
                 key.typed.narrow(int(ids[0]) if len(ids) == 1 else None)
-                if len(ids) == 1 and key.typed.session.adapter is None:
+                if len(ids) == 1 and key.typed.learner is None:
                     single.append((key, int(ids[0])))
                 elif len(ids):
                     key.typed.session.feed(ids)
@@ -110,8 +110,9 @@ class Keyboard:
         effort = max(LEAST_EFFORT, EFFORT // max(1, len(keys)))
         found: dict[int, Sequence[Completion]] = {}
         if len(keys) >= MANY:
-            found = {i: left for i, key in enumerate(keys) if (left := key.typed.remembered(key.wish))}
-        shared = [i for i, key in enumerate(keys) if i not in found and key.typed.session.adapter is None]
+            left = {i: key.typed.remembered(key.wish) for i, key in enumerate(keys)}
+            found = {i: each for i, each in left.items() if each and keys[i].typed.learner is None}
+        shared = [i for i, key in enumerate(keys) if i not in found and key.typed.learner is None]
         places = [keys[i].typed.begun(keys[i].wish, effort) for i in shared]
         found |= zip(shared, complete(self._stepper, self._vocabulary, places), strict=True)
         for i, key in enumerate(keys):

@@ -18,10 +18,11 @@ class Limits:
         lanes: samples that a model writes side by side; others wait.
         waiting: requests that wait for a model, or are worked on; others get 429.
         sessions: that are kept; the least recently used goes.
+        adapting: sessions that learn, each with weights of its own; others are refused.
         batch_records: lines, records or events of a batch to watch.
         batches: to watch that wait for a detector; others get 429.
         listeners: that follow the alarms of a detector.
-        session_megabytes: of the states of all sessions of a model.
+        session_megabytes: of the states of all sessions, and of the weights that some have learned.
         session_seconds: after which a session that is not used ends.
         connections: open at once; further ones are closed.
         request_seconds: for the head of a request to come, and for its body.
@@ -37,6 +38,7 @@ class Limits:
     lanes: int = 64
     waiting: int = 1024
     sessions: int = 1000
+    adapting: int = 8
     batch_records: int = 50_000
     batches: int = 64
     listeners: int = 200

@@ -148,12 +148,12 @@ def _batch(limits: Limits) -> Schema:
 
 def _edit(limits: Limits) -> Schema:
     place = {"at": _whole(0), "delete": _whole(0), "cursor": _whole(0), "version": _whole(0)}
-    return _object(insert=_long(limits), **place, **_wishes())
+    return _object(insert=_long(limits), forget=_FLAG, **place, **_wishes())
 
 
 def _wishes() -> dict[str, Schema]:
     until = {"anyOf": [{"enum": ["word", "line"]}, _whole(1, 100)]}
-    return {"completions": _whole(0, 20), "until": until, "next": _whole(0, 100)}
+    return {"completions": _whole(0, 20), "until": until, "shortest": _whole(1, 100), "next": _whole(0, 100)}
 
 
 def _object(**properties: Schema) -> Schema:

@@ -1,6 +1,7 @@
 """The application on uvicorn: connections that bring no request are closed, and Ctrl-C finishes what runs."""
 
 import asyncio
+import errno
 import gc
 import os
 import socket
@@ -102,13 +103,23 @@ def listen(host: str, port: int) -> socket.socket:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)
         listening.listen(2048)
-    except (OSError, OverflowError) as error:
+    except (OSError, OverflowError, UnicodeError) as error:
         raise InputError(
             f"cannot listen to {host} port {port}: {getattr(error, 'strerror', None) or error}",
-            hint="another server may run there: choose a --port",
+            hint=_remedy(error),
         ) from error
     listening.setblocking(False)
     return listening
+
+
+def _remedy(error: Exception) -> str:
+    """What helps against an address that cannot be had."""
+    number = getattr(error, "errno", None)
+    if isinstance(error, socket.gaierror | UnicodeError) or number == errno.EADDRNOTAVAIL:
+        return "no address of this machine has that name: choose another --host"
+    if number == errno.EACCES:
+        return "a port below 1024 may need rights of its own: choose another --port"
+    return "another server may run there: choose another --port"
 
 
 def serve(settings: Settings, host: str, port: int, ready: Callable[[str], None]) -> None:

@@ -4,11 +4,12 @@ import asyncio
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from onward.serve.keys import Key
+from onward.serve.learning import Learned, Learner, megabytes_to_learn
 from onward.serve.limits import Limits
 from onward.serve.metrics import Metrics
 from onward.serve.models import Models, Served
@@ -27,7 +28,9 @@ class Typing:
         id, served: its name, and its model.
         text, cursor, version: as of the last edit.
         wish: of the last request.
+        adapts: whether it learns.
         typed: what the model has read.
+        learner: what it has learned, once it is read; None: that lies in the store, or it learns nothing.
         edits: that have come, so that one that was overtaken is known.
         lock: one edit at a time.
         used: when it was last used, on the clock of `time.monotonic`.
@@ -39,15 +42,23 @@ class Typing:
     cursor: int = 0
     version: int = 0
     wish: Wish = field(default_factory=Wish)
+    adapts: bool = False
     typed: Typed | None = None
+    learner: Learner | None = None
     edits: int = 0
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     used: float = field(default_factory=time.monotonic)
 
     def saved(self) -> Saved:
         """As the store keeps it."""
-        wish = asdict(self.wish)
-        return Saved(self.id, self.served.name, self.text, self.cursor, self.version, wish, time.time())
+        options = asdict(self.wish) | {"adapt": self.adapts}
+        return Saved(self.id, self.served.name, self.text, self.cursor, self.version, options, time.time())
+
+    @property
+    def megabytes(self) -> float:
+        """What its states take, and the weights that it may have learned, about."""
+        states = self.typed.megabytes if self.typed else 0.0
+        return states + (megabytes_to_learn(self.served.trained.model) if self.adapts else 0.0)
 
 
 class Sessions:
@@ -79,8 +90,13 @@ class Sessions:
 
     @property
     def megabytes(self) -> float:
-        """What their states take, about."""
-        return sum(typing.typed.megabytes for typing in self._kept.values() if typing.typed)
+        """What all take, about."""
+        return sum(typing.megabytes for typing in self._kept.values())
+
+    @property
+    def adapting(self) -> list[Typing]:
+        """Those that learn, the least recently used first."""
+        return [typing for typing in self._kept.values() if typing.adapts]
 
     async def get(self, id_: str) -> Typing:
         """A session, which counts as used now; one that had to go is read from the store again.
@@ -102,13 +118,21 @@ class Sessions:
         self._kept.move_to_end(id_)
         return typing
 
-    async def create(self, served: Served, text: str, cursor: int, wish: Wish) -> dict[str, Any]:
-        """A new session, and its first answer."""
-        typing = Typing(f"s-{secrets.token_urlsafe(16)}", served, text, cursor, wish=wish)
-        if self._store:
-            await self._store.add(typing.saved())
+    async def create(
+        self, served: Served, text: str, cursor: int, wish: Wish, *, adapts: bool = False
+    ) -> dict[str, Any]:
+        """A new session, and its first answer.
+
+        Raises:
+            Refusal: it is to learn, and there is no room for its weights.
+        """
+        typing = Typing(f"s-{secrets.token_urlsafe(16)}", served, text, cursor, wish=wish, adapts=adapts)
+        if adapts and self._are_too_many([*self.adapting, typing]):
+            raise _no_room_to_adapt(len(self.adapting))
         self._kept[typing.id] = typing
         try:
+            if self._store:
+                await self._store.add(typing.saved())
             answer = await self._answer(typing, 0)
         except BaseException:
             await self._end(typing, None)
@@ -117,9 +141,16 @@ class Sessions:
         return answer
 
     async def edit(
-        self, typing: Typing, edit: Edit | None, wish: Wish, version: int | None
+        self, typing: Typing, edit: Edit | None, wish: Wish, version: int | None, *, forgets: bool = False
     ) -> dict[str, Any]:
         """Makes an edit and answers; it is on the disk before. None: nothing is changed.
+
+        Args:
+            typing: the session.
+            edit: what is changed.
+            wish: what the answer is to have in it.
+            version: that the session must have; None: any.
+            forgets: whether what was learned is dropped first.
 
         Raises:
             Refusal: the version is not that of the session, or the text becomes too long.
@@ -131,13 +162,13 @@ class Sessions:
                 message = f"expected version {typing.version} of the session, got {version}"
                 raise Refusal(409, "version_conflict", message, param="version", hint="read the session anew")
             is_other, typing.wish = wish != typing.wish, wish
-            changed = len(typing.text)
+            changed = 0 if forgets else len(typing.text)
             if edit is not None:
-                changed = edit.at
+                changed = min(changed, edit.at)
                 await self._apply(typing, edit)
             if is_other and self._store:
                 await self._store.add(typing.saved())
-            return await self._answer(typing, changed, None if edit is None else number)
+            return await self._answer(typing, changed, None if edit is None else number, forgets)
 
     async def delete(self, id_: str) -> None:
         """Ends a session."""
@@ -156,6 +187,8 @@ class Sessions:
                 await self._store.remove(id_)
         while len(self._kept) > self._limits.sessions:
             await self._end(next(iter(self._kept.values())), "evicted")
+        while self._are_too_many(self.adapting):  # they came back from the store
+            await self._end(self.adapting[0], "evicted")
         excess = self.megabytes - self._limits.session_megabytes
         for typing in self:
             if excess <= 0:
@@ -174,30 +207,59 @@ class Sessions:
             await self._store.edit(saved, edit)
         typing.text, typing.cursor, typing.version = text, edit.cursor, saved.version
 
-    async def _answer(self, typing: Typing, changed: int, number: int | None = None) -> dict[str, Any]:
+    async def _answer(
+        self, typing: Typing, changed: int, number: int | None = None, forgets: bool = False
+    ) -> dict[str, Any]:
         """What is expected at the cursor; nothing, if another edit has come since."""
         engine = typing.served.engine
+        if typing.adapts and typing.learner is None:
+            typing.learner = Learner(await self._store.learned(typing.id) if self._store else None)
         if typing.typed is None:
-            typing.typed = Typed(typing.served.trained, engine.stepper)
+            typing.typed = Typed(typing.served.trained, engine.stepper, typing.learner)
         key = Key(
             typing.typed, typing.text, typing.cursor, changed, typing.wish,
             lambda: number is None or typing.edits == number,
         )  # fmt: skip
         try:
+            if typing.learner:
+                await self._learn(typing, key, typing.learner, forgets)
+                key = replace(key, changed=len(key.text))
             said = await engine.type(key)
         except BaseException:
             typing.typed = None  # it may have read a part; the text is right
             raise
         self._metrics.symbols_read.add(said.read)
         head = {"id": typing.id, "model": typing.served.name, "version": typing.version}
-        return head | {"length": len(key.text), "cursor": key.cursor} | said.expected
+        learned = typing.learner.steps if typing.learner else None
+        told = {"length": len(key.text), "cursor": key.cursor, "learned": learned}
+        return head | told | said.expected
+
+    async def _learn(self, typing: Typing, key: Key, learner: Learner, forgets: bool) -> None:
+        """Reads up to the cursor, and learns; what was learned is on the disk before."""
+
+        def read() -> Generator[None, None, tuple[int, Learned | None]]:
+            if forgets:
+                key.typed.forget()
+            count = yield from key.typed.read(key.text, key.cursor, key.changed)
+            return count, learner.news() if self._store else None
+
+        count, news = await typing.served.engine.run(read())
+        self._metrics.symbols_read.add(count)
+        if self._store and news:
+            await self._store.learn(typing.id, news)
+
+    def _are_too_many(self, adapting: list[Typing]) -> bool:
+        """Whether so many weights of their own are more than there may be."""
+        size = sum(megabytes_to_learn(typing.served.trained.model) for typing in adapting)
+        return len(adapting) > self._limits.adapting or size > self._limits.session_megabytes
 
     def _restore(self, saved: Saved) -> None:
         """Keeps a session of the store, unless its model is no longer served."""
         if any(served.name == saved.model for served in self._models):
-            served, wish = self._models.get(saved.model), Wish(**saved.options)
+            served, options = self._models.get(saved.model), dict(saved.options)
+            adapts, wish = options.pop("adapt", False), Wish(**options)
             self._kept[saved.id] = Typing(
-                saved.id, served, saved.text, saved.cursor, saved.version, wish=wish
+                saved.id, served, saved.text, saved.cursor, saved.version, wish=wish, adapts=adapts
             )
 
     async def _end(self, typing: Typing, reason: str | None) -> None:
@@ -217,3 +279,9 @@ class Sessions:
             self._gone.popitem(last=False)
         if reason:
             self._metrics.sessions_ended.add(reason=reason)
+
+
+def _no_room_to_adapt(number: int) -> Refusal:
+    message = f"expected adapt to be false: {number} sessions learn already, and there is no room for another"
+    hint = "end one of them, or let this one read without learning"
+    return Refusal(429, "too_many_adapting", message, param="adapt", hint=hint)

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from onward.errors import InputError, WriteError
+from onward.serve.learning import Learned
 from onward.serve.typed import Edit
 
-FORMAT = 1
+FORMAT = 2
 _FOLD = 256
 _TABLES = """
 create table if not exists sessions (
@@ -26,6 +27,8 @@ create table if not exists sessions (
 create table if not exists edits (
     id text not null, version integer not null, at integer not null, deleted integer not null,
     inserted blob not null, cursor integer not null, primary key (id, version)) without rowid;
+create table if not exists learned (
+    id text primary key, weights blob not null, text blob not null, known text not null);
 """
 
 
@@ -59,7 +62,7 @@ class Store:
         try:
             self._database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
             (found,) = self._database.execute("pragma user_version").fetchone()
-            if found not in (0, FORMAT):
+            if not 0 <= found <= FORMAT:  # 1 had no weights that were learned
                 raise InputError(f"{path} has format {found}, expected {FORMAT}", hint="update onward")
             path.chmod(0o600)  # what people type is nobody else's
             self._database.execute("pragma journal_mode = wal")
@@ -91,12 +94,31 @@ class Store:
         values = (saved.id, saved.version, edit.at, edit.delete, _raw(edit.insert), edit.cursor)
         await self._write(lambda: self._execute("insert into edits values (?, ?, ?, ?, ?, ?)", values))
 
+    async def learn(self, id_: str, learned: Learned) -> None:
+        """Keeps what a session has learned, in place of what it had; nothing if the session has ended."""
+        values = (id_, learned.weights, _raw(learned.text), json.dumps(learned.known), id_)
+        await self._write(
+            lambda: self._execute(
+                "insert or replace into learned select ?, ?, ?, ? "
+                "where exists (select 1 from sessions where id = ?)",
+                values,
+            )
+        )
+
+    async def learned(self, id_: str) -> Learned | None:
+        """What a session had learned, if it had learned anything."""
+        statement = "select weights, text, known from learned where id = ?"
+        found = self._thread.submit(lambda: self._database.execute(statement, (id_,)).fetchone())
+        row = await asyncio.wrap_future(found)
+        return row and Learned(row[0], row[1].decode("utf-8", "surrogatepass"), json.loads(row[2]))
+
     async def remove(self, id_: str) -> None:
         """Forgets a session."""
 
         def remove() -> None:
             self._execute("delete from sessions where id = ?", (id_,))
             self._execute("delete from edits where id = ?", (id_,))
+            self._execute("delete from learned where id = ?", (id_,))
 
         await self._write(remove)
 

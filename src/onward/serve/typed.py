@@ -1,7 +1,7 @@
 """A text that is typed: what the model has read of it is kept in step with a cursor that moves and edits."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -14,6 +14,7 @@ from onward.inference.completion import Completing, Completion, Completions
 from onward.inference.session import Session
 from onward.inference.stepper import Stepper
 from onward.inference.trained import TrainedModel
+from onward.serve.learning import Learner
 from onward.serve.tokens import text_of
 
 REACH = 4096
@@ -38,10 +39,18 @@ class Edit:
 
 @dataclass(frozen=True)
 class Wish:
-    """What an answer has in it: how many completions up to what, and how many next symbols."""
+    """What an answer has in it.
+
+    Attributes:
+        completions: how many, at most.
+        until: where they end.
+        shortest: characters of the shortest; one of a single character takes as long to accept as to type.
+        next: how many next symbols.
+    """
 
     completions: int = 3
     until: Until = "word"
+    shortest: int = 2
     next: int = 10
 
 
@@ -53,10 +62,11 @@ class Typed:
     Args:
         trained: the model.
         stepper: of the model, which all sessions that do not learn share.
+        learner: learns from what is read; None: nothing does.
     """
 
-    def __init__(self, trained: TrainedModel, stepper: Stepper) -> None:
-        self._trained, self._stepper = trained, stepper
+    def __init__(self, trained: TrainedModel, stepper: Stepper, learner: Learner | None = None) -> None:
+        self._trained, self._stepper, self.learner = trained, stepper, learner
         self._session: Session | None = None
         self._read = ""
         self._begun = ""
@@ -68,6 +78,8 @@ class Typed:
         if self._session is None:
             model, vocabulary = self._trained.model, self._trained.vocabulary
             self._session = Session(model, vocabulary, reach=REACH, stepper=self._stepper)
+            if self.learner:
+                self.learner.attend(self._session)
         return self._session
 
     @property
@@ -86,6 +98,32 @@ class Typed:
         Returns:
             The symbols (N,) that are to be fed to the session, for it to stand at the cursor.
         """
+        kept = self._back(text, cursor, changed)
+        return self._trained.vocabulary.encode(self._read[kept:])
+
+    def read(self, text: str, cursor: int, changed: int) -> Generator[None, None, int]:
+        """The same for a session that learns: reads what is to be fed in slices, and learns from what is new.
+
+        Returns:
+            How many symbols were read.
+        """
+        assert self.learner is not None
+        self.learner.follow(text)
+        kept, read, vocabulary = self._back(text, cursor, changed), 0, self._trained.vocabulary
+        end, is_words = len(self._read), vocabulary.kind == "words"
+        for part, is_new in self.learner.parts(kept, end, words=is_words):
+            read += len(self.session.feed(part, learns=is_new))
+            yield
+        return read
+
+    def forget(self) -> None:
+        """Drops what was learned; what was read with it is to be read anew."""
+        if self.learner:
+            self.learner.forget()
+        self._session, self._read = None, ""
+
+    def _back(self, text: str, cursor: int, changed: int) -> int:
+        """Goes back to where the text has changed; from that place to the end of `_read` it is to be fed."""
         vocabulary = self._trained.vocabulary
         head = text[:cursor]
         self._begun = _begun(head, vocabulary)
@@ -102,7 +140,7 @@ class Typed:
             except InputError:  # out of reach
                 self._session, kept = None, 0
         self._read = head
-        return vocabulary.encode(head[kept:])
+        return kept
 
     def begun(self, wish: Wish, effort: int) -> Begun:
         """Where the completions begin; they are looked for no longer than the effort allows."""
@@ -136,7 +174,7 @@ class Typed:
             left = (
                 Completion(each.text[len(text) :], min(1.0, each.probability / chance))
                 for each in found[1]
-                if each.text.startswith(text) and len(each.text) > len(text)
+                if each.text.startswith(text) and len(each.text) >= len(text) + found[0].shortest
             )
             self._found = found[0], tuple(left)
 
@@ -144,7 +182,9 @@ class Typed:
 def _completing(wish: Wish, effort: int) -> Completing:
     """Best first no more prefixes advance at once than may be looked at."""
     lanes = min(8, effort) if wish.until == "word" else None
-    return Completing(n=wish.completions, until=wish.until, effort=effort, lanes=lanes)
+    return Completing(
+        n=wish.completions, until=wish.until, shortest=wish.shortest, effort=effort, lanes=lanes
+    )
 
 
 def _begun(head: str, vocabulary: Vocabulary) -> str:

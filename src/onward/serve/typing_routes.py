@@ -18,9 +18,9 @@ from onward.serve.refusal import Refusal, as_refusal, to_json
 from onward.serve.sessions import Sessions, Typing
 from onward.serve.typed import Edit, Wish
 
-_WISHES = ("completions", "until", "next")
+_WISHES = ("completions", "until", "shortest", "next")
 _NEW = ("model", "text", "cursor", "adapt", *_WISHES)
-_EDIT = ("at", "delete", "insert", "cursor", "version", *_WISHES)
+_EDIT = ("at", "delete", "insert", "cursor", "version", "forget", *_WISHES)
 
 
 async def create(request: Request, sessions: Sessions, models: Models, limits: Limits) -> Response:
@@ -29,9 +29,8 @@ async def create(request: Request, sessions: Sessions, models: Models, limits: L
     served = models.named(fields)
     text = fields.text("text", "", longest=limits.text_characters) or ""
     cursor = fields.integer("cursor", len(text), 0, len(text))
-    if fields.flag("adapt"):
-        fields.refuse("adapt", "false: this server does not adapt yet")
-    made = await sessions.create(served, text, cursor, _wish(fields, Wish(), limits))
+    wish, adapts = _wish(fields, Wish(), limits), fields.flag("adapt")
+    made = await sessions.create(served, text, cursor, wish, adapts=adapts)
     return answer(made, 201, {"Location": f"/v1/sessions/{made['id']}"})
 
 
@@ -91,7 +90,10 @@ async def _edited(sessions: Sessions, typing: Typing, body: bytes | str, limits:
     fields = Fields(body, _EDIT)
     wish = _wish(fields, typing.wish, limits)
     version = fields.integer("version", None, 0, 1 << 62)
-    return await sessions.edit(typing, _edit(fields, typing, limits), wish, version)
+    forgets = fields.flag("forget")
+    if forgets and not typing.adapts:
+        fields.refuse("forget", "false: this session does not learn")
+    return await sessions.edit(typing, _edit(fields, typing, limits), wish, version, forgets=forgets)
 
 
 def _edit(fields: Fields, typing: Typing, limits: Limits) -> Edit | None:
@@ -114,5 +116,9 @@ def _wish(fields: Fields, before: Wish, limits: Limits) -> Wish:
         until in ("word", "line") or (isinstance(until, int) and 1 <= until <= 100)
     ):
         fields.refuse("until", 'to be "word", "line" or a number of symbols from 1 to 100')
-    completions = fields.integer("completions", before.completions, 0, 20)
-    return Wish(completions, until, fields.integer("next", before.next, 0, 100))
+    return Wish(
+        fields.integer("completions", before.completions, 0, 20),
+        until,
+        fields.integer("shortest", before.shortest, 1, 100),
+        fields.integer("next", before.next, 0, 100),
+    )

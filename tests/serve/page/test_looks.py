@@ -1,8 +1,12 @@
 """Facts, sizes, colours, and the keyboard alone."""
 
 import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
+from tests.serve.conftest import Server
 from tests.serve.page.browsing import Open, browsing, expect, typed
 
 from onward.inference.trained import TrainedModel
@@ -54,3 +58,19 @@ def test_the_keyboard_alone_reaches_everything_and_is_seen(open_page: Open) -> N
     expect(page.locator("#go")).to_have_text("Stop")
     page.keyboard.press("Escape")
     expect(page.locator("#go")).to_have_text("Write on")
+
+
+def test_the_pages_lead_to_each_other_where_both_are_served(
+    browser: Any, models: list[Path], audit: Path, start: Callable[..., Server], open_page: Open
+) -> None:
+    server = start(models[0], audit)
+    page = browser.new_page()
+    page.goto(server.url)
+    page.get_by_role("link", name="Alarms").click()
+    expect(page).to_have_url(f"{server.url}/watch")
+    page.get_by_role("link", name="Write").click()
+    expect(page).to_have_url(f"{server.url}/")
+    page.close()
+    alone = open_page()
+    alone.locator("#facts div").first.wait_for()
+    expect(alone.get_by_role("link", name="Alarms")).to_have_count(0)

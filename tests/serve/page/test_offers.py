@@ -11,7 +11,7 @@ pytestmark = browsing
 def test_ghost_text_appears_and_tab_accepts_it(open_page: Open, small: TrainedModel) -> None:
     page = open_page()
     text = typed(page, "the sta")
-    first = small.complete("the sta", n=3, until="word")[0].text
+    first = small.complete("the sta", n=3, until="word", shortest=2)[0].text
     expect(page.locator("#ghost")).to_have_text(first)
     page.keyboard.press("Tab")
     expect(text).to_have_value(f"the sta{first}")
@@ -25,7 +25,7 @@ def test_ghost_text_appears_and_tab_accepts_it(open_page: Open, small: TrainedMo
 def test_arrows_choose_and_escape_hides(open_page: Open, small: TrainedModel) -> None:
     page = open_page()
     text = typed(page, TYPED)
-    offered = [found.text for found in small.complete(TYPED, n=3, until="word")]
+    offered = [found.text for found in small.complete(TYPED, n=3, until="word", shortest=2)]
     assert len(offered) == 3
     expect(page.locator("#choices li")).to_have_count(3)
     for index, key in ((1, "ArrowDown"), (2, "ArrowDown"), (1, "ArrowUp")):

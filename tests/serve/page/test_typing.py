@@ -46,9 +46,10 @@ def test_the_newest_edit_wins_when_replies_are_late(open_page: Open, small: Trai
     page = open_page(sockets=way == "socket")
     typed(page, "the")
     page.evaluate(SLOW[way])
-    page.keyboard.type(" state goe", delay=20)
-    expect(page.locator("#next code")).to_have_text(likeliest(small, "the state goe"))
-    expect(page.locator("#ghost")).to_have_text(small.complete("the state goe", until="word")[0].text)
+    page.keyboard.type(" state go", delay=20)
+    expect(page.locator("#next code")).to_have_text(likeliest(small, "the state go"))
+    best = small.complete("the state go", until="word", shortest=2)[0]
+    expect(page.locator("#ghost")).to_have_text(best.text)
 
 
 def test_edits_in_the_middle_arrive(open_page: Open, small: TrainedModel) -> None:
@@ -143,3 +144,24 @@ def test_a_model_that_may_not_learn_goes_on_as_it_is(open_page: Open, small: Tra
     expect(page.locator("#next code")).to_have_text(likeliest(small, "the la"))
     page.get_by_label("Learn as I type").click()
     expect(page.locator("#notice")).not_to_contain_text("Expected adapt to be false.")
+
+
+def test_a_session_that_learns_expects_what_it_has_learned(open_page: Open, small: TrainedModel) -> None:
+    page = open_page()
+    text = "the lot ended, the lot ended, the lot ended, the lot ended, the l"
+    typed(page, text)
+    expect(page.locator("#next code")).to_have_text(likeliest(small, text))
+    static = page.locator("#next").text_content()
+    with page.expect_response("**/v1/sessions") as made:
+        page.get_by_label("Learn as I type").click()
+    assert made.value.status == 201
+    session = small.session()
+    session.adapt()
+    session.feed(text)
+    expected = session.next_distribution().top(8)
+    expect(page.locator("#next code")).to_have_text([named(name) for name, _ in expected])
+    expect(page.locator("#next")).not_to_have_text(static)
+    shown = [float(each.removesuffix(" %")) for each in page.locator("#next .chance").all_text_contents()]
+    assert shown[:3] == pytest.approx([100 * chance for _, chance in expected[:3]], rel=0.06, abs=0.1)
+    page.get_by_label("Learn as I type").click()
+    expect(page.locator("#next")).to_have_text(static)

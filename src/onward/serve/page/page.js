@@ -54,6 +54,8 @@ async function begin() {
     $("model").disabled = models.length < 2;
     await use($("model").value);
     told(null);
+    const watched = await api.json("GET", "v1/watch").catch(() => null); // only a link hangs on it
+    $("other").hidden = !watched?.data.length;
   } catch (trouble) {
     told(trouble);
     if (["gone", "busy"].includes(trouble.kind)) setTimeout(begin, 1000 * (trouble.seconds || 2));

@@ -49,6 +49,8 @@ async function begin() {
     $("pause").disabled = false;
     use(data);
     told(null);
+    const models = await api.models().catch(() => []); // only a link hangs on it
+    $("other").hidden = !models.length;
   } catch (trouble) {
     told(trouble);
     if (["gone", "busy"].includes(trouble.kind)) setTimeout(begin, 1000 * (trouble.seconds || 2));

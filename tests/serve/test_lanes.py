@@ -1,0 +1,139 @@
+"""Lanes that join and leave between steps: each gets what it would get alone."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+import onward
+from onward.inference.sampling import Sampling
+from onward.inference.trained import TrainedModel
+from onward.serve.engine import Primed
+from onward.serve.lanes import Lane, Lanes, Order, Piece
+from onward.serve.reading import read
+from onward.serve.tokens import Token
+
+PROMPTS = ["the ", "lane", "", "goes on wh"]
+ORDERS = [Order(length=5 + 9 * i, seed=i, sampling=Sampling(temperature=0.4 + i / 4)) for i in range(4)]
+
+
+class Written(NamedTuple):
+    """What a lane was given in all."""
+
+    text: str
+    tokens: list[Token]
+    symbols: int
+    ending: str | None
+
+
+class Scene:
+    """The lanes of a model, and what is delivered to each."""
+
+    def __init__(self, trained: TrainedModel) -> None:
+        self.trained = trained
+        self.lanes = Lanes(trained, trained.session()._stepper.twin())
+        self.delivered: list[list[Piece | Exception]] = []
+
+    def add(self, prompts: Sequence[str], orders: Sequence[Order]) -> list[Lane]:
+        added = []
+        for prompt, order in zip(prompts, orders, strict=True):
+            inbox: list[Piece | Exception] = []
+            self.delivered.append(inbox)
+            added.append(Lane(self.trained.vocabulary, order, inbox.append))
+            primed = primed_by(self.trained, prompt)
+            self.lanes.add(added[-1:], primed.logits, primed.state)
+        return added
+
+    def finish(self) -> list[Written]:
+        while self.lanes:
+            self.lanes.step()
+        return [written(pieces) for pieces in self.delivered]
+
+
+def primed_by(trained: TrainedModel, prompt: str) -> Primed:
+    slices = read(trained, trained.vocabulary.encode(prompt))
+    while True:
+        try:
+            next(slices)
+        except StopIteration as stop:
+            return stop.value[0]
+
+
+def written(pieces: Sequence[Piece | Exception]) -> Written:
+    parts = [piece for piece in pieces if isinstance(piece, Piece)]
+    assert all(part.ending is None for part in parts[:-1])
+    tokens = [token for part in parts for token in part.tokens]
+    return Written("".join(part.text for part in parts), tokens, parts[-1].symbols, parts[-1].ending)
+
+
+@pytest.fixture(scope="module")
+def trained(model) -> TrainedModel:
+    return onward.load(model)
+
+
+def alone(trained: TrainedModel, prompt: str, order: Order) -> Written:
+    scene = Scene(trained)
+    scene.add([prompt], [order])
+    return scene.finish()[0]
+
+
+def test_who_joins_later_and_leaves_sooner_gets_what_it_would_get_alone(trained: TrainedModel) -> None:
+    scene = Scene(trained)
+    for prompt, order in zip(PROMPTS, ORDERS, strict=True):
+        scene.add([prompt], [order])
+        for _ in range(3):
+            scene.lanes.step()
+    found = scene.finish()
+    assert found == [alone(trained, *each) for each in zip(PROMPTS, ORDERS, strict=True)]
+    assert [(each.symbols, each.ending) for each in found] == [(order.length, "length") for order in ORDERS]
+
+
+def test_a_lane_ends_before_its_stop_string(trained: TrainedModel) -> None:
+    whole = alone(trained, "the ", Order(length=60, seed=4)).text
+    stop = whole[20:23]
+    found = alone(trained, "the ", Order(length=60, seed=4, stop=(stop, "no such text")))
+    assert (found.text, found.ending) == (whole[: whole.index(stop)], "stop")
+
+
+def test_log_probabilities_are_those_before_a_symbol_was_drawn(trained: TrainedModel) -> None:
+    found = alone(trained, "the ", Order(length=30, seed=5, logprobs=3, sampling=Sampling(temperature=0.5)))
+    session = trained.session()
+    session.feed("the ")
+    nats = [float(session.feed(np.array([token.symbol]))[0]) for token in found.tokens]
+    assert len(nats) == 30
+    np.testing.assert_allclose([-token.nats for token in found.tokens], nats, atol=1e-4)
+    assert all(len(token.top) == 3 and token.top[0][1] >= token.nats for token in found.tokens)
+    assert trained.vocabulary.decode([token.symbol for token in found.tokens]) == found.text
+
+
+def test_who_is_not_wanted_leaves_without_a_word(trained: TrainedModel) -> None:
+    scene = Scene(trained)
+    first, _ = scene.add(PROMPTS[:2], [Order(length=40, seed=1), Order(length=40, seed=2)])
+    scene.lanes.step()
+    first.is_wanted = False
+    told = list(scene.delivered[0])
+    assert scene.lanes.step() == 2
+    assert len(scene.lanes) == 1
+    while scene.lanes:
+        scene.lanes.step()
+    assert scene.delivered[0] == told
+    assert written(scene.delivered[1]) == alone(trained, PROMPTS[1], Order(length=40, seed=2))
+
+
+def test_lanes_that_are_dropped_can_be_told_why(trained: TrainedModel) -> None:
+    scene = Scene(trained)
+    added = scene.add(PROMPTS[:2], ORDERS[2:])
+    scene.lanes.step()
+    dropped = scene.lanes.drop()
+    assert dropped == added
+    assert len(scene.lanes) == 0
+    added[0].is_wanted = False
+    error = RuntimeError("broken")
+    for lane in dropped:
+        lane.fail(error)
+    assert error not in scene.delivered[0]
+    assert scene.delivered[1][-1] is error
+    scene.add(PROMPTS[:1], ORDERS[:1])  # and the next begins as if they had not been
+    scene.delivered = scene.delivered[-1:]
+    assert scene.finish() == [alone(trained, PROMPTS[0], ORDERS[0])]
