@@ -1,10 +1,11 @@
 """The sessions of a server: who types what, and which of them are kept."""
 
 import asyncio
+import math
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -18,6 +19,7 @@ from onward.serve.store import Saved, Store
 from onward.serve.typed import Edit, Typed, Wish
 
 _REMEMBERED = 10_000
+_ANEW = "make a new session with the text that you have"
 
 
 @dataclass
@@ -77,8 +79,11 @@ class Sessions:
         self._gone: OrderedDict[str, None] = OrderedDict()
         self._asleep: dict[str, float] = {}  # in the store alone, and when each was last used
         for saved in sorted(store.sessions(), key=lambda saved: saved.used) if store else ():
-            if time.time() - saved.used < limits.session_seconds:
+            idle = time.time() - saved.used
+            if idle < limits.session_seconds:
                 self._restore(saved)
+            else:
+                self._asleep[saved.id] = time.monotonic() - idle
 
     def __len__(self) -> int:
         """How many there are."""
@@ -104,16 +109,15 @@ class Sessions:
         Raises:
             Refusal: it has ended, or never was.
         """
-        if id_ in self._asleep and self._store:
+        if self._asleep.get(id_, -math.inf) > self._oldest and self._store:
             saved = await self._store.find(id_)
             if saved and self._asleep.pop(id_, None) is not None:
                 self._restore(saved)
         typing = self._kept.get(id_)
         if typing is None:
-            hint = "make a new session with the text that you have"
             if id_ in self._gone:
-                raise Refusal(410, "session_gone", "this session has ended", hint=hint)
-            raise Refusal(404, "session_not_found", f"there is no session {id_[:40]!r}", hint=hint)
+                raise _gone()
+            raise Refusal(404, "session_not_found", f"there is no session {id_[:40]!r}", hint=_ANEW)
         typing.used = time.monotonic()
         self._kept.move_to_end(id_)
         return typing
@@ -141,43 +145,54 @@ class Sessions:
         return answer
 
     async def edit(
-        self, typing: Typing, edit: Edit | None, wish: Wish, version: int | None, *, forgets: bool = False
+        self,
+        typing: Typing,
+        edit: Callable[[Typing], Edit] | None,
+        wish: Wish,
+        version: int | None,
+        *,
+        forgets: bool = False,
     ) -> dict[str, Any]:
         """Makes an edit and answers; it is on the disk before. None: nothing is changed.
 
         Args:
             typing: the session.
-            edit: what is changed.
+            edit: what is changed, told for the text that there is once those before it are made.
             wish: what the answer is to have in it.
             version: that the session must have; None: any.
             forgets: whether what was learned is dropped first.
 
         Raises:
-            Refusal: the version is not that of the session, or the text becomes too long.
+            Refusal: the version is not that of the session, the text becomes too long, or the session has
+                ended while others were answered.
         """
-        typing.edits += 1
-        number = typing.edits
+        number = None
+        if edit is not None:
+            typing.edits += 1
+            number = typing.edits
         async with typing.lock:
+            if self._kept.get(typing.id) is not typing:
+                raise _gone()
             if version is not None and version != typing.version:
                 message = f"expected version {typing.version} of the session, got {version}"
                 raise Refusal(409, "version_conflict", message, param="version", hint="read the session anew")
-            is_other, typing.wish = wish != typing.wish, wish
-            changed = 0 if forgets else len(typing.text)
-            if edit is not None:
-                changed = min(changed, edit.at)
-                await self._apply(typing, edit)
-            if is_other and self._store:
-                await self._store.add(typing.saved())
-            return await self._answer(typing, changed, None if edit is None else number, forgets)
+            change = None if edit is None else edit(typing)
+            changed = (
+                0 if forgets else len(typing.text) if change is None else min(len(typing.text), change.at)
+            )
+            await self._apply(typing, change, wish)
+            return await self._answer(typing, changed, number, forgets)
 
     async def delete(self, id_: str) -> None:
-        """Ends a session."""
-        await self._end(await self.get(id_), "deleted")
+        """Ends a session, once what is on its way is answered."""
+        typing = await self.get(id_)
+        async with typing.lock:
+            await self._end(typing, "deleted")
 
     async def tidy(self) -> None:
-        """Ends what has expired, and what is too much."""
-        before = time.monotonic() - self._limits.session_seconds
-        for typing in self:
+        """Ends what has expired, and what is too much, but nothing that is being answered."""
+        before = self._oldest
+        for typing in self._idle():
             if typing.used < before:
                 await self._end(typing, "expired")
         for id_ in [id_ for id_, used in self._asleep.items() if used < before]:
@@ -185,10 +200,12 @@ class Sessions:
             self._forget(id_, "expired")
             if self._store:
                 await self._store.remove(id_)
-        while len(self._kept) > self._limits.sessions:
-            await self._end(next(iter(self._kept.values())), "evicted")
-        while self._are_too_many(self.adapting):  # they came back from the store
-            await self._end(self.adapting[0], "evicted")
+        for typing in self._idle()[: max(0, len(self._kept) - self._limits.sessions)]:
+            await self._end(typing, "evicted")
+        for typing in [typing for typing in self._idle() if typing.adapts]:
+            if not self._are_too_many(self.adapting):
+                break
+            await self._end(typing, "evicted")  # they came back from the store
         excess = self.megabytes - self._limits.session_megabytes
         for typing in self:
             if excess <= 0:
@@ -196,16 +213,31 @@ class Sessions:
             excess -= typing.typed.megabytes if typing.typed else 0
             typing.typed = None  # the text remains, and is read anew when it is next used
 
-    async def _apply(self, typing: Typing, edit: Edit) -> None:
-        size = len(typing.text) - edit.delete + len(edit.insert)
-        if size > self._limits.text_characters:
-            message = f"expected a text of at most {self._limits.text_characters} characters, got {size}"
-            raise Refusal(413, "too_large", message, param="insert")
-        text = edit.applied(typing.text)
-        saved = replace(typing.saved(), text=text, cursor=edit.cursor, version=typing.version + 1)
-        if self._store:
-            await self._store.edit(saved, edit)
-        typing.text, typing.cursor, typing.version = text, edit.cursor, saved.version
+    @property
+    def _oldest(self) -> float:
+        """Sessions that were not used since are expired, on the clock of `time.monotonic`."""
+        return time.monotonic() - self._limits.session_seconds
+
+    def _idle(self) -> list[Typing]:
+        """Those that nobody waits for, the least recently used first."""
+        return [typing for typing in self if not typing.lock.locked()]
+
+    async def _apply(self, typing: Typing, edit: Edit | None, wish: Wish) -> None:
+        """Makes a change, of the text, the wish or both; it is in the store first."""
+        is_other, text, cursor, version = wish != typing.wish, typing.text, typing.cursor, typing.version
+        if edit is not None:
+            size = len(text) - edit.delete + len(edit.insert)
+            if size > self._limits.text_characters:
+                message = f"expected a text of at most {self._limits.text_characters} characters, got {size}"
+                raise Refusal(413, "too_large", message, param="insert")
+            text, cursor, version = edit.applied(text), edit.cursor, version + 1
+        if self._store and (is_other or edit is not None):
+            after = replace(typing, text=text, cursor=cursor, version=version, wish=wish).saved()
+            if is_other or edit is None:
+                await self._store.add(after)
+            else:
+                await self._store.edit(after, edit)
+        typing.text, typing.cursor, typing.version, typing.wish = text, cursor, version, wish
 
     async def _answer(
         self, typing: Typing, changed: int, number: int | None = None, forgets: bool = False
@@ -279,6 +311,10 @@ class Sessions:
             self._gone.popitem(last=False)
         if reason:
             self._metrics.sessions_ended.add(reason=reason)
+
+
+def _gone() -> Refusal:
+    return Refusal(410, "session_gone", "this session has ended", hint=_ANEW)
 
 
 def _no_room_to_adapt(number: int) -> Refusal:

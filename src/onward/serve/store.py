@@ -92,7 +92,12 @@ class Store:
             await self.add(saved)
             return
         values = (saved.id, saved.version, edit.at, edit.delete, _raw(edit.insert), edit.cursor)
-        await self._write(lambda: self._execute("insert into edits values (?, ?, ?, ?, ?, ?)", values))
+
+        def insert() -> None:
+            self._execute("insert into edits values (?, ?, ?, ?, ?, ?)", values)
+            self._execute("update sessions set used = ? where id = ?", (time.time(), saved.id))
+
+        await self._write(insert)
 
     async def learn(self, id_: str, learned: Learned) -> None:
         """Keeps what a session has learned, in place of what it had; nothing if the session has ended."""
@@ -169,20 +174,37 @@ class Store:
         await asyncio.shield(asyncio.wrap_future(done))
 
     def _flush(self) -> None:
-        """One transaction of all that waits."""
+        """One transaction of all that waits; a change that fails is undone and told alone."""
         changes, self._waiting = self._waiting, []
+        failed: dict[int, Exception] = {}
         try:
-            self._database.execute("begin immediate")
-            for change, _ in changes:
-                change()
-            self._database.execute("commit")
-            error = None
-        except sqlite3.Error as caught:
-            error = WriteError(f"cannot save a session: {caught}", hint="check that the disk has room")
+            self._execute("begin immediate", ())
+            for number, (change, _) in enumerate(changes):
+                self._execute("savepoint change", ())
+                try:
+                    change()
+                except Exception as error:
+                    failed[number] = error
+                    self._execute("rollback to change", ())
+                self._execute("release change", ())
+            self._execute("commit", ())
+        except Exception as error:  # a full disk ends the transaction
+            failed = dict.fromkeys(range(len(changes)), error)
             if self._database.in_transaction:
-                self._database.execute("rollback")
-        for _, done in changes:
-            done.set_exception(error) if error else done.set_result(None)
+                self._execute("rollback", ())
+        for number, (_, done) in enumerate(changes):
+            done.set_exception(_unsaved(failed[number])) if number in failed else done.set_result(None)
+
+
+def _unsaved(error: Exception) -> Exception:
+    """Why a session was not saved, for the one who waits."""
+    if not isinstance(error, sqlite3.Error):
+        return error
+    full = isinstance(error, sqlite3.OperationalError)
+    hint = (
+        "check that the disk has room and can be written to" if full else "report this as a fault of onward"
+    )
+    return WriteError(f"cannot save a session: {error}", hint=hint)
 
 
 def _raw(text: str) -> bytes:

@@ -85,7 +85,8 @@ class Typed:
     @property
     def megabytes(self) -> float:
         """What the states take, about."""
-        return 0.0 if self._session is None else self._session.megabytes
+        session = self._session  # the model's thread may drop it meanwhile
+        return 0.0 if session is None else session.megabytes
 
     def follow(self, text: str, cursor: int, changed: int) -> np.ndarray:
         """Goes back to where the text has changed.

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from starlette.requests import Request
@@ -10,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from onward.errors import OnwardError
-from onward.serve.fields import Fields, dump
+from onward.serve.fields import Fields, dump, whole
 from onward.serve.http import answer, body_of
 from onward.serve.limits import Limits
 from onward.serve.models import Models
@@ -42,8 +43,9 @@ class Editing:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers."""
+        body = await body_of(receive, self._limits)  # may take long: the session is looked up after it
         typing = await self._sessions.get(scope["path_params"]["id"])
-        said = await _edited(self._sessions, typing, await body_of(receive, self._limits), self._limits)
+        said = await _edited(self._sessions, typing, body, self._limits)
         await answer(said)(scope, receive, send)
 
 
@@ -93,13 +95,13 @@ async def _edited(sessions: Sessions, typing: Typing, body: bytes | str, limits:
     forgets = fields.flag("forget")
     if forgets and not typing.adapts:
         fields.refuse("forget", "false: this session does not learn")
-    return await sessions.edit(typing, _edit(fields, typing, limits), wish, version, forgets=forgets)
+    changes = any(fields.values.get(name) is not None for name in ("at", "delete", "insert", "cursor"))
+    edit = partial(_edit, fields, limits) if changes else None
+    return await sessions.edit(typing, edit, wish, version, forgets=forgets)
 
 
-def _edit(fields: Fields, typing: Typing, limits: Limits) -> Edit | None:
-    """The edit of a body; None if it has none."""
-    if all(fields.values.get(name) is None for name in ("at", "delete", "insert", "cursor")):
-        return None
+def _edit(fields: Fields, limits: Limits, typing: Typing) -> Edit:
+    """The edit of a body, for the text that the session has when its turn has come."""
     size = len(typing.text)
     at = fields.integer("at", typing.cursor, 0, size)
     delete_ = fields.integer("delete", 0, 0, size - at)
@@ -109,7 +111,7 @@ def _edit(fields: Fields, typing: Typing, limits: Limits) -> Edit | None:
 
 
 def _wish(fields: Fields, before: Wish, limits: Limits) -> Wish:
-    until = fields.values.get("until")
+    until = whole(fields.values.get("until"))
     if until is None:
         until = before.until
     elif isinstance(until, bool) or not (
