@@ -15,13 +15,13 @@ pytestmark = pytest.mark.slow
 REQUESTS, SESSIONS = 400, 5
 
 
-@pytestdef beside(work: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:
+def beside(work: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:
     """Its result, from a thread of its own: a browser of other tests may keep a loop in this one."""
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(asyncio.run, work).result()
 
 
-.fixture
+@pytest.fixture
 def faults(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
     return importlib.import_module("serve_faults")
