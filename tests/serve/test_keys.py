@@ -67,7 +67,7 @@ def test_what_was_found_and_goes_on_is_as_likely_as_a_search_finds_it(trained) -
     kept = 0
     for answer, alone in zip(desk.type(texts), wanted(trained, texts), strict=True):
         likely = {each["text"]: each["probability"] for each in alone.expected["completions"]}
-        assert answer.expected["completions"]
+        assert answer.expected["completions"] or not likely
         for each in answer.expected["completions"]:
             if each["text"] in likely:
                 kept += 1

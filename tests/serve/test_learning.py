@@ -181,6 +181,7 @@ def test_texts_that_were_read_are_known_by_their_places() -> None:
     learner.follow("abXcdef")
     assert [*learner.parts(0, 7, words=False)] == [("ab", False), ("Xcd", True), ("ef", False)]
     assert [*learner.parts(0, 7, words=False)] == [("abXcdef", False)]
+    learner.follow("bXcdef")
     learner.follow("bXcdefg")
     assert [*learner.parts(0, 7, words=False)] == [("bXcdef", False), ("g", True)]
     learner.follow("one two")
