@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -56,7 +55,6 @@ class Watching:
         ).result()
         self._recent = deque(self._thread.submit(self._watch.alarms, None, RECENT).result(), RECENT)
         self.report: dict[str, Any] = self._thread.submit(lambda: self._watch.report).result()
-        self._looked = time.monotonic()
 
     def start(self) -> None:
         """Begins to work for the running event loop."""
@@ -99,9 +97,7 @@ class Watching:
     async def tick(self) -> None:
         """Lets the time that has passed end what is idle, unless there is something to read."""
         if not self._requests:
-            now = time.monotonic()
-            seconds, self._looked = now - self._looked, now
-            await self.do(lambda watch: watch.wait(seconds))
+            await self.do(KeptWatch.wait)
 
     async def alarms(self, after: int | None, count: int) -> list[Alarm]:
         """The first alarms behind that of a number, in order; None: the last ones."""
