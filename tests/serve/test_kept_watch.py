@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from onward.serve import kept_watch
 from onward.serve.batches import Batch
 from onward.serve.kept_watch import KeptWatch
 from onward.serve.limits import Limits
@@ -33,14 +34,22 @@ class Passing:
 
 
 @pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Passing:
+    """What watches see of the time."""
+    clock = Passing()
+    monkeypatch.setattr(kept_watch, "monotonic", clock)
+    return clock
+
+
+@pytest.fixture
 def made(audit: Path, tmp_path: Path) -> Iterator[Made]:
     """Watches of ten seconds' idleness, by what they call when they have committed."""
     running: list[KeptWatch] = []
 
-    def make(committed: Callable[[list[dict[str, Any]]], None], **options: Any) -> KeptWatch:
+    def make(committed: Callable[[list[dict[str, Any]]], None]) -> KeptWatch:
         file = tmp_path / f"watch-{len(running)}.db"
         fixed: dict[str, Any] = {"idle": 10.0, "rate": None, "limits": Limits(), "tell": print}
-        running.append(KeptWatch(audit, file, committed=committed, **fixed, **options))
+        running.append(KeptWatch(audit, file, committed=committed, **fixed))
         return running[-1]
 
     yield make
@@ -104,9 +113,8 @@ def test_what_fails_leaves_the_file_open(made: Made, monkeypatch: pytest.MonkeyP
     assert watch.report["last_alarm"] == 1
 
 
-def test_time_at_work_is_no_silence(made: Made) -> None:
-    clock = Passing()
-    watch = made(clock.committed, clock=clock)
+def test_time_at_work_is_no_silence(made: Made, clock: Passing) -> None:
+    watch = made(clock.committed)
     clock.work = 30.0
     assert read(watch, "a", 1e9) == 1
     assert waited(watch) == 1
@@ -116,9 +124,8 @@ def test_time_at_work_is_no_silence(made: Made) -> None:
     assert waited(watch) == 0
 
 
-def test_without_times_that_at_work_passes_before_the_next_records(made: Made) -> None:
-    clock = Passing()
-    watch = made(clock.committed, clock=clock)
+def test_without_times_that_at_work_passes_before_the_next_records(made: Made, clock: Passing) -> None:
+    watch = made(clock.committed)
     clock.work = 30.0
     assert read(watch, "a", None) == 1
     assert waited(watch) == 1
@@ -130,9 +137,8 @@ def test_without_times_that_at_work_passes_before_the_next_records(made: Made) -
     assert watch.report["in_flight"] == 1
 
 
-def test_a_backlog_with_times_ends_nothing_that_is_alive(made: Made) -> None:
-    clock = Passing()
-    watch = made(clock.committed, clock=clock)
+def test_a_backlog_with_times_ends_nothing_that_is_alive(made: Made, clock: Passing) -> None:
+    watch = made(clock.committed)
     clock.work = 3.0
     for second in range(5):
         assert read(watch, "a", 1e9 + second) == 1

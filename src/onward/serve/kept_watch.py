@@ -6,10 +6,10 @@ has.
 """
 
 import json
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import numpy as np
@@ -47,7 +47,6 @@ class KeptWatch:
         limits: of batches.
         committed: is called with the new alarms, after they are durable.
         tell: is called with what a person should know.
-        clock: gives the seconds that pass.
 
     Attributes:
         detector: at work.
@@ -68,7 +67,6 @@ class KeptWatch:
         limits: Limits,
         committed: Callable[[list[Alarm]], None],
         tell: Callable[[str], None],
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.detector = Detector.load(path).with_rate(rate)
         self._path, self._idle, self._rate = path, idle, rate
@@ -82,8 +80,7 @@ class KeptWatch:
         except OnwardError:  # the state is of another model
             self._held.close()
             raise
-        self._clock = clock
-        self._looked, self._missed = clock(), 0.0
+        self._looked, self._missed = monotonic(), 0.0
 
     @property
     def report(self) -> dict[str, Any]:
@@ -135,7 +132,7 @@ class KeptWatch:
 
     def wait(self) -> None:
         """Notes that nothing came since it was last at work; ends the sequences that are idle."""
-        now = self._clock()
+        now = monotonic()
         seconds, self._looked = now - self._looked, now
         with self._undone_if_it_fails():
             before = self._watcher.counts.sequences
@@ -219,17 +216,17 @@ class KeptWatch:
     @contextmanager
     def _at_work(self) -> Iterator[None]:
         """Time in which nothing can be read: what comes meanwhile waits, so it is no silence."""
-        begun = self._clock()
+        begun = monotonic()
         try:
             yield
         finally:
-            now = self._clock()
+            now = monotonic()
             self._missed += now - begun
             self._looked += now - begun
 
     def _passed(self) -> float:
         """Seconds since the last records or the last `wait`, those at work among them."""
-        now = self._clock()
+        now = monotonic()
         seconds = now - self._looked + self._missed
         self._looked, self._missed = now, 0.0
         return seconds
