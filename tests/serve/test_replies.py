@@ -2,9 +2,11 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from onward.serve import replies as module
 from onward.serve.batches import Batch
 from onward.serve.refusal import Refusal
 from onward.serve.replies import REMEMBERED, Replies
@@ -43,3 +45,41 @@ def test_the_latest_are_remembered(tmp_path: Path) -> None:
         assert kept.find(replace(BATCH, key="b2")) is None
         assert kept.find(replace(BATCH, key="b3")) == {"first": 3}
         assert kept.find(replace(BATCH, key=f"b{REMEMBERED + 2}")) == {"first": REMEMBERED + 2}
+        assert len(kept) == REMEMBERED
+
+
+def test_what_is_kept_has_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "KEPT_BYTES", 1000)
+    store = Store(tmp_path / "watch.db")
+    replies = Replies(store)
+    for i in range(5):
+        replies.keep(replace(BATCH, key=f"b{i}"), {"text": "x" * 400})
+    store.commit()
+    for kept in (replies, Replies(store)):
+        assert [kept.find(replace(BATCH, key=f"b{i}")) is None for i in range(5)] == [True] * 3 + [False] * 2
+    assert sum(store.fact(f"answer {i}") is not None for i in range(5)) == 2
+
+
+def test_one_that_is_longer_than_all_may_be_is_kept_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "KEPT_BYTES", 1000)
+    replies = Replies(Store())
+    for i in range(3):
+        replies.keep(replace(BATCH, key=f"b{i}"), {"text": "x" * 2000})
+    assert len(replies) == 1
+    assert replies.find(replace(BATCH, key="b2")) == {"text": "x" * 2000}
+
+
+def test_a_start_reads_no_answers(tmp_path: Path) -> None:
+    class Asked(Store):
+        names: list[str] = []  # noqa: RUF012
+
+        def fact(self, name: str) -> Any:
+            self.names.append(name)
+            return super().fact(name)
+
+    store = Asked(tmp_path / "watch.db")
+    Replies(store).keep(BATCH, {"first": 1})
+    store.names.clear()
+    replies = Replies(store)
+    assert not [name for name in store.names if name.startswith("answer")]
+    assert replies.find(BATCH) == {"first": 1}

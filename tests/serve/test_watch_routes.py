@@ -423,35 +423,6 @@ def test_a_server_that_stops_ends_those_who_listen(start: Start, audit: Path) ->
         assert server.process.wait(8) in (0, -signal.SIGTERM)
 
 
-def test_a_full_disk_is_said_and_nothing_of_the_batch_is_read(
-    audit: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from onward.errors import WriteError  # noqa: PLC0415
-    from onward.serve.batches import Batch  # noqa: PLC0415
-    from onward.serve.kept_watch import KeptWatch  # noqa: PLC0415
-    from onward.serve.limits import Limits  # noqa: PLC0415
-    from onward.serve.refusal import Refusal  # noqa: PLC0415
-    from onward.watch.store import Store  # noqa: PLC0415
-
-    told: list[dict[str, Any]] = []
-    options: dict[str, Any] = {"idle": 60.0, "rate": None, "limits": Limits(), "tell": print}
-    watch = KeptWatch(audit, tmp_path / "watch.db", committed=told.extend, **options)
-    batch = Batch("sequences", [{"key": "odd", "events": BAD}], False, False, "name", "digest")
-
-    def full(_: Store) -> None:
-        raise WriteError("cannot write: the disk is full")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Store, "commit", full)
-        with pytest.raises(Refusal, match="the disk is full") as caught:
-            watch.feed(batch)
-    assert (caught.value.status, caught.value.code) == (503, "cannot_write")
-    assert told == [] and watch.report["records"] == 0
-    assert watch.feed(batch)["first"] == 1
-    assert [alarm["key"] for alarm in told] == ["odd"]
-    watch.close()
-
-
 @pytest.mark.slow
 def test_a_server_that_is_killed_raises_each_alarm_once(start: Start, audit: Path, tmp_path: Path) -> None:
     """Killed at any moment while batches come; who sends them sends again what was not answered."""

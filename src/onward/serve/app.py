@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -102,15 +102,16 @@ def make_app(settings: Settings) -> ASGIApp:
         for watch in detectors:
             watch.start()
         tidying = [asyncio.create_task(_tidy(sessions)), *(asyncio.create_task(_age(w)) for w in detectors)]
-        yield
-        for task in tidying:
-            task.cancel()
-        for watch in detectors:
-            watch.stop()
-        for served in models:
-            served.engine.stop()
-        if store:
-            store.close()
+        with ExitStack() as ending:  # each ends, also where another fails; the last named first
+            if store:
+                ending.callback(store.close)
+            for served in models:
+                ending.callback(served.engine.stop)
+            for watch in detectors:
+                ending.callback(watch.stop)
+            for task in tidying:
+                ending.callback(task.cancel)
+            yield
 
     routes = [
         *_pages(detectors, alone=not writing),
@@ -196,16 +197,24 @@ async def _age(watch: Watching) -> None:
     """Lets time pass for a watch, for as long as the server runs."""
     while True:
         await asyncio.sleep(AGE_SECONDS)
-        with suppress(OnwardError):
+        try:
             await watch.tick()
+        except OnwardError:
+            pass  # too much waits, or the disk is full: the next tick tries again
+        except Exception:
+            _LOG.exception("the time of a watch did not pass")
 
 
 async def _tidy(sessions: Sessions) -> None:
     """Ends sessions that have expired, for as long as the server runs."""
     while True:
         await asyncio.sleep(TIDY_SECONDS)
-        with suppress(OnwardError):
+        try:
             await sessions.tidy()
+        except OnwardError:
+            pass  # the next one tries again
+        except Exception:
+            _LOG.exception("sessions were not tidied")
 
 
 async def _refused(_: Request, error: Exception) -> Response:

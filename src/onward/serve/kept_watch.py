@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from onward.serve.refusal import Refusal
 from onward.serve.replies import Replies
 from onward.training.lock import output_lock
 from onward.watch.detector import Detector
-from onward.watch.forgive import forgive
+from onward.watch.forgive import Forgiven, forgive
 from onward.watch.loading import reader_for
 from onward.watch.readers import Source
 from onward.watch.report import watch_report
@@ -68,12 +69,18 @@ class KeptWatch:
         tell: Callable[[str], None],
     ) -> None:
         self.detector = Detector.load(path).with_rate(rate)
-        self._path, self._state, self._idle, self._rate = path, state, idle, rate
+        self._path, self._idle, self._rate = path, idle, rate
         self._limits, self._committed, self._tell = limits, committed, tell
         self._held = ExitStack()
         self._verdicts: dict[int, Verdict] = {}
         self._log_reader = reader_for(self.detector)
-        self._open()
+        self._store = self._held.enter_context(opened_store(state))
+        try:
+            self._begin()
+        except OnwardError:  # the state is of another model
+            self._held.close()
+            raise
+        self._looked, self._missed = monotonic(), 0.0
 
     @property
     def report(self) -> dict[str, Any]:
@@ -97,7 +104,10 @@ class KeptWatch:
         first = self._number + 1
         records, trouble = records_of(batch, self._source, self._reader(), first, self._limits)
         self._verdicts.clear()
-        with self._undone_if_it_fails():
+        with self._at_work(), self._undone_if_it_fails():
+            passed = self._passed() if records else 0.0
+            if all(record.time is None for record in records):  # then no record says it
+                self._watcher.wait(passed)
             self._watcher.feed(records)
             if batch.end:
                 self._watcher.end()
@@ -120,8 +130,10 @@ class KeptWatch:
             self._commit(alarms)
         return answer
 
-    def wait(self, seconds: float) -> None:
-        """Notes that nothing came for so many seconds; ends the sequences that are idle."""
+    def wait(self) -> None:
+        """Notes that nothing came since it was last at work; ends the sequences that are idle."""
+        now = monotonic()
+        seconds, self._looked = now - self._looked, now
         with self._undone_if_it_fails():
             before = self._watcher.counts.sequences
             self._watcher.wait(seconds)
@@ -159,19 +171,11 @@ class KeptWatch:
             InputError: the sequence has events that the detector has no symbol for.
             WriteError: the file cannot be replaced; all is as it was.
         """
-        alarm, events = self._flagged(number)
-        with output_lock(self._path):
-            found = Detector.load(self._path)
-            if digest_of(weights_of(found.model)) != digest_of(weights_of(self.detector.model)):
-                message = f"{self._path.name} is no longer the detector that is served"
-                raise Refusal(409, "model_changed", message, hint="start the server again")
-            forgiven = forgive(found, events, alarm["key"])
-            forgiven.detector.save(self._path)
-        self.detector = forgiven.detector.with_rate(self._rate)
-        self._reopen()
-        with self._undone_if_it_fails():
-            self._store.set_fact("ok", [*(self._store.fact("ok") or [])[-999:], number])
-            self._commit([])
+        with self._at_work():
+            forgiven = self._learned(number)
+            with self._undone_if_it_fails():
+                self._store.set_fact("ok", [*(self._store.fact("ok") or [])[-999:], number])
+                self._commit([])
         return forgiven.to_json() | {"alarm": number}
 
     def close(self) -> None:
@@ -182,24 +186,50 @@ class KeptWatch:
         finally:
             self._held.close()
 
-    def _open(self) -> None:
+    def _begin(self) -> None:
         """Goes on from what the file has."""
-        self._store = self._held.enter_context(opened_store(self._state))
         judged = self._verdicts.__setitem__
-        try:
-            self._watcher = Watcher(
-                self.detector, self._store, idle=self._idle, tell=self._tell, judged=judged
-            )
-        except OnwardError:  # of another model
-            self._held.close()
-            raise
+        self._watcher = Watcher(self.detector, self._store, idle=self._idle, tell=self._tell, judged=judged)
         self._replies = Replies(self._store)
         self._number = self._store.fact("lines") or 0
         self._last = self._store.fact("alarms") or 0
 
-    def _reopen(self) -> None:
-        self._held.close()
-        self._open()
+    def _go_back(self) -> None:
+        """Forgets what the file has not."""
+        self._store.undo()
+        self._begin()
+
+    def _learned(self, number: int) -> Forgiven:
+        """Learns that the sequence of an alarm was normal, and goes on with the detector that knows it."""
+        alarm, events = self._flagged(number)
+        with output_lock(self._path):
+            found = Detector.load(self._path)
+            if digest_of(weights_of(found.model)) != digest_of(weights_of(self.detector.model)):
+                message = f"{self._path.name} is no longer the detector that is served"
+                raise Refusal(409, "model_changed", message, hint="start the server again")
+            forgiven = forgive(found, events, alarm["key"])
+            forgiven.detector.save(self._path)
+        self.detector = forgiven.detector.with_rate(self._rate)
+        self._go_back()
+        return forgiven
+
+    @contextmanager
+    def _at_work(self) -> Iterator[None]:
+        """Time in which nothing can be read: what comes meanwhile waits, so it is no silence."""
+        begun = monotonic()
+        try:
+            yield
+        finally:
+            now = monotonic()
+            self._missed += now - begun
+            self._looked += now - begun
+
+    def _passed(self) -> float:
+        """Seconds since the last records or the last `wait`, those at work among them."""
+        now = monotonic()
+        seconds = now - self._looked + self._missed
+        self._looked, self._missed = now, 0.0
+        return seconds
 
     @contextmanager
     def _undone_if_it_fails(self) -> Iterator[None]:
@@ -211,7 +241,7 @@ class KeptWatch:
         try:
             yield
         except BaseException as error:
-            self._reopen()
+            self._go_back()
             if isinstance(error, WriteError):
                 headers = {"Retry-After": "5"}
                 raise Refusal(503, "cannot_write", str(error), hint=error.hint, headers=headers) from error

@@ -78,14 +78,14 @@ async def _alarms(request: Request, detectors: Detectors, limits: Limits) -> Res
 async def _events(watching: Watching, after: int | None) -> AsyncIterator[bytes]:
     """Alarms as events with their numbers; beside them the report when it has changed, or a sign of life."""
     begin = watching.report["last_alarm"] if after is None else after
-    told: dict[str, Any] | None = None
+    told: bytes | None = None
     with suppress(Refusal):  # too much waits: who listens comes again, and goes on behind the last
         async for alarms in watching.follow(begin, _BEAT):
             for alarm in alarms:
                 yield b"id: %d\ndata: %s\n\n" % (alarm["alarm"], dump(alarm))
-            if watching.report != told:
-                told = watching.report
-                yield b"event: report\ndata: %s\n\n" % dump(watching.facts)
+            if watching.told != told:
+                told = watching.told
+                yield b"event: report\ndata: %s\n\n" % told
             elif not alarms:
                 yield b": nothing new\n\n"
 

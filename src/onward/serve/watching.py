@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
+from onward.serve.fields import dump
 from onward.serve.kept_watch import Alarm, KeptWatch
 from onward.serve.limits import Limits
 from onward.serve.refusal import Refusal
@@ -45,7 +45,8 @@ class Watching:
         self.name, self._limits = path.stem, limits
         self._folder = None if state else TemporaryDirectory(prefix="onward-watch-")
         file = state or Path(self._folder.name, "watch.db")  # type: ignore[union-attr]
-        self._requests = self._listeners = 0
+        self._requests = 0
+        self._listeners = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._changed = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="onward-watch")
@@ -55,8 +56,8 @@ class Watching:
             )
         ).result()
         self._recent = deque(self._thread.submit(self._watch.alarms, None, RECENT).result(), RECENT)
+        self._told: bytes | None = None
         self.report: dict[str, Any] = self._thread.submit(lambda: self._watch.report).result()
-        self._looked = time.monotonic()
 
     def start(self) -> None:
         """Begins to work for the running event loop."""
@@ -64,10 +65,12 @@ class Watching:
 
     def stop(self) -> None:
         """Ends after what waits; with a state the sequences in flight are kept."""
-        self._thread.submit(self._watch.close).result()
-        self._thread.shutdown(wait=True)
-        if self._folder:
-            self._folder.cleanup()
+        try:
+            self._thread.submit(self._watch.close).result()
+        finally:
+            self._thread.shutdown(wait=True)
+            if self._folder:
+                self._folder.cleanup()
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -80,6 +83,13 @@ class Watching:
             "detector": summary(self._watch.detector),
             **self.report,
         }
+
+    @property
+    def told(self) -> bytes:
+        """The same as JSON, written once for all who follow."""
+        if self._told is None:
+            self._told = dump(self.facts)
+        return self._told
 
     async def do(self, work: Callable[[KeptWatch], _T]) -> _T:
         """The result of work on the watch.
@@ -99,9 +109,7 @@ class Watching:
     async def tick(self) -> None:
         """Lets the time that has passed end what is idle, unless there is something to read."""
         if not self._requests:
-            now = time.monotonic()
-            seconds, self._looked = now - self._looked, now
-            await self.do(lambda watch: watch.wait(seconds))
+            await self.do(KeptWatch.wait)
 
     async def alarms(self, after: int | None, count: int) -> list[Alarm]:
         """The first alarms behind that of a number, in order; None: the last ones."""
@@ -154,6 +162,6 @@ class Watching:
 
     def _announce(self, alarms: list[Alarm], report: dict[str, Any]) -> None:
         self._recent.extend(alarms)
-        self.report = report
+        self.report, self._told = report, None
         self._changed.set()
         self._changed = asyncio.Event()

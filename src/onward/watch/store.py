@@ -104,6 +104,16 @@ class Store:
         self._guarded(lambda: self._database.execute("commit"))
         self._guarded(lambda: self._database.execute("begin immediate"))
 
+    def undo(self) -> None:
+        """Goes back to the last commit; the file stays open, so that it needs no room on the disk.
+
+        Raises:
+            WriteError: the file cannot be locked.
+        """
+        if self._database.in_transaction:
+            self._guarded(self._database.rollback)
+        self._guarded(lambda: self._database.execute("begin immediate"))
+
     def close(self) -> None:
         """Closes the file; what was not committed is undone."""
         self._database.close()

@@ -20,7 +20,7 @@ const notice = new Notice($("notice"), (token) => {
 const feed = new Feed(api, {
   alarms: (found, anew) => {
     if (anew) begun(found);
-    else if (paused) held.push(...found);
+    else if (paused) hold(found);
     else add(found);
     showState();
   },
@@ -36,7 +36,8 @@ const feed = new Feed(api, {
 });
 let connection = "";
 let paused = false;
-let held = []; // alarms that came while it was paused
+let held = []; // alarms that came while it was paused, the last ones
+let missed = 0; // how many came
 
 /** Learns what is watched, and begins with the detector chosen, or the first. */
 async function begin() {
@@ -66,8 +67,15 @@ function use(data) {
 /** The list begins with these. */
 function begun(found) {
   held = [];
+  missed = 0;
   $("alarms").replaceChildren();
   add(found, false);
+}
+
+/** Keeps what the list has room for. */
+function hold(found) {
+  held = [...held, ...found].slice(-MOST);
+  missed += found.length;
 }
 
 /** Puts alarms on top of the list, the newest first. */
@@ -79,7 +87,7 @@ function add(found, spoken = true) {
 }
 
 function showState() {
-  const waiting = held.length ? `, ${held.length} new` : "";
+  const waiting = missed ? `, ${missed} new` : "";
   $("state").className = `state ${connection === "live" && paused ? "" : connection}`;
   $("state").value = connection === "live" && paused ? `paused${waiting}` : `${STATES[connection] ?? ""}${waiting}`;
   $("pause").textContent = paused ? "Go on" : "Pause";
@@ -138,7 +146,10 @@ $("alarms").addEventListener("keydown", (event) => {
 });
 $("pause").addEventListener("click", () => {
   paused = !paused;
-  if (!paused) add(held.splice(0));
+  if (!paused) {
+    add(held.splice(0));
+    missed = 0;
+  }
   showState();
 });
 $("detector").addEventListener("change", () => begin());
