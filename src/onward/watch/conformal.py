@@ -115,14 +115,25 @@ class Combination:
         every[:, list(known)] = parts
         return self._score(every)
 
+    def speaks(self, parts: np.ndarray) -> np.ndarray:
+        """The place in `FEATURES` of what adds most to each score, (k,), by the tail scores (k, m)."""
+        weights = np.zeros(len(FEATURES))
+        weights[[*_APART, _COUNTS]] += self.recurring
+        weights[_ALIKE] += (1 - self.recurring) * self._weights
+        return (parts * weights).argmax(axis=1)
+
     def _score(self, parts: np.ndarray) -> np.ndarray:
         """It grows with each tail score."""
         both, alone = self.sums.score(_sums(parts)), _ALONE * self.peaks.score(_peaks(parts))
         apart = np.maximum(both, alone) + _TIES * (both + alone)
-        weights = np.array([*[self.trust] * len(_MODEL), 1.0, 1.0, 1.0])
-        long = parts[:, _ALIKE] * weights
-        alike = long.max(axis=1) + long.sum(axis=1) / weights.sum()
+        long = parts[:, _ALIKE] * self._weights
+        alike = long.max(axis=1) + long.sum(axis=1) / self._weights.sum()
         return rounded(self.recurring * apart + (1 - self.recurring) * alike)
+
+    @cached_property
+    def _weights(self) -> np.ndarray:
+        """Of the features that count where counts do not recur, in the order of `_ALIKE`."""
+        return np.array([*[self.trust] * len(_MODEL), *[1.0] * (len(_ALIKE) - len(_MODEL))])
 
     @cached_property
     def recurring(self) -> float:

@@ -189,11 +189,10 @@ class Detector:
         """Features, scores and p-values as verdicts."""
         distances, nearest = self.profile.nearest(measured.counts)
         features = features_of(measured, distances, self.calibration.bits_per_event)
-        parts = self.calibration.combination.parts(features)
-        scores = self.calibration.combination.score(features)
+        combination = self.calibration.combination
+        scores, speaks = combination.score(features), combination.speaks(combination.parts(features))
         p_values = self.calibration.p_values(scores)
         flagged = measured.ranks >= self.top_k if self.top_k else p_values <= self.rate + 1e-12
-        speaks = parts.argmax(axis=1)
         return [
             Verdict(
                 key=keys[i],
