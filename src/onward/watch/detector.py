@@ -27,6 +27,8 @@ FALSE_ALARMS = 0.001
 
 _MEASURED = ("length", "total", "largest", "burst", "rank", "new", "table")
 _HINT = "make one with `onward watch learn`"
+_FORMAT = 2
+"""Of what a file holds of a detector. 1: six features, and their sum."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,7 @@ class Detector:
             raise ArtefactError(f"{path} is a model, but no detector", hint=_HINT)
         watch = artefact.watch
         try:
+            _check_format(path, watch)
             detector = cls(
                 artefact,
                 Alphabet.from_json(watch["events"]),
@@ -89,6 +92,7 @@ class Detector:
             WriteError: the disk refused.
         """
         watch = {
+            "format": _FORMAT,
             "events": self.alphabet.to_json(),
             "profile": self.profile.to_json(),
             "calibration": self.calibration.to_json(),
@@ -215,3 +219,15 @@ class Detector:
     @cached_property
     def _reader(self) -> EventReader:
         return EventReader(self.model, self.alphabet, self.profile, self.baselines.grams)
+
+
+def _check_format(path: str | os.PathLike[str], watch: dict[str, Any]) -> None:
+    """Refuses a detector of another version."""
+    guessed = _FORMAT if "sums" in watch["calibration"] else 1  # before formats were numbered
+    found = watch.get("format", guessed)
+    if found != _FORMAT:
+        age = "an earlier" if found == 1 else "another"
+        raise ArtefactError(
+            f"the detector in {path} was made by {age} version: expected format {_FORMAT}, got {found}",
+            hint="learn it again with `onward watch learn`, or use the version of onward that made it",
+        )
