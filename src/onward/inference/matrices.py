@@ -80,6 +80,11 @@ class Matrices:
         return panels.contiguous(), scale
 
 
+def workplace_of(columns: int) -> int:
+    """Bytes that each lane of a product of INT8_DOT needs: WORKPLACE of products.h."""
+    return 16 + 2 * (columns + -columns % 16)
+
+
 _TYPES = (torch.float32, torch.bfloat16, torch.uint8)
 
 
