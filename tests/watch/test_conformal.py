@@ -142,3 +142,12 @@ def test_what_the_model_says_speaks_for_less_where_it_counts_for_less():
     parts = np.zeros((2, len(FEATURES)))
     parts[:, NAMES["mean"]], parts[:, NAMES["unseen"]] = 2.0, (0.4, 1.0)
     assert [FEATURES[i] for i in combination.speaks(parts)] == ["mean", "unseen"]
+
+
+def test_of_the_features_that_are_known_before_the_end_too_only_those_of_the_score_speak():
+    rng = np.random.default_rng(0)
+    normal = features(rng, 500)
+    normal[:, COUNTS] = 1.0 + rng.random(500)
+    known = [NAMES[name] for name in ("largest", "burst", "new")]
+    (place,) = Combination.of(normal).speaks(np.array([[0.5, 1.0, 2.0]]), known)
+    assert FEATURES[place] == "burst"
