@@ -1,6 +1,7 @@
 """Freed memory is kept: an array that is asked for again costs no page faults."""
 
 import ctypes
+import os
 import subprocess
 import sys
 
@@ -30,12 +31,19 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 glibc = pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="malloc is not glibc's")
 
 
-def faults(way: str) -> int:
+def faults(way: str, wish: str = "") -> int:
     """Page faults of a process of its own that fills and frees the same arrays again and again."""
-    done = subprocess.run([sys.executable, "-c", PROGRAM, way], stdout=subprocess.PIPE, text=True, check=True)
+    surroundings = os.environ | {"ONWARD_MALLOC": wish}
+    command = [sys.executable, "-c", PROGRAM, way]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=surroundings)
     return int(done.stdout)
 
 
 @glibc
 def test_arrays_that_are_asked_for_again_cost_no_page_faults() -> None:
     assert faults("kept") < 100 < faults("given back")
+
+
+@glibc
+def test_who_wants_it_keeps_the_malloc_of_the_system() -> None:
+    assert faults("kept", "default") > 100

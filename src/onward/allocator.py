@@ -6,6 +6,7 @@ page at its first touch, 20,000 pages a step of the default recipe, a sixth of t
 
 import ctypes
 import functools
+import os
 
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX, _ARENA_MAX = -1, -2, -4, -8
 """Parameters of mallopt(3), glibc's malloc.h."""
@@ -22,8 +23,10 @@ def keep_freed_memory() -> None:
     """From now on freed memory is used again by this process, not given back to the system.
 
     For the whole process and the rest of its life: its memory stays at the most that it ever held. Where
-    malloc is not glibc's, nothing changes.
+    malloc is not glibc's, or the environment variable ONWARD_MALLOC is "default", nothing changes.
     """
+    if os.environ.get("ONWARD_MALLOC") == "default":
+        return
     try:
         library = ctypes.CDLL(None)
         mallopt, malloc, free, madvise = library.mallopt, library.malloc, library.free, library.madvise

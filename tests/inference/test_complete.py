@@ -9,6 +9,9 @@ from hypothesis import strategies as st
 
 from onward.data.vocabulary import END, Vocabulary
 from onward.errors import InputError
+from onward.inference import waves
+from onward.inference.complete import complete
+from onward.inference.completion import Completing
 from onward.inference.trained import TrainedModel
 
 ALL = {"floor": 0.0, "effort": 100_000}
@@ -81,6 +84,27 @@ def test_lines_and_lengths_end_where_they_should(trained: TrainedModel) -> None:
     for one in trained.complete("ab", until="line", n=3, lanes=64)[:1]:
         assert one.probability == pytest.approx(by_hand(trained, "ab", one.text, "\n"), rel=1e-3)
     assert all(len(one.text) <= 5 for one in trained.complete("ab", until=5))
+
+
+@pytest.mark.parametrize("wish", [{"until": 6, "lanes": 30}, {"until": "word", "n": 5, "effort": 3}])
+def test_what_takes_several_steps_is_what_one_step_would_find(
+    trained: TrainedModel, wish: dict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places = []
+    for prime in ("ab", "bad cab, ", "h", "\n.", "fed "):
+        session = trained.session()
+        session.feed(prime)
+        places.append(session.begun(Completing(**wish)))
+    stepper = trained.session()._stepper
+    whole = complete(stepper, trained.vocabulary, places)
+    monkeypatch.setattr(waves, "FEW_LANES", 7)  # waves are longer, and the cuts fall within them
+    cut = complete(stepper, trained.vocabulary, places)
+    for ours, theirs in zip(cut, whole, strict=True):
+        assert ours.best
+        assert [one.text for one in ours] == [one.text for one in theirs]
+        np.testing.assert_allclose(
+            [one.probability for one in ours], [one.probability for one in theirs], rtol=1e-3
+        )
 
 
 def test_a_session_completes_from_where_it_is_and_stays_there(trained: TrainedModel) -> None:

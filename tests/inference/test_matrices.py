@@ -1,7 +1,10 @@
+import re
+from importlib.resources import files
+
 import pytest
 import torch
 
-from onward.inference.matrices import Matrices
+from onward.inference.matrices import Matrices, workplace_of
 from onward.model import LanguageModel, ModelConfig
 
 
@@ -58,3 +61,12 @@ def test_rows_beyond_the_matrix_are_zeros() -> None:
 def test_unknown_types_are_refused() -> None:
     with pytest.raises(Exception, match="int4"):  # beartype's in the tests, an InputError outside
         Matrices(small(), "int4")  # type: ignore[arg-type]
+
+
+def test_a_workplace_is_as_large_as_the_products_want_it() -> None:
+    header = files("onward.layers.kernels").joinpath("products.h").read_text("utf-8")
+    macro = re.search(r"#define WORKPLACE\(columns\) (.+)", header)
+    assert macro
+    for columns in (1, 15, 16, 17, 250, 512, 65_000):
+        wanted = eval(macro[1].replace("/", "//"), {"columns": columns})  # C's division of whole numbers
+        assert workplace_of(columns) == wanted

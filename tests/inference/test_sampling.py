@@ -28,6 +28,7 @@ def shares(sampling: Sampling, probabilities: np.ndarray = PROBABILITIES) -> np.
         ({"top_k": 1}, [1, 0, 0, 0, 0]),
         ({"top_k": 2}, [4 / 7, 0, 3 / 7, 0, 0]),
         ({"top_k": 99}, PROBABILITIES),
+        ({"top_k": 2**63}, PROBABILITIES),
         ({"top_p": 0.0}, [1, 0, 0, 0, 0]),
         ({"top_p": 0.69}, [4 / 7, 0, 3 / 7, 0, 0]),
         ({"top_p": 0.71}, [0.4 / 0.85, 0, 0.3 / 0.85, 0.15 / 0.85, 0]),

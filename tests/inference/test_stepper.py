@@ -99,6 +99,28 @@ def test_a_state_that_was_taken_is_left_as_it_is(default: LanguageModel):
     assert np.array_equal(stepper.step(np.array([3, 4])), after)
 
 
+@needs_kernels
+def test_after_a_failure_a_state_can_be_set_again(default: LanguageModel):
+    stepper = Stepper(default, initial_state(default, 1))
+    before = stepper.state
+    wanted = Stepper(default, before).step(np.array([7])).copy()
+    with torch.no_grad():
+        bias = default.readout.bias
+        kept = bias.clone()
+        bias.fill_(float("nan"))
+    with pytest.raises(RunError, match="finite"):
+        stepper.write(np.array([5]), np.array([0.5]), Sampling(), 4)
+    bias.data.copy_(kept)
+    stepper.state = before
+    assert np.array_equal(stepper.step(np.array([7])), wanted)
+    stepper.state = before
+    rows = [part + 1.0 for part in tensors_of(before)]
+    with pytest.raises(InputError, match="expected ids"):
+        stepper.step_rows(rows, np.array([0]), np.array([SYMBOLS]), np.array([0]))
+    stepper.state = before
+    assert np.array_equal(stepper.step(np.array([7])), wanted)
+
+
 def test_lanes_can_be_chosen_and_doubled(default: LanguageModel):
     stepper = Stepper(default, initial_state(default, 3))
     stepper.step(np.array([5, 6, 7]))

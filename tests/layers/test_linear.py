@@ -60,3 +60,16 @@ def test_autocast_decides_the_precision() -> None:
     layer = Linear(8, 4)
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
         assert layer(torch.randn(80, 8)).dtype == torch.bfloat16
+
+
+@pytest.mark.skipif(linear._one_dnn is None, reason="this torch has no oneDNN")
+def test_one_dnn_is_left_alone_where_it_is_switched_off_or_no_longer_what_it_was() -> None:
+    layer, x = Linear(8, 4), torch.ones(64, 8)
+    with mock.patch.object(linear, "_one_dnn", side_effect=RuntimeError), torch.no_grad():
+        with torch.backends.mkldnn.flags(enabled=False):
+            assert layer(x).shape == (64, 4)
+        with pytest.raises(RuntimeError):
+            layer(x)
+    for changed in (mock.Mock(side_effect=TypeError), mock.Mock(return_value=torch.zeros(1, 1)), None):
+        with mock.patch.object(torch.ops.mkldnn, "_linear_pointwise", changed):
+            assert linear._found() is None

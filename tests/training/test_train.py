@@ -143,6 +143,18 @@ def test_another_run_is_not_resumed(
     assert checkpoint_path(output).exists()
 
 
+def test_a_run_of_another_order_of_the_data_is_not_resumed(
+    corpus: EncodedCorpus, small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "m.onward"
+    with monkeypatch.context() as patch:
+        patch.setattr("onward.training.train._LANES", "fixed")
+        stop(corpus, small(), Budget(steps=20), output, 3)
+    with pytest.raises(ArtefactError, match="a kind of lanes 'fixed', not 'shifted'"):
+        train_model(corpus, small(), Budget(steps=20), output=output, resume=True)
+    assert checkpoint_path(output).exists()
+
+
 @pytest.mark.parametrize("budget", [Budget(minutes=5), Budget(epochs=3)])
 def test_another_kind_of_budget_is_not_resumed(
     budget: Budget, corpus: EncodedCorpus, small: Small, tmp_path: Path

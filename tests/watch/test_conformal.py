@@ -4,6 +4,10 @@ import numpy as np
 import pytest
 
 from onward.watch.conformal import _ALIKE, Calibration, Combination, Tail, calibrate
+from onward.watch.scores import FEATURES
+
+NAMES = {name: place for place, name in enumerate(FEATURES)}
+COUNTS = NAMES["counts"]
 
 
 def features(rng: np.random.Generator, count: int) -> np.ndarray:
@@ -112,3 +116,38 @@ def test_a_model_counts_for_less_than_a_table_that_needs_fewer_bits():
     by_model, by_table = (np.median(normal, axis=0, keepdims=True) for _ in range(2))
     by_model[0, 1], by_table[0, 7] = 1e9, 1e9
     assert combination.score(by_table)[0] > combination.score(by_model)[0] + 1
+
+
+def test_only_what_is_part_of_the_score_speaks():
+    rng = np.random.default_rng(0)
+    recur, differ = features(rng, 500), features(rng, 500)
+    recur[:, COUNTS], differ[:, COUNTS] = 0.0, 1.0 + rng.random(500)
+    recur[:, NAMES["unseen"]] = differ[:, NAMES["total"]] = rng.random(500)
+    for normal, silent, other in ((recur, "unseen", "new"), (differ, "total", "table")):
+        combination = Combination.of(normal)
+        strange = np.median(normal, axis=0)
+        strange[NAMES[silent]] = 1e6
+        strange[NAMES[other]] = np.sort(normal[:, NAMES[other]])[-3]
+        parts = combination.parts(strange[None])
+        assert FEATURES[parts.argmax()] == silent
+        assert FEATURES[combination.speaks(parts)[0]] == other
+
+
+def test_what_the_model_says_speaks_for_less_where_it_counts_for_less():
+    rng = np.random.default_rng(0)
+    normal = features(rng, 500) ** 2
+    normal[:, COUNTS], normal[:, NAMES["table"]] = 1.0 + rng.random(500), normal[:, NAMES["mean"]] / 4
+    combination = Combination.of(normal)
+    assert combination.trust < 0.3
+    parts = np.zeros((2, len(FEATURES)))
+    parts[:, NAMES["mean"]], parts[:, NAMES["unseen"]] = 2.0, (0.4, 1.0)
+    assert [FEATURES[i] for i in combination.speaks(parts)] == ["mean", "unseen"]
+
+
+def test_of_the_features_that_are_known_before_the_end_too_only_those_of_the_score_speak():
+    rng = np.random.default_rng(0)
+    normal = features(rng, 500)
+    normal[:, COUNTS] = 1.0 + rng.random(500)
+    known = [NAMES[name] for name in ("largest", "burst", "new")]
+    (place,) = Combination.of(normal).speaks(np.array([[0.5, 1.0, 2.0]]), known)
+    assert FEATURES[place] == "burst"

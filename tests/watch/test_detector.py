@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from onward.artefact import Artefact, save
+from onward.artefact import Artefact, load, save
 from onward.errors import ArtefactError, CorpusError, InputError
 from onward.watch.detector import Detector
 from onward.watch.learning import Learning, learn
@@ -132,6 +132,19 @@ def test_a_model_that_is_no_detector_is_refused(detector, tmp_path):
     save(broken, tmp_path / "broken")
     with pytest.raises(ArtefactError, match="damaged"):
         Detector.load(tmp_path / "broken")
+
+
+def test_a_detector_of_another_version_is_told_from_a_damaged_one(detector, tmp_path):
+    detector.save(tmp_path / "now")
+    watch = load(tmp_path / "now").watch
+    assert watch is not None
+    older = {name: value for name, value in watch.items() if name != "format"}
+    older["calibration"] = {"tails": [], "scores": [], "bits_per_event": 1.0}
+    for written, told in ((older, "an earlier.*expected format 2, got 1"), (watch | {"format": 3}, "got 3")):
+        save(replace(detector.artefact, watch=written), tmp_path / "other")
+        with pytest.raises(ArtefactError, match=told) as refused:
+            Detector.load(tmp_path / "other")
+        assert "learn it again" in str(refused.value.hint)
 
 
 def test_deeplogs_rule_flags_by_rank_alone(detector):

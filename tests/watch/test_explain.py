@@ -5,6 +5,7 @@ import hashlib
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,11 @@ from onward.watch.detector import Detector
 from onward.watch.explain import Explanation, as_text, explained, reason_of, write_page
 from onward.watch.loading import Loaded
 from onward.watch.records import KeyedSequence, Trouble
+from onward.watch.scores import FEATURES, Feature
 
 EVENTS = ["start", "read", "<b>bad & \x1b[31m\u202e", "read", "sync", "stop"]
 VOID = {"meta"}
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -129,9 +132,23 @@ def test_the_page_has_a_row_for_each_event_and_nothing_from_outside(
     assert f"style-src 'sha256-{digest}'" in text
 
 
-@pytest.mark.parametrize("speaks", ["largest", "mean", "total", "burst", "counts", "new"])
-def test_every_reason_is_a_sentence_with_its_figure(speaks: str, found: Explanation) -> None:
+@pytest.mark.parametrize("speaks", FEATURES)
+def test_every_reason_is_a_sentence_with_its_figure(speaks: Feature, found: Explanation) -> None:
     features = dict.fromkeys(found.verdict.features, 0.0) | {speaks: 7.0}
     verdict = replace(found.verdict, speaks=speaks, features=features, counts=(("read", 9, 2),))
     told = reason_of(verdict)
     assert {"counts": "9 x read, normally 2", "total": "more bits in all"}.get(speaks, "7") in told
+
+
+def test_every_feature_has_a_sentence_of_its_own_wherever_it_is_told(found: Explanation) -> None:
+    verdicts = [replace(found.verdict, speaks=name, counts=()) for name in FEATURES]
+    assert len({re.sub(r"[\d.]+", "", reason_of(verdict)) for verdict in verdicts}) == len(FEATURES)
+    script = files("onward.serve").joinpath("watch_page/alarm.js").read_text("utf-8")
+    table = re.search(r"const FEATURES = \{(.*?)\n\};", script, re.DOTALL)
+    reference = (ROOT / "docs/reference/watch-http.md").read_text("utf-8")
+    told = re.search(r"`speaks` is the feature that says most: (.*?)\n\n", reference, re.DOTALL)
+    assert table and told
+    sentences = dict(re.findall(r'^  (\w+): "(.+)",$', table[1], re.MULTILINE))
+    assert set(sentences) == {*FEATURES, "rank"}  # a detector with --top-k says "rank"
+    assert len(set(sentences.values())) == len(sentences)
+    assert {*FEATURES, "rank"} <= set(re.findall(r"`(\w+)`", told[1]))

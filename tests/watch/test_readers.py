@@ -36,6 +36,14 @@ def test_csv_lines_are_grouped_by_key_and_broken_ones_counted():
     assert "line 5: expected a time, got 'now'" in reader.trouble.told()
 
 
+@pytest.mark.parametrize("line", [b'"abc,1', b'"a"b,1', b"a\rb,1", b"x" * 140_000 + b",1"])
+def test_csv_lines_that_are_none_are_counted_and_the_rest_is_read(line: bytes):
+    reader = reader_of(Source("csv", event=("what",)))
+    records = list(reader.records([b"what,n", line, b"open,2"]))
+    assert [record.event for record in records] == ["open"]
+    assert "line 2: it is no CSV" in reader.trouble.told()
+
+
 def test_json_lines_are_read_and_broken_ones_counted():
     reader = reader_of(Source("jsonl", key="k", event=("e",)))
     records = list(reader.records([b'{"k": 7, "e": "go"}', b"{", b"[1]", b'{"k": 1}', b'{"k": "8", "e": 1}']))

@@ -29,6 +29,16 @@ def test_what_is_kept_is_found(kept: bool, tmp_path: Path) -> None:
     assert store.fact("other") is None
 
 
+def test_what_logs_say_is_nobody_elses(tmp_path: Path) -> None:
+    path = tmp_path / "watch.db"
+    store = Store(path)
+    store.keep([row("a")])
+    store.commit()
+    files = sorted(tmp_path.glob("watch.db*"))
+    assert path in files and len(files) > 1
+    assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
+
+
 def test_what_was_not_committed_is_undone(tmp_path: Path) -> None:
     path = tmp_path / "watch.db"
     store = Store(path)

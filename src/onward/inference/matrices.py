@@ -1,5 +1,6 @@
 """The matrices of a model as a step reads them: in panels (layers/kernels/products.h), in order of use."""
 
+import threading
 from typing import Literal, get_args
 
 import torch
@@ -21,6 +22,8 @@ _PANEL, _VECTOR, _WORD, _LINE = 64, 16, 4, 64
 class Matrices:
     """The matrices of a model, each converted once and laid behind the one that was asked for before it.
 
+    Several threads may ask at once: the steppers of forked sessions share one of these.
+
     Args:
         model: whose weights must not change.
         weights: see `WeightType`.
@@ -41,19 +44,25 @@ class Matrices:
         matrices = (p for p in model.parameters() if p.dim() == 2 and p is not looked_up)
         self._size = sum(_size(matrix.shape, self.type) for matrix in matrices)
         self._free: Tensor | None = None  # bytes of the allocation that no matrix has yet
+        self._making = threading.Lock()
 
     def of(self, matrix: Tensor) -> tuple[Tensor, Tensor | None]:
         """The matrix (R, C) in panels, in the type of weights, and the scales of its rows (R,) if any."""
         key = matrix.data_ptr()
         if key not in self._made:
-            panels, scale = self._converted(matrix.detach())
-            if self._free is None:  # only now, since many steppers never take a step
-                whole = torch.empty(self._size + _LINE, dtype=torch.uint8)
-                self._free = whole[-whole.data_ptr() % _LINE :]
-            flat = panels.flatten().view(torch.uint8)
-            place, self._free = self._free[: len(flat)], self._free[len(flat) :]
-            self._made[key] = place.copy_(flat), scale
+            with self._making:
+                if key not in self._made:  # nor did another thread make it meanwhile
+                    self._made[key] = self._laid(*self._converted(matrix.detach()))
         return self._made[key]
+
+    def _laid(self, panels: Tensor, scale: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """The panels behind those of the matrix before them."""
+        if self._free is None:  # only now, since many steppers never take a step
+            whole = torch.empty(self._size + _LINE, dtype=torch.uint8)
+            self._free = whole[-whole.data_ptr() % _LINE :]
+        flat = panels.flatten().view(torch.uint8)
+        place, self._free = self._free[: len(flat)], self._free[len(flat) :]
+        return place.copy_(flat), scale
 
     def _converted(self, matrix: Tensor) -> tuple[Tensor, Tensor | None]:
         """Panels, and scales."""
@@ -69,6 +78,11 @@ class Matrices:
         if self.type == INT8:  # (panels, C / 4, 4, 64) -> (panels, C / 4, 64, 4)
             panels = panels.unflatten(1, (-1, _WORD)).transpose(2, 3)
         return panels.contiguous(), scale
+
+
+def workplace_of(columns: int) -> int:
+    """Bytes that each lane of a product of INT8_DOT needs: WORKPLACE of products.h."""
+    return 16 + 2 * (columns + -columns % 16)
 
 
 _TYPES = (torch.float32, torch.bfloat16, torch.uint8)

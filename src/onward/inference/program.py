@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from onward.inference.matrices import INT8, INT8_DOT, Matrices
+from onward.inference.matrices import INT8, INT8_DOT, Matrices, workplace_of
 from onward.layers.gated_linear import GatedFeedForward, GatedLinear
 from onward.layers.gru import GRU
 from onward.layers.kernels import compiled
@@ -164,7 +164,7 @@ class Program:
         rows, columns = weight.shape
         product, workplace = self._matrices.type, None
         if product == INT8 and compiled.has_dot:
-            product, workplace = INT8_DOT, torch.empty(self.lanes, 16 + 2 * (columns + 15), dtype=torch.uint8)
+            product, workplace = INT8_DOT, torch.empty(self.lanes, workplace_of(columns), dtype=torch.uint8)
         self._add(
             "linear", x=x, y=y, matrix=matrix, scale=scale, bias=bias, rows=rows, columns=columns,
             product=product, more=workplace, number=float(onto is not None),

@@ -30,6 +30,10 @@ def not_finite() -> RunError:
     return RunError("the model's logits are not finite numbers", hint="its weights may have diverged")
 
 
+_ALL = int(np.iinfo(np.int64).max)
+"""What C can be told of `top_k`; there is no vocabulary of so many symbols."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Sampling:
     """Which symbols may be drawn, and how boldly. What is set applies in the order of the attributes.
@@ -85,7 +89,7 @@ class Sampling:
         """The same for the C code."""
         return Drawing(
             temperature=0.0 if self.temperature < SMALLEST_TEMPERATURE else self.temperature,
-            top_k=np.iinfo(np.int64).max if self.top_k is None else self.top_k,
+            top_k=_ALL if self.top_k is None else min(self.top_k, _ALL),
             top_p=1.0 if self.top_p is None else self.top_p,
             min_p=self.min_p or 0.0,
         )

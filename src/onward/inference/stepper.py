@@ -114,9 +114,9 @@ class Stepper:
         wrong = compiled.write(program.step, sampling.drawing, never)
         if wrong == "ids":
             raise _wrong(program.ids, program.symbols)
+        self._state = None
         if wrong:
             raise not_finite()
-        self._state = None
         return program.ids
 
     def _standing(self, lanes: int) -> Program | None:
@@ -140,7 +140,8 @@ class Stepper:
         """
         origin, goal = torch.from_numpy(lanes), torch.from_numpy(to)
         if self._in_c(len(ids)):
-            program = self._program = self._program_of(len(ids))
+            program = self._program_of(len(ids))
+            self._program, self._state = program, None
             for part, table in zip(program.states, rows, strict=True):
                 torch.index_select(table, 0, origin, out=part)
         else:

@@ -5,6 +5,7 @@ from itertools import accumulate
 from typing import NamedTuple
 
 import numpy as np
+import torch
 
 from onward.inference.boundary import Prefix
 from onward.inference.stepper import FEW_LANES, Stepper
@@ -60,16 +61,27 @@ class States:
         lanes = np.array([node.slot for node in nodes], np.int64)
         symbols = np.array([node.symbol for node in nodes], np.int64)
         to = np.array([wave.first + i for wave in waves for i in range(len(wave.nodes))], np.int64)
-        parts = []
-        for start in range(0, len(nodes), FEW_LANES):
-            part = slice(start, start + FEW_LANES)
-            parts.append(softmax(self._stepper.step_rows(self._rows, lanes[part], symbols[part], to[part])))
-        rows = np.concatenate(parts) if parts else np.empty((0, 0))
+        rows = softmax(self._stepped(lanes, symbols, to))
         rows *= np.array([-node.less for node in nodes])[:, None]
         start = 0
         for wave in waves:
             yield rows[start : start + len(wave.nodes)]
             start += len(wave.nodes)
+
+    def _stepped(self, lanes: np.ndarray, symbols: np.ndarray, to: np.ndarray) -> np.ndarray:
+        """Logits (B, V), as `Stepper.step_rows` gives them, for any number of lanes."""
+        if len(lanes) <= FEW_LANES:
+            return self._stepper.step_rows(self._rows, lanes, symbols, to)
+        # The rows that one part of the lanes writes may be those that a later one reads: all are read first.
+        read, every = torch.from_numpy(lanes), np.arange(len(lanes))
+        after = [rows.index_select(0, read) for rows in self._rows]
+        parts = []
+        for start in range(0, len(lanes), FEW_LANES):
+            part = every[start : start + FEW_LANES]
+            parts.append(self._stepper.step_rows(after, part, symbols[part], part).copy())
+        for rows, part in zip(self._rows, after, strict=True):
+            rows.index_copy_(0, torch.from_numpy(to), part)
+        return np.concatenate(parts)
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

@@ -5,9 +5,18 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-_present = torch.backends.mkldnn.is_available()
-_one_dnn: Any = getattr(torch.ops.mkldnn, "_linear_pointwise", None) if _present else None
-"""What torch.compile calls for a linear layer on the CPU; private to torch, so it may be absent."""
+
+def _found() -> Any:
+    """What torch.compile calls for a linear layer on the CPU; private to torch, None if it has changed."""
+    try:
+        product = torch.ops.mkldnn._linear_pointwise
+        one = torch.ones(1, 1, dtype=torch.float32, device="cpu")
+        return product if product(one, one, None, "none", [], "").item() == 1 else None
+    except (AttributeError, RuntimeError, TypeError):
+        return None
+
+
+_one_dnn = _found()
 ROWS = 64
 """From how many rows on oneDNN is quicker in float32 than MKL, torch's default (benchmarks/LOG.md)."""
 
@@ -19,6 +28,7 @@ class Linear(nn.Linear):
         """y = x W^T + b: x (..., D), y (..., E)."""
         if (
             _one_dnn is not None
+            and torch.backends.mkldnn.enabled
             and not torch.is_grad_enabled()
             and not torch.is_autocast_enabled("cpu")
             and input.device.type == "cpu"

@@ -124,6 +124,10 @@ def _train_into(output: Path, run: "_Run", started: float, *, resume: bool) -> T
     return result
 
 
+_LANES = "shifted"
+"""Where lanes begin in the second epoch and after it: "shifted", elsewhere than before, or "fixed"."""
+
+
 class _Run:
     """The parts of a run, put together."""
 
@@ -146,7 +150,7 @@ class _Run:
             steps=recipe.block,
             unknown=shares,
             seed=recipe.seed,
-            shifted=True,
+            shifted=_LANES == "shifted",
         )
 
     def listen(self, observer: Observer) -> None:
@@ -172,6 +176,7 @@ class _Run:
             trainer.precision = _choose_precision(trainer)
         budget = self._budget.to_json()
         facts = {"recipe": recipe.to_json(), "corpus": self._corpus.digest, "budget": budget}
+        facts["lanes"] = _LANES
         sample = self._sampler
         sampler = (lambda: sample(self._artefact(trainer, trainer.step, None))) if sample else None
         plan = self._plan(started)
@@ -275,6 +280,9 @@ def _check_same(path: Path, checkpoint: Checkpoint, facts: dict[str, Any]) -> No
     changed = [(name, found.get(name), value) for name, value in recipe.items() if found.get(name) != value]
     if checkpoint.facts.get("corpus") != facts["corpus"]:
         changed.append(("a corpus with sha256", checkpoint.facts.get("corpus"), facts["corpus"]))
+    order = checkpoint.facts.get("lanes", "fixed")  # as they were before checkpoints told of them
+    if order != facts["lanes"]:
+        changed.append(("a kind of lanes", order, facts["lanes"]))
     for name, was, value in changed[:1]:
         raise ArtefactError(
             f"the run in {path} has {name} {was!r}, not {value!r}",

@@ -111,18 +111,27 @@ class Combination:
 
     def least(self, parts: np.ndarray, known: Sequence[int]) -> np.ndarray:
         """What the score is not below, (k,), by the tail scores of those features that are known."""
-        every = np.zeros((len(parts), len(FEATURES)))
-        every[:, list(known)] = parts
-        return self._score(every)
+        return self._score(_filled(parts, known))
+
+    def speaks(self, parts: np.ndarray, known: Sequence[int] = range(len(FEATURES))) -> np.ndarray:
+        """The place in `FEATURES` of what adds most to each score, (k,), by tail scores as in `least`."""
+        weights = np.zeros(len(FEATURES))
+        weights[[*_APART, _COUNTS]] += self.recurring
+        weights[_ALIKE] += (1 - self.recurring) * self._weights
+        return (_filled(parts, known) * weights).argmax(axis=1)
 
     def _score(self, parts: np.ndarray) -> np.ndarray:
         """It grows with each tail score."""
         both, alone = self.sums.score(_sums(parts)), _ALONE * self.peaks.score(_peaks(parts))
         apart = np.maximum(both, alone) + _TIES * (both + alone)
-        weights = np.array([*[self.trust] * len(_MODEL), 1.0, 1.0, 1.0])
-        long = parts[:, _ALIKE] * weights
-        alike = long.max(axis=1) + long.sum(axis=1) / weights.sum()
+        long = parts[:, _ALIKE] * self._weights
+        alike = long.max(axis=1) + long.sum(axis=1) / self._weights.sum()
         return rounded(self.recurring * apart + (1 - self.recurring) * alike)
+
+    @cached_property
+    def _weights(self) -> np.ndarray:
+        """Of the features that count where counts do not recur, in the order of `_ALIKE`."""
+        return np.array([*[self.trust] * len(_MODEL), *[1.0] * (len(_ALIKE) - len(_MODEL))])
 
     @cached_property
     def recurring(self) -> float:
@@ -132,6 +141,13 @@ class Combination:
 
 def _parts(tails: Sequence[Tail], features: np.ndarray) -> np.ndarray:
     return np.stack([tail.score(column) for tail, column in zip(tails, features.T, strict=True)], axis=1)
+
+
+def _filled(parts: np.ndarray, known: Sequence[int]) -> np.ndarray:
+    """The tail scores of all features, (k, m), where those that are not known are 0."""
+    every = np.zeros((len(parts), len(FEATURES)))
+    every[:, list(known)] = parts
+    return every
 
 
 def _sums(parts: np.ndarray) -> np.ndarray:

@@ -27,6 +27,8 @@ FALSE_ALARMS = 0.001
 
 _MEASURED = ("length", "total", "largest", "burst", "rank", "new", "table")
 _HINT = "make one with `onward watch learn`"
+_FORMAT = 2
+"""Of what a file holds of a detector. 1: six features, and their sum."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,7 @@ class Detector:
             raise ArtefactError(f"{path} is a model, but no detector", hint=_HINT)
         watch = artefact.watch
         try:
+            _check_format(path, watch)
             detector = cls(
                 artefact,
                 Alphabet.from_json(watch["events"]),
@@ -89,6 +92,7 @@ class Detector:
             WriteError: the disk refused.
         """
         watch = {
+            "format": _FORMAT,
             "events": self.alphabet.to_json(),
             "profile": self.profile.to_json(),
             "calibration": self.calibration.to_json(),
@@ -189,11 +193,10 @@ class Detector:
         """Features, scores and p-values as verdicts."""
         distances, nearest = self.profile.nearest(measured.counts)
         features = features_of(measured, distances, self.calibration.bits_per_event)
-        parts = self.calibration.combination.parts(features)
-        scores = self.calibration.combination.score(features)
+        combination = self.calibration.combination
+        scores, speaks = combination.score(features), combination.speaks(combination.parts(features))
         p_values = self.calibration.p_values(scores)
         flagged = measured.ranks >= self.top_k if self.top_k else p_values <= self.rate + 1e-12
-        speaks = parts.argmax(axis=1)
         return [
             Verdict(
                 key=keys[i],
@@ -216,3 +219,15 @@ class Detector:
     @cached_property
     def _reader(self) -> EventReader:
         return EventReader(self.model, self.alphabet, self.profile, self.baselines.grams)
+
+
+def _check_format(path: str | os.PathLike[str], watch: dict[str, Any]) -> None:
+    """Refuses a detector of another version."""
+    guessed = _FORMAT if "sums" in watch["calibration"] else 1  # before formats were numbered
+    found = watch.get("format", guessed)
+    if found != _FORMAT:
+        age = "an earlier" if found == 1 else "another"
+        raise ArtefactError(
+            f"the detector in {path} was made by {age} version: expected format {_FORMAT}, got {found}",
+            hint="learn it again with `onward watch learn`, or use the version of onward that made it",
+        )

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import Any
+from typing import Any, assert_never
 
 from onward.atomic import atomic_write
 from onward.errors import InputError
@@ -78,18 +78,25 @@ def reason_of(verdict: Verdict) -> str:
     value = verdict.features[verdict.speaks]
     match verdict.speaks:
         case "largest":
-            return f"its most surprising event has {value:.1f} bits"
+            told = f"its most surprising event has {value:.1f} bits"
         case "mean":
-            return f"its events have {value:.2f} bits on average"
+            told = f"its events have {value:.2f} bits on average"
         case "total":
-            return "its events have more bits in all than so many should have"
+            told = "its events have more bits in all than so many should have"
         case "burst":
-            return f"some of its events in a row have {value:.1f} bits on average"
+            told = f"some of its events in a row have {value:.1f} bits on average"
         case "counts":
             names = "; ".join(f"{found} x {e}, normally {normal}" for e, found, normal in verdict.counts)
-            return f"events came too often or too seldom{f' ({names})' if names else ''}"
+            told = f"events came too often or too seldom{f' ({names})' if names else ''}"
+        case "new":
+            told = f"{value:.0f} events were never seen, or not behind the event before them"
+        case "unseen":
+            told = f"{100 * value:.3g} % of its events were never seen, or not behind the event before them"
+        case "table":
+            told = f"its events have {value:.2f} bits on average by an n-gram"
         case _:
-            return f"{value:.0f} events were never seen, or not behind the event before them"
+            assert_never(verdict.speaks)
+    return told
 
 
 def as_text(found: Explanation) -> str:

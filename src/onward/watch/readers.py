@@ -147,7 +147,10 @@ class _ColumnReader(Reader):
         return [Record(key, event, when, line, number)]
 
     def _row(self, line: str) -> dict[str, Any] | None:
-        cells = next(csv.reader([line], delimiter=self._source.delimiter, strict=True))
+        try:
+            cells = next(csv.reader([line], delimiter=self._source.delimiter, strict=True))
+        except csv.Error as error:  # which is no ValueError
+            raise ValueError(f"it is no CSV: {error}") from error
         if self.columns is None:
             self.columns = cells
             return None

@@ -12,11 +12,12 @@ together  the sum of what the others say (see `conformal`)
 """
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
-FEATURES = ("largest", "mean", "total", "burst", "counts", "new", "unseen", "table")
+Feature = Literal["largest", "mean", "total", "burst", "counts", "new", "unseen", "table"]
+FEATURES: tuple[Feature, ...] = get_args(Feature)
 BURST = 1 / 16
 """Weight of the present event in the running mean."""
 
@@ -118,7 +119,7 @@ class Verdict:
         flagged: whether that is at most the rate of false alarms that was asked for.
         score: what the p-value is the rank of; higher is stranger, and it has no ties to speak of.
         features: of the sequence, by name (see `scores`).
-        speaks: the feature that says most.
+        speaks: the feature that adds most to the score.
         length: events of the sequence.
         events: its most surprising events, the most surprising first; of a sequence that is not flagged
             only where they were kept as it was read.
@@ -130,7 +131,7 @@ class Verdict:
     flagged: bool
     score: float
     features: dict[str, float]
-    speaks: str
+    speaks: Feature
     length: int
     events: tuple[EventScore, ...] = ()
     counts: tuple[tuple[str, int, int], ...] = ()

@@ -81,6 +81,8 @@ class Store:
         if tables and version != FORMAT:
             hint = f"go on with the version of onward that wrote it; or {_HINT}"
             raise ArtefactError(f"{self.path} has format {version}, expected {FORMAT}", hint=hint)
+        if self.path:
+            self.path.chmod(0o600)  # logs are nobody else's; SQLite gives its other files the same mode
         self._database.execute(f"pragma journal_mode = {'wal' if self.path else 'off'}")
         self._database.execute(f"pragma synchronous = {'full' if self.path else 'off'}")
         self._database.execute("begin immediate")

@@ -218,8 +218,9 @@ class Watcher:
             ]
         )
         calibration = self.detector.calibration
-        p_values = calibration.p_values(calibration.combination.least(parts.T, known))
-        return p_values, [_GROWING[i] for i in parts.argmax(axis=0).tolist()]
+        combination = calibration.combination
+        p_values = calibration.p_values(combination.least(parts.T, known))
+        return p_values, [FEATURES[i] for i in combination.speaks(parts.T, known).tolist()]
 
     def _end(self, flights: Sequence[Flight]) -> list[Alarm]:
         """Gives sequences their end, and their verdicts."""

@@ -12,6 +12,8 @@ const FEATURES = {
   burst: "events in a row that surprise",
   counts: "events that came too often or too seldom",
   new: "events that were never seen, or not behind the event before them",
+  unseen: "a large share of events that were never seen, or not behind the event before them",
+  table: "events that surprise an n-gram on average",
   rank: "an event that was not among the likeliest",
 };
 
