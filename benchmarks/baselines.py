@@ -2,13 +2,13 @@
 
 import re
 from collections import Counter, defaultdict
+from typing import Any
 
 import numpy as np
 import torch
 
 from onward.data.vocabulary import END, Vocabulary
-from onward.inference.boundary import Prefix
-from onward.inference.complete import complete
+from onward.inference.complete import Begun, complete
 from onward.inference.completion import Completing
 from onward.layers.state import State
 
@@ -119,32 +119,28 @@ class CharacterNgram:
         context = ids.tobytes()
         if context not in self._known:
             state: State = (torch.from_numpy(ids)[None],)
-            stepper = _GramStepper(self._grams, state)
-            logits = torch.from_numpy(_logits(self._grams.after(context)))
-            found = complete(
-                stepper,  # type: ignore[arg-type]
-                self._vocabulary,
-                state,
-                logits,
-                self._completing,
-                Prefix(),
-            )
+            place = Begun(state, _logits(self._grams.after(context)), self._completing)
+            stepper: Any = _GramStepper(self._grams)
+            (found,) = complete(stepper, self._vocabulary, [place])
             self._known[context] = [one.text for one in found]
         return self._known[context][:count]
 
 
 class _GramStepper:
-    """Stands in for the `Stepper` of a network: its state is the last symbols (B, N - 1)."""
+    """Stands in for the `Stepper` of a network: its states are the last symbols (B, N - 1)."""
 
-    def __init__(self, grams: Grams, state: State) -> None:
-        self._grams, self.state = grams, state
+    def __init__(self, grams: Grams) -> None:
+        self._grams = grams
 
-    def step(self, ids: np.ndarray) -> np.ndarray:
-        """The logarithms of the probabilities (B, V) after the symbols (B,)."""
-        (contexts,) = self.state
-        longer = np.concatenate([contexts.numpy(), ids[:, None].astype(np.uint8)], axis=1)
-        kept = longer[:, longer.shape[1] - contexts.shape[1] :]
-        self.state = (torch.from_numpy(np.ascontiguousarray(kept)),)
+    def step_rows(
+        self, rows: list[torch.Tensor], lanes: np.ndarray, ids: np.ndarray, to: np.ndarray
+    ) -> np.ndarray:
+        """The logarithms of the probabilities (B, V), as `Stepper.step_rows` gives logits."""
+        (table,) = rows
+        contexts = table.numpy()[lanes]
+        longer = np.concatenate([contexts, ids[:, None].astype(np.uint8)], axis=1)
+        kept = np.ascontiguousarray(longer[:, longer.shape[1] - contexts.shape[1] :])
+        table[torch.from_numpy(to)] = torch.from_numpy(kept)
         return np.stack([_logits(self._grams.after(row.tobytes())) for row in kept])
 
 

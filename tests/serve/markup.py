@@ -4,7 +4,7 @@ from html.parser import HTMLParser
 
 
 class References(HTMLParser):
-    """What an HTML file refers to, and the names of its attributes and elements."""
+    """What an HTML file refers to, its attributes, and its ids; links to other pages are not among them."""
 
     def __init__(self, content: str) -> None:
         super().__init__()
@@ -16,7 +16,7 @@ class References(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list) -> None:
         for name, value in attrs:
             self.attributes.add(name)
-            if name in ("href", "src"):
+            if name in ("href", "src") and tag != "a":
                 self.targets.append(value)
             if name == "id":
                 self.ids.append(value)

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Iterator
 
 import numpy as np
 import pytest
+from tests.serve import loop
 
 import onward
 from onward.serve.engine import Engine
@@ -13,7 +14,6 @@ from onward.serve.limits import Limits
 from onward.serve.metrics import Metrics
 from onward.serve.reading import read
 from onward.serve.refusal import Refusal
-from tests.serve import loop
 
 
 @pytest.fixture

@@ -5,13 +5,13 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from tests.serve import loop
 
 from onward.errors import InputError
 from onward.serve import store as module
 from onward.serve.learning import Learned
 from onward.serve.store import Saved, Store
 from onward.serve.typed import Edit
-from tests.serve import loop
 
 
 def saved(id_: str, text: str, version: int, cursor: int = 0) -> Saved:

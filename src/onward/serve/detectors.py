@@ -69,7 +69,7 @@ class Detectors:
             if not names:
                 message = "this server watches nothing"
                 raise Refusal(404, "model_not_found", message, hint="start it with a detector")
-            message = f"expected one of the detectors {names}, got {name[:200]!r}"
+            message = f"expected one of the detectors {names}, got {str(name)[:200]!r}"
             raise Refusal(404, "model_not_found", message, param="model")
         return found
 
