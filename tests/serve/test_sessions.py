@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.serve import loop
 from websockets.sync.client import connect
 
 import onward
@@ -143,7 +144,7 @@ def desk(model) -> Callable[..., None]:
             finally:
                 served.engine.stop()
 
-        asyncio.run(within())
+        loop.run(within())
 
     return go
 

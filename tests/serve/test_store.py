@@ -92,19 +92,19 @@ def test_what_was_learned_is_kept_as_long_as_its_session(tmp_path: Path) -> None
         assert await store.learned("s") is None
 
     store = Store(tmp_path / "s.db")
-    asyncio.run(work(store))
+    loop.run(work(store))
     store.close()
 
 
 def test_the_format_before_is_read(tmp_path: Path) -> None:
     path = tmp_path / "s.db"
     store = Store(path)
-    asyncio.run(store.add(saved("s", "ab", 0)))
+    loop.run(store.add(saved("s", "ab", 0)))
     store.close()
     database = sqlite3.connect(path)
     database.executescript("drop table learned; pragma user_version = 1")
     database.close()
     store = Store(path)
     assert [each.id for each in store.sessions()] == ["s"]
-    assert asyncio.run(store.learned("s")) is None
+    assert loop.run(store.learned("s")) is None
     store.close()
