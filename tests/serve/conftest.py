@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -86,3 +87,14 @@ def audit(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("detectors") / "audit.onward"
     learn([normal(chance) for _ in range(400)], learning, source=reading).save(path)
     return path
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """One for all pages: there may be one loop of playwright in a process."""
+    from tests.serve.page.browsing import CHROMIUM, api  # noqa: PLC0415 - skips where there is no playwright
+
+    with api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()

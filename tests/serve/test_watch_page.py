@@ -53,14 +53,6 @@ def watch(audit: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ser
     server.end()
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
 def open_page(browser, watch: Server) -> Iterator[Open]:
     """Opens the page; what goes to another server, or to the console, fails the test."""

@@ -4,6 +4,7 @@ import json
 import random
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -442,7 +443,7 @@ def test_a_server_that_is_killed_raises_each_alarm_once(start: Start, audit: Pat
             if chance.random() < 0.5:
                 sent(server, **batch)  # its answer is lost
             else:
-                with pytest.raises(httpx.HTTPError):
+                with suppress(httpx.HTTPError):  # answered or not
                     server.client.post("/v1/watch", json=batch, timeout=chance.random() * 0.01)
             server.process.kill()
             server.process.wait()

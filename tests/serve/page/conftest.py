@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from tests.serve.conftest import Server
-from tests.serve.page.browsing import CHROMIUM, TEXT, Open, api
+from tests.serve.page.browsing import TEXT, Open
 
 import onward
 from onward.inference.trained import TrainedModel
@@ -35,14 +35,6 @@ def address(models: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Ite
     running = Server(*models, environment={"ONWARD_CACHE": str(tmp_path_factory.mktemp("cache"))})
     yield f"{running.url}/"
     running.end()
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
