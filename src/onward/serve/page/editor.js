@@ -49,8 +49,10 @@ export class Editor {
   /** Puts a text at the caret as if it had been typed: the browser's undo takes it back. */
   insert(text) {
     this.#area.focus({ preventScroll: true });
-    if (document.execCommand("insertText", false, text)) return;
     const { selectionStart, selectionEnd } = this.#area;
+    this.#area.setSelectionRange(0, 0); // a caret that moves ends a step of undo: what was typed before is another
+    this.#area.setSelectionRange(selectionStart, selectionEnd);
+    if (document.execCommand("insertText", false, text)) return;
     this.#area.setRangeText(text, selectionStart, selectionEnd, "end");
     this.#area.dispatchEvent(new InputEvent("input", { bubbles: true }));
   }
