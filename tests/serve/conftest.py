@@ -89,6 +89,14 @@ def audit(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture
+def own(audit: Path, tmp_path: Path) -> Path:
+    """A copy of it, which a test may change."""
+    path = tmp_path / "audit.onward"
+    path.write_bytes(audit.read_bytes())
+    return path
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
     """One for all pages: there may be one loop of playwright in a process."""

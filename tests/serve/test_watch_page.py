@@ -2,46 +2,28 @@
 
 import json
 import re
-import shutil
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.serve.conftest import Server
-from tests.serve.markup import References
+from tests.serve.markup import check_files
+from tests.serve.page.browsing import Open, browsing, expect, pages
 
 from onward.serve.page import assets
 from onward.serve.watch_page import watch_assets
 from onward.watch.detector import Detector
 
-api = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
-expect = api.expect
-expect.set_options(timeout=20_000)
-
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-browsing = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here (Debian: apt install chromium)")
-
 BAD = ["start", "boom", "read", "sync", "stop"]
 SHORT = ["start", "read", "stop"]
-Open = Callable[..., Any]
 
 
 def test_every_file_of_the_page_is_there_and_none_is_from_elsewhere() -> None:
-    found = watch_assets()
-    page = References(found["/watch"].content.decode())
-    assert {f"/{target}" for target in page.targets} <= set(found) | set(assets())
-    assert not {"style", "onclick", "onload"} & page.attributes
-    for path, asset in found.items():
-        text = asset.content.decode()
-        assert text.count("\n") < 300, path
-        assert not re.search(r"https?://|url\(|@import|innerHTML|eval\(", text), path
-        for name in re.findall(r'from "\./(.+?)"', text):
-            assert f"/page/watch/{name}" in found
-        for name in re.findall(r'from "\.\./(.+?)"', text):
-            assert f"/page/{name}" in assets()
-        assert set(re.findall(r'\$\("(\w+)"\)', text)) <= set(page.ids)
+    names = check_files(watch_assets(), "/watch", beside=assets())
+    assert {f"/page/watch/{name}" for name in names["./"]} <= set(watch_assets())
+    assert {f"/page/{name}" for name in names["../"]} <= set(assets())
 
 
 @pytest.fixture(scope="module")
@@ -54,28 +36,10 @@ def watch(audit: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ser
 
 
 @pytest.fixture
-def open_page(browser, watch: Server) -> Iterator[Open]:
-    """Opens the page; what goes to another server, or to the console, fails the test."""
-    strays: list[str] = []
-    contexts = []
-
-    def opened(url: str = "", *, errors: bool = False, **options: Any):
-        address = url or watch.url
-        context = browser.new_context(**{"viewport": {"width": 1000, "height": 800}} | options)
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(20_000)
-        page.on("pageerror", lambda error: strays.append(str(error)))
-        page.on("request", lambda r: r.url.startswith(address) or strays.append(r.url))
-        if not errors:
-            page.on("console", lambda message: strays.append(message.text))
-        page.goto(address)
-        return page
-
-    yield opened
-    for context in contexts:
-        context.close()
-    assert not strays
+def open_page(browser: Any, watch: Server) -> Iterator[Open]:
+    """Opens the page of alarms; see `pages`."""
+    with pages(browser, watch.url, 1000, 800) as opened:
+        yield opened
 
 
 def raised(server: Server, *keys: str, events: list[str] = BAD) -> list[dict[str, Any]]:
@@ -188,10 +152,8 @@ class TestAlarms:
 @browsing
 class TestConnection:
     def test_a_server_that_is_gone_is_said_and_no_alarm_is_lost(
-        self, open_page: Open, audit: Path, tmp_path: Path
+        self, open_page: Open, own: Path, tmp_path: Path
     ) -> None:
-        own = tmp_path / "audit.onward"
-        own.write_bytes(audit.read_bytes())
         first = Server(own, "--state", tmp_path / "watch.db")
         port = first.url.rpartition(":")[2]
         page = live(open_page(first.url, errors=True))

@@ -285,10 +285,8 @@ class TestTime:
 class TestForgiving:
     @pytest.mark.slow
     def test_what_was_normal_is_learned_and_the_file_replaced(
-        self, start: Start, audit: Path, tmp_path: Path
+        self, start: Start, own: Path, tmp_path: Path
     ) -> None:
-        own = tmp_path / "audit.onward"
-        own.write_bytes(audit.read_bytes())
         server = start(own, "--state", tmp_path / "watch.db")
         events = ["start", "read", "stop"]
         sent(server, records=[{"key": "flying", "event": "start"}])
@@ -310,11 +308,7 @@ class TestForgiving:
         assert "'boom'" in answer.json()["error"]["message"]
 
     @pytest.mark.slow
-    def test_a_detector_that_was_replaced_meanwhile_stays(
-        self, start: Start, audit: Path, tmp_path: Path
-    ) -> None:
-        own = tmp_path / "audit.onward"
-        own.write_bytes(audit.read_bytes())
+    def test_a_detector_that_was_replaced_meanwhile_stays(self, start: Start, own: Path) -> None:
         server = start(own)
         number = sent(server, sequences=[{"events": ["start", "read", "stop"]}])["alarms"][0]["alarm"]
         artefact = load(own)

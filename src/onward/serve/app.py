@@ -34,7 +34,6 @@ from onward.serve.sessions import Sessions
 from onward.serve.store import Store
 from onward.serve.watch_page import watch_assets
 from onward.serve.watch_routes import watch_routes
-from onward.serve.watching import Watching
 from onward.watch.stream import IDLE
 
 TIDY_SECONDS, AGE_SECONDS = 5.0, 1.0
@@ -95,33 +94,36 @@ def make_app(settings: Settings) -> ASGIApp:
         *detectors.gauges,
     ]
 
-    @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        for served in models:
-            served.engine.start()
-        for watch in detectors:
-            watch.start()
-        tidying = [asyncio.create_task(_tidy(sessions)), *(asyncio.create_task(_age(w)) for w in detectors)]
-        with ExitStack() as ending:  # each ends, also where another fails; the last named first
-            if store:
-                ending.callback(store.close)
-            for served in models:
-                ending.callback(served.engine.stop)
-            for watch in detectors:
-                ending.callback(watch.stop)
-            for task in tidying:
-                ending.callback(task.cancel)
-            yield
-
     routes = [
         *_pages(detectors, alone=not writing),
         *watch_routes(detectors, limits),
         *_routes(settings, models, sessions, metrics),
     ]
     handlers: Any = {OnwardError: _refused, HTTPException: _not_found, ClientLeft: _gone, Exception: _failed}
+    lifespan = partial(_lifespan, models, detectors, sessions, store)
     return Guard(
         Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers), settings.policy, metrics
     )
+
+
+@asynccontextmanager
+async def _lifespan(
+    models: Models, detectors: Detectors, sessions: Sessions, store: Store | None, _: Starlette
+) -> AsyncIterator[None]:
+    """Starts what works, and ends it: each also where another fails, the last first."""
+    with ExitStack() as ending:
+        if store:
+            ending.callback(store.close)
+        for works in (*(served.engine for served in models), *detectors):
+            works.start()
+            ending.callback(works.stop)
+        chores = [
+            _again_and_again(TIDY_SECONDS, sessions.tidy),
+            *(_again_and_again(AGE_SECONDS, watch.tick) for watch in detectors),
+        ]
+        for chore in chores:
+            ending.callback(asyncio.create_task(chore).cancel)
+        yield
 
 
 def _routes(settings: Settings, models: Models, sessions: Sessions, metrics: Metrics) -> list[Any]:
@@ -193,28 +195,16 @@ def _pages(detectors: Detectors, *, alone: bool) -> list[Route]:
     return [*first, *(Route(path, serve(*asset)) for path, asset in found.items())]
 
 
-async def _age(watch: Watching) -> None:
-    """Lets time pass for a watch, for as long as the server runs."""
+async def _again_and_again(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+    """Does work every so many seconds, for as long as the server runs; where it fails the next time comes."""
     while True:
-        await asyncio.sleep(AGE_SECONDS)
+        await asyncio.sleep(seconds)
         try:
-            await watch.tick()
-        except OnwardError:
-            pass  # too much waits, or the disk is full: the next tick tries again
+            await work()
+        except OnwardError as error:  # too much waits, or the disk is full
+            _LOG.debug("put off: %s", error)
         except Exception:
-            _LOG.exception("the time of a watch did not pass")
-
-
-async def _tidy(sessions: Sessions) -> None:
-    """Ends sessions that have expired, for as long as the server runs."""
-    while True:
-        await asyncio.sleep(TIDY_SECONDS)
-        try:
-            await sessions.tidy()
-        except OnwardError:
-            pass  # the next one tries again
-        except Exception:
-            _LOG.exception("sessions were not tidied")
+            _LOG.exception("what the server does by itself failed")
 
 
 async def _refused(_: Request, error: Exception) -> Response:

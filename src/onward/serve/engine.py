@@ -91,7 +91,6 @@ class Engine:
         self._keyboard = Keyboard(trained, self.stepper)
         self._lanes = Lanes(trained, self.stepper.twin())
         self._keys: deque[tuple[Key, asyncio.Future[Answer]]] = deque()
-        self._short: deque[_Job] = deque()
         self._long: deque[_Job] = deque()
         self._wake = threading.Condition()
         self._is_stopping = False
@@ -111,11 +110,6 @@ class Engine:
             self._wake.notify()
         self._thread.join()
 
-    async def call(self, function: Callable[[], T]) -> T:
-        """The result of something short."""
-        with self.place():
-            return await self._submit(self._short, _once(function))
-
     async def type(self, key: Key) -> Answer:
         """The answer to a key that was typed."""
         with self.place():
@@ -128,7 +122,7 @@ class Engine:
     async def run(self, slices: Slices[T]) -> T:
         """The result of something long."""
         with self.place():
-            return await self._submit(self._long, slices)
+            return await self._submit(slices)
 
     async def write(self, primed: Primed, orders: Sequence[Order]) -> AsyncIterator[tuple[int, Piece]]:
         """Writes samples that begin alike: the number of a sample and what it gained, as it comes.
@@ -139,7 +133,7 @@ class Engine:
         inbox: asyncio.Queue[Any] = asyncio.Queue()
         lanes = [self._lane(i, order, inbox) for i, order in enumerate(orders)]
         with self.place():
-            admission = asyncio.ensure_future(self._submit(self._long, self._admit(primed, lanes)))
+            admission = asyncio.ensure_future(self._submit(self._admit(primed, lanes)))
             going = len(lanes)
             try:
                 while going:
@@ -171,10 +165,10 @@ class Engine:
         finally:
             self.requests -= 1
 
-    async def _submit(self, jobs: deque[_Job], slices: Slices[T]) -> T:
+    async def _submit(self, slices: Slices[T]) -> T:
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         with self._wake:
-            jobs.append(_Job(slices, future))
+            self._long.append(_Job(slices, future))
             self._wake.notify()
         return await future
 
@@ -204,8 +198,6 @@ class Engine:
     def _work(self) -> None:
         """The thread."""
         while self._wait():
-            while self._short:
-                self._short.popleft().run(self._outbox)
             if self._keys:
                 self._type()
             if self._lanes:
@@ -220,7 +212,7 @@ class Engine:
     def _wait(self) -> bool:
         """Sleeps until there is work; whether there is."""
         with self._wake:
-            while not (self._short or self._keys or self._long or self._lanes or self._is_stopping):
+            while not (self._keys or self._long or self._lanes or self._is_stopping):
                 self._wake.wait()
             return not self._is_stopping
 
@@ -262,19 +254,13 @@ class Engine:
 
     def _end(self) -> None:
         """Tells who still waits that nothing comes."""
-        for job in [*self._short, *self._long]:
+        for job in self._long:
             job.slices.close()
             self._outbox.append((_settle(job.future), _stopped()))
         self._outbox += [(_settle(future), _stopped()) for _, future in self._keys]
         for lane in self._lanes.drop():
             lane.fail(_stopped())
         self._send()
-
-
-def _once(function: Callable[[], T]) -> Slices[T]:
-    """Work of one slice."""
-    return function()
-    yield
 
 
 def _open(letters: list[_Letter]) -> None:

@@ -1,12 +1,11 @@
 """The sessions of a server: who types what, and which of them are kept."""
 
-import asyncio
 import math
 import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from onward.serve.keys import Key
@@ -15,52 +14,12 @@ from onward.serve.limits import Limits
 from onward.serve.metrics import Metrics
 from onward.serve.models import Models, Served
 from onward.serve.refusal import Refusal
+from onward.serve.session import Typing
 from onward.serve.store import Saved, Store
 from onward.serve.typed import Edit, Typed, Wish
 
 _REMEMBERED = 10_000
 _ANEW = "make a new session with the text that you have"
-
-
-@dataclass
-class Typing:
-    """A session.
-
-    Attributes:
-        id, served: its name, and its model.
-        text, cursor, version: as of the last edit.
-        wish: of the last request.
-        adapts: whether it learns.
-        typed: what the model has read.
-        learner: what it has learned, once it is read; None: that lies in the store, or it learns nothing.
-        edits: that have come, so that one that was overtaken is known.
-        lock: one edit at a time.
-        used: when it was last used, on the clock of `time.monotonic`.
-    """
-
-    id: str
-    served: Served
-    text: str = ""
-    cursor: int = 0
-    version: int = 0
-    wish: Wish = field(default_factory=Wish)
-    adapts: bool = False
-    typed: Typed | None = None
-    learner: Learner | None = None
-    edits: int = 0
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    used: float = field(default_factory=time.monotonic)
-
-    def saved(self) -> Saved:
-        """As the store keeps it."""
-        options = asdict(self.wish) | {"adapt": self.adapts}
-        return Saved(self.id, self.served.name, self.text, self.cursor, self.version, options, time.time())
-
-    @property
-    def megabytes(self) -> float:
-        """What its states take, and the weights that it may have learned, about."""
-        states = self.typed.megabytes if self.typed else 0.0
-        return states + (megabytes_to_learn(self.served.trained.model) if self.adapts else 0.0)
 
 
 class Sessions:
@@ -231,12 +190,11 @@ class Sessions:
                 message = f"expected a text of at most {self._limits.text_characters} characters, got {size}"
                 raise Refusal(413, "too_large", message, param="insert")
             text, cursor, version = edit.applied(text), edit.cursor, version + 1
-        if self._store and (is_other or edit is not None):
-            after = replace(typing, text=text, cursor=cursor, version=version, wish=wish).saved()
-            if is_other or edit is None:
-                await self._store.add(after)
-            else:
-                await self._store.edit(after, edit)
+        after = replace(typing, text=text, cursor=cursor, version=version, wish=wish).saved()
+        if self._store and is_other:
+            await self._store.add(after)
+        elif self._store and edit is not None:
+            await self._store.edit(after, edit)
         typing.text, typing.cursor, typing.version, typing.wish = text, cursor, version, wish
 
     async def _answer(

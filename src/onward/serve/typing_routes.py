@@ -16,7 +16,8 @@ from onward.serve.http import answer, body_of
 from onward.serve.limits import Limits
 from onward.serve.models import Models
 from onward.serve.refusal import Refusal, as_refusal, to_json
-from onward.serve.sessions import Sessions, Typing
+from onward.serve.session import Typing
+from onward.serve.sessions import Sessions
 from onward.serve.typed import Edit, Wish
 
 _WISHES = ("completions", "until", "shortest", "next")

@@ -2,7 +2,8 @@
 
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -24,6 +25,36 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 
 browsing = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here (Debian: apt install chromium)")
 Open = Callable[..., Any]
+
+
+@contextmanager
+def pages(browser: Any, home: str, width: int, height: int) -> Iterator[Open]:
+    """Opens pages of a server in fresh windows; what goes to another one, or to the console, fails the test.
+
+    Without `sockets` the page has no WebSocket; with `errors` the console may tell of some.
+    """
+    strays: list[str] = []
+    contexts = []
+
+    def opened(url: str = "", *, errors: bool = False, sockets: bool = True, **options: Any) -> Any:
+        address = url or home
+        context = browser.new_context(**{"viewport": {"width": width, "height": height}} | options)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(20_000)
+        page.on("pageerror", lambda error: strays.append(str(error)))
+        page.on("request", lambda r: r.url.startswith(address) or strays.append(r.url))
+        if not errors:
+            page.on("console", lambda message: strays.append(f"{message.text} {message.location.get('url')}"))
+        if not sockets:
+            page.route_web_socket("**/ws", lambda socket: socket.close())
+        page.goto(address)
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert not strays
 
 
 def typed(page: Any, text: str) -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from tests.serve.conftest import Server
-from tests.serve.page.browsing import TEXT, Open
+from tests.serve.page.browsing import TEXT, Open, pages
 
 import onward
 from onward.inference.trained import TrainedModel
@@ -39,28 +39,6 @@ def address(models: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 @pytest.fixture
 def open_page(browser: Any, address: str) -> Iterator[Open]:
-    """Opens the page in a fresh window; what goes to another server, or to the console, fails the test.
-
-    Without `sockets` its edits travel over HTTP.
-    """
-    strays: list[str] = []
-    contexts = []
-
-    def opened(*, errors: bool = False, sockets: bool = True, **options: Any) -> Any:
-        context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}} | options)
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(20_000)
-        page.on("pageerror", lambda error: strays.append(str(error)))
-        page.on("request", lambda r: r.url.startswith(address) or strays.append(r.url))
-        if not errors:
-            page.on("console", lambda message: strays.append(f"{message.text} {message.location.get('url')}"))
-        if not sockets:
-            page.route_web_socket("**/ws", lambda socket: socket.close())
-        page.goto(address)
-        return page
-
-    yield opened
-    for context in contexts:
-        context.close()
-    assert not strays
+    """Opens the page that completes; see `pages`."""
+    with pages(browser, address, 1280, 900) as opened:
+        yield opened

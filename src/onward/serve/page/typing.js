@@ -1,8 +1,7 @@
 /** A session on the server that follows the text of the page. */
 
+import { Pause } from "./pause.js";
 import { difference, points } from "./text.js";
-
-const LONGEST_WAIT = 8; // seconds between two tries
 
 /**
  * One request at a time, each with all that changed since the last: so answers come in order, and a slow server gets
@@ -18,7 +17,7 @@ export class Typing {
   #session = null; // { id, wire, version, reader, points } as the server has it
   #reader = null; // { model, adapt }
   #running = false;
-  #wake = () => {};
+  #pause = new Pause();
 
   /** `asks`: what is wanted of each answer; `answered(answer)`, `troubled(trouble | null)`: told what comes. */
   constructor(api, asks, { answered, troubled }) {
@@ -46,7 +45,7 @@ export class Typing {
 
   /** Tries at once what it was about to try later. */
   retry() {
-    this.#wake();
+    this.#pause.end();
     this.#wanted = { ...this.#wanted };
     this.#start();
   }
@@ -75,7 +74,7 @@ export class Typing {
         else {
           this.#troubled(trouble);
           if (!["gone", "busy"].includes(trouble.kind)) done = wanted; // waiting would not help
-          else await this.#pause(trouble.seconds || Math.min(2 ** failures, LONGEST_WAIT));
+          else await this.#pause.after(trouble, failures);
         }
         failures += 1;
       }
@@ -105,16 +104,6 @@ export class Typing {
   #forget() {
     this.#session?.wire.close();
     this.#session = null;
-  }
-
-  #pause(seconds) {
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, 1000 * seconds);
-      this.#wake = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
   }
 }
 

@@ -1,16 +1,16 @@
 /** The alarms of one detector as the server tells of them, whatever becomes of the connection. */
 
 import { decoded, Trouble } from "../api.js";
+import { Pause } from "../pause.js";
 
 const SILENCE = 15_000; // milliseconds; the server gives a sign of life every five seconds
-const LONGEST_WAIT = 8; // seconds between two tries
 const FIRST = 200; // alarms that were raised before
 
 export class Feed {
   #api;
   #told;
   #running = null;
-  #wake = () => {};
+  #pause = new Pause();
 
   /** `told`: `alarms(list, anew)`, `report(report)`, `state(name)` and `troubled(trouble | null)` are called. */
   constructor(api, told) {
@@ -37,14 +37,14 @@ export class Feed {
         this.#told.troubled(trouble);
         if (!["gone", "busy"].includes(trouble.kind)) return; // waiting would not help
         failures += 1;
-        await this.#pause(trouble.seconds || Math.min(2 ** failures, LONGEST_WAIT));
+        await this.#pause.after(trouble, failures);
       }
     }
   }
 
   /** Tries at once what it was about to try later. */
   retry() {
-    this.#wake();
+    this.#pause.end();
   }
 
   /** The number of the last alarm, each time that something was heard; first the alarms from before are told. */
@@ -84,16 +84,6 @@ export class Feed {
       silence.abort();
     }
     throw gone();
-  }
-
-  #pause(seconds) {
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, 1000 * seconds);
-      this.#wake = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
   }
 }
 
