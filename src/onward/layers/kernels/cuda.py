@@ -21,7 +21,7 @@ available = kernels is not None
 """Whether there is Triton, and something to run it on."""
 
 PARTS = 256
-"""Ranges of rows whose sums `rms_norm_backward` gives."""
+"""Ranges of rows whose sums `rms_norm_backward` and `causal_convolution_backward` give."""
 
 FEATURES, ROWS, ELEMENTS = 64, 32, 1024
 """What one program computes, of each at most."""
@@ -73,15 +73,15 @@ def _convolution_forward(T: int, B: int, D: int, K: int, *arrays: Tensor) -> Non
 
 
 def _convolution_backward(
-    T: int, B: int, D: int, K: int, x: Tensor, tail: Tensor, kernel: Tensor, dy: Tensor, dx: Tensor,
-    dtail: Tensor, dkernel: Tensor,
+    T: int, B: int, D: int, K: int, parts: int, x: Tensor, tail: Tensor, kernel: Tensor, dy: Tensor,
+    dx: Tensor, dtail: Tensor, partial: Tensor,
 ) -> None:  # fmt: skip
     blocks = _blocks(D, FEATURES)
     kernels.causal_convolution_backward_x[((T + K - 1) * B, blocks)](
         T, B, D, kernel, dy, dx, dtail, K=K, FEATURES=FEATURES
     )
-    kernels.causal_convolution_backward_kernel[(K, blocks)](
-        T, B, D, x, tail, dy, dkernel, K=K, FEATURES=FEATURES, ROWS=ROWS
+    kernels.causal_convolution_backward_kernel[(K, blocks, parts)](
+        T, B, D, parts, x, tail, dy, partial, K=K, FEATURES=FEATURES, ROWS=ROWS
     )
 
 

@@ -34,6 +34,11 @@ def _call(name: str, activations: torch.dtype, *arguments: int | float | Tensor)
     backend.call(name, activations, *arguments)
 
 
+def _parts(x: Tensor) -> int:
+    """Ranges of rows whose sums the kernels give where rows are summed over."""
+    return cuda.PARTS if x.is_cuda else compiled.PARTS
+
+
 def _expect(name: str, x: Tensor, *shape: int) -> None:
     """Refuses a tensor of another shape: the kernels would read beyond its end.
 
@@ -108,7 +113,7 @@ class RMSNorm(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Context, dy: Tensor) -> tuple[Tensor, Tensor, None, None]:  # noqa: D102
         x, scale, inverse = ctx.saved_tensors
-        parts = cuda.PARTS if x.is_cuda else compiled.PARTS
+        parts = _parts(x)
         dx, partial = torch.empty_like(x), x.new_empty(parts, x.shape[2])
         sizes = inverse.shape[0], x.shape[2], parts
         _call("rms_norm_backward", dy.dtype, *sizes, x, scale, inverse, dy.contiguous(), dx, partial)
@@ -132,10 +137,11 @@ class CausalConvolution(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Context, dy: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # noqa: D102
         x, tail, kernel = ctx.saved_tensors
-        sizes = *x.shape, kernel.shape[0]
-        gradients = torch.empty_like(x), torch.empty_like(tail), torch.empty_like(kernel)
-        _call("causal_convolution_backward", x.dtype, *sizes, x, tail, kernel, dy.contiguous(), *gradients)
-        return gradients
+        parts = _parts(x)
+        dx, dtail, partial = torch.empty_like(x), torch.empty_like(tail), kernel.new_empty(parts, *kernel.shape)
+        arrays = x, tail, kernel, dy.contiguous(), dx, dtail, partial
+        _call("causal_convolution_backward", x.dtype, *x.shape, kernel.shape[0], parts, *arrays)
+        return dx, dtail, partial.sum(0)
 
 
 class AddDropped(torch.autograd.Function):

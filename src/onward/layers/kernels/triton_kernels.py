@@ -141,22 +141,24 @@ def causal_convolution_backward_x(T, B, D, kernel, dy, dx, dtail, K: tl.constexp
 
 @triton.jit
 def causal_convolution_backward_kernel(
-    T, B, D, x, tail, dy, dkernel, K: tl.constexpr, FEATURES: tl.constexpr, ROWS: tl.constexpr
+    T, B, D, parts, x, tail, dy, partial, K: tl.constexpr, FEATURES: tl.constexpr, ROWS: tl.constexpr
 ):
-    k = tl.program_id(0)
+    """Sums over a range of rows each: partial (parts, K, D)."""
+    k, part = tl.program_id(0), tl.program_id(2).to(tl.int64)
+    first, end = T * B * part // parts, T * B * (part + 1) // parts
     i = (tl.program_id(1) * FEATURES + tl.arange(0, FEATURES))[None, :]
     total = tl.zeros([ROWS, FEATURES], tl.float32)
-    for start in range(0, T * B, ROWS):
+    for start in range(first, end, ROWS):
         row = (start + tl.arange(0, ROWS).to(tl.int64))[:, None]
         t, b = row // B, row % B
-        real = (row < T * B) & (i < D)
+        real = (row < end) & (i < D)
         up = tl.load(dy + row * D + i, mask=real, other=0.0).to(tl.float32)
         newer = tl.load(x + (row - k * B) * D + i, mask=real & (t >= k), other=0.0).to(tl.float32)
         place = (b * (K - 1) + K - 1 + t - k) * D + i
         older = tl.load(tail + place, mask=real & (t < k), other=0.0)
         total += up * (newer + older)
     features = tl.program_id(1) * FEATURES + tl.arange(0, FEATURES)
-    tl.store(dkernel + k * D + features, tl.sum(total, 0), mask=features < D)
+    tl.store(partial + (part * K + k) * D + features, tl.sum(total, 0), mask=features < D)
 
 
 @triton.jit
