@@ -21,6 +21,7 @@ from onward.serve.refusal import Refusal
 from onward.serve.sessions import Sessions, Typing
 from onward.serve.store import Store
 from onward.serve.typed import Typed, Wish
+from onward.serve.typing_routes import Editing
 
 Work = Callable[[Sessions, Served], Awaitable[None]]
 
@@ -172,12 +173,63 @@ def test_a_session_that_is_not_used_ends_after_its_time(desk, tmp_path) -> None:
     store.close()
 
 
+@pytest.mark.parametrize("is_answered", [False, True])
+@pytest.mark.parametrize("limits", [{"session_seconds": 100}, {"sessions": 1}, {"adapting": 1}])
+def test_a_session_that_is_being_answered_does_not_end(desk, tmp_path, limits, is_answered) -> None:
+    made, store = [], Store(tmp_path / "sessions.db")
+
+    async def make(sessions: Sessions, served: Served) -> None:
+        made.extend([(await begun(sessions, served, adapts="adapting" in limits)).id for _ in range(2)])
+
+    async def tidy(sessions: Sessions, _: Served) -> None:
+        first, _ = [await sessions.get(id_) for id_ in made]
+        first.used -= 101
+        if is_answered:
+            await first.lock.acquire()
+        await sessions.tidy()
+        assert (first in list(sessions)) is is_answered
+
+    desk(make, store)
+    desk(tidy, store, **limits)
+    store.close()
+
+
+def test_edits_that_wait_are_of_the_text_and_the_wishes_that_those_before_them_left(desk) -> None:
+    async def work(sessions: Sessions, served: Served) -> None:
+        typing = await begun(sessions, served)
+        editing = Editing(sessions, Limits())
+
+        async def edit(**fields: Any) -> dict[str, Any]:
+            bodies = iter([{"type": "http.request", "body": json.dumps(fields).encode()}])
+            said: list[dict[str, Any]] = []
+
+            async def receive() -> dict[str, Any]:
+                return next(bodies)
+
+            async def send(message: dict[str, Any]) -> None:
+                said.append(message)
+
+            await editing({"type": "http", "path_params": {"id": typing.id}}, receive, send)
+            return json.loads(said[1]["body"])
+
+        async with typing.lock:
+            bodies = [{"insert": "l", "next": 3}, {"insert": "a"}, {"delete": 2, "at": 0}, {"insert": "n"}]
+            waiting = asyncio.gather(*(edit(**body) for body in bodies))
+            await asyncio.sleep(0.01)
+        answers = await waiting
+        assert [answer["version"] for answer in answers] == [1, 2, 3, 4]
+        assert typing.text == "ne la"
+        assert len(answers[-1]["next"]) == 3
+
+    desk(work)
+
+
 def test_states_of_the_least_recently_used_are_dropped_and_read_anew(desk, monkeypatch) -> None:
     monkeypatch.setattr(Typed, "megabytes", property(lambda typed: 1.0))
 
     async def work(sessions: Sessions, served: Served) -> None:
         first, second, third = [await begun(sessions, served) for _ in range(3)]
-        before = await sessions.edit(first, None, first.wish, None)
+        before = await sessions.edit(first)
         await sessions.get(first.id)
         await sessions.tidy()
         assert [typing.typed is None for typing in (first, second, third)] == [False, True, False]
@@ -185,7 +237,7 @@ def test_states_of_the_least_recently_used_are_dropped_and_read_anew(desk, monke
         await begun(sessions, served)
         assert first.typed is None
         assert sessions.megabytes == 2
-        again = await sessions.edit(first, None, first.wish, None)
+        again = await sessions.edit(first)
         same(again, before)
         assert again["completions"][0]["text"] == before["completions"][0]["text"]
 
@@ -201,7 +253,7 @@ def test_weights_that_were_learned_count_and_stay_in_memory(desk) -> None:
         learning.typed = None  # as if others had needed the room
         assert sessions.megabytes == pytest.approx(own)
         steps = learning.learner.steps
-        answer = await sessions.edit(learning, None, learning.wish, None)
+        answer = await sessions.edit(learning)
         assert answer["learned"] == steps == 2
 
     desk(work)
@@ -218,7 +270,7 @@ def test_those_that_learn_go_to_the_file_for_others_that_came_back_from_it(desk,
         await sessions.tidy()
         assert [typing.id for typing in sessions.adapting] == made[1:]
         first = await sessions.get(made[0])
-        assert (await sessions.edit(first, None, first.wish, None))["learned"] == 2
+        assert (await sessions.edit(first))["learned"] == 2
         await sessions.tidy()
         assert [typing.id for typing in sessions.adapting] == [made[2], made[0]]
         with pytest.raises(Refusal, match="sessions learn already"):

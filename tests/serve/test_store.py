@@ -3,11 +3,12 @@
 import asyncio
 import sqlite3
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from tests.serve import loop
 
-from onward.errors import InputError
+from onward.errors import InputError, WriteError
 from onward.serve import store as module
 from onward.serve.learning import Learned
 from onward.serve.store import Saved, Store
@@ -50,6 +51,54 @@ def test_many_at_once_are_all_kept_and_those_removed_are_not(tmp_path: Path) -> 
     loop.run(work(store))
     assert sorted(int(each.id) for each in store.sessions()) == [*range(1, 50, 2)]
     store.close()
+
+
+@pytest.mark.parametrize("fold", [1, 256])
+def test_an_edit_renews_when_a_session_was_used(tmp_path: Path, monkeypatch, fold: int) -> None:
+    now = 100.0
+    monkeypatch.setattr(module, "_FOLD", fold)
+    monkeypatch.setattr(module, "time", SimpleNamespace(time=lambda: now))
+    store = Store(tmp_path / "s.db")
+    for id_ in ("s", "other"):
+        loop.run(store.add(saved(id_, "a", 0)))
+    now = 200.0
+    loop.run(store.edit(saved("s", "ab", 1), Edit(1, 0, "b", 2)))
+    assert {each.id: each.used for each in store.sessions()} == {"s": 200.0, "other": 100.0}
+    store.close()
+
+
+def test_of_changes_that_are_flushed_together_the_one_that_fails_is_undone_alone(tmp_path: Path) -> None:
+    other = sqlite3.connect(tmp_path / "s.db", isolation_level=None, check_same_thread=False)
+
+    async def work(store: Store) -> list[None | BaseException]:
+        await store.add(saved("before", "a", 0))
+        await store.add(saved("stays", "a", 0))
+        await store.edit(saved("stays", "ab", 1), Edit(1, 0, "b", 2))
+        other.execute(
+            "create trigger fails before delete on edits when old.id = 'stays' "
+            "begin select raise(abort, 'no more'); end"
+        )
+        other.execute("begin immediate")  # all changes wait for its end, and so for one another
+        changes = [
+            store.add(saved("first", "1", 0)),
+            store.remove("stays"),  # fails at its second statement
+            store.remove("before"),
+            store.add(saved("last", "2", 0)),
+        ]
+        waiting = asyncio.gather(*changes, return_exceptions=True)
+        await asyncio.sleep(0.01)
+        other.execute("commit")
+        return await waiting
+
+    store = Store(tmp_path / "s.db")
+    first, failed, *others = loop.run(work(store))
+    assert first is None
+    assert others == [None, None]
+    assert isinstance(failed, WriteError)
+    assert "no more" in str(failed)
+    assert {each.id: each.text for each in store.sessions()} == {"stays": "ab", "first": "1", "last": "2"}
+    store.close()
+    other.close()
 
 
 def test_others_cannot_read_it(tmp_path: Path) -> None:

@@ -106,18 +106,18 @@ class Sessions:
     async def edit(
         self,
         typing: Typing,
-        edit: Callable[[Typing], Edit] | None,
-        wish: Wish,
-        version: int | None,
+        edit: Callable[[Typing], Edit] | None = None,
+        wish: Callable[[Wish], Wish] | None = None,
+        version: int | None = None,
         *,
         forgets: bool = False,
     ) -> dict[str, Any]:
-        """Makes an edit and answers; it is on the disk before. None: nothing is changed.
+        """Makes an edit and answers; it is on the disk before.
 
         Args:
             typing: the session.
-            edit: what is changed, told for the text that there is once those before it are made.
-            wish: what the answer is to have in it.
+            edit: what is changed, told for the text that there is once those before it are made; None: nothing.
+            wish: what the answer is to have in it, told for the wish then; None: the same.
             version: that the session must have; None: any.
             forgets: whether what was learned is dropped first.
 
@@ -139,7 +139,7 @@ class Sessions:
             changed = (
                 0 if forgets else len(typing.text) if change is None else min(len(typing.text), change.at)
             )
-            await self._apply(typing, change, wish)
+            await self._apply(typing, change, wish(typing.wish) if wish else typing.wish)
             return await self._answer(typing, changed, number, forgets)
 
     async def delete(self, id_: str) -> None:

@@ -31,7 +31,7 @@ async def create(request: Request, sessions: Sessions, models: Models, limits: L
     served = models.named(fields)
     text = fields.text("text", "", longest=limits.text_characters) or ""
     cursor = fields.integer("cursor", len(text), 0, len(text))
-    wish, adapts = _wish(fields, Wish(), limits), fields.flag("adapt")
+    wish, adapts = _wish(fields, Wish()), fields.flag("adapt")
     made = await sessions.create(served, text, cursor, wish, adapts=adapts)
     return answer(made, 201, {"Location": f"/v1/sessions/{made['id']}"})
 
@@ -53,7 +53,7 @@ class Editing:
 async def show(request: Request, sessions: Sessions) -> Response:
     """`GET /v1/sessions/{id}`."""
     typing = await sessions.get(request.path_params["id"])
-    found = await sessions.edit(typing, None, typing.wish, None)
+    found = await sessions.edit(typing)
     return answer(found | {"text": typing.text})
 
 
@@ -91,14 +91,13 @@ async def _reply(id_: str, message: Any, sessions: Sessions, limits: Limits) -> 
 
 async def _edited(sessions: Sessions, typing: Typing, body: bytes | str, limits: Limits) -> dict[str, Any]:
     fields = Fields(body, _EDIT)
-    wish = _wish(fields, typing.wish, limits)
     version = fields.integer("version", None, 0, 1 << 62)
     forgets = fields.flag("forget")
     if forgets and not typing.adapts:
         fields.refuse("forget", "false: this session does not learn")
     changes = any(fields.values.get(name) is not None for name in ("at", "delete", "insert", "cursor"))
     edit = partial(_edit, fields, limits) if changes else None
-    return await sessions.edit(typing, edit, wish, version, forgets=forgets)
+    return await sessions.edit(typing, edit, partial(_wish, fields), version, forgets=forgets)
 
 
 def _edit(fields: Fields, limits: Limits, typing: Typing) -> Edit:
@@ -111,7 +110,8 @@ def _edit(fields: Fields, limits: Limits, typing: Typing) -> Edit:
     return Edit(at, delete_, insert, fields.integer("cursor", at + len(insert), 0, after))
 
 
-def _wish(fields: Fields, before: Wish, limits: Limits) -> Wish:
+def _wish(fields: Fields, before: Wish) -> Wish:
+    """What a body asks for; for the rest what was asked before."""
     until = whole(fields.values.get("until"))
     if until is None:
         until = before.until
