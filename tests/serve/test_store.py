@@ -70,7 +70,7 @@ def test_an_edit_renews_when_a_session_was_used(tmp_path: Path, monkeypatch, fol
 def test_of_changes_that_are_flushed_together_the_one_that_fails_is_undone_alone(tmp_path: Path) -> None:
     other = sqlite3.connect(tmp_path / "s.db", isolation_level=None, check_same_thread=False)
 
-    async def work(store: Store) -> list[None | BaseException]:
+    async def work(store: Store) -> list[BaseException | None]:
         await store.add(saved("before", "a", 0))
         await store.add(saved("stays", "a", 0))
         await store.edit(saved("stays", "ab", 1), Edit(1, 0, "b", 2))

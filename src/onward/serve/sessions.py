@@ -116,8 +116,8 @@ class Sessions:
 
         Args:
             typing: the session.
-            edit: what is changed, told for the text that there is once those before it are made; None: nothing.
-            wish: what the answer is to have in it, told for the wish then; None: the same.
+            edit: what is changed, for the text that there is once those before it are made; None: nothing.
+            wish: what the answer is to have in it, for the wish that there is then; None: the same.
             version: that the session must have; None: any.
             forgets: whether what was learned is dropped first.
 

@@ -65,9 +65,8 @@ async def _alarms(request: Request, detectors: Detectors, limits: Limits) -> Res
     if request.query_params.get("stream") == "true":
         resumed = request.headers.get("last-event-id", "")
         begin = int(resumed) if resumed.isascii() and resumed.isdigit() and len(resumed) < 16 else after
-        watching.check_listeners()
         request.scope[ENDLESS] = True
-        return Events(_events(watching, begin), limits)
+        return Events(_events(watching, begin), limits, watching.listening())
     count = _number(request, "limit", 100, 1, RECENT)
     data = await watching.alarms(after, count)
     return answer(

@@ -3,8 +3,9 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
@@ -129,23 +130,20 @@ class Watching:
             after: the number.
             seconds: without an alarm after which none are given.
         """
-        self._listeners += 1
-        try:
-            while True:
-                changed = self._changed
-                found = await self.alarms(after, RECENT)
-                after = found[-1]["alarm"] if found else after
-                yield found
-                if not found:
-                    try:
-                        await asyncio.wait_for(changed.wait(), seconds)
-                    except TimeoutError:
-                        continue
-        finally:
-            self._listeners -= 1
+        while True:
+            changed = self._changed
+            found = await self.alarms(after, RECENT)
+            after = found[-1]["alarm"] if found else after
+            yield found
+            if not found:
+                try:
+                    await asyncio.wait_for(changed.wait(), seconds)
+                except TimeoutError:
+                    continue
 
-    def check_listeners(self) -> None:
-        """Whether one more may follow.
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """While one follows, who counts from its beginning.
 
         Raises:
             Refusal: too many do.
@@ -153,6 +151,11 @@ class Watching:
         if self._listeners >= self._limits.listeners:
             message = f"{self._listeners} follow these alarms, no more can"
             raise Refusal(429, "busy", message, hint="try again later", headers={"Retry-After": "5"})
+        self._listeners += 1
+        try:
+            yield
+        finally:
+            self._listeners -= 1
 
     def _committed(self, alarms: list[Alarm]) -> None:
         """On the thread of the watch: alarms are durable."""
