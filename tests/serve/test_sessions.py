@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from starlette.types import Message
 from tests.serve import loop
 from websockets.sync.client import connect
 
@@ -181,7 +182,7 @@ def test_a_session_that_is_being_answered_does_not_end(desk, tmp_path, limits, i
     async def make(sessions: Sessions, served: Served) -> None:
         made.extend([(await begun(sessions, served, adapts="adapting" in limits)).id for _ in range(2)])
 
-    async def tidy(sessions: Sessions, _: Served) -> None:
+    async def tidy(sessions: Sessions, served: Served) -> None:
         first, _ = [await sessions.get(id_) for id_ in made]
         first.used -= 101
         if is_answered:
@@ -203,10 +204,10 @@ def test_edits_that_wait_are_of_the_text_and_the_wishes_that_those_before_them_l
             bodies = iter([{"type": "http.request", "body": json.dumps(fields).encode()}])
             said: list[dict[str, Any]] = []
 
-            async def receive() -> dict[str, Any]:
+            async def receive() -> Message:
                 return next(bodies)
 
-            async def send(message: dict[str, Any]) -> None:
+            async def send(message: Message) -> None:
                 said.append(message)
 
             await editing({"type": "http", "path_params": {"id": typing.id}}, receive, send)

@@ -2,11 +2,11 @@
 
 import asyncio
 from pathlib import Path
-from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Message
 from tests.serve import loop
 
 from onward.serve.detectors import Detectors
@@ -39,11 +39,11 @@ def test_of_many_who_come_at_once_no_more_may_listen_than_the_limit(audit: Path)
         answered: list[int] = []
         leaving = asyncio.Event()
 
-        async def receive() -> dict[str, Any]:
+        async def receive() -> Message:
             await leaving.wait()
             return {"type": "http.disconnect"}
 
-        async def send(message: dict[str, Any]) -> None:
+        async def send(message: Message) -> None:
             if message["type"] == "http.response.start":
                 answered.append(message["status"])
                 if len(answered) == number:

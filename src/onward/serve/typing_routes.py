@@ -7,6 +7,7 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
@@ -25,7 +26,20 @@ _NEW = ("model", "text", "cursor", "adapt", *_WISHES)
 _EDIT = ("at", "delete", "insert", "cursor", "version", "forget", *_WISHES)
 
 
-async def create(request: Request, sessions: Sessions, models: Models, limits: Limits) -> Response:
+def typing_routes(sessions: Sessions, models: Models, limits: Limits) -> list[BaseRoute]:
+    """All of them; the first one is asked for with every key."""
+    known = {"sessions": sessions}
+    create = partial(_create, models=models, limits=limits, **known)
+    return [
+        Route("/v1/sessions/{id}/edit", Editing(sessions, limits), methods=["POST"]),
+        Route("/v1/sessions", create, methods=["POST"]),
+        Route("/v1/sessions/{id}", partial(_show, **known), methods=["GET"]),
+        Route("/v1/sessions/{id}", partial(_delete, **known), methods=["DELETE"]),
+        WebSocketRoute("/v1/sessions/{id}/ws", partial(_socket, limits=limits, **known)),
+    ]
+
+
+async def _create(request: Request, sessions: Sessions, models: Models, limits: Limits) -> Response:
     """`POST /v1/sessions`."""
     fields = Fields(await body_of(request.receive, limits), _NEW)
     served = models.named(fields)
@@ -50,20 +64,20 @@ class Editing:
         await answer(said)(scope, receive, send)
 
 
-async def show(request: Request, sessions: Sessions) -> Response:
+async def _show(request: Request, sessions: Sessions) -> Response:
     """`GET /v1/sessions/{id}`."""
     typing = await sessions.get(request.path_params["id"])
     found = await sessions.edit(typing)
     return answer(found | {"text": typing.text})
 
 
-async def delete(request: Request, sessions: Sessions) -> Response:
+async def _delete(request: Request, sessions: Sessions) -> Response:
     """`DELETE /v1/sessions/{id}`."""
     await sessions.delete(request.path_params["id"])
     return Response(status_code=204)
 
 
-async def socket(websocket: WebSocket, sessions: Sessions, limits: Limits) -> None:
+async def _socket(websocket: WebSocket, sessions: Sessions, limits: Limits) -> None:
     """`WS /v1/sessions/{id}/ws`: messages are answered in order; those that wait are known to the newest."""
     protocols = websocket.scope.get("subprotocols", [])
     await websocket.accept(subprotocol="onward" if "onward" in protocols else None)
