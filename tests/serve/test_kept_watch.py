@@ -11,7 +11,6 @@ import pytest
 from onward.serve import kept_watch
 from onward.serve.batches import Batch
 from onward.serve.kept_watch import KeptWatch
-from onward.serve.limits import Limits
 from onward.serve.refusal import Refusal
 from onward.watch.store import Store
 
@@ -48,7 +47,7 @@ def made(audit: Path, tmp_path: Path) -> Iterator[Made]:
 
     def make(committed: Callable[[list[dict[str, Any]]], None]) -> KeptWatch:
         file = tmp_path / f"watch-{len(running)}.db"
-        fixed: dict[str, Any] = {"idle": 10.0, "rate": None, "limits": Limits(), "tell": print}
+        fixed: dict[str, Any] = {"idle": 10.0, "rate": None, "tell": print}
         running.append(KeptWatch(audit, file, committed=committed, **fixed))
         return running[-1]
 

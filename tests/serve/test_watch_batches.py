@@ -90,8 +90,8 @@ def test_any_text_is_an_event(watch: Server) -> None:
         ({"records": [], "end": 1}, 400, "invalid_value", "end"),
         ({"records": [], "idempotency_key": "k" * 201}, 413, "too_large", "idempotency_key"),
         ({"model": "other", "records": []}, 404, "model_not_found", "model"),
-        ({"lines": [""] * 50_001}, 413, "too_large", None),
-        ({"sequences": [{"events": ["a"] * 50_001}]}, 413, "too_large", None),
+        ({"lines": [""] * 50_001}, 413, "too_large", "lines"),
+        ({"sequences": [{"events": ["a"] * 50_001}]}, 413, "too_large", "sequences"),
     ],
 )
 def test_what_cannot_be_read_is_refused(

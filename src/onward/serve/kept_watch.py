@@ -17,7 +17,6 @@ import numpy as np
 from onward.artefact import digest_of, weights_of
 from onward.errors import OnwardError, WriteError
 from onward.serve.batches import Batch, records_of
-from onward.serve.limits import Limits
 from onward.serve.refusal import Refusal
 from onward.serve.replies import Replies
 from onward.training.lock import output_lock
@@ -44,7 +43,6 @@ class KeptWatch:
         state: the file that keeps the watch.
         idle: seconds without a record after which a sequence has ended.
         rate: of false alarms; None: the detector's own.
-        limits: of batches.
         committed: is called with the new alarms, after they are durable.
         tell: is called with what a person should know.
 
@@ -64,13 +62,12 @@ class KeptWatch:
         *,
         idle: float,
         rate: float | None,
-        limits: Limits,
         committed: Callable[[list[Alarm]], None],
         tell: Callable[[str], None],
     ) -> None:
         self.detector = Detector.load(path).with_rate(rate)
         self._path, self._idle, self._rate = path, idle, rate
-        self._limits, self._committed, self._tell = limits, committed, tell
+        self._committed, self._tell = committed, tell
         self._held = ExitStack()
         self._verdicts: dict[int, Verdict] = {}
         self._log_reader = reader_for(self.detector)
@@ -102,7 +99,7 @@ class KeptWatch:
         if known is not None:
             return known | {"repeated": True}
         first = self._number + 1
-        records, trouble = records_of(batch, self._source, self._reader(), first, self._limits)
+        records, trouble = records_of(batch, self._source, self._reader(), first)
         self._verdicts.clear()
         with self._at_work(), self._undone_if_it_fails():
             passed = self._passed() if records else 0.0

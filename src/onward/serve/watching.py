@@ -30,7 +30,7 @@ class Watching:
         path: of the detector.
         state: the file that keeps the watch; None: it ends with the server.
         idle, rate: see `KeptWatch`.
-        limits: of batches, and of who listens.
+        limits: of batches that wait, and of who listens.
 
     Attributes:
         name: that of the file.
@@ -52,9 +52,7 @@ class Watching:
         self._changed = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="onward-watch")
         self._watch = self._thread.submit(
-            lambda: KeptWatch(
-                path, file, idle=idle, rate=rate, limits=limits, committed=self._committed, tell=_LOG.warning
-            )
+            lambda: KeptWatch(path, file, idle=idle, rate=rate, committed=self._committed, tell=_LOG.warning)
         ).result()
         self._recent = deque(self._thread.submit(self._watch.alarms, None, RECENT).result(), RECENT)
         self._told: bytes | None = None
