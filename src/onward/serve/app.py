@@ -29,7 +29,7 @@ from onward.serve.openapi import document
 from onward.serve.page import POLICY, assets
 from onward.serve.refusal import Refusal, as_refusal
 from onward.serve.sessions import Sessions
-from onward.serve.store import Store
+from onward.serve.store import SessionStore
 from onward.serve.typing_routes import typing_routes
 from onward.serve.watch_page import watch_assets
 from onward.serve.watch_routes import watch_routes
@@ -83,7 +83,7 @@ def make_app(settings: Settings) -> ASGIApp:
         rate=settings.false_alarms,
         limits=limits,
     )
-    store = Store(settings.state) if settings.state and writing else None
+    store = SessionStore(settings.state) if settings.state and writing else None
     sessions = Sessions(models, limits, metrics, store)
     metrics.gauges += [
         Gauge("onward_sessions", "Sessions that are kept.", lambda: len(sessions)),
@@ -109,7 +109,7 @@ def make_app(settings: Settings) -> ASGIApp:
 
 @asynccontextmanager
 async def _lifespan(
-    models: Models, detectors: Detectors, sessions: Sessions, store: Store | None, _: Starlette
+    models: Models, detectors: Detectors, sessions: Sessions, store: SessionStore | None, _: Starlette
 ) -> AsyncIterator[None]:
     """Starts what works, and ends it: each also where another fails, the last first."""
     with ExitStack() as ending:

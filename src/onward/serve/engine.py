@@ -22,7 +22,7 @@ from onward.inference.prediction import initial_state
 from onward.inference.stepper import FEW_LANES, Stepper
 from onward.inference.trained import TrainedModel
 from onward.layers.state import State, select_lanes
-from onward.serve.keys import Answer, Key, Keyboard
+from onward.serve.keystrokes import Answer, Keyboard, Keystroke
 from onward.serve.lanes import Lane, Lanes, Order, Piece
 from onward.serve.limits import Limits
 from onward.serve.metrics import Metrics
@@ -90,7 +90,7 @@ class Engine:
         self.stepper = Stepper(trained.model, initial_state(trained.model, 1))
         self._keyboard = Keyboard(trained, self.stepper)
         self._lanes = Lanes(trained, self.stepper.twin())
-        self._keys: deque[tuple[Key, asyncio.Future[Answer]]] = deque()
+        self._keys: deque[tuple[Keystroke, asyncio.Future[Answer]]] = deque()
         self._long: deque[_Job] = deque()
         self._wake = threading.Condition()
         self._is_stopping = False
@@ -110,7 +110,7 @@ class Engine:
             self._wake.notify()
         self._thread.join()
 
-    async def type(self, key: Key) -> Answer:
+    async def type(self, key: Keystroke) -> Answer:
         """The answer to a key that was typed."""
         with self.place():
             future = asyncio.get_running_loop().create_future()
@@ -227,7 +227,7 @@ class Engine:
                 self._answer(group)
                 self._send()
 
-    def _answer(self, waiting: list[tuple[Key, asyncio.Future[Answer]]]) -> None:
+    def _answer(self, waiting: list[tuple[Keystroke, asyncio.Future[Answer]]]) -> None:
         try:
             answers = self._keyboard.answer([key for key, _ in waiting])
         except Exception:

@@ -17,9 +17,9 @@ from onward.serve.http import answer, body_of
 from onward.serve.limits import Limits
 from onward.serve.models import Models
 from onward.serve.refusal import Refusal, as_refusal, to_json
-from onward.serve.session import Typing
+from onward.serve.session import TypingSession
 from onward.serve.sessions import Sessions
-from onward.serve.typed import Edit, Wish
+from onward.serve.typed_text import Edit, Wish
 
 _WISHES = ("completions", "until", "shortest", "next")
 _NEW = ("model", "text", "cursor", "adapt", *_WISHES)
@@ -59,16 +59,16 @@ class Editing:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers."""
         body = await body_of(receive, self._limits)  # may take long: the session is looked up after it
-        typing = await self._sessions.get(scope["path_params"]["id"])
-        said = await _edited(self._sessions, typing, body, self._limits)
+        session = await self._sessions.get(scope["path_params"]["id"])
+        said = await _edited(self._sessions, session, body, self._limits)
         await answer(said)(scope, receive, send)
 
 
 async def _show(request: Request, sessions: Sessions) -> Response:
     """`GET /v1/sessions/{id}`."""
-    typing = await sessions.get(request.path_params["id"])
-    found = await sessions.edit(typing)
-    return answer(found | {"text": typing.text})
+    session = await sessions.get(request.path_params["id"])
+    found = await sessions.edit(session)
+    return answer(found | {"text": session.text})
 
 
 async def _delete(request: Request, sessions: Sessions) -> Response:
@@ -103,21 +103,23 @@ async def _reply(id_: str, message: Any, sessions: Sessions, limits: Limits) -> 
         return to_json(as_refusal(error))
 
 
-async def _edited(sessions: Sessions, typing: Typing, body: bytes | str, limits: Limits) -> dict[str, Any]:
+async def _edited(
+    sessions: Sessions, session: TypingSession, body: bytes | str, limits: Limits
+) -> dict[str, Any]:
     fields = Fields(body, _EDIT)
     version = fields.integer("version", None, 0, 1 << 62)
     forgets = fields.flag("forget")
-    if forgets and not typing.adapts:
+    if forgets and not session.adapts:
         fields.refuse("forget", "false: this session does not learn")
     changes = any(fields.values.get(name) is not None for name in ("at", "delete", "insert", "cursor"))
     edit = partial(_edit, fields, limits) if changes else None
-    return await sessions.edit(typing, edit, partial(_wish, fields), version, forgets=forgets)
+    return await sessions.edit(session, edit, partial(_wish, fields), version, forgets=forgets)
 
 
-def _edit(fields: Fields, limits: Limits, typing: Typing) -> Edit:
+def _edit(fields: Fields, limits: Limits, session: TypingSession) -> Edit:
     """The edit of a body, for the text that the session has when its turn has come."""
-    size = len(typing.text)
-    at = fields.integer("at", typing.cursor, 0, size)
+    size = len(session.text)
+    at = fields.integer("at", session.cursor, 0, size)
     delete_ = fields.integer("delete", 0, 0, size - at)
     insert = fields.text("insert", "", longest=limits.text_characters) or ""
     after = size - delete_ + len(insert)

@@ -55,7 +55,7 @@ class Row(NamedTuple):
     state: bytes
 
 
-class Store:
+class WatchStore:
     """The file of a watch. One process at a time may have it open.
 
     Args:
@@ -230,14 +230,14 @@ def events_of(path: Path, key: str) -> list[str]:
 
 
 @contextmanager
-def opened_store(path: Path | None) -> Iterator[Store]:
+def opened_store(path: Path | None) -> Iterator[WatchStore]:
     """A store that nobody else may open until the block ends. Changes that were not committed are undone.
 
     Raises:
         BusyError: another watch has it open.
     """
     if path is None:
-        store = Store()
+        store = WatchStore()
         try:
             yield store
         finally:
@@ -245,7 +245,7 @@ def opened_store(path: Path | None) -> Iterator[Store]:
         return
     try:
         with output_lock(path):
-            store = Store(path)
+            store = WatchStore(path)
             try:
                 yield store
             finally:

@@ -35,7 +35,7 @@ EXPLAINED = 1000
 Alarm = dict[str, Any]
 
 
-class KeptWatch:
+class DurableWatch:
     """The watch.
 
     Args:

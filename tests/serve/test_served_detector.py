@@ -58,5 +58,5 @@ def test_of_many_who_come_at_once_no_more_may_listen_than_the_limit(audit: Path)
         assert await together(2) == [200, 200]  # those before them have left
 
     loop.run(work())
-    for watching in detectors:
-        watching.stop()
+    for served in detectors:
+        served.stop()

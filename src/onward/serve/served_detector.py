@@ -10,8 +10,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
+from onward.serve.durable_watch import Alarm, DurableWatch
 from onward.serve.fields import dump
-from onward.serve.kept_watch import Alarm, KeptWatch
 from onward.serve.limits import Limits
 from onward.serve.refusal import Refusal
 from onward.watch.summary import summary
@@ -23,13 +23,13 @@ _LOG = logging.getLogger("onward.serve")
 _T = TypeVar("_T")
 
 
-class Watching:
+class ServedDetector:
     """A detector that is served.
 
     Args:
         path: of the detector.
         state: the file that keeps the watch; None: it ends with the server.
-        idle, rate: see `KeptWatch`.
+        idle, rate: see `DurableWatch`.
         limits: of batches that wait, and of who listens.
 
     Attributes:
@@ -37,7 +37,7 @@ class Watching:
         report: what the watch has seen, as plain values.
 
     Raises:
-        OnwardError: see `KeptWatch`.
+        OnwardError: see `DurableWatch`.
     """
 
     def __init__(
@@ -52,7 +52,9 @@ class Watching:
         self._changed = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="onward-watch")
         self._watch = self._thread.submit(
-            lambda: KeptWatch(path, file, idle=idle, rate=rate, committed=self._committed, tell=_LOG.warning)
+            lambda: DurableWatch(
+                path, file, idle=idle, rate=rate, committed=self._committed, tell=_LOG.warning
+            )
         ).result()
         self._recent = deque(self._thread.submit(self._watch.alarms, None, RECENT).result(), RECENT)
         self._told: bytes | None = None
@@ -90,7 +92,7 @@ class Watching:
             self._told = dump(self.facts)
         return self._told
 
-    async def do(self, work: Callable[[KeptWatch], _T]) -> _T:
+    async def do(self, work: Callable[[DurableWatch], _T]) -> _T:
         """The result of work on the watch.
 
         Raises:
@@ -108,7 +110,7 @@ class Watching:
     async def tick(self) -> None:
         """Lets the time that has passed end what is idle, unless there is something to read."""
         if not self._requests:
-            await self.do(KeptWatch.wait)
+            await self.do(DurableWatch.wait)
 
     async def alarms(self, after: int | None, count: int) -> list[Alarm]:
         """The first alarms behind that of a number, in order; None: the last ones."""
