@@ -73,7 +73,10 @@ def make_app(settings: Settings) -> ASGIApp:
     watching = [path for path in settings.models if is_detector(path)]
     writing = [path for path in settings.models if path not in watching]
     if not settings.models:
-        raise InputError("expected a model to serve, got none")
+        raise InputError(
+            "expected a model to serve, got none",
+            hint="name a file that `onward train` or `onward watch learn` made",
+        )
     models = Models(writing, limits, metrics)
     detectors = Detectors(
         watching,

@@ -29,6 +29,8 @@ from onward.watch.scores import Verdict
 from onward.watch.store import opened_store
 from onward.watch.stream import Watcher
 
+LISTED = "GET /v1/watch/alarms tells which there are"
+
 EXPLAINED = 1000
 """Events of a sequence that are explained at once, those around the one that surprised most."""
 
@@ -262,7 +264,7 @@ class DurableWatch:
         """An alarm and the events of its sequence."""
         found = self.alarms(number - 1, 1)
         if not found or found[0]["alarm"] != number:
-            raise Refusal(404, "alarm_not_found", f"there is no alarm {number}")
+            raise Refusal(404, "alarm_not_found", f"there is no alarm {number}", hint=LISTED)
         return found[0], self._store.flagged(found[0]["key"], found[0]["began"])
 
     @property

@@ -232,7 +232,7 @@ class Engine:
             answers = self._keyboard.answer([key for key, _ in waiting])
         except Exception:
             _LOG.exception("keys could not be answered")
-            answers = [RunError("the model failed")] * len(waiting)
+            answers = [_failed()] * len(waiting)
         self._outbox += [(_settle(future), said) for (_, future), said in zip(waiting, answers, strict=True)]
 
     def _step(self) -> None:
@@ -241,7 +241,7 @@ class Engine:
         except Exception as error:
             if not isinstance(error, OnwardError):
                 _LOG.exception("a step failed")
-            told = error if isinstance(error, OnwardError) else RunError("the model failed")
+            told = error if isinstance(error, OnwardError) else _failed()
             for lane in self._lanes.drop():
                 lane.fail(told)
 
@@ -277,6 +277,10 @@ def _settle(future: asyncio.Future[Any]) -> Callable[[Any], None]:
         future.set_exception(result) if isinstance(result, Exception) else future.set_result(result)
 
     return settle
+
+
+def _failed() -> RunError:
+    return RunError("the model failed", hint="the log of the server says why")
 
 
 def _stopped() -> Refusal:

@@ -44,6 +44,7 @@ async def body_of(receive: Receive, limits: Limits) -> bytes:
                         413,
                         "too_large",
                         f"expected a body of at most {limits.body_bytes} bytes, got more",
+                        hint="send it in parts, as several requests",
                         headers={"Connection": "close"},
                     )
     except TimeoutError:

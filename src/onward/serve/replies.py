@@ -55,7 +55,13 @@ class Replies:
             return None
         if reply.digest != batch.digest:
             message = f"expected another name for another batch, got {batch.key!r} again"
-            raise Refusal(409, "idempotency_conflict", message, param="idempotency_key")
+            raise Refusal(
+                409,
+                "idempotency_conflict",
+                message,
+                param="idempotency_key",
+                hint="only a batch that is sent again has the same key",
+            )
         return self._store.fact(_answer(reply.number))
 
     def keep(self, batch: Batch, answer: dict[str, Any]) -> None:

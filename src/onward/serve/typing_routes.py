@@ -97,7 +97,12 @@ async def _reply(id_: str, message: Any, sessions: Sessions, limits: Limits) -> 
     body = message.get("text") or message.get("bytes") or ""
     try:
         if len(body) > limits.body_bytes:
-            raise Refusal(413, "too_large", f"expected a message of at most {limits.body_bytes} bytes")
+            raise Refusal(
+                413,
+                "too_large",
+                f"expected a message of at most {limits.body_bytes} bytes",
+                hint="insert it in parts",
+            )
         return await _edited(sessions, await sessions.get(id_), body, limits)
     except OnwardError as error:
         return to_json(as_refusal(error))

@@ -12,6 +12,7 @@ from starlette.routing import Route
 from onward.errors import OnwardError
 from onward.serve.batches import KINDS, batch_of
 from onward.serve.detectors import Detectors
+from onward.serve.durable_watch import LISTED
 from onward.serve.fields import Fields, dump
 from onward.serve.http import Events, answer, body_of, unless_gone
 from onward.serve.limits import Limits
@@ -108,7 +109,7 @@ def _numbered(request: Request) -> int:
     """The number of an alarm in the path."""
     number = request.path_params["number"]
     if not (number.isascii() and number.isdigit() and len(number) < 16):
-        raise Refusal(404, "alarm_not_found", f"there is no alarm {number[:40]!r}")
+        raise Refusal(404, "alarm_not_found", f"there is no alarm {number[:40]!r}", hint=LISTED)
     return int(number)
 
 

@@ -213,7 +213,10 @@ def events_of(path: Path, key: str) -> list[str]:
         InputError: it has no such sequence.
     """
     if not path.is_file():
-        raise ArtefactError(f"expected the state of a watch, there is no file {path}")
+        raise ArtefactError(
+            f"expected the state of a watch, there is no file {path}",
+            hint="name the one that `onward watch run --state` keeps",
+        )
     try:
         database = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
         try:
@@ -224,7 +227,10 @@ def events_of(path: Path, key: str) -> list[str]:
         finally:
             database.close()
     except sqlite3.DatabaseError as error:
-        raise ArtefactError(f"{path} is not the state of a watch: {error}") from error
+        raise ArtefactError(
+            f"{path} is not the state of a watch: {error}",
+            hint="name the one that `onward watch run --state` keeps",
+        ) from error
     hint = "it has those that were flagged or are in flight; name the SOURCE of others"
     raise InputError(f"there is no sequence of the key {key!r} in {path}", hint=hint)
 
