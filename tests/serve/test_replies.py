@@ -24,6 +24,7 @@ def test_an_answer_is_that_of_its_name_and_its_body(tmp_path: Path) -> None:
     with pytest.raises(Refusal) as caught:
         replies.find(replace(BATCH, digest="other"))
     assert (caught.value.status, caught.value.code) == (409, "idempotency_conflict")
+    assert "sent again" in caught.value.hint
     store.commit()
     store.close()
     assert Replies(WatchStore(tmp_path / "watch.db")).find(BATCH) == {"first": 1}

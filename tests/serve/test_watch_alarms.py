@@ -60,6 +60,7 @@ class TestAlarms:
         for method, path in (("GET", ""), ("POST", "/ok")):
             answer = watch.client.request(method, f"/v1/watch/alarms/{number}{path}")
             assert (answer.status_code, answer.json()["error"]["code"]) == (404, "alarm_not_found")
+            assert "/v1/watch/alarms" in answer.json()["error"]["hint"]
 
 
 class TestForgiving:
