@@ -25,7 +25,7 @@ from onward.watch.live import Live
 from onward.watch.loading import load_normal, reader_for
 from onward.watch.readers import Source
 from onward.watch.records import Record
-from onward.watch.store import Store
+from onward.watch.store import WatchStore
 from onward.watch.stream import Watcher
 from record import megabytes, record
 
@@ -53,7 +53,7 @@ def reading(log: Path, lines: int, folder: Path) -> dict[str, Any]:
     detector = learn(loaded.events, Learning(held_out=0.5, steps=200), source=loaded.reading)
     found: dict[str, Any] = {"lines": lines, "megabytes_read": round(new.stat().st_size / 2**20, 1)}
     for name, path in (("lines_per_second", None), ("lines_per_second_with_state", folder / "watch.db")):
-        store = Store(path)
+        store = WatchStore(path)
         live = Live(Watcher(detector, store), reader_for(detector), str(new), lambda alarm: None)
         started = time.perf_counter()
         live.run()
@@ -68,7 +68,7 @@ def interleaved(keys: int) -> dict[str, Any]:
     detector: Detector = learn(
         [[chance.choice("abcdef") for _ in range(10)] for _ in range(400)], Learning(held_out=0.5, steps=50)
     )
-    watcher = Watcher(detector, Store())
+    watcher = Watcher(detector, WatchStore())
     before, started = megabytes(), time.perf_counter()
     numbers = itertools.count(1)
     records = (

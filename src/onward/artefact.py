@@ -277,7 +277,10 @@ def _check_values(where: str, weights: dict[str, Tensor]) -> None:
     """Refuses weights that no model of ours can have."""
     for name, weight in weights.items():
         if weight.dtype not in _TYPES:
-            raise ArtefactError(f"tensor {name} of {where} should be in float32, found {weight.dtype}")
+            raise ArtefactError(
+                f"tensor {name} of {where} should be in float32, found {weight.dtype}",
+                hint="model.float() makes it so",
+            )
         if not weight.isfinite().all():
             raise ArtefactError(
                 f"tensor {name} of {where} should hold finite numbers, found infinities or NaN",

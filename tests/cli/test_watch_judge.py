@@ -72,7 +72,7 @@ def test_pictures_are_written(onward: Command, watching: Path, labelled: list[st
         assert Path(name).read_bytes().startswith(b"\x89PNG")
     (tmp_path / "file").touch()
     ran = onward("watch", "judge", watching, *labelled, "--pictures", tmp_path / "file")
-    assert ran.code == 1 and "cannot make" in ran.err
+    assert ran.code == 1 and "cannot make" in ran.err and "hint: name another folder" in ran.err
 
 
 def test_precision_is_that_of_all_where_the_normal_ones_are_a_sample(

@@ -115,5 +115,6 @@ def test_wrong_requests_are_refused():
         SequenceLanes(of(), lanes=1, steps=1)
     with pytest.raises(RecipeError, match="at least 1 lane"):
         SequenceLanes(of([A]), lanes=0, steps=1)
-    with pytest.raises(CorpusError, match="expected a place in 1 blocks"):
+    with pytest.raises(CorpusError, match="expected a place in 1 blocks") as caught:
         SequenceLanes(of([A]), lanes=1, steps=5).move({"epoch": 0, "offset": 1})
+    assert "same sequences" in caught.value.hint

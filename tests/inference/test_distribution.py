@@ -12,5 +12,6 @@ def test_the_likeliest_come_first_and_equals_in_the_order_of_ids() -> None:
     assert distribution.top(0) == distribution.top(-1) == []
     assert len(distribution.top(99)) == 6
     assert (distribution["a"], distribution["\0"], distribution["?"]) == (0.5, 0.1, 0.2)
-    with pytest.raises(InputError, match="'aa', which is 2"):
+    with pytest.raises(InputError, match="'aa', which is 2") as caught:
         distribution["aa"]
+    assert "score" in caught.value.hint

@@ -4,114 +4,26 @@ The truth is the reference in float64, which the layers' oracles prove (test_con
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from tests.layers.implementations import (
+    IN_C,
+    KERNELS,
+    SIZES,
+    Implementation,
+    activations,
+    compiled_only,
+    every_implementation,
+    every_kernel,
+    tolerance,
+)
 from torch import Tensor
 
 from onward.layers import kernels
 from onward.layers.kernels import compiled, cuda, functions, reference
-
-SIZES = [(1, 1, 1), (1, 3, 5), (7, 3, 37), (130, 2, 64), (33, 1, 200)]
-"""(T, B, D): one of everything, odd numbers, widths around the C kernels' chunk of 64."""
-
-
-@dataclass(frozen=True)
-class Implementation:
-    """Its functions, by the names of the reference, and how far from the truth bfloat16 may take it.
-
-    That is a share of each value plus a share of the largest: 2**-8 of the value where only results are
-    rounded, more where operations in between are.
-    """
-
-    functions: Any
-    bfloat16: tuple[float, float]
-    present: bool = True
-
-
-IN_C = SimpleNamespace(
-    gated_scan=functions.GatedScan.apply,
-    gated_unit=functions.GatedUnit.apply,
-    rms_norm=functions.RMSNorm.apply,
-    causal_convolution=functions.CausalConvolution.apply,
-    add_dropped=functions.AddDropped.apply,
-)
-
-
-def on_gpu(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function of copies of its tensors on the GPU, where there is one."""
-
-    def call(*inputs: Any) -> Any:
-        if not torch.cuda.is_available():
-            return function(*inputs)  # interpreted, see the fixture below
-        found = function(*(x.cuda() if isinstance(x, Tensor) else x for x in inputs))
-        return tuple(y.cpu() for y in found) if isinstance(found, tuple) else found.cpu()
-
-    return call
-
-
-IN_TRITON = SimpleNamespace(**{name: on_gpu(function) for name, function in vars(IN_C).items()})
-IMPLEMENTATIONS = {
-    "reference": Implementation(reference, (0.0, 1.6e-2)),
-    "compiled": Implementation(IN_C, (2**-8, 1e-5), compiled.available),
-    # Triton's interpreter cuts a number off where the GPU rounds it
-    "cuda": Implementation(IN_TRITON, (2**-8 if torch.cuda.is_available() else 2**-7, 1e-5), cuda.available),
-    "chosen": Implementation(kernels, (2**-8, 1e-5) if compiled.available else (0.0, 1.6e-2)),
-}
-every_implementation = pytest.mark.parametrize(
-    "implementation",
-    [
-        pytest.param(
-            one, id=name, marks=pytest.mark.skipif(not one.present, reason=f"no {name} kernels here")
-        )
-        for name, one in IMPLEMENTATIONS.items()
-    ],
-)
-compiled_only = pytest.mark.skipif(not compiled.available, reason="the C kernels were not built here")
-
-
-def tolerance(implementation: Implementation, dtype: torch.dtype) -> tuple[float, float]:
-    """Shares of a value and of the largest that a result may be off by."""
-    return implementation.bfloat16 if dtype == torch.bfloat16 else (0.0, 2e-6)
-
-
-def activations(*shape: int, dtype: torch.dtype) -> Tensor:
-    return torch.randn(*shape).to(dtype)
-
-
-Maker = Callable[[int, int, int, torch.dtype], list[Any]]
-KERNELS: dict[str, tuple[str, Maker]] = {
-    "gated_scan": (
-        "gated_scan",
-        lambda t, b, d, dtype: [activations(t, b, 3 * d, dtype=dtype), torch.randn(b, d)],
-    ),
-    "gated_unit": ("gated_unit", lambda t, b, d, dtype: [activations(t, b, 2 * d, dtype=dtype)]),
-    "rms_norm": (
-        "rms_norm",
-        lambda t, b, d, dtype: [torch.randn(t, b, d), torch.randn(d), 1e-6, dtype],
-    ),
-    "causal_convolution": (
-        "causal_convolution",
-        lambda t, b, d, dtype: [activations(t, b, d, dtype=dtype), torch.randn(b, 3, d), torch.randn(4, d)],
-    ),
-    "causal_convolution of the present": (
-        "causal_convolution",
-        lambda t, b, d, dtype: [activations(t, b, d, dtype=dtype), torch.randn(b, 0, d), torch.randn(1, d)],
-    ),
-    "add_dropped": (
-        "add_dropped",
-        lambda t, b, d, dtype: [torch.randn(t, b, d), activations(t, b, d, dtype=dtype), 0.3, 2**32 - 5],
-    ),
-    "add_dropped of nothing": (
-        "add_dropped",
-        lambda t, b, d, dtype: [torch.randn(t, b, d), activations(t, b, d, dtype=dtype), 0.0, 0],
-    ),
-}
-every_kernel = pytest.mark.parametrize("name", KERNELS)
 
 
 @pytest.fixture(autouse=True)

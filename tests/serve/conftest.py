@@ -89,6 +89,14 @@ def audit(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def watch(audit: Path) -> Iterator[Server]:
+    """A server of it."""
+    server = Server(audit)
+    yield server
+    assert server.end() == ""
+
+
 @pytest.fixture
 def own(audit: Path, tmp_path: Path) -> Path:
     """A copy of it, which a test may change."""

@@ -15,10 +15,10 @@ from onward.watch.records import Record
 COLUMNS = Source(form="jsonl", key="host", event=("action",), time="at")
 
 
-def read(kind: str, items: list[Any], source: Source = COLUMNS, limits: Limits | None = None) -> Any:
+def read(kind: str, items: list[Any], source: Source = COLUMNS) -> Any:
     """The records of items from number 10 on, and the reasons of what is none."""
     batch = Batch(kind, items, end=False, verdicts=False, key=None, digest="")
-    records, trouble = records_of(batch, source, reader_of(source), 10, limits or Limits())
+    records, trouble = records_of(batch, source, reader_of(source), 10)
     return records, [reason for _, reason in trouble.examples]
 
 
@@ -67,14 +67,21 @@ def test_half_a_pair_of_surrogates_is_replaced() -> None:
     assert [(r.key, r.event) for r in records] == [("?", "?!")]
 
 
-def test_events_count_wherever_they_stand() -> None:
-    few = Limits(batch_records=3)
-    assert len(read("sequences", [{"events": ["a", "b", "c"]}], limits=few)[0]) == 3
-    with pytest.raises(Refusal, match="at most 3 records"):
-        read("sequences", [{"events": ["a", "b"]}] * 2, limits=few)
-    body = json.dumps({"lines": [""] * 4}).encode()
-    with pytest.raises(Refusal, match="at most 3 records"):
-        batch_of(body, Fields(body), few)
+@pytest.mark.parametrize(
+    ("kind", "item", "count"),
+    [("lines", "", 1), ("records", {}, 1), ("sequences", {"events": ["a", "b"]}, 2), ("sequences", {}, 1)],
+)
+def test_events_count_wherever_they_stand(kind: str, item: Any, count: int) -> None:
+    def given(number: int) -> Batch:
+        body = json.dumps({kind: [item] * number}).encode()
+        return batch_of(body, Fields(body), Limits(batch_records=1200 * count))
+
+    assert len(given(1200).items) == 1200
+    message = f"at most {1200 * count:,} records in a batch, got {1201 * count:,}"
+    with pytest.raises(Refusal, match=message) as caught:
+        given(1201)
+    assert (caught.value.status, caught.value.param) == (413, kind)
+    assert "several batches" in caught.value.hint
 
 
 def test_a_detector_of_raw_lines_takes_lines_alone() -> None:

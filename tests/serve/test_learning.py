@@ -16,7 +16,7 @@ from onward.inference.stepper import Stepper
 from onward.inference.trained import TrainedModel
 from onward.model import LanguageModel, ModelConfig
 from onward.serve.learning import LESSON, Learned, Learner
-from onward.serve.typed import Edit, Typed
+from onward.serve.typed_text import Edit, TypedText
 
 NEW = "so it is, and so it was before: a lane is a state that goes on, and on, and on. "
 STEP = 8  # characters of an edit; they divide a lesson
@@ -150,7 +150,7 @@ def test_no_more_is_learned_than_was_typed_and_all_is_read(kind: str, seed: int)
     model = LanguageModel(ModelConfig(symbols=len(vocabulary), layer="gated", width=8, layers=1)).eval()
     trained = TrainedModel(Artefact(model, vocabulary, {"name": "test"}, {"steps": 0}))
     learner = Counting()
-    typed, text, count = Typed(trained, Stepper(model, initial_state(model, 1)), learner), "", 0
+    typed, text, count = TypedText(trained, Stepper(model, initial_state(model, 1)), learner), "", 0
     for _ in range(40):
         at, insert = rng.randint(0, len(text)), "".join(rng.choices(pieces, k=rng.randint(0, 6)))
         edit = Edit(at, rng.randint(0, min(9, len(text) - at)), insert, 0)
@@ -158,7 +158,7 @@ def test_no_more_is_learned_than_was_typed_and_all_is_read(kind: str, seed: int)
         cursor = rng.randint(0, len(text))
         for _ in typed.read(text, cursor, at):
             pass
-        fresh = Typed(trained, Stepper(model, initial_state(model, 1)))
+        fresh = TypedText(trained, Stepper(model, initial_state(model, 1)))
         assert typed.session.position == len(fresh.follow(text, cursor, 0))
         if kind != "words":  # of which one may be new in part
             assert learner.count <= count

@@ -10,13 +10,13 @@ from onward.serve import replies as module
 from onward.serve.batches import Batch
 from onward.serve.refusal import Refusal
 from onward.serve.replies import REMEMBERED, Replies
-from onward.watch.store import Store
+from onward.watch.store import WatchStore
 
 BATCH = Batch("lines", ["a"], end=False, verdicts=False, key="b0", digest="d")
 
 
 def test_an_answer_is_that_of_its_name_and_its_body(tmp_path: Path) -> None:
-    store = Store(tmp_path / "watch.db")
+    store = WatchStore(tmp_path / "watch.db")
     replies = Replies(store)
     assert replies.find(BATCH) is None
     replies.keep(BATCH, {"first": 1})
@@ -24,19 +24,20 @@ def test_an_answer_is_that_of_its_name_and_its_body(tmp_path: Path) -> None:
     with pytest.raises(Refusal) as caught:
         replies.find(replace(BATCH, digest="other"))
     assert (caught.value.status, caught.value.code) == (409, "idempotency_conflict")
+    assert "sent again" in caught.value.hint
     store.commit()
     store.close()
-    assert Replies(Store(tmp_path / "watch.db")).find(BATCH) == {"first": 1}
+    assert Replies(WatchStore(tmp_path / "watch.db")).find(BATCH) == {"first": 1}
 
 
 def test_a_batch_without_a_name_is_each_time_another() -> None:
-    replies = Replies(Store())
+    replies = Replies(WatchStore())
     replies.keep(replace(BATCH, key=None), {"first": 1})
     assert replies.find(replace(BATCH, key=None)) is None
 
 
 def test_the_latest_are_remembered(tmp_path: Path) -> None:
-    store = Store(tmp_path / "watch.db")
+    store = WatchStore(tmp_path / "watch.db")
     replies = Replies(store)
     for i in range(REMEMBERED + 3):
         replies.keep(replace(BATCH, key=f"b{i}"), {"first": i})
@@ -50,7 +51,7 @@ def test_the_latest_are_remembered(tmp_path: Path) -> None:
 
 def test_what_is_kept_has_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "KEPT_BYTES", 1000)
-    store = Store(tmp_path / "watch.db")
+    store = WatchStore(tmp_path / "watch.db")
     replies = Replies(store)
     for i in range(5):
         replies.keep(replace(BATCH, key=f"b{i}"), {"text": "x" * 400})
@@ -62,7 +63,7 @@ def test_what_is_kept_has_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_one_that_is_longer_than_all_may_be_is_kept_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "KEPT_BYTES", 1000)
-    replies = Replies(Store())
+    replies = Replies(WatchStore())
     for i in range(3):
         replies.keep(replace(BATCH, key=f"b{i}"), {"text": "x" * 2000})
     assert len(replies) == 1
@@ -70,7 +71,7 @@ def test_one_that_is_longer_than_all_may_be_is_kept_alone(monkeypatch: pytest.Mo
 
 
 def test_a_start_reads_no_answers(tmp_path: Path) -> None:
-    class Asked(Store):
+    class Asked(WatchStore):
         names: list[str] = []  # noqa: RUF012
 
         def fact(self, name: str) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from starlette.types import Message
 from tests.serve import loop
 from websockets.sync.client import connect
 
@@ -18,9 +19,10 @@ from onward.serve.limits import Limits
 from onward.serve.metrics import Metrics
 from onward.serve.models import Models, Served
 from onward.serve.refusal import Refusal
-from onward.serve.sessions import Sessions, Typing
-from onward.serve.store import Store
-from onward.serve.typed import Typed, Wish
+from onward.serve.sessions import Sessions, TypingSession
+from onward.serve.store import SessionStore
+from onward.serve.typed_text import TypedText, Wish
+from onward.serve.typing_routes import Editing
 
 Work = Callable[[Sessions, Served], Awaitable[None]]
 
@@ -132,7 +134,7 @@ def test_what_was_acknowledged_survives_a_kill(start, model, tmp_path) -> None:
 def desk(model) -> Callable[..., None]:
     """Does work with sessions, without a server around them."""
 
-    def go(work: Work, store: Store | None = None, **limits: Any) -> None:
+    def go(work: Work, store: SessionStore | None = None, **limits: Any) -> None:
         async def within() -> None:
             bounds, metrics = Limits(**limits), Metrics()
             models = Models([model], bounds, metrics)
@@ -149,19 +151,19 @@ def desk(model) -> Callable[..., None]:
     return go
 
 
-async def begun(sessions: Sessions, served: Served, text: str = "the ", **options: Any) -> Typing:
+async def begun(sessions: Sessions, served: Served, text: str = "the ", **options: Any) -> TypingSession:
     made = await sessions.create(served, text, len(text), Wish(), **options)
     return await sessions.get(made["id"])
 
 
 def test_a_session_that_is_not_used_ends_after_its_time(desk, tmp_path) -> None:
-    store = Store(tmp_path / "sessions.db")
+    store = SessionStore(tmp_path / "sessions.db")
 
     async def work(sessions: Sessions, served: Served) -> None:
         old, used = await begun(sessions, served), await begun(sessions, served)
         old.used -= 101
         await sessions.tidy()
-        assert [typing.id for typing in sessions] == [used.id]
+        assert [session.id for session in sessions] == [used.id]
         with pytest.raises(Refusal) as caught:
             await sessions.get(old.id)
         assert (caught.value.status, caught.value.code) == (410, "session_gone")
@@ -172,20 +174,71 @@ def test_a_session_that_is_not_used_ends_after_its_time(desk, tmp_path) -> None:
     store.close()
 
 
+@pytest.mark.parametrize("is_answered", [False, True])
+@pytest.mark.parametrize("limits", [{"session_seconds": 100}, {"sessions": 1}, {"adapting": 1}])
+def test_a_session_that_is_being_answered_does_not_end(desk, tmp_path, limits, is_answered) -> None:
+    made, store = [], SessionStore(tmp_path / "sessions.db")
+
+    async def make(sessions: Sessions, served: Served) -> None:
+        made.extend([(await begun(sessions, served, adapts="adapting" in limits)).id for _ in range(2)])
+
+    async def tidy(sessions: Sessions, served: Served) -> None:
+        first, _ = [await sessions.get(id_) for id_ in made]
+        first.used -= 101
+        if is_answered:
+            await first.lock.acquire()
+        await sessions.tidy()
+        assert (first in list(sessions)) is is_answered
+
+    desk(make, store)
+    desk(tidy, store, **limits)
+    store.close()
+
+
+def test_edits_that_wait_are_of_the_text_and_the_wishes_that_those_before_them_left(desk) -> None:
+    async def work(sessions: Sessions, served: Served) -> None:
+        session = await begun(sessions, served)
+        editing = Editing(sessions, Limits())
+
+        async def edit(**fields: Any) -> dict[str, Any]:
+            bodies = iter([{"type": "http.request", "body": json.dumps(fields).encode()}])
+            said: list[dict[str, Any]] = []
+
+            async def receive() -> Message:
+                return next(bodies)
+
+            async def send(message: Message) -> None:
+                said.append(message)
+
+            await editing({"type": "http", "path_params": {"id": session.id}}, receive, send)
+            return json.loads(said[1]["body"])
+
+        async with session.lock:
+            bodies = [{"insert": "l", "next": 3}, {"insert": "a"}, {"delete": 2, "at": 0}, {"insert": "n"}]
+            waiting = asyncio.gather(*(edit(**body) for body in bodies))
+            await asyncio.sleep(0.01)
+        answers = await waiting
+        assert [answer["version"] for answer in answers] == [1, 2, 3, 4]
+        assert session.text == "ne la"
+        assert len(answers[-1]["next"]) == 3
+
+    desk(work)
+
+
 def test_states_of_the_least_recently_used_are_dropped_and_read_anew(desk, monkeypatch) -> None:
-    monkeypatch.setattr(Typed, "megabytes", property(lambda typed: 1.0))
+    monkeypatch.setattr(TypedText, "megabytes", property(lambda typed: 1.0))
 
     async def work(sessions: Sessions, served: Served) -> None:
         first, second, third = [await begun(sessions, served) for _ in range(3)]
-        before = await sessions.edit(first, None, first.wish, None)
+        before = await sessions.edit(first)
         await sessions.get(first.id)
         await sessions.tidy()
-        assert [typing.typed is None for typing in (first, second, third)] == [False, True, False]
+        assert [session.typed is None for session in (first, second, third)] == [False, True, False]
         await begun(sessions, served)
         await begun(sessions, served)
         assert first.typed is None
         assert sessions.megabytes == 2
-        again = await sessions.edit(first, None, first.wish, None)
+        again = await sessions.edit(first)
         same(again, before)
         assert again["completions"][0]["text"] == before["completions"][0]["text"]
 
@@ -201,14 +254,14 @@ def test_weights_that_were_learned_count_and_stay_in_memory(desk) -> None:
         learning.typed = None  # as if others had needed the room
         assert sessions.megabytes == pytest.approx(own)
         steps = learning.learner.steps
-        answer = await sessions.edit(learning, None, learning.wish, None)
+        answer = await sessions.edit(learning)
         assert answer["learned"] == steps == 2
 
     desk(work)
 
 
 def test_those_that_learn_go_to_the_file_for_others_that_came_back_from_it(desk, tmp_path) -> None:
-    text, store = "the lane goes on. " * 4, Store(tmp_path / "sessions.db")
+    text, store = "the lane goes on. " * 4, SessionStore(tmp_path / "sessions.db")
     made: list[str] = []
 
     async def learn(sessions: Sessions, served: Served) -> None:
@@ -216,11 +269,11 @@ def test_those_that_learn_go_to_the_file_for_others_that_came_back_from_it(desk,
 
     async def go_on(sessions: Sessions, served: Served) -> None:
         await sessions.tidy()
-        assert [typing.id for typing in sessions.adapting] == made[1:]
+        assert [session.id for session in sessions.adapting] == made[1:]
         first = await sessions.get(made[0])
-        assert (await sessions.edit(first, None, first.wish, None))["learned"] == 2
+        assert (await sessions.edit(first))["learned"] == 2
         await sessions.tidy()
-        assert [typing.id for typing in sessions.adapting] == [made[2], made[0]]
+        assert [session.id for session in sessions.adapting] == [made[2], made[0]]
         with pytest.raises(Refusal, match="sessions learn already"):
             await begun(sessions, served, adapts=True)
 

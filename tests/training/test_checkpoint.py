@@ -93,8 +93,9 @@ def test_groups() -> None:
 def test_facts_are_of_their_type() -> None:
     assert take({"a": 1}, "a", int) == 1
     for facts in ({}, {"a": "1"}, {"a": True}, {"a": None}):
-        with pytest.raises(ArtefactError, match="should say a as int"):
+        with pytest.raises(ArtefactError, match="should say a as int") as caught:
             take(facts, "a", int)
+        assert "begin anew" in caught.value.hint
 
 
 def test_tensors_that_differ_are_named() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.training.test_train import KilledError, kill_at
+from tests.training.killing import KilledError, kill_at
 
 import onward
 from onward.data.encoded import EncodedCorpus

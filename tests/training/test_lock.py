@@ -52,5 +52,6 @@ def test_what_killed_runs_left_is_removed_and_nothing_else(tmp_path: Path) -> No
 def test_no_folder_or_a_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(WriteError, match="No such file"), output_lock(tmp_path / "none" / "m.onward"):
         pass
-    with pytest.raises(InputError, match="got the folder"), output_lock(tmp_path):
+    with pytest.raises(InputError, match="got the folder") as caught, output_lock(tmp_path):
         pass
+    assert str(tmp_path / "model.onward") in caught.value.hint

@@ -100,5 +100,6 @@ def test_a_memory_of_another_shape_is_refused(
     memory = trainer.optimiser.tensors()
     name = next(name for name, value in memory.items() if value.ndim == 2)
     for damaged in ({name: memory[name][:1]}, {"7.0.step": torch.tensor(1.0)}, {"nonsense": torch.zeros(1)}):
-        with pytest.raises(ArtefactError, match="not of this run"):
+        with pytest.raises(ArtefactError, match="not of this run") as caught:
             trainer.optimiser.restore(memory | damaged)
+        assert "begin anew" in caught.value.hint

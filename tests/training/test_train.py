@@ -9,15 +9,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from tests.training.killing import stop
 
 from onward import artefact as artefacts
 from onward.artefact import Artefact
 from onward.data.encoded import EncodedCorpus, Encoding, encode_text
-from onward.errors import ArtefactError, BusyError, Interrupted, RecipeError, WriteError
-from onward.training import loop as loops
-from onward.training import train as trains
+from onward.errors import BusyError, Interrupted, WriteError
 from onward.training.budget import Budget
-from onward.training.events import Event, Finished, NothingToResume, Sampled, Started, Stepped
+from onward.training.events import Event, Finished, Sampled, Started
 from onward.training.lock import output_lock
 from onward.training.outputs import checkpoint_path
 from onward.training.recipe import Recipe
@@ -25,26 +24,6 @@ from onward.training.train import train_model
 from onward.training.validation import report
 
 Small = Callable[..., Recipe]
-
-
-class KilledError(Exception):
-    """Stands for the end of a process."""
-
-
-def kill_at(step: int) -> Callable[[Event], None]:
-    def observer(event: Event) -> None:
-        if isinstance(event, Stepped) and event.step == step:
-            raise KilledError
-
-    return observer
-
-
-def stop(corpus: EncodedCorpus, recipe: Recipe, budget: Budget, output: Path, step: int) -> None:
-    """Trains until the step, and leaves a checkpoint of it."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loops, "SECONDS_BETWEEN_CHECKPOINTS", 0.0)
-        with pytest.raises(KilledError):
-            train_model(corpus, recipe, budget, output=output, observer=kill_at(step + 1))
 
 
 def test_what_a_run_leaves(corpus: EncodedCorpus, small: Small, tmp_path: Path) -> None:
@@ -72,23 +51,6 @@ def test_what_a_run_leaves(corpus: EncodedCorpus, small: Small, tmp_path: Path) 
     assert (log[0]["event"], log[-1]["event"]) == ("started", "finished")
 
 
-def test_a_run_killed_while_it_draws_its_curves_can_be_resumed(
-    corpus: EncodedCorpus, small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    output = tmp_path / "m.onward"
-
-    def killed(*arguments: object, **options: object) -> None:
-        raise KilledError
-
-    with monkeypatch.context() as patch, pytest.raises(KilledError):
-        patch.setattr(trains, "draw_curves", killed)
-        train_model(corpus, small(), Budget(steps=4), output=output)
-    whole = output.read_bytes()
-    train_model(corpus, small(), Budget(steps=4), output=output, resume=True)
-    assert output.read_bytes() == whole
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["m.curves.png", "m.log.jsonl", "m.onward"]
-
-
 def test_without_an_output_nothing_is_written(
     corpus: EncodedCorpus, small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -98,100 +60,6 @@ def test_without_an_output_nothing_is_written(
     assert result.output is None
     assert list(tmp_path.iterdir()) == []
     assert torch.get_rng_state().equal(before)
-
-
-@pytest.mark.parametrize("layer", ["gated", "lstm", "gru", "simple"])
-def test_a_stopped_run_ends_with_the_same_bytes(
-    layer: str, corpus: EncodedCorpus, small: Small, tmp_path: Path
-) -> None:
-    recipe, budget = small(layer=layer, dropout=0.2, average=0.9, precision="bf16"), Budget(steps=30)
-    alone, stopped = tmp_path / "alone.onward", tmp_path / "stopped.onward"
-    train_model(corpus, recipe, budget, output=alone)
-    stop(corpus, recipe, budget, stopped, 19)
-    torch.rand(3)
-    result = train_model(corpus, recipe, budget, output=stopped, resume=True)
-    assert result.steps == 30
-    assert stopped.read_bytes() == alone.read_bytes()
-    assert not checkpoint_path(stopped).exists()
-
-
-def test_without_a_checkpoint_it_begins_anew(corpus: EncodedCorpus, small: Small, tmp_path: Path) -> None:
-    events = list[Event]()
-    output = tmp_path / "m.onward"
-    result = train_model(corpus, small(), Budget(steps=4), output=output, resume=True, observer=events.append)
-    assert events[0] == NothingToResume(str(checkpoint_path(output)))
-    assert result.steps == 4
-
-
-@pytest.mark.parametrize(
-    ("changes", "steps", "message"),
-    [
-        ({"rate": 0.5}, 20, "has rate 0.006, not 0.5"),
-        ({"seed": 9}, 20, "has seed 0, not 9"),
-        ({}, 21, "has 20 steps, not 21"),
-    ],
-)
-def test_another_run_is_not_resumed(
-    changes: dict[str, float], steps: int, message: str, corpus: EncodedCorpus, small: Small, tmp_path: Path
-) -> None:
-    recipe, output = small(rate=0.006), tmp_path / "m.onward"
-    stop(corpus, recipe, Budget(steps=20), output, 3)
-    with pytest.raises((ArtefactError, RecipeError), match=message):
-        train_model(
-            corpus, small(**{"rate": 0.006} | changes), Budget(steps=steps), output=output, resume=True
-        )
-    assert checkpoint_path(output).exists()
-
-
-def test_a_run_of_another_order_of_the_data_is_not_resumed(
-    corpus: EncodedCorpus, small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    output = tmp_path / "m.onward"
-    with monkeypatch.context() as patch:
-        patch.setattr("onward.training.train._LANES", "fixed")
-        stop(corpus, small(), Budget(steps=20), output, 3)
-    with pytest.raises(ArtefactError, match="a kind of lanes 'fixed', not 'shifted'"):
-        train_model(corpus, small(), Budget(steps=20), output=output, resume=True)
-    assert checkpoint_path(output).exists()
-
-
-@pytest.mark.parametrize("budget", [Budget(minutes=5), Budget(epochs=3)])
-def test_another_kind_of_budget_is_not_resumed(
-    budget: Budget, corpus: EncodedCorpus, small: Small, tmp_path: Path
-) -> None:
-    output = tmp_path / "m.onward"
-    stop(corpus, small(), Budget(steps=20), output, 3)
-    with pytest.raises(RecipeError, match=r"has 20 steps, not (5 minutes|3 epochs)"):
-        train_model(corpus, small(), budget, output=output, resume=True)
-
-
-def test_minutes_that_were_not_yet_counted_in_steps_are_resumed_as_minutes(
-    corpus: EncodedCorpus, small: Small, tmp_path: Path
-) -> None:
-    output = tmp_path / "m.onward"
-    stop(corpus, small(), Budget(minutes=0.1), output, 2)
-    with pytest.raises(RecipeError, match=r"has 0.1 minutes, not 500 steps"):
-        train_model(corpus, small(), Budget(steps=500), output=output, resume=True)
-    assert train_model(corpus, small(), Budget(minutes=0.1), output=output, resume=True).steps > 3
-
-
-def test_another_corpus_is_not_resumed(corpus: EncodedCorpus, small: Small, tmp_path: Path) -> None:
-    output, other = tmp_path / "m.onward", encode_text("another text " * 300, Encoding())
-    stop(corpus, small(), Budget(steps=20), output, 3)
-    with pytest.raises(ArtefactError) as error:
-        train_model(other, small(), Budget(steps=20), output=output, resume=True)
-    assert corpus.digest in str(error.value)
-    assert other.digest in str(error.value)
-
-
-def test_a_damaged_checkpoint_is_refused(corpus: EncodedCorpus, small: Small, tmp_path: Path) -> None:
-    output = tmp_path / "m.onward"
-    stop(corpus, small(), Budget(steps=20), output, 3)
-    path = checkpoint_path(output)
-    path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(ArtefactError, match="not a whole checkpoint") as error:
-        train_model(corpus, small(), Budget(steps=20), output=output, resume=True)
-    assert "begin anew" in error.value.hint
 
 
 def test_two_runs_to_one_output(corpus: EncodedCorpus, small: Small, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import pytest
 from onward.errors import InputError
 from onward.watch.detector import Detector
 from onward.watch.forgive import forgive
-from onward.watch.store import Store
+from onward.watch.store import WatchStore
 from onward.watch.stream import Watcher
 
 STRANGE = ["start", "write", "sync", "read", "stop"]
@@ -40,6 +40,6 @@ def test_what_it_has_no_symbol_for_is_refused(events: list[str], detector: Detec
 def test_a_watch_goes_on_with_the_new_detector(detector: Detector, tmp_path: Path) -> None:
     new = forgive(detector, STRANGE).detector
     for one in (detector, new, new):
-        store = Store(tmp_path / "watch.db")
+        store = WatchStore(tmp_path / "watch.db")
         Watcher(one, store).commit()
         store.close()

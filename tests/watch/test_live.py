@@ -12,7 +12,7 @@ from onward.watch.detector import Detector
 from onward.watch.live import Live
 from onward.watch.loading import reader_for
 from onward.watch.records import Record
-from onward.watch.store import Store
+from onward.watch.store import WatchStore
 from onward.watch.stream import Watcher
 
 Records = Callable[..., list[Record]]
@@ -37,7 +37,7 @@ def watch(
     **how: object,
 ) -> Watcher:
     """One run over a file, whose state and alarms are in the folder."""
-    store = Store(folder / "watch.db")
+    store = WatchStore(folder / "watch.db")
     watcher = Watcher(detector, store)
     reader = reader_for(detector)
     try:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from onward.errors import ArtefactError, BusyError, WriteError
-from onward.watch.store import FORMAT, Row, Store, opened_store
+from onward.watch.store import FORMAT, Row, WatchStore, opened_store
 
 
 def row(key: str, seen: float = 0.0, size: int = 10) -> Row:
@@ -15,7 +15,7 @@ def row(key: str, seen: float = 0.0, size: int = 10) -> Row:
 
 @pytest.mark.parametrize("kept", [True, False])
 def test_what_is_kept_is_found(kept: bool, tmp_path: Path) -> None:
-    store = Store(tmp_path / "watch.db" if kept else None)
+    store = WatchStore(tmp_path / "watch.db" if kept else None)
     rows = [row(f"k{i}", float(i)) for i in range(1200)]
     store.keep(rows)
     assert sorted(store.find([f"k{i}" for i in range(1200)]), key=lambda r: r.seen) == rows
@@ -31,7 +31,7 @@ def test_what_is_kept_is_found(kept: bool, tmp_path: Path) -> None:
 
 def test_what_logs_say_is_nobody_elses(tmp_path: Path) -> None:
     path = tmp_path / "watch.db"
-    store = Store(path)
+    store = WatchStore(path)
     store.keep([row("a")])
     store.commit()
     files = sorted(tmp_path.glob("watch.db*"))
@@ -41,14 +41,14 @@ def test_what_logs_say_is_nobody_elses(tmp_path: Path) -> None:
 
 def test_what_was_not_committed_is_undone(tmp_path: Path) -> None:
     path = tmp_path / "watch.db"
-    store = Store(path)
+    store = WatchStore(path)
     store.keep([row("a")])
     store.add_alarms([(1, "{}")])
     store.commit()
     store.keep([row("b")])
     store.delivered(1)
     store.close()
-    store = Store(path)
+    store = WatchStore(path)
     assert store.keys() == ["a"]
     assert store.outbox() == [(1, "{}")]
     store.delivered(1)
@@ -68,7 +68,7 @@ def test_one_watch_at_a_time(tmp_path: Path) -> None:
 
 def test_a_state_of_another_version_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "watch.db"
-    store = Store(path)
+    store = WatchStore(path)
     store.commit()
     store.close()
     with sqlite3.connect(path) as database:
@@ -76,7 +76,7 @@ def test_a_state_of_another_version_is_left_alone(tmp_path: Path) -> None:
     database.close()
     before = path.read_bytes()
     with pytest.raises(ArtefactError, match=f"format {FORMAT - 1}, expected {FORMAT}") as caught:
-        Store(path)
+        WatchStore(path)
     assert "version of onward that wrote it" in caught.value.hint
     assert path.read_bytes() == before
 
@@ -92,7 +92,7 @@ def test_what_is_no_state_is_left_alone(content: bytes | str, tmp_path: Path) ->
         database.close()
     before = path.read_bytes()
     with pytest.raises(ArtefactError, match="not the state of a watch"):
-        Store(path)
+        WatchStore(path)
     assert path.read_bytes() == before
 
 
@@ -117,7 +117,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 def test_a_full_disk_leaves_what_was_committed(small_disk: Path) -> None:
     path = small_disk / "watch.db"
-    store = Store(path)
+    store = WatchStore(path)
     store.keep([row("a")])
     store.set_fact("place", 1)
     store.commit()
@@ -128,7 +128,7 @@ def test_a_full_disk_leaves_what_was_committed(small_disk: Path) -> None:
             store.commit()
     assert "room" in caught.value.hint
     store.close()
-    store = Store(path)
+    store = WatchStore(path)
     place = store.fact("place")
     assert place >= 1
     assert len(store.keys()) == place

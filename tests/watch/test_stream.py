@@ -12,7 +12,7 @@ from onward.model import LanguageModel
 from onward.watch.alarms import Alarm
 from onward.watch.detector import Detector
 from onward.watch.records import Record, grouped
-from onward.watch.store import Store, events_of
+from onward.watch.store import WatchStore, events_of
 from onward.watch.stream import Watcher
 
 Records = Callable[..., list[Record]]
@@ -83,7 +83,7 @@ def test_a_watcher_goes_on_from_the_last_commit(
     whole = facts(watched(unbroken, stream))
     place, alarms = 0, []
     while place < len(stream):
-        store = Store(tmp_path / "watch.db")
+        store = WatchStore(tmp_path / "watch.db")
         watcher = Watcher(detector, store, in_memory=3)
         place = store.fact("place") or 0
         for _ in range(chance.randrange(1, 5)):
@@ -96,7 +96,7 @@ def test_a_watcher_goes_on_from_the_last_commit(
         store.close()
     assert facts(alarms) == whole
     assert len(alarms) == len(whole)
-    store = Store(tmp_path / "watch.db")
+    store = WatchStore(tmp_path / "watch.db")
     kept = [json.loads(alarm) for _, alarm in store.outbox()]
     assert [alarm["alarm"] for alarm in kept] == list(range(1, len(whole) + 1))
     last = Watcher(detector, store)
@@ -168,7 +168,7 @@ def test_the_end_of_all(detector: Detector, records: Records) -> None:
 
 
 def test_the_events_of_what_was_flagged_are_kept(detector: Detector, tmp_path: Path) -> None:
-    store = Store(tmp_path / "watch.db")
+    store = WatchStore(tmp_path / "watch.db")
     watcher = Watcher(detector, store)
     events = ["start", "boom", "read", "sync", "stop"]
     alarms = watcher.feed([at(i, "x", event, i) for i, event in enumerate(events)])
@@ -181,7 +181,7 @@ def test_the_events_of_what_was_flagged_are_kept(detector: Detector, tmp_path: P
 
 
 def test_the_state_of_another_model_is_refused(detector: Detector, tmp_path: Path) -> None:
-    store = Store(tmp_path / "watch.db")
+    store = WatchStore(tmp_path / "watch.db")
     Watcher(detector, store).commit()
     torch.manual_seed(1)
     other = LanguageModel(detector.model.config).eval()

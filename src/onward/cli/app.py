@@ -8,10 +8,12 @@ from typing import Annotated
 import typer
 
 import onward
+from onward.cli.command import Command, Group
 from onward.cli.complete import complete
 from onward.cli.draw import draw
 from onward.cli.info import info
 from onward.cli.lesson import lesson
+from onward.cli.misuse import misuse
 from onward.cli.novelty import novelty
 from onward.cli.output import DONE, FAILED, INTERRUPTED, MISUSED, complain, emit, say
 from onward.cli.score import score
@@ -23,13 +25,14 @@ from onward.errors import InputError, Interrupted, OnwardError
 
 app = typer.Typer(
     name="onward",
+    cls=Group,
     add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 for command in (train, write, complete, score, serve, novelty, info, lesson, draw):
-    app.command()(command)
+    app.command(cls=Command)(command)
 app.add_typer(watch)
 
 
@@ -74,7 +77,7 @@ def _explain(error: typer.TyperException | OnwardError | OSError) -> int:
     match error:
         case typer.TyperException():
             context = getattr(error, "ctx", None)
-            complain(error.format_message(), f"{context.command_path} --help" if context else "")
+            complain(misuse(error), f"{context.command_path} --help" if context else "")
             return error.exit_code
         case Interrupted():
             say(str(error))

@@ -56,7 +56,10 @@ def serve(
     Ctrl-C finishes what runs, and ends.
     """
     if token == "":
-        raise InputError("expected a token of at least one character, got an empty one")
+        raise InputError(
+            "expected a token of at least one character, got an empty one",
+            hint="unset ONWARD_TOKEN, or give it a secret of your own",
+        )
     if token is None and not _is_loopback(host):
         raise InputError(
             f"expected a token to listen to {host}, which others can reach, got none",

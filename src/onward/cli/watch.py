@@ -2,6 +2,7 @@
 
 import typer
 
+from onward.cli.command import Command, Group
 from onward.cli.watch_explain import explain
 from onward.cli.watch_judge import judge
 from onward.cli.watch_learn import learn
@@ -10,10 +11,11 @@ from onward.cli.watch_run import run
 
 watch = typer.Typer(
     name="watch",
+    cls=Group,
     help="Learn what is normal in events or logs, and flag what deviates from it.",
     no_args_is_help=True,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 for command in (learn, run, explain, judge, ok):
-    watch.command()(command)
+    watch.command(cls=Command)(command)

@@ -47,7 +47,10 @@ def ok(
         else:
             found = [s for s in load_for(detector, [str(source)]).sequences if s.key == key]
             if not found:
-                raise CorpusError(f"there is no sequence of the key {key!r} in {source}")
+                raise CorpusError(
+                    f"there is no sequence of the key {key!r} in {source}",
+                    hint="give the key that the alarm names, and the source that it came from",
+                )
             events = found[-1].events
         forgiven = forgive(detector, events, key)
         forgiven.detector.save(output or model)

@@ -137,7 +137,10 @@ class Lanes:
         """
         epoch, offset = position["epoch"], position["offset"]
         if epoch < 0 or not 0 <= offset < self._length:
-            raise CorpusError(f"expected a place in lanes of {self._length} symbols, got {position}")
+            raise CorpusError(
+                f"expected a place in lanes of {self._length} symbols, got {position}",
+                hint="go to a position of lanes over the same corpus",
+            )
         self.epoch, self._offset = epoch, offset
 
     def next(self) -> Block:

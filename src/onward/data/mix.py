@@ -14,6 +14,7 @@ from onward.data.nested import Nested, form_of, join
 from onward.data.readers import Reader, Source, reader_of
 from onward.errors import InputError
 
+_ANOTHER = "go to a position of a mix of the same sources, shares and size of batches"
 FINEST_SHARE = 10**-6
 
 SEEDS_APART = 2**16
@@ -141,9 +142,13 @@ class MixIterator:
         """
         given, places = position["given"], position["sources"]
         if not len(given) == len(places) == len(self._readers):
-            raise InputError(f"expected the places of {len(self._readers)} sources, got {len(places)}")
+            raise InputError(
+                f"expected the places of {len(self._readers)} sources, got {len(places)}", hint=_ANOTHER
+            )
         if sum(given) != position["batches"] * self.batch_size:
-            raise InputError(f"expected a position after batches of {self.batch_size}, got {position}")
+            raise InputError(
+                f"expected a position after batches of {self.batch_size}, got {position}", hint=_ANOTHER
+            )
         for reader, place in zip(self._readers, places, strict=True):
             if (reader.epoch, reader.offset) != (place["epoch"], place["offset"]):
                 reader.move(place["epoch"], place["offset"])

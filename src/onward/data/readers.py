@@ -191,7 +191,10 @@ def _stacked(samples: list[Nested], name: str) -> Nested:
     for sample in samples:
         found = form_of(stack([sample]))
         if found != expected:
-            raise InputError(f"{name} gives samples that differ: {expected}, then {found}")
+            raise InputError(
+                f"{name} gives samples that differ: {expected}, then {found}",
+                hint="bring all of them to one form, shape and type",
+            )
     return stack(samples)
 
 
@@ -200,4 +203,7 @@ def _empty(name: str) -> InputError:
 
 
 def _elsewhere(name: str, epoch: int, offset: int) -> InputError:
-    return InputError(f"{name} has no sample {offset} in epoch {epoch}: the position is of another mix")
+    return InputError(
+        f"{name} has no sample {offset} in epoch {epoch}: the position is of another mix",
+        hint="go to a position of a mix of the same sources",
+    )

@@ -150,7 +150,10 @@ class SequenceLanes:
         self.epoch, self._offset = position["epoch"], position["offset"]
         self._read, self._pieces = self._hidden(), self._plan()
         if self.epoch < 0 or not 0 <= self._offset < len(self._pieces):
-            raise CorpusError(f"expected a place in {len(self._pieces)} blocks, got {position}")
+            raise CorpusError(
+                f"expected a place in {len(self._pieces)} blocks, got {position}",
+                hint="go to a position of the same sequences",
+            )
 
     def next(self) -> Block:
         """The block at the cursor, which then stands behind it."""

@@ -33,5 +33,8 @@ class Distribution:
         """
         ids = self.vocabulary.encode(symbol).tolist()
         if len(ids) != 1:
-            raise InputError(f"expected one symbol, got {symbol!r}, which is {len(ids)}")
+            raise InputError(
+                f"expected one symbol, got {symbol!r}, which is {len(ids)}",
+                hint="ask the model's `score` for the probability of a longer text",
+            )
         return float(self.probabilities[ids[0]])

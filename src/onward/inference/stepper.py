@@ -182,7 +182,10 @@ class Stepper:
 
 
 def _wrong(symbols: np.ndarray, vocabulary: int) -> InputError:
-    return InputError(f"expected ids below {vocabulary}, one for each lane, got {symbols.tolist()}")
+    return InputError(
+        f"expected ids below {vocabulary}, one for each lane, got {symbols.tolist()}",
+        hint="encode texts with the vocabulary of this model",
+    )
 
 
 def _is_float32(model: LanguageModel) -> bool:

@@ -1,4 +1,4 @@
-"""The application: every endpoint, in one table."""
+"""The application: every endpoint, and what is behind it."""
 
 import asyncio
 import logging
@@ -13,25 +13,24 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import Route, WebSocketRoute
+from starlette.routing import Route
 from starlette.types import ASGIApp
-from starlette.websockets import WebSocket
 
 from onward.artefact import is_detector
 from onward.errors import InputError, OnwardError
-from onward.serve import judging, typing_routes
-from onward.serve.completions import completions
 from onward.serve.detectors import Detectors
 from onward.serve.guard import Guard, Policy
 from onward.serve.http import ClientLeft, answer, refuse
 from onward.serve.limits import Limits
 from onward.serve.metrics import Gauge, Metrics
-from onward.serve.models import Models, curve, entry, facts
+from onward.serve.model_routes import model_routes
+from onward.serve.models import Models
 from onward.serve.openapi import document
 from onward.serve.page import POLICY, assets
 from onward.serve.refusal import Refusal, as_refusal
 from onward.serve.sessions import Sessions
-from onward.serve.store import Store
+from onward.serve.store import SessionStore
+from onward.serve.typing_routes import typing_routes
 from onward.serve.watch_page import watch_assets
 from onward.serve.watch_routes import watch_routes
 from onward.watch.stream import IDLE
@@ -74,7 +73,10 @@ def make_app(settings: Settings) -> ASGIApp:
     watching = [path for path in settings.models if is_detector(path)]
     writing = [path for path in settings.models if path not in watching]
     if not settings.models:
-        raise InputError("expected a model to serve, got none")
+        raise InputError(
+            "expected a model to serve, got none",
+            hint="name a file that `onward train` or `onward watch learn` made",
+        )
     models = Models(writing, limits, metrics)
     detectors = Detectors(
         watching,
@@ -84,7 +86,7 @@ def make_app(settings: Settings) -> ASGIApp:
         rate=settings.false_alarms,
         limits=limits,
     )
-    store = Store(settings.state) if settings.state and writing else None
+    store = SessionStore(settings.state) if settings.state and writing else None
     sessions = Sessions(models, limits, metrics, store)
     metrics.gauges += [
         Gauge("onward_sessions", "Sessions that are kept.", lambda: len(sessions)),
@@ -97,7 +99,9 @@ def make_app(settings: Settings) -> ASGIApp:
     routes = [
         *_pages(detectors, alone=not writing),
         *watch_routes(detectors, limits),
-        *_routes(settings, models, sessions, metrics),
+        *typing_routes(sessions, models, limits),  # the first of which are asked for with every key
+        *model_routes(models, limits, [*settings.corpus]),
+        *_facts(metrics, limits),
     ]
     handlers: Any = {OnwardError: _refused, HTTPException: _not_found, ClientLeft: _gone, Exception: _failed}
     lifespan = partial(_lifespan, models, detectors, sessions, store)
@@ -108,7 +112,7 @@ def make_app(settings: Settings) -> ASGIApp:
 
 @asynccontextmanager
 async def _lifespan(
-    models: Models, detectors: Detectors, sessions: Sessions, store: Store | None, _: Starlette
+    models: Models, detectors: Detectors, sessions: Sessions, store: SessionStore | None, _: Starlette
 ) -> AsyncIterator[None]:
     """Starts what works, and ends it: each also where another fails, the last first."""
     with ExitStack() as ending:
@@ -126,20 +130,8 @@ async def _lifespan(
         yield
 
 
-def _routes(settings: Settings, models: Models, sessions: Sessions, metrics: Metrics) -> list[Any]:
-    limits, corpus = settings.limits, [*settings.corpus]
-
-    def get(path: str, endpoint: Callable[[Request], Awaitable[Response]], method: str = "GET") -> Route:
-        return Route(path, endpoint, methods=[method])
-
-    async def list_models(_: Request) -> Response:
-        return answer({"object": "list", "data": [entry(served) for served in models]})
-
-    async def show_model(request: Request) -> Response:
-        return answer(facts(models.get(request.path_params["id"])) | {"novelty": bool(corpus)})
-
-    async def show_curve(request: Request) -> Response:
-        return answer(curve(models.get(request.path_params["id"])))
+def _facts(metrics: Metrics, limits: Limits) -> list[Route]:
+    """What the server says of itself."""
 
     async def health(_: Request) -> Response:
         return answer({"status": "ok"})
@@ -150,25 +142,10 @@ def _routes(settings: Settings, models: Models, sessions: Sessions, metrics: Met
     async def show_document(_: Request) -> Response:
         return answer(document(limits))
 
-    async def socket(websocket: WebSocket) -> None:
-        await typing_routes.socket(websocket, sessions, limits)
-
-    create = partial(typing_routes.create, sessions=sessions, models=models, limits=limits)
     return [
-        Route("/v1/sessions/{id}/edit", typing_routes.Editing(sessions, limits), methods=["POST"]),
-        get("/healthz", health),
-        get("/metrics", show_metrics),
-        get("/openapi.json", show_document),
-        get("/v1/models", list_models),
-        get("/v1/models/{id}", show_model),
-        get("/v1/models/{id}/curve", show_curve),
-        get("/v1/completions", partial(completions, models=models, limits=limits), "POST"),
-        get("/v1/score", partial(judging.score, models=models, limits=limits), "POST"),
-        get("/v1/novelty", partial(judging.novelty, models=models, limits=limits, corpus=corpus), "POST"),
-        get("/v1/sessions", create, "POST"),
-        get("/v1/sessions/{id}", partial(typing_routes.show, sessions=sessions)),
-        get("/v1/sessions/{id}", partial(typing_routes.delete, sessions=sessions), "DELETE"),
-        WebSocketRoute("/v1/sessions/{id}/ws", socket),
+        Route("/healthz", health, methods=["GET"]),
+        Route("/metrics", show_metrics, methods=["GET"]),
+        Route("/openapi.json", show_document, methods=["GET"]),
     ]
 
 

@@ -50,7 +50,7 @@ def batch_of(body: bytes, fields: Fields, limits: Limits) -> Batch:
     """The batch of a request, whose body has these fields.
 
     Raises:
-        Refusal: it has no list, more than one, or one that is too long.
+        Refusal: it has no list, more than one, or one of too many records.
     """
     given = [kind for kind in KINDS if fields.values.get(kind) is not None]
     if len(given) > 1:
@@ -61,15 +61,13 @@ def batch_of(body: bytes, fields: Fields, limits: Limits) -> Batch:
         fields.refuse(kind, "a list")
     if not given and not fields.flag("end"):
         raise Refusal(400, "invalid_value", f"expected one of {', '.join(KINDS)}, got none", param="lines")
-    _check_size(len(items), limits)
+    _check_size(kind, items, limits)
     key = fields.text("idempotency_key", None, longest=200)
     digest = hashlib.sha256(body).hexdigest()
     return Batch(kind, items, fields.flag("end"), fields.flag("verdicts"), key, digest)
 
 
-def records_of(
-    batch: Batch, source: Source, reader: Reader, first: int, limits: Limits
-) -> tuple[list[Record], Trouble]:
+def records_of(batch: Batch, source: Source, reader: Reader, first: int) -> tuple[list[Record], Trouble]:
     """The records of a batch, and what could not be read.
 
     Args:
@@ -77,10 +75,9 @@ def records_of(
         source: how the detector's own records are read.
         reader: of these; the names of the columns of a CSV batch are in its first line.
         first: the number of the first item.
-        limits: of the records.
 
     Raises:
-        Refusal: the detector reads lines alone, or these are too many records.
+        Refusal: the detector reads lines alone.
     """
     if batch.kind != "lines" and source.form == "log":
         message = f"expected lines, since this detector reads raw log lines, got {batch.kind}"
@@ -93,7 +90,6 @@ def records_of(
             found += parse(item, number, reader)
         except ValueError as error:
             reader.trouble.add(number, str(error))
-        _check_size(len(found), limits)
     return found, reader.trouble
 
 
@@ -148,7 +144,16 @@ def _shown(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:60]}..."
 
 
-def _check_size(count: int, limits: Limits) -> None:
+def _check_size(kind: str, items: list[Any], limits: Limits) -> None:
+    """Events count wherever they stand: one in a line or a record, all of a sequence."""
+    count = sum(map(_length, items)) if kind == "sequences" else len(items)
     if count > limits.batch_records:
-        message = f"expected at most {limits.batch_records:,} records in a batch, got more"
-        raise Refusal(413, "too_large", message, hint="send several batches, one after the other")
+        message = f"expected at most {limits.batch_records:,} records in a batch, got {count:,}"
+        hint = "send several batches, one after the other"
+        raise Refusal(413, "too_large", message, param=kind, hint=hint)
+
+
+def _length(item: Any) -> int:
+    """Events of a sequence, if it is one."""
+    events = item.get("events") if isinstance(item, dict) else None
+    return len(events) if isinstance(events, list) else 1

@@ -137,7 +137,9 @@ def _prompts(fields: Fields, vocabulary: Vocabulary, limits: Limits) -> list[np.
     size = sum(map(len, prompts))
     if size > limits.prompt_symbols:
         message = f"expected prompts of at most {limits.prompt_symbols} symbols, got {size}"
-        raise Refusal(413, "too_large", message, param="prompt")
+        raise Refusal(
+            413, "too_large", message, param="prompt", hint="send fewer prompts, or their ends alone"
+        )
     return prompts
 
 

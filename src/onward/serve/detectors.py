@@ -7,7 +7,7 @@ from onward.errors import InputError
 from onward.serve.limits import Limits
 from onward.serve.metrics import Gauge
 from onward.serve.refusal import Refusal
-from onward.serve.watching import Watching
+from onward.serve.served_detector import ServedDetector
 
 
 class Detectors:
@@ -44,12 +44,12 @@ class Detectors:
                 f"expected detectors of different names, got two of {twice!r}",
                 hint="a detector's name is that of its file: rename one",
             )
-        self._served: dict[str, Watching] = {}
+        self._served: dict[str, ServedDetector] = {}
         for path in paths:
             kept = state_of(path, state, alone=alone and len(paths) == 1)
-            self._served[path.stem] = Watching(path, kept, idle=idle, rate=rate, limits=limits)
+            self._served[path.stem] = ServedDetector(path, kept, idle=idle, rate=rate, limits=limits)
 
-    def __iter__(self) -> Iterator[Watching]:
+    def __iter__(self) -> Iterator[ServedDetector]:
         """All of them."""
         return iter(self._served.values())
 
@@ -57,7 +57,7 @@ class Detectors:
         """How many there are."""
         return len(self._served)
 
-    def get(self, name: str | None) -> Watching:
+    def get(self, name: str | None) -> ServedDetector:
         """The detector of that name; None: the first.
 
         Raises:
@@ -80,7 +80,7 @@ class Detectors:
             return []
 
         def total(name: str) -> float:
-            return sum(watching.report[name] for watching in self)
+            return sum(served.report[name] for served in self)
 
         return [
             Gauge("onward_watch_records", "Records that were watched.", lambda: total("records")),

@@ -22,7 +22,7 @@ from onward.inference.prediction import initial_state
 from onward.inference.stepper import FEW_LANES, Stepper
 from onward.inference.trained import TrainedModel
 from onward.layers.state import State, select_lanes
-from onward.serve.keys import Answer, Key, Keyboard
+from onward.serve.keystrokes import Answer, Keyboard, Keystroke
 from onward.serve.lanes import Lane, Lanes, Order, Piece
 from onward.serve.limits import Limits
 from onward.serve.metrics import Metrics
@@ -90,7 +90,7 @@ class Engine:
         self.stepper = Stepper(trained.model, initial_state(trained.model, 1))
         self._keyboard = Keyboard(trained, self.stepper)
         self._lanes = Lanes(trained, self.stepper.twin())
-        self._keys: deque[tuple[Key, asyncio.Future[Answer]]] = deque()
+        self._keys: deque[tuple[Keystroke, asyncio.Future[Answer]]] = deque()
         self._long: deque[_Job] = deque()
         self._wake = threading.Condition()
         self._is_stopping = False
@@ -110,7 +110,7 @@ class Engine:
             self._wake.notify()
         self._thread.join()
 
-    async def type(self, key: Key) -> Answer:
+    async def type(self, key: Keystroke) -> Answer:
         """The answer to a key that was typed."""
         with self.place():
             future = asyncio.get_running_loop().create_future()
@@ -227,12 +227,12 @@ class Engine:
                 self._answer(group)
                 self._send()
 
-    def _answer(self, waiting: list[tuple[Key, asyncio.Future[Answer]]]) -> None:
+    def _answer(self, waiting: list[tuple[Keystroke, asyncio.Future[Answer]]]) -> None:
         try:
             answers = self._keyboard.answer([key for key, _ in waiting])
         except Exception:
             _LOG.exception("keys could not be answered")
-            answers = [RunError("the model failed")] * len(waiting)
+            answers = [_failed()] * len(waiting)
         self._outbox += [(_settle(future), said) for (_, future), said in zip(waiting, answers, strict=True)]
 
     def _step(self) -> None:
@@ -241,7 +241,7 @@ class Engine:
         except Exception as error:
             if not isinstance(error, OnwardError):
                 _LOG.exception("a step failed")
-            told = error if isinstance(error, OnwardError) else RunError("the model failed")
+            told = error if isinstance(error, OnwardError) else _failed()
             for lane in self._lanes.drop():
                 lane.fail(told)
 
@@ -277,6 +277,10 @@ def _settle(future: asyncio.Future[Any]) -> Callable[[Any], None]:
         future.set_exception(result) if isinstance(result, Exception) else future.set_result(result)
 
     return settle
+
+
+def _failed() -> RunError:
+    return RunError("the model failed", hint="the log of the server says why")
 
 
 def _stopped() -> Refusal:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any, TypeVar
 
 from starlette.requests import Request
@@ -44,6 +44,7 @@ async def body_of(receive: Receive, limits: Limits) -> bytes:
                         413,
                         "too_large",
                         f"expected a body of at most {limits.body_bytes} bytes, got more",
+                        hint="send it in parts, as several requests",
                         headers={"Connection": "close"},
                     )
     except TimeoutError:
@@ -94,17 +95,23 @@ class Events(Response):
     Args:
         values: what is sent; bytes are events already.
         limits: how long a client may take.
+        during: is entered before anything is sent, so that it may refuse, and left at the end.
     """
 
-    def __init__(self, values: AsyncIterator[Any], limits: Limits) -> None:
+    def __init__(
+        self,
+        values: AsyncIterator[Any],
+        limits: Limits,
+        during: AbstractContextManager[None] | None = None,
+    ) -> None:
         super().__init__(None, 200, {"Cache-Control": "no-store"}, "text/event-stream")
         del self.headers["content-length"]
-        self._values, self._limits = values, limits
+        self._values, self._limits, self._during = values, limits, during or nullcontext()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Sends them."""
         request = Request(scope, receive)
-        with suppress(ClientLeft):
+        with suppress(ClientLeft), self._during:
             await unless_gone(request, self._send(send))
 
     async def _send(self, send: Send) -> None:

@@ -32,7 +32,7 @@ async def score(request: Request, models: Models, limits: Limits) -> Response:
     ids = ids_of(text, vocabulary)
     if len(ids) > LONGEST_SCORED:
         message = f"expected a text of at most {LONGEST_SCORED} symbols, got {len(ids)}"
-        raise Refusal(413, "too_large", message, param="text")
+        raise Refusal(413, "too_large", message, param="text", hint="send it in parts, or use `onward score`")
     _, tokens = await unless_gone(request, served.engine.run(read(served.trained, ids, top)))
     served.metrics.symbols_read.add(len(ids))
     decoder = vocabulary.decoder()

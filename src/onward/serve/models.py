@@ -107,7 +107,8 @@ def curve(served: Served) -> dict[str, Any]:
         if name and isinstance(event.get("nats_per_symbol"), float) and isinstance(event.get("step"), int):
             series[name].append({"step": event["step"], "value": event["nats_per_symbol"]})
     if not any(series.values()):
-        raise Refusal(404, "no_curve", f"no training log of {served.name} lies beside its file")
+        message = f"no training log of {served.name} lies beside its file"
+        raise Refusal(404, "no_curve", message, hint="put the log that `onward train` wrote beside the model")
     return {"model": served.name, "unit": "nats_per_symbol", **series}
 
 

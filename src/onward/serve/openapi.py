@@ -4,7 +4,7 @@ from importlib.metadata import version
 from typing import Any
 
 from onward.serve.limits import Limits
-from onward.serve.watching import RECENT
+from onward.serve.served_detector import RECENT
 
 Schema = dict[str, Any]
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from onward.serve.batches import Batch
 from onward.serve.limits import MEGABYTE
 from onward.serve.refusal import Refusal
-from onward.watch.store import Store
+from onward.watch.store import WatchStore
 
 REMEMBERED = 256
 """Batches whose answers are kept, the latest ones."""
@@ -32,7 +32,7 @@ class Replies:
         store: of the watch.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: WatchStore) -> None:
         self._store = store
         self._next = store.fact("replies") or 0
         self._known: dict[str, _Reply] = {}  # the oldest first
@@ -55,7 +55,13 @@ class Replies:
             return None
         if reply.digest != batch.digest:
             message = f"expected another name for another batch, got {batch.key!r} again"
-            raise Refusal(409, "idempotency_conflict", message, param="idempotency_key")
+            raise Refusal(
+                409,
+                "idempotency_conflict",
+                message,
+                param="idempotency_key",
+                hint="only a batch that is sent again has the same key",
+            )
         return self._store.fact(_answer(reply.number))
 
     def keep(self, batch: Batch, answer: dict[str, Any]) -> None:

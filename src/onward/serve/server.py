@@ -20,7 +20,6 @@ from onward.serve.watch_routes import ENDLESS
 LONGEST_HEAD = 1 << 14
 """Bytes of the head of a request."""
 
-
 TURN = 0.0002
 """Seconds after which the thread that answers connections makes way for that of a model which has made its
 step: after the usual 5 ms it would have waited fifty times as long as a step takes."""

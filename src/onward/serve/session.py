@@ -7,11 +7,11 @@ from dataclasses import asdict, dataclass, field
 from onward.serve.learning import Learner, megabytes_to_learn
 from onward.serve.models import Served
 from onward.serve.store import Saved
-from onward.serve.typed import Typed, Wish
+from onward.serve.typed_text import TypedText, Wish
 
 
 @dataclass
-class Typing:
+class TypingSession:
     """A session.
 
     Attributes:
@@ -33,7 +33,7 @@ class Typing:
     version: int = 0
     wish: Wish = field(default_factory=Wish)
     adapts: bool = False
-    typed: Typed | None = None
+    typed: TypedText | None = None
     learner: Learner | None = None
     edits: int = 0
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)

@@ -8,15 +8,15 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from typing import Any
 
-from onward.serve.keys import Key
+from onward.serve.keystrokes import Keystroke
 from onward.serve.learning import Learned, Learner, megabytes_to_learn
 from onward.serve.limits import Limits
 from onward.serve.metrics import Metrics
 from onward.serve.models import Models, Served
 from onward.serve.refusal import Refusal
-from onward.serve.session import Typing
-from onward.serve.store import Saved, Store
-from onward.serve.typed import Edit, Typed, Wish
+from onward.serve.session import TypingSession
+from onward.serve.store import Saved, SessionStore
+from onward.serve.typed_text import Edit, TypedText, Wish
 
 _REMEMBERED = 10_000
 _ANEW = "make a new session with the text that you have"
@@ -32,9 +32,9 @@ class Sessions:
         store: keeps them, if there is one.
     """
 
-    def __init__(self, models: Models, limits: Limits, metrics: Metrics, store: Store | None) -> None:
+    def __init__(self, models: Models, limits: Limits, metrics: Metrics, store: SessionStore | None) -> None:
         self._models, self._limits, self._metrics, self._store = models, limits, metrics, store
-        self._kept: OrderedDict[str, Typing] = OrderedDict()
+        self._kept: OrderedDict[str, TypingSession] = OrderedDict()
         self._gone: OrderedDict[str, None] = OrderedDict()
         self._asleep: dict[str, float] = {}  # in the store alone, and when each was last used
         for saved in sorted(store.sessions(), key=lambda saved: saved.used) if store else ():
@@ -48,21 +48,21 @@ class Sessions:
         """How many there are."""
         return len(self._kept)
 
-    def __iter__(self) -> Iterator[Typing]:
+    def __iter__(self) -> Iterator[TypingSession]:
         """All, the least recently used first."""
         return iter(list(self._kept.values()))
 
     @property
     def megabytes(self) -> float:
         """What all take, about."""
-        return sum(typing.megabytes for typing in self._kept.values())
+        return sum(session.megabytes for session in self._kept.values())
 
     @property
-    def adapting(self) -> list[Typing]:
+    def adapting(self) -> list[TypingSession]:
         """Those that learn, the least recently used first."""
-        return [typing for typing in self._kept.values() if typing.adapts]
+        return [session for session in self._kept.values() if session.adapts]
 
-    async def get(self, id_: str) -> Typing:
+    async def get(self, id_: str) -> TypingSession:
         """A session, which counts as used now; one that had to go is read from the store again.
 
         Raises:
@@ -72,14 +72,14 @@ class Sessions:
             saved = await self._store.find(id_)
             if saved and self._asleep.pop(id_, None) is not None:
                 self._restore(saved)
-        typing = self._kept.get(id_)
-        if typing is None:
+        session = self._kept.get(id_)
+        if session is None:
             if id_ in self._gone:
                 raise _gone()
             raise Refusal(404, "session_not_found", f"there is no session {id_[:40]!r}", hint=_ANEW)
-        typing.used = time.monotonic()
+        session.used = time.monotonic()
         self._kept.move_to_end(id_)
-        return typing
+        return session
 
     async def create(
         self, served: Served, text: str, cursor: int, wish: Wish, *, adapts: bool = False
@@ -89,35 +89,37 @@ class Sessions:
         Raises:
             Refusal: it is to learn, and there is no room for its weights.
         """
-        typing = Typing(f"s-{secrets.token_urlsafe(16)}", served, text, cursor, wish=wish, adapts=adapts)
-        if adapts and self._are_too_many([*self.adapting, typing]):
+        session = TypingSession(
+            f"s-{secrets.token_urlsafe(16)}", served, text, cursor, wish=wish, adapts=adapts
+        )
+        if adapts and self._are_too_many([*self.adapting, session]):
             raise _no_room_to_adapt(len(self.adapting))
-        self._kept[typing.id] = typing
+        self._kept[session.id] = session
         try:
             if self._store:
-                await self._store.add(typing.saved())
-            answer = await self._answer(typing, 0)
+                await self._store.add(session.saved())
+            answer = await self._answer(session, 0)
         except BaseException:
-            await self._end(typing, None)
+            await self._end(session, None)
             raise
         await self.tidy()
         return answer
 
     async def edit(
         self,
-        typing: Typing,
-        edit: Callable[[Typing], Edit] | None,
-        wish: Wish,
-        version: int | None,
+        session: TypingSession,
+        edit: Callable[[TypingSession], Edit] | None = None,
+        wish: Callable[[Wish], Wish] | None = None,
+        version: int | None = None,
         *,
         forgets: bool = False,
     ) -> dict[str, Any]:
-        """Makes an edit and answers; it is on the disk before. None: nothing is changed.
+        """Makes an edit and answers; it is on the disk before.
 
         Args:
-            typing: the session.
-            edit: what is changed, told for the text that there is once those before it are made.
-            wish: what the answer is to have in it.
+            session: the session.
+            edit: what is changed, for the text that there is once those before it are made; None: nothing.
+            wish: what the answer is to have in it, for the wish that there is then; None: the same.
             version: that the session must have; None: any.
             forgets: whether what was learned is dropped first.
 
@@ -127,104 +129,104 @@ class Sessions:
         """
         number = None
         if edit is not None:
-            typing.edits += 1
-            number = typing.edits
-        async with typing.lock:
-            if self._kept.get(typing.id) is not typing:
+            session.edits += 1
+            number = session.edits
+        async with session.lock:
+            if self._kept.get(session.id) is not session:
                 raise _gone()
-            if version is not None and version != typing.version:
-                message = f"expected version {typing.version} of the session, got {version}"
+            if version is not None and version != session.version:
+                message = f"expected version {session.version} of the session, got {version}"
                 raise Refusal(409, "version_conflict", message, param="version", hint="read the session anew")
-            change = None if edit is None else edit(typing)
+            change = None if edit is None else edit(session)
             changed = (
-                0 if forgets else len(typing.text) if change is None else min(len(typing.text), change.at)
+                0 if forgets else len(session.text) if change is None else min(len(session.text), change.at)
             )
-            await self._apply(typing, change, wish)
-            return await self._answer(typing, changed, number, forgets)
+            await self._apply(session, change, wish(session.wish) if wish else session.wish)
+            return await self._answer(session, changed, number, forgets)
 
     async def delete(self, id_: str) -> None:
         """Ends a session, once what is on its way is answered."""
-        typing = await self.get(id_)
-        async with typing.lock:
-            await self._end(typing, "deleted")
+        session = await self.get(id_)
+        async with session.lock:
+            await self._end(session, "deleted")
 
     async def tidy(self) -> None:
         """Ends what has expired, and what is too much, but nothing that is being answered."""
         before = self._oldest
-        for typing in self._idle():
-            if typing.used < before:
-                await self._end(typing, "expired")
+        for session in self._idle():
+            if session.used < before:
+                await self._end(session, "expired")
         for id_ in [id_ for id_, used in self._asleep.items() if used < before]:
             del self._asleep[id_]
             self._forget(id_, "expired")
             if self._store:
                 await self._store.remove(id_)
-        for typing in self._idle()[: max(0, len(self._kept) - self._limits.sessions)]:
-            await self._end(typing, "evicted")
-        for typing in [typing for typing in self._idle() if typing.adapts]:
+        for session in self._idle()[: max(0, len(self._kept) - self._limits.sessions)]:
+            await self._end(session, "evicted")
+        for session in [session for session in self._idle() if session.adapts]:
             if not self._are_too_many(self.adapting):
                 break
-            await self._end(typing, "evicted")  # they came back from the store
+            await self._end(session, "evicted")  # they came back from the store
         excess = self.megabytes - self._limits.session_megabytes
-        for typing in self:
+        for session in self:
             if excess <= 0:
                 break
-            excess -= typing.typed.megabytes if typing.typed else 0
-            typing.typed = None  # the text remains, and is read anew when it is next used
+            excess -= session.typed.megabytes if session.typed else 0
+            session.typed = None  # the text remains, and is read anew when it is next used
 
     @property
     def _oldest(self) -> float:
         """Sessions that were not used since are expired, on the clock of `time.monotonic`."""
         return time.monotonic() - self._limits.session_seconds
 
-    def _idle(self) -> list[Typing]:
+    def _idle(self) -> list[TypingSession]:
         """Those that nobody waits for, the least recently used first."""
-        return [typing for typing in self if not typing.lock.locked()]
+        return [session for session in self if not session.lock.locked()]
 
-    async def _apply(self, typing: Typing, edit: Edit | None, wish: Wish) -> None:
+    async def _apply(self, session: TypingSession, edit: Edit | None, wish: Wish) -> None:
         """Makes a change, of the text, the wish or both; it is in the store first."""
-        is_other, text, cursor, version = wish != typing.wish, typing.text, typing.cursor, typing.version
+        is_other, text, cursor, version = wish != session.wish, session.text, session.cursor, session.version
         if edit is not None:
             size = len(text) - edit.delete + len(edit.insert)
             if size > self._limits.text_characters:
                 message = f"expected a text of at most {self._limits.text_characters} characters, got {size}"
                 raise Refusal(413, "too_large", message, param="insert")
             text, cursor, version = edit.applied(text), edit.cursor, version + 1
-        after = replace(typing, text=text, cursor=cursor, version=version, wish=wish).saved()
+        after = replace(session, text=text, cursor=cursor, version=version, wish=wish).saved()
         if self._store and is_other:
             await self._store.add(after)
         elif self._store and edit is not None:
             await self._store.edit(after, edit)
-        typing.text, typing.cursor, typing.version, typing.wish = text, cursor, version, wish
+        session.text, session.cursor, session.version, session.wish = text, cursor, version, wish
 
     async def _answer(
-        self, typing: Typing, changed: int, number: int | None = None, forgets: bool = False
+        self, session: TypingSession, changed: int, number: int | None = None, forgets: bool = False
     ) -> dict[str, Any]:
         """What is expected at the cursor; nothing, if another edit has come since."""
-        engine = typing.served.engine
-        if typing.adapts and typing.learner is None:
-            typing.learner = Learner(await self._store.learned(typing.id) if self._store else None)
-        if typing.typed is None:
-            typing.typed = Typed(typing.served.trained, engine.stepper, typing.learner)
-        key = Key(
-            typing.typed, typing.text, typing.cursor, changed, typing.wish,
-            lambda: number is None or typing.edits == number,
+        engine = session.served.engine
+        if session.adapts and session.learner is None:
+            session.learner = Learner(await self._store.learned(session.id) if self._store else None)
+        if session.typed is None:
+            session.typed = TypedText(session.served.trained, engine.stepper, session.learner)
+        key = Keystroke(
+            session.typed, session.text, session.cursor, changed, session.wish,
+            lambda: number is None or session.edits == number,
         )  # fmt: skip
         try:
-            if typing.learner:
-                await self._learn(typing, key, typing.learner, forgets)
+            if session.learner:
+                await self._learn(session, key, session.learner, forgets)
                 key = replace(key, changed=len(key.text))
             said = await engine.type(key)
         except BaseException:
-            typing.typed = None  # it may have read a part; the text is right
+            session.typed = None  # it may have read a part; the text is right
             raise
         self._metrics.symbols_read.add(said.read)
-        head = {"id": typing.id, "model": typing.served.name, "version": typing.version}
-        learned = typing.learner.steps if typing.learner else None
+        head = {"id": session.id, "model": session.served.name, "version": session.version}
+        learned = session.learner.steps if session.learner else None
         told = {"length": len(key.text), "cursor": key.cursor, "learned": learned}
         return head | told | said.expected
 
-    async def _learn(self, typing: Typing, key: Key, learner: Learner, forgets: bool) -> None:
+    async def _learn(self, session: TypingSession, key: Keystroke, learner: Learner, forgets: bool) -> None:
         """Reads up to the cursor, and learns; what was learned is on the disk before."""
 
         def read() -> Generator[None, None, tuple[int, Learned | None]]:
@@ -233,14 +235,14 @@ class Sessions:
             count = yield from key.typed.read(key.text, key.cursor, key.changed)
             return count, learner.news() if self._store else None
 
-        count, news = await typing.served.engine.run(read())
+        count, news = await session.served.engine.run(read())
         self._metrics.symbols_read.add(count)
         if self._store and news:
-            await self._store.learn(typing.id, news)
+            await self._store.learn(session.id, news)
 
-    def _are_too_many(self, adapting: list[Typing]) -> bool:
+    def _are_too_many(self, adapting: list[TypingSession]) -> bool:
         """Whether so many weights of their own are more than there may be."""
-        size = sum(megabytes_to_learn(typing.served.trained.model) for typing in adapting)
+        size = sum(megabytes_to_learn(session.served.trained.model) for session in adapting)
         return len(adapting) > self._limits.adapting or size > self._limits.session_megabytes
 
     def _restore(self, saved: Saved) -> None:
@@ -248,20 +250,20 @@ class Sessions:
         if any(served.name == saved.model for served in self._models):
             served, options = self._models.get(saved.model), dict(saved.options)
             adapts, wish = options.pop("adapt", False), Wish(**options)
-            self._kept[saved.id] = Typing(
+            self._kept[saved.id] = TypingSession(
                 saved.id, served, saved.text, saved.cursor, saved.version, wish=wish, adapts=adapts
             )
 
-    async def _end(self, typing: Typing, reason: str | None) -> None:
+    async def _end(self, session: TypingSession, reason: str | None) -> None:
         """Keeps a session no longer; one that others drive out goes on in the store, if there is one."""
-        if self._kept.pop(typing.id, None) is None:
+        if self._kept.pop(session.id, None) is None:
             return
         if self._store and reason == "evicted":
-            self._asleep[typing.id] = typing.used
+            self._asleep[session.id] = session.used
             return
-        self._forget(typing.id, reason)
+        self._forget(session.id, reason)
         if self._store:
-            await self._store.remove(typing.id)
+            await self._store.remove(session.id)
 
     def _forget(self, id_: str, reason: str | None) -> None:
         self._gone[id_] = None

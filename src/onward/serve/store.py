@@ -16,7 +16,7 @@ from typing import Any
 
 from onward.errors import InputError, WriteError
 from onward.serve.learning import Learned
-from onward.serve.typed import Edit
+from onward.serve.typed_text import Edit
 
 FORMAT = 2
 _FOLD = 256
@@ -45,7 +45,7 @@ class Saved:
     used: float
 
 
-class Store:
+class SessionStore:
     """The file.
 
     Args:

@@ -12,11 +12,12 @@ from starlette.routing import Route
 from onward.errors import OnwardError
 from onward.serve.batches import KINDS, batch_of
 from onward.serve.detectors import Detectors
+from onward.serve.durable_watch import LISTED
 from onward.serve.fields import Fields, dump
 from onward.serve.http import Events, answer, body_of, unless_gone
 from onward.serve.limits import Limits
 from onward.serve.refusal import Refusal
-from onward.serve.watching import RECENT, Watching
+from onward.serve.served_detector import RECENT, ServedDetector
 
 ENDLESS = "onward.endless"
 """In the scope of a request whose answer does not end by itself, so that a server that stops ends it."""
@@ -43,48 +44,45 @@ def watch_routes(detectors: Detectors, limits: Limits) -> list[Route]:
 
 async def _show(_: Request, detectors: Detectors) -> Response:
     """`GET /v1/watch`."""
-    return answer({"object": "list", "data": [watching.facts for watching in detectors]})
+    return answer({"object": "list", "data": [served.facts for served in detectors]})
 
 
 async def _feed(request: Request, detectors: Detectors, limits: Limits) -> Response:
     """`POST /v1/watch`."""
     body = await body_of(request.receive, limits)
     fields = Fields(body, _FIELDS)
-    watching = detectors.get(fields.text("model", None, longest=_LONGEST_NAME))
+    served = detectors.get(fields.text("model", None, longest=_LONGEST_NAME))
     batch = batch_of(body, fields, limits)
-    found = await unless_gone(request, watching.do(lambda watch: watch.feed(batch)))
-    return answer({"model": watching.name, **found})
+    found = await unless_gone(request, served.do(lambda watch: watch.feed(batch)))
+    return answer({"model": served.name, **found})
 
 
 async def _alarms(request: Request, detectors: Detectors, limits: Limits) -> Response:
     """`GET /v1/watch/alarms`."""
-    watching = _asked(request, detectors)
+    served = _asked(request, detectors)
     after = _number(request, "after", None, 0, 1 << 53)
     if request.query_params.get("stream") not in (None, "false", "true"):
         raise _invalid("stream", "true or false", request)
     if request.query_params.get("stream") == "true":
         resumed = request.headers.get("last-event-id", "")
         begin = int(resumed) if resumed.isascii() and resumed.isdigit() and len(resumed) < 16 else after
-        watching.check_listeners()
         request.scope[ENDLESS] = True
-        return Events(_events(watching, begin), limits)
+        return Events(_events(served, begin), limits, served.listening())
     count = _number(request, "limit", 100, 1, RECENT)
-    data = await watching.alarms(after, count)
-    return answer(
-        {"object": "list", "model": watching.name, "data": data, "last": watching.report["last_alarm"]}
-    )
+    data = await served.alarms(after, count)
+    return answer({"object": "list", "model": served.name, "data": data, "last": served.report["last_alarm"]})
 
 
-async def _events(watching: Watching, after: int | None) -> AsyncIterator[bytes]:
+async def _events(served: ServedDetector, after: int | None) -> AsyncIterator[bytes]:
     """Alarms as events with their numbers; beside them the report when it has changed, or a sign of life."""
-    begin = watching.report["last_alarm"] if after is None else after
+    begin = served.report["last_alarm"] if after is None else after
     told: bytes | None = None
     with suppress(Refusal):  # too much waits: who listens comes again, and goes on behind the last
-        async for alarms in watching.follow(begin, _BEAT):
+        async for alarms in served.follow(begin, _BEAT):
             for alarm in alarms:
                 yield b"id: %d\ndata: %s\n\n" % (alarm["alarm"], dump(alarm))
-            if watching.told != told:
-                told = watching.told
+            if served.told != told:
+                told = served.told
                 yield b"event: report\ndata: %s\n\n" % told
             elif not alarms:
                 yield b": nothing new\n\n"
@@ -103,7 +101,7 @@ async def _forgive(request: Request, detectors: Detectors, limits: Limits) -> Re
     return answer(await _asked(request, detectors).do(lambda watch: watch.forgive(number)))
 
 
-def _asked(request: Request, detectors: Detectors) -> Watching:
+def _asked(request: Request, detectors: Detectors) -> ServedDetector:
     return detectors.get(request.query_params.get("model"))
 
 
@@ -111,7 +109,7 @@ def _numbered(request: Request) -> int:
     """The number of an alarm in the path."""
     number = request.path_params["number"]
     if not (number.isascii() and number.isdigit() and len(number) < 16):
-        raise Refusal(404, "alarm_not_found", f"there is no alarm {number[:40]!r}")
+        raise Refusal(404, "alarm_not_found", f"there is no alarm {number[:40]!r}", hint=LISTED)
     return int(number)
 
 

@@ -21,6 +21,7 @@ from onward.atomic import atomic_write
 from onward.errors import ArtefactError
 
 FORMAT = 2
+ANEW = "begin anew without --resume"
 _KEY = "onward-checkpoint"
 _Value = TypeVar("_Value")
 
@@ -121,7 +122,9 @@ def take(facts: Mapping[str, Any], name: str, kind: type[_Value]) -> _Value:
     """
     value = facts.get(name)
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        raise ArtefactError(f"the checkpoint should say {name} as {kind.__name__}, found {value!r}")
+        raise ArtefactError(
+            f"the checkpoint should say {name} as {kind.__name__}, found {value!r}", hint=ANEW
+        )
     return value
 
 
@@ -134,7 +137,9 @@ def check_tensors(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -
     for name in sorted(set(found) | set(expected)):
         wanted, given = _form(expected.get(name)), _form(found.get(name))
         if wanted != given:
-            raise ArtefactError(f"tensor {name} of the checkpoint should be {wanted}, found {given}")
+            raise ArtefactError(
+                f"tensor {name} of the checkpoint should be {wanted}, found {given}", hint=ANEW
+            )
 
 
 def _form(tensor: Tensor | None) -> str:

@@ -22,7 +22,10 @@ def output_lock(output: Path) -> Iterator[None]:
         WriteError: its folder does not exist, or must not be written to.
     """
     if output.is_dir():
-        raise InputError(f"expected a file to write the model to, got the folder {output}")
+        raise InputError(
+            f"expected a file to write the model to, got the folder {output}",
+            hint=f"name a file in it, such as {output / 'model.onward'}",
+        )
     path = output.with_name(f"{output.name}.lock")
     lock = _lock(path, output)
     try:

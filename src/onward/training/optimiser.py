@@ -9,6 +9,7 @@ from torch import Tensor
 
 from onward.errors import ArtefactError
 from onward.model import LanguageModel
+from onward.training.checkpoint import ANEW
 from onward.training.muon import Muon
 from onward.training.plan import level_until
 from onward.training.recipe import Recipe
@@ -98,7 +99,9 @@ class RunOptimiser:
                     )
                 memories[int(number)].setdefault(int(index), {})[name] = value.clone()
         except (ValueError, IndexError) as error:
-            raise ArtefactError(f"the checkpoint's optimiser is not of this run: {error}") from error
+            raise ArtefactError(
+                f"the checkpoint's optimiser is not of this run: {error}", hint=ANEW
+            ) from error
         for optimiser, memory in zip(self._optimisers, memories, strict=True):
             optimiser.load_state_dict({**optimiser.state_dict(), "state": memory})
 

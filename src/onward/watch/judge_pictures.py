@@ -24,7 +24,9 @@ def draw(judgement: Judgement, folder: Path) -> list[Path]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise WriteError(f"cannot make {folder}: {error.strerror}") from error
+        raise WriteError(
+            f"cannot make {folder}: {error.strerror}", hint="name another folder with --pictures"
+        ) from error
     return [
         _written(_roc(judgement), folder / "roc.png"),
         _written(_distributions(judgement), folder / "scores.png"),

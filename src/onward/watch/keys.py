@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from onward.watch.open_sequence import OpenSequence
 from onward.watch.records import Record
-from onward.watch.store import Row, Store
+from onward.watch.store import Row, WatchStore
 
 IN_MEMORY = 20_000
 """Sequences that are held in memory, at some kilobytes each."""
@@ -74,7 +74,7 @@ class InFlight:
     """
 
     def __init__(
-        self, store: Store, open_sequence: Callable[[], OpenSequence], in_memory: int = IN_MEMORY
+        self, store: WatchStore, open_sequence: Callable[[], OpenSequence], in_memory: int = IN_MEMORY
     ) -> None:
         self._store, self._open, self._limit = store, open_sequence, max(1, in_memory)
         self._held: dict[str, Flight] = {}  # those touched last are at the end

@@ -28,7 +28,10 @@ def lines_of(sources: Sequence[str | PathLike[str]]) -> Iterator[bytes]:
                 compressed = raw.peek(2)[:2] == _GZIP
                 yield from _lines(gzip.GzipFile(fileobj=raw) if compressed else raw)
         except (OSError, EOFError) as error:
-            raise CorpusError(f"cannot read {document}: {error}") from error
+            raise CorpusError(
+                f"cannot read {document}: {error}",
+                hint="check that you may read it, and that it is whole if it is compressed",
+            ) from error
 
 
 def _lines(file: BufferedIOBase) -> Iterator[bytes]:

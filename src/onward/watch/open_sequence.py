@@ -104,7 +104,10 @@ class OpenSequence:
                 for position, event, bits, rank_, is_new, expected in events
             )
         except (struct.error, ValueError, TypeError) as error:
-            raise InputError(f"expected the bytes of an open sequence, got {data[:16]!r}: {error}") from error
+            raise InputError(
+                f"expected the bytes of an open sequence, got {data[:16]!r}: {error}",
+                hint="give what `to_bytes` of the same version of onward gave",
+            ) from error
         half = kinds // 2
         found = dict(zip(counts[:half], counts[half:], strict=True))
         numbers = (length, total, largest, running, burst, rank, new, table)

@@ -60,14 +60,20 @@ class Source:
     def __post_init__(self) -> None:
         """Refuses what cannot be read."""
         if self.form not in get_args(Form) or self.symbols not in get_args(LogSymbols):
-            raise InputError(f"there is no form {self.form!r} with symbols {self.symbols!r}")
+            raise InputError(
+                f"there is no form {self.form!r} with symbols {self.symbols!r}",
+                hint=f"forms are {', '.join(get_args(Form))}, symbols {', '.join(get_args(LogSymbols))}",
+            )
         if self.form in ("csv", "jsonl") and not self.event:
             raise InputError(
                 f"expected the column of the event in {self.form} lines, got none", hint="--event NAME"
             )
         if self.key_regex is not None:
             if self.form != "log" or self.symbols != "templates":
-                raise InputError("a key is looked for in log lines whose events are templates alone")
+                raise InputError(
+                    "a key is looked for in log lines whose events are templates alone",
+                    hint="leave out --key-regex, or --symbols",
+                )
             try:
                 re.compile(self.key_regex)
             except re.error as error:

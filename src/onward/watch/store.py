@@ -55,7 +55,7 @@ class Row(NamedTuple):
     state: bytes
 
 
-class Store:
+class WatchStore:
     """The file of a watch. One process at a time may have it open.
 
     Args:
@@ -213,7 +213,10 @@ def events_of(path: Path, key: str) -> list[str]:
         InputError: it has no such sequence.
     """
     if not path.is_file():
-        raise ArtefactError(f"expected the state of a watch, there is no file {path}")
+        raise ArtefactError(
+            f"expected the state of a watch, there is no file {path}",
+            hint="name the one that `onward watch run --state` keeps",
+        )
     try:
         database = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
         try:
@@ -224,20 +227,23 @@ def events_of(path: Path, key: str) -> list[str]:
         finally:
             database.close()
     except sqlite3.DatabaseError as error:
-        raise ArtefactError(f"{path} is not the state of a watch: {error}") from error
+        raise ArtefactError(
+            f"{path} is not the state of a watch: {error}",
+            hint="name the one that `onward watch run --state` keeps",
+        ) from error
     hint = "it has those that were flagged or are in flight; name the SOURCE of others"
     raise InputError(f"there is no sequence of the key {key!r} in {path}", hint=hint)
 
 
 @contextmanager
-def opened_store(path: Path | None) -> Iterator[Store]:
+def opened_store(path: Path | None) -> Iterator[WatchStore]:
     """A store that nobody else may open until the block ends. Changes that were not committed are undone.
 
     Raises:
         BusyError: another watch has it open.
     """
     if path is None:
-        store = Store()
+        store = WatchStore()
         try:
             yield store
         finally:
@@ -245,7 +251,7 @@ def opened_store(path: Path | None) -> Iterator[Store]:
         return
     try:
         with output_lock(path):
-            store = Store(path)
+            store = WatchStore(path)
             try:
                 yield store
             finally:

@@ -21,7 +21,7 @@ from onward.watch.drift import Drift
 from onward.watch.keys import IN_MEMORY, Flight, InFlight
 from onward.watch.records import Record
 from onward.watch.scores import FEATURES, EventScore, Verdict
-from onward.watch.store import Store
+from onward.watch.store import WatchStore
 
 IDLE = 3600.0
 """Seconds without a record after which a sequence has ended."""
@@ -57,7 +57,7 @@ class Watcher:
     def __init__(
         self,
         detector: Detector,
-        store: Store | None = None,
+        store: WatchStore | None = None,
         *,
         idle: float = IDLE,
         in_memory: int = IN_MEMORY,
@@ -65,7 +65,7 @@ class Watcher:
         judged: Callable[[int, Verdict], None] = lambda *_: None,
     ) -> None:
         self.detector = detector
-        self.store = store or Store()
+        self.store = store or WatchStore()
         self.counts = Counts(**(self.store.fact("counts") or {}))
         self.drift = Drift.of(detector, self.store.fact("drift"))
         self._tell, self._judged, self._idle = tell, judged, idle

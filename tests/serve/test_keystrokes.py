@@ -7,8 +7,8 @@ import onward
 from onward.inference.prediction import initial_state
 from onward.inference.stepper import Stepper
 from onward.inference.trained import TrainedModel
-from onward.serve.keys import MANY, Answer, Key, Keyboard
-from onward.serve.typed import Typed, Wish
+from onward.serve.keystrokes import MANY, Answer, Keyboard, Keystroke
+from onward.serve.typed_text import TypedText, Wish
 
 TEXTS = ["the ", "the lane", "", "goes on wh", "and the ", "state", "e\n", "where", "the state is.", "lan"]
 
@@ -19,12 +19,12 @@ class Desk:
     def __init__(self, trained: TrainedModel, texts: list[str]) -> None:
         self.stepper = Stepper(trained.model, initial_state(trained.model, 1))
         self.keyboard = Keyboard(trained, self.stepper)
-        self.typed = [Typed(trained, self.stepper) for _ in texts]
+        self.typed = [TypedText(trained, self.stepper) for _ in texts]
 
     def type(self, texts: list[str], changed: int | None = None) -> list[Answer]:
         answers = self.keyboard.answer(
             [
-                Key(
+                Keystroke(
                     typed,
                     text,
                     len(text),
@@ -87,6 +87,6 @@ def test_a_symbol_that_was_replaced_takes_its_completions_with_it(trained) -> No
 
 def test_who_was_overtaken_gets_nothing_but_is_read(trained) -> None:
     desk = Desk(trained, ["the"])
-    (answer,) = desk.keyboard.answer([Key(desk.typed[0], "the", 3, 0, Wish(), lambda: False)])
+    (answer,) = desk.keyboard.answer([Keystroke(desk.typed[0], "the", 3, 0, Wish(), lambda: False)])
     assert answer == Answer({"completions": None, "next": None}, 3)
     assert desk.typed[0].session.position == 3

@@ -12,7 +12,7 @@ from onward.inference.stepper import Stepper
 from onward.inference.together import feed_together
 from onward.inference.trained import TrainedModel
 from onward.serve.tokens import Expecting
-from onward.serve.typed import Typed, Wish
+from onward.serve.typed_text import TypedText, Wish
 
 EFFORT, LEAST_EFFORT = 64, 4
 """Prefixes that all keys answered together may look at, and that each may at least: a key that comes alone
@@ -24,7 +24,7 @@ it, if there are any: they are as right as they were, but there may be fewer."""
 
 
 @dataclass(frozen=True)
-class Key:
+class Keystroke:
     """An edit, or none, that is to be answered.
 
     Attributes:
@@ -35,7 +35,7 @@ class Key:
         is_wanted: whether no other edit has come since; else the answer has nothing in it.
     """
 
-    typed: Typed
+    typed: TypedText
     text: str
     cursor: int
     changed: int
@@ -63,7 +63,7 @@ class Keyboard:
         self._vocabulary, self._stepper = trained.vocabulary, stepper
         self._expecting = Expecting(trained.vocabulary)
 
-    def answer(self, keys: Sequence[Key]) -> list[Answer | Exception]:
+    def answer(self, keys: Sequence[Keystroke]) -> list[Answer | Exception]:
         """An answer to each, or why there is none."""
         read, failed = self._feed(keys)
         wanted = [i for i, key in enumerate(keys) if i not in failed and key.is_wanted()]
@@ -83,11 +83,11 @@ class Keyboard:
             answers.append(Answer(expected, read.get(i, 0)))
         return answers
 
-    def _feed(self, keys: Sequence[Key]) -> tuple[dict[int, int], dict[int, Exception]]:
+    def _feed(self, keys: Sequence[Keystroke]) -> tuple[dict[int, int], dict[int, Exception]]:
         """Feeds each session what is new; how many symbols, and what failed, by the number of the key."""
         read: dict[int, int] = {}
         failed: dict[int, Exception] = {}
-        single: list[tuple[Key, int]] = []
+        single: list[tuple[Keystroke, int]] = []
         for i, key in enumerate(keys):
             try:
                 ids = key.typed.follow(key.text, key.cursor, key.changed)
@@ -105,7 +105,7 @@ class Keyboard:
             )
         return read, failed
 
-    def _complete(self, keys: Sequence[Key]) -> list[Sequence[Completion]]:
+    def _complete(self, keys: Sequence[Keystroke]) -> list[Sequence[Completion]]:
         """What may follow each, looked for with an effort that they share."""
         effort = max(LEAST_EFFORT, EFFORT // max(1, len(keys)))
         found: dict[int, Sequence[Completion]] = {}
@@ -121,7 +121,7 @@ class Keyboard:
             key.typed.remember(key.wish, found[i])
         return [found[i] for i in range(len(keys))]
 
-    def _next(self, key: Key) -> list[dict[str, Any]]:
+    def _next(self, key: Keystroke) -> list[dict[str, Any]]:
         if not key.wish.next:
             return []
         logits = key.typed.session.logits[0, 0].cpu().numpy()

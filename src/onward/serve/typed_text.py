@@ -54,7 +54,7 @@ class Wish:
     next: int = 10
 
 
-class Typed:
+class TypedText:
     """What the model has read of a text, up to the cursor. Belongs to the model's thread.
 
     With a vocabulary of words the word before the cursor is read when it is whole.

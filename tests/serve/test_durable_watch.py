@@ -8,16 +8,15 @@ from typing import Any
 
 import pytest
 
-from onward.serve import kept_watch
+from onward.serve import durable_watch
 from onward.serve.batches import Batch
-from onward.serve.kept_watch import KeptWatch
-from onward.serve.limits import Limits
+from onward.serve.durable_watch import DurableWatch
 from onward.serve.refusal import Refusal
-from onward.watch.store import Store
+from onward.watch.store import WatchStore
 
 BAD = ["start", "boom", "read", "sync", "stop"]
 ODD = Batch("sequences", [{"key": "odd", "events": BAD}], False, False, "name", "digest")
-Made = Callable[..., KeptWatch]
+Made = Callable[..., DurableWatch]
 
 
 class Passing:
@@ -37,19 +36,19 @@ class Passing:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Passing:
     """What watches see of the time."""
     clock = Passing()
-    monkeypatch.setattr(kept_watch, "monotonic", clock)
+    monkeypatch.setattr(durable_watch, "monotonic", clock)
     return clock
 
 
 @pytest.fixture
 def made(audit: Path, tmp_path: Path) -> Iterator[Made]:
     """Watches of ten seconds' idleness, by what they call when they have committed."""
-    running: list[KeptWatch] = []
+    running: list[DurableWatch] = []
 
-    def make(committed: Callable[[list[dict[str, Any]]], None]) -> KeptWatch:
+    def make(committed: Callable[[list[dict[str, Any]]], None]) -> DurableWatch:
         file = tmp_path / f"watch-{len(running)}.db"
-        fixed: dict[str, Any] = {"idle": 10.0, "rate": None, "limits": Limits(), "tell": print}
-        running.append(KeptWatch(audit, file, committed=committed, **fixed))
+        fixed: dict[str, Any] = {"idle": 10.0, "rate": None, "tell": print}
+        running.append(DurableWatch(audit, file, committed=committed, **fixed))
         return running[-1]
 
     yield make
@@ -68,13 +67,13 @@ def full_disk() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def read(watch: KeptWatch, key: str, time: float | None) -> int:
+def read(watch: DurableWatch, key: str, time: float | None) -> int:
     """One record of a key; sequences in flight after it."""
     record = {"key": key, "event": "start"} | ({} if time is None else {"time": time})
     return watch.feed(Batch("records", [record], False, False, None, ""))["in_flight"]
 
 
-def waited(watch: KeptWatch) -> int:
+def waited(watch: DurableWatch) -> int:
     """Sequences in flight after the time that has passed was noted."""
     watch.wait()
     return watch.report["in_flight"]
@@ -104,11 +103,11 @@ def test_what_fails_leaves_the_file_open(made: Made, monkeypatch: pytest.MonkeyP
     watch = made(lambda _: None)
     watch.feed(ODD)
 
-    def fails(_: Store) -> None:
+    def fails(_: WatchStore) -> None:
         raise AssertionError("it was opened again")
 
     with monkeypatch.context() as patch, full_disk(), pytest.raises(Refusal, match="cannot write"):
-        patch.setattr(Store, "_prepare", fails)
+        patch.setattr(WatchStore, "_prepare", fails)
         read(watch, "a", None)
     assert watch.report["last_alarm"] == 1
 

@@ -3,14 +3,15 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
+from onward.serve.durable_watch import Alarm, DurableWatch
 from onward.serve.fields import dump
-from onward.serve.kept_watch import Alarm, KeptWatch
 from onward.serve.limits import Limits
 from onward.serve.refusal import Refusal
 from onward.watch.summary import summary
@@ -22,21 +23,21 @@ _LOG = logging.getLogger("onward.serve")
 _T = TypeVar("_T")
 
 
-class Watching:
+class ServedDetector:
     """A detector that is served.
 
     Args:
         path: of the detector.
         state: the file that keeps the watch; None: it ends with the server.
-        idle, rate: see `KeptWatch`.
-        limits: of batches, and of who listens.
+        idle, rate: see `DurableWatch`.
+        limits: of batches that wait, and of who listens.
 
     Attributes:
         name: that of the file.
         report: what the watch has seen, as plain values.
 
     Raises:
-        OnwardError: see `KeptWatch`.
+        OnwardError: see `DurableWatch`.
     """
 
     def __init__(
@@ -51,8 +52,8 @@ class Watching:
         self._changed = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="onward-watch")
         self._watch = self._thread.submit(
-            lambda: KeptWatch(
-                path, file, idle=idle, rate=rate, limits=limits, committed=self._committed, tell=_LOG.warning
+            lambda: DurableWatch(
+                path, file, idle=idle, rate=rate, committed=self._committed, tell=_LOG.warning
             )
         ).result()
         self._recent = deque(self._thread.submit(self._watch.alarms, None, RECENT).result(), RECENT)
@@ -91,7 +92,7 @@ class Watching:
             self._told = dump(self.facts)
         return self._told
 
-    async def do(self, work: Callable[[KeptWatch], _T]) -> _T:
+    async def do(self, work: Callable[[DurableWatch], _T]) -> _T:
         """The result of work on the watch.
 
         Raises:
@@ -109,7 +110,7 @@ class Watching:
     async def tick(self) -> None:
         """Lets the time that has passed end what is idle, unless there is something to read."""
         if not self._requests:
-            await self.do(KeptWatch.wait)
+            await self.do(DurableWatch.wait)
 
     async def alarms(self, after: int | None, count: int) -> list[Alarm]:
         """The first alarms behind that of a number, in order; None: the last ones."""
@@ -129,23 +130,20 @@ class Watching:
             after: the number.
             seconds: without an alarm after which none are given.
         """
-        self._listeners += 1
-        try:
-            while True:
-                changed = self._changed
-                found = await self.alarms(after, RECENT)
-                after = found[-1]["alarm"] if found else after
-                yield found
-                if not found:
-                    try:
-                        await asyncio.wait_for(changed.wait(), seconds)
-                    except TimeoutError:
-                        continue
-        finally:
-            self._listeners -= 1
+        while True:
+            changed = self._changed
+            found = await self.alarms(after, RECENT)
+            after = found[-1]["alarm"] if found else after
+            yield found
+            if not found:
+                try:
+                    await asyncio.wait_for(changed.wait(), seconds)
+                except TimeoutError:
+                    continue
 
-    def check_listeners(self) -> None:
-        """Whether one more may follow.
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """While one follows, who counts from its beginning.
 
         Raises:
             Refusal: too many do.
@@ -153,6 +151,11 @@ class Watching:
         if self._listeners >= self._limits.listeners:
             message = f"{self._listeners} follow these alarms, no more can"
             raise Refusal(429, "busy", message, hint="try again later", headers={"Retry-After": "5"})
+        self._listeners += 1
+        try:
+            yield
+        finally:
+            self._listeners -= 1
 
     def _committed(self, alarms: list[Alarm]) -> None:
         """On the thread of the watch: alarms are durable."""

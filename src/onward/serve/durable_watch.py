@@ -17,7 +17,6 @@ import numpy as np
 from onward.artefact import digest_of, weights_of
 from onward.errors import OnwardError, WriteError
 from onward.serve.batches import Batch, records_of
-from onward.serve.limits import Limits
 from onward.serve.refusal import Refusal
 from onward.serve.replies import Replies
 from onward.training.lock import output_lock
@@ -30,13 +29,15 @@ from onward.watch.scores import Verdict
 from onward.watch.store import opened_store
 from onward.watch.stream import Watcher
 
+LISTED = "GET /v1/watch/alarms tells which there are"
+
 EXPLAINED = 1000
 """Events of a sequence that are explained at once, those around the one that surprised most."""
 
 Alarm = dict[str, Any]
 
 
-class KeptWatch:
+class DurableWatch:
     """The watch.
 
     Args:
@@ -44,7 +45,6 @@ class KeptWatch:
         state: the file that keeps the watch.
         idle: seconds without a record after which a sequence has ended.
         rate: of false alarms; None: the detector's own.
-        limits: of batches.
         committed: is called with the new alarms, after they are durable.
         tell: is called with what a person should know.
 
@@ -64,13 +64,12 @@ class KeptWatch:
         *,
         idle: float,
         rate: float | None,
-        limits: Limits,
         committed: Callable[[list[Alarm]], None],
         tell: Callable[[str], None],
     ) -> None:
         self.detector = Detector.load(path).with_rate(rate)
         self._path, self._idle, self._rate = path, idle, rate
-        self._limits, self._committed, self._tell = limits, committed, tell
+        self._committed, self._tell = committed, tell
         self._held = ExitStack()
         self._verdicts: dict[int, Verdict] = {}
         self._log_reader = reader_for(self.detector)
@@ -102,7 +101,7 @@ class KeptWatch:
         if known is not None:
             return known | {"repeated": True}
         first = self._number + 1
-        records, trouble = records_of(batch, self._source, self._reader(), first, self._limits)
+        records, trouble = records_of(batch, self._source, self._reader(), first)
         self._verdicts.clear()
         with self._at_work(), self._undone_if_it_fails():
             passed = self._passed() if records else 0.0
@@ -265,7 +264,7 @@ class KeptWatch:
         """An alarm and the events of its sequence."""
         found = self.alarms(number - 1, 1)
         if not found or found[0]["alarm"] != number:
-            raise Refusal(404, "alarm_not_found", f"there is no alarm {number}")
+            raise Refusal(404, "alarm_not_found", f"there is no alarm {number}", hint=LISTED)
         return found[0], self._store.flagged(found[0]["key"], found[0]["began"])
 
     @property

@@ -1,0 +1,122 @@
+"""Alarms over HTTP: as a list, as events, explained, and found to be none."""
+
+import signal
+from pathlib import Path
+
+import pytest
+from tests.serve.conftest import Server
+from tests.serve.watched import BAD, Start, listening, sent
+
+from onward.artefact import load, save
+from onward.watch.detector import Detector
+
+
+class TestAlarms:
+    def test_the_last_ones_and_those_behind_a_number(self, watch: Server) -> None:
+        sent(watch, sequences=[{"key": f"n{i}", "events": BAD} for i in range(5)])
+        found = watch.client.get("/v1/watch/alarms", params={"limit": 3}).json()
+        assert [alarm["key"] for alarm in found["data"]] == ["n2", "n3", "n4"]
+        last = found["last"]
+        assert found["data"][-1]["alarm"] == last
+        behind = watch.client.get("/v1/watch/alarms", params={"after": last - 4, "limit": 2}).json()["data"]
+        assert [alarm["key"] for alarm in behind] == ["n1", "n2"]
+        assert watch.client.get("/v1/watch/alarms", params={"after": last}).json()["data"] == []
+
+    @pytest.mark.parametrize("query", ["after=-1", "after=x", "limit=0", "limit=501", "stream=yes"])
+    def test_a_query_that_is_wrong_is_refused(self, watch: Server, query: str) -> None:
+        answer = watch.client.get(f"/v1/watch/alarms?{query}")
+        assert answer.status_code == 400
+        assert answer.json()["error"]["param"] == query.partition("=")[0]
+
+    def test_they_come_as_events_and_go_on_behind_the_last_that_was_heard(self, watch: Server) -> None:
+        last = watch.client.get("/v1/watch/alarms").json()["last"]
+        with listening(watch) as events:
+            assert next(events)["event"] == "report"
+            alarm = sent(watch, sequences=[{"key": "heard", "events": BAD}])["alarms"][0]
+            event = next(e for e in events if "id" in e)
+            assert (event["id"], event["data"]) == (str(last + 1), alarm)
+            assert next(e for e in events if e.get("event"))["data"]["last_alarm"] == last + 1
+        with listening(watch, headers={"Last-Event-ID": str(last)}) as events:
+            assert next(events)["data"]["key"] == "heard"
+
+    def test_one_is_explained_event_by_event(self, watch: Server, audit: Path) -> None:
+        alarm = sent(watch, sequences=[{"key": "why", "events": BAD}])["alarms"][0]
+        found = watch.client.get(f"/v1/watch/alarms/{alarm['alarm']}").json()
+        assert found["alarm"] == alarm
+        assert found["ended"] and found["of"] == 6
+        assert [event["event"] for event in found["events"]] == [*BAD, "<end>"]
+        expected = Detector.load(audit).score_events(BAD)
+        assert [event["bits"] for event in found["events"]] == pytest.approx([e.bits for e in expected])
+
+    def test_the_end_of_one_in_flight_is_not_made_up(self, watch: Server) -> None:
+        records = [{"key": "flying", "event": event} for event in ("start", "boom")]
+        number = sent(watch, records=records)["alarms"][0]["alarm"]
+        found = watch.client.get(f"/v1/watch/alarms/{number}").json()
+        assert not found["ended"]
+        assert [event["event"] for event in found["events"]] == ["start", "boom"]
+
+    @pytest.mark.parametrize("number", ["0", "99999", "-1", "one", "9" * 30])
+    def test_one_that_is_not_there_is_not_found(self, watch: Server, number: str) -> None:
+        for method, path in (("GET", ""), ("POST", "/ok")):
+            answer = watch.client.request(method, f"/v1/watch/alarms/{number}{path}")
+            assert (answer.status_code, answer.json()["error"]["code"]) == (404, "alarm_not_found")
+            assert "/v1/watch/alarms" in answer.json()["error"]["hint"]
+
+
+class TestForgiving:
+    @pytest.mark.slow
+    def test_what_was_normal_is_learned_and_the_file_replaced(
+        self, start: Start, own: Path, tmp_path: Path
+    ) -> None:
+        server = start(own, "--state", tmp_path / "watch.db")
+        events = ["start", "read", "stop"]
+        sent(server, records=[{"key": "flying", "event": "start"}])
+        number = sent(server, sequences=[{"key": "normal", "events": events}])["alarms"][0]["alarm"]
+        found = server.client.post(f"/v1/watch/alarms/{number}/ok", timeout=60).json()
+        assert found["flagged"] == {"before": True, "after": False}
+        assert sent(server, sequences=[{"events": events}])["alarms"] == []
+        (report,) = server.client.get("/v1/watch").json()["data"]
+        assert (report["ok"], report["in_flight"]) == ([number], 1)
+        assert not Detector.load(own).judge([events])[0].flagged
+        server.end()
+        again = start(own, "--state", tmp_path / "watch.db")
+        assert again.client.get("/v1/watch").json()["data"][0]["ok"] == [number]
+
+    def test_events_without_a_symbol_cannot_be_learned(self, watch: Server) -> None:
+        number = sent(watch, sequences=[{"events": BAD}])["alarms"][0]["alarm"]
+        answer = watch.client.post(f"/v1/watch/alarms/{number}/ok")
+        assert answer.status_code == 400
+        assert "'boom'" in answer.json()["error"]["message"]
+
+    @pytest.mark.slow
+    def test_a_detector_that_was_replaced_meanwhile_stays(self, start: Start, own: Path) -> None:
+        server = start(own)
+        number = sent(server, sequences=[{"events": ["start", "read", "stop"]}])["alarms"][0]["alarm"]
+        artefact = load(own)
+        with_other = next(artefact.model.parameters())
+        with_other.data += 1
+        save(artefact, own)
+        before = own.read_bytes()
+        answer = server.client.post(f"/v1/watch/alarms/{number}/ok")
+        assert (answer.status_code, answer.json()["error"]["code"]) == (409, "model_changed")
+        assert own.read_bytes() == before
+
+
+class TestTime:
+    @pytest.mark.slow
+    def test_a_sequence_that_falls_silent_ends(self, start: Start, audit: Path) -> None:
+        server = start(audit, "--idle", "1s")
+        sent(server, records=[{"key": "cut", "event": event} for event in ("start", "read")])
+        with listening(server) as events:
+            event = next(e for e in events if "id" in e)
+        assert (event["data"]["key"], event["data"]["ended"]) == ("cut", True)
+        assert server.client.get("/v1/watch").json()["data"][0]["in_flight"] == 0
+
+
+@pytest.mark.slow
+def test_a_server_that_stops_ends_those_who_listen(start: Start, audit: Path) -> None:
+    server = start(audit)
+    with listening(server) as events:
+        next(events)
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(8) in (0, -signal.SIGTERM)
