@@ -52,6 +52,7 @@ class Settings:
         false_alarms: the rate of all detectors; None: each has its own.
         policy: who may use it.
         limits: what they may ask for.
+        threads: of a step of many lanes; None: as many as PyTorch uses.
     """
 
     models: Sequence[Path]
@@ -61,6 +62,7 @@ class Settings:
     false_alarms: float | None = None
     policy: Policy = field(default_factory=Policy)
     limits: Limits = field(default_factory=Limits)
+    threads: int | None = None
 
 
 def make_app(settings: Settings) -> ASGIApp:
@@ -75,7 +77,7 @@ def make_app(settings: Settings) -> ASGIApp:
     writing = [path for path in settings.models if path not in watching]
     if not settings.models:
         raise InputError("expected a model to serve, got none")
-    models = Models(writing, limits, metrics)
+    models = Models(writing, limits, metrics, threads=settings.threads)
     detectors = Detectors(
         watching,
         state=settings.state,
