@@ -8,6 +8,7 @@ FLAGS = [
     "-O3",
     "-std=gnu11",
     "-fopenmp",
+    "-pthread",
     "-fno-math-errno",
     "-fno-trapping-math",
     "-fno-signed-zeros",
@@ -30,10 +31,12 @@ setup(
     ext_modules=[
         Extension(
             "onward.layers.kernels._kernels",
-            sources=[f"{KERNELS}/{name}.c" for name in ("kernels", "step", "products", "draw")],
-            depends=[f"{KERNELS}/{name}" for name in ("kernels.inc", "scalars.h", "products.h", "draw.h")],
+            sources=[f"{KERNELS}/{name}.c" for name in ("kernels", "step", "products", "draw", "team")],
+            depends=[
+                f"{KERNELS}/{name}" for name in ("kernels.inc", "scalars.h", "products.h", "draw.h", "team.h")
+            ],
             extra_compile_args=FLAGS,
-            extra_link_args=["-fopenmp"],
+            extra_link_args=["-fopenmp", "-pthread"],
             libraries=["m"],
             optional=True,  # without a compiler onward runs on the PyTorch reference, slower
         )

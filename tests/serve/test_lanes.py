@@ -1,6 +1,7 @@
 """Lanes that join and leave between steps: each gets what it would get alone."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -87,6 +88,26 @@ def test_who_joins_later_and_leaves_sooner_gets_what_it_would_get_alone(trained:
     found = scene.finish()
     assert found == [alone(trained, *each) for each in zip(PROMPTS, ORDERS, strict=True)]
     assert [(each.symbols, each.ending) for each in found] == [(order.length, "length") for order in ORDERS]
+
+
+def test_who_draws_alike_gets_what_it_would_get_alone(trained: TrainedModel) -> None:
+    scene, sampling = Scene(trained), Sampling(temperature=0.7)
+    orders = [Order(length=12 + 5 * i, seed=i, sampling=sampling) for i in range(4)]
+    orders[2] = replace(orders[2], logprobs=2, length=9)  # while it is there, none is drawn for in one call
+    for prompt, order in zip(PROMPTS, orders, strict=True):
+        scene.add([prompt], [order])
+        for _ in range(3):
+            scene.lanes.step()
+    assert scene.finish() == [alone(trained, *each) for each in zip(PROMPTS, orders, strict=True)]
+
+
+def test_who_comes_after_the_last_has_ended_begins_anew(trained: TrainedModel) -> None:
+    scene, order = Scene(trained), Order(length=7, seed=3)
+    found = []
+    for prompt in PROMPTS[:3]:
+        scene.add([prompt], [order])
+        found.append(scene.finish()[-1])
+    assert found == [alone(trained, prompt, order) for prompt in PROMPTS[:3]]
 
 
 def test_a_lane_ends_before_its_stop_string(trained: TrainedModel) -> None:

@@ -15,7 +15,7 @@ from onward.inference.matrices import INT8, INT8_DOT, Matrices, workplace_of
 from onward.layers.gated_linear import GatedFeedForward, GatedLinear
 from onward.layers.gru import GRU
 from onward.layers.kernels import compiled
-from onward.layers.kernels.compiled import Operation, Step
+from onward.layers.kernels.compiled import Operation, Shares, Step
 from onward.layers.lstm import LSTM
 from onward.layers.norm import BatchNorm, RMSNorm
 from onward.layers.simple import SimpleRNN
@@ -38,11 +38,22 @@ KINDS = (
 """The operations, in the order of the enumeration in step.c."""
 
 
+SHARED = 1 << 24
+"""Multiplications from which a step is divided among threads: 0.15 ms of a core, of which waking
+another takes 0.04."""
+
+_SIDE = 4
+"""Lanes that share a reading of the weights, as in products.c."""
+
+_OF_LANES = ("x", "y", "state", "more")
+"""What of an operation has a row for each lane."""
+
+
 class Program:
     """The operations of a step for so many lanes, and the vectors they work on.
 
     Attributes:
-        step: what the C code is called with.
+        whole: what the C code is called with, where a step is not worth dividing; else None.
         ids: the symbols (B,) that a step reads, and that follow it where they are drawn.
         chances: of drawing them, (B,).
         out: the logits (B, V) that a step leaves.
@@ -52,27 +63,46 @@ class Program:
 
     def __init__(self, model: LanguageModel, lanes: int, matrices: Matrices) -> None:
         self.lanes, self._matrices = lanes, matrices
-        self._operations: list[Operation] = []
-        self._kept: list[Tensor] = []  # what the operations point at
+        self._operations: list[tuple[Operation, dict[str, int]]] = []  # with the bytes of a lane in each
+        self._kept: list[Any] = []  # what the operations point at
         self.states: list[Tensor] = []  # in the order of `tensors_of`
         x = self._vector(model.embedding.embedding_dim)
         self._add("embed", y=x, matrix=model.embedding.weight, rows=x.shape[1])
         logits = self._linear(self._layer(model.stack, x), model.readout.weight, model.readout.bias)
         self.out, self.symbols = logits.numpy(), model.config.symbols
         self.ids, self.chances = np.zeros(lanes, np.int64), np.zeros(lanes)
-        self.step = self._step()
+        products = sum(o.rows * o.columns for o, _ in self._operations if o.kind == KINDS.index("linear"))
+        self._shares: dict[int, Shares] = {}  # by the number of threads
+        self.whole = None if lanes > _SIDE and lanes * products >= SHARED else self.shares(1)
 
-    def _step(self) -> Step:
-        """The operations, and where they find and leave what is not a layer's."""
-        self._list = (Operation * len(self._operations))(*self._operations)
-        self._weights = np.empty(self.symbols, np.float32)
-        arrays = {"ids": self.ids, "logits": self.out, "chances": self.chances, "weights": self._weights}
+    def shares(self, threads: int) -> Shares:
+        """What the C code is called with, where it may use so many threads."""
+        if threads not in self._shares:
+            sizes = division(self.lanes, threads)
+            ends = np.cumsum(sizes).tolist()
+            steps = [self._step(end - size, size) for end, size in zip(ends, sizes, strict=True)]
+            listed = (Step * len(steps))(*steps)
+            self._kept.append(listed)
+            self._shares[threads] = Shares(len(steps), threads, ctypes.addressof(listed))
+        return self._shares[threads]
+
+    def _step(self, first: int, lanes: int) -> Step:
+        """The operations for some of the lanes, and where they find and leave what is not a layer's."""
+        operations = (Operation * len(self._operations))()
+        for i, (operation, sizes) in enumerate(self._operations):
+            operations[i] = operation
+            for name, size in sizes.items():
+                if size:  # what has no bytes is nowhere
+                    setattr(operations[i], name, getattr(operation, name) + first * size)
+        weights = np.empty(self.symbols, np.float32)
+        arrays = {"ids": self.ids[first:], "logits": self.out[first:], "chances": self.chances[first:]}
+        self._kept += operations, weights
         return Step(
-            count=len(self._list),
-            lanes=self.lanes,
+            count=len(operations),
+            lanes=lanes,
             symbols=self.symbols,
-            operations=ctypes.addressof(self._list),
-            **{name: array.ctypes.data for name, array in arrays.items()},
+            operations=ctypes.addressof(operations),
+            **{name: array.ctypes.data for name, array in (arrays | {"weights": weights}).items()},
         )
 
     @singledispatchmethod
@@ -182,5 +212,18 @@ class Program:
         """An operation whose tensors are given as tensors."""
         tensors = {name: x.detach().contiguous() for name, x in fields.items() if isinstance(x, Tensor)}
         pointers = {name: x.data_ptr() for name, x in tensors.items()}
+        sizes = {name: x.nbytes // self.lanes for name, x in tensors.items() if name in _OF_LANES}
         self._kept += tensors.values()
-        self._operations.append(Operation(kind=KINDS.index(kind), **fields | pointers))
+        self._operations.append((Operation(kind=KINDS.index(kind), **fields | pointers), sizes))
+
+
+def division(lanes: int, threads: int) -> list[int]:
+    """Lanes of each share, the largest first, in groups that share their reading of the weights.
+
+    Each thread finds two shares where they are large enough: what one has late, the others take.
+    """
+    groups = -(-lanes // _SIDE)
+    count = 1 if threads < 2 else min(groups, threads if groups < 4 * threads else 2 * threads)
+    sizes = [_SIDE * (groups // count + (i < groups % count)) for i in range(count)]
+    sizes[-1] -= _SIDE * groups - lanes
+    return sizes

@@ -18,6 +18,7 @@ from onward.inference.prediction import device_of, predict
 from onward.inference.program import Program
 from onward.inference.sampling import Sampling, not_finite
 from onward.layers.kernels import compiled
+from onward.layers.kernels.compiled import Shares
 from onward.layers.state import State, select_lanes, tensors_of, with_tensors
 from onward.model import LanguageModel
 
@@ -33,14 +34,18 @@ class Stepper:
         model: is used in evaluation mode; its weights must not change.
         state: where the lanes stand, B of them.
         weights: see `WeightType`; other than fp32 only where the steps are compiled.
+        threads: that many lanes are divided among, at most; None: as many as PyTorch uses. What a step gives
+            does not depend on it.
 
     Raises:
         InputError: weights of a type that there is not, or that cannot be had here.
     """
 
-    def __init__(self, model: LanguageModel, state: State, weights: WeightType = "fp32") -> None:
+    def __init__(
+        self, model: LanguageModel, state: State, weights: WeightType = "fp32", *, threads: int | None = None
+    ) -> None:
         self._model = model.eval()
-        self._matrices = Matrices(model, weights)
+        self._matrices, self._threads = Matrices(model, weights), threads
         self._programs: dict[int, Program] = {}  # by the number of lanes
         self._compiled = compiled.available and device_of(model).type == "cpu" and _is_float32(model)
         if not self._compiled and weights != "fp32":
@@ -85,7 +90,7 @@ class Stepper:
         if program is None:
             return self._step_of_model(np.ascontiguousarray(ids, np.int64))
         program.ids[:] = ids
-        if not compiled.step(program.step):
+        if not compiled.step(program.whole or self._shares(program)):
             raise _wrong(program.ids, program.symbols)
         self._state = None
         return program.out
@@ -111,13 +116,17 @@ class Stepper:
         if ids is not program.ids:
             program.ids[:] = ids
         program.chances[:] = chances
-        wrong = compiled.write(program.step, sampling.drawing, never)
+        wrong = compiled.write(program.whole or self._shares(program), sampling.drawing, never)
         if wrong == "ids":
             raise _wrong(program.ids, program.symbols)
         self._state = None
         if wrong:
             raise not_finite()
         return program.ids
+
+    def _shares(self, program: Program) -> Shares:
+        """What the C code is called with, for a step that is worth dividing."""
+        return program.shares(self._threads or torch.get_num_threads())
 
     def _standing(self, lanes: int) -> Program | None:
         """The program for so many lanes, with the present state in it; None: the model itself is called."""

@@ -51,6 +51,7 @@ class Settings:
         false_alarms: the rate of all detectors; None: each has its own.
         policy: who may use it.
         limits: what they may ask for.
+        threads: of a step of many lanes; None: as many as PyTorch uses.
     """
 
     models: Sequence[Path]
@@ -60,6 +61,7 @@ class Settings:
     false_alarms: float | None = None
     policy: Policy = field(default_factory=Policy)
     limits: Limits = field(default_factory=Limits)
+    threads: int | None = None
 
 
 def make_app(settings: Settings) -> ASGIApp:
@@ -77,7 +79,7 @@ def make_app(settings: Settings) -> ASGIApp:
             "expected a model to serve, got none",
             hint="name a file that `onward train` or `onward watch learn` made",
         )
-    models = Models(writing, limits, metrics)
+    models = Models(writing, limits, metrics, threads=settings.threads)
     detectors = Detectors(
         watching,
         state=settings.state,

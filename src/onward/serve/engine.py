@@ -76,6 +76,7 @@ class Engine:
         trained: the model.
         limits: how many lanes, and how many requests may wait.
         metrics: are told of the symbols that are written.
+        threads: of a step of many lanes; None: as many as PyTorch uses.
 
     Attributes:
         trained: as given; to be used in the work that is handed over alone.
@@ -83,11 +84,13 @@ class Engine:
         requests: those that wait or are worked on.
     """
 
-    def __init__(self, trained: TrainedModel, limits: Limits, metrics: Metrics) -> None:
+    def __init__(
+        self, trained: TrainedModel, limits: Limits, metrics: Metrics, *, threads: int | None = None
+    ) -> None:
         self.trained = trained
         self.requests = 0
         self._limits, self._metrics = limits, metrics
-        self.stepper = Stepper(trained.model, initial_state(trained.model, 1))
+        self.stepper = Stepper(trained.model, initial_state(trained.model, 1), threads=threads)
         self._keyboard = Keyboard(trained, self.stepper)
         self._lanes = Lanes(trained, self.stepper.twin())
         self._keys: deque[tuple[Keystroke, asyncio.Future[Answer]]] = deque()

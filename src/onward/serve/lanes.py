@@ -124,7 +124,11 @@ class Lanes:
         self._stepper = stepper
         self._never = never_drawn(ends=trained.has_ends)
         self._lanes: list[Lane] = []
+        self._alike: Sampling | None = None  # how all lanes draw, where nothing else is asked of any
         self._logits = np.empty((0, len(trained.vocabulary)), np.float32)
+        self._unread: np.ndarray | None = (
+            None  # (B,), drawn and not stepped over yet; None: the logits are after all
+        )
         self._drawn: list[np.ndarray] = []  # since the last delivery, each (B,)
         self._delivered = 0.0
 
@@ -135,60 +139,79 @@ class Lanes:
     def add(self, lanes: list[Lane], logits: np.ndarray, state: State) -> None:
         """Lanes that go on from a state of as many, with the logits (n, V) of their next symbols."""
         self._deliver()
+        logits = np.concatenate([self._after(), logits])
         self._stepper.state = join_lanes([self._stepper.state, state]) if self._lanes else state
-        self._lanes += lanes
-        self._logits = np.concatenate([self._logits, logits])
+        self._logits = logits
+        self._set([*self._lanes, *lanes])
 
     def step(self) -> int:
         """One symbol for every lane; how many that were."""
-        drawn = self._draw()
+        drawn = self._unread = self._draw()
         self._drawn.append(drawn)
-        ended = drawn == END
+        count, ended = len(drawn), drawn == END
         for lane in self._lanes:
             lane.left -= 1
         done = bool(ended.any()) or any(lane.left <= 0 or not lane.is_wanted for lane in self._lanes)
         if done or time.monotonic() - self._delivered > TICK:
             self._deliver()
-            drawn = self._select(drawn)
-        count = len(ended)
-        if self._lanes:
-            self._logits = self._stepper.step(drawn)
+            self._select()
         return count
 
     def drop(self) -> list[Lane]:
         """Ends all lanes at once, and gives them."""
-        lanes, self._lanes, self._drawn = self._lanes, [], []
-        self._logits = self._logits[:0]
+        lanes, self._drawn = self._lanes, []
+        self._logits, self._unread = self._logits[:0], None
+        self._set([])
         return lanes
+
+    def _set(self, lanes: list[Lane]) -> None:
+        """Who is written."""
+        self._lanes = lanes
+        samplings = {lane.order.sampling for lane in lanes}
+        is_told = any(lane.order.logprobs is not None for lane in lanes)
+        self._alike = samplings.pop() if len(samplings) == 1 and not is_told else None
+
+    def _after(self) -> np.ndarray:
+        """Logits (B, V) after all that was drawn."""
+        if self._unread is not None:
+            self._logits, self._unread = self._stepper.step(self._unread), None
+        return self._logits
 
     def _draw(self) -> np.ndarray:
         """The next symbol of each lane, (B,)."""
-        telling = [i for i, lane in enumerate(self._lanes) if lane.order.logprobs is not None]
-        logs = log_probabilities(self._logits[telling])
-        self._logits[:, : self._never] = -np.inf
         chances = np.array([lane.chance() for lane in self._lanes])
-        samplings = [lane.order.sampling for lane in self._lanes]
-        if samplings.count(samplings[0]) == len(samplings):
-            drawn = samplings[0].draw(self._logits, chances)
-        else:
-            drawn = np.empty(len(chances), np.int64)
-            for sampling in set(samplings):
-                alike = np.array([other == sampling for other in samplings])
-                drawn[alike] = sampling.draw(self._logits[alike], chances[alike])
+        if self._alike and self._unread is not None:  # one call in place of three
+            return self._stepper.write(self._unread, chances, self._alike, self._never).copy()
+        logits = self._after()
+        telling = [i for i, lane in enumerate(self._lanes) if lane.order.logprobs is not None]
+        logs = log_probabilities(logits[telling])
+        logits[:, : self._never] = -np.inf
+        drawn = self._drawn_from(logits, chances)
         for i, row in zip(telling, logs, strict=True):
             lane = self._lanes[i]
             lane.tokens.append(token_of(row, int(drawn[i]), lane.order.logprobs or 0))
         return drawn
 
-    def _select(self, drawn: np.ndarray) -> np.ndarray:
-        """Keeps the lanes that go on; what was drawn for them, (B,)."""
-        going = [i for i, lane in enumerate(self._lanes) if lane.is_going]
-        if len(going) < len(self._lanes):
-            self._lanes = [self._lanes[i] for i in going]
-            self._logits, drawn = self._logits[going], drawn[going]
-            if going:
-                self._stepper.select(np.array(going))
+    def _drawn_from(self, logits: np.ndarray, chances: np.ndarray) -> np.ndarray:
+        """What each lane draws from its logits (B, V), (B,)."""
+        samplings = [lane.order.sampling for lane in self._lanes]
+        drawn = np.empty(len(chances), np.int64)
+        for sampling in set(samplings):
+            alike = np.array([other == sampling for other in samplings])
+            drawn[alike] = sampling.draw(logits[alike], chances[alike])
         return drawn
+
+    def _select(self) -> None:
+        """Keeps the lanes that go on."""
+        going = [i for i, lane in enumerate(self._lanes) if lane.is_going]
+        if len(going) == len(self._lanes):
+            return
+        unread, lanes = self._unread, self.drop()
+        if going:
+            assert unread is not None  # lanes end only where something was drawn
+            self._unread = unread[going]
+            self._stepper.select(np.array(going))
+            self._set([lanes[i] for i in going])
 
     def _deliver(self) -> None:
         """Hands over what the lanes gained."""

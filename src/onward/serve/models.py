@@ -34,14 +34,16 @@ class Models:
 
     Args:
         paths: of their files.
-        limits, metrics: of their engines.
+        limits, metrics, threads: of their engines.
 
     Raises:
         ArtefactError: a file is not a model.
         InputError: two have one name.
     """
 
-    def __init__(self, paths: Sequence[str | Path], limits: Limits, metrics: Metrics) -> None:
+    def __init__(
+        self, paths: Sequence[str | Path], limits: Limits, metrics: Metrics, *, threads: int | None = None
+    ) -> None:
         self._served: dict[str, Served] = {}
         for path in map(Path, paths):
             trained, name = TrainedModel.load(path), path.stem
@@ -50,7 +52,7 @@ class Models:
                     f"expected models of different names, got two of {name!r}",
                     hint="a model's name is that of its file: rename one",
                 )
-            engine = Engine(trained, limits, metrics)
+            engine = Engine(trained, limits, metrics, threads=threads)
             self._served[name] = Served(name, trained, engine, metrics, int(path.stat().st_mtime))
 
     def __iter__(self) -> Iterator[Served]:

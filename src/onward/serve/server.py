@@ -7,6 +7,7 @@ import os
 import socket
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -129,8 +130,10 @@ def serve(settings: Settings, host: str, port: int, ready: Callable[[str], None]
         host, port: where it listens; port 0 is any that is free.
         ready: is told the address when it listens.
     """
-    # One core is left for the connections: threads of PyTorch that wait for it would keep it busy.
-    torch.set_num_threads(max(1, (os.cpu_count() or 1) - 1))
+    # One core is left for the connections: threads of PyTorch that wait for it would keep it busy. Those that
+    # help with steps sleep while they wait, so they may be as many as there are cores.
+    settings = replace(settings, threads=settings.threads or torch.get_num_threads())
+    torch.set_num_threads(max(1, min(torch.get_num_threads(), (os.cpu_count() or 1) - 1)))
     sys.setswitchinterval(TURN)
     listening = listen(host, port)
     limits = settings.limits

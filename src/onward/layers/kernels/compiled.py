@@ -76,6 +76,12 @@ class Step(ctypes.Structure):
     )
 
 
+class Shares(ctypes.Structure):
+    """As in step.c."""
+
+    _fields_ = (("count", ctypes.c_int64), ("threads", ctypes.c_int64), ("steps", ctypes.c_void_p))
+
+
 class Drawing(ctypes.Structure):
     """As in draw.h."""
 
@@ -87,7 +93,7 @@ class Drawing(ctypes.Structure):
     )
 
 
-def step(prepared: Step) -> bool:
+def step(prepared: Shares) -> bool:
     """Runs the operations of a step (inference/program.py).
 
     Returns:
@@ -97,7 +103,7 @@ def step(prepared: Step) -> bool:
     return not library.onward_step(ctypes.addressof(prepared))
 
 
-def write(prepared: Step, drawing: Drawing, never: int) -> Literal["", "ids", "logits"]:
+def write(prepared: Shares, drawing: Drawing, never: int) -> Literal["", "ids", "logits"]:
     """Runs them, and draws the ids that follow; the first `never` ids are not drawn.
 
     Returns:

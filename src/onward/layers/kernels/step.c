@@ -1,13 +1,17 @@
 /* One symbol for each of a few lanes through a whole model, in one call: a list of operations on vectors.
  *
  * inference/program.py writes the list; there each operation stands with its equation. Matrices are those of
- * products.h; vectors, states and sums are float. It runs in the thread that calls: a step is shorter than
- * waking a second one.
+ * products.h; vectors, states and sums are float. Many lanes are divided into shares, which several threads may
+ * take: what a lane gives depends on nothing of the others. Few lanes are one share, which the thread that calls
+ * takes, since such a step is shorter than waking a second one.
  */
 
 #include "draw.h"
 #include "products.h"
 #include "scalars.h"
+#include "team.h"
+
+#include <stdatomic.h>
 
 enum { EMBED, LINEAR, RMS_NORM, AFFINE, CONVOLVE, GATED_SCAN, GATED_UNIT, ADD, LSTM, GRU, SIMPLE };
 
@@ -30,6 +34,18 @@ typedef struct {
     const double *chances;         /* (B,) of drawing */
     float *weights;                /* (V,), the workplace of drawing */
 } Step;
+
+typedef struct {
+    int64_t count, threads; /* of the shares; at most as many threads take them */
+    const Step *steps;      /* of each share of the lanes */
+} Shares;
+
+typedef struct {
+    const Shares *shares;
+    const Drawing *drawing; /* null: nothing is drawn */
+    int64_t never;
+    atomic_int failed; /* whether logits are not finite numbers */
+} Call;
 
 INLINE float hyperbolic_tangent(float x) { return 2.0f * sigmoid(2.0f * x) - 1.0f; }
 
@@ -151,27 +167,46 @@ static void run(const Operation *o, int64_t B, const int64_t *ids)
     }
 }
 
-/* Runs the operations in order, for lanes whose next symbols are the ids.
- * Returns 0, or 1 if an id is none of the vocabulary; then nothing was done. */
-int onward_step(const Step *step)
+/* The operations of a share in order, and its draws. */
+static void run_share(void *argument, int64_t number)
 {
-    for (int64_t b = 0; b < step->lanes; b++)
-        if (step->ids[b] < 0 || step->ids[b] >= step->symbols)
-            return 1;
+    Call *call = argument;
+    const Step *step = call->shares->steps + number;
     for (int64_t i = 0; i < step->count; i++)
         run(step->operations + i, step->lanes, step->ids);
-    return 0;
+    if (!call->drawing)
+        return;
+    for (int64_t b = 0; b < step->lanes; b++)
+        for (int64_t i = 0; i < call->never; i++)
+            step->logits[b * step->symbols + i] = -INFINITY;
+    if (onward_draw(
+            call->drawing, step->lanes, step->symbols, step->logits, step->chances, step->weights, step->ids))
+        atomic_store(&call->failed, 1);
+}
+
+static int run_call(Call *call)
+{
+    const Shares *shares = call->shares;
+    for (const Step *step = shares->steps; step < shares->steps + shares->count; step++)
+        for (int64_t b = 0; b < step->lanes; b++)
+            if (step->ids[b] < 0 || step->ids[b] >= step->symbols)
+                return 1;
+    share_out(run_share, call, shares->count, shares->threads);
+    return 2 * atomic_load(&call->failed);
+}
+
+/* Runs the operations, for lanes whose next symbols are the ids.
+ * Returns 0, or 1 if an id is none of the vocabulary; then nothing was done. */
+int onward_step(const Shares *shares)
+{
+    Call call = {.shares = shares};
+    return run_call(&call);
 }
 
 /* The same, and draws the ids that follow, of which the first `never` are not drawn.
  * Returns also 2 if the logits are not finite numbers. */
-int onward_write(const Step *step, const Drawing *drawing, int64_t never)
+int onward_write(const Shares *shares, const Drawing *drawing, int64_t never)
 {
-    if (onward_step(step))
-        return 1;
-    for (int64_t b = 0; b < step->lanes; b++)
-        for (int64_t i = 0; i < never; i++)
-            step->logits[b * step->symbols + i] = -INFINITY;
-    return 2 * onward_draw(
-        drawing, step->lanes, step->symbols, step->logits, step->chances, step->weights, step->ids);
+    Call call = {.shares = shares, .drawing = drawing, .never = never};
+    return run_call(&call);
 }

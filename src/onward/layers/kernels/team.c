@@ -1,0 +1,109 @@
+/* What team.h declares, by POSIX threads.
+ *
+ * OpenMP's threads wait by counting, for milliseconds, and a step of many lanes comes back within one: they would
+ * take the core on which a server answers its connections. These sleep. A helper that wakes late, or loses
+ * its core, costs no more than the part that it has begun: parts are taken one by one.
+ */
+
+#include "team.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+enum { MOST = 64, PATIENCE = 2000 }; /* helpers; turns of waiting before sleep */
+
+static pthread_mutex_t in_use = PTHREAD_MUTEX_INITIALIZER; /* who holds it has the team */
+
+static struct {
+    pthread_mutex_t lock;
+    pthread_cond_t begin, end;
+    int64_t helpers, wanted; /* that there are; that may take part */
+    void (*work)(void *, int64_t);
+    void *argument;
+    int64_t count;             /* of parts */
+    atomic_llong left, undone; /* parts that nobody has taken; that are not finished */
+} team = {.lock = PTHREAD_MUTEX_INITIALIZER, .begin = PTHREAD_COND_INITIALIZER, .end = PTHREAD_COND_INITIALIZER};
+
+/* Works until no part is left. What a part is may be read once it is taken: nothing changes before its end. */
+static void take_part(void)
+{
+    long long i = atomic_load(&team.left);
+    while (i > 0) {
+        if (!atomic_compare_exchange_weak(&team.left, &i, i - 1))
+            continue;
+        team.work(team.argument, team.count - i);
+        if (atomic_fetch_sub(&team.undone, 1) == 1) {
+            pthread_mutex_lock(&team.lock);
+            pthread_cond_signal(&team.end);
+            pthread_mutex_unlock(&team.lock);
+        }
+        i = atomic_load(&team.left);
+    }
+}
+
+static void *help(void *number)
+{
+    for (;;) {
+        pthread_mutex_lock(&team.lock);
+        while (atomic_load(&team.left) == 0 || (int64_t)(intptr_t)number >= team.wanted)
+            pthread_cond_wait(&team.begin, &team.lock);
+        pthread_mutex_unlock(&team.lock);
+        take_part();
+    }
+    return NULL;
+}
+
+/* A process that was forked has no helpers, and locks as they were. */
+static void forget(void)
+{
+    pthread_mutex_init(&in_use, NULL);
+    pthread_mutex_init(&team.lock, NULL);
+    pthread_cond_init(&team.begin, NULL);
+    pthread_cond_init(&team.end, NULL);
+    team.helpers = 0;
+    atomic_store(&team.left, 0);
+}
+
+/* Helpers are made when they are first wanted; with those that cannot be made, fewer take part. */
+static void engage(int64_t wanted)
+{
+    static int is_known = 0;
+    if (!is_known)
+        is_known = !pthread_atfork(NULL, NULL, forget);
+    for (; is_known && team.helpers < wanted; team.helpers++) {
+        pthread_t thread;
+        if (pthread_create(&thread, NULL, help, (void *)(intptr_t)team.helpers))
+            return;
+        pthread_detach(thread);
+    }
+}
+
+void share_out(void (*work)(void *, int64_t), void *argument, int64_t count, int64_t threads)
+{
+    int64_t wanted = (threads < count ? threads : count) - 1;
+    if (wanted < 1 || pthread_mutex_trylock(&in_use)) {
+        for (int64_t i = 0; i < count; i++)
+            work(argument, i);
+        return;
+    }
+    wanted = wanted < MOST ? wanted : MOST;
+    engage(wanted);
+    pthread_mutex_lock(&team.lock);
+    team.work = work, team.argument = argument, team.count = count, team.wanted = wanted;
+    atomic_store(&team.undone, count);
+    atomic_store(&team.left, count);
+    pthread_cond_broadcast(&team.begin);
+    pthread_mutex_unlock(&team.lock);
+    take_part();
+    for (int i = 0; i < PATIENCE && atomic_load(&team.undone); i++)
+#if defined(__x86_64__)
+        __builtin_ia32_pause();
+#else
+        ;
+#endif
+    pthread_mutex_lock(&team.lock);
+    while (atomic_load(&team.undone))
+        pthread_cond_wait(&team.end, &team.lock);
+    pthread_mutex_unlock(&team.lock);
+    pthread_mutex_unlock(&in_use);
+}
