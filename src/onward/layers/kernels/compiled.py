@@ -16,8 +16,7 @@ from torch import Tensor
 ACTIVATIONS = {torch.float32: "f32", torch.bfloat16: "bf16"}
 """The types of activation that the kernels take, and how their names end."""
 PARTS = 16
-"""Ranges of rows whose sums `rms_norm_backward` and `causal_convolution_backward` give, whatever the number of
-threads."""
+"""Ranges of rows that the kernels sum over one by one, where they do, whatever the number of threads."""
 
 
 def _load() -> ctypes.CDLL | None:

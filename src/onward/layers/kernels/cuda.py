@@ -21,7 +21,7 @@ available = kernels is not None
 """Whether there is Triton, and something to run it on."""
 
 PARTS = 256
-"""Ranges of rows whose sums `rms_norm_backward` and `causal_convolution_backward` give."""
+"""Ranges of rows that the kernels sum over one by one, where they do."""
 
 FEATURES, ROWS, ELEMENTS = 64, 32, 1024
 """What one program computes, of each at most."""

@@ -138,7 +138,11 @@ class CausalConvolution(torch.autograd.Function):
     def backward(ctx: Context, dy: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # noqa: D102
         x, tail, kernel = ctx.saved_tensors
         parts = _parts(x)
-        dx, dtail, partial = torch.empty_like(x), torch.empty_like(tail), kernel.new_empty(parts, *kernel.shape)
+        dx, dtail, partial = (
+            torch.empty_like(x),
+            torch.empty_like(tail),
+            kernel.new_empty(parts, *kernel.shape),
+        )
         arrays = x, tail, kernel, dy.contiguous(), dx, dtail, partial
         _call("causal_convolution_backward", x.dtype, *x.shape, kernel.shape[0], parts, *arrays)
         return dx, dtail, partial.sum(0)
