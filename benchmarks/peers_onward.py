@@ -6,6 +6,7 @@ Speaks as peers_worker.py does.
 """
 
 import json
+import resource
 import sys
 import time
 
@@ -34,10 +35,16 @@ def main() -> None:
         trainer.advance()
     print(json.dumps({"parameters": model.parameter_count(), "precision": precision}), flush=True)
     for line in sys.stdin:
-        started = time.perf_counter()
+        started, faults = time.perf_counter(), page_faults()
         for _ in range(int(line)):
             trainer.advance()
-        print(json.dumps({"seconds": time.perf_counter() - started}), flush=True)
+        told = {"seconds": time.perf_counter() - started, "faults": page_faults() - faults}
+        print(json.dumps(told), flush=True)
+
+
+def page_faults() -> int:
+    """Pages that this process has been given at their first touch."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 
 
 if __name__ == "__main__":

@@ -11,16 +11,12 @@ same lanes. A side that fails is told with its error.
 
 import argparse
 import json
-import os
 import statistics
 import subprocess
-import sys
-from pathlib import Path
-from typing import Any
 
 from record import record
+from sides import HERE, Side, onward_side, spread
 
-HERE = Path(__file__).parent
 SYMBOLS, LANES, STEPS = 69, 32, 128
 SIDES: dict[str, tuple[str, list[str], dict[str, str]]] = {
     "onward default": ("onward", ["default"], {}),
@@ -37,41 +33,14 @@ SIDES: dict[str, tuple[str, list[str], dict[str, str]]] = {
 }
 
 
-class Side:
-    """A process that makes steps when it is told to."""
-
-    def __init__(self, name: str, peers: str) -> None:
-        self.name, self.seconds = name, list[float]()
-        kind, more, environment = SIDES[name]
-        sizes = [str(number) for number in (SYMBOLS, LANES, STEPS)]
-        command = [peers, str(HERE / "peers_worker.py"), kind, *sizes, *more]
-        if kind == "onward":
-            command = [sys.executable, str(HERE / "peers_onward.py"), *more, *sizes]
-        self._child = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            env=os.environ | environment,
-        )
-        self.facts = self._answer()
-
-    def step(self, count: int) -> None:
-        """So many steps, timed by the process itself."""
-        assert self._child.stdin
-        print(count, file=self._child.stdin, flush=True)
-        self.seconds.append(self._answer()["seconds"] / count)
-
-    def end(self) -> None:
-        """Lets the process end."""
-        self._child.communicate()
-
-    def _answer(self) -> dict[str, Any]:
-        """The next line of the process."""
-        assert self._child.stdout
-        line = self._child.stdout.readline()
-        return json.loads(line) if line else {"error": f"ended with status {self._child.wait()}"}
+def side_of(name: str, peers: str) -> Side:
+    """The process of a side; `peers` is the Python of those that are not onward."""
+    kind, more, environment = SIDES[name]
+    sizes = SYMBOLS, LANES, STEPS
+    if kind == "onward":
+        return onward_side(name, *more, sizes, environment)
+    command = [peers, str(HERE / "peers_worker.py"), kind, *map(str, sizes), *more]
+    return Side(name, command, environment)
 
 
 def main() -> None:
@@ -82,7 +51,7 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=7)
     parser.add_argument("--steps", type=int, default=4, help="in a turn")
     options = parser.parse_args()
-    sides = [Side(name, options.peers) for name in SIDES]
+    sides = [side_of(name, options.peers) for name in SIDES]
     failed = [side for side in sides if "error" in side.facts]
     going = [side for side in sides if side not in failed]
     for _ in range(options.turns):
@@ -106,12 +75,6 @@ def main() -> None:
         },
         packages=packages(options.peers),
     )
-
-
-def spread(seconds: list[float]) -> float:
-    """The distance of the quartiles over the median."""
-    low, middle, high = statistics.quantiles(seconds, n=4)
-    return round((high - low) / middle, 3)
 
 
 def packages(python: str) -> dict[str, str]:

@@ -22,6 +22,7 @@ KINDS = {
     "score_lanes": ("text", "layer"),
     "resume_sigkill": ("settings", "threads"),
     "training_step": ("recipe",),
+    "kept_memory": ("recipe",),
     "roofline": (),
     "peers_training": (),
     "transformer_writing": (),

@@ -1,0 +1,69 @@
+"""Processes that take turns, each doing so many steps when it is told to and timing them itself."""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+
+
+class Side:
+    """One of them.
+
+    Args:
+        name: that its figures are told by.
+        command: prints a JSON object when it is ready, then reads numbers of steps from its input, a line
+            each, and prints an object with "seconds" for each.
+        environment: variables besides those of this process.
+
+    Attributes:
+        facts: what it printed first; {"error": ...} if it ended instead.
+        seconds: of a step, one value for each turn.
+        told: the last object that it printed.
+    """
+
+    def __init__(self, name: str, command: Sequence[str], environment: Mapping[str, str] = {}) -> None:
+        self.name, self.seconds = name, list[float]()
+        self._child = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env={**os.environ, **environment},
+        )
+        self.facts = self.told = self._answer()
+
+    def step(self, count: int) -> None:
+        """So many steps."""
+        assert self._child.stdin
+        print(count, file=self._child.stdin, flush=True)
+        self.told = self._answer()
+        self.seconds.append(self.told["seconds"] / count)
+
+    def end(self) -> None:
+        """Lets the process end."""
+        self._child.communicate()
+
+    def _answer(self) -> dict[str, Any]:
+        """The next line of the process."""
+        assert self._child.stdout
+        line = self._child.stdout.readline()
+        return json.loads(line) if line else {"error": f"ended with status {self._child.wait()}"}
+
+
+def onward_side(name: str, recipe: str, sizes: Sequence[int], environment: Mapping[str, str] = {}) -> Side:
+    """Whole training steps of onward: `sizes` are the symbols, lanes and steps of peers_onward.py."""
+    command = [sys.executable, str(HERE / "peers_onward.py"), recipe, *map(str, sizes)]
+    return Side(name, command, environment)
+
+
+def spread(seconds: list[float]) -> float:
+    """The distance of the quartiles over the median."""
+    low, middle, high = statistics.quantiles(seconds, n=4)
+    return round((high - low) / middle, 3)
