@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from tests.inference.models import SYMBOLS
 
 from onward.artefact import Artefact
 from onward.data.vocabulary import Vocabulary
@@ -31,3 +32,10 @@ def make() -> Maker:
 @pytest.fixture(scope="session")
 def trained(make: Maker) -> TrainedModel:
     return make()
+
+
+@pytest.fixture
+def default() -> LanguageModel:
+    """The default layers, small."""
+    torch.manual_seed(3)
+    return LanguageModel(ModelConfig(symbols=SYMBOLS, width=32, layers=2)).eval()
