@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from torch import nn
 from tests.inference.models import STACKS, SYMBOLS, model_of, needs_kernels
+from torch import nn
 
 from onward.errors import InputError, RunError
 from onward.inference.prediction import initial_state, predict
