@@ -218,12 +218,9 @@ class Program:
 
 
 def division(lanes: int, threads: int) -> list[int]:
-    """Lanes of each share, the largest first, in groups that share their reading of the weights.
-
-    Each thread finds two shares where they are large enough: what one has late, the others take.
-    """
+    """Lanes of each share, the largest first: one for each thread, in groups that share their readings."""
     groups = -(-lanes // _SIDE)
-    count = 1 if threads < 2 else min(groups, threads if groups < 4 * threads else 2 * threads)
+    count = min(groups, threads)
     sizes = [_SIDE * (groups // count + (i < groups % count)) for i in range(count)]
     sizes[-1] -= _SIDE * groups - lanes
     return sizes
