@@ -72,11 +72,11 @@ def headlines() -> str:
 
 def learned() -> Iterator[list[str]]:
     """How well texts are learned."""
-    for corpus, what in (
-        ("tinyshakespeare", "tinyshakespeare, 3 minutes of training, the last 10 %"),
-        ("nietzsche", "nietzsche in lower case, 5 minutes of training, the last 20 %"),
+    for corpus, minutes, what in (
+        ("tinyshakespeare", 3, "tinyshakespeare, 3 minutes of training, the last 10 %"),
+        ("nietzsche", 5, "nietzsche in lower case, 5 minutes of training, the last 20 %"),
     ):
-        run = last("text_budget", corpus=corpus)
+        run = last("text_budget", corpus=corpus, minutes=minutes)
         ours, peer = (
             (part["streaming_nats_per_symbol"], part["cold_256_nats_per_symbol"])
             for part in (run, run["peer"])

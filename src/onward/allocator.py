@@ -1,7 +1,7 @@
 """The C library's malloc, told to keep what is freed: a step asks for the same arrays as the one before.
 
 By default malloc gives every large array back to the system and asks for it anew; the system then clears each
-page at its first touch, 20,000 pages a step of the default recipe, a sixth of the step (benchmarks/LOG.md).
+page at its first touch, thousands of them in a step (benchmarks/kept_memory.py says what that costs).
 """
 
 import ctypes
