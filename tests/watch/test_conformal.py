@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from onward.watch import conformal
 from onward.watch.conformal import _ALIKE, Calibration, Combination, Tail, calibrate
 from onward.watch.scores import FEATURES
 
@@ -56,6 +57,31 @@ def test_tail_scores_rise_and_hardly_beyond_the_last_value():
     assert (np.diff(scores) > 0).all()
     assert scores[0] == pytest.approx(0.0)
     assert scores[-1] < np.log10(101) + 0.1001
+
+
+def test_a_value_of_the_tail_is_scored_among_the_others(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(conformal, "_BEYOND", 0.0)  # it is divided by the deviation of all
+    values = np.random.default_rng(0).poisson(2, 60).astype(float)
+    for own, value, i in zip(Tail.of(values).score_own(values), values, range(60), strict=True):
+        assert own == pytest.approx(Tail.of(np.delete(values, i)).score(np.array([value]))[0])
+
+
+def test_the_strangest_of_a_tail_is_beyond_the_others_alone():
+    found = Tail.of(np.array([1.0, 2.0, 9.0])).score_own(np.array([1.0, 2.0, 9.0]))
+    assert found[2] == found.max()
+    assert found[2] > np.log10(3)
+    assert Tail.of(np.array([4.0])).score_own(np.array([4.0])).tolist() == [0.0]
+
+
+def test_who_calibrates_scores_as_high_as_who_comes_later():
+    """Scored by the combination of a half, they were lower at the top by a third of a power of ten."""
+    differences = []
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        calibration = calibrate(features(rng, 400), 1.0, cross=True)
+        later = calibration.combination.score(features(rng, 400))
+        differences.append(np.sort(later)[-20:].mean() - calibration.scores[-20:].mean())
+    assert abs(np.mean(differences)) < 0.05
 
 
 def test_order_and_counts_add_up_where_counts_recur_and_order_alone_is_seen_too():
