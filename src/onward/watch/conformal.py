@@ -14,8 +14,9 @@ oddities tell more than one: it is the largest tail score and the mean of all. W
 there for as much less as an n-gram needs fewer bits for normal sequences: of little data, or after little
 training, the n-gram knows more.
 
-A sequence that calibrates is scored by the combination of all others, not of a half: a tail score says how
-rare a value is among so many, and half as many say less, so that the threshold lay as much too low.
+A sequence that calibrates is scored by the combination of all others where they were drawn at random: a tail
+score says how rare a value is among so many, and by half as many the strangest lie as much too low as chance
+will have it. In the order of time sequences come in groups, and each half scores the other.
 
 How the score is made need not be right. The p-value is its rank among those of held-out normal sequences,
 
@@ -28,7 +29,7 @@ Gammerman and Shafer 2005). Ties count against an alarm.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -247,21 +248,28 @@ def _tail(data: dict[str, Any]) -> Tail:
     return Tail(np.array(data["values"], float), data["scale"])
 
 
-def calibrate(features: np.ndarray, bits_per_event: float, *, cross: bool) -> Calibration:
-    """The calibration by the features of held-out normal sequences (n, m), in an order drawn at random.
+Scheme = Literal["others", "halves", "split"]
+
+
+def calibrate(features: np.ndarray, bits_per_event: float, scheme: Scheme) -> Calibration:
+    """The calibration by the features of held-out normal sequences (n, m).
 
     Args:
-        features: of the sequences.
+        features: of the sequences, in an order drawn at random, or of which each half is like the other.
         bits_per_event: the mean of theirs.
-        cross: score each by the combination of all others, and keep all; otherwise the first half
-            combines, and the second calibrates.
+        scheme: "others" scores each by the combination of all others; "halves" each half by that of the
+            other, for sequences that come in groups, whose strangest are never strange among the others;
+            "split" combines the first half and calibrates by the second.
     """
-    if cross:
+    if scheme == "others":
         combination = Combination.of(features)
         scores = combination.score_own(features)
     else:
         combination = Combination.of(features[::2])
         scores = combination.score(features[1::2])
+    if scheme == "halves":
+        scores = np.concatenate([scores, Combination.of(features[1::2]).score(features[::2])])
+        combination = Combination.of(features)
     return Calibration(combination, np.sort(scores), bits_per_event)
 
 

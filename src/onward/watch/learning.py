@@ -170,7 +170,7 @@ class _Learner:
         profile, grams = self._lookups(training)
         if calibrated is None:
             unseen = self._sequences.take(held)
-            calibrated = self._measured(model, profile, grams, unseen).calibrated(cross=False)
+            calibrated = self._measured(model, profile, grams, unseen).calibrated("split")
         facts |= {
             "corpus": {"sequences": len(self._sequences), "symbols": len(self._sequences.ids)},
             "calibration": {
@@ -203,7 +203,11 @@ class _Learner:
         if finer:
             again = joined([self._looked_up(split) for split in finer])
             looked_up = at(again, np.argsort(held_in(finer))[held_in(splits)])
-        return Measured(read, looked_up).calibrated(cross=True)
+        # one of each split after another: each half then has sequences of all of them
+        shares = np.concatenate([np.arange(len(split.held)) / len(split.held) for split in splits])
+        order = np.argsort(shares, kind="stable")
+        measured = Measured(at(read, order), at(looked_up, order))
+        return measured.calibrated("halves" if self._learning.in_order else "others")
 
     def _parts(self, split: Split) -> tuple[Sequences, Sequences]:
         """Those to learn from, and those that are held as a detector of the others would read them."""

@@ -8,7 +8,7 @@ import numpy as np
 from onward.data.sequences import Sequences
 from onward.model import LanguageModel
 from onward.watch.baselines import GRAMS, gram_scores
-from onward.watch.conformal import Calibration, calibrate
+from onward.watch.conformal import Calibration, Scheme, calibrate
 from onward.watch.grams import Grams
 from onward.watch.profile import Profile, counts_of
 from onward.watch.scores import Tally, features_of
@@ -48,7 +48,7 @@ class Calibrated(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """What is measured of n sequences, in an order drawn at random."""
+    """What is measured of n sequences."""
 
     tally: Tally
     looked_up: LookedUp
@@ -61,14 +61,14 @@ class Measured(NamedTuple):
         read = tally(model, profile, grams, sequences, never)
         return cls(read, LookedUp.by(profile, grams, sequences))
 
-    def calibrated(self, *, cross: bool) -> Calibrated:
-        """What comes of it; `cross` as in `calibrate`."""
-        combining = self.tally if cross else at(self.tally, slice(None, None, 2))
+    def calibrated(self, scheme: Scheme) -> Calibrated:
+        """What comes of it, as in `calibrate`."""
+        combining = at(self.tally, slice(None, None, 2)) if scheme == "split" else self.tally
         bits_per_event = float(combining.totals.sum() / (combining.lengths + 1).sum())
         read = self.tally._replace(new=self.looked_up.new, tables=self.looked_up.tables)
         features = features_of(read, self.looked_up.distances, bits_per_event)
         grams = (np.sort(scores) for scores in (self.looked_up.largest, self.looked_up.mean))
-        calibration = calibrate(features, bits_per_event, cross=cross)
+        calibration = calibrate(features, bits_per_event, scheme)
         return Calibrated(calibration, dict(zip(GRAMS, grams, strict=True)))
 
 
