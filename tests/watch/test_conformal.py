@@ -1,9 +1,12 @@
 """P-values hold whatever the scores are."""
 
+from typing import get_args
+
 import numpy as np
 import pytest
 
-from onward.watch.conformal import _ALIKE, Calibration, Combination, Tail, calibrate
+from onward.watch import conformal
+from onward.watch.conformal import _ALIKE, Calibration, Combination, Scheme, Tail, calibrate
 from onward.watch.scores import FEATURES
 
 NAMES = {name: place for place, name in enumerate(FEATURES)}
@@ -19,17 +22,17 @@ def features(rng: np.random.Generator, count: int) -> np.ndarray:
     ).astype(float)
 
 
-@pytest.mark.parametrize("cross", [False, True])
+@pytest.mark.parametrize("scheme", get_args(Scheme))
 @pytest.mark.parametrize("rate", [0.01, 0.05])
-def test_at_most_the_rate_is_flagged_on_average(rate, cross):
+def test_at_most_the_rate_is_flagged_on_average(rate, scheme):
     shares = []
     for seed in range(60):
         rng = np.random.default_rng(seed)
-        calibration = calibrate(features(rng, 800), 1.0, cross=cross)
+        calibration = calibrate(features(rng, 800), 1.0, scheme)
         p = calibration.p_values(calibration.combination.score(features(rng, 2000)))
         shares.append((p <= rate).mean())
     error = np.std(shares) / np.sqrt(len(shares))
-    assert np.mean(shares) <= rate + 3 * error + (0.1 * rate if cross else 0)
+    assert np.mean(shares) <= rate + 3 * error + (0 if scheme == "split" else 0.1 * rate)
     assert np.mean(shares) > 0.5 * rate  # and it is not by flagging nothing
 
 
@@ -56,6 +59,31 @@ def test_tail_scores_rise_and_hardly_beyond_the_last_value():
     assert (np.diff(scores) > 0).all()
     assert scores[0] == pytest.approx(0.0)
     assert scores[-1] < np.log10(101) + 0.1001
+
+
+def test_a_value_of_the_tail_is_scored_among_the_others(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(conformal, "_BEYOND", 0.0)  # it is divided by the deviation of all
+    values = np.random.default_rng(0).poisson(2, 60).astype(float)
+    for own, value, i in zip(Tail.of(values).score_own(values), values, range(60), strict=True):
+        assert own == pytest.approx(Tail.of(np.delete(values, i)).score(np.array([value]))[0])
+
+
+def test_the_strangest_of_a_tail_is_beyond_the_others_alone():
+    found = Tail.of(np.array([1.0, 2.0, 9.0])).score_own(np.array([1.0, 2.0, 9.0]))
+    assert found[2] == found.max()
+    assert found[2] > np.log10(3)
+    assert Tail.of(np.array([4.0])).score_own(np.array([4.0])).tolist() == [0.0]
+
+
+def test_who_calibrates_scores_as_high_as_who_comes_later():
+    """Scored by the combination of a half, they were lower at the top by a third of a power of ten."""
+    differences = []
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        calibration = calibrate(features(rng, 400), 1.0, "others")
+        later = calibration.combination.score(features(rng, 400))
+        differences.append(np.sort(later)[-20:].mean() - calibration.scores[-20:].mean())
+    assert abs(np.mean(differences)) < 0.05
 
 
 def test_order_and_counts_add_up_where_counts_recur_and_order_alone_is_seen_too():
@@ -101,7 +129,7 @@ def test_some_features_of_order_give_what_the_score_is_not_below(counts):
 
 
 def test_plain_values_hold_all_of_it():
-    calibration = calibrate(features(np.random.default_rng(1), 50), 2.0, cross=True)
+    calibration = calibrate(features(np.random.default_rng(1), 50), 2.0, "others")
     again = Calibration.from_json(calibration.to_json())
     asked = features(np.random.default_rng(2), 50)
     assert (again.combination.score(asked) == calibration.combination.score(asked)).all()

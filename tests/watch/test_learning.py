@@ -1,28 +1,12 @@
-"""Who learns and who is held out; what time does to a calibration."""
-
-from itertools import pairwise
+"""What is held out, and what time does to a calibration."""
 
 import numpy as np
 import pytest
 
-from onward.watch.learning import Learning, _folds, _forwards, learn
-
-
-def test_each_sequence_is_held_once_and_never_learned_from_by_who_scores_it():
-    drawn = np.random.default_rng(0).permutation(23)
-    splits = _folds(drawn, 5)
-    assert sorted(np.concatenate([split.held for split in splits]).tolist()) == list(range(23))
-    for split in splits:
-        assert sorted([*split.training, *split.held]) == list(range(23))
-
-
-@pytest.mark.parametrize("count", [10, 11, 401])
-def test_forwards_the_later_half_is_scored_by_what_was_before(count: int):
-    splits = _forwards(count)
-    assert np.concatenate([split.held for split in splits]).tolist() == list(range(count // 2, count))
-    for split in splits:
-        assert split.training.tolist() == list(range(split.held[0]))
-    assert all(first.held[-1] + 1 == second.held[0] for first, second in pairwise(splits))
+from onward.watch import learning
+from onward.watch.conformal import Tail
+from onward.watch.learning import Learning, learn
+from onward.watch.scores import FEATURES
 
 
 def released(first: int, count: int) -> list[list[str]]:
@@ -48,3 +32,30 @@ def test_what_is_held_out_in_order_is_the_last():
     normal = released(0, 80)
     detector = learn(normal, Learning(held_out=0.5, rate=0.1, steps=5, in_order=True))
     assert set(detector.alphabet.names) == {event for sequence in normal[:40] for event in sequence}
+
+
+def twins(count: int) -> list[list[str]]:
+    """Sequences of which two each have an event of their own; where it stands nothing else ever does."""
+    return [["open", f"v{i // 2}", "read", "close"] for i in range(count)]
+
+
+def unseen(sequences: list[list[str]]) -> Tail:
+    detector = learn(sequences, Learning(steps=1))
+    return detector.calibration.combination.tails[FEATURES.index("unseen")]
+
+
+def test_what_two_sequences_share_is_seldom_new_to_lookups(monkeypatch: pytest.MonkeyPatch):
+    finer = unseen(twins(200))
+    monkeypatch.setattr(learning, "_LOOKUP_FOLDS", learning.FOLDS)
+    coarse = unseen(twins(200))
+    assert len(finer.values) == len(coarse.values) == 200
+    # of two in one fold, as one in five or in twenty is, neither knows the other
+    assert 0.1 < (coarse.values > 0).mean() < 0.35
+    assert (finer.values > 0).mean() < 0.1
+
+
+def test_of_many_events_lookups_have_the_folds_of_the_model(monkeypatch: pytest.MonkeyPatch):
+    few = unseen(twins(100))
+    monkeypatch.setattr(learning, "_MOST_LOOKED_UP", 399)
+    many = unseen(twins(100))
+    assert (many.values > 0).sum() > (few.values > 0).sum()

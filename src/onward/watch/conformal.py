@@ -14,6 +14,10 @@ oddities tell more than one: it is the largest tail score and the mean of all. W
 there for as much less as an n-gram needs fewer bits for normal sequences: of little data, or after little
 training, the n-gram knows more.
 
+A sequence that calibrates is scored by the combination of all others where they were drawn at random: a tail
+score says how rare a value is among so many, and by half as many the strangest lie as much too low as chance
+will have it. In the order of time sequences come in groups, and each half scores the other.
+
 How the score is made need not be right. The p-value is its rank among those of held-out normal sequences,
 
     p = (1 + number of held-out scores >= score) / (n + 1)
@@ -25,7 +29,7 @@ Gammerman and Shafer 2005). Ties count against an alarm.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -73,7 +77,17 @@ class Tail:
         """-log10 of the share of normal sequences with at least these values, (m,)."""
         count, values = len(self.values), np.round(values, _DECIMALS)
         at_least = count - np.searchsorted(self.values, values, side="left")
-        beyond = np.maximum(0.0, values - self.values[-1]) / self.scale
+        return self._scores(count, at_least, values - self.values[-1])
+
+    def score_own(self, values: np.ndarray) -> np.ndarray:
+        """The same of each of the values that it is made of, among the others, (n,)."""
+        count, values = len(self.values), np.round(values, _DECIMALS)
+        at_least = count - 1 - np.searchsorted(self.values, values, side="left")
+        largest = np.where(values == self.values[-1], self.values[max(0, count - 2)], self.values[-1])
+        return self._scores(count - 1, at_least, values - largest)
+
+    def _scores(self, count: int, at_least: np.ndarray, beyond: np.ndarray) -> np.ndarray:
+        beyond = np.maximum(0.0, beyond) / self.scale
         return np.log10((count + 1.0) / (at_least + 1.0)) + _BEYOND * beyond / (1.0 + beyond)
 
 
@@ -96,10 +110,19 @@ class Combination:
     def of(cls, features: np.ndarray) -> "Combination":
         """Of the features (n, m) of normal sequences."""
         tails = tuple(Tail.of(column) for column in features.T)
-        parts = _parts(tails, features)
+        parts = _own_parts(tails, features)
         model, table = (features[:, FEATURES.index(name)].mean() for name in ("mean", "table"))
         trust = float(np.clip(table / model, 0.0, 1.0)) if model > 0 else 1.0
         return cls(tails, Tail.of(_sums(parts)), Tail.of(_peaks(parts)), trust)
+
+    def score_own(self, features: np.ndarray) -> np.ndarray:
+        """Of each of the sequences that it is made of, by the others, (n,).
+
+        Their trust, their share of counts that recur and the deviations are those of all.
+        """
+        parts = _own_parts(self.tails, features)
+        sums, peaks = self.sums.score_own(_sums(parts)), self.peaks.score_own(_peaks(parts))
+        return self._score(parts, sums, peaks)
 
     def parts(self, features: np.ndarray) -> np.ndarray:
         """The tail scores of features (k, m), (k, m)."""
@@ -107,11 +130,11 @@ class Combination:
 
     def score(self, features: np.ndarray) -> np.ndarray:
         """Of all features together, (k,), to six decimals."""
-        return self._score(self.parts(features))
+        return self._score_of_parts(self.parts(features))
 
     def least(self, parts: np.ndarray, known: Sequence[int]) -> np.ndarray:
         """What the score is not below, (k,), by the tail scores of those features that are known."""
-        return self._score(_filled(parts, known))
+        return self._score_of_parts(_filled(parts, known))
 
     def speaks(self, parts: np.ndarray, known: Sequence[int] = range(len(FEATURES))) -> np.ndarray:
         """The place in `FEATURES` of what adds most to each score, (k,), by tail scores as in `least`."""
@@ -120,9 +143,12 @@ class Combination:
         weights[_ALIKE] += (1 - self.recurring) * self._weights
         return (_filled(parts, known) * weights).argmax(axis=1)
 
-    def _score(self, parts: np.ndarray) -> np.ndarray:
+    def _score_of_parts(self, parts: np.ndarray) -> np.ndarray:
+        return self._score(parts, self.sums.score(_sums(parts)), self.peaks.score(_peaks(parts)))
+
+    def _score(self, parts: np.ndarray, sums: np.ndarray, peaks: np.ndarray) -> np.ndarray:
         """It grows with each tail score."""
-        both, alone = self.sums.score(_sums(parts)), _ALONE * self.peaks.score(_peaks(parts))
+        both, alone = sums, _ALONE * peaks
         apart = np.maximum(both, alone) + _TIES * (both + alone)
         long = parts[:, _ALIKE] * self._weights
         alike = long.max(axis=1) + long.sum(axis=1) / self._weights.sum()
@@ -141,6 +167,10 @@ class Combination:
 
 def _parts(tails: Sequence[Tail], features: np.ndarray) -> np.ndarray:
     return np.stack([tail.score(column) for tail, column in zip(tails, features.T, strict=True)], axis=1)
+
+
+def _own_parts(tails: Sequence[Tail], features: np.ndarray) -> np.ndarray:
+    return np.stack([tail.score_own(own) for tail, own in zip(tails, features.T, strict=True)], axis=1)
 
 
 def _filled(parts: np.ndarray, known: Sequence[int]) -> np.ndarray:
@@ -218,21 +248,29 @@ def _tail(data: dict[str, Any]) -> Tail:
     return Tail(np.array(data["values"], float), data["scale"])
 
 
-def calibrate(features: np.ndarray, bits_per_event: float, *, cross: bool) -> Calibration:
-    """The calibration by the features of held-out normal sequences (n, m), in an order drawn at random.
+Scheme = Literal["others", "halves", "split"]
+
+
+def calibrate(features: np.ndarray, bits_per_event: float, scheme: Scheme) -> Calibration:
+    """The calibration by the features of held-out normal sequences (n, m).
 
     Args:
-        features: of the sequences.
+        features: of the sequences, in an order drawn at random, or of which each half is like the other.
         bits_per_event: the mean of theirs.
-        cross: score each half by the combination of the other, and keep all; otherwise the first half
-            combines, and the second calibrates.
+        scheme: "others" scores each by the combination of all others; "halves" each half by that of the
+            other, for sequences that come in groups, whose strangest are never strange among the others;
+            "split" combines the first half and calibrates by the second.
     """
-    first, second = Combination.of(features[::2]), Combination.of(features[1::2])
-    scores = [first.score(features[1::2])]
-    if cross:
-        scores.append(second.score(features[::2]))
-        first = Combination.of(features)
-    return Calibration(first, np.sort(np.concatenate(scores)), bits_per_event)
+    if scheme == "others":
+        combination = Combination.of(features)
+        scores = combination.score_own(features)
+    else:
+        combination = Combination.of(features[::2])
+        scores = combination.score(features[1::2])
+    if scheme == "halves":
+        scores = np.concatenate([scores, Combination.of(features[1::2]).score(features[::2])])
+        combination = Combination.of(features)
+    return Calibration(combination, np.sort(scores), bits_per_event)
 
 
 def rounded(values: np.ndarray) -> np.ndarray:

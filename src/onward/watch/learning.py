@@ -1,8 +1,10 @@
 """Learning a detector from normal sequences: the model, and the calibration on sequences it did not see.
 
 Every sequence serves both. They are dealt at random into folds; for each fold a model is learned from the
-others and scores it. The detector's own model learns from all of them. What that guarantees stands in
-docs/concepts.md; with `held_out` there is one split instead, and the guarantee is exact.
+others and scores it. The detector's own model learns from all of them. Lookups and the n-gram cost little, so
+theirs are smaller folds: of two sequences with the same oddity, whether they share a fold decides whether it
+is one, and of small folds few do. What that guarantees stands in docs/concepts.md; with `held_out` there is
+one split instead, and the guarantee is exact.
 
 Sequences that stand in the order of time are scored forwards instead: the third quarter by a model of the
 first half, the last by a model of the three before it. What is normal changes with time, and a fold drawn at
@@ -11,8 +13,7 @@ random has neighbours of all it holds among what was learned: it shows nothing o
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,17 +31,19 @@ from onward.training.plan import Plan
 from onward.training.recipe import Recipe
 from onward.training.trainer import Trainer, forked_random
 from onward.watch.alphabet import Alphabet
-from onward.watch.baselines import GRAMS, Baselines, gram_scores
-from onward.watch.conformal import Calibration, calibrate
+from onward.watch.baselines import Baselines
 from onward.watch.detector import FALSE_ALARMS, Detector
 from onward.watch.grams import Grams
+from onward.watch.measured import Calibrated, LookedUp, Measured, at, joined
 from onward.watch.profile import Profile
-from onward.watch.scores import Tally, features_of
-from onward.watch.tallies import tally
+from onward.watch.splits import Split, folds_of, forwards, held_in
 
 FOLDS = 5
 FEWEST = 10
 """Sequences that a detector can be learned from."""
+
+_LOOKUP_FOLDS, _MOST_LOOKED_UP = 20, 1_000_000
+"""Folds for lookups and the n-gram, of so many events at most; of more they have those of the model."""
 
 RECIPE = Recipe(
     name="watch", layer="gru", width=64, layers=1, lanes=64, block=128, validation=0.0, precision="fp32"
@@ -130,29 +133,13 @@ def learn(
     cut = 0 if share is None else min(count - 2, max(4, round(count * share)))
     kept = np.sort(drawn[cut:])
     alphabet = Alphabet(None) if is_bytes else Alphabet.of(sequences[int(i)] for i in kept)
-    learner = _Learner(alphabet.encode(sequences), alphabet, learning, observer, tell)
-    splits = _forwards(count) if learning.in_order else _folds(drawn, learning.folds)
-    calibrated = learner.calibrated(splits) if share is None else None
+    encoded = alphabet.encode(sequences)
+    learner = _Learner(encoded, alphabet, learning, observer, tell)
+    splits = forwards(count) if learning.in_order else folds_of(drawn, learning.folds)
+    are_folds = not learning.in_order and learning.folds < _LOOKUP_FOLDS
+    finer = folds_of(drawn, _LOOKUP_FOLDS) if are_folds and len(encoded.ids) <= _MOST_LOOKED_UP else []
+    calibrated = learner.calibrated(splits, finer) if share is None else None
     return learner.detector(kept, drawn[:cut], calibrated, source or {})
-
-
-class _Split(NamedTuple):
-    """Sequences that are scored, and those that the model which scores them learns from, as indices."""
-
-    training: np.ndarray
-    held: np.ndarray
-
-
-def _folds(drawn: np.ndarray, folds: int) -> list[_Split]:
-    """Each sequence is held once."""
-    held = [drawn[fold::folds] for fold in range(min(folds, len(drawn)))]
-    return [_Split(np.sort(np.setdiff1d(drawn, part)), part) for part in held]
-
-
-def _forwards(count: int) -> list[_Split]:
-    """The later half is held, a quarter at a time, with all that was before it to learn from."""
-    ends = [count // 2, count - count // 4, count]
-    return [_Split(np.arange(a), np.arange(a, b)) for a, b in pairwise(ends)]
 
 
 class _Learner:
@@ -174,14 +161,16 @@ class _Learner:
         self._recipe = learning.recipe or replace(RECIPE, width=width, lanes=lanes, seed=learning.seed)
 
     def detector(
-        self, kept: np.ndarray, held: np.ndarray, calibrated: "_Calibrated | None", source: dict[str, Any]
+        self, kept: np.ndarray, held: np.ndarray, calibrated: Calibrated | None, source: dict[str, Any]
     ) -> Detector:
         """The model of the sequences that are kept, calibrated beforehand or by those that are held out."""
-        training, symbols = self._sequences.take(kept), self._alphabet.size
+        training = self._sequences.take(kept)
         self._tell(f"learning from {len(training):,} sequences of {len(training.ids):,} events")
         model, facts = self._model(training)
-        profile, grams = Profile.of(training, symbols), Grams.of(training, symbols)
-        calibrated = calibrated or self._held_out(_Part(model, profile, grams), held)
+        profile, grams = self._lookups(training)
+        if calibrated is None:
+            unseen = self._sequences.take(held)
+            calibrated = self._measured(model, profile, grams, unseen).calibrated("split")
         facts |= {
             "corpus": {"sequences": len(self._sequences), "symbols": len(self._sequences.ids)},
             "calibration": {
@@ -202,38 +191,38 @@ class _Learner:
             source,
         )
 
-    def calibrated(self, splits: Sequence[_Split]) -> "_Calibrated":
-        """Sequences scored by models that have not seen them; features combined likewise, in halves."""
-        tallies: list[_Measured] = []
+    def calibrated(self, splits: Sequence[Split], finer: Sequence[Split]) -> Calibrated:
+        """Sequences scored by models that have not seen them, and by lookups of finer splits if there are."""
+        parts: list[Measured] = []
         for number, split in enumerate(splits, 1):
-            training, held = (self._sequences.take(part) for part in split)
+            training, held = self._parts(split)
             told = f"scoring {len(held):,} sequences with a model of {len(training):,} others"
             self._tell(f"calibrating, {number} of {len(splits)}: {told}")
-            symbols = self._alphabet.size
-            model, _ = self._model(training)
-            part = _Part(model, Profile.of(training, symbols), Grams.of(training, symbols))
-            tallies.append(self._measured(part, self._unknown_to(training, held)))
-        bits_per_event = _mean_bits([measured.tally for measured in tallies])
-        features = np.concatenate([features_of(m.tally, m.distances, bits_per_event) for m in tallies])
+            parts.append(self._measured(self._model(training)[0], *self._lookups(training), held))
+        read, looked_up = joined([part.tally for part in parts]), joined([part.looked_up for part in parts])
+        if finer:
+            again = joined([self._looked_up(split) for split in finer])
+            looked_up = at(again, np.argsort(held_in(finer))[held_in(splits)])
         # one of each split after another: each half then has sequences of all of them
-        places = np.concatenate([np.arange(len(split.held)) / len(split.held) for split in splits])
-        order = np.argsort(places, kind="stable")
-        grams = {name: np.sort(np.concatenate([m.grams[name] for m in tallies])) for name in GRAMS}
-        return _Calibrated(calibrate(features[order], bits_per_event, cross=True), grams)
+        shares = np.concatenate([np.arange(len(split.held)) / len(split.held) for split in splits])
+        order = np.argsort(shares, kind="stable")
+        measured = Measured(at(read, order), at(looked_up, order))
+        return measured.calibrated("halves" if self._learning.in_order else "others")
 
-    def _held_out(self, part: "_Part", held: np.ndarray) -> "_Calibrated":
-        """Half of the sequences the model has not seen combines the features, the other half calibrates."""
-        measured = self._measured(part, self._sequences.take(held))
-        bits_per_event = _mean_bits([Tally(*(values[::2] for values in measured.tally))])
-        features = features_of(measured.tally, measured.distances, bits_per_event)
-        grams = {name: np.sort(scores) for name, scores in measured.grams.items()}
-        return _Calibrated(calibrate(features, bits_per_event, cross=False), grams)
+    def _parts(self, split: Split) -> tuple[Sequences, Sequences]:
+        """Those to learn from, and those that are held as a detector of the others would read them."""
+        training, held = (self._sequences.take(part) for part in split)
+        return training, self._unknown_to(training, held)
 
-    def _measured(self, part: "_Part", sequences: Sequences) -> "_Measured":
-        """Sequences that a part has not seen."""
-        measured = tally(part.model, part.profile, part.grams, sequences, self._alphabet.never)
-        distances = part.profile.nearest(measured.counts)[0]
-        return _Measured(measured, distances, gram_scores(part.grams, sequences))
+    def _looked_up(self, split: Split) -> LookedUp:
+        training, held = self._parts(split)
+        return LookedUp.by(*self._lookups(training), held)
+
+    def _lookups(self, training: Sequences) -> tuple[Profile, Grams]:
+        return Profile.of(training, self._alphabet.size), Grams.of(training, self._alphabet.size)
+
+    def _measured(self, model: LanguageModel, profile: Profile, grams: Grams, held: Sequences) -> Measured:
+        return Measured.by(model, profile, grams, held, self._alphabet.never)
 
     def _unknown_to(self, training: Sequences, sequences: Sequences) -> Sequences:
         """Sequences as a detector of those others would read them: events not in these are unknown."""
@@ -259,32 +248,3 @@ class _Learner:
             loop.run()
         facts = {"steps": trainer.step, "symbols": trainer.symbols, "threads": torch.get_num_threads()}
         return model.eval(), facts
-
-
-class _Part(NamedTuple):
-    """What was learned from some of the sequences."""
-
-    model: LanguageModel
-    profile: Profile
-    grams: Grams
-
-
-class _Measured(NamedTuple):
-    """What is measured of sequences: tally, distances of counts, scores of the n-gram baselines."""
-
-    tally: Tally
-    distances: np.ndarray
-    grams: dict[str, np.ndarray]
-
-
-class _Calibrated(NamedTuple):
-    """The calibration, and the n-gram baselines' scores of the same sequences, sorted."""
-
-    calibration: Calibration
-    grams: dict[str, np.ndarray]
-
-
-def _mean_bits(tallies: Sequence[Tally]) -> float:
-    """Bits of an event, END among them."""
-    bits = sum(float(measured.totals.sum()) for measured in tallies)
-    return bits / sum(float((measured.lengths + 1).sum()) for measured in tallies)
