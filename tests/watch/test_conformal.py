@@ -36,6 +36,16 @@ def test_at_most_the_rate_is_flagged_on_average(rate, scheme):
     assert np.mean(shares) > 0.5 * rate  # and it is not by flagging nothing
 
 
+def test_a_small_rate_is_kept_too_where_each_is_scored_among_the_others():
+    shares = []
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        calibration = calibrate(features(rng, 3000), 1.0, "others")
+        p = calibration.p_values(calibration.combination.score(features(rng, 5000)))
+        shares.append((p <= 0.001).mean())
+    assert 0.0005 < np.mean(shares) <= 0.001 + 3 * np.std(shares) / np.sqrt(len(shares))
+
+
 def test_too_few_sequences_flag_nothing():
     calibration = Calibration(Combination.of(np.zeros((9, 8))), np.arange(9.0), 1.0)
     assert calibration.smallest_rate == 0.1
@@ -65,14 +75,15 @@ def test_a_value_of_the_tail_is_scored_among_the_others(monkeypatch: pytest.Monk
     monkeypatch.setattr(conformal, "_BEYOND", 0.0)  # it is divided by the deviation of all
     values = np.random.default_rng(0).poisson(2, 60).astype(float)
     for own, value, i in zip(Tail.of(values).score_own(values), values, range(60), strict=True):
-        assert own == pytest.approx(Tail.of(np.delete(values, i)).score(np.array([value]))[0])
+        among_others = Tail.of(np.delete(values, i)).score(np.array([value]))[0]
+        assert own == pytest.approx(among_others + np.log10(61 / 60))
 
 
 def test_the_strangest_of_a_tail_is_beyond_the_others_alone():
     found = Tail.of(np.array([1.0, 2.0, 9.0])).score_own(np.array([1.0, 2.0, 9.0]))
     assert found[2] == found.max()
     assert found[2] > np.log10(3)
-    assert Tail.of(np.array([4.0])).score_own(np.array([4.0])).tolist() == [0.0]
+    assert Tail.of(np.array([4.0])).score_own(np.array([4.0])) == pytest.approx(np.log10(2))
 
 
 def test_who_calibrates_scores_as_high_as_who_comes_later():

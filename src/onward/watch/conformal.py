@@ -77,18 +77,21 @@ class Tail:
         """-log10 of the share of normal sequences with at least these values, (m,)."""
         count, values = len(self.values), np.round(values, _DECIMALS)
         at_least = count - np.searchsorted(self.values, values, side="left")
-        return self._scores(count, at_least, values - self.values[-1])
+        return self._scores(at_least, values - self.values[-1])
 
     def score_own(self, values: np.ndarray) -> np.ndarray:
-        """The same of each of the values that it is made of, among the others, (n,)."""
+        """The same of each of the values that it is made of, among the others, (n,).
+
+        As if one more were there, so that who calibrates is not below who comes later.
+        """
         count, values = len(self.values), np.round(values, _DECIMALS)
         at_least = count - 1 - np.searchsorted(self.values, values, side="left")
         largest = np.where(values == self.values[-1], self.values[max(0, count - 2)], self.values[-1])
-        return self._scores(count - 1, at_least, values - largest)
+        return self._scores(at_least, values - largest)
 
-    def _scores(self, count: int, at_least: np.ndarray, beyond: np.ndarray) -> np.ndarray:
+    def _scores(self, at_least: np.ndarray, beyond: np.ndarray) -> np.ndarray:
         beyond = np.maximum(0.0, beyond) / self.scale
-        return np.log10((count + 1.0) / (at_least + 1.0)) + _BEYOND * beyond / (1.0 + beyond)
+        return np.log10((len(self.values) + 1.0) / (at_least + 1.0)) + _BEYOND * beyond / (1.0 + beyond)
 
 
 @dataclass(frozen=True)
