@@ -99,7 +99,7 @@ def test_edits_travel_through_the_socket(open_page: Open, small: TrainedModel) -
 
 
 def test_a_socket_that_is_cut_loses_nothing(open_page: Open, small: TrainedModel) -> None:
-    """The edit that was on its way goes over HTTP, and the next through a new socket."""
+    """The edit that was on its way goes over HTTP, and others do until a new socket is open."""
     page = open_page()
     forwarded: list[Any] = []
 
@@ -125,7 +125,7 @@ def test_a_socket_that_is_cut_loses_nothing(open_page: Open, small: TrainedModel
         page.wait_for_timeout(100)
     expect(page.locator("#next code")).to_have_text(likeliest(small, "the last"))
     assert len(set(forwarded)) == 2
-    assert len(edits) <= 2
+    assert 1 <= len(edits) < len("he last")
     assert len(forwarded) > 4
 
 
