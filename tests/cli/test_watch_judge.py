@@ -39,7 +39,8 @@ def test_the_figures_in_json(onward: Command, watching: Path, labelled: list[str
     assert ran.code == 0, ran.err
     found = ran.json
     assert set(found) == FIGURES | {
-        "rate", "calibration_sequences", "scale", "baselines", "deduplicated", "classes", "seconds", "events",
+        "rate", "calibration_sequences", "rate_interval", "rate_holds", "false_alarms_by",
+        "scale", "baselines", "deduplicated", "classes", "seconds", "events",
     }  # fmt: skip
     assert (found["normal"], found["anomalous"], found["rate"]) == (60, 5, 0.02)
     assert found["auc"] > 0.95 and found["recall"] == 1.0 and found["caught"] == 5
@@ -100,3 +101,18 @@ def test_what_cannot_be_judged_is_told(
     ran = onward("watch", "judge", normal, *labelled)
     assert ran.code == 2 and "is not a whole" in ran.err
     assert onward("watch", "judge", watching, "--normal", normal).code == 2
+
+
+def test_a_rate_that_does_not_hold_is_said_with_what_speaks(
+    onward: Command, watching: Path, labelled: list[str], tmp_path: Path
+) -> None:
+    """Where what is normal has changed, a figure alone would be read as the detector's word broken."""
+    changed = [["start", "read", "compact", "sync", "stop"]] * 20
+    path = tmp_path / "changed.jsonl"
+    path.write_text(rows(changed))
+    ran = onward("watch", "judge", watching, "--normal", path, *labelled[2:])
+    assert "the rate does not hold" in ran.err and "speaks most in 20 of the 20" in ran.err
+    found = onward("watch", "judge", watching, "--normal", path, *labelled[2:], "--json").json
+    assert not found["rate_holds"] and sum(found["false_alarms_by"].values()) == 20
+    held = onward("watch", "judge", watching, *labelled)
+    assert "does not hold" not in held.err

@@ -78,6 +78,8 @@ def _show(data: dict[str, Any]) -> None:
         f"false alarms: {data['false_alarms']:,}, {data['false_alarm_rate']:.3%} ({low:.3%} to {high:.3%}), "
         f"asked for at most {data['rate']:.3%}, by {data['calibration_sequences']:,} calibration sequences\n"
     )
+    if not data["rate_holds"]:
+        say(_broken(data), style="yellow")
     low, high = data["auc_interval"]
     emit(f"AUC {data['auc']:.4f} ({low:.4f} to {high:.4f})\n\n")
     _table("", data)
@@ -87,6 +89,17 @@ def _show(data: dict[str, Any]) -> None:
         emit("\nrecall by class\n")
         for name, found in data["classes"].items():
             emit(f"{name:<24}{found['recall']:>10.4f}  {found['caught']:,} of {found['of']:,}\n")
+
+
+def _broken(data: dict[str, Any]) -> str:
+    """That more is flagged than was asked for, why, and what to do."""
+    most, count = next(iter(data["false_alarms_by"].items()))
+    return (
+        f"the rate does not hold: so many calibration sequences allow up to {data['rate_interval'][1]:.3%} of "
+        "sequences like those that it learned from. What is called normal here is not like them: "
+        f"'{most}' speaks most in {count:,} of the {data['false_alarms']:,}. Learn from data like these, or "
+        "say what was normal with `onward watch ok`"
+    )
 
 
 def _table(title: str, data: dict[str, Any]) -> None:

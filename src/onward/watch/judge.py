@@ -5,6 +5,7 @@ figures stand those of the baselines, and both once more with each distinct sequ
 """
 
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,8 +15,8 @@ import numpy as np
 from onward.data.sequences import Sequences
 from onward.errors import CorpusError
 from onward.watch.detector import Detector
-from onward.watch.intervals import auc_with_interval, binomial_interval
-from onward.watch.scores import Verdict
+from onward.watch.intervals import auc_with_interval, binomial_interval, calibration_interval
+from onward.watch.scores import Feature, Verdict
 
 Labelled = Mapping[str, Sequence[Sequence[str]]]
 
@@ -90,6 +91,9 @@ class Judgement:
         baseline_scores: those of the baselines, of both.
         rate: of false alarms, as asked for.
         calibration: number of sequences that the threshold comes from.
+        allowed: where the share of false alarms lies for so many, if what is normal is as it was learned; by
+            the rule of `top_k` anywhere.
+        speaks: what speaks most in false alarms, and in how many, the most frequent first.
         seconds: to score all sequences.
         events: of all sequences, with their ENDs.
     """
@@ -103,8 +107,16 @@ class Judgement:
     baseline_scores: dict[str, tuple[np.ndarray, np.ndarray]]
     rate: float
     calibration: int
+    allowed: tuple[float, float]
+    speaks: dict[Feature, int]
     seconds: float
     events: int
+
+    @property
+    def rate_holds(self) -> bool:
+        """False where more of the normal sequences are flagged than chance and the calibration explain."""
+        wrong, normal = self.figures.flagged[1], self.figures.of[1]
+        return binomial_interval(wrong, normal)[0] <= self.allowed[1]
 
     def to_json(self) -> dict[str, Any]:
         """The judgement as plain values."""
@@ -115,6 +127,9 @@ class Judgement:
         return self.figures.to_json() | {
             "rate": self.rate,
             "calibration_sequences": self.calibration,
+            "rate_interval": list(self.allowed),
+            "rate_holds": self.rate_holds,
+            "false_alarms_by": dict(self.speaks),
             "scale": self.figures.scale,
             "baselines": {name: figures.to_json() for name, figures in self.baselines.items()},
             "deduplicated": own | {"baselines": others},
@@ -179,8 +194,18 @@ def judge(
         },
         rate=detector.rate,
         calibration=len(detector.calibration.scores),
+        allowed=_allowed(detector),
+        speaks=dict(Counter(v.speaks for v in verdicts[len(wrong) :] if v.flagged).most_common()),
         seconds=seconds,
         events=len(encoded.ids) + len(encoded),
+    )
+
+
+def _allowed(detector: Detector) -> tuple[float, float]:
+    return (
+        (0.0, 1.0)
+        if detector.top_k
+        else calibration_interval(detector.rate, len(detector.calibration.scores))
     )
 
 

@@ -3,8 +3,10 @@
 Every sequence serves both. They are dealt at random into folds; for each fold a model is learned from the
 others and scores it. The detector's own model learns from all of them. Lookups and the n-gram cost little, so
 theirs are smaller folds: of two sequences with the same oddity, whether they share a fold decides whether it
-is one, and of small folds few do. What that guarantees stands in docs/concepts.md; with `held_out` there is
-one split instead, and the guarantee is exact.
+is one, and of small folds few do. A sequence whose like is among those others is scored by the detector
+itself, as each that comes later will be: two models differ a little, and where few kinds of sequences recur
+often a little decides whether a whole kind is above the threshold. What that guarantees stands in
+docs/concepts.md; with `held_out` there is one split instead, and the guarantee is exact.
 
 Sequences that stand in the order of time are scored forwards instead: the third quarter by a model of the
 first half, the last by a model of the three before it. What is normal changes with time, and a fold drawn at
@@ -13,7 +15,7 @@ random has neighbours of all it holds among what was learned: it shows nothing o
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -34,7 +36,7 @@ from onward.watch.alphabet import Alphabet
 from onward.watch.baselines import Baselines
 from onward.watch.detector import FALSE_ALARMS, Detector
 from onward.watch.grams import Grams
-from onward.watch.measured import Calibrated, LookedUp, Measured, at, joined
+from onward.watch.measured import LookedUp, Measured, at, joined
 from onward.watch.profile import Profile
 from onward.watch.splits import Split, folds_of, forwards, held_in
 
@@ -138,8 +140,22 @@ def learn(
     splits = forwards(count) if learning.in_order else folds_of(drawn, learning.folds)
     are_folds = not learning.in_order and learning.folds < _LOOKUP_FOLDS
     finer = folds_of(drawn, _LOOKUP_FOLDS) if are_folds and len(encoded.ids) <= _MOST_LOOKED_UP else []
-    calibrated = learner.calibrated(splits, finer) if share is None else None
-    return learner.detector(kept, drawn[:cut], calibrated, source or {})
+    unseen = learner.unseen(splits, finer) if share is None else None
+    return learner.detector(kept, drawn[:cut], unseen, source or {})
+
+
+class _Unseen(NamedTuple):
+    """Sequences that calibrate, each measured by what was learned from others.
+
+    Attributes:
+        places: of them among all, (n,).
+        measured: in that order.
+        has_like: whether an equal one is among those others, (n,).
+    """
+
+    places: np.ndarray
+    measured: Measured
+    has_like: np.ndarray
 
 
 class _Learner:
@@ -161,16 +177,20 @@ class _Learner:
         self._recipe = learning.recipe or replace(RECIPE, width=width, lanes=lanes, seed=learning.seed)
 
     def detector(
-        self, kept: np.ndarray, held: np.ndarray, calibrated: Calibrated | None, source: dict[str, Any]
+        self, kept: np.ndarray, held: np.ndarray, unseen: _Unseen | None, source: dict[str, Any]
     ) -> Detector:
-        """The model of the sequences that are kept, calibrated beforehand or by those that are held out."""
+        """The model of the sequences that are kept, calibrated by `unseen`, or by those that are held out."""
         training = self._sequences.take(kept)
         self._tell(f"learning from {len(training):,} sequences of {len(training.ids):,} events")
         model, facts = self._model(training)
         profile, grams = self._lookups(training)
-        if calibrated is None:
-            unseen = self._sequences.take(held)
-            calibrated = self._measured(model, profile, grams, unseen).calibrated("split")
+        places = held if unseen is None else unseen.places
+        measured = self._measured(model, profile, grams, self._sequences.take(places))
+        if unseen is None:
+            calibrated = measured.calibrated("split")
+        else:
+            measured = unseen.measured.where(unseen.has_like, measured)
+            calibrated = measured.calibrated("halves" if self._learning.in_order else "others")
         facts |= {
             "corpus": {"sequences": len(self._sequences), "symbols": len(self._sequences.ids)},
             "calibration": {
@@ -191,7 +211,7 @@ class _Learner:
             source,
         )
 
-    def calibrated(self, splits: Sequence[Split], finer: Sequence[Split]) -> Calibrated:
+    def unseen(self, splits: Sequence[Split], finer: Sequence[Split]) -> _Unseen:
         """Sequences scored by models that have not seen them, and by lookups of finer splits if there are."""
         parts: list[Measured] = []
         for number, split in enumerate(splits, 1):
@@ -203,11 +223,13 @@ class _Learner:
         if finer:
             again = joined([self._looked_up(split) for split in finer])
             looked_up = at(again, np.argsort(held_in(finer))[held_in(splits)])
+        _, kinds = self._sequences.distinct()
+        has_like = np.concatenate([np.isin(kinds[split.held], kinds[split.training]) for split in splits])
         # one of each split after another: each half then has sequences of all of them
         shares = np.concatenate([np.arange(len(split.held)) / len(split.held) for split in splits])
         order = np.argsort(shares, kind="stable")
         measured = Measured(at(read, order), at(looked_up, order))
-        return measured.calibrated("halves" if self._learning.in_order else "others")
+        return _Unseen(held_in(splits)[order], measured, has_like[order])
 
     def _parts(self, split: Split) -> tuple[Sequences, Sequences]:
         """Those to learn from, and those that are held as a detector of the others would read them."""

@@ -61,6 +61,10 @@ class Measured(NamedTuple):
         read = tally(model, profile, grams, sequences, never)
         return cls(read, LookedUp.by(profile, grams, sequences))
 
+    def where(self, chosen: np.ndarray, other: "Measured") -> "Measured":
+        """The other of those that are chosen (n,)."""
+        return Measured(*(_where(chosen, *both) for both in zip(other, self, strict=True)))
+
     def calibrated(self, scheme: Scheme) -> Calibrated:
         """What comes of it, as in `calibrate`."""
         combining = at(self.tally, slice(None, None, 2)) if scheme == "split" else self.tally
@@ -80,3 +84,9 @@ def joined(parts: Sequence[Arrays]) -> Arrays:
 def at(arrays: Arrays, places: np.ndarray | slice) -> Arrays:
     """The same of some sequences, in that order."""
     return type(arrays)(*(array[places] for array in arrays))
+
+
+def _where(chosen: np.ndarray, arrays: Arrays, others: Arrays) -> Arrays:
+    """Of each sequence (n,) that is chosen the one, of the rest the other."""
+    pairs = zip(arrays, others, strict=True)
+    return type(arrays)(*(np.where(chosen.reshape(-1, *[1] * (a.ndim - 1)), a, b) for a, b in pairs))

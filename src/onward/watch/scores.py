@@ -8,7 +8,6 @@ counts    events too many or missing against the nearest normal sequence, over t
 new       events that never occurred, or never behind the event before them
 unseen    the same, divided by the number of events
 table     bits by an n-gram of all events, END among them, divided by their number
-together  the sum of what the others say (see `conformal`)
 """
 
 from dataclasses import dataclass
