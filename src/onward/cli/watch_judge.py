@@ -95,8 +95,8 @@ def _broken(data: dict[str, Any]) -> str:
     """That more is flagged than was asked for, why, and what to do."""
     most, count = next(iter(data["false_alarms_by"].items()))
     return (
-        f"the rate does not hold: so many calibration sequences allow up to {data['rate_interval'][1]:.3%} of "
-        "sequences like those that it learned from. What is called normal here is not like them: "
+        f"the rate does not hold: so many calibration sequences allow up to {data['rate_interval'][1]:.3%} "
+        "of sequences like those that it learned from. What is called normal here is not like them: "
         f"'{most}' speaks most in {count:,} of the {data['false_alarms']:,}. Learn from data like these, or "
         "say what was normal with `onward watch ok`"
     )
