@@ -21,7 +21,6 @@ import numpy as np
 import torch
 
 from onward.artefact import Artefact
-from onward.data.hashing import mixed
 from onward.data.lanes import unknown_shares
 from onward.data.sequences import SequenceLanes, Sequences
 from onward.data.vocabulary import UNKNOWN
@@ -38,14 +37,11 @@ from onward.watch.detector import FALSE_ALARMS, Detector
 from onward.watch.grams import Grams
 from onward.watch.measured import LookedUp, Measured, at, joined
 from onward.watch.profile import Profile
-from onward.watch.splits import Split, folds_of, forwards, held_in
+from onward.watch.splits import Deal, Split, deal, held_in
 
 FOLDS = 5
 FEWEST = 10
 """Sequences that a detector can be learned from."""
-
-_LOOKUP_FOLDS, _MOST_LOOKED_UP = 20, 1_000_000
-"""Folds for lookups and the n-gram, of so many events at most; of more they have those of the model."""
 
 RECIPE = Recipe(
     name="watch", layer="gru", width=64, layers=1, lanes=64, block=128, validation=0.0, precision="fp32"
@@ -127,21 +123,18 @@ def learn(
             f"expected at least {FEWEST} normal sequences to learn from, got {len(sequences)}",
             hint="name more sources, or group the records by another key",
         )
-    count = len(sequences)
-    drawn = np.argsort(mixed(np.arange(count), learning.seed, 1), kind="stable")
-    if learning.in_order:
-        drawn = np.arange(count)[::-1]
-    share = learning.held_out
-    cut = 0 if share is None else min(count - 2, max(4, round(count * share)))
-    kept = np.sort(drawn[cut:])
-    alphabet = Alphabet(None) if is_bytes else Alphabet.of(sequences[int(i)] for i in kept)
-    encoded = alphabet.encode(sequences)
-    learner = _Learner(encoded, alphabet, learning, observer, tell)
-    splits = forwards(count) if learning.in_order else folds_of(drawn, learning.folds)
-    are_folds = not learning.in_order and learning.folds < _LOOKUP_FOLDS
-    finer = folds_of(drawn, _LOOKUP_FOLDS) if are_folds and len(encoded.ids) <= _MOST_LOOKED_UP else []
-    unseen = learner.unseen(splits, finer) if share is None else None
-    return learner.detector(kept, drawn[:cut], unseen, source or {})
+    dealt = deal(
+        len(sequences),
+        sum(map(len, sequences)),
+        folds=learning.folds,
+        held_out=learning.held_out,
+        in_order=learning.in_order,
+        seed=learning.seed,
+    )
+    alphabet = Alphabet(None) if is_bytes else Alphabet.of(sequences[int(i)] for i in dealt.kept)
+    return _Learner(alphabet.encode(sequences), alphabet, learning, observer, tell).detector(
+        dealt, source or {}
+    )
 
 
 class _Unseen(NamedTuple):
@@ -176,26 +169,23 @@ class _Learner:
         lanes = max(_FEWEST_LANES, min(RECIPE.lanes, _POSITIONS // min(mean, RECIPE.block)))
         self._recipe = learning.recipe or replace(RECIPE, width=width, lanes=lanes, seed=learning.seed)
 
-    def detector(
-        self, kept: np.ndarray, held: np.ndarray, unseen: _Unseen | None, source: dict[str, Any]
-    ) -> Detector:
-        """The model of the sequences that are kept, calibrated by `unseen`, or by those that are held out."""
-        training = self._sequences.take(kept)
+    def detector(self, dealt: Deal, source: dict[str, Any]) -> Detector:
+        """The model of the sequences that are kept, calibrated by splits or by those that are held."""
+        unseen = self._unseen(dealt) if dealt.splits else None
+        training = self._sequences.take(dealt.kept)
         self._tell(f"learning from {len(training):,} sequences of {len(training.ids):,} events")
         model, facts = self._model(training)
         profile, grams = self._lookups(training)
-        places = held if unseen is None else unseen.places
+        places = unseen.places if unseen else dealt.held
         measured = self._measured(model, profile, grams, self._sequences.take(places))
-        if unseen is None:
-            calibrated = measured.calibrated("split")
-        else:
+        if unseen:
             measured = unseen.measured.where(unseen.has_like, measured)
-            calibrated = measured.calibrated("halves" if self._learning.in_order else "others")
+        calibrated = measured.calibrated(dealt.scheme)
         facts |= {
             "corpus": {"sequences": len(self._sequences), "symbols": len(self._sequences.ids)},
             "calibration": {
                 "sequences": len(calibrated.calibration.scores),
-                "folds": None if len(held) or self._learning.in_order else self._learning.folds,
+                "folds": len(dealt.splits) if dealt.scheme == "others" else None,
                 "in_order": self._learning.in_order,
             },
         }
@@ -211,8 +201,9 @@ class _Learner:
             source,
         )
 
-    def unseen(self, splits: Sequence[Split], finer: Sequence[Split]) -> _Unseen:
+    def _unseen(self, dealt: Deal) -> _Unseen:
         """Sequences scored by models that have not seen them, and by lookups of finer splits if there are."""
+        splits, finer = dealt.splits, dealt.finer
         parts: list[Measured] = []
         for number, split in enumerate(splits, 1):
             training, held = self._parts(split)
@@ -225,11 +216,7 @@ class _Learner:
             looked_up = at(again, np.argsort(held_in(finer))[held_in(splits)])
         _, kinds = self._sequences.distinct()
         has_like = np.concatenate([np.isin(kinds[split.held], kinds[split.training]) for split in splits])
-        # one of each split after another: each half then has sequences of all of them
-        shares = np.concatenate([np.arange(len(split.held)) / len(split.held) for split in splits])
-        order = np.argsort(shares, kind="stable")
-        measured = Measured(at(read, order), at(looked_up, order))
-        return _Unseen(held_in(splits)[order], measured, has_like[order])
+        return _Unseen(held_in(splits), Measured(read, looked_up), has_like)
 
     def _parts(self, split: Split) -> tuple[Sequences, Sequences]:
         """Those to learn from, and those that are held as a detector of the others would read them."""

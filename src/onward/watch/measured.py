@@ -67,7 +67,7 @@ class Measured(NamedTuple):
 
     def calibrated(self, scheme: Scheme) -> Calibrated:
         """What comes of it, as in `calibrate`."""
-        combining = at(self.tally, slice(None, None, 2)) if scheme == "split" else self.tally
+        combining = at(self.tally, slice(len(self.tally.lengths) // 2)) if scheme == "split" else self.tally
         bits_per_event = float(combining.totals.sum() / (combining.lengths + 1).sum())
         read = self.tally._replace(new=self.looked_up.new, tables=self.looked_up.tables)
         features = features_of(read, self.looked_up.distances, bits_per_event)
