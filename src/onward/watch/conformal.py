@@ -224,8 +224,7 @@ class Calibration:
 
     def threshold(self, rate: float) -> float:
         """The score beyond which the p-value is at most the rate; infinite where none can be."""
-        allowed = int(np.floor(rate * (len(self.scores) + 1) + 1e-9))
-        return float(self.scores[-allowed]) + _AS_STRANGE if allowed else float("inf")
+        return highest_allowed(self.scores, rate) + _AS_STRANGE
 
     @property
     def smallest_rate(self) -> float:
@@ -258,6 +257,12 @@ def _tail_json(tail: Tail) -> dict[str, Any]:
 
 def _tail(data: dict[str, Any]) -> Tail:
     return Tail(np.array(data["values"], float), data["scale"])
+
+
+def highest_allowed(scores: np.ndarray, rate: float) -> float:
+    """The score, of sorted ones (n,), that is passed at most at that rate; infinite where none can be."""
+    allowed = int(np.floor(rate * (len(scores) + 1) + 1e-9))
+    return float(scores[-allowed]) if allowed else float("inf")
 
 
 Scheme = Literal["others", "halves", "split"]

@@ -14,7 +14,8 @@ A bet against it is a capital that is multiplied, for every fifty sequences, by
 for a share r above t: as long as nothing has changed it cannot be expected to grow. Part of the capital is
 bet on each of some shares r, and a part of each, 1/(k (k + 1)), only from the kth fifty on, so that a change
 after a long time is found too. By Ville's inequality the whole reaches b at any time, however long one
-watches, with probability 1/b at most (Ramdas, Gruenwald, Vovk and Shafer 2023).
+watches, with probability 1/b at most (Ramdas, Gruenwald, Vovk and Shafer 2023). `BOUND` is that of both
+together: what the calibrations of the levels leave open, and what the bets on them do.
 """
 
 import math
@@ -122,7 +123,9 @@ class Drift:
         self._in_block = (self._in_block + 1) % BLOCK
         if self._in_block:
             return ""
-        drifted = [bet for bet in self._bets if bet.settle() >= len(self._bets) / BOUND]
+        drifted = [
+            bet for bet in self._bets if bet.settle() >= len(self._bets) / (BOUND - len(self._bets) * _OPEN)
+        ]
         if self.told or not drifted:
             return ""
         self.told = _sentence(drifted[0])

@@ -35,9 +35,11 @@ from onward.watch.alphabet import Alphabet
 from onward.watch.baselines import Baselines
 from onward.watch.detector import FALSE_ALARMS, Detector
 from onward.watch.grams import Grams
-from onward.watch.measured import LookedUp, Measured, at, joined
+from onward.watch.measured import ByGrams, Measured, at, joined, looked_up
 from onward.watch.profile import Profile
+from onward.watch.scores import LookedUp
 from onward.watch.splits import Deal, Split, deal, held_in
+from onward.watch.tallies import tally
 
 FOLDS = 5
 FEWEST = 10
@@ -210,28 +212,29 @@ class _Learner:
             told = f"scoring {len(held):,} sequences with a model of {len(training):,} others"
             self._tell(f"calibrating, {number} of {len(splits)}: {told}")
             parts.append(self._measured(self._model(training)[0], *self._lookups(training), held))
-        read, looked_up = joined([part.tally for part in parts]), joined([part.looked_up for part in parts])
+        measured = Measured(*(joined(each) for each in zip(*parts, strict=True)))
         if finer:
-            again = joined([self._looked_up(split) for split in finer])
-            looked_up = at(again, np.argsort(held_in(finer))[held_in(splits)])
+            again = zip(*(self._looked_up(split) for split in finer), strict=True)
+            places = np.argsort(held_in(finer))[held_in(splits)]
+            measured = Measured(measured.tally, *(at(joined(each), places) for each in again))
         _, kinds = self._sequences.distinct()
         has_like = np.concatenate([np.isin(kinds[split.held], kinds[split.training]) for split in splits])
-        return _Unseen(held_in(splits), Measured(read, looked_up), has_like)
+        return _Unseen(held_in(splits), measured, has_like)
 
     def _parts(self, split: Split) -> tuple[Sequences, Sequences]:
         """Those to learn from, and those that are held as a detector of the others would read them."""
         training, held = (self._sequences.take(part) for part in split)
         return training, self._unknown_to(training, held)
 
-    def _looked_up(self, split: Split) -> LookedUp:
+    def _looked_up(self, split: Split) -> tuple[LookedUp, ByGrams]:
         training, held = self._parts(split)
-        return LookedUp.by(*self._lookups(training), held)
+        return looked_up(*self._lookups(training), held)
 
     def _lookups(self, training: Sequences) -> tuple[Profile, Grams]:
         return Profile.of(training, self._alphabet.size), Grams.of(training, self._alphabet.size)
 
     def _measured(self, model: LanguageModel, profile: Profile, grams: Grams, held: Sequences) -> Measured:
-        return Measured.by(model, profile, grams, held, self._alphabet.never)
+        return Measured.by(tally(model, held, self._alphabet.never), profile, grams, held)
 
     def _unknown_to(self, training: Sequences, sequences: Sequences) -> Sequences:
         """Sequences as a detector of those others would read them: events not in these are unknown."""
