@@ -5,7 +5,6 @@ import random
 import numpy as np
 import pytest
 
-from onward.data.vocabulary import UNKNOWN
 from onward.watch import tallies as module
 from onward.watch.detector import Detector
 from onward.watch.scores import BURST, Tally

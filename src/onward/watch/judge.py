@@ -195,7 +195,7 @@ def judge(
         rate=detector.rate,
         calibration=len(detector.calibration.scores),
         allowed=_allowed(detector),
-        speaks=dict(Counter(v.speaks for v in verdicts[len(wrong) :] if v.flagged).most_common()),
+        speaks=dict(Counter[Feature](v.speaks for v in verdicts[len(wrong) :] if v.flagged).most_common()),
         seconds=seconds,
         events=len(encoded.ids) + len(encoded),
     )

@@ -43,14 +43,18 @@ class Measured(NamedTuple):
 
     def where(self, chosen: np.ndarray, other: "Measured") -> "Measured":
         """The other of those that are chosen (n,)."""
-        return Measured(*(_where(chosen, *both) for both in zip(other, self, strict=True)))
+        return Measured(
+            _where(chosen, other.tally, self.tally),
+            _where(chosen, other.looked_up, self.looked_up),
+            _where(chosen, other.by_grams, self.by_grams),
+        )
 
     def calibrated(self, scheme: Scheme) -> Calibrated:
         """What comes of it, as in `calibrate`."""
         combining = at(self.tally, slice(len(self.tally.lengths) // 2)) if scheme == "split" else self.tally
         bits_per_event = float(combining.totals.sum() / (combining.lengths + 1).sum())
         features = features_of(self.tally, self.looked_up, bits_per_event)
-        grams = dict(zip(GRAMS, map(np.sort, self.by_grams), strict=True))
+        grams: dict[str, np.ndarray] = dict(zip(GRAMS, map(np.sort, self.by_grams), strict=True))
         return Calibrated(calibrate(features, bits_per_event, scheme), grams)
 
 
