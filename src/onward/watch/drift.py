@@ -34,6 +34,9 @@ BOUND = 0.001
 BLOCK = 50
 """Sequences that are looked at together."""
 
+_WIDEST = 0.2
+"""The level that is looked at whatever the rate is: what changes a little everywhere is seen there alone."""
+
 _SLACK, _OPEN, _TAIL = 1.5, 1e-4, 0.1
 _SHARES = np.array([1.5, 3.0, 6.0])
 """Shares that are bet on, as multiples of t."""
@@ -87,7 +90,7 @@ class Bet:
 
 
 class Drift:
-    """Tests what is watched against what was learned, at two levels: the rate asked for, and ten times that.
+    """Tests what is watched against what was learned, at three levels: the rate, ten times that, and 0.2.
 
     Args:
         rate: of false alarms that was asked for.
@@ -99,7 +102,8 @@ class Drift:
 
     def __init__(self, rate: float, calibrated: int) -> None:
         smallest = 1 / (calibrated + 1)
-        levels = sorted({max(rate, smallest), min(0.2, 10 * max(rate, smallest))})
+        lowest = max(rate, smallest)
+        levels = sorted({lowest, min(_WIDEST, 10 * lowest), max(_WIDEST, lowest)})
         self._bets = [Bet(level, _SLACK * _limit(level, calibrated)) for level in levels]
         self._in_block = 0
         self.told = ""
