@@ -167,7 +167,7 @@ class _Rotated(NamedTuple):
     inode: int
 
     def is_same(self, other: "_Rotated") -> bool:
-        """Whether it is another, whatever that is called now: gzip keeps the time, and renaming the number."""
+        """Whether it is another, whatever its name is now: gzip keeps the time, renaming the inode."""
         return self.inode == other.inode or self.modified == other.modified
 
 
