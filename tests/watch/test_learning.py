@@ -89,3 +89,19 @@ def test_where_few_kinds_recur_none_that_is_frequent_is_flagged(in_order):
         p = np.array([v.p_value for v in detector.judge([kind.split() for kind in KINDS])])
         for rate in (0.01, 0.02, 0.05, 0.1, 0.2):
             assert shares[p <= rate].sum() <= calibration_interval(rate, len(detector.calibration.scores))[1]
+
+
+def lines(first: int, count: int, seed: int) -> list[list[str]]:
+    """Lines of which one in five is of a kind that has not been for long."""
+    rng = np.random.default_rng((first, seed))
+    return [
+        [f"common{rng.integers(6)}"] if rng.random() < 0.8 else [f"new{i // 8}"]
+        for i in range(first, first + count)
+    ]
+
+
+def test_what_is_new_each_time_is_as_frequent_as_it_was_when_it_was_learned():
+    for seed in range(4):
+        detector = learn(lines(0, 400, seed), Learning(in_order=True, rate=0.05, seed=seed, steps=60))
+        verdicts = detector.judge(lines(400, 400, seed), explain=False)
+        assert np.mean([verdict.p_value <= 0.1 for verdict in verdicts]) <= 0.1

@@ -1,12 +1,13 @@
 """Learning a detector from normal sequences: the model, and the calibration on sequences it did not see.
 
 Every sequence serves both. They are dealt at random into folds; for each fold a model is learned from the
-others and scores it. The detector's own model learns from all of them. Lookups and the n-gram cost little, so
-theirs are smaller folds: of two sequences with the same oddity, whether they share a fold decides whether it
-is one, and of small folds few do. A sequence whose like is among those others is scored by the detector
-itself, as each that comes later will be: two models differ a little, and where few kinds of sequences recur
-often a little decides whether a whole kind is above the threshold. What that guarantees stands in
-docs/concepts.md; with `held_out` there is one split instead, and the guarantee is exact.
+others and scores it. The detector's own model learns from all of them. Lookups and the n-gram cost little,
+so theirs are smaller folds: of two sequences with the same oddity, whether they share a fold decides whether
+it is one, and of small folds few do. A sequence whose like is among those others, or that is like another
+one once its unknown events are read as unknown, is scored by the detector itself, as each that comes later
+will be: two models differ a little, and where few kinds of sequences recur often a little decides whether a
+whole kind is above the threshold. What that guarantees stands in docs/concepts.md; with `held_out` there is
+one split instead, and the guarantee is exact.
 
 Sequences that stand in the order of time are scored forwards instead: the third quarter by a model of the
 first half, the last by a model of the three before it. What is normal changes with time, and a fold drawn at
@@ -15,6 +16,7 @@ random has neighbours of all it holds among what was learned: it shows nothing o
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -143,14 +145,14 @@ class _Unseen(NamedTuple):
     """Sequences that calibrate, each measured by what was learned from others.
 
     Attributes:
-        places: of them among all, (n,).
+        sequences: as they are read by who has not seen them, n.
         measured: in that order.
-        has_like: whether an equal one is among those others, (n,).
+        recurs: whether one that comes later may well be read as just the same, (n,).
     """
 
-    places: np.ndarray
+    sequences: Sequences
     measured: Measured
-    has_like: np.ndarray
+    recurs: np.ndarray
 
 
 class _Learner:
@@ -178,10 +180,10 @@ class _Learner:
         self._tell(f"learning from {len(training):,} sequences of {len(training.ids):,} events")
         model, facts = self._model(training)
         profile, grams = self._lookups(training)
-        places = unseen.places if unseen else dealt.held
-        measured = self._measured(model, profile, grams, self._sequences.take(places))
+        held = unseen.sequences if unseen else self._sequences.take(dealt.held)
+        measured = self._measured(model, profile, grams, held)
         if unseen:
-            measured = unseen.measured.where(unseen.has_like, measured)
+            measured = unseen.measured.where(unseen.recurs, measured)
         calibrated = measured.calibrated(dealt.scheme)
         facts |= {
             "corpus": {"sequences": len(self._sequences), "symbols": len(self._sequences.ids)},
@@ -207,19 +209,34 @@ class _Learner:
         """Sequences scored by models that have not seen them, and by lookups of finer splits if there are."""
         splits, finer = dealt.splits, dealt.finer
         parts: list[Measured] = []
+        recurs: list[np.ndarray] = []
+        ids: list[np.ndarray] = []
         for number, split in enumerate(splits, 1):
             training, held = self._parts(split)
             told = f"scoring {len(held):,} sequences with a model of {len(training):,} others"
             self._tell(f"calibrating, {number} of {len(splits)}: {told}")
             parts.append(self._measured(self._model(training)[0], *self._lookups(training), held))
+            recurs.append(self._recurs(split, held))
+            ids.append(held.ids)
         measured = Measured(*(joined(each) for each in zip(*parts, strict=True)))
         if finer:
             again = zip(*(self._looked_up(split) for split in finer), strict=True)
             places = np.argsort(held_in(finer))[held_in(splits)]
             measured = Measured(measured.tally, *(at(joined(each), places) for each in again))
-        _, kinds = self._sequences.distinct()
-        has_like = np.concatenate([np.isin(kinds[split.held], kinds[split.training]) for split in splits])
-        return _Unseen(held_in(splits), measured, has_like)
+        starts = self._sequences.take(held_in(splits)).starts
+        return _Unseen(Sequences(np.concatenate(ids), starts), measured, np.concatenate(recurs))
+
+    def _recurs(self, split: Split, held: Sequences) -> np.ndarray:
+        """Of each held one, whether its like was learned from, or has unknown events where it has them."""
+        owners, forms = np.repeat(np.arange(len(held)), held.lengths), held.distinct()[1]
+        has_unknown = np.bincount(owners[held.ids == UNKNOWN], minlength=len(held)) > 0
+        has_twin = np.bincount(forms)[forms] > 1
+        return np.isin(self._kinds[split.held], self._kinds[split.training]) | (has_unknown & has_twin)
+
+    @cached_property
+    def _kinds(self) -> np.ndarray:
+        """A number for each sequence, the same for equal ones."""
+        return self._sequences.distinct()[1]
 
     def _parts(self, split: Split) -> tuple[Sequences, Sequences]:
         """Those to learn from, and those that are held as a detector of the others would read them."""
