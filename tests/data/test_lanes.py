@@ -178,6 +178,49 @@ def test_lanes_are_shifted_elsewhere_each_epoch_and_with_each_seed() -> None:
     assert beginnings(0)[1:] != beginnings(1)[1:]
 
 
+@given(**SHAPES, read=st.integers(0, 30), shifted=st.booleans())
+def test_noise_goes_on_from_a_cursor(symbols: int, lanes: int, steps: int, read: int, shifted: bool) -> None:
+    made, again = (
+        Lanes(corpus(symbols), lanes=lanes, steps=steps, seed=7, shifted=shifted, noise=0.3) for _ in range(2)
+    )
+    for _ in range(read):
+        made.next()
+    again.move(made.position)
+    assert all(same(made.next(), again.next()) for _ in range(2 * made.blocks_per_epoch))
+
+
+@given(**SHAPES, shifted=st.booleans())
+def test_noise_changes_what_is_read_alone(symbols: int, lanes: int, steps: int, shifted: bool) -> None:
+    ids = corpus(symbols)
+    clean, noisy = (
+        Lanes(ids, lanes=lanes, steps=steps, shifted=shifted, noise=noise) for noise in (0.0, 1.0)
+    )
+    for _ in range(3):
+        (x, y), (other, same_y) = epoch_of(clean), epoch_of(noisy)
+        assert torch.equal(y, same_y)
+        assert torch.equal(x == BEGIN, other == BEGIN)
+        assert set(other[x != BEGIN].tolist()) <= set(ids.tolist())
+
+
+def test_noise_takes_its_share_of_all_symbols_and_other_places_each_epoch() -> None:
+    ids = np.random.default_rng(0).permutation(np.repeat([4, 5], [5_000, 15_000])).astype(np.uint8)
+    ring = torch.tensor([BEGIN, *ids.tolist()])[:-1].reshape(10, -1).T
+    made = Lanes(ids, lanes=10, steps=100, seed=3, noise=0.4)
+    read = [epoch_of(made)[0] for _ in range(2)]
+    for x in read:
+        changed = x != ring
+        assert float(changed[ring == 4].float().mean()) == pytest.approx(0.4 * 0.75, abs=0.02)
+        assert float(changed[ring == 5].float().mean()) == pytest.approx(0.4 * 0.25, abs=0.01)
+    assert float(((read[0] != ring) & (read[1] != ring)).float().mean()) == pytest.approx(
+        0.25 * 0.3**2 + 0.75 * 0.1**2, abs=0.005
+    )
+
+
+def test_noise_that_is_no_share_is_refused() -> None:
+    with pytest.raises(RecipeError, match="share of noise"):
+        Lanes(corpus(10), lanes=1, steps=1, noise=1.5)
+
+
 def test_shares_of_unknown() -> None:
     shares = unknown_shares(np.array([9, 9, 0, 9, 0, 1, 2, 50]))
     assert shares.tolist() == [0, 0, 0, 0, 0.5, 0.5, 0.25, 0.01]
@@ -201,6 +244,7 @@ def test_a_corpus_in_a_file_gives_the_same_blocks(tmp_path: Path) -> None:
     path = tmp_path / "ids"
     path.write_bytes(ids.tobytes())
     first, second = (
-        Lanes(source, lanes=7, steps=20, unknown=half(1000)) for source in (ids, SymbolFile(path, ids.dtype))
+        Lanes(source, lanes=7, steps=20, unknown=half(1000), noise=0.1)
+        for source in (ids, SymbolFile(path, ids.dtype))
     )
     assert all(same(first.next(), second.next()) for _ in range(20))

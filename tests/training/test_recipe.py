@@ -30,6 +30,7 @@ def test_each_value_of_the_model_is_a_hyperparameter() -> None:
         ("rate", -1e-3),
         ("rate", float("nan")),
         ("rate", "fast"),
+        ("noise", 0.6),
         ("lanes", 0),
         ("lanes", 2.5),
         ("lanes", True),

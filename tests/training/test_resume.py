@@ -40,7 +40,10 @@ def test_a_run_killed_while_it_draws_its_curves_can_be_resumed(
 def test_a_stopped_run_ends_with_the_same_bytes(
     layer: str, corpus: EncodedCorpus, small: Small, tmp_path: Path
 ) -> None:
-    recipe, budget = small(layer=layer, dropout=0.2, average=0.9, precision="bf16"), Budget(steps=30)
+    recipe, budget = (
+        small(layer=layer, dropout=0.2, noise=0.1, average=0.9, precision="bf16"),
+        Budget(steps=30),
+    )
     alone, stopped = tmp_path / "alone.onward", tmp_path / "stopped.onward"
     train_model(corpus, recipe, budget, output=alone)
     stop(corpus, recipe, budget, stopped, 19)

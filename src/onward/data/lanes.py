@@ -12,6 +12,10 @@ The N - B * L < B symbols at the end are not trained on.
 Lanes may be shifted: from the second epoch on they then begin elsewhere in the text, which is read as a ring,
 from BEGIN to its last symbol and on to BEGIN. So the gradients of truncated back-propagation reach over what
 was the border of two blocks before, and other symbols are left out. BEGIN itself is not predicted.
+
+They may be noisy: some of the symbols that are read, not of those that are predicted, are then those of other
+places (unigram noising: Xie et al. 2017, "Data noising as smoothing in neural network language models"). So
+a text that is read many times over is never read twice alike, and no context can be learned by heart.
 """
 
 from typing import NamedTuple, Protocol, runtime_checkable
@@ -28,6 +32,9 @@ from onward.shapes import Ids
 
 PADDING = -100
 """In place of a symbol to predict: none. It is what torch's cross entropy leaves out."""
+
+_NOISE = 0x6E6F697365
+"""What makes the random numbers of the noise others than those of what is read as UNKNOWN."""
 
 
 class Block(NamedTuple):
@@ -80,12 +87,14 @@ class Lanes:
         unknown: for each symbol the share of its occurrences that are read as UNKNOWN (V,), or None. Which
             ones is decided anew each epoch by a hash of seed, epoch and position, so that the cursor is
             all that a resumed run needs.
-        seed: of that hash, and of the shifts.
+        seed: of that hash, of the shifts, and of the noise.
         shifted: whether the lanes of each epoch but the first begin at places of their own.
+        noise: share of the symbols of x that are read as the symbol at a place drawn at random, in [0, 1];
+            drawn anew each epoch, as `unknown` is.
 
     Raises:
         CorpusError: the corpus is empty.
-        RecipeError: no lanes, or no steps.
+        RecipeError: no lanes, no steps, or a share that is none.
 
     Attributes:
         lanes: B, as used.
@@ -102,9 +111,12 @@ class Lanes:
         unknown: np.ndarray | None = None,
         seed: int = 0,
         shifted: bool = False,
+        noise: float = 0.0,
     ) -> None:
         if lanes < 1 or steps < 1:
             raise RecipeError(f"expected at least 1 lane of 1 step, got lanes={lanes}, steps={steps}")
+        if not 0.0 <= noise <= 1.0:
+            raise RecipeError(f"expected a share of noise from 0 to 1, got {noise}")
         if len(ids) == 0:
             raise CorpusError(
                 "expected at least one symbol to train on, got an empty corpus",
@@ -117,6 +129,7 @@ class Lanes:
         self._length = len(ids) // self.lanes
         self._offset = 0
         self._thresholds = None if unknown is None else (unknown * 2.0**32).astype(np.uint64)
+        self._noise = int(noise * 2**32)
         self.symbols_per_epoch = self.lanes * self._length
 
     @property
@@ -148,13 +161,23 @@ class Lanes:
         start, size = self._offset, min(self.steps, self._length - self._offset)
         firsts = np.arange(self.lanes, dtype=np.int64) * self._length + start + self._shift()
         rows = np.stack([self._read(first, size + 1) for first in firsts.tolist()], axis=1)
-        x, y = torch.from_numpy(rows[:-1]), torch.from_numpy(rows[1:].copy())  # (T, B)
+        x, y = torch.from_numpy(rows[:-1].copy()), torch.from_numpy(rows[1:])  # (T, B)
+        if self._noise:
+            self._disturb(x.numpy(), firsts + np.arange(size)[:, None])
         self._offset += size
         if self._offset == self._length:
             self.epoch, self._offset = self.epoch + 1, 0
         if self._shifted:
             y[torch.from_numpy((firsts + np.arange(1, size + 1)[:, None]) % self._ring == 0)] = PADDING
         return Block(x, y, start == 0)
+
+    def _disturb(self, x: np.ndarray, places: np.ndarray) -> None:
+        """Reads some of the symbols x (T, B) at those places of the ring as others, in place."""
+        places = places % self._ring
+        drawn = mixed(places, self._seed ^ _NOISE, self.epoch)
+        is_noisy = (drawn < self._noise) & (places > 0)  # BEGIN stays
+        others = drawn[is_noisy] * np.uint64(len(self._ids)) // np.uint64(self._noise)
+        x[is_noisy] = [int(np.asarray(self._ids[place : place + 1])[0]) for place in others.tolist()]
 
     @property
     def _ring(self) -> int:

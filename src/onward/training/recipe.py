@@ -24,6 +24,8 @@ class Recipe:
         name: of the recipe it began as.
         symbols, lower, min_count: how text becomes ids (see `data.encoded.Encoding`).
         layer, width, layers, inner, feed_forward, convolution, dropout, tied: the model (see `ModelConfig`).
+        noise: share of the symbols read in training that are others of the text (see `data.lanes.Lanes`);
+            where text is read many times over, it keeps what is learned general, as dropout does.
         lanes: B, streams that are trained on at once.
         block: T, symbols of each lane in a step; gradients go no further back.
         optimiser: "muon" (Jordan et al. 2024) for the matrices between layers and AdamW for all else, or
@@ -38,7 +40,7 @@ class Recipe:
             `average`), such as 0.998; 0 saves the weights as they are.
         validation: share of the corpus, its end, that is held out.
         precision: of the matrix products in training; "auto" measures which is faster.
-        seed: of the weights, of dropout, and of the occurrences that are read as unknown.
+        seed: of the weights, of dropout, of noise, and of the occurrences that are read as unknown.
     """
 
     name: str = "default"
@@ -53,6 +55,7 @@ class Recipe:
     convolution: int = 4
     dropout: float = 0.0
     tied: bool = False
+    noise: float = 0.0
     lanes: int = 64
     block: int = 64
     optimiser: Optimiser = "muon"
@@ -89,6 +92,7 @@ class Recipe:
 
 _RANGES: dict[str, tuple[float, float]] = {
     "min_count": (1, 2**31),
+    "noise": (0.0, 0.5),
     "lanes": (1, 2**20),
     "block": (1, 2**20),
     "rate": (0.0, 10.0),

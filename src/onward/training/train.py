@@ -151,6 +151,7 @@ class _Run:
             unknown=shares,
             seed=recipe.seed,
             shifted=_LANES == "shifted",
+            noise=recipe.noise,
         )
 
     def listen(self, observer: Observer) -> None:
