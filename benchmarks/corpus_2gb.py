@@ -63,7 +63,9 @@ def train(text: Path, symbols: str, steps: int) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--gigabytes", type=float, default=2.0)
     parser.add_argument("--symbols", choices=["characters", "bytes", "words"], default="characters")
     parser.add_argument("--steps", type=int, default=100)

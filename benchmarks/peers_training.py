@@ -38,7 +38,8 @@ def side_of(name: str, peers: str) -> Side:
     kind, more, environment = SIDES[name]
     sizes = SYMBOLS, LANES, STEPS
     if kind == "onward":
-        return onward_side(name, *more, sizes, environment)
+        (recipe,) = more
+        return onward_side(name, recipe, sizes, environment)
     command = [peers, str(HERE / "peers_worker.py"), kind, *map(str, sizes), *more]
     return Side(name, command, environment)
 

@@ -50,7 +50,7 @@ def torch_rnn(options: argparse.Namespace) -> tuple[int, Callable[[], None]]:
 def mingru(options: argparse.Namespace) -> tuple[int, Callable[[], None]]:
     """The language model of minGRU-pytorch."""
     import torch  # noqa: PLC0415
-    from minGRU_pytorch.minLM import minLM  # noqa: PLC0415
+    from minGRU_pytorch.minLM import minLM  # noqa: PLC0415  # pyright: ignore
 
     network = minLM(num_tokens=options.symbols, dim=WIDTH["mingru"], depth=LAYERS)
     optimiser = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=DECAY, fused=True)
@@ -69,7 +69,7 @@ def mingru(options: argparse.Namespace) -> tuple[int, Callable[[], None]]:
 
 def keras_lstm(options: argparse.Namespace) -> tuple[int, Callable[[], None]]:
     """Keras 3, stateful, in the precision policy of its documentation for bfloat16 or in float32."""
-    import keras  # noqa: PLC0415
+    import keras  # noqa: PLC0415  # pyright: ignore
     import numpy as np  # noqa: PLC0415
 
     if options.precision == "bf16":
@@ -93,7 +93,9 @@ def keras_lstm(options: argparse.Namespace) -> tuple[int, Callable[[], None]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("side", choices=WIDTH)
     for name in ("symbols", "lanes", "steps"):
         parser.add_argument(name, type=int)

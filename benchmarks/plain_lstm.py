@@ -36,9 +36,9 @@ class PlainLSTM:
 
     def nats(self, x: torch.Tensor, y: torch.Tensor, state: tuple | None) -> tuple[torch.Tensor, tuple]:
         """The losses of y (T, B) given x (T, B), flat, and the state after."""
-        hidden, state = self.network["rnn"](self.network["in"](x), state)
+        hidden, after = self.network["rnn"](self.network["in"](x), state)
         logits = self.network["out"](hidden).float()
-        return nn.functional.cross_entropy(logits.flatten(0, 1), y.flatten(), reduction="none"), state
+        return nn.functional.cross_entropy(logits.flatten(0, 1), y.flatten(), reduction="none"), after
 
     def train(self, *, seconds: float) -> dict:
         """Trains for about that long, and says on how many symbols."""

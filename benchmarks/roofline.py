@@ -19,6 +19,7 @@ import numpy as np
 import torch
 
 from onward.data.lanes import Lanes
+from onward.inference.matrices import WeightType
 from onward.inference.prediction import initial_state
 from onward.inference.protocol import Protocol, surprises
 from onward.inference.stepper import Stepper
@@ -32,6 +33,7 @@ SYMBOLS, ROWS, TURNS = 69, 4096, 7
 SHAPES = ((256, 1152), (384, 256), (256, 1024), (512, 256))  # inside and out, of the default model
 MATRICES = {"second cache": 128, "third cache": 2048, "memory": 65_536}  # rows of 1024 float32
 SCORED, WRITTEN = 1 << 17, 1000
+BYTES: dict[WeightType, int] = {"fp32": 4, "bf16": 2, "int8": 1}
 
 
 def main() -> None:
@@ -90,7 +92,7 @@ def reached(model: LanguageModel, weights: int, cores: int) -> dict[str, dict[st
     scored = SCORED / seconds(lambda: [*surprises(model, text, reading)])
     torch.set_num_threads(1)
     written = {}
-    for kind, size in (("fp32", 4), ("bf16", 2), ("int8", 1)):
+    for kind, size in BYTES.items():
         speed = WRITTEN / seconds(steps(Stepper(model, initial_state(model, 1), kind)))
         written[kind] = (speed, speed * weights * size)
     return {

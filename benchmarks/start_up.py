@@ -19,7 +19,9 @@ TURNS = 9
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("model", type=Path)
     model = parser.parse_args().model
     onward = Path(sys.executable).with_name("onward")

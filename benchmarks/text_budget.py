@@ -45,7 +45,9 @@ are eighteen of the other, which calls for dropout; how much was chosen by recip
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("corpus", choices=CORPORA)
     parser.add_argument("--minutes", type=float, required=True)
     parser.add_argument("--recipe", default="default")
