@@ -136,6 +136,15 @@ class LanguageModel(nn.Module):
         """The state before the first symbol, for that many lanes."""
         return self.stack.initial_state(lanes)
 
+    @torch.no_grad()
+    def scale_logits(self, factor: float) -> None:
+        """Multiplies all logits by a number, for good: by the last normalisation, and the readout's bias."""
+        norm = self.stack.layers[-1]
+        assert isinstance(norm, RMSNorm)
+        norm.scale.mul_(factor)
+        if self.readout.bias is not None:
+            self.readout.bias.mul_(factor)
+
     def parameter_count(self) -> int:
         """How many numbers training sets; a tied readout counts once."""
         return sum(parameter.numel() for parameter in self.parameters())

@@ -43,6 +43,7 @@ def test_what_a_run_leaves(corpus: EncodedCorpus, small: Small, tmp_path: Path) 
     assert loaded.facts["validation"] == {
         "symbols": len(tail),
         "nats_per_symbol": result.validation_nats_per_symbol,
+        "temperature": 1.0,  # of so little text none is told
     }
     assert not result.artefact.model.training
     assert isinstance(events[0], Started)
@@ -103,7 +104,11 @@ def test_the_shortest_texts_train(text: str, small: Small, tmp_path: Path) -> No
     output = tmp_path / "m.onward"
     result = train_model(encode_text(text, Encoding()), small(), Budget(steps=3), output=output)
     assert result.validation_nats_per_symbol is None
-    assert artefacts.load(output).facts["validation"] == {"symbols": 0, "nats_per_symbol": None}
+    assert artefacts.load(output).facts["validation"] == {
+        "symbols": 0,
+        "nats_per_symbol": None,
+        "temperature": 1.0,
+    }
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ from onward.training.loop import Loop
 from onward.training.outputs import checkpoint_path, curves_path, log_path
 from onward.training.plan import Plan
 from onward.training.recipe import Recipe
+from onward.training.temperature import temper
 from onward.training.trainer import Trainer, forked_random
 from onward.training.validation import report, reported_symbols
 
@@ -179,7 +180,7 @@ class _Run:
         facts = {"recipe": recipe.to_json(), "corpus": self._corpus.digest, "budget": budget}
         facts["lanes"] = _LANES
         sample = self._sampler
-        sampler = (lambda: sample(self._artefact(trainer, trainer.step, None))) if sample else None
+        sampler = (lambda: sample(self._artefact(trainer, trainer.step, {}))) if sample else None
         plan = self._plan(started)
         loop = Loop(trainer, self._tail, plan, self.tell, checkpoint=path, facts=facts, sampler=sampler)
         if checkpoint and path:
@@ -194,11 +195,12 @@ class _Run:
         return trainer, loop.best.step
 
     def finish(self, trainer: Trainer, best_step: int, output: Path | None, started: float) -> TrainingResult:
-        """Scores the held-out tail in one pass, and saves the model."""
-        trainer.model.eval()
+        """Tempers the model on the held-out tail, scores that in one pass, and saves the model."""
+        temperature = temper(trainer.model.eval(), self._tail)
         size = reported_symbols(len(self._tail), trainer.symbols)
         nats = report(trainer.model, self._tail[:size]) if size else None
-        artefact = self._artefact(trainer, best_step, nats)
+        validation = {"symbols": size, "nats_per_symbol": nats, "temperature": round(temperature, 4)}
+        artefact = self._artefact(trainer, best_step, validation)
         if output:
             save(artefact, output)
         seconds = time.monotonic() - started
@@ -226,10 +228,9 @@ class _Run:
             step=trainer.step,
         )
 
-    def _artefact(self, trainer: Trainer, best_step: int, nats: float | None) -> Artefact:
+    def _artefact(self, trainer: Trainer, best_step: int, validation: dict[str, Any]) -> Artefact:
         """The model as it is now."""
         corpus = self._corpus
-        size = reported_symbols(len(self._tail), trainer.symbols)
         facts: dict[str, Any] = {
             "corpus": {
                 "name": _without_folders(corpus.name),
@@ -243,7 +244,7 @@ class _Run:
             "best_step": best_step,
             "precision": trainer.precision,
             "threads": torch.get_num_threads(),
-            "validation": {"symbols": size, "nats_per_symbol": nats},
+            "validation": validation,
         }
         recipe = self._recipe.to_json() | {"precision": trainer.precision}
         return Artefact(trainer.model, corpus.vocabulary, recipe, facts)
