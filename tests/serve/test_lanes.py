@@ -10,6 +10,7 @@ import pytest
 import onward
 from onward.inference.sampling import Sampling
 from onward.inference.trained import TrainedModel
+from onward.serve import lanes
 from onward.serve.engine import Primed
 from onward.serve.lanes import Lane, Lanes, Order, Piece
 from onward.serve.reading import read
@@ -115,6 +116,48 @@ def test_a_lane_ends_before_its_stop_string(trained: TrainedModel) -> None:
     stop = whole[20:23]
     found = alone(trained, "the ", Order(length=60, seed=4, stop=(stop, "no such text")))
     assert (found.text, found.ending) == (whole[: whole.index(stop)], "stop")
+
+
+def test_a_lane_that_ended_before_another_joins_ends_once(
+    trained: TrainedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lanes, "TICK", 1e9)
+    whole = alone(trained, "the ", Order(length=60, seed=4)).text
+    orders = [Order(length=60, seed=4, stop=(whole[5:8],)), Order(length=90, seed=4), ORDERS[0]]
+    prompts = ["the ", "the ", "lane"]
+    scene = Scene(trained)
+    scene.add(prompts[:2], orders[:2])
+    for _ in range(13):  # the stop string comes, and is not seen before the next joins
+        scene.lanes.step()
+    scene.add(prompts[2:], orders[2:])
+    assert len(scene.lanes) == 2
+    found = scene.finish()
+    assert found == [alone(trained, *each) for each in zip(prompts, orders, strict=True)]
+    assert [part.ending for part in scene.delivered[0] if isinstance(part, Piece)].count("stop") == 1
+
+
+def test_nothing_is_said_after_the_end(trained: TrainedModel) -> None:
+    pieces: list[Piece | Exception] = []
+    lane = Lane(trained.vocabulary, Order(length=2), pieces.append)
+    lane.left = 0
+    for _ in range(2):
+        lane.gain(trained.vocabulary.encode("ab").tolist())
+    lane.fail(RuntimeError("too late"))
+    assert [piece.ending for piece in pieces if isinstance(piece, Piece)] == ["length"]
+    assert len(pieces) == 1
+
+
+def test_who_is_not_wanted_any_more_leaves_when_another_joins(trained: TrainedModel) -> None:
+    scene = Scene(trained)
+    first, _ = scene.add(PROMPTS[:2], [Order(length=40, seed=1), Order(length=40, seed=2)])
+    first.is_wanted = False
+    scene.add(PROMPTS[2:3], [Order(length=40, seed=3)])
+    assert len(scene.lanes) == 2
+    while scene.lanes:
+        scene.lanes.step()
+    assert not scene.delivered[0]
+    for i in (1, 2):
+        assert written(scene.delivered[i]) == alone(trained, PROMPTS[i], Order(length=40, seed=i + 1))
 
 
 def test_log_probabilities_are_those_before_a_symbol_was_drawn(trained: TrainedModel) -> None:
