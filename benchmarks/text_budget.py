@@ -49,11 +49,13 @@ def main() -> None:
     parser.add_argument("corpus", choices=CORPORA)
     parser.add_argument("--minutes", type=float, required=True)
     parser.add_argument("--recipe", default="default")
+    parser.add_argument("--set", action="append", metavar="NAME=VALUE", help="in place of the corpus's own")
     parser.add_argument("--no-peer", action="store_true")
     parser.add_argument("--keep", type=Path, help="a folder that the model is left in")
     options = parser.parse_args()
     training, held_out = halves(options.corpus)
-    settings = [part for value in CORPORA[options.corpus].settings for part in ("--set", value)]
+    chosen = CORPORA[options.corpus].settings if options.set is None else ("validation=0", *options.set)
+    settings = [part for value in chosen for part in ("--set", value)]
     arguments = ["--minutes", options.minutes, "--recipe", options.recipe, *settings]
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.keep or Path(temporary)

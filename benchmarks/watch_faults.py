@@ -2,9 +2,10 @@
 
     python benchmarks/watch_faults.py [--kills 20] [--sessions 3000]
 
-A process follows a log that is written and rotated meanwhile, by renaming it and by copying it and cutting
-it short in turn, and is killed with SIGKILL at random moments; the next one goes on from the state. The
-alarms of the file that `--alarms` names are compared with those of one undisturbed run over the same lines.
+A process follows a log that is written and rotated meanwhile as logrotate does: older files get the next
+number, the last but one is compressed, and the log is renamed, or copied and cut short, in turn. The process
+is killed with SIGKILL at random moments; the next one goes on from the state. The alarms of the file that
+`--alarms` names are compared with those of one undisturbed run over the same lines.
 """
 
 import argparse
@@ -18,6 +19,7 @@ import sys
 import tempfile
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -95,11 +97,23 @@ def write(log: Path, lines: list[str], seconds: float) -> None:
             time.sleep(seconds * 25 / len(lines))
         if (start + 50) % LINES_BETWEEN_ROTATIONS == 0:
             rotation += 1
-            if rotation % 2:
-                log.rename(log.with_name(f"{log.name}.{rotation}"))
-            else:
-                shutil.copy(log, log.with_name(f"{log.name}.{rotation}"))
-                os.truncate(log, 0)
+            rotate(log, rotation, copy=rotation % 2 == 0)
+
+
+def rotate(log: Path, rotation: int, *, copy: bool) -> None:
+    """What logrotate does the so manieth time, with `delaycompress`."""
+    names = [log, *(log.with_name(f"{log.name}.{number}") for number in range(1, rotation + 1))]
+    for name, next_name in zip(names[-2:0:-1], names[:1:-1], strict=True):
+        for ending in ("", ".gz"):
+            with suppress(FileNotFoundError):
+                name.with_name(name.name + ending).rename(next_name.with_name(next_name.name + ending))
+    if copy:
+        shutil.copy(log, names[1])
+        os.truncate(log, 0)
+    else:
+        log.rename(names[1])
+    if rotation > 1:
+        subprocess.run(["gzip", names[2]], check=True)
 
 
 def start(*arguments: object) -> subprocess.Popen[str]:

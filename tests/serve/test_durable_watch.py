@@ -98,6 +98,13 @@ def test_a_full_disk_is_said_and_nothing_of_the_batch_is_read(made: Made) -> Non
     assert [alarm["key"] for alarm in told] == ["first", "odd"]
 
 
+def test_a_new_watch_whose_first_batch_fails_reads_the_second(made: Made) -> None:
+    watch = made(lambda _: None)
+    with full_disk(), pytest.raises(Refusal, match="cannot write"):
+        watch.feed(ODD)
+    assert watch.feed(ODD)["alarms"][0]["key"] == "odd"
+
+
 def test_what_fails_leaves_the_file_open(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that is opened again may have no room for it."""
     watch = made(lambda _: None)

@@ -57,17 +57,17 @@ def test_unknown_is_new_though_it_was_learned_from(baselines: Baselines) -> None
 
 @pytest.mark.parametrize("rate", [0.001, 0.05, 0.1, 0.5])
 @pytest.mark.parametrize("name", GRAMS)
-def test_at_most_the_rate_of_held_out_scores_is_above_the_threshold(name: str, rate: float) -> None:
+def test_with_one_more_at_most_the_rate_of_scores_is_above_the_threshold(name: str, rate: float) -> None:
     scores = np.sort(np.random.default_rng(0).normal(size=200))
     baselines = Baselines.of(NORMAL, Grams.of(NORMAL, SYMBOLS), dict.fromkeys(GRAMS, scores))
-    assert (scores > baselines.threshold(name, rate)).sum() == int(rate * 200)
+    assert (scores > baselines.threshold(name, rate)).sum() == max(0, int(rate * 201) - 1)
 
 
 def test_the_n_gram_finds_the_wrong_order_less_probable(baselines: Baselines) -> None:
     scores = baselines.scores(of([A, B, A, B], [A, A, B, B]), PROFILE)
     for name in GRAMS:
         assert scores[name][1] > scores[name][0] + 0.5
-        assert scores[name][1] > baselines.threshold(name, 0.01) >= scores[name][0]
+        assert scores[name][1] > baselines.threshold(name, 0.1) >= scores[name][0]
 
 
 def test_plain_values_hold_all_of_it(baselines: Baselines) -> None:

@@ -133,6 +133,94 @@ def test_a_file_that_is_cut_short_without_a_copy_is_read_from_its_start(tmp_path
     assert told == ["a.log was cut short: reading it from its start"]
 
 
+def waiting(folder: Path, told: list[str]) -> tuple[Follower, Path]:
+    """One that goes on in a.log.3 after an outage, and that two more rotated files wait for."""
+    path = folder / "a.log"
+    add(path, "a1", "a2")
+    older(path, 50)
+    follower = Follower(path)
+    assert all_of(follower) == ["a1", "a2"]
+    path.rename(folder / "a.log.3")
+    add(folder / "a.log.3", "a3")
+    for name, lines, age in (("3", (), 40), ("2", ("b1", "b2"), 30), ("1", ("c1", "c2"), 20)):
+        if lines:
+            add(folder / f"a.log.{name}", *lines)
+        older(folder / f"a.log.{name}", age)
+    add(path, "d1")
+    older(path, 10)
+    return Follower(path, follower.position, told.append), path
+
+
+def shift(path: Path, last: int) -> None:
+    """Rotates as logrotate does: each name gets the next number."""
+    for number in range(last, 0, -1):
+        path.with_name(f"{path.name}.{number}").rename(path.with_name(f"{path.name}.{number + 1}"))
+    path.rename(path.with_name(f"{path.name}.1"))
+
+
+def pack(path: Path) -> None:
+    """As gzip does: the time of the file is kept, the file is not."""
+    packed = path.with_name(f"{path.name}.gz")
+    packed.write_bytes(gzip.compress(path.read_bytes()))
+    shutil.copystat(path, packed)
+    path.unlink()
+
+
+def test_a_rotation_while_rotated_files_wait_loses_none_of_them(tmp_path: Path) -> None:
+    told: list[str] = []
+    follower, path = waiting(tmp_path, told)
+    assert follower.read() == [b"a3"]
+    shift(path, 3)
+    add(path, "e1")
+    assert all_of(follower) == ["b1", "b2", "c1", "c2", "d1", "e1"]
+    assert len(told) == 1
+
+
+def test_a_rotated_file_may_be_compressed_while_it_waits(tmp_path: Path) -> None:
+    told: list[str] = []
+    follower, _ = waiting(tmp_path, told)
+    assert follower.read() == [b"a3"]
+    pack(tmp_path / "a.log.2")
+    pack(tmp_path / "a.log.1")
+    assert all_of(follower) == ["b1", "b2", "c1", "c2", "d1"]
+    assert len(told) == 1
+
+
+def test_a_rotated_file_that_gzip_is_at_work_on_is_read_once(tmp_path: Path) -> None:
+    follower, _ = waiting(tmp_path, [])
+    for number in (3, 2):
+        plain = tmp_path / f"a.log.{number}"
+        plain.with_name(f"{plain.name}.gz").write_bytes(gzip.compress(plain.read_bytes()))
+    assert all_of(follower) == ["a3", "b1", "b2", "c1", "c2", "d1"]
+
+
+def test_a_rotated_file_that_is_gone_before_it_was_read_is_told_of(tmp_path: Path) -> None:
+    told: list[str] = []
+    follower, _ = waiting(tmp_path, told)
+    assert follower.read() == [b"a3"]
+    (tmp_path / "a.log.1").unlink()
+    assert all_of(follower) == ["b1", "b2", "d1"]
+    assert told[1:] == ["a.log.1 was removed before it was read: its lines are lost"]
+
+
+def test_rotated_files_are_read_though_the_log_itself_is_not_there(tmp_path: Path) -> None:
+    follower, path = waiting(tmp_path, [])
+    path.unlink()
+    assert all_of(follower) == ["a3", "b1", "b2", "c1", "c2"]
+
+
+def test_a_file_that_is_written_anew_under_the_same_long_banner_is_read_from_its_start(
+    tmp_path: Path,
+) -> None:
+    path, told, banner = tmp_path / "a.log", [], "#" * 2000
+    add(path, banner, "one", "two")
+    follower = Follower(path, tell=told.append)
+    assert all_of(follower) == [banner, "one", "two"]
+    path.write_text(f"{banner}\nn1\nn2\nn3\nn4\n")
+    assert all_of(follower) == [banner, "n1", "n2", "n3", "n4"]
+    assert told == ["a.log was cut short: reading it from its start"]
+
+
 def test_lines_that_are_lost_are_said_to_be(tmp_path: Path) -> None:
     path, told = tmp_path / "a.log", []
     add(path, "one")

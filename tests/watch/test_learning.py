@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from onward.watch import learning
+from onward.watch import splits
 from onward.watch.conformal import Tail
-from onward.watch.learning import Learning, learn
+from onward.watch.intervals import calibration_interval
+from onward.watch.learning import FOLDS, Learning, learn
 from onward.watch.scores import FEATURES
 
 
@@ -46,7 +47,7 @@ def unseen(sequences: list[list[str]]) -> Tail:
 
 def test_what_two_sequences_share_is_seldom_new_to_lookups(monkeypatch: pytest.MonkeyPatch):
     finer = unseen(twins(200))
-    monkeypatch.setattr(learning, "_LOOKUP_FOLDS", learning.FOLDS)
+    monkeypatch.setattr(splits, "_LOOKUP_FOLDS", FOLDS)
     coarse = unseen(twins(200))
     assert len(finer.values) == len(coarse.values) == 200
     # of two in one fold, as one in five or in twenty is, neither knows the other
@@ -56,6 +57,51 @@ def test_what_two_sequences_share_is_seldom_new_to_lookups(monkeypatch: pytest.M
 
 def test_of_many_events_lookups_have_the_folds_of_the_model(monkeypatch: pytest.MonkeyPatch):
     few = unseen(twins(100))
-    monkeypatch.setattr(learning, "_MOST_LOOKED_UP", 399)
+    monkeypatch.setattr(splits, "_MOST_LOOKED_UP", 399)
     many = unseen(twins(100))
     assert (many.values > 0).sum() > (few.values > 0).sum()
+
+
+KINDS = {
+    "open read close": 30,
+    "open write close": 20,
+    "open read read close": 15,
+    "open read write close": 10,
+    "open write write close": 6,
+    "open stat close": 5,
+    "open read read read close": 4,
+    "open seek read close": 3,
+    "open seek write close": 3,
+    "open lock write unlock close": 2,
+    "open read stat close": 1.5,
+    "open write fsync close": 0.5,
+}
+"""Sequences, and how often each occurs; there are no others."""
+
+
+@pytest.mark.parametrize("in_order", [True, False])
+def test_where_few_kinds_recur_none_that_is_frequent_is_flagged(in_order):
+    shares = np.array(list(KINDS.values())) / sum(KINDS.values())
+    for seed in range(3):
+        drawn = np.random.default_rng(seed).choice(len(KINDS), 800, p=shares)
+        normal = [list(KINDS)[kind].split() for kind in drawn]
+        detector = learn(normal, Learning(in_order=in_order, seed=seed, steps=60))
+        p = np.array([v.p_value for v in detector.judge([kind.split() for kind in KINDS])])
+        for rate in (0.01, 0.02, 0.05, 0.1, 0.2):
+            assert shares[p <= rate].sum() <= calibration_interval(rate, len(detector.calibration.scores))[1]
+
+
+def lines(first: int, count: int, seed: int) -> list[list[str]]:
+    """Lines of which one in five is of a kind that has not been for long."""
+    rng = np.random.default_rng((first, seed))
+    return [
+        [f"common{rng.integers(6)}"] if rng.random() < 0.8 else [f"new{i // 8}"]
+        for i in range(first, first + count)
+    ]
+
+
+def test_what_is_new_each_time_is_as_frequent_as_it_was_when_it_was_learned():
+    for seed in range(4):
+        detector = learn(lines(0, 400, seed), Learning(in_order=True, rate=0.05, seed=seed, steps=60))
+        verdicts = detector.judge(lines(400, 400, seed), explain=False)
+        assert np.mean([verdict.p_value <= 0.1 for verdict in verdicts]) <= 0.1

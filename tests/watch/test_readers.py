@@ -51,6 +51,15 @@ def test_json_lines_are_read_and_broken_ones_counted():
     assert reader.trouble.count == 3
 
 
+def test_half_a_pair_of_surrogates_is_replaced_as_broken_bytes_are():
+    """A logger that cuts an emoji writes one; no file and no database can hold it."""
+    reader = reader_of(Source("jsonl", key="k", event=("e",)))
+    ((record,),) = [reader.read(rb'{"k": "a\ud83d", "e": "\udc00go"}', 1)]
+    assert (record.key, record.event) == ("a?", "?go")
+    ((whole,),) = [reader.read(rb'{"k": "a\ud83d\ude00", "e": "go"}', 2)]
+    assert whole.key == "a\U0001f600"
+
+
 def test_interleaved_keys_stay_apart():
     lines = [b'{"k": "a", "e": "1"}', b'{"k": "b", "e": "2"}', b'{"k": "a", "e": "3"}']
     found = grouped(reader_of(Source("jsonl", key="k", event=("e",))).records(lines))

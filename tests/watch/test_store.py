@@ -133,3 +133,16 @@ def test_a_full_disk_leaves_what_was_committed(small_disk: Path) -> None:
     assert place >= 1
     assert len(store.keys()) == place
     store.close()
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_what_is_undone_first_leaves_a_store_that_works(kept: bool, tmp_path: Path) -> None:
+    """The first batch of a served watch may be the one that fails."""
+    store = WatchStore(tmp_path / "watch.db" if kept else None)
+    if kept:
+        store.set_fact("counts", 1)
+        store.undo()
+        assert store.fact("counts") is None
+    store.set_fact("counts", 2)
+    store.commit()
+    assert store.fact("counts") == 2

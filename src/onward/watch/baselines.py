@@ -19,6 +19,7 @@ import numpy as np
 
 from onward.data.sequences import Sequences
 from onward.data.vocabulary import UNKNOWN
+from onward.watch.conformal import highest_allowed
 from onward.watch.grams import Grams
 from onward.watch.profile import Profile, counts_of
 
@@ -65,11 +66,8 @@ class Baselines:
         }
 
     def threshold(self, name: str, rate: float) -> float:
-        """The score above which a baseline flags: of its held-out scores at most that share is above."""
-        if name in LOOKUPS:
-            return 0.0
-        scores = self.held_out[name]
-        return float(scores[len(scores) - 1 - int(rate * len(scores))])
+        """The score above which a baseline flags, by the rule of `Calibration.threshold`."""
+        return 0.0 if name in LOOKUPS else highest_allowed(self.held_out[name], rate)
 
     def to_json(self) -> dict[str, Any]:
         """The tables as plain values."""

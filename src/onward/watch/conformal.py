@@ -14,16 +14,20 @@ oddities tell more than one: it is the largest tail score and the mean of all. W
 there for as much less as an n-gram needs fewer bits for normal sequences: of little data, or after little
 training, the n-gram knows more.
 
-A sequence that calibrates is scored by the combination of all others where they were drawn at random: a tail
-score says how rare a value is among so many, and by half as many the strangest lie as much too low as chance
-will have it. In the order of time sequences come in groups, and each half scores the other.
+A sequence that calibrates is scored by the combination of all others where they were drawn at random. In the
+order of time sequences come in groups, whose strangest are never strange among the others: there each half is
+scored by the combination of the other, and new ones by that of the later half. A tail score says how rare a
+value is among so many; were new ones scored by a combination of all, theirs would reach further than any that
+calibrates, and at small rates twice as many were flagged.
 
 How the score is made need not be right. The p-value is its rank among those of held-out normal sequences,
 
     p = (1 + number of held-out scores >= score) / (n + 1)
 
 and P(p <= a) <= a for every a, whatever the model, if the new sequence is exchangeable with them (Vovk,
-Gammerman and Shafer 2005). Ties count against an alarm.
+Gammerman and Shafer 2005). By the scheme "split" it is; the others make more of the same sequences, and that
+they keep the rate is measured (docs/concepts.md). Ties count against an alarm, and what differs by less than
+float32 makes of another order of reckoning is a tie.
 """
 
 from collections.abc import Sequence
@@ -38,8 +42,12 @@ from onward.watch.scores import FEATURES
 _BEYOND = 0.1
 """What a tail score rises by, at most, beyond the largest value."""
 
-_DECIMALS = 4
-"""Of features, so that one reckoned in another order in float32 is still as large as itself."""
+_DECIMALS = 6
+"""Of what is kept."""
+
+_AS_LARGE, _AS_STRANGE = 1e-4, 1e-5
+"""What a feature, and a score, may be below another and still count as large: they are reckoned in float32,
+in another order by who reads one event at a time. Rounding instead would part two at its edges."""
 
 _COUNTS = FEATURES.index("counts")
 _APART = [FEATURES.index(name) for name in ("largest", "mean", "total", "burst", "new")]
@@ -71,26 +79,27 @@ class Tail:
     def of(cls, values: np.ndarray) -> "Tail":
         """Of the values that n normal sequences have."""
         ordered = np.sort(np.round(values, _DECIMALS))
-        return cls(ordered, float(np.std(ordered)) or 1.0)
+        deviation = float(np.std(ordered))
+        return cls(ordered, deviation if deviation > _AS_LARGE else 1.0)
 
     def score(self, values: np.ndarray) -> np.ndarray:
         """-log10 of the share of normal sequences with at least these values, (m,)."""
-        count, values = len(self.values), np.round(values, _DECIMALS)
-        at_least = count - np.searchsorted(self.values, values, side="left")
-        return self._scores(at_least, values - self.values[-1])
+        return self._scores(self._at_least(values), values - self.values[-1])
 
     def score_own(self, values: np.ndarray) -> np.ndarray:
         """The same of each of the values that it is made of, among the others, (n,).
 
         As if one more were there, so that who calibrates is not below who comes later.
         """
-        count, values = len(self.values), np.round(values, _DECIMALS)
-        at_least = count - 1 - np.searchsorted(self.values, values, side="left")
-        largest = np.where(values == self.values[-1], self.values[max(0, count - 2)], self.values[-1])
+        at_least = self._at_least(values) - 1
+        largest = np.where(at_least == 0, self.values[max(0, len(self.values) - 2)], self.values[-1])
         return self._scores(at_least, values - largest)
 
+    def _at_least(self, values: np.ndarray) -> np.ndarray:
+        return len(self.values) - np.searchsorted(self.values, values - _AS_LARGE, side="left")
+
     def _scores(self, at_least: np.ndarray, beyond: np.ndarray) -> np.ndarray:
-        beyond = np.maximum(0.0, beyond) / self.scale
+        beyond = np.maximum(0.0, beyond - _AS_LARGE) / self.scale
         return np.log10((len(self.values) + 1.0) / (at_least + 1.0)) + _BEYOND * beyond / (1.0 + beyond)
 
 
@@ -155,7 +164,7 @@ class Combination:
         apart = np.maximum(both, alone) + _TIES * (both + alone)
         long = parts[:, _ALIKE] * self._weights
         alike = long.max(axis=1) + long.sum(axis=1) / self._weights.sum()
-        return rounded(self.recurring * apart + (1 - self.recurring) * alike)
+        return np.round(self.recurring * apart + (1 - self.recurring) * alike, _DECIMALS)
 
     @cached_property
     def _weights(self) -> np.ndarray:
@@ -210,13 +219,12 @@ class Calibration:
 
     def p_values(self, scores: np.ndarray) -> np.ndarray:
         """Of scores (k,)."""
-        at_least = len(self.scores) - np.searchsorted(self.scores, scores, side="left")
+        at_least = len(self.scores) - np.searchsorted(self.scores, scores - _AS_STRANGE, side="left")
         return (1.0 + at_least) / (len(self.scores) + 1.0)
 
     def threshold(self, rate: float) -> float:
         """The score beyond which the p-value is at most the rate; infinite where none can be."""
-        allowed = int(np.floor(rate * (len(self.scores) + 1) + 1e-9))
-        return float(self.scores[-allowed]) if allowed else float("inf")
+        return highest_allowed(self.scores, rate) + _AS_STRANGE
 
     @property
     def smallest_rate(self) -> float:
@@ -251,6 +259,12 @@ def _tail(data: dict[str, Any]) -> Tail:
     return Tail(np.array(data["values"], float), data["scale"])
 
 
+def highest_allowed(scores: np.ndarray, rate: float) -> float:
+    """The score, of sorted ones (n,), that is passed at most at that rate; infinite where none can be."""
+    allowed = int(np.floor(rate * (len(scores) + 1) + 1e-9))
+    return float(scores[-allowed]) if allowed else float("inf")
+
+
 Scheme = Literal["others", "halves", "split"]
 
 
@@ -258,24 +272,18 @@ def calibrate(features: np.ndarray, bits_per_event: float, scheme: Scheme) -> Ca
     """The calibration by the features of held-out normal sequences (n, m).
 
     Args:
-        features: of the sequences, in an order drawn at random, or of which each half is like the other.
+        features: of the sequences, in an order drawn at random; for "halves" in the order of time.
         bits_per_event: the mean of theirs.
         scheme: "others" scores each by the combination of all others; "halves" each half by that of the
-            other, for sequences that come in groups, whose strangest are never strange among the others;
-            "split" combines the first half and calibrates by the second.
+            other, for sequences that come in groups; "split" combines the first half and calibrates by the
+            second.
     """
     if scheme == "others":
         combination = Combination.of(features)
-        scores = combination.score_own(features)
-    else:
-        combination = Combination.of(features[::2])
-        scores = combination.score(features[1::2])
+        return Calibration(combination, np.sort(combination.score_own(features)), bits_per_event)
+    earlier, later = np.array_split(features, 2)
+    combination = Combination.of(earlier if scheme == "split" else later)
+    scores = combination.score(later if scheme == "split" else earlier)
     if scheme == "halves":
-        scores = np.concatenate([scores, Combination.of(features[1::2]).score(features[::2])])
-        combination = Combination.of(features)
+        scores = np.concatenate([scores, Combination.of(earlier).score(later)])
     return Calibration(combination, np.sort(scores), bits_per_event)
-
-
-def rounded(values: np.ndarray) -> np.ndarray:
-    """To about seven digits, so that a score reckoned in another order is still as large as itself."""
-    return np.round(values, 6)

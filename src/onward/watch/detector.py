@@ -17,15 +17,17 @@ from onward.watch.alphabet import END_NAME, Alphabet
 from onward.watch.baselines import Baselines
 from onward.watch.conformal import Calibration
 from onward.watch.open_sequence import KEPT, OpenSequence
-from onward.watch.profile import Profile
+from onward.watch.profile import Profile, counts_of
 from onward.watch.reading import EventReader
-from onward.watch.scores import FEATURES, EventScore, Tally, Verdict, features_of
+from onward.watch.scores import FEATURES, EventScore, LookedUp, Tally, Verdict, features_of
 from onward.watch.tallies import tally
 
 FALSE_ALARMS = 0.001
 """The rate of false alarms of a detector that is told of none."""
 
-_MEASURED = ("length", "total", "largest", "burst", "rank", "new", "table")
+_READ = ("length", "total", "largest", "burst", "rank")
+"""Of an open sequence, in the order of `Tally`."""
+
 _HINT = "make one with `onward watch learn`"
 _FORMAT = 2
 """Of what a file holds of a detector. 1: six features, and their sum."""
@@ -145,11 +147,10 @@ class Detector:
         for row, sequence in zip(counts, ended, strict=True):
             for event, count in sequence.counts.items():
                 row[event] = min(count, 65_535)
-        measured = Tally(
-            *(np.array([getattr(sequence, name) for sequence in ended]) for name in _MEASURED), counts=counts
-        )
+        read = Tally(*(np.array([getattr(sequence, name) for sequence in ended]) for name in _READ))
+        new, tables = (np.array([getattr(sequence, name) for sequence in ended]) for name in ("new", "table"))
         keys = keys or [""] * len(ended)
-        return self._verdicts(measured, keys, [sequence.events for sequence in ended])
+        return self._verdicts(read, new, tables, counts, keys, [sequence.events for sequence in ended])
 
     def judge(
         self,
@@ -173,8 +174,10 @@ class Detector:
         encoded = self.alphabet.encode(sequences)
         keys = keys or [str(number) for number in range(1, len(encoded) + 1)]
         distinct, places = encoded.distinct() if repeats else (encoded, np.arange(len(encoded)))
-        measured = tally(self.model, self.profile, self.baselines.grams, distinct, self.alphabet.never)
-        verdicts = self._verdicts(measured, [""] * len(distinct))
+        read = tally(self.model, distinct, self.alphabet.never)
+        new, tables = self.profile.new_in(distinct), self.baselines.grams.totals(distinct)
+        counts = counts_of(distinct, self.profile.symbols)
+        verdicts = self._verdicts(read, new, tables, counts, [""] * len(distinct))
         if explain:
             flagged = np.array([i for i, verdict in enumerate(verdicts) if verdict.flagged], np.int64)
             for i, events in zip(flagged, self._reader.explained(distinct.take(flagged)), strict=True):
@@ -188,15 +191,21 @@ class Detector:
         return scores + self._reader.score([sequence], [END], [END_NAME])
 
     def _verdicts(
-        self, measured: Tally, keys: Sequence[str], events: Sequence[tuple[EventScore, ...]] | None = None
+        self,
+        read: Tally,
+        new: np.ndarray,
+        tables: np.ndarray,
+        counts: np.ndarray,
+        keys: Sequence[str],
+        events: Sequence[tuple[EventScore, ...]] | None = None,
     ) -> list[Verdict]:
-        """Features, scores and p-values as verdicts."""
-        distances, nearest = self.profile.nearest(measured.counts)
-        features = features_of(measured, distances, self.calibration.bits_per_event)
+        """Features, scores and p-values as verdicts; `new` and `tables` as in `LookedUp`, counts (n, V)."""
+        distances, nearest = self.profile.nearest(counts)
+        features = features_of(read, LookedUp(new, tables, distances), self.calibration.bits_per_event)
         combination = self.calibration.combination
         scores, speaks = combination.score(features), combination.speaks(combination.parts(features))
         p_values = self.calibration.p_values(scores)
-        flagged = measured.ranks >= self.top_k if self.top_k else p_values <= self.rate + 1e-12
+        flagged = read.ranks >= self.top_k if self.top_k else p_values <= self.rate + 1e-12
         return [
             Verdict(
                 key=keys[i],
@@ -205,9 +214,9 @@ class Detector:
                 score=float(scores[i]),
                 features=dict(zip(FEATURES, features[i].tolist(), strict=True)),
                 speaks=FEATURES[speaks[i]],
-                length=int(measured.lengths[i]),
+                length=int(read.lengths[i]),
                 events=events[i] if events else (),
-                counts=self._named(measured.counts[i], nearest[i]) if flagged[i] else (),
+                counts=self._named(counts[i], nearest[i]) if flagged[i] else (),
             )
             for i in range(len(keys))
         ]

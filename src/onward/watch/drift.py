@@ -14,7 +14,8 @@ A bet against it is a capital that is multiplied, for every fifty sequences, by
 for a share r above t: as long as nothing has changed it cannot be expected to grow. Part of the capital is
 bet on each of some shares r, and a part of each, 1/(k (k + 1)), only from the kth fifty on, so that a change
 after a long time is found too. By Ville's inequality the whole reaches b at any time, however long one
-watches, with probability 1/b at most (Ramdas, Gruenwald, Vovk and Shafer 2023).
+watches, with probability 1/b at most (Ramdas, Gruenwald, Vovk and Shafer 2023). `BOUND` is that of both
+together: what the calibrations of the levels leave open, and what the bets on them do.
 """
 
 import math
@@ -32,6 +33,9 @@ BOUND = 0.001
 
 BLOCK = 50
 """Sequences that are looked at together."""
+
+_WIDEST = 0.2
+"""The level that is looked at whatever the rate is: what changes a little everywhere is seen there alone."""
 
 _SLACK, _OPEN, _TAIL = 1.5, 1e-4, 0.1
 _SHARES = np.array([1.5, 3.0, 6.0])
@@ -86,7 +90,7 @@ class Bet:
 
 
 class Drift:
-    """Tests what is watched against what was learned, at two levels: the rate asked for, and ten times that.
+    """Tests what is watched against what was learned, at three levels: the rate, ten times that, and 0.2.
 
     Args:
         rate: of false alarms that was asked for.
@@ -98,7 +102,8 @@ class Drift:
 
     def __init__(self, rate: float, calibrated: int) -> None:
         smallest = 1 / (calibrated + 1)
-        levels = sorted({max(rate, smallest), min(0.2, 10 * max(rate, smallest))})
+        lowest = max(rate, smallest)
+        levels = sorted({lowest, min(_WIDEST, 10 * lowest), max(_WIDEST, lowest)})
         self._bets = [Bet(level, _SLACK * _limit(level, calibrated)) for level in levels]
         self._in_block = 0
         self.told = ""
@@ -122,7 +127,9 @@ class Drift:
         self._in_block = (self._in_block + 1) % BLOCK
         if self._in_block:
             return ""
-        drifted = [bet for bet in self._bets if bet.settle() >= len(self._bets) / BOUND]
+        drifted = [
+            bet for bet in self._bets if bet.settle() >= len(self._bets) / (BOUND - len(self._bets) * _OPEN)
+        ]
         if self.told or not drifted:
             return ""
         self.told = _sentence(drifted[0])

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from onward.errors import CorpusError
 from onward.watch.growing import GrowingFile, Position
@@ -48,9 +49,7 @@ class Follower:
         self._position = position or Position(
             0, 0, 0, "", time.time()
         )  # where it stood when no file was open
-        self._waiting: list[
-            Path
-        ] = []  # files that were rotated and are to be read before the one of the name
+        self._waiting: list[_Rotated] = []  # as of the last look, to tell of those that are gone
         self._cut = 0  # lines, of files that were closed
         if position is not None:
             self._go_on(position)
@@ -104,17 +103,34 @@ class Follower:
             self._file = None
 
     def _open_next(self) -> bool:
-        """Opens the next file from its start, if it is there."""
+        """Opens what was begun after the file that was read last, if it is there.
+
+        A name may belong to another file by now, so it is looked up anew each time.
+        """
         with suppress(FileNotFoundError):
-            self._file = GrowingFile(self._waiting[0] if self._waiting else self.path)
-        self._waiting = self._waiting[1:]
+            while self._file is None:
+                self._look(self._position)
+                if not self._waiting:
+                    self._file = GrowingFile(self.path)
+                elif (file := GrowingFile(self._waiting[0].path)).inode == self._waiting[0].inode:
+                    self._file = file
+                    del self._waiting[0]
+                else:
+                    file.close()
         return self._file is not None
+
+    def _look(self, finished: GrowingFile | Position) -> None:
+        """Looks for what was begun and rotated after a file, and tells of what is gone since."""
+        found = _begun_after(self.path, finished)
+        for known in self._waiting:
+            if not any(known.is_same(other) for other in found):
+                self._tell(f"{known.path.name} was removed before it was read: its lines are lost")
+        self._waiting = found
 
     def _go_on(self, position: Position) -> None:
         """Opens what the file of a position has become, and notes the files that were begun after it."""
         found = _found_again(self.path, position)
         if found is None:
-            self._waiting = _begun_after(self.path, position)
             if position.offset:
                 self._tell(
                     f"what was read before is not in {self.path} or beside it any more, so lines that came "
@@ -123,7 +139,7 @@ class Follower:
             return
         self._file = GrowingFile(found, position.offset)
         if found != self.path:
-            self._waiting = _begun_after(self.path, self._file)
+            self._look(self._file)
             self._tell(f"{self.path.name} was rotated: reading the rest of {found.name} first")
 
     def _begin_again(self, position: Position) -> None:
@@ -138,15 +154,21 @@ class Follower:
 
     def _moved_on(self, file: GrowingFile) -> bool:
         """Whether another file is to be read now, and the one that was read is still."""
-        if self._waiting:
-            return True
-        with suppress(FileNotFoundError):
-            status = self.path.stat()
-            renamed = (status.st_dev, status.st_ino) != (file.device, file.inode)
-            if renamed and (self.ended or not 0 <= time.time() - file.modified < LINGER):
-                self._waiting = _begun_after(self.path, file)
-                return True
-        return False
+        if file.is_at(self.path) or (not self.ended and 0 <= time.time() - file.modified < LINGER):
+            return False
+        return self.path.exists() or bool(_begun_after(self.path, file))
+
+
+class _Rotated(NamedTuple):
+    """A file that was rotated, as it was at one look."""
+
+    modified: float
+    path: Path
+    inode: int
+
+    def is_same(self, other: "_Rotated") -> bool:
+        """Whether it is another, whatever its name is now: gzip keeps the time, renaming the inode."""
+        return self.inode == other.inode or self.modified == other.modified
 
 
 def _found_again(path: Path, position: Position) -> Path | None:
@@ -161,23 +183,32 @@ def _found_again(path: Path, position: Position) -> Path | None:
     return next((found for found in sorted(_siblings(path), key=rank) if position.is_in(found)), None)
 
 
-def _begun_after(path: Path, file: GrowingFile | Position) -> list[Path]:
-    """Rotated files that were last written to after one, in that order; `path` is none of them."""
+def _begun_after(path: Path, file: GrowingFile | Position) -> list[_Rotated]:
+    """Rotated files that were last written to after one, in that order; `path` is none of them.
+
+    Two looks that agree were not taken in the midst of a rotation.
+    """
+    found = _seen_after(path, file)
+    while found != (again := _seen_after(path, file)):
+        found = again
+    return found
+
+
+def _seen_after(path: Path, file: GrowingFile | Position) -> list[_Rotated]:
+    """What one look finds."""
     stem, suffix = re.escape(path.stem), re.escape(path.suffix)
     rotated = re.compile(rf"({stem}{suffix}[-._]?[-._T\d]+|{stem}[-._]?[-._T\d]+{suffix})(\.gz)?")
-    found: list[tuple[float, Path]] = []
-    for sibling in _siblings(path):
+    siblings = {sibling.name: sibling for sibling in _siblings(path) if rotated.fullmatch(sibling.name)}
+    found: list[_Rotated] = []
+    for name, sibling in siblings.items():
+        if name.endswith(".gz") and name.removesuffix(".gz") in siblings:
+            continue  # gzip is at work on that
         with suppress(OSError):
             status = sibling.stat()
             other = (status.st_dev, status.st_ino) != (file.device, file.inode)
-            if (
-                sibling != path
-                and other
-                and rotated.fullmatch(sibling.name)
-                and status.st_mtime > file.modified
-            ):
-                found.append((status.st_mtime, sibling))
-    return [sibling for _, sibling in sorted(found)]
+            if other and sibling != path and status.st_mtime > file.modified:
+                found.append(_Rotated(status.st_mtime, sibling, status.st_ino))
+    return sorted(found)
 
 
 def _siblings(path: Path) -> Iterator[Path]:

@@ -50,7 +50,10 @@ class Grams:
         return cls(symbols, tuple(codes for codes, _ in found), tuple(counts for _, counts in found))
 
     def largest_and_mean(self, sequences: Sequences) -> tuple[np.ndarray, np.ndarray]:
-        """Bits of the least probable event of each sequence, and the mean of all, END among them, (n,)."""
+        """Bits of the least probable event of each sequence, and the mean of all, END among them, (n,).
+
+        Of one sequence at least.
+        """
         bits = self._bits(_runs(sequences, self.symbols))
         starts = sequences.starts[:-1] + np.arange(len(sequences))
         sums = np.add.reduceat(bits, starts)
@@ -58,8 +61,9 @@ class Grams:
 
     def totals(self, sequences: Sequences) -> np.ndarray:
         """Bits of all events of each sequence, END among them, (n,)."""
-        bits = self._bits(_runs(sequences, self.symbols))
-        return np.add.reduceat(bits, sequences.starts[:-1] + np.arange(len(sequences)))
+        if not len(sequences):
+            return np.zeros(0)
+        return self.largest_and_mean(sequences)[1] * (sequences.lengths + 1)
 
     def bits_after(self, before: np.ndarray, ids: np.ndarray) -> np.ndarray:
         """Bits of one event each, (n,), by those before it, (n, ORDER - 1), the latest last."""

@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import os
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from io import FileIO
 from pathlib import Path
@@ -99,13 +100,21 @@ class GrowingFile:
         return os.fstat(self._file.fileno()).st_mtime
 
     def was_cut_short(self) -> bool:
-        """Whether the file is shorter than what was read of it, or other bytes stand at its start now."""
+        """Whether other bytes stand where the first and the last ones were that were read of the file."""
         if not self._grows:
             return False
-        handle = self._file.fileno()
-        if os.fstat(handle).st_size < self._seen:
-            return True
-        return os.pread(handle, len(self._head), 0) != self._head
+        handle, last = self._file.fileno(), self._seen - len(self._last)
+        return (
+            os.pread(handle, len(self._last), last) != self._last
+            or os.pread(handle, len(self._head), 0) != self._head
+        )
+
+    def is_at(self, path: Path) -> bool:
+        """Whether it has a name, to which nothing may belong."""
+        with suppress(FileNotFoundError):
+            status = path.stat()
+            return (status.st_dev, status.st_ino) == (self.device, self.inode)
+        return False
 
     def lines(self) -> list[bytes]:
         """The next complete lines without their ends; none if there is none yet. Raises as `read`."""

@@ -161,7 +161,6 @@ def judge(
     Raises:
         CorpusError: nothing normal, or nothing anomalous.
     """
-    classes = [name for name, sequences in anomalous.items() for _ in sequences]
     wrong = [sequence for sequences in anomalous.values() for sequence in sequences]
     if not normal or not wrong:
         raise CorpusError(
@@ -176,37 +175,37 @@ def judge(
     scored = _Scored.of(detector, verdicts, encoded, len(wrong))
     firsts = np.array(sorted(_firsts(encoded, len(wrong))))
     once = scored.take(firsts)
-    caught = [verdict.flagged for verdict in verdicts[: len(wrong)]]
+    own, *baselines = scored.scores
     return Judgement(
-        figures=scored.figures("detector", scale),
-        baselines={name: scored.figures(name, scale) for name in scored.scores if name != "detector"},
+        figures=scored.figures(own, scale),
+        baselines={name: scored.figures(name, scale) for name in baselines},
         deduplicated={name: once.figures(name, 1.0) for name in once.scores},
-        classes={
-            name: (sum(c for c, n in zip(caught, classes, strict=True) if n == name), classes.count(name))
-            for name in anomalous
-        },
-        normal=scored.scores["detector"][~scored.is_wrong],
-        anomalous=scored.scores["detector"][scored.is_wrong],
-        baseline_scores={
-            name: (scores[~scored.is_wrong], scores[scored.is_wrong])
-            for name, scores in scored.scores.items()
-            if name != "detector"
-        },
+        classes=_caught(anomalous, verdicts),
+        normal=scored.parted(own)[0],
+        anomalous=scored.parted(own)[1],
+        baseline_scores={name: scored.parted(name) for name in baselines},
         rate=detector.rate,
         calibration=len(detector.calibration.scores),
         allowed=_allowed(detector),
-        speaks=dict(Counter(v.speaks for v in verdicts[len(wrong) :] if v.flagged).most_common()),
+        speaks=dict(Counter[Feature](v.speaks for v in verdicts[len(wrong) :] if v.flagged).most_common()),
         seconds=seconds,
         events=len(encoded.ids) + len(encoded),
     )
 
 
+def _caught(anomalous: Labelled, verdicts: Sequence[Verdict]) -> dict[str, tuple[int, int]]:
+    """How many of each class are flagged, of how many; the verdicts begin with theirs, class after class."""
+    left = iter(verdicts)
+    return {
+        name: (sum(next(left).flagged for _ in sequences), len(sequences))
+        for name, sequences in anomalous.items()
+    }
+
+
 def _allowed(detector: Detector) -> tuple[float, float]:
-    return (
-        (0.0, 1.0)
-        if detector.top_k
-        else calibration_interval(detector.rate, len(detector.calibration.scores))
-    )
+    if detector.top_k:
+        return 0.0, 1.0
+    return calibration_interval(detector.rate, len(detector.calibration.scores))
 
 
 @dataclass(frozen=True)
@@ -242,10 +241,14 @@ class _Scored:
         flagged = {name: values[places] for name, values in self.flagged.items()}
         return _Scored(scores, flagged, self.thresholds, self.is_wrong[places])
 
+    def parted(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """The scores by one of them of normal sequences, and of anomalous ones."""
+        return self.scores[name][~self.is_wrong], self.scores[name][self.is_wrong]
+
     def figures(self, name: str, scale: float) -> Figures:
         """Of one of them."""
-        scores, flagged, wrong = self.scores[name], self.flagged[name], self.is_wrong
-        auc, interval = auc_with_interval(scores[~wrong], scores[wrong])
+        flagged, wrong = self.flagged[name], self.is_wrong
+        auc, interval = auc_with_interval(*self.parted(name))
         return Figures(
             auc,
             interval,

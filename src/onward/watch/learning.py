@@ -1,12 +1,13 @@
 """Learning a detector from normal sequences: the model, and the calibration on sequences it did not see.
 
 Every sequence serves both. They are dealt at random into folds; for each fold a model is learned from the
-others and scores it. The detector's own model learns from all of them. Lookups and the n-gram cost little, so
-theirs are smaller folds: of two sequences with the same oddity, whether they share a fold decides whether it
-is one, and of small folds few do. A sequence whose like is among those others is scored by the detector
-itself, as each that comes later will be: two models differ a little, and where few kinds of sequences recur
-often a little decides whether a whole kind is above the threshold. What that guarantees stands in
-docs/concepts.md; with `held_out` there is one split instead, and the guarantee is exact.
+others and scores it. The detector's own model learns from all of them. Lookups and the n-gram cost little,
+so theirs are smaller folds: of two sequences with the same oddity, whether they share a fold decides whether
+it is one, and of small folds few do. A sequence whose like is among those others, or that is like another
+one once its unknown events are read as unknown, is scored by the detector itself, as each that comes later
+will be: two models differ a little, and where few kinds of sequences recur often a little decides whether a
+whole kind is above the threshold. What that guarantees stands in docs/concepts.md; with `held_out` there is
+one split instead, and the guarantee is exact.
 
 Sequences that stand in the order of time are scored forwards instead: the third quarter by a model of the
 first half, the last by a model of the three before it. What is normal changes with time, and a fold drawn at
@@ -15,13 +16,13 @@ random has neighbours of all it holds among what was learned: it shows nothing o
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
 from onward.artefact import Artefact
-from onward.data.hashing import mixed
 from onward.data.lanes import unknown_shares
 from onward.data.sequences import SequenceLanes, Sequences
 from onward.data.vocabulary import UNKNOWN
@@ -36,16 +37,15 @@ from onward.watch.alphabet import Alphabet
 from onward.watch.baselines import Baselines
 from onward.watch.detector import FALSE_ALARMS, Detector
 from onward.watch.grams import Grams
-from onward.watch.measured import LookedUp, Measured, at, joined
+from onward.watch.measured import ByGrams, Measured, at, joined, looked_up
 from onward.watch.profile import Profile
-from onward.watch.splits import Split, folds_of, forwards, held_in
+from onward.watch.scores import LookedUp
+from onward.watch.splits import Deal, Split, deal, held_in
+from onward.watch.tallies import tally
 
 FOLDS = 5
 FEWEST = 10
 """Sequences that a detector can be learned from."""
-
-_LOOKUP_FOLDS, _MOST_LOOKED_UP = 20, 1_000_000
-"""Folds for lookups and the n-gram, of so many events at most; of more they have those of the model."""
 
 RECIPE = Recipe(
     name="watch", layer="gru", width=64, layers=1, lanes=64, block=128, validation=0.0, precision="fp32"
@@ -127,35 +127,32 @@ def learn(
             f"expected at least {FEWEST} normal sequences to learn from, got {len(sequences)}",
             hint="name more sources, or group the records by another key",
         )
-    count = len(sequences)
-    drawn = np.argsort(mixed(np.arange(count), learning.seed, 1), kind="stable")
-    if learning.in_order:
-        drawn = np.arange(count)[::-1]
-    share = learning.held_out
-    cut = 0 if share is None else min(count - 2, max(4, round(count * share)))
-    kept = np.sort(drawn[cut:])
-    alphabet = Alphabet(None) if is_bytes else Alphabet.of(sequences[int(i)] for i in kept)
-    encoded = alphabet.encode(sequences)
-    learner = _Learner(encoded, alphabet, learning, observer, tell)
-    splits = forwards(count) if learning.in_order else folds_of(drawn, learning.folds)
-    are_folds = not learning.in_order and learning.folds < _LOOKUP_FOLDS
-    finer = folds_of(drawn, _LOOKUP_FOLDS) if are_folds and len(encoded.ids) <= _MOST_LOOKED_UP else []
-    unseen = learner.unseen(splits, finer) if share is None else None
-    return learner.detector(kept, drawn[:cut], unseen, source or {})
+    dealt = deal(
+        len(sequences),
+        sum(map(len, sequences)),
+        folds=learning.folds,
+        held_out=learning.held_out,
+        in_order=learning.in_order,
+        seed=learning.seed,
+    )
+    alphabet = Alphabet(None) if is_bytes else Alphabet.of(sequences[int(i)] for i in dealt.kept)
+    return _Learner(alphabet.encode(sequences), alphabet, learning, observer, tell).detector(
+        dealt, source or {}
+    )
 
 
 class _Unseen(NamedTuple):
     """Sequences that calibrate, each measured by what was learned from others.
 
     Attributes:
-        places: of them among all, (n,).
+        sequences: as they are read by who has not seen them, n.
         measured: in that order.
-        has_like: whether an equal one is among those others, (n,).
+        recurs: whether one that comes later may well be read as just the same, (n,).
     """
 
-    places: np.ndarray
+    sequences: Sequences
     measured: Measured
-    has_like: np.ndarray
+    recurs: np.ndarray
 
 
 class _Learner:
@@ -176,26 +173,23 @@ class _Learner:
         lanes = max(_FEWEST_LANES, min(RECIPE.lanes, _POSITIONS // min(mean, RECIPE.block)))
         self._recipe = learning.recipe or replace(RECIPE, width=width, lanes=lanes, seed=learning.seed)
 
-    def detector(
-        self, kept: np.ndarray, held: np.ndarray, unseen: _Unseen | None, source: dict[str, Any]
-    ) -> Detector:
-        """The model of the sequences that are kept, calibrated by `unseen`, or by those that are held out."""
-        training = self._sequences.take(kept)
+    def detector(self, dealt: Deal, source: dict[str, Any]) -> Detector:
+        """The model of the sequences that are kept, calibrated by splits or by those that are held."""
+        unseen = self._unseen(dealt) if dealt.splits else None
+        training = self._sequences.take(dealt.kept)
         self._tell(f"learning from {len(training):,} sequences of {len(training.ids):,} events")
         model, facts = self._model(training)
         profile, grams = self._lookups(training)
-        places = held if unseen is None else unseen.places
-        measured = self._measured(model, profile, grams, self._sequences.take(places))
-        if unseen is None:
-            calibrated = measured.calibrated("split")
-        else:
-            measured = unseen.measured.where(unseen.has_like, measured)
-            calibrated = measured.calibrated("halves" if self._learning.in_order else "others")
+        held = unseen.sequences if unseen else self._sequences.take(dealt.held)
+        measured = self._measured(model, profile, grams, held)
+        if unseen:
+            measured = unseen.measured.where(unseen.recurs, measured)
+        calibrated = measured.calibrated(dealt.scheme)
         facts |= {
             "corpus": {"sequences": len(self._sequences), "symbols": len(self._sequences.ids)},
             "calibration": {
                 "sequences": len(calibrated.calibration.scores),
-                "folds": None if len(held) or self._learning.in_order else self._learning.folds,
+                "folds": len(dealt.splits) if dealt.scheme == "others" else None,
                 "in_order": self._learning.in_order,
             },
         }
@@ -211,40 +205,53 @@ class _Learner:
             source,
         )
 
-    def unseen(self, splits: Sequence[Split], finer: Sequence[Split]) -> _Unseen:
+    def _unseen(self, dealt: Deal) -> _Unseen:
         """Sequences scored by models that have not seen them, and by lookups of finer splits if there are."""
+        splits, finer = dealt.splits, dealt.finer
         parts: list[Measured] = []
+        recurs: list[np.ndarray] = []
+        ids: list[np.ndarray] = []
         for number, split in enumerate(splits, 1):
             training, held = self._parts(split)
             told = f"scoring {len(held):,} sequences with a model of {len(training):,} others"
             self._tell(f"calibrating, {number} of {len(splits)}: {told}")
             parts.append(self._measured(self._model(training)[0], *self._lookups(training), held))
-        read, looked_up = joined([part.tally for part in parts]), joined([part.looked_up for part in parts])
+            recurs.append(self._recurs(split, held))
+            ids.append(held.ids)
+        measured = Measured(*(joined(each) for each in zip(*parts, strict=True)))
         if finer:
-            again = joined([self._looked_up(split) for split in finer])
-            looked_up = at(again, np.argsort(held_in(finer))[held_in(splits)])
-        _, kinds = self._sequences.distinct()
-        has_like = np.concatenate([np.isin(kinds[split.held], kinds[split.training]) for split in splits])
-        # one of each split after another: each half then has sequences of all of them
-        shares = np.concatenate([np.arange(len(split.held)) / len(split.held) for split in splits])
-        order = np.argsort(shares, kind="stable")
-        measured = Measured(at(read, order), at(looked_up, order))
-        return _Unseen(held_in(splits)[order], measured, has_like[order])
+            again = zip(*(self._looked_up(split) for split in finer), strict=True)
+            places = np.argsort(held_in(finer))[held_in(splits)]
+            measured = Measured(measured.tally, *(at(joined(each), places) for each in again))
+        starts = self._sequences.take(held_in(splits)).starts
+        return _Unseen(Sequences(np.concatenate(ids), starts), measured, np.concatenate(recurs))
+
+    def _recurs(self, split: Split, held: Sequences) -> np.ndarray:
+        """Of each held one, whether its like was learned from, or has unknown events where it has them."""
+        owners, forms = np.repeat(np.arange(len(held)), held.lengths), held.distinct()[1]
+        has_unknown = np.bincount(owners[held.ids == UNKNOWN], minlength=len(held)) > 0
+        has_twin = np.bincount(forms)[forms] > 1
+        return np.isin(self._kinds[split.held], self._kinds[split.training]) | (has_unknown & has_twin)
+
+    @cached_property
+    def _kinds(self) -> np.ndarray:
+        """A number for each sequence, the same for equal ones."""
+        return self._sequences.distinct()[1]
 
     def _parts(self, split: Split) -> tuple[Sequences, Sequences]:
         """Those to learn from, and those that are held as a detector of the others would read them."""
         training, held = (self._sequences.take(part) for part in split)
         return training, self._unknown_to(training, held)
 
-    def _looked_up(self, split: Split) -> LookedUp:
+    def _looked_up(self, split: Split) -> tuple[LookedUp, ByGrams]:
         training, held = self._parts(split)
-        return LookedUp.by(*self._lookups(training), held)
+        return looked_up(*self._lookups(training), held)
 
     def _lookups(self, training: Sequences) -> tuple[Profile, Grams]:
         return Profile.of(training, self._alphabet.size), Grams.of(training, self._alphabet.size)
 
     def _measured(self, model: LanguageModel, profile: Profile, grams: Grams, held: Sequences) -> Measured:
-        return Measured.by(model, profile, grams, held, self._alphabet.never)
+        return Measured.by(tally(model, held, self._alphabet.never), profile, grams, held)
 
     def _unknown_to(self, training: Sequences, sequences: Sequences) -> Sequences:
         """Sequences as a detector of those others would read them: events not in these are unknown."""

@@ -6,38 +6,20 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 
 from onward.data.sequences import Sequences
-from onward.model import LanguageModel
-from onward.watch.baselines import GRAMS, gram_scores
+from onward.watch.baselines import GRAMS
 from onward.watch.conformal import Calibration, Scheme, calibrate
 from onward.watch.grams import Grams
 from onward.watch.profile import Profile, counts_of
-from onward.watch.scores import Tally, features_of
-from onward.watch.tallies import tally
+from onward.watch.scores import LookedUp, Tally, features_of
 
 Arrays = TypeVar("Arrays", bound=tuple[np.ndarray, ...])
 
 
-class LookedUp(NamedTuple):
-    """What lookups and the n-gram say of n sequences.
+class ByGrams(NamedTuple):
+    """Scores of n sequences by the n-gram baselines, in the order of `GRAMS`, (n,)."""
 
-    Attributes:
-        new, tables: as in `Tally`, (n,).
-        distances: of the counts from the nearest that occurred, (n,).
-        largest, mean: scores by the n-gram baselines, in the order of `GRAMS`, (n,).
-    """
-
-    new: np.ndarray
-    tables: np.ndarray
-    distances: np.ndarray
     largest: np.ndarray
     mean: np.ndarray
-
-    @classmethod
-    def by(cls, profile: Profile, grams: Grams, sequences: Sequences) -> "LookedUp":
-        """Of sequences, by what occurred in others."""
-        distances = profile.nearest(counts_of(sequences, profile.symbols))[0]
-        scores = gram_scores(grams, sequences)
-        return cls(profile.new_in(sequences), grams.totals(sequences), distances, *scores.values())
 
 
 class Calibrated(NamedTuple):
@@ -48,32 +30,40 @@ class Calibrated(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """What is measured of n sequences."""
+    """What is measured of n sequences, by what was learned from others."""
 
     tally: Tally
     looked_up: LookedUp
+    by_grams: ByGrams
 
     @classmethod
-    def by(
-        cls, model: LanguageModel, profile: Profile, grams: Grams, sequences: Sequences, never: list[int]
-    ) -> "Measured":
-        """Of sequences, by what was learned from others; `never` as in `tally`."""
-        read = tally(model, profile, grams, sequences, never)
-        return cls(read, LookedUp.by(profile, grams, sequences))
+    def by(cls, read: Tally, profile: Profile, grams: Grams, sequences: Sequences) -> "Measured":
+        """What the model makes of sequences, with what lookups and the n-gram do."""
+        return cls(read, *looked_up(profile, grams, sequences))
 
     def where(self, chosen: np.ndarray, other: "Measured") -> "Measured":
         """The other of those that are chosen (n,)."""
-        return Measured(*(_where(chosen, *both) for both in zip(other, self, strict=True)))
+        return Measured(
+            _where(chosen, other.tally, self.tally),
+            _where(chosen, other.looked_up, self.looked_up),
+            _where(chosen, other.by_grams, self.by_grams),
+        )
 
     def calibrated(self, scheme: Scheme) -> Calibrated:
         """What comes of it, as in `calibrate`."""
-        combining = at(self.tally, slice(None, None, 2)) if scheme == "split" else self.tally
+        combining = at(self.tally, slice(len(self.tally.lengths) // 2)) if scheme == "split" else self.tally
         bits_per_event = float(combining.totals.sum() / (combining.lengths + 1).sum())
-        read = self.tally._replace(new=self.looked_up.new, tables=self.looked_up.tables)
-        features = features_of(read, self.looked_up.distances, bits_per_event)
-        grams = (np.sort(scores) for scores in (self.looked_up.largest, self.looked_up.mean))
-        calibration = calibrate(features, bits_per_event, scheme)
-        return Calibrated(calibration, dict(zip(GRAMS, grams, strict=True)))
+        features = features_of(self.tally, self.looked_up, bits_per_event)
+        grams: dict[str, np.ndarray] = dict(zip(GRAMS, map(np.sort, self.by_grams), strict=True))
+        return Calibrated(calibrate(features, bits_per_event, scheme), grams)
+
+
+def looked_up(profile: Profile, grams: Grams, sequences: Sequences) -> tuple[LookedUp, ByGrams]:
+    """What lookups and the n-gram make of sequences, by what occurred in others."""
+    distances = profile.nearest(counts_of(sequences, profile.symbols))[0]
+    scores = ByGrams(*grams.largest_and_mean(sequences))
+    tables = scores.mean * (sequences.lengths + 1)
+    return LookedUp(profile.new_in(sequences), tables, distances), scores
 
 
 def joined(parts: Sequence[Arrays]) -> Arrays:

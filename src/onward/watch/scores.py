@@ -61,7 +61,7 @@ class EventScore:
 
 
 class Tally(NamedTuple):
-    """What is measured of n sequences as they are read.
+    """What the model makes of n sequences.
 
     Attributes:
         lengths: events without END, (n,).
@@ -69,9 +69,6 @@ class Tally(NamedTuple):
         largest: bits of the most surprising one, (n,).
         bursts: as above, (n,).
         ranks: the highest rank of an event, (n,).
-        new: as above, (n,).
-        tables: bits of all events by the n-gram, with END, (n,).
-        counts: how often each id occurred, (n, V).
     """
 
     lengths: np.ndarray
@@ -79,17 +76,28 @@ class Tally(NamedTuple):
     largest: np.ndarray
     bursts: np.ndarray
     ranks: np.ndarray
+
+
+class LookedUp(NamedTuple):
+    """What lookups and the n-gram make of n sequences.
+
+    Attributes:
+        new: as above, (n,).
+        tables: bits of all events by the n-gram, with END, (n,).
+        distances: of the counts from the nearest normal ones, (n,).
+    """
+
     new: np.ndarray
     tables: np.ndarray
-    counts: np.ndarray
+    distances: np.ndarray
 
 
-def features_of(tally: Tally, distances: np.ndarray, bits_per_event: float) -> np.ndarray:
+def features_of(tally: Tally, looked_up: LookedUp, bits_per_event: float) -> np.ndarray:
     """The features of sequences, (n, 8) in the order of `FEATURES`; higher is less normal.
 
     Args:
         tally: of the sequences.
-        distances: of their counts from the nearest normal ones, (n,).
+        looked_up: of the same.
         bits_per_event: the mean of normal sequences.
     """
     events = tally.lengths + 1.0
@@ -99,10 +107,10 @@ def features_of(tally: Tally, distances: np.ndarray, bits_per_event: float) -> n
             tally.totals / events,
             (tally.totals - bits_per_event * events) / np.sqrt(events),
             tally.bursts,
-            distances / np.sqrt(events),
-            tally.new.astype(np.float64),
-            tally.new / events,
-            tally.tables / events,
+            looked_up.distances / np.sqrt(events),
+            looked_up.new.astype(np.float64),
+            looked_up.new / events,
+            looked_up.tables / events,
         ],
         axis=1,
     )

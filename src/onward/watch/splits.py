@@ -6,12 +6,50 @@ from typing import NamedTuple
 
 import numpy as np
 
+from onward.data.hashing import mixed
+from onward.watch.conformal import Scheme
+
+_LOOKUP_FOLDS, _MOST_LOOKED_UP = 20, 1_000_000
+"""Folds for lookups and the n-gram, of so many events at most; of more they have those of the model."""
+
 
 class Split(NamedTuple):
     """Sequences that are scored, and those that the model which scores them learns from, as indices."""
 
     training: np.ndarray
     held: np.ndarray
+
+
+class Deal(NamedTuple):
+    """What each sequence is for.
+
+    Attributes:
+        kept: those that the detector's own model learns from, in their order.
+        held: those that calibrate and that it does not learn from; none where there are splits.
+        splits: of all sequences, for the calibration.
+        finer: the same for lookups and the n-gram; none where theirs are those of the model.
+        scheme: of the calibration (see `calibrate`).
+    """
+
+    kept: np.ndarray
+    held: np.ndarray
+    splits: list[Split]
+    finer: list[Split]
+    scheme: Scheme
+
+
+def deal(count: int, events: int, *, folds: int, held_out: float | None, in_order: bool, seed: int) -> Deal:
+    """So many sequences, of so many events in all, as `Learning` says."""
+    drawn = np.argsort(mixed(np.arange(count), seed, 1), kind="stable")
+    if held_out is not None:
+        cut = min(count - 2, max(4, round(count * held_out)))
+        held = np.arange(count - cut, count) if in_order else drawn[:cut]
+        return Deal(np.setdiff1d(drawn, held), held, [], [], "split")
+    if in_order:
+        return Deal(np.arange(count), np.arange(0), forwards(count), [], "halves")
+    is_finer = folds < _LOOKUP_FOLDS and events <= _MOST_LOOKED_UP
+    finer = folds_of(drawn, _LOOKUP_FOLDS) if is_finer else []
+    return Deal(np.arange(count), np.arange(0), folds_of(drawn, folds), finer, "others")
 
 
 def folds_of(drawn: np.ndarray, folds: int) -> list[Split]:

@@ -91,6 +91,8 @@ class WatchStore:
                 self._database.execute(statement)
             self._database.execute(f"pragma user_version = {FORMAT}")
             self._database.execute(f"pragma application_id = {_APPLICATION}")
+            self._database.execute("commit")  # or `undo` would take the tables away
+            self._database.execute("begin immediate")
 
     @property
     def is_kept(self) -> bool:

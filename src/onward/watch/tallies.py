@@ -7,8 +7,6 @@ from onward.data.sequences import Sequences
 from onward.inference.prediction import initial_state, predict
 from onward.model import LanguageModel, losses
 from onward.units import nats_to_bits
-from onward.watch.grams import Grams
-from onward.watch.profile import Profile, counts_of
 from onward.watch.scores import BURST, Tally
 
 _POSITIONS, _LONGEST, _LARGEST_LOGITS = 1 << 15, 1 << 9, 1 << 22
@@ -16,15 +14,11 @@ _POSITIONS, _LONGEST, _LARGEST_LOGITS = 1 << 15, 1 << 9, 1 << 22
 
 
 @torch.inference_mode()
-def tally(
-    model: LanguageModel, profile: Profile, grams: Grams, sequences: Sequences, never: list[int]
-) -> Tally:
-    """What is measured of each sequence, each from the initial state to its END.
+def tally(model: LanguageModel, sequences: Sequences, never: list[int]) -> Tally:
+    """What the model makes of each sequence, each from the initial state to its END.
 
     Args:
         model: that knows what to expect.
-        profile: of what occurred.
-        grams: of what occurred.
         sequences: to be read.
         never: ids that cannot be predicted.
     """
@@ -42,16 +36,7 @@ def tally(
         ):
             target[batch] = values
         first += lanes
-    return Tally(
-        sequences.lengths,
-        totals,
-        largest,
-        bursts,
-        ranks.astype(np.int64),
-        profile.new_in(sequences),
-        grams.totals(sequences) if count else np.zeros(0),
-        counts_of(sequences, symbols),
-    )
+    return Tally(sequences.lengths, totals, largest, bursts, ranks.astype(np.int64))
 
 
 def _batch(
