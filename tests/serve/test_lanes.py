@@ -1,13 +1,16 @@
 """Lanes that join and leave between steps: each gets what it would get alone."""
 
+import copy
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 import pytest
+import torch
 
 import onward
+from onward.data.vocabulary import END
 from onward.inference.sampling import Sampling
 from onward.inference.trained import TrainedModel
 from onward.serve import lanes
@@ -169,6 +172,19 @@ def test_log_probabilities_are_those_before_a_symbol_was_drawn(trained: TrainedM
     np.testing.assert_allclose([-token.nats for token in found.tokens], nats, atol=1e-4)
     assert all(len(token.top) == 3 and token.top[0][1] >= token.nats for token in found.tokens)
     assert trained.vocabulary.decode([token.symbol for token in found.tokens]) == found.text
+
+
+def test_the_end_that_is_drawn_is_told_with_its_log_probability(trained: TrainedModel) -> None:
+    ended = copy.deepcopy(trained)
+    ended.artefact.facts.clear()  # of a model that saw texts end
+    assert ended.model.readout.bias is not None
+    with torch.no_grad():
+        ended.model.readout.bias[END] += 6
+    found = alone(ended, "the ", Order(length=400, seed=1, logprobs=1))
+    assert found.ending == "end"
+    assert [token.symbol for token in found.tokens].index(END) == found.symbols == len(found.text)
+    assert len(found.tokens) == found.symbols + 1
+    assert found.tokens[-1].top[0][1] >= found.tokens[-1].nats
 
 
 def test_who_is_not_wanted_leaves_without_a_word(trained: TrainedModel) -> None:

@@ -48,8 +48,8 @@ class Order:
 
 
 class Piece(NamedTuple):
-    """What a sample gained: its text, the symbols with their log-probabilities if they were asked for, how
-    many symbols it has in all, and why it ended, if it did."""
+    """What a sample gained: its text, the symbols (and the END that was drawn) with their log-probabilities if
+    they were asked for, how many symbols it has in all, and why it ended, if it did."""
 
     text: str
     tokens: list[Token]
@@ -102,7 +102,8 @@ class Lane:
             text += sample.end("length")
         tokens: list[Token] = []
         if not sample.is_holding:
-            tokens, self.tokens = self.tokens[: max(0, sample.symbols - self._told)], []
+            count = sample.symbols - self._told + (sample.ending == "end")  # END is told too
+            tokens, self.tokens = self.tokens[: max(0, count)], []
             self._told += len(tokens)
         if text or tokens or sample.ending:
             self._tell(Piece(text, tokens, sample.symbols, sample.ending), is_last=sample.ending is not None)
