@@ -1,8 +1,13 @@
 """`onward complete`: once, and line by line."""
 
+import sys
 from pathlib import Path
 
+import pytest
 from tests.cli.conftest import Command
+
+from onward.cli.complete import _show
+from onward.inference.completion import Completion, Completions
 
 
 def test_a_prime_is_completed(onward: Command, model: Path) -> None:
@@ -18,6 +23,17 @@ def test_a_prime_is_completed(onward: Command, model: Path) -> None:
         adapted.json["completions"]
         != onward("complete", model, "--prime", "the lane " * 20 + "the la", "--json").json["completions"]
     )
+
+
+@pytest.mark.parametrize("is_exact", [True, False])
+def test_a_person_is_told_when_others_may_be_likelier(
+    is_exact: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    _show("the ", Completions((Completion("lane", 0.5),), is_exact, 1234), json=False, is_first=True)
+    out, err = capsys.readouterr()
+    assert out.split() == ["probability", "continuation", "0.5000", "lane"]
+    assert ("others may be likelier" in err and "1,234" in err) is not is_exact
 
 
 def test_lines_of_a_pipe_are_completed_in_turn(onward: Command, model: Path) -> None:

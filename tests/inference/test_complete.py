@@ -1,6 +1,7 @@
 """The continuations given are those that going through all of them would find."""
 
 import re
+from itertools import product
 
 import numpy as np
 import pytest
@@ -150,3 +151,17 @@ def test_bytes_make_whole_characters(make) -> None:
 def test_what_cannot_be_completed_is_refused(trained: TrainedModel, wrong: dict) -> None:
     with pytest.raises(InputError, match="expected"):
         trained.complete("a", **wrong)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_who_asks_for_few_gets_the_first_of_many(make, seed: int) -> None:
+    trained = make(seed=seed)
+    fewer = []
+    for until, effort, prime in product(("word", "line", 6), (64, 10), ("ab", "fed ")):
+        wish = {"until": until, "effort": effort, "floor": 0.0}
+        ten = trained.complete(prime, n=10, **wish)
+        for n in (1, 3, 5):
+            found = trained.complete(prime, n=n, **wish)
+            assert list(found) == list(ten[:n])
+            fewer.append(found.steps < ten.steps)
+    assert any(fewer)  # it ends sooner where it can

@@ -110,7 +110,7 @@ def test_going_back_reads_a_part_of_the_way_again(
     positions = np.array([moment.position for moment in session._trail.moments])
     assert len(positions) <= 61
     ages = 200 - positions[1:]
-    assert (np.diff(positions) <= np.maximum(1, (ages + np.diff(positions)) / 8)).all()
+    assert (np.diff(positions) <= np.maximum(1, (ages + np.diff(positions)) / 4)).all()
 
 
 def test_checkpoints_keep_no_block_alive(make) -> None:

@@ -1,12 +1,15 @@
 """Completions, as the clients of others ask for them."""
 
+import re
 import threading
+from operator import itemgetter
 
 import numpy as np
 import openai
 import pytest
 
 import onward
+from onward.data.vocabulary import BEGIN
 
 
 @pytest.fixture(scope="module")
@@ -66,16 +69,61 @@ def test_log_probabilities_of_a_prompt_are_its_surprises(client, model) -> None:
     assert all(len(top) == 2 for top in choice.logprobs.top_logprobs)
 
 
-def test_what_lm_evaluation_harness_sends(server, model) -> None:
-    # the payload of its local-completions for a log-likelihood, and what it reads of the answer
-    ids = onward.load(model).vocabulary.encode("the lane goes").tolist()
-    payload = {"model": "small", "prompt": [ids, ids[:9]], "temperature": 0, "max_tokens": 1}
-    answer = server.client.post("/v1/completions", json=payload | {"logprobs": 1, "seed": 1234, "echo": True})
-    for choice, length in zip(answer.json()["choices"], (13, 9), strict=True):
-        logprobs = choice["logprobs"]
-        values, tops = logprobs["token_logprobs"][4:-1], logprobs["top_logprobs"][4:-1]
-        assert len(values) == len(tops) == length - 4
-        assert all(value <= max(top.values()) for value, top in zip(values, tops, strict=True))
+def judged(answer: dict, contexts: list[int]) -> list[tuple[float, bool]]:
+    """What lm-evaluation-harness (0.4.13, `LocalCompletionsAPI.parse_logprobs`) reads of an answer: the
+    log-likelihood of what follows so many symbols of context, and whether it is the likeliest."""
+    read = []
+    for choice, context in zip(sorted(answer["choices"], key=itemgetter("index")), contexts, strict=True):
+        logprobs = choice["logprobs"]["token_logprobs"][context:-1]
+        top = choice["logprobs"]["top_logprobs"][context:-1]
+        greedy = all(one == max(others.values()) for one, others in zip(logprobs, top, strict=True))
+        read.append((sum(logprobs), greedy))
+    return read
+
+
+LIKELIHOOD = {"model": "small", "temperature": 0, "max_tokens": 1, "logprobs": 1, "seed": 1234, "echo": True}
+"""What its `local-completions` sends for a log-likelihood, but for the prompts."""
+
+
+@pytest.mark.parametrize("as_ids", [True, False])
+def test_lm_evaluation_harness_reads_the_likelihood_that_the_model_gives(server, model, as_ids: bool) -> None:
+    trained = onward.load(model)
+    pairs = [("the lane goes", " on"), ("the state", " is.\n"), ("where", " zebra"), ("t", "h")]
+    encoded = [trained.vocabulary.encode("".join(pair)).tolist() for pair in pairs]
+    prompts = encoded if as_ids else ["".join(pair) for pair in pairs]
+    answer = server.client.post("/v1/completions", json=LIKELIHOOD | {"prompt": prompts}).json()
+    found = judged(answer, [len(context) for context, _ in pairs])
+    for (context, rest), (likelihood, _) in zip(pairs, found, strict=True):
+        assert likelihood == pytest.approx(
+            trained.score(context).nats - trained.score(context + rest).nats, rel=1e-4, abs=1e-4
+        )
+    assert [greedy for _, greedy in found] == [True, True, False, True]
+    alone = LIKELIHOOD | {"prompt": prompts[1] if not as_ids else prompts[1:2]}
+    assert judged(server.client.post("/v1/completions", json=alone).json(), [len(pairs[1][0])]) == [
+        (pytest.approx(found[1][0], rel=1e-5), True)
+    ]
+
+
+def test_a_prompt_of_ids_may_begin_with_begin(server, model) -> None:
+    # the harness puts it before a whole text whose likelihood it asks for
+    trained, text = onward.load(model), "the lane goes on"
+    prompt = [[BEGIN, *trained.vocabulary.encode(text).tolist()]]
+    answer = server.client.post("/v1/completions", json=LIKELIHOOD | {"prompt": prompt}).json()
+    ((likelihood, _),) = judged(answer, [1])
+    assert likelihood == pytest.approx(-trained.score(text).nats, rel=1e-4)
+    assert answer["choices"][0]["logprobs"]["tokens"][:2] == ["<begin>", "t"]
+
+
+def test_lm_evaluation_harness_has_texts_written_until_what_it_names(server, model) -> None:
+    trained = onward.load(model)
+    primes = ["the lane goes", "the state goes on"]
+    payload = {"model": "small", "max_tokens": 60, "temperature": 0, "seed": 1234}
+    payload |= {"prompt": [trained.vocabulary.encode(prime).tolist() for prime in primes]}
+    answer = server.client.post("/v1/completions", json=payload | {"stop": ["\n", ",", "<end>"]}).json()
+    texts = [choice["text"] for choice in sorted(answer["choices"], key=itemgetter("index"))]
+    whole = [trained.write(prime, length=60, temperature=0) for prime in primes]
+    assert texts == [re.split("[\n,]", text)[0] for text in whole]
+    assert [choice["finish_reason"] for choice in answer["choices"]] == ["stop", "stop"]
 
 
 def test_a_stop_string_ends_a_text_and_is_no_part_of_it(client) -> None:

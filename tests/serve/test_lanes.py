@@ -1,15 +1,19 @@
 """Lanes that join and leave between steps: each gets what it would get alone."""
 
+import copy
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 import pytest
+import torch
 
 import onward
+from onward.data.vocabulary import END
 from onward.inference.sampling import Sampling
 from onward.inference.trained import TrainedModel
+from onward.serve import lanes
 from onward.serve.engine import Primed
 from onward.serve.lanes import Lane, Lanes, Order, Piece
 from onward.serve.reading import read
@@ -117,6 +121,48 @@ def test_a_lane_ends_before_its_stop_string(trained: TrainedModel) -> None:
     assert (found.text, found.ending) == (whole[: whole.index(stop)], "stop")
 
 
+def test_a_lane_that_ended_before_another_joins_ends_once(
+    trained: TrainedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lanes, "TICK", 1e9)
+    whole = alone(trained, "the ", Order(length=60, seed=4)).text
+    orders = [Order(length=60, seed=4, stop=(whole[5:8],)), Order(length=90, seed=4), ORDERS[0]]
+    prompts = ["the ", "the ", "lane"]
+    scene = Scene(trained)
+    scene.add(prompts[:2], orders[:2])
+    for _ in range(13):  # the stop string comes, and is not seen before the next joins
+        scene.lanes.step()
+    scene.add(prompts[2:], orders[2:])
+    assert len(scene.lanes) == 2
+    found = scene.finish()
+    assert found == [alone(trained, *each) for each in zip(prompts, orders, strict=True)]
+    assert [part.ending for part in scene.delivered[0] if isinstance(part, Piece)].count("stop") == 1
+
+
+def test_nothing_is_said_after_the_end(trained: TrainedModel) -> None:
+    pieces: list[Piece | Exception] = []
+    lane = Lane(trained.vocabulary, Order(length=2), pieces.append)
+    lane.left = 0
+    for _ in range(2):
+        lane.gain(trained.vocabulary.encode("ab").tolist())
+    lane.fail(RuntimeError("too late"))
+    assert [piece.ending for piece in pieces if isinstance(piece, Piece)] == ["length"]
+    assert len(pieces) == 1
+
+
+def test_who_is_not_wanted_any_more_leaves_when_another_joins(trained: TrainedModel) -> None:
+    scene = Scene(trained)
+    first, _ = scene.add(PROMPTS[:2], [Order(length=40, seed=1), Order(length=40, seed=2)])
+    first.is_wanted = False
+    scene.add(PROMPTS[2:3], [Order(length=40, seed=3)])
+    assert len(scene.lanes) == 2
+    while scene.lanes:
+        scene.lanes.step()
+    assert not scene.delivered[0]
+    for i in (1, 2):
+        assert written(scene.delivered[i]) == alone(trained, PROMPTS[i], Order(length=40, seed=i + 1))
+
+
 def test_log_probabilities_are_those_before_a_symbol_was_drawn(trained: TrainedModel) -> None:
     found = alone(trained, "the ", Order(length=30, seed=5, logprobs=3, sampling=Sampling(temperature=0.5)))
     session = trained.session()
@@ -126,6 +172,19 @@ def test_log_probabilities_are_those_before_a_symbol_was_drawn(trained: TrainedM
     np.testing.assert_allclose([-token.nats for token in found.tokens], nats, atol=1e-4)
     assert all(len(token.top) == 3 and token.top[0][1] >= token.nats for token in found.tokens)
     assert trained.vocabulary.decode([token.symbol for token in found.tokens]) == found.text
+
+
+def test_the_end_that_is_drawn_is_told_with_its_log_probability(trained: TrainedModel) -> None:
+    ended = copy.deepcopy(trained)
+    ended.artefact.facts.clear()  # of a model that saw texts end
+    assert ended.model.readout.bias is not None
+    with torch.no_grad():
+        ended.model.readout.bias[END] += 6
+    found = alone(ended, "the ", Order(length=400, seed=1, logprobs=1))
+    assert found.ending == "end"
+    assert [token.symbol for token in found.tokens].index(END) == found.symbols == len(found.text)
+    assert len(found.tokens) == found.symbols + 1
+    assert found.tokens[-1].top[0][1] >= found.tokens[-1].nats
 
 
 def test_who_is_not_wanted_leaves_without_a_word(trained: TrainedModel) -> None:

@@ -45,6 +45,9 @@ def complete(
     Tab takes it, the arrows up and down show the others, Esc hides it, Enter
     ends a line, Ctrl-D ends. Lines that come through a pipe are completed one
     by one, each as what follows the lines before it.
+
+    A table says where others may be likelier: words are looked for among a
+    bounded number of beginnings, lines and lengths by a beam.
     """
     boundary = _until(until)
     session = onward.load(model).session(weights="fp32")
@@ -103,6 +106,8 @@ def _show(prime: str, found: "Completions", json: bool, *, is_first: bool) -> No
         console = messages()
         console.file = sys.stdout
         console.print(table)
+        if not found.exact:
+            say(f"others may be likelier: the search ended after {found.steps:,} beginnings", style="dim")
     else:
         for number, row in enumerate(rows):
             emit_row({"prime": prime, **row}, header=is_first and number == 0)

@@ -65,7 +65,8 @@ class Completing:
             given that is as quickly typed as taken.
         floor: continuations less likely than this are not given; None is `FLOOR` for words, 0 for the others.
         effort: prefixes to look at, at most, where the search is best first.
-        lanes: prefixes that advance at once; the width of a beam.
+        lanes: prefixes that advance at once, the width of a beam; None is 8 for words, 32 for the others
+            (more where more than 16 are asked for).
 
     Raises:
         InputError: a number that is none of these.

@@ -1,6 +1,6 @@
 """Where a session has been: the state at some earlier moments, and the symbols since the oldest of them.
 
-The moments lie the further apart the longer ago they are, so that going back has an eighth of the way to
+The moments lie the further apart the longer ago they are, so that going back has a quarter of the way to
 read again at most, and there are few of them however far it reaches.
 """
 
@@ -14,7 +14,7 @@ from onward.layers.state import State, map_state, tensors_of
 from onward.shapes import Logits
 
 _FEWEST, _GROWTH = 64, 1.25  # moments before a trail is thinned: so many, or so much more than were left
-_SPACING = 8
+_SPACING = 4  # of a longer one a session that types for hours would keep more than the fewest
 
 
 class Moment(NamedTuple):
@@ -85,7 +85,7 @@ class Trail:
 
 
 def _thinned(moments: list[Moment], reach: int) -> list[Moment]:
-    """Those needed to go back to any position from `reach` on by reading an eighth of the way again."""
+    """Those needed to go back to any position from `reach` on by reading a quarter of the way again."""
     now = moments[-1].position
     kept = [moments[-1]]
     for i in range(len(moments) - 2, -1, -1):

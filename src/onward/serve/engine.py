@@ -137,14 +137,15 @@ class Engine:
         lanes = [self._lane(i, order, inbox) for i, order in enumerate(orders)]
         with self.place():
             admission = asyncio.ensure_future(self._submit(self._admit(primed, lanes)))
-            going = len(lanes)
+            going = set(range(len(lanes)))
             try:
                 while going:
                     message = await inbox.get()
                     if isinstance(message, Exception):
                         raise message
                     yield message
-                    going -= message[1].ending is not None
+                    if message[1].ending:
+                        going.discard(message[0])
             finally:
                 for lane in lanes:
                     lane.is_wanted = False

@@ -48,8 +48,8 @@ class Order:
 
 
 class Piece(NamedTuple):
-    """What a sample gained: its text, the symbols with their log-probabilities if they were asked for, how
-    many symbols it has in all, and why it ended, if it did."""
+    """What a sample gained: its text, the symbols (and the END that was drawn) with their log-probabilities if
+    they were asked for, how many symbols it has in all, and why it ended, if it did."""
 
     text: str
     tokens: list[Token]
@@ -68,7 +68,8 @@ class Lane:
     Attributes:
         order, deliver: as given.
         left: symbols that it may still get.
-        is_wanted: set to False, it ends without a word.
+        is_wanted: set to False, it ends without a word; False once it was told that it ended, so nobody is
+            told twice.
     """
 
     def __init__(
@@ -85,7 +86,7 @@ class Lane:
     @property
     def is_going(self) -> bool:
         """Whether it wants another symbol."""
-        return self.is_wanted and self._sample.ending is None and self.left > 0
+        return self.is_wanted and self.left > 0
 
     def chance(self) -> float:
         """The next number of its random stream, in [0, 1)."""
@@ -93,23 +94,28 @@ class Lane:
 
     def gain(self, symbols: list[int]) -> None:
         """Takes what was drawn for it, and delivers the text of it."""
+        if not self.is_wanted:
+            return
         sample = self._sample
         text = sample.feed(symbols)
         if self.left <= 0 and sample.ending is None:
             text += sample.end("length")
-        if not self.is_wanted:
-            return
         tokens: list[Token] = []
         if not sample.is_holding:
-            tokens, self.tokens = self.tokens[: max(0, sample.symbols - self._told)], []
+            count = sample.symbols - self._told + (sample.ending == "end")  # END is told too
+            tokens, self.tokens = self.tokens[: max(0, count)], []
             self._told += len(tokens)
         if text or tokens or sample.ending:
-            self.deliver(Piece(text, tokens, sample.symbols, sample.ending))
+            self._tell(Piece(text, tokens, sample.symbols, sample.ending), is_last=sample.ending is not None)
 
     def fail(self, error: Exception) -> None:
         """Ends it by an error."""
+        self._tell(error, is_last=True)
+
+    def _tell(self, gained: Piece | Exception, *, is_last: bool) -> None:
         if self.is_wanted:
-            self.deliver(error)
+            self.is_wanted = not is_last
+            self.deliver(gained)
 
 
 class Lanes:
@@ -139,6 +145,7 @@ class Lanes:
     def add(self, lanes: list[Lane], logits: np.ndarray, state: State) -> None:
         """Lanes that go on from a state of as many, with the logits (n, V) of their next symbols."""
         self._deliver()
+        self._select()
         logits = np.concatenate([self._after(), logits])
         self._stepper.state = join_lanes([self._stepper.state, state]) if self._lanes else state
         self._logits = logits
@@ -206,10 +213,12 @@ class Lanes:
         going = [i for i, lane in enumerate(self._lanes) if lane.is_going]
         if len(going) == len(self._lanes):
             return
-        unread, lanes = self._unread, self.drop()
+        unread, logits, lanes = self._unread, self._logits, self.drop()
         if going:
-            assert unread is not None  # lanes end only where something was drawn
-            self._unread = unread[going]
+            if unread is None:
+                self._logits = logits[going]
+            else:
+                self._unread = unread[going]
             self._stepper.select(np.array(going))
             self._set([lanes[i] for i in going])
 

@@ -22,15 +22,16 @@ def read(
 
     Args:
         trained: the model.
-        ids: what is read.
+        ids: what is read; BEGIN, before which nothing stands, may be the first, and is certain then.
         top: likeliest symbols to tell of in each place; None: nothing is told.
 
     Returns:
         Where it leads, and each symbol with the probability it had before it was read.
     """
-    stream = np.concatenate([[BEGIN], ids]).astype(np.int64)
+    begun = int(len(ids) > 0 and ids[0] == BEGIN)
+    stream = np.concatenate([[BEGIN], ids[begun:]]).astype(np.int64)
     state, logits = initial_state(trained.model, 1), np.empty((1, 1, 1), np.float32)
-    tokens: list[Token] = []
+    tokens = [Token(BEGIN, 0.0, [(BEGIN, 0.0)])] if begun and top is not None else []
     for start in range(0, len(stream), SLICE):
         if start:
             yield
@@ -38,7 +39,7 @@ def read(
         out, state = predict(trained.model, torch.from_numpy(block)[:, None], state)
         logits = out.cpu().numpy()
         if top is not None:
-            tokens += _tokens(logits[:, 0], ids[start : start + SLICE], top)
+            tokens += _tokens(logits[:, 0], stream[1 + start : 1 + start + SLICE], top)
     return Primed(logits[-1].copy(), state), tokens
 
 

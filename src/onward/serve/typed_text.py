@@ -181,8 +181,8 @@ class TypedText:
 
 
 def _completing(wish: Wish, effort: int) -> Completing:
-    """Best first no more prefixes advance at once than may be looked at."""
-    lanes = min(8, effort) if wish.until == "word" else None
+    """Best first no more prefixes advance at once than may be looked at; a beam is the narrower the less."""
+    lanes = min(8, effort) if wish.until == "word" else max(8, wish.completions, effort // 2)
     return Completing(
         n=wish.completions, until=wish.until, shortest=wish.shortest, effort=effort, lanes=lanes
     )
