@@ -72,7 +72,7 @@ def test_permissions_that_were_there_are_kept(tmp_path: Path) -> None:
 
 
 def test_the_umask_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is the whole process's: who sets it, to ask for it, opens to all what other threads make meanwhile."""
+    """It is the whole process's: who sets it, to ask for it, opens to all what other threads make."""
 
     def never(_: int) -> int:
         raise AssertionError
