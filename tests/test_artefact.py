@@ -103,6 +103,17 @@ def test_other_types_are_not_saved(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_what_could_not_be_read_again_is_not_written(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, header = file.read_bytes(), int.from_bytes(file.read_bytes()[:8], "little")
+    monkeypatch.setattr(module, "LONGEST_HEADER", header)
+    save(load(file), file)
+    monkeypatch.setattr(module, "LONGEST_HEADER", header - 1)
+    with pytest.raises(ArtefactError, match=f"header of the model takes {header} bytes") as caught:
+        save(small(), file)
+    assert "min_count" in caught.value.hint
+    assert file.read_bytes() == before
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

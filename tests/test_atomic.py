@@ -61,3 +61,39 @@ def test_permissions_are_those_of_any_new_file(tmp_path: Path) -> None:
     with atomic_write(tmp_path / "model") as file:
         file.write(b"x")
     assert (tmp_path / "model").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_permissions_that_were_there_are_kept(tmp_path: Path) -> None:
+    (tmp_path / "model").touch(0o600)
+    (tmp_path / "model").chmod(0o604)
+    with atomic_write(tmp_path / "model") as file:
+        file.write(b"x")
+    assert (tmp_path / "model").stat().st_mode & 0o777 == 0o604
+
+
+def test_the_umask_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is the whole process's: who sets it, to ask for it, opens to all what other threads make."""
+
+    def never(_: int) -> int:
+        raise AssertionError
+
+    before = os.umask(0o027)
+    try:
+        with monkeypatch.context() as patch, atomic_write(tmp_path / "model") as file:
+            patch.setattr(os, "umask", never)
+            file.write(b"x")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "model").stat().st_mode & 0o777 == 0o640
+
+
+def test_a_link_stays_one_and_one_that_leads_nowhere_is_a_write_error(tmp_path: Path) -> None:
+    link, circle = tmp_path / "link", tmp_path / "circle"
+    link.symlink_to("model")
+    circle.symlink_to("circle")
+    with atomic_write(link) as file:
+        file.write(b"x")
+    assert (link.is_symlink(), (tmp_path / "model").read_bytes()) == (True, b"x")
+    with pytest.raises(WriteError), atomic_write(circle) as file:
+        file.write(b"x")
+    assert names(tmp_path) == ["circle", "link", "model"]

@@ -74,7 +74,7 @@ def save(artefact: Artefact, path: str | os.PathLike[str]) -> None:
     """Writes the file, whole or not at all.
 
     Raises:
-        ArtefactError: the weights are not finite numbers in float32, so `load` would refuse the file.
+        ArtefactError: weights that are not finite numbers in float32, or too large a vocabulary to load.
         WriteError: the disk refused.
     """
     weights = {
@@ -95,6 +95,10 @@ def save(artefact: Artefact, path: str | os.PathLike[str]) -> None:
         header["watch"] = artefact.watch
     header["header_sha256"] = header_digest(header)
     content = to_safetensors(weights, {_KEY: json.dumps(header, sort_keys=True)})
+    (length,) = struct.unpack("<Q", content[:8])
+    if length > LONGEST_HEADER:
+        told = f"the header of the model takes {length} bytes, of which {LONGEST_HEADER} can be read again"
+        raise ArtefactError(told, hint="its vocabulary is too large: train with a higher min_count")
     with atomic_write(path) as file:
         file.write(content)
 

@@ -1,7 +1,7 @@
 """Files that are there whole or not at all."""
 
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,18 +21,19 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     Raises:
         WriteError: the operating system refused; what stood at `path` is untouched.
     """
-    target = Path(path).resolve()  # a link stays one: what it leads to is written
+    target = Path(os.path.realpath(path))  # a link stays one: what it leads to is written
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
+        mode = _mode(target)
+        handle, temporary = _begun(target, 0o666 if mode is None else mode)
     except OSError as error:
         raise _refused(target, error) from error
-    temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
+            if mode is not None:
+                temporary.chmod(mode)
             yield file
             file.flush()
             os.fsync(file.fileno())
-        temporary.chmod(_mode(target))
         temporary.replace(target)
         _flush(target.parent)
     except OSError as error:
@@ -50,11 +51,22 @@ def _refused(target: Path, error: OSError) -> WriteError:
     )
 
 
-def _mode(target: Path) -> int:
-    """The permissions of the target, or those that a new file gets."""
+def _mode(target: Path) -> int | None:
+    """The permissions of the target, None where there is none."""
     with suppress(FileNotFoundError):
         return target.stat().st_mode & 0o777
-    return 0o666 & ~_umask()
+    return None
+
+
+def _begun(target: Path, mode: int) -> tuple[int, Path]:
+    """A new file beside the target: its descriptor and its path.
+
+    The system takes the umask off its permissions: to ask for that, one has to set it, for all threads.
+    """
+    while True:
+        path = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+        with suppress(FileExistsError):
+            return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), path
 
 
 def _flush(folder: Path) -> None:
@@ -65,10 +77,3 @@ def _flush(folder: Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
-
-
-def _umask() -> int:
-    """The permissions that new files of this process do not get."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from onward.layers import kernels
 from onward.layers.kernels import compiled, functions
 
 pytestmark = pytest.mark.skipif(not compiled.available, reason="the C kernels were not built here")
@@ -36,3 +37,18 @@ def test_a_width_that_does_not_fit_is_refused() -> None:
         functions.RMSNorm.apply(torch.zeros(3, 2, 6), torch.zeros(5), 1e-6, torch.float32)
     with pytest.raises(ValueError, match=r"branch must be of shape \(3, 2, 6\), got \(3, 1, 6\)"):
         functions.AddDropped.apply(torch.zeros(3, 2, 6), torch.zeros(3, 1, 6), 0.0, 0)
+
+
+def test_tensors_that_lie_elsewhere_are_refused() -> None:
+    """C would read at their address, which is none of this memory."""
+    x, zvg = torch.randn(3, 2, 5), torch.randn(3, 2, 15)
+    calls = (
+        lambda: kernels.gated_scan(zvg, torch.zeros(2, 5, device="meta")),
+        lambda: kernels.causal_convolution(x, torch.zeros(2, 3, 5, device="meta"), torch.randn(4, 5)),
+        lambda: kernels.causal_convolution(x, torch.zeros(2, 3, 5), torch.zeros(4, 5, device="meta")),
+        lambda: kernels.rms_norm(x, torch.ones(5, device="meta"), 1e-6, torch.float32),
+        lambda: kernels.add_dropped(x, torch.zeros(3, 2, 5, device="meta"), 0.0, 0),
+    )
+    for call in calls:
+        with pytest.raises(RuntimeError, match="device"):
+            call()

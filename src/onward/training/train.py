@@ -25,6 +25,7 @@ from onward.training.loop import Loop
 from onward.training.outputs import checkpoint_path, curves_path, log_path
 from onward.training.plan import Plan
 from onward.training.recipe import Recipe
+from onward.training.room import check_room
 from onward.training.temperature import temper
 from onward.training.trainer import Trainer, forked_random
 from onward.training.validation import report, reported_symbols
@@ -86,6 +87,7 @@ def train_model(  # noqa: PLR0913 - all by name, most left out
 
     Raises:
         BusyError: another run writes to the output.
+        VocabularyError: the model's file would have no room for the vocabulary.
         InputError: the output is a folder, or the run to resume has ended.
         ArtefactError, RecipeError: the checkpoint is damaged, or of another run.
         Interrupted, DivergedError, WriteError: see `Loop.run`.
@@ -96,6 +98,7 @@ def train_model(  # noqa: PLR0913 - all by name, most left out
     with forked_random(device):
         if output is None:
             return run.finish(*run.train(None, None, started), None, started)
+        check_room(corpus.vocabulary)
         with output_lock(output):
             return _train_into(output, run, started, resume=resume)
 

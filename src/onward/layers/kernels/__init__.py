@@ -17,7 +17,7 @@ __all__ = ["add_dropped", "causal_convolution", "gated_scan", "gated_unit", "rms
 
 def gated_scan(zvg: Float[Tensor, "time lanes three_width"], h: LaneVector) -> tuple[Sequence, LaneVector]:
     """See `reference.gated_scan`."""
-    if functions.supports(zvg) and h.dtype == torch.float32:
+    if h.dtype == torch.float32 and functions.supports(zvg, h):
         return functions.GatedScan.apply(zvg, h)
     return reference.gated_scan(zvg, h)
 
@@ -26,7 +26,7 @@ def causal_convolution(
     x: Sequence, tail: Float[Tensor, "lanes before width"], kernel: Float[Tensor, "taps width"]
 ) -> Sequence:
     """See `reference.causal_convolution`."""
-    if functions.supports(x) and tail.dtype == kernel.dtype == torch.float32:
+    if tail.dtype == kernel.dtype == torch.float32 and functions.supports(x, tail, kernel):
         return functions.CausalConvolution.apply(x, tail, kernel)
     return reference.causal_convolution(x, tail, kernel)
 
@@ -38,7 +38,8 @@ def gated_unit(ab: Float[Tensor, "time lanes two_width"]) -> Sequence:
 
 def rms_norm(x: Sequence, scale: Float[Tensor, " width"], epsilon: float, result: torch.dtype) -> Sequence:
     """See `reference.rms_norm`."""
-    if x.dtype == scale.dtype == torch.float32 and functions.supports(x) and result in functions.ACTIVATIONS:
+    supported = result in functions.ACTIVATIONS and functions.supports(x, scale)
+    if supported and x.dtype == scale.dtype == torch.float32:
         return functions.RMSNorm.apply(x, scale, epsilon, result)
     return reference.rms_norm(x, scale, epsilon, result)
 
