@@ -22,6 +22,7 @@ from onward.training.events import Event, Finished, NothingToResume, Observer, S
 from onward.training.lock import output_lock
 from onward.training.log import Log
 from onward.training.loop import Loop
+from onward.training.memory import memory_is_needed, refuse_beyond_memory
 from onward.training.outputs import checkpoint_path, curves_path, log_path
 from onward.training.plan import Plan
 from onward.training.recipe import Recipe
@@ -87,12 +88,14 @@ def train_model(  # noqa: PLR0913 - all by name, most left out
         BusyError: another run writes to the output.
         InputError: the output is a folder, or the run to resume has ended.
         ArtefactError, RecipeError: the checkpoint is damaged, or of another run.
+        RecipeError: the run does not fit into memory.
         Interrupted, DivergedError, WriteError: see `Loop.run`.
     """
     started = time.monotonic() if budget.started is None else budget.started
     device = device or torch.device("cpu")
+    refuse_beyond_memory(recipe, len(corpus.vocabulary), device)
     run = _Run(corpus, recipe, budget, device, observer or (lambda event: None), sampler)
-    with forked_random(device):
+    with forked_random(device), memory_is_needed(recipe, len(corpus.vocabulary), device):
         if output is None:
             return run.finish(*run.train(None, None, started), None, started)
         with output_lock(output):
