@@ -1,4 +1,4 @@
-"""Memory that a run needs: what cannot fit is refused in one line, where it can be told before it is built."""
+"""Memory that a run needs: what cannot fit is refused in one line, where possible before it is built."""
 
 import os
 from collections.abc import Iterator
