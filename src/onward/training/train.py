@@ -12,7 +12,7 @@ from onward.artefact import Artefact, save
 from onward.data.encoded import EncodedCorpus
 from onward.data.lanes import Lanes, unknown_shares
 from onward.data.symbols import Symbols
-from onward.data.vocabulary import END
+from onward.data.vocabulary import END, Vocabulary
 from onward.errors import ArtefactError, InputError, Interrupted, RecipeError
 from onward.model import LanguageModel
 from onward.training.budget import Budget
@@ -118,8 +118,7 @@ def _train_into(output: Path, run: "_Run", started: float, *, resume: bool) -> T
             run.tell(NothingToResume(str(path)))
         result = run.finish(*run.train(path, checkpoint, started), output, started)
     except KeyboardInterrupt as interrupt:
-        hint = f"end it with the same command and --resume ({path} holds the run)"
-        raise Interrupted("stopped outside the steps", hint=hint if path.exists() else "") from interrupt
+        raise run.stopped(path, is_resumed=checkpoint is not None) from interrupt
     finally:
         log.close()
     draw_curves(log_path(output), curves_path(output), title=run.title(output))
@@ -145,6 +144,7 @@ class _Run:
     ) -> None:
         self._corpus, self._recipe, self._budget, self._sampler = corpus, recipe, budget, sampler
         self._device, self._observers = device, [observer]
+        self._made = False
         self._training, self._tail = _hold_out(corpus.ids, recipe.validation)
         shares = None if corpus.vocabulary.kind == "bytes" else unknown_shares(corpus.counts)
         self._lanes = Lanes(
@@ -189,6 +189,7 @@ class _Run:
             loop.resume(checkpoint)
         self.tell(self._begin(trainer))
         loop.run()
+        self._made = True
         if not loop.best.weights:  # nothing is held out: the last weights count
             with trainer.evaluated():
                 loop.best.keep(trainer.step, model)
@@ -207,6 +208,15 @@ class _Run:
         self.tell(Finished(trainer.step, trainer.symbols, seconds, nats, best_step))
         return TrainingResult(artefact, output, trainer.step, trainer.symbols, seconds, nats)
 
+    def stopped(self, path: Path, *, is_resumed: bool) -> Interrupted:
+        """What to say of a run that was stopped before its first step of this process, or behind its last."""
+        hint = f"go on with the same command and --resume ({path} holds the run)"
+        if self._made:
+            return Interrupted("stopped after the last step, before the model was saved", hint=hint)
+        if is_resumed:
+            return Interrupted("stopped before it went on", hint=hint)
+        return Interrupted("stopped before the first step: nothing was learned yet, nothing is saved")
+
     def _plan(self, started: float) -> Plan:
         """The budget as steps or as a deadline."""
         budget = self._budget
@@ -220,7 +230,7 @@ class _Run:
         return Started(
             recipe=self._recipe.name,
             parameters=trainer.model.parameter_count(),
-            vocabulary=len(self._corpus.vocabulary),
+            vocabulary=_known(self._corpus.vocabulary),
             training_symbols=len(self._training),
             validation_symbols=len(self._tail),
             lanes=self._lanes.lanes,
@@ -254,6 +264,11 @@ class _Run:
 def _without_folders(name: str) -> str:
     """What a corpus is called, but for where it lies: that is nobody's business, and no part of the model."""
     return ", ".join(Path(part).name or part for part in name.split(", "))
+
+
+def _known(vocabulary: Vocabulary) -> int:
+    """Symbols of a text that are told apart: a byte NUL is, though it has one of onward's own ids."""
+    return len(vocabulary.symbols) + (vocabulary.kind == "bytes")
 
 
 def _hold_out(ids: Symbols, share: float) -> tuple[Symbols, Symbols]:
