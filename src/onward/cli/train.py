@@ -167,9 +167,7 @@ def _conclude(made: dict[str, Any], target: Path, sources: list[str], *, goes_on
     loss = "none, there is too little" if nats is None else f"{nats:.4f} nats, {bits:.4f} bits per symbol"
     say(f"held-out text   {loss}")
     if nats is not None:
-        say(
-            f"{'':<15} in one pass; checks read parts of it, each from nothing, to be compared with each other"
-        )
+        say(f"{'':<15} in one pass; checks read parts of it from nothing, to be compared with each other")
     seconds = f"{made['seconds']:,.0f} s{' since it went on' if goes_on else ''}"
     say(f"learned from    {made['symbols']:,} symbols in {made['steps']:,} steps, {seconds}")
     say(f"model           {target}")

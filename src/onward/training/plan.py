@@ -101,7 +101,7 @@ def steps_that_fit(*, step: int, seconds: float, costs: Costs, symbols_per_step:
 def is_read_often(times: float, symbols: int, parameters: int, dropout: float) -> bool:
     """Whether a text may be learned by heart.
 
-    It is read more than `OFTEN` times, by a model that has more parameters than it has symbols, and no dropout.
+    It is read more than `OFTEN` times, by a model of more parameters than it has symbols, without dropout.
     """
     return times > OFTEN and parameters > symbols and not dropout
 
