@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -142,3 +143,27 @@ def test_options_do_not_share_letters(onward: Command) -> None:
                 letters.setdefault(short, set()).add(long)
     assert letters
     assert all(len(options) == 1 for options in letters.values()), letters
+
+
+def test_a_score_of_symbols_that_the_model_does_not_know_warns(
+    onward: Command, model: Path, text: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "strange.txt"
+    path.write_text("\u4e2d" * 30 + "the")
+    ran = onward("score", model, path)
+    assert "30 of 33 symbols are unknown to this model" in ran.err
+    assert "unknown" not in onward("score", model, text).err
+    assert "unknown to this model" in onward("score", model, path, "--json").err
+
+
+def test_writing_tells_its_time_in_milliseconds(onward: Command, model: Path) -> None:
+    assert re.search(r"^10 symbols in \d+ ms$", onward("write", model, "--length", "10").err, re.MULTILINE)
+
+
+def test_what_is_no_model_is_shown_as_text(onward: Command, tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("# onward, a note\n" * 20)
+    said = onward("info", path).err
+    assert "it begins with '# onward'" in said
+    path.write_bytes(b"\xff\xfe\x00\x01\x02\x03\x04\x05" * 9)
+    assert "it begins with the bytes ff fe 00 01" in onward("info", path).err

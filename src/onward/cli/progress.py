@@ -173,8 +173,9 @@ def _describe_corpus(event: Encoded) -> str:
     if event.skipped:
         parts.append(f"{event.skipped:,} hidden or binary files left out")
     if event.replaced:
+        remedy = "iconv -f LATIN1 -t UTF-8 FILE converts Latin-1, --symbols bytes reads anything"
         parts.append(
-            f"{event.replaced:,} invalid bytes read as the unknown symbol (--symbols bytes reads all)"
+            f"{event.replaced:,} invalid bytes read as the unknown symbol: it is no UTF-8 ({remedy})"
         )
     return f"read {'; '.join(parts)}" if event.documents > 1 else "; ".join(parts)
 

@@ -10,7 +10,7 @@ from rich.progress import Progress
 
 import onward
 from onward.cli.options import Json, Model, Sources
-from onward.cli.output import announce_standard_input, emit_facts, emit_json, emit_row, messages
+from onward.cli.output import announce_standard_input, emit_facts, emit_json, emit_row, messages, say
 from onward.data.corpus import find_sources
 from onward.errors import InputError
 from onward.units import nats_to_bits
@@ -82,6 +82,8 @@ def score(
         )
         name = "adaptive" if adapt else "streaming" if cold is None else f"cold-{cold}"
         found = _report(rows, per, json) | {"protocol": name}
+    if unknown := found.get("unknown"):
+        say(f"{unknown:,} of {found['symbols']:,} symbols are unknown to this model, and scored as one symbol")
     if json:
         emit_json(found)
     elif per == "total":
