@@ -58,6 +58,10 @@ def test_every_link_leads_somewhere(page: Path) -> None:
         assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
+def test_the_site_links_to_files_so_that_it_works_without_a_server() -> None:
+    assert "\nuse_directory_urls: false" in (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+
+
 def test_the_guide_to_training_has_every_hyperparameter_with_its_default() -> None:
     page = (ROOT / "docs" / "guides" / "train.md").read_text(encoding="utf-8")
     page = page.partition("| hyperparameters | default |")[2].partition("\n\n")[0]

@@ -15,7 +15,7 @@ from onward.errors import RecipeError
 from onward.inference.trained import TrainedModel
 from onward.training.budget import Budget
 from onward.training.checkpoint import load_facts, take
-from onward.training.events import Encoded, Observer, Reading
+from onward.training.events import Encoded, Observer, Reading, Replacing
 from onward.training.outputs import checkpoint_path
 from onward.training.recipe import Recipe, find_recipe
 from onward.training.train import train_model
@@ -71,8 +71,9 @@ def train(  # noqa: PLR0913 - all by name, most left out
     chosen = find_recipe(recipe or "default", hyperparameters)
     given = {"minutes": minutes, "epochs": epochs, "steps": steps}
     budget = {name: value for name, value in given.items() if value is not None}
-    if resume and target and (path := checkpoint_path(target)).exists():
-        begun = load_facts(path)
+    goes_on = resume and target is not None and checkpoint_path(target).exists()
+    if target and goes_on:
+        begun = load_facts(checkpoint_path(target))
         if recipe in (None, take(begun, "recipe", dict).get("name")):
             chosen = _as_begun(begun["recipe"], hyperparameters)
         budget = budget or take(begun, "budget", dict)
@@ -81,6 +82,8 @@ def train(  # noqa: PLR0913 - all by name, most left out
     found = find_sources(sources)
     if target:
         refuse_to_replace(target, found.documents)
+        if target.is_file() and (goes_on or not resume):
+            tell(Replacing(str(target)))
     corpus = encode_corpus(found, chosen.encoding, progress=lambda done, total: tell(Reading(done, total)))
     tell(Encoded(len(found.documents), corpus.source_bytes, found.skipped, corpus.replaced))
     result = train_model(

@@ -196,7 +196,7 @@ def check_header(path: Path, what: str = "model file") -> None:
         raise ArtefactError(f"{path} is not a {what}: it has {size} bytes", hint=_HINT)
     (claimed,) = struct.unpack("<Q", start)
     if claimed > min(size - 8, LONGEST_HEADER):
-        found = f"its first bytes, {start!r}, are not those of one, or it was cut short"
+        found = f"it begins with {_as_read(start)}, or it was cut short"
         raise ArtefactError(f"{path} is not a whole {what}: {found}", hint=_HINT)
 
 
@@ -290,6 +290,12 @@ def _check_values(where: str, weights: dict[str, Tensor]) -> None:
                 f"tensor {name} of {where} should hold finite numbers, found infinities or NaN",
                 hint="the training run diverged; train again at a lower learning rate",
             )
+
+
+def _as_read(start: bytes) -> str:
+    """First bytes of a file, for people: as text where they are, else in hexadecimal."""
+    text = start.decode("ascii", "replace")
+    return f"'{text}'" if text.isascii() and text.isprintable() else f"the bytes {start.hex(' ')}"
 
 
 def _short(content: object) -> str:

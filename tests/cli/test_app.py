@@ -80,3 +80,8 @@ def test_help_imports_nothing_heavy() -> None:
         "sys.exit(bool({'torch', 'matplotlib', 'scipy'} & set(sys.modules)))"
     )
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
+
+
+def test_loading_a_model_does_not_import_the_compiler_of_torch(model: Path) -> None:
+    code = "import sys, onward; onward.load(sys.argv[1]); sys.exit('torch._dynamo' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code, model], check=True)

@@ -49,6 +49,15 @@ def test_rungs_without_their_data_are_left_out_and_the_others_run(
     assert "error" not in graph["details"]
 
 
+def test_the_rung_that_only_draws_draws_without_being_given_a_folder(
+    onward: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ran = onward("lesson", "graph", "--json")
+    assert (ran.code, ran.json["figure"]) == (0, 5)
+    assert len([*(tmp_path / "lesson-graph").glob("*.png")]) == 5
+
+
 def test_the_page_of_results_has_every_rung() -> None:
     page = Path(__file__).parents[2] / "docs" / "lesson" / "RESULTS.md"
     lines = [line for line in page.read_text(encoding="utf-8").splitlines() if line.startswith("| `")]

@@ -13,6 +13,7 @@ import pytest
 from tests.cli.conftest import Command
 
 import onward as library
+from onward.training import train as training
 
 Process = Callable[..., "subprocess.Popen[bytes]"]
 TINY = ("--recipe", "tiny", "--steps", "6")
@@ -211,6 +212,69 @@ def test_log_is_json_lines_with_the_losses(onward: Command, text: Path, tmp_path
     assert [line["step"] for line in stepped] == list(range(1, 7))
     assert all(line["nats_per_symbol"] > 0 for line in stepped)
     assert lines[-1]["event"] == "finished"
+
+
+def test_a_finished_model_that_will_be_replaced_is_named(onward: Command, text: Path, tmp_path: Path) -> None:
+    path = tmp_path / "a.onward"
+    assert "replaces" not in onward("train", text, "-o", path, *TINY).err
+    assert f"{path} is a finished model: this run replaces it" in onward("train", text, "-o", path, *TINY).err
+
+
+def test_the_next_prime_is_of_the_text(onward: Command, text: Path, tmp_path: Path) -> None:
+    assert "--prime 'the state '" in onward("train", text, "-o", tmp_path / "a.onward", *TINY).err
+    code = tmp_path / "code.py"
+    code.write_text("# 1\n\nimport os\n" * 200)
+    assert "--prime 'import os'" in onward("train", code, "-o", tmp_path / "a.onward", *TINY).err
+    ran = onward("train", "-", "-o", tmp_path / "a.onward", *TINY, data=text.read_bytes())
+    assert "--prime" not in ran.err
+
+
+def test_the_figure_at_the_end_is_told_apart_from_those_of_checks(
+    onward: Command, text: Path, tmp_path: Path
+) -> None:
+    said = onward("train", text, "-o", tmp_path / "a.onward", *TINY).err
+    assert "checks read parts of it" in said.partition("held-out text")[2]
+
+
+def test_symbols_of_the_text_are_counted_without_those_of_our_own(onward: Command, tmp_path: Path) -> None:
+    path = tmp_path / "little.txt"
+    path.write_text("abcabcabca")
+    said = onward("train", path, "-o", tmp_path / "a.onward", *TINY).err
+    assert " 3 different symbols" in said
+    assert "10 symbols to learn from" in said
+    assert "too little to learn much from" in said
+    path.write_text("x")
+    said = onward("train", path, "-o", tmp_path / "a.onward", *TINY).err
+    assert " 1 different symbol," in said
+    assert "1 symbol to learn from" in said
+
+
+def test_the_command_that_goes_on_is_printed_and_its_seconds_are_its_own(
+    process: Process, onward: Command, text: Path, tmp_path: Path
+) -> None:
+    path, log = tmp_path / "a.onward", tmp_path / "a.log.jsonl"
+    child = process("train", text, "-o", path, "--recipe", "tiny", "--steps", "60")
+    wait_until(lambda: log.exists() and b'"stepped"' in log.read_bytes())
+    child.send_signal(signal.SIGINT)
+    said = child.communicate(timeout=60)[1].decode()
+    assert f"hint: go on with: onward train {text} -o {path} --resume" in said
+    ran = onward("train", text, "-o", path, "--resume")
+    assert ran.code == 0
+    assert "s since it went on" in ran.err
+
+
+def test_ctrl_c_before_the_first_step_says_that_nothing_is_lost(
+    onward: Command, text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "_choose_precision", interrupted)
+    ran = onward("train", text, "-o", tmp_path / "a.onward", *TINY)
+    assert ran.code == 130
+    assert ran.err.splitlines()[-1] == (
+        "stopped before the first step: nothing was learned yet, nothing is saved"
+    )
 
 
 def wait_until(happened: Callable[[], bool], seconds: float = 60) -> None:

@@ -2,6 +2,8 @@
 
 import itertools
 import math
+import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -57,7 +59,8 @@ def test_written_text_survives_a_reader_that_leaves(process: Callable, model: Pa
     assert child.stdout.read(10)
     child.stdout.close()
     said = child.stderr.read()
-    assert child.wait(timeout=60) == 1
+    assert child.wait(timeout=60) == 141  # as a program that SIGPIPE ended is to a shell
+    assert b"error" not in said
     assert b"Traceback" not in said
     assert b"Exception" not in said
 
@@ -142,3 +145,71 @@ def test_options_do_not_share_letters(onward: Command) -> None:
                 letters.setdefault(short, set()).add(long)
     assert letters
     assert all(len(options) == 1 for options in letters.values()), letters
+
+
+def test_a_score_of_symbols_that_the_model_does_not_know_warns(
+    onward: Command, model: Path, text: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "strange.txt"
+    path.write_text("\u4e2d" * 30 + "the")
+    ran = onward("score", model, path)
+    assert "30 of 33 symbols are unknown to this model" in ran.err
+    assert "unknown" not in onward("score", model, text).err
+    assert "unknown to this model" in onward("score", model, path, "--json").err
+
+
+def test_writing_tells_its_time_in_milliseconds(onward: Command, model: Path) -> None:
+    assert re.search(r"^10 symbols in \d+ ms$", onward("write", model, "--length", "10").err, re.MULTILINE)
+
+
+def test_what_is_no_model_is_shown_as_text(onward: Command, tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("# onward, a note\n" * 20)
+    said = onward("info", path).err
+    assert "it begins with '# onward'" in said
+    path.write_bytes(b"\xff\xfe\x00\x01\x02\x03\x04\x05" * 9)
+    assert "it begins with the bytes ff fe 00 01" in onward("info", path).err
+
+
+def test_a_short_answer_survives_a_reader_that_leaves_too(process: Callable, model: Path) -> None:
+    end, start = os.pipe()
+    os.close(end)
+    child = process("info", model, stdout=start)
+    os.close(start)
+    said = child.communicate(timeout=60)[1]
+    assert (child.returncode, said) == (141, b"")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+@pytest.mark.parametrize("command", ["write", "info"])
+def test_a_full_disk_behind_standard_output_is_named(process: Callable, model: Path, command: str) -> None:
+    with Path("/dev/full").open("wb") as full:
+        child = process(command, model, stdout=full)
+        said = child.communicate(timeout=60)[1].decode()
+    assert child.returncode == 1
+    assert "error: cannot write to standard output: No space left on device" in said
+    assert "hint: " in said
+
+
+def test_score_per_file_has_a_row_for_each(onward: Command, model: Path, text: Path, tmp_path: Path) -> None:
+    (tmp_path / "b.txt").write_text("the lane \u4e2d")
+    (tmp_path / "empty.txt").touch()
+    ran = onward("score", model, text, tmp_path / "b.txt", tmp_path / "empty.txt", "--per", "file")
+    assert ran.code == 0
+    header, *rows = (line.split("\t") for line in ran.out.splitlines())
+    assert header == ["file", "symbols", "nats_per_symbol", "bits_per_symbol", "unknown"]
+    assert [row[0] for row in rows] == [str(text), str(tmp_path / "b.txt")]
+    alone = onward("score", model, text, "--json").json
+    assert (rows[0][1], rows[0][2]) == (str(len(TEXT)), f"{alone['nats_per_symbol']:.4f}")
+    assert (rows[1][1], rows[1][4]) == ("10", "1")
+    both = onward("score", model, "-", tmp_path / "b.txt", "--per", "file", "--json", data=b"the state").json
+    assert [row["file"] for row in both["files"]] == ["-", str(tmp_path / "b.txt")]
+    assert both["symbols"] == 19
+
+
+def test_a_picture_is_named_after_its_model(
+    onward: Command, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert onward("draw", model).code == 0
+    assert b"<svg" in (tmp_path / f"{model.stem}.svg").read_bytes()

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from onward.data.vocabulary import Vocabulary
-from onward.errors import CorpusError
-from onward.inference.source import opened
+from onward.errors import CorpusError, VocabularyError
+from onward.inference.source import ids_of, opened
 
 
 def test_files_are_encoded_to_a_file_that_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -33,3 +33,14 @@ def test_the_file_goes_when_reading_fails(tmp_path: Path, monkeypatch: pytest.Mo
 def test_a_folder_without_text_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CorpusError), opened(tmp_path, Vocabulary.of_bytes()):
         pass
+
+
+@pytest.mark.parametrize(
+    "wrong", [np.array(None), np.array("text"), np.array(["a", "b"]), np.array(3)], ids=repr
+)
+def test_what_is_neither_text_nor_ids_is_refused_by_its_type(wrong: np.ndarray) -> None:
+    vocabulary = Vocabulary.of_text("abc", "characters")
+    with pytest.raises(
+        VocabularyError, match="expected a text, bytes, or a row of ids from 0 to 6, got ndarray"
+    ):
+        ids_of(wrong, vocabulary)

@@ -19,7 +19,9 @@ from onward.training.checkpoint import load_checkpoint
 from onward.training.events import (
     EpochStarted,
     Event,
+    OverBudget,
     Planned,
+    ReadOften,
     RolledBack,
     Sampled,
     Saved,
@@ -278,3 +280,39 @@ def test_nothing_held_out_is_never_checked(small: Callable[..., Recipe], make_tr
     loop.run()
     assert not of_kind(events, Validated)
     assert not loop.best.weights
+
+
+@pytest.mark.parametrize(("dropout", "width", "told"), [(0.0, 64, 1), (0.1, 64, 0), (0.0, 4, 0)])
+def test_a_text_that_will_be_read_often_is_told_before_the_first_step(
+    tail: np.ndarray,
+    small: Callable[..., Recipe],
+    make_trainer: Make,
+    dropout: float,
+    width: int,
+    told: int,
+) -> None:
+    trainer, events = make_trainer(small(dropout=dropout, width=width)), list[Event]()
+    loop = Loop(trainer, tail, Plan(5 * trainer.lanes.blocks_per_epoch), events.append)
+    trainer.advance = stop  # type: ignore[method-assign]
+    with pytest.raises(StoppedError):
+        loop.run()
+    assert of_kind(events, ReadOften) == told * [ReadOften(5.0)]
+
+
+def test_a_run_that_is_late_says_so_once(
+    tail: np.ndarray, small: Callable[..., Recipe], make_trainer: Make
+) -> None:
+    for deadline, told in ((time.monotonic(), 1), (time.monotonic() + 600, 0)):
+        events = list[Event]()
+        Loop(make_trainer(small()), tail, Plan(4, deadline), events.append).run()
+        late = of_kind(events, OverBudget)
+        assert len(late) == told
+        assert all(event.seconds > 0 for event in late)
+
+
+class StoppedError(Exception):
+    """Ends a run before its first step."""
+
+
+def stop() -> StepResult:
+    raise StoppedError

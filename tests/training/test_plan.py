@@ -10,6 +10,7 @@ from onward.training.plan import (
     TIMED_STEPS,
     Costs,
     is_check_due,
+    is_read_often,
     is_time_to_fix,
     level_until,
     steps_that_fit,
@@ -17,6 +18,21 @@ from onward.training.plan import (
 from onward.training.validation import checked_symbols, reported_symbols
 
 SMALL_COSTS = st.floats(1e-7, 1e-3)
+
+
+@pytest.mark.parametrize(
+    ("times", "symbols", "parameters", "dropout", "often"),
+    [
+        (8.0, 440_000, 2_400_000, 0.0, True),
+        (8.0, 440_000, 2_400_000, 0.1, False),
+        (3.0, 440_000, 2_400_000, 0.0, False),
+        (8.0, 440_000, 100_000, 0.0, False),
+    ],
+)
+def test_a_text_is_learned_by_heart_by_a_large_model_that_reads_it_often(
+    times: float, symbols: int, parameters: int, dropout: float, often: bool
+) -> None:
+    assert is_read_often(times, symbols, parameters, dropout) is often
 
 
 @given(

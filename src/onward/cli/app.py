@@ -1,5 +1,6 @@
 """The command `onward`: its commands, and what becomes of an error."""
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ from onward.cli.info import info
 from onward.cli.lesson import lesson
 from onward.cli.misuse import misuse
 from onward.cli.novelty import novelty
-from onward.cli.output import DONE, FAILED, INTERRUPTED, MISUSED, complain, emit, say
+from onward.cli.output import DONE, FAILED, INTERRUPTED, MISUSED, UNREAD, complain, emit, say
 from onward.cli.score import score
 from onward.cli.serve import serve
 from onward.cli.train import train
@@ -67,6 +68,10 @@ def run(arguments: Sequence[str]) -> int:
         sys.stdout.flush()
     except (typer.TyperException, OnwardError, OSError) as error:
         return _explain(error)
+    except SystemExit as left:
+        if isinstance(left.__context__, BrokenPipeError):  # of which Typer itself makes an exit
+            return UNREAD
+        raise
     if code == INTERRUPTED:
         say("interrupted")
     return code if isinstance(code, int) else DONE
@@ -87,6 +92,9 @@ def _explain(error: typer.TyperException | OnwardError | OSError) -> int:
             complain(str(error), error.hint)
             return MISUSED if isinstance(error, InputError) else FAILED
         case BrokenPipeError():
+            return UNREAD
+        case OSError(errno=errno.ENOSPC | errno.EFBIG | errno.EDQUOT | errno.EIO, filename=None):
+            complain(f"cannot write to standard output: {error.strerror}", "make room, or send it elsewhere")
             return FAILED
         case _:
             complain(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")

@@ -12,7 +12,10 @@ from onward.cli.output import emit_json, say
 
 def draw(
     model: Model,
-    output: Annotated[Path, typer.Option("--output", "-o", help="The picture, .svg or .png.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="The picture, .svg or .png; by default MODEL.svg, here."),
+    ] = None,
     unrolled: Annotated[
         int, typer.Option(help="Draw so many steps side by side; 0 draws one, with its loops.")
     ] = 0,
@@ -21,13 +24,14 @@ def draw(
     """Draw a model: rectangles go in, circles are hidden, triangles come out.
 
     \b
-    onward draw nietzsche.onward -o model.svg
+    onward draw nietzsche.onward
     onward draw nietzsche.onward --unrolled 4 -o steps.png
     """
     from onward.draw import draw as draw_graph  # noqa: PLC0415 - torch, which `onward --help` does without
     from onward.draw import graph_of  # noqa: PLC0415
 
-    draw_graph(graph_of(onward.load(model).model), output, unrolled=unrolled)
-    say(f"drew {output}")
+    picture = output or Path(f"{Path(model).stem}.svg")
+    draw_graph(graph_of(onward.load(model).model), picture, unrolled=unrolled)
+    say(f"drew {picture}")
     if json:
-        emit_json({"picture": str(output), "unrolled": unrolled})
+        emit_json({"picture": str(picture), "unrolled": unrolled})

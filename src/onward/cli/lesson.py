@@ -11,6 +11,8 @@ from onward.cli.options import Json
 from onward.cli.output import FAILED, emit, emit_facts, emit_json, say
 
 ALL = "all"
+_FOLDERS = {"graph": Path("lesson-graph")}
+"""Where a rung that only draws puts its pictures, if it is run alone and given no folder."""
 
 
 def lesson(
@@ -21,7 +23,10 @@ def lesson(
         float,
         typer.Option(min=0.001, max=1.0, help="Share of each rung's training to run, for a first look."),
     ] = 1.0,
-    pictures: Annotated[Path | None, typer.Option(help="Folder for the pictures that rungs draw.")] = None,
+    pictures: Annotated[
+        Path | None,
+        typer.Option(help="Folder for the pictures that rungs draw; `graph` draws into lesson-graph/."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of weights and order.")] = 0,
     json: Json = False,
 ) -> None:
@@ -37,7 +42,7 @@ def lesson(
     from onward.lesson.rung import Settings  # noqa: PLC0415
     from onward.lesson.table import as_markdown  # noqa: PLC0415
 
-    settings = Settings(seed=seed, share=share, pictures=pictures, say=say)
+    settings = Settings(seed=seed, share=share, pictures=pictures or _FOLDERS.get(name), say=say)
     if not name:
         _list(rungs(), as_json=json)
     elif name != ALL:

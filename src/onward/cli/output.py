@@ -3,7 +3,8 @@
     error: what was expected, what was received        one line, always
     hint: the remedy                                   one line, where there is one
 
-Exit codes: 0 done, 1 the run failed, 2 misuse or bad input, 3 `watch run` flagged something, 130 interrupted.
+Exit codes: 0 done, 1 the run failed, 2 misuse or bad input, 3 `watch run` flagged something, 130 interrupted,
+141 the reader of standard output has gone (what a shell says of a program that SIGPIPE ended).
 """
 
 import json
@@ -14,7 +15,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-DONE, FAILED, MISUSED, FLAGGED, INTERRUPTED = 0, 1, 2, 3, 130
+DONE, FAILED, MISUSED, FLAGGED, INTERRUPTED, UNREAD = 0, 1, 2, 3, 130, 141
 
 
 def messages() -> Console:

@@ -14,8 +14,11 @@ from onward.training.events import (
     EpochStarted,
     Event,
     NothingToResume,
+    OverBudget,
     Planned,
     Reading,
+    ReadOften,
+    Replacing,
     RolledBack,
     Sampled,
     Started,
@@ -27,6 +30,12 @@ from onward.units import nats_to_bits
 LINE_EVERY = 15.0
 """Seconds between two lines about steps where there is no bar, and between two about epochs."""
 
+FEWEST_TO_LEARN_FROM = 10_000
+"""Symbols; of fewer a model is told to be of no use."""
+
+_LITTLE = (
+    f"\nthat is too little to learn much from: a useful model takes {FEWEST_TO_LEARN_FROM:,} symbols and more"
+)
 _SMOOTHING = 0.95
 
 
@@ -132,10 +141,18 @@ def describe(event: Event) -> str:
             line = _describe_corpus(event)
         case NothingToResume(path):
             line = f"there is no {path} to go on from: this run begins anew"
+        case Replacing(path):
+            line = f"{path} is a finished model: this run replaces it when it ends"
         case Started():
             line = _describe_start(event)
         case Planned(steps):
             line = f"{steps:,} steps fit the budget"
+        case ReadOften(times):
+            line = f"the text will be read {times:.1f} times over, and may be learned by heart"
+            line += " (--dropout 0.1 to 0.3 helps)"
+        case OverBudget(seconds):
+            line = f"slower than when the steps were counted: about {_clock(seconds)} over the budget"
+            line += " (Ctrl-C saves the run, --resume goes on)"
         case EpochStarted(epoch):
             line = f"epoch {epoch} begins: the state is reset"
         case Validated(step, nats, best):
@@ -156,22 +173,30 @@ def _describe_corpus(event: Encoded) -> str:
     if event.skipped:
         parts.append(f"{event.skipped:,} hidden or binary files left out")
     if event.replaced:
+        remedy = "iconv -f LATIN1 -t UTF-8 FILE converts Latin-1, --symbols bytes reads anything"
         parts.append(
-            f"{event.replaced:,} invalid bytes read as the unknown symbol (--symbols bytes reads all)"
+            f"{event.replaced:,} invalid bytes read as the unknown symbol: it is no UTF-8 ({remedy})"
         )
     return f"read {'; '.join(parts)}" if event.documents > 1 else "; ".join(parts)
 
 
 def _describe_start(event: Started) -> str:
-    size = f"{event.parameters:,} parameters, {event.vocabulary:,} different symbols, {event.precision}"
-    text = f"{event.training_symbols:,} symbols to learn from, {event.validation_symbols:,} held out"
+    different = _count(event.vocabulary, "different symbol")
+    size = f"{event.parameters:,} parameters, {different}, {event.precision}"
+    text = f"{_count(event.training_symbols, 'symbol')} to learn from, {event.validation_symbols:,} held out"
     again = f", going on from step {event.step:,}" if event.step else ""
-    return f"recipe {event.recipe}: {size}; {text}{again}"
+    little = _LITTLE if event.training_symbols < FEWEST_TO_LEARN_FROM else ""
+    return f"recipe {event.recipe}: {size}; {text}{again}{little}"
 
 
 def _figures(event: Stepped, nats: float) -> list[str]:
     left = "" if event.seconds_left is None else f"{_clock(event.seconds_left)} left"
     return [part for part in (_loss(nats), f"{event.symbols_per_second:,.0f} symbols/s", left) if part]
+
+
+def _count(number: int, name: str) -> str:
+    """So many of something."""
+    return f"{number:,} {name}{'' if number == 1 else 's'}"
 
 
 def _megabytes(event: Reading) -> str:

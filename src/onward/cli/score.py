@@ -2,18 +2,22 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.progress import Progress
 
 import onward
 from onward.cli.options import Json, Model, Sources
-from onward.cli.output import announce_standard_input, emit_facts, emit_json, emit_row, messages
-from onward.data.corpus import find_sources
+from onward.cli.output import announce_standard_input, emit_facts, emit_json, emit_row, messages, say
+from onward.data.corpus import STANDARD_INPUT, Corpus, find_sources, status
 from onward.errors import InputError
 from onward.units import nats_to_bits
+
+if TYPE_CHECKING:
+    from onward.inference.trained import TrainedModel
 
 _LONG = 500_000
 """Symbols from which on a bar is shown: some tens of seconds."""
@@ -23,7 +27,7 @@ def score(
     model: Model,
     source: Sources,
     per: Annotated[
-        Literal["total", "line", "symbol"], typer.Option(help="What to print figures of.")
+        Literal["total", "file", "line", "symbol"], typer.Option(help="What to print figures of.")
     ] = "total",
     cold: Annotated[
         int | None, typer.Option(metavar="N", help="Windows of N symbols, each read from nothing.")
@@ -51,9 +55,10 @@ def score(
     onward score nietzsche.onward letter.txt --cold 256 --json
     onward score nietzsche.onward letter.txt --adapt
     onward score nietzsche.onward letter.txt --html letter.html
+    onward score nietzsche.onward "notes/*.txt" --per file
     onward score nietzsche.onward server.log --per line | sort -t$'\\t' -k4nr | head
 
-    Lines and symbols are rows of tab-separated values below a header.
+    Files, lines and symbols are rows of tab-separated values below a header.
     """
     trained = onward.load(model)
     announce_standard_input(source)
@@ -75,17 +80,36 @@ def score(
         with _bar() as progress:
             found = trained.score(corpus, progress=progress, **how).to_json()
     else:
-        rows = (
-            _lines(trained.score_lines(corpus, **how))
-            if per == "line"
-            else _symbols(trained.score_symbols(corpus, **how))
-        )
+        rows = _rows(trained, corpus, per, how)
         name = "adaptive" if adapt else "streaming" if cold is None else f"cold-{cold}"
         found = _report(rows, per, json) | {"protocol": name}
+    if unknown := found.get("unknown"):
+        say(
+            f"{unknown:,} of {found['symbols']:,} symbols are unknown to this model, and scored as one symbol"
+        )
     if json:
         emit_json(found)
     elif per == "total":
         emit_facts(found)
+
+
+def _rows(trained: "TrainedModel", corpus: Corpus, per: str, how: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """A row for each part of the text."""
+    if per == "file":
+        return _files(trained, corpus, how)
+    if per == "line":
+        return _lines(trained.score_lines(corpus, **how))
+    return _symbols(trained.score_symbols(corpus, **how))
+
+
+def _files(trained: "TrainedModel", corpus: Corpus, how: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """A row for each file that is not empty, read as if it were the only one."""
+    for document in corpus.documents:
+        if status(document).st_size:
+            name = STANDARD_INPUT if document in corpus.digests else str(document)
+            found = trained.score(replace(corpus, name=name, documents=(document,)), **how).to_json()
+            kept = ("symbols", "nats_per_symbol", "bits_per_symbol", "unknown")
+            yield {"file": name, **{key: found[key] for key in kept}}
 
 
 def _lines(scores: Iterable[Any]) -> Iterator[dict[str, Any]]:

@@ -1,6 +1,7 @@
 """`onward train`: from any text to a model file."""
 
 import json as jsons
+import re
 import shlex
 import time
 from pathlib import Path
@@ -12,12 +13,19 @@ import onward
 from onward.cli.options import Json, Sources
 from onward.cli.output import announce_standard_input, emit_json, say
 from onward.cli.progress import display
-from onward.errors import InputError, RecipeError
+from onward.data.corpus import STANDARD_INPUT, find_sources
+from onward.errors import InputError, Interrupted, RecipeError
 from onward.training.outputs import checkpoint_path, curves_path, log_path
 from onward.units import nats_to_bits
 
 _BEGUN = [time.monotonic()]
 """When this process began, until its first run takes it: loading PyTorch is part of that run's minutes."""
+
+_LOOKED_AT = 4096
+"""Bytes of the text among which words are looked for that it can be written on from."""
+
+_WORD = re.compile(r"^[^\W\d_]\w{0,19} ?", re.MULTILINE)
+_TWO_WORDS = re.compile(r"^[^\W\d_]\w{0,19} \w{1,20} ?", re.MULTILINE)
 
 
 def train(
@@ -75,16 +83,20 @@ def train(
     started = _BEGUN.pop() if _BEGUN else time.monotonic()
     target = output or _default_output(source)
     _announce(source, target, resume)
-    with display() as show:
-        model = onward.train(
-            *source, output=target, recipe=recipe, minutes=minutes, epochs=epochs, steps=steps,
-            resume=resume, device=device, observer=show, started=started, **hyperparameters,
-        )  # fmt: skip
+    goes_on = resume and checkpoint_path(target).exists()
+    try:
+        with display() as show:
+            model = onward.train(
+                *source, output=target, recipe=recipe, minutes=minutes, epochs=epochs, steps=steps,
+                resume=resume, device=device, observer=show, started=started, **hyperparameters,
+            )  # fmt: skip
+    except Interrupted as stopped:
+        raise Interrupted(str(stopped), hint=stopped.hint and _command(source, target)) from stopped
     made = _summary(model.artefact.recipe["name"], model.model.parameter_count(), model.artefact.facts)
     made = {"model": str(target), **made, "seconds": round(time.monotonic() - started, 3)}
     if json:
         emit_json(made)
-    _conclude(made, target)
+    _conclude(made, target, source, goes_on=goes_on)
 
 
 def _parse(setting: str) -> tuple[str, Any]:
@@ -132,18 +144,39 @@ def _summary(recipe: str, parameters: int, facts: dict[str, Any]) -> dict[str, A
     }
 
 
-def _conclude(made: dict[str, Any], target: Path) -> None:
+def _command(sources: list[str], target: Path) -> str:
+    """What goes on with a run that was stopped; the rest of its command line is in its checkpoint."""
+    named = " ".join(map(shlex.quote, sources))
+    holds = f"({checkpoint_path(target)} holds the run)"
+    return f"go on with: onward train {named} -o {shlex.quote(str(target))} --resume {holds}"
+
+
+def _prime(sources: list[str]) -> str:
+    """The first words of the text, which a model of it knows; "" of a text that was read from a pipe."""
+    if STANDARD_INPUT in sources:
+        return ""
+    with find_sources(sources).documents[0].open("rb") as file:
+        text = file.read(_LOOKED_AT).decode("utf-8", "ignore")
+    found = _TWO_WORDS.search(text) or _WORD.search(text)
+    return found[0] if found else ""
+
+
+def _conclude(made: dict[str, Any], target: Path, sources: list[str], *, goes_on: bool) -> None:
     """What was made, where it lies, and what can be done with it."""
     nats, bits = made["validation"].values()
     loss = "none, there is too little" if nats is None else f"{nats:.4f} nats, {bits:.4f} bits per symbol"
     say(f"held-out text   {loss}")
-    say(f"learned from    {made['symbols']:,} symbols in {made['steps']:,} steps, {made['seconds']:,.0f} s")
+    if nats is not None:
+        say(f"{'':<15} in one pass; checks read parts of it from nothing, to be compared with each other")
+    seconds = f"{made['seconds']:,.0f} s{' since it went on' if goes_on else ''}"
+    say(f"learned from    {made['symbols']:,} symbols in {made['steps']:,} steps, {seconds}")
     say(f"model           {target}")
     for label, path in (("curves", curves_path(target)), ("log", log_path(target))):
         if path.exists():
             say(f"{label:<15} {path}")
     model = shlex.quote(str(target))
     say("next")
-    say(f'  onward write {model} --prime "The "')
+    prime = _prime(sources)
+    say(f"  onward write {model}{f' --prime {shlex.quote(prime)}' if prime else ''}")
     say(f"  onward score {model} FILE --html surprise.html")
     say(f"  onward info {model}")

@@ -59,7 +59,7 @@ def write(
     )  # fmt: skip
     if not json:
         _stream(writer, prime)
-        say(f"\n{sum(writer.symbols):,} symbols in {time.perf_counter() - started:.1f} s", style="dim")
+        say(f"\n{sum(writer.symbols):,} symbols in {_duration(time.perf_counter() - started)}", style="dim")
         return
     texts = _collect(writer, samples)
     made = [
@@ -68,6 +68,11 @@ def write(
     ]
     seconds = round(time.perf_counter() - started, 3)
     emit_json({"prime": prime, **made[0], "seconds": seconds, "samples": made})
+
+
+def _duration(seconds: float) -> str:
+    """For people: 12 ms, 3.4 s."""
+    return f"{1000 * seconds:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
 
 
 def _stream(pieces: Iterable[list[str]], prime: str) -> None:

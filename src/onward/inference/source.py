@@ -86,6 +86,9 @@ def ids_of(readable: Readable, vocabulary: Vocabulary) -> np.ndarray:
     if isinstance(readable, str | bytes):
         return vocabulary.encode(readable)
     ids = np.asarray(readable)
+    if ids.dtype.kind not in "uifb" or ids.ndim == 0:
+        expected = f"expected a text, bytes, or a row of ids from 0 to {len(vocabulary) - 1}"
+        raise VocabularyError(f"{expected}, got {type(readable).__name__}", hint="give it as text")
     if ids.size == 0:
         return np.zeros(0, vocabulary.dtype)
     if ids.ndim != 1 or ids.dtype.kind not in "ui" or ids.min() < 0 or ids.max() >= len(vocabulary):

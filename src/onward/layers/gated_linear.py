@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -44,7 +45,9 @@ class GatedLinear(Layer):
             self.convolution[0] = 1.0  # starts as the identity
             self.project.bias.zero_()
             slowest = math.log(longest_memory - 1.0)  # sigmoid(-slowest) = 1 / longest_memory
-            self.project.bias[:inner] = torch.arange(inner) * (-slowest / inner)
+            # NumPy's: to multiply on the meta device, torch would import its compiler (half a second)
+            spread = np.arange(inner, dtype=np.float32) * np.float32(-slowest / inner)
+            self.project.bias[:inner] = torch.from_numpy(spread)
 
     def forward(self, x: Sequence, state: State) -> tuple[Sequence, State]:
         """Shapes as in `Layer.forward`."""

@@ -59,7 +59,7 @@ def _draw_checks(axes: "Axes", checks: list[dict], symbols_per_step: float) -> N
     nats = [e["nats_per_symbol"] for e in checks]
     best = int(np.argmin(nats))
     figures = f"{nats[best]:.3f} nats = {nats_to_bits(nats[best]):.3f} bits"
-    axes.plot(at, nats, "o-", color=_VALIDATION, linewidth=1.4, markersize=4, label="held-out check")
+    axes.plot(at, nats, "o-", color=_VALIDATION, linewidth=1.4, markersize=4, label="held-out checks (parts)")
     axes.plot(at[best], nats[best], "o", color=_VALIDATION, markersize=9, markerfacecolor="white",
               markeredgewidth=1.8, linestyle="none", label=f"lowest: {figures}")  # fmt: skip
     low, high = axes.get_ylim()

@@ -34,13 +34,20 @@ class Encoded:
 
 
 @dataclass(frozen=True)
+class Replacing:
+    """A model lies where the run will save its own: it is replaced when the run ends."""
+
+    path: str
+
+
+@dataclass(frozen=True)
 class Started:
     """A run begins, or goes on.
 
     Attributes:
         recipe: its name.
         parameters: numbers to train.
-        vocabulary: size of the vocabulary.
+        vocabulary: symbols that the vocabulary knows, without onward's own.
         training_symbols, validation_symbols: sizes of the two parts of the corpus.
         lanes: streams trained on at once; fewer than the recipe's for a small corpus.
         precision: of the matrix products, as chosen.
@@ -69,6 +76,20 @@ class Planned:
     """The number of steps is known from here on, and will not change."""
 
     steps: int
+
+
+@dataclass(frozen=True)
+class ReadOften:
+    """The text will be read so many times over that it may be learned by heart (see `plan.is_read_often`)."""
+
+    times: float
+
+
+@dataclass(frozen=True)
+class OverBudget:
+    """Steps take longer than when they were counted: the run will end so many seconds after its time."""
+
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -172,8 +193,11 @@ Event: TypeAlias = (
     Reading
     | Encoded
     | NothingToResume
+    | Replacing
     | Started
     | Planned
+    | ReadOften
+    | OverBudget
     | EpochStarted
     | Stepped
     | Validated

@@ -17,7 +17,9 @@ from onward.training.events import (
     EpochStarted,
     Event,
     Observer,
+    OverBudget,
     Planned,
+    ReadOften,
     RolledBack,
     Sampled,
     Saved,
@@ -27,12 +29,14 @@ from onward.training.events import (
 from onward.training.interruption import held_back_signals
 from onward.training.plan import (
     CHECKS,
+    LATE,
     SAMPLES_SHARE,
     SECONDS_BETWEEN_CHECKPOINTS,
     SECONDS_TO_CLOSE,
     Costs,
     Plan,
     is_check_due,
+    is_read_often,
     is_time_to_fix,
     steps_that_fit,
 )
@@ -80,6 +84,7 @@ class Loop:
         self.best = Best()
         self._durations: deque[float] = deque(maxlen=_TIMED)
         self._check_seconds = self._sample_seconds = self._save_seconds = 0.0
+        self._is_late = False
         self._began = self._saved_at = self._sampled_at = time.monotonic()
         trainer.steps = plan.steps
         self._last_good: Checkpoint = trainer.snapshot()
@@ -93,6 +98,8 @@ class Loop:
             WriteError: a checkpoint could not be written; the one before it is untouched.
         """
         trainer = self._trainer
+        if trainer.steps is not None and trainer.step == 0:
+            self._tell_if_read_often(trainer.steps)
         with held_back_signals() as interrupted:
             if trainer.step == 0 and self._path and self._path.exists():
                 self._save()  # in place of another run's, which would else be resumed with this run's log
@@ -135,7 +142,10 @@ class Loop:
         self._last_good = before  # these weights have proved to give a finite loss
         if result.epoch:
             self._observe(EpochStarted(result.epoch, trainer.step - 1))
-        self._observe(self._stepped(result))
+        stepped = self._stepped(result)
+        self._observe(stepped)
+        if stepped.seconds_left is not None and not self._is_late:
+            self._tell_if_late(stepped.seconds_left)
         if trainer.steps is None:
             self._fix_steps()
         if trainer.steps and is_check_due(trainer.step, trainer.steps, trainer.recipe.warm_up):
@@ -158,6 +168,22 @@ class Loop:
             tail=len(self._tail),
         )
         self._observe(Planned(trainer.steps))
+        self._tell_if_read_often(trainer.steps)
+
+    def _tell_if_read_often(self, steps: int) -> None:
+        """Once, when the number of steps is known."""
+        trainer = self._trainer
+        blocks, recipe = trainer.lanes.blocks_per_epoch, trainer.recipe
+        symbols, times = blocks * trainer.lanes.lanes * recipe.block, steps / blocks
+        if is_read_often(times, symbols, trainer.model.parameter_count(), recipe.dropout):
+            self._observe(ReadOften(times))
+
+    def _tell_if_late(self, seconds_left: float) -> None:
+        """Once, when the steps that are left will take too long."""
+        late = time.monotonic() + seconds_left + SECONDS_TO_CLOSE - self._plan.deadline
+        if late > LATE * (self._plan.deadline - self._began):
+            self._is_late = True
+            self._observe(OverBudget(late))
 
     def _costs(self) -> Costs:
         """What the parts of this run take, measured."""

@@ -26,6 +26,12 @@ SAMPLES_SHARE = 0.02
 RESERVE = 0.02
 """Of the time of a step: machines get slower as they get warm, and early is better than late."""
 
+OFTEN = 4.0
+"""Passes over a text, after which a model that could hold it begins to learn it by heart."""
+
+LATE = 0.1
+"""Of its time, by which a run may be late before that is told."""
+
 SECONDS_TO_CLOSE = 2.5
 """What saving the model and drawing its curves take, and Python's end."""
 
@@ -90,6 +96,14 @@ def steps_that_fit(*, step: int, seconds: float, costs: Costs, symbols_per_step:
         closing += reported_symbols(tail, trained) * costs.reported_symbol
         steps = max(2 * step, step + int((seconds - checks - closing) / per_step))
     return steps
+
+
+def is_read_often(times: float, symbols: int, parameters: int, dropout: float) -> bool:
+    """Whether a text may be learned by heart.
+
+    It is read more than `OFTEN` times, by a model of more parameters than it has symbols, without dropout.
+    """
+    return times > OFTEN and parameters > symbols and not dropout
 
 
 def level_until(warm_up: int, steps: int) -> int:

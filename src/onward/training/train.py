@@ -12,7 +12,7 @@ from onward.artefact import Artefact, save
 from onward.data.encoded import EncodedCorpus
 from onward.data.lanes import Lanes, unknown_shares
 from onward.data.symbols import Symbols
-from onward.data.vocabulary import END
+from onward.data.vocabulary import END, Vocabulary
 from onward.errors import ArtefactError, InputError, Interrupted, RecipeError
 from onward.model import LanguageModel
 from onward.training.budget import Budget
@@ -22,6 +22,7 @@ from onward.training.events import Event, Finished, NothingToResume, Observer, S
 from onward.training.lock import output_lock
 from onward.training.log import Log
 from onward.training.loop import Loop
+from onward.training.memory import memory_is_needed, refuse_beyond_memory
 from onward.training.outputs import checkpoint_path, curves_path, log_path
 from onward.training.plan import Plan
 from onward.training.recipe import Recipe
@@ -90,12 +91,14 @@ def train_model(  # noqa: PLR0913 - all by name, most left out
         VocabularyError: the model's file would have no room for the vocabulary.
         InputError: the output is a folder, or the run to resume has ended.
         ArtefactError, RecipeError: the checkpoint is damaged, or of another run.
+        RecipeError: the run does not fit into memory.
         Interrupted, DivergedError, WriteError: see `Loop.run`.
     """
     started = time.monotonic() if budget.started is None else budget.started
     device = device or torch.device("cpu")
+    refuse_beyond_memory(recipe, len(corpus.vocabulary), device)
     run = _Run(corpus, recipe, budget, device, observer or (lambda event: None), sampler)
-    with forked_random(device):
+    with forked_random(device), memory_is_needed(recipe, len(corpus.vocabulary), device):
         if output is None:
             return run.finish(*run.train(None, None, started), None, started)
         check_room(corpus.vocabulary)
@@ -119,8 +122,7 @@ def _train_into(output: Path, run: "_Run", started: float, *, resume: bool) -> T
             run.tell(NothingToResume(str(path)))
         result = run.finish(*run.train(path, checkpoint, started), output, started)
     except KeyboardInterrupt as interrupt:
-        hint = f"end it with the same command and --resume ({path} holds the run)"
-        raise Interrupted("stopped outside the steps", hint=hint if path.exists() else "") from interrupt
+        raise run.stopped(path, is_resumed=checkpoint is not None) from interrupt
     finally:
         log.close()
     draw_curves(log_path(output), curves_path(output), title=run.title(output))
@@ -146,6 +148,7 @@ class _Run:
     ) -> None:
         self._corpus, self._recipe, self._budget, self._sampler = corpus, recipe, budget, sampler
         self._device, self._observers = device, [observer]
+        self._made = False
         self._training, self._tail = _hold_out(corpus.ids, recipe.validation)
         shares = None if corpus.vocabulary.kind == "bytes" else unknown_shares(corpus.counts)
         self._lanes = Lanes(
@@ -191,6 +194,7 @@ class _Run:
             loop.resume(checkpoint)
         self.tell(self._begin(trainer))
         loop.run()
+        self._made = True
         if not loop.best.weights:  # nothing is held out: the last weights count
             with trainer.evaluated():
                 loop.best.keep(trainer.step, model)
@@ -210,6 +214,15 @@ class _Run:
         self.tell(Finished(trainer.step, trainer.symbols, seconds, nats, best_step))
         return TrainingResult(artefact, output, trainer.step, trainer.symbols, seconds, nats)
 
+    def stopped(self, path: Path, *, is_resumed: bool) -> Interrupted:
+        """What to say of a run that was stopped before its first step of this process, or behind its last."""
+        hint = f"go on with the same command and --resume ({path} holds the run)"
+        if self._made:
+            return Interrupted("stopped after the last step, before the model was saved", hint=hint)
+        if is_resumed:
+            return Interrupted("stopped before it went on", hint=hint)
+        return Interrupted("stopped before the first step: nothing was learned yet, nothing is saved")
+
     def _plan(self, started: float) -> Plan:
         """The budget as steps or as a deadline."""
         budget = self._budget
@@ -223,7 +236,7 @@ class _Run:
         return Started(
             recipe=self._recipe.name,
             parameters=trainer.model.parameter_count(),
-            vocabulary=len(self._corpus.vocabulary),
+            vocabulary=_known(self._corpus.vocabulary),
             training_symbols=len(self._training),
             validation_symbols=len(self._tail),
             lanes=self._lanes.lanes,
@@ -256,6 +269,11 @@ class _Run:
 def _without_folders(name: str) -> str:
     """What a corpus is called, but for where it lies: that is nobody's business, and no part of the model."""
     return ", ".join(Path(part).name or part for part in name.split(", "))
+
+
+def _known(vocabulary: Vocabulary) -> int:
+    """Symbols of a text that are told apart: a byte NUL is, though it has one of onward's own ids."""
+    return len(vocabulary.symbols) + (vocabulary.kind == "bytes")
 
 
 def _hold_out(ids: Symbols, share: float) -> tuple[Symbols, Symbols]:

@@ -22,6 +22,8 @@ def test_facts_and_curve_are_the_models(open_page: Open, small: TrainedModel) ->
     expect(facts).to_contain_text("text.txt")
     nats = info["facts"]["validation"]["nats_per_symbol"]
     expect(facts).to_contain_text(f"({nats:.3f} nats) per symbol")
+    expect(facts).to_contain_text("in one pass")
+    expect(page.locator("#curve")).to_contain_text("checks (of parts")
     expect(page.locator("#curve svg[role=img]")).to_have_attribute("aria-label", re.compile("training from"))
     assert page.locator("#curve .smooth").first.get_attribute("d").count("L") > 5
     expect(page.locator("#model option")).to_have_text(["small", "bytes"])
@@ -33,6 +35,7 @@ def test_a_phone_shows_all_of_it(open_page: Open, scheme: str, width: int) -> No
     page = open_page(viewport={"width": width, "height": 800}, color_scheme=scheme, is_mobile=True)
     typed(page, "the state goes on where the lane ended, and " + "e" * 60)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+    expect(page.locator("#keys")).to_be_hidden()
     paper = page.locator("body").evaluate("b => getComputedStyle(b).backgroundColor")
     assert paper == {"light": "rgb(252, 252, 250)", "dark": "rgb(22, 23, 26)"}[scheme]
 

@@ -19,3 +19,12 @@ def test_symbols_are_found_where_the_vocabulary_has_them(open_page: Open, kind: 
     assert len(spans) == len(ids)
     if kind != "bytes":
         assert [text[first:last] for first, last in spans] == [vocabulary.decode([i]) for i in ids]
+
+
+@pytest.mark.slow
+@browsing
+def test_probabilities_are_told_without_exponents(open_page: Open) -> None:
+    told = open_page().evaluate(
+        "() => import('/page/text.js').then(m => [0.831, 0.0042, 3e-6, 0].map((p) => m.percent(p)))"
+    )
+    assert told == ["83.1", "0.42", "< 0.01", "0"]

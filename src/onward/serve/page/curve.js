@@ -93,7 +93,7 @@ const legend = (validation) => {
   caption.append(element("span", "key smooth", "training"));
   if (validation.length) {
     const lowest = Math.min(...validation.map(({ value }) => value));
-    caption.append(element("span", "key check", `held-out checks, lowest ${lowest.toFixed(3)}`));
+    caption.append(element("span", "key check", `held-out checks (of parts, each from nothing), lowest ${lowest.toFixed(3)}`));
   }
   caption.append(element("span", "", "bits per symbol, by steps"));
   return caption;

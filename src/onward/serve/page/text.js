@@ -40,11 +40,11 @@ export const symbolSpans = (text, kind) => {
   return spans;
 };
 
-/** A probability for people, in so many digits: 83.1, 0.42, 2e-5 for what is rarer than one in ten thousand. */
+/** A probability for people, in so many digits: 83.1, 0.42, or that it is rarer than one in ten thousand. */
 export const percent = (probability, digits = 3) =>
   probability >= 1e-4 || probability === 0
     ? String(Number((100 * probability).toPrecision(digits)))
-    : (100 * probability).toExponential(0);
+    : "< 0.01";
 
 /** A count for people: 2.4 M, 800 k, 89. */
 export const count = (value) => {

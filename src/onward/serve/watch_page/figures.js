@@ -20,7 +20,7 @@ const figuresOf = (report) => {
   const { share_flagged: share, share_flagged_interval: interval, false_alarms_asked: asked, detector } = report;
   const [low, high] = (interval ?? [0, 0]).map((bound) => percent(bound, 2));
   return [
-    ["False alarms asked", asked === null ? "none: top-k" : `${percent(asked, 2)} %`, `calibrated on ${count(detector.calibration_sequences)} sequences`],
+    ["False alarms asked", asked === null ? "none: top-k" : `${Number((100 * asked).toPrecision(2))} %`, `calibrated on ${count(detector.calibration_sequences)} sequences`],
     ["Flagged", share === null ? "nothing judged yet" : `${percent(share, 2)} %`, share === null ? "" : `of ${count(report.sequences)} judged; ${low} to ${high} %`],
     ["In flight", `${report.in_flight.toLocaleString("en")}`, "sequences that have not ended"],
     ["Records", report.records.toLocaleString("en"), report.unparsable ? `and ${report.unparsable.toLocaleString("en")} that could not be read` : ""],
