@@ -2,7 +2,7 @@
 
 import resource
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from onward.serve import durable_watch
 from onward.serve.batches import Batch
 from onward.serve.durable_watch import DurableWatch
 from onward.serve.refusal import Refusal
+from onward.watch.detector import Detector
 from onward.watch.store import WatchStore
 
 BAD = ["start", "boom", "read", "sync", "stop"]
@@ -149,3 +150,34 @@ def test_a_backlog_with_times_ends_nothing_that_is_alive(made: Made, clock: Pass
     for second in range(5):
         assert read(watch, "a", 1e9 + second) == 1
     assert waited(watch) == 1
+
+
+def test_an_alarm_that_is_said_to_be_normal_twice_is_learned_once(own: Path, tmp_path: Path) -> None:
+    """As where a button is pressed twice, or an answer came too late."""
+    with closing(
+        DurableWatch(own, tmp_path / "w.db", idle=10.0, rate=None, committed=print, tell=print)
+    ) as watch:
+        feed = Batch("sequences", [{"key": "x", "events": ["start", "read", "stop"]}], False, False, None, "")
+        (alarm,) = watch.feed(feed)["alarms"]
+        first = watch.forgive(alarm["alarm"])
+        content = own.read_bytes()
+        again = watch.forgive(alarm["alarm"])
+        assert (first["repeated"], again["repeated"]) == (False, True)
+        assert again["p_value"]["before"] == again["p_value"]["after"] > first["p_value"]["before"]
+        assert own.read_bytes() == content
+        assert watch.report["ok"] == [alarm["alarm"]]
+
+
+def test_of_a_sequence_in_flight_no_end_is_learned(own: Path, tmp_path: Path) -> None:
+    calibrated = len(Detector.load(own).calibration.scores)
+    with closing(
+        DurableWatch(own, tmp_path / "w.db", idle=10.0, rate=None, committed=print, tell=print)
+    ) as watch:
+        records = [{"key": "x", "event": event} for event in ("start", "stop", "stop", "sync")]
+        (alarm,) = watch.feed(Batch("records", records, False, False, None, ""))["alarms"]
+        assert not alarm["ended"]
+        watch.forgive(alarm["alarm"])
+        assert len(Detector.load(own).calibration.scores) == calibrated
+        watch.feed(Batch("records", [], True, False, None, ""))  # now it has ended, and is another
+        assert not watch.forgive(alarm["alarm"])["repeated"]
+        assert len(Detector.load(own).calibration.scores) == calibrated + 1

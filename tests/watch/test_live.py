@@ -100,6 +100,59 @@ def test_columns_are_known_in_the_midst_of_a_file_and_after_a_rotation(
     assert watcher.counts.records == len(lines) - 2
 
 
+def test_columns_are_known_whatever_line_they_stood_in(detector: Detector, log: Path, tmp_path: Path) -> None:
+    lines = log.read_bytes().splitlines(keepends=True)
+    log.write_bytes(b"\n\xef\xbb\xbf\r\n" + b"".join(lines[:100]))
+    watch(detector, log, tmp_path)
+    log.write_bytes(log.read_bytes() + b"".join(lines[100:]))
+    watcher = watch(detector, log, tmp_path, end=True)
+    assert watcher.counts.unparsable == 1
+    assert watcher.counts.records == len(lines) - 2
+
+
+def test_a_rotated_file_names_its_columns_anew(detector: Detector, log: Path, tmp_path: Path) -> None:
+    lines = log.read_bytes().splitlines()
+    log.write_bytes(b"".join(line + b"\r\n" for line in lines[:100]))
+    watch(detector, log, tmp_path)
+    log.rename(log.with_name("a.csv.1"))
+    turned = (b",".join(reversed(line.split(b","))) + b"\n" for line in lines[100:])
+    log.write_bytes(b"time,event,key\n" + b"".join(turned))
+    watcher = watch(detector, log, tmp_path, end=True)
+    assert watcher.counts.records == len(lines) - 2
+    (tmp_path / "whole").mkdir()
+    log.write_bytes(b"\n".join(lines))
+    watch(detector, log, tmp_path / "whole", end=True)
+    first, second = ([(a["key"], a["p_value"]) for a in alarms_in(f)] for f in (tmp_path, tmp_path / "whole"))
+    assert sorted(first) == sorted(second)
+
+
+def test_a_row_of_several_lines_goes_on_after_a_restart(
+    detector: Detector, log: Path, tmp_path: Path
+) -> None:
+    log.write_bytes(b'key,event,time\n"s\n')
+    assert watch(detector, log, tmp_path).counts.records == 0
+    log.write_bytes(log.read_bytes() + b'1",start,2\n"s2\n')
+    watcher = watch(detector, log, tmp_path)
+    assert (watcher.counts.records, watcher.counts.unparsable) == (1, 0)
+    store = WatchStore(tmp_path / "watch.db")
+    assert store.keys() == ["s\n1"]
+    store.close()
+    watcher = watch(detector, log, tmp_path, end=True)
+    assert (watcher.counts.records, watcher.counts.unparsable) == (1, 1)
+
+
+def test_a_state_that_has_the_line_of_the_columns_is_gone_on_with(
+    detector: Detector, log: Path, tmp_path: Path
+) -> None:
+    store = WatchStore(tmp_path / "watch.db")
+    store.set_fact("header", "key,event,time")
+    store.commit()
+    store.close()
+    log.write_bytes(b"s1,start,1\nkey,event,time\n")
+    watcher = watch(detector, log, tmp_path)
+    assert (watcher.counts.records, watcher.counts.unparsable) == (1, 0)
+
+
 @pytest.mark.parametrize("seed", range(10))
 def test_the_file_of_alarms_after_a_kill_at_any_byte(seed: int, tmp_path: Path) -> None:
     path, chance = tmp_path / "alarms.jsonl", random.Random(seed)

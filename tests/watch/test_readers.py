@@ -5,9 +5,9 @@ import gzip
 import pytest
 
 from onward.errors import CorpusError, InputError
-from onward.watch.lines import lines_of
+from onward.watch.lines import LONGEST_LINE, lines_of, text_of
 from onward.watch.masking import masked
-from onward.watch.readers import LONGEST_LINE, Source, form_of, reader_of, seconds_of
+from onward.watch.readers import Source, form_of, reader_of, seconds_of
 from onward.watch.records import grouped
 from onward.watch.templates import NO_TEMPLATE, Templates
 
@@ -109,7 +109,7 @@ def test_files_may_be_compressed_marked_unended_or_endless(tmp_path):
     plain.write_bytes(b"\xef\xbb\xbfone\r\n\r\n" + b"x" * (LONGEST_LINE + 5) + b"\nlast")
     packed.write_bytes(gzip.compress(b"two\n"))
     lines = list(lines_of([plain, packed]))
-    assert [line[:5] for line in lines] == [b"one", b"", b"xxxxx", b"last", b"two"]
+    assert [text_of(line)[:5] for line in lines] == ["one", "", "xxxxx", "last", "two"]
     assert len(lines[2]) == LONGEST_LINE
     packed.write_bytes(gzip.compress(b"two\n" * 1000)[:-30])
     with pytest.raises(CorpusError, match="cannot read"):

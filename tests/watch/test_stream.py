@@ -12,7 +12,7 @@ from onward.model import LanguageModel
 from onward.watch.alarms import Alarm
 from onward.watch.detector import Detector
 from onward.watch.records import Record, grouped
-from onward.watch.store import WatchStore, events_of
+from onward.watch.store import WatchStore, flagged_in
 from onward.watch.stream import Watcher
 
 Records = Callable[..., list[Record]]
@@ -168,16 +168,21 @@ def test_the_end_of_all(detector: Detector, records: Records) -> None:
 
 
 def test_the_events_of_what_was_flagged_are_kept(detector: Detector, tmp_path: Path) -> None:
-    store = WatchStore(tmp_path / "watch.db")
-    watcher = Watcher(detector, store)
+    path = tmp_path / "watch.db"
+    watcher = Watcher(detector, WatchStore(path))
     events = ["start", "boom", "read", "sync", "stop"]
     alarms = watcher.feed([at(i, "x", event, i) for i, event in enumerate(events)])
+    alarms += watcher.feed([at(5, "quiet", "start", 5)])
     assert [alarm.ended for alarm in alarms] == [False]
+    watcher.commit()
+    assert flagged_in(path, "x") == (events[:2], 0, False)
+    with pytest.raises(InputError, match="the one in flight has raised no alarm"):
+        flagged_in(path, "quiet")
     watcher.end()
     watcher.commit()
-    assert events_of(tmp_path / "watch.db", "x") == events
-    with pytest.raises(InputError, match="no sequence of the key 'y'"):
-        events_of(tmp_path / "watch.db", "y")
+    assert flagged_in(path, "x") == (events, 0, True)
+    with pytest.raises(InputError, match="no sequence of the key 'y' was flagged"):
+        flagged_in(path, "y")
 
 
 def test_the_state_of_another_model_is_refused(detector: Detector, tmp_path: Path) -> None:

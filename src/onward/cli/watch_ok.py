@@ -36,14 +36,14 @@ def ok(
     from onward.watch.detector import Detector as Loaded  # noqa: PLC0415
     from onward.watch.forgive import forgive  # noqa: PLC0415
     from onward.watch.loading import load_for  # noqa: PLC0415
-    from onward.watch.store import events_of  # noqa: PLC0415
+    from onward.watch.store import Flagged, flagged_in  # noqa: PLC0415
 
     if (source is None) == (state is None):
         raise InputError("expected either SOURCE or --state", hint="name one of them")
     with output_lock(output or Path(model)):
         detector = Loaded.load(model)
         if state is not None:
-            events = events_of(state, key)
+            said = flagged_in(state, key)
         else:
             found = [s for s in load_for(detector, [str(source)]).sequences if s.key == key]
             if not found:
@@ -51,13 +51,17 @@ def ok(
                     f"there is no sequence of the key {key!r} in {source}",
                     hint="give the key that the alarm names, and the source that it came from",
                 )
-            events = found[-1].events
-        forgiven = forgive(detector, events, key)
+            said = Flagged(found[-1].events, found[-1].lines[0], ended=True)
+        forgiven = forgive(detector, said.events, key, began=said.began, ended=said.ended)
         forgiven.detector.save(output or model)
     data: dict[str, Any] = forgiven.to_json() | {"output": str(output or model)}
     if json:
         emit_json(data)
         return
+    if data["repeated"]:
+        say("it was said before that this sequence is normal: nothing has changed", style="yellow")
+    elif not said.ended:
+        say("the sequence has not ended: what came so far is learned, and not that it ends there")
     for name in ("p_value", "bits_per_event", "replay_bits_per_event"):
         emit(f"{name:<24}{data[name]['before']:.6g} before, {data[name]['after']:.6g} after\n")
     if data["flagged"]["after"]:

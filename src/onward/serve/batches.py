@@ -17,7 +17,8 @@ from typing import Any
 from onward.serve.fields import Fields
 from onward.serve.limits import Limits
 from onward.serve.refusal import Refusal
-from onward.watch.readers import LONGEST_LINE, Reader, Source, seconds_of
+from onward.watch.lines import LONGEST_LINE
+from onward.watch.readers import Reader, Source, seconds_of
 from onward.watch.records import Record, Trouble
 
 KINDS = ("lines", "records", "sequences")
@@ -90,7 +91,7 @@ def records_of(batch: Batch, source: Source, reader: Reader, first: int) -> tupl
             found += parse(item, number, reader)
         except ValueError as error:
             reader.trouble.add(number, str(error))
-    return found, reader.trouble
+    return found + reader.finish(), reader.trouble
 
 
 def _line(item: Any, number: int, reader: Reader) -> list[Record]:

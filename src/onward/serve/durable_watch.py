@@ -147,7 +147,7 @@ class DurableWatch:
         """
         alarm, events = self._flagged(number)
         scores = self.detector.score_events(events)
-        ended = alarm["ended"] or not self._watcher.is_open(alarm["key"], alarm["began"])
+        ended = self._has_ended(alarm)
         scores = scores if ended else scores[:-1]
         worst = int(np.argmax([score.bits for score in scores]))
         first = max(0, min(worst - EXPLAINED // 2, len(scores) - EXPLAINED))
@@ -165,6 +165,8 @@ class DurableWatch:
     def forgive(self, number: int) -> dict[str, Any]:
         """Learns that the sequence of an alarm was normal, and replaces the detector's file. What that did.
 
+        A sequence is learned once, however often it is asked for.
+
         Raises:
             Refusal: there is no such alarm, or the file is no longer the detector that is served.
             InputError: the sequence has events that the detector has no symbol for.
@@ -172,9 +174,11 @@ class DurableWatch:
         """
         with self._at_work():
             forgiven = self._learned(number)
-            with self._undone_if_it_fails():
-                self._store.set_fact("ok", [*(self._store.fact("ok") or [])[-999:], number])
-                self._commit([])
+            known = self._store.fact("ok") or []
+            if number not in known:
+                with self._undone_if_it_fails():
+                    self._store.set_fact("ok", [*known[-999:], number])
+                    self._commit([])
         return forgiven.to_json() | {"alarm": number}
 
     def close(self) -> None:
@@ -206,7 +210,10 @@ class DurableWatch:
             if digest_of(weights_of(found.model)) != digest_of(weights_of(self.detector.model)):
                 message = f"{self._path.name} is no longer the detector that is served"
                 raise Refusal(409, "model_changed", message, hint="start the server again")
-            forgiven = forgive(found, events, alarm["key"])
+            ended = self._has_ended(alarm)
+            forgiven = forgive(found, events, alarm["key"], began=alarm["began"], ended=ended)
+            if forgiven.repeated:
+                return forgiven
             forgiven.detector.save(self._path)
         self.detector = forgiven.detector.with_rate(self._rate)
         self._go_back()
@@ -266,6 +273,10 @@ class DurableWatch:
         if not found or found[0]["alarm"] != number:
             raise Refusal(404, "alarm_not_found", f"there is no alarm {number}", hint=LISTED)
         return found[0], self._store.flagged(found[0]["key"], found[0]["began"])
+
+    def _has_ended(self, alarm: Alarm) -> bool:
+        """Whether the sequence of an alarm has ended by now."""
+        return alarm["ended"] or not self._watcher.is_open(alarm["key"], alarm["began"])
 
     @property
     def _source(self) -> Source:

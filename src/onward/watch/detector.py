@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from onward.watch.conformal import Calibration
 from onward.watch.open_sequence import KEPT, OpenSequence
 from onward.watch.profile import Profile, counts_of
 from onward.watch.reading import EventReader
-from onward.watch.scores import FEATURES, EventScore, LookedUp, Tally, Verdict, features_of
+from onward.watch.scores import FEATURES, EventScore, Feature, LookedUp, Tally, Verdict, features_of
 from onward.watch.tallies import tally
 
 FALSE_ALARMS = 0.001
@@ -27,6 +27,9 @@ FALSE_ALARMS = 0.001
 
 _READ = ("length", "total", "largest", "burst", "rank")
 """Of an open sequence, in the order of `Tally`."""
+
+_GROWING: tuple[Feature, ...] = ("largest", "burst", "new")
+"""Features that never fall as a sequence goes on."""
 
 _HINT = "make one with `onward watch learn`"
 _FORMAT = 2
@@ -151,6 +154,19 @@ class Detector:
         new, tables = (np.array([getattr(sequence, name) for sequence in ended]) for name in ("new", "table"))
         keys = keys or [""] * len(ended)
         return self._verdicts(read, new, tables, counts, keys, [sequence.events for sequence in ended])
+
+    def bounds(self, sequences: Sequence[OpenSequence]) -> tuple[np.ndarray, list[Feature | Literal["rank"]]]:
+        """What the p-value at the end of each sequence cannot be above, and the feature that says so."""
+        if self.top_k:
+            beyond = np.array([sequence.rank >= self.top_k for sequence in sequences])
+            return np.where(beyond, 0.0, 1.0), ["rank"] * len(sequences)
+        known = [FEATURES.index(name) for name in _GROWING]
+        combination = self.calibration.combination
+        values = [np.array([getattr(s, name) for s in sequences], float) for name in _GROWING]
+        parts = [combination.tails[place].score(found) for place, found in zip(known, values, strict=True)]
+        rows = np.stack(parts, 1)
+        p_values = self.calibration.p_values(combination.least(rows, known))
+        return p_values, [FEATURES[i] for i in combination.speaks(rows, known).tolist()]
 
     def judge(
         self,

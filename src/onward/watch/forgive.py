@@ -4,8 +4,13 @@ The model is trained on the sequence among others that it makes up itself, sampl
 expects: they stand for the training sequences, which the file does not hold (Robins 1995; Shin et al. 2017).
 The sequence joins the calibration with the score that it had before it was learned: it is one more normal
 sequence that the model had not seen, and all p-values are ranks among one more.
+
+Of a sequence that has not ended what came so far is learned, and not that it ends there: it is judged by what
+its end cannot take back (see `Detector.bounds`), and joins no calibration. A sequence is learned once: the
+detector keeps whose it was, so that a request which is made twice does what it did at first.
 """
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,6 +19,7 @@ import numpy as np
 import torch
 
 from onward.artefact import digest_of, weights_of
+from onward.data.lanes import PADDING
 from onward.data.sequences import Sequences
 from onward.data.vocabulary import BEGIN, END, UNKNOWN
 from onward.errors import InputError
@@ -28,7 +34,7 @@ _MADE_UP, _LONGEST = 64, 512
 """Sequences that stand for the training sequences, and the symbols of one at most."""
 
 _STEPS, _LEARNING_RATE = 60, 1e-3
-_PARENTS = 20
+_PARENTS, _REMEMBERED = 20, 1000
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,7 @@ class Forgiven:
         after: comes to now.
         replay_bits: the mean surprise of the events of the sequences that it made up, before and after.
         steps: of training; it stops when the sequence is flagged no longer.
+        repeated: whether it had been learned before; then nothing has changed.
     """
 
     detector: Detector
@@ -48,6 +55,7 @@ class Forgiven:
     after: Verdict
     replay_bits: tuple[float, float]
     steps: int
+    repeated: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """The effect as plain values."""
@@ -62,82 +70,136 @@ class Forgiven:
             },
             "replay_bits_per_event": {"before": self.replay_bits[0], "after": self.replay_bits[1]},
             "steps": self.steps,
+            "repeated": self.repeated,
         }
 
 
-def forgive(detector: Detector, events: Sequence[str], key: str = "", *, seed: int = 0) -> Forgiven:
+def forgive(
+    detector: Detector,
+    events: Sequence[str],
+    key: str = "",
+    *,
+    began: int = 0,
+    ended: bool = True,
+    seed: int = 0,
+) -> Forgiven:
     """The detector after it was told that a sequence is normal.
+
+    Args:
+        detector: that is told; it is left as it is.
+        events: of the sequence, by name.
+        key: of the sequence, and
+        began: the number of its first record, or of its first line: they say which one it is.
+        ended: whether it ends with the last of the events.
+        seed: of the sequences that are made up.
 
     Raises:
         InputError: no events, or some that it has no symbol for: it must be learned again to know them.
     """
-    sequences = detector.alphabet.encode([events])
-    unknown = sorted({event for event in events if detector.alphabet.id(event) == UNKNOWN})
+    sequences = _known(detector, events)
+    name = hashlib.sha256("\0".join([key, str(began), str(ended), *events]).encode()).hexdigest()[:16]
+    before = _judged(detector, events, key, ended)
+    replay, never = _made_up(detector, seed), detector.alphabet.never
+    bits = _bits(detector.model, replay, never)
+    if name in detector.artefact.facts.get("forgiven", ()):
+        return Forgiven(detector, before, before, (bits, bits), 0, repeated=True)
+    model = LanguageModel(detector.model.config)
+    model.load_state_dict(detector.model.state_dict())
+    known = replace(detector, profile=_grown(detector.profile, sequences, ended))
+    known = _named(known, name)
+    if ended:
+        scores = np.sort(np.append(detector.calibration.scores, before.score))
+        known = replace(known, calibration=replace(detector.calibration, scores=scores))
+    steps, after = 0, before
+    for _ in _trained(model, sequences, replay, never, ended):
+        steps += 1
+        known = replace(known, artefact=replace(known.artefact, model=model.eval()))
+        after = _judged(known, events, key, ended)
+        if not after.flagged:
+            break
+    return Forgiven(known, before, after, (bits, _bits(model, replay, never)), steps)
+
+
+def _known(detector: Detector, events: Sequence[str]) -> Sequences:
+    """The sequence in symbols. Raises as `forgive`."""
+    unknown = {event: i for i, event in enumerate(events, 1) if detector.alphabet.id(event) == UNKNOWN}
     if not len(events) or unknown:
-        shown = ", ".join(map(repr, unknown[:3]))
+        shown = ", ".join(f"{event!r} at {place} of {len(events)}" for event, place in [*unknown.items()][:3])
         raise InputError(
             f"expected events that the detector knows, got {shown or 'none'}",
             hint="learn again, with this sequence among the normal ones: new events need new weights",
         )
-    before = detector.judge([events], [key])[0]
-    replay = _made_up(detector, seed)
-    model = LanguageModel(detector.model.config)
-    model.load_state_dict(detector.model.state_dict())
-    known = _with_parent(replace(detector, profile=_grown(detector.profile, sequences)), before.score)
-    bits = [_bits(model, replay, detector.alphabet.never)]
-    steps, after = 0, before
-    for _ in _trained(model, sequences, replay, detector.alphabet.never):
-        steps += 1
-        known = replace(known, artefact=replace(known.artefact, model=model.eval()))
-        after = known.judge([events], [key])[0]
-        if not after.flagged:
-            break
-    bits.append(_bits(model, replay, detector.alphabet.never))
-    return Forgiven(known, before, after, (bits[0], bits[1]), steps)
+    return detector.alphabet.encode([events])
 
 
-def _with_parent(detector: Detector, score: float) -> Detector:
-    """The detector with one more score in its calibration, which names the models that it comes from."""
-    calibration = detector.calibration
-    scores = np.sort(np.append(calibration.scores, score))
+def _judged(detector: Detector, events: Sequence[str], key: str, ended: bool) -> Verdict:
+    """What a sequence comes to; where it has not ended, what it cannot fall below any more."""
+    (verdict,) = detector.judge([events], [key])
+    if ended:
+        return verdict
+    sequence = detector.open()
+    for event in events:
+        detector.observe([sequence], [event])
+    (p_value,), (speaks,) = detector.bounds([sequence])
+    features = verdict.features | {
+        "mean": sequence.total / sequence.length,
+        "largest": sequence.largest,
+        "burst": sequence.burst,
+        "new": sequence.new,
+    }
+    flagged = bool(p_value <= detector.rate + 1e-12)
+    return replace(verdict, p_value=float(p_value), flagged=flagged, speaks=speaks, features=features)
+
+
+def _named(detector: Detector, name: str) -> Detector:
+    """The detector that names the models that it comes from, and the sequences that it was told of."""
     facts = dict(detector.artefact.facts)
     parents = [*facts.get("parents", []), digest_of(weights_of(detector.model))]
     facts["parents"] = parents[-_PARENTS:]
-    artefact = replace(detector.artefact, facts=facts)
-    return replace(detector, artefact=artefact, calibration=replace(calibration, scores=scores))
+    facts["forgiven"] = [*facts.get("forgiven", []), name][-_REMEMBERED:]
+    return replace(detector, artefact=replace(detector.artefact, facts=facts))
 
 
-def _grown(profile: Profile, sequences: Sequences) -> Profile:
-    """The profile with what occurs in further sequences."""
+def _grown(profile: Profile, sequences: Sequences, ended: bool) -> Profile:
+    """The profile with what occurs in a further sequence; how often is known where it has ended."""
     symbols = profile.symbols
-    pairs = np.union1d(profile.pairs, pairs_of(sequences, symbols))
+    occurred = pairs_of(sequences, symbols)
+    if not ended:
+        return Profile(symbols, np.union1d(profile.pairs, occurred[:-1]), profile.counts)
     counts = np.unique(np.concatenate([profile.counts, counts_of(sequences, symbols)]), axis=0)
-    return Profile(symbols, pairs, counts)
+    return Profile(symbols, np.union1d(profile.pairs, occurred), counts)
 
 
 def _trained(
-    model: LanguageModel, sequences: Sequences, replay: Sequences, never: list[int]
+    model: LanguageModel, sequences: Sequences, replay: Sequences, never: list[int], ended: bool
 ) -> Iterator[None]:
-    """Trains step by step on the sequences and on those that stand for the others, each counted as one."""
+    """Trains step by step on the sequence and on those that stand for the others."""
     optimiser = torch.optim.AdamW(model.parameters(), lr=_LEARNING_RATE, weight_decay=0.0)
     both = Sequences.of([*sequences, *replay])
     for _ in range(_STEPS):
         model.train()
         optimiser.zero_grad()
-        _mean_nats(model, both, never).backward()
+        _mean_nats(model, both, never, ended).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
         yield
 
 
-def _mean_nats(model: LanguageModel, sequences: Sequences, never: list[int]) -> torch.Tensor:
-    """The mean over sequences of the mean over their events; the first counts as an eighth of all."""
+def _mean_nats(model: LanguageModel, sequences: Sequences, never: list[int], ended: bool) -> torch.Tensor:
+    """The mean over sequences of the mean over their events; the first counts as an eighth of all.
+
+    Where that has not ended, its END is no target.
+    """
     indices = np.arange(len(sequences))
-    x, y = sequences.padded(indices, 0, int(sequences.lengths.max()) + 1)
+    targets = sequences.lengths + 1
+    x, y = sequences.padded(indices, 0, int(targets.max()))
+    if not ended:
+        targets[0] -= 1
+        y[targets[0], 0] = PADDING
     logits, _ = model(torch.from_numpy(x), model.initial_state(len(indices)))
     mask = torch.zeros(logits.shape[-1])
     mask[never] = -1e9
-    nats = losses(logits + mask, torch.from_numpy(y)).sum(0) / torch.from_numpy(sequences.lengths + 1)
+    nats = losses(logits + mask, torch.from_numpy(y)).sum(0) / torch.from_numpy(targets)
     return nats[0] / 8 + nats[1:].mean() * 7 / 8
 
 

@@ -9,12 +9,10 @@ from io import FileIO
 from pathlib import Path
 from typing import Any
 
-LONGEST_LINE = 1 << 20
-"""Bytes of a line that are kept; what follows up to its end is skipped, and the line counted as cut."""
+from onward.watch.lines import GZIP, LONGEST_LINE
 
 _PIECE = 1 << 18
 _PRINTED = 1024
-_GZIP = b"\x1f\x8b"
 
 
 @dataclass(frozen=True)
@@ -159,7 +157,7 @@ class GrowingFile:
 def _opened(path: Path) -> FileIO | gzip.GzipFile:
     """The file for reading, without a buffer, which would hide that it grew; through gzip if it is packed."""
     file = FileIO(path)
-    if file.read(len(_GZIP)) != _GZIP:
+    if file.read(len(GZIP)) != GZIP:
         file.seek(0)
         return file
     file.close()

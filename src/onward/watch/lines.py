@@ -7,10 +7,14 @@ from os import PathLike
 
 from onward.data.corpus import find_sources
 from onward.errors import CorpusError
-from onward.watch.readers import LONGEST_LINE
 
-_GZIP = b"\x1f\x8b"
-_MARK = b"\xef\xbb\xbf"
+LONGEST_LINE = 1 << 20
+"""Bytes of a line that are kept; what follows up to its end is left out."""
+
+GZIP = b"\x1f\x8b"
+"""What gzip begins with."""
+
+_MARK = "\ufeff"
 
 
 def lines_of(sources: Sequence[str | PathLike[str]]) -> Iterator[bytes]:
@@ -25,7 +29,7 @@ def lines_of(sources: Sequence[str | PathLike[str]]) -> Iterator[bytes]:
     for document in find_sources(sources).documents:
         try:
             with document.open("rb") as raw:
-                compressed = raw.peek(2)[:2] == _GZIP
+                compressed = raw.peek(2)[:2] == GZIP
                 yield from _lines(gzip.GzipFile(fileobj=raw) if compressed else raw)
         except (OSError, EOFError) as error:
             raise CorpusError(
@@ -34,12 +38,15 @@ def lines_of(sources: Sequence[str | PathLike[str]]) -> Iterator[bytes]:
             ) from error
 
 
+def text_of(raw: bytes) -> str:
+    """A line as readers see it: without its end, and the byte order mark that some files begin with."""
+    return raw[:LONGEST_LINE].rstrip(b"\r\n").decode("utf-8", "replace").removeprefix(_MARK)
+
+
 def _lines(file: BufferedIOBase) -> Iterator[bytes]:
-    """Of one document, without the byte order mark that some begin with."""
-    first = True
+    """Of one document."""
     while line := file.readline(LONGEST_LINE):
         whole = line
         while len(line) == LONGEST_LINE and not line.endswith(b"\n"):
             line = file.readline(LONGEST_LINE)
-        yield (whole.removeprefix(_MARK) if first else whole).rstrip(b"\r\n")
-        first = False
+        yield whole.rstrip(b"\r\n")

@@ -27,8 +27,6 @@ from onward.watch.stream import Watcher
 POLL = 0.2
 """Seconds between two looks for new lines."""
 
-_MARK = b"\xef\xbb\xbf"
-
 Deliver = Callable[[str], None]
 """Takes an alarm as a line of JSON."""
 
@@ -97,11 +95,10 @@ class Live:
     ) -> None:
         self._watcher, self._reader, self._store = watcher, reader, watcher.store
         self._deliver = deliver
-        self._has_header = watcher.detector.source.get("reader", {}).get("form") == "csv"
         self._end = not self._store.is_kept if end is None else end
         self._number = self._store.fact("lines") or 0
         self._unparsable = watcher.counts.unparsable
-        self._header = self._go_on_with_columns()
+        self._go_on_in_the_midst()
         self._lines = self._opened(source, follow, tell)
         length = self._store.fact("alarms_length")
         self._file = AlarmFile(alarm_file, length) if alarm_file else None
@@ -139,15 +136,15 @@ class Live:
                 self._file.close()
 
     def _take(self, lines: Sequence[bytes]) -> None:
-        """Reads lines, and delivers the alarms that they give."""
+        """Reads lines, and watches what they say."""
         records: list[Record] = []
         for raw in lines:
             self._number += 1
-            line = raw.removeprefix(_MARK)
-            if not (self._has_header and line == self._header):  # as rotated files begin
-                records += self._reader.read(line, self._number)
-            if self._number == 1:
-                self._header = line
+            records += self._reader.read(raw, self._number)
+        self._fed(records)
+
+    def _fed(self, records: Sequence[Record]) -> None:
+        """Watches records, and delivers the alarms that they give."""
         self._watcher.counts.unparsable = self._unparsable + self._reader.trouble.count
         self._watcher.feed(records)
         self._committed()
@@ -165,6 +162,7 @@ class Live:
         if self._end:
             if rest := self._lines.finish():
                 self._take(rest)
+            self._fed(self._reader.finish())
             self._watcher.end()
         self._committed()
 
@@ -174,8 +172,8 @@ class Live:
         facts: dict[str, Any] = {"lines": self._number}
         if position:
             facts["position"] = position.to_json()
-        if self._header is not None and self._has_header:
-            facts["header"] = self._header.decode("utf-8", "replace")
+        if memory := self._reader.memory:
+            facts["reader"] = memory
         self._watcher.commit(**facts)
         self._sent()
 
@@ -206,10 +204,8 @@ class Live:
         position = self._store.fact("position")
         return Follower(path, Position.from_json(position) if position else None, tell, grows=follow)
 
-    def _go_on_with_columns(self) -> bytes | None:
-        """Tells the reader the names of the columns, if the reading goes on in the midst of a file."""
-        header = self._store.fact("header")
-        if header is None:
-            return None
-        self._reader.read(header.encode(), 0)
-        return header.encode()
+    def _go_on_in_the_midst(self) -> None:
+        """Tells the reader what it knew when the reading ended."""
+        if header := self._store.fact("header"):  # of a state that is older than `memory`
+            self._reader.read(header.encode(), 0)
+        self._reader.restore(self._store.fact("reader"))

@@ -7,8 +7,8 @@ from typing import Any
 
 from onward.errors import CorpusError
 from onward.watch.detector import Detector
-from onward.watch.lines import lines_of
-from onward.watch.readers import Reader, Source, reader_of, text_of
+from onward.watch.lines import lines_of, text_of
+from onward.watch.readers import Reader, Source, reader_of
 from onward.watch.records import KeyedSequence, Trouble, grouped
 from onward.watch.templates import Templates
 

@@ -5,7 +5,7 @@ import select
 import sys
 from typing import BinaryIO
 
-from onward.watch.growing import LONGEST_LINE
+from onward.watch.lines import LONGEST_LINE
 
 _PIECE = 1 << 16
 _PATIENCE = 0.2

@@ -1,7 +1,7 @@
 """Readers: from lines of any source to records.
 
     sequences   one sequence a line, its events separated by white space; the key is the number of the line
-    csv         columns by their names in the first line
+    csv         columns by their names in the first row (see `csv_rows`)
     jsonl       one JSON object a line, columns by their names
     log         raw lines; events are templates, words, or bytes of the line, its numbers masked in each case
 
@@ -9,7 +9,6 @@ Lines end as they like, and may hold bytes that are no UTF-8. A line that cannot
 reason, and left out.
 """
 
-import csv
 import json
 import math
 import re
@@ -20,15 +19,14 @@ from datetime import UTC, datetime
 from typing import Any, Literal, get_args
 
 from onward.errors import InputError
+from onward.watch.csv_rows import CsvRows
+from onward.watch.lines import text_of
 from onward.watch.masking import masked
 from onward.watch.records import Record, Trouble
 from onward.watch.templates import LONGEST, Templates
 
 Form = Literal["sequences", "csv", "jsonl", "log"]
 LogSymbols = Literal["templates", "words", "bytes"]
-
-LONGEST_LINE = 1 << 20
-"""Bytes; of a longer one the rest is left out."""
 
 MOST_BYTES = 1000
 """Bytes of a line that are events of its sequence where symbols are bytes."""
@@ -92,12 +90,16 @@ class Source:
 class Reader(ABC):
     """Turns lines into records, one after another.
 
+    Args:
+        rows: what makes rows of the lines, where they are CSV.
+
     Attributes:
         trouble: the lines that could not be read.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, rows: CsvRows | None = None) -> None:
         self.trouble = Trouble()
+        self._rows = rows
 
     @abstractmethod
     def parse(self, line: str, number: int) -> list[Record]:
@@ -107,9 +109,39 @@ class Reader(ABC):
             ValueError: it cannot be read.
         """
 
+    @property
+    def memory(self) -> dict[str, Any] | None:
+        """What it must know to go on in the midst of a file, as plain values; None: nothing."""
+        return self._rows.to_json() if self._rows else None
+
+    def restore(self, memory: dict[str, Any] | None) -> None:
+        """Goes on from the `memory` of another reader of the same source."""
+        if self._rows and memory:
+            self._rows.restore(memory)
+
     def read(self, raw: bytes, number: int) -> list[Record]:
-        """The records of a line with or without its end; empty lines have none, broken ones are counted."""
-        line = raw[:LONGEST_LINE].rstrip(b"\r\n").decode("utf-8", "replace")
+        """The records of a line with or without its end; empty lines have none, broken ones are counted.
+
+        A line that a row does not end with has its records when the rest of the row is read.
+        """
+        line = text_of(raw)
+        if self._rows is None:
+            return self._parsed(line, number)
+        rows = self._rows.take(number, line)
+        return [record for first, row in rows for record in self._parsed(row, first)]
+
+    def finish(self) -> list[Record]:
+        """The records of what is held, where no line will follow."""
+        rows = self._rows.finish() if self._rows else []
+        return [record for first, row in rows for record in self._parsed(row, first)]
+
+    def records(self, lines: Iterable[bytes]) -> Iterator[Record]:
+        """Of all lines, numbered from 1."""
+        for number, raw in enumerate(lines, 1):
+            yield from self.read(raw, number)
+        yield from self.finish()
+
+    def _parsed(self, line: str, number: int) -> list[Record]:
         if not line.strip():
             return []
         try:
@@ -117,11 +149,6 @@ class Reader(ABC):
         except ValueError as error:
             self.trouble.add(number, str(error))
             return []
-
-    def records(self, lines: Iterable[bytes]) -> Iterator[Record]:
-        """Of all lines, numbered from 1."""
-        for number, raw in enumerate(lines, 1):
-            yield from self.read(raw, number)
 
 
 class _SequenceReader(Reader):
@@ -137,41 +164,20 @@ class _ColumnReader(Reader):
     """CSV or JSON lines."""
 
     def __init__(self, source: Source) -> None:
-        super().__init__()
+        names = (*source.event, *filter(None, (source.key, source.time)))
         self._source = source
-        self.columns: list[str] | None = None
-        """The names in the first line of a CSV file; who goes on in the midst of one sets them."""
+        self._table = CsvRows(names, source.delimiter) if source.form == "csv" else None
+        super().__init__(self._table)
 
     def parse(self, line: str, number: int) -> list[Record]:
         source = self._source
-        values = self._object(line) if source.form == "jsonl" else self._row(line)
+        values = self._table.values(line) if self._table else _object(line)
         if values is None:
             return []
         event = " ".join(_value(values, name) for name in source.event)
         key = _value(values, source.key) if source.key else ""
         when = seconds_of(_value(values, source.time)) if source.time else None
         return [Record(key, event, when, line, number)]
-
-    def _row(self, line: str) -> dict[str, Any] | None:
-        try:
-            cells = next(csv.reader([line], delimiter=self._source.delimiter, strict=True))
-        except csv.Error as error:  # which is no ValueError
-            raise ValueError(f"it is no CSV: {error}") from error
-        if self.columns is None:
-            self.columns = cells
-            return None
-        if len(cells) != len(self.columns):
-            raise ValueError(f"expected {len(self.columns)} columns, got {len(cells)}")
-        return dict(zip(self.columns, cells, strict=True))
-
-    def _object(self, line: str) -> dict[str, Any]:
-        try:
-            values = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise ValueError(f"it is no JSON: {error}") from error
-        if not isinstance(values, dict):
-            raise ValueError("it is JSON, but no object")
-        return values
 
 
 class _LogReader(Reader):
@@ -230,11 +236,6 @@ def form_of(names: Iterable[str], *, log: bool, columns: bool) -> Form:
     return "jsonl" if name.endswith((".jsonl", ".json", ".ndjson")) else "csv"
 
 
-def text_of(raw: bytes) -> str:
-    """A line as readers see it."""
-    return raw[:LONGEST_LINE].rstrip(b"\r\n").decode("utf-8", "replace")
-
-
 def seconds_of(value: str) -> float:
     """Seconds since 1970 of a number (of seconds, or of milliseconds, by its size) or of an ISO 8601 time.
 
@@ -252,6 +253,21 @@ def seconds_of(value: str) -> float:
     if not math.isfinite(number):
         raise ValueError(f"expected a time, got {value[:40]!r}")
     return number / 1000 if abs(number) > 1e11 else number
+
+
+def _object(line: str) -> dict[str, Any]:
+    """A line of JSON by name.
+
+    Raises:
+        ValueError: it is none, or none of names.
+    """
+    try:
+        values = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"it is no JSON: {error}") from error
+    if not isinstance(values, dict):
+        raise ValueError("it is JSON, but no object")
+    return values
 
 
 def _value(values: dict[str, Any], name: str) -> str:

@@ -12,7 +12,7 @@ holds what does not fit into memory.
 import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -53,6 +53,20 @@ class Row(NamedTuple):
     last_number: int
     events: str
     state: bytes
+
+
+class Flagged(NamedTuple):
+    """A sequence that was flagged.
+
+    Attributes:
+        events: by name; as far as it had come when it was flagged, or all of them.
+        began: the number of its first record.
+        ended: whether it has ended.
+    """
+
+    events: list[str]
+    began: int
+    ended: bool
 
 
 class WatchStore:
@@ -207,34 +221,31 @@ class WatchStore:
             raise ArtefactError(f"{self.path} is not the state of a watch: {error}", hint=_HINT) from error
 
 
-def events_of(path: Path, key: str) -> list[str]:
-    """The events of the latest flagged sequence of a key, or of the one in flight; others may be watching.
+def flagged_in(path: Path, key: str) -> Flagged:
+    """The latest flagged sequence of a key, in the state of a watch that may go on meanwhile.
 
     Raises:
         ArtefactError: the file is not the state of a watch.
-        InputError: it has no such sequence.
+        InputError: no sequence of the key was flagged.
     """
+    hint = "name the one that `onward watch run --state` keeps"
     if not path.is_file():
-        raise ArtefactError(
-            f"expected the state of a watch, there is no file {path}",
-            hint="name the one that `onward watch run --state` keeps",
-        )
+        raise ArtefactError(f"expected the state of a watch, there is no file {path}", hint=hint)
     try:
-        database = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
-        try:
-            flagged = "select events from flagged where key = ? order by number desc limit 1"
-            for asked in (flagged, "select events from keys where key = ?"):
-                if found := database.execute(asked, (key,)).fetchone():
-                    return json.loads(found[0])
-        finally:
-            database.close()
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as database:
+            asked = "select events, number from flagged where key = ? order by number desc limit 1"
+            found = database.execute(asked, (key,)).fetchone()
+            flight = database.execute("select number from keys where key = ?", (key,)).fetchone()
     except sqlite3.DatabaseError as error:
-        raise ArtefactError(
-            f"{path} is not the state of a watch: {error}",
-            hint="name the one that `onward watch run --state` keeps",
-        ) from error
-    hint = "it has those that were flagged or are in flight; name the SOURCE of others"
-    raise InputError(f"there is no sequence of the key {key!r} in {path}", hint=hint)
+        raise ArtefactError(f"{path} is not the state of a watch: {error}", hint=hint) from error
+    if found:
+        events, number = found
+        return Flagged(json.loads(events), number, flight != (number,))
+    told = ": the one in flight has raised no alarm" if flight else ""
+    raise InputError(
+        f"no sequence of the key {key!r} was flagged in {path}{told}",
+        hint="give the key that an alarm names; or name the SOURCE, of which any sequence can be learned",
+    )
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from onward.watch.detector import Detector
 from onward.watch.drift import Drift
 from onward.watch.keys import IN_MEMORY, Flight, InFlight
 from onward.watch.records import Record
-from onward.watch.scores import FEATURES, EventScore, Verdict
+from onward.watch.scores import EventScore, Verdict
 from onward.watch.store import WatchStore
 
 IDLE = 3600.0
@@ -28,9 +28,6 @@ IDLE = 3600.0
 
 LANES = 1024
 """Sequences that one step of the model moves on."""
-
-_GROWING = ("largest", "burst", "new")
-"""Features that never fall as a sequence goes on."""
 
 
 class Watcher:
@@ -182,7 +179,7 @@ class Watcher:
         self, flights: Sequence[Flight], scores: Sequence[EventScore], records: Sequence[Record]
     ) -> list[Alarm]:
         """Alarms for those whose verdict nothing can take back any more."""
-        p_values, speaks = self._bounds(flights)
+        p_values, speaks = self.detector.bounds([flight.sequence for flight in flights])
         alarms = []
         for i in np.flatnonzero(p_values <= self.detector.rate + 1e-12).tolist():
             flight, record = flights[i], records[i]
@@ -202,25 +199,6 @@ class Watcher:
                 )
                 self._flag(flight)
         return alarms
-
-    def _bounds(self, flights: Sequence[Flight]) -> tuple[np.ndarray, list[str]]:
-        """What the p-value at the end of each sequence cannot be above, and the feature that says so."""
-        if self.detector.top_k:
-            beyond = np.array([flight.sequence.rank >= self.detector.top_k for flight in flights])
-            return np.where(beyond, 0.0, 1.0), ["rank"] * len(flights)
-        known = [FEATURES.index(name) for name in _GROWING]
-        parts = np.stack(
-            [
-                self.detector.calibration.combination.tails[place].score(
-                    np.array([getattr(flight.sequence, name) for flight in flights], float)
-                )
-                for place, name in zip(known, _GROWING, strict=True)
-            ]
-        )
-        calibration = self.detector.calibration
-        combination = calibration.combination
-        p_values = calibration.p_values(combination.least(parts.T, known))
-        return p_values, [FEATURES[i] for i in combination.speaks(parts.T, known).tolist()]
 
     def _end(self, flights: Sequence[Flight]) -> list[Alarm]:
         """Gives sequences their end, and their verdicts."""
