@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from onward.cli.output import DONE, FLAGGED, INTERRUPTED, announce_standard_input, emit, emit_json, say
-from onward.cli.watch_options import Detector, FalseAlarms, TopK, duration, share
+from onward.cli.watch_options import Detector, FalseAlarms, TopK, duration, rate_of
 
 
 def run(
@@ -66,8 +66,7 @@ def run(
     def tell(text: str) -> None:
         say(text, style="yellow")
 
-    rate = None if false_alarms is None else share(false_alarms, "--false-alarms")
-    detector = Loaded.load(model).with_rate(rate, top_k)
+    detector = Loaded.load(model).with_rate(rate_of(false_alarms, top_k), top_k)
     seconds = duration(idle, "--idle")
     announce_standard_input([source])
     with opened_store(state) as store:
