@@ -92,3 +92,73 @@ def test_judge_refuses_a_sample_of_fewer_than_there_are(
     assert (ran.code, ran.out) == (2, "") and "Traceback" not in ran.err
     assert f"expected 3 or more normal sequences in all, got {scale}" in ran.err
     assert "--scale" in ran.err.partition("hint: ")[2]
+
+
+def test_the_help_names_every_default(onward: Command) -> None:
+    """Who is to trust a rate must know which one they get."""
+    from onward.watch.detector import FALSE_ALARMS  # noqa: PLC0415
+    from onward.watch.learning import FOLDS  # noqa: PLC0415
+
+    told = " ".join(onward("watch", "learn", "--help").out.replace("\u2502", " ").split())
+    assert f"{FALSE_ALARMS:.1%}, which is the default" in told
+    assert f"{FOLDS} by default" in told
+    assert "by default that of the detector" in " ".join(
+        onward("watch", "run", "--help").out.replace("\u2502", " ").split()
+    )
+
+
+def test_json_lines_of_a_pipe_are_said_to_be_some(onward: Command, source: Path, tmp_path: Path) -> None:
+    how = ["--key", "key", "--event", "event", "--held-out", "50%", "--steps", "1"]
+    lines = rows([["start", "read", "sync", "stop"]] * 30).encode()
+    ran = onward("watch", "learn", "-", "-o", tmp_path / "a.onward", *how, "--form", "jsonl", data=lines)
+    assert ran.code == 0, ran.err
+    ran = onward("watch", "learn", "-", "-o", tmp_path / "b.onward", *how, data=lines)
+    assert ran.code == 2 and "--form jsonl" in ran.err.partition("hint: ")[2]
+    ran = onward("watch", "learn", source, "-o", tmp_path / "b.onward", "--log", "--form", "csv")
+    assert ran.code == 2 and "either --form or --log" in ran.err
+
+
+def test_log_lines_of_a_pipe_are_read_twice_and_learned(onward: Command, tmp_path: Path) -> None:
+    """Templates are mined before lines are read, and a pipe can be read once."""
+    lines = "".join(f"{what} job_{i} in {i} ms\n" for i in range(40) for what in ("began", "ended"))
+    (tmp_path / "a.log").write_text(lines)
+    how = ["--log", "--key-regex", r"job_\d+", "--held-out", "50%", "--steps", "1"]
+    ran = onward("watch", "learn", "-", "-o", tmp_path / "a.onward", *how, data=lines.encode())
+    assert ran.code == 0, ran.err
+    assert onward("watch", "learn", tmp_path / "a.log", "-o", tmp_path / "b.onward", *how).code == 0
+    assert (tmp_path / "a.onward").read_bytes() == (tmp_path / "b.onward").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("how", "told", "remedy"),
+    [
+        (["--log", "--key-regex", "zzz"], "there is no zzz in it", "--key-regex"),
+        (["--event", "nope", "--key", "key"], "there is no column 'nope' among key, event", "--event"),
+    ],
+)
+def test_where_nothing_is_found_the_remedy_is_not_what_was_done(
+    how: list[str], told: str, remedy: str, onward: Command, source: Path, tmp_path: Path
+) -> None:
+    ran = onward("watch", "learn", source, "-o", tmp_path / "a.onward", *how)
+    assert ran.code == 2 and told in ran.err
+    hint = ran.err.partition("hint: ")[2]
+    assert remedy in hint and "or --log" not in hint
+
+
+def test_an_output_that_cannot_be_written_is_told_before_anything_is_learned(
+    onward: Command, source: Path, tmp_path: Path
+) -> None:
+    how = ["--key", "key", "--event", "event", "--steps", "1"]
+    ran = onward("watch", "learn", source, "-o", tmp_path / "no" / "a.onward", *how)
+    assert ran.code == 1 and "cannot write" in ran.err and "calibrating" not in ran.err
+    ran = onward("watch", "learn", source, "-o", source, *how)
+    assert ran.code == 2 and "is a source" in ran.err
+
+
+def test_a_detector_that_is_none_is_told_how_to_make_one(
+    onward: Command, source: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "broken.onward").write_bytes(b"nothing that is a detector")
+    for name in ("none.onward", "broken.onward"):
+        ran = onward("watch", "run", tmp_path / name, source)
+        assert ran.code == 2 and "onward watch learn" in ran.err.partition("hint: ")[2]

@@ -33,6 +33,10 @@ def learn(
     time_column: Annotated[
         str | None, typer.Option("--time", help="CSV or JSON lines: the column of the time.")
     ] = None,
+    form: Annotated[
+        Literal["csv", "jsonl"] | None,
+        typer.Option(help="What has the columns, where no name ends in .jsonl, .ndjson or .json."),
+    ] = None,
     delimiter: Annotated[
         str, typer.Option(metavar="CHARACTER", help="Between CSV columns; 'tab' for a tab.")
     ] = ",",
@@ -75,6 +79,7 @@ def learn(
     onward watch learn hdfs_train.gz -o hdfs.onward                       a sequence a line
     onward watch learn audit.csv --key session --event action -o audit.onward
     onward watch learn server.jsonl --key host --event level --event message -o server.onward
+    kubectl logs pod | onward watch learn - --form jsonl --key trace --event message -o pod.onward
     onward watch learn hdfs.log --log --key-regex 'blk_-?\\d+' -o blocks.onward
     onward watch learn syslog --log --symbols bytes -o syslog.onward      a line by itself, no parser
     """
@@ -87,8 +92,9 @@ def learn(
     from onward.watch.readers import Source, form_of  # noqa: PLC0415
 
     started = time.monotonic()
+    refuse_both(("--form", form), ("--log", log))
     how = Source(
-        form=form_of(source, log=log, columns=bool(event)),
+        form=form or form_of(source, log=log, columns=bool(event)),
         key=key,
         event=tuple(event or ()),
         time=time_column,

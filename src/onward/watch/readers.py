@@ -287,6 +287,9 @@ def seconds_of(value: str) -> float:
 def _value(values: dict[str, Any], name: str) -> str:
     """A column as text; half a pair of surrogates, which an escape can say, has no place in a file."""
     if name not in values:
-        raise ValueError(f"there is no column {name!r}")
+        there = ", ".join(values)
+        raise ValueError(
+            f"there is no column {name!r} among {there if len(there) <= 80 else there[:77] + '...'}"
+        )
     value = values[name]
     return value.encode("utf-8", "replace").decode() if isinstance(value, str) else json.dumps(value)
