@@ -48,7 +48,7 @@ _FIELDS = {"format", "onward", "config", "vocabulary", "recipe", "facts", "units
 _TYPES = {torch.float32: "F32"}
 _SHOWN = 200
 _DAMAGED = "copy the file again from where it is whole, or train again"
-_HINT = "train a model with `onward train`, or name a file that it wrote"
+_HINT = "name a file that `onward train` or `onward watch learn` wrote"
 
 
 @dataclass(frozen=True)

@@ -53,6 +53,37 @@ def test_nothing_flagged_is_no_failure(onward: Command, watching: Path, tmp_path
     assert (ran.code, ran.out) == (0, "")
 
 
+def test_a_rate_at_which_nothing_can_be_flagged_is_said(onward: Command, watching: Path, log: Path) -> None:
+    ran = onward("watch", "run", watching, log, "--false-alarms", "0.01%")
+    assert (ran.code, ran.out) == (0, "")
+    assert "too few for a rate of 0.01%: nothing will be flagged" in ran.err
+    assert "nothing will be flagged" not in onward("watch", "run", watching, log).err
+
+
+def test_a_watch_that_can_read_nothing_is_a_failure(onward: Command, watching: Path, tmp_path: Path) -> None:
+    """Of a log whose form has changed nothing would ever be flagged."""
+    (tmp_path / "other.jsonl").write_text('{"host": 1}\n' * 7)
+    ran = onward("watch", "run", watching, tmp_path / "other.jsonl")
+    assert (ran.code, ran.out) == (2, "")
+    assert "found none: 7 lines could not be read" in ran.err and "there is no column 'event'" in ran.err
+    assert "JSON lines with the columns key, event" in ran.err.partition("hint: ")[2]
+    (tmp_path / "empty.jsonl").write_text("")
+    assert onward("watch", "run", watching, tmp_path / "empty.jsonl").code == 0
+
+
+def test_a_rate_takes_the_place_of_the_rule_of_ranks(
+    onward: Command, watching: Path, log: Path, tmp_path: Path
+) -> None:
+    from onward.watch.detector import Detector  # noqa: PLC0415
+
+    path = tmp_path / "ranks.onward"
+    Detector.load(watching).with_rate(top_k=5).save(path)
+    by_ranks = onward("watch", "run", path, log, "--json").json["summary"]
+    assert by_ranks["false_alarms_asked"] is None
+    by_rate = onward("watch", "run", path, log, "--false-alarms", "2%", "--json").json["summary"]
+    assert by_rate["false_alarms_asked"] == 0.02 and by_rate["flagged"] == 1
+
+
 def test_a_watch_that_is_followed_ends_with_a_signal(
     process: Callable[..., subprocess.Popen[bytes]], watching: Path, log: Path, tmp_path: Path
 ) -> None:

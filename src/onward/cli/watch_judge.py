@@ -7,7 +7,7 @@ import typer
 
 from onward.cli.options import Json
 from onward.cli.output import emit, emit_json, say
-from onward.cli.watch_options import Detector, FalseAlarms, TopK, share
+from onward.cli.watch_options import Detector, FalseAlarms, TopK, rate_of
 
 
 def judge(
@@ -39,8 +39,7 @@ def judge(
     from onward.watch.loading import load_for  # noqa: PLC0415
     from onward.watch.summary import warnings  # noqa: PLC0415
 
-    rate = None if false_alarms is None else share(false_alarms, "--false-alarms")
-    detector = Loaded.load(model).with_rate(rate, top_k)
+    detector = Loaded.load(model).with_rate(rate_of(false_alarms, top_k), top_k)
     right = load_for(detector, normal)
     wrong: dict[str, list[list[str]]] = {}
     troubles = [right.trouble]

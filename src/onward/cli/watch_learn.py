@@ -2,13 +2,17 @@
 
 import time
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from onward.cli.options import Json
 from onward.cli.output import announce_standard_input, emit_facts, emit_json, say
-from onward.cli.watch_options import FalseAlarms, TopK, share
+from onward.cli.watch_options import FalseAlarmsLearned, TopK, character, rate_of, refuse_both, share
+
+if TYPE_CHECKING:
+    from onward.watch.detector import Detector
+    from onward.watch.records import Trouble
 
 EventSources = Annotated[
     list[str],
@@ -29,16 +33,25 @@ def learn(
     time_column: Annotated[
         str | None, typer.Option("--time", help="CSV or JSON lines: the column of the time.")
     ] = None,
-    delimiter: Annotated[str, typer.Option(help="Of CSV columns.")] = ",",
+    form: Annotated[
+        Literal["csv", "jsonl"] | None,
+        typer.Option(help="What has the columns, where no name ends in .jsonl, .ndjson or .json."),
+    ] = None,
+    delimiter: Annotated[
+        str, typer.Option(metavar="CHARACTER", help="Between CSV columns; 'tab' for a tab.")
+    ] = ",",
     key_regex: Annotated[
         str | None, typer.Option(help="Log lines: what to group them by, such as 'blk_-?\\d+'.")
     ] = None,
     symbols: Annotated[
         Literal["templates", "words", "bytes"], typer.Option(help="Log lines: what an event is.")
     ] = "templates",
-    false_alarms: FalseAlarms = None,
+    false_alarms: FalseAlarmsLearned = None,
     top_k: TopK = None,
-    folds: Annotated[int, typer.Option(help="Parts that the calibration deals the sequences into.")] = 5,
+    folds: Annotated[
+        int | None,
+        typer.Option(help="Parts that the calibration deals the sequences into; 5 by default."),
+    ] = None,
     in_order: Annotated[
         bool | None,
         typer.Option(
@@ -49,7 +62,10 @@ def learn(
     ] = None,
     held_out: Annotated[
         str | None,
-        typer.Option(help="Calibrate on this share alone, such as 50%, which the model does not see: exact."),
+        typer.Option(
+            metavar="SHARE",
+            help="Calibrate on this share alone, such as 50%, which the model does not see: exact.",
+        ),
     ] = None,
     steps: Annotated[
         int | None, typer.Option(help="Of training; by default as many as the data ask for.")
@@ -63,45 +79,59 @@ def learn(
     onward watch learn hdfs_train.gz -o hdfs.onward                       a sequence a line
     onward watch learn audit.csv --key session --event action -o audit.onward
     onward watch learn server.jsonl --key host --event level --event message -o server.onward
+    kubectl logs pod | onward watch learn - --form jsonl --key trace --event message -o pod.onward
     onward watch learn hdfs.log --log --key-regex 'blk_-?\\d+' -o blocks.onward
     onward watch learn syslog --log --symbols bytes -o syslog.onward      a line by itself, no parser
     """
-    from onward.watch.detector import FALSE_ALARMS  # noqa: PLC0415 - torch, which `--help` does without
-    from onward.watch.learning import Learning  # noqa: PLC0415
+    from onward.artefact import refuse_to_replace  # noqa: PLC0415 - torch, which `--help` does without
+    from onward.training.lock import output_lock  # noqa: PLC0415
+    from onward.watch.detector import FALSE_ALARMS  # noqa: PLC0415
+    from onward.watch.learning import FOLDS, Learning  # noqa: PLC0415
     from onward.watch.learning import learn as learn_detector  # noqa: PLC0415
     from onward.watch.loading import load_normal  # noqa: PLC0415
     from onward.watch.readers import Source, form_of  # noqa: PLC0415
-    from onward.watch.summary import summary, warnings  # noqa: PLC0415
 
-    announce_standard_input(source)
     started = time.monotonic()
+    refuse_both(("--form", form), ("--log", log))
     how = Source(
-        form=form_of(source, log=log, columns=bool(event)),
+        form=form or form_of(source, log=log, columns=bool(event)),
         key=key,
         event=tuple(event or ()),
         time=time_column,
         key_regex=key_regex,
         symbols=symbols,
-        delimiter=delimiter,
+        delimiter=character(delimiter),
     )
+    in_order = how.form != "sequences" if in_order is None else in_order
+    refuse_both(("--folds", folds), ("--held-out", held_out))
+    refuse_both(("--folds", folds), ("--in-order", in_order), "leave one out, or give --any-order")
     learning = Learning(
         seed=seed,
-        folds=folds,
-        in_order=how.form != "sequences" if in_order is None else in_order,
+        folds=folds or FOLDS,
+        in_order=in_order,
         held_out=None if held_out is None else share(held_out, "--held-out"),
-        rate=FALSE_ALARMS if false_alarms is None else share(false_alarms, "--false-alarms"),
+        rate=rate_of(false_alarms, top_k) or FALSE_ALARMS,
         top_k=top_k,
         steps=steps,
     )
-    loaded = load_normal(source, how)
-    detector = learn_detector(
-        loaded.events, learning, is_bytes=log and symbols == "bytes", source=loaded.reading, tell=say
-    )
-    detector.save(output)
-    for warning in warnings(detector, loaded.trouble):
+    announce_standard_input(source)
+    with output_lock(output):
+        refuse_to_replace(output, map(Path, source))
+        loaded = load_normal(source, how)
+        is_bytes = log and symbols == "bytes"
+        detector = learn_detector(loaded.events, learning, is_bytes=is_bytes, source=loaded.reading, tell=say)
+        detector.save(output)
+    _tell(detector, loaded.trouble, output, time.monotonic() - started, json)
+
+
+def _tell(detector: "Detector", trouble: "Trouble", output: Path, seconds: float, json: bool) -> None:
+    """What was learned, and what to know before it is trusted."""
+    from onward.watch.summary import summary, warnings  # noqa: PLC0415 - torch, which `--help` does without
+
+    for warning in warnings(detector, trouble):
         say(warning, style="yellow")
-    found = {"output": str(output), **summary(detector), "unreadable_lines": loaded.trouble.count}
-    found["seconds"] = round(time.monotonic() - started, 1)
+    found = {"output": str(output), **summary(detector), "unreadable_lines": trouble.count}
+    found["seconds"] = round(seconds, 1)
     if json:
         emit_json(found)
     else:

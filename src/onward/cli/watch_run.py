@@ -1,13 +1,19 @@
 """`onward watch run`: alarms from a file or a stream, as they come."""
 
 import json as encoding
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from onward.cli.output import DONE, FLAGGED, INTERRUPTED, announce_standard_input, emit, emit_json, say
-from onward.cli.watch_options import Detector, FalseAlarms, TopK, duration, share
+from onward.cli.watch_options import Detector, FalseAlarms, TopK, duration, rate_of
+
+if TYPE_CHECKING:
+    from onward.watch.live import Live
+    from onward.watch.readers import Reader
+    from onward.watch.stream import Watcher
 
 
 def run(
@@ -52,34 +58,46 @@ def run(
     A line has the time, the key, the p-value, the line and its number, and what was expected, separated by
     tabs. The exit code is 3 if anything was flagged, else 0.
     """
-    from onward.watch.alarms import line_of  # noqa: PLC0415
     from onward.watch.detector import Detector as Loaded  # noqa: PLC0415 - torch, which `--help` does without
     from onward.watch.live import Live  # noqa: PLC0415
-    from onward.watch.loading import reader_for  # noqa: PLC0415
-    from onward.watch.report import report, report_lines  # noqa: PLC0415
+    from onward.watch.loading import how_read, nothing_in, reader_for  # noqa: PLC0415
     from onward.watch.store import opened_store  # noqa: PLC0415
     from onward.watch.stream import Watcher  # noqa: PLC0415
+    from onward.watch.summary import flags_nothing, told_flags_nothing  # noqa: PLC0415
 
-    def deliver(alarm: str) -> None:
-        emit(f"{alarm}\n" if json else line_of(encoding.loads(alarm)) + "\n")
-
-    def tell(text: str) -> None:
-        say(text, style="yellow")
-
-    rate = None if false_alarms is None else share(false_alarms, "--false-alarms")
-    detector = Loaded.load(model).with_rate(rate, top_k)
+    tell = partial(say, style="yellow")
+    detector = Loaded.load(model).with_rate(rate_of(false_alarms, top_k), top_k)
     seconds = duration(idle, "--idle")
     announce_standard_input([source])
+    if flags_nothing(detector):
+        tell(told_flags_nothing(detector))
     with opened_store(state) as store:
         watcher = Watcher(detector, store, idle=seconds, in_memory=in_memory, tell=tell)
-        reader = reader_for(detector)
+        reader, read_before = reader_for(detector), watcher.counts.records
+        deliver = partial(_deliver, json=json)
         live = Live(watcher, reader, source, deliver, follow=follow, end=end, alarm_file=alarms, tell=tell)
         stopped = live.run()
-        found = report(watcher, live)
-        if json:
-            emit_json({"summary": found})
-        for line in report_lines(found, reader.trouble):
-            say(line)
+        _report(watcher, live, reader, json=json)
+        if reader.trouble.count and watcher.counts.records == read_before:
+            raise nothing_in([source], reader.trouble, how_read(detector))
     if live.flagged:
         return FLAGGED
     return INTERRUPTED if stopped and not follow else DONE
+
+
+def _deliver(alarm: str, *, json: bool) -> None:
+    """Prints an alarm, which comes as JSON."""
+    from onward.watch.alarms import line_of  # noqa: PLC0415 - torch, which `--help` does without
+
+    emit(f"{alarm}\n" if json else line_of(encoding.loads(alarm)) + "\n")
+
+
+def _report(watcher: "Watcher", live: "Live", reader: "Reader", *, json: bool) -> None:
+    """What the watch has seen."""
+    from onward.watch.report import report, report_lines  # noqa: PLC0415 - torch, which `--help` does without
+
+    found = report(watcher, live)
+    if json:
+        emit_json({"summary": found})
+    for line in report_lines(found, reader.trouble):
+        say(line)

@@ -61,6 +61,10 @@ class Detector:
     top_k: int | None = None
     source: dict[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        """Refuses what nothing can be flagged by."""
+        check_rule(self.rate, self.top_k)
+
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "Detector":
         """The detector of a file.
@@ -117,13 +121,11 @@ class Detector:
         """The same with another rate of false alarms, or with DeepLog's rule.
 
         Raises:
-            InputError: a rate that is not between 0 and 1, or no event that may be expected.
+            InputError: see `check_rule`.
         """
-        if rate is not None and not 0 < rate < 1:
-            raise InputError(f"expected a rate of false alarms between 0 and 1, got {rate}")
-        if top_k is not None and top_k < 1:
-            raise InputError(f"expected at least 1 event that may be expected, got {top_k}")
-        return replace(self, rate=self.rate if rate is None else rate, top_k=top_k or self.top_k)
+        if rate is None:
+            return replace(self, top_k=self.top_k if top_k is None else top_k)
+        return replace(self, rate=rate, top_k=top_k)  # a rate is of the calibration
 
     def open(self) -> OpenSequence:
         """A sequence before its first event."""
@@ -244,6 +246,23 @@ class Detector:
     @cached_property
     def _reader(self) -> EventReader:
         return EventReader(self.model, self.alphabet, self.profile, self.baselines.grams)
+
+
+def check_rule(rate: float, top_k: int | None) -> None:
+    """Refuses what no sequence, or every one, would be flagged by.
+
+    Raises:
+        InputError: a rate that is not between 0 and 1, or no event that may be expected.
+    """
+    if not 0 < rate < 1:
+        raise InputError(
+            f"expected a rate of false alarms between 0 and 1, got {rate}", hint="such as 0.001, for 0.1 %"
+        )
+    if top_k is not None and top_k < 1:
+        raise InputError(
+            f"expected 1 or more events that may be expected, got {top_k}",
+            hint="--top-k takes their number; without it the rate of false alarms decides",
+        )
 
 
 def _check_format(path: str | os.PathLike[str], watch: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from onward.data.sequences import Sequences
-from onward.errors import CorpusError
+from onward.errors import CorpusError, InputError
 from onward.watch.detector import Detector
 from onward.watch.intervals import auc_with_interval, binomial_interval, calibration_interval
 from onward.watch.scores import Feature, Verdict
@@ -160,12 +160,18 @@ def judge(
 
     Raises:
         CorpusError: nothing normal, or nothing anomalous.
+        InputError: the normal sequences are a sample of fewer than they are.
     """
     wrong = [sequence for sequences in anomalous.values() for sequence in sequences]
     if not normal or not wrong:
         raise CorpusError(
             f"expected normal and anomalous sequences, got {len(normal)} and {len(wrong)}",
             hint="name a file of each",
+        )
+    if normal_in_all is not None and normal_in_all < len(normal):
+        raise InputError(
+            f"expected {len(normal):,} or more normal sequences in all, got {normal_in_all:,}",
+            hint="--scale takes the number that the normal ones are a sample of",
         )
     scale = 1.0 if normal_in_all is None else normal_in_all / len(normal)
     started = time.perf_counter()

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from onward.errors import InputError
 from onward.watch.open_sequence import OpenSequence
 from onward.watch.records import Record
 from onward.watch.store import Row, WatchStore
@@ -71,12 +72,20 @@ class InFlight:
         store: holds those that do not fit into memory, and all that `save` was called for.
         open_sequence: makes a sequence before its first event.
         in_memory: how many are held in memory.
+
+    Raises:
+        InputError: none may be held.
     """
 
     def __init__(
         self, store: WatchStore, open_sequence: Callable[[], OpenSequence], in_memory: int = IN_MEMORY
     ) -> None:
-        self._store, self._open, self._limit = store, open_sequence, max(1, in_memory)
+        if in_memory < 1:
+            raise InputError(
+                f"expected 1 or more sequences in memory, got {in_memory}",
+                hint=f"leave out --in-memory: {IN_MEMORY:,} are held then",
+            )
+        self._store, self._open, self._limit = store, open_sequence, in_memory
         self._held: dict[str, Flight] = {}  # those touched last are at the end
         self._changed: set[str] = set()
         self._stored = set(store.keys())  # what the store has, perhaps as it was some time ago

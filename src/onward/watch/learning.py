@@ -35,7 +35,7 @@ from onward.training.recipe import Recipe
 from onward.training.trainer import Trainer, forked_random
 from onward.watch.alphabet import Alphabet
 from onward.watch.baselines import Baselines
-from onward.watch.detector import FALSE_ALARMS, Detector
+from onward.watch.detector import FALSE_ALARMS, Detector, check_rule
 from onward.watch.grams import Grams
 from onward.watch.measured import ByGrams, Measured, at, joined, looked_up
 from onward.watch.profile import Profile
@@ -95,8 +95,12 @@ class Learning:
             raise InputError(f"expected 2 to 100 folds, got {self.folds}")
         if self.held_out is not None and not 0 < self.held_out < 1:
             raise InputError(f"expected a share between 0 and 1 to be held out, got {self.held_out}")
-        if not 0 < self.rate < 1:
-            raise InputError(f"expected a rate of false alarms between 0 and 1, got {self.rate}")
+        if self.steps is not None and self.steps < 1:
+            raise InputError(
+                f"expected 1 or more steps of training, got {self.steps}",
+                hint="leave out --steps: the data say how many then",
+            )
+        check_rule(self.rate, self.top_k)
 
 
 def learn(

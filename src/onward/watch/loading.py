@@ -1,14 +1,15 @@
 """From what a user names to sequences, for learning and for judging."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from typing import Any
 
+from onward.data.corpus import find_sources
 from onward.errors import CorpusError
 from onward.watch.detector import Detector
 from onward.watch.lines import lines_of, text_of
-from onward.watch.readers import Reader, Source, reader_of
+from onward.watch.readers import Form, Reader, Source, reader_of
 from onward.watch.records import KeyedSequence, Trouble, grouped
 from onward.watch.templates import Templates
 
@@ -41,10 +42,14 @@ def load_normal(names: Names, source: Source) -> Loaded:
     Raises:
         CorpusError: no source, or nothing in it that can be read.
     """
+    documents = find_sources(names).documents  # once: a pipe can be read no second time
     mined = source.form == "log" and source.symbols == "templates"
-    templates = Templates.of(text_of(line) for line in lines_of(names)) if mined else None
+    templates = Templates.of(text_of(line) for line in lines_of(documents)) if mined else None
     reading = {"reader": source.to_json(), "templates": templates.to_json() if templates else None}
-    return _loaded(names, reader_of(source, templates), reading)
+    loaded = _loaded(lines_of(documents), reader_of(source, templates), reading)
+    if not loaded.sequences:
+        raise nothing_in(names, loaded.trouble, f"read as {_told(source)}; {_OTHERWISE[source.form]}")
+    return loaded
 
 
 def load_for(detector: Detector, names: Names) -> Loaded:
@@ -53,24 +58,55 @@ def load_for(detector: Detector, names: Names) -> Loaded:
     Raises:
         CorpusError: no source, or nothing in it that can be read.
     """
-    return _loaded(names, reader_for(detector), detector.source)
+    loaded = _loaded(lines_of(names), reader_for(detector), detector.source)
+    if not loaded.sequences:
+        raise nothing_in(names, loaded.trouble, how_read(detector))
+    return loaded
+
+
+def nothing_in(names: Names, trouble: Trouble, hint: str) -> CorpusError:
+    """That there is no record in sources, and why."""
+    told = f": {trouble.told()}" if trouble.count else ""
+    return CorpusError(f"expected events in {', '.join(map(str, names))}, found none{told}", hint=hint)
+
+
+def how_read(detector: Detector) -> str:
+    """What lines a detector expects, as a sentence."""
+    return f"the detector was made for {_told(_source_of(detector))}: name such lines, or learn from these"
 
 
 def reader_for(detector: Detector) -> Reader:
     """What reads lines as the lines that a detector learned from were read."""
-    if not detector.source:
-        return reader_of(Source())
-    templates = detector.source["templates"]
-    known = None if templates is None else Templates(templates)
-    return reader_of(Source.from_json(detector.source["reader"]), known)
+    templates = detector.source.get("templates")
+    return reader_of(_source_of(detector), None if templates is None else Templates(templates))
 
 
-def _loaded(names: Names, reader: Reader, reading: dict[str, Any]) -> Loaded:
-    sequences = grouped(reader.records(lines_of(names)))
-    if not sequences:
-        told = reader.trouble.told()
-        raise CorpusError(
-            f"expected events in {', '.join(map(str, names))}, found none{': ' if told else ''}{told}",
-            hint="say how its lines are to be read: --key and --event, or --log",
-        )
-    return Loaded(sequences, reading, reader.trouble)
+def _source_of(detector: Detector) -> Source:
+    return Source.from_json(detector.source["reader"]) if detector.source else Source()
+
+
+def _loaded(lines: Iterable[bytes], reader: Reader, reading: dict[str, Any]) -> Loaded:
+    return Loaded(grouped(reader.records(lines)), reading, reader.trouble)
+
+
+_OTHERWISE: dict[Form, str] = {
+    "sequences": "--event NAME reads columns, --log raw lines",
+    "csv": "other columns are named by --event, --key and --time, and --form jsonl reads JSON lines",
+    "jsonl": "other columns are named by --event, --key and --time, and --form csv reads CSV",
+    "log": "--key-regex says what groups them; without it each is a sequence of its own",
+}
+
+
+def _told(source: Source) -> str:
+    """How its lines are read, in words."""
+    names = dict.fromkeys(name for name in (source.key, *source.event, source.time) if name)
+    columns = f"with the columns {', '.join(names)}"
+    match source.form:
+        case "sequences":
+            return "a sequence a line"
+        case "csv":
+            return f"CSV {columns}"
+        case "jsonl":
+            return f"JSON lines {columns}"
+        case _:
+            return f"log lines with {source.key_regex} in them" if source.key_regex else "log lines"

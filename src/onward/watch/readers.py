@@ -56,26 +56,56 @@ class Source:
     delimiter: str = ","
 
     def __post_init__(self) -> None:
-        """Refuses what cannot be read."""
+        """Refuses what cannot be read, and what would be ignored."""
         if self.form not in get_args(Form) or self.symbols not in get_args(LogSymbols):
             raise InputError(
                 f"there is no form {self.form!r} with symbols {self.symbols!r}",
                 hint=f"forms are {', '.join(get_args(Form))}, symbols {', '.join(get_args(LogSymbols))}",
             )
-        if self.form in ("csv", "jsonl") and not self.event:
+        if self.form in ("csv", "jsonl"):
+            self._check_columns()
+        else:
+            self._check_no_columns()
+        if self.form != "log" and self.symbols != "templates":
+            raise InputError(
+                f"{self.symbols} are of raw log lines alone", hint="--log says that these are some"
+            )
+        if self.key_regex is not None:
+            self._check_key_regex(self.key_regex)
+
+    def _check_columns(self) -> None:
+        if not self.event:
             raise InputError(
                 f"expected the column of the event in {self.form} lines, got none", hint="--event NAME"
             )
-        if self.key_regex is not None:
-            if self.form != "log" or self.symbols != "templates":
-                raise InputError(
-                    "a key is looked for in log lines whose events are templates alone",
-                    hint="leave out --key-regex, or --symbols",
-                )
-            try:
-                re.compile(self.key_regex)
-            except re.error as error:
-                raise InputError(f"expected a regular expression, got {self.key_regex!r}: {error}") from error
+        if len(self.delimiter) != 1 or self.delimiter in '"\r\n':
+            raise InputError(
+                f"expected one character between columns, got {self.delimiter!r}",
+                hint="--delimiter takes one, such as ';', or the word tab",
+            )
+        if self.form == "jsonl" and self.delimiter != ",":
+            raise InputError("JSON lines have no delimiter between columns", hint="leave out --delimiter")
+
+    def _check_no_columns(self) -> None:
+        given = [name for name in ("key", "event", "time") if getattr(self, name)]
+        given += ["delimiter"] if self.delimiter != "," else []
+        if given:
+            kind = "raw log lines" if self.form == "log" else "lines that are a sequence each"
+            raise InputError(
+                f"{kind} have no columns, got {', '.join(given)}",
+                hint="CSV and JSON lines need --event NAME; raw log lines are grouped by --key-regex",
+            )
+
+    def _check_key_regex(self, pattern: str) -> None:
+        if self.form != "log" or self.symbols != "templates":
+            raise InputError(
+                "a key is looked for in log lines whose events are templates alone",
+                hint="leave out --key-regex, or --symbols",
+            )
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise InputError(f"expected a regular expression, got {pattern!r}: {error}") from error
 
     def to_json(self) -> dict[str, Any]:
         """The source as plain values."""
@@ -273,6 +303,9 @@ def _object(line: str) -> dict[str, Any]:
 def _value(values: dict[str, Any], name: str) -> str:
     """A column as text; half a pair of surrogates, which an escape can say, has no place in a file."""
     if name not in values:
-        raise ValueError(f"there is no column {name!r}")
+        there = ", ".join(values)
+        raise ValueError(
+            f"there is no column {name!r} among {there if len(there) <= 80 else there[:77] + '...'}"
+        )
     value = values[name]
     return value.encode("utf-8", "replace").decode() if isinstance(value, str) else json.dumps(value)

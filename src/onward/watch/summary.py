@@ -36,25 +36,39 @@ def warnings(detector: Detector, trouble: Trouble) -> list[str]:
     """What a user should know before trusting it."""
     found = [trouble.told()] if trouble.count else []
     calibrated, rate = len(detector.calibration.scores), detector.rate
-    allowed = math.floor(rate * (calibrated + 1) + 1e-9)
     low, high = calibration_interval(rate, calibrated)
     if detector.top_k:
         found.append(
             f"an event beyond the {detector.top_k} likeliest is flagged: no rate of false alarms is promised"
         )
-    elif not allowed:
-        found.append(
-            f"{calibrated:,} calibration sequences are too few for a rate of {rate:.2%}: "
-            "nothing will be flagged. "
-            f"{detector.calibration.smallest_rate:.2%} is possible, "
-            f"or learn from {math.ceil(1 / rate):,} and more"
-        )
-    elif allowed < _FEW:
+    elif flags_nothing(detector):
+        found.append(told_flags_nothing(detector))
+    elif _allowed(detector) < _FEW:
         found.append(
             f"{calibrated:,} calibration sequences tell the rate roughly: asked for {rate:.2%}, "
             f"to be expected is {low:.2%} to {high:.2%}"
         )
     return found
+
+
+def flags_nothing(detector: Detector) -> bool:
+    """Whether the rate is so low that no sequence can be flagged, whatever it is."""
+    return not detector.top_k and not _allowed(detector)
+
+
+def told_flags_nothing(detector: Detector) -> str:
+    """That, why, and what to do."""
+    return (
+        f"{len(detector.calibration.scores):,} calibration sequences are too few for a rate of "
+        f"{detector.rate:.2%}: nothing will be flagged. "
+        f"{detector.calibration.smallest_rate:.2%} is possible, "
+        f"or learn from {math.ceil(1 / detector.rate):,} and more"
+    )
+
+
+def _allowed(detector: Detector) -> int:
+    """Calibration sequences that lie at or beyond the threshold."""
+    return math.floor(detector.rate * (len(detector.calibration.scores) + 1) + 1e-9)
 
 
 def _finite(value: float) -> float | None:
