@@ -2,8 +2,9 @@
 
     python benchmarks/watch_kinds.py [--seeds 3] [--learned 3000] [--asked 20000]
 
-Three made-up sources, each drawn anew for every seed: twelve kinds of sequences with fixed shares, requests
-of a shop with some 15 kinds, one in a hundred of them slow, and walks among twelve states, hardly two alike.
+Four made-up sources, each drawn anew for every seed: twelve kinds of sequences with fixed shares, requests
+of a shop with some 15 kinds, one in a hundred of them slow, walks among twelve states, hardly two alike, and
+single events of which most are rare (shares by Zipf's law).
 Learned in both ways of calibrating, and asked about as many sequences more as are said: `flagged` is the
 share of them with a p-value of at most each rate, `allowed` the interval that `learn` prints for it.
 """
@@ -79,10 +80,17 @@ def walks(count: int, chance: random.Random) -> Rows:
     return rows
 
 
+def tail(count: int, chance: random.Random) -> Rows:
+    """Single events, the i-th most frequent one i^1.6 times as rare as the first: most are rare, many are new."""
+    kinds = range(1, 100_000)
+    return [[f"kind{kind}"] for kind in chance.choices(kinds, [kind**-1.6 for kind in kinds], k=count)]
+
+
 SOURCES: dict[str, Callable[[int, random.Random], Rows]] = {
     "kinds": kinds,
     "requests": requests,
     "walks": walks,
+    "tail": tail,
 }
 
 

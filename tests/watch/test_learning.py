@@ -100,6 +100,16 @@ def lines(first: int, count: int, seed: int) -> list[list[str]]:
     ]
 
 
+def test_the_rate_holds_where_most_kinds_are_rare():
+    flagged = []
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        kinds = [[f"kind{kind}"] for kind in rng.zipf(1.6, 2400).tolist()]
+        detector = learn(kinds[:400], Learning(rate=0.01, seed=seed, steps=60))
+        flagged.append(np.mean([verdict.flagged for verdict in detector.judge(kinds[400:], explain=False)]))
+    assert np.mean(flagged) < 0.015
+
+
 def test_what_is_new_each_time_is_as_frequent_as_it_was_when_it_was_learned():
     for seed in range(4):
         detector = learn(lines(0, 400, seed), Learning(in_order=True, rate=0.05, seed=seed, steps=60))

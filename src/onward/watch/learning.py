@@ -3,11 +3,11 @@
 Every sequence serves both. They are dealt at random into folds; for each fold a model is learned from the
 others and scores it. The detector's own model learns from all of them. Lookups and the n-gram cost little,
 so theirs are smaller folds: of two sequences with the same oddity, whether they share a fold decides whether
-it is one, and of small folds few do. A sequence whose like is among those others, or that is like another
-one once its unknown events are read as unknown, is scored by the detector itself, as each that comes later
-will be: two models differ a little, and where few kinds of sequences recur often a little decides whether a
-whole kind is above the threshold. What that guarantees stands in docs/concepts.md; with `held_out` there is
-one split instead, and the guarantee is exact.
+it is one, and of small folds few do. A sequence that often has its like among those others, or is like
+another one once its unknown events are read as unknown, is scored by the detector itself, as each that comes
+later will be: two models differ a little, and where few kinds of sequences recur often a little decides
+whether a whole kind is above the threshold. What that guarantees stands in docs/concepts.md; with `held_out`
+there is one split instead, and the guarantee is exact.
 
 Sequences that stand in the order of time are scored forwards instead: the third quarter by a model of the
 first half, the last by a model of the three before it. What is normal changes with time, and a fold drawn at
@@ -16,8 +16,9 @@ random has neighbours of all it holds among what was learned: it shows nothing o
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import Any, NamedTuple
+from functools import cached_property, partial
+from itertools import count
+from typing import Any, Generic
 
 import numpy as np
 import torch
@@ -37,9 +38,9 @@ from onward.watch.alphabet import Alphabet
 from onward.watch.baselines import Baselines
 from onward.watch.detector import FALSE_ALARMS, Detector, check_rule
 from onward.watch.grams import Grams
-from onward.watch.measured import ByGrams, Measured, at, joined, looked_up
+from onward.watch.measured import Arrays, Lookups, at, calibrated, joined, looked_up, where
 from onward.watch.profile import Profile
-from onward.watch.scores import LookedUp
+from onward.watch.scores import Tally
 from onward.watch.splits import Deal, Split, deal, held_in
 from onward.watch.tallies import tally
 
@@ -57,6 +58,10 @@ WIDE, MANY = 128, 100_000
 
 _POSITIONS, _FEWEST_LANES = 2048, 16
 """Of a block: of long sequences fewer are read side by side, for more steps in place of larger ones."""
+
+_OFTEN = 4
+"""Times that others must have been like a sequence for the detector to speak for its kind: of less, what it
+learned from the sequence itself would count."""
 
 _EPOCHS, _FEWEST_STEPS, _MOST_STEPS = 10, 400, 2000
 
@@ -145,18 +150,25 @@ def learn(
     )
 
 
-class _Unseen(NamedTuple):
+@dataclass(frozen=True)
+class _Unseen(Generic[Arrays]):
     """Sequences that calibrate, each measured by what was learned from others.
 
     Attributes:
+        places: of them among all, (n,).
         sequences: as they are read by who has not seen them, n.
         measured: in that order.
         recurs: whether one that comes later may well be read as just the same, (n,).
     """
 
+    places: np.ndarray
     sequences: Sequences
-    measured: Measured
+    measured: Arrays
     recurs: np.ndarray
+
+    def or_by(self, itself: Callable[[Sequences], Arrays]) -> Arrays:
+        """What was measured, by the detector itself of those that recur; in the order of all sequences."""
+        return at(where(self.recurs, itself(self.sequences), self.measured), np.argsort(self.places))
 
 
 class _Learner:
@@ -184,15 +196,17 @@ class _Learner:
         self._tell(f"learning from {len(training):,} sequences of {len(training.ids):,} events")
         model, facts = self._model(training)
         profile, grams = self._lookups(training)
-        held = unseen.sequences if unseen else self._sequences.take(dealt.held)
-        measured = self._measured(model, profile, grams, held)
+        read, find = partial(self._read, model), partial(looked_up, profile, grams)
         if unseen:
-            measured = unseen.measured.where(unseen.recurs, measured)
-        calibrated = measured.calibrated(dealt.scheme)
+            measured = unseen[0].or_by(read), unseen[1].or_by(find)
+        else:
+            held = self._sequences.take(dealt.held)
+            measured = read(held), find(held)
+        calibration, by_grams = calibrated(*measured, dealt.scheme)
         facts |= {
             "corpus": {"sequences": len(self._sequences), "symbols": len(self._sequences.ids)},
             "calibration": {
-                "sequences": len(calibrated.calibration.scores),
+                "sequences": len(calibration.scores),
                 "folds": len(dealt.splits) if dealt.scheme == "others" else None,
                 "in_order": self._learning.in_order,
             },
@@ -202,60 +216,62 @@ class _Learner:
             Artefact(model, self._alphabet.vocabulary, recipe, facts),
             self._alphabet,
             profile,
-            calibrated.calibration,
-            Baselines.of(training, grams, calibrated.grams),
+            calibration,
+            Baselines.of(training, grams, by_grams),
             self._learning.rate,
             self._learning.top_k,
             source,
         )
 
-    def _unseen(self, dealt: Deal) -> _Unseen:
-        """Sequences scored by models that have not seen them, and by lookups of finer splits if there are."""
-        splits, finer = dealt.splits, dealt.finer
-        parts: list[Measured] = []
-        recurs: list[np.ndarray] = []
-        ids: list[np.ndarray] = []
-        for number, split in enumerate(splits, 1):
-            training, held = self._parts(split)
+    def _unseen(self, dealt: Deal) -> tuple[_Unseen[Tally], _Unseen[Lookups]]:
+        """Sequences read by models that have not seen them, and by lookups of finer splits if there are."""
+        number = count(1)
+
+        def read(training: Sequences, held: Sequences) -> Tally:
             told = f"scoring {len(held):,} sequences with a model of {len(training):,} others"
-            self._tell(f"calibrating, {number} of {len(splits)}: {told}")
-            parts.append(self._measured(self._model(training)[0], *self._lookups(training), held))
+            self._tell(f"calibrating, {next(number)} of {len(dealt.splits)}: {told}")
+            return self._read(self._model(training)[0], held)
+
+        def find(training: Sequences, held: Sequences) -> Lookups:
+            return looked_up(*self._lookups(training), held)
+
+        return self._by_others(dealt.splits, read), self._by_others(dealt.finer or dealt.splits, find)
+
+    def _by_others(
+        self, splits: list[Split], measure: Callable[[Sequences, Sequences], Arrays]
+    ) -> _Unseen[Arrays]:
+        """What is measured of each held sequence by those to learn from."""
+        parts: list[Arrays] = []
+        read: list[Sequences] = []
+        recurs: list[np.ndarray] = []
+        for split in splits:
+            training, held = (self._sequences.take(part) for part in split)
+            held = self._unknown_to(training, held)
+            parts.append(measure(training, held))
+            read.append(held)
             recurs.append(self._recurs(split, held))
-            ids.append(held.ids)
-        measured = Measured(*(joined(each) for each in zip(*parts, strict=True)))
-        if finer:
-            again = zip(*(self._looked_up(split) for split in finer), strict=True)
-            places = np.argsort(held_in(finer))[held_in(splits)]
-            measured = Measured(measured.tally, *(at(joined(each), places) for each in again))
-        starts = self._sequences.take(held_in(splits)).starts
-        return _Unseen(Sequences(np.concatenate(ids), starts), measured, np.concatenate(recurs))
+        places = held_in(splits)
+        sequences = Sequences.of(sequence for held in read for sequence in held)
+        return _Unseen(places, sequences, joined(parts), np.concatenate(recurs))
 
     def _recurs(self, split: Split, held: Sequences) -> np.ndarray:
-        """Of each held one, whether its like was learned from, or has unknown events where it has them."""
+        """Of each held one, whether its like was often learned from, or has unknown events where it has."""
         owners, forms = np.repeat(np.arange(len(held)), held.lengths), held.distinct()[1]
         has_unknown = np.bincount(owners[held.ids == UNKNOWN], minlength=len(held)) > 0
         has_twin = np.bincount(forms)[forms] > 1
-        return np.isin(self._kinds[split.held], self._kinds[split.training]) | (has_unknown & has_twin)
+        alike = np.bincount(self._kinds[split.training], minlength=len(self._sequences))
+        return (alike[self._kinds[split.held]] >= _OFTEN) | (has_unknown & has_twin)
 
     @cached_property
     def _kinds(self) -> np.ndarray:
         """A number for each sequence, the same for equal ones."""
         return self._sequences.distinct()[1]
 
-    def _parts(self, split: Split) -> tuple[Sequences, Sequences]:
-        """Those to learn from, and those that are held as a detector of the others would read them."""
-        training, held = (self._sequences.take(part) for part in split)
-        return training, self._unknown_to(training, held)
-
-    def _looked_up(self, split: Split) -> tuple[LookedUp, ByGrams]:
-        training, held = self._parts(split)
-        return looked_up(*self._lookups(training), held)
-
     def _lookups(self, training: Sequences) -> tuple[Profile, Grams]:
         return Profile.of(training, self._alphabet.size), Grams.of(training, self._alphabet.size)
 
-    def _measured(self, model: LanguageModel, profile: Profile, grams: Grams, held: Sequences) -> Measured:
-        return Measured.by(tally(model, held, self._alphabet.never), profile, grams, held)
+    def _read(self, model: LanguageModel, held: Sequences) -> Tally:
+        return tally(model, held, self._alphabet.never)
 
     def _unknown_to(self, training: Sequences, sequences: Sequences) -> Sequences:
         """Sequences as a detector of those others would read them: events not in these are unknown."""

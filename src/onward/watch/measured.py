@@ -1,4 +1,4 @@
-"""What a calibration is made from: what is measured of sequences by what was learned from others."""
+"""What a calibration is made from: what the model and lookups make of sequences that were held out."""
 
 from collections.abc import Sequence
 from typing import NamedTuple, TypeVar
@@ -15,11 +15,18 @@ from onward.watch.scores import LookedUp, Tally, features_of
 Arrays = TypeVar("Arrays", bound=tuple[np.ndarray, ...])
 
 
-class ByGrams(NamedTuple):
-    """Scores of n sequences by the n-gram baselines, in the order of `GRAMS`, (n,)."""
+class Lookups(NamedTuple):
+    """What lookups and the n-gram make of n sequences.
 
+    Attributes:
+        new, tables, distances: as in `LookedUp`, (n,).
+        largest: bits of the least probable event by the n-gram, (n,).
+    """
+
+    new: np.ndarray
+    tables: np.ndarray
+    distances: np.ndarray
     largest: np.ndarray
-    mean: np.ndarray
 
 
 class Calibrated(NamedTuple):
@@ -29,41 +36,21 @@ class Calibrated(NamedTuple):
     grams: dict[str, np.ndarray]
 
 
-class Measured(NamedTuple):
-    """What is measured of n sequences, by what was learned from others."""
-
-    tally: Tally
-    looked_up: LookedUp
-    by_grams: ByGrams
-
-    @classmethod
-    def by(cls, read: Tally, profile: Profile, grams: Grams, sequences: Sequences) -> "Measured":
-        """What the model makes of sequences, with what lookups and the n-gram do."""
-        return cls(read, *looked_up(profile, grams, sequences))
-
-    def where(self, chosen: np.ndarray, other: "Measured") -> "Measured":
-        """The other of those that are chosen (n,)."""
-        return Measured(
-            _where(chosen, other.tally, self.tally),
-            _where(chosen, other.looked_up, self.looked_up),
-            _where(chosen, other.by_grams, self.by_grams),
-        )
-
-    def calibrated(self, scheme: Scheme) -> Calibrated:
-        """What comes of it, as in `calibrate`."""
-        combining = at(self.tally, slice(len(self.tally.lengths) // 2)) if scheme == "split" else self.tally
-        bits_per_event = float(combining.totals.sum() / (combining.lengths + 1).sum())
-        features = features_of(self.tally, self.looked_up, bits_per_event)
-        grams: dict[str, np.ndarray] = dict(zip(GRAMS, map(np.sort, self.by_grams), strict=True))
-        return Calibrated(calibrate(features, bits_per_event, scheme), grams)
+def calibrated(read: Tally, found: Lookups, scheme: Scheme) -> Calibrated:
+    """What comes of what the model and lookups make of held-out sequences, as in `calibrate`."""
+    combining = at(read, slice(len(read.lengths) // 2)) if scheme == "split" else read
+    bits_per_event = float(combining.totals.sum() / (combining.lengths + 1).sum())
+    features = features_of(read, LookedUp(*found[:3]), bits_per_event)
+    by_grams = zip(GRAMS, (found.largest, found.tables / (read.lengths + 1)), strict=True)
+    grams = {name: np.sort(scores) for name, scores in by_grams}
+    return Calibrated(calibrate(features, bits_per_event, scheme), grams)
 
 
-def looked_up(profile: Profile, grams: Grams, sequences: Sequences) -> tuple[LookedUp, ByGrams]:
+def looked_up(profile: Profile, grams: Grams, sequences: Sequences) -> Lookups:
     """What lookups and the n-gram make of sequences, by what occurred in others."""
     distances = profile.nearest(counts_of(sequences, profile.symbols))[0]
-    scores = ByGrams(*grams.largest_and_mean(sequences))
-    tables = scores.mean * (sequences.lengths + 1)
-    return LookedUp(profile.new_in(sequences), tables, distances), scores
+    largest, mean = grams.largest_and_mean(sequences)
+    return Lookups(profile.new_in(sequences), mean * (sequences.lengths + 1), distances, largest)
 
 
 def joined(parts: Sequence[Arrays]) -> Arrays:
@@ -76,7 +63,7 @@ def at(arrays: Arrays, places: np.ndarray | slice) -> Arrays:
     return type(arrays)(*(array[places] for array in arrays))
 
 
-def _where(chosen: np.ndarray, arrays: Arrays, others: Arrays) -> Arrays:
+def where(chosen: np.ndarray, arrays: Arrays, others: Arrays) -> Arrays:
     """Of each sequence (n,) that is chosen the one, of the rest the other."""
     pairs = zip(arrays, others, strict=True)
     return type(arrays)(*(np.where(chosen.reshape(-1, *[1] * (a.ndim - 1)), a, b) for a, b in pairs))
