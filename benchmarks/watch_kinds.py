@@ -81,7 +81,7 @@ def walks(count: int, chance: random.Random) -> Rows:
 
 
 def tail(count: int, chance: random.Random) -> Rows:
-    """Single events, the i-th most frequent one i^1.6 times as rare as the first: most are rare, many are new."""
+    """Single events, the i-th of which is i^1.6 times as rare as the first: most are rare, many are new."""
     kinds = range(1, 100_000)
     return [[f"kind{kind}"] for kind in chance.choices(kinds, [kind**-1.6 for kind in kinds], k=count)]
 
