@@ -42,6 +42,7 @@ KINDS = {
     "serve_typing": ("sessions", "keys_per_second"),
     "serve_streams": ("streams",),
     "serve_faults": ("requests",),
+    "lm_evaluation": (),
 }
 """The questions in order, and what tells the results of one apart; of those that agree the last counts."""
 

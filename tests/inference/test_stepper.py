@@ -7,11 +7,13 @@ from tests.inference.models import STACKS, SYMBOLS, model_of, needs_kernels
 from torch import nn
 
 from onward.errors import InputError, RunError
+from onward.inference.matrices import WeightType
 from onward.inference.prediction import initial_state, predict
+from onward.inference.program import Program
 from onward.inference.sampling import Sampling
 from onward.inference.stepper import FEW_LANES, Stepper
 from onward.layers.kernels import compiled
-from onward.layers.state import tensors_of
+from onward.layers.state import select_lanes, tensors_of
 from onward.model import LanguageModel
 
 TOLERANCE = 1e-4
@@ -192,3 +194,29 @@ def test_without_the_kernels_the_model_itself_is_called(
     monkeypatch.setattr(compiled, "available", False)
     found = Stepper(default, initial_state(default, 1)).step(np.array([7]))
     np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+@needs_kernels
+@pytest.mark.parametrize("weights", ["fp32", "int8"])
+def test_steps_of_any_number_of_lanes_share_their_vectors(default: LanguageModel, weights: WeightType):
+    stepper, chance = Stepper(default, initial_state(default, 1), weights), np.random.default_rng(0)
+    for lanes in (*range(1, 33), *chance.integers(1, 33, 40).tolist()):
+        ids = chance.integers(4, SYMBOLS, (2, lanes))
+        stepper.state = initial_state(default, lanes)
+        fresh = Stepper(default, initial_state(default, lanes), weights)
+        for row in ids:
+            np.testing.assert_array_equal(stepper.step(row), fresh.step(row))
+        kept = stepper.state
+        stepper.select(np.arange(lanes)[::2])  # the state goes on in another program
+        fresh.state = select_lanes(kept, torch.arange(lanes)[::2])
+        np.testing.assert_array_equal(stepper.step(ids[0, ::2]), fresh.step(ids[0, ::2]))
+    sizes = [
+        sum({x.data_ptr(): x.nbytes() for x in storages(p)}.values()) for p in stepper._programs.values()
+    ]
+    shared = {x.data_ptr(): x.nbytes() for p in stepper._programs.values() for x in storages(p)}
+    assert sum(shared.values()) <= 2 * max(sizes)
+
+
+def storages(program: Program) -> dict[int, int]:
+    """Where the vectors of a program lie, and bytes there."""
+    return {part.untyped_storage().data_ptr(): part.untyped_storage().nbytes() for part in program.vectors}

@@ -49,8 +49,30 @@ _OF_LANES = ("x", "y", "state", "more")
 """What of an operation has a row for each lane."""
 
 
+class Vectors:
+    """The memory of programs of one model, of which one is stepped at a time: those for about as many lanes
+    share it, so that a stepper of any number of lanes takes twice what the largest of its steps needs."""
+
+    def __init__(self) -> None:
+        self._made: dict[tuple[int, int], Tensor] = {}
+
+    def get(self, number: int, lanes: int, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+        """The vector (B, ...) of that number in the order of a program."""
+        room = 1 << (lanes - 1).bit_length()
+        key = (room, number)
+        if key not in self._made:
+            self._made[key] = torch.zeros(room, *shape, dtype=dtype, device="cpu")
+        return self._made[key][:lanes]
+
+
 class Program:
     """The operations of a step for so many lanes, and the vectors they work on.
+
+    Args:
+        model: what is stepped.
+        lanes: B.
+        matrices: of the model.
+        memory: of its vectors, which may be that of other programs of this model.
 
     Attributes:
         whole: what the C code is called with, where a step is not worth dividing; else None.
@@ -58,11 +80,16 @@ class Program:
         chances: of drawing them, (B,).
         out: the logits (B, V) that a step leaves.
         states: the tensors of the state that a step changes, in the order of `tensors_of`.
+        vectors: all that has a row for each lane.
         lanes, symbols: B and V.
     """
 
-    def __init__(self, model: LanguageModel, lanes: int, matrices: Matrices) -> None:
+    def __init__(
+        self, model: LanguageModel, lanes: int, matrices: Matrices, memory: Vectors | None = None
+    ) -> None:
         self.lanes, self._matrices = lanes, matrices
+        self._memory = memory or Vectors()
+        self.vectors: list[Tensor] = []
         self._operations: list[tuple[Operation, dict[str, int]]] = []  # with the bytes of a lane in each
         self._kept: list[Any] = []  # what the operations point at
         self.states: list[Tensor] = []  # in the order of `tensors_of`
@@ -194,18 +221,19 @@ class Program:
         rows, columns = weight.shape
         product, workplace = self._matrices.type, None
         if product == INT8 and compiled.has_dot:
-            product, workplace = INT8_DOT, torch.empty(self.lanes, workplace_of(columns), dtype=torch.uint8)
+            product, workplace = INT8_DOT, self._vector(workplace_of(columns), dtype=torch.uint8)
         self._add(
             "linear", x=x, y=y, matrix=matrix, scale=scale, bias=bias, rows=rows, columns=columns,
             product=product, more=workplace, number=float(onto is not None),
         )  # fmt: skip
         return y
 
-    def _vector(self, width: int) -> Tensor:
-        return torch.empty(self.lanes, width, dtype=torch.float32, device="cpu")
+    def _vector(self, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+        self.vectors.append(self._memory.get(len(self.vectors), self.lanes, *shape, dtype=dtype))
+        return self.vectors[-1]
 
     def _state(self, *shape: int) -> Tensor:
-        self.states.append(torch.zeros(self.lanes, *shape, dtype=torch.float32, device="cpu"))
+        self.states.append(self._vector(*shape))
         return self.states[-1]
 
     def _add(self, kind: str, **fields: Any) -> None:

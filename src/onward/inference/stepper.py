@@ -15,7 +15,7 @@ from torch import Tensor
 from onward.errors import InputError
 from onward.inference.matrices import FP32, Matrices, WeightType
 from onward.inference.prediction import device_of, predict
-from onward.inference.program import Program
+from onward.inference.program import Program, Vectors
 from onward.inference.sampling import Sampling, not_finite
 from onward.layers.kernels import compiled
 from onward.layers.kernels.compiled import Shares
@@ -47,6 +47,7 @@ class Stepper:
         self._model = model.eval()
         self._matrices, self._threads = Matrices(model, weights), threads
         self._programs: dict[int, Program] = {}  # by the number of lanes
+        self._memory = Vectors()  # of all of them
         self._compiled = compiled.available and device_of(model).type == "cpu" and _is_float32(model)
         if not self._compiled and weights != "fp32":
             raise InputError(
@@ -61,6 +62,7 @@ class Stepper:
         """Another that stands in the same place; both may be used at once, in threads of their own."""
         other = copy.copy(self)
         other._state, other._program, other._programs = self.state, None, {}
+        other._memory = Vectors()
         return other
 
     @property
@@ -186,7 +188,7 @@ class Stepper:
 
     def _program_of(self, lanes: int) -> Program:
         if lanes not in self._programs:
-            self._programs[lanes] = Program(self._model, lanes, self._matrices)
+            self._programs[lanes] = Program(self._model, lanes, self._matrices, self._memory)
         return self._programs[lanes]
 
 

@@ -48,7 +48,7 @@ class Order:
 
 
 class Piece(NamedTuple):
-    """What a sample gained: its text, the symbols (and the END that was drawn) with their log-probabilities if
+    """What a sample gained: its text, the symbols (and the END it drew) with their log-probabilities if
     they were asked for, how many symbols it has in all, and why it ended, if it did."""
 
     text: str
