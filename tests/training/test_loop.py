@@ -272,6 +272,21 @@ def test_minutes_become_steps_and_end_as_those_steps_do(
     assert all(value.equal(again.best.weights[name]) for name, value in loop.best.weights.items())
 
 
+def test_what_the_report_takes_is_measured_in_its_own_precision(
+    tail: np.ndarray, small: Callable[..., Recipe], make_trainer: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The report at the end is in float32, a check in the precision of the run: of bfloat16, half the time."""
+    rounded: dict[str, set[bool]] = {"check": set(), "report": set()}
+    for name, found in rounded.items():
+        monkeypatch.setattr(
+            loops, name, lambda *_, found=found: found.add(torch.is_autocast_enabled("cpu")) or 1.0
+        )
+    loop = Loop(make_trainer(small(precision="bf16")), tail, Plan(9), lambda event: None)
+    loop._step()
+    loop._costs()
+    assert rounded == {"check": {True}, "report": {False}}
+
+
 def test_nothing_held_out_is_never_checked(small: Callable[..., Recipe], make_trainer: Make) -> None:
     events = list[Event]()
     loop = Loop(make_trainer(small()), np.array([], dtype=np.uint8), Plan(20), events.append)

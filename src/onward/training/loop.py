@@ -11,6 +11,7 @@ from typing import Any
 from onward.artefact import weights_of
 from onward.data.symbols import Symbols
 from onward.errors import DivergedError, Interrupted
+from onward.precision import in_precision
 from onward.training.best import Best
 from onward.training.checkpoint import Checkpoint, check_tensors, group_of, grouped, save_checkpoint, take
 from onward.training.events import (
@@ -167,7 +168,8 @@ class Loop:
             tail = self._tail[:few]
             with self._trainer.evaluated() as model:
                 checked = _seconds(lambda: check(model, tail, few)) / few
-                reported = _seconds(lambda: report(model, tail)) / few
+                with in_precision(self._trainer.device, "fp32"):  # as the report at the end
+                    reported = _seconds(lambda: report(model, tail)) / few
         return Costs(statistics.median(self._durations), self._save_seconds, checked, reported)
 
     def _check(self, steps: int) -> None:
