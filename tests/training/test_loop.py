@@ -275,7 +275,7 @@ def test_minutes_become_steps_and_end_as_those_steps_do(
 def test_what_the_report_takes_is_measured_in_its_own_precision(
     tail: np.ndarray, small: Callable[..., Recipe], make_trainer: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The report at the end is in float32, a check in the precision of the run: bfloat16 takes half the time."""
+    """The report at the end is in float32, a check in that of the run; bfloat16 takes half the time."""
     rounded: dict[str, set[bool]] = {"check": set(), "report": set()}
     for name, found in rounded.items():
         monkeypatch.setattr(
