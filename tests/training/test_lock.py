@@ -40,7 +40,8 @@ def test_the_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
 
 
 def test_what_killed_runs_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
-    left = [tmp_path / ".m.onward.abcdefgh.tmp", tmp_path / ".m.onward.checkpoint.abcdefgh.tmp"]
+    written = ["m.onward", "m.onward.checkpoint", "m.curves.png"]
+    left = [tmp_path / f".{name}.abcdefgh.tmp" for name in written]
     kept = [tmp_path / ".m.onward2.abcdefgh.tmp", tmp_path / "m.onward.tmp", tmp_path / "[m].onward"]
     for file in left + kept:
         file.write_bytes(b"half")

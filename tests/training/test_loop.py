@@ -217,6 +217,18 @@ def test_where_a_run_stands_after_going_back_is_resumed(
     assert loop._last_good.facts["step"] == 10
 
 
+def test_the_best_weights_are_resumed_where_the_model_lies(
+    tail: np.ndarray, small: Callable[..., Recipe], make_trainer: Make, tmp_path: Path
+) -> None:
+    """Else a model on a GPU, once these are put into it, would be one on the CPU."""
+    Loop(make_trainer(small()), tail, Plan(4), lambda event: None, checkpoint=tmp_path / "c").run()
+    trainer = make_trainer(small())
+    trainer.device = torch.device("meta")  # stands for one that is not at hand
+    loop = Loop(trainer, tail, Plan(4), lambda event: None)
+    loop.resume(load_checkpoint(tmp_path / "c"))
+    assert {weight.device.type for weight in loop.best.weights.values()} == {"meta"}
+
+
 @pytest.mark.parametrize("stop_at", [1, 13, 30])
 def test_a_signal_ends_the_run_between_steps(
     stop_at: int, tail: np.ndarray, small: Callable[..., Recipe], make_trainer: Make, tmp_path: Path

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from onward.errors import BusyError, InputError, WriteError
+from onward.training.outputs import checkpoint_path, curves_path
 
 
 @contextmanager
@@ -58,7 +59,7 @@ def _lock(path: Path, output: Path) -> int:
 
 def _sweep(output: Path) -> None:
     """Removes the temporary files (see `atomic_write`) of runs that were killed as they wrote them."""
-    for name in (output.name, f"{output.name}.checkpoint"):
-        for begun in output.parent.glob(f".{glob.escape(name)}.????????.tmp"):
+    for file in (output, checkpoint_path(output), curves_path(output)):
+        for begun in file.parent.glob(f".{glob.escape(file.name)}.????????.tmp"):
             with suppress(OSError):
                 begun.unlink()

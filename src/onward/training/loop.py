@@ -118,7 +118,7 @@ class Loop:
         best = take(facts, "best", dict)
         if weights := group_of("best", checkpoint.tensors):
             check_tensors(weights, weights_of(trainer.model))
-            copies = {name: weight.clone() for name, weight in weights.items()}
+            copies = {name: weight.to(trainer.device, copy=True) for name, weight in weights.items()}
             self.best = Best(take(best, "nats_per_symbol", float), take(best, "step", int), copies)
 
     def _step(self) -> None:
