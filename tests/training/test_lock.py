@@ -50,6 +50,20 @@ def test_what_killed_runs_left_is_removed_and_nothing_else(tmp_path: Path) -> No
     assert sorted(tmp_path.iterdir()) == sorted(kept)
 
 
+def test_a_link_and_what_it_leads_to_are_one_output(tmp_path: Path) -> None:
+    output, link = tmp_path / "m.onward", tmp_path / "links" / "l.onward"
+    link.parent.mkdir()
+    link.symlink_to(output)
+    left = tmp_path / ".m.onward.abcdefgh.tmp"
+    left.write_bytes(b"half")
+    with output_lock(link):
+        assert not left.exists()
+        with pytest.raises(BusyError), output_lock(output):
+            pass
+    assert list(tmp_path.iterdir()) == [link.parent]
+    assert list(link.parent.iterdir()) == [link]
+
+
 def test_no_folder_or_a_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(WriteError, match="No such file"), output_lock(tmp_path / "none" / "m.onward"):
         pass

@@ -27,7 +27,8 @@ def output_lock(output: Path) -> Iterator[None]:
             f"expected a file to write the model to, got the folder {output}",
             hint=f"name a file in it, such as {output / 'model.onward'}",
         )
-    path = output.with_name(f"{output.name}.lock")
+    model = Path(os.path.realpath(output))  # a link and what it leads to are one model
+    path = model.with_name(f"{model.name}.lock")
     lock = _lock(path, output)
     try:
         _sweep(output)
@@ -59,7 +60,8 @@ def _lock(path: Path, output: Path) -> int:
 
 def _sweep(output: Path) -> None:
     """Removes the temporary files (see `atomic_write`) of runs that were killed as they wrote them."""
-    for file in (output, checkpoint_path(output), curves_path(output)):
+    for written in (output, checkpoint_path(output), curves_path(output)):
+        file = Path(os.path.realpath(written))
         for begun in file.parent.glob(f".{glob.escape(file.name)}.????????.tmp"):
             with suppress(OSError):
                 begun.unlink()
