@@ -201,7 +201,7 @@ def check_header(path: Path, what: str = "model file") -> None:
 
 
 def refuse_to_replace(output: Path, sources: Iterable[Path]) -> None:
-    """Refuses to write a model over a text that it is learned from, or over a file that is no model.
+    """Refuses to write a model over a text that it is learned from, or over a file that is no model of ours.
 
     Raises:
         InputError: with the file that would be lost.
@@ -214,11 +214,13 @@ def refuse_to_replace(output: Path, sources: Iterable[Path]) -> None:
         )
     try:
         check_header(output)
-    except ArtefactError as error:
-        raise InputError(
-            f"{output} is there, and is no model: it would be lost",
-            hint="name another file with -o, or delete it first",
-        ) from error
+        with safe_open(output, framework="pt") as file:
+            is_ours = _KEY in (file.metadata() or {})
+    except (ArtefactError, SafetensorError, OSError):
+        is_ours = False
+    if not is_ours:
+        told = f"{output} is there, and is no model of onward: it would be lost"
+        raise InputError(told, hint="name another file with -o, or delete it first")
 
 
 def header_digest(header: dict[str, Any]) -> str:

@@ -43,12 +43,17 @@ def test_each_option_keeps_the_shares_it_should(options: dict, wanted: list[floa
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.floats(0, 1, exclude_max=True), st.integers(0, 2**32), st.floats(1e-3, 50))
+@given(
+    st.floats(0, 1, exclude_max=True),
+    st.integers(0, 2**32),
+    st.floats(1e-3, 50) | st.sampled_from([1e-4, 1e38, 1e39, 1.7e308]),
+)
 def test_what_is_barred_is_never_drawn(chance: float, seed: int, temperature: float) -> None:
     logits = np.random.default_rng(seed).normal(0, 30, (3, 7)).astype(np.float32)
     logits[:, [0, 3, 6]] = -np.inf
-    drawn = Sampling(temperature=temperature).draw(logits, np.array([chance, 0.0, 1 - 2**-53]))
-    assert not set(drawn.tolist()) & {0, 3, 6}
+    for kind in (np.float32, np.float64):  # in C, and in NumPy
+        drawn = Sampling(temperature=temperature).draw(logits.astype(kind), np.array([chance, 0, 1 - 2**-53]))
+        assert not set(drawn.tolist()) & {0, 3, 6}
 
 
 @pytest.mark.parametrize(

@@ -166,8 +166,12 @@ def test_rounded_weights_serve_many_lanes(default: LanguageModel):
     assert np.array_equal(many.step(np.full(20, 7)), one.repeat(20, 0))
 
 
-@pytest.mark.parametrize("ids", [[SYMBOLS], [-1], [1, 2], []])
-def test_wrong_ids_are_refused(default: LanguageModel, ids: list[int]):
+@pytest.mark.parametrize("is_compiled", [True, False])
+@pytest.mark.parametrize("ids", [[SYMBOLS], [-1], [1, 2], [1] * (FEW_LANES + 1), []])
+def test_wrong_ids_are_refused(
+    default: LanguageModel, ids: list[int], is_compiled: bool, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(compiled, "available", is_compiled and compiled.available)
     with pytest.raises(InputError, match="expected ids"):
         Stepper(default, initial_state(default, 1)).step(np.array(ids, np.int64))
 

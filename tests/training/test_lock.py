@@ -40,13 +40,28 @@ def test_the_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
 
 
 def test_what_killed_runs_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
-    left = [tmp_path / ".m.onward.abcdefgh.tmp", tmp_path / ".m.onward.checkpoint.abcdefgh.tmp"]
+    written = ["m.onward", "m.onward.checkpoint", "m.curves.png"]
+    left = [tmp_path / f".{name}.abcdefgh.tmp" for name in written]
     kept = [tmp_path / ".m.onward2.abcdefgh.tmp", tmp_path / "m.onward.tmp", tmp_path / "[m].onward"]
     for file in left + kept:
         file.write_bytes(b"half")
     with output_lock(tmp_path / "m.onward"):
         pass
     assert sorted(tmp_path.iterdir()) == sorted(kept)
+
+
+def test_a_link_and_what_it_leads_to_are_one_output(tmp_path: Path) -> None:
+    output, link = tmp_path / "m.onward", tmp_path / "links" / "l.onward"
+    link.parent.mkdir()
+    link.symlink_to(output)
+    left = tmp_path / ".m.onward.abcdefgh.tmp"
+    left.write_bytes(b"half")
+    with output_lock(link):
+        assert not left.exists()
+        with pytest.raises(BusyError), output_lock(output):
+            pass
+    assert list(tmp_path.iterdir()) == [link.parent]
+    assert list(link.parent.iterdir()) == [link]
 
 
 def test_no_folder_or_a_folder_is_refused(tmp_path: Path) -> None:

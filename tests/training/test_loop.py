@@ -219,6 +219,18 @@ def test_where_a_run_stands_after_going_back_is_resumed(
     assert loop._last_good.facts["step"] == 10
 
 
+def test_the_best_weights_are_resumed_where_the_model_lies(
+    tail: np.ndarray, small: Callable[..., Recipe], make_trainer: Make, tmp_path: Path
+) -> None:
+    """Else a model on a GPU, once these are put into it, would be one on the CPU."""
+    Loop(make_trainer(small()), tail, Plan(4), lambda event: None, checkpoint=tmp_path / "c").run()
+    trainer = make_trainer(small())
+    trainer.device = torch.device("meta")  # stands for one that is not at hand
+    loop = Loop(trainer, tail, Plan(4), lambda event: None)
+    loop.resume(load_checkpoint(tmp_path / "c"))
+    assert {weight.device.type for weight in loop.best.weights.values()} == {"meta"}
+
+
 @pytest.mark.parametrize("stop_at", [1, 13, 30])
 def test_a_signal_ends_the_run_between_steps(
     stop_at: int, tail: np.ndarray, small: Callable[..., Recipe], make_trainer: Make, tmp_path: Path
@@ -272,6 +284,21 @@ def test_minutes_become_steps_and_end_as_those_steps_do(
     again.run()
     assert all(map(torch.equal, weights(timed), weights(counted)))
     assert all(value.equal(again.best.weights[name]) for name, value in loop.best.weights.items())
+
+
+def test_what_the_report_takes_is_measured_in_its_own_precision(
+    tail: np.ndarray, small: Callable[..., Recipe], make_trainer: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The report at the end is in float32, a check in that of the run; bfloat16 takes half the time."""
+    rounded: dict[str, set[bool]] = {"check": set(), "report": set()}
+    for name, found in rounded.items():
+        monkeypatch.setattr(
+            loops, name, lambda *_, found=found: found.add(torch.is_autocast_enabled("cpu")) or 1.0
+        )
+    loop = Loop(make_trainer(small(precision="bf16")), tail, Plan(9), lambda event: None)
+    loop._step()
+    loop._costs()
+    assert rounded == {"check": {True}, "report": {False}}
 
 
 def test_nothing_held_out_is_never_checked(small: Callable[..., Recipe], make_trainer: Make) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from onward.data.encoded import EncodedCorpus, Encoding, encode_text
 from onward.errors import ArtefactError, RecipeError
 from onward.training import train as trains
 from onward.training.budget import Budget
+from onward.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from onward.training.events import Event, NothingToResume
 from onward.training.outputs import checkpoint_path
 from onward.training.recipe import Recipe
@@ -102,6 +104,19 @@ def test_another_kind_of_budget_is_not_resumed(
     stop(corpus, small(), Budget(steps=20), output, 3)
     with pytest.raises(RecipeError, match=r"has 20 steps, not (5 minutes|3 epochs)"):
         train_model(corpus, small(), budget, output=output, resume=True)
+
+
+@pytest.mark.parametrize("facts", [{"budget": {}}, {"budget": {"steps": 1, "minutes": 2}}, {"recipe": None}])
+def test_a_checkpoint_that_says_what_no_run_says_is_refused(
+    facts: dict[str, Any], corpus: EncodedCorpus, small: Small, tmp_path: Path
+) -> None:
+    output = tmp_path / "m.onward"
+    stop(corpus, small(), Budget(steps=20), output, 3)
+    path = checkpoint_path(output)
+    saved = load_checkpoint(path)
+    save_checkpoint(Checkpoint(saved.tensors, saved.facts | facts), path)
+    with pytest.raises((ArtefactError, RecipeError)):
+        train_model(corpus, small(), Budget(steps=21), output=output, resume=True)
 
 
 def test_minutes_that_were_not_yet_counted_in_steps_are_resumed_as_minutes(

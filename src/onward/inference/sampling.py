@@ -14,6 +14,9 @@ from onward.layers.kernels.compiled import Drawing
 SMALLEST_TEMPERATURE = 1e-4
 """Below it the likeliest symbol is taken, as at 0: a lead of 0.01 would be a factor of e^100."""
 
+LARGEST_TEMPERATURE = 1e38
+"""Above it all is as at it: in float32 a larger one is infinite, and minus infinity by it is no number."""
+
 
 def random_stream(seed: int, number: int) -> np.random.Generator:
     """Where sample `number` of a seed draws its chances from, beside however many others it is written."""
@@ -84,11 +87,15 @@ class Sampling:
             raise not_finite()
         return drawn
 
+    @property
+    def _divisor(self) -> float:
+        return min(float(self.temperature), LARGEST_TEMPERATURE)
+
     @cached_property
     def drawing(self) -> Drawing:
         """The same for the C code."""
         return Drawing(
-            temperature=0.0 if self.temperature < SMALLEST_TEMPERATURE else self.temperature,
+            temperature=0.0 if self.temperature < SMALLEST_TEMPERATURE else self._divisor,
             top_k=_ALL if self.top_k is None else min(self.top_k, _ALL),
             top_p=1.0 if self.top_p is None else self.top_p,
             min_p=self.min_p or 0.0,
@@ -101,7 +108,7 @@ class Sampling:
             return None
         if self.temperature < SMALLEST_TEMPERATURE:
             return logits.argmax(axis=1)
-        weights = self._restricted(np.exp((logits - top) / np.float32(self.temperature)))
+        weights = self._restricted(np.exp((logits - top) / np.float32(self._divisor)))
         cumulative = weights.cumsum(axis=1, dtype=np.float64)
         total = cumulative[:, -1]
         places = np.minimum(chances * total, np.nextafter(total, 0.0))

@@ -170,6 +170,7 @@ class Stepper:
     def _step_of_model(self, symbols: np.ndarray) -> np.ndarray:
         """The same by a block of one position."""
         vocabulary = self._model.config.symbols
+        _check_lanes(self.state, len(symbols))
         if not len(symbols) or symbols.min() < 0 or symbols.max() >= vocabulary:
             raise _wrong(symbols, vocabulary)
         logits, self._state = predict(self._model, torch.from_numpy(symbols)[None], self.state)
@@ -180,9 +181,8 @@ class Stepper:
     def _loaded(self, lanes: int) -> Program:
         """The program for so many lanes, with the present state in it."""
         program = self._program_of(lanes)
+        _check_lanes(self.state, lanes)
         for part, value in zip(program.states, tensors_of(self.state), strict=True):
-            if part.shape != value.shape:
-                raise InputError(f"expected ids for {len(value)} lanes, got {lanes}")
             part.copy_(value)
         return program
 
@@ -190,6 +190,12 @@ class Stepper:
         if lanes not in self._programs:
             self._programs[lanes] = Program(self._model, lanes, self._matrices, self._memory)
         return self._programs[lanes]
+
+
+def _check_lanes(state: State, lanes: int) -> None:
+    found = next((len(part) for part in tensors_of(state)), lanes)
+    if found != lanes:
+        raise InputError(f"expected ids for {found} lanes, got {lanes}")
 
 
 def _wrong(symbols: np.ndarray, vocabulary: int) -> InputError:

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from onward.errors import BusyError, InputError, WriteError
+from onward.training.outputs import checkpoint_path, curves_path
 
 
 @contextmanager
@@ -26,7 +27,8 @@ def output_lock(output: Path) -> Iterator[None]:
             f"expected a file to write the model to, got the folder {output}",
             hint=f"name a file in it, such as {output / 'model.onward'}",
         )
-    path = output.with_name(f"{output.name}.lock")
+    model = Path(os.path.realpath(output))  # a link and what it leads to are one model
+    path = model.with_name(f"{model.name}.lock")
     lock = _lock(path, output)
     try:
         _sweep(output)
@@ -58,7 +60,8 @@ def _lock(path: Path, output: Path) -> int:
 
 def _sweep(output: Path) -> None:
     """Removes the temporary files (see `atomic_write`) of runs that were killed as they wrote them."""
-    for name in (output.name, f"{output.name}.checkpoint"):
-        for begun in output.parent.glob(f".{glob.escape(name)}.????????.tmp"):
+    for written in (output, checkpoint_path(output), curves_path(output)):
+        file = Path(os.path.realpath(written))
+        for begun in file.parent.glob(f".{glob.escape(file.name)}.????????.tmp"):
             with suppress(OSError):
                 begun.unlink()

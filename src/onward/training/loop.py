@@ -11,6 +11,7 @@ from typing import Any
 from onward.artefact import weights_of
 from onward.data.symbols import Symbols
 from onward.errors import DivergedError, Interrupted
+from onward.precision import in_precision
 from onward.training.best import Best
 from onward.training.checkpoint import Checkpoint, check_tensors, group_of, grouped, save_checkpoint, take
 from onward.training.events import (
@@ -124,7 +125,7 @@ class Loop:
         best = take(facts, "best", dict)
         if weights := group_of("best", checkpoint.tensors):
             check_tensors(weights, weights_of(trainer.model))
-            copies = {name: weight.clone() for name, weight in weights.items()}
+            copies = {name: weight.to(trainer.device, copy=True) for name, weight in weights.items()}
             self.best = Best(take(best, "nats_per_symbol", float), take(best, "step", int), copies)
 
     def _step(self) -> None:
@@ -193,7 +194,8 @@ class Loop:
             tail = self._tail[:few]
             with self._trainer.evaluated() as model:
                 checked = _seconds(lambda: check(model, tail, few)) / few
-                reported = _seconds(lambda: report(model, tail)) / few
+                with in_precision(self._trainer.device, "fp32"):  # as the report at the end
+                    reported = _seconds(lambda: report(model, tail)) / few
         return Costs(statistics.median(self._durations), self._save_seconds, checked, reported)
 
     def _check(self, steps: int) -> None:

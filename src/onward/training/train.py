@@ -299,7 +299,7 @@ def _choose_precision(trainer: Trainer) -> str:
 
 def _check_same(path: Path, checkpoint: Checkpoint, facts: dict[str, Any]) -> None:
     """Refuses to go on with another corpus, another recipe, or another budget."""
-    recipe, found = facts["recipe"], checkpoint.facts.get("recipe", {})
+    recipe, found = facts["recipe"], take(checkpoint.facts, "recipe", dict)
     changed = [(name, found.get(name), value) for name, value in recipe.items() if found.get(name) != value]
     if checkpoint.facts.get("corpus") != facts["corpus"]:
         changed.append(("a corpus with sha256", checkpoint.facts.get("corpus"), facts["corpus"]))
@@ -314,7 +314,5 @@ def _check_same(path: Path, checkpoint: Checkpoint, facts: dict[str, Any]) -> No
     begun, asked = take(checkpoint.facts, "budget", dict), facts["budget"]
     fixed = {"steps": take(checkpoint.facts, "run", dict).get("steps")}
     if asked not in (begun, fixed):
-        (unit, size), (other, given) = *begun.items(), *asked.items()
-        raise RecipeError(
-            f"the run in {path} has {size} {unit}, not {given} {other}", hint="resume without a budget"
-        )
+        was, now = (", ".join(f"{size} {unit}" for unit, size in said.items()) for said in (begun, asked))
+        raise RecipeError(f"the run in {path} has {was}, not {now}", hint="resume without a budget")
