@@ -38,7 +38,7 @@ from onward.watch.stream import IDLE
 TIDY_SECONDS, AGE_SECONDS = 5.0, 1.0
 _LISTED = "GET /openapi.json lists what there is"
 _ELSEWHERE = {
-    "/v1/chat/completions": "these models know no chat, they go on with a text: send it as prompt to /v1/completions",
+    "/v1/chat/completions": "these models know no chat: send the text as prompt to /v1/completions",
     "/v1/responses": "these models go on with a text: send it as prompt to /v1/completions",
     "/v1/embeddings": "these models give none; /v1/score tells how surprising a text is",
 }
