@@ -64,8 +64,8 @@ slow: setup ## the slow tests
 	$(TEST) -m slow
 
 docs: $(VENV)/.installed-docs ## build the documentation into site/
-	$(BIN)/mkdocs build --strict --quiet
-	@echo "open site/index.html (make serve-docs has the search too, which browsers allow no page that is a file)"
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "open site/index.html"
 
 serve-docs: $(VENV)/.installed-docs ## the documentation at http://127.0.0.1:8000, rebuilt on change
 	$(BIN)/mkdocs serve --strict

@@ -59,7 +59,11 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 
 
 def test_the_site_links_to_files_so_that_it_works_without_a_server() -> None:
-    assert "\nuse_directory_urls: false" in (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    settings = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    assert "\nuse_directory_urls: false" in settings
+    (script,) = re.findall(r"^  polyfills: \[(.+)\]$", settings, re.MULTILINE)
+    assert "iframe-worker" in script  # by another name mkdocs-material would load its own from elsewhere
+    assert (ROOT / "docs" / script).is_file()
 
 
 def test_the_guide_to_training_has_every_hyperparameter_with_its_default() -> None:

@@ -26,4 +26,4 @@ def test_an_option_has_a_word_for_its_value_and_a_flag_has_none(onward: Command)
 
 
 def test_choices_stay(onward: Command) -> None:
-    assert "<total|line|symbol>" in onward("score", "--help").out
+    assert "<total|file|line|symbol>" in onward("score", "--help").out

@@ -43,6 +43,13 @@ def test_lines_of_a_pipe_are_completed_in_turn(onward: Command, model: Path) -> 
     assert onward("complete", model, data=b"").out == ""
 
 
+def test_invalid_bytes_of_a_pipe_are_shown_as_unknown_and_told(onward: Command, model: Path) -> None:
+    ran = onward("complete", model, "-n", "1", "--json", data=b"the sta\ncaf\xe9 \xef\xbf\xbd the sta\r\n")
+    assert ran.code == 0
+    assert ran.json["prime"] == "caf\ufffd \ufffd the sta"
+    assert ran.err == "line 2: 1 invalid bytes read as the unknown symbol\n"
+
+
 def test_what_is_no_boundary_is_refused(onward: Command, model: Path) -> None:
     for until in ("page", "-3", "0"):
         ran = onward("complete", model, "--prime", "a", "--until", until)

@@ -15,7 +15,7 @@ from tests.cli.conftest import Command
         (["write", "x", "--top-k", "2.5"], "expected --top-k to be a whole number, got '2.5'"),
         (["train", "x", "-m", "a\x1bb"], r"expected --minutes to be a number, got 'a\x1bb'"),
         (["lesson", "--share", "2"], "expected --share to be a number from 0.001 to 1.0, got '2'"),
-        (["score", "x", "y", "--per", "page"], "expected --per to be total, line or symbol, got 'page'"),
+        (["score", "x", "y", "--per", "p"], "expected --per to be total, file, line or symbol, got 'p'"),
         (["serve", "x", "-c", "/nope"], "Invalid value for '--corpus' / '-c': path '/nope' does not exist."),
         (["train"], "Missing argument 'SOURCE'."),
     ],

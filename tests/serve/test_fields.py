@@ -31,8 +31,9 @@ def test_any_bytes_are_json_or_refused(raw: bytes) -> None:
 
 @pytest.mark.parametrize("raw", [b"NaN", b"[Infinity]", b"1e999", b"\xff", b"[" * 100_000, b"{}x"])
 def test_what_is_no_json_is_refused(raw: bytes) -> None:
-    with pytest.raises(Refusal, match="expected JSON in UTF-8"):
+    with pytest.raises(Refusal, match="expected JSON in UTF-8, which the body is not: ") as caught:
         parse(raw)
+    assert "for instance" in caught.value.hint
 
 
 def test_half_a_pair_of_surrogates_is_escaped() -> None:
@@ -54,6 +55,7 @@ def test_a_wrong_value_is_named(body: str, take) -> None:
     with pytest.raises(Refusal, match="expected a ") as caught:
         take(Fields(body))
     assert (caught.value.status, caught.value.param) == (400, "a")
+    assert "/openapi.json" in caught.value.hint
 
 
 def test_null_and_nothing_are_the_default() -> None:

@@ -2,17 +2,15 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from tests.training.killing import KilledError, stop
 
-from onward.data.encoded import EncodedCorpus, Encoding, encode_text
+from onward.data.encoded import EncodedCorpus
 from onward.errors import ArtefactError, RecipeError
 from onward.training import train as trains
 from onward.training.budget import Budget
-from onward.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from onward.training.events import Event, NothingToResume
 from onward.training.outputs import checkpoint_path
 from onward.training.recipe import Recipe
@@ -64,61 +62,6 @@ def test_without_a_checkpoint_it_begins_anew(corpus: EncodedCorpus, small: Small
     assert result.steps == 4
 
 
-@pytest.mark.parametrize(
-    ("changes", "steps", "message"),
-    [
-        ({"rate": 0.5}, 20, "has rate 0.006, not 0.5"),
-        ({"seed": 9}, 20, "has seed 0, not 9"),
-        ({}, 21, "has 20 steps, not 21"),
-    ],
-)
-def test_another_run_is_not_resumed(
-    changes: dict[str, float], steps: int, message: str, corpus: EncodedCorpus, small: Small, tmp_path: Path
-) -> None:
-    recipe, output = small(rate=0.006), tmp_path / "m.onward"
-    stop(corpus, recipe, Budget(steps=20), output, 3)
-    with pytest.raises((ArtefactError, RecipeError), match=message):
-        train_model(
-            corpus, small(**{"rate": 0.006} | changes), Budget(steps=steps), output=output, resume=True
-        )
-    assert checkpoint_path(output).exists()
-
-
-def test_a_run_of_another_order_of_the_data_is_not_resumed(
-    corpus: EncodedCorpus, small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    output = tmp_path / "m.onward"
-    with monkeypatch.context() as patch:
-        patch.setattr("onward.training.train._LANES", "fixed")
-        stop(corpus, small(), Budget(steps=20), output, 3)
-    with pytest.raises(ArtefactError, match="a kind of lanes 'fixed', not 'shifted'"):
-        train_model(corpus, small(), Budget(steps=20), output=output, resume=True)
-    assert checkpoint_path(output).exists()
-
-
-@pytest.mark.parametrize("budget", [Budget(minutes=5), Budget(epochs=3)])
-def test_another_kind_of_budget_is_not_resumed(
-    budget: Budget, corpus: EncodedCorpus, small: Small, tmp_path: Path
-) -> None:
-    output = tmp_path / "m.onward"
-    stop(corpus, small(), Budget(steps=20), output, 3)
-    with pytest.raises(RecipeError, match=r"has 20 steps, not (5 minutes|3 epochs)"):
-        train_model(corpus, small(), budget, output=output, resume=True)
-
-
-@pytest.mark.parametrize("facts", [{"budget": {}}, {"budget": {"steps": 1, "minutes": 2}}, {"recipe": None}])
-def test_a_checkpoint_that_says_what_no_run_says_is_refused(
-    facts: dict[str, Any], corpus: EncodedCorpus, small: Small, tmp_path: Path
-) -> None:
-    output = tmp_path / "m.onward"
-    stop(corpus, small(), Budget(steps=20), output, 3)
-    path = checkpoint_path(output)
-    saved = load_checkpoint(path)
-    save_checkpoint(Checkpoint(saved.tensors, saved.facts | facts), path)
-    with pytest.raises((ArtefactError, RecipeError)):
-        train_model(corpus, small(), Budget(steps=21), output=output, resume=True)
-
-
 def test_minutes_that_were_not_yet_counted_in_steps_are_resumed_as_minutes(
     corpus: EncodedCorpus, small: Small, tmp_path: Path
 ) -> None:
@@ -127,15 +70,6 @@ def test_minutes_that_were_not_yet_counted_in_steps_are_resumed_as_minutes(
     with pytest.raises(RecipeError, match=r"has 0.1 minutes, not 500 steps"):
         train_model(corpus, small(), Budget(steps=500), output=output, resume=True)
     assert train_model(corpus, small(), Budget(minutes=0.1), output=output, resume=True).steps > 3
-
-
-def test_another_corpus_is_not_resumed(corpus: EncodedCorpus, small: Small, tmp_path: Path) -> None:
-    output, other = tmp_path / "m.onward", encode_text("another text " * 300, Encoding())
-    stop(corpus, small(), Budget(steps=20), output, 3)
-    with pytest.raises(ArtefactError) as error:
-        train_model(other, small(), Budget(steps=20), output=output, resume=True)
-    assert corpus.digest in str(error.value)
-    assert other.digest in str(error.value)
 
 
 def test_a_damaged_checkpoint_is_refused(corpus: EncodedCorpus, small: Small, tmp_path: Path) -> None:

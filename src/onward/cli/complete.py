@@ -11,6 +11,7 @@ from rich.text import Text
 import onward
 from onward.cli.options import Json, Model
 from onward.cli.output import emit_json, emit_row, messages, say
+from onward.data.vocabulary import REPLACEMENT, as_text
 from onward.errors import InputError
 
 if TYPE_CHECKING:
@@ -88,8 +89,10 @@ def _read_whole(session: "Session", text: str, adapt: bool) -> str:
 
 def _follow(session: "Session", ask: "Callable[[str], Completions]", json: bool) -> None:
     """Completes each line of standard input."""
-    for number, line in enumerate(sys.stdin):
-        text = line.rstrip("\r\n")
+    for number, line in enumerate(sys.stdin.buffer):  # as bytes: not all that comes need be UTF-8
+        text = as_text(line.rstrip(b"\r\n"))
+        if invalid := text.count(REPLACEMENT) - line.count(REPLACEMENT.encode()):
+            say(f"line {number + 1}: {invalid} invalid bytes read as the unknown symbol")
         _show(text, ask(text), json, is_first=number == 0)
         session.feed(text + "\n")
 

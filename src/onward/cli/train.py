@@ -67,7 +67,7 @@ def train(
 
     \b
     onward train pydoc -o pydoc.onward --minutes 2
-    onward train nietzsche.txt -o nietzsche.onward --lower --minutes 5
+    onward train nietzsche.txt -o nietzsche.onward --lower --minutes 5 --dropout 0.3
     onward train "src/**/*.py" -o code.onward --epochs 3 --recipe lstm
     onward train nietzsche.txt -o small.onward --width 128 --set clip=0.5 --set block=64
     onward train nietzsche.txt -o nietzsche.onward --resume

@@ -33,8 +33,10 @@ Ids: TypeAlias = np.ndarray | Sequence[SupportsIndex]
 LONGEST_WORD = 256
 """Characters; a longer run of them is several words, so that what has no spaces fits into memory."""
 
+REPLACEMENT = "\ufffd"
+"""What Unicode has for a character that is not known."""
+
 _WORDS = re.compile(rf"\w{{1,{LONGEST_WORD}}}|\W")
-_REPLACEMENT = "\ufffd"
 
 
 class Vocabulary:
@@ -74,7 +76,7 @@ class Vocabulary:
         cls, counts: dict[str, int], kind: SymbolKind, *, lower: bool = False, min_count: int = 1
     ) -> "Vocabulary":
         """The symbols with at least `min_count` occurrences, sorted by code point."""
-        kept = (s for s, n in counts.items() if n >= min_count and s not in ("\0", _REPLACEMENT))
+        kept = (s for s, n in counts.items() if n >= min_count and s not in ("\0", REPLACEMENT))
         return cls(kind, sorted(kept), lower=lower)
 
     def __len__(self) -> int:
@@ -180,7 +182,7 @@ class Vocabulary:
     @cached_property
     def _texts(self) -> tuple[str, ...]:
         """What each id decodes to."""
-        return ("\0", "?" if self.kind == "bytes" else _REPLACEMENT, "", "", *self.symbols)
+        return ("\0", "?" if self.kind == "bytes" else REPLACEMENT, "", "", *self.symbols)
 
     @cached_property
     def _ids(self) -> dict[str, int]:
@@ -267,7 +269,7 @@ def _check(vocabulary: Vocabulary) -> None:
         raise VocabularyError(f"a kind of symbol is one of {', '.join(get_args(SymbolKind))}, got {kind!r}")
     if kind == "bytes" and symbols != tuple(chr(byte) for byte in range(1, 256)):
         raise VocabularyError("a vocabulary of bytes has all of them, in order")
-    if len(set(symbols)) != len(symbols) or not {"", "\0", _REPLACEMENT}.isdisjoint(symbols):
+    if len(set(symbols)) != len(symbols) or not {"", "\0", REPLACEMENT}.isdisjoint(symbols):
         raise VocabularyError("symbols are distinct, not empty, and neither NUL nor U+FFFD")
     if kind == "characters" and not all(len(symbol) == 1 for symbol in symbols):
         raise VocabularyError("each symbol of a vocabulary of characters is one character")

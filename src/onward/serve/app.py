@@ -36,6 +36,14 @@ from onward.serve.watch_routes import watch_routes
 from onward.watch.stream import IDLE
 
 TIDY_SECONDS, AGE_SECONDS = 5.0, 1.0
+_LISTED = "GET /openapi.json lists what there is"
+_ELSEWHERE = {
+    "/v1/chat/completions": "these models know no chat: send the text as prompt to /v1/completions",
+    "/v1/responses": "these models go on with a text: send it as prompt to /v1/completions",
+    "/v1/embeddings": "these models give none; /v1/score tells how surprising a text is",
+}
+"""What OpenAI's clients ask for and a model of ours does not have, with what there is in its place."""
+
 _LOG = logging.getLogger("onward.serve")
 
 
@@ -194,9 +202,12 @@ async def _refused(_: Request, error: Exception) -> Response:
 async def _not_found(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     path = request.url.path[:80]
-    message = f"there is no {request.method} {path}" if error.status_code in (404, 405) else error.detail
-    code = "not_found" if error.status_code in (404, 405) else "refused"
-    return refuse(Refusal(error.status_code, code, message, headers=error.headers))
+    known = error.status_code in (404, 405)
+    message = f"there is no {request.method} {path}" if known else error.detail
+    methods = (error.headers or {}).get("Allow")
+    hint = f"ask it with {methods}" if methods else _ELSEWHERE.get(request.url.path, _LISTED)
+    code = "not_found" if known else "refused"
+    return refuse(Refusal(error.status_code, code, message, hint=hint, headers=error.headers))
 
 
 async def _gone(_: Request, __: Exception) -> Response:
@@ -205,4 +216,5 @@ async def _gone(_: Request, __: Exception) -> Response:
 
 async def _failed(_: Request, error: Exception) -> Response:
     _LOG.error("a request failed", exc_info=error)
-    return refuse(Refusal(500, "failed", "the server failed; its log says why"))
+    message = "the server failed; its log says why"
+    return refuse(Refusal(500, "failed", message, hint="report it, with the traceback that the log has"))

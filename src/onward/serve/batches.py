@@ -14,7 +14,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from onward.serve.fields import Fields
+from onward.serve.fields import FIELDS_HINT, Fields
 from onward.serve.limits import Limits
 from onward.serve.refusal import Refusal
 from onward.watch.lines import LONGEST_LINE
@@ -61,7 +61,8 @@ def batch_of(body: bytes, fields: Fields, limits: Limits) -> Batch:
     if not isinstance(items, list):
         fields.refuse(kind, "a list")
     if not given and not fields.flag("end"):
-        raise Refusal(400, "invalid_value", f"expected one of {', '.join(KINDS)}, got none", param="lines")
+        message = f"expected one of {', '.join(KINDS)}, got none"
+        raise Refusal(400, "invalid_value", message, param="lines", hint=FIELDS_HINT)
     _check_size(kind, items, limits)
     key = fields.text("idempotency_key", None, longest=200)
     digest = hashlib.sha256(body).hexdigest()

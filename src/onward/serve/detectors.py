@@ -70,7 +70,8 @@ class Detectors:
                 message = "this server watches nothing"
                 raise Refusal(404, "model_not_found", message, hint="start it with a detector")
             message = f"expected one of the detectors {names}, got {str(name)[:200]!r}"
-            raise Refusal(404, "model_not_found", message, param="model")
+            hint = "leave model out for the first"
+            raise Refusal(404, "model_not_found", message, param="model", hint=hint)
         return found
 
     @property

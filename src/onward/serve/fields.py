@@ -8,6 +8,8 @@ from typing import Any, NoReturn
 from onward.serve.refusal import Refusal
 
 _SHOWN = 80
+_OBJECT = 'send one object, for instance {"prompt": "what is "}'
+FIELDS_HINT = "GET /openapi.json has every field with its limits"
 
 
 class Fields:
@@ -24,7 +26,8 @@ class Fields:
     def __init__(self, body: bytes | str, known: Collection[str] | None = None) -> None:
         values = parse(body) if body else {}
         if not isinstance(values, dict):
-            raise Refusal(400, "invalid_json", f"expected a JSON object, got {_kind(values)}")
+            message = f"expected a JSON object, got {_kind(values)}"
+            raise Refusal(400, "invalid_json", message, hint=_OBJECT)
         self.values: dict[str, Any] = values
         unknown = [] if known is None else [name for name in values if name not in known]
         if unknown:
@@ -40,7 +43,7 @@ class Fields:
             self.refuse(name, "a text")
         if len(value) > longest:
             message = f"expected {name} of at most {longest} characters, got {len(value)}"
-            raise Refusal(413, "too_large", message, param=name)
+            raise Refusal(413, "too_large", message, param=name, hint="send less of it at once")
         return value
 
     def integer(self, name: str, default: int | None, smallest: int, largest: int) -> Any:
@@ -90,7 +93,8 @@ def parse(body: bytes | str) -> Any:
         return json.loads(body, parse_constant=_no_number, parse_float=_finite)
     except (ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError
         reason = "too deeply nested" if isinstance(error, RecursionError) else str(error)
-        raise Refusal(400, "invalid_json", f"expected JSON in UTF-8, got {_short(reason)}") from None
+        message = f"expected JSON in UTF-8, which the body is not: {_short(reason)}"
+        raise Refusal(400, "invalid_json", message, hint=_OBJECT) from None
 
 
 def dump(value: Any) -> bytes:
@@ -102,18 +106,18 @@ def dump(value: Any) -> bytes:
 
 
 def _no_number(name: str) -> NoReturn:
-    raise ValueError(f"{name}, which is no JSON")
+    raise ValueError(f"JSON has no {name}")
 
 
 def _finite(digits: str) -> float:
     value = float(digits)
     if not math.isfinite(value):
-        raise ValueError(f"the number {digits[:_SHOWN]}, which is too large")
+        raise ValueError(f"the number {digits[:_SHOWN]} is too large")
     return value
 
 
 def _invalid(name: str, message: str) -> Refusal:
-    return Refusal(400, "invalid_value", message, param=name[:_SHOWN])
+    return Refusal(400, "invalid_value", message, param=name[:_SHOWN], hint=FIELDS_HINT)
 
 
 def _kind(value: object) -> str:

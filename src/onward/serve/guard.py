@@ -104,7 +104,8 @@ class Guard:
         if not hmac.compare_digest(_given(scope, headers), self._policy.token.encode()):
             challenge = {"WWW-Authenticate": "Bearer"}
             message = "expected a header Authorization: Bearer TOKEN with the server's token"
-            return Refusal(401, "invalid_token", message, headers=challenge)
+            hint = "it is what the server was started with: --token, or ONWARD_TOKEN"
+            return Refusal(401, "invalid_token", message, hint=hint, headers=challenge)
         return None
 
     def _is_host(self, host: str) -> bool:

@@ -49,7 +49,8 @@ async def body_of(receive: Receive, limits: Limits) -> bytes:
                     )
     except TimeoutError:
         message = f"expected the body within {limits.request_seconds:g} seconds, got a part of it"
-        raise Refusal(408, "too_slow", message, headers={"Connection": "close"}) from None
+        hint = "send it in parts, as several requests"
+        raise Refusal(408, "too_slow", message, hint=hint, headers={"Connection": "close"}) from None
     return b"".join(parts)
 
 

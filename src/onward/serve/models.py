@@ -73,7 +73,8 @@ class Models:
         if found is None:
             names = ", ".join(self._served) or "that write: there is none"
             message = f"expected one of the models {names}, got {name!r}"
-            raise Refusal(404, "model_not_found", message, param="model")
+            hint = "leave model out for the first; GET /v1/models lists them"
+            raise Refusal(404, "model_not_found", message, param="model", hint=hint)
         return found
 
 

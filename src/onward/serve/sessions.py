@@ -190,7 +190,8 @@ class Sessions:
             size = len(text) - edit.delete + len(edit.insert)
             if size > self._limits.text_characters:
                 message = f"expected a text of at most {self._limits.text_characters} characters, got {size}"
-                raise Refusal(413, "too_large", message, param="insert")
+                hint = "begin a new session with the end of the text"
+                raise Refusal(413, "too_large", message, param="insert", hint=hint)
             text, cursor, version = edit.applied(text), edit.cursor, version + 1
         after = replace(session, text=text, cursor=cursor, version=version, wish=wish).saved()
         if self._store and is_other:

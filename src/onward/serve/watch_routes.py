@@ -13,7 +13,7 @@ from onward.errors import OnwardError
 from onward.serve.batches import KINDS, batch_of
 from onward.serve.detectors import Detectors
 from onward.serve.durable_watch import LISTED
-from onward.serve.fields import Fields, dump
+from onward.serve.fields import FIELDS_HINT, Fields, dump
 from onward.serve.http import Events, answer, body_of, unless_gone
 from onward.serve.limits import Limits
 from onward.serve.refusal import Refusal
@@ -125,4 +125,5 @@ def _number(request: Request, name: str, default: Any, smallest: int, largest: i
 
 def _invalid(name: str, expected: str, request: Request) -> OnwardError:
     received = request.query_params.get(name, "")[:80]
-    return Refusal(400, "invalid_value", f"expected {name} to be {expected}, got {received!r}", param=name)
+    message = f"expected {name} to be {expected}, got {received!r}"
+    return Refusal(400, "invalid_value", message, param=name, hint=FIELDS_HINT)

@@ -13,10 +13,10 @@ from onward.data.encoded import EncodedCorpus
 from onward.data.lanes import Lanes, unknown_shares
 from onward.data.symbols import Symbols
 from onward.data.vocabulary import END, Vocabulary
-from onward.errors import ArtefactError, InputError, Interrupted, RecipeError
+from onward.errors import InputError, Interrupted
 from onward.model import LanguageModel
 from onward.training.budget import Budget
-from onward.training.checkpoint import Checkpoint, load_checkpoint, take
+from onward.training.checkpoint import Checkpoint, load_checkpoint
 from onward.training.curves import draw_curves
 from onward.training.events import Event, Finished, NothingToResume, Observer, Started
 from onward.training.lock import output_lock
@@ -27,6 +27,7 @@ from onward.training.outputs import checkpoint_path, curves_path, log_path
 from onward.training.plan import Plan
 from onward.training.recipe import Recipe
 from onward.training.room import check_room
+from onward.training.same import check_same
 from onward.training.temperature import temper
 from onward.training.trainer import Trainer, forked_random
 from onward.training.validation import report, reported_symbols
@@ -190,7 +191,7 @@ class _Run:
         plan = self._plan(started)
         loop = Loop(trainer, self._tail, plan, self.tell, checkpoint=path, facts=facts, sampler=sampler)
         if checkpoint and path:
-            _check_same(path, checkpoint, facts)
+            check_same(path, checkpoint, facts)
             loop.resume(checkpoint)
         self.tell(self._begin(trainer))
         loop.run()
@@ -295,24 +296,3 @@ def _choose_precision(trainer: Trainer) -> str:
         for precision, seconds in times.items():
             seconds.append(trainer.seconds_of_block(block, precision))
     return min(times, key=lambda precision: min(times[precision]))
-
-
-def _check_same(path: Path, checkpoint: Checkpoint, facts: dict[str, Any]) -> None:
-    """Refuses to go on with another corpus, another recipe, or another budget."""
-    recipe, found = facts["recipe"], take(checkpoint.facts, "recipe", dict)
-    changed = [(name, found.get(name), value) for name, value in recipe.items() if found.get(name) != value]
-    if checkpoint.facts.get("corpus") != facts["corpus"]:
-        changed.append(("a corpus with sha256", checkpoint.facts.get("corpus"), facts["corpus"]))
-    order = checkpoint.facts.get("lanes", "fixed")  # as they were before checkpoints told of them
-    if order != facts["lanes"]:
-        changed.append(("a kind of lanes", order, facts["lanes"]))
-    for name, was, value in changed[:1]:
-        raise ArtefactError(
-            f"the run in {path} has {name} {was!r}, not {value!r}",
-            hint="resume with what it was begun with, or begin anew without --resume",
-        )
-    begun, asked = take(checkpoint.facts, "budget", dict), facts["budget"]
-    fixed = {"steps": take(checkpoint.facts, "run", dict).get("steps")}
-    if asked not in (begun, fixed):
-        was, now = (", ".join(f"{size} {unit}" for unit, size in said.items()) for said in (begun, asked))
-        raise RecipeError(f"the run in {path} has {was}, not {now}", hint="resume without a budget")
