@@ -76,7 +76,7 @@ def test_a_quote_that_is_not_closed_costs_its_line_alone(behind: list[str]) -> N
     expected, _ = read("key,what", *behind)
     records, told = read("key,what", 'a,"broken', *behind)
     assert [(r.key, r.event) for r in records] == [(r.key, r.event) for r in expected]
-    assert told.startswith("1 lines could not be read (line 2: it is no CSV: a quote in it is not closed")
+    assert told.startswith("1 line could not be read (line 2: it is no CSV: a quote in it is not closed")
 
 
 def test_what_is_held_is_given_once_nothing_could_close_it() -> None:
