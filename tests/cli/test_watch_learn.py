@@ -109,7 +109,7 @@ def test_columns(form: str, onward: Command, tmp_path: Path) -> None:
     assert ran.code == 0, ran.err
     assert ran.json["sequences"] == 60
     assert ran.json["unreadable_lines"] == 1
-    assert "1 lines could not be read (line" in ran.err
+    assert "1 line could not be read (line" in ran.err
 
 
 @pytest.mark.parametrize("symbols", ["templates", "bytes"])

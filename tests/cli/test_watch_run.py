@@ -34,7 +34,7 @@ def test_run_prints_a_line_for_each_alarm(onward: Command, watching: Path, log: 
     assert '"s5"' in cells[3]
     assert "expected" in cells[4]
     assert "6 sequences judged, 0 in flight, 1 flagged" in ran.err
-    assert "1 lines could not be read (line 31" in ran.err
+    assert "1 line could not be read (line 31" in ran.err
 
 
 def test_run_in_json(onward: Command, watching: Path, log: Path) -> None:

@@ -1,8 +1,11 @@
 """Rows of CSV out of lines: columns that are named again, and cells that hold line breaks."""
 
+from pathlib import Path
+
 import pytest
 
 from onward.watch.csv_rows import MOST_LINES, CsvRows
+from onward.watch.loading import load_normal
 from onward.watch.readers import Source, reader_of
 from onward.watch.records import Record
 
@@ -36,6 +39,15 @@ def test_a_second_file_with_more_columns_is_read_by_its_own() -> None:
     records, told = read("key,what", "a,open", "host,what,key", "h,read,b")
     assert [(r.key, r.event) for r in records] == [("a", "open"), ("b", "read")]
     assert not told
+
+
+def test_several_files_at_once_each_begin_with_their_names(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(b"\xef\xbb\xbfkey,what\r\na,open\r\na,close\r\n")
+    (tmp_path / "b.csv").write_bytes(b"\xef\xbb\xbfkey,what\nb,open\nb,close\n")
+    (tmp_path / "c.csv").write_bytes(b"\nwhat,key\nopen,c\nclose,c")
+    found = load_normal([tmp_path], SOURCE)
+    assert [(s.key, s.events) for s in found.sequences] == [(key, ["open", "close"]) for key in "abc"]
+    assert found.trouble.count == 0
 
 
 def test_a_cell_may_say_the_name_of_its_column() -> None:
@@ -76,7 +88,7 @@ def test_a_quote_that_is_not_closed_costs_its_line_alone(behind: list[str]) -> N
     expected, _ = read("key,what", *behind)
     records, told = read("key,what", 'a,"broken', *behind)
     assert [(r.key, r.event) for r in records] == [(r.key, r.event) for r in expected]
-    assert told.startswith("1 lines could not be read (line 2: it is no CSV: a quote in it is not closed")
+    assert told.startswith("1 line could not be read (line 2: it is no CSV: a quote in it is not closed")
 
 
 def test_what_is_held_is_given_once_nothing_could_close_it() -> None:

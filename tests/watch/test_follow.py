@@ -9,6 +9,7 @@ import pytest
 from onward.errors import CorpusError
 from onward.watch import follow
 from onward.watch.follow import Follower
+from onward.watch.growing import Position
 
 
 @pytest.fixture(autouse=True)
@@ -58,7 +59,7 @@ def test_a_rotated_file_is_read_to_its_end_before_the_new_one(tmp_path: Path) ->
     assert all_of(follower) == ["two"]
     add(path, "new")
     assert all_of(follower) == ["last without end", "new"]
-    assert told == []
+    assert len(told) == 1  # that it was waited for
 
 
 def test_a_writer_that_does_not_know_of_the_rotation_yet_is_waited_for(
@@ -282,3 +283,14 @@ def test_restarts_and_rotations_lose_no_line(seed: int, tmp_path: Path) -> None:
                     found.unlink()
     read += all_of(follower)
     assert read == written
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_file_that_is_not_there_yet_is_waited_for_in_words(known: bool, tmp_path: Path) -> None:
+    told: list[str] = []
+    position = Position(1, 2, 0, "", 0.0) if known else None
+    follower = Follower(tmp_path / "a.log", position, told.append)
+    assert told == [f"there is no file {tmp_path / 'a.log'} yet: waiting for it"]
+    (tmp_path / "a.log").write_text("one\n")
+    assert follower.read() == [b"one"]
+    follower.close()

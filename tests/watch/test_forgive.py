@@ -62,11 +62,12 @@ def test_what_is_said_twice_is_learned_once(detector: Detector, tmp_path: Path) 
     assert len(other.detector.calibration.scores) == len(detector.calibration.scores) + 2
 
 
-@pytest.mark.parametrize("events", [[], ["start", "boom", "stop"]])
+@pytest.mark.parametrize("events", [[], ["start", "boom", "boom", "stop"]])
 def test_what_it_has_no_symbol_for_is_refused(events: list[str], detector: Detector) -> None:
     with pytest.raises(InputError, match="that the detector knows") as caught:
         forgive(detector, events)
     assert "learn again" in caught.value.hint
+    assert not events or "'boom' at 2 of 4" in str(caught.value)
 
 
 def test_a_watch_goes_on_with_the_new_detector(detector: Detector, tmp_path: Path) -> None:

@@ -189,4 +189,5 @@ def test_what_cannot_be_watched(detector: Detector, tmp_path: Path) -> None:
 def test_a_line_holds_no_controls() -> None:
     alarm = {"alarm": 1, "time": None, "key": "k\t", "p_value": 0.001, "ended": True, "number": 3}
     alarm |= {"line": "a\x1b[2J\n", "speaks": "counts", "counts": [{"event": "e", "found": 3, "normal": 1}]}
-    assert line_of(alarm) == "-\tk\\t\tp=0.001\t3: a\\x1b[2J\\n\t3 x e, normally 1"
+    reason = "events came too often or too seldom (3 x e, normally 1)"
+    assert line_of(alarm) == f"-\tk\\t\tp=0.001\t3: a\\x1b[2J\\n\t{reason}"

@@ -96,6 +96,19 @@ def test_what_is_no_state_is_left_alone(content: bytes | str, tmp_path: Path) ->
     assert path.read_bytes() == before
 
 
+def test_a_state_that_has_lost_a_table_is_damaged_and_no_full_disk(tmp_path: Path) -> None:
+    path = tmp_path / "watch.db"
+    WatchStore(path).close()
+    with sqlite3.connect(path) as database:
+        database.execute("drop table facts")
+    database.close()
+    store = WatchStore(path)
+    with pytest.raises(ArtefactError, match=r"watch\.db is damaged: no such table") as caught:
+        store.fact("counts")
+    assert "--state" in caught.value.hint and "room" not in caught.value.hint
+    store.close()
+
+
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(WriteError, match="cannot write"), opened_store(tmp_path / "no" / "watch.db"):
         pass

@@ -118,20 +118,82 @@ def test_an_idle_sequence_ends(detector: Detector) -> None:
 def test_a_record_after_a_long_time_begins_another_sequence(detector: Detector) -> None:
     watcher = Watcher(detector, idle=100.0)
     watcher.feed([at(0, "a", "start", 1)])
-    alarms = watcher.feed([at(1000, "a", "start", 2)])
+    assert watcher.feed([at(1000, "a", "start", 2)]) == []  # perhaps a clock is wrong
+    alarms = watcher.feed([at(1000 + i, "b", "read", 3 + i) for i in range(7)])
+    assert [(alarm.key, alarm.began) for alarm in alarms if alarm.ended] == [("a", 1)]
+    assert watcher.in_flight == 2
+
+
+def test_a_record_after_a_long_time_that_was_waited_for_begins_another_at_once(detector: Detector) -> None:
+    watcher = Watcher(detector, idle=100.0)
+    watcher.feed([at(0, "a", "start", 1)])
+    watcher.wait(70.0)
+    alarms = watcher.feed([at(150, "a", "start", 2)])
     assert [(alarm.key, alarm.began) for alarm in alarms] == [("a", 1)]
-    assert watcher.in_flight == 1
+    assert watcher.odd_times == 0
 
 
-def test_one_wrong_clock_ends_nothing_else(detector: Detector) -> None:
+def test_a_record_in_doubt_is_read_when_nothing_follows_it(detector: Detector) -> None:
+    watcher = Watcher(detector, idle=100.0)
+    watcher.feed([at(0, "a", "start", 1), at(0, "b", "start", 2), at(1000, "a", "start", 3)])
+    assert watcher.wait(5.0) == []
+    assert [(alarm.key, alarm.began) for alarm in watcher.wait(5.0)] == [("a", 1)]
+    assert watcher.in_flight == 2
+    watcher.feed([at(1, "b", "read", 4), at(5000, "b", "stop", 5)])
+    watcher.end()
+    assert (watcher.in_flight, watcher.counts.records, watcher.counts.sequences) == (0, 5, 4)
+
+
+def lengths(detector: Detector, records: list[Record], size: int, store: Path | None = None) -> list[int]:
+    """Lengths of the sequences of records, which are watched in parts, each by another watcher."""
+    found: list[int] = []
+    for start in range(0, len(records), size):
+        kept = WatchStore(store)
+        watcher = Watcher(detector, kept, idle=100.0, judged=lambda _, verdict: found.append(verdict.length))
+        watcher.feed(records[start : start + size])
+        if start + size >= len(records):
+            watcher.end()
+        watcher.commit()
+        kept.close()
+    return sorted(found)
+
+
+@pytest.mark.parametrize("size", [3, 1000])
+def test_sequences_after_a_silence_are_whole(size: int, detector: Detector, tmp_path: Path) -> None:
+    """Three nights, and ten sessions of the same keys on each day between."""
+    hours = [
+        at(day * 1e5 + step * 10 + key, f"k{key}", "read")
+        for day in range(4)
+        for step in range(5)
+        for key in range(10)
+    ]
+    assert lengths(detector, hours, size, tmp_path / "watch.db") == [5] * 40
+
+
+@pytest.mark.parametrize("size", [3, 1000])
+@pytest.mark.parametrize("odd", [4e9, -4e9])
+def test_a_wrong_clock_ends_no_sequence(size: int, odd: float, detector: Detector, tmp_path: Path) -> None:
+    records = [at(step * 10 + key, f"k{key}", "read") for step in range(5) for key in range(10)]
+    for number in (7, 20, 21, 33):
+        records[number] = records[number]._replace(time=odd + number * 1000)
+    assert lengths(detector, records, size, tmp_path / "watch.db") == [5] * 10
+
+
+def test_a_machine_whose_clock_is_wrong_throughout_ends_no_sequence(detector: Detector) -> None:
+    records = [
+        at(step * 10 + key + (3e7 if key == 3 else 0), f"k{key}", "read")
+        for step in range(5)
+        for key in range(10)
+    ]
+    assert lengths(detector, records, 1000) == [5] * 10
+
+
+def test_one_wrong_clock_is_told_once(detector: Detector) -> None:
     told: list[str] = []
     watcher = Watcher(detector, idle=100.0, tell=told.append)
-    stream = [at(i, key, "start") for i, key in enumerate("abcdefgh")]
-    alarms = watcher.feed(stream)
-    alarms += watcher.feed(
-        [at(4e9, "a", "read"), at(9, "b", "read"), at(-4e9, "c", "read"), at(10, "a", "read")]
-    )
-    assert {alarm.key for alarm in alarms} == {"a"}  # its own: 4e9 seconds without a record
+    watcher.feed([at(i, key, "start") for i, key in enumerate("abcdefgh")])
+    odd = [at(4e9, "a", "read"), at(9, "b", "read"), at(-4e9, "c", "read"), at(10, "a", "read")]
+    assert not [alarm for alarm in watcher.feed(odd) if alarm.ended]
     assert watcher.in_flight == 8
     assert watcher.odd_times == 2
     assert len(told) == 1

@@ -135,8 +135,8 @@ class DurableWatch:
         seconds, self._looked = now - self._looked, now
         with self._undone_if_it_fails():
             before = self._watcher.counts.sequences
-            self._watcher.wait(seconds)
-            if self._watcher.counts.sequences > before:
+            alarms = self._watcher.wait(seconds)
+            if alarms or self._watcher.counts.sequences > before:
                 self._commit(self.alarms(self._last, 1 << 31))
 
     def explain(self, number: int) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import datetime
 import json
 import os
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -86,16 +87,21 @@ def line_of(alarm: dict[str, Any]) -> str:
         alarm["key"],
         f"p={'' if alarm['ended'] else '<='}{alarm['p_value']:.3g}",
         f"{alarm['number']}: {alarm['line']}",
-        reason_of(alarm),
+        _came(alarm),
     ]
     return "\t".join(_cell(cell) for cell in cells)
 
 
-def reason_of(alarm: dict[str, Any]) -> str:
+def counts_told(counts: Iterable[tuple[str, int, int]]) -> str:
+    """Events whose number is not that in the nearest normal sequence: (event, found, normal)."""
+    names = "; ".join(f"{found} x {event}, normally {normal}" for event, found, normal in counts)
+    return f"events came too often or too seldom{f' ({names})' if names else ''}"
+
+
+def _came(alarm: dict[str, Any]) -> str:
     """What was expected, and what came."""
     if alarm["speaks"] == "counts" and alarm["counts"]:
-        told = (f"{c['found']} x {c['event']}, normally {c['normal']}" for c in alarm["counts"])
-        return "; ".join(told)
+        return counts_told((c["event"], c["found"], c["normal"]) for c in alarm["counts"])
     if "event" not in alarm:
         return alarm["speaks"]
     expected = ", ".join(f"{e['event']} {e['probability']:.2f}" for e in alarm["expected"])

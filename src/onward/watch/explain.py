@@ -12,6 +12,7 @@ from typing import Any, assert_never
 from onward.atomic import atomic_write
 from onward.errors import InputError
 from onward.inference.page import STEPS, as_percent, legend
+from onward.watch.alarms import counts_told
 from onward.watch.detector import Detector
 from onward.watch.loading import Loaded
 from onward.watch.scores import EventScore, Verdict
@@ -86,8 +87,7 @@ def reason_of(verdict: Verdict) -> str:
         case "burst":
             told = f"some of its events in a row have {value:.1f} bits on average"
         case "counts":
-            names = "; ".join(f"{found} x {e}, normally {normal}" for e, found, normal in verdict.counts)
-            told = f"events came too often or too seldom{f' ({names})' if names else ''}"
+            told = counts_told(verdict.counts)
         case "new":
             told = f"{value:.0f} events were never seen, or not behind the event before them"
         case "unseen":

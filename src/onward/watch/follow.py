@@ -56,6 +56,8 @@ class Follower:
         else:
             with suppress(OSError):  # `read` says what is wrong
                 self._open_next()
+        if grows and self._file is None and not path.exists():
+            tell(f"there is no file {path} yet: waiting for it")
 
     @property
     def position(self) -> Position:

@@ -97,7 +97,8 @@ def forgive(
         InputError: no events, or some that it has no symbol for: it must be learned again to know them.
     """
     sequences = _known(detector, events)
-    name = hashlib.sha256("\0".join([key, str(began), str(ended), *events]).encode()).hexdigest()[:16]
+    said = "\0".join([key, str(began), str(ended), *events]).encode("utf-8", "replace")
+    name = hashlib.sha256(said).hexdigest()[:16]
     before = _judged(detector, events, key, ended)
     replay, never = _made_up(detector, seed), detector.alphabet.never
     bits = _bits(detector.model, replay, never)
@@ -105,11 +106,7 @@ def forgive(
         return Forgiven(detector, before, before, (bits, bits), 0, repeated=True)
     model = LanguageModel(detector.model.config)
     model.load_state_dict(detector.model.state_dict())
-    known = replace(detector, profile=_grown(detector.profile, sequences, ended))
-    known = _named(known, name)
-    if ended:
-        scores = np.sort(np.append(detector.calibration.scores, before.score))
-        known = replace(known, calibration=replace(detector.calibration, scores=scores))
+    known = _told(detector, sequences, before.score if ended else None, name)
     steps, after = 0, before
     for _ in _trained(model, sequences, replay, never, ended):
         steps += 1
@@ -122,7 +119,10 @@ def forgive(
 
 def _known(detector: Detector, events: Sequence[str]) -> Sequences:
     """The sequence in symbols. Raises as `forgive`."""
-    unknown = {event: i for i, event in enumerate(events, 1) if detector.alphabet.id(event) == UNKNOWN}
+    unknown = dict[str, int]()
+    for place, event in enumerate(events, 1):
+        if detector.alphabet.id(event) == UNKNOWN:
+            unknown.setdefault(event, place)
     if not len(events) or unknown:
         shown = ", ".join(f"{event!r} at {place} of {len(events)}" for event, place in [*unknown.items()][:3])
         raise InputError(
@@ -151,23 +151,28 @@ def _judged(detector: Detector, events: Sequence[str], key: str, ended: bool) ->
     return replace(verdict, p_value=float(p_value), flagged=flagged, speaks=speaks, features=features)
 
 
-def _named(detector: Detector, name: str) -> Detector:
-    """The detector that names the models that it comes from, and the sequences that it was told of."""
-    facts = dict(detector.artefact.facts)
+def _told(detector: Detector, sequences: Sequences, score: float | None, name: str) -> Detector:
+    """The detector with what occurs in a further sequence, and with its name; its model is to learn it yet.
+
+    How often each event occurs, and what score a normal sequence has, is known of one that has ended alone:
+    where there is no score it has not.
+    """
+    facts, profile, calibration = dict(detector.artefact.facts), detector.profile, detector.calibration
     parents = [*facts.get("parents", []), digest_of(weights_of(detector.model))]
     facts["parents"] = parents[-_PARENTS:]
     facts["forgiven"] = [*facts.get("forgiven", []), name][-_REMEMBERED:]
-    return replace(detector, artefact=replace(detector.artefact, facts=facts))
-
-
-def _grown(profile: Profile, sequences: Sequences, ended: bool) -> Profile:
-    """The profile with what occurs in a further sequence; how often is known where it has ended."""
-    symbols = profile.symbols
-    occurred = pairs_of(sequences, symbols)
-    if not ended:
-        return Profile(symbols, np.union1d(profile.pairs, occurred[:-1]), profile.counts)
-    counts = np.unique(np.concatenate([profile.counts, counts_of(sequences, symbols)]), axis=0)
-    return Profile(symbols, np.union1d(profile.pairs, occurred), counts)
+    occurred, counts = pairs_of(sequences, profile.symbols), profile.counts
+    if score is None:
+        occurred = occurred[:-1]
+    else:
+        counts = np.unique(np.concatenate([counts, counts_of(sequences, profile.symbols)]), axis=0)
+        calibration = replace(calibration, scores=np.sort(np.append(calibration.scores, score)))
+    return replace(
+        detector,
+        artefact=replace(detector.artefact, facts=facts),
+        profile=Profile(profile.symbols, np.union1d(profile.pairs, occurred), counts),
+        calibration=calibration,
+    )
 
 
 def _trained(

@@ -48,7 +48,8 @@ class Trouble:
         if not self.count:
             return ""
         shown = "; ".join(f"line {number}: {reason}" for number, reason in self.examples)
-        return f"{self.count:,} lines could not be read ({shown}{'; ...' if self.count > 3 else ''})"
+        lines = "line" if self.count == 1 else "lines"
+        return f"{self.count:,} {lines} could not be read ({shown}{'; ...' if self.count > 3 else ''})"
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from typing import Any
 
 from onward.watch.intervals import binomial_interval
+from onward.watch.lines import LONGEST_LINE
 from onward.watch.live import Live
 from onward.watch.records import Trouble
 from onward.watch.stream import Watcher
@@ -46,8 +47,9 @@ def report_lines(found: dict[str, Any], trouble: Trouble) -> list[str]:
         )
     if trouble.count:
         lines.append(trouble.told())
-    if found["cut_lines"]:
-        lines.append(f"{found['cut_lines']:,} lines were too long: only their beginnings were read")
+    if cut := found["cut_lines"]:
+        were = "line was" if cut == 1 else "lines were"
+        lines.append(f"{cut:,} {were} too long: only the first {LONGEST_LINE:,} bytes were read")
     if found["odd_times"]:
         lines.append(f"{found['odd_times']:,} records had times far from those of the others")
     lines.append(found["drift"] or "drift: none is seen")

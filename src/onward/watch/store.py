@@ -36,6 +36,15 @@ create table flagged (
 );
 """
 _HINT = "name another file with --state, or remove this one to begin anew"
+_OF_THE_DISK = {
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+}
 _Result = TypeVar("_Result")
 
 
@@ -203,22 +212,23 @@ class WatchStore:
         self._change("insert or replace into flagged values (?, ?, ?)", [(key, number, events)])
 
     def _rows(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
-        return self._guarded(lambda: self._database.execute(statement, values).fetchall())
+        return self._guarded(lambda: self._database.execute(statement, values).fetchall(), "read")
 
     def _change(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
         self._guarded(lambda: self._database.executemany(statement, rows))
 
-    def _guarded(self, action: Callable[[], _Result]) -> _Result:
-        """Turns the errors of SQLite into ours."""
+    def _guarded(self, action: Callable[[], _Result], what: str = "write") -> _Result:
+        """Turns the errors of SQLite into ours: of the disk, or of what the file holds."""
         try:
             return action()
         except sqlite3.DatabaseError as error:
-            if isinstance(error, sqlite3.OperationalError):
+            code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF  # the rest says more
+            if code in _OF_THE_DISK:
                 hint = "check that its folder exists and may be written to, and that the disk has room"
-                raise WriteError(
-                    f"cannot write {self.path or 'a temporary file'}: {error}", hint=hint
-                ) from error
-            raise ArtefactError(f"{self.path} is not the state of a watch: {error}", hint=_HINT) from error
+                message = f"cannot {what} {self.path or 'a temporary file'}: {error}"
+                raise WriteError(message, hint=hint) from error
+            told = "is damaged" if code == sqlite3.SQLITE_ERROR else "is not the state of a watch"
+            raise ArtefactError(f"{self.path or 'a temporary file'} {told}: {error}", hint=_HINT) from error
 
 
 def flagged_in(path: Path, key: str) -> Flagged:

@@ -14,7 +14,7 @@ import numpy as np
 from onward.artefact import digest_of, weights_of
 from onward.errors import ArtefactError
 from onward.watch.alarms import Alarm, at_the_end, encoded
-from onward.watch.clock import EventClock
+from onward.watch.clock import EventClock, Timed
 from onward.watch.counts import Counts
 from onward.watch.detector import Detector
 from onward.watch.drift import Drift
@@ -93,31 +93,25 @@ class Watcher:
     def feed(self, records: Sequence[Record]) -> list[Alarm]:
         """Reads records, in their order for each key, and returns the alarms that they give.
 
+        A few whose times cannot be believed yet are read with those that come next (see `EventClock`).
         Records of different keys are read side by side; that changes no result but for rounding.
         """
-        clocked: list[tuple[Record, float]] = []
+        clocked: list[Timed] = []
         for record in records:
-            clocked.append((record, self._clock.advance(record.time)))
+            clocked += self._clock.take(record)
             self._mind_the_clock(record)
-        alarms: list[Alarm] = []
-        while clocked:
-            now, later, seen = [], [], set[str]()
-            for item in clocked:
-                (later if item[0].key in seen or len(now) == LANES else now).append(item)
-                seen.add(item[0].key)
-            alarms += self._step(now)
-            clocked = later
         self.counts.records += len(records)
-        return self._kept(alarms + self._expired())
+        return self._kept(self._read(clocked) + self._expired())
 
     def wait(self, seconds: float) -> list[Alarm]:
         """Notes that all was read and nothing came for so many seconds; ends the sequences that are idle."""
-        self._clock.wait(seconds)
-        return self._kept(self._expired())
+        alarms = self._read(self._clock.wait(seconds))
+        return self._kept(alarms + self._expired())
 
     def end(self) -> list[Alarm]:
         """Ends all sequences in flight."""
-        return self._kept(self._end(self._in_flight.idle(float("inf"))))
+        alarms = self._read(self._clock.release())
+        return self._kept(alarms + self._end(self._in_flight.idle(float("inf"))))
 
     def commit(self, **facts: Any) -> None:
         """Makes all of it durable at once, with further facts: where the source stands, for example.
@@ -147,13 +141,25 @@ class Watcher:
         self._checked = now
         return self._end(self._in_flight.idle(now - self._idle))
 
-    def _step(self, items: Sequence[tuple[Record, float]]) -> list[Alarm]:
+    def _read(self, clocked: list[Timed]) -> list[Alarm]:
+        """Reads records step by step, each of which has one record of each of several keys."""
+        alarms: list[Alarm] = []
+        while clocked:
+            now, later, seen = [], [], set[str]()
+            for item in clocked:
+                (later if item[0].key in seen or len(now) == LANES else now).append(item)
+                seen.add(item[0].key)
+            alarms += self._step(now)
+            clocked = later
+        return alarms
+
+    def _step(self, items: Sequence[Timed]) -> list[Alarm]:
         """One record of each of several keys."""
         flights = self._in_flight.get([record.key for record, _ in items])
         over = [
             flights.pop(record.key)
             for record, now in items
-            if record.key in flights and self._is_over(flights[record.key], record, now)
+            if record.key in flights and now - flights[record.key].seen > self._idle
         ]
         alarms = self._end(over)
         moved = [flights.get(record.key) or self._in_flight.begin(record, now) for record, now in items]
@@ -168,12 +174,6 @@ class Watcher:
         alarms += self._end([flight for flight, (record, _) in zip(moved, items, strict=True) if record.last])
         self._in_flight.trim()
         return alarms
-
-    def _is_over(self, flight: Flight, record: Record, now: float) -> bool:
-        """Whether the sequence has been idle for so long that the record begins another."""
-        if now - flight.seen > self._idle:
-            return True
-        return record.time is not None and flight.time is not None and record.time - flight.time > self._idle
 
     def _settled(
         self, flights: Sequence[Flight], scores: Sequence[EventScore], records: Sequence[Record]
@@ -261,6 +261,6 @@ class Watcher:
             self._told_odd = True
             self._tell(
                 f"from line {record.number:,} on there are times more than {self._idle:,.0f} seconds away "
-                "from those before: nothing happened for so long, or a clock jumped; such times are believed "
-                "when several records in succession agree"
+                "from those before: nothing happened for so long, or a clock jumped; such times are "
+                "believed, and end sequences, when several records in succession agree"
             )
