@@ -128,7 +128,7 @@ def _tell(detector: "Detector", trouble: "Trouble", output: Path, seconds: float
     """What was learned, and what to know before it is trusted."""
     from onward.watch.summary import summary, warnings  # noqa: PLC0415 - torch, which `--help` does without
 
-    for warning in warnings(detector, trouble):
+    for warning in warnings(detector, [trouble]):
         say(warning, style="yellow")
     found = {"output": str(output), **summary(detector), "unreadable_lines": trouble.count}
     found["seconds"] = round(seconds, 1)

@@ -8,7 +8,7 @@ import typer
 from onward.cli.options import Json
 from onward.cli.output import emit, emit_json, say
 from onward.cli.watch_options import Detector
-from onward.errors import CorpusError, InputError
+from onward.errors import InputError
 
 
 def ok(
@@ -40,24 +40,21 @@ def ok(
 
     if (source is None) == (state is None):
         raise InputError("expected either SOURCE or --state", hint="name one of them")
-    with output_lock(output or Path(model)):
+    target = output or Path(model)
+    with output_lock(target):
         detector = Loaded.load(model)
-        if state is not None:
-            events = events_of(state, key)
-        else:
-            found = [s for s in load_for(detector, [str(source)]).sequences if s.key == key]
-            if not found:
-                raise CorpusError(
-                    f"there is no sequence of the key {key!r} in {source}",
-                    hint="give the key that the alarm names, and the source that it came from",
-                )
-            events = found[-1].events
+        events = events_of(state, key) if state else load_for(detector, [str(source)]).last_of(key).events
         forgiven = forgive(detector, events, key)
-        forgiven.detector.save(output or model)
-    data: dict[str, Any] = forgiven.to_json() | {"output": str(output or model)}
+        forgiven.detector.save(target)
+    data = forgiven.to_json() | {"output": str(target)}
     if json:
         emit_json(data)
-        return
+    else:
+        _show(data)
+
+
+def _show(data: dict[str, Any]) -> None:
+    """What it has done."""
     for name in ("p_value", "bits_per_event", "replay_bits_per_event"):
         emit(f"{name:<24}{data[name]['before']:.6g} before, {data[name]['after']:.6g} after\n")
     if data["flagged"]["after"]:

@@ -10,7 +10,6 @@ from importlib.resources import files
 from typing import Any, assert_never
 
 from onward.atomic import atomic_write
-from onward.errors import InputError
 from onward.inference.page import STEPS, as_percent, legend
 from onward.watch.detector import Detector
 from onward.watch.loading import Loaded
@@ -72,11 +71,7 @@ def explained(detector: Detector, loaded: Loaded, key: str) -> Explanation:
     Raises:
         InputError: there is none.
     """
-    found = [sequence for sequence in loaded.sequences if sequence.key == key]
-    if not found:
-        some = ", ".join(list(dict.fromkeys(sequence.key for sequence in loaded.sequences))[:3])
-        raise InputError(f"there is no sequence {key!r}", hint=f"keys are such as {some}")
-    sequence = found[-1]
+    sequence = loaded.last_of(key)
     (verdict,) = detector.judge([sequence.events], [key])
     scores = tuple(detector.score_events(sequence.events))
     mean = detector.calibration.bits_per_event

@@ -6,7 +6,7 @@ from os import PathLike
 from typing import Any
 
 from onward.data.corpus import find_sources
-from onward.errors import CorpusError
+from onward.errors import CorpusError, InputError
 from onward.watch.detector import Detector
 from onward.watch.lines import lines_of
 from onward.watch.readers import Form, Reader, Source, reader_of, text_of
@@ -34,6 +34,18 @@ class Loaded:
     def events(self) -> list[list[str]]:
         """The events of each."""
         return [sequence.events for sequence in self.sequences]
+
+    def last_of(self, key: str) -> KeyedSequence:
+        """The sequence of a key; of several the last.
+
+        Raises:
+            InputError: there is none.
+        """
+        found = [sequence for sequence in self.sequences if sequence.key == key]
+        if not found:
+            some = ", ".join(list(dict.fromkeys(sequence.key for sequence in self.sequences))[:3])
+            raise InputError(f"there is no sequence {key!r}", hint=f"keys are such as {some}")
+        return found[-1]
 
 
 def load_normal(names: Names, source: Source) -> Loaded:
