@@ -15,6 +15,9 @@ from onward.watch.templates import Templates
 
 Names = Sequence[str | PathLike[str]]
 
+_FEW_EVENTS, _OFTEN_NEW = 20, 0.1
+"""Different events that any source may have, and the share of all above which they are doubted."""
+
 
 @dataclass(frozen=True)
 class Loaded:
@@ -34,6 +37,20 @@ class Loaded:
     def events(self) -> list[list[str]]:
         """The events of each."""
         return [sequence.events for sequence in self.sequences]
+
+    @property
+    def doubt(self) -> str:
+        """What speaks against the lines being a sequence each, as a sentence; "" if nothing does."""
+        if self.reading["reader"]["form"] != "sequences":
+            return ""
+        events = sum(len(sequence.events) for sequence in self.sequences)
+        distinct = len({event for sequence in self.sequences for event in sequence.events})
+        if distinct <= max(_FEW_EVENTS, _OFTEN_NEW * events):
+            return ""
+        return (
+            f"{distinct:,} of {events:,} events are different, which in sequences of events few are: "
+            "raw log lines are read by --log, CSV and JSON lines by --event"
+        )
 
     def last_of(self, key: str) -> KeyedSequence:
         """The sequence of a key; of several the last.
