@@ -109,7 +109,7 @@ def _run_command(words: list[str], data: bytes, place: str) -> bytes:
         case ["curl", "-s", url, *rest] if rest[:1] in ([], ["-d"]):
             answer = httpx.request("POST" if rest else "GET", _addressed(url), content="".join(rest[1:]))
             assert answer.is_success, f"{place}: {answer.text}"
-        case ["onward", "serve", *arguments]:
+        case ["onward", "serve", *arguments] if "--help" not in arguments:
             _serve(arguments, place)
         case ["onward", *arguments]:
             follows = "--follow" in arguments

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from tests.documentation import PAGES, ROOT, blocks, end_servers, run_block
 
-from onward.cli.app import run
+from onward.cli.app import app, run
+from onward.cli.output import DONE, FAILED, FLAGGED, INTERRUPTED, MISUSED
+from onward.cli.watch import watch
 from onward.training.recipe import find_recipe
 
 TEXT = "".join(pydoc_data.topics.topics.values())
@@ -87,3 +89,13 @@ def _as_told(value: object) -> str:
             return f"{value:g}"
         case _:
             return str(value)
+
+
+def test_every_command_and_every_exit_code_stands_in_the_reference() -> None:
+    text = (ROOT / "docs/reference/commands.md").read_text(encoding="utf-8")
+    commands = {name for command in app.registered_commands if (name := command.callback.__name__)}
+    watches = {f"watch {command.callback.__name__}" for command in watch.registered_commands}
+    listed = set(re.findall(r"^onward (\w+(?: \w+)?) --help$", text, re.MULTILINE))
+    assert listed == commands | watches | {"watch"}
+    codes = {int(code) for code in re.findall(r"^\| (\d+) \|", text, re.MULTILINE)}
+    assert codes == {DONE, FAILED, MISUSED, FLAGGED, INTERRUPTED}

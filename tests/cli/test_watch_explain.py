@@ -21,7 +21,7 @@ def source(tmp_path: Path) -> Path:
 def test_the_explanation_in_json(onward: Command, watching: Path, source: Path) -> None:
     ran = onward("watch", "explain", watching, source, "--key", "s1", "--json")
     assert ran.code == 0, ran.err
-    assert set(ran.json) == {"verdict", "rate", "bits_per_event", "events", "lines"}
+    assert set(ran.json) == {"verdict", "rate", "top_k", "bits_per_event", "events", "lines"}
     assert ran.json["verdict"]["key"] == "s1" and ran.json["verdict"]["flagged"] is True
     assert ran.json["lines"] == [6, 7, 8, 9]
     assert [event["event"] for event in ran.json["events"]] == ["start", "sync", "read", "stop", "<end>"]
@@ -36,7 +36,7 @@ def test_the_explanation_on_the_terminal(onward: Command, watching: Path, source
     ran = onward("watch", "explain", watching, "-", "--key", "s0", data=source.read_bytes())
     assert ran.code == 0
     assert ran.out.startswith("sequence s0, not flagged: p-value ")
-    assert len(ran.out.splitlines()) == 3 + 6
+    assert len(ran.out.splitlines()) == 3 + 6 + 2
 
 
 def test_the_explanation_as_a_page(onward: Command, watching: Path, source: Path, tmp_path: Path) -> None:

@@ -56,6 +56,24 @@ def test_the_figures_in_json(onward: Command, watching: Path, labelled: list[str
     assert set(found["deduplicated"]["baselines"]) == BASELINES
 
 
+@pytest.mark.parametrize("named", ["", "odd="])
+def test_a_path_with_an_equals_sign_is_no_class(
+    named: str, onward: Command, watching: Path, labelled: list[str], tmp_path: Path
+) -> None:
+    """Hive's partitions are folders of such names."""
+    path = tmp_path / "dt=2026-01-01" / "x.jsonl"
+    path.parent.mkdir()
+    path.write_text(rows([["start", "sync", "read", "stop"]] * 3))
+    given = [*labelled[:2], f"--anomalous={named}{path}"]
+    ran = onward("watch", "judge", watching, *given, "--json")
+    assert ran.code == 0, ran.err
+    assert list(ran.json["classes"]) == [named.removesuffix("=") or "anomalous"]
+    folder = onward("watch", "judge", watching, *labelled[:2], f"--anomalous={named}{path.parent}", "--json")
+    assert folder.json["classes"] == ran.json["classes"]
+    given = [*labelled[:2], f"--anomalous={named}{path.parent}/*.jsonl"]
+    assert onward("watch", "judge", watching, *given, "--json").json["classes"] == ran.json["classes"]
+
+
 def test_the_figures_as_tables(onward: Command, watching: Path, labelled: list[str]) -> None:
     ran = onward("watch", "judge", watching, *labelled)
     assert ran.code == 0

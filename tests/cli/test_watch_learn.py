@@ -45,6 +45,32 @@ def test_the_summary_in_json(onward: Command, lines: Path, tmp_path: Path) -> No
     assert (tmp_path / "a.onward").is_file()
 
 
+def test_a_detector_is_told_as_one(onward: Command, lines: Path, tmp_path: Path) -> None:
+    """The symbols of its model are ids; who asks what a file is wants the events, and what it flags."""
+    path = tmp_path / "a.onward"
+    learned = onward("watch", "learn", lines, "-o", path, *TENTH, *FAST, "--json").json
+    found = onward("info", path, "--json").json["detector"]
+    assert found["form"] == "sequences" and found["events"] == learned["events"]
+    assert sorted(found["names"]) == ["read", "start", "stop", "sync", "write"]
+    assert "false_alarms" in onward("info", path).out
+
+
+@pytest.mark.parametrize("form", ["log", "jsonl"])
+def test_lines_that_look_like_no_sequences_are_doubted_before_the_learning(
+    form: str, onward: Command, lines: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "server.txt"
+    log, json_lines = "2026-01-01T00:00:{0} took {0}0 ms at 10.0.0.{0}", '{{"at": {0}, "took": {0}0}}'
+    line, events = {"log": (log, 360), "jsonl": (json_lines, 240)}[form]
+    path.write_text("".join(line.format(i) + "\n" for i in range(60)))
+    ran = onward("watch", "learn", path, "-o", tmp_path / "a.onward", *TENTH, *FAST)
+    assert ran.code == 0
+    told = ran.err.splitlines()[0]
+    assert f"of {events} events are different" in told
+    assert "--log" in told and "--event" in told
+    assert "--log" not in onward("watch", "learn", lines, "-o", tmp_path / "b.onward", *TENTH, *FAST).err
+
+
 def test_the_summary_as_text_and_a_rate_that_so_few_cannot_tell(
     onward: Command, lines: Path, tmp_path: Path
 ) -> None:

@@ -37,6 +37,18 @@ def test_run_prints_a_line_for_each_alarm(onward: Command, watching: Path, log: 
     assert "1 line could not be read (line 31" in ran.err
 
 
+def test_a_p_value_that_is_a_bound_has_one_sign_and_what_is_new_is_so_there(
+    onward: Command, watching: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "new.jsonl"
+    path.write_text(rows([["start", "stop", "stop", "stop", "start"]]))
+    ran = onward("watch", "run", watching, path, "--false-alarms", "10%")
+    _, key, chance, _, why = ran.out.splitlines()[0].split("\t")
+    assert key == "s0" and chance.startswith("p<=0.0")
+    assert why.startswith("expected ") and why.endswith("bits, new here)")  # "stop" itself is well known
+    assert "5 events, 1 sequences judged" in ran.err
+
+
 def test_run_in_json(onward: Command, watching: Path, log: Path) -> None:
     ran = onward("watch", "run", watching, "-", "--json", data=log.read_bytes())
     assert ran.code == 3

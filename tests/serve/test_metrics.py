@@ -1,6 +1,6 @@
 """Metrics as Prometheus reads them."""
 
-from onward.serve.metrics import BOUNDS, Counter, Gauge, Histogram, Metrics
+from onward.serve.metrics import BOUNDS, Counter, Gauge, Histogram, Metrics, Total
 
 
 def test_a_counter_has_a_line_for_each_combination_of_labels() -> None:
@@ -10,6 +10,13 @@ def test_a_counter_has_a_line_for_each_combination_of_labels() -> None:
     counter.add(route="/b")
     assert [*counter.lines()][2:] == ['n_total{route="/a"} 3', 'n_total{route="/b"} 1']
     assert counter.value(route="/a") == 3
+
+
+def test_a_total_is_a_counter_whose_every_step_shows() -> None:
+    assert [*Total("n_total", "What.", lambda: 12_345_678).lines()][1:] == [
+        "# TYPE n_total counter",
+        "n_total 12345678",
+    ]
 
 
 def test_buckets_add_up() -> None:

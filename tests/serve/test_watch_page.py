@@ -73,7 +73,7 @@ class TestAlarms:
         expect(page.locator("#spoken")).to_have_text("Alarm: two")
         row = page.locator("#alarms li").first
         expect(row.locator(".why")).to_contain_text("boom came with")
-        expect(row.locator(".why .new")).to_have_text("new")
+        expect(row.locator(".why .tag")).to_have_text("new here")
         (verdict,) = Detector.load(audit).judge([BAD])
         expect(row.locator(".chance")).to_have_text(f"p ≤ {verdict.p_value:.2g}")
 
@@ -93,6 +93,16 @@ class TestAlarms:
         detail = page.locator("#detail")
         expect(detail).to_contain_text(f"{scores[3].bits:.2f} bits")
         expect(detail.locator("td:first-child")).to_have_text([e.event for e in scores[3].expected])
+
+    def test_a_line_stands_in_its_row_as_it_came(self, open_page: Open, watch: Server) -> None:
+        page = live(open_page())
+        lines = ["key,event,time", "as-it-came,start,1", "as-it-came,boom,2", "as-it-came,boom,3"]
+        watch.client.post("/v1/watch", json={"lines": lines, "end": True})
+        row = page.locator("#alarms li").first
+        expect(row.locator(".line")).to_have_text(re.compile(r"^as-it-came,boom,\d$"))
+        row.locator("summary").click()
+        expect(row.locator(".source")).to_have_text(re.compile(r"^as-it-came,boom,\d$"))
+        expect(row.locator(".line")).to_be_hidden()
 
     def test_figures_are_those_of_the_watch(self, open_page: Open, watch: Server) -> None:
         page = live(open_page())
@@ -133,11 +143,12 @@ class TestAlarms:
         row.locator("summary").click()
         row.locator("button").click()
         expect(row.locator("[role=status]")).to_have_text(re.compile("^Learned: p-value 0.0"), timeout=60_000)
+        expect(row.locator(".name .tag")).to_have_text("was normal")
         again = watch.client.post("/v1/watch", json={"sequences": [{"events": SHORT}]}).json()
         assert again["alarms"] == []
         live(open_page())
         other = live(open_page())
-        expect(other.locator("#alarms .fine .name").first).to_have_text("was-normal")
+        expect(other.locator("#alarms .fine .name").first).to_have_text("was-normal was normal")
 
     def test_what_cannot_be_learned_is_said(self, open_page: Open, watch: Server) -> None:
         page = live(open_page(errors=True))
@@ -145,9 +156,10 @@ class TestAlarms:
         row = page.locator("#alarms li").first
         row.locator("summary").click()
         row.locator("button").click()
-        expect(page.locator("#notice")).to_contain_text(
-            "Expected events that the detector knows, got 'boom'."
+        expect(row.locator("[role=status]")).to_contain_text(
+            "Not learned. Expected events that the detector knows, got 'boom'."
         )
+        expect(page.locator("#notice")).to_be_empty()
         expect(row.locator("button")).to_be_enabled()
 
 
@@ -191,6 +203,21 @@ class TestConnection:
         page.keyboard.press("Enter")
         live(page)
         expect(page.locator("#notice")).to_be_empty()
+        server.end()
+
+    def test_alarms_of_sequences_that_go_on_are_no_empty_rate(self, open_page: Open, audit: Path) -> None:
+        server = Server(audit, "--false-alarms", "10%")
+        page = live(open_page(server.url, errors=True))
+        expect(page.locator("#figures")).to_contain_text("Flaggednothing judged yet")
+        records = [{"key": "on", "event": event} for event in ("boom", "boom", "boom", "boom")]
+        server.client.post("/v1/watch", json={"records": records})
+        expect(page.locator("#figures")).to_contain_text("Flaggednone has ended 1 flagged before their ends")
+        server.end()
+
+    def test_a_rate_that_flags_nothing_is_said(self, open_page: Open, audit: Path) -> None:
+        server = Server(audit, "--false-alarms", "0.01%")
+        page = live(open_page(server.url, errors=True))
+        expect(page.locator("#figures")).to_contain_text("too low, nothing can be flagged")
         server.end()
 
     def test_drift_is_said(self, open_page: Open, audit: Path) -> None:

@@ -24,7 +24,9 @@ class TestReport:
         assert (found["sequences"], found["share_flagged"], found["drift"]) == (4, 0.25, None)
         low, high = found["share_flagged_interval"]
         assert low < 0.25 < high
-        assert "onward_watch_sequences 4\n" in server.client.get("/metrics").text
+        counted = server.client.get("/metrics").text
+        assert "# TYPE onward_watch_sequences_total counter\nonward_watch_sequences_total 4\n" in counted
+        assert "# TYPE onward_watch_in_flight gauge\nonward_watch_in_flight 0\n" in counted
 
     @pytest.mark.slow
     def test_drift_is_said(self, start: Start, audit: Path) -> None:

@@ -80,6 +80,15 @@ def test_a_normal_one_is_told_as_such(detector: Detector, loaded: Loaded) -> Non
     assert calm.told.startswith("not flagged: p-value ") and "false alarms 0.03" in calm.told
 
 
+def test_by_the_rule_of_ranks_the_rank_is_told_that_decided(detector: Detector, loaded: Loaded) -> None:
+    strict, lax = (explained(detector.with_rate(top_k=k), loaded, "a") for k in (2, 50))
+    worst = max(strict.events, key=lambda event: event.rank)
+    for found, said, among in ((strict, "flagged", 2), (lax, "not flagged", 50)):
+        assert found.told.startswith(f"{said}: {worst.rank} events were likelier than <b>bad")
+        assert found.told.endswith(f", and an event is to be among the {among} likeliest")
+    assert strict.to_json()["top_k"] == 2 and "p-value" not in as_text(strict)
+
+
 def test_a_key_that_is_not_there(detector: Detector, loaded: Loaded) -> None:
     with pytest.raises(InputError, match="no sequence 'c'") as caught:
         explained(detector, loaded, "c")
@@ -88,7 +97,8 @@ def test_a_key_that_is_not_there(detector: Detector, loaded: Loaded) -> None:
 
 def test_the_terminal_has_a_line_for_each_event(found: Explanation) -> None:
     text = as_text(found)
-    head, empty, titles, *rows = text.splitlines()
+    head, empty, titles, *rows, blank, legend = text.splitlines()
+    assert not blank and "bits" in legend and "rank" in legend and "new here" in legend
     assert head == f"sequence a, {found.told}" and not empty
     assert titles.split() == ["line", "bits", "rank", "event;", "expected"]
     assert len(rows) == len(found.events)
@@ -97,7 +107,7 @@ def test_the_terminal_has_a_line_for_each_event(found: Explanation) -> None:
         assert (cells[0] == str(line)) == (line is not None)
         assert f"{event.bits:.2f}" in cells
         assert row.count("#") == min(12, round(event.bits))
-        assert ("(new)" in row) == event.new
+        assert ("(new here)" in row) == event.new
         assert (event.expected[0].event in row.partition(";")[2]) == (event.rank > 0)
     assert "\x1b" not in text and "\u202e" not in text and "\\x1b[31m\\u202e" in text
 
@@ -116,12 +126,13 @@ def test_the_page_has_a_row_for_each_event_and_nothing_from_outside(
     page.feed(text)
     head, *rows = page.rows
     assert head == ["line", "bits", "rank", "event", "expected"]
-    assert [row[3].removesuffix(" new") for row in rows] == [*EVENTS, "<end>"]
-    assert [row[3].endswith(" new") for row in rows] == [event.new for event in found.events]
+    assert [row[3].removesuffix(" new here") for row in rows] == [*EVENTS, "<end>"]
+    assert [row[3].endswith(" new here") for row in rows] == [event.new for event in found.events]
     assert [row[0] for row in rows][-2:] == ["2,000", ""]
     for row, event in zip(rows, found.events, strict=True):
         assert row[1:3] == [f"{event.bits:.2f}", str(event.rank)]
         assert [row[4].count(other.event) > 0 for other in event.expected] == [True] * 3
+    assert text.count("never seen, or never behind the event before it") == 1
     assert "script" not in page.tags and not re.search(r"https?:|url\(|@import", text)
     assert "&lt;b&gt;bad &amp;" in text
     style = re.search(r"<style>(.*?)</style>", text, re.DOTALL)

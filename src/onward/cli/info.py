@@ -1,5 +1,7 @@
 """`onward info`: what a model file holds."""
 
+from typing import Any
+
 import onward
 from onward.cli.options import Json, Model
 from onward.cli.output import emit_facts, emit_json
@@ -15,11 +17,24 @@ def info(model: Model, json: Json = False) -> None:
     onward info nietzsche.onward
     onward info nietzsche.onward --json
     """
-    facts = onward.load(model).info()
+    loaded = onward.load(model)
+    facts = loaded.info()
+    if loaded.artefact.watch is not None:
+        facts = {"file": facts["file"], "detector": _detector(model), **facts}
     if json:
         emit_json(facts)
         return
-    symbols = facts["vocabulary"]["symbols"]
-    if len(symbols) > _SHOWN:
-        symbols[_SHOWN:] = [f"and {len(symbols) - _SHOWN:,} more"]
+    for names in (facts["vocabulary"]["symbols"], facts.get("detector", {}).get("names", [])):
+        if len(names) > _SHOWN:
+            names[_SHOWN:] = [f"and {len(names) - _SHOWN:,} more"]
     emit_facts(facts)
+
+
+def _detector(model: str) -> dict[str, Any]:
+    """What a detector flags, and the names of the events that its model knows by ids."""
+    from onward.watch.detector import Detector  # noqa: PLC0415 - torch, which `--help` does without
+    from onward.watch.summary import summary  # noqa: PLC0415
+
+    detector = Detector.load(model)
+    form = detector.source["reader"]["form"] if detector.source else "sequences"
+    return {"form": form, **summary(detector), "names": list(detector.alphabet.names)}

@@ -41,18 +41,12 @@ def judge(
 
     detector = Loaded.load(model).with_rate(rate_of(false_alarms, top_k), top_k)
     right = load_for(detector, normal)
-    wrong: dict[str, list[list[str]]] = {}
-    troubles = [right.trouble]
-    for given in anomalous:
-        name, _, path = given.rpartition("=")
-        loaded = load_for(detector, [path])
-        troubles.append(loaded.trouble)
-        wrong.setdefault(name or "anomalous", []).extend(loaded.events)
-    found = judge_detector(detector, right.events, wrong, normal_in_all=scale)
-    for trouble in troubles:
-        if trouble.count:
-            say(trouble.told(), style="yellow")
-    for warning in warnings(detector, type(right.trouble)()):
+    wrong = [(name, load_for(detector, [path])) for name, path in map(_named, anomalous)]
+    classes: dict[str, list[list[str]]] = {}
+    for name, loaded in wrong:
+        classes.setdefault(name, []).extend(loaded.events)
+    found = judge_detector(detector, right.events, classes, normal_in_all=scale)
+    for warning in warnings(detector, [right.trouble, *(loaded.trouble for _, loaded in wrong)]):
         say(warning, style="yellow")
     data = found.to_json()
     if pictures:
@@ -61,6 +55,13 @@ def judge(
         emit_json(data)
     else:
         _show(data)
+
+
+def _named(given: str) -> tuple[str, str]:
+    """The class and the source of CLASS=FILE; a file, a folder or a pattern may be called so itself."""
+    name, equals, path = given.partition("=")
+    is_class = equals and name and "/" not in name and not Path(given).exists()
+    return (name, path) if is_class else ("anomalous", given)
 
 
 _COLUMNS = ("auc", "precision", "recall", "f1", "false_alarm_rate")

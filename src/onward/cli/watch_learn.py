@@ -12,6 +12,8 @@ from onward.cli.watch_options import FalseAlarmsLearned, TopK, character, rate_o
 
 if TYPE_CHECKING:
     from onward.watch.detector import Detector
+    from onward.watch.loading import Loaded
+    from onward.watch.readers import Source
     from onward.watch.records import Trouble
 
 EventSources = Annotated[
@@ -88,11 +90,11 @@ def learn(
     from onward.watch.detector import FALSE_ALARMS  # noqa: PLC0415
     from onward.watch.learning import FOLDS, Learning  # noqa: PLC0415
     from onward.watch.learning import learn as learn_detector  # noqa: PLC0415
-    from onward.watch.loading import load_normal  # noqa: PLC0415
     from onward.watch.readers import Source, form_of  # noqa: PLC0415
 
     started = time.monotonic()
     refuse_both(("--form", form), ("--log", log))
+    refuse_both(("--folds", folds), ("--held-out", held_out))
     how = Source(
         form=form or form_of(source, log=log, columns=bool(event)),
         key=key,
@@ -103,11 +105,10 @@ def learn(
         delimiter=character(delimiter),
     )
     in_order = how.form != "sequences" if in_order is None else in_order
-    refuse_both(("--folds", folds), ("--held-out", held_out))
     refuse_both(("--folds", folds), ("--in-order", in_order), "leave one out, or give --any-order")
     learning = Learning(
         seed=seed,
-        folds=folds or FOLDS,
+        folds=FOLDS if folds is None else folds,
         in_order=in_order,
         held_out=None if held_out is None else share(held_out, "--held-out"),
         rate=rate_of(false_alarms, top_k) or FALSE_ALARMS,
@@ -117,18 +118,28 @@ def learn(
     announce_standard_input(source)
     with output_lock(output):
         refuse_to_replace(output, map(Path, source))
-        loaded = load_normal(source, how)
-        is_bytes = log and symbols == "bytes"
-        detector = learn_detector(loaded.events, learning, is_bytes=is_bytes, source=loaded.reading, tell=say)
+        loaded = _load(source, how)
+        is_bytes, reading = how.symbols == "bytes", loaded.reading
+        detector = learn_detector(loaded.events, learning, is_bytes=is_bytes, source=reading, tell=say)
         detector.save(output)
     _tell(detector, loaded.trouble, output, time.monotonic() - started, json)
+
+
+def _load(source: list[str], how: "Source") -> "Loaded":
+    """What is to be learned from; what speaks against how it is read is said first."""
+    from onward.watch.loading import load_normal  # noqa: PLC0415 - torch, which `--help` does without
+
+    loaded = load_normal(source, how)
+    if loaded.doubt:
+        say(loaded.doubt, style="yellow")
+    return loaded
 
 
 def _tell(detector: "Detector", trouble: "Trouble", output: Path, seconds: float, json: bool) -> None:
     """What was learned, and what to know before it is trusted."""
     from onward.watch.summary import summary, warnings  # noqa: PLC0415 - torch, which `--help` does without
 
-    for warning in warnings(detector, trouble):
+    for warning in warnings(detector, [trouble]):
         say(warning, style="yellow")
     found = {"output": str(output), **summary(detector), "unreadable_lines": trouble.count}
     found["seconds"] = round(seconds, 1)

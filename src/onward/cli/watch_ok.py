@@ -8,7 +8,7 @@ import typer
 from onward.cli.options import Json
 from onward.cli.output import emit, emit_json, say
 from onward.cli.watch_options import Detector
-from onward.errors import CorpusError, InputError
+from onward.errors import InputError
 
 
 def ok(
@@ -40,27 +40,28 @@ def ok(
 
     if (source is None) == (state is None):
         raise InputError("expected either SOURCE or --state", hint="name one of them")
-    with output_lock(output or Path(model)):
+    target = output or Path(model)
+    with output_lock(target):
         detector = Loaded.load(model)
-        if state is not None:
+        if state:
             said = flagged_in(state, key)
         else:
-            found = [s for s in load_for(detector, [str(source)]).sequences if s.key == key]
-            if not found:
-                raise CorpusError(
-                    f"there is no sequence of the key {key!r} in {source}",
-                    hint="give the key that the alarm names, and the source that it came from",
-                )
-            said = Flagged(found[-1].events, found[-1].lines[0], ended=True)
+            found = load_for(detector, [str(source)]).last_of(key)
+            said = Flagged(found.events, found.lines[0], ended=True)
         forgiven = forgive(detector, said.events, key, began=said.began, ended=said.ended)
-        forgiven.detector.save(output or model)
-    data: dict[str, Any] = forgiven.to_json() | {"output": str(output or model)}
+        forgiven.detector.save(target)
+    data: dict[str, Any] = forgiven.to_json() | {"output": str(target)}
     if json:
         emit_json(data)
-        return
+    else:
+        _show(data, ended=said.ended)
+
+
+def _show(data: dict[str, Any], *, ended: bool) -> None:
+    """What it has done."""
     if data["repeated"]:
         say("it was said before that this sequence is normal: nothing has changed", style="yellow")
-    elif not said.ended:
+    elif not ended:
         say("the sequence has not ended: what came so far is learned, and not that it ends there")
     for name in ("p_value", "bits_per_event", "replay_bits_per_event"):
         emit(f"{name:<24}{data[name]['before']:.6g} before, {data[name]['after']:.6g} after\n")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from onward.errors import InputError
 from onward.serve.limits import Limits
-from onward.serve.metrics import Gauge
+from onward.serve.metrics import Gauge, Total
 from onward.serve.refusal import Refusal
 from onward.serve.served_detector import ServedDetector
 
@@ -75,7 +75,7 @@ class Detectors:
         return found
 
     @property
-    def gauges(self) -> list[Gauge]:
+    def gauges(self) -> list[Gauge | Total]:
         """What is to be shown of them."""
         if not self._served:
             return []
@@ -84,11 +84,11 @@ class Detectors:
             return sum(served.report[name] for served in self)
 
         return [
-            Gauge("onward_watch_records", "Records that were watched.", lambda: total("records")),
-            Gauge("onward_watch_unparsable", "Lines that were no record.", lambda: total("unparsable")),
-            Gauge("onward_watch_sequences", "Sequences that were judged.", lambda: total("sequences")),
+            Total("onward_watch_records_total", "Events that were read.", lambda: total("records")),
+            Total("onward_watch_unparsable_total", "Lines that were no event.", lambda: total("unparsable")),
+            Total("onward_watch_sequences_total", "Sequences that were judged.", lambda: total("sequences")),
+            Total("onward_watch_alarms_total", "Alarms that were raised.", lambda: total("last_alarm")),
             Gauge("onward_watch_in_flight", "Sequences that have not ended.", lambda: total("in_flight")),
-            Gauge("onward_watch_alarms", "Alarms that were raised.", lambda: total("last_alarm")),
         ]
 
 

@@ -47,6 +47,18 @@ class Gauge:
         yield f"{self.name} {self._read():g}"
 
 
+class Total:
+    """A number that grows, which is asked for when it is read."""
+
+    def __init__(self, name: str, explained: str, read: Callable[[], float]) -> None:
+        self.name, self.explained, self._read = name, explained, read
+
+    def lines(self) -> Iterator[str]:
+        """As Prometheus reads it."""
+        yield from _heading(self.name, self.explained, "counter")
+        yield f"{self.name} {self._read():.17g}"
+
+
 class Histogram:
     """How many of what was measured lay below each bound, for each combination of labels."""
 
@@ -83,7 +95,7 @@ class Metrics:
         symbols_written: by completions.
         symbols_read: of prompts and of what was typed and scored.
         sessions_ended: by reason: deleted, expired, evicted.
-        gauges: what else is to be shown.
+        gauges: what else is to be shown, totals among them.
     """
 
     def __init__(self) -> None:
@@ -92,7 +104,7 @@ class Metrics:
         self.symbols_written = Counter("onward_symbols_written_total", "Symbols that completions wrote.")
         self.symbols_read = Counter("onward_symbols_read_total", "Symbols of prompts, edits and scores.")
         self.sessions_ended = Counter("onward_sessions_ended_total", "Sessions that ended, by reason.")
-        self.gauges: list[Gauge] = []
+        self.gauges: list[Gauge | Total] = []
 
     def page(self) -> str:
         """Everything, as Prometheus reads it."""

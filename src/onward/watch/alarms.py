@@ -85,7 +85,7 @@ def line_of(alarm: dict[str, Any]) -> str:
     cells = [
         alarm["time"] or "-",
         alarm["key"],
-        f"p={'' if alarm['ended'] else '<='}{alarm['p_value']:.3g}",
+        f"p{'=' if alarm['ended'] else '<='}{alarm['p_value']:.3g}",
         f"{alarm['number']}: {alarm['line']}",
         _came(alarm),
     ]
@@ -105,7 +105,7 @@ def _came(alarm: dict[str, Any]) -> str:
     if "event" not in alarm:
         return alarm["speaks"]
     expected = ", ".join(f"{e['event']} {e['probability']:.2f}" for e in alarm["expected"])
-    came = f"{alarm['event']} ({alarm['bits']:.1f} bits{', new' if alarm['new'] else ''})"
+    came = f"{alarm['event']} ({alarm['bits']:.1f} bits{', new here' if alarm['new'] else ''})"
     return f"expected {expected}; came {came}"
 
 

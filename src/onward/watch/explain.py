@@ -4,13 +4,12 @@ import base64
 import hashlib
 import html
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, assert_never
 
 from onward.atomic import atomic_write
-from onward.errors import InputError
 from onward.inference.page import STEPS, as_percent, legend
 from onward.watch.alarms import counts_told
 from onward.watch.detector import Detector
@@ -19,6 +18,11 @@ from onward.watch.scores import EventScore, Verdict
 
 _BAR = 12
 _SHOWN = 44
+_NEW = "new here"
+_LEGEND = (
+    "bits: surprise, -log2 of the probability; rank: events that were likelier; "
+    f"{_NEW}: never seen, or never behind the event before it"
+)
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,8 @@ class Explanation:
 
     Attributes:
         verdict: on it.
-        rate: of false alarms, that it was flagged at or not.
+        rate: of false alarms, that it was flagged at or not, and
+        top_k: the number of events that may be expected, if that decides in its place (see `Detector`).
         bits_per_event: the mean of normal sequences.
         events: its events and its end.
         lines: the number of the line of each event.
@@ -35,6 +40,7 @@ class Explanation:
 
     verdict: Verdict
     rate: float
+    top_k: int | None
     bits_per_event: float
     events: tuple[EventScore, ...]
     lines: tuple[int, ...]
@@ -44,6 +50,7 @@ class Explanation:
         return {
             "verdict": self.verdict.to_json(),
             "rate": self.rate,
+            "top_k": self.top_k,
             "bits_per_event": self.bits_per_event,
             "events": [event.to_json() for event in self.events],
             "lines": list(self.lines),
@@ -54,6 +61,8 @@ class Explanation:
         """The verdict, as a sentence."""
         verdict = self.verdict
         said = "flagged" if verdict.flagged else "not flagged"
+        if self.top_k:
+            return f"{said}: {_rank_of(self.events)}, and an event is to be among the {self.top_k} likeliest"
         return f"{said}: p-value {verdict.p_value:.3g}, false alarms {self.rate:.3g}; {reason_of(verdict)}"
 
 
@@ -63,15 +72,17 @@ def explained(detector: Detector, loaded: Loaded, key: str) -> Explanation:
     Raises:
         InputError: there is none.
     """
-    found = [sequence for sequence in loaded.sequences if sequence.key == key]
-    if not found:
-        some = ", ".join(list(dict.fromkeys(sequence.key for sequence in loaded.sequences))[:3])
-        raise InputError(f"there is no sequence {key!r}", hint=f"keys are such as {some}")
-    sequence = found[-1]
+    sequence = loaded.last_of(key)
     (verdict,) = detector.judge([sequence.events], [key])
     scores = tuple(detector.score_events(sequence.events))
     mean = detector.calibration.bits_per_event
-    return Explanation(verdict, detector.rate, mean, scores, tuple(sequence.lines))
+    return Explanation(verdict, detector.rate, detector.top_k, mean, scores, tuple(sequence.lines))
+
+
+def _rank_of(events: Sequence[EventScore]) -> str:
+    """The highest rank of an event, as a sentence."""
+    worst = max(events, key=lambda event: event.rank)
+    return f"{worst.rank:,} events were likelier than {_short(worst.event)}"
 
 
 def reason_of(verdict: Verdict) -> str:
@@ -107,12 +118,12 @@ def as_text(found: Explanation) -> str:
         bar = "#" * min(_BAR, round(event.bits))
         name = _short(event.event)
         beside = "" if event.rank == 0 else f"; {_alternatives(event)}"
-        new = " (new)" if event.new else ""
+        new = f" ({_NEW})" if event.new else ""
         rows.append(
             f"{'' if line is None else line:>7} {event.bits:>6.2f} {event.rank:>5}  "
             f"{bar:<{_BAR}} {name}{new}{beside}"
         )
-    return "".join(row.rstrip() + "\n" for row in rows)
+    return "".join(row.rstrip() + "\n" for row in [*rows, "", _LEGEND])
 
 
 def write_page(found: Explanation, path: str | os.PathLike[str]) -> None:
@@ -138,7 +149,8 @@ def _page(found: Explanation) -> Iterator[str]:
     yield f'<p class="{"flagged" if found.verdict.flagged else "normal"}">{html.escape(found.told)}</p>\n'
     mean = f"{found.verdict.length:,} events; normal ones have {found.bits_per_event:.2f} bits each"
     yield f'<p>{mean}</p>\n<p class="legend" aria-label="colours by bits of surprise">expected {legend()} '
-    yield "surprising, in bits</p>\n</header>\n<main>\n<table>\n<thead><tr><th>line</th><th>bits</th>"
+    yield f"surprising, in bits</p>\n<p>{html.escape(_LEGEND)}</p>\n</header>\n"
+    yield "<main>\n<table>\n<thead><tr><th>line</th><th>bits</th>"
     yield "<th>rank</th><th>event</th><th>expected</th></tr></thead>\n<tbody>\n"
     for event, line in zip(found.events, (*found.lines, None), strict=True):
         yield _row(event, line)
@@ -155,7 +167,7 @@ _STYLES = (
 def _row(event: EventScore, line: int | None) -> str:
     """Of the table: an event coloured by its surprise, beside what was expected."""
     name = f'<i class="s{min(int(max(event.bits, 0.0)), STEPS - 1)}">{html.escape(event.event)}</i>'
-    name += ' <b class="new">new</b>' if event.new else ""
+    name += f' <b class="new">{_NEW}</b>' if event.new else ""
     expected = " ".join(
         f"<span>{html.escape(other.event)} <b>{as_percent(other.probability)} %</b></span>"
         for other in event.expected

@@ -6,7 +6,7 @@ from os import PathLike
 from typing import Any
 
 from onward.data.corpus import find_sources
-from onward.errors import CorpusError
+from onward.errors import CorpusError, InputError
 from onward.watch.detector import Detector
 from onward.watch.lines import lines_of, text_of
 from onward.watch.readers import Form, Reader, Source, reader_of
@@ -14,6 +14,9 @@ from onward.watch.records import KeyedSequence, Trouble, grouped
 from onward.watch.templates import Templates
 
 Names = Sequence[str | PathLike[str]]
+
+_FEW_EVENTS, _OFTEN_NEW = 20, 0.1
+"""Different events that any source may have, and the share of all above which they are doubted."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,32 @@ class Loaded:
     def events(self) -> list[list[str]]:
         """The events of each."""
         return [sequence.events for sequence in self.sequences]
+
+    @property
+    def doubt(self) -> str:
+        """What speaks against the lines being a sequence each, as a sentence; "" if nothing does."""
+        if self.reading["reader"]["form"] != "sequences":
+            return ""
+        events = sum(len(sequence.events) for sequence in self.sequences)
+        distinct = len({event for sequence in self.sequences for event in sequence.events})
+        if distinct <= max(_FEW_EVENTS, _OFTEN_NEW * events):
+            return ""
+        return (
+            f"{distinct:,} of {events:,} events are different, which in sequences of events few are: "
+            "raw log lines are read by --log, CSV and JSON lines by --event"
+        )
+
+    def last_of(self, key: str) -> KeyedSequence:
+        """The sequence of a key; of several the last.
+
+        Raises:
+            InputError: there is none.
+        """
+        found = [sequence for sequence in self.sequences if sequence.key == key]
+        if not found:
+            some = ", ".join(list(dict.fromkeys(sequence.key for sequence in self.sequences))[:3])
+            raise InputError(f"there is no sequence {key!r}", hint=f"keys are such as {some}")
+        return found[-1]
 
 
 def load_normal(names: Names, source: Source) -> Loaded:

@@ -35,7 +35,7 @@ def watch_report(watcher: Watcher) -> dict[str, Any]:
 def report_lines(found: dict[str, Any], trouble: Trouble) -> list[str]:
     """The report for a person."""
     lines = [
-        f"{found['records']:,} records, {found['sequences']:,} sequences judged, "
+        f"{found['records']:,} events, {found['sequences']:,} sequences judged, "
         f"{found['in_flight']:,} in flight, {found['flagged']:,} flagged"
     ]
     if found["share_flagged"] is not None:

@@ -1,6 +1,7 @@
 """What there is to say of a detector: what its alarms can be trusted for, and what they cannot."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from onward.watch.detector import Detector
@@ -32,9 +33,9 @@ def summary(detector: Detector) -> dict[str, Any]:
     }
 
 
-def warnings(detector: Detector, trouble: Trouble) -> list[str]:
-    """What a user should know before trusting it."""
-    found = [trouble.told()] if trouble.count else []
+def warnings(detector: Detector, troubles: Sequence[Trouble]) -> list[str]:
+    """What a user should know before trusting it: of what was read, and of its rate."""
+    found = [trouble.told() for trouble in troubles if trouble.count]
     calibrated, rate = len(detector.calibration.scores), detector.rate
     low, high = calibration_interval(rate, calibrated)
     if detector.top_k:

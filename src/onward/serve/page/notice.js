@@ -59,7 +59,8 @@ export class Notice {
   }
 }
 
-const sentence = ({ message, hint }) => {
+/** A trouble and its remedy in words. */
+export const sentence = ({ message, hint }) => {
   const first = message.charAt(0).toUpperCase() + message.slice(1);
   return hint ? `${first}. ${hint.charAt(0).toUpperCase()}${hint.slice(1)}.` : `${first}.`;
 };

@@ -26,11 +26,19 @@ export const rowOf = (alarm, explain) => {
   const why = element("span", "why");
   why.append(...reasonOf(alarm));
   head.append(element("span", "name", alarm.key || "(no key)"), chanceOf(alarm), why, timeOf(alarm));
+  if (alarm.line && alarm.line !== alarm.event) head.append(element("code", "line", alarm.line));
   const story = element("div", "story");
   box.append(head, story);
   box.addEventListener("toggle", () => box.open && !story.firstChild && explain(row, story));
   row.append(box);
   return row;
+};
+
+/** Shows of a row that its sequence was said to be normal. */
+export const showFine = (row) => {
+  if (row.classList.contains("fine")) return;
+  row.classList.add("fine");
+  row.querySelector(".name").append(" ", element("span", "tag", "was normal"));
 };
 
 /** Fills the place of an explanation; `forgive()` is called when a reader says that it was normal. */
@@ -68,7 +76,7 @@ const reasonOf = (alarm) => {
   if (!OF_ONE.includes(alarm.speaks)) return [`${FEATURES[alarm.speaks]}, most of all `, came, `, ${alarm.bits.toFixed(1)} bits`];
   const [expected] = alarm.expected;
   const nodes = [came, ` came with ${alarm.bits.toFixed(1)} bits, expected was ${expected.event}`];
-  return alarm.new ? [...nodes, element("span", "new", "new")] : nodes;
+  return alarm.new ? [...nodes, element("span", "tag", "new here")] : nodes;
 };
 
 const countsOf = ({ counts }) => counts.map(({ event, found, normal }) => `${found} × ${event}, normally ${normal}`).join("; ");

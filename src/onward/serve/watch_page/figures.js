@@ -19,11 +19,14 @@ export const showFigures = (list, drift, report) => {
 const figuresOf = (report) => {
   const { share_flagged: share, share_flagged_interval: interval, false_alarms_asked: asked, detector } = report;
   const [low, high] = (interval ?? [0, 0]).map((bound) => percent(bound, 2));
+  const silent = asked !== null && asked < detector.smallest_false_alarms;
+  const open = report.flagged ? ["none has ended", `${count(report.flagged)} flagged before their ends`] : ["nothing judged yet", ""];
   return [
-    ["False alarms asked", asked === null ? "none: top-k" : `${Number((100 * asked).toPrecision(2))} %`, `calibrated on ${count(detector.calibration_sequences)} sequences`],
-    ["Flagged", share === null ? "nothing judged yet" : `${percent(share, 2)} %`, share === null ? "" : `of ${count(report.sequences)} judged; ${low} to ${high} %`],
+    ["False alarms asked", asked === null ? "none: top-k" : `${percent(asked, 2)} %`, silent ? `too low, nothing can be flagged; ${percent(detector.smallest_false_alarms, 2)} % is possible`
+      : `calibrated on ${count(detector.calibration_sequences)} sequences`],
+    ["Flagged", ...(share === null ? open : [`${percent(share, 2)} %`, `of ${count(report.sequences)} judged; ${low} to ${high} %`])],
     ["In flight", `${report.in_flight.toLocaleString("en")}`, "sequences that have not ended"],
-    ["Records", report.records.toLocaleString("en"), report.unparsable ? `and ${report.unparsable.toLocaleString("en")} that could not be read` : ""],
-    ["Drift", report.drift ? "seen" : "none is seen", report.odd_times ? `${report.odd_times.toLocaleString("en")} records with odd times` : ""],
+    ["Events", report.records.toLocaleString("en"), report.unparsable ? `and ${report.unparsable.toLocaleString("en")} that could not be read` : ""],
+    ["Drift", report.drift ? "seen" : "none is seen", report.odd_times ? `${report.odd_times.toLocaleString("en")} events with odd times` : ""],
   ];
 };

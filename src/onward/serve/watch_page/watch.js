@@ -1,8 +1,8 @@
 /** The page of alarms: joins its parts. */
 
 import { Api } from "../api.js";
-import { Notice } from "../notice.js";
-import { rowOf, showStory } from "./alarm.js";
+import { Notice, sentence } from "../notice.js";
+import { rowOf, showFine, showStory } from "./alarm.js";
 import { Feed } from "./feed.js";
 import { showFigures } from "./figures.js";
 
@@ -26,7 +26,7 @@ const feed = new Feed(api, {
   },
   report: (report) => {
     showFigures($("figures"), $("drift"), report);
-    for (const number of report.ok) rowNumbered(number)?.classList.add("fine");
+    for (const row of report.ok.map(rowNumbered)) row && showFine(row);
   },
   state: (name) => {
     connection = name;
@@ -123,12 +123,10 @@ async function forgive(row, button, said) {
     const [before, after] = [p.before, p.after].map((value) => Number(value.toPrecision(2)));
     const still = flagged.after ? "; it would be flagged still: tell of more such sequences" : "";
     said.textContent = `Learned: p-value ${before} before, ${after} after${still}.`;
-    row.classList.add("fine");
+    showFine(row);
   } catch (trouble) {
     button.disabled = false;
-    said.textContent = "";
-    notice.of("forgiving")(trouble);
-    setTimeout(() => notice.of("forgiving")(null), 10_000);
+    said.textContent = `Not learned. ${sentence(trouble)}`; // beside the button, where one looks
   }
 }
 
