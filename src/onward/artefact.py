@@ -39,7 +39,7 @@ from onward.model import LanguageModel, ModelConfig
 
 FORMAT = 1
 LONGEST_HEADER = 1 << 25
-"""Bytes; a million English words take half of it, other letters seven each. JSON may take 25 times as much."""
+"""Bytes; a million English words take half of it. JSON may take 25 times as much to read."""
 
 UNITS = {"nats": "natural logarithm", "per_symbol": "mean", "symbol": "one id of the vocabulary"}
 
