@@ -39,7 +39,7 @@ from onward.model import LanguageModel, ModelConfig
 
 FORMAT = 1
 LONGEST_HEADER = 1 << 25
-"""Bytes; a vocabulary of a million words takes about half of it. JSON may take 25 times as much to read."""
+"""Bytes; a million English words take half of it. JSON may take 25 times as much to read."""
 
 UNITS = {"nats": "natural logarithm", "per_symbol": "mean", "symbol": "one id of the vocabulary"}
 
@@ -127,9 +127,8 @@ def load(path: str | os.PathLike[str], *, device: str | torch.device = "cpu") ->
         found = f"{len(vocabulary)} symbols and a model for {model.config.symbols}"
         raise ArtefactError(f"{source} has a vocabulary of {found}", hint=_HINT)
     if digest_of(weights) != header["sha256"]:
-        raise ArtefactError(
-            f"the weights of {source} are not those that were saved: their sha256 differs", hint=_DAMAGED
-        )
+        told = f"the weights of {source} are not those that were saved: their sha256 differs"
+        raise ArtefactError(told, hint=_DAMAGED)
     _check_values(str(source), weights)
     if header_digest(header) != header["header_sha256"]:
         raise ArtefactError(f"the header of {source} is not the one that was saved", hint=_DAMAGED)

@@ -11,7 +11,7 @@ from onward.model import block_length
 def test_blocks_are_bounded_and_never_empty(lanes: int, symbols: int) -> None:
     steps = block_length(lanes, symbols)
     assert 1 <= steps <= 1024
-    assert steps == 1 or (steps * lanes <= 1 << 15 and steps * lanes * symbols <= 1 << 22)
+    assert steps == 1 or (steps * lanes <= 1 << 12 and steps * lanes * symbols <= 1 << 22)
 
 
 def test_surprise_is_minus_the_log_of_what_was_predicted(trained: TrainedModel) -> None:

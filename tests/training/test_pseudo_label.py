@@ -160,6 +160,20 @@ def test_no_label_that_is_sure_is_an_error_with_a_remedy() -> None:
     assert "take a threshold of at most 0." in caught.value.hint
 
 
+@pytest.mark.parametrize("lead", [7.9, 8.1, 12.0])
+def test_the_threshold_that_is_told_can_be_taken(lead: float) -> None:
+    """Rounded up it would be refused again."""
+    model = nn.Linear(2, 2)
+    with torch.no_grad():
+        model.weight.zero_()
+        model.bias.copy_(torch.tensor([lead, 0.0]))
+    data, x = (torch.zeros(4, 2), torch.zeros(4, dtype=torch.int64)), torch.zeros(3, 2)
+    with pytest.raises(InputError) as caught:
+        pseudo_label(model, data, x, threshold=1.0, train=Recorder())
+    told = float(caught.value.hint.split("at most ")[1].split(",")[0])
+    assert pseudo_label(model, data, x, threshold=told, train=Recorder()).used.all()
+
+
 def test_nothing_unlabelled_is_an_error() -> None:
     with pytest.raises(InputError, match="expected unlabelled samples, got none"):
         pseudo_label(network(), rings(12, 2), torch.zeros(0, 2), train=Recorder())

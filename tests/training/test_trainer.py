@@ -2,14 +2,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from onward.data.encoded import EncodedCorpus
 from onward.data.lanes import as_stream
+from onward.data.sequences import SequenceLanes, Sequences
 from onward.errors import ArtefactError, CorpusError
 from onward.layers.state import tensors_of
-from onward.model import losses
+from onward.model import LanguageModel, losses
 from onward.training.checkpoint import Checkpoint
 from onward.training.recipe import Recipe
 from onward.training.trainer import EXPLODED, Trainer
@@ -45,6 +47,24 @@ def test_carried_state_makes_blocks_one_pass(
     assert again.nats_per_symbol == pytest.approx(blocks[0].nats_per_symbol, rel=1e-6)  # the state was reset
     assert [block.epoch for block in blocks] == [1] + [None] * (len(blocks) - 1)
     assert again.epoch == 2
+
+
+def test_what_is_padding_counts_for_nothing(corpus: EncodedCorpus, small: Callable[..., Recipe]) -> None:
+    """Sequences of one, four and nine symbols: loss and gradient are those of the symbols that there are."""
+    sequences = Sequences.of([np.asarray(corpus.ids)[:size] for size in (0, 3, 8)])
+    lanes, again = (SequenceLanes(sequences, lanes=3, steps=9) for _ in range(2))
+    torch.manual_seed(0)
+    model = LanguageModel(small().model_config(len(corpus.vocabulary))).train()
+    block = again.next()
+    logits, _ = model(block.x, model.initial_state(3))
+    expected = losses(logits, block.y)[block.y >= 0].mean()
+    gradients = torch.autograd.grad(expected, list(model.parameters()))
+    trainer = Trainer(model, lanes, small(), precision="fp32")
+    result = trainer.advance()
+    assert trainer.symbols == int((block.y >= 0).sum()) == 14
+    assert result.nats_per_symbol == pytest.approx(float(expected.detach()), rel=1e-6)
+    norm = torch.stack([gradient.norm() for gradient in gradients]).norm()
+    assert result.gradient_norm == pytest.approx(float(norm), rel=1e-5)
 
 
 def test_epochs_of_one_block_are_counted(small: Callable[..., Recipe], make_trainer: Make) -> None:

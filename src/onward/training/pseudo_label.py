@@ -169,10 +169,10 @@ def _with_labels(
     """
     indices = chosen.nonzero()[:, 0]
     if not len(indices):
-        surest = float(probabilities.max())
+        surest = int(1000 * float(probabilities.max())) / 1000  # rounded down, so that it can be taken
         raise InputError(
-            f"no prediction is as sure as the threshold: the surest has {surest:.3f}",
-            hint=f"take a threshold of at most {surest:.3f}, or train for longer",
+            f"no prediction is as sure as the threshold: the surest has {surest:g}",
+            hint=f"take a threshold of at most {surest:g}, or train for longer",
         )
     labels = probabilities[indices] if soft else probabilities[indices].argmax(1)
     if isinstance(samples, Tensor):
