@@ -8,6 +8,7 @@ import pytest
 from tests.serve import loop
 
 import onward
+from onward.errors import RunError
 from onward.serve.engine import Engine
 from onward.serve.lanes import Order
 from onward.serve.limits import Limits
@@ -127,3 +128,37 @@ def test_who_waits_is_told_when_it_stops(model) -> None:
             await engine.run(counting([], "x", 1))
 
     loop.run(within())
+
+
+async def written(engine: Engine, count: int = 1) -> list[str]:
+    primed, _ = await engine.run(read(engine.trained, np.array([5])))
+    return [piece.text async for _, piece in engine.write(primed, [Order(length=10**6)] * count)]
+
+
+def test_who_waits_for_a_lane_is_told_when_it_stops(model) -> None:
+    async def within() -> None:
+        engine = Engine(onward.load(model), Limits(lanes=1), Metrics())
+        engine.start()
+        waiting = [asyncio.create_task(written(engine, count)) for count in (1, 1, 3)]
+        await asyncio.sleep(0.3)
+        engine.stop()
+        async with asyncio.timeout(5):
+            for each in waiting:
+                with pytest.raises(Refusal, match="stopping"):
+                    await each
+
+    loop.run(within())
+
+
+def test_who_cannot_be_let_in_is_told(run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def add(*_: object) -> None:
+        raise RunError("the model gave no numbers")
+
+    async def work(engine: Engine) -> None:
+        monkeypatch.setattr(engine._lanes, "add", add)
+        async with asyncio.timeout(5):
+            with pytest.raises(RunError, match="no numbers"):
+                await written(engine)
+        assert engine.requests == 0
+
+    run(work)

@@ -3,8 +3,15 @@
 import socket
 
 import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.testclient import TestClient
 
 from onward.cli.app import run
+from onward.serve.guard import Guard, Policy
+from onward.serve.metrics import Metrics
 
 
 @pytest.mark.parametrize(
@@ -72,3 +79,17 @@ def test_a_body_and_a_head_have_their_size(server) -> None:
     answer = server.client.post("/v1/score", content=b" " * (1 << 20) + b"{}")
     assert (answer.status_code, answer.json()["error"]["code"]) == (413, "too_large")
     assert server.client.get("/healthz", headers={"X-Long": "x" * 20_000}).status_code == 400
+
+
+def test_a_request_that_fails_is_counted() -> None:
+    async def fail(_: Request) -> Response:
+        raise RuntimeError("a fault of ours")
+
+    async def say(_: Request, __: Exception) -> Response:
+        return PlainTextResponse("failed", 500)
+
+    metrics = Metrics()
+    app = Starlette(routes=[Route("/x", fail)], exception_handlers={Exception: say})
+    client = TestClient(Guard(app, Policy(), metrics), "http://localhost", raise_server_exceptions=False)
+    assert client.get("/x").status_code == 500
+    assert metrics.requests.value(method="GET", route="/x", status="500") == 1

@@ -245,6 +245,30 @@ def test_states_of_the_least_recently_used_are_dropped_and_read_anew(desk, monke
     desk(work, session_megabytes=2)
 
 
+def test_a_long_text_that_comes_at_once_holds_nobody_up(desk) -> None:
+    text = "the lane goes on where the state is.\n" * 1600
+
+    async def work(sessions: Sessions, served: Served) -> None:
+        typing = await begun(sessions, served)
+        pasting = asyncio.create_task(begun(sessions, served, text))
+        for _ in range(5):
+            await sessions.edit(typing)
+        assert not pasting.done()
+        pasted = await pasting
+        whole = served.trained.session()
+        whole.feed(text)
+        expected = whole.next_distribution()
+        for symbol, probability in chances(await sessions.edit(pasted)).items():
+            assert probability == pytest.approx(expected.probabilities[symbol_id(served, symbol)], abs=1e-4)
+
+    desk(work)
+
+
+def symbol_id(served: Served, name: str) -> int:
+    vocabulary = served.trained.vocabulary
+    return next(i for i in range(len(vocabulary)) if vocabulary.symbol(i) == name)
+
+
 def test_weights_that_were_learned_count_and_stay_in_memory(desk) -> None:
     async def work(sessions: Sessions, served: Served) -> None:
         own = megabytes_to_learn(served.trained.model)

@@ -132,11 +132,13 @@ class Engine:
 
         Raises:
             RunError: the model gave no numbers.
+            Refusal: there is no place, or the server stops.
         """
         inbox: asyncio.Queue[Any] = asyncio.Queue()
         lanes = [self._lane(i, order, inbox) for i, order in enumerate(orders)]
         with self.place():
             admission = asyncio.ensure_future(self._submit(self._admit(primed, lanes)))
+            admission.add_done_callback(lambda done: _pass_on(done, inbox))
             going = set(range(len(lanes)))
             try:
                 while going:
@@ -281,6 +283,12 @@ def _settle(future: asyncio.Future[Any]) -> Callable[[Any], None]:
         future.set_exception(result) if isinstance(result, Exception) else future.set_result(result)
 
     return settle
+
+
+def _pass_on(done: asyncio.Future[Any], inbox: asyncio.Queue[Any]) -> None:
+    """Tells who reads an inbox, and does not await what is done, if it failed."""
+    if not done.cancelled() and (error := done.exception()):
+        inbox.put_nowait(error)
 
 
 def _failed() -> RunError:

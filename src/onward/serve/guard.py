@@ -74,16 +74,18 @@ class Guard:
                 _complete(MutableHeaders(scope=message), self._allowed(origin))
             await send(message)
 
-        if refusal:
-            await refuse(refusal)(scope, receive, counted)
-        elif scope["method"] == "OPTIONS" and self._allowed(origin):
-            await _preflight(counted)
-        else:
-            await self._app(scope, receive, counted)
-        method = scope["method"] if scope["method"] in _METHODS else "other"
-        route = getattr(scope.get("route"), "path", "other")
-        self._metrics.requests.add(method=method, route=route, status=str(status))
-        self._metrics.seconds.observe(time.perf_counter() - started, route=route)
+        try:
+            if refusal:
+                await refuse(refusal)(scope, receive, counted)
+            elif scope["method"] == "OPTIONS" and self._allowed(origin):
+                await _preflight(counted)
+            else:
+                await self._app(scope, receive, counted)
+        finally:  # what failed was answered with 500, and is raised again for the log
+            method = scope["method"] if scope["method"] in _METHODS else "other"
+            route = getattr(scope.get("route"), "path", "other")
+            self._metrics.requests.add(method=method, route=route, status=str(status))
+            self._metrics.seconds.observe(time.perf_counter() - started, route=route)
 
     def _objection(self, scope: Scope, headers: Headers, origin: str | None) -> Refusal | None:
         """Why a request is not let through."""

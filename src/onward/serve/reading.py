@@ -10,9 +10,7 @@ from onward.inference.prediction import initial_state, predict
 from onward.inference.trained import TrainedModel
 from onward.serve.engine import Primed, Slices
 from onward.serve.tokens import Token, log_probabilities, token_of
-
-SLICE = 256
-"""Symbols that are read before others have their turn: some ten milliseconds."""
+from onward.serve.typed_text import SLICE
 
 
 def read(

@@ -16,7 +16,7 @@ from onward.serve.models import Models, Served
 from onward.serve.refusal import Refusal
 from onward.serve.session import TypingSession
 from onward.serve.store import Saved, SessionStore
-from onward.serve.typed_text import Edit, TypedText, Wish
+from onward.serve.typed_text import SLICE, Edit, TypedText, Wish
 
 _REMEMBERED = 10_000
 _ANEW = "make a new session with the text that you have"
@@ -214,8 +214,8 @@ class Sessions:
             lambda: number is None or session.edits == number,
         )  # fmt: skip
         try:
-            if session.learner:
-                await self._learn(session, key, session.learner, forgets)
+            if session.learner or session.typed.unread(key.cursor, changed) > SLICE:
+                await self._read(session, key, forgets)
                 key = replace(key, changed=len(key.text))
             said = await engine.type(key)
         except BaseException:
@@ -227,19 +227,20 @@ class Sessions:
         told = {"length": len(key.text), "cursor": key.cursor, "learned": learned}
         return head | told | said.expected
 
-    async def _learn(self, session: TypingSession, key: Keystroke, learner: Learner, forgets: bool) -> None:
-        """Reads up to the cursor, and learns; what was learned is on the disk before."""
+    async def _read(self, session: TypingSession, key: Keystroke, forgets: bool) -> None:
+        """Reads up to the cursor, in turn with others; what is learned of it is on the disk before."""
+        learner, store = session.learner, self._store
 
         def read() -> Generator[None, None, tuple[int, Learned | None]]:
             if forgets:
                 key.typed.forget()
             count = yield from key.typed.read(key.text, key.cursor, key.changed)
-            return count, learner.news() if self._store else None
+            return count, learner.news() if learner and store else None
 
         count, news = await session.served.engine.run(read())
         self._metrics.symbols_read.add(count)
-        if self._store and news:
-            await self._store.learn(session.id, news)
+        if store and news:
+            await store.learn(session.id, news)
 
     def _are_too_many(self, adapting: list[TypingSession]) -> bool:
         """Whether so many weights of their own are more than there may be."""

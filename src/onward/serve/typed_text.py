@@ -1,7 +1,7 @@
 """A text that is typed: what the model has read of it is kept in step with a cursor that moves and edits."""
 
 import re
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -19,6 +19,9 @@ from onward.serve.tokens import text_of
 
 REACH = 4096
 """Symbols that a session goes back without reading its text anew."""
+
+SLICE = 256
+"""Symbols that are read before others have their turn: some ten milliseconds."""
 
 _WORD = re.compile(rf"\w{{1,{LONGEST_WORD}}}\Z")
 
@@ -102,20 +105,33 @@ class TypedText:
         kept = self._back(text, cursor, changed)
         return self._trained.vocabulary.encode(self._read[kept:])
 
+    def unread(self, cursor: int, changed: int) -> int:
+        """How many characters there are before the cursor that would have to be read, about."""
+        return cursor - min(cursor, changed, len(self._read))
+
     def read(self, text: str, cursor: int, changed: int) -> Generator[None, None, int]:
-        """The same for a session that learns: reads what is to be fed in slices, and learns from what is new.
+        """The same, and reads in slices what is to be fed; a session that learns learns from what is new.
 
         Returns:
             How many symbols were read.
         """
-        assert self.learner is not None
-        self.learner.follow(text)
-        kept, read, vocabulary = self._back(text, cursor, changed), 0, self._trained.vocabulary
-        end, is_words = len(self._read), vocabulary.kind == "words"
-        for part, is_new in self.learner.parts(kept, end, words=is_words):
-            read += len(self.session.feed(part, learns=is_new))
+        if self.learner:
+            self.learner.follow(text)
+        read = 0
+        for part, learns in self._parts(self._back(text, cursor, changed)):
+            read += len(self.session.feed(part, learns=learns))
             yield
         return read
+
+    def _parts(self, kept: int) -> Iterator[tuple[str | np.ndarray, bool]]:
+        """The slices of `_read` from a place on, and whether something is learned from each."""
+        vocabulary = self._trained.vocabulary
+        if self.learner:
+            yield from self.learner.parts(kept, len(self._read), words=vocabulary.kind == "words")
+            return
+        ids = vocabulary.encode(self._read[kept:])
+        for start in range(0, len(ids), SLICE):
+            yield ids[start : start + SLICE], False
 
     def forget(self) -> None:
         """Drops what was learned; what was read with it is to be read anew."""
