@@ -53,6 +53,13 @@ def test_model_is_named_after_the_source(
     assert (tmp_path / "text.onward").is_file()
 
 
+def test_a_pattern_that_matches_nothing_is_told_before_that_it_gives_no_name(
+    onward: Command, text: Path, tmp_path: Path
+) -> None:
+    assert "no name for the model" in onward("train", tmp_path / "*.txt", *TINY).err
+    assert "there are none" in onward("train", tmp_path / "*.rst", *TINY).err
+
+
 def test_standard_input_needs_a_name(onward: Command, tmp_path: Path, text: Path) -> None:
     assert onward("train", "-", data=text.read_bytes()).code == 2
     path = tmp_path / "a.onward"
@@ -257,7 +264,7 @@ def test_the_command_that_goes_on_is_printed_and_its_seconds_are_its_own(
     wait_until(lambda: log.exists() and b'"stepped"' in log.read_bytes())
     child.send_signal(signal.SIGINT)
     said = child.communicate(timeout=60)[1].decode()
-    assert f"hint: go on with: onward train {text} -o {path} --resume" in said
+    assert f"holds the run; go on with: onward train {text} -o {path} --resume\n" in said
     ran = onward("train", text, "-o", path, "--resume")
     assert ran.code == 0
     assert "s since it went on" in ran.err

@@ -116,6 +116,8 @@ def _default_output(sources: list[str]) -> Path:
     """The first source's name with our suffix, in the current folder."""
     stem = Path(sources[0]).resolve().stem if sources[0] != "-" else ""
     if not stem or any(sign in stem for sign in "*?["):
+        if STANDARD_INPUT not in sources:
+            find_sources(sources)  # that there is no such text is the more telling error
         raise InputError(
             f"no name for the model follows from {sources[0]!r}", hint="name the model file with -o"
         )
@@ -147,8 +149,8 @@ def _summary(recipe: str, parameters: int, facts: dict[str, Any]) -> dict[str, A
 def _command(sources: list[str], target: Path) -> str:
     """What goes on with a run that was stopped; the rest of its command line is in its checkpoint."""
     named = " ".join(map(shlex.quote, sources))
-    holds = f"({checkpoint_path(target)} holds the run)"
-    return f"go on with: onward train {named} -o {shlex.quote(str(target))} --resume {holds}"
+    holds = f"{checkpoint_path(target)} holds the run"
+    return f"{holds}; go on with: onward train {named} -o {shlex.quote(str(target))} --resume"
 
 
 def _prime(sources: list[str]) -> str:

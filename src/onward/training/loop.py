@@ -31,6 +31,7 @@ from onward.training.interruption import held_back_signals
 from onward.training.plan import (
     CHECKS,
     LATE,
+    LATE_SECONDS,
     SAMPLES_SHARE,
     SECONDS_BETWEEN_CHECKPOINTS,
     SECONDS_TO_CLOSE,
@@ -182,7 +183,7 @@ class Loop:
     def _tell_if_late(self, seconds_left: float) -> None:
         """Once, when the steps that are left will take too long."""
         late = time.monotonic() + seconds_left + SECONDS_TO_CLOSE - self._plan.deadline
-        if late > LATE * (self._plan.deadline - self._began):
+        if late > LATE * (self._plan.deadline - self._began) + LATE_SECONDS:
             self._is_late = True
             self._observe(OverBudget(late))
 

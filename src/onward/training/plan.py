@@ -29,8 +29,8 @@ RESERVE = 0.02
 OFTEN = 4.0
 """Passes over a text, after which a model that could hold it begins to learn it by heart."""
 
-LATE = 0.1
-"""Of its time, by which a run may be late before that is told."""
+LATE, LATE_SECONDS = 0.1, 5.0
+"""Of its time, and besides, by which a run may be late before that is told."""
 
 SECONDS_TO_CLOSE = 2.5
 """What saving the model and drawing its curves take, and Python's end."""
