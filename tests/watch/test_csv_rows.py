@@ -1,5 +1,9 @@
 """Rows of CSV out of lines: columns that are named again, and cells that hold line breaks."""
 
+import csv
+import io
+import json
+import random
 from pathlib import Path
 
 import pytest
@@ -109,3 +113,32 @@ def test_a_reader_goes_on_where_another_ended(stop: int) -> None:
     second.restore(first.memory)
     found += [record for n, line in enumerate(lines[stop:], stop + 1) for record in second.read(line, n)]
     assert found + second.finish() == whole
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_every_line_is_in_one_row_whatever_the_quotes(seed: int) -> None:
+    chance = random.Random(seed)
+    lines = ["".join(chance.choices('a",b ', k=chance.randrange(8))) for _ in range(400)]
+    rows, found = CsvRows(("what",), ","), list[tuple[int, str]]()
+    for number, line in enumerate(lines, 1):
+        found += rows.take(number, line)
+        kept = json.loads(json.dumps(rows.to_json()))
+        rows = CsvRows(("what",), ",")
+        rows.restore(kept)
+    found += rows.finish()
+    assert "\n".join(text for _, text in found) == "\n".join(lines)
+    starts = [1 + sum(text.count("\n") + 1 for _, text in found[:i]) for i in range(len(found))]
+    assert [number for number, _ in found] == starts
+    assert rows.held == [] == rows.finish()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_what_a_writer_of_csv_wrote_is_read(seed: int) -> None:
+    chance, file = random.Random(seed), io.StringIO()
+    table = [
+        ["".join(chance.choices('a", \nb', k=chance.randrange(1, 9))) for _ in range(2)] for _ in range(99)
+    ]
+    csv.writer(file).writerows([["key", "what"], *table])
+    records, told = read(*file.getvalue().replace("\r\n", "\n").split("\n"))
+    assert [(r.key, r.event) for r in records] == [(key, event) for key, event in table]
+    assert not told

@@ -60,7 +60,7 @@ class EventClock:
             self._move(max(self._reference, time), max(0.0, step))
             return [*wrong, (record, self.now)]
         self.odd += 1
-        return self._doubted(record, time, step)
+        return self._doubted(record, time, self._reference)
 
     def release(self) -> list[Timed]:
         """The records that are in doubt, as if their times were right, where no others will decide that."""
@@ -75,12 +75,15 @@ class EventClock:
         self.silence += seconds
         return self.release() if self.silence >= PATIENCE else []
 
-    def _doubted(self, record: Record, time: float, step: float) -> list[Timed]:
+    def _doubted(self, record: Record, time: float, reference: float) -> list[Timed]:
         """Counts a time that is far from the one believed, and takes it over if it is confirmed."""
-        jump, found = self._jump, list[Timed]()
-        ahead = jump is not None and step > 0 and time >= jump - self.idle
-        back = jump is not None and step < 0 and abs(time - jump) <= self.idle
-        if ahead or back:
+        step, jump, found = time - reference, self._jump, list[Timed]()
+        agrees = (
+            jump is not None
+            and (jump > reference) == (step > 0)  # on the same side of what is believed
+            and (abs(time - jump) <= self.idle or time > jump > reference)
+        )
+        if agrees:
             self._agreeing += 1
         else:
             found = self._wrong()
