@@ -55,7 +55,7 @@ def learn(path: Path) -> None:
     """A detector of made-up sessions."""
     from onward.watch.learning import Learning  # noqa: PLC0415
     from onward.watch.learning import learn as learn_detector  # noqa: PLC0415
-    from onward.watch.readers import Source  # noqa: PLC0415
+    from onward.watch.source import Source  # noqa: PLC0415
 
     chance = random.Random(0)
     source = Source(form="csv", key="key", event=("event",), time="time").to_json()

@@ -13,7 +13,7 @@ from pathlib import Path
 from onward.watch.judge import judge
 from onward.watch.learning import Learning, learn
 from onward.watch.loading import load_for, load_normal
-from onward.watch.readers import Source
+from onward.watch.source import Source
 from record import record
 
 RATES = (0.01, 0.005, 0.001)

@@ -23,7 +23,7 @@ from onward.watch.intervals import auc_with_interval
 from onward.watch.judge import judge
 from onward.watch.learning import Learning, learn
 from onward.watch.loading import load_for, load_normal
-from onward.watch.readers import LogSymbols, Source
+from onward.watch.source import LogSymbols, Source
 from record import record
 
 CONTEXT = 50

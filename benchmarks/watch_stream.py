@@ -23,8 +23,8 @@ from onward.watch.detector import Detector
 from onward.watch.learning import Learning, learn
 from onward.watch.live import Live
 from onward.watch.loading import load_normal, reader_for
-from onward.watch.readers import Source
 from onward.watch.records import Record
+from onward.watch.source import Source
 from onward.watch.store import WatchStore
 from onward.watch.stream import Watcher
 from record import megabytes, record

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from tests.artefacts import Change, config, header_of, rewrite, small
 
 from onward import artefact as module
-from onward.artefact import FORMAT, Artefact, load, refuse_to_replace, save
-from onward.errors import ArtefactError, InputError, WriteError
+from onward.artefact import FORMAT, Artefact, load, save
+from onward.errors import ArtefactError, WriteError
 
 GOLDEN = Path(__file__).parent / "golden" / "format_1.onward"
 
@@ -112,22 +112,6 @@ def test_what_could_not_be_read_again_is_not_written(file: Path, monkeypatch: py
         save(small(), file)
     assert "min_count" in caught.value.hint
     assert file.read_bytes() == before
-
-
-def test_models_of_ours_alone_are_replaced(file: Path, tmp_path: Path) -> None:
-    refuse_to_replace(file, [])
-    refuse_to_replace(tmp_path / "missing", [])
-    rewrite(file, lambda header: header.update(format=2))  # of a later version
-    refuse_to_replace(file, [])
-    with pytest.raises(InputError, match="is a source"):
-        refuse_to_replace(file, [file])
-    zeros, text, foreign = (tmp_path / name for name in ("zeros", "text", "foreign"))
-    zeros.write_bytes(bytes(1000))
-    text.write_text("some text that took long to write")
-    save_file({"w": torch.zeros(3)}, foreign, {"format": "pt"})
-    for path in (zeros, text, foreign):
-        with pytest.raises(InputError, match="is no model of onward"):
-            refuse_to_replace(path, [])
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,12 @@ from typing import Any
 
 import torch
 
-from onward.artefact import Artefact, refuse_to_replace
+from onward.artefact import Artefact
 from onward.data.corpus import find_sources
 from onward.data.encoded import encode_corpus
 from onward.errors import RecipeError
 from onward.inference.trained import TrainedModel
+from onward.replacing import refuse_to_replace
 from onward.training.budget import Budget
 from onward.training.checkpoint import load_facts, take
 from onward.training.events import Encoded, Observer, Reading, Replacing

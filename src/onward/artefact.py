@@ -21,7 +21,6 @@ import hashlib
 import json
 import os
 import struct
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -34,7 +33,7 @@ from torch import Tensor
 
 from onward.atomic import atomic_write
 from onward.data.vocabulary import Vocabulary
-from onward.errors import ArtefactError, InputError, RecipeError, VocabularyError
+from onward.errors import ArtefactError, RecipeError, VocabularyError
 from onward.model import LanguageModel, ModelConfig
 
 FORMAT = 1
@@ -138,6 +137,16 @@ def load(path: str | os.PathLike[str], *, device: str | torch.device = "cpu") ->
     )
 
 
+def is_model(path: Path) -> bool:
+    """Whether a file is a model of onward, a detector or none."""
+    try:
+        check_header(path)
+        with safe_open(path, framework="pt") as file:
+            return _KEY in (file.metadata() or {})
+    except (ArtefactError, SafetensorError, OSError):
+        return False
+
+
 def is_detector(path: Path) -> bool:
     """Whether a model file is that of a detector; its weights are not read.
 
@@ -197,29 +206,6 @@ def check_header(path: Path, what: str = "model file") -> None:
     if claimed > min(size - 8, LONGEST_HEADER):
         found = f"it begins with {_as_read(start)}, or it was cut short"
         raise ArtefactError(f"{path} is not a whole {what}: {found}", hint=_HINT)
-
-
-def refuse_to_replace(output: Path, sources: Iterable[Path]) -> None:
-    """Refuses to write a model over a text that it is learned from, or over a file that is no model of ours.
-
-    Raises:
-        InputError: with the file that would be lost.
-    """
-    if not output.is_file():
-        return
-    if any(output.samefile(source) for source in sources if source.exists()):
-        raise InputError(
-            f"{output} is a source: the model would replace it", hint="name another file with -o"
-        )
-    try:
-        check_header(output)
-        with safe_open(output, framework="pt") as file:
-            is_ours = _KEY in (file.metadata() or {})
-    except (ArtefactError, SafetensorError, OSError):
-        is_ours = False
-    if not is_ours:
-        told = f"{output} is there, and is no model of onward: it would be lost"
-        raise InputError(told, hint="name another file with -o, or delete it first")
 
 
 def header_digest(header: dict[str, Any]) -> str:

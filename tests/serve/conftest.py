@@ -14,7 +14,7 @@ import pytest
 
 import onward
 from onward.watch.learning import Learning, learn
-from onward.watch.readers import Source
+from onward.watch.source import Source
 
 TEXT = "the state goes on where the lane ended, and the lane goes on where the state is.\n" * 100
 

@@ -9,8 +9,9 @@ from onward.serve.batches import Batch, batch_of, records_of
 from onward.serve.fields import Fields
 from onward.serve.limits import Limits
 from onward.serve.refusal import Refusal
-from onward.watch.readers import Source, reader_of
+from onward.watch.readers import reader_of
 from onward.watch.records import Record
+from onward.watch.source import Source
 
 COLUMNS = Source(form="jsonl", key="host", event=("action",), time="at")
 

@@ -10,7 +10,7 @@ from onward.errors import InputError
 from onward.serve.app import Settings, make_app
 from onward.serve.watch_page import watch_assets
 from onward.watch.learning import Learning, learn
-from onward.watch.readers import Source
+from onward.watch.source import Source
 from onward.watch.templates import Templates
 
 

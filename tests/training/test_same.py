@@ -80,3 +80,16 @@ def test_a_checkpoint_that_says_what_no_run_says_is_refused(
     save_checkpoint(Checkpoint(saved.tensors, saved.facts | facts), path)
     with pytest.raises((ArtefactError, RecipeError)):
         train_model(corpus, small(), Budget(steps=21), output=output, resume=True)
+
+
+def test_a_run_begun_before_a_hyperparameter_was_known_goes_on(
+    corpus: EncodedCorpus, small: Small, tmp_path: Path
+) -> None:
+    alone, output = tmp_path / "alone.onward", tmp_path / "m.onward"
+    train_model(corpus, small(), Budget(steps=20), output=alone)
+    stop(corpus, small(), Budget(steps=20), output, 3)
+    saved = load_checkpoint(checkpoint_path(output))
+    recipe = {name: value for name, value in saved.facts["recipe"].items() if name != "noise"}
+    save_checkpoint(Checkpoint(saved.tensors, saved.facts | {"recipe": recipe}), checkpoint_path(output))
+    train_model(corpus, small(), Budget(steps=20), output=output, resume=True)
+    assert output.read_bytes() == alone.read_bytes()

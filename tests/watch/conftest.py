@@ -7,8 +7,8 @@ import pytest
 
 from onward.watch.detector import Detector
 from onward.watch.learning import Learning, learn
-from onward.watch.readers import Source
 from onward.watch.records import Record
+from onward.watch.source import Source
 
 
 def normal(chance: random.Random) -> list[str]:

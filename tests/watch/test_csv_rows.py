@@ -10,8 +10,9 @@ import pytest
 
 from onward.watch.csv_rows import MOST_LINES, CsvRows
 from onward.watch.loading import load_normal
-from onward.watch.readers import Source, reader_of
+from onward.watch.readers import reader_of
 from onward.watch.records import Record
+from onward.watch.source import Source
 
 SOURCE = Source("csv", key="key", event=("what",))
 

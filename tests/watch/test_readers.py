@@ -7,8 +7,9 @@ import pytest
 from onward.errors import CorpusError, InputError
 from onward.watch.lines import LONGEST_LINE, lines_of, text_of
 from onward.watch.masking import masked
-from onward.watch.readers import Source, form_of, reader_of, seconds_of
+from onward.watch.readers import reader_of, seconds_of
 from onward.watch.records import grouped
+from onward.watch.source import Source, form_of
 from onward.watch.templates import NO_TEMPLATE, Templates
 
 

@@ -13,8 +13,8 @@ from onward.cli.watch_options import FalseAlarmsLearned, TopK, character, rate_o
 if TYPE_CHECKING:
     from onward.watch.detector import Detector
     from onward.watch.loading import Loaded
-    from onward.watch.readers import Source
     from onward.watch.records import Trouble
+    from onward.watch.source import Source
 
 EventSources = Annotated[
     list[str],
@@ -85,12 +85,12 @@ def learn(
     onward watch learn hdfs.log --log --key-regex 'blk_-?\\d+' -o blocks.onward
     onward watch learn syslog --log --symbols bytes -o syslog.onward      a line by itself, no parser
     """
-    from onward.artefact import refuse_to_replace  # noqa: PLC0415 - torch, which `--help` does without
+    from onward.replacing import refuse_to_replace  # noqa: PLC0415 - torch, which `--help` does without
     from onward.training.lock import output_lock  # noqa: PLC0415
     from onward.watch.detector import FALSE_ALARMS  # noqa: PLC0415
     from onward.watch.learning import FOLDS, Learning  # noqa: PLC0415
     from onward.watch.learning import learn as learn_detector  # noqa: PLC0415
-    from onward.watch.readers import Source, form_of  # noqa: PLC0415
+    from onward.watch.source import Source, form_of  # noqa: PLC0415
 
     started = time.monotonic()
     refuse_both(("--form", form), ("--log", log))

@@ -18,8 +18,9 @@ from onward.serve.fields import FIELDS_HINT, Fields
 from onward.serve.limits import Limits
 from onward.serve.refusal import Refusal
 from onward.watch.lines import LONGEST_LINE
-from onward.watch.readers import Reader, Source, seconds_of
+from onward.watch.readers import Reader, seconds_of
 from onward.watch.records import Record, Trouble
+from onward.watch.source import Source
 
 KINDS = ("lines", "records", "sequences")
 LONGEST_NAME = 1000

@@ -23,9 +23,9 @@ from onward.training.lock import output_lock
 from onward.watch.detector import Detector
 from onward.watch.forgive import Forgiven, forgive
 from onward.watch.loading import reader_for
-from onward.watch.readers import Source
 from onward.watch.report import watch_report
 from onward.watch.scores import Verdict
+from onward.watch.source import Source
 from onward.watch.store import opened_store
 from onward.watch.stream import Watcher
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from onward.errors import ArtefactError, RecipeError
 from onward.training.checkpoint import Checkpoint, take
+from onward.training.recipe import Recipe
 
 
 def check_same(path: Path, checkpoint: Checkpoint, facts: dict[str, Any]) -> None:
@@ -19,7 +20,8 @@ def check_same(path: Path, checkpoint: Checkpoint, facts: dict[str, Any]) -> Non
         ArtefactError: another corpus or recipe.
         RecipeError: another budget.
     """
-    recipe, found = facts["recipe"], take(checkpoint.facts, "recipe", dict)
+    recipe = facts["recipe"]
+    found = Recipe().to_json() | take(checkpoint.facts, "recipe", dict)  # as it was before a name was known
     changed = [(name, found.get(name), value) for name, value in recipe.items() if found.get(name) != value]
     if checkpoint.facts.get("corpus") != facts["corpus"]:
         changed.append(("a corpus with sha256", checkpoint.facts.get("corpus"), facts["corpus"]))

@@ -9,8 +9,9 @@ from onward.data.corpus import find_sources
 from onward.errors import CorpusError, InputError
 from onward.watch.detector import Detector
 from onward.watch.lines import lines_of, text_of
-from onward.watch.readers import Form, Reader, Source, reader_of
+from onward.watch.readers import Reader, reader_of
 from onward.watch.records import KeyedSequence, Trouble, grouped
+from onward.watch.source import Form, Source
 from onward.watch.templates import Templates
 
 Names = Sequence[str | PathLike[str]]
