@@ -9,7 +9,7 @@ import pytest
 from tests.documentation import PAGES, ROOT, blocks, end_servers, run_block
 
 from onward.cli.app import app, run
-from onward.cli.output import DONE, FAILED, FLAGGED, INTERRUPTED, MISUSED
+from onward.cli.output import DONE, FAILED, FLAGGED, INTERRUPTED, MISUSED, UNREAD
 from onward.cli.watch import watch
 from onward.training.recipe import find_recipe
 
@@ -98,4 +98,4 @@ def test_every_command_and_every_exit_code_stands_in_the_reference() -> None:
     listed = set(re.findall(r"^onward (\w+(?: \w+)?) --help$", text, re.MULTILINE))
     assert listed == {*names, *watches, "watch"}
     codes = {int(code) for code in re.findall(r"^\| (\d+) \|", text, re.MULTILINE)}
-    assert codes == {DONE, FAILED, MISUSED, FLAGGED, INTERRUPTED}
+    assert codes == {DONE, FAILED, MISUSED, FLAGGED, INTERRUPTED, UNREAD}

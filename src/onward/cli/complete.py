@@ -11,7 +11,6 @@ from rich.text import Text
 import onward
 from onward.cli.options import Json, Model
 from onward.cli.output import emit_json, emit_row, messages, say
-from onward.data.vocabulary import REPLACEMENT, as_text
 from onward.errors import InputError
 
 if TYPE_CHECKING:
@@ -89,6 +88,8 @@ def _read_whole(session: "Session", text: str, adapt: bool) -> str:
 
 def _follow(session: "Session", ask: "Callable[[str], Completions]", json: bool) -> None:
     """Completes each line of standard input."""
+    from onward.data.vocabulary import REPLACEMENT, as_text  # noqa: PLC0415 - NumPy, which `--help` does without
+
     for number, line in enumerate(sys.stdin.buffer):  # as bytes: not all that comes need be UTF-8
         text = as_text(line.rstrip(b"\r\n"))
         if invalid := text.count(REPLACEMENT) - line.count(REPLACEMENT.encode()):

@@ -72,8 +72,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         """Refuses values that cannot be trained with; those of the model are checked by `ModelConfig`."""
-        for name, value in _checked(self.to_json()).items():
-            object.__setattr__(self, name, value)
+        _checked(self.to_json())
         self.model_config(4)
 
     @property
@@ -164,4 +163,4 @@ def find_recipe(name: str = "default", overrides: Mapping[str, Any] | None = Non
         near = difflib.get_close_matches(unknown, known, 1, 0.5)
         hint = f"did you mean {near[0]}?" if near else f"hyperparameters are {', '.join(known)}"
         raise RecipeError(f"there is no hyperparameter {unknown!r}", hint=hint)
-    return Recipe(**RECIPES[name].to_json() | dict(overrides or {}))
+    return Recipe(**_checked(RECIPES[name].to_json() | dict(overrides or {})))
