@@ -36,6 +36,11 @@ def test_a_person_is_told_when_others_may_be_likelier(
     assert ("others may be likelier" in err and "1,234" in err) is not is_exact
 
 
+def test_symbols_of_the_prime_that_are_unknown_are_told(onward: Command, model: Path) -> None:
+    assert onward("complete", model, "--prime", "the \u4e16\u754c").err.startswith("2 of the prime's symbols")
+    assert onward("complete", model, "--prime", "the ").err == ""
+
+
 def test_lines_of_a_pipe_are_completed_in_turn(onward: Command, model: Path) -> None:
     ran = onward("complete", model, "-n", "1", "--json", data=b"the sta\nthe la")
     assert ran.code == 0

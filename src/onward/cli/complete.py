@@ -50,7 +50,8 @@ def complete(
     bounded number of beginnings, lines and lengths by a beam.
     """
     boundary = _until(until)
-    session = onward.load(model).session(weights="fp32")
+    trained = onward.load(model)
+    session = trained.session(weights="fp32")
     if adapt:
         session.adapt()
 
@@ -58,6 +59,8 @@ def complete(
         return session.complete(started, n=count, until=boundary, shortest=shortest)
 
     if prime is not None:
+        if unknown := trained.unknown_symbols(prime):
+            say(f"{unknown} of the prime's symbols are unknown to this model", style="dim")
         started = _read_whole(session, prime, adapt)
         _show(prime, ask(started), json, is_first=True)
     elif sys.stdin.isatty():
