@@ -88,6 +88,7 @@ def test_options_and_set_reach_the_recipe(onward: Command, text: Path, tmp_path:
         (["--minutes", "1", "--epochs", "2"], "minutes"),
         (["--minutes", "nan"], "minutes"),
         (["--dropout", "1.5"], "dropout"),
+        (["--noise", "0.7"], "noise"),
         (["--symbols", "syllables"], "syllables"),
         (["--device", "tpu"], "tpu"),
     ],

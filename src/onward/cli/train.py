@@ -48,6 +48,9 @@ def train(
     width: Annotated[int | None, typer.Option(help="Features of each layer.")] = None,
     layers: Annotated[int | None, typer.Option(help="How many recurrent layers.")] = None,
     dropout: Annotated[float | None, typer.Option(help="Share of features zeroed while learning.")] = None,
+    noise: Annotated[
+        float | None, typer.Option(help="Share of symbols read as others of the text while learning.")
+    ] = None,
     lanes: Annotated[int | None, typer.Option(help="Streams read side by side.")] = None,
     rate: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
     precision: Annotated[str | None, typer.Option(help="auto (measured), bf16 or fp32.")] = None,
@@ -67,7 +70,7 @@ def train(
 
     \b
     onward train pydoc -o pydoc.onward --minutes 2
-    onward train nietzsche.txt -o nietzsche.onward --lower --minutes 5 --dropout 0.3
+    onward train nietzsche.txt -o nietzsche.onward --lower --minutes 5 --dropout 0.25 --noise 0.03
     onward train "src/**/*.py" -o code.onward --epochs 3 --recipe lstm
     onward train nietzsche.txt -o small.onward --width 128 --set clip=0.5 --set block=64
     onward train nietzsche.txt -o nietzsche.onward --resume
@@ -76,7 +79,8 @@ def train(
     """
     common = {
         "symbols": symbols, "lower": lower, "min_count": min_count, "width": width, "layers": layers,
-        "dropout": dropout, "lanes": lanes, "rate": rate, "precision": precision, "seed": seed,
+        "dropout": dropout, "noise": noise, "lanes": lanes, "rate": rate, "precision": precision,
+        "seed": seed,
     }  # fmt: skip
     hyperparameters = {name: value for name, value in common.items() if value is not None}
     hyperparameters |= dict(map(_parse, set_ or []))
