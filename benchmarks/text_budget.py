@@ -60,7 +60,9 @@ def main() -> None:
     options = parser.parse_args()
     training, held_out = halves(options.corpus)
     chosen = CORPORA[options.corpus].settings if options.set is None else ("validation=0", *options.set)
-    settings = [part for value in chosen for part in ("--set", value)]
+    settings = [
+        part for name, value in dict(map(pair, chosen)).items() for part in ("--set", f"{name}={value}")
+    ]
     arguments = ["--minutes", options.minutes, "--recipe", options.recipe, *settings]
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.keep or Path(temporary)
@@ -71,6 +73,12 @@ def main() -> None:
         figures["peer"] = peer.train(seconds=figures["seconds"]) | peer.score(held_out, cold=256)
     named = {"corpus": options.corpus, "minutes": options.minutes, "recipe": options.recipe}
     record("text_budget", {**named, "options": settings, **figures})
+
+
+def pair(setting: str) -> tuple[str, str]:
+    """Its name and its value."""
+    name, _, value = setting.partition("=")
+    return name, value
 
 
 def halves(corpus: str) -> tuple[str, str]:
