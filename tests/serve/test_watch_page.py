@@ -157,7 +157,7 @@ class TestAlarms:
         row.locator("summary").click()
         row.locator("button").click()
         expect(row.locator("[role=status]")).to_contain_text(
-            "Not learned. Expected events that the detector knows, got 'boom'."
+            "Not learned. Expected events that the detector knows, got 'boom' as event 2 of 5."
         )
         expect(page.locator("#notice")).to_be_empty()
         expect(row.locator("button")).to_be_enabled()

@@ -67,7 +67,7 @@ def test_what_it_has_no_symbol_for_is_refused(events: list[str], detector: Detec
     with pytest.raises(InputError, match="that the detector knows") as caught:
         forgive(detector, events)
     assert "learn again" in caught.value.hint
-    assert not events or "'boom' at 2 of 4" in str(caught.value)
+    assert not events or "'boom' as event 2 of 4" in str(caught.value)
 
 
 def test_a_watch_goes_on_with_the_new_detector(detector: Detector, tmp_path: Path) -> None:
