@@ -7,9 +7,10 @@ of modern neural networks"). The number becomes part of the weights, so that not
 
 import torch
 
-from onward.data.lanes import as_stream
 from onward.data.symbols import Symbols
 from onward.model import LanguageModel, block_length
+from onward.shapes import Ids
+from onward.training.validation import parts
 
 FEWEST_SYMBOLS, MOST_SYMBOLS = 4096, 16_384
 """Of held-out text: of fewer the number would be chance, and more would not change it."""
@@ -24,16 +25,16 @@ def temper(model: LanguageModel, tail: Symbols) -> float:
 
     Args:
         model: in evaluation mode.
-        tail: the text (N,), of which the first `MOST_SYMBOLS` are read in one pass from BEGIN.
+        tail: the text (N,), of which `MOST_SYMBOLS` are read, in `parts`: one pass takes ten times as long.
 
     Returns:
         The temperature: above 1 for a model that was too sure; 1 where there are fewer than `FEWEST_SYMBOLS`.
     """
     if len(tail) < FEWEST_SYMBOLS:
         return 1.0
-    inverse = 1.0
+    inverse, read = 1.0, parts(tail, min(len(tail), MOST_SYMBOLS))
     for _ in range(_MOST_STEPS):
-        slope, curvature = _slope_and_curvature(model, tail[:MOST_SYMBOLS], inverse)
+        slope, curvature = _slope_and_curvature(model, *read, inverse)
         before, inverse = inverse, min(max(inverse - slope / curvature, inverse / 2), inverse * 2)
         if abs(inverse - before) < _CLOSE * before:
             break
@@ -42,16 +43,16 @@ def temper(model: LanguageModel, tail: Symbols) -> float:
 
 
 @torch.no_grad()
-def _slope_and_curvature(model: LanguageModel, ids: Symbols, inverse: float) -> tuple[float, float]:
+def _slope_and_curvature(model: LanguageModel, x: Ids, y: Ids, inverse: float) -> tuple[float, float]:
     """E[z] - z_y and Var[z] of logits z, summed: the loss derived once and twice by the inverse."""
     device = next(model.parameters()).device
-    state, sums = model.initial_state(1), torch.zeros(2, dtype=torch.float64, device=device)
-    block = block_length(1, model.config.symbols)
-    for x, y in zip(*(part.split(block) for part in as_stream(ids)), strict=True):
-        logits, state = model(x.to(device), state)
+    state, sums = model.initial_state(x.shape[1]), torch.zeros(2, dtype=torch.float64, device=device)
+    block = block_length(x.shape[1], model.config.symbols)
+    for before, after in zip(x.split(block), y.split(block), strict=True):
+        logits, state = model(before.to(device), state)
         probabilities = torch.softmax(logits * inverse, -1)
         logits = logits - (probabilities * logits).sum(-1, keepdim=True)
-        slopes = -logits.gather(-1, y.to(device)[..., None])
+        slopes = -logits.gather(-1, after.to(device)[..., None])
         variances = probabilities * logits.square()
         sums += torch.stack([slopes.sum(dtype=torch.float64), variances.sum(dtype=torch.float64)])
     return float(sums[0]), float(sums[1])

@@ -31,16 +31,24 @@ def reported_symbols(tail: int, trained: int) -> int:
 
 
 def check(model: LanguageModel, tail: Symbols, size: int) -> float:
-    """Mean nats per symbol of about `size` symbols of the tail.
+    """Mean nats per symbol of about `size` symbols of the tail, read in `parts` of it.
 
-    They are read in lanes that begin at evenly spaced places, each from a zero state. That is higher than one
-    pass would give, by what the starts cost: good for comparing moments of a run. Computed in the precision
-    that is in force.
+    That is higher than one pass would give, by what the starts cost: good for comparing moments of a run.
+    Computed in the precision that is in force.
+    """
+    return _mean_nats(model, *parts(tail, size))
+
+
+def parts(tail: Symbols, size: int) -> tuple[Tensor, Tensor]:
+    """About `size` symbols of the tail in lanes that begin at evenly spaced places, each from BEGIN.
+
+    Returns:
+        x and y, each (T, B).
     """
     lanes = max(1, min(_CHECK_LANES, size // _SHORTEST_LANE))
     starts = [len(tail) // lanes * lane for lane in range(lanes)]
     x, y = zip(*(as_stream(tail[start : start + size // lanes]) for start in starts), strict=True)
-    return _mean_nats(model, torch.cat(x, 1), torch.cat(y, 1))
+    return torch.cat(x, 1), torch.cat(y, 1)
 
 
 def report(model: LanguageModel, tail: Symbols) -> float:

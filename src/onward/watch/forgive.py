@@ -124,7 +124,9 @@ def _known(detector: Detector, events: Sequence[str]) -> Sequences:
         if detector.alphabet.id(event) == UNKNOWN:
             unknown.setdefault(event, place)
     if not len(events) or unknown:
-        shown = ", ".join(f"{event!r} as event {place} of {len(events)}" for event, place in [*unknown.items()][:3])
+        shown = ", ".join(
+            f"{event!r} as event {place} of {len(events)}" for event, place in [*unknown.items()][:3]
+        )
         raise InputError(
             f"expected events that the detector knows, got {shown or 'none'}",
             hint="learn again, with this sequence among the normal ones: new events need new weights",
