@@ -60,7 +60,8 @@ def train(  # noqa: PLR0913 - all by name, most left out
 
     Raises:
         CorpusError: a source is missing or holds no text. RecipeError: a hyperparameter that does not exist
-        or cannot have that value; a device that is not there. InputError: the output is a source, or a file
+        or cannot have that value; a device that is not there, or has too little memory. VocabularyError: a
+        model file would have no room for it. InputError: the output is a source, or a file
         that is no model; a run to resume that has ended. BusyError: another run is writing to the output.
         ArtefactError: the checkpoint is damaged, or of another run. Interrupted: Ctrl-C; the run
         was saved, if there is an output. DivergedError: no finite loss, whatever the learning rate.

@@ -21,7 +21,7 @@ from onward.serve.models import Models, Served
 from onward.serve.refusal import Refusal
 from onward.serve.sessions import Sessions, TypingSession
 from onward.serve.store import SessionStore
-from onward.serve.typed_text import TypedText, Wish
+from onward.serve.typed_text import REACH, Edit, TypedText, Wish
 from onward.serve.typing_routes import Editing
 
 Work = Callable[[Sessions, Served], Awaitable[None]]
@@ -260,6 +260,21 @@ def test_a_long_text_that_comes_at_once_holds_nobody_up(desk) -> None:
         expected = whole.next_distribution()
         for symbol, probability in chances(await sessions.edit(pasted)).items():
             assert probability == pytest.approx(expected.probabilities[symbol_id(served, symbol)], abs=1e-4)
+
+    desk(work)
+
+
+def test_going_back_out_of_reach_holds_nobody_up(desk) -> None:
+    text = "the lane goes on where the state is.\n" * 1600
+
+    async def work(sessions: Sessions, served: Served) -> None:
+        typing, pasted = await begun(sessions, served), await begun(sessions, served, text)
+        back = Edit(at=len(text), delete=0, insert="", cursor=len(text) - 2 * REACH)
+        going = asyncio.create_task(sessions.edit(pasted, lambda _: back))
+        for _ in range(5):
+            await sessions.edit(typing)
+        assert not going.done()
+        assert (await going)["cursor"] == back.cursor
 
     desk(work)
 

@@ -36,7 +36,7 @@ def test_all_logits_are_scaled(model: LanguageModel, corpus: EncodedCorpus) -> N
     torch.testing.assert_close(logits(model, ids), 0.7 * before, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("sure", [0.2, 1.0, 4.0])
+@pytest.mark.parametrize("sure", [0.7, 1.0, 3.0])
 def test_it_is_where_the_loss_is_least(
     model: LanguageModel, corpus: EncodedCorpus, sure: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -67,3 +67,11 @@ def test_a_run_saves_a_model_that_is_as_sure_as_it_is_right(corpus: EncodedCorpu
     assert abs(facts["temperature"] - 1) > 0.01
     tail = np.asarray(twice.ids)[-int(0.4 * len(twice.ids)) :]
     assert temper(result.artefact.model, tail) == pytest.approx(1.0, abs=1e-3)
+
+
+def test_it_has_limits(model: LanguageModel, corpus: EncodedCorpus) -> None:
+    tail = np.tile(np.asarray(corpus.ids), 2)[:FEWEST_SYMBOLS]
+    model.scale_logits(40.0)
+    assert temper(model, tail) == 4.0
+    model.scale_logits(1e6)  # nothing but one symbol at each place
+    assert temper(model, tail) == 1.0

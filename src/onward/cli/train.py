@@ -4,6 +4,7 @@ import json as jsons
 import re
 import shlex
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,7 +15,7 @@ from onward.cli.options import Json, Sources
 from onward.cli.output import announce_standard_input, emit_json, say
 from onward.cli.progress import display
 from onward.data.corpus import STANDARD_INPUT, find_sources
-from onward.errors import InputError, Interrupted, RecipeError
+from onward.errors import InputError, Interrupted, OnwardError, RecipeError
 from onward.training.outputs import checkpoint_path, curves_path, log_path
 from onward.units import nats_to_bits
 
@@ -161,8 +162,9 @@ def _prime(sources: list[str]) -> str:
     """The first words of the text, which a model of it knows; "" of a text that was read from a pipe."""
     if STANDARD_INPUT in sources:
         return ""
-    with find_sources(sources).documents[0].open("rb") as file:
-        text = file.read(_LOOKED_AT).decode("utf-8", "ignore")
+    text = ""
+    with suppress(OSError, OnwardError), find_sources(sources).documents[0].open("rb") as file:
+        text = file.read(_LOOKED_AT).decode("utf-8", "ignore")  # if it is still there
     found = _TWO_WORDS.search(text) or _WORD.search(text)
     return found[0] if found else ""
 

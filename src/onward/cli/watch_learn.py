@@ -9,6 +9,7 @@ import typer
 from onward.cli.options import Json
 from onward.cli.output import announce_standard_input, emit_facts, emit_json, say
 from onward.cli.watch_options import FalseAlarmsLearned, TopK, character, rate_of, refuse_both, share
+from onward.errors import InputError
 
 if TYPE_CHECKING:
     from onward.watch.detector import Detector
@@ -95,6 +96,7 @@ def learn(
     started = time.monotonic()
     refuse_both(("--form", form), ("--log", log))
     refuse_both(("--folds", folds), ("--held-out", held_out))
+    refuse_both(("--folds", folds), ("--in-order", in_order))
     how = Source(
         form=form or form_of(source, log=log, columns=bool(event)),
         key=key,
@@ -105,7 +107,11 @@ def learn(
         delimiter=character(delimiter),
     )
     in_order = how.form != "sequences" if in_order is None else in_order
-    refuse_both(("--folds", folds), ("--in-order", in_order), "leave one out, or give --any-order")
+    if folds is not None and in_order:
+        raise InputError(
+            "--folds is for sequences in any order, and these stand in the order of time",
+            hint="leave it out, or give --any-order",
+        )
     learning = Learning(
         seed=seed,
         folds=FOLDS if folds is None else folds,

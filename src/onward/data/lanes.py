@@ -15,7 +15,7 @@ was the border of two blocks before, and other symbols are left out. BEGIN itsel
 
 They may be noisy: some of the symbols that are read, not of those that are predicted, are then those of other
 places (unigram noising: Xie et al. 2017, "Data noising as smoothing in neural network language models"). So
-a text that is read many times over is never read twice alike, and no context can be learned by heart.
+a text that is read many times over is seldom read twice alike, and its contexts are harder to learn by heart.
 """
 
 from typing import NamedTuple, Protocol, runtime_checkable

@@ -14,7 +14,7 @@ from onward.layers.state import State, map_state, tensors_of
 from onward.shapes import Logits
 
 _FEWEST, _GROWTH = 64, 1.25  # moments before a trail is thinned: so many, or so much more than were left
-_SPACING = 4  # of a longer one a session that types for hours would keep more than the fewest
+_SPACING = 4  # a moment goes if without it there is a gap of no more than this part of how far back it lies
 
 
 class Moment(NamedTuple):

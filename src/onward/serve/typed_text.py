@@ -20,6 +20,9 @@ from onward.serve.tokens import text_of
 REACH = 4096
 """Symbols that a session goes back without reading its text anew."""
 
+_LONGEST = 4
+"""Symbols of a character, at most: its bytes."""
+
 SLICE = 256
 """Symbols that are read before others have their turn: some ten milliseconds."""
 
@@ -107,7 +110,10 @@ class TypedText:
 
     def unread(self, cursor: int, changed: int) -> int:
         """How many characters there are before the cursor that would have to be read, about."""
-        return cursor - min(cursor, changed, len(self._read))
+        kept = min(cursor, changed, len(self._read))
+        if len(self._read) - kept > REACH // _LONGEST:
+            kept = 0  # it may be out of reach
+        return cursor - kept
 
     def read(self, text: str, cursor: int, changed: int) -> Generator[None, None, int]:
         """The same, and reads in slices what is to be fed; a session that learns learns from what is new.

@@ -177,7 +177,7 @@ class Loop:
         trainer = self._trainer
         blocks, recipe = trainer.lanes.blocks_per_epoch, trainer.recipe
         symbols, times = blocks * trainer.lanes.lanes * recipe.block, steps / blocks
-        if is_read_often(times, symbols, trainer.model.parameter_count(), recipe.dropout):
+        if is_read_often(times, symbols, trainer.model.parameter_count(), recipe.dropout + recipe.noise):
             self._observe(ReadOften(times))
 
     def _tell_if_late(self, seconds_left: float) -> None:

@@ -98,12 +98,13 @@ def steps_that_fit(*, step: int, seconds: float, costs: Costs, symbols_per_step:
     return steps
 
 
-def is_read_often(times: float, symbols: int, parameters: int, dropout: float) -> bool:
+def is_read_often(times: float, symbols: int, parameters: int, disturbed: float) -> bool:
     """Whether a text may be learned by heart.
 
-    It is read more than `OFTEN` times, by a model of more parameters than it has symbols, without dropout.
+    It is read more than `OFTEN` times, by a model of more parameters than it has symbols, and `disturbed` is
+    0: the recipe has neither dropout nor noise.
     """
-    return times > OFTEN and parameters > symbols and not dropout
+    return times > OFTEN and parameters > symbols and not disturbed
 
 
 def level_until(warm_up: int, steps: int) -> int:

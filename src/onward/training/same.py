@@ -17,7 +17,7 @@ def check_same(path: Path, checkpoint: Checkpoint, facts: dict[str, Any]) -> Non
         facts: of the run that is asked for: `recipe`, `corpus`, `budget`, `lanes`.
 
     Raises:
-        ArtefactError: another corpus or recipe.
+        ArtefactError: another corpus or recipe, or lanes of an earlier version.
         RecipeError: another budget.
     """
     recipe = facts["recipe"]
@@ -27,7 +27,10 @@ def check_same(path: Path, checkpoint: Checkpoint, facts: dict[str, Any]) -> Non
         changed.append(("a corpus with sha256", checkpoint.facts.get("corpus"), facts["corpus"]))
     order = checkpoint.facts.get("lanes", "fixed")  # as they were before checkpoints told of them
     if order != facts["lanes"]:
-        changed.append(("a kind of lanes", order, facts["lanes"]))
+        raise ArtefactError(
+            f"the run in {path} was begun with {order} lanes, by another version of onward",
+            hint="begin anew, without --resume",
+        )
     for name, was, value in changed[:1]:
         raise ArtefactError(
             f"the run in {path} has {name} {was!r}, not {value!r}",

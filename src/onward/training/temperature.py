@@ -15,6 +15,9 @@ from onward.training.validation import parts
 FEWEST_SYMBOLS, MOST_SYMBOLS = 4096, 16_384
 """Of held-out text: of fewer the number would be chance, and more would not change it."""
 
+_HIGHEST = 4.0
+"""The highest temperature, and the inverse of the lowest: what asks for more is no text of that kind."""
+
 _MOST_STEPS, _CLOSE = 10, 1e-3
 """Of Newton's method, and the relative change after which it ends. The loss is convex in the inverse of the
 temperature."""
@@ -35,7 +38,9 @@ def temper(model: LanguageModel, tail: Symbols) -> float:
     inverse, read = 1.0, parts(tail, min(len(tail), MOST_SYMBOLS))
     for _ in range(_MOST_STEPS):
         slope, curvature = _slope_and_curvature(model, *read, inverse)
-        before, inverse = inverse, min(max(inverse - slope / curvature, inverse / 2), inverse * 2)
+        if not curvature > 0:  # the model knows of one symbol alone at each place
+            break
+        before, inverse = inverse, min(max(inverse - slope / curvature, 1 / _HIGHEST), _HIGHEST)
         if abs(inverse - before) < _CLOSE * before:
             break
     model.scale_logits(inverse)

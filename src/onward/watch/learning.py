@@ -38,7 +38,7 @@ from onward.watch.alphabet import Alphabet
 from onward.watch.baselines import Baselines
 from onward.watch.detector import FALSE_ALARMS, Detector, check_rule
 from onward.watch.grams import Grams
-from onward.watch.measured import Arrays, Lookups, at, calibrated, joined, looked_up, where
+from onward.watch.measured import Arrays, Lookups, at, calibrated, joined, looked_up, replaced
 from onward.watch.profile import Profile
 from onward.watch.scores import Tally
 from onward.watch.splits import Deal, Split, deal, held_in
@@ -168,7 +168,10 @@ class _Unseen(Generic[Arrays]):
 
     def or_by(self, itself: Callable[[Sequences], Arrays]) -> Arrays:
         """What was measured, by the detector itself of those that recur; in the order of all sequences."""
-        return at(where(self.recurs, itself(self.sequences), self.measured), np.argsort(self.places))
+        measured, places = self.measured, np.flatnonzero(self.recurs)
+        if len(places):
+            measured = replaced(measured, places, itself(self.sequences.take(places)))
+        return at(measured, np.argsort(self.places))
 
 
 class _Learner:
@@ -255,7 +258,7 @@ class _Learner:
         return _Unseen(places, sequences, joined(parts), np.concatenate(recurs))
 
     def _recurs(self, split: Split, held: Sequences) -> np.ndarray:
-        """Of each held one, whether its like was often learned from, or has unknown events where it has."""
+        """Of each held one, whether others like it were often learned from, or are read alike: as unknown."""
         owners, forms = np.repeat(np.arange(len(held)), held.lengths), held.distinct()[1]
         has_unknown = np.bincount(owners[held.ids == UNKNOWN], minlength=len(held)) > 0
         has_twin = np.bincount(forms)[forms] > 1

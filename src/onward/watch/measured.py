@@ -63,7 +63,9 @@ def at(arrays: Arrays, places: np.ndarray | slice) -> Arrays:
     return type(arrays)(*(array[places] for array in arrays))
 
 
-def where(chosen: np.ndarray, arrays: Arrays, others: Arrays) -> Arrays:
-    """Of each sequence (n,) that is chosen the one, of the rest the other."""
-    pairs = zip(arrays, others, strict=True)
-    return type(arrays)(*(np.where(chosen.reshape(-1, *[1] * (a.ndim - 1)), a, b) for a, b in pairs))
+def replaced(arrays: Arrays, places: np.ndarray, others: Arrays) -> Arrays:
+    """The same with others in some places (k,)."""
+    made = [np.array(array) for array in arrays]
+    for array, other in zip(made, others, strict=True):
+        array[places] = other
+    return type(arrays)(*made)

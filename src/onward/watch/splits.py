@@ -13,6 +13,10 @@ _LOOKUP_FOLDS, _MOST_LOOKED_UP = 20, 1_000_000
 """Folds for lookups and the n-gram, of so many events at most; of more they have those of the model."""
 
 
+_MOST_HELD = 100_000
+"""Sequences that calibrate, at most: enough for a rate of 0.01 %, and few enough for the header of a file."""
+
+
 class Split(NamedTuple):
     """Sequences that are scored, and those that the model which scores them learns from, as indices."""
 
@@ -44,7 +48,7 @@ def deal(count: int, events: int, *, folds: int, held_out: float | None, in_orde
     if held_out is not None:
         cut = min(count - 2, max(4, round(count * held_out)))
         held = np.arange(count - cut, count) if in_order else drawn[:cut]
-        return Deal(np.setdiff1d(drawn, held), held, [], [], "split")
+        return Deal(np.setdiff1d(drawn, held), _spread(held, _MOST_HELD), [], [], "split")
     if in_order:
         return Deal(np.arange(count), np.arange(0), forwards(count), [], "halves")
     is_finer = folds < _LOOKUP_FOLDS and events <= _MOST_LOOKED_UP
@@ -53,15 +57,23 @@ def deal(count: int, events: int, *, folds: int, held_out: float | None, in_orde
 
 
 def folds_of(drawn: np.ndarray, folds: int) -> list[Split]:
-    """Each sequence is held once; of a multiple of so many folds each is a part of one of these."""
-    held = [drawn[fold::folds] for fold in range(min(folds, len(drawn)))]
+    """Each sequence is held once; of a multiple of so many folds each is a part of one of these.
+
+    Of more than `_MOST_HELD` sequences those drawn first are held.
+    """
+    held = [drawn[:_MOST_HELD][fold::folds] for fold in range(min(folds, len(drawn)))]
     return [Split(np.sort(np.setdiff1d(drawn, part)), part) for part in held]
 
 
 def forwards(count: int) -> list[Split]:
     """The later half is held, a quarter at a time, with all that was before it to learn from."""
     ends = [count // 2, count - count // 4, count]
-    return [Split(np.arange(a), np.arange(a, b)) for a, b in pairwise(ends)]
+    return [Split(np.arange(a), _spread(np.arange(a, b), _MOST_HELD // 2)) for a, b in pairwise(ends)]
+
+
+def _spread(places: np.ndarray, most: int) -> np.ndarray:
+    """So many of the places at most, evenly spaced."""
+    return places if len(places) <= most else places[np.arange(most) * len(places) // most]
 
 
 def held_in(splits: Sequence[Split]) -> np.ndarray:
