@@ -93,10 +93,11 @@ def _follow(session: "Session", ask: "Callable[[str], Completions]", json: bool)
     """Completes each line of standard input."""
     from onward.data.vocabulary import REPLACEMENT, as_text  # noqa: PLC0415 - NumPy, which `--help` does without
 
+    read_as = "U+FFFD" if session.vocabulary.kind == "bytes" else "the unknown symbol"
     for number, line in enumerate(sys.stdin.buffer):  # as bytes: not all that comes need be UTF-8
         text = as_text(line.rstrip(b"\r\n"))
         if invalid := text.count(REPLACEMENT) - line.count(REPLACEMENT.encode()):
-            say(f"line {number + 1}: {invalid} invalid bytes read as the unknown symbol")
+            say(f"line {number + 1}: {invalid} invalid bytes read as {read_as}")
         _show(text, ask(text), json, is_first=number == 0)
         session.feed(text + "\n")
 

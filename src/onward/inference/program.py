@@ -51,7 +51,7 @@ _OF_LANES = ("x", "y", "state", "more")
 
 class Vectors:
     """The memory of programs of one model, of which one is stepped at a time: those for about as many lanes
-    share it, so that a stepper of any number of lanes takes four times what the largest of its steps needs, at most."""
+    share it. A stepper of any number of lanes takes at most four times what its largest steps need."""
 
     def __init__(self) -> None:
         self._made: dict[tuple[int, int], Tensor] = {}
