@@ -82,7 +82,6 @@ bench: setup ## the figures of benchmarks/ (an hour, and the data sets beside th
 	$(BIN)/python benchmarks/roofline.py
 	$(BIN)/python benchmarks/transformer_writing.py
 	$(BIN)/python benchmarks/long_run.py $(KEPT)/model.onward
-	$(BIN)/python benchmarks/score_events.py
 	$(BIN)/python benchmarks/resume_sigkill.py --steps 5000
 	$(BIN)/python benchmarks/corpus_2gb.py
 	$(BIN)/python benchmarks/report.py

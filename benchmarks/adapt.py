@@ -20,7 +20,7 @@ import torch
 
 from onward.data.named import find_named
 from onward.inference.adapt import Adapting
-from onward.inference.trained import TrainedModel
+from onward.inference.trained_model import TrainedModel
 from record import record
 
 TYPED = 2_000

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from onward.data.vocabulary import END, Vocabulary
-from onward.inference.complete import Begun, complete
-from onward.inference.completion import Completing
+from onward.inference.completion.options import Completing
+from onward.inference.completion.search import Begun, complete
 from onward.layers.state import State
 
 _WORD = re.compile(r"\w+")

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from onward.inference.trained import TrainedModel
+from onward.inference.trained_model import TrainedModel
 from record import record
 
 WARM_UP = 100

@@ -49,8 +49,8 @@ import torch
 
 from baselines import CharacterNgram, Grams, WordFrequency, ends_word
 from onward.data.named import find_named
-from onward.inference.completion import Completing
-from onward.inference.trained import TrainedModel
+from onward.inference.completion.options import Completing
+from onward.inference.trained_model import TrainedModel
 from record import record
 
 ORDERS = range(3, 9)

@@ -19,9 +19,9 @@ import torch
 
 from onward.data.vocabulary import BEGIN
 from onward.inference.prediction import initial_state, surprise
-from onward.inference.sampling import Sampling
-from onward.inference.stepper import Stepper
-from onward.inference.trained import TrainedModel
+from onward.inference.step.sampling import Sampling
+from onward.inference.step.stepper import Stepper
+from onward.inference.trained_model import TrainedModel
 from onward.layers.state import State
 from record import megabytes, record
 

@@ -26,7 +26,6 @@ KINDS = {
     "roofline": (),
     "peers_training": (),
     "transformer_writing": (),
-    "score_events": ("set",),
     "long_run": ("layer", "parameters"),
     "watch_hdfs": ("seed", "rate"),
     "watch_logs": ("log", "symbols", "seed"),
@@ -148,13 +147,6 @@ def beside() -> Iterator[list[str]]:
             "writing with 10.7 M parameters, symbols a second",
             f"**{speeds['onward fp32']:,.0f}** on one core, in int8 **{speeds['onward int8']:,.0f}**",
             f"a transformer of that size without a cache, on both: {other:,.0f}",
-        ]
-    if measured("score_events"):
-        speeds = last("score_events")["events_per_second"]
-        yield [
-            "scoring the events of HDFS, events a second",
-            f"**{speeds['once']:,}**, what is the same being read once",
-            f"each sequence read whole: {speeds['each']:,}",
         ]
 
 

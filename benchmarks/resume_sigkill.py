@@ -23,7 +23,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from onward.training.outputs import checkpoint_path
+from onward.outputs import checkpoint_path
 from record import record
 
 SECONDS_BETWEEN_CHECKPOINTS = 1.0
@@ -125,7 +125,7 @@ def main() -> None:
         live(Path(asked.live[0]), json.loads(asked.live[1]))
         return
     settings = {"steps": asked.steps, "layer": asked.layer, "precision": asked.precision}
-    settings |= {"dropout": 0.1, "average": 0.99}
+    settings |= {"dropout": 0.1}
     with tempfile.TemporaryDirectory() as folder:
         found = compare(Path(folder), settings, asked.kills)
     threads = os.environ.get("OMP_NUM_THREADS", "default")

@@ -19,10 +19,10 @@ import numpy as np
 import torch
 
 from onward.data.lanes import Lanes
-from onward.inference.matrices import WeightType
 from onward.inference.prediction import initial_state
-from onward.inference.protocol import Protocol, surprises
-from onward.inference.stepper import Stepper
+from onward.inference.scoring.protocol import Protocol, surprises
+from onward.inference.step.packed_weights import WeightType
+from onward.inference.step.stepper import Stepper
 from onward.model import LanguageModel
 from onward.precision import quick_precision
 from onward.training.recipe import find_recipe

@@ -12,7 +12,7 @@ import statistics
 import time
 from pathlib import Path
 
-from onward.inference.trained import TrainedModel
+from onward.inference.trained_model import TrainedModel
 from record import record
 
 TURNS = 3

@@ -19,8 +19,8 @@ from torch import Tensor, nn
 
 from onward.data.vocabulary import BEGIN
 from onward.inference.prediction import initial_state
-from onward.inference.sampling import Sampling
-from onward.inference.stepper import Stepper
+from onward.inference.step.sampling import Sampling
+from onward.inference.step.stepper import Stepper
 from onward.model import LanguageModel
 from onward.training.recipe import find_recipe
 from record import record

@@ -31,12 +31,12 @@ LINES_BETWEEN_ROTATIONS = 1500
 
 def live(model: Path, log: Path, state: Path, alarms: Path, follow: bool) -> None:
     """What the child process does: watch, or go on."""
-    from onward.watch import follow as following  # noqa: PLC0415 - the parent needs none of it
+    from onward.watch.datasets import reader_for  # noqa: PLC0415
     from onward.watch.detector import Detector  # noqa: PLC0415
-    from onward.watch.live import Live  # noqa: PLC0415
-    from onward.watch.loading import reader_for  # noqa: PLC0415
-    from onward.watch.store import opened_store  # noqa: PLC0415
-    from onward.watch.stream import Watcher  # noqa: PLC0415
+    from onward.watch.input import tail as following  # noqa: PLC0415 - the parent needs none of it
+    from onward.watch.stream.monitor import Watcher  # noqa: PLC0415
+    from onward.watch.stream.runner import Live  # noqa: PLC0415
+    from onward.watch.stream.store import opened_store  # noqa: PLC0415
 
     following.LINGER = 0.3
     detector = Detector.load(model)
@@ -53,9 +53,9 @@ def live(model: Path, log: Path, state: Path, alarms: Path, follow: bool) -> Non
 
 def learn(path: Path) -> None:
     """A detector of made-up sessions."""
-    from onward.watch.learning import Learning  # noqa: PLC0415
-    from onward.watch.learning import learn as learn_detector  # noqa: PLC0415
-    from onward.watch.source import Source  # noqa: PLC0415
+    from onward.watch.input.format import Source  # noqa: PLC0415
+    from onward.watch.training import Learning  # noqa: PLC0415
+    from onward.watch.training import learn as learn_detector  # noqa: PLC0415
 
     chance = random.Random(0)
     source = Source(form="csv", key="key", event=("event",), time="time").to_json()

@@ -10,10 +10,10 @@ import argparse
 import time
 from pathlib import Path
 
-from onward.watch.judge import judge
-from onward.watch.learning import Learning, learn
-from onward.watch.loading import load_for, load_normal
-from onward.watch.source import Source
+from onward.watch.datasets import load_for, load_normal
+from onward.watch.evaluation.evaluate import judge
+from onward.watch.input.format import Source
+from onward.watch.training import Learning, learn
 from record import record
 
 RATES = (0.01, 0.005, 0.001)

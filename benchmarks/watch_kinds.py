@@ -15,8 +15,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from onward.watch.intervals import calibration_interval
-from onward.watch.learning import Learning, learn
+from onward.watch.calibration.statistics import calibration_interval
+from onward.watch.training import Learning, learn
 from record import record
 
 RATES = (0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001)

@@ -19,11 +19,11 @@ from typing import Any, NamedTuple, get_args
 
 import numpy as np
 
-from onward.watch.intervals import auc_with_interval
-from onward.watch.judge import judge
-from onward.watch.learning import Learning, learn
-from onward.watch.loading import load_for, load_normal
-from onward.watch.source import LogSymbols, Source
+from onward.watch.calibration.statistics import auc_with_interval
+from onward.watch.datasets import load_for, load_normal
+from onward.watch.evaluation.evaluate import judge
+from onward.watch.input.format import LogSymbols, Source
+from onward.watch.training import Learning, learn
 from record import record
 
 CONTEXT = 50

@@ -19,14 +19,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from onward.watch.datasets import load_normal, reader_for
 from onward.watch.detector import Detector
-from onward.watch.learning import Learning, learn
-from onward.watch.live import Live
-from onward.watch.loading import load_normal, reader_for
-from onward.watch.records import Record
-from onward.watch.source import Source
-from onward.watch.store import WatchStore
-from onward.watch.stream import Watcher
+from onward.watch.input.format import Source
+from onward.watch.input.records import Record
+from onward.watch.stream.monitor import Watcher
+from onward.watch.stream.runner import Live
+from onward.watch.stream.store import WatchStore
+from onward.watch.training import Learning, learn
 from record import megabytes, record
 
 LOG = Path(__file__).parents[2] / "shared" / "data" / "logs" / "HDFS_2k.log"

@@ -15,9 +15,9 @@ import numpy as np
 
 from onward.data.sequences import Sequences
 from onward.data.vocabulary import BEGIN, END
-from onward.watch.intervals import auc_with_interval
-from onward.watch.judge import judge
-from onward.watch.learning import Learning, learn
+from onward.watch.calibration.statistics import auc_with_interval
+from onward.watch.evaluation.evaluate import judge
+from onward.watch.training import Learning, learn
 from record import record
 from synthetic_traces import System
 
@@ -26,7 +26,7 @@ _ODD, _MIXED = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9)
 
 
 class LongGrams:
-    """An n-gram of any order, over hashes of 64 bits where `onward.watch.grams` has the runs themselves."""
+    """An n-gram of any order, over 64-bit hashes where `watch.scoring.ngram` keeps the runs themselves."""
 
     def __init__(self, sequences: Sequences, symbols: int) -> None:
         self._symbols, self._tables = symbols, []

@@ -9,7 +9,7 @@ import argparse
 import time
 from pathlib import Path
 
-from onward.inference.trained import TrainedModel
+from onward.inference.trained_model import TrainedModel
 from record import megabytes, record
 
 FIRST = 10_000

@@ -19,10 +19,10 @@ import torch
 
 from onward.data.vocabulary import BEGIN
 from onward.inference.prediction import initial_state, predict
-from onward.inference.sampling import Sampling
-from onward.inference.source import opened
-from onward.inference.stepper import Stepper
-from onward.inference.trained import TrainedModel
+from onward.inference.step.sampling import Sampling
+from onward.inference.step.stepper import Stepper
+from onward.inference.text_source import opened
+from onward.inference.trained_model import TrainedModel
 from onward.layers.kernels import compiled
 from record import megabytes, record
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from onward.api import load, train
-    from onward.classifier import SequenceClassifier
+    from onward.classify.classifier import SequenceClassifier
+    from onward.classify.pseudo_label import pseudo_label
     from onward.data.vocabulary import Vocabulary
     from onward.errors import OnwardError
-    from onward.inference.novelty import novelty
+    from onward.inference.novelty.novelty import novelty
     from onward.inference.session import Session
-    from onward.inference.trained import TrainedModel
-    from onward.training.pseudo_label import pseudo_label
+    from onward.inference.trained_model import TrainedModel
     from onward.training.recipe import Recipe, find_recipe
     from onward.watch.detector import Detector
     from onward.watch.estimator import SequenceDetector
@@ -23,15 +23,15 @@ _HOMES = {
     "Detector": "onward.watch.detector",
     "OnwardError": "onward.errors",
     "Recipe": "onward.training.recipe",
-    "SequenceClassifier": "onward.classifier",
+    "SequenceClassifier": "onward.classify.classifier",
     "SequenceDetector": "onward.watch.estimator",
     "Session": "onward.inference.session",
-    "TrainedModel": "onward.inference.trained",
+    "TrainedModel": "onward.inference.trained_model",
     "Vocabulary": "onward.data.vocabulary",
     "find_recipe": "onward.training.recipe",
     "load": "onward.api",
-    "novelty": "onward.inference.novelty",
-    "pseudo_label": "onward.training.pseudo_label",
+    "novelty": "onward.inference.novelty.novelty",
+    "pseudo_label": "onward.classify.pseudo_label",
     "train": "onward.api",
 }
 

@@ -12,12 +12,11 @@ from onward.artefact import Artefact
 from onward.data.corpus import find_sources
 from onward.data.encoded import encode_corpus
 from onward.errors import RecipeError
-from onward.inference.trained import TrainedModel
-from onward.replacing import refuse_to_replace
-from onward.training.budget import Budget
+from onward.inference.trained_model import TrainedModel
+from onward.outputs import checkpoint_path, refuse_to_replace
 from onward.training.checkpoint import load_facts, take
 from onward.training.events import Encoded, Observer, Reading, Replacing
-from onward.training.outputs import checkpoint_path
+from onward.training.plan import Budget
 from onward.training.recipe import Recipe, find_recipe
 from onward.training.train import train_model
 

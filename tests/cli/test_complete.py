@@ -7,7 +7,7 @@ import pytest
 from tests.cli.conftest import Command
 
 from onward.cli.complete import _show
-from onward.inference.completion import Completion, Completions
+from onward.inference.completion.options import Completion, Completions
 
 
 def test_a_prime_is_completed(onward: Command, model: Path) -> None:

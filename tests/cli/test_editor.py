@@ -7,7 +7,7 @@ import pytest
 from tests.cli.terminal import Terminal
 
 import onward
-from onward.inference.trained import TrainedModel
+from onward.inference.trained_model import TrainedModel
 
 LEFT, UP, DOWN, RIGHT, HOME, ESCAPE = "\x1b[D", "\x1b[A", "\x1b[B", "\x1b[C", "\x1b[H", "\x1b"
 TAB, ENTER, BACKSPACE, INTERRUPT, END_OF_INPUT = "\t", "\r", "\x7f", "\x03", "\x04"

@@ -97,7 +97,7 @@ def test_judge_refuses_a_sample_of_fewer_than_there_are(
 def test_the_help_names_every_default(onward: Command) -> None:
     """Who is to trust a rate must know which one they get."""
     from onward.watch.detector import FALSE_ALARMS  # noqa: PLC0415
-    from onward.watch.learning import FOLDS  # noqa: PLC0415
+    from onward.watch.training import FOLDS  # noqa: PLC0415
 
     told = " ".join(onward("watch", "learn", "--help").out.replace("\u2502", " ").split())
     assert f"{FALSE_ALARMS:.1%}, which is the default" in told

@@ -120,7 +120,7 @@ def test_a_watch_that_is_followed_ends_with_a_signal(
 
 
 def test_two_watches_on_one_state(onward: Command, watching: Path, log: Path, tmp_path: Path) -> None:
-    from onward.watch.store import opened_store  # noqa: PLC0415
+    from onward.watch.stream.store import opened_store  # noqa: PLC0415
 
     with opened_store(tmp_path / "watch.db"):
         ran = onward("watch", "run", watching, log, "--state", tmp_path / "watch.db")

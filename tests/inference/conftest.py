@@ -8,7 +8,7 @@ from tests.inference.models import SYMBOLS
 
 from onward.artefact import Artefact
 from onward.data.vocabulary import Vocabulary
-from onward.inference.trained import TrainedModel
+from onward.inference.trained_model import TrainedModel
 from onward.model import LanguageModel, ModelConfig
 
 ALPHABET = "abcdefgh .,\n"

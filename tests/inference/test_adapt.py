@@ -12,7 +12,7 @@ from onward.artefact import digest_of, weights_of
 from onward.errors import ArtefactError, InputError
 from onward.inference.adapt import Adapter, Adapting
 from onward.inference.session import Session
-from onward.inference.trained import TrainedModel
+from onward.inference.trained_model import TrainedModel
 
 TEXT = "bad cab. fade a face, a bad bag. " * 12
 ADAPTING = Adapting(block=16, rate=0.3)

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from onward.inference.prediction import predict, surprise
-from onward.inference.trained import TrainedModel
+from onward.inference.trained_model import TrainedModel
 from onward.model import block_length
 
 

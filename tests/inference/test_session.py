@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from onward.data.vocabulary import UNKNOWN, Vocabulary
 from onward.errors import InputError, VocabularyError
+from onward.inference import history as trail
 from onward.inference import session as module
-from onward.inference import trail
 from onward.inference.session import Session
-from onward.inference.trained import TrainedModel
+from onward.inference.trained_model import TrainedModel
 
 LAYERS = ("gated", "lstm", "gru", "simple")
 texts = st.text("abcdefgh .,\n\0é", max_size=60)

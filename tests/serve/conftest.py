@@ -13,8 +13,8 @@ import httpx
 import pytest
 
 import onward
-from onward.watch.learning import Learning, learn
-from onward.watch.source import Source
+from onward.watch.input.format import Source
+from onward.watch.training import Learning, learn
 
 TEXT = "the state goes on where the lane ended, and the lane goes on where the state is.\n" * 100
 

@@ -12,8 +12,8 @@ from tests.serve.conftest import Server
 from tests.serve.watched import BAD, GOOD, Start, mixed, refused, sent
 
 from onward.watch.detector import Detector
-from onward.watch.records import Record
-from onward.watch.stream import Watcher
+from onward.watch.input.records import Record
+from onward.watch.stream.monitor import Watcher
 
 
 def test_an_alarm_says_what_came_and_what_was_expected(watch: Server, audit: Path) -> None:

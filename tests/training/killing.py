@@ -7,8 +7,8 @@ import pytest
 
 from onward.data.encoded import EncodedCorpus
 from onward.training import loop as loops
-from onward.training.budget import Budget
 from onward.training.events import Event, Stepped
+from onward.training.plan import Budget
 from onward.training.recipe import Recipe
 from onward.training.train import train_model
 

@@ -6,6 +6,7 @@ import torch
 from tests.training.conftest import Limit
 
 from onward.errors import ArtefactError, WriteError
+from onward.outputs import checkpoint_path
 from onward.training.checkpoint import (
     Checkpoint,
     check_tensors,
@@ -15,7 +16,6 @@ from onward.training.checkpoint import (
     save_checkpoint,
     take,
 )
-from onward.training.outputs import checkpoint_path
 
 SOME = Checkpoint(
     {"run/a": torch.arange(6.0).view(2, 3), "random": torch.arange(9, dtype=torch.uint8)},

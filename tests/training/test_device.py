@@ -11,8 +11,8 @@ import onward
 from onward.data.encoded import EncodedCorpus
 from onward.errors import RecipeError
 from onward.training import loop as loops
-from onward.training.budget import Budget
 from onward.training.events import Stepped
+from onward.training.plan import Budget
 from onward.training.recipe import Recipe
 from onward.training.train import train_model
 

@@ -74,7 +74,7 @@ def test_the_loss_goes_on_where_it_was(
     tail: np.ndarray, small: Callable[..., Recipe], make_trainer: Make, tmp_path: Path
 ) -> None:
     """Each step of a resumed run has the very loss and gradient that it had in a run left alone."""
-    recipe = small(dropout=0.2, average=0.9)
+    recipe = small(dropout=0.2)
     alone, events = list[Event](), list[Event]()
     Loop(make_trainer(recipe), tail, Plan(40), alone.append).run()
 
@@ -109,8 +109,8 @@ def test_stopped_anywhere_the_end_is_the_same(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Killed at random steps, checkpoints at others: weights, averages, optimiser and best end alike."""
-    recipe = small(layer=layer, dropout=0.2, average=0.9, precision="bf16", block=70)
+    """Killed at random steps, checkpoints at others: weights, optimiser and best end alike."""
+    recipe = small(layer=layer, dropout=0.2, precision="bf16", block=70)
     monkeypatch.setattr(loops, "STEPS_BETWEEN_SNAPSHOTS", 7)
     alone = make_trainer(recipe)
     best = Loop(alone, tail, Plan(45), lambda event: None)
@@ -269,7 +269,7 @@ def test_minutes_become_steps_and_end_as_those_steps_do(
     tail: np.ndarray, small: Callable[..., Recipe], make_trainer: Make, tmp_path: Path
 ) -> None:
 
-    recipe, events = small(dropout=0.2, average=0.9), list[Event]()
+    recipe, events = small(dropout=0.2), list[Event]()
     timed = make_trainer(recipe)
     plan = Plan(None, time.monotonic() + 3.0)
     loop = Loop(

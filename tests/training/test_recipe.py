@@ -36,7 +36,6 @@ def test_each_value_of_the_model_is_a_hyperparameter() -> None:
         ("lanes", True),
         ("block", None),
         ("clip", 0.0),
-        ("average", 1.0),
         ("validation", 0.6),
         ("seed", -1),
         ("decay", "steps"),
@@ -78,5 +77,5 @@ def test_a_whole_number_is_a_number() -> None:
 
 
 def test_plain_values_give_the_recipe_back() -> None:
-    recipe = find_recipe("lstm", {"average": 0.99, "seed": 4})
+    recipe = find_recipe("lstm", {"noise": 0.02, "seed": 4})
     assert Recipe(**recipe.to_json()) == recipe

@@ -9,10 +9,10 @@ from tests.training.killing import KilledError, stop
 
 from onward.data.encoded import EncodedCorpus
 from onward.errors import ArtefactError, RecipeError
+from onward.outputs import checkpoint_path
 from onward.training import train as trains
-from onward.training.budget import Budget
 from onward.training.events import Event, NothingToResume
-from onward.training.outputs import checkpoint_path
+from onward.training.plan import Budget
 from onward.training.recipe import Recipe
 from onward.training.train import train_model
 
@@ -41,7 +41,7 @@ def test_a_stopped_run_ends_with_the_same_bytes(
     layer: str, corpus: EncodedCorpus, small: Small, tmp_path: Path
 ) -> None:
     recipe, budget = (
-        small(layer=layer, dropout=0.2, noise=0.1, average=0.9, precision="bf16"),
+        small(layer=layer, dropout=0.2, noise=0.1, precision="bf16"),
         Budget(steps=30),
     )
     alone, stopped = tmp_path / "alone.onward", tmp_path / "stopped.onward"

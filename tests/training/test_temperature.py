@@ -11,7 +11,7 @@ from onward.data.encoded import EncodedCorpus, Encoding, encode_text
 from onward.data.lanes import as_stream
 from onward.model import LanguageModel, losses
 from onward.training import temperature
-from onward.training.budget import Budget
+from onward.training.plan import Budget
 from onward.training.recipe import Recipe
 from onward.training.temperature import FEWEST_SYMBOLS, temper
 from onward.training.train import train_model

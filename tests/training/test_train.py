@@ -15,10 +15,9 @@ from onward import artefact as artefacts
 from onward.artefact import Artefact
 from onward.data.encoded import EncodedCorpus, Encoding, encode_text
 from onward.errors import BusyError, Interrupted, WriteError
-from onward.training.budget import Budget
+from onward.outputs import checkpoint_path, output_lock
 from onward.training.events import Event, Finished, Sampled, Started, Validated
-from onward.training.lock import output_lock
-from onward.training.outputs import checkpoint_path
+from onward.training.plan import Budget
 from onward.training.recipe import Recipe
 from onward.training.train import train_model
 from onward.training.validation import check, checked_symbols, report
@@ -88,7 +87,7 @@ def test_samples_do_not_change_what_is_learned(corpus: EncodedCorpus, small: Sma
 
 def test_the_best_weights_are_saved_not_the_last(corpus: EncodedCorpus, small: Small) -> None:
     """A rate that never falls, and far too high: the last check is not the lowest."""
-    recipe, events = small(decay="none", optimiser="adamw", rate=0.4, average=0.0), list[Event]()
+    recipe, events = small(decay="none", optimiser="adamw", rate=0.4), list[Event]()
     best = train_model(corpus, recipe, Budget(steps=200), observer=events.append).artefact
     checks = [event for event in events if isinstance(event, Validated)]
     lowest = min(checks, key=lambda check: check.nats_per_symbol)
@@ -143,7 +142,7 @@ import sys
 from pathlib import Path
 from onward.data.encoded import Encoding, encode_text
 from onward.errors import Interrupted
-from onward.training.budget import Budget
+from onward.training.plan import Budget
 from onward.training.recipe import find_recipe
 from onward.training.events import Stepped
 from onward.training.train import train_model

@@ -77,9 +77,7 @@ def test_epochs_of_one_block_are_counted(small: Callable[..., Recipe], make_trai
 def test_a_restored_run_goes_on_exactly(
     layer: str, optimiser: str, precision: str, small: Callable[..., Recipe], make_trainer: Make
 ) -> None:
-    recipe = small(
-        layer=layer, optimiser=optimiser, precision=precision, dropout=0.3, average=0.9, block=300, tied=True
-    )
+    recipe = small(layer=layer, optimiser=optimiser, precision=precision, dropout=0.3, block=300, tied=True)
     left_alone = make_trainer(recipe)
     for _ in range(5):
         left_alone.advance()
@@ -98,7 +96,7 @@ def test_a_restored_run_goes_on_exactly(
 def test_training_goes_on_as_if_it_had_not_been_looked_at(
     corpus: EncodedCorpus, small: Callable[..., Recipe], make_trainer: Make
 ) -> None:
-    recipe = small(dropout=0.3, average=0.9, precision="bf16")
+    recipe = small(dropout=0.3, precision="bf16")
     ends = []
     for looks in (False, True):
         trainer = make_trainer(recipe)
@@ -112,18 +110,6 @@ def test_training_goes_on_as_if_it_had_not_been_looked_at(
                 assert model.training
         ends.append(trainer.snapshot())
     assert same(*ends)
-
-
-def test_what_is_evaluated_is_the_mean_of_the_weights(
-    small: Callable[..., Recipe], make_trainer: Make
-) -> None:
-    trainer = make_trainer(small(average=0.9))
-    for _ in range(5):
-        trainer.advance()
-    means = {name: mean.clone() for name, mean in trainer.average.tensors().items()}
-    with trainer.evaluated() as model:
-        assert all(weight.equal(means[name]) for name, weight in model.named_parameters())
-    assert not any(weight.equal(means[name]) for name, weight in trainer.model.named_parameters())
 
 
 def test_timing_a_block_leaves_nothing_behind(small: Callable[..., Recipe], make_trainer: Make) -> None:
@@ -146,7 +132,7 @@ def test_a_step_that_explodes_moves_nothing(small: Callable[..., Recipe], make_t
 
 
 def test_a_snapshot_shares_no_memory_with_the_run(small: Callable[..., Recipe], make_trainer: Make) -> None:
-    trainer = make_trainer(small(average=0.9))
+    trainer = make_trainer(small())
     trainer.advance()
     moment = trainer.snapshot()
     kept = {name: value.clone() for name, value in moment.tensors.items()}

@@ -6,9 +6,9 @@ from collections.abc import Callable
 import pytest
 
 from onward.watch.detector import Detector
-from onward.watch.learning import Learning, learn
-from onward.watch.records import Record
-from onward.watch.source import Source
+from onward.watch.input.format import Source
+from onward.watch.input.records import Record
+from onward.watch.training import Learning, learn
 
 
 def normal(chance: random.Random) -> list[str]:

@@ -8,8 +8,8 @@ import pytest
 from onward.artefact import Artefact, load, save
 from onward.errors import ArtefactError, CorpusError, InputError
 from onward.watch.detector import Detector
-from onward.watch.learning import Learning, learn
-from onward.watch.open_sequence import OpenSequence
+from onward.watch.scoring.open_sequence import OpenSequence
+from onward.watch.training import Learning, learn
 
 
 def walk(rng: np.random.Generator, length: int) -> list[str]:

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from onward.watch.intervals import auc_with_interval
-from onward.watch.learning import Learning, learn
+from onward.watch.calibration.statistics import auc_with_interval
+from onward.watch.training import Learning, learn
 
 pytestmark = pytest.mark.slow
 SYMBOLS = 12

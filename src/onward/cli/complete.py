@@ -14,7 +14,7 @@ from onward.cli.output import emit_json, emit_row, messages, say
 from onward.errors import InputError
 
 if TYPE_CHECKING:
-    from onward.inference.completion import Completions
+    from onward.inference.completion.options import Completions
     from onward.inference.session import Session
 
 _WORTH_A_KEY = 2

@@ -33,7 +33,7 @@ def info(model: Model, json: Json = False) -> None:
 def _detector(model: str) -> dict[str, Any]:
     """What a detector flags, and the names of the events that its model knows by ids."""
     from onward.watch.detector import Detector  # noqa: PLC0415 - torch, which `--help` does without
-    from onward.watch.summary import summary  # noqa: PLC0415
+    from onward.watch.evaluation.summary import summary  # noqa: PLC0415
 
     detector = Detector.load(model)
     form = detector.source["reader"]["form"] if detector.source else "sequences"

@@ -17,7 +17,7 @@ from onward.errors import InputError
 from onward.units import nats_to_bits
 
 if TYPE_CHECKING:
-    from onward.inference.trained import TrainedModel
+    from onward.inference.trained_model import TrainedModel
 
 _LONG = 500_000
 """Symbols from which on a bar is shown: some tens of seconds."""

@@ -66,8 +66,8 @@ def serve(
             hint="give one in the variable ONWARD_TOKEN, or with --token",
         )
     from onward.serve.app import Settings  # noqa: PLC0415 - starlette and torch load only here
-    from onward.serve.guard import Policy  # noqa: PLC0415
-    from onward.serve.limits import Limits  # noqa: PLC0415
+    from onward.serve.http.guard import Policy  # noqa: PLC0415
+    from onward.serve.http.limits import Limits  # noqa: PLC0415
     from onward.serve.server import serve as run  # noqa: PLC0415
 
     policy = Policy(token=token, hosts=tuple(allow_host or ()), origins=tuple(origin or ()))

@@ -16,7 +16,7 @@ from onward.cli.output import announce_standard_input, emit_json, say
 from onward.cli.progress import display
 from onward.data.corpus import STANDARD_INPUT, find_sources
 from onward.errors import InputError, Interrupted, OnwardError, RecipeError
-from onward.training.outputs import checkpoint_path, curves_path, log_path
+from onward.outputs import checkpoint_path, curves_path, log_path
 from onward.units import nats_to_bits
 
 _BEGUN = [time.monotonic()]

@@ -33,11 +33,11 @@ def judge(
     onward watch judge hdfs.onward --normal normal.gz --anomalous anomalous.gz --pictures .
     onward watch judge hdfs.onward --normal sample.gz --anomalous anomalous.gz --scale 553366
     """
+    from onward.watch.datasets import load_for  # noqa: PLC0415
     from onward.watch.detector import Detector as Loaded  # noqa: PLC0415 - torch, which `--help` does without
-    from onward.watch.judge import judge as judge_detector  # noqa: PLC0415
-    from onward.watch.judge_pictures import draw  # noqa: PLC0415
-    from onward.watch.loading import load_for  # noqa: PLC0415
-    from onward.watch.summary import warnings  # noqa: PLC0415
+    from onward.watch.evaluation.evaluate import judge as judge_detector  # noqa: PLC0415
+    from onward.watch.evaluation.plots import draw  # noqa: PLC0415
+    from onward.watch.evaluation.summary import warnings  # noqa: PLC0415
 
     detector = Loaded.load(model).with_rate(rate_of(false_alarms, top_k), top_k)
     right = load_for(detector, normal)

@@ -12,10 +12,10 @@ from onward.cli.watch_options import FalseAlarmsLearned, TopK, character, rate_o
 from onward.errors import InputError
 
 if TYPE_CHECKING:
+    from onward.watch.datasets import Loaded
     from onward.watch.detector import Detector
-    from onward.watch.loading import Loaded
-    from onward.watch.records import Trouble
-    from onward.watch.source import Source
+    from onward.watch.input.format import Source
+    from onward.watch.input.records import Trouble
 
 EventSources = Annotated[
     list[str],
@@ -86,12 +86,11 @@ def learn(
     onward watch learn hdfs.log --log --key-regex 'blk_-?\\d+' -o blocks.onward
     onward watch learn syslog --log --symbols bytes -o syslog.onward      a line by itself, no parser
     """
-    from onward.replacing import refuse_to_replace  # noqa: PLC0415 - torch, which `--help` does without
-    from onward.training.lock import output_lock  # noqa: PLC0415
+    from onward.outputs import output_lock, refuse_to_replace  # noqa: PLC0415 - torch, which `--help` does without
     from onward.watch.detector import FALSE_ALARMS  # noqa: PLC0415
-    from onward.watch.learning import FOLDS, Learning  # noqa: PLC0415
-    from onward.watch.learning import learn as learn_detector  # noqa: PLC0415
-    from onward.watch.source import Source, form_of  # noqa: PLC0415
+    from onward.watch.input.format import Source, form_of  # noqa: PLC0415
+    from onward.watch.training import FOLDS, Learning  # noqa: PLC0415
+    from onward.watch.training import learn as learn_detector  # noqa: PLC0415
 
     started = time.monotonic()
     refuse_both(("--form", form), ("--log", log))
@@ -133,7 +132,7 @@ def learn(
 
 def _load(source: list[str], how: "Source") -> "Loaded":
     """What is to be learned from; what speaks against how it is read is said first."""
-    from onward.watch.loading import load_normal  # noqa: PLC0415 - torch, which `--help` does without
+    from onward.watch.datasets import load_normal  # noqa: PLC0415 - torch, which `--help` does without
 
     loaded = load_normal(source, how)
     if loaded.doubt:
@@ -143,7 +142,7 @@ def _load(source: list[str], how: "Source") -> "Loaded":
 
 def _tell(detector: "Detector", trouble: "Trouble", output: Path, seconds: float, json: bool) -> None:
     """What was learned, and what to know before it is trusted."""
-    from onward.watch.summary import summary, warnings  # noqa: PLC0415 - torch, which `--help` does without
+    from onward.watch.evaluation.summary import summary, warnings  # noqa: PLC0415 - torch, which `--help` does without
 
     for warning in warnings(detector, [trouble]):
         say(warning, style="yellow")

@@ -32,11 +32,11 @@ def ok(
     onward watch ok blocks.onward --key blk_-1608999687919862906 --state watch.db
     onward watch ok audit.onward audit.csv --key session-9 -o audit-2.onward
     """
-    from onward.training.lock import output_lock  # noqa: PLC0415 - torch, which `--help` does without
+    from onward.outputs import output_lock  # noqa: PLC0415 - torch, which `--help` does without
+    from onward.watch.datasets import load_for  # noqa: PLC0415
     from onward.watch.detector import Detector as Loaded  # noqa: PLC0415
-    from onward.watch.forgive import forgive  # noqa: PLC0415
-    from onward.watch.loading import load_for  # noqa: PLC0415
-    from onward.watch.store import Flagged, flagged_in  # noqa: PLC0415
+    from onward.watch.feedback import forgive  # noqa: PLC0415
+    from onward.watch.stream.store import Flagged, flagged_in  # noqa: PLC0415
 
     if (source is None) == (state is None):
         raise InputError("expected either SOURCE or --state", hint="name one of them")

@@ -11,9 +11,9 @@ from onward.cli.output import DONE, FLAGGED, INTERRUPTED, announce_standard_inpu
 from onward.cli.watch_options import Detector, FalseAlarms, TopK, duration, rate_of
 
 if TYPE_CHECKING:
-    from onward.watch.live import Live
-    from onward.watch.readers import Reader
-    from onward.watch.stream import Watcher
+    from onward.watch.input.parsers import Reader
+    from onward.watch.stream.monitor import Watcher
+    from onward.watch.stream.runner import Live
 
 
 def run(
@@ -58,12 +58,12 @@ def run(
     A line has the time, the key, the p-value, the line and its number, and what was expected, separated by
     tabs. The exit code is 3 if anything was flagged, else 0.
     """
+    from onward.watch.datasets import how_read, nothing_in, reader_for  # noqa: PLC0415
     from onward.watch.detector import Detector as Loaded  # noqa: PLC0415 - torch, which `--help` does without
-    from onward.watch.live import Live  # noqa: PLC0415
-    from onward.watch.loading import how_read, nothing_in, reader_for  # noqa: PLC0415
-    from onward.watch.store import opened_store  # noqa: PLC0415
-    from onward.watch.stream import Watcher  # noqa: PLC0415
-    from onward.watch.summary import flags_nothing, told_flags_nothing  # noqa: PLC0415
+    from onward.watch.evaluation.summary import flags_nothing, told_flags_nothing  # noqa: PLC0415
+    from onward.watch.stream.monitor import Watcher  # noqa: PLC0415
+    from onward.watch.stream.runner import Live  # noqa: PLC0415
+    from onward.watch.stream.store import opened_store  # noqa: PLC0415
 
     tell = partial(say, style="yellow")
     detector = Loaded.load(model).with_rate(rate_of(false_alarms, top_k), top_k)
@@ -87,14 +87,14 @@ def run(
 
 def _deliver(alarm: str, *, json: bool) -> None:
     """Prints an alarm, which comes as JSON."""
-    from onward.watch.alarms import line_of  # noqa: PLC0415 - torch, which `--help` does without
+    from onward.watch.stream.alarms import line_of  # noqa: PLC0415 - torch, which `--help` does without
 
     emit(f"{alarm}\n" if json else line_of(encoding.loads(alarm)) + "\n")
 
 
 def _report(watcher: "Watcher", live: "Live", reader: "Reader", *, json: bool) -> None:
     """What the watch has seen."""
-    from onward.watch.report import report, report_lines  # noqa: PLC0415 - torch, which `--help` does without
+    from onward.watch.stream.report import report, report_lines  # noqa: PLC0415 - torch, which `--help` does without
 
     found = report(watcher, live)
     if json:

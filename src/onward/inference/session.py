@@ -1,6 +1,7 @@
 """A model that listens: it is fed symbols, says what it expects, and can be forked and taken back."""
 
 import copy
+from collections.abc import Sequence
 from typing import NamedTuple, Unpack
 
 import numpy as np
@@ -9,17 +10,17 @@ import torch
 from onward.data.vocabulary import BEGIN, Vocabulary
 from onward.errors import InputError
 from onward.inference.adapt import Adapter, Adapting
-from onward.inference.boundary import Prefix, unfinished
-from onward.inference.complete import Begun, begun_word, complete
-from onward.inference.completion import CompleteOptions, Completing, Completions
+from onward.inference.completion.boundaries import Prefix, unfinished
+from onward.inference.completion.options import CompleteOptions, Completing, Completions
+from onward.inference.completion.search import Begun, begun_word, complete
 from onward.inference.distribution import Distribution
-from onward.inference.matrices import WeightType
+from onward.inference.history import Moment, Trail
 from onward.inference.prediction import initial_state, predict
-from onward.inference.sampling import SMALLEST_TEMPERATURE
-from onward.inference.source import Readable, ids_of
-from onward.inference.stepper import Stepper
-from onward.inference.trail import Moment, Trail
-from onward.layers.state import State
+from onward.inference.step.packed_weights import WeightType
+from onward.inference.step.sampling import SMALLEST_TEMPERATURE
+from onward.inference.step.stepper import Stepper
+from onward.inference.text_source import Readable, ids_of
+from onward.layers.state import State, join_lanes, map_state
 from onward.model import LanguageModel, block_length, losses
 from onward.shapes import Logits
 
@@ -266,3 +267,20 @@ class Session:
             self.logits = logits[-1:].clone()  # a slice would keep the block
         self.position += len(ids)
         return nats[:, 0].double().cpu().numpy()
+
+
+@torch.inference_mode()
+def feed_together(stepper: Stepper, sessions: Sequence[Session], symbols: Sequence[int]) -> None:
+    """Feeds each session a symbol. None may learn, since then its weights are its own.
+
+    Args:
+        stepper: of the model of all.
+        sessions: B of them, at most `FEW_LANES` for the step to be quick.
+        symbols: B ids.
+    """
+    stepper.state = join_lanes([session.state for session in sessions])
+    logits = torch.from_numpy(stepper.step(np.array(symbols, np.int64)))
+    state = stepper.state
+    for i, (session, symbol) in enumerate(zip(sessions, symbols, strict=True)):
+        lane = map_state(lambda part, i=i: part[i : i + 1].clone(), state)
+        session.arrive(symbol, lane, logits[None, i : i + 1].to(session.logits, copy=True))

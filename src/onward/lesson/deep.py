@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from onward.data.lanes import Block, Lanes
-from onward.inference.novelty import novelty
+from onward.inference.novelty.novelty import novelty
 from onward.layers.lstm import LSTM
 from onward.layers.norm import BatchNorm
 from onward.layers.state import State, detach

@@ -32,11 +32,11 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset, TensorDataset
 
-from onward.data.mix import MixIterator
+from onward.classify.mix import MixIterator
+from onward.classify.pseudo_label import PseudoLabels, predict, pseudo_label
 from onward.lesson.pictures import save_picture
 from onward.lesson.rung import Outcome, Rung, Settings
 from onward.lesson.text import data_folder
-from onward.training.pseudo_label import PseudoLabels, predict, pseudo_label
 
 RUNG = Rung(
     name="mix",

@@ -18,22 +18,22 @@ from starlette.types import ASGIApp
 
 from onward.artefact import is_detector
 from onward.errors import InputError, OnwardError
-from onward.serve.detectors import Detectors
-from onward.serve.guard import Guard, Policy
-from onward.serve.http import ClientLeft, answer, refuse
-from onward.serve.limits import Limits
-from onward.serve.metrics import Gauge, Metrics
-from onward.serve.model_routes import model_routes
-from onward.serve.models import Models
-from onward.serve.openapi import document
+from onward.serve.api.models import model_routes
+from onward.serve.api.openapi import document
+from onward.serve.api.sessions import typing_routes
+from onward.serve.api.watch import watch_routes
+from onward.serve.engine.registry import Models
+from onward.serve.http.errors import Refusal, as_refusal
+from onward.serve.http.guard import Guard, Policy
+from onward.serve.http.limits import Limits
+from onward.serve.http.metrics import Gauge, Metrics
+from onward.serve.http.responses import ClientLeft, answer, refuse
 from onward.serve.page import POLICY, assets
-from onward.serve.refusal import Refusal, as_refusal
-from onward.serve.sessions import Sessions
-from onward.serve.store import SessionStore
-from onward.serve.typing_routes import typing_routes
+from onward.serve.sessions.manager import Sessions
+from onward.serve.sessions.store import SessionStore
+from onward.serve.watch.registry import Detectors
 from onward.serve.watch_page import watch_assets
-from onward.serve.watch_routes import watch_routes
-from onward.watch.stream import IDLE
+from onward.watch.stream.monitor import IDLE
 
 TIDY_SECONDS, AGE_SECONDS = 5.0, 1.0
 _LISTED = "GET /openapi.json lists what there is"

@@ -15,8 +15,8 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from onward.errors import InputError
+from onward.serve.api.watch import ENDLESS
 from onward.serve.app import Settings, make_app
-from onward.serve.watch_routes import ENDLESS
 
 LONGEST_HEAD = 1 << 14
 """Bytes of the head of a request."""

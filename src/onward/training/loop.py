@@ -12,7 +12,8 @@ from onward.artefact import weights_of
 from onward.data.symbols import Symbols
 from onward.errors import DivergedError, Interrupted
 from onward.precision import in_precision
-from onward.training.best import Best
+from onward.signals import held_back_signals
+from onward.training.best_weights import Best
 from onward.training.checkpoint import Checkpoint, check_tensors, group_of, grouped, save_checkpoint, take
 from onward.training.events import (
     EpochStarted,
@@ -27,7 +28,6 @@ from onward.training.events import (
     Stepped,
     Validated,
 )
-from onward.training.interruption import held_back_signals
 from onward.training.plan import (
     CHECKS,
     LATE,

@@ -36,8 +36,6 @@ class Recipe:
         clip: largest norm of the gradient of all weights together.
         warm_up: steps over which the rates rise from zero.
         decay: how they fall to zero until the last step.
-        average: the decay of the running mean of the weights that is checked and saved in their place (see
-            `average`), such as 0.998; 0 saves the weights as they are.
         validation: share of the corpus, its end, that is held out.
         precision: of the matrix products in training; "auto" measures which is faster.
         seed: of the weights, of dropout, of noise, and of the occurrences that are read as unknown.
@@ -65,7 +63,6 @@ class Recipe:
     clip: float = 1.0
     warm_up: int = 50
     decay: Decay = "linear"
-    average: float = 0.0
     validation: float = 0.05
     precision: Precision = "auto"
     seed: int = 0
@@ -100,7 +97,6 @@ _RANGES: dict[str, tuple[float, float]] = {
     "weight_decay": (0.0, 10.0),
     "clip": (1e-6, 1e6),
     "warm_up": (0, 2**31),
-    "average": (0.0, 0.999_999),
     "validation": (0.0, 0.5),
     "seed": (0, 2**31),
 }

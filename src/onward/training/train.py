@@ -15,19 +15,15 @@ from onward.data.symbols import Symbols
 from onward.data.vocabulary import END, Vocabulary
 from onward.errors import InputError, Interrupted
 from onward.model import LanguageModel
-from onward.training.budget import Budget
+from onward.outputs import checkpoint_path, curves_path, log_path, output_lock
 from onward.training.checkpoint import Checkpoint, load_checkpoint
 from onward.training.curves import draw_curves
 from onward.training.events import Event, Finished, NothingToResume, Observer, Started
-from onward.training.lock import output_lock
 from onward.training.log import Log
 from onward.training.loop import Loop
-from onward.training.memory import memory_is_needed, refuse_beyond_memory
-from onward.training.outputs import checkpoint_path, curves_path, log_path
-from onward.training.plan import Plan
+from onward.training.plan import Budget, Plan
+from onward.training.preflight import check_room, check_same, memory_is_needed, refuse_beyond_memory
 from onward.training.recipe import Recipe
-from onward.training.room import check_room
-from onward.training.same import check_same
 from onward.training.temperature import temper
 from onward.training.trainer import Trainer, forked_random
 from onward.training.validation import report, reported_symbols

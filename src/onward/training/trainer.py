@@ -13,7 +13,6 @@ from onward.artefact import weights_of
 from onward.data.lanes import Block, Blocks
 from onward.layers.state import State, detach, tensors_of, with_tensors
 from onward.model import LanguageModel, losses
-from onward.training.average import Average
 from onward.training.checkpoint import Checkpoint, check_tensors, group_of, grouped, take
 from onward.training.optimiser import RunOptimiser, rate_share
 from onward.training.recipe import Recipe
@@ -60,7 +59,6 @@ class Trainer:
         self.device = next(model.parameters()).device
         keep_freed_memory()
         self.optimiser = RunOptimiser(model, recipe)
-        self.average = Average(model, recipe.average)
         self.state: State = model.initial_state(lanes.lanes)
         self.step, self.symbols = 0, 0
         self.steps: int | None = None
@@ -81,7 +79,6 @@ class Trainer:
         norm = self.optimiser.step(share, largest=EXPLODED * self.recipe.clip)
         self.step += 1
         self.symbols += _targets(block)
-        self.average.update(self.step)
         return StepResult(nats, norm, epoch)
 
     @contextmanager
@@ -90,7 +87,7 @@ class Trainer:
 
         Whatever is done with it within the block, training goes on as if it had not been.
         """
-        with forked_random(self.device), self.average.in_place_of_weights(), self._autocast():
+        with forked_random(self.device), self._autocast():
             self.model.eval()
             try:
                 yield self.model
@@ -142,7 +139,6 @@ class Trainer:
         self.rate_scale, self.precision = take(facts, "rate_scale", float), take(facts, "precision", str)
         self.optimiser.restore(memory)
         self.model.load_state_dict(group_of("weights", tensors), strict=not self.model.config.tied)
-        self.average.restore(group_of("average", tensors))
         parts = group_of("state", tensors)
         self.state = with_tensors(
             self.state, iter([parts[str(i)].to(self.device, copy=True) for i in range(len(parts))])
@@ -158,7 +154,6 @@ class Trainer:
             "random": torch.get_rng_state(),
             **({"random of device": torch.cuda.get_rng_state(self.device)} if on_gpu else {}),
             **grouped("weights", weights_of(self.model)),
-            **grouped("average", self.average.tensors()),
             **grouped("state", {str(i): part for i, part in enumerate(tensors_of(self.state))}),
         }
 

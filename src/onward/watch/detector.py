@@ -13,14 +13,14 @@ from onward.artefact import Artefact, load, save
 from onward.data.vocabulary import END
 from onward.errors import ArtefactError, InputError
 from onward.model import LanguageModel
-from onward.watch.alphabet import END_NAME, Alphabet
-from onward.watch.baselines import Baselines
-from onward.watch.conformal import Calibration
-from onward.watch.open_sequence import KEPT, OpenSequence
-from onward.watch.profile import Profile, counts_of
-from onward.watch.reading import EventReader
-from onward.watch.scores import FEATURES, EventScore, Feature, LookedUp, Tally, Verdict, features_of
-from onward.watch.tallies import tally
+from onward.watch.calibration.baselines import Baselines
+from onward.watch.calibration.conformal import Calibration
+from onward.watch.scoring.batch import tally
+from onward.watch.scoring.event_vocabulary import END_NAME, Alphabet
+from onward.watch.scoring.features import FEATURES, EventScore, Feature, LookedUp, Tally, Verdict, features_of
+from onward.watch.scoring.online import EventReader
+from onward.watch.scoring.open_sequence import KEPT, OpenSequence
+from onward.watch.scoring.profile import Profile, counts_of
 
 FALSE_ALARMS = 0.001
 """The rate of false alarms of a detector that is told of none."""
@@ -49,7 +49,7 @@ class Detector:
         rate: the share of normal sequences that may be flagged.
         top_k: DeepLog's rule in place of the calibration: a sequence is flagged where an event is not among
             this many likeliest; None: the calibration decides.
-        source: how records are read, for readers (see `onward.watch.readers`).
+        source: how records are read, for readers (see `onward.watch.input.parsers`).
     """
 
     artefact: Artefact

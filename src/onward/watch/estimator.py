@@ -8,8 +8,8 @@ import numpy as np
 
 from onward.errors import InputError
 from onward.watch.detector import FALSE_ALARMS, Detector
-from onward.watch.learning import FOLDS, Learning, learn
-from onward.watch.scores import Verdict
+from onward.watch.scoring.features import Verdict
+from onward.watch.training import FOLDS, Learning, learn
 
 Events = Sequence[Sequence[Hashable]]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from onward.inference.trained import TrainedModel
+from onward.inference.trained_model import TrainedModel
 
 api = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
 expect = api.expect

@@ -9,7 +9,7 @@ from tests.serve.conftest import Server
 from tests.serve.page.browsing import TEXT, Open, pages
 
 import onward
-from onward.inference.trained import TrainedModel
+from onward.inference.trained_model import TrainedModel
 
 
 @pytest.fixture(scope="session")

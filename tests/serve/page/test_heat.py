@@ -5,7 +5,7 @@ import re
 import pytest
 from tests.serve.page.browsing import Open, browsing, expect, typed
 
-from onward.inference.trained import TrainedModel
+from onward.inference.trained_model import TrainedModel
 
 pytestmark = [pytest.mark.slow, browsing]
 

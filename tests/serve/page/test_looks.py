@@ -9,7 +9,7 @@ import pytest
 from tests.serve.conftest import Server
 from tests.serve.page.browsing import Open, browsing, expect, typed
 
-from onward.inference.trained import TrainedModel
+from onward.inference.trained_model import TrainedModel
 
 pytestmark = [pytest.mark.slow, browsing]
 

@@ -3,7 +3,7 @@
 import pytest
 from tests.serve.page.browsing import TYPED, Open, browsing, expect, ghost, typed
 
-from onward.inference.trained import TrainedModel
+from onward.inference.trained_model import TrainedModel
 
 pytestmark = browsing
 

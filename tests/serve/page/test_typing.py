@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tests.serve.page.browsing import Open, browsing, expect, likeliest, named, told, typed
 
-from onward.inference.trained import TrainedModel
+from onward.inference.trained_model import TrainedModel
 
 pytestmark = [pytest.mark.slow, browsing]
 

@@ -1,7 +1,7 @@
 """The page of the server: its files, and the policy that a browser holds it to.
 
 The files are plain HTML, CSS and ES modules, served as they are. Those that the page of a scored text has
-too (`onward.inference.page`) stand with that one.
+too (`onward.inference.scoring.html_report`) stand with that one.
 """
 
 from importlib.resources import files

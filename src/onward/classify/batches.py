@@ -1,0 +1,209 @@
+"""Readers: one source of a mix each, read in pieces of any size, begun anew as it runs out."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset, IterableDataset, TensorDataset
+
+from onward.classify.nested import Nested, form_of, nested, rows, size_of, stack
+from onward.data.windows import shuffled
+from onward.errors import InputError
+
+Source: TypeAlias = Dataset[Any] | Iterable[Any] | Callable[[int], Iterable[Any]]
+"""A torch data set of samples, an iterable of batches, or a function of the epoch that gives batches."""
+
+_AT_ONCE = 64
+
+
+class Reader(ABC):
+    """A source from its first sample to its last, again and again.
+
+    Attributes:
+        name: of the source, for messages.
+        size: samples in an epoch; None where that is not known beforehand.
+        epoch: how often it ran out.
+        offset: samples of this epoch that were taken.
+    """
+
+    def __init__(self, name: str, size: int | None) -> None:
+        self.name, self.size = name, size
+        self.epoch = self.offset = 0
+
+    @abstractmethod
+    def take(self, count: int) -> list[Nested]:
+        """The next `count` samples, as batches."""
+
+    @abstractmethod
+    def move(self, epoch: int, offset: int) -> None:
+        """Goes to a place where it stood before."""
+
+
+class SampleReader(Reader):
+    """A data set whose samples have numbers."""
+
+    def __init__(self, name: str, data: Dataset[Any], seed: int | None) -> None:
+        size = len(data)  # type: ignore[arg-type]
+        super().__init__(name, size)
+        if not size:
+            raise _empty(name)
+        self._data, self._seed = data, seed
+
+    def take(self, count: int) -> list[Nested]:
+        """A batch for each epoch that the samples are of."""
+        parts, size = [], self.size or 0
+        while count:
+            stop = min(self.offset + count, size)
+            parts.append(self._read(np.arange(self.offset, stop)))
+            count -= stop - self.offset
+            self.offset = stop
+            if stop == size:
+                self.epoch, self.offset = self.epoch + 1, 0
+        return parts
+
+    def move(self, epoch: int, offset: int) -> None:
+        """There is nothing to read for that."""
+        if not 0 <= offset < (self.size or 0) or epoch < 0:
+            raise _elsewhere(self.name, epoch, offset)
+        self.epoch, self.offset = epoch, offset
+
+    def _read(self, places: np.ndarray) -> Nested:
+        if self._seed is not None:
+            places = shuffled(places, self.size or 0, self._seed, self.epoch)
+        if isinstance(self._data, TensorDataset):  # all at once, instead of sample by sample
+            chosen = torch.from_numpy(places)
+            tensors: tuple[Tensor, ...] = self._data.tensors
+            return tuple(tensor[chosen.to(tensor.device)] for tensor in tensors)
+        return _stacked([nested(self._data[i], self.name) for i in places.tolist()], self.name)
+
+
+class StreamReader(Reader):
+    """Batches of whatever sizes, of an iterable or of a function of the epoch."""
+
+    def __init__(self, name: str, start: Callable[[int], Iterator[Any]], size: int | None = None) -> None:
+        super().__init__(name, size)
+        self._start = start
+        self._stream: Iterator[Any] | None = None
+        self._left: Nested | None = None
+
+    def take(self, count: int) -> list[Nested]:
+        """Pieces of the source's own batches."""
+        parts = []
+        while count:
+            batch = self._batch()
+            size = size_of(batch, self.name)
+            taken = min(count, size)
+            parts.append(rows(batch, 0, taken))
+            self._left = rows(batch, taken, size) if taken < size else None
+            self.offset += taken
+            count -= taken
+        return parts
+
+    def move(self, epoch: int, offset: int) -> None:
+        """Starts the epoch and reads up to the place."""
+        self._stream, self._left = None, None
+        self.epoch, self.offset = epoch, 0
+        while self.epoch == epoch and self.offset < offset:
+            self.take(min(_AT_ONCE, offset - self.offset))
+        if (self.epoch, self.offset) != (epoch, offset):
+            raise _elsewhere(self.name, epoch, offset)
+
+    def _batch(self) -> Nested:
+        """What is left of the present batch, or the next one that holds anything."""
+        if self._left is not None:
+            return self._left
+        restarted = False
+        while True:
+            if self._stream is None:
+                self._stream = self._start(self.epoch)
+            for value in self._stream:
+                batch = nested(value, self.name)
+                if size_of(batch, self.name):
+                    return batch
+            if restarted or not self.offset:
+                raise _empty(self.name)
+            self.epoch, self.offset, self._stream = self.epoch + 1, 0, None
+            restarted = True
+
+
+def reader_of(name: str, source: Source, seed: int | None) -> Reader:
+    """What reads a source; with a seed, a data set is shuffled.
+
+    Raises:
+        InputError: it is of no kind that can be read.
+    """
+    if isinstance(source, IterableDataset):
+        return StreamReader(name, lambda _: _in_batches(iter(source), name))
+    if isinstance(source, Dataset):
+        return SampleReader(name, source, seed)
+    ambiguous = isinstance(source, Tensor | tuple | dict | str | bytes)
+    if isinstance(source, Iterable) and not ambiguous:
+        return StreamReader(name, _Restarts(name, source), _size_of_list(name, source))
+    if callable(source):
+        return StreamReader(name, lambda epoch: iter(source(epoch)))
+    raise InputError(
+        f"{name} is a {type(source).__name__}, expected a torch Dataset or an iterable of batches",
+        hint="for tensors, give TensorDataset(x, y)",
+    )
+
+
+class _Restarts:
+    """Begins an iterable anew; what is its own iterator can only be begun once."""
+
+    def __init__(self, name: str, source: Iterable[Any]) -> None:
+        self._name, self._source, self._begun = name, source, False
+
+    def __call__(self, epoch: int) -> Iterator[Any]:
+        stream = iter(self._source)
+        if self._begun and stream is self._source:
+            raise InputError(
+                f"{self._name} is a {type(self._source).__name__}, which cannot be started again",
+                hint="give a list, a data set, or a function of the epoch that returns the batches",
+            )
+        self._begun = True
+        return stream
+
+
+def _size_of_list(name: str, source: Iterable[Any]) -> int | None:
+    """How many samples stand in a list of batches."""
+    if not isinstance(source, list):
+        return None
+    return sum(size_of(nested(batch, name), name) for batch in source)
+
+
+def _in_batches(samples: Iterator[Any], name: str) -> Iterator[Nested]:
+    """The samples in batches."""
+    while chunk := list(islice(samples, _AT_ONCE)):
+        yield _stacked([nested(sample, name) for sample in chunk], name)
+
+
+def _stacked(samples: list[Nested], name: str) -> Nested:
+    """One batch of them.
+
+    Raises:
+        InputError: they are not alike.
+    """
+    expected = form_of(stack(samples[:1]))
+    for sample in samples:
+        found = form_of(stack([sample]))
+        if found != expected:
+            raise InputError(
+                f"{name} gives samples that differ: {expected}, then {found}",
+                hint="bring all of them to one form, shape and type",
+            )
+    return stack(samples)
+
+
+def _empty(name: str) -> InputError:
+    return InputError(f"{name} is empty, expected at least one sample")
+
+
+def _elsewhere(name: str, epoch: int, offset: int) -> InputError:
+    return InputError(
+        f"{name} has no sample {offset} in epoch {epoch}: the position is of another mix",
+        hint="go to a position of a mix of the same sources",
+    )

@@ -1,0 +1,1 @@
+"""What all endpoints share: checks of requests, errors, limits, metrics."""

@@ -1,0 +1,1 @@
+"""Typing sessions, in memory and on disk."""

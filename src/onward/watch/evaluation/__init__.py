@@ -1,0 +1,1 @@
+"""Evaluation: labelled files, explanations, plots and summaries."""

@@ -1,0 +1,1 @@
+"""Input: from files, pipes and growing logs to records."""

@@ -1,0 +1,1 @@
+"""Scoring: how unusual the events of a sequence are."""

@@ -1,0 +1,1 @@
+"""Streams: records in, alarms out, through kills and restarts."""

@@ -1,0 +1,118 @@
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from onward.data.vocabulary import Vocabulary
+from onward.errors import CorpusError, InputError
+from onward.inference.novelty import matcher as grams
+from onward.inference.novelty.novelty import novelty
+
+Spans = list[tuple[int, int]]
+
+
+def by_hand(text: str, documents: list[str], minimum: int) -> tuple[int, Spans]:
+    """The symbols that spans cover, and the spans, the longest first."""
+    covered: set[int] = set()
+    spans: Spans = []
+    end = 0
+    for start in range(len(text)):
+        length = 0
+        while start + length < len(text) and any(text[start : start + length + 1] in d for d in documents):
+            length += 1
+        if length < minimum:
+            continue
+        covered |= set(range(start, start + length))
+        if start + length > end:
+            spans.append((start, length))
+            end = start + length
+    return len(covered), sorted(spans, key=lambda span: (-span[1], span[0]))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.text("ab\n", min_size=1, max_size=60), min_size=1, max_size=3),
+    st.data(),
+    st.integers(1, 8),
+    st.sampled_from([(1, 1, 1), (3, 2, 2), (7, 1 << 17, 32), (1 << 19, 1 << 17, 32)]),
+)
+def test_spans_are_those_found_by_hand(
+    tmp_path_factory, documents: list[str], data: st.DataObject, minimum: int, sizes: tuple[int, int, int]
+) -> None:
+    copied = st.sampled_from(documents).flatmap(
+        lambda d: st.tuples(st.integers(0, len(d)), st.integers(0, 40)).map(
+            lambda at: d[at[0] : at[0] + at[1]]
+        )
+    )
+    text = "".join(data.draw(st.lists(st.one_of(copied, st.text("abz", max_size=3)), max_size=5))) + "a"
+    folder = tmp_path_factory.mktemp("corpus")
+    for number, document in enumerate(documents):
+        (folder / str(number)).write_bytes(document.encode())
+    with pytest.MonkeyPatch.context() as patch:
+        for name, size in zip(("_PIECE", "_MOST_PAIRS", "_COMPARED"), sizes, strict=True):
+            patch.setattr(grams, name, size)
+        found = novelty(text, folder, minimum=minimum, longest=999)
+    assert (found.covered, [(span.start, span.length) for span in found.spans]) == by_hand(
+        text, documents, minimum
+    )
+    assert found.symbols == len(text)
+    assert found.span_count == len(found.spans)
+    for span in found.spans:
+        number = int(Path(span.document).name)
+        first = next((n, d.find(span.text)) for n, d in enumerate(documents) if span.text in d)
+        assert (number, span.position) == first
+        assert span.text == text[span.start : span.start + span.length]
+        assert span.line == documents[number][: span.position].count("\n") + 1
+
+
+def test_a_collision_of_hashes_finds_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grams, "_FACTOR", 1)  # then the hash of a run is the sum of its symbols
+    (tmp_path / "corpus").write_text("badcfehgxxxabcdefgh")
+    found = novelty("abcdefghbadc", tmp_path / "corpus", minimum=4)
+    assert [(span.text, span.position) for span in found.spans] == [("abcdefgh", 11), ("badc", 0)]
+
+
+def test_kinds_of_symbols(tmp_path: Path, make) -> None:
+    corpus = tmp_path / "corpus"
+    corpus.write_bytes("One \u00e9t\u00e9 of summer,\ntwo of winter \u4e2d".encode() + b"\xff\n")
+    text = "so: TWO OF WINTER \u4e2d"
+    found = novelty(text, corpus, lower=True, minimum=10)
+    assert [(s.text, s.line, s.position) for s in found.spans] == [("two of winter \u4e2d", 2, 19)]
+    assert found.share == pytest.approx(15 / 19)
+    raw = novelty(text.lower(), corpus, kind="bytes", minimum=10)
+    assert [(s.text, s.length, s.position) for s in raw.spans] == [("two of winter \u4e2d", 17, 21)]
+    words = novelty("two of winter. two of spring", corpus, kind="words", minimum=4)
+    assert [(s.text, s.length) for s in words.spans] == [("two of winter", 5), ("two of ", 4)]
+    assert (words.spans[0].line, words.covered) == (2, 9)
+    trained = make(Vocabulary.of_text("two", "characters", lower=True))
+    assert trained.novelty(text, corpus, minimum=10) == found
+
+
+def test_a_text_may_be_a_file_or_bytes_and_a_corpus_several_sources(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).write_text(f"the {name} of many things")
+    wanted = novelty("the b of many", [tmp_path / "a", tmp_path / "b"], minimum=5)
+    assert [Path(span.document).name for span in wanted.spans] == ["b"]
+    (tmp_path / "text").write_text("the b of many")
+    assert novelty(tmp_path / "text", [tmp_path / "a", str(tmp_path / "b")], minimum=5) == wanted
+    assert novelty(b"the b of many", [tmp_path / "a", tmp_path / "b"], minimum=5) == wanted
+    assert wanted.to_json()["share"] == 1.0
+    assert wanted.to_json()["spans"][0]["text"] == "the b of many"
+
+
+def test_a_text_shorter_than_a_span_has_none(tmp_path: Path) -> None:
+    (tmp_path / "corpus").write_text("abc")
+    found = novelty("ab", tmp_path / "corpus")
+    assert (found.covered, found.share, found.spans, found.minimum) == (0, 0.0, (), 20)
+
+
+def test_wrong_input_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "corpus").write_text("abc")
+    with pytest.raises(CorpusError):
+        novelty("", tmp_path / "corpus")
+    with pytest.raises(CorpusError):
+        novelty("abc", tmp_path / "missing")
+    for wrong in ({"minimum": 0}, {"longest": -1}):
+        with pytest.raises(InputError):
+            novelty("abc", tmp_path / "corpus", **wrong)

@@ -1,0 +1,117 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from onward.errors import InputError
+from onward.inference.scoring import protocol as module
+from onward.inference.scoring.protocol import Protocol, part_of_stream, surprises
+from onward.inference.trained_model import TrainedModel
+from onward.model import losses
+
+
+def all_of(trained: TrainedModel, ids: np.ndarray, **how: int | None) -> np.ndarray:
+    reading = Protocol(**how).reading(trained.model, len(ids))
+    return np.concatenate([*surprises(trained.model, ids, reading)])
+
+
+@pytest.fixture(scope="module")
+def ids() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 16, 700).astype(np.uint8)
+
+
+@pytest.mark.parametrize("layer", ["gated", "lstm", "gru", "simple"])
+@pytest.mark.parametrize("block", [1, 7, 300])
+def test_streaming_is_what_a_session_hears(
+    make, ids: np.ndarray, layer: str, block: int, monkeypatch
+) -> None:
+    trained = make(layer=layer)
+    monkeypatch.setattr(module, "block_length", lambda *_: block)
+    np.testing.assert_allclose(
+        all_of(trained, ids[:200]), trained.session().feed(ids[:200]), rtol=1e-4, atol=1e-5
+    )
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(1, 120), st.integers(1, 40), st.integers(1, 50), st.integers(5, 40))
+def test_lanes_that_read_enough_before_give_what_one_pass_gives(
+    trained: TrainedModel, ids: np.ndarray, size: int, lanes: int, length: int, block: int
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "WARM_UP", size)  # all there is: then it is exact
+        patch.setattr(module, "_SHORTEST_SEGMENT", min(4, length))
+        patch.setattr(module, "_LONGEST_SEGMENT", length)
+        patch.setattr(module, "block_length", lambda *_: block)
+        found = all_of(trained, ids[:size], lanes=lanes)
+    np.testing.assert_allclose(found, all_of(trained, ids[:size]), rtol=1e-4, atol=1e-5)
+
+
+def test_a_long_text_is_read_in_many_lanes_and_is_near_one_pass(
+    trained: TrainedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = np.random.default_rng(1).integers(4, len(trained.vocabulary), 6000)
+    exact = all_of(trained, ids, lanes=1)
+    monkeypatch.setattr(module, "WARM_UP", 256)
+    monkeypatch.setattr(module, "_WORTH_A_LANE", 512)
+    monkeypatch.setattr(module, "_LONGEST_SEGMENT", 512)
+    reading = Protocol().reading(trained.model, len(ids))
+    assert (reading.lanes, reading.segment, reading.warm_up) == (6000 // 512, 512, 256)
+    quick = all_of(trained, ids)
+    assert quick.mean() == pytest.approx(exact.mean(), rel=1e-3)
+    assert np.abs(quick - exact).mean() < 0.05  # single symbols are off by more: bfloat16 has three digits
+    np.testing.assert_allclose(quick, exact, atol=1)
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.integers(1, 40), st.integers(1, 45), st.integers(1, 300))
+def test_a_cold_window_knows_the_symbol_before_it_and_no_more(
+    trained: TrainedModel, ids: np.ndarray, size: int, cold: int, positions: int
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_COLD_POSITIONS", positions)
+        found = all_of(trained, ids[:size], cold=cold)
+    wanted = []
+    for start in range(0, size, cold):
+        window = ids[start : min(start + cold, size)]
+        if start == 0:
+            wanted.append(trained.session().feed(window))
+            continue
+        pair = np.concatenate(
+            [ids[start - 1 : start], window]
+        )  # from a zero state the symbol before comes first
+        wanted.append(from_zero(trained, pair))
+    np.testing.assert_allclose(found, np.concatenate(wanted), rtol=1e-4, atol=1e-5)
+
+
+def from_zero(trained: TrainedModel, ids: np.ndarray) -> np.ndarray:
+    """Nats of ids[1:], where ids[0] is the first thing that the model reads."""
+    column = torch.from_numpy(ids.astype(np.int64))[:, None]
+    with torch.no_grad():
+        logits, _ = trained.model(column[:-1], trained.model.initial_state(1))
+        return losses(logits, column[1:])[:, 0].numpy()
+
+
+def test_the_score_of_a_text_is_the_sum_of_its_parts(trained: TrainedModel, ids: np.ndarray) -> None:
+    session = trained.session()
+    a, b = session.feed(ids[:300]), session.feed(ids[300:])
+    assert all_of(trained, ids).sum(dtype=float) == pytest.approx(a.sum() + b.sum(), rel=1e-5)
+
+
+def test_a_part_of_the_stream_begins_with_begin_and_ends_with_padding() -> None:
+    ids = np.array([7, 8, 9], np.uint8)
+    assert part_of_stream(ids, 0, 2).tolist() == [2, 7, 8]
+    assert part_of_stream(ids, 1, 2).tolist() == [7, 8, 9]
+    assert part_of_stream(ids, 2, 3).tolist() == [8, 9, 0, 0]
+    assert part_of_stream(ids, 5, 1).tolist() == [0, 0]
+
+
+def test_names_and_limits() -> None:
+    assert (Protocol().name, Protocol(lanes=7).name, Protocol(cold=256).name) == (
+        "streaming",
+        "streaming",
+        "cold-256",
+    )
+    for wrong in ({"cold": 0}, {"lanes": 0}):
+        with pytest.raises(InputError):
+            Protocol(**wrong)

@@ -1,0 +1,126 @@
+"""Who watches what for whom, over HTTP: detectors, their reports, and who may use them."""
+
+from pathlib import Path
+
+import pytest
+from tests.serve.conftest import Server
+from tests.serve.watched import BAD, GOOD, Start, refused, sent
+
+from onward.errors import InputError
+from onward.serve.app import Settings, make_app
+from onward.serve.watch_page import watch_assets
+from onward.watch.input.format import Source
+from onward.watch.input.log_templates import Templates
+from onward.watch.training import Learning, learn
+
+
+class TestReport:
+    @pytest.mark.slow
+    def test_the_rate_asked_and_the_share_flagged(self, start: Start, audit: Path) -> None:
+        server = start(audit, "--false-alarms", "5%")
+        sent(server, sequences=[{"events": GOOD}] * 3 + [{"events": BAD}])
+        (found,) = server.client.get("/v1/watch").json()["data"]
+        assert (found["id"], found["form"], found["false_alarms_asked"]) == ("audit", "csv", 0.05)
+        assert (found["sequences"], found["share_flagged"], found["drift"]) == (4, 0.25, None)
+        low, high = found["share_flagged_interval"]
+        assert low < 0.25 < high
+        counted = server.client.get("/metrics").text
+        assert "# TYPE onward_watch_sequences_total counter\nonward_watch_sequences_total 4\n" in counted
+        assert "# TYPE onward_watch_in_flight gauge\nonward_watch_in_flight 0\n" in counted
+
+    @pytest.mark.slow
+    def test_drift_is_said(self, start: Start, audit: Path) -> None:
+        server = start(audit)
+        for _ in range(8):
+            sent(server, sequences=[{"events": BAD}] * 50)
+        (found,) = server.client.get("/v1/watch").json()["data"]
+        assert "p-values" in found["drift"]
+        assert found["drift"] in server.end()
+
+
+class TestKinds:
+    @pytest.mark.slow
+    def test_raw_lines_of_a_log(self, start: Start, tmp_path: Path) -> None:
+        lines = [f"{step} blk_{i} took {7 * i} ms" for i in range(40) for step in ("open", "read", "close")]
+        source = Source(form="log", key_regex=r"blk_\d+")
+        templates = Templates.of(lines)
+        reading = {"reader": source.to_json(), "templates": templates.to_json()}
+        events = [[templates.event(line) for line in lines[i : i + 3]] for i in range(0, 120, 3)]
+        path = tmp_path / "log.onward"
+        learn(events, Learning(held_out=0.5, steps=40, rate=0.1), source=reading).save(path)
+        server = start(path)
+        odd = ["open blk_900 took 3 ms", "panic in blk_900", "no block here"]
+        answer = sent(server, lines=odd)
+        assert [(a["key"], a["line"]) for a in answer["alarms"]] == [("blk_900", odd[1])]
+        assert answer["unreadable"]["examples"][0]["number"] == 3
+        assert refused(server, 400, records=[])["param"] == "records"
+
+    @pytest.mark.slow
+    def test_models_and_detectors_are_served_together(
+        self, start: Start, audit: Path, model: Path, tmp_path: Path
+    ) -> None:
+        server = start(model, audit, "--state", tmp_path / "both.db")
+        assert [m["id"] for m in server.client.get("/v1/models").json()["data"]] == ["small"]
+        assert server.client.post("/v1/score", json={"text": "the"}).status_code == 200
+        assert len(sent(server, model="audit", sequences=[{"events": BAD}])["alarms"]) == 1
+        assert server.client.get("/").status_code == 200
+        assert server.client.get("/watch").status_code == 200
+        assert (tmp_path / "both.db").exists() and (tmp_path / "both.audit.db").exists()
+
+    def test_a_detector_alone_has_one_page_and_no_model_that_writes(self, watch: Server) -> None:
+        answer = watch.client.get("/")
+        assert (answer.status_code, answer.headers["location"]) == (307, "/watch")
+        assert watch.client.get("/v1/models").json()["data"] == []
+        answer = watch.client.post("/v1/completions", json={"prompt": "a"})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (404, "model_not_found")
+
+    def test_a_server_without_a_detector_watches_nothing(self, server: Server) -> None:
+        assert server.client.get("/v1/watch").json()["data"] == []
+        assert refused(server, 404, lines=["a"])["code"] == "model_not_found"
+        assert server.client.get("/watch").status_code == 404
+
+    def test_two_of_one_name_are_refused(self, audit: Path, tmp_path: Path) -> None:
+        (tmp_path / "audit.onward").write_bytes(audit.read_bytes())
+        with pytest.raises(InputError, match="different names"):
+            make_app(Settings(models=[audit, tmp_path / "audit.onward"]))
+
+
+class TestWhoMayUseIt:
+    def test_other_sites_and_names_are_refused(self, watch: Server) -> None:
+        for headers, code in (
+            ({"Origin": "http://evil.example"}, "wrong_origin"),
+            ({"Host": "evil"}, "wrong_host"),
+        ):
+            for method, path in (("POST", "/v1/watch"), ("POST", "/v1/watch/alarms/1/ok"), ("GET", "/watch")):
+                answer = watch.client.request(method, path, headers=headers)
+                assert (answer.status_code, answer.json()["error"]["code"]) == (403, code)
+
+    @pytest.mark.slow
+    def test_a_token_is_asked_for_but_for_the_page(self, start: Start, audit: Path) -> None:
+        client = start(audit, environment={"ONWARD_TOKEN": "secret"}).client
+        for method, path in (
+            ("POST", "/v1/watch"),
+            ("GET", "/v1/watch/alarms?stream=true"),
+            ("GET", "/v1/watch"),
+        ):
+            assert client.request(method, path).status_code == 401
+        for path in watch_assets():
+            assert client.get(path).status_code == 200
+        assert client.get("/v1/watch", headers={"Authorization": "Bearer secret"}).status_code == 200
+
+
+def test_the_document_has_every_endpoint(watch: Server) -> None:
+    paths = watch.client.get("/openapi.json").json()["paths"]
+    found = {
+        (path, method)
+        for path in paths
+        for method in paths[path]
+        if "watch" in path and method != "parameters"
+    }
+    assert found == {
+        ("/v1/watch", "get"),
+        ("/v1/watch", "post"),
+        ("/v1/watch/alarms", "get"),
+        ("/v1/watch/alarms/{number}", "get"),
+        ("/v1/watch/alarms/{number}/ok", "post"),
+    }

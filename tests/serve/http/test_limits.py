@@ -1,0 +1,79 @@
+"""What is too much is refused with the limit in the message, and leaves nothing behind."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from onward.serve.app import Settings, make_app
+from onward.serve.http.limits import Limits
+
+Serve = Callable[..., TestClient]
+
+
+@pytest.fixture
+def serve(model) -> Iterator[Serve]:
+    """The application with such limits, without a socket."""
+    with ExitStack() as running:
+
+        def begin(**limits: Any) -> TestClient:
+            app = make_app(Settings(models=[model], limits=Limits(**limits)))
+            return running.enter_context(TestClient(app, base_url="http://localhost"))
+
+        yield begin
+
+
+@pytest.mark.parametrize(
+    ("limits", "path", "body", "refused"),
+    [
+        ({"body_bytes": 40}, "/v1/score", {"text": "x" * 40}, (413, "too_large", None)),
+        ({"text_characters": 4}, "/v1/score", {"text": "x" * 5}, (413, "too_large", "text")),
+        ({"text_characters": 4}, "/v1/sessions", {"text": "x" * 5}, (413, "too_large", "text")),
+        ({"text_characters": 4}, "/v1/novelty", {"text": "x" * 5}, (413, "too_large", "text")),
+        ({"prompt_symbols": 4}, "/v1/completions", {"prompt": ["the", "la"]}, (413, "too_large", "prompt")),
+        ({"max_tokens": 4}, "/v1/completions", {"max_tokens": 5}, (400, "invalid_value", "max_tokens")),
+        ({"choices": 4}, "/v1/completions", {"n": 5}, (400, "invalid_value", "n")),
+        ({"choices": 4}, "/v1/completions", {"prompt": ["a"] * 5}, (400, "invalid_value", "prompt")),
+        ({"adapting": 0}, "/v1/sessions", {"adapt": True}, (429, "too_many_adapting", "adapt")),
+        ({"session_megabytes": 0}, "/v1/sessions", {"adapt": True}, (429, "too_many_adapting", "adapt")),
+    ],
+)
+def test_too_much_is_refused(serve: Serve, limits, path: str, body, refused) -> None:
+    client = serve(**limits)
+    answer = client.post(path, json=body)
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"], error["param"]) == refused
+    assert "expected" in error["message"]
+    assert "onward_sessions 0" in client.get("/metrics").text
+
+
+def test_as_much_as_is_allowed_is_not_refused(serve: Serve) -> None:
+    client = serve(body_bytes=60, text_characters=4, prompt_symbols=5, max_tokens=4, choices=4, adapting=1)
+    for path, body in (
+        ("/v1/score", {"text": "lane"}),
+        ("/v1/sessions", {"text": "lane", "adapt": True}),
+        ("/v1/completions", {"prompt": ["the", "la"], "n": 2, "max_tokens": 4}),
+    ):
+        assert client.post(path, json=body).is_success, path
+
+
+def test_an_edit_that_makes_a_text_too_long_changes_nothing(serve: Serve) -> None:
+    client = serve(text_characters=6)
+    path = f"/v1/sessions/{client.post('/v1/sessions', json={'text': 'lane'}).json()['id']}"
+    assert client.post(f"{path}/edit", json={"insert": "s, a"}).status_code == 413
+    assert client.post(f"{path}/edit", json={"insert": "s, "}).status_code == 413
+    assert client.post(f"{path}/edit", json={"insert": "s, a", "at": 2, "delete": 2}).status_code == 200
+    assert client.get(path).json()["text"] == "las, a"
+
+
+@pytest.mark.parametrize("body", [{}, {"adapt": True}])
+def test_who_finds_no_place_is_told_when_to_come_again(serve: Serve, body) -> None:
+    client = serve(waiting=0)
+    asked = [("/v1/completions", {}), ("/v1/score", {"text": "the"}), ("/v1/sessions", body)]
+    for path, fields in asked:
+        answer = client.post(path, json=fields)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (429, "busy"), path
+        assert answer.headers["Retry-After"] == "1"
+    assert "onward_sessions 0" in client.get("/metrics").text

@@ -1,0 +1,102 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from tests.artefacts import rewrite, small
+
+from onward.artefact import save
+from onward.errors import BusyError, InputError, WriteError
+from onward.outputs import checkpoint_path, curves_path, log_path, output_lock, refuse_to_replace
+
+
+@pytest.mark.parametrize(("name", "stem"), [("a.onward", "a"), ("a.v2", "a.v2"), ("a", "a")])
+def test_files_lie_beside_the_model_under_its_name(name: str, stem: str) -> None:
+    output = Path("folder") / name
+    assert checkpoint_path(output) == Path("folder") / f"{name}.checkpoint"
+    assert log_path(output) == Path("folder") / f"{stem}.log.jsonl"
+    assert curves_path(output) == Path("folder") / f"{stem}.curves.png"
+
+
+def test_models_of_ours_alone_are_replaced(tmp_path: Path) -> None:
+    file = tmp_path / "m.onward"
+    save(small(), file)
+    refuse_to_replace(file, [])
+    refuse_to_replace(tmp_path / "missing", [])
+    rewrite(file, lambda header: header.update(format=2))  # of a later version
+    refuse_to_replace(file, [])
+    with pytest.raises(InputError, match="is a source"):
+        refuse_to_replace(file, [file])
+    zeros, text, foreign = (tmp_path / name for name in ("zeros", "text", "foreign"))
+    zeros.write_bytes(bytes(1000))
+    text.write_text("some text that took long to write")
+    save_file({"w": torch.zeros(3)}, foreign, {"format": "pt"})
+    for path in (zeros, text, foreign):
+        with pytest.raises(InputError, match="is no model of onward"):
+            refuse_to_replace(path, [])
+
+
+def test_a_second_run_is_told(tmp_path: Path) -> None:
+    output = tmp_path / "m.onward"
+    with output_lock(output):
+        with pytest.raises(BusyError, match=r"another run is writing .*m\.onward"), output_lock(output):
+            pass
+        with output_lock(tmp_path / "other.onward"):
+            pass
+    with output_lock(output):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
+    output = tmp_path / "m.onward"
+    code = (
+        "import os, sys; from pathlib import Path; from onward.outputs import output_lock\n"
+        "with output_lock(Path(sys.argv[1])): print('held', flush=True); os.read(0, 1)"
+    )
+    child = subprocess.Popen(
+        [sys.executable, "-c", code, str(output)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    with child:
+        assert child.stdout and child.stdout.readline() == b"held\n"
+        with pytest.raises(BusyError), output_lock(output):
+            pass
+        child.kill()
+    assert (tmp_path / "m.onward.lock").exists()
+    with output_lock(output):
+        pass
+
+
+def test_what_killed_runs_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    written = ["m.onward", "m.onward.checkpoint", "m.curves.png"]
+    left = [tmp_path / f".{name}.abcdefgh.tmp" for name in written]
+    kept = [tmp_path / ".m.onward2.abcdefgh.tmp", tmp_path / "m.onward.tmp", tmp_path / "[m].onward"]
+    for file in left + kept:
+        file.write_bytes(b"half")
+    with output_lock(tmp_path / "m.onward"):
+        pass
+    assert sorted(tmp_path.iterdir()) == sorted(kept)
+
+
+def test_a_link_and_what_it_leads_to_are_one_output(tmp_path: Path) -> None:
+    output, link = tmp_path / "m.onward", tmp_path / "links" / "l.onward"
+    link.parent.mkdir()
+    link.symlink_to(output)
+    left = tmp_path / ".m.onward.abcdefgh.tmp"
+    left.write_bytes(b"half")
+    with output_lock(link):
+        assert not left.exists()
+        with pytest.raises(BusyError), output_lock(output):
+            pass
+    assert list(tmp_path.iterdir()) == [link.parent]
+    assert list(link.parent.iterdir()) == [link]
+
+
+def test_no_folder_or_a_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(WriteError, match="No such file"), output_lock(tmp_path / "none" / "m.onward"):
+        pass
+    with pytest.raises(InputError, match="got the folder") as caught, output_lock(tmp_path):
+        pass
+    assert str(tmp_path / "model.onward") in caught.value.hint

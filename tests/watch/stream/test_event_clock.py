@@ -1,0 +1,69 @@
+"""The time by the times of records: which jumps are believed, and what waits until that is known."""
+
+import json
+import random
+
+import pytest
+
+from onward.watch.input.records import Record
+from onward.watch.stream.event_clock import CONFIRMED, PATIENCE, EventClock
+
+
+def record(number: int, time: float | None) -> Record:
+    return Record("a", "open", time, "", number)
+
+
+def moments(clock: EventClock, *times: float) -> list[tuple[float, ...]]:
+    """After each record of a time the moments of those that are known."""
+    return [tuple(now for _, now in clock.take(record(i, time))) for i, time in enumerate(times)]
+
+
+def test_small_steps_are_taken_and_none_back() -> None:
+    assert moments(EventClock(100.0), 5.0, 15.0, 10.0, 20.0, 120.0) == [(0,), (10,), (10,), (15,), (115,)]
+
+
+def test_a_jump_that_others_confirm_is_believed_from_its_first_record_on() -> None:
+    clock = EventClock(100.0)
+    found = moments(clock, 0.0, *(1000.0 + i for i in range(CONFIRMED)), 1010.0)
+    assert found[1:CONFIRMED] == [()] * (CONFIRMED - 1)
+    assert found[CONFIRMED:] == [tuple(1000.0 + i for i in range(CONFIRMED)), (1010.0,)]
+
+
+def test_a_jump_that_the_next_record_denies_takes_no_time() -> None:
+    assert moments(EventClock(100.0), 0.0, 1000.0, 5000.0, 10.0) == [(0,), (), (), (0, 0, 10)]
+
+
+def test_one_record_far_ahead_among_those_after_a_silence_is_no_measure_of_it() -> None:
+    clock = EventClock(100.0)
+    found = moments(clock, 0.0, 1000.0, 4e9, *(1001.0 + i for i in range(CONFIRMED)))
+    assert max(now for part in found for now in part) == clock.now == 1000.0 + CONFIRMED
+
+
+def test_what_was_waited_for_is_believed_at_once() -> None:
+    clock = EventClock(100.0)
+    clock.take(record(1, 0.0))
+    clock.wait(950.0)
+    assert moments(clock, 1000.0, 5000.0) == [(1000.0,), ()]
+    assert clock.wait(PATIENCE - 1) == []
+    assert [now for _, now in clock.wait(1.0)] == [5000.0]
+    assert clock.now == 1000.0
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_each_record_is_given_once_in_order_whoever_goes_on(seed: int) -> None:
+    chance, clock, time = random.Random(seed), EventClock(100.0), 0.0
+    whole, restored, fed = EventClock(100.0), list[tuple[Record, float]](), list[Record]()
+    unbroken: list[tuple[Record, float]] = []
+    for number in range(300):
+        time += chance.choice([0, 1, 50, -20, 0, 1]) + (chance.random() < 0.03) * chance.choice([1e5, -1e5])
+        odd = chance.choice([4e9, -4e9]) if chance.random() < 0.1 else 0.0
+        fed.append(record(number, time + odd if chance.random() < 0.98 else None))
+        restored += clock.take(fed[-1])
+        unbroken += whole.take(fed[-1])
+        assert len(clock.held) < CONFIRMED
+        saved = json.loads(json.dumps(clock.to_json()))
+        clock = EventClock(100.0)
+        clock.restore(saved)
+    restored += clock.release()
+    assert restored == unbroken + whole.release()
+    assert [known for known, _ in restored] == fed
