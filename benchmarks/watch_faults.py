@@ -31,21 +31,21 @@ LINES_BETWEEN_ROTATIONS = 1500
 
 def live(model: Path, log: Path, state: Path, alarms: Path, follow: bool) -> None:
     """What the child process does: watch, or go on."""
-    from onward.watch.datasets import reader_for  # noqa: PLC0415
+    from onward.watch.datasets import parser_for  # noqa: PLC0415
     from onward.watch.detector import Detector  # noqa: PLC0415
     from onward.watch.input import tail as following  # noqa: PLC0415 - the parent needs none of it
-    from onward.watch.stream.monitor import Watcher  # noqa: PLC0415
-    from onward.watch.stream.runner import Live  # noqa: PLC0415
+    from onward.watch.stream.monitor import Monitor  # noqa: PLC0415
+    from onward.watch.stream.runner import Runner  # noqa: PLC0415
     from onward.watch.stream.store import opened_store  # noqa: PLC0415
 
     following.LINGER = 0.3
     detector = Detector.load(model)
     with opened_store(state) as store:
-        watcher = Watcher(detector, store, in_memory=20)  # so that most sequences lie on disk
+        watcher = Monitor(detector, store, in_memory=20)  # so that most sequences lie on disk
         say = lambda text: print(text, file=sys.stderr)  # noqa: E731
         alarm = lambda text: None  # noqa: E731
-        lines = Live(
-            watcher, reader_for(detector), str(log), alarm, follow=follow, alarm_file=alarms, tell=say
+        lines = Runner(
+            watcher, parser_for(detector), str(log), alarm, follow=follow, alarm_file=alarms, tell=say
         )
         print("ready", flush=True)
         lines.run()
@@ -53,14 +53,13 @@ def live(model: Path, log: Path, state: Path, alarms: Path, follow: bool) -> Non
 
 def learn(path: Path) -> None:
     """A detector of made-up sessions."""
-    from onward.watch.input.format import Source  # noqa: PLC0415
-    from onward.watch.training import Learning  # noqa: PLC0415
-    from onward.watch.training import learn as learn_detector  # noqa: PLC0415
+    from onward.watch.input.format import InputFormat  # noqa: PLC0415
+    from onward.watch.training import LearnSettings, learn_detector  # noqa: PLC0415
 
     chance = random.Random(0)
-    source = Source(form="csv", key="key", event=("event",), time="time").to_json()
+    source = InputFormat(form="csv", key="key", event=("event",), time="time").to_json()
     reading = {"reader": source | {"form": "jsonl"}, "templates": None}
-    learning = Learning(held_out=0.5, steps=100, rate=0.02)
+    learning = LearnSettings(held_out=0.5, steps=100, rate=0.02)
     learn_detector([session(chance) for _ in range(1000)], learning, source=reading).save(path)
 
 

@@ -10,10 +10,10 @@ import argparse
 import time
 from pathlib import Path
 
-from onward.watch.datasets import load_for, load_normal
-from onward.watch.evaluation.evaluate import judge
-from onward.watch.input.format import Source
-from onward.watch.training import Learning, learn
+from onward.watch.datasets import load_normal, load_sequences
+from onward.watch.evaluation.evaluate import evaluate
+from onward.watch.input.format import InputFormat
+from onward.watch.training import LearnSettings, learn_detector
 from record import record
 
 RATES = (0.01, 0.005, 0.001)
@@ -27,17 +27,17 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    loaded = load_normal([arguments.data / "hdfs_train.gz"], Source())
+    loaded = load_normal([arguments.data / "hdfs_train.gz"], InputFormat())
     started = time.perf_counter()
-    detector = learn(loaded.events, Learning(seed=arguments.seed), source=loaded.reading)
+    detector = learn_detector(loaded.events, LearnSettings(seed=arguments.seed), source=loaded.reading)
     learned = time.perf_counter() - started
-    normal = load_for(detector, [arguments.data / "hdfs_test_normal_sample.gz"]).events
-    wrong = load_for(detector, [arguments.data / "hdfs_test_abnormal.gz"]).events
+    normal = load_sequences(detector, [arguments.data / "hdfs_test_normal_sample.gz"]).events
+    wrong = load_sequences(detector, [arguments.data / "hdfs_test_abnormal.gz"]).events
     started = time.perf_counter()
     detector.judge([*wrong, *normal], repeats=False, explain=False)
     each = time.perf_counter() - started
     for rate in RATES:
-        found = judge(detector.with_rate(rate), normal, {"anomalous": wrong}, normal_in_all=NORMAL_IN_ALL)
+        found = evaluate(detector.with_rate(rate), normal, {"anomalous": wrong}, normal_in_all=NORMAL_IN_ALL)
         record(
             "watch_hdfs",
             found.to_json()

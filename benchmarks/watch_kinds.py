@@ -6,7 +6,7 @@ Four made-up sources, each drawn anew for every seed: twelve kinds of sequences 
 of a shop with some 15 kinds, one in a hundred of them slow, walks among twelve states, hardly two alike, and
 single events of which most are rare (shares by Zipf's law).
 Learned in both ways of calibrating, and asked about as many sequences more as are said: `flagged` is the
-share of them with a p-value of at most each rate, `allowed` the interval that `learn` prints for it.
+share of them with a p-value of at most each rate, `allowed` the interval that `learn_detector` prints for it.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from collections.abc import Callable
 import numpy as np
 
 from onward.watch.calibration.statistics import calibration_interval
-from onward.watch.training import Learning, learn
+from onward.watch.training import LearnSettings, learn_detector
 from record import record
 
 RATES = (0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001)
@@ -130,7 +130,7 @@ def _flagged(
 ) -> list[float]:
     """The share of sequences that are flagged at each rate."""
     chance = random.Random(seed)
-    detector = learn(draw(learned, chance), Learning(in_order=in_order, seed=seed))
+    detector = learn_detector(draw(learned, chance), LearnSettings(in_order=in_order, seed=seed))
     p = np.array([verdict.p_value for verdict in detector.judge(draw(asked, chance), explain=False)])
     return [float((p <= rate + 1e-12).mean()) for rate in RATES]
 

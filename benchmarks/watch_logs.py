@@ -20,10 +20,10 @@ from typing import Any, NamedTuple, get_args
 import numpy as np
 
 from onward.watch.calibration.statistics import auc_with_interval
-from onward.watch.datasets import load_for, load_normal
-from onward.watch.evaluation.evaluate import judge
-from onward.watch.input.format import LogSymbols, Source
-from onward.watch.training import Learning, learn
+from onward.watch.datasets import load_normal, load_sequences
+from onward.watch.evaluation.evaluate import evaluate
+from onward.watch.input.format import InputFormat, LogSymbols
+from onward.watch.training import LearnSettings, learn_detector
 from record import record
 
 CONTEXT = 50
@@ -62,11 +62,13 @@ def by_lines(learned: list[str], judged: list[Line], symbols: LogSymbols, seed: 
         }
         for name, lines in parts.items():
             (Path(folder) / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
-        loaded = load_normal([Path(folder) / "learned"], Source(form="log", symbols=symbols))
-        learning = Learning(seed=seed, rate=RATE, in_order=True)
-        detector = learn(loaded.events, learning, is_bytes=symbols == "bytes", source=loaded.reading)
-        normal, wrong = (load_for(detector, [Path(folder) / name]).events for name in ("normal", "anomalous"))
-    found = judge(detector, normal, {"anomalous": wrong}).to_json()
+        loaded = load_normal([Path(folder) / "learned"], InputFormat(form="log", symbols=symbols))
+        learning = LearnSettings(seed=seed, rate=RATE, in_order=True)
+        detector = learn_detector(loaded.events, learning, is_bytes=symbols == "bytes", source=loaded.reading)
+        normal, wrong = (
+            load_sequences(detector, [Path(folder) / name]).events for name in ("normal", "anomalous")
+        )
+    found = evaluate(detector, normal, {"anomalous": wrong}).to_json()
     baselines = {name: figures["auc"] for name, figures in found["baselines"].items()}
     kept = ("auc", "auc_interval", "precision", "recall", "f1", "false_alarm_rate", "normal", "anomalous")
     return {name: found[name] for name in kept} | {"auc_of_baselines": baselines}
@@ -77,13 +79,13 @@ def in_context(learned: list[str], judged: list[Line], seed: int) -> dict[str, A
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "learned"
         path.write_text("\n".join(learned) + "\n", encoding="utf-8")
-        loaded = load_normal([path], Source(form="log"))
+        loaded = load_normal([path], InputFormat(form="log"))
         path.write_text("\n".join(line.text for line in judged) + "\n", encoding="utf-8")
         templates = [sequence.events[0] for sequence in loaded.sequences]
-        detector = learn(
-            list(pieces(templates)), Learning(seed=seed, rate=RATE, in_order=True), source=loaded.reading
+        detector = learn_detector(
+            list(pieces(templates)), LearnSettings(seed=seed, rate=RATE, in_order=True), source=loaded.reading
         )
-        events = [sequence.events[0] for sequence in load_for(detector, [path]).sequences]
+        events = [sequence.events[0] for sequence in load_sequences(detector, [path]).sequences]
     bits = np.array([e.bits for piece in pieces(events) for e in detector.score_events(piece)[:-1]])
     wrong = np.array([line.is_wrong for line in judged])
     auc, interval = auc_with_interval(bits[~wrong], bits[wrong])

@@ -19,14 +19,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from onward.watch.datasets import load_normal, reader_for
+from onward.watch.datasets import load_normal, parser_for
 from onward.watch.detector import Detector
-from onward.watch.input.format import Source
+from onward.watch.input.format import InputFormat
 from onward.watch.input.records import Record
-from onward.watch.stream.monitor import Watcher
-from onward.watch.stream.runner import Live
+from onward.watch.stream.monitor import Monitor
+from onward.watch.stream.runner import Runner
 from onward.watch.stream.store import WatchStore
-from onward.watch.training import Learning, learn
+from onward.watch.training import LearnSettings, learn_detector
 from record import megabytes, record
 
 LOG = Path(__file__).parents[2] / "shared" / "data" / "logs" / "HDFS_2k.log"
@@ -49,12 +49,12 @@ def reading(log: Path, lines: int, folder: Path) -> dict[str, Any]:
     normal, new = folder / "normal.log", folder / "new.log"
     normal.write_text("\n".join(raw_lines(log, 20_000)) + "\n", encoding="utf-8")
     new.write_text("\n".join(raw_lines(log, lines)) + "\n", encoding="utf-8")
-    loaded = load_normal([str(normal)], Source(form="log", key_regex=r"blk_-?\d+"))
-    detector = learn(loaded.events, Learning(held_out=0.5, steps=200), source=loaded.reading)
+    loaded = load_normal([str(normal)], InputFormat(form="log", key_regex=r"blk_-?\d+"))
+    detector = learn_detector(loaded.events, LearnSettings(held_out=0.5, steps=200), source=loaded.reading)
     found: dict[str, Any] = {"lines": lines, "megabytes_read": round(new.stat().st_size / 2**20, 1)}
     for name, path in (("lines_per_second", None), ("lines_per_second_with_state", folder / "watch.db")):
         store = WatchStore(path)
-        live = Live(Watcher(detector, store), reader_for(detector), str(new), lambda alarm: None)
+        live = Runner(Monitor(detector, store), parser_for(detector), str(new), lambda alarm: None)
         started = time.perf_counter()
         live.run()
         found[name] = round(lines / (time.perf_counter() - started))
@@ -65,10 +65,11 @@ def reading(log: Path, lines: int, folder: Path) -> dict[str, Any]:
 def interleaved(keys: int) -> dict[str, Any]:
     """Many sequences in flight."""
     chance = random.Random(0)
-    detector: Detector = learn(
-        [[chance.choice("abcdef") for _ in range(10)] for _ in range(400)], Learning(held_out=0.5, steps=50)
+    detector: Detector = learn_detector(
+        [[chance.choice("abcdef") for _ in range(10)] for _ in range(400)],
+        LearnSettings(held_out=0.5, steps=50),
     )
-    watcher = Watcher(detector, WatchStore())
+    watcher = Monitor(detector, WatchStore())
     before, started = megabytes(), time.perf_counter()
     numbers = itertools.count(1)
     records = (

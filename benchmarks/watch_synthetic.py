@@ -16,8 +16,8 @@ import numpy as np
 from onward.data.sequences import Sequences
 from onward.data.vocabulary import BEGIN, END
 from onward.watch.calibration.statistics import auc_with_interval
-from onward.watch.evaluation.evaluate import judge
-from onward.watch.training import Learning, learn
+from onward.watch.evaluation.evaluate import evaluate
+from onward.watch.training import LearnSettings, learn_detector
 from record import record
 from synthetic_traces import System
 
@@ -86,9 +86,9 @@ def main() -> None:
     learned, normal = system.normal(asked.learned, 0), system.normal(asked.normal, 1)
     wrong = system.attacks(asked.anomalous, 0)
     started = time.perf_counter()
-    detector = learn(learned, Learning(rate=RATE, steps=asked.steps, folds=asked.folds))
+    detector = learn_detector(learned, LearnSettings(rate=RATE, steps=asked.steps, folds=asked.folds))
     seconds = time.perf_counter() - started
-    found = judge(detector, normal, wrong).to_json()
+    found = evaluate(detector, normal, wrong).to_json()
     alphabet = detector.alphabet
     grams = LongGrams(alphabet.encode(learned), alphabet.size)
     every = [trace for traces in wrong.values() for trace in traces]

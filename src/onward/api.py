@@ -15,7 +15,7 @@ from onward.errors import RecipeError
 from onward.inference.trained_model import TrainedModel
 from onward.outputs import checkpoint_path, refuse_to_replace
 from onward.training.checkpoint import load_facts, take
-from onward.training.events import Encoded, Observer, Reading, Replacing
+from onward.training.events import CorpusEncoded, Observer, ReadingCorpus, Replacing
 from onward.training.plan import Budget
 from onward.training.recipe import Recipe, find_recipe
 from onward.training.train import train_model
@@ -85,8 +85,10 @@ def train(  # noqa: PLR0913 - all by name, most left out
         refuse_to_replace(target, found.documents)
         if target.is_file() and (goes_on or not resume):
             tell(Replacing(str(target)))
-    corpus = encode_corpus(found, chosen.encoding, progress=lambda done, total: tell(Reading(done, total)))
-    tell(Encoded(len(found.documents), corpus.source_bytes, found.skipped, corpus.replaced))
+    corpus = encode_corpus(
+        found, chosen.encoding, progress=lambda done, total: tell(ReadingCorpus(done, total))
+    )
+    tell(CorpusEncoded(len(found.documents), corpus.source_bytes, found.skipped, corpus.replaced))
     result = train_model(
         corpus,
         chosen,

@@ -3,7 +3,15 @@
 import pytest
 
 from onward.cli.progress import FEWEST_TO_LEARN_FROM, describe
-from onward.training.events import Encoded, OverBudget, ReadOften, Replacing, Sampled, Started, Validated
+from onward.training.events import (
+    CorpusEncoded,
+    OverBudget,
+    ReadOften,
+    Replacing,
+    Sampled,
+    Started,
+    Validated,
+)
 
 STARTED = {
     "recipe": "tiny", "parameters": 5, "validation_symbols": 0, "lanes": 1, "precision": "fp32", "step": 0,
@@ -11,7 +19,7 @@ STARTED = {
 
 
 def test_invalid_bytes_have_two_remedies() -> None:
-    line = describe(Encoded(documents=1, source_bytes=9, skipped=0, replaced=1234))
+    line = describe(CorpusEncoded(documents=1, source_bytes=9, skipped=0, replaced=1234))
     assert line.startswith("1,234 invalid bytes read as the unknown symbol")
     assert "iconv -f LATIN1 -t UTF-8" in line
     assert "--symbols bytes" in line

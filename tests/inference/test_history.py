@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from onward.inference.history import Moment, Trail
+from onward.inference.history import History, Moment
 
 TYPED = 4096
 """The reach of who types (`serve.typed_text.REACH`)."""
@@ -14,7 +14,7 @@ def moment(position: int) -> Moment:
 
 
 def test_who_types_on_keeps_no_more_than_after_the_first_minute() -> None:
-    trail, most = Trail(moment(0), TYPED), []
+    trail, most = History(moment(0), TYPED), []
     for position in range(1, 4 * TYPED):
         trail.append(np.array([1]), moment(position))
         most.append(len(trail.moments))
@@ -24,7 +24,7 @@ def test_who_types_on_keeps_no_more_than_after_the_first_minute() -> None:
 
 
 def test_moments_lie_the_further_apart_the_longer_ago_they_are() -> None:
-    trail = Trail(moment(0), TYPED)
+    trail = History(moment(0), TYPED)
     for position in range(1, TYPED):
         trail.append(np.array([position % 7]), moment(position))
     positions = np.array([each.position for each in trail.moments])

@@ -32,7 +32,7 @@ class Implementation:
 IN_C = SimpleNamespace(
     gated_scan=functions.GatedScan.apply,
     gated_unit=functions.GatedUnit.apply,
-    rms_norm=functions.RMSNorm.apply,
+    rms_norm=functions.RMSNormFunction.apply,
     causal_convolution=functions.CausalConvolution.apply,
     add_dropped=functions.AddDropped.apply,
 )

@@ -34,7 +34,7 @@ def test_shapes_that_do_not_fit_are_refused(name: str, shapes: list[tuple[int, .
 
 def test_a_width_that_does_not_fit_is_refused() -> None:
     with pytest.raises(ValueError, match=r"scale must be of shape \(6,\), got \(5,\)"):
-        functions.RMSNorm.apply(torch.zeros(3, 2, 6), torch.zeros(5), 1e-6, torch.float32)
+        functions.RMSNormFunction.apply(torch.zeros(3, 2, 6), torch.zeros(5), 1e-6, torch.float32)
     with pytest.raises(ValueError, match=r"branch must be of shape \(3, 2, 6\), got \(3, 1, 6\)"):
         functions.AddDropped.apply(torch.zeros(3, 2, 6), torch.zeros(3, 1, 6), 0.0, 0)
 

@@ -8,7 +8,7 @@ import torch
 
 from onward.lesson import by_hand
 from onward.lesson.by_hand import Weights, backward, first_weights, forward
-from onward.lesson.rung import Settings
+from onward.lesson.rung import LessonSettings
 from onward.lesson.text import read_text
 
 SYMBOLS, HIDDEN, STEPS = 7, 5, 8
@@ -120,7 +120,7 @@ def test_the_tail_is_judged_before_it_is_learned_from():
         judged.append(len(learned))
         return np.full(x.shape, 0.5)
 
-    means, held_out = by_hand.one_pass(text, Settings(share=1 / 75, say=lambda _: None), learn, predict)
+    means, held_out = by_hand.one_pass(text, LessonSettings(share=1 / 75, say=lambda _: None), learn, predict)
     assert means == [8.0]
     assert len(learned) == 1000
     assert set(judged) == {999}
@@ -131,7 +131,7 @@ def test_the_tail_is_judged_before_it_is_learned_from():
 def test_a_first_look_learns(shared_data: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setenv("ONWARD_DATA", str(shared_data))
     lines: list[str] = []
-    outcome = by_hand.run(Settings(share=0.05, pictures=tmp_path, say=lines.append))
+    outcome = by_hand.run(LessonSettings(share=0.05, pictures=tmp_path, say=lines.append))
     assert outcome.figure < 20.5
     assert outcome.details["derivatives_differ_by"] < TOLERANCE
     assert len(lines) == 5

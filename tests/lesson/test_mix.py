@@ -8,7 +8,7 @@ from torch.utils.data import TensorDataset
 
 from onward.errors import CorpusError
 from onward.lesson import mix
-from onward.lesson.rung import Settings
+from onward.lesson.rung import LessonSettings
 
 
 def test_the_digits_are_those_of_the_files(shared_data: Path):
@@ -21,7 +21,7 @@ def test_the_digits_are_those_of_the_files(shared_data: Path):
 def test_without_the_digits_the_rung_says_where_it_looked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("ONWARD_DATA", str(tmp_path))
     with pytest.raises(CorpusError, match=r"no train-images-idx3-ubyte.gz in .*mnist"):
-        mix.run(Settings(say=lambda line: None))
+        mix.run(LessonSettings(say=lambda line: None))
 
 
 def test_training_goes_on_where_it_stopped_and_its_rate_ends_near_zero():

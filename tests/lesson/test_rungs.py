@@ -10,7 +10,7 @@ from onward.data.lanes import Lanes
 from onward.errors import InputError
 from onward.lesson import climb, deep, eight, embeddings, ladder, onehot, recurrent, sequence, stateful, three
 from onward.lesson.fit import cross_entropy, epoch, judge, shuffled
-from onward.lesson.rung import Outcome, Settings
+from onward.lesson.rung import LessonSettings, Outcome
 from onward.lesson.text import read_text
 
 SYMBOLS = 86
@@ -193,7 +193,7 @@ def test_a_first_look_at_a_long_rung_learns(
     name: str, share: float, shared_data: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
     monkeypatch.setenv("ONWARD_DATA", str(shared_data))
-    row = climb.climb(name, Settings(share=share, pictures=tmp_path, say=lambda line: None))
+    row = climb.climb(name, LessonSettings(share=share, pictures=tmp_path, say=lambda line: None))
     assert row["figure"] < 2.9
     assert row["held_out"] < 2.9
     assert row["reached"] is None  # a share of the training proves nothing of the figure
@@ -205,7 +205,7 @@ def test_a_first_look_at_embeddings_rates_better_with_biases(
     shared_data: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("ONWARD_DATA", str(shared_data))
-    outcome = embeddings.run(Settings(share=0.15, say=lambda line: None))
+    outcome = embeddings.run(LessonSettings(share=0.15, say=lambda line: None))
     assert outcome.figure < 0.85 < outcome.details["without_biases"]
     assert outcome.holds
 
@@ -218,7 +218,7 @@ def test_a_rung_is_reached_by_its_figure_and_all_else(
 ):
     outcome = Outcome(figure=figure, holds=holds, text="nietzsche")
     monkeypatch.setattr(three, "run", lambda settings: outcome)
-    assert climb.climb("three", Settings(say=lambda line: None))["reached"] is reached
+    assert climb.climb("three", LessonSettings(say=lambda line: None))["reached"] is reached
 
 
 @pytest.mark.slow
@@ -228,7 +228,7 @@ def test_a_first_look_at_a_rung_learns(
 ):
     monkeypatch.setenv("ONWARD_DATA", str(shared_data))
     lines: list[str] = []
-    outcome = ladder.module_of(name).run(Settings(share=0.1, pictures=tmp_path, say=lines.append))
+    outcome = ladder.module_of(name).run(LessonSettings(share=0.1, pictures=tmp_path, say=lines.append))
     assert outcome.figure < 2.7  # of the first epoch: `eight` gives 2.56
     assert outcome.held_out is not None and outcome.held_out < 2.5
     assert lines

@@ -8,7 +8,7 @@ import torch
 
 from onward.lesson import scan
 from onward.lesson.by_hand import backward, first_weights, forward, learn
-from onward.lesson.rung import Settings
+from onward.lesson.rung import LessonSettings
 from onward.lesson.text import read_text
 
 SYMBOLS, HIDDEN = 7, 5
@@ -59,7 +59,7 @@ def test_scan_is_a_loop():
 def test_without_pytensor_the_rung_runs_its_other_half(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setattr(scan, "find_spec", lambda name: None)
     lines: list[str] = []
-    outcome = scan.run(Settings(share=1 / 75, pictures=tmp_path, say=lines.append))
+    outcome = scan.run(LessonSettings(share=1 / 75, pictures=tmp_path, say=lines.append))
     assert "PyTensor is not installed" in lines[0]
     assert outcome.details["gradients_differ_by"].keys() == {"InTorch"}
     assert outcome.figure < 30
@@ -69,7 +69,7 @@ def test_without_pytensor_the_rung_runs_its_other_half(monkeypatch: pytest.Monke
 @pytest.mark.slow
 def test_a_first_look_learns_the_same_in_both(shared_data: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("ONWARD_DATA", str(shared_data))
-    outcome = scan.run(Settings(share=0.04, say=lambda _: None))
+    outcome = scan.run(LessonSettings(share=0.04, say=lambda _: None))
     assert outcome.figure < 21.5
     assert outcome.details["thousands_differ_by"] < 1e-3
     assert max(outcome.details["gradients_differ_by"].values()) < TOLERANCE

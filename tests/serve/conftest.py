@@ -13,8 +13,8 @@ import httpx
 import pytest
 
 import onward
-from onward.watch.input.format import Source
-from onward.watch.training import Learning, learn
+from onward.watch.input.format import InputFormat
+from onward.watch.training import LearnSettings, learn_detector
 
 TEXT = "the state goes on where the lane ended, and the lane goes on where the state is.\n" * 100
 
@@ -81,11 +81,11 @@ def normal(chance: random.Random) -> list[str]:
 def audit(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A detector of such sessions, learned from CSV lines, with a rate of 3 %."""
     chance = random.Random(0)
-    source = Source(form="csv", key="key", event=("event",), time="time")
+    source = InputFormat(form="csv", key="key", event=("event",), time="time")
     reading = {"reader": source.to_json(), "templates": None}
-    learning = Learning(held_out=0.5, steps=40, rate=0.03)
+    learning = LearnSettings(held_out=0.5, steps=40, rate=0.03)
     path = tmp_path_factory.mktemp("detectors") / "audit.onward"
-    learn([normal(chance) for _ in range(400)], learning, source=reading).save(path)
+    learn_detector([normal(chance) for _ in range(400)], learning, source=reading).save(path)
     return path
 
 

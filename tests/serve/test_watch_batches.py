@@ -13,7 +13,7 @@ from tests.serve.watched import BAD, GOOD, Start, mixed, refused, sent
 
 from onward.watch.detector import Detector
 from onward.watch.input.records import Record
-from onward.watch.stream.monitor import Watcher
+from onward.watch.stream.monitor import Monitor
 
 
 def test_an_alarm_says_what_came_and_what_was_expected(watch: Server, audit: Path) -> None:
@@ -121,7 +121,7 @@ def test_results_are_those_of_a_watch_in_process(start: Start, audit: Path) -> N
     alarms = []
     for begin in range(0, len(records), 50):
         alarms += sent(server, records=records[begin : begin + 50])["alarms"]
-    watcher = Watcher(Detector.load(audit))
+    watcher = Monitor(Detector.load(audit))
     expected = watcher.feed(
         [Record(r["key"], r["event"], r["time"], r["event"], i, r["last"]) for i, r in enumerate(records, 1)]
     )

@@ -17,6 +17,7 @@ from onward.errors import DivergedError, Interrupted, WriteError
 from onward.training import loop as loops
 from onward.training.checkpoint import load_checkpoint
 from onward.training.events import (
+    CheckpointSaved,
     EpochStarted,
     Event,
     OverBudget,
@@ -24,11 +25,10 @@ from onward.training.events import (
     ReadOften,
     RolledBack,
     Sampled,
-    Saved,
     Stepped,
     Validated,
 )
-from onward.training.loop import ROLL_BACKS, Loop
+from onward.training.loop import ROLL_BACKS, TrainingLoop
 from onward.training.plan import CHECKS, Plan
 from onward.training.recipe import Recipe
 from onward.training.trainer import StepResult, Trainer
@@ -57,7 +57,7 @@ def weights(trainer: Trainer) -> list[torch.Tensor]:
 def test_a_run_tells_all(tail: np.ndarray, small: Callable[..., Recipe], make_trainer: Make) -> None:
     trainer, events = make_trainer(small(warm_up=0)), list[Event]()
     steps = trainer.lanes.blocks_per_epoch + 60
-    Loop(trainer, tail, Plan(steps), events.append, sampler=lambda: "a sample").run()
+    TrainingLoop(trainer, tail, Plan(steps), events.append, sampler=lambda: "a sample").run()
     assert [event.step for event in of_kind(events, Stepped)] == list(range(1, steps + 1))
     assert of_kind(events, EpochStarted) == [EpochStarted(1, 0), EpochStarted(2, steps - 60)]
     checks = of_kind(events, Validated)
@@ -76,7 +76,7 @@ def test_the_loss_goes_on_where_it_was(
     """Each step of a resumed run has the very loss and gradient that it had in a run left alone."""
     recipe = small(dropout=0.2)
     alone, events = list[Event](), list[Event]()
-    Loop(make_trainer(recipe), tail, Plan(40), alone.append).run()
+    TrainingLoop(make_trainer(recipe), tail, Plan(40), alone.append).run()
 
     class StopError(Exception):
         pass
@@ -86,11 +86,11 @@ def test_the_loss_goes_on_where_it_was(
         if isinstance(event, Stepped) and event.step == 17:
             raise StopError
 
-    loop = Loop(make_trainer(recipe), tail, Plan(40), stop, checkpoint=tmp_path / "c")
+    loop = TrainingLoop(make_trainer(recipe), tail, Plan(40), stop, checkpoint=tmp_path / "c")
     with pytest.raises(StopError):
         loop.run()
     loop._save()
-    resumed = Loop(make_trainer(recipe), tail, Plan(40), events.append, checkpoint=tmp_path / "c")
+    resumed = TrainingLoop(make_trainer(recipe), tail, Plan(40), events.append, checkpoint=tmp_path / "c")
     resumed.resume(load_checkpoint(tmp_path / "c"))
     resumed.run()
     figures = [
@@ -113,14 +113,14 @@ def test_stopped_anywhere_the_end_is_the_same(
     recipe = small(layer=layer, dropout=0.2, precision="bf16", block=70)
     monkeypatch.setattr(loops, "STEPS_BETWEEN_SNAPSHOTS", 7)
     alone = make_trainer(recipe)
-    best = Loop(alone, tail, Plan(45), lambda event: None)
+    best = TrainingLoop(alone, tail, Plan(45), lambda event: None)
     best.run()
     end, chance = alone.snapshot(), random.Random(layer)
     path, done, lives = tmp_path / "c", False, 0
     while not done:
         trainer = make_trainer(recipe)
         torch.manual_seed(chance.randrange(10**6))  # a resumed process has not the random state of the first
-        loop = Loop(trainer, tail, Plan(45), lambda event: None, checkpoint=path)
+        loop = TrainingLoop(trainer, tail, Plan(45), lambda event: None, checkpoint=path)
         if path.exists():
             loop.resume(load_checkpoint(path))
         else:
@@ -158,7 +158,7 @@ def test_a_run_that_goes_wrong_goes_back_and_on(
     monkeypatch.setattr(loops, "STEPS_BETWEEN_SNAPSHOTS", 10)
     trainer, events = make_trainer(small()), list[Event]()
     failing(trainer, monkeypatch, lambda t: t.step == 27 and t.rate_scale > 0.25)
-    Loop(trainer, tail, Plan(40), events.append).run()
+    TrainingLoop(trainer, tail, Plan(40), events.append).run()
     back = of_kind(events, RolledBack)
     assert [(event.step, event.to, event.rate_scale) for event in back] == [(28, 20, 0.5), (28, 20, 0.25)]
     assert "the loss was nan" in back[0].reason
@@ -173,7 +173,7 @@ def test_a_snapshot_that_gives_no_finite_loss_is_never_gone_back_to(
     monkeypatch.setattr(loops, "STEPS_BETWEEN_SNAPSHOTS", 10)
     trainer, events = make_trainer(small()), list[Event]()
     failing(trainer, monkeypatch, lambda t: t.step == 20 and t.rate_scale == 1.0)
-    Loop(trainer, tail, Plan(30), events.append).run()
+    TrainingLoop(trainer, tail, Plan(30), events.append).run()
     assert [(event.step, event.to) for event in of_kind(events, RolledBack)] == [(21, 10)]
 
 
@@ -183,7 +183,7 @@ def test_a_run_gives_up(
     trainer, events = make_trainer(small()), list[Event]()
     failing(trainer, monkeypatch, lambda t: t.step == 5)
     with pytest.raises(DivergedError, match=f"at step 6 .* after {ROLL_BACKS} halvings") as error:
-        Loop(trainer, tail, Plan(30), events.append).run()
+        TrainingLoop(trainer, tail, Plan(30), events.append).run()
     assert [event.rate_scale for event in of_kind(events, RolledBack)] == [
         0.5**i for i in range(1, ROLL_BACKS + 1)
     ]
@@ -195,7 +195,7 @@ def test_an_absurd_learning_rate_is_halved_until_it_works(
 ) -> None:
     """Really: no step is made to fail here."""
     trainer, events = make_trainer(small(optimiser="adamw", rate=10.0, warm_up=0, clip=1e-3)), list[Event]()
-    Loop(trainer, tail, Plan(60), events.append).run()
+    TrainingLoop(trainer, tail, Plan(60), events.append).run()
     assert of_kind(events, RolledBack)
     assert trainer.rate_scale < 1.0
     assert all(weight.isfinite().all() for weight in weights(trainer))
@@ -211,9 +211,9 @@ def test_where_a_run_stands_after_going_back_is_resumed(
     monkeypatch.setattr(loops, "STEPS_BETWEEN_SNAPSHOTS", 10)
     trainer = make_trainer(small())
     failing(trainer, monkeypatch, lambda t: t.step == 12 and t.rate_scale == 1.0)
-    Loop(trainer, tail, Plan(15), lambda event: None, checkpoint=tmp_path / "c").run()
+    TrainingLoop(trainer, tail, Plan(15), lambda event: None, checkpoint=tmp_path / "c").run()
     again = make_trainer(small())
-    loop = Loop(again, tail, Plan(15), lambda event: None)
+    loop = TrainingLoop(again, tail, Plan(15), lambda event: None)
     loop.resume(load_checkpoint(tmp_path / "c"))
     assert again.rate_scale == 0.5
     assert loop._last_good.facts["step"] == 10
@@ -223,10 +223,10 @@ def test_the_best_weights_are_resumed_where_the_model_lies(
     tail: np.ndarray, small: Callable[..., Recipe], make_trainer: Make, tmp_path: Path
 ) -> None:
     """Else a model on a GPU, once these are put into it, would be one on the CPU."""
-    Loop(make_trainer(small()), tail, Plan(4), lambda event: None, checkpoint=tmp_path / "c").run()
+    TrainingLoop(make_trainer(small()), tail, Plan(4), lambda event: None, checkpoint=tmp_path / "c").run()
     trainer = make_trainer(small())
     trainer.device = torch.device("meta")  # stands for one that is not at hand
-    loop = Loop(trainer, tail, Plan(4), lambda event: None)
+    loop = TrainingLoop(trainer, tail, Plan(4), lambda event: None)
     loop.resume(load_checkpoint(tmp_path / "c"))
     assert {weight.device.type for weight in loop.best.weights.values()} == {"meta"}
 
@@ -241,7 +241,7 @@ def test_a_signal_ends_the_run_between_steps(
             os.kill(os.getpid(), signal.SIGTERM)
 
     with pytest.raises(Interrupted, match=f"stopped at step {stop_at} of 30") as error:
-        Loop(make_trainer(small()), tail, Plan(30), interrupt, checkpoint=tmp_path / "c").run()
+        TrainingLoop(make_trainer(small()), tail, Plan(30), interrupt, checkpoint=tmp_path / "c").run()
     assert "--resume" in error.value.hint
     assert load_checkpoint(tmp_path / "c").facts["run"]["step"] == stop_at
 
@@ -254,7 +254,7 @@ def test_a_disk_without_room_leaves_the_checkpoint_before(
     small_files: Limit,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    loop = Loop(make_trainer(small()), tail, Plan(9), lambda event: None, checkpoint=tmp_path / "c")
+    loop = TrainingLoop(make_trainer(small()), tail, Plan(9), lambda event: None, checkpoint=tmp_path / "c")
     loop._step()
     loop._save()
     before = (tmp_path / "c").read_bytes()
@@ -272,15 +272,15 @@ def test_minutes_become_steps_and_end_as_those_steps_do(
     recipe, events = small(dropout=0.2), list[Event]()
     timed = make_trainer(recipe)
     plan = Plan(None, time.monotonic() + 3.0)
-    loop = Loop(
+    loop = TrainingLoop(
         timed, tail, plan, events.append, checkpoint=tmp_path / "c", sampler=lambda: str(torch.rand(1))
     )
     loop.run()
     (planned,) = of_kind(events, Planned)
     assert timed.step == planned.steps
-    assert of_kind(events, Saved)
+    assert of_kind(events, CheckpointSaved)
     counted = make_trainer(recipe)
-    again = Loop(counted, tail, Plan(planned.steps), lambda event: None)
+    again = TrainingLoop(counted, tail, Plan(planned.steps), lambda event: None)
     again.run()
     assert all(map(torch.equal, weights(timed), weights(counted)))
     assert all(value.equal(again.best.weights[name]) for name, value in loop.best.weights.items())
@@ -295,7 +295,7 @@ def test_what_the_report_takes_is_measured_in_its_own_precision(
         monkeypatch.setattr(
             loops, name, lambda *_, found=found: found.add(torch.is_autocast_enabled("cpu")) or 1.0
         )
-    loop = Loop(make_trainer(small(precision="bf16")), tail, Plan(9), lambda event: None)
+    loop = TrainingLoop(make_trainer(small(precision="bf16")), tail, Plan(9), lambda event: None)
     loop._step()
     loop._costs()
     assert rounded == {"check": {True}, "report": {False}}
@@ -303,7 +303,7 @@ def test_what_the_report_takes_is_measured_in_its_own_precision(
 
 def test_nothing_held_out_is_never_checked(small: Callable[..., Recipe], make_trainer: Make) -> None:
     events = list[Event]()
-    loop = Loop(make_trainer(small()), np.array([], dtype=np.uint8), Plan(20), events.append)
+    loop = TrainingLoop(make_trainer(small()), np.array([], dtype=np.uint8), Plan(20), events.append)
     loop.run()
     assert not of_kind(events, Validated)
     assert not loop.best.weights
@@ -319,7 +319,7 @@ def test_a_text_that_will_be_read_often_is_told_before_the_first_step(
     told: int,
 ) -> None:
     trainer, events = make_trainer(small(dropout=dropout, width=width)), list[Event]()
-    loop = Loop(trainer, tail, Plan(5 * trainer.lanes.blocks_per_epoch), events.append)
+    loop = TrainingLoop(trainer, tail, Plan(5 * trainer.lanes.blocks_per_epoch), events.append)
     trainer.advance = stop  # type: ignore[method-assign]
     with pytest.raises(StoppedError):
         loop.run()
@@ -331,7 +331,7 @@ def test_a_run_that_is_late_says_so_once(
 ) -> None:
     for deadline, told in ((time.monotonic() - 10, 1), (time.monotonic() + 600, 0)):
         events = list[Event]()
-        Loop(make_trainer(small()), tail, Plan(4, deadline), events.append).run()
+        TrainingLoop(make_trainer(small()), tail, Plan(4, deadline), events.append).run()
         late = of_kind(events, OverBudget)
         assert len(late) == told
         assert all(event.seconds > 0 for event in late)

@@ -6,9 +6,9 @@ from collections.abc import Callable
 import pytest
 
 from onward.watch.detector import Detector
-from onward.watch.input.format import Source
+from onward.watch.input.format import InputFormat
 from onward.watch.input.records import Record
-from onward.watch.training import Learning, learn
+from onward.watch.training import LearnSettings, learn_detector
 
 
 def normal(chance: random.Random) -> list[str]:
@@ -26,10 +26,10 @@ def strange(chance: random.Random) -> list[str]:
 def detector() -> Detector:
     """Of such sessions in CSV lines, with a rate of 3 %."""
     chance = random.Random(0)
-    source = Source(form="csv", key="key", event=("event",), time="time")
-    return learn(
+    source = InputFormat(form="csv", key="key", event=("event",), time="time")
+    return learn_detector(
         [normal(chance) for _ in range(400)],
-        Learning(held_out=0.5, steps=40, rate=0.03),
+        LearnSettings(held_out=0.5, steps=40, rate=0.03),
         source={"reader": source.to_json(), "templates": None},
     )
 

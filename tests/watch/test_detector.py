@@ -9,7 +9,7 @@ from onward.artefact import Artefact, load, save
 from onward.errors import ArtefactError, CorpusError, InputError
 from onward.watch.detector import Detector
 from onward.watch.scoring.open_sequence import OpenSequence
-from onward.watch.training import Learning, learn
+from onward.watch.training import LearnSettings, learn_detector
 
 
 def walk(rng: np.random.Generator, length: int) -> list[str]:
@@ -30,7 +30,7 @@ def normal() -> list[list[str]]:
 
 @pytest.fixture(scope="module")
 def detector(normal: list[list[str]]) -> Detector:
-    return learn(normal, Learning(folds=2, steps=150, rate=0.02))
+    return learn_detector(normal, LearnSettings(folds=2, steps=150, rate=0.02))
 
 
 ANOMALIES = {
@@ -118,7 +118,7 @@ def test_a_file_holds_all_of_it(detector, normal, tmp_path):
 
 
 def test_learning_again_gives_the_same_file(detector, normal, tmp_path):
-    learn(normal, Learning(folds=2, steps=150, rate=0.02)).save(tmp_path / "again")
+    learn_detector(normal, LearnSettings(folds=2, steps=150, rate=0.02)).save(tmp_path / "again")
     detector.save(tmp_path / "first")
     assert (tmp_path / "again").read_bytes() == (tmp_path / "first").read_bytes()
 
@@ -158,6 +158,6 @@ def test_wrong_requests_are_refused(detector):
     with pytest.raises(InputError, match="between 0 and 1"):
         detector.with_rate(0.0)
     with pytest.raises(CorpusError, match="at least 10"):
-        learn([["a"]] * 9)
+        learn_detector([["a"]] * 9)
     with pytest.raises(InputError, match="bytes of an open sequence"):
         OpenSequence.from_bytes(b"no")

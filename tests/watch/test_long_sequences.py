@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from onward.watch.calibration.statistics import auc_with_interval
-from onward.watch.training import Learning, learn
+from onward.watch.training import LearnSettings, learn_detector
 
 pytestmark = pytest.mark.slow
 SYMBOLS = 12
@@ -31,7 +31,7 @@ def walks(matrix: np.ndarray, count: int, seed: int) -> list[list[str]]:
 
 @pytest.mark.parametrize("seed", [0, 10])
 def test_subtle_changes_are_seen_though_the_largest_surprise_is_not(seed):
-    detector = learn(walks(source(seed), 250, 1), Learning(folds=2, rate=0.05))
+    detector = learn_detector(walks(source(seed), 250, 1), LearnSettings(folds=2, rate=0.05))
     right = detector.judge(walks(source(seed), 150, 2))
     wrong = detector.judge(walks(source(seed, 0.15), 150, 3))
     auc, _ = auc_with_interval(*(np.array([v.score for v in part]) for part in (right, wrong)))

@@ -7,7 +7,7 @@ from onward.watch.calibration import splits
 from onward.watch.calibration.conformal import Tail
 from onward.watch.calibration.statistics import calibration_interval
 from onward.watch.scoring.features import FEATURES
-from onward.watch.training import FOLDS, Learning, learn
+from onward.watch.training import FOLDS, LearnSettings, learn_detector
 
 
 def released(first: int, count: int) -> list[list[str]]:
@@ -22,7 +22,9 @@ def released(first: int, count: int) -> list[list[str]]:
 def test_what_changes_with_time_is_no_alarm_if_the_calibration_goes_with_it():
     flagged = {}
     for in_order in (True, False):
-        detector = learn(released(0, 400), Learning(folds=2, rate=0.05, steps=40, in_order=in_order))
+        detector = learn_detector(
+            released(0, 400), LearnSettings(folds=2, rate=0.05, steps=40, in_order=in_order)
+        )
         verdicts = detector.judge(released(400, 40))
         flagged[in_order] = np.mean([verdict.flagged for verdict in verdicts])
     assert flagged[False] > 0.9
@@ -31,7 +33,7 @@ def test_what_changes_with_time_is_no_alarm_if_the_calibration_goes_with_it():
 
 def test_what_is_held_out_in_order_is_the_last():
     normal = released(0, 80)
-    detector = learn(normal, Learning(held_out=0.5, rate=0.1, steps=5, in_order=True))
+    detector = learn_detector(normal, LearnSettings(held_out=0.5, rate=0.1, steps=5, in_order=True))
     assert set(detector.alphabet.names) == {event for sequence in normal[:40] for event in sequence}
 
 
@@ -41,7 +43,7 @@ def twins(count: int) -> list[list[str]]:
 
 
 def unseen(sequences: list[list[str]]) -> Tail:
-    detector = learn(sequences, Learning(steps=1))
+    detector = learn_detector(sequences, LearnSettings(steps=1))
     return detector.calibration.combination.tails[FEATURES.index("unseen")]
 
 
@@ -85,7 +87,7 @@ def test_where_few_kinds_recur_none_that_is_frequent_is_flagged(in_order):
     for seed in range(3):
         drawn = np.random.default_rng(seed).choice(len(KINDS), 800, p=shares)
         normal = [list(KINDS)[kind].split() for kind in drawn]
-        detector = learn(normal, Learning(in_order=in_order, seed=seed, steps=60))
+        detector = learn_detector(normal, LearnSettings(in_order=in_order, seed=seed, steps=60))
         p = np.array([v.p_value for v in detector.judge([kind.split() for kind in KINDS])])
         for rate in (0.01, 0.02, 0.05, 0.1, 0.2):
             assert shares[p <= rate].sum() <= calibration_interval(rate, len(detector.calibration.scores))[1]
@@ -105,13 +107,15 @@ def test_the_rate_holds_where_most_kinds_are_rare():
     for seed in range(4):
         rng = np.random.default_rng(seed)
         kinds = [[f"kind{kind}"] for kind in rng.zipf(1.6, 2400).tolist()]
-        detector = learn(kinds[:400], Learning(rate=0.01, seed=seed, steps=60))
+        detector = learn_detector(kinds[:400], LearnSettings(rate=0.01, seed=seed, steps=60))
         flagged.append(np.mean([verdict.flagged for verdict in detector.judge(kinds[400:], explain=False)]))
     assert np.mean(flagged) < 0.015
 
 
 def test_what_is_new_each_time_is_as_frequent_as_it_was_when_it_was_learned():
     for seed in range(4):
-        detector = learn(lines(0, 400, seed), Learning(in_order=True, rate=0.05, seed=seed, steps=60))
+        detector = learn_detector(
+            lines(0, 400, seed), LearnSettings(in_order=True, rate=0.05, seed=seed, steps=60)
+        )
         verdicts = detector.judge(lines(400, 400, seed), explain=False)
         assert np.mean([verdict.p_value <= 0.1 for verdict in verdicts]) <= 0.1

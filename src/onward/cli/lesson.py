@@ -39,10 +39,10 @@ def lesson(
     """
     from onward.lesson.climb import climb, climb_all  # noqa: PLC0415 - torch, which `--help` does without
     from onward.lesson.ladder import rungs  # noqa: PLC0415
-    from onward.lesson.rung import Settings  # noqa: PLC0415
+    from onward.lesson.rung import LessonSettings  # noqa: PLC0415
     from onward.lesson.table import as_markdown  # noqa: PLC0415
 
-    settings = Settings(seed=seed, share=share, pictures=pictures or _FOLDERS.get(name), say=say)
+    settings = LessonSettings(seed=seed, share=share, pictures=pictures or _FOLDERS.get(name), say=say)
     if not name:
         _list(rungs(), as_json=json)
     elif name != ALL:

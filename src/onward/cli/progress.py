@@ -10,13 +10,13 @@ from rich.text import Text
 
 from onward.cli.output import messages
 from onward.training.events import (
-    Encoded,
+    CorpusEncoded,
     EpochStarted,
     Event,
     NothingToResume,
     OverBudget,
     Planned,
-    Reading,
+    ReadingCorpus,
     ReadOften,
     Replacing,
     RolledBack,
@@ -54,7 +54,7 @@ class Display(Protocol):
 def display() -> Display:
     """The display for standard error as it is now."""
     console = messages()
-    return Bar(console) if console.is_terminal else Lines(console)
+    return Bar(console) if console.is_terminal else PlainProgress(console)
 
 
 class Bar:
@@ -84,7 +84,7 @@ class Bar:
 
     def __call__(self, event: Event) -> None:
         """See `Display`."""
-        if isinstance(event, Reading):
+        if isinstance(event, ReadingCorpus):
             self._move("reading", event.done, event.total, _megabytes(event))
         elif isinstance(event, Stepped):
             figures = "  ".join(_figures(event, self._loss.add(event.nats_per_symbol)))
@@ -100,7 +100,7 @@ class Bar:
         self._progress.update(self._task, description=what, completed=done, total=total, figures=figures)
 
 
-class Lines:
+class PlainProgress:
     """Plain lines, for logs and pipes."""
 
     def __init__(self, console: Console) -> None:
@@ -108,7 +108,7 @@ class Lines:
         self._loss = _Smoothed()
         self._epochs, self._steps = _Seldom(), _Seldom(LINE_EVERY)
 
-    def __enter__(self) -> "Lines":
+    def __enter__(self) -> "PlainProgress":
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -116,7 +116,7 @@ class Lines:
 
     def __call__(self, event: Event) -> None:
         """See `Display`."""
-        if isinstance(event, Reading):
+        if isinstance(event, ReadingCorpus):
             if self._steps.due():
                 self._say(f"reading: {_megabytes(event)}")
         elif isinstance(event, Stepped):
@@ -137,7 +137,7 @@ def describe(event: Event) -> str:
     """One line about an event, or nothing where it is not worth one."""
     line = ""
     match event:
-        case Encoded():
+        case CorpusEncoded():
             line = _describe_corpus(event)
         case NothingToResume(path):
             line = f"there is no {path} to go on from: this run begins anew"
@@ -167,7 +167,7 @@ def describe(event: Event) -> str:
     return line
 
 
-def _describe_corpus(event: Encoded) -> str:
+def _describe_corpus(event: CorpusEncoded) -> str:
     """What was read, where it is more than a file of text."""
     parts = [f"{event.documents:,} files, {event.source_bytes / 1e6:,.1f} MB"] if event.documents > 1 else []
     if event.skipped:
@@ -199,7 +199,7 @@ def _count(number: int, name: str) -> str:
     return f"{number:,} {name}{'' if number == 1 else 's'}"
 
 
-def _megabytes(event: Reading) -> str:
+def _megabytes(event: ReadingCorpus) -> str:
     return f"{event.done / 1e6:,.1f} of {event.total / 1e6:,.1f} MB"
 
 

@@ -65,14 +65,14 @@ def serve(
             f"expected a token to listen to {host}, which others can reach, got none",
             hint="give one in the variable ONWARD_TOKEN, or with --token",
         )
-    from onward.serve.app import Settings  # noqa: PLC0415 - starlette and torch load only here
+    from onward.serve.app import ServerSettings  # noqa: PLC0415 - starlette and torch load only here
     from onward.serve.http.guard import Policy  # noqa: PLC0415
     from onward.serve.http.limits import Limits  # noqa: PLC0415
     from onward.serve.server import serve as run  # noqa: PLC0415
 
     policy = Policy(token=token, hosts=tuple(allow_host or ()), origins=tuple(origin or ()))
     limits = Limits(sessions=sessions, session_megabytes=memory, adapting=adapting)
-    settings = Settings(
+    settings = ServerSettings(
         models=models,
         corpus=corpus or (),
         state=state,

@@ -25,12 +25,12 @@ def explain(
     onward watch explain hdfs.onward anomalous.gz --key 17
     onward watch explain audit.onward audit.csv --key session-9 --html session-9.html
     """
-    from onward.watch.datasets import load_for  # noqa: PLC0415
+    from onward.watch.datasets import load_sequences  # noqa: PLC0415
     from onward.watch.detector import Detector as Loaded  # noqa: PLC0415 - torch, which `--help` does without
     from onward.watch.evaluation.explain import as_text, explained, write_page  # noqa: PLC0415
 
     detector = Loaded.load(model)
-    found = explained(detector, load_for(detector, [source]), key)
+    found = explained(detector, load_sequences(detector, [source]), key)
     if html:
         write_page(found, html)
         say(f"wrote {html}")

@@ -33,19 +33,19 @@ def judge(
     onward watch judge hdfs.onward --normal normal.gz --anomalous anomalous.gz --pictures .
     onward watch judge hdfs.onward --normal sample.gz --anomalous anomalous.gz --scale 553366
     """
-    from onward.watch.datasets import load_for  # noqa: PLC0415
+    from onward.watch.datasets import load_sequences  # noqa: PLC0415
     from onward.watch.detector import Detector as Loaded  # noqa: PLC0415 - torch, which `--help` does without
-    from onward.watch.evaluation.evaluate import judge as judge_detector  # noqa: PLC0415
+    from onward.watch.evaluation.evaluate import evaluate  # noqa: PLC0415
     from onward.watch.evaluation.plots import draw  # noqa: PLC0415
     from onward.watch.evaluation.summary import warnings  # noqa: PLC0415
 
     detector = Loaded.load(model).with_rate(rate_of(false_alarms, top_k), top_k)
-    right = load_for(detector, normal)
-    wrong = [(name, load_for(detector, [path])) for name, path in map(_named, anomalous)]
+    right = load_sequences(detector, normal)
+    wrong = [(name, load_sequences(detector, [path])) for name, path in map(_named, anomalous)]
     classes: dict[str, list[list[str]]] = {}
     for name, loaded in wrong:
         classes.setdefault(name, []).extend(loaded.events)
-    found = judge_detector(detector, right.events, classes, normal_in_all=scale)
+    found = evaluate(detector, right.events, classes, normal_in_all=scale)
     for warning in warnings(detector, [right.trouble, *(loaded.trouble for _, loaded in wrong)]):
         say(warning, style="yellow")
     data = found.to_json()

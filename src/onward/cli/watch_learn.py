@@ -12,10 +12,10 @@ from onward.cli.watch_options import FalseAlarmsLearned, TopK, character, rate_o
 from onward.errors import InputError
 
 if TYPE_CHECKING:
-    from onward.watch.datasets import Loaded
+    from onward.watch.datasets import Dataset
     from onward.watch.detector import Detector
-    from onward.watch.input.format import Source
-    from onward.watch.input.records import Trouble
+    from onward.watch.input.format import InputFormat
+    from onward.watch.input.records import UnreadableLines
 
 EventSources = Annotated[
     list[str],
@@ -88,16 +88,19 @@ def learn(
     """
     from onward.outputs import output_lock, refuse_to_replace  # noqa: PLC0415 - torch, which `--help` does without
     from onward.watch.detector import FALSE_ALARMS  # noqa: PLC0415
-    from onward.watch.input.format import Source, form_of  # noqa: PLC0415
-    from onward.watch.training import FOLDS, Learning  # noqa: PLC0415
-    from onward.watch.training import learn as learn_detector  # noqa: PLC0415
+    from onward.watch.input.format import InputFormat, detect_format  # noqa: PLC0415
+    from onward.watch.training import (  # noqa: PLC0415
+        FOLDS,
+        LearnSettings,
+        learn_detector,
+    )
 
     started = time.monotonic()
     refuse_both(("--form", form), ("--log", log))
     refuse_both(("--folds", folds), ("--held-out", held_out))
     refuse_both(("--folds", folds), ("--in-order", in_order))
-    how = Source(
-        form=form or form_of(source, log=log, columns=bool(event)),
+    how = InputFormat(
+        form=form or detect_format(source, log=log, columns=bool(event)),
         key=key,
         event=tuple(event or ()),
         time=time_column,
@@ -111,7 +114,7 @@ def learn(
             "--folds is for sequences in any order, and these stand in the order of time",
             hint="leave it out, or give --any-order",
         )
-    learning = Learning(
+    learning = LearnSettings(
         seed=seed,
         folds=FOLDS if folds is None else folds,
         in_order=in_order,
@@ -130,7 +133,7 @@ def learn(
     _tell(detector, loaded.trouble, output, time.monotonic() - started, json)
 
 
-def _load(source: list[str], how: "Source") -> "Loaded":
+def _load(source: list[str], how: "InputFormat") -> "Dataset":
     """What is to be learned from; what speaks against how it is read is said first."""
     from onward.watch.datasets import load_normal  # noqa: PLC0415 - torch, which `--help` does without
 
@@ -140,7 +143,7 @@ def _load(source: list[str], how: "Source") -> "Loaded":
     return loaded
 
 
-def _tell(detector: "Detector", trouble: "Trouble", output: Path, seconds: float, json: bool) -> None:
+def _tell(detector: "Detector", trouble: "UnreadableLines", output: Path, seconds: float, json: bool) -> None:
     """What was learned, and what to know before it is trusted."""
     from onward.watch.evaluation.summary import summary, warnings  # noqa: PLC0415 - torch, which `--help` does without
 

@@ -33,9 +33,9 @@ def ok(
     onward watch ok audit.onward audit.csv --key session-9 -o audit-2.onward
     """
     from onward.outputs import output_lock  # noqa: PLC0415 - torch, which `--help` does without
-    from onward.watch.datasets import load_for  # noqa: PLC0415
+    from onward.watch.datasets import load_sequences  # noqa: PLC0415
     from onward.watch.detector import Detector as Loaded  # noqa: PLC0415
-    from onward.watch.feedback import forgive  # noqa: PLC0415
+    from onward.watch.feedback import mark_normal  # noqa: PLC0415
     from onward.watch.stream.store import Flagged, flagged_in  # noqa: PLC0415
 
     if (source is None) == (state is None):
@@ -46,9 +46,9 @@ def ok(
         if state:
             said = flagged_in(state, key)
         else:
-            found = load_for(detector, [str(source)]).last_of(key)
+            found = load_sequences(detector, [str(source)]).last_of(key)
             said = Flagged(found.events, found.lines[0], ended=True)
-        forgiven = forgive(detector, said.events, key, began=said.began, ended=said.ended)
+        forgiven = mark_normal(detector, said.events, key, began=said.began, ended=said.ended)
         forgiven.detector.save(target)
     data: dict[str, Any] = forgiven.to_json() | {"output": str(target)}
     if json:

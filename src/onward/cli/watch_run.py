@@ -11,9 +11,9 @@ from onward.cli.output import DONE, FLAGGED, INTERRUPTED, announce_standard_inpu
 from onward.cli.watch_options import Detector, FalseAlarms, TopK, duration, rate_of
 
 if TYPE_CHECKING:
-    from onward.watch.input.parsers import Reader
-    from onward.watch.stream.monitor import Watcher
-    from onward.watch.stream.runner import Live
+    from onward.watch.input.parsers import RecordParser
+    from onward.watch.stream.monitor import Monitor
+    from onward.watch.stream.runner import Runner
 
 
 def run(
@@ -58,28 +58,28 @@ def run(
     A line has the time, the key, the p-value, the line and its number, and what was expected, separated by
     tabs. The exit code is 3 if anything was flagged, else 0.
     """
-    from onward.watch.datasets import how_read, nothing_in, reader_for  # noqa: PLC0415
+    from onward.watch.datasets import describe_format, no_records_error, parser_for  # noqa: PLC0415
     from onward.watch.detector import Detector as Loaded  # noqa: PLC0415 - torch, which `--help` does without
-    from onward.watch.evaluation.summary import flags_nothing, told_flags_nothing  # noqa: PLC0415
-    from onward.watch.stream.monitor import Watcher  # noqa: PLC0415
-    from onward.watch.stream.runner import Live  # noqa: PLC0415
+    from onward.watch.evaluation.summary import can_never_alarm, never_alarms_message  # noqa: PLC0415
+    from onward.watch.stream.monitor import Monitor  # noqa: PLC0415
+    from onward.watch.stream.runner import Runner  # noqa: PLC0415
     from onward.watch.stream.store import opened_store  # noqa: PLC0415
 
     tell = partial(say, style="yellow")
     detector = Loaded.load(model).with_rate(rate_of(false_alarms, top_k), top_k)
     seconds = duration(idle, "--idle")
     announce_standard_input([source])
-    if flags_nothing(detector):
-        tell(told_flags_nothing(detector))
+    if can_never_alarm(detector):
+        tell(never_alarms_message(detector))
     with opened_store(state) as store:
-        watcher = Watcher(detector, store, idle=seconds, in_memory=in_memory, tell=tell)
-        reader, read_before = reader_for(detector), watcher.counts.records
+        watcher = Monitor(detector, store, idle=seconds, in_memory=in_memory, tell=tell)
+        reader, read_before = parser_for(detector), watcher.counts.records
         deliver = partial(_deliver, json=json)
-        live = Live(watcher, reader, source, deliver, follow=follow, end=end, alarm_file=alarms, tell=tell)
+        live = Runner(watcher, reader, source, deliver, follow=follow, end=end, alarm_file=alarms, tell=tell)
         stopped = live.run()
         _report(watcher, live, reader, json=json)
         if reader.trouble.count and watcher.counts.records == read_before:
-            raise nothing_in([source], reader.trouble, how_read(detector))
+            raise no_records_error([source], reader.trouble, describe_format(detector))
     if live.flagged:
         return FLAGGED
     return INTERRUPTED if stopped and not follow else DONE
@@ -87,12 +87,12 @@ def run(
 
 def _deliver(alarm: str, *, json: bool) -> None:
     """Prints an alarm, which comes as JSON."""
-    from onward.watch.stream.alarms import line_of  # noqa: PLC0415 - torch, which `--help` does without
+    from onward.watch.stream.alarms import alarm_line  # noqa: PLC0415 - torch, which `--help` does without
 
-    emit(f"{alarm}\n" if json else line_of(encoding.loads(alarm)) + "\n")
+    emit(f"{alarm}\n" if json else alarm_line(encoding.loads(alarm)) + "\n")
 
 
-def _report(watcher: "Watcher", live: "Live", reader: "Reader", *, json: bool) -> None:
+def _report(watcher: "Monitor", live: "Runner", reader: "RecordParser", *, json: bool) -> None:
     """What the watch has seen."""
     from onward.watch.stream.report import report, report_lines  # noqa: PLC0415 - torch, which `--help` does without
 

@@ -25,7 +25,7 @@ class Moment(NamedTuple):
     logits: Logits
 
 
-class Trail:
+class History:
     """The moments of a session.
 
     Args:
@@ -53,9 +53,9 @@ class Trail:
         size = sum(part.nbytes for part in tensors_of(last.state)) + last.logits.nbytes
         return len(self.moments) * size / 2**20
 
-    def copy(self) -> "Trail":
+    def copy(self) -> "History":
         """Another that goes on from here by itself."""
-        twin = Trail(self.moments[0], self._reach)
+        twin = History(self.moments[0], self._reach)
         twin.moments, twin.ids, twin._most = self.moments[:], self.ids[:], self._most
         return twin
 

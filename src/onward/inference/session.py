@@ -14,7 +14,7 @@ from onward.inference.completion.boundaries import Prefix, unfinished
 from onward.inference.completion.options import CompleteOptions, Completing, Completions
 from onward.inference.completion.search import Begun, begun_word, complete
 from onward.inference.distribution import Distribution
-from onward.inference.history import Moment, Trail
+from onward.inference.history import History, Moment
 from onward.inference.prediction import initial_state, predict
 from onward.inference.step.packed_weights import WeightType
 from onward.inference.step.sampling import SMALLEST_TEMPERATURE
@@ -83,7 +83,7 @@ class Session:
         self._weights: WeightType = weights
         self.logits, self.state = predict(model, torch.tensor([[BEGIN]]), initial_state(model, 1))
         self._stepper = stepper or Stepper(model, self.state, weights)
-        self._trail = Trail(Moment(0, self.state, self.logits), reach)
+        self._trail = History(Moment(0, self.state, self.logits), reach)
 
     def feed(self, symbols: Readable, *, learns: bool = True) -> np.ndarray:
         """The surprise at each symbol in nats (N,) in float64, each computed before the symbol was read.

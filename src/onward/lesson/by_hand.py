@@ -31,7 +31,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from onward.lesson.pictures import save_picture
-from onward.lesson.rung import Outcome, Rung, Settings
+from onward.lesson.rung import LessonSettings, Outcome, Rung
 from onward.lesson.text import HELD_OUT, Text, read_text
 
 RUNG = Rung(
@@ -193,7 +193,9 @@ def check(text: Text, seed: int, each: int = 40) -> list[tuple[str, float, float
     )
 
 
-def one_pass(text: Text, settings: Settings, learn: Learn, predict: Predict) -> tuple[list[float], float]:
+def one_pass(
+    text: Text, settings: LessonSettings, learn: Learn, predict: Predict
+) -> tuple[list[float], float]:
     """One pass over a text, in its order.
 
     Args:
@@ -268,7 +270,7 @@ def draw(means: list[float], checked: list[tuple[str, float, float]], folder: Pa
     )
 
 
-def run(settings: Settings) -> Outcome:
+def run(settings: LessonSettings) -> Outcome:
     """Checks the derivatives, then trains."""
     text = read_text()
     checked = check(text, settings.seed)

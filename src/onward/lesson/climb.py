@@ -7,10 +7,10 @@ import torch
 
 from onward.errors import OnwardError
 from onward.lesson.ladder import MODULES, module_of
-from onward.lesson.rung import Settings
+from onward.lesson.rung import LessonSettings
 
 
-def climb(name: str, settings: Settings) -> dict[str, Any]:
+def climb(name: str, settings: LessonSettings) -> dict[str, Any]:
     """Runs a rung; its figures as plain values.
 
     Raises:
@@ -44,7 +44,7 @@ def climb(name: str, settings: Settings) -> dict[str, Any]:
     }
 
 
-def climb_all(settings: Settings) -> list[dict[str, Any]]:
+def climb_all(settings: LessonSettings) -> list[dict[str, Any]]:
     """Runs every rung, from the bottom up; one that cannot run here has its error in its row."""
     rows = []
     for name in MODULES:

@@ -29,7 +29,7 @@ from onward.layers.norm import BatchNorm
 from onward.layers.state import State, detach
 from onward.lesson.fit import cross_entropy, judge_stream
 from onward.lesson.pictures import save_picture
-from onward.lesson.rung import Outcome, Rung, Settings
+from onward.lesson.rung import LessonSettings, Outcome, Rung
 from onward.lesson.text import Text, read_text
 from onward.precision import Precision, in_precision, quick_precision
 
@@ -80,7 +80,7 @@ class Deep(nn.Module):
 class Run:
     """Training in as many epochs as one asks for, again and again: the lesson's `run_epochs(n)`."""
 
-    def __init__(self, text: Text, minutes: float, settings: Settings) -> None:
+    def __init__(self, text: Text, minutes: float, settings: LessonSettings) -> None:
         torch.manual_seed(settings.seed)
         self.text, self.settings = text, settings
         self.training, self.held_out = text.split(0.1)
@@ -191,7 +191,7 @@ def draw(losses: Sequence[float], shares: Mapping[str, Mapping[str, Any]], folde
     return save_picture(folder / "lesson-deep.png", title, paint_losses, paint_closed, size=(10.0, 4.5))
 
 
-def run(settings: Settings) -> Outcome:
+def run(settings: LessonSettings) -> Outcome:
     """Trains for the rung's minutes, and looks at what it writes."""
     started = time.monotonic()
     going = Run(read_text(lower=True), RUNG.minutes - 0.5, settings)

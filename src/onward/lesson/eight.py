@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from onward.lesson.fit import fit, judge
-from onward.lesson.rung import Outcome, Rung, Settings
+from onward.lesson.rung import LessonSettings, Outcome, Rung
 from onward.lesson.text import Text, read_text
 from onward.lesson.three import next_character
 
@@ -64,7 +64,7 @@ def samples(text: Text) -> tuple[Tensor, Tensor]:
     return windows[:, :INPUTS], windows[:, INPUTS]
 
 
-def run(settings: Settings) -> Outcome:
+def run(settings: LessonSettings) -> Outcome:
     """Trains the network, and asks it the lesson's three questions."""
     text = read_text()
     training, held_out = text.split()

@@ -28,7 +28,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from onward.lesson.fit import judge, shuffled
 from onward.lesson.pictures import save_picture
-from onward.lesson.rung import Outcome, Rung, Settings
+from onward.lesson.rung import LessonSettings, Outcome, Rung
 from onward.lesson.text import data_folder
 
 RUNG = Rung(
@@ -104,7 +104,7 @@ def squared_error(predicted: Tensor, stars: Tensor) -> Tensor:
     return nn.functional.mse_loss(predicted, stars)
 
 
-def train(ratings: Ratings, training: Tensor, settings: Settings, *, biases: bool = True) -> Rated:
+def train(ratings: Ratings, training: Tensor, settings: LessonSettings, *, biases: bool = True) -> Rated:
     """Adam on the rows of `training`, at a rate that falls to zero, with a price on large vectors."""
     torch.manual_seed(settings.seed)
     pairs, stars = ratings.pairs[training], ratings.stars[training]
@@ -211,7 +211,7 @@ def draw(network: Rated, ratings: Ratings, folder: Path) -> Path:
     return save_picture(folder / "lesson-embeddings.png", title, paint, size=(11.0, 8.0))
 
 
-def run(settings: Settings) -> Outcome:
+def run(settings: LessonSettings) -> Outcome:
     """Trains with and without biases, and measures what a lookup saves."""
     ratings = read_ratings(data_folder(FOLDER, "ratings.csv", "MovieLens ml-latest-small of October 2016"))
     order = torch.randperm(len(ratings.stars), generator=torch.Generator().manual_seed(settings.seed))

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from onward.data.lanes import as_stream
-from onward.lesson.rung import Settings
+from onward.lesson.rung import LessonSettings
 
 BATCH, RATE = 64, 1e-3
 """The lesson's: samples in a batch, and the learning rate of Adam."""
@@ -48,7 +48,7 @@ def epoch(
 
 
 def fit(
-    network: nn.Module, x: Tensor, y: Tensor, epochs: int, settings: Settings, *, falls: bool = False
+    network: nn.Module, x: Tensor, y: Tensor, epochs: int, settings: LessonSettings, *, falls: bool = False
 ) -> float:
     """Trains on samples x (N, ...) with targets y (N, ...), shuffled; returns the loss of the last epoch.
 

@@ -16,7 +16,7 @@ Expect five pictures in a few seconds.
 from pathlib import Path
 
 from onward.draw import Graph, Part, draw
-from onward.lesson.rung import Outcome, Rung, Settings
+from onward.lesson.rung import LessonSettings, Outcome, Rung
 
 RUNG = Rung(
     name="graph",
@@ -63,7 +63,7 @@ def draw_all(folder: Path) -> tuple[Path, ...]:
     )
 
 
-def run(settings: Settings) -> Outcome:
+def run(settings: LessonSettings) -> Outcome:
     """Draws them, where pictures are wanted."""
     if settings.pictures is None:
         settings.say("this rung only draws; give it a folder: onward lesson graph --pictures FOLDER")

@@ -35,7 +35,7 @@ from torch.utils.data import Dataset, TensorDataset
 from onward.classify.mix import MixIterator
 from onward.classify.pseudo_label import PseudoLabels, predict, pseudo_label
 from onward.lesson.pictures import save_picture
-from onward.lesson.rung import Outcome, Rung, Settings
+from onward.lesson.rung import LessonSettings, Outcome, Rung
 from onward.lesson.text import data_folder
 
 RUNG = Rung(
@@ -186,7 +186,7 @@ def draw(comparisons: Sequence[Comparison], folder: Path) -> Path:
     return save_picture(folder / "lesson-mix.png", title, paint_rounds, paint_errors, size=(9.0, 4.2))
 
 
-def run(settings: Settings) -> Outcome:
+def run(settings: LessonSettings) -> Outcome:
     """Five seeds, as many at once as there are cores."""
     seeds = range(settings.seed, settings.seed + SEEDS)
     folder = data_folder(FOLDER, "train-images-idx3-ubyte.gz", "the four files of MNIST")

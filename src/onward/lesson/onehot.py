@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from onward.layers.simple import SimpleRNN
 from onward.lesson.fit import cross_entropy, fit, judge
-from onward.lesson.rung import Outcome, Rung, Settings
+from onward.lesson.rung import LessonSettings, Outcome, Rung
 from onward.lesson.sequence import EPOCHS, HIDDEN, samples
 from onward.lesson.text import read_text
 
@@ -65,7 +65,7 @@ def one_hot_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
     return -(targets * logits.log_softmax(-1)).sum(-1).mean()
 
 
-def run(settings: Settings) -> Outcome:
+def run(settings: LessonSettings) -> Outcome:
     """Compares the forms, then trains."""
     text = read_text()
     training, held_out = text.split()

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from onward.layers.simple import SimpleRNN
 from onward.lesson.eight import EMBEDDING, HIDDEN, samples
 from onward.lesson.fit import cross_entropy, fit, judge
-from onward.lesson.rung import Outcome, Rung, Settings
+from onward.lesson.rung import LessonSettings, Outcome, Rung
 from onward.lesson.text import read_text
 
 RUNG = Rung(
@@ -81,7 +81,7 @@ def greatest_difference(one: nn.Module, other: nn.Module, x: Tensor, y: Tensor) 
     return max(float((a - b).abs().max()) for a, b in pairs)
 
 
-def run(settings: Settings) -> Outcome:
+def run(settings: LessonSettings) -> Outcome:
     """Compares the two forms, then trains the layer."""
     text = read_text()
     training, held_out = text.split()

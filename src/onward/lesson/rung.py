@@ -32,7 +32,7 @@ class Rung:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class LessonSettings:
     """How a rung is run.
 
     Attributes:

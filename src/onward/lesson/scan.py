@@ -45,7 +45,7 @@ from onward.lesson.by_hand import (
     sequences,
 )
 from onward.lesson.pictures import save_picture
-from onward.lesson.rung import Outcome, Rung, Settings
+from onward.lesson.rung import LessonSettings, Outcome, Rung
 from onward.lesson.text import Text, read_text
 
 RUNG = Rung(
@@ -223,14 +223,14 @@ def draw(network: Form, text: Text, folder: Path) -> Path:
     )
 
 
-def train(form: type[Form], text: Text, settings: Settings) -> tuple[Form, list[float], float]:
+def train(form: type[Form], text: Text, settings: LessonSettings) -> tuple[Form, list[float], float]:
     """The network in a form, trained by one pass, with what `one_pass` returns."""
     settings.say(f"{form.__name__}:")
     network = form(first_weights(len(text.symbols), settings.seed))
     return network, *one_pass(text, settings, network.learn, network.predict)
 
 
-def run(settings: Settings) -> Outcome:
+def run(settings: LessonSettings) -> Outcome:
     """Compares the forms with the pass by hand, trains them, and lets the network predict a sequence."""
     text = read_text()
     here = forms()

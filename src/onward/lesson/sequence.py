@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from onward.layers.simple import SimpleRNN
 from onward.lesson.fit import cross_entropy, fit, judge
 from onward.lesson.pictures import save_picture
-from onward.lesson.rung import Outcome, Rung, Settings
+from onward.lesson.rung import LessonSettings, Outcome, Rung
 from onward.lesson.text import Text, read_text
 
 RUNG = Rung(
@@ -86,7 +86,7 @@ def draw(by_position: list[float], folder: Path) -> Path:
     )
 
 
-def run(settings: Settings) -> Outcome:
+def run(settings: LessonSettings) -> Outcome:
     """Trains the network, and shows the loss at each position."""
     text = read_text()
     training, held_out = text.split()

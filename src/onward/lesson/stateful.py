@@ -37,7 +37,7 @@ from onward.layers.stack import Stack
 from onward.layers.state import State, detach
 from onward.lesson.fit import cross_entropy, judge_stream
 from onward.lesson.pictures import save_picture
-from onward.lesson.rung import Outcome, Rung, Settings
+from onward.lesson.rung import LessonSettings, Outcome, Rung
 from onward.lesson.text import Text, read_text
 
 RUNG = Rung(
@@ -95,7 +95,7 @@ class Arm:
         self.losses: list[float] = []
         self.norms: list[float] = []
 
-    def train(self, text: Text, epochs: int, settings: Settings) -> None:
+    def train(self, text: Text, epochs: int, settings: LessonSettings) -> None:
         """Adam, the state reset at each epoch; ends early once the loss is not finite."""
         optimiser = torch.optim.Adam(self.network.parameters(), lr=RATE)
         lanes = Lanes(text.ids.numpy(), lanes=LANES, steps=STEPS)
@@ -174,7 +174,7 @@ def draw(compared: list[Arm], folder: Path) -> Path:
     return save_picture(folder / "lesson-stateful.png", title, losses, norms, size=(10.0, 4.5))
 
 
-def run(settings: Settings) -> Outcome:
+def run(settings: LessonSettings) -> Outcome:
     """Trains the four side by side."""
     text = read_text()
     training, held_out = text.split()

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from onward.lesson.fit import fit, judge
-from onward.lesson.rung import Outcome, Rung, Settings
+from onward.lesson.rung import LessonSettings, Outcome, Rung
 from onward.lesson.text import Text, read_text
 
 RUNG = Rung(
@@ -66,7 +66,7 @@ def next_character(network: nn.Module, text: Text, prime: str) -> str:
         return text.decode(network(text.encode(prime)[None]).argmax(-1))
 
 
-def run(settings: Settings) -> Outcome:
+def run(settings: LessonSettings) -> Outcome:
     """Trains the network, and asks it the lesson's three questions."""
     text = read_text()
     training, held_out = text.split()

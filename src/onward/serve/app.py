@@ -22,16 +22,16 @@ from onward.serve.api.models import model_routes
 from onward.serve.api.openapi import document
 from onward.serve.api.sessions import typing_routes
 from onward.serve.api.watch import watch_routes
-from onward.serve.engine.registry import Models
-from onward.serve.http.errors import Refusal, as_refusal
+from onward.serve.engine.registry import ModelRegistry
+from onward.serve.http.errors import ApiError, as_api_error
 from onward.serve.http.guard import Guard, Policy
 from onward.serve.http.limits import Limits
 from onward.serve.http.metrics import Gauge, Metrics
 from onward.serve.http.responses import ClientLeft, answer, refuse
 from onward.serve.page import POLICY, assets
-from onward.serve.sessions.manager import Sessions
+from onward.serve.sessions.manager import SessionManager
 from onward.serve.sessions.store import SessionStore
-from onward.serve.watch.registry import Detectors
+from onward.serve.watch.registry import DetectorRegistry
 from onward.serve.watch_page import watch_assets
 from onward.watch.stream.monitor import IDLE
 
@@ -48,13 +48,13 @@ _LOG = logging.getLogger("onward.serve")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class ServerSettings:
     """What a server serves, and to whom.
 
     Attributes:
         models: files, of models and of detectors.
         corpus: files that novelty looks in.
-        state: the file of the sessions; None: they end with the server. For those of watches see `Detectors`.
+        state: the file of the sessions; None: they end with the server. Watches: see `DetectorRegistry`.
         idle: seconds without a record after which a sequence that is watched has ended.
         false_alarms: the rate of all detectors; None: each has its own.
         policy: who may use it.
@@ -72,7 +72,7 @@ class Settings:
     threads: int | None = None
 
 
-def make_app(settings: Settings) -> ASGIApp:
+def make_app(settings: ServerSettings) -> ASGIApp:
     """The application, with its models loaded.
 
     Raises:
@@ -87,8 +87,8 @@ def make_app(settings: Settings) -> ASGIApp:
             "expected a model to serve, got none",
             hint="name a file that `onward train` or `onward watch learn` made",
         )
-    models = Models(writing, limits, metrics, threads=settings.threads)
-    detectors = Detectors(
+    models = ModelRegistry(writing, limits, metrics, threads=settings.threads)
+    detectors = DetectorRegistry(
         watching,
         state=settings.state,
         alone=not writing,
@@ -97,9 +97,9 @@ def make_app(settings: Settings) -> ASGIApp:
         limits=limits,
     )
     store = SessionStore(settings.state) if settings.state and writing else None
-    sessions = Sessions(models, limits, metrics, store)
+    sessions = SessionManager(models, limits, metrics, store)
     metrics.gauges += [
-        Gauge("onward_sessions", "Sessions that are kept.", lambda: len(sessions)),
+        Gauge("onward_sessions", "SessionManager that are kept.", lambda: len(sessions)),
         Gauge("onward_sessions_adapting", "Those of them that learn.", lambda: len(sessions.adapting)),
         Gauge("onward_session_megabytes", "What they take.", lambda: sessions.megabytes),
         Gauge("onward_waiting", "Requests in work.", lambda: sum(s.engine.requests for s in models)),
@@ -122,7 +122,11 @@ def make_app(settings: Settings) -> ASGIApp:
 
 @asynccontextmanager
 async def _lifespan(
-    models: Models, detectors: Detectors, sessions: Sessions, store: SessionStore | None, _: Starlette
+    models: ModelRegistry,
+    detectors: DetectorRegistry,
+    sessions: SessionManager,
+    store: SessionStore | None,
+    _: Starlette,
 ) -> AsyncIterator[None]:
     """Starts what works, and ends it: each also where another fails, the last first."""
     with ExitStack() as ending:
@@ -159,7 +163,7 @@ def _facts(metrics: Metrics, limits: Limits) -> list[Route]:
     ]
 
 
-def _pages(detectors: Detectors, *, alone: bool) -> list[Route]:
+def _pages(detectors: DetectorRegistry, *, alone: bool) -> list[Route]:
     """The files of the pages, each at its path.
 
     Args:
@@ -196,7 +200,7 @@ async def _again_and_again(seconds: float, work: Callable[[], Awaitable[None]]) 
 
 async def _refused(_: Request, error: Exception) -> Response:
     assert isinstance(error, OnwardError)
-    return refuse(as_refusal(error))
+    return refuse(as_api_error(error))
 
 
 async def _not_found(request: Request, error: Exception) -> Response:
@@ -207,7 +211,7 @@ async def _not_found(request: Request, error: Exception) -> Response:
     methods = (error.headers or {}).get("Allow")
     hint = f"ask it with {methods}" if methods else _ELSEWHERE.get(request.url.path, _LISTED)
     code = "not_found" if known else "refused"
-    return refuse(Refusal(error.status_code, code, message, hint=hint, headers=error.headers))
+    return refuse(ApiError(error.status_code, code, message, hint=hint, headers=error.headers))
 
 
 async def _gone(_: Request, __: Exception) -> Response:
@@ -217,4 +221,4 @@ async def _gone(_: Request, __: Exception) -> Response:
 async def _failed(_: Request, error: Exception) -> Response:
     _LOG.error("a request failed", exc_info=error)
     message = "the server failed; its log says why"
-    return refuse(Refusal(500, "failed", message, hint="report it, with the traceback that the log has"))
+    return refuse(ApiError(500, "failed", message, hint="report it, with the traceback that the log has"))

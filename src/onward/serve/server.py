@@ -16,7 +16,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from onward.errors import InputError
 from onward.serve.api.watch import ENDLESS
-from onward.serve.app import Settings, make_app
+from onward.serve.app import ServerSettings, make_app
 
 LONGEST_HEAD = 1 << 14
 """Bytes of the head of a request."""
@@ -122,7 +122,7 @@ def _remedy(error: Exception) -> str:
     return "another server may run there: choose another --port"
 
 
-def serve(settings: Settings, host: str, port: int, ready: Callable[[str], None]) -> None:
+def serve(settings: ServerSettings, host: str, port: int, ready: Callable[[str], None]) -> None:
     """Serves until it is told to stop; then what runs is finished.
 
     Args:

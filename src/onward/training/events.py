@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 
 @dataclass(frozen=True)
-class Reading:
+class ReadingCorpus:
     """The corpus is being encoded: so many of its bytes were read."""
 
     done: int
@@ -17,7 +17,7 @@ class Reading:
 
 
 @dataclass(frozen=True)
-class Encoded:
+class CorpusEncoded:
     """The corpus is encoded.
 
     Attributes:
@@ -163,7 +163,7 @@ class RolledBack:
 
 
 @dataclass(frozen=True)
-class Saved:
+class CheckpointSaved:
     """A checkpoint was written."""
 
     step: int
@@ -190,8 +190,8 @@ class Finished:
 
 
 Event: TypeAlias = (
-    Reading
-    | Encoded
+    ReadingCorpus
+    | CorpusEncoded
     | NothingToResume
     | Replacing
     | Started
@@ -203,7 +203,7 @@ Event: TypeAlias = (
     | Validated
     | Sampled
     | RolledBack
-    | Saved
+    | CheckpointSaved
     | Finished
 )
 Observer: TypeAlias = Callable[[Event], None]

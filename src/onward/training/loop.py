@@ -16,6 +16,7 @@ from onward.signals import held_back_signals
 from onward.training.best_weights import Best
 from onward.training.checkpoint import Checkpoint, check_tensors, group_of, grouped, save_checkpoint, take
 from onward.training.events import (
+    CheckpointSaved,
     EpochStarted,
     Event,
     Observer,
@@ -24,7 +25,6 @@ from onward.training.events import (
     ReadOften,
     RolledBack,
     Sampled,
-    Saved,
     Stepped,
     Validated,
 )
@@ -54,7 +54,7 @@ STEPS_BETWEEN_SNAPSHOTS = 200
 _TIMED = 30
 
 
-class Loop:
+class TrainingLoop:
     """Makes the steps of a plan.
 
     Args:
@@ -244,7 +244,7 @@ class Loop:
                 "best": best if self.best.weights else {},
             }
             save_checkpoint(Checkpoint(tensors, self._facts | facts), self._path)
-            self._observe(Saved(self._trainer.step, str(self._path)))
+            self._observe(CheckpointSaved(self._trainer.step, str(self._path)))
             self._save_seconds = time.monotonic() - started
         self._saved_at = time.monotonic()
 

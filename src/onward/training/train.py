@@ -20,7 +20,7 @@ from onward.training.checkpoint import Checkpoint, load_checkpoint
 from onward.training.curves import draw_curves
 from onward.training.events import Event, Finished, NothingToResume, Observer, Started
 from onward.training.log import Log
-from onward.training.loop import Loop
+from onward.training.loop import TrainingLoop
 from onward.training.plan import Budget, Plan
 from onward.training.preflight import check_room, check_same, memory_is_needed, refuse_beyond_memory
 from onward.training.recipe import Recipe
@@ -89,7 +89,7 @@ def train_model(  # noqa: PLR0913 - all by name, most left out
         InputError: the output is a folder, or the run to resume has ended.
         ArtefactError, RecipeError: the checkpoint is damaged, or of another run.
         RecipeError: the run does not fit into memory.
-        Interrupted, DivergedError, WriteError: see `Loop.run`.
+        Interrupted, DivergedError, WriteError: see `TrainingLoop.run`.
     """
     started = time.monotonic() if budget.started is None else budget.started
     device = device or torch.device("cpu")
@@ -185,7 +185,9 @@ class _Run:
         sample = self._sampler
         sampler = (lambda: sample(self._artefact(trainer, trainer.step, {}))) if sample else None
         plan = self._plan(started)
-        loop = Loop(trainer, self._tail, plan, self.tell, checkpoint=path, facts=facts, sampler=sampler)
+        loop = TrainingLoop(
+            trainer, self._tail, plan, self.tell, checkpoint=path, facts=facts, sampler=sampler
+        )
         if checkpoint and path:
             check_same(path, checkpoint, facts)
             loop.resume(checkpoint)

@@ -8,11 +8,11 @@ from typing import Any
 from onward.data.corpus import find_sources
 from onward.errors import CorpusError, InputError
 from onward.watch.detector import Detector
-from onward.watch.input.format import Form, Source
+from onward.watch.input.format import Form, InputFormat
 from onward.watch.input.lines import lines_of, text_of
 from onward.watch.input.log_templates import Templates
-from onward.watch.input.parsers import Reader, reader_of
-from onward.watch.input.records import KeyedSequence, Trouble, grouped
+from onward.watch.input.parsers import RecordParser, reader_of
+from onward.watch.input.records import KeyedSequence, UnreadableLines, grouped
 
 Names = Sequence[str | PathLike[str]]
 
@@ -21,7 +21,7 @@ _FEW_EVENTS, _OFTEN_NEW = 20, 0.1
 
 
 @dataclass(frozen=True)
-class Loaded:
+class Dataset:
     """Sequences, and how they were read.
 
     Attributes:
@@ -32,7 +32,7 @@ class Loaded:
 
     sequences: list[KeyedSequence]
     reading: dict[str, Any]
-    trouble: Trouble
+    trouble: UnreadableLines
 
     @property
     def events(self) -> list[list[str]]:
@@ -66,7 +66,7 @@ class Loaded:
         return found[-1]
 
 
-def load_normal(names: Names, source: Source) -> Loaded:
+def load_normal(names: Names, source: InputFormat) -> Dataset:
     """The sequences to learn from; of log lines the templates are mined first.
 
     Raises:
@@ -78,45 +78,45 @@ def load_normal(names: Names, source: Source) -> Loaded:
     reading = {"reader": source.to_json(), "templates": templates.to_json() if templates else None}
     loaded = _loaded(lines_of(documents), reader_of(source, templates), reading)
     if not loaded.sequences:
-        raise nothing_in(names, loaded.trouble, f"read as {_told(source)}; {_OTHERWISE[source.form]}")
+        raise no_records_error(names, loaded.trouble, f"read as {_told(source)}; {_OTHERWISE[source.form]}")
     return loaded
 
 
-def load_for(detector: Detector, names: Names) -> Loaded:
+def load_sequences(detector: Detector, names: Names) -> Dataset:
     """Sequences read as the detector's own were.
 
     Raises:
         CorpusError: no source, or nothing in it that can be read.
     """
-    loaded = _loaded(lines_of(names), reader_for(detector), detector.source)
+    loaded = _loaded(lines_of(names), parser_for(detector), detector.source)
     if not loaded.sequences:
-        raise nothing_in(names, loaded.trouble, how_read(detector))
+        raise no_records_error(names, loaded.trouble, describe_format(detector))
     return loaded
 
 
-def nothing_in(names: Names, trouble: Trouble, hint: str) -> CorpusError:
+def no_records_error(names: Names, trouble: UnreadableLines, hint: str) -> CorpusError:
     """That there is no record in sources, and why."""
     told = f": {trouble.told()}" if trouble.count else ""
     return CorpusError(f"expected events in {', '.join(map(str, names))}, found none{told}", hint=hint)
 
 
-def how_read(detector: Detector) -> str:
+def describe_format(detector: Detector) -> str:
     """What lines a detector expects, as a sentence."""
     return f"the detector was made for {_told(_source_of(detector))}: name such lines, or learn from these"
 
 
-def reader_for(detector: Detector) -> Reader:
+def parser_for(detector: Detector) -> RecordParser:
     """What reads lines as the lines that a detector learned from were read."""
     templates = detector.source.get("templates")
     return reader_of(_source_of(detector), None if templates is None else Templates(templates))
 
 
-def _source_of(detector: Detector) -> Source:
-    return Source.from_json(detector.source["reader"]) if detector.source else Source()
+def _source_of(detector: Detector) -> InputFormat:
+    return InputFormat.from_json(detector.source["reader"]) if detector.source else InputFormat()
 
 
-def _loaded(lines: Iterable[bytes], reader: Reader, reading: dict[str, Any]) -> Loaded:
-    return Loaded(grouped(reader.records(lines)), reading, reader.trouble)
+def _loaded(lines: Iterable[bytes], reader: RecordParser, reading: dict[str, Any]) -> Dataset:
+    return Dataset(grouped(reader.records(lines)), reading, reader.trouble)
 
 
 _OTHERWISE: dict[Form, str] = {
@@ -127,7 +127,7 @@ _OTHERWISE: dict[Form, str] = {
 }
 
 
-def _told(source: Source) -> str:
+def _told(source: InputFormat) -> str:
     """How its lines are read, in words."""
     names = dict.fromkeys(name for name in (source.key, *source.event, source.time) if name)
     columns = f"with the columns {', '.join(names)}"

@@ -16,7 +16,7 @@ from onward.model import LanguageModel
 from onward.watch.calibration.baselines import Baselines
 from onward.watch.calibration.conformal import Calibration
 from onward.watch.scoring.batch import tally
-from onward.watch.scoring.event_vocabulary import END_NAME, Alphabet
+from onward.watch.scoring.event_vocabulary import END_NAME, EventVocabulary
 from onward.watch.scoring.features import FEATURES, EventScore, Feature, LookedUp, Tally, Verdict, features_of
 from onward.watch.scoring.online import EventReader
 from onward.watch.scoring.open_sequence import KEPT, OpenSequence
@@ -53,7 +53,7 @@ class Detector:
     """
 
     artefact: Artefact
-    alphabet: Alphabet
+    alphabet: EventVocabulary
     profile: Profile
     calibration: Calibration
     baselines: Baselines
@@ -80,7 +80,7 @@ class Detector:
             _check_format(path, watch)
             detector = cls(
                 artefact,
-                Alphabet.from_json(watch["events"]),
+                EventVocabulary.from_json(watch["events"]),
                 Profile.from_json(watch["profile"]),
                 Calibration.from_json(watch["calibration"]),
                 Baselines.from_json(watch["baselines"]),

@@ -9,7 +9,7 @@ import numpy as np
 from onward.errors import InputError
 from onward.watch.detector import FALSE_ALARMS, Detector
 from onward.watch.scoring.features import Verdict
-from onward.watch.training import FOLDS, Learning, learn
+from onward.watch.training import FOLDS, LearnSettings, learn_detector
 
 Events = Sequence[Sequence[Hashable]]
 
@@ -25,8 +25,8 @@ class SequenceDetector:
 
     Args:
         false_alarms: share of normal sequences that may be flagged.
-        folds: see `Learning`.
-        held_out: see `Learning`.
+        folds: see `LearnSettings`.
+        held_out: see `LearnSettings`.
         steps: of training; None: as many as the data ask for.
         random_state: of the weights, and of who is held out when.
 
@@ -58,7 +58,7 @@ class SequenceDetector:
             InputError: a parameter that cannot have that value, or what are no sequences.
             CorpusError: too few sequences.
         """
-        learning = Learning(
+        learning = LearnSettings(
             folds=self.folds,
             held_out=self.held_out,
             seed=self.random_state,
@@ -66,7 +66,7 @@ class SequenceDetector:
             steps=self.steps,
         )
         sequences = _named(X)
-        self.detector_: Detector = learn(sequences, learning)
+        self.detector_: Detector = learn_detector(sequences, learning)
         self.n_sequences_ = len(sequences)
         self.offset_ = -self.detector_.calibration.threshold(self.false_alarms)
         return self

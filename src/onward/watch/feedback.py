@@ -38,7 +38,7 @@ _PARENTS, _REMEMBERED = 20, 1000
 
 
 @dataclass(frozen=True)
-class Forgiven:
+class Feedback:
     """A detector that has learned a sequence, and what that has done.
 
     Attributes:
@@ -74,7 +74,7 @@ class Forgiven:
         }
 
 
-def forgive(
+def mark_normal(
     detector: Detector,
     events: Sequence[str],
     key: str = "",
@@ -82,7 +82,7 @@ def forgive(
     began: int = 0,
     ended: bool = True,
     seed: int = 0,
-) -> Forgiven:
+) -> Feedback:
     """The detector after it was told that a sequence is normal.
 
     Args:
@@ -103,7 +103,7 @@ def forgive(
     replay, never = _made_up(detector, seed), detector.alphabet.never
     bits = _bits(detector.model, replay, never)
     if name in detector.artefact.facts.get("forgiven", ()):
-        return Forgiven(detector, before, before, (bits, bits), 0, repeated=True)
+        return Feedback(detector, before, before, (bits, bits), 0, repeated=True)
     model = LanguageModel(detector.model.config)
     model.load_state_dict(detector.model.state_dict())
     known = _told(detector, sequences, before.score if ended else None, name)
@@ -114,11 +114,11 @@ def forgive(
         after = _judged(known, events, key, ended)
         if not after.flagged:
             break
-    return Forgiven(known, before, after, (bits, _bits(model, replay, never)), steps)
+    return Feedback(known, before, after, (bits, _bits(model, replay, never)), steps)
 
 
 def _known(detector: Detector, events: Sequence[str]) -> Sequences:
-    """The sequence in symbols. Raises as `forgive`."""
+    """The sequence in symbols. Raises as `mark_normal`."""
     unknown = dict[str, int]()
     for place, event in enumerate(events, 1):
         if detector.alphabet.id(event) == UNKNOWN:

@@ -30,7 +30,7 @@ from onward.data.vocabulary import UNKNOWN
 from onward.errors import CorpusError, InputError
 from onward.model import LanguageModel
 from onward.training.events import Observer
-from onward.training.loop import Loop
+from onward.training.loop import TrainingLoop
 from onward.training.plan import Plan
 from onward.training.recipe import Recipe
 from onward.training.trainer import Trainer, forked_random
@@ -39,7 +39,7 @@ from onward.watch.calibration.out_of_fold import Arrays, Lookups, at, calibrated
 from onward.watch.calibration.splits import Deal, Split, deal, held_in
 from onward.watch.detector import FALSE_ALARMS, Detector, check_rule
 from onward.watch.scoring.batch import tally
-from onward.watch.scoring.event_vocabulary import Alphabet
+from onward.watch.scoring.event_vocabulary import EventVocabulary
 from onward.watch.scoring.features import Tally
 from onward.watch.scoring.ngram import Grams
 from onward.watch.scoring.profile import Profile
@@ -69,7 +69,7 @@ Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Learning:
+class LearnSettings:
     """How a detector is learned.
 
     Attributes:
@@ -108,9 +108,9 @@ class Learning:
         check_rule(self.rate, self.top_k)
 
 
-def learn(
+def learn_detector(
     sequences: Sequence[Sequence[str]],
-    learning: Learning | None = None,
+    learning: LearnSettings | None = None,
     *,
     is_bytes: bool = False,
     source: dict[str, Any] | None = None,
@@ -130,7 +130,7 @@ def learn(
     Raises:
         CorpusError: fewer than ten sequences.
     """
-    learning = learning or Learning()
+    learning = learning or LearnSettings()
     if len(sequences) < FEWEST:
         raise CorpusError(
             f"expected at least {FEWEST} normal sequences to learn from, got {len(sequences)}",
@@ -144,7 +144,9 @@ def learn(
         in_order=learning.in_order,
         seed=learning.seed,
     )
-    alphabet = Alphabet(None) if is_bytes else Alphabet.of(sequences[int(i)] for i in dealt.kept)
+    alphabet = (
+        EventVocabulary(None) if is_bytes else EventVocabulary.of(sequences[int(i)] for i in dealt.kept)
+    )
     return _Learner(alphabet.encode(sequences), alphabet, learning, observer, tell).detector(
         dealt, source or {}
     )
@@ -180,8 +182,8 @@ class _Learner:
     def __init__(
         self,
         sequences: Sequences,
-        alphabet: Alphabet,
-        learning: Learning,
+        alphabet: EventVocabulary,
+        learning: LearnSettings,
         observer: Observer | None,
         tell: Tell,
     ) -> None:
@@ -296,7 +298,7 @@ class _Learner:
             torch.manual_seed(recipe.seed)
             model = LanguageModel(recipe.model_config(self._alphabet.size)).train()
             trainer = Trainer(model, lanes, recipe, precision="fp32")
-            loop = Loop(trainer, np.zeros(0, np.int64), Plan(steps), self._observe)
+            loop = TrainingLoop(trainer, np.zeros(0, np.int64), Plan(steps), self._observe)
             loop.run()
         facts = {"steps": trainer.step, "symbols": trainer.symbols, "threads": torch.get_num_threads()}
         return model.eval(), facts

@@ -7,11 +7,11 @@ from tests.serve.conftest import Server
 from tests.serve.watched import BAD, GOOD, Start, refused, sent
 
 from onward.errors import InputError
-from onward.serve.app import Settings, make_app
+from onward.serve.app import ServerSettings, make_app
 from onward.serve.watch_page import watch_assets
-from onward.watch.input.format import Source
+from onward.watch.input.format import InputFormat
 from onward.watch.input.log_templates import Templates
-from onward.watch.training import Learning, learn
+from onward.watch.training import LearnSettings, learn_detector
 
 
 class TestReport:
@@ -42,12 +42,12 @@ class TestKinds:
     @pytest.mark.slow
     def test_raw_lines_of_a_log(self, start: Start, tmp_path: Path) -> None:
         lines = [f"{step} blk_{i} took {7 * i} ms" for i in range(40) for step in ("open", "read", "close")]
-        source = Source(form="log", key_regex=r"blk_\d+")
+        source = InputFormat(form="log", key_regex=r"blk_\d+")
         templates = Templates.of(lines)
         reading = {"reader": source.to_json(), "templates": templates.to_json()}
         events = [[templates.event(line) for line in lines[i : i + 3]] for i in range(0, 120, 3)]
         path = tmp_path / "log.onward"
-        learn(events, Learning(held_out=0.5, steps=40, rate=0.1), source=reading).save(path)
+        learn_detector(events, LearnSettings(held_out=0.5, steps=40, rate=0.1), source=reading).save(path)
         server = start(path)
         odd = ["open blk_900 took 3 ms", "panic in blk_900", "no block here"]
         answer = sent(server, lines=odd)
@@ -82,7 +82,7 @@ class TestKinds:
     def test_two_of_one_name_are_refused(self, audit: Path, tmp_path: Path) -> None:
         (tmp_path / "audit.onward").write_bytes(audit.read_bytes())
         with pytest.raises(InputError, match="different names"):
-            make_app(Settings(models=[audit, tmp_path / "audit.onward"]))
+            make_app(ServerSettings(models=[audit, tmp_path / "audit.onward"]))
 
 
 class TestWhoMayUseIt:

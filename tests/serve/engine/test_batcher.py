@@ -14,13 +14,15 @@ from onward.data.vocabulary import END
 from onward.inference.step.sampling import Sampling
 from onward.inference.trained_model import TrainedModel
 from onward.serve.engine import batcher as lanes
-from onward.serve.engine.batcher import Lane, Lanes, Order, Piece
+from onward.serve.engine.batcher import Batcher, Lane, SampleRequest, TextChunk
 from onward.serve.engine.engine import Primed
 from onward.serve.engine.prefill import read
 from onward.serve.engine.tokens import Token
 
 PROMPTS = ["the ", "lane", "", "goes on wh"]
-ORDERS = [Order(length=5 + 9 * i, seed=i, sampling=Sampling(temperature=0.4 + i / 4)) for i in range(4)]
+ORDERS = [
+    SampleRequest(length=5 + 9 * i, seed=i, sampling=Sampling(temperature=0.4 + i / 4)) for i in range(4)
+]
 
 
 class Written(NamedTuple):
@@ -37,13 +39,13 @@ class Scene:
 
     def __init__(self, trained: TrainedModel) -> None:
         self.trained = trained
-        self.lanes = Lanes(trained, trained.session()._stepper.twin())
-        self.delivered: list[list[Piece | Exception]] = []
+        self.lanes = Batcher(trained, trained.session()._stepper.twin())
+        self.delivered: list[list[TextChunk | Exception]] = []
 
-    def add(self, prompts: Sequence[str], orders: Sequence[Order]) -> list[Lane]:
+    def add(self, prompts: Sequence[str], orders: Sequence[SampleRequest]) -> list[Lane]:
         added = []
         for prompt, order in zip(prompts, orders, strict=True):
-            inbox: list[Piece | Exception] = []
+            inbox: list[TextChunk | Exception] = []
             self.delivered.append(inbox)
             added.append(Lane(self.trained.vocabulary, order, inbox.append))
             primed = primed_by(self.trained, prompt)
@@ -65,8 +67,8 @@ def primed_by(trained: TrainedModel, prompt: str) -> Primed:
             return stop.value[0]
 
 
-def written(pieces: Sequence[Piece | Exception]) -> Written:
-    parts = [piece for piece in pieces if isinstance(piece, Piece)]
+def written(pieces: Sequence[TextChunk | Exception]) -> Written:
+    parts = [piece for piece in pieces if isinstance(piece, TextChunk)]
     assert all(part.ending is None for part in parts[:-1])
     tokens = [token for part in parts for token in part.tokens]
     return Written("".join(part.text for part in parts), tokens, parts[-1].symbols, parts[-1].ending)
@@ -77,7 +79,7 @@ def trained(model) -> TrainedModel:
     return onward.load(model)
 
 
-def alone(trained: TrainedModel, prompt: str, order: Order) -> Written:
+def alone(trained: TrainedModel, prompt: str, order: SampleRequest) -> Written:
     scene = Scene(trained)
     scene.add([prompt], [order])
     return scene.finish()[0]
@@ -96,7 +98,7 @@ def test_who_joins_later_and_leaves_sooner_gets_what_it_would_get_alone(trained:
 
 def test_who_draws_alike_gets_what_it_would_get_alone(trained: TrainedModel) -> None:
     scene, sampling = Scene(trained), Sampling(temperature=0.7)
-    orders = [Order(length=12 + 5 * i, seed=i, sampling=sampling) for i in range(4)]
+    orders = [SampleRequest(length=12 + 5 * i, seed=i, sampling=sampling) for i in range(4)]
     orders[2] = replace(orders[2], logprobs=2, length=9)  # while it is there, none is drawn for in one call
     for prompt, order in zip(PROMPTS, orders, strict=True):
         scene.add([prompt], [order])
@@ -106,7 +108,7 @@ def test_who_draws_alike_gets_what_it_would_get_alone(trained: TrainedModel) -> 
 
 
 def test_who_comes_after_the_last_has_ended_begins_anew(trained: TrainedModel) -> None:
-    scene, order = Scene(trained), Order(length=7, seed=3)
+    scene, order = Scene(trained), SampleRequest(length=7, seed=3)
     found = []
     for prompt in PROMPTS[:3]:
         scene.add([prompt], [order])
@@ -115,9 +117,9 @@ def test_who_comes_after_the_last_has_ended_begins_anew(trained: TrainedModel) -
 
 
 def test_a_lane_ends_before_its_stop_string(trained: TrainedModel) -> None:
-    whole = alone(trained, "the ", Order(length=60, seed=4)).text
+    whole = alone(trained, "the ", SampleRequest(length=60, seed=4)).text
     stop = whole[20:23]
-    found = alone(trained, "the ", Order(length=60, seed=4, stop=(stop, "no such text")))
+    found = alone(trained, "the ", SampleRequest(length=60, seed=4, stop=(stop, "no such text")))
     assert (found.text, found.ending) == (whole[: whole.index(stop)], "stop")
 
 
@@ -125,8 +127,12 @@ def test_a_lane_that_ended_before_another_joins_ends_once(
     trained: TrainedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lanes, "TICK", 1e9)
-    whole = alone(trained, "the ", Order(length=60, seed=4)).text
-    orders = [Order(length=60, seed=4, stop=(whole[5:8],)), Order(length=90, seed=4), ORDERS[0]]
+    whole = alone(trained, "the ", SampleRequest(length=60, seed=4)).text
+    orders = [
+        SampleRequest(length=60, seed=4, stop=(whole[5:8],)),
+        SampleRequest(length=90, seed=4),
+        ORDERS[0],
+    ]
     prompts = ["the ", "the ", "lane"]
     scene = Scene(trained)
     scene.add(prompts[:2], orders[:2])
@@ -136,35 +142,37 @@ def test_a_lane_that_ended_before_another_joins_ends_once(
     assert len(scene.lanes) == 2
     found = scene.finish()
     assert found == [alone(trained, *each) for each in zip(prompts, orders, strict=True)]
-    assert [part.ending for part in scene.delivered[0] if isinstance(part, Piece)].count("stop") == 1
+    assert [part.ending for part in scene.delivered[0] if isinstance(part, TextChunk)].count("stop") == 1
 
 
 def test_nothing_is_said_after_the_end(trained: TrainedModel) -> None:
-    pieces: list[Piece | Exception] = []
-    lane = Lane(trained.vocabulary, Order(length=2), pieces.append)
+    pieces: list[TextChunk | Exception] = []
+    lane = Lane(trained.vocabulary, SampleRequest(length=2), pieces.append)
     lane.left = 0
     for _ in range(2):
         lane.gain(trained.vocabulary.encode("ab").tolist())
     lane.fail(RuntimeError("too late"))
-    assert [piece.ending for piece in pieces if isinstance(piece, Piece)] == ["length"]
+    assert [piece.ending for piece in pieces if isinstance(piece, TextChunk)] == ["length"]
     assert len(pieces) == 1
 
 
 def test_who_is_not_wanted_any_more_leaves_when_another_joins(trained: TrainedModel) -> None:
     scene = Scene(trained)
-    first, _ = scene.add(PROMPTS[:2], [Order(length=40, seed=1), Order(length=40, seed=2)])
+    first, _ = scene.add(PROMPTS[:2], [SampleRequest(length=40, seed=1), SampleRequest(length=40, seed=2)])
     first.is_wanted = False
-    scene.add(PROMPTS[2:3], [Order(length=40, seed=3)])
+    scene.add(PROMPTS[2:3], [SampleRequest(length=40, seed=3)])
     assert len(scene.lanes) == 2
     while scene.lanes:
         scene.lanes.step()
     assert not scene.delivered[0]
     for i in (1, 2):
-        assert written(scene.delivered[i]) == alone(trained, PROMPTS[i], Order(length=40, seed=i + 1))
+        assert written(scene.delivered[i]) == alone(trained, PROMPTS[i], SampleRequest(length=40, seed=i + 1))
 
 
 def test_log_probabilities_are_those_before_a_symbol_was_drawn(trained: TrainedModel) -> None:
-    found = alone(trained, "the ", Order(length=30, seed=5, logprobs=3, sampling=Sampling(temperature=0.5)))
+    found = alone(
+        trained, "the ", SampleRequest(length=30, seed=5, logprobs=3, sampling=Sampling(temperature=0.5))
+    )
     session = trained.session()
     session.feed("the ")
     nats = [float(session.feed(np.array([token.symbol]))[0]) for token in found.tokens]
@@ -180,7 +188,7 @@ def test_the_end_that_is_drawn_is_told_with_its_log_probability(trained: Trained
     assert ended.model.readout.bias is not None
     with torch.no_grad():
         ended.model.readout.bias[END] += 6
-    found = alone(ended, "the ", Order(length=400, seed=1, logprobs=1))
+    found = alone(ended, "the ", SampleRequest(length=400, seed=1, logprobs=1))
     assert found.ending == "end"
     assert [token.symbol for token in found.tokens].index(END) == found.symbols == len(found.text)
     assert len(found.tokens) == found.symbols + 1
@@ -189,7 +197,7 @@ def test_the_end_that_is_drawn_is_told_with_its_log_probability(trained: Trained
 
 def test_who_is_not_wanted_leaves_without_a_word(trained: TrainedModel) -> None:
     scene = Scene(trained)
-    first, _ = scene.add(PROMPTS[:2], [Order(length=40, seed=1), Order(length=40, seed=2)])
+    first, _ = scene.add(PROMPTS[:2], [SampleRequest(length=40, seed=1), SampleRequest(length=40, seed=2)])
     scene.lanes.step()
     first.is_wanted = False
     told = list(scene.delivered[0])
@@ -198,7 +206,7 @@ def test_who_is_not_wanted_leaves_without_a_word(trained: TrainedModel) -> None:
     while scene.lanes:
         scene.lanes.step()
     assert scene.delivered[0] == told
-    assert written(scene.delivered[1]) == alone(trained, PROMPTS[1], Order(length=40, seed=2))
+    assert written(scene.delivered[1]) == alone(trained, PROMPTS[1], SampleRequest(length=40, seed=2))
 
 
 def test_lanes_that_are_dropped_can_be_told_why(trained: TrainedModel) -> None:

@@ -9,10 +9,10 @@ from tests.serve import loop
 
 import onward
 from onward.errors import RunError
-from onward.serve.engine.batcher import Order
+from onward.serve.engine.batcher import SampleRequest
 from onward.serve.engine.engine import Engine
 from onward.serve.engine.prefill import read
-from onward.serve.http.errors import Refusal
+from onward.serve.http.errors import ApiError
 from onward.serve.http.limits import Limits
 from onward.serve.http.metrics import Metrics
 
@@ -71,7 +71,7 @@ def test_there_are_places_for_so_many(run) -> None:
     async def work(engine: Engine) -> None:
         waiting = [asyncio.create_task(engine.run(counting([], "x", 200))) for _ in range(2)]
         await asyncio.sleep(0)
-        with pytest.raises(Refusal) as caught:
+        with pytest.raises(ApiError) as caught:
             await engine.run(counting([], "x", 1))
         assert (caught.value.status, caught.value.headers) == (429, {"Retry-After": "1"})
         assert await asyncio.gather(*waiting) == ["x", "x"]
@@ -83,7 +83,7 @@ def test_more_samples_than_lanes_wait_and_are_the_same(run) -> None:
     async def texts(engine: Engine) -> list[str]:
         found = [""] * 7
         primed, _ = await engine.run(read(engine.trained, np.array([5, 6])))
-        orders = [Order(length=30, seed=3, number=i) for i in range(7)]
+        orders = [SampleRequest(length=30, seed=3, number=i) for i in range(7)]
         async for i, piece in engine.write(primed, orders):
             found[i] += piece.text
         return found
@@ -104,7 +104,7 @@ def test_who_left_makes_room(run) -> None:
         primed, _ = await engine.run(read(engine.trained, np.array([5])))
 
         async def first_piece(length: int) -> None:
-            pieces = engine.write(primed, [Order(length=length)])
+            pieces = engine.write(primed, [SampleRequest(length=length)])
             await anext(pieces)
             await pieces.aclose()
 
@@ -122,9 +122,9 @@ def test_who_waits_is_told_when_it_stops(model) -> None:
         waiting = asyncio.create_task(engine.run(counting([], "x", 10**9)))
         await asyncio.sleep(0.05)
         engine.stop()
-        with pytest.raises(Refusal, match="stopping"):
+        with pytest.raises(ApiError, match="stopping"):
             await waiting
-        with pytest.raises(Refusal, match="stopping"):
+        with pytest.raises(ApiError, match="stopping"):
             await engine.run(counting([], "x", 1))
 
     loop.run(within())
@@ -132,7 +132,7 @@ def test_who_waits_is_told_when_it_stops(model) -> None:
 
 async def written(engine: Engine, count: int = 1) -> list[str]:
     primed, _ = await engine.run(read(engine.trained, np.array([5])))
-    return [piece.text async for _, piece in engine.write(primed, [Order(length=10**6)] * count)]
+    return [piece.text async for _, piece in engine.write(primed, [SampleRequest(length=10**6)] * count)]
 
 
 def test_who_waits_for_a_lane_is_told_when_it_stops(model) -> None:
@@ -144,7 +144,7 @@ def test_who_waits_for_a_lane_is_told_when_it_stops(model) -> None:
         engine.stop()
         async with asyncio.timeout(5):
             for each in waiting:
-                with pytest.raises(Refusal, match="stopping"):
+                with pytest.raises(ApiError, match="stopping"):
                     await each
 
     loop.run(within())

@@ -8,7 +8,7 @@ from onward.inference.prediction import initial_state
 from onward.inference.step.stepper import Stepper
 from onward.inference.trained_model import TrainedModel
 from onward.serve.engine.keystrokes import MANY, Answer, Keyboard, Keystroke
-from onward.serve.engine.typed_text import TypedText, Wish
+from onward.serve.engine.typed_text import CompletionWanted, TypedText
 
 TEXTS = ["the ", "the lane", "", "goes on wh", "and the ", "state", "e\n", "where", "the state is.", "lan"]
 
@@ -29,7 +29,7 @@ class Desk:
                     text,
                     len(text),
                     max(0, len(text) - 1) if changed is None else changed,
-                    Wish(),
+                    CompletionWanted(),
                     lambda: True,
                 )
                 for typed, text in zip(self.typed, texts, strict=True)
@@ -87,6 +87,8 @@ def test_a_symbol_that_was_replaced_takes_its_completions_with_it(trained) -> No
 
 def test_who_was_overtaken_gets_nothing_but_is_read(trained) -> None:
     desk = Desk(trained, ["the"])
-    (answer,) = desk.keyboard.answer([Keystroke(desk.typed[0], "the", 3, 0, Wish(), lambda: False)])
+    (answer,) = desk.keyboard.answer(
+        [Keystroke(desk.typed[0], "the", 3, 0, CompletionWanted(), lambda: False)]
+    )
     assert answer == Answer({"completions": None, "next": None}, 3)
     assert desk.typed[0].session.position == 3

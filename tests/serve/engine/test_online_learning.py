@@ -15,7 +15,7 @@ from onward.inference.session import Session
 from onward.inference.step.stepper import Stepper
 from onward.inference.trained_model import TrainedModel
 from onward.model import LanguageModel, ModelConfig
-from onward.serve.engine.online_learning import LESSON, Learned, Learner
+from onward.serve.engine.online_learning import LESSON, Learned, OnlineLearner
 from onward.serve.engine.typed_text import Edit, TypedText
 
 NEW = "so it is, and so it was before: a lane is a state that goes on, and on, and on. "
@@ -165,7 +165,7 @@ def test_no_more_is_learned_than_was_typed_and_all_is_read(kind: str, seed: int)
     assert learner.count > 0
 
 
-class Counting(Learner):
+class Counting(OnlineLearner):
     """Counts the characters that were new."""
 
     count = 0
@@ -177,7 +177,7 @@ class Counting(Learner):
 
 
 def test_texts_that_were_read_are_known_by_their_places() -> None:
-    learner = Learner(Learned(b"", "abcdef", [(0, 2), (4, 6)]))
+    learner = OnlineLearner(Learned(b"", "abcdef", [(0, 2), (4, 6)]))
     learner.follow("abXcdef")
     assert [*learner.parts(0, 7, words=False)] == [("ab", False), ("Xcd", True), ("ef", False)]
     assert [*learner.parts(0, 7, words=False)] == [("abXcdef", False)]

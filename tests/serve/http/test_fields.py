@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onward.serve.http.errors import Refusal
+from onward.serve.http.errors import ApiError
 from onward.serve.http.fields import Fields, dump, parse
 
 plain = st.recursive(
@@ -25,13 +25,13 @@ def test_what_is_dumped_is_parsed(value) -> None:
 def test_any_bytes_are_json_or_refused(raw: bytes) -> None:
     try:
         json.dumps(parse(raw), allow_nan=False)
-    except Refusal as refusal:
+    except ApiError as refusal:
         assert (refusal.status, refusal.code) == (400, "invalid_json")
 
 
 @pytest.mark.parametrize("raw", [b"NaN", b"[Infinity]", b"1e999", b"\xff", b"[" * 100_000, b"{}x"])
 def test_what_is_no_json_is_refused(raw: bytes) -> None:
-    with pytest.raises(Refusal, match="expected JSON in UTF-8, which the body is not: ") as caught:
+    with pytest.raises(ApiError, match="expected JSON in UTF-8, which the body is not: ") as caught:
         parse(raw)
     assert "for instance" in caught.value.hint
 
@@ -52,7 +52,7 @@ def test_half_a_pair_of_surrogates_is_escaped() -> None:
     ],
 )
 def test_a_wrong_value_is_named(body: str, take) -> None:
-    with pytest.raises(Refusal, match="expected a ") as caught:
+    with pytest.raises(ApiError, match="expected a ") as caught:
         take(Fields(body))
     assert (caught.value.status, caught.value.param) == (400, "a")
     assert "/openapi.json" in caught.value.hint
@@ -64,13 +64,13 @@ def test_null_and_nothing_are_the_default() -> None:
 
 
 def test_what_is_too_long_is_too_large() -> None:
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(ApiError) as caught:
         Fields('{"a": "four"}').text("a", longest=3)
     assert caught.value.status == 413
 
 
 def test_an_unknown_field_is_refused() -> None:
-    with pytest.raises(Refusal, match="expected the fields a, b, got c"):
+    with pytest.raises(ApiError, match="expected the fields a, b, got c"):
         Fields('{"c": 1}', ("b", "a"))
 
 

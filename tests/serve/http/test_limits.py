@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from onward.serve.app import Settings, make_app
+from onward.serve.app import ServerSettings, make_app
 from onward.serve.http.limits import Limits
 
 Serve = Callable[..., TestClient]
@@ -19,7 +19,7 @@ def serve(model) -> Iterator[Serve]:
     with ExitStack() as running:
 
         def begin(**limits: Any) -> TestClient:
-            app = make_app(Settings(models=[model], limits=Limits(**limits)))
+            app = make_app(ServerSettings(models=[model], limits=Limits(**limits)))
             return running.enter_context(TestClient(app, base_url="http://localhost"))
 
         yield begin

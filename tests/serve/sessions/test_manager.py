@@ -16,15 +16,15 @@ from websockets.sync.client import connect
 import onward
 from onward.serve.api.sessions import Editing
 from onward.serve.engine.online_learning import megabytes_to_learn
-from onward.serve.engine.registry import Models, Served
-from onward.serve.engine.typed_text import REACH, Edit, TypedText, Wish
-from onward.serve.http.errors import Refusal
+from onward.serve.engine.registry import ModelRegistry, ServedModel
+from onward.serve.engine.typed_text import REACH, CompletionWanted, Edit, TypedText
+from onward.serve.http.errors import ApiError
 from onward.serve.http.limits import Limits
 from onward.serve.http.metrics import Metrics
-from onward.serve.sessions.manager import Sessions, TypingSession
+from onward.serve.sessions.manager import SessionManager, TypingSession
 from onward.serve.sessions.store import SessionStore
 
-Work = Callable[[Sessions, Served], Awaitable[None]]
+Work = Callable[[SessionManager, ServedModel], Awaitable[None]]
 
 
 def chances(answer) -> dict[str, float]:
@@ -137,12 +137,12 @@ def desk(model) -> Callable[..., None]:
     def go(work: Work, store: SessionStore | None = None, **limits: Any) -> None:
         async def within() -> None:
             bounds, metrics = Limits(**limits), Metrics()
-            models = Models([model], bounds, metrics)
+            models = ModelRegistry([model], bounds, metrics)
             served = models.get(None)
             served.engine.start()
             try:
                 async with asyncio.timeout(60):
-                    await work(Sessions(models, bounds, metrics, store), served)
+                    await work(SessionManager(models, bounds, metrics, store), served)
             finally:
                 served.engine.stop()
 
@@ -151,20 +151,22 @@ def desk(model) -> Callable[..., None]:
     return go
 
 
-async def begun(sessions: Sessions, served: Served, text: str = "the ", **options: Any) -> TypingSession:
-    made = await sessions.create(served, text, len(text), Wish(), **options)
+async def begun(
+    sessions: SessionManager, served: ServedModel, text: str = "the ", **options: Any
+) -> TypingSession:
+    made = await sessions.create(served, text, len(text), CompletionWanted(), **options)
     return await sessions.get(made["id"])
 
 
 def test_a_session_that_is_not_used_ends_after_its_time(desk, tmp_path) -> None:
     store = SessionStore(tmp_path / "sessions.db")
 
-    async def work(sessions: Sessions, served: Served) -> None:
+    async def work(sessions: SessionManager, served: ServedModel) -> None:
         old, used = await begun(sessions, served), await begun(sessions, served)
         old.used -= 101
         await sessions.tidy()
         assert [session.id for session in sessions] == [used.id]
-        with pytest.raises(Refusal) as caught:
+        with pytest.raises(ApiError) as caught:
             await sessions.get(old.id)
         assert (caught.value.status, caught.value.code) == (410, "session_gone")
         assert served.metrics.sessions_ended.value(reason="expired") == 1
@@ -179,10 +181,10 @@ def test_a_session_that_is_not_used_ends_after_its_time(desk, tmp_path) -> None:
 def test_a_session_that_is_being_answered_does_not_end(desk, tmp_path, limits, is_answered) -> None:
     made, store = [], SessionStore(tmp_path / "sessions.db")
 
-    async def make(sessions: Sessions, served: Served) -> None:
+    async def make(sessions: SessionManager, served: ServedModel) -> None:
         made.extend([(await begun(sessions, served, adapts="adapting" in limits)).id for _ in range(2)])
 
-    async def tidy(sessions: Sessions, served: Served) -> None:
+    async def tidy(sessions: SessionManager, served: ServedModel) -> None:
         first, _ = [await sessions.get(id_) for id_ in made]
         first.used -= 101
         if is_answered:
@@ -196,7 +198,7 @@ def test_a_session_that_is_being_answered_does_not_end(desk, tmp_path, limits, i
 
 
 def test_edits_that_wait_are_of_the_text_and_the_wishes_that_those_before_them_left(desk) -> None:
-    async def work(sessions: Sessions, served: Served) -> None:
+    async def work(sessions: SessionManager, served: ServedModel) -> None:
         session = await begun(sessions, served)
         editing = Editing(sessions, Limits())
 
@@ -228,7 +230,7 @@ def test_edits_that_wait_are_of_the_text_and_the_wishes_that_those_before_them_l
 def test_states_of_the_least_recently_used_are_dropped_and_read_anew(desk, monkeypatch) -> None:
     monkeypatch.setattr(TypedText, "megabytes", property(lambda typed: 1.0))
 
-    async def work(sessions: Sessions, served: Served) -> None:
+    async def work(sessions: SessionManager, served: ServedModel) -> None:
         first, second, third = [await begun(sessions, served) for _ in range(3)]
         before = await sessions.edit(first)
         await sessions.get(first.id)
@@ -248,7 +250,7 @@ def test_states_of_the_least_recently_used_are_dropped_and_read_anew(desk, monke
 def test_a_long_text_that_comes_at_once_holds_nobody_up(desk) -> None:
     text = "the lane goes on where the state is.\n" * 1600
 
-    async def work(sessions: Sessions, served: Served) -> None:
+    async def work(sessions: SessionManager, served: ServedModel) -> None:
         typing = await begun(sessions, served)
         pasting = asyncio.create_task(begun(sessions, served, text))
         for _ in range(5):
@@ -267,7 +269,7 @@ def test_a_long_text_that_comes_at_once_holds_nobody_up(desk) -> None:
 def test_going_back_out_of_reach_holds_nobody_up(desk) -> None:
     text = "the lane goes on where the state is.\n" * 1600
 
-    async def work(sessions: Sessions, served: Served) -> None:
+    async def work(sessions: SessionManager, served: ServedModel) -> None:
         typing, pasted = await begun(sessions, served), await begun(sessions, served, text)
         back = Edit(at=len(text), delete=0, insert="", cursor=len(text) - 2 * REACH)
         going = asyncio.create_task(sessions.edit(pasted, lambda _: back))
@@ -279,13 +281,13 @@ def test_going_back_out_of_reach_holds_nobody_up(desk) -> None:
     desk(work)
 
 
-def symbol_id(served: Served, name: str) -> int:
+def symbol_id(served: ServedModel, name: str) -> int:
     vocabulary = served.trained.vocabulary
     return next(i for i in range(len(vocabulary)) if vocabulary.symbol(i) == name)
 
 
 def test_weights_that_were_learned_count_and_stay_in_memory(desk) -> None:
-    async def work(sessions: Sessions, served: Served) -> None:
+    async def work(sessions: SessionManager, served: ServedModel) -> None:
         own = megabytes_to_learn(served.trained.model)
         learning = await begun(sessions, served, "the lane goes on. " * 4, adapts=True)
         assert own < sessions.megabytes
@@ -303,17 +305,17 @@ def test_those_that_learn_go_to_the_file_for_others_that_came_back_from_it(desk,
     text, store = "the lane goes on. " * 4, SessionStore(tmp_path / "sessions.db")
     made: list[str] = []
 
-    async def learn(sessions: Sessions, served: Served) -> None:
+    async def learn(sessions: SessionManager, served: ServedModel) -> None:
         made.extend([(await begun(sessions, served, text, adapts=True)).id for _ in range(3)])
 
-    async def go_on(sessions: Sessions, served: Served) -> None:
+    async def go_on(sessions: SessionManager, served: ServedModel) -> None:
         await sessions.tidy()
         assert [session.id for session in sessions.adapting] == made[1:]
         first = await sessions.get(made[0])
         assert (await sessions.edit(first))["learned"] == 2
         await sessions.tidy()
         assert [session.id for session in sessions.adapting] == [made[2], made[0]]
-        with pytest.raises(Refusal, match="sessions learn already"):
+        with pytest.raises(ApiError, match="sessions learn already"):
             await begun(sessions, served, adapts=True)
 
     desk(learn, store)

@@ -12,11 +12,11 @@ from onward.errors import InputError, WriteError
 from onward.serve.engine.online_learning import Learned
 from onward.serve.engine.typed_text import Edit
 from onward.serve.sessions import store as module
-from onward.serve.sessions.store import Saved, SessionStore
+from onward.serve.sessions.store import SessionStore, StoredSession
 
 
-def saved(id_: str, text: str, version: int, cursor: int = 0) -> Saved:
-    return Saved(id_, "m", text, cursor, version, {"a": 1}, 1.0)
+def saved(id_: str, text: str, version: int, cursor: int = 0) -> StoredSession:
+    return StoredSession(id_, "m", text, cursor, version, {"a": 1}, 1.0)
 
 
 async def type_all(store: SessionStore, edits: int) -> str:

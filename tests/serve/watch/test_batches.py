@@ -5,18 +5,18 @@ from typing import Any
 
 import pytest
 
-from onward.serve.http.errors import Refusal
+from onward.serve.http.errors import ApiError
 from onward.serve.http.fields import Fields
 from onward.serve.http.limits import Limits
 from onward.serve.watch.batches import Batch, batch_of, records_of
-from onward.watch.input.format import Source
+from onward.watch.input.format import InputFormat
 from onward.watch.input.parsers import reader_of
 from onward.watch.input.records import Record
 
-COLUMNS = Source(form="jsonl", key="host", event=("action",), time="at")
+COLUMNS = InputFormat(form="jsonl", key="host", event=("action",), time="at")
 
 
-def read(kind: str, items: list[Any], source: Source = COLUMNS) -> Any:
+def read(kind: str, items: list[Any], source: InputFormat = COLUMNS) -> Any:
     """The records of items from number 10 on, and the reasons of what is none."""
     batch = Batch(kind, items, end=False, verdicts=False, key=None, digest="")
     records, trouble = records_of(batch, source, reader_of(source), 10)
@@ -79,14 +79,14 @@ def test_events_count_wherever_they_stand(kind: str, item: Any, count: int) -> N
 
     assert len(given(1200).items) == 1200
     message = f"at most {1200 * count:,} records in a batch, got {1201 * count:,}"
-    with pytest.raises(Refusal, match=message) as caught:
+    with pytest.raises(ApiError, match=message) as caught:
         given(1201)
     assert (caught.value.status, caught.value.param) == (413, kind)
     assert "several batches" in caught.value.hint
 
 
 def test_a_detector_of_raw_lines_takes_lines_alone() -> None:
-    log = Source(form="log", symbols="words")
+    log = InputFormat(form="log", symbols="words")
     assert [r.event for r in read("lines", ["panic at 7"], log)[0]] == ["panic", "at", "<*>"]
-    with pytest.raises(Refusal, match="raw log lines"):
+    with pytest.raises(ApiError, match="raw log lines"):
         read("records", [], log)

@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from onward.serve.http.errors import Refusal
+from onward.serve.http.errors import ApiError
 from onward.serve.watch import transactions as durable_watch
 from onward.serve.watch.batches import Batch
-from onward.serve.watch.transactions import DurableWatch
+from onward.serve.watch.transactions import WatchTransactions
 from onward.watch.detector import Detector
 from onward.watch.stream.store import WatchStore
 
 BAD = ["start", "boom", "read", "sync", "stop"]
 ODD = Batch("sequences", [{"key": "odd", "events": BAD}], False, False, "name", "digest")
-Made = Callable[..., DurableWatch]
+Made = Callable[..., WatchTransactions]
 
 
 class Passing:
@@ -44,12 +44,12 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Passing:
 @pytest.fixture
 def made(audit: Path, tmp_path: Path) -> Iterator[Made]:
     """Watches of ten seconds' idleness, by what they call when they have committed."""
-    running: list[DurableWatch] = []
+    running: list[WatchTransactions] = []
 
-    def make(committed: Callable[[list[dict[str, Any]]], None]) -> DurableWatch:
+    def make(committed: Callable[[list[dict[str, Any]]], None]) -> WatchTransactions:
         file = tmp_path / f"watch-{len(running)}.db"
         fixed: dict[str, Any] = {"idle": 10.0, "rate": None, "tell": print}
-        running.append(DurableWatch(audit, file, committed=committed, **fixed))
+        running.append(WatchTransactions(audit, file, committed=committed, **fixed))
         return running[-1]
 
     yield make
@@ -68,13 +68,13 @@ def full_disk() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def read(watch: DurableWatch, key: str, time: float | None) -> int:
+def read(watch: WatchTransactions, key: str, time: float | None) -> int:
     """One record of a key; sequences in flight after it."""
     record = {"key": key, "event": "start"} | ({} if time is None else {"time": time})
     return watch.feed(Batch("records", [record], False, False, None, ""))["in_flight"]
 
 
-def waited(watch: DurableWatch) -> int:
+def waited(watch: WatchTransactions) -> int:
     """Sequences in flight after the time that has passed was noted."""
     watch.wait()
     return watch.report["in_flight"]
@@ -86,7 +86,7 @@ def test_a_full_disk_is_said_and_nothing_of_the_batch_is_read(made: Made) -> Non
     number = watch.feed(Batch("sequences", [{"key": "first", "events": BAD}], False, False, None, ""))[
         "first"
     ]
-    with full_disk(), pytest.raises(Refusal) as caught:
+    with full_disk(), pytest.raises(ApiError) as caught:
         watch.feed(ODD)
     assert (caught.value.status, caught.value.code) == (503, "cannot_write")
     assert caught.value.headers == {"Retry-After": "5"}
@@ -101,7 +101,7 @@ def test_a_full_disk_is_said_and_nothing_of_the_batch_is_read(made: Made) -> Non
 
 def test_a_new_watch_whose_first_batch_fails_reads_the_second(made: Made) -> None:
     watch = made(lambda _: None)
-    with full_disk(), pytest.raises(Refusal, match="cannot write"):
+    with full_disk(), pytest.raises(ApiError, match="cannot write"):
         watch.feed(ODD)
     assert watch.feed(ODD)["alarms"][0]["key"] == "odd"
 
@@ -114,7 +114,7 @@ def test_what_fails_leaves_the_file_open(made: Made, monkeypatch: pytest.MonkeyP
     def fails(_: WatchStore) -> None:
         raise AssertionError("it was opened again")
 
-    with monkeypatch.context() as patch, full_disk(), pytest.raises(Refusal, match="cannot write"):
+    with monkeypatch.context() as patch, full_disk(), pytest.raises(ApiError, match="cannot write"):
         patch.setattr(WatchStore, "_prepare", fails)
         read(watch, "a", None)
     assert watch.report["last_alarm"] == 1
@@ -155,13 +155,13 @@ def test_a_backlog_with_times_ends_nothing_that_is_alive(made: Made, clock: Pass
 def test_an_alarm_that_is_said_to_be_normal_twice_is_learned_once(own: Path, tmp_path: Path) -> None:
     """As where a button is pressed twice, or an answer came too late."""
     with closing(
-        DurableWatch(own, tmp_path / "w.db", idle=10.0, rate=None, committed=print, tell=print)
+        WatchTransactions(own, tmp_path / "w.db", idle=10.0, rate=None, committed=print, tell=print)
     ) as watch:
         feed = Batch("sequences", [{"key": "x", "events": ["start", "read", "stop"]}], False, False, None, "")
         (alarm,) = watch.feed(feed)["alarms"]
-        first = watch.forgive(alarm["alarm"])
+        first = watch.mark_normal(alarm["alarm"])
         content = own.read_bytes()
-        again = watch.forgive(alarm["alarm"])
+        again = watch.mark_normal(alarm["alarm"])
         assert (first["repeated"], again["repeated"]) == (False, True)
         assert again["p_value"]["before"] == again["p_value"]["after"] > first["p_value"]["before"]
         assert own.read_bytes() == content
@@ -171,13 +171,13 @@ def test_an_alarm_that_is_said_to_be_normal_twice_is_learned_once(own: Path, tmp
 def test_of_a_sequence_in_flight_no_end_is_learned(own: Path, tmp_path: Path) -> None:
     calibrated = len(Detector.load(own).calibration.scores)
     with closing(
-        DurableWatch(own, tmp_path / "w.db", idle=10.0, rate=None, committed=print, tell=print)
+        WatchTransactions(own, tmp_path / "w.db", idle=10.0, rate=None, committed=print, tell=print)
     ) as watch:
         records = [{"key": "x", "event": event} for event in ("start", "stop", "stop", "sync")]
         (alarm,) = watch.feed(Batch("records", records, False, False, None, ""))["alarms"]
         assert not alarm["ended"]
-        watch.forgive(alarm["alarm"])
+        watch.mark_normal(alarm["alarm"])
         assert len(Detector.load(own).calibration.scores) == calibrated
         watch.feed(Batch("records", [], True, False, None, ""))  # now it has ended, and is another
-        assert not watch.forgive(alarm["alarm"])["repeated"]
+        assert not watch.mark_normal(alarm["alarm"])["repeated"]
         assert len(Detector.load(own).calibration.scores) == calibrated + 1

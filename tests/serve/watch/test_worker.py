@@ -10,10 +10,10 @@ from starlette.types import Message
 from tests.serve import loop
 
 from onward.serve.api.watch import watch_routes
-from onward.serve.http.errors import Refusal
+from onward.serve.http.errors import ApiError
 from onward.serve.http.limits import Limits
 from onward.serve.http.responses import refuse
-from onward.serve.watch.registry import Detectors
+from onward.serve.watch.registry import DetectorRegistry
 
 LISTEN = {
     "type": "http",
@@ -25,14 +25,14 @@ LISTEN = {
 
 
 async def refused(_: Request, error: Exception) -> Response:
-    assert isinstance(error, Refusal)
+    assert isinstance(error, ApiError)
     return refuse(error)
 
 
 def test_of_many_who_come_at_once_no_more_may_listen_than_the_limit(audit: Path) -> None:
     limits = Limits(listeners=2)
-    detectors = Detectors([audit], state=None, alone=True, idle=10.0, rate=None, limits=limits)
-    app = Starlette(routes=watch_routes(detectors, limits), exception_handlers={Refusal: refused})
+    detectors = DetectorRegistry([audit], state=None, alone=True, idle=10.0, rate=None, limits=limits)
+    app = Starlette(routes=watch_routes(detectors, limits), exception_handlers={ApiError: refused})
 
     async def together(number: int) -> list[int]:
         """The answers to so many who come at once and leave when all are answered."""

@@ -9,7 +9,7 @@ from onward.watch.calibration.statistics import (
     binomial_interval,
     calibration_interval,
 )
-from onward.watch.evaluation.evaluate import judge
+from onward.watch.evaluation.evaluate import evaluate
 
 
 def test_exact_intervals_are_those_of_the_tables():
@@ -31,7 +31,7 @@ def test_the_area_counts_ties_half():
 def test_figures_follow_from_the_flags(detector):
     right = [["start", "read", "read", "sync", "stop"]] * 3 + [["start", "read", "write", "sync", "stop"]]
     wrong = {"cut": [["start"]] * 2, "odd": [["boom", "boom"]]}
-    data = judge(detector, right, wrong, normal_in_all=40).to_json()
+    data = evaluate(detector, right, wrong, normal_in_all=40).to_json()
     assert data["recall"] == 1.0 and data["auc"] == 1.0 and data["false_alarm_rate"] == 0.0
     assert data["classes"]["cut"] == {"caught": 2, "of": 2, "recall": 1.0}
     assert data["scale"] == 10.0

@@ -12,10 +12,10 @@ import pytest
 
 from onward.errors import InputError
 from onward.inference.scoring.html_report import STEPS
-from onward.watch.datasets import Loaded
+from onward.watch.datasets import Dataset
 from onward.watch.detector import Detector
 from onward.watch.evaluation.explain import Explanation, as_text, explained, reason_of, write_page
-from onward.watch.input.records import KeyedSequence, Trouble
+from onward.watch.input.records import KeyedSequence, UnreadableLines
 from onward.watch.scoring.features import FEATURES, Feature
 
 EVENTS = ["start", "read", "<b>bad & \x1b[31m\u202e", "read", "sync", "stop"]
@@ -24,17 +24,17 @@ ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")
-def loaded() -> Loaded:
+def loaded() -> Dataset:
     sequences = [
         KeyedSequence("a", ["start"], [1]),
         KeyedSequence("b", ["start", "read", "read", "sync", "stop"], [2, 3, 4, 5, 6]),
         KeyedSequence("a", EVENTS, [10, 12, 13, 14, 15, 2000]),
     ]
-    return Loaded(sequences, {}, Trouble())
+    return Dataset(sequences, {}, UnreadableLines())
 
 
 @pytest.fixture(scope="module")
-def found(detector: Detector, loaded: Loaded) -> Explanation:
+def found(detector: Detector, loaded: Dataset) -> Explanation:
     return explained(detector, loaded, "a")
 
 
@@ -75,12 +75,12 @@ def test_it_holds_the_last_sequence_of_the_key_event_by_event(found: Explanation
     assert found.bits_per_event == detector.calibration.bits_per_event
 
 
-def test_a_normal_one_is_told_as_such(detector: Detector, loaded: Loaded) -> None:
+def test_a_normal_one_is_told_as_such(detector: Detector, loaded: Dataset) -> None:
     calm = explained(detector, loaded, "b")
     assert calm.told.startswith("not flagged: p-value ") and "false alarms 0.03" in calm.told
 
 
-def test_by_the_rule_of_ranks_the_rank_is_told_that_decided(detector: Detector, loaded: Loaded) -> None:
+def test_by_the_rule_of_ranks_the_rank_is_told_that_decided(detector: Detector, loaded: Dataset) -> None:
     strict, lax = (explained(detector.with_rate(top_k=k), loaded, "a") for k in (2, 50))
     worst = max(strict.events, key=lambda event: event.rank)
     for found, said, among in ((strict, "flagged", 2), (lax, "not flagged", 50)):
@@ -89,7 +89,7 @@ def test_by_the_rule_of_ranks_the_rank_is_told_that_decided(detector: Detector, 
     assert strict.to_json()["top_k"] == 2 and "p-value" not in as_text(strict)
 
 
-def test_a_key_that_is_not_there(detector: Detector, loaded: Loaded) -> None:
+def test_a_key_that_is_not_there(detector: Detector, loaded: Dataset) -> None:
     with pytest.raises(InputError, match="no sequence 'c'") as caught:
         explained(detector, loaded, "c")
     assert caught.value.hint == "keys are such as a, b"

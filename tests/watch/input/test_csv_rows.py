@@ -10,14 +10,14 @@ import pytest
 
 from onward.watch.datasets import load_normal
 from onward.watch.input.csv_rows import MOST_LINES, CsvRows
-from onward.watch.input.format import Source
+from onward.watch.input.format import InputFormat
 from onward.watch.input.parsers import reader_of
 from onward.watch.input.records import Record
 
-SOURCE = Source("csv", key="key", event=("what",))
+SOURCE = InputFormat("csv", key="key", event=("what",))
 
 
-def read(*lines: str, source: Source = SOURCE) -> tuple[list[Record], str]:
+def read(*lines: str, source: InputFormat = SOURCE) -> tuple[list[Record], str]:
     """The records of lines, and what could not be read."""
     reader = reader_of(source)
     return list(reader.records(line.encode() for line in lines)), reader.trouble.told()
@@ -56,7 +56,7 @@ def test_several_files_at_once_each_begin_with_their_names(tmp_path: Path) -> No
 
 
 def test_a_cell_may_say_the_name_of_its_column() -> None:
-    records, _ = read("what,n", "what,1", "open,what", source=Source("csv", event=("what",)))
+    records, _ = read("what,n", "what,1", "open,what", source=InputFormat("csv", event=("what",)))
     assert [r.event for r in records] == ["what", "open"]
     records, _ = read("key,what,n", "key,open,1", "a,what,2")
     assert [(r.key, r.event) for r in records] == [("key", "open"), ("a", "what")]

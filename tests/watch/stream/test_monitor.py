@@ -12,13 +12,13 @@ from onward.model import LanguageModel
 from onward.watch.detector import Detector
 from onward.watch.input.records import Record, grouped
 from onward.watch.stream.alarms import Alarm
-from onward.watch.stream.monitor import Watcher
+from onward.watch.stream.monitor import Monitor
 from onward.watch.stream.store import WatchStore, flagged_in
 
 Records = Callable[..., list[Record]]
 
 
-def watched(watcher: Watcher, records: list[Record], size: int = 10**9) -> list[Alarm]:
+def watched(watcher: Monitor, records: list[Record], size: int = 10**9) -> list[Alarm]:
     """The alarms of records that are fed in parts of a size."""
     alarms: list[Alarm] = []
     for start in range(0, len(records), size):
@@ -42,7 +42,7 @@ def test_it_flags_what_the_detector_flags_when_all_has_ended(
 ) -> None:
     detector = detector.with_rate(top_k=top_k)
     stream = records(150)
-    alarms = watched(Watcher(detector), stream)
+    alarms = watched(Monitor(detector), stream)
     sequences = grouped(stream)
     verdicts = detector.judge([s.events for s in sequences], [s.key for s in sequences])
     assert sorted(alarm.key for alarm in alarms) == sorted(v.key for v in verdicts if v.flagged)
@@ -56,7 +56,7 @@ def test_it_flags_what_the_detector_flags_when_all_has_ended(
 
 def test_some_alarms_come_before_the_end(detector: Detector, records: Records) -> None:
     stream = records(100)
-    alarms = watched(Watcher(detector), stream)
+    alarms = watched(Monitor(detector), stream)
     early = [alarm for alarm in alarms if not alarm.ended]
     assert early
     for alarm in early:
@@ -70,8 +70,8 @@ def test_neither_batches_nor_memory_change_the_alarms(
     size: int, detector: Detector, records: Records
 ) -> None:
     stream = records(60)
-    whole = facts(watched(Watcher(detector), stream))
-    assert facts(watched(Watcher(detector, in_memory=2), stream, size)) == whole
+    whole = facts(watched(Monitor(detector), stream))
+    assert facts(watched(Monitor(detector, in_memory=2), stream, size)) == whole
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -79,12 +79,12 @@ def test_a_watcher_goes_on_from_the_last_commit(
     seed: int, detector: Detector, records: Records, tmp_path: Path
 ) -> None:
     stream, chance = records(60, seed=seed), random.Random(seed)
-    unbroken = Watcher(detector)
+    unbroken = Monitor(detector)
     whole = facts(watched(unbroken, stream))
     place, alarms = 0, []
     while place < len(stream):
         store = WatchStore(tmp_path / "watch.db")
-        watcher = Watcher(detector, store, in_memory=3)
+        watcher = Monitor(detector, store, in_memory=3)
         place = store.fact("place") or 0
         for _ in range(chance.randrange(1, 5)):
             size = chance.randrange(40)
@@ -99,13 +99,13 @@ def test_a_watcher_goes_on_from_the_last_commit(
     store = WatchStore(tmp_path / "watch.db")
     kept = [json.loads(alarm) for _, alarm in store.outbox()]
     assert [alarm["alarm"] for alarm in kept] == list(range(1, len(whole) + 1))
-    last = Watcher(detector, store)
+    last = Monitor(detector, store)
     assert last.counts == unbroken.counts
     assert last.drift.to_json()["bets"][0]["blocks"] == unbroken.drift.to_json()["bets"][0]["blocks"]
 
 
 def test_an_idle_sequence_ends(detector: Detector) -> None:
-    watcher = Watcher(detector, idle=100.0)
+    watcher = Monitor(detector, idle=100.0)
     assert watcher.feed([at(0, "a", "start")]) == []
     assert watcher.feed([at(50, "b", "start")]) == []
     alarms = watcher.feed([at(101, "b", "read")])
@@ -116,7 +116,7 @@ def test_an_idle_sequence_ends(detector: Detector) -> None:
 
 
 def test_a_record_after_a_long_time_begins_another_sequence(detector: Detector) -> None:
-    watcher = Watcher(detector, idle=100.0)
+    watcher = Monitor(detector, idle=100.0)
     watcher.feed([at(0, "a", "start", 1)])
     assert watcher.feed([at(1000, "a", "start", 2)]) == []  # perhaps a clock is wrong
     alarms = watcher.feed([at(1000 + i, "b", "read", 3 + i) for i in range(7)])
@@ -125,7 +125,7 @@ def test_a_record_after_a_long_time_begins_another_sequence(detector: Detector) 
 
 
 def test_a_record_after_a_long_time_that_was_waited_for_begins_another_at_once(detector: Detector) -> None:
-    watcher = Watcher(detector, idle=100.0)
+    watcher = Monitor(detector, idle=100.0)
     watcher.feed([at(0, "a", "start", 1)])
     watcher.wait(70.0)
     alarms = watcher.feed([at(150, "a", "start", 2)])
@@ -134,7 +134,7 @@ def test_a_record_after_a_long_time_that_was_waited_for_begins_another_at_once(d
 
 
 def test_a_record_in_doubt_is_read_when_nothing_follows_it(detector: Detector) -> None:
-    watcher = Watcher(detector, idle=100.0)
+    watcher = Monitor(detector, idle=100.0)
     watcher.feed([at(0, "a", "start", 1), at(0, "b", "start", 2), at(1000, "a", "start", 3)])
     assert watcher.wait(5.0) == []
     assert [(alarm.key, alarm.began) for alarm in watcher.wait(5.0)] == [("a", 1)]
@@ -149,7 +149,7 @@ def lengths(detector: Detector, records: list[Record], size: int, store: Path | 
     found: list[int] = []
     for start in range(0, len(records), size):
         kept = WatchStore(store)
-        watcher = Watcher(detector, kept, idle=100.0, judged=lambda _, verdict: found.append(verdict.length))
+        watcher = Monitor(detector, kept, idle=100.0, judged=lambda _, verdict: found.append(verdict.length))
         watcher.feed(records[start : start + size])
         if start + size >= len(records):
             watcher.end()
@@ -190,7 +190,7 @@ def test_a_machine_whose_clock_is_wrong_throughout_ends_no_sequence(detector: De
 
 def test_one_wrong_clock_is_told_once(detector: Detector) -> None:
     told: list[str] = []
-    watcher = Watcher(detector, idle=100.0, tell=told.append)
+    watcher = Monitor(detector, idle=100.0, tell=told.append)
     watcher.feed([at(i, key, "start") for i, key in enumerate("abcdefgh")])
     odd = [at(4e9, "a", "read"), at(9, "b", "read"), at(-4e9, "c", "read"), at(10, "a", "read")]
     assert not [alarm for alarm in watcher.feed(odd) if alarm.ended]
@@ -201,7 +201,7 @@ def test_one_wrong_clock_is_told_once(detector: Detector) -> None:
 
 
 def test_a_clock_that_is_set_back_takes_no_time(detector: Detector) -> None:
-    watcher = Watcher(detector, idle=100.0)
+    watcher = Monitor(detector, idle=100.0)
     watcher.feed([at(1000, "a", "start"), at(1001, "b", "start")])
     watcher.feed([at(i, "a", "read") for i in range(20)])
     assert watcher.in_flight == 2
@@ -211,7 +211,7 @@ def test_a_clock_that_is_set_back_takes_no_time(detector: Detector) -> None:
 
 @pytest.mark.parametrize("timed", [True, False])
 def test_silence_ends_sequences(timed: bool, detector: Detector) -> None:
-    watcher = Watcher(detector, idle=100.0)
+    watcher = Monitor(detector, idle=100.0)
     watcher.feed([at(0, "a", "start")._replace(time=0.0 if timed else None)])
     assert watcher.wait(60.0) == []
     assert [alarm.key for alarm in watcher.wait(60.0)] == ["a"]
@@ -220,9 +220,9 @@ def test_silence_ends_sequences(timed: bool, detector: Detector) -> None:
 
 def test_the_end_of_all(detector: Detector, records: Records) -> None:
     stream = [record._replace(last=False) for record in records(30)]
-    watcher = Watcher(detector)
+    watcher = Monitor(detector)
     alarms = watched(watcher, stream) + watcher.end()
-    assert facts(alarms) == facts(watched(Watcher(detector), stream)) | facts(
+    assert facts(alarms) == facts(watched(Monitor(detector), stream)) | facts(
         alarm for alarm in alarms if alarm.ended
     )
     assert watcher.counts.sequences == 30
@@ -231,7 +231,7 @@ def test_the_end_of_all(detector: Detector, records: Records) -> None:
 
 def test_the_events_of_what_was_flagged_are_kept(detector: Detector, tmp_path: Path) -> None:
     path = tmp_path / "watch.db"
-    watcher = Watcher(detector, WatchStore(path))
+    watcher = Monitor(detector, WatchStore(path))
     events = ["start", "boom", "read", "sync", "stop"]
     alarms = watcher.feed([at(i, "x", event, i) for i, event in enumerate(events)])
     alarms += watcher.feed([at(5, "quiet", "start", 5)])
@@ -249,7 +249,7 @@ def test_the_events_of_what_was_flagged_are_kept(detector: Detector, tmp_path: P
 
 def test_the_state_of_another_model_is_refused(detector: Detector, tmp_path: Path) -> None:
     store = WatchStore(tmp_path / "watch.db")
-    Watcher(detector, store).commit()
+    Monitor(detector, store).commit()
     torch.manual_seed(1)
     other = LanguageModel(detector.model.config).eval()
     artefact = Artefact(other, detector.artefact.vocabulary)
@@ -257,5 +257,5 @@ def test_the_state_of_another_model_is_refused(detector: Detector, tmp_path: Pat
         artefact, detector.alphabet, detector.profile, detector.calibration, detector.baselines
     )
     with pytest.raises(ArtefactError, match="another model") as caught:
-        Watcher(stranger, store)
+        Monitor(stranger, store)
     assert "--state" in caught.value.hint

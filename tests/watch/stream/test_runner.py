@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from onward.errors import CorpusError, InputError, WriteError
-from onward.watch.datasets import reader_for
+from onward.watch.datasets import parser_for
 from onward.watch.detector import Detector
 from onward.watch.input.records import Record
-from onward.watch.stream.alarms import AlarmFile, line_of
-from onward.watch.stream.monitor import Watcher
-from onward.watch.stream.runner import Live
+from onward.watch.stream.alarms import AlarmFile, alarm_line
+from onward.watch.stream.monitor import Monitor
+from onward.watch.stream.runner import Runner
 from onward.watch.stream.store import WatchStore
 
 Records = Callable[..., list[Record]]
@@ -35,13 +35,13 @@ def watch(
     folder: Path,
     deliver: Callable[[str], None] = lambda _: None,
     **how: object,
-) -> Watcher:
+) -> Monitor:
     """One run over a file, whose state and alarms are in the folder."""
     store = WatchStore(folder / "watch.db")
-    watcher = Watcher(detector, store)
-    reader = reader_for(detector)
+    watcher = Monitor(detector, store)
+    reader = parser_for(detector)
     try:
-        Live(watcher, reader, str(log), deliver, alarm_file=folder / "alarms.jsonl", **how).run()
+        Runner(watcher, reader, str(log), deliver, alarm_file=folder / "alarms.jsonl", **how).run()
     finally:
         store.close()
     return watcher
@@ -181,7 +181,7 @@ def test_what_cannot_be_watched(detector: Detector, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="expected a file"):
         watch(detector, tmp_path / "none.csv", tmp_path)
     with pytest.raises(InputError, match="ends by itself"):
-        Live(Watcher(detector), reader_for(detector), "-", lambda _: None, follow=True)
+        Runner(Monitor(detector), parser_for(detector), "-", lambda _: None, follow=True)
     with pytest.raises((CorpusError, InputError)):
         watch(detector, tmp_path, tmp_path)
 
@@ -190,4 +190,4 @@ def test_a_line_holds_no_controls() -> None:
     alarm = {"alarm": 1, "time": None, "key": "k\t", "p_value": 0.001, "ended": True, "number": 3}
     alarm |= {"line": "a\x1b[2J\n", "speaks": "counts", "counts": [{"event": "e", "found": 3, "normal": 1}]}
     reason = "events came too often or too seldom (3 x e, normally 1)"
-    assert line_of(alarm) == f"-\tk\\t\tp=0.001\t3: a\\x1b[2J\\n\t{reason}"
+    assert alarm_line(alarm) == f"-\tk\\t\tp=0.001\t3: a\\x1b[2J\\n\t{reason}"

@@ -40,7 +40,7 @@ def rms_norm(x: Sequence, scale: Float[Tensor, " width"], epsilon: float, result
     """See `reference.rms_norm`."""
     supported = result in functions.ACTIVATIONS and functions.supports(x, scale)
     if supported and x.dtype == scale.dtype == torch.float32:
-        return functions.RMSNorm.apply(x, scale, epsilon, result)
+        return functions.RMSNormFunction.apply(x, scale, epsilon, result)
     return reference.rms_norm(x, scale, epsilon, result)
 
 

@@ -53,7 +53,7 @@ class GatedScan(torch.autograd.Function):
     """`reference.gated_scan`."""
 
     @staticmethod
-    def forward(ctx: Context, zvg: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:  # noqa: D102
+    def forward(ctx: Context, zvg: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
         _expect("zvg", zvg, zvg.shape[0], h.shape[0], 3 * h.shape[1])
         zvg, h = zvg.contiguous(), h.contiguous()
         steps, lanes, width = zvg.shape[0], *h.shape
@@ -65,7 +65,7 @@ class GatedScan(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Context, dy: Tensor, dlast: Tensor) -> tuple[Tensor, Tensor]:  # noqa: D102
+    def backward(ctx: Context, dy: Tensor, dlast: Tensor) -> tuple[Tensor, Tensor]:
         zvg, h, states = ctx.saved_tensors
         dzvg, dh = torch.empty_like(zvg), dlast.contiguous().clone()
         sizes = states.shape
@@ -77,7 +77,7 @@ class GatedUnit(torch.autograd.Function):
     """`reference.gated_unit`."""
 
     @staticmethod
-    def forward(ctx: Context, ab: Tensor) -> Tensor:  # noqa: D102
+    def forward(ctx: Context, ab: Tensor) -> Tensor:
         _expect("ab", ab, *ab.shape[:2], ab.shape[2] // 2 * 2)
         ab = ab.contiguous()
         y = ab.new_empty(*ab.shape[:-1], ab.shape[-1] // 2)
@@ -87,7 +87,7 @@ class GatedUnit(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Context, dy: Tensor) -> Tensor:  # noqa: D102
+    def backward(ctx: Context, dy: Tensor) -> Tensor:
         (ab,) = ctx.saved_tensors
         dab = torch.empty_like(ab)
         rows = ab.shape[0] * ab.shape[1]
@@ -95,11 +95,11 @@ class GatedUnit(torch.autograd.Function):
         return dab
 
 
-class RMSNorm(torch.autograd.Function):
+class RMSNormFunction(torch.autograd.Function):
     """`reference.rms_norm`."""
 
     @staticmethod
-    def forward(ctx: Context, x: Tensor, scale: Tensor, epsilon: float, result: torch.dtype) -> Tensor:  # noqa: D102
+    def forward(ctx: Context, x: Tensor, scale: Tensor, epsilon: float, result: torch.dtype) -> Tensor:
         _expect("scale", scale, x.shape[2])
         x, scale = x.contiguous(), scale.contiguous()
         rows, width = x.shape[0] * x.shape[1], x.shape[2]
@@ -111,7 +111,7 @@ class RMSNorm(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Context, dy: Tensor) -> tuple[Tensor, Tensor, None, None]:  # noqa: D102
+    def backward(ctx: Context, dy: Tensor) -> tuple[Tensor, Tensor, None, None]:
         x, scale, inverse = ctx.saved_tensors
         parts = _parts(x)
         dx, partial = torch.empty_like(x), x.new_empty(parts, x.shape[2])
@@ -124,7 +124,7 @@ class CausalConvolution(torch.autograd.Function):
     """`reference.causal_convolution`, without the new tail, which is a slice."""
 
     @staticmethod
-    def forward(ctx: Context, x: Tensor, tail: Tensor, kernel: Tensor) -> Tensor:  # noqa: D102
+    def forward(ctx: Context, x: Tensor, tail: Tensor, kernel: Tensor) -> Tensor:
         _expect("kernel", kernel, kernel.shape[0], x.shape[2])
         _expect("tail", tail, x.shape[1], kernel.shape[0] - 1, x.shape[2])
         x, tail, kernel = x.contiguous(), tail.contiguous(), kernel.contiguous()
@@ -135,7 +135,7 @@ class CausalConvolution(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Context, dy: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # noqa: D102
+    def backward(ctx: Context, dy: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         x, tail, kernel = ctx.saved_tensors
         parts = _parts(x)
         dx, dtail, partial = (
@@ -152,7 +152,7 @@ class AddDropped(torch.autograd.Function):
     """`reference.add_dropped`."""
 
     @staticmethod
-    def forward(ctx: Context, x: Tensor, branch: Tensor, probability: float, seed: int) -> Tensor:  # noqa: D102
+    def forward(ctx: Context, x: Tensor, branch: Tensor, probability: float, seed: int) -> Tensor:
         _expect("branch", branch, *x.shape)
         x, branch = x.contiguous(), branch.contiguous()
         y = torch.empty_like(x)
@@ -163,7 +163,7 @@ class AddDropped(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Context, dy: Tensor) -> tuple[Tensor, Tensor, None, None]:  # noqa: D102
+    def backward(ctx: Context, dy: Tensor) -> tuple[Tensor, Tensor, None, None]:
         dy = dy.contiguous()
         dbranch = torch.empty_like(dy, dtype=ctx.dtype)
         _call("add_dropped_backward", ctx.dtype, dy.numel(), *ctx.mask, dy, dbranch)

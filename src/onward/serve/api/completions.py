@@ -16,11 +16,11 @@ from onward.errors import OnwardError
 from onward.inference.generate import Ending
 from onward.inference.step.sampling import Sampling
 from onward.inference.text_source import ids_of
-from onward.serve.engine.batcher import Order, Piece
+from onward.serve.engine.batcher import SampleRequest, TextChunk
 from onward.serve.engine.prefill import read
-from onward.serve.engine.registry import Models, Served
+from onward.serve.engine.registry import ModelRegistry, ServedModel
 from onward.serve.engine.tokens import Token, name_of
-from onward.serve.http.errors import Refusal, as_refusal, to_json
+from onward.serve.http.errors import ApiError, as_api_error, to_json
 from onward.serve.http.fields import Fields, whole
 from onward.serve.http.limits import Limits
 from onward.serve.http.responses import Events, answer, body_of, unless_gone
@@ -50,7 +50,7 @@ class Wanted:
     """
 
     prompts: list[np.ndarray]
-    orders: list[Order]
+    orders: list[SampleRequest]
     logprobs: int | None
     echo: bool
     stream: bool
@@ -67,7 +67,7 @@ class _Choice:
     symbols: int = 0
 
 
-async def completions(request: Request, models: Models, limits: Limits) -> Response:
+async def completions(request: Request, models: ModelRegistry, limits: Limits) -> Response:
     """Answers a request."""
     fields = Fields(await body_of(request.receive, limits))
     served = models.named(fields)
@@ -101,7 +101,7 @@ def wanted_of(fields: Fields, vocabulary: Vocabulary, limits: Limits) -> Wanted:
     sampling = Sampling(
         temperature=fields.number("temperature", 1.0, 0, 100), top_p=fields.number("top_p", 1.0, 0, 1)
     )
-    order = Order(
+    order = SampleRequest(
         length=fields.integer("max_tokens", 16, 0, limits.max_tokens),
         sampling=sampling,
         stop=_stop(fields),
@@ -137,7 +137,7 @@ def _prompts(fields: Fields, vocabulary: Vocabulary, limits: Limits) -> list[np.
     size = sum(map(len, prompts))
     if size > limits.prompt_symbols:
         message = f"expected prompts of at most {limits.prompt_symbols} symbols, got {size}"
-        raise Refusal(
+        raise ApiError(
             413, "too_large", message, param="prompt", hint="send fewer prompts, or their ends alone"
         )
     return prompts
@@ -168,7 +168,7 @@ def _stop(fields: Fields) -> tuple[str, ...]:
     return tuple(given)
 
 
-async def _pieces(served: Served, wanted: Wanted) -> AsyncIterator[tuple[int, Piece]]:
+async def _pieces(served: ServedModel, wanted: Wanted) -> AsyncIterator[tuple[int, TextChunk]]:
     """What each choice gains: first the prompt, if it is echoed, then what is written."""
     inbox: asyncio.Queue[Any] = asyncio.Queue()
     tasks = [
@@ -191,7 +191,7 @@ async def _pieces(served: Served, wanted: Wanted) -> AsyncIterator[tuple[int, Pi
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _into(inbox: asyncio.Queue[Any], pieces: AsyncIterator[tuple[int, Piece]]) -> None:
+async def _into(inbox: asyncio.Queue[Any], pieces: AsyncIterator[tuple[int, TextChunk]]) -> None:
     """Puts pieces into a queue, and None, or an error, at their end."""
     try:
         async for piece in pieces:
@@ -201,7 +201,9 @@ async def _into(inbox: asyncio.Queue[Any], pieces: AsyncIterator[tuple[int, Piec
         inbox.put_nowait(error)
 
 
-async def _of_prompt(served: Served, wanted: Wanted, number: int) -> AsyncIterator[tuple[int, Piece]]:
+async def _of_prompt(
+    served: ServedModel, wanted: Wanted, number: int
+) -> AsyncIterator[tuple[int, TextChunk]]:
     """The pieces of the choices of a prompt."""
     engine, ids, count = served.engine, wanted.prompts[number], len(wanted.orders)
     top = wanted.logprobs if wanted.echo else None
@@ -210,12 +212,14 @@ async def _of_prompt(served: Served, wanted: Wanted, number: int) -> AsyncIterat
     if wanted.echo:
         text = served.trained.vocabulary.decode(ids)
         for i in range(count):
-            yield number * count + i, Piece(text, tokens, 0, None)
+            yield number * count + i, TextChunk(text, tokens, 0, None)
     async for i, piece in engine.write(primed, wanted.orders):
         yield number * count + i, piece
 
 
-async def _whole(pieces: AsyncIterator[tuple[int, Piece]], served: Served, wanted: Wanted) -> dict[str, Any]:
+async def _whole(
+    pieces: AsyncIterator[tuple[int, TextChunk]], served: ServedModel, wanted: Wanted
+) -> dict[str, Any]:
     """All choices, and the counts."""
     choices = [_Choice() for _ in range(len(wanted.prompts) * len(wanted.orders))]
     async for i, piece in pieces:
@@ -231,9 +235,9 @@ async def _whole(pieces: AsyncIterator[tuple[int, Piece]], served: Served, wante
 
 
 async def _events(
-    first: tuple[int, Piece],
-    pieces: AsyncIterator[tuple[int, Piece]],
-    served: Served,
+    first: tuple[int, TextChunk],
+    pieces: AsyncIterator[tuple[int, TextChunk]],
+    served: ServedModel,
     wanted: Wanted,
     head: dict[str, Any],
 ) -> AsyncIterator[dict[str, Any]]:
@@ -250,14 +254,14 @@ async def _events(
         if wanted.usage:
             yield head | {"choices": [], "usage": _usage(wanted, sum(symbols.values()))}
     except OnwardError as error:
-        yield to_json(as_refusal(error))
+        yield to_json(as_api_error(error))
     finally:
         await pieces.aclose()  # type: ignore[attr-defined]
 
 
 async def _and(
-    first: tuple[int, Piece], pieces: AsyncIterator[tuple[int, Piece]]
-) -> AsyncIterator[tuple[int, Piece]]:
+    first: tuple[int, TextChunk], pieces: AsyncIterator[tuple[int, TextChunk]]
+) -> AsyncIterator[tuple[int, TextChunk]]:
     yield first
     async for piece in pieces:
         yield piece
@@ -273,7 +277,9 @@ def _usage(wanted: Wanted, written: int) -> dict[str, int]:
     return {"prompt_tokens": read_, "completion_tokens": written, "total_tokens": read_ + written}
 
 
-def _logprobs(served: Served, wanted: Wanted, tokens: Sequence[Token], offset: int) -> dict[str, Any] | None:
+def _logprobs(
+    served: ServedModel, wanted: Wanted, tokens: Sequence[Token], offset: int
+) -> dict[str, Any] | None:
     """The symbols of a text that begins at an offset, with their log-probabilities."""
     if wanted.logprobs is None:
         return None

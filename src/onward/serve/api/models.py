@@ -10,12 +10,12 @@ from starlette.routing import Route
 
 from onward.serve.api import scoring
 from onward.serve.api.completions import completions
-from onward.serve.engine.registry import Models, curve, entry, facts
+from onward.serve.engine.registry import ModelRegistry, curve, entry, facts
 from onward.serve.http.limits import Limits
 from onward.serve.http.responses import answer
 
 
-def model_routes(models: Models, limits: Limits, corpus: Sequence[Path]) -> list[Route]:
+def model_routes(models: ModelRegistry, limits: Limits, corpus: Sequence[Path]) -> list[Route]:
     """All of them.
 
     Args:
@@ -35,16 +35,16 @@ def model_routes(models: Models, limits: Limits, corpus: Sequence[Path]) -> list
     ]
 
 
-async def _list(_: Request, models: Models) -> Response:
+async def _list(_: Request, models: ModelRegistry) -> Response:
     """`GET /v1/models`."""
     return answer({"object": "list", "data": [entry(served) for served in models]})
 
 
-async def _show(request: Request, models: Models, *, novelty: bool) -> Response:
+async def _show(request: Request, models: ModelRegistry, *, novelty: bool) -> Response:
     """`GET /v1/models/{id}`."""
     return answer(facts(models.get(request.path_params["id"])) | {"novelty": novelty})
 
 
-async def _curve(request: Request, models: Models) -> Response:
+async def _curve(request: Request, models: ModelRegistry) -> Response:
     """`GET /v1/models/{id}/curve`."""
     return answer(curve(models.get(request.path_params["id"])))

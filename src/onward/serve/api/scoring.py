@@ -10,9 +10,9 @@ from starlette.responses import Response
 from onward.data.vocabulary import Vocabulary
 from onward.inference.text_source import ids_of
 from onward.serve.engine.prefill import read
-from onward.serve.engine.registry import Models
+from onward.serve.engine.registry import ModelRegistry
 from onward.serve.engine.tokens import text_of
-from onward.serve.http.errors import Refusal
+from onward.serve.http.errors import ApiError
 from onward.serve.http.fields import Fields
 from onward.serve.http.limits import Limits
 from onward.serve.http.responses import answer, body_of, unless_gone
@@ -22,7 +22,7 @@ LONGEST_SCORED = 20_000
 """Symbols of a text that is scored symbol by symbol: its answer is a hundred times as large."""
 
 
-async def score(request: Request, models: Models, limits: Limits) -> Response:
+async def score(request: Request, models: ModelRegistry, limits: Limits) -> Response:
     """The surprise of each symbol of a text, and what was likelier."""
     fields = Fields(await body_of(request.receive, limits), ("model", "text", "alternatives"))
     served = models.named(fields)
@@ -32,7 +32,9 @@ async def score(request: Request, models: Models, limits: Limits) -> Response:
     ids = ids_of(text, vocabulary)
     if len(ids) > LONGEST_SCORED:
         message = f"expected a text of at most {LONGEST_SCORED} symbols, got {len(ids)}"
-        raise Refusal(413, "too_large", message, param="text", hint="send it in parts, or use `onward score`")
+        raise ApiError(
+            413, "too_large", message, param="text", hint="send it in parts, or use `onward score`"
+        )
     _, tokens = await unless_gone(request, served.engine.run(read(served.trained, ids, top)))
     served.metrics.symbols_read.add(len(ids))
     decoder = vocabulary.decoder()
@@ -57,7 +59,7 @@ async def score(request: Request, models: Models, limits: Limits) -> Response:
     )
 
 
-async def novelty(request: Request, models: Models, limits: Limits, corpus: list[Path]) -> Response:
+async def novelty(request: Request, models: ModelRegistry, limits: Limits, corpus: list[Path]) -> Response:
     """What of a text stands word for word in the corpus."""
     fields = Fields(await body_of(request.receive, limits), ("model", "text", "minimum", "longest"))
     served = models.named(fields)
@@ -68,7 +70,7 @@ async def novelty(request: Request, models: Models, limits: Limits, corpus: list
     longest = fields.integer("longest", 10, 0, 1000)
     if not corpus:
         message = "this server has no corpus to look in"
-        raise Refusal(404, "no_corpus", message, hint="start it with --corpus FILE")
+        raise ApiError(404, "no_corpus", message, hint="start it with --corpus FILE")
     with served.engine.place():  # a thread of its own: the model is not asked
         find = served.trained.novelty
         work = asyncio.to_thread(find, text, corpus, minimum=minimum, longest=longest)

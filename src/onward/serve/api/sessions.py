@@ -12,20 +12,20 @@ from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from onward.errors import OnwardError
-from onward.serve.engine.registry import Models
-from onward.serve.engine.typed_text import Edit, Wish
-from onward.serve.http.errors import Refusal, as_refusal, to_json
+from onward.serve.engine.registry import ModelRegistry
+from onward.serve.engine.typed_text import CompletionWanted, Edit
+from onward.serve.http.errors import ApiError, as_api_error, to_json
 from onward.serve.http.fields import Fields, dump, whole
 from onward.serve.http.limits import Limits
 from onward.serve.http.responses import answer, body_of
-from onward.serve.sessions.manager import Sessions, TypingSession
+from onward.serve.sessions.manager import SessionManager, TypingSession
 
 _WISHES = ("completions", "until", "shortest", "next")
 _NEW = ("model", "text", "cursor", "adapt", *_WISHES)
 _EDIT = ("at", "delete", "insert", "cursor", "version", "forget", *_WISHES)
 
 
-def typing_routes(sessions: Sessions, models: Models, limits: Limits) -> list[BaseRoute]:
+def typing_routes(sessions: SessionManager, models: ModelRegistry, limits: Limits) -> list[BaseRoute]:
     """All of them; the first one is asked for with every key."""
     known = {"sessions": sessions}
     create = partial(_create, models=models, limits=limits, **known)
@@ -38,13 +38,15 @@ def typing_routes(sessions: Sessions, models: Models, limits: Limits) -> list[Ba
     ]
 
 
-async def _create(request: Request, sessions: Sessions, models: Models, limits: Limits) -> Response:
+async def _create(
+    request: Request, sessions: SessionManager, models: ModelRegistry, limits: Limits
+) -> Response:
     """`POST /v1/sessions`."""
     fields = Fields(await body_of(request.receive, limits), _NEW)
     served = models.named(fields)
     text = fields.text("text", "", longest=limits.text_characters) or ""
     cursor = fields.integer("cursor", len(text), 0, len(text))
-    wish, adapts = _wish(fields, Wish()), fields.flag("adapt")
+    wish, adapts = _wish(fields, CompletionWanted()), fields.flag("adapt")
     made = await sessions.create(served, text, cursor, wish, adapts=adapts)
     return answer(made, 201, {"Location": f"/v1/sessions/{made['id']}"})
 
@@ -52,7 +54,7 @@ async def _create(request: Request, sessions: Sessions, models: Models, limits: 
 class Editing:
     """`POST /v1/sessions/{id}/edit`, as an application of its own: it is asked for with every key."""
 
-    def __init__(self, sessions: Sessions, limits: Limits) -> None:
+    def __init__(self, sessions: SessionManager, limits: Limits) -> None:
         self._sessions, self._limits = sessions, limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -63,20 +65,20 @@ class Editing:
         await answer(said)(scope, receive, send)
 
 
-async def _show(request: Request, sessions: Sessions) -> Response:
+async def _show(request: Request, sessions: SessionManager) -> Response:
     """`GET /v1/sessions/{id}`."""
     session = await sessions.get(request.path_params["id"])
     found = await sessions.edit(session)
     return answer(found | {"text": session.text})
 
 
-async def _delete(request: Request, sessions: Sessions) -> Response:
+async def _delete(request: Request, sessions: SessionManager) -> Response:
     """`DELETE /v1/sessions/{id}`."""
     await sessions.delete(request.path_params["id"])
     return Response(status_code=204)
 
 
-async def _socket(websocket: WebSocket, sessions: Sessions, limits: Limits) -> None:
+async def _socket(websocket: WebSocket, sessions: SessionManager, limits: Limits) -> None:
     """`WS /v1/sessions/{id}/ws`: messages are answered in order; those that wait are known to the newest."""
     protocols = websocket.scope.get("subprotocols", [])
     await websocket.accept(subprotocol="onward" if "onward" in protocols else None)
@@ -91,12 +93,12 @@ async def _socket(websocket: WebSocket, sessions: Sessions, limits: Limits) -> N
                 await websocket.send_text(dump(reply).decode())
 
 
-async def _reply(id_: str, message: Any, sessions: Sessions, limits: Limits) -> dict[str, Any]:
+async def _reply(id_: str, message: Any, sessions: SessionManager, limits: Limits) -> dict[str, Any]:
     """The answer to a message."""
     body = message.get("text") or message.get("bytes") or ""
     try:
         if len(body) > limits.body_bytes:
-            raise Refusal(
+            raise ApiError(
                 413,
                 "too_large",
                 f"expected a message of at most {limits.body_bytes} bytes",
@@ -104,11 +106,11 @@ async def _reply(id_: str, message: Any, sessions: Sessions, limits: Limits) -> 
             )
         return await _edited(sessions, await sessions.get(id_), body, limits)
     except OnwardError as error:
-        return to_json(as_refusal(error))
+        return to_json(as_api_error(error))
 
 
 async def _edited(
-    sessions: Sessions, session: TypingSession, body: bytes | str, limits: Limits
+    sessions: SessionManager, session: TypingSession, body: bytes | str, limits: Limits
 ) -> dict[str, Any]:
     fields = Fields(body, _EDIT)
     version = fields.integer("version", None, 0, 1 << 62)
@@ -130,7 +132,7 @@ def _edit(fields: Fields, limits: Limits, session: TypingSession) -> Edit:
     return Edit(at, delete_, insert, fields.integer("cursor", at + len(insert), 0, after))
 
 
-def _wish(fields: Fields, before: Wish) -> Wish:
+def _wish(fields: Fields, before: CompletionWanted) -> CompletionWanted:
     """What a body asks for; for the rest what was asked before."""
     until = whole(fields.values.get("until"))
     if until is None:
@@ -139,7 +141,7 @@ def _wish(fields: Fields, before: Wish) -> Wish:
         until in ("word", "line") or (isinstance(until, int) and 1 <= until <= 100)
     ):
         fields.refuse("until", 'to be "word", "line" or a number of symbols from 1 to 100')
-    return Wish(
+    return CompletionWanted(
         fields.integer("completions", before.completions, 0, 20),
         until,
         fields.integer("shortest", before.shortest, 1, 100),

@@ -10,14 +10,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from onward.errors import OnwardError
-from onward.serve.http.errors import Refusal
+from onward.serve.http.errors import ApiError
 from onward.serve.http.fields import FIELDS_HINT, Fields, dump
 from onward.serve.http.limits import Limits
 from onward.serve.http.responses import Events, answer, body_of, unless_gone
 from onward.serve.watch.batches import KINDS, batch_of
-from onward.serve.watch.registry import Detectors
+from onward.serve.watch.registry import DetectorRegistry
 from onward.serve.watch.transactions import LISTED
-from onward.serve.watch.worker import RECENT, ServedDetector
+from onward.serve.watch.worker import RECENT, DetectorWorker
 
 ENDLESS = "onward.endless"
 """In the scope of a request whose answer does not end by itself, so that a server that stops ends it."""
@@ -29,7 +29,7 @@ _FIELDS = ("model", *KINDS, "idempotency_key", "verdicts", "end")
 _LONGEST_NAME = 200
 
 
-def watch_routes(detectors: Detectors, limits: Limits) -> list[Route]:
+def watch_routes(detectors: DetectorRegistry, limits: Limits) -> list[Route]:
     """All of them."""
     known = {"detectors": detectors}
     post = partial(_feed, limits=limits, **known)
@@ -42,12 +42,12 @@ def watch_routes(detectors: Detectors, limits: Limits) -> list[Route]:
     ]
 
 
-async def _show(_: Request, detectors: Detectors) -> Response:
+async def _show(_: Request, detectors: DetectorRegistry) -> Response:
     """`GET /v1/watch`."""
     return answer({"object": "list", "data": [served.facts for served in detectors]})
 
 
-async def _feed(request: Request, detectors: Detectors, limits: Limits) -> Response:
+async def _feed(request: Request, detectors: DetectorRegistry, limits: Limits) -> Response:
     """`POST /v1/watch`."""
     body = await body_of(request.receive, limits)
     fields = Fields(body, _FIELDS)
@@ -57,7 +57,7 @@ async def _feed(request: Request, detectors: Detectors, limits: Limits) -> Respo
     return answer({"model": served.name, **found})
 
 
-async def _alarms(request: Request, detectors: Detectors, limits: Limits) -> Response:
+async def _alarms(request: Request, detectors: DetectorRegistry, limits: Limits) -> Response:
     """`GET /v1/watch/alarms`."""
     served = _asked(request, detectors)
     after = _number(request, "after", None, 0, 1 << 53)
@@ -73,11 +73,11 @@ async def _alarms(request: Request, detectors: Detectors, limits: Limits) -> Res
     return answer({"object": "list", "model": served.name, "data": data, "last": served.report["last_alarm"]})
 
 
-async def _events(served: ServedDetector, after: int | None) -> AsyncIterator[bytes]:
+async def _events(served: DetectorWorker, after: int | None) -> AsyncIterator[bytes]:
     """Alarms as events with their numbers; beside them the report when it has changed, or a sign of life."""
     begin = served.report["last_alarm"] if after is None else after
     told: bytes | None = None
-    with suppress(Refusal):  # too much waits: who listens comes again, and goes on behind the last
+    with suppress(ApiError):  # too much waits: who listens comes again, and goes on behind the last
         async for alarms in served.follow(begin, _BEAT):
             for alarm in alarms:
                 yield b"id: %d\ndata: %s\n\n" % (alarm["alarm"], dump(alarm))
@@ -88,20 +88,20 @@ async def _events(served: ServedDetector, after: int | None) -> AsyncIterator[by
                 yield b": nothing new\n\n"
 
 
-async def _explain(request: Request, detectors: Detectors) -> Response:
+async def _explain(request: Request, detectors: DetectorRegistry) -> Response:
     """`GET /v1/watch/alarms/{number}`."""
     number = _numbered(request)
     return answer(await _asked(request, detectors).do(lambda watch: watch.explain(number)))
 
 
-async def _forgive(request: Request, detectors: Detectors, limits: Limits) -> Response:
+async def _forgive(request: Request, detectors: DetectorRegistry, limits: Limits) -> Response:
     """`POST /v1/watch/alarms/{number}/ok`."""
     Fields(await body_of(request.receive, limits), ())
     number = _numbered(request)
-    return answer(await _asked(request, detectors).do(lambda watch: watch.forgive(number)))
+    return answer(await _asked(request, detectors).do(lambda watch: watch.mark_normal(number)))
 
 
-def _asked(request: Request, detectors: Detectors) -> ServedDetector:
+def _asked(request: Request, detectors: DetectorRegistry) -> DetectorWorker:
     return detectors.get(request.query_params.get("model"))
 
 
@@ -109,7 +109,7 @@ def _numbered(request: Request) -> int:
     """The number of an alarm in the path."""
     number = request.path_params["number"]
     if not (number.isascii() and number.isdigit() and len(number) < 16):
-        raise Refusal(404, "alarm_not_found", f"there is no alarm {number[:40]!r}", hint=LISTED)
+        raise ApiError(404, "alarm_not_found", f"there is no alarm {number[:40]!r}", hint=LISTED)
     return int(number)
 
 
@@ -126,4 +126,4 @@ def _number(request: Request, name: str, default: Any, smallest: int, largest: i
 def _invalid(name: str, expected: str, request: Request) -> OnwardError:
     received = request.query_params.get(name, "")[:80]
     message = f"expected {name} to be {expected}, got {received!r}"
-    return Refusal(400, "invalid_value", message, param=name, hint=FIELDS_HINT)
+    return ApiError(400, "invalid_value", message, param=name, hint=FIELDS_HINT)

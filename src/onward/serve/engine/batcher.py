@@ -27,7 +27,7 @@ _CHANCES = 256
 
 
 @dataclass(frozen=True, kw_only=True)
-class Order:
+class SampleRequest:
     """How a sample is written.
 
     Attributes:
@@ -47,7 +47,7 @@ class Order:
     logprobs: int | None = None
 
 
-class Piece(NamedTuple):
+class TextChunk(NamedTuple):
     """What a sample gained: its text, the symbols (and the END it drew) with their log-probabilities if
     they were asked for, how many symbols it has in all, and why it ended, if it did."""
 
@@ -73,7 +73,7 @@ class Lane:
     """
 
     def __init__(
-        self, vocabulary: Vocabulary, order: Order, deliver: Callable[[Piece | Exception], None]
+        self, vocabulary: Vocabulary, order: SampleRequest, deliver: Callable[[TextChunk | Exception], None]
     ) -> None:
         self.order, self.deliver = order, deliver
         self.left = order.length
@@ -106,19 +106,21 @@ class Lane:
             tokens, self.tokens = self.tokens[: max(0, count)], []
             self._told += len(tokens)
         if text or tokens or sample.ending:
-            self._tell(Piece(text, tokens, sample.symbols, sample.ending), is_last=sample.ending is not None)
+            self._tell(
+                TextChunk(text, tokens, sample.symbols, sample.ending), is_last=sample.ending is not None
+            )
 
     def fail(self, error: Exception) -> None:
         """Ends it by an error."""
         self._tell(error, is_last=True)
 
-    def _tell(self, gained: Piece | Exception, *, is_last: bool) -> None:
+    def _tell(self, gained: TextChunk | Exception, *, is_last: bool) -> None:
         if self.is_wanted:
             self.is_wanted = not is_last
             self.deliver(gained)
 
 
-class Lanes:
+class Batcher:
     """The lanes of a model, and the step that carries all of them one symbol further.
 
     Args:

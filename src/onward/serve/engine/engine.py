@@ -22,9 +22,9 @@ from onward.inference.prediction import initial_state
 from onward.inference.step.stepper import FEW_LANES, Stepper
 from onward.inference.trained_model import TrainedModel
 from onward.layers.state import State, select_lanes
-from onward.serve.engine.batcher import Lane, Lanes, Order, Piece
+from onward.serve.engine.batcher import Batcher, Lane, SampleRequest, TextChunk
 from onward.serve.engine.keystrokes import Answer, Keyboard, Keystroke
-from onward.serve.http.errors import Refusal
+from onward.serve.http.errors import ApiError
 from onward.serve.http.limits import Limits
 from onward.serve.http.metrics import Metrics
 
@@ -92,7 +92,7 @@ class Engine:
         self._limits, self._metrics = limits, metrics
         self.stepper = Stepper(trained.model, initial_state(trained.model, 1), threads=threads)
         self._keyboard = Keyboard(trained, self.stepper)
-        self._lanes = Lanes(trained, self.stepper.twin())
+        self._lanes = Batcher(trained, self.stepper.twin())
         self._keys: deque[tuple[Keystroke, asyncio.Future[Answer]]] = deque()
         self._long: deque[_Job] = deque()
         self._wake = threading.Condition()
@@ -127,7 +127,9 @@ class Engine:
         with self.place():
             return await self._submit(slices)
 
-    async def write(self, primed: Primed, orders: Sequence[Order]) -> AsyncIterator[tuple[int, Piece]]:
+    async def write(
+        self, primed: Primed, orders: Sequence[SampleRequest]
+    ) -> AsyncIterator[tuple[int, TextChunk]]:
         """Writes samples that begin alike: the number of a sample and what it gained, as it comes.
 
         Raises:
@@ -161,10 +163,10 @@ class Engine:
             Refusal: there is none.
         """
         if self._is_stopping:
-            raise Refusal(503, "stopping", "the server is stopping", hint="try again in a minute")
+            raise ApiError(503, "stopping", "the server is stopping", hint="try again in a minute")
         if self.requests >= self._limits.waiting:
             message = f"{self.requests} requests wait for this model, no more can"
-            raise Refusal(429, "busy", message, hint="try again later", headers={"Retry-After": "1"})
+            raise ApiError(429, "busy", message, hint="try again later", headers={"Retry-After": "1"})
         self.requests += 1
         try:
             yield
@@ -178,8 +180,8 @@ class Engine:
             self._wake.notify()
         return await future
 
-    def _lane(self, number: int, order: Order, inbox: asyncio.Queue[Any]) -> Lane:
-        def deliver(gained: Piece | Exception) -> None:
+    def _lane(self, number: int, order: SampleRequest, inbox: asyncio.Queue[Any]) -> Lane:
+        def deliver(gained: TextChunk | Exception) -> None:
             message = gained if isinstance(gained, Exception) else (number, gained)
             self._outbox.append((inbox.put_nowait, message))
 
@@ -295,5 +297,5 @@ def _failed() -> RunError:
     return RunError("the model failed", hint="the log of the server says why")
 
 
-def _stopped() -> Refusal:
-    return Refusal(503, "stopping", "the server is stopping", hint="try again in a minute")
+def _stopped() -> ApiError:
+    return ApiError(503, "stopping", "the server is stopping", hint="try again in a minute")

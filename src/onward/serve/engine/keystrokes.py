@@ -12,7 +12,7 @@ from onward.inference.session import feed_together
 from onward.inference.step.stepper import Stepper
 from onward.inference.trained_model import TrainedModel
 from onward.serve.engine.tokens import Expecting
-from onward.serve.engine.typed_text import TypedText, Wish
+from onward.serve.engine.typed_text import CompletionWanted, TypedText
 
 EFFORT, LEAST_EFFORT = 64, 4
 """Prefixes that all keys answered together may look at, and that each may at least: a key that comes alone
@@ -39,7 +39,7 @@ class Keystroke:
     text: str
     cursor: int
     changed: int
-    wish: Wish
+    wish: CompletionWanted
     is_wanted: Callable[[], bool]
 
 

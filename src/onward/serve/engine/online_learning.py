@@ -36,7 +36,7 @@ class Learned(NamedTuple):
     known: list[tuple[int, int]]
 
 
-class Learner:
+class OnlineLearner:
     """Belongs to the model's thread, and outlives the session of the model in which it learns.
 
     Args:

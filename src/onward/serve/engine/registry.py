@@ -10,7 +10,7 @@ from onward.errors import InputError
 from onward.inference.trained_model import TrainedModel
 from onward.outputs import log_path
 from onward.serve.engine.engine import Engine
-from onward.serve.http.errors import Refusal
+from onward.serve.http.errors import ApiError
 from onward.serve.http.fields import Fields
 from onward.serve.http.limits import Limits
 from onward.serve.http.metrics import Metrics
@@ -19,7 +19,7 @@ _LONGEST_NAME = 200
 
 
 @dataclass(frozen=True)
-class Served:
+class ServedModel:
     """A model with its name, its thread, what counts its symbols, and when its file was written (seconds)."""
 
     name: str
@@ -29,7 +29,7 @@ class Served:
     created: int
 
 
-class Models:
+class ModelRegistry:
     """The models, in the order in which they were named; the first is the default.
 
     Args:
@@ -44,7 +44,7 @@ class Models:
     def __init__(
         self, paths: Sequence[str | Path], limits: Limits, metrics: Metrics, *, threads: int | None = None
     ) -> None:
-        self._served: dict[str, Served] = {}
+        self._served: dict[str, ServedModel] = {}
         for path in map(Path, paths):
             trained, name = TrainedModel.load(path), path.stem
             if name in self._served:
@@ -53,17 +53,17 @@ class Models:
                     hint="a model's name is that of its file: rename one",
                 )
             engine = Engine(trained, limits, metrics, threads=threads)
-            self._served[name] = Served(name, trained, engine, metrics, int(path.stat().st_mtime))
+            self._served[name] = ServedModel(name, trained, engine, metrics, int(path.stat().st_mtime))
 
-    def __iter__(self) -> Iterator[Served]:
+    def __iter__(self) -> Iterator[ServedModel]:
         """All of them."""
         return iter(self._served.values())
 
-    def named(self, fields: Fields) -> Served:
+    def named(self, fields: Fields) -> ServedModel:
         """The model that a request names; if it names none, the first."""
         return self.get(fields.text("model", None, longest=_LONGEST_NAME))
 
-    def get(self, name: str | None) -> Served:
+    def get(self, name: str | None) -> ServedModel:
         """The model of that name; None: the first.
 
         Raises:
@@ -74,16 +74,16 @@ class Models:
             names = ", ".join(self._served) or "that write: there is none"
             message = f"expected one of the models {names}, got {name!r}"
             hint = "leave model out for the first; GET /v1/models lists them"
-            raise Refusal(404, "model_not_found", message, param="model", hint=hint)
+            raise ApiError(404, "model_not_found", message, param="model", hint=hint)
         return found
 
 
-def entry(served: Served) -> dict[str, Any]:
+def entry(served: ServedModel) -> dict[str, Any]:
     """A model in OpenAI's list."""
     return {"id": served.name, "object": "model", "created": served.created, "owned_by": "onward"}
 
 
-def facts(served: Served) -> dict[str, Any]:
+def facts(served: ServedModel) -> dict[str, Any]:
     """Everything that is told of a model; where its file lies is not."""
     vocabulary, artefact = served.trained.vocabulary, served.trained.artefact
     return entry(served) | {
@@ -95,7 +95,7 @@ def facts(served: Served) -> dict[str, Any]:
     }
 
 
-def curve(served: Served) -> dict[str, Any]:
+def curve(served: ServedModel) -> dict[str, Any]:
     """The losses of the run that made a model, from the log beside its file.
 
     Raises:
@@ -111,7 +111,9 @@ def curve(served: Served) -> dict[str, Any]:
             series[name].append({"step": event["step"], "value": event["nats_per_symbol"]})
     if not any(series.values()):
         message = f"no training log of {served.name} lies beside its file"
-        raise Refusal(404, "no_curve", message, hint="put the log that `onward train` wrote beside the model")
+        raise ApiError(
+            404, "no_curve", message, hint="put the log that `onward train` wrote beside the model"
+        )
     return {"model": served.name, "unit": "nats_per_symbol", **series}
 
 

@@ -14,7 +14,7 @@ from onward.inference.completion.search import Begun
 from onward.inference.session import Session
 from onward.inference.step.stepper import Stepper
 from onward.inference.trained_model import TrainedModel
-from onward.serve.engine.online_learning import Learner
+from onward.serve.engine.online_learning import OnlineLearner
 from onward.serve.engine.tokens import text_of
 
 REACH = 4096
@@ -44,7 +44,7 @@ class Edit:
 
 
 @dataclass(frozen=True)
-class Wish:
+class CompletionWanted:
     """What an answer has in it.
 
     Attributes:
@@ -71,12 +71,12 @@ class TypedText:
         learner: learns from what is read; None: nothing does.
     """
 
-    def __init__(self, trained: TrainedModel, stepper: Stepper, learner: Learner | None = None) -> None:
+    def __init__(self, trained: TrainedModel, stepper: Stepper, learner: OnlineLearner | None = None) -> None:
         self._trained, self._stepper, self.learner = trained, stepper, learner
         self._session: Session | None = None
         self._read = ""
         self._begun = ""
-        self._found: tuple[Wish, tuple[Completion, ...]] | None = None
+        self._found: tuple[CompletionWanted, tuple[Completion, ...]] | None = None
 
     @property
     def session(self) -> Session:
@@ -165,19 +165,19 @@ class TypedText:
         self._read = head
         return kept
 
-    def begun(self, wish: Wish, effort: int) -> Begun:
+    def begun(self, wish: CompletionWanted, effort: int) -> Begun:
         """Where the completions begin; they are looked for no longer than the effort allows."""
         return self.session.begun(_completing(wish, effort), self._begun)
 
-    def complete(self, wish: Wish, effort: int) -> Completions:
+    def complete(self, wish: CompletionWanted, effort: int) -> Completions:
         """The completions, with weights that may be its own."""
         return self.session.complete(self._begun, **asdict(_completing(wish, effort)))
 
-    def remember(self, wish: Wish, found: Sequence[Completion]) -> None:
+    def remember(self, wish: CompletionWanted, found: Sequence[Completion]) -> None:
         """Keeps what was found here."""
         self._found = wish, tuple(found)
 
-    def remembered(self, wish: Wish) -> tuple[Completion, ...]:
+    def remembered(self, wish: CompletionWanted) -> tuple[Completion, ...]:
         """What is known of the completions here, from when fewer symbols had been typed."""
         return self._found[1] if self._found and self._found[0] == wish else ()
 
@@ -202,7 +202,7 @@ class TypedText:
             self._found = found[0], tuple(left)
 
 
-def _completing(wish: Wish, effort: int) -> Completing:
+def _completing(wish: CompletionWanted, effort: int) -> Completing:
     """Best first no more prefixes advance at once than may be looked at; a beam is the narrower the less."""
     lanes = min(8, effort) if wish.until == "word" else max(8, wish.completions, effort // 2)
     return Completing(

@@ -6,7 +6,7 @@ from typing import Any
 from onward.errors import InputError, OnwardError
 
 
-class Refusal(InputError):  # noqa: N818 - it is what an error is to a client
+class ApiError(InputError):
     """A request that is answered with an error of the caller's.
 
     Args:
@@ -33,16 +33,16 @@ class Refusal(InputError):  # noqa: N818 - it is what an error is to a client
         self.headers = dict(headers or {})
 
 
-def as_refusal(error: OnwardError) -> Refusal:
+def as_api_error(error: OnwardError) -> ApiError:
     """The same error for a client: what the caller can mend is 400, a run that failed 500."""
-    if isinstance(error, Refusal):
+    if isinstance(error, ApiError):
         return error
     if isinstance(error, InputError):
-        return Refusal(400, "invalid_value", str(error), hint=error.hint)
-    return Refusal(500, "failed", str(error), hint=error.hint)
+        return ApiError(400, "invalid_value", str(error), hint=error.hint)
+    return ApiError(500, "failed", str(error), hint=error.hint)
 
 
-def to_json(refusal: Refusal) -> dict[str, Any]:
+def to_json(refusal: ApiError) -> dict[str, Any]:
     """The body of the answer."""
     kind = "server_error" if refusal.status >= 500 else "invalid_request_error"
     return {

@@ -5,7 +5,7 @@ import math
 from collections.abc import Collection
 from typing import Any, NoReturn
 
-from onward.serve.http.errors import Refusal
+from onward.serve.http.errors import ApiError
 
 _SHOWN = 80
 _OBJECT = 'send one object, for instance {"prompt": "what is "}'
@@ -27,7 +27,7 @@ class Fields:
         values = parse(body) if body else {}
         if not isinstance(values, dict):
             message = f"expected a JSON object, got {_kind(values)}"
-            raise Refusal(400, "invalid_json", message, hint=_OBJECT)
+            raise ApiError(400, "invalid_json", message, hint=_OBJECT)
         self.values: dict[str, Any] = values
         unknown = [] if known is None else [name for name in values if name not in known]
         if unknown:
@@ -43,7 +43,7 @@ class Fields:
             self.refuse(name, "a text")
         if len(value) > longest:
             message = f"expected {name} of at most {longest} characters, got {len(value)}"
-            raise Refusal(413, "too_large", message, param=name, hint="send less of it at once")
+            raise ApiError(413, "too_large", message, param=name, hint="send less of it at once")
         return value
 
     def integer(self, name: str, default: int | None, smallest: int, largest: int) -> Any:
@@ -94,7 +94,7 @@ def parse(body: bytes | str) -> Any:
     except (ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError
         reason = "too deeply nested" if isinstance(error, RecursionError) else str(error)
         message = f"expected JSON in UTF-8, which the body is not: {_short(reason)}"
-        raise Refusal(400, "invalid_json", message, hint=_OBJECT) from None
+        raise ApiError(400, "invalid_json", message, hint=_OBJECT) from None
 
 
 def dump(value: Any) -> bytes:
@@ -116,8 +116,8 @@ def _finite(digits: str) -> float:
     return value
 
 
-def _invalid(name: str, message: str) -> Refusal:
-    return Refusal(400, "invalid_value", message, param=name[:_SHOWN], hint=FIELDS_HINT)
+def _invalid(name: str, message: str) -> ApiError:
+    return ApiError(400, "invalid_value", message, param=name[:_SHOWN], hint=FIELDS_HINT)
 
 
 def _kind(value: object) -> str:

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from onward.serve.http.errors import Refusal
+from onward.serve.http.errors import ApiError
 from onward.serve.http.metrics import Metrics
 from onward.serve.http.responses import refuse
 
@@ -87,15 +87,15 @@ class Guard:
             self._metrics.requests.add(method=method, route=route, status=str(status))
             self._metrics.seconds.observe(time.perf_counter() - started, route=route)
 
-    def _objection(self, scope: Scope, headers: Headers, origin: str | None) -> Refusal | None:
+    def _objection(self, scope: Scope, headers: Headers, origin: str | None) -> ApiError | None:
         """Why a request is not let through."""
         host = headers.get("host", "")
         if not self._is_host(host):
             hint = "--allow-host NAME lets a name in"
-            return Refusal(403, "wrong_host", f"this server is not called {host[:80]!r}", hint=hint)
+            return ApiError(403, "wrong_host", f"this server is not called {host[:80]!r}", hint=hint)
         if origin is not None and not self._is_own(origin, host) and not self._allowed(origin):
             hint = "--origin ORIGIN lets pages of a site in"
-            return Refusal(
+            return ApiError(
                 403, "wrong_origin", f"pages of {origin[:80]!r} may not use this server", hint=hint
             )
         path = scope["path"]
@@ -107,7 +107,7 @@ class Guard:
             challenge = {"WWW-Authenticate": "Bearer"}
             message = "expected a header Authorization: Bearer TOKEN with the server's token"
             hint = "it is what the server was started with: --token, or ONWARD_TOKEN"
-            return Refusal(401, "invalid_token", message, hint=hint, headers=challenge)
+            return ApiError(401, "invalid_token", message, hint=hint, headers=challenge)
         return None
 
     def _is_host(self, host: str) -> bool:

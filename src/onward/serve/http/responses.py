@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from onward.serve.http.errors import Refusal, to_json
+from onward.serve.http.errors import ApiError, to_json
 from onward.serve.http.fields import dump
 from onward.serve.http.limits import Limits
 
@@ -40,7 +40,7 @@ async def body_of(receive: Receive, limits: Limits) -> bytes:
                 size += len(parts[-1])
                 more = message.get("more_body", False)
                 if size > limits.body_bytes:
-                    raise Refusal(
+                    raise ApiError(
                         413,
                         "too_large",
                         f"expected a body of at most {limits.body_bytes} bytes, got more",
@@ -50,7 +50,7 @@ async def body_of(receive: Receive, limits: Limits) -> bytes:
     except TimeoutError:
         message = f"expected the body within {limits.request_seconds:g} seconds, got a part of it"
         hint = "send it in parts, as several requests"
-        raise Refusal(408, "too_slow", message, hint=hint, headers={"Connection": "close"}) from None
+        raise ApiError(408, "too_slow", message, hint=hint, headers={"Connection": "close"}) from None
     return b"".join(parts)
 
 
@@ -85,7 +85,7 @@ def answer(value: Any, status: int = 200, headers: Mapping[str, str] | None = No
     return Response(dump(value), status, headers, "application/json")
 
 
-def refuse(refusal: Refusal) -> Response:
+def refuse(refusal: ApiError) -> Response:
     """The answer to a request that is refused."""
     return answer(to_json(refusal), refusal.status, refusal.headers)
 

@@ -10,13 +10,13 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from onward.serve.engine.keystrokes import Keystroke
-from onward.serve.engine.online_learning import Learned, Learner, megabytes_to_learn
-from onward.serve.engine.registry import Models, Served
-from onward.serve.engine.typed_text import SLICE, Edit, TypedText, Wish
-from onward.serve.http.errors import Refusal
+from onward.serve.engine.online_learning import Learned, OnlineLearner, megabytes_to_learn
+from onward.serve.engine.registry import ModelRegistry, ServedModel
+from onward.serve.engine.typed_text import SLICE, CompletionWanted, Edit, TypedText
+from onward.serve.http.errors import ApiError
 from onward.serve.http.limits import Limits
 from onward.serve.http.metrics import Metrics
-from onward.serve.sessions.store import Saved, SessionStore
+from onward.serve.sessions.store import SessionStore, StoredSession
 
 _REMEMBERED = 10_000
 _ANEW = "make a new session with the text that you have"
@@ -39,22 +39,24 @@ class TypingSession:
     """
 
     id: str
-    served: Served
+    served: ServedModel
     text: str = ""
     cursor: int = 0
     version: int = 0
-    wish: Wish = field(default_factory=Wish)
+    wish: CompletionWanted = field(default_factory=CompletionWanted)
     adapts: bool = False
     typed: TypedText | None = None
-    learner: Learner | None = None
+    learner: OnlineLearner | None = None
     edits: int = 0
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     used: float = field(default_factory=time.monotonic)
 
-    def saved(self) -> Saved:
+    def saved(self) -> StoredSession:
         """As the store keeps it."""
         options = asdict(self.wish) | {"adapt": self.adapts}
-        return Saved(self.id, self.served.name, self.text, self.cursor, self.version, options, time.time())
+        return StoredSession(
+            self.id, self.served.name, self.text, self.cursor, self.version, options, time.time()
+        )
 
     @property
     def megabytes(self) -> float:
@@ -63,7 +65,7 @@ class TypingSession:
         return states + (megabytes_to_learn(self.served.trained.model) if self.adapts else 0.0)
 
 
-class Sessions:
+class SessionManager:
     """All sessions; the least recently used ones go first.
 
     Args:
@@ -73,7 +75,9 @@ class Sessions:
         store: keeps them, if there is one.
     """
 
-    def __init__(self, models: Models, limits: Limits, metrics: Metrics, store: SessionStore | None) -> None:
+    def __init__(
+        self, models: ModelRegistry, limits: Limits, metrics: Metrics, store: SessionStore | None
+    ) -> None:
         self._models, self._limits, self._metrics, self._store = models, limits, metrics, store
         self._kept: OrderedDict[str, TypingSession] = OrderedDict()
         self._gone: OrderedDict[str, None] = OrderedDict()
@@ -117,13 +121,13 @@ class Sessions:
         if session is None:
             if id_ in self._gone:
                 raise _gone()
-            raise Refusal(404, "session_not_found", f"there is no session {id_[:40]!r}", hint=_ANEW)
+            raise ApiError(404, "session_not_found", f"there is no session {id_[:40]!r}", hint=_ANEW)
         session.used = time.monotonic()
         self._kept.move_to_end(id_)
         return session
 
     async def create(
-        self, served: Served, text: str, cursor: int, wish: Wish, *, adapts: bool = False
+        self, served: ServedModel, text: str, cursor: int, wish: CompletionWanted, *, adapts: bool = False
     ) -> dict[str, Any]:
         """A new session, and its first answer.
 
@@ -150,7 +154,7 @@ class Sessions:
         self,
         session: TypingSession,
         edit: Callable[[TypingSession], Edit] | None = None,
-        wish: Callable[[Wish], Wish] | None = None,
+        wish: Callable[[CompletionWanted], CompletionWanted] | None = None,
         version: int | None = None,
         *,
         forgets: bool = False,
@@ -177,7 +181,9 @@ class Sessions:
                 raise _gone()
             if version is not None and version != session.version:
                 message = f"expected version {session.version} of the session, got {version}"
-                raise Refusal(409, "version_conflict", message, param="version", hint="read the session anew")
+                raise ApiError(
+                    409, "version_conflict", message, param="version", hint="read the session anew"
+                )
             change = None if edit is None else edit(session)
             changed = (
                 0 if forgets else len(session.text) if change is None else min(len(session.text), change.at)
@@ -224,7 +230,7 @@ class Sessions:
         """Those that nobody waits for, the least recently used first."""
         return [session for session in self if not session.lock.locked()]
 
-    async def _apply(self, session: TypingSession, edit: Edit | None, wish: Wish) -> None:
+    async def _apply(self, session: TypingSession, edit: Edit | None, wish: CompletionWanted) -> None:
         """Makes a change, of the text, the wish or both; it is in the store first."""
         is_other, text, cursor, version = wish != session.wish, session.text, session.cursor, session.version
         if edit is not None:
@@ -232,7 +238,7 @@ class Sessions:
             if size > self._limits.text_characters:
                 message = f"expected a text of at most {self._limits.text_characters} characters, got {size}"
                 hint = "begin a new session with the end of the text"
-                raise Refusal(413, "too_large", message, param="insert", hint=hint)
+                raise ApiError(413, "too_large", message, param="insert", hint=hint)
             text, cursor, version = edit.applied(text), edit.cursor, version + 1
         after = replace(session, text=text, cursor=cursor, version=version, wish=wish).saved()
         if self._store and is_other:
@@ -247,7 +253,7 @@ class Sessions:
         """What is expected at the cursor; nothing, if another edit has come since."""
         engine = session.served.engine
         if session.adapts and session.learner is None:
-            session.learner = Learner(await self._store.learned(session.id) if self._store else None)
+            session.learner = OnlineLearner(await self._store.learned(session.id) if self._store else None)
         if session.typed is None:
             session.typed = TypedText(session.served.trained, engine.stepper, session.learner)
         key = Keystroke(
@@ -288,11 +294,11 @@ class Sessions:
         size = sum(megabytes_to_learn(session.served.trained.model) for session in adapting)
         return len(adapting) > self._limits.adapting or size > self._limits.session_megabytes
 
-    def _restore(self, saved: Saved) -> None:
+    def _restore(self, saved: StoredSession) -> None:
         """Keeps a session of the store, unless its model is no longer served."""
         if any(served.name == saved.model for served in self._models):
             served, options = self._models.get(saved.model), dict(saved.options)
-            adapts, wish = options.pop("adapt", False), Wish(**options)
+            adapts, wish = options.pop("adapt", False), CompletionWanted(**options)
             self._kept[saved.id] = TypingSession(
                 saved.id, served, saved.text, saved.cursor, saved.version, wish=wish, adapts=adapts
             )
@@ -316,11 +322,11 @@ class Sessions:
             self._metrics.sessions_ended.add(reason=reason)
 
 
-def _gone() -> Refusal:
-    return Refusal(410, "session_gone", "this session has ended", hint=_ANEW)
+def _gone() -> ApiError:
+    return ApiError(410, "session_gone", "this session has ended", hint=_ANEW)
 
 
-def _no_room_to_adapt(number: int) -> Refusal:
+def _no_room_to_adapt(number: int) -> ApiError:
     message = f"expected adapt to be false: {number} sessions learn already, and there is no room for another"
     hint = "end one of them, or let this one read without learning"
-    return Refusal(429, "too_many_adapting", message, param="adapt", hint=hint)
+    return ApiError(429, "too_many_adapting", message, param="adapt", hint=hint)

@@ -33,7 +33,7 @@ create table if not exists learned (
 
 
 @dataclass(frozen=True)
-class Saved:
+class StoredSession:
     """A session as it is kept: options are plain values; used in seconds since 1970."""
 
     id: str
@@ -73,20 +73,20 @@ class SessionStore:
             kind = WriteError if isinstance(error, sqlite3.OperationalError) else InputError
             raise kind(f"cannot keep sessions in {path}: {error}", hint="name another file") from error
 
-    def sessions(self) -> Iterator[Saved]:
+    def sessions(self) -> Iterator[StoredSession]:
         """All sessions that were saved, each as its last acknowledged edit left it."""
         yield from self._saved("true", ())
 
-    async def find(self, id_: str) -> Saved | None:
+    async def find(self, id_: str) -> StoredSession | None:
         """One of them, if there is one of that name."""
         found = self._thread.submit(lambda: next(self._saved("id = ?", (id_,)), None))
         return await asyncio.wrap_future(found)
 
-    async def add(self, saved: Saved) -> None:
+    async def add(self, saved: StoredSession) -> None:
         """Keeps a session as it is, in place of what was kept of it."""
         await self._write(lambda: self._put(saved))
 
-    async def edit(self, saved: Saved, edit: Edit) -> None:
+    async def edit(self, saved: StoredSession, edit: Edit) -> None:
         """Keeps an edit, of which `saved` is the result."""
         if saved.version % _FOLD == 0:
             await self.add(saved)
@@ -132,14 +132,14 @@ class SessionStore:
         self._thread.shutdown(wait=True)
         self._database.close()
 
-    def _saved(self, condition: str, values: tuple[str, ...]) -> Iterator[Saved]:
+    def _saved(self, condition: str, values: tuple[str, ...]) -> Iterator[StoredSession]:
         columns = "id, model, text, cursor, version, options, used"
         rows = self._database.execute(f"select {columns} from sessions where {condition}", values)
         for id_, model, text, cursor, version, options, used in rows.fetchall():
             now, at, number = text.decode("utf-8", "surrogatepass"), cursor, version
             for edit_version, edit in self._edits(id_, version):
                 now, at, number = edit.applied(now), edit.cursor, edit_version
-            yield Saved(id_, model, now, at, number, json.loads(options), used)
+            yield StoredSession(id_, model, now, at, number, json.loads(options), used)
 
     def _edits(self, id_: str, after: int) -> Iterator[tuple[int, Edit]]:
         rows = self._database.execute(
@@ -150,7 +150,7 @@ class SessionStore:
         for version, at, deleted, inserted, cursor in rows.fetchall():
             yield version, Edit(at, deleted, inserted.decode("utf-8", "surrogatepass"), cursor)
 
-    def _put(self, saved: Saved) -> None:
+    def _put(self, saved: StoredSession) -> None:
         values = asdict(saved) | {
             "text": _raw(saved.text),
             "options": json.dumps(saved.options),

@@ -14,13 +14,13 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from onward.serve.http.errors import Refusal
+from onward.serve.http.errors import ApiError
 from onward.serve.http.fields import FIELDS_HINT, Fields
 from onward.serve.http.limits import Limits
-from onward.watch.input.format import Source
+from onward.watch.input.format import InputFormat
 from onward.watch.input.lines import LONGEST_LINE
-from onward.watch.input.parsers import Reader, seconds_of
-from onward.watch.input.records import Record, Trouble
+from onward.watch.input.parsers import RecordParser, parse_time
+from onward.watch.input.records import Record, UnreadableLines
 
 KINDS = ("lines", "records", "sequences")
 LONGEST_NAME = 1000
@@ -63,14 +63,16 @@ def batch_of(body: bytes, fields: Fields, limits: Limits) -> Batch:
         fields.refuse(kind, "a list")
     if not given and not fields.flag("end"):
         message = f"expected one of {', '.join(KINDS)}, got none"
-        raise Refusal(400, "invalid_value", message, param="lines", hint=FIELDS_HINT)
+        raise ApiError(400, "invalid_value", message, param="lines", hint=FIELDS_HINT)
     _check_size(kind, items, limits)
     key = fields.text("idempotency_key", None, longest=200)
     digest = hashlib.sha256(body).hexdigest()
     return Batch(kind, items, fields.flag("end"), fields.flag("verdicts"), key, digest)
 
 
-def records_of(batch: Batch, source: Source, reader: Reader, first: int) -> tuple[list[Record], Trouble]:
+def records_of(
+    batch: Batch, source: InputFormat, reader: RecordParser, first: int
+) -> tuple[list[Record], UnreadableLines]:
     """The records of a batch, and what could not be read.
 
     Args:
@@ -84,8 +86,8 @@ def records_of(batch: Batch, source: Source, reader: Reader, first: int) -> tupl
     """
     if batch.kind != "lines" and source.form == "log":
         message = f"expected lines, since this detector reads raw log lines, got {batch.kind}"
-        raise Refusal(400, "invalid_value", message, param=batch.kind, hint="send the lines as they are")
-    reader.trouble = Trouble()
+        raise ApiError(400, "invalid_value", message, param=batch.kind, hint="send the lines as they are")
+    reader.trouble = UnreadableLines()
     parse = {"lines": _line, "records": _record, "sequences": _sequence}[batch.kind]
     found: list[Record] = []
     for number, item in enumerate(batch.items, first):
@@ -96,23 +98,23 @@ def records_of(batch: Batch, source: Source, reader: Reader, first: int) -> tupl
     return found + reader.finish(), reader.trouble
 
 
-def _line(item: Any, number: int, reader: Reader) -> list[Record]:
+def _line(item: Any, number: int, reader: RecordParser) -> list[Record]:
     return reader.read(_text(item, "a line", LONGEST_LINE).encode("utf-8", "replace"), number)
 
 
-def _record(item: Any, number: int, _: Reader) -> list[Record]:
+def _record(item: Any, number: int, _: RecordParser) -> list[Record]:
     values = _object(item, ("key", "event", "time", "last"))
     time, last = values.get("time"), values.get("last") or False
     if not isinstance(last, bool):
         raise ValueError(f"expected last to be true or false, got {_shown(last)}")
     if isinstance(time, bool) or not isinstance(time, str | int | float | None):
         raise ValueError(f"expected a time, got {_shown(time)}")
-    when = None if time is None else seconds_of(str(time))
+    when = None if time is None else parse_time(str(time))
     event = _text(values.get("event"), "an event", LONGEST_NAME)
     return [Record(_text(values.get("key"), "a key", LONGEST_NAME), event, when, event, number, last)]
 
 
-def _sequence(item: Any, number: int, _: Reader) -> list[Record]:
+def _sequence(item: Any, number: int, _: RecordParser) -> list[Record]:
     values = _object(item, ("key", "events"))
     key = _text(values.get("key", str(number)), "a key", LONGEST_NAME)
     names = values.get("events")
@@ -153,7 +155,7 @@ def _check_size(kind: str, items: list[Any], limits: Limits) -> None:
     if count > limits.batch_records:
         message = f"expected at most {limits.batch_records:,} records in a batch, got {count:,}"
         hint = "send several batches, one after the other"
-        raise Refusal(413, "too_large", message, param=kind, hint=hint)
+        raise ApiError(413, "too_large", message, param=kind, hint=hint)
 
 
 def _length(item: Any) -> int:

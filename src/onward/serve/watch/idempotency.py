@@ -3,7 +3,7 @@
 import json
 from typing import Any, NamedTuple
 
-from onward.serve.http.errors import Refusal
+from onward.serve.http.errors import ApiError
 from onward.serve.http.limits import MEGABYTE
 from onward.serve.watch.batches import Batch
 from onward.watch.stream.store import WatchStore
@@ -23,7 +23,7 @@ class _Reply(NamedTuple):
     size: int
 
 
-class Replies:
+class IdempotencyStore:
     """The answers, kept in the store of the watch: they are committed with what the batches did.
 
     Names are held in memory; answers stay in the file until they are asked for.
@@ -55,7 +55,7 @@ class Replies:
             return None
         if reply.digest != batch.digest:
             message = f"expected another name for another batch, got {batch.key!r} again"
-            raise Refusal(
+            raise ApiError(
                 409,
                 "idempotency_conflict",
                 message,

@@ -4,13 +4,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from onward.errors import InputError
-from onward.serve.http.errors import Refusal
+from onward.serve.http.errors import ApiError
 from onward.serve.http.limits import Limits
 from onward.serve.http.metrics import Gauge, Total
-from onward.serve.watch.worker import ServedDetector
+from onward.serve.watch.worker import DetectorWorker
 
 
-class Detectors:
+class DetectorRegistry:
     """The detectors, in the order in which they were named; the first is the default.
 
     Args:
@@ -44,12 +44,12 @@ class Detectors:
                 f"expected detectors of different names, got two of {twice!r}",
                 hint="a detector's name is that of its file: rename one",
             )
-        self._served: dict[str, ServedDetector] = {}
+        self._served: dict[str, DetectorWorker] = {}
         for path in paths:
             kept = state_of(path, state, alone=alone and len(paths) == 1)
-            self._served[path.stem] = ServedDetector(path, kept, idle=idle, rate=rate, limits=limits)
+            self._served[path.stem] = DetectorWorker(path, kept, idle=idle, rate=rate, limits=limits)
 
-    def __iter__(self) -> Iterator[ServedDetector]:
+    def __iter__(self) -> Iterator[DetectorWorker]:
         """All of them."""
         return iter(self._served.values())
 
@@ -57,7 +57,7 @@ class Detectors:
         """How many there are."""
         return len(self._served)
 
-    def get(self, name: str | None) -> ServedDetector:
+    def get(self, name: str | None) -> DetectorWorker:
         """The detector of that name; None: the first.
 
         Raises:
@@ -68,10 +68,10 @@ class Detectors:
             names = ", ".join(self._served)
             if not names:
                 message = "this server watches nothing"
-                raise Refusal(404, "model_not_found", message, hint="start it with a detector")
+                raise ApiError(404, "model_not_found", message, hint="start it with a detector")
             message = f"expected one of the detectors {names}, got {str(name)[:200]!r}"
             hint = "leave model out for the first"
-            raise Refusal(404, "model_not_found", message, param="model", hint=hint)
+            raise ApiError(404, "model_not_found", message, param="model", hint=hint)
         return found
 
     @property

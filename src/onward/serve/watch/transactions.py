@@ -17,15 +17,15 @@ import numpy as np
 from onward.artefact import digest_of, weights_of
 from onward.errors import OnwardError, WriteError
 from onward.outputs import output_lock
-from onward.serve.http.errors import Refusal
+from onward.serve.http.errors import ApiError
 from onward.serve.watch.batches import Batch, records_of
-from onward.serve.watch.idempotency import Replies
-from onward.watch.datasets import reader_for
+from onward.serve.watch.idempotency import IdempotencyStore
+from onward.watch.datasets import parser_for
 from onward.watch.detector import Detector
-from onward.watch.feedback import Forgiven, forgive
-from onward.watch.input.format import Source
+from onward.watch.feedback import Feedback, mark_normal
+from onward.watch.input.format import InputFormat
 from onward.watch.scoring.features import Verdict
-from onward.watch.stream.monitor import Watcher
+from onward.watch.stream.monitor import Monitor
 from onward.watch.stream.report import watch_report
 from onward.watch.stream.store import opened_store
 
@@ -37,7 +37,7 @@ EXPLAINED = 1000
 Alarm = dict[str, Any]
 
 
-class DurableWatch:
+class WatchTransactions:
     """The watch.
 
     Args:
@@ -72,7 +72,7 @@ class DurableWatch:
         self._committed, self._tell = committed, tell
         self._held = ExitStack()
         self._verdicts: dict[int, Verdict] = {}
-        self._log_reader = reader_for(self.detector)
+        self._log_reader = parser_for(self.detector)
         self._store = self._held.enter_context(opened_store(state))
         try:
             self._begin()
@@ -162,7 +162,7 @@ class DurableWatch:
             "events": [score.to_json() for score in scores[first : first + EXPLAINED]],
         }
 
-    def forgive(self, number: int) -> dict[str, Any]:
+    def mark_normal(self, number: int) -> dict[str, Any]:
         """Learns that the sequence of an alarm was normal, and replaces the detector's file. What that did.
 
         A sequence is learned once, however often it is asked for.
@@ -192,8 +192,8 @@ class DurableWatch:
     def _begin(self) -> None:
         """Goes on from what the file has."""
         judged = self._verdicts.__setitem__
-        self._watcher = Watcher(self.detector, self._store, idle=self._idle, tell=self._tell, judged=judged)
-        self._replies = Replies(self._store)
+        self._watcher = Monitor(self.detector, self._store, idle=self._idle, tell=self._tell, judged=judged)
+        self._replies = IdempotencyStore(self._store)
         self._number = self._store.fact("lines") or 0
         self._last = self._store.fact("alarms") or 0
 
@@ -202,16 +202,16 @@ class DurableWatch:
         self._store.undo()
         self._begin()
 
-    def _learned(self, number: int) -> Forgiven:
+    def _learned(self, number: int) -> Feedback:
         """Learns that the sequence of an alarm was normal, and goes on with the detector that knows it."""
         alarm, events = self._flagged(number)
         with output_lock(self._path):
             found = Detector.load(self._path)
             if digest_of(weights_of(found.model)) != digest_of(weights_of(self.detector.model)):
                 message = f"{self._path.name} is no longer the detector that is served"
-                raise Refusal(409, "model_changed", message, hint="start the server again")
+                raise ApiError(409, "model_changed", message, hint="start the server again")
             ended = self._has_ended(alarm)
-            forgiven = forgive(found, events, alarm["key"], began=alarm["began"], ended=ended)
+            forgiven = mark_normal(found, events, alarm["key"], began=alarm["began"], ended=ended)
             if forgiven.repeated:
                 return forgiven
             forgiven.detector.save(self._path)
@@ -250,7 +250,7 @@ class DurableWatch:
             self._go_back()
             if isinstance(error, WriteError):
                 headers = {"Retry-After": "5"}
-                raise Refusal(503, "cannot_write", str(error), hint=error.hint, headers=headers) from error
+                raise ApiError(503, "cannot_write", str(error), hint=error.hint, headers=headers) from error
             raise
 
     def _commit(self, alarms: list[Alarm]) -> None:
@@ -271,7 +271,7 @@ class DurableWatch:
         """An alarm and the events of its sequence."""
         found = self.alarms(number - 1, 1)
         if not found or found[0]["alarm"] != number:
-            raise Refusal(404, "alarm_not_found", f"there is no alarm {number}", hint=LISTED)
+            raise ApiError(404, "alarm_not_found", f"there is no alarm {number}", hint=LISTED)
         return found[0], self._store.flagged(found[0]["key"], found[0]["began"])
 
     def _has_ended(self, alarm: Alarm) -> bool:
@@ -279,11 +279,11 @@ class DurableWatch:
         return alarm["ended"] or not self._watcher.is_open(alarm["key"], alarm["began"])
 
     @property
-    def _source(self) -> Source:
+    def _source(self) -> InputFormat:
         """How the detector's own records are read."""
         reading = self.detector.source
-        return Source.from_json(reading["reader"]) if reading else Source()
+        return InputFormat.from_json(reading["reader"]) if reading else InputFormat()
 
     def _reader(self) -> Any:
         """Of one batch: the columns of a CSV batch are its own; templates are the same for all."""
-        return self._log_reader if self._source.form == "log" else reader_for(self.detector)
+        return self._log_reader if self._source.form == "log" else parser_for(self.detector)

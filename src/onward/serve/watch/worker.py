@@ -10,10 +10,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
-from onward.serve.http.errors import Refusal
+from onward.serve.http.errors import ApiError
 from onward.serve.http.fields import dump
 from onward.serve.http.limits import Limits
-from onward.serve.watch.transactions import Alarm, DurableWatch
+from onward.serve.watch.transactions import Alarm, WatchTransactions
 from onward.watch.evaluation.summary import summary
 
 RECENT = 500
@@ -23,13 +23,13 @@ _LOG = logging.getLogger("onward.serve")
 _T = TypeVar("_T")
 
 
-class ServedDetector:
+class DetectorWorker:
     """A detector that is served.
 
     Args:
         path: of the detector.
         state: the file that keeps the watch; None: it ends with the server.
-        idle, rate: see `DurableWatch`.
+        idle, rate: see `WatchTransactions`.
         limits: of batches that wait, and of who listens.
 
     Attributes:
@@ -37,7 +37,7 @@ class ServedDetector:
         report: what the watch has seen, as plain values.
 
     Raises:
-        OnwardError: see `DurableWatch`.
+        OnwardError: see `WatchTransactions`.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class ServedDetector:
         self._changed = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="onward-watch")
         self._watch = self._thread.submit(
-            lambda: DurableWatch(
+            lambda: WatchTransactions(
                 path, file, idle=idle, rate=rate, committed=self._committed, tell=_LOG.warning
             )
         ).result()
@@ -92,7 +92,7 @@ class ServedDetector:
             self._told = dump(self.facts)
         return self._told
 
-    async def do(self, work: Callable[[DurableWatch], _T]) -> _T:
+    async def do(self, work: Callable[[WatchTransactions], _T]) -> _T:
         """The result of work on the watch.
 
         Raises:
@@ -100,7 +100,7 @@ class ServedDetector:
         """
         if self._requests >= self._limits.batches:
             message = f"{self._requests} batches wait for this detector, no more can"
-            raise Refusal(429, "busy", message, hint="try again later", headers={"Retry-After": "1"})
+            raise ApiError(429, "busy", message, hint="try again later", headers={"Retry-After": "1"})
         self._requests += 1
         try:
             return await asyncio.wrap_future(self._thread.submit(work, self._watch))
@@ -110,7 +110,7 @@ class ServedDetector:
     async def tick(self) -> None:
         """Lets the time that has passed end what is idle, unless there is something to read."""
         if not self._requests:
-            await self.do(DurableWatch.wait)
+            await self.do(WatchTransactions.wait)
 
     async def alarms(self, after: int | None, count: int) -> list[Alarm]:
         """The first alarms behind that of a number, in order; None: the last ones."""
@@ -150,7 +150,7 @@ class ServedDetector:
         """
         if self._listeners >= self._limits.listeners:
             message = f"{self._listeners} follow these alarms, no more can"
-            raise Refusal(429, "busy", message, hint="try again later", headers={"Retry-After": "5"})
+            raise ApiError(429, "busy", message, hint="try again later", headers={"Retry-After": "5"})
         self._listeners += 1
         try:
             yield

@@ -80,7 +80,7 @@ class Figures:
 
 @dataclass(frozen=True)
 class Judgement:
-    """What `judge` finds.
+    """What `evaluate` finds.
 
     Attributes:
         figures: of the detector.
@@ -142,7 +142,7 @@ class Judgement:
         }
 
 
-def judge(
+def evaluate(
     detector: Detector,
     normal: Sequence[Sequence[str]],
     anomalous: Labelled,

@@ -11,7 +11,7 @@ from typing import Any, assert_never
 
 from onward.atomic import atomic_write
 from onward.inference.scoring.html_report import STEPS, as_percent, legend
-from onward.watch.datasets import Loaded
+from onward.watch.datasets import Dataset
 from onward.watch.detector import Detector
 from onward.watch.scoring.features import EventScore, Verdict
 from onward.watch.stream.alarms import counts_told
@@ -66,7 +66,7 @@ class Explanation:
         return f"{said}: p-value {verdict.p_value:.3g}, false alarms {self.rate:.3g}; {reason_of(verdict)}"
 
 
-def explained(detector: Detector, loaded: Loaded, key: str) -> Explanation:
+def explained(detector: Detector, loaded: Dataset, key: str) -> Explanation:
     """The sequence of that key; of several the last.
 
     Raises:

@@ -6,7 +6,7 @@ from typing import Any
 
 from onward.watch.calibration.statistics import calibration_interval
 from onward.watch.detector import Detector
-from onward.watch.input.records import Trouble
+from onward.watch.input.records import UnreadableLines
 
 _FEW = 10
 """Calibration sequences beyond the threshold, below which the rate is known to no more than its order."""
@@ -33,7 +33,7 @@ def summary(detector: Detector) -> dict[str, Any]:
     }
 
 
-def warnings(detector: Detector, troubles: Sequence[Trouble]) -> list[str]:
+def warnings(detector: Detector, troubles: Sequence[UnreadableLines]) -> list[str]:
     """What a user should know before trusting it: of what was read, and of its rate."""
     found = [trouble.told() for trouble in troubles if trouble.count]
     calibrated, rate = len(detector.calibration.scores), detector.rate
@@ -42,8 +42,8 @@ def warnings(detector: Detector, troubles: Sequence[Trouble]) -> list[str]:
         found.append(
             f"an event beyond the {detector.top_k} likeliest is flagged: no rate of false alarms is promised"
         )
-    elif flags_nothing(detector):
-        found.append(told_flags_nothing(detector))
+    elif can_never_alarm(detector):
+        found.append(never_alarms_message(detector))
     elif _allowed(detector) < _FEW:
         found.append(
             f"{calibrated:,} calibration sequences tell the rate roughly: asked for {rate:.2%}, "
@@ -52,12 +52,12 @@ def warnings(detector: Detector, troubles: Sequence[Trouble]) -> list[str]:
     return found
 
 
-def flags_nothing(detector: Detector) -> bool:
+def can_never_alarm(detector: Detector) -> bool:
     """Whether the rate is so low that no sequence can be flagged, whatever it is."""
     return not detector.top_k and not _allowed(detector)
 
 
-def told_flags_nothing(detector: Detector) -> str:
+def never_alarms_message(detector: Detector) -> str:
     """That, why, and what to do."""
     return (
         f"{len(detector.calibration.scores):,} calibration sequences are too few for a rate of "

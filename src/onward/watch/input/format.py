@@ -12,7 +12,7 @@ LogSymbols = Literal["templates", "words", "bytes"]
 
 
 @dataclass(frozen=True)
-class Source:
+class InputFormat:
     """How records are read.
 
     Attributes:
@@ -91,12 +91,12 @@ class Source:
         return asdict(self) | {"event": list(self.event)}
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> "Source":
+    def from_json(cls, data: dict[str, Any]) -> "InputFormat":
         """The source that `to_json` wrote."""
         return replace(cls(), **(data | {"event": tuple(data["event"])}))
 
 
-def form_of(names: Iterable[str], *, log: bool, columns: bool) -> Form:
+def detect_format(names: Iterable[str], *, log: bool, columns: bool) -> Form:
     """The form of sources by what a user says of them, and by how the first is named.
 
     Raises:

@@ -18,16 +18,16 @@ from datetime import UTC, datetime
 from typing import Any
 
 from onward.watch.input.csv_rows import CsvRows
-from onward.watch.input.format import Source
+from onward.watch.input.format import InputFormat
 from onward.watch.input.lines import text_of
 from onward.watch.input.log_templates import LONGEST, Templates, masked
-from onward.watch.input.records import Record, Trouble
+from onward.watch.input.records import Record, UnreadableLines
 
 MOST_BYTES = 1000
 """Bytes of a line that are events of its sequence where symbols are bytes."""
 
 
-class Reader(ABC):
+class RecordParser(ABC):
     """Turns lines into records, one after another.
 
     Args:
@@ -38,7 +38,7 @@ class Reader(ABC):
     """
 
     def __init__(self, rows: CsvRows | None = None) -> None:
-        self.trouble = Trouble()
+        self.trouble = UnreadableLines()
         self._rows = rows
 
     @abstractmethod
@@ -91,7 +91,7 @@ class Reader(ABC):
             return []
 
 
-class _SequenceReader(Reader):
+class _SequenceReader(RecordParser):
     """One sequence a line."""
 
     def parse(self, line: str, number: int) -> list[Record]:
@@ -100,10 +100,10 @@ class _SequenceReader(Reader):
         return [Record(str(number), e, None, line, number, i == last) for i, e in enumerate(events)]
 
 
-class _ColumnReader(Reader):
+class _ColumnReader(RecordParser):
     """CSV or JSON lines."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: InputFormat) -> None:
         names = (*source.event, *filter(None, (source.key, source.time)))
         self._source = source
         self._table = CsvRows(names, source.delimiter) if source.form == "csv" else None
@@ -116,14 +116,14 @@ class _ColumnReader(Reader):
             return []
         event = " ".join(_value(values, name) for name in source.event)
         key = _value(values, source.key) if source.key else ""
-        when = seconds_of(_value(values, source.time)) if source.time else None
+        when = parse_time(_value(values, source.time)) if source.time else None
         return [Record(key, event, when, line, number)]
 
 
-class _LogReader(Reader):
+class _LogReader(RecordParser):
     """Raw lines."""
 
-    def __init__(self, source: Source, templates: Templates | None) -> None:
+    def __init__(self, source: InputFormat, templates: Templates | None) -> None:
         super().__init__()
         self._source, self._templates = source, templates
         self._key = re.compile(source.key_regex) if source.key_regex else None
@@ -151,7 +151,7 @@ class _LogReader(Reader):
                 return [self._templates.event(line)]
 
 
-def reader_of(source: Source, templates: Templates | None = None) -> Reader:
+def reader_of(source: InputFormat, templates: Templates | None = None) -> RecordParser:
     """What reads lines of a source; log lines by templates need these."""
     match source.form:
         case "sequences":
@@ -162,7 +162,7 @@ def reader_of(source: Source, templates: Templates | None = None) -> Reader:
             return _ColumnReader(source)
 
 
-def seconds_of(value: str) -> float:
+def parse_time(value: str) -> float:
     """Seconds since 1970 of a number (of seconds, or of milliseconds, by its size) or of an ISO 8601 time.
 
     Raises:

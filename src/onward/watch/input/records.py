@@ -26,7 +26,7 @@ class Record(NamedTuple):
 
 
 @dataclass
-class Trouble:
+class UnreadableLines:
     """What could not be read, for whoever reports it.
 
     Attributes:

@@ -15,7 +15,7 @@ MOST_EVENTS = 10_000
 """That a detector tells apart; rarer ones are the unknown one."""
 
 
-class Alphabet:
+class EventVocabulary:
     """Names of events and their ids, which begin behind the special ones of every vocabulary.
 
     The vocabulary of the model calls event 7 "e7", since the name of an event may be any text. An alphabet of
@@ -37,7 +37,7 @@ class Alphabet:
             self._ids["\0"] = NULL
 
     @classmethod
-    def of(cls, sequences: Iterable[Sequence[str]]) -> "Alphabet":
+    def of(cls, sequences: Iterable[Sequence[str]]) -> "EventVocabulary":
         """The `MOST_EVENTS` commonest events, the commonest first; one called like the unknown one is it."""
         counts = Counter(event for sequence in sequences for event in sequence)
         del counts[SPECIAL[UNKNOWN]]
@@ -80,7 +80,7 @@ class Alphabet:
         return None if self.is_bytes else list(self.names)
 
     @classmethod
-    def from_json(cls, data: Any) -> "Alphabet":
+    def from_json(cls, data: Any) -> "EventVocabulary":
         """The alphabet that `to_json` wrote.
 
         Raises:

@@ -13,7 +13,7 @@ from onward.inference.prediction import initial_state
 from onward.inference.step.stepper import Stepper
 from onward.layers.state import tensors_of, with_tensors
 from onward.model import LanguageModel
-from onward.watch.scoring.event_vocabulary import END_NAME, Alphabet
+from onward.watch.scoring.event_vocabulary import END_NAME, EventVocabulary
 from onward.watch.scoring.features import EventScore, Expected
 from onward.watch.scoring.ngram import Grams
 from onward.watch.scoring.open_sequence import OpenSequence
@@ -33,7 +33,9 @@ class EventReader:
         grams: the n-gram of training.
     """
 
-    def __init__(self, model: LanguageModel, alphabet: Alphabet, profile: Profile, grams: Grams) -> None:
+    def __init__(
+        self, model: LanguageModel, alphabet: EventVocabulary, profile: Profile, grams: Grams
+    ) -> None:
         self._model, self._alphabet, self._profile, self._grams = model, alphabet, profile, grams
 
     def open(self) -> OpenSequence:

@@ -19,7 +19,7 @@ _SHOWN = 1000
 
 
 @dataclass
-class Flight:
+class ActiveSequence:
     """A sequence in flight.
 
     Attributes:
@@ -65,7 +65,7 @@ class Flight:
         return json.dumps(self.events[-REMEMBERED:])
 
 
-class InFlight:
+class ActiveSequences:
     """All of them, by key.
 
     Args:
@@ -86,7 +86,7 @@ class InFlight:
                 hint=f"leave out --in-memory: {IN_MEMORY:,} are held then",
             )
         self._store, self._open, self._limit = store, open_sequence, in_memory
-        self._held: dict[str, Flight] = {}  # those touched last are at the end
+        self._held: dict[str, ActiveSequence] = {}  # those touched last are at the end
         self._changed: set[str] = set()
         self._stored = set(store.keys())  # what the store has, perhaps as it was some time ago
 
@@ -94,18 +94,18 @@ class InFlight:
         """Sequences in flight."""
         return len(self._stored) + sum(key not in self._stored for key in self._held)
 
-    def get(self, keys: Sequence[str]) -> dict[str, Flight]:
+    def get(self, keys: Sequence[str]) -> dict[str, ActiveSequence]:
         """Those of the keys that are in flight. They may be changed until the next call of `trim`."""
         missing = [key for key in keys if key not in self._held and key in self._stored]
         for row in self._store.find(missing) if missing else ():
             self._held[row.key] = _flight(row)
         return {key: self._held[key] for key in keys if key in self._held}
 
-    def begin(self, record: Record, seen: float) -> Flight:
+    def begin(self, record: Record, seen: float) -> ActiveSequence:
         """A new sequence that a record begins, which it has not read yet."""
-        return Flight(record.key, record.number, self._open(), [], seen, record.time)
+        return ActiveSequence(record.key, record.number, self._open(), [], seen, record.time)
 
-    def touch(self, flights: Iterable[Flight]) -> None:
+    def touch(self, flights: Iterable[ActiveSequence]) -> None:
         """Notes that sequences have changed, or begun."""
         for flight in flights:
             self._held.pop(flight.key, None)
@@ -123,7 +123,7 @@ class InFlight:
             self._store.drop(stored)
             self._stored.difference_update(stored)
 
-    def idle(self, since: float) -> list[Flight]:
+    def idle(self, since: float) -> list[ActiveSequence]:
         """Those last seen before a moment, in the order of their last and then their first records."""
         self.get([key for key in self._store.idle(since) if key not in self._held])
         found = [flight for flight in self._held.values() if flight.seen < since]
@@ -149,7 +149,7 @@ class InFlight:
         self._changed.difference_update(written)
 
 
-def _row(flight: Flight) -> Row:
+def _row(flight: ActiveSequence) -> Row:
     return Row(
         flight.key,
         flight.number,
@@ -165,8 +165,8 @@ def _row(flight: Flight) -> Row:
     )
 
 
-def _flight(row: Row) -> Flight:
-    return Flight(
+def _flight(row: Row) -> ActiveSequence:
+    return ActiveSequence(
         row.key,
         row.number,
         OpenSequence.from_bytes(row.state),

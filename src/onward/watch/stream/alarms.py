@@ -11,7 +11,7 @@ from typing import Any
 from onward.errors import WriteError
 from onward.watch.scoring.event_vocabulary import END_NAME
 from onward.watch.scoring.features import EventScore, Verdict
-from onward.watch.stream.active_sequences import Flight
+from onward.watch.stream.active_sequences import ActiveSequence
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Alarm:
         return data
 
 
-def at_the_end(flight: Flight, verdict: Verdict) -> Alarm:
+def at_the_end(flight: ActiveSequence, verdict: Verdict) -> Alarm:
     """The alarm of a sequence that its verdict flags."""
     worst = verdict.events[0] if verdict.events else None
     at_end = worst is not None and worst.event == END_NAME
@@ -80,7 +80,7 @@ def at_the_end(flight: Flight, verdict: Verdict) -> Alarm:
     )
 
 
-def line_of(alarm: dict[str, Any]) -> str:
+def alarm_line(alarm: dict[str, Any]) -> str:
     """One line for a person, of an alarm as plain values: time, key, p-value, the line, what was expected."""
     cells = [
         alarm["time"] or "-",

@@ -17,7 +17,7 @@ from onward.errors import ArtefactError
 from onward.watch.detector import Detector
 from onward.watch.input.records import Record
 from onward.watch.scoring.features import EventScore, Verdict
-from onward.watch.stream.active_sequences import IN_MEMORY, Flight, InFlight
+from onward.watch.stream.active_sequences import IN_MEMORY, ActiveSequence, ActiveSequences
 from onward.watch.stream.alarms import Alarm, at_the_end, encoded
 from onward.watch.stream.drift import Drift
 from onward.watch.stream.event_clock import EventClock, Timed
@@ -30,7 +30,7 @@ LANES = 1024
 """Sequences that one step of the model moves on."""
 
 
-class Watcher:
+class Monitor:
     """Watches the sequences of a stream of records.
 
     Everything it knows is in the store as of the last `commit`, so another one goes on from there.
@@ -63,14 +63,14 @@ class Watcher:
     ) -> None:
         self.detector = detector
         self.store = store or WatchStore()
-        self.counts = Counts(**(self.store.fact("counts") or {}))
+        self.counts = MonitorCounts(**(self.store.fact("counts") or {}))
         self.drift = Drift.of(detector, self.store.fact("drift"))
         self._tell, self._judged, self._idle = tell, judged, idle
         self._clock = EventClock(idle)
         if clock := self.store.fact("clock"):
             self._clock.restore(clock)
         self._check_model()
-        self._in_flight = InFlight(self.store, detector.open, in_memory)
+        self._in_flight = ActiveSequences(self.store, detector.open, in_memory)
         self._ended: list[tuple[int, float]] = []  # numbers of last records, p-values
         self._number = self.store.fact("alarms") or 0
         self._checked = self._clock.now  # when idle sequences were last looked for
@@ -176,7 +176,7 @@ class Watcher:
         return alarms
 
     def _settled(
-        self, flights: Sequence[Flight], scores: Sequence[EventScore], records: Sequence[Record]
+        self, flights: Sequence[ActiveSequence], scores: Sequence[EventScore], records: Sequence[Record]
     ) -> list[Alarm]:
         """Alarms for those whose verdict nothing can take back any more."""
         p_values, speaks = self.detector.bounds([flight.sequence for flight in flights])
@@ -200,7 +200,7 @@ class Watcher:
                 self._flag(flight)
         return alarms
 
-    def _end(self, flights: Sequence[Flight]) -> list[Alarm]:
+    def _end(self, flights: Sequence[ActiveSequence]) -> list[Alarm]:
         """Gives sequences their end, and their verdicts."""
         if not flights:
             return []
@@ -222,7 +222,7 @@ class Watcher:
         self._in_flight.end(flight.key for flight in flights)
         return alarms
 
-    def _flag(self, flight: Flight) -> None:
+    def _flag(self, flight: ActiveSequence) -> None:
         """Keeps the events of a flagged sequence, so that they can be learned."""
         self.counts.flagged += not flight.alarmed
         flight.alarmed = True
@@ -267,7 +267,7 @@ class Watcher:
 
 
 @dataclass
-class Counts:
+class MonitorCounts:
     """What was watched.
 
     Attributes:

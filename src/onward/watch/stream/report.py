@@ -4,17 +4,17 @@ from typing import Any
 
 from onward.watch.calibration.statistics import binomial_interval
 from onward.watch.input.lines import LONGEST_LINE
-from onward.watch.input.records import Trouble
-from onward.watch.stream.monitor import Watcher
-from onward.watch.stream.runner import Live
+from onward.watch.input.records import UnreadableLines
+from onward.watch.stream.monitor import Monitor
+from onward.watch.stream.runner import Runner
 
 
-def report(watcher: Watcher, live: Live) -> dict[str, Any]:
+def report(watcher: Monitor, live: Runner) -> dict[str, Any]:
     """The watch since it began, as plain values; flagged now, and lines that were cut, are of this run."""
     return watch_report(watcher) | {"flagged_now": live.flagged, "cut_lines": live.cut}
 
 
-def watch_report(watcher: Watcher) -> dict[str, Any]:
+def watch_report(watcher: Monitor) -> dict[str, Any]:
     """The same without what is of this run alone."""
     counts = watcher.counts
     share, interval = None, None
@@ -32,7 +32,7 @@ def watch_report(watcher: Watcher) -> dict[str, Any]:
     }
 
 
-def report_lines(found: dict[str, Any], trouble: Trouble) -> list[str]:
+def report_lines(found: dict[str, Any], trouble: UnreadableLines) -> list[str]:
     """The report for a person."""
     lines = [
         f"{found['records']:,} events, {found['sequences']:,} sequences judged, "

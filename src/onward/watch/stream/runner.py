@@ -16,13 +16,13 @@ from typing import Any, Protocol, runtime_checkable
 
 from onward.errors import InputError
 from onward.signals import held_back_signals
-from onward.watch.input.parsers import Reader
+from onward.watch.input.parsers import RecordParser
 from onward.watch.input.records import Record
 from onward.watch.input.stdin import Pipe
 from onward.watch.input.tail import Follower
 from onward.watch.input.tailed_file import Position
 from onward.watch.stream.alarms import AlarmFile
-from onward.watch.stream.monitor import Watcher
+from onward.watch.stream.monitor import Monitor
 
 POLL = 0.2
 """Seconds between two looks for new lines."""
@@ -32,7 +32,7 @@ Deliver = Callable[[str], None]
 
 
 @runtime_checkable
-class Lines(Protocol):
+class LineSource(Protocol):
     """Where lines come from: `Follower` or `Pipe`."""
 
     ended: bool
@@ -60,7 +60,7 @@ class Lines(Protocol):
         ...
 
 
-class Live:
+class Runner:
     """Watches lines until they end, or a signal says so.
 
     Args:
@@ -83,8 +83,8 @@ class Live:
 
     def __init__(  # noqa: PLR0913 - what `onward watch run` lets one say
         self,
-        watcher: Watcher,
-        reader: Reader,
+        watcher: Monitor,
+        reader: RecordParser,
         source: str,
         deliver: Deliver,
         *,
@@ -192,7 +192,7 @@ class Live:
                 self._store.delivered(alarms[-1][0])
             self._store.commit()
 
-    def _opened(self, source: str, follow: bool, tell: Callable[[str], None]) -> Lines:
+    def _opened(self, source: str, follow: bool, tell: Callable[[str], None]) -> LineSource:
         """The lines of a source, from where the store says that the reading stood."""
         if source == "-":
             if follow:
