@@ -13,6 +13,7 @@ import time
 import numpy as np
 import torch
 
+from onward.allocator import keep_freed_memory
 from onward.data.lanes import Lanes
 from onward.model import LanguageModel
 from onward.precision import quick_precision
@@ -24,6 +25,7 @@ WARM_UP = 5
 
 def main() -> None:
     name, (symbols, lanes, steps) = sys.argv[1], map(int, sys.argv[2:])
+    keep_freed_memory()
     recipe = find_recipe(name)
     torch.manual_seed(0)
     model = LanguageModel(recipe.model_config(symbols)).train()

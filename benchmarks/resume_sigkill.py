@@ -33,7 +33,7 @@ LONGEST_LIFE = 2.5
 def live(output: Path, settings: dict[str, Any]) -> None:
     """What the child process does: begin, or go on."""
     import onward  # noqa: PLC0415 - the parent needs none of it
-    from onward.training import loop  # noqa: PLC0415
+    from onward.training import checkpointer  # noqa: PLC0415
     from onward.training.events import Started  # noqa: PLC0415
 
     if "frozen" not in Path(onward.__file__).parts:
@@ -43,7 +43,7 @@ def live(output: Path, settings: dict[str, Any]) -> None:
         if isinstance(event, Started):
             print(json.dumps({"from_step": event.step}), flush=True)
 
-    loop.SECONDS_BETWEEN_CHECKPOINTS = SECONDS_BETWEEN_CHECKPOINTS
+    checkpointer.SECONDS_BETWEEN_CHECKPOINTS = SECONDS_BETWEEN_CHECKPOINTS
     onward.train("pydoc", output=output, recipe="tiny", resume=True, observer=tell, **settings)
 
 

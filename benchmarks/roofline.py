@@ -18,6 +18,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
+from onward.allocator import keep_freed_memory
 from onward.data.lanes import Lanes
 from onward.inference.prediction import initial_state
 from onward.inference.scoring.protocol import Protocol, surprises
@@ -84,6 +85,7 @@ def reached(model: LanguageModel, weights: int, cores: int) -> dict[str, dict[st
     precision, recipe = quick_precision(torch.device("cpu")), find_recipe("default")
     ids = np.random.default_rng(0).integers(4, SYMBOLS, max(SCORED, 100 * ROWS)).astype(np.uint8)
     lanes = Lanes(ids, lanes=recipe.lanes, steps=recipe.block)
+    keep_freed_memory()
     trainer = Trainer(model.train(), lanes, recipe, precision=precision)
     trainer.steps = 10**6
     trained = recipe.lanes * recipe.block / seconds(trainer.advance)

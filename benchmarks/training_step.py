@@ -16,6 +16,7 @@ from unittest import mock
 import numpy as np
 import torch
 
+from onward.allocator import keep_freed_memory
 from onward.data.lanes import Lanes
 from onward.layers.kernels import compiled
 from onward.model import LanguageModel
@@ -70,6 +71,7 @@ def main() -> None:
 
 def new_trainer(name: str) -> Trainer:
     """A run of a recipe on random symbols."""
+    keep_freed_memory()
     recipe = find_recipe(name, {"precision": "bf16"})
     size = 4 * recipe.lanes * recipe.block * 8
     ids = np.random.default_rng(0).integers(4, SYMBOLS, size).astype(np.uint8)

@@ -173,10 +173,10 @@ def test_values_of_other_types_are_told(tmp_path: Path) -> None:
         "configuration of": lambda header: header.update(config=None),
         "width must be a whole number from 1 to 65536, got '4'": config(width="4"),
         "width must be a whole number from 1 to 65536, got True": config(width=True),
-        "layer must be one of": config(layer="__import__('os')"),
+        "layer must be gated": config(layer="__import__('os')"),
         "inner * width must come to at least 1, got 0.001 * 4": config(inner=0.001),
         "width must be a whole number from 1 to 65536, got 'xxxx": config(width="x" * 10**6),
-        "layer must be one of gated, lstm, gru, simple, got ['gated']": config(layer=["gated"]),
+        "layer must be gated, lstm, gru or simple, got ['gated']": config(layer=["gated"]),
         "expected a kind of symbol": lambda header: header["vocabulary"].update(kind=["words"]),
     }
     paths = [tmp_path / str(number) for number in range(len(changes))]

@@ -1,6 +1,6 @@
 """Learn what comes next in any sequence of symbols, then write it, complete it, or watch it.
 
-Importing onward is quick: each name loads what it needs (PyTorch above all) when it is first used.
+Importing onward is fast: each name loads its modules, such as PyTorch, when it is first used.
 """
 
 from importlib import import_module
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from onward.watch.detector import Detector
     from onward.watch.estimator import SequenceDetector
 
-_HOMES = {
+_MODULES = {
     "Detector": "onward.watch.detector",
     "OnwardError": "onward.errors",
     "Recipe": "onward.training.recipe",
@@ -53,13 +53,13 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """A public name, imported on first use; `__version__` is that of the installed package."""
+    """Imports a public name on first use; `__version__` is the version of the installed package."""
     if name == "__version__":
         from importlib.metadata import version  # noqa: PLC0415
 
         value: Any = version("onward")
-    elif name in _HOMES:
-        value = getattr(import_module(_HOMES[name]), name)
+    elif name in _MODULES:
+        value = getattr(import_module(_MODULES[name]), name)
     else:
         raise AttributeError(f"module 'onward' has no attribute {name!r}")
     globals()[name] = value

@@ -1,7 +1,7 @@
-"""The C library's malloc, told to keep what is freed: a step asks for the same arrays as the one before.
+"""Makes the C library's malloc keep freed memory, since every training step allocates the same arrays.
 
-By default malloc gives every large array back to the system and asks for it anew; the system then clears each
-page at its first touch, thousands of them in a step (benchmarks/kept_memory.py says what that costs).
+By default malloc returns every large array to the system and requests it again. The system then clears each
+page at its first access, thousands of pages in a step (benchmarks/kept_memory.py measures the cost).
 """
 
 import ctypes
@@ -13,17 +13,19 @@ _TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX, _ARENA_MAX = -1, -2, -4, -8
 _HUGE_PAGES = 14
 """MADV_HUGEPAGE of madvise(2)."""
 _HUGE_PAGE = 1 << 21
-"""Bytes of a huge page of x86-64; where they are larger the advice covers a little less."""
+"""Bytes of a huge page on x86-64; with larger pages the advice covers a little less."""
 RESERVE = 1 << 30
-"""Bytes of addresses that are asked for at once; memory is taken only where it is written."""
+"""Bytes of address space to reserve; only pages that are written take memory."""
 
 
 @functools.cache
 def keep_freed_memory() -> None:
-    """From now on freed memory is used again by this process, not given back to the system.
+    """Makes this process reuse freed memory instead of returning it to the system.
 
-    For the whole process and the rest of its life: its memory stays at the most that it ever held. Where
-    malloc is not glibc's, or the environment variable ONWARD_MALLOC is "default", nothing changes.
+    This makes training faster. It holds for the whole process until it ends: its memory stays at its peak.
+        The `onward train` command calls this; a program that trains with the library may. Nothing changes if
+        malloc is not
+    glibc's, or if the environment variable ONWARD_MALLOC is "default".
     """
     if os.environ.get("ONWARD_MALLOC") == "default":
         return
@@ -35,7 +37,7 @@ def keep_freed_memory() -> None:
     malloc.restype, malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
     free.argtypes = [ctypes.c_void_p]
     madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
-    mallopt(_ARENA_MAX, 1)  # of the main thread and autograd's: what one frees, the other uses
+    mallopt(_ARENA_MAX, 1)  # the main thread and autograd's share a heap
     mallopt(_MMAP_MAX, 0)
     mallopt(_TRIM_THRESHOLD, -1)
     mallopt(_TOP_PAD, _HUGE_PAGE << 6)

@@ -2,33 +2,31 @@
 
 import os
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from onward.artefact import Artefact
-from onward.data.corpus import find_sources
-from onward.data.encoded import encode_corpus
+from onward.data.corpus import Corpus, find_sources
+from onward.data.encoded import EncodedCorpus, encode_corpus
 from onward.errors import RecipeError
 from onward.inference.trained_model import TrainedModel
-from onward.outputs import checkpoint_path, refuse_to_replace
-from onward.training.checkpoint import load_facts, take
-from onward.training.events import CorpusEncoded, Observer, ReadingCorpus, Replacing
+from onward.outputs import refuse_to_replace
+from onward.training.events import CorpusEncoded, CorpusRead, Observer
 from onward.training.plan import Budget
 from onward.training.recipe import Recipe, find_recipe
+from onward.training.resume import resumed_budget, resumed_recipe, start_run
 from onward.training.train import train_model
 
 DEFAULT_MINUTES = 5.0
-"""The budget of a run that names none."""
 
-SAMPLE = 200
-"""Symbols of a sample that is shown while a model learns."""
+SAMPLE_LENGTH = 200
+"""Symbols of a sample that is shown during training."""
 
 
-def train(  # noqa: PLR0913 - all by name, most left out
-    *sources: str | os.PathLike[str],
+def train(  # noqa: PLR0913 - keyword arguments, most of which have defaults
+    *sources: str | os.PathLike[str] | Corpus,
     output: str | os.PathLike[str] | None = None,
     recipe: str | None = None,
     minutes: float | None = None,
@@ -45,92 +43,104 @@ def train(  # noqa: PLR0913 - all by name, most left out
         model = onward.train("nietzsche.txt", minutes=5, output="nietzsche.onward")
 
     Args:
-        sources: files, folders, patterns, "-" for standard input, or named corpora such as "pydoc".
-        output: the model file; a log and a picture of the losses are written beside it. Without it nothing
-            is written.
-        recipe: "default", "lstm", "gru", "simple" or "tiny"; by default the first.
-        minutes, epochs, steps: how long; one of them, or five minutes.
-        resume: go on from the checkpoint that an interrupted run left beside the output. Budget, recipe and
-            hyperparameters that are not given are those it was begun with; others are refused.
-        device: "cpu", "cuda" (a GPU), or "auto": a GPU where PyTorch finds one.
+        sources: files, folders, patterns, "-" for standard input, or named corpora such as "pydoc"; or one
+            `Corpus` that `find_sources` found.
+        output: the model file; a log and a plot of the losses are written beside it. Without it nothing is
+            written.
+        recipe: "default", "lstm", "gru", "simple" or "tiny".
+        minutes, epochs, steps: how long to train; give at most one. The default is five minutes.
+        resume: resume from the checkpoint that a stopped run left beside the output. Budget, recipe and
+            hyperparameters come from the checkpoint; other values are refused.
+        device: "cpu", "cuda" (a GPU), or "auto": a GPU if PyTorch finds one.
         observer: called with each event of the run (see `onward.training.events`).
-        started: when the minutes began, on the clock of `time.monotonic`; by default with this call.
-        hyperparameters: of `Recipe`, in place of the recipe's, such as `lower=True` or `dropout=0.2`.
+        started: start of the minutes, on the clock of `time.monotonic`; by default the time of this call.
+        hyperparameters: values that replace the recipe's, such as `lower=True` or `dropout=0.2` (see
+            `Recipe`).
 
     Raises:
-        CorpusError: a source is missing or holds no text. RecipeError: a hyperparameter that does not exist
-        or cannot have that value; a device that is not there, or has too little memory. VocabularyError: a
-        model file would have no room for it. InputError: the output is a source, or a file
-        that is no model; a run to resume that has ended. BusyError: another run is writing to the output.
-        ArtefactError: the checkpoint is damaged, or of another run. Interrupted: Ctrl-C; the run
-        was saved, if there is an output. DivergedError: no finite loss, whatever the learning rate.
-        WriteError: the disk refused.
+        CorpusError: a source is missing or has no text.
+        RecipeError: a hyperparameter does not exist or has a wrong value; the device does not exist or has
+            too little memory.
+        VocabularyError: the vocabulary is too large for a model file.
+        InputError: the output is a source, or a file that is not a model; or the run to resume is finished.
+        BusyError: another run is writing to the output.
+        ArtefactError: the checkpoint is damaged, or of another run.
+        Interrupted: Ctrl-C; the run was saved if it has an output.
+        DivergedError: the loss was not finite at any learning rate.
+        WriteError: a file could not be written.
     """
     started = time.monotonic() if started is None else started
-    trained_on = _device(device)
-    target = None if output is None else Path(output)
+    trained_on = _find_device(device)
     chosen = find_recipe(recipe or "default", hyperparameters)
-    given = {"minutes": minutes, "epochs": epochs, "steps": steps}
-    budget = {name: value for name, value in given.items() if value is not None}
-    goes_on = resume and target is not None and checkpoint_path(target).exists()
-    if target and goes_on:
-        begun = load_facts(checkpoint_path(target))
-        if recipe in (None, take(begun, "recipe", dict).get("name")):
-            chosen = _as_begun(begun["recipe"], hyperparameters)
-        budget = budget or take(begun, "budget", dict)
-    asked = Budget(**(budget or {"minutes": DEFAULT_MINUTES}), started=started)
-    tell = observer or (lambda event: None)
-    found = find_sources(sources)
+    budget = _budget(minutes, epochs, steps, started)
+    target = None if output is None else Path(output)
+    notify = observer or (lambda event: None)
+    corpus = _find_corpus(sources)
     if target:
-        refuse_to_replace(target, found.documents)
-        if target.is_file() and (goes_on or not resume):
-            tell(Replacing(str(target)))
-    corpus = encode_corpus(
-        found, chosen.encoding, progress=lambda done, total: tell(ReadingCorpus(done, total))
-    )
-    tell(CorpusEncoded(len(found.documents), corpus.source_bytes, found.skipped, corpus.replaced))
-    result = train_model(
-        corpus,
-        chosen,
-        asked,
-        output=target,
-        resume=resume,
-        device=trained_on,
-        observer=observer,
-        sampler=_sample if observer else None,
-    )
+        refuse_to_replace(target, corpus.documents)
+    with start_run(target, resume=resume) as start:
+        if start.checkpoint:
+            chosen = resumed_recipe(start.checkpoint, recipe, hyperparameters)
+            budget = budget or resumed_budget(start.checkpoint, started)
+        for notice in start.notices:
+            notify(notice)
+        result = train_model(
+            _encode(corpus, chosen, notify),
+            chosen,
+            budget or Budget(minutes=DEFAULT_MINUTES, started=started),
+            start,
+            device=trained_on,
+            observer=observer,
+            sampler=_sample if observer else None,
+        )
     return TrainedModel(result.artefact, target)
 
 
 def load(path: str | os.PathLike[str]) -> TrainedModel:
-    """The model that a file holds. Loading runs no code of the file.
+    """Loads a model from a file. No code in the file is executed.
 
     Raises:
-        ArtefactError: it is missing, damaged, or not a model of ours.
+        ArtefactError: the file is missing, damaged, or not a model of onward.
     """
     return TrainedModel.load(path)
 
 
-def _device(name: str) -> torch.device:
-    """The device of that name."""
+def _find_device(name: str) -> torch.device:
     found = torch.cuda.is_available()
     if name not in ("auto", "cpu", "cuda") or (name == "cuda" and not found):
-        here = "auto, cpu or cuda" if found else "auto or cpu (PyTorch finds no GPU here)"
-        raise RecipeError(f"device must be {here}, got {name!r}")
+        expected = "auto, cpu or cuda" if found else "auto or cpu (PyTorch finds no GPU here)"
+        raise RecipeError(f"device must be {expected}, got {name!r}")
     return torch.device("cuda" if found and name != "cpu" else "cpu")
 
 
-def _as_begun(recipe: Mapping[str, Any], overrides: Mapping[str, Any]) -> Recipe:
-    """The recipe of a checkpoint, under the name it had; a difference is then refused by the run."""
-    values = {name: value for name, value in recipe.items() if name != "name"}
-    return find_recipe(str(recipe.get("name")), values | dict(overrides))
+def _budget(minutes: float | None, epochs: float | None, steps: int | None, started: float) -> Budget | None:
+    """Returns the budget that the caller gave, if any."""
+    if minutes is epochs is steps is None:
+        return None
+    return Budget(minutes, epochs, steps, started)
+
+
+def _find_corpus(sources: tuple[str | os.PathLike[str] | Corpus, ...]) -> Corpus:
+    match sources:
+        case (Corpus() as corpus,):
+            return corpus
+        case _:
+            return find_sources([source for source in sources if not isinstance(source, Corpus)])
+
+
+def _encode(corpus: Corpus, recipe: Recipe, notify: Observer) -> EncodedCorpus:
+    encoded = encode_corpus(
+        corpus, recipe.encoding, progress=lambda done, total: notify(CorpusRead(done, total))
+    )
+    notify(CorpusEncoded(len(corpus.documents), encoded.source_bytes, corpus.skipped, encoded.replaced))
+    return encoded
 
 
 def _sample(artefact: Artefact) -> str:
-    """What the model writes in the midst of training, which is left as it was."""
+    """Returns a sample of a model in training, which stays in its mode."""
     training = artefact.model.training
     artefact.model.eval()
     try:
-        return TrainedModel(artefact).write(length=SAMPLE)
+        return TrainedModel(artefact).write(length=SAMPLE_LENGTH)
     finally:
         artefact.model.train(training)

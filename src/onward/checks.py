@@ -7,7 +7,7 @@
         top_k: Annotated[int, Field(ge=1), Hint("leave it out to keep all symbols")] | None = None
 
         @model_validator(mode="after")
-        def _check_decay(self) -> Self:
+        def _check_decay(self) -> "Settings":  # not Self, which beartype refuses in a dataclass
             if ...:
                 raise RecipeError("...", hint="...")
             return self

@@ -1,23 +1,23 @@
-"""Every error that onward raises on purpose.
+"""The errors that onward raises.
 
-    OnwardError                 what was expected, what was received; `hint` is the remedy
-    ├── InputError              the caller can mend it (command line: exit 2)
-    │   ├── CorpusError         a source is missing, empty, or is not what it was said to be
-    │   ├── VocabularyError     symbols or ids that the vocabulary cannot take
-    │   ├── RecipeError         a hyperparameter that does not exist or cannot have that value
-    │   ├── ArtefactError       a model file or checkpoint that is not one, or not one of ours
+    OnwardError                 what was expected and what was received; `hint` says what to do
+    ├── InputError              the caller can correct it (command line: exit code 2)
+    │   ├── CorpusError         a source is missing, empty, or has the wrong format
+    │   ├── VocabularyError     symbols or ids that the vocabulary cannot represent
+    │   ├── RecipeError         a hyperparameter that does not exist or has a wrong value
+    │   ├── ArtefactError       a model file or checkpoint that is damaged or not onward's
     │   └── BusyError           another run is writing to the same output
-    ├── RunError                the input was right, the run failed (command line: exit 1)
-    │   ├── DivergedError       the loss left the finite numbers and lower learning rates did not help
-    │   └── WriteError          the disk refused; what was there before is untouched
-    └── Interrupted             the user stopped a run, which can go on (command line: exit 130)
+    ├── RunError                the input is correct, but the run failed (command line: exit code 1)
+    │   ├── DivergedError       the loss became infinite or NaN, and lower learning rates did not help
+    │   └── WriteError          a file could not be written; the file before it is untouched
+    └── Interrupted             the user stopped a run, which can be resumed (command line: exit code 130)
 
-Anything else that reaches the caller is a bug of ours, and keeps its traceback.
+Any other exception is a bug in onward and keeps its traceback.
 """
 
 
 class OnwardError(Exception):
-    """Base of the tree. `str(error)` says what was expected and received, `error.hint` the remedy."""
+    """Base class. `str(error)` says what was expected and what was received, `error.hint` what to do."""
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
@@ -25,23 +25,23 @@ class OnwardError(Exception):
 
 
 class InputError(OnwardError):
-    """The caller can mend it."""
+    """The caller can correct it."""
 
 
 class CorpusError(InputError):
-    """A source is missing, empty, or is not what it was said to be."""
+    """A source is missing, empty, or has the wrong format."""
 
 
 class VocabularyError(InputError):
-    """Symbols or ids that the vocabulary cannot take."""
+    """Symbols or ids that the vocabulary cannot represent."""
 
 
 class RecipeError(InputError):
-    """A hyperparameter that does not exist or cannot have that value."""
+    """A hyperparameter that does not exist or has a wrong value."""
 
 
 class ArtefactError(InputError):
-    """A model file or checkpoint that is not one, or not one of ours."""
+    """A model file or checkpoint that is damaged or not onward's."""
 
 
 class BusyError(InputError):
@@ -49,16 +49,16 @@ class BusyError(InputError):
 
 
 class RunError(OnwardError):
-    """The input was right, the run failed."""
+    """The input is correct, but the run failed."""
 
 
 class DivergedError(RunError):
-    """The loss left the finite numbers, and lower learning rates did not help."""
+    """The loss became infinite or NaN, and lower learning rates did not help."""
 
 
 class WriteError(RunError):
-    """The disk refused. What was there before is untouched."""
+    """A file could not be written. The file before it is untouched."""
 
 
-class Interrupted(OnwardError):  # noqa: N818 - it is no error
-    """The user stopped a run. It was saved, and can go on."""
+class Interrupted(OnwardError):  # noqa: N818 - not an error
+    """The user stopped a run, which can be resumed."""

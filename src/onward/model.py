@@ -2,12 +2,14 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal, get_args
+from dataclasses import asdict, fields
+from typing import Annotated, Any, Literal
 
 import torch
+from pydantic import Field, model_validator
 from torch import nn
 
+from onward.checks import checked_dataclass
 from onward.errors import RecipeError
 from onward.layers.base import Layer
 from onward.layers.gated_linear import GatedFeedForward, GatedLinear
@@ -33,71 +35,61 @@ to the system each time (benchmarks/LOG.md).
 """
 
 
-@dataclass(frozen=True, kw_only=True)
-class ModelConfig:
-    """Everything that decides the shapes of a `LanguageModel`, and nothing else.
+@checked_dataclass(RecipeError, kw_only=True)
+class Architecture:
+    """The hyperparameters of a model, apart from the size of its vocabulary.
+
+    Attributes:
+        layer: the recurrent layer.
+        width: D, the number of features between layers.
+        layers: the number of recurrent layers.
+        inner: size of the state of a gated layer, as a multiple of the width.
+        feed_forward: size of the feed-forward layer after each gated layer, as a multiple of the width; 0
+            leaves it out.
+        convolution: length of the convolution before a gated layer, in symbols.
+        dropout: share of features set to zero in training, on the embedding and on each residual branch.
+        tied: whether the readout uses the embedding's matrix (arXiv 1608.05859).
+    """
+
+    layer: LayerKind = "gated"
+    width: Annotated[int, Field(ge=1, le=65_536)] = 256
+    layers: Annotated[int, Field(ge=1, le=1_024)] = 3
+    inner: Annotated[float, Field(ge=1e-3, le=64.0)] = 1.5
+    feed_forward: Annotated[float, Field(ge=0.0, le=64.0)] = 2.0
+    convolution: Annotated[int, Field(ge=1, le=64)] = 4
+    dropout: Annotated[float, Field(ge=0.0, le=0.95)] = 0.0
+    tied: bool = False
+
+    @model_validator(mode="after")
+    def _check_sizes(self) -> "Architecture":
+        """Refuses multiples of the width that come to less than one feature."""
+        for name in ("inner", "feed_forward") if self.layer == "gated" else ():
+            multiple = getattr(self, name)
+            if multiple and not round(multiple * self.width):
+                raise RecipeError(f"{name} * width must come to at least 1, got {multiple} * {self.width}")
+        return self
+
+
+@checked_dataclass(RecipeError, kw_only=True)
+class ModelConfig(Architecture):
+    """All that determines the shapes of a `LanguageModel`: an architecture and the vocabulary's size.
 
     Attributes:
         symbols: V, the size of the vocabulary.
-        layer: the recurrent layer.
-        width: D, features between layers.
-        layers: how many recurrent layers.
-        inner: features of the state of one gated layer, as a multiple of the width.
-        feed_forward: features inside the feed-forward layer that follows each gated layer, as a multiple
-            of the width; 0 leaves it out.
-        convolution: positions the convolution before a gated layer sees.
-        dropout: share of features zeroed in training, on the embedding and on each residual branch.
-        tied: the readout's matrix is the embedding's (arXiv 1608.05859).
     """
 
-    symbols: int
-    layer: LayerKind = "gated"
-    width: int = 256
-    layers: int = 3
-    inner: float = 1.5
-    feed_forward: float = 2.0
-    convolution: int = 4
-    dropout: float = 0.0
-    tied: bool = False
-
-    def __post_init__(self) -> None:
-        """Refuses values no model can be built from."""
-        for name, smallest, largest in (
-            ("symbols", 4, 2**31),
-            ("width", 1, 65_536),
-            ("layers", 1, 1_024),
-            ("inner", 1e-3, 64.0),
-            ("feed_forward", 0.0, 64.0),
-            ("convolution", 1, 64),
-            ("dropout", 0.0, 0.95),
-        ):
-            value = getattr(self, name)
-            wanted = float if isinstance(smallest, float) else int
-            typed = isinstance(value, int | float if wanted is float else int) and not isinstance(value, bool)
-            if not typed or not smallest <= value <= largest:
-                expected = (
-                    f"{'a number' if wanted is float else 'a whole number'} from {smallest} to {largest}"
-                )
-                raise RecipeError(f"{name} must be {expected}, got {value!r}")
-        if self.layer not in get_args(LayerKind):
-            raise RecipeError(f"layer must be one of {', '.join(get_args(LayerKind))}, got {self.layer!r}")
-        if not isinstance(self.tied, bool):
-            raise RecipeError(f"tied must be true or false, got {self.tied!r}")
-        for name in ("inner", "feed_forward") if self.layer == "gated" else ():
-            share = getattr(self, name)
-            if share and not round(share * self.width):
-                raise RecipeError(f"{name} * width must come to at least 1, got {share} * {self.width}")
+    symbols: Annotated[int, Field(ge=4, le=2**31)]
 
     def to_json(self) -> dict[str, Any]:
-        """The configuration as plain values; `from_json` undoes it."""
+        """Returns the configuration as plain values for `from_json`."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "ModelConfig":
-        """The configuration that `to_json` wrote.
+        """Returns the configuration that `to_json` wrote.
 
         Raises:
-            RecipeError: a name or a value that this version does not know.
+            RecipeError: a field is missing or unknown, or has a value that this version does not support.
         """
         known = {field.name for field in fields(cls)}
         if not isinstance(data, dict) or set(data) != known:

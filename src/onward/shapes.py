@@ -1,4 +1,4 @@
-"""The axes that every tensor of onward is made of, and their names in annotations.
+"""The axes of all tensors in onward, and their names in annotations.
 
     time    T   positions along a stream, oldest first; always the leading axis of a sequence
     lanes   B   streams that advance together and never mix (a batch)
@@ -7,7 +7,7 @@
 
 Sequences are time-major, `(T, B, D)`: a step is a contiguous slice, and a block of T steps is one
 matrix of T*B rows. States are lane-major, `(B, ...)`: lanes can be picked, joined and dropped by
-one rule. The aliases are checked at run time by the tests (jaxtyping and beartype), never in use.
+one rule. The tests check the aliases at run time (jaxtyping and beartype); normal use does not.
 """
 
 from jaxtyping import Float, Int
@@ -20,7 +20,7 @@ Sequence = Float[Tensor, "time lanes width"]
 """Features along time, (T, B, D)."""
 
 Output = Float[Tensor, "time lanes width_out"]
-"""Features along time of another width than those that went in, (T, B, D_out)."""
+"""Features along time with a width that differs from the input's, (T, B, D_out)."""
 
 Logits = Float[Tensor, "time lanes symbols"]
 """Unnormalised log-probabilities of the next symbol, (T, B, V)."""
@@ -29,4 +29,4 @@ Losses = Float[Tensor, "time lanes"]
 """Nats at each position, (T, B)."""
 
 LaneVector = Float[Tensor, "lanes width"]
-"""One feature vector a lane, (B, D)."""
+"""A feature vector for each lane, (B, D)."""

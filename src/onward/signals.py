@@ -1,4 +1,4 @@
-"""Signals that end a run between two steps instead of in the midst of one."""
+"""Signals that stop a run between two steps instead of within one."""
 
 import signal
 import threading
@@ -8,25 +8,25 @@ from contextlib import contextmanager
 
 @contextmanager
 def held_back_signals() -> Iterator[Callable[[], bool]]:
-    """Whether SIGINT or SIGTERM came since the block began.
+    """Gives a function that returns whether SIGINT or SIGTERM has arrived since the block started.
 
-    The first of each is only noted, so that a step is whole before the run stops; a second acts at once.
-    Python delivers signals to its main thread alone: in others nothing is held back, and the answer is no.
+    The first signal of each kind is only recorded, so that the caller can finish its step; a second one acts
+    at once. Python delivers signals to its main thread only: in other threads the function returns False.
     """
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False
         return
-    seen: list[int] = []
+    received: list[int] = []
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
-    def note(number: int, frame: object) -> None:
-        seen.append(number)
+    def record(number: int, frame: object) -> None:
+        received.append(number)
         signal.signal(number, before[signal.Signals(number)])
 
     for number in before:
-        signal.signal(number, note)
+        signal.signal(number, record)
     try:
-        yield lambda: bool(seen)
+        yield lambda: bool(received)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

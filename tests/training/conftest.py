@@ -1,4 +1,4 @@
-"""A small corpus and a small model, on which a step takes milliseconds."""
+"""A small corpus and a small model, with steps that take milliseconds."""
 
 import random
 import resource
@@ -25,13 +25,14 @@ SMALL = {
     "precision": "fp32",
 }
 
-
+Small: TypeAlias = Callable[..., Recipe]
+MakeTrainer: TypeAlias = Callable[[Recipe], Trainer]
 Limit: TypeAlias = Callable[[int], AbstractContextManager[None]]
 
 
 @pytest.fixture(scope="session")
 def corpus() -> EncodedCorpus:
-    """About 4,000 symbols of words that come again and again."""
+    """About 4,000 symbols of repeated words."""
     chance = random.Random(7)
     words = ["state", "is", "a", "value", "and", "lanes", "go", "on", "where", "they", "ended"]
     text = " ".join(chance.choice(words) for _ in range(850))
@@ -39,27 +40,31 @@ def corpus() -> EncodedCorpus:
 
 
 @pytest.fixture
-def small() -> Callable[..., Recipe]:
-    """A recipe for that corpus, with some values changed."""
-    return lambda name="default", **changes: find_recipe(name, SMALL | changes)
+def small() -> Small:
+    """A function that returns a recipe for that corpus, with some values changed."""
+
+    def make(name: str = "default", **changes: Any) -> Recipe:
+        return find_recipe(name, SMALL | changes)
+
+    return make
 
 
 @pytest.fixture
-def make_trainer(corpus: EncodedCorpus) -> Callable[[Recipe], Trainer]:
-    """A trainer over the whole corpus; those of one recipe are alike."""
+def make_trainer(corpus: EncodedCorpus) -> MakeTrainer:
+    """A function that returns a trainer over the whole corpus; the same recipe gives the same trainer."""
 
-    def make(recipe: Recipe, **lanes: Any) -> Trainer:
+    def make(recipe: Recipe) -> Trainer:
         torch.manual_seed(recipe.seed)
-        over = Lanes(corpus.ids, lanes=recipe.lanes, steps=recipe.block, seed=recipe.seed, **lanes)
+        lanes = Lanes(corpus.ids, lanes=recipe.lanes, steps=recipe.block, seed=recipe.seed)
         model = LanguageModel(recipe.model_config(len(corpus.vocabulary))).train()
-        return Trainer(model, over, recipe, precision=recipe.precision)
+        return Trainer(model, lanes, recipe, precision=recipe.precision)
 
     return make
 
 
 @pytest.fixture
 def small_files() -> Limit:
-    """Within the context no file of this process grows beyond so many bytes, as on a disk that is full."""
+    """A context in which no file of this process grows beyond a size, as on a full disk."""
 
     @contextmanager
     def limit(size: int) -> Iterator[None]:

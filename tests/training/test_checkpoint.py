@@ -23,7 +23,7 @@ SOME = Checkpoint(
 )
 
 
-def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
+def test_a_checkpoint_is_loaded_as_it_was_saved(tmp_path: Path) -> None:
     path = checkpoint_path(tmp_path / "m.onward")
     assert path.name == "m.onward.checkpoint"
     save_checkpoint(SOME, path)
@@ -33,7 +33,7 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
 
 
-def test_without_room_the_old_one_stays(tmp_path: Path, small_files: Limit) -> None:
+def test_a_full_disk_keeps_the_checkpoint_before(tmp_path: Path, small_files: Limit) -> None:
     path = tmp_path / "c"
     save_checkpoint(SOME, path)
     before = path.read_bytes()
@@ -43,8 +43,8 @@ def test_without_room_the_old_one_stays(tmp_path: Path, small_files: Limit) -> N
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_every_mutation_is_refused_or_harmless(tmp_path: Path) -> None:
-    """A byte changed, cut or doubled: an `ArtefactError`, or the values that were saved."""
+def test_a_damaged_file_is_refused_or_loads_the_saved_values(tmp_path: Path) -> None:
+    """Bits are flipped, and bytes cut or doubled, at random."""
     path, chance = tmp_path / "c", random.Random(3)
     save_checkpoint(SOME, path)
     whole = path.read_bytes()
@@ -63,7 +63,7 @@ def test_every_mutation_is_refused_or_harmless(tmp_path: Path) -> None:
             loaded = load_checkpoint(path)
         except ArtefactError as error:
             assert str(path) in str(error)
-            assert "begin anew" in error.hint
+            assert "start again" in error.hint
             refused += 1
         else:
             assert loaded.facts == SOME.facts
@@ -74,14 +74,14 @@ def test_every_mutation_is_refused_or_harmless(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "content", [b"", b"\xff" * 8, b"\x02" + b"\0" * 7 + b"{}", b"text that is no checkpoint at all"]
 )
-def test_what_is_no_checkpoint_is_refused(content: bytes, tmp_path: Path) -> None:
+def test_other_files_are_refused(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "c"
     path.write_bytes(content)
     with pytest.raises(ArtefactError, match="checkpoint"):
         load_checkpoint(path)
 
 
-def test_groups() -> None:
+def test_tensors_are_grouped_by_the_start_of_their_names() -> None:
     tensors = grouped("run", grouped("weights", {"a": torch.zeros(1)})) | grouped(
         "best", {"a": torch.ones(1)}
     )
@@ -90,17 +90,17 @@ def test_groups() -> None:
     assert group_of("weights", tensors) == {}
 
 
-def test_facts_are_of_their_type() -> None:
+def test_a_fact_of_another_type_is_refused() -> None:
     assert take({"a": 1}, "a", int) == 1
     for facts in ({}, {"a": "1"}, {"a": True}, {"a": None}):
-        with pytest.raises(ArtefactError, match="should say a as int") as caught:
+        with pytest.raises(ArtefactError, match="expected a of type int") as caught:
             take(facts, "a", int)
-        assert "begin anew" in caught.value.hint
+        assert "start again" in caught.value.hint
 
 
-def test_tensors_that_differ_are_named() -> None:
+def test_the_first_tensor_that_differs_is_named() -> None:
     check_tensors({"a": torch.zeros(2)}, {"a": torch.ones(2)})
-    with pytest.raises(ArtefactError, match=r"tensor a .* should be \(2,\) in torch.float32, found \(3,\)"):
+    with pytest.raises(ArtefactError, match=r"tensor a .* to be \(2,\) in torch.float32, got \(3,\)"):
         check_tensors({"a": torch.zeros(3)}, {"a": torch.zeros(2)})
-    with pytest.raises(ArtefactError, match=r"tensor b .* should be absent"):
+    with pytest.raises(ArtefactError, match=r"tensor b .* to be absent"):
         check_tensors({"b": torch.zeros(3)}, {})

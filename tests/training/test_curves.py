@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from onward.training.curves import _last_run, _short, _smoothed, draw_curves
+from onward.training.curves import draw_curves, last_run, running_mean, short_count
 
 
 def write_log(path: Path, events: list[dict[str, Any]]) -> Path:
@@ -30,22 +30,22 @@ def test_runs_of_any_length_are_drawn(steps: int, tmp_path: Path) -> None:
     assert (tmp_path / "png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_what_was_made_twice_is_drawn_once(tmp_path: Path) -> None:
+def test_repeated_steps_are_drawn_once(tmp_path: Path) -> None:
     killed = [{"event": "started", "step": 0}, *(stepped(i, 9.0) for i in (1, 2, 3))]
     resumed = [{"event": "started", "step": 1}, *(stepped(i) for i in (2, 3, 4))]
     back = [{"event": "rolledback", "step": 5, "to": 3}, *(stepped(i, 1.0) for i in (4, 5))]
-    kept = _last_run(write_log(tmp_path / "log", killed + resumed + back))
+    kept = last_run(write_log(tmp_path / "log", killed + resumed + back))
     found = [(event["step"], event["nats_per_symbol"]) for event in kept if event["event"] == "stepped"]
     assert found == [(1, 9.0), (2, 2.0), (3, 2.0), (4, 1.0), (5, 1.0)]
 
 
-def test_smoothing_keeps_what_is_level_and_evens_out_the_rest() -> None:
+def test_the_running_mean_keeps_a_level_and_smooths_noise() -> None:
     where = np.cumsum(np.r_[np.full(40, 1.0), np.full(200, 10.0)])
-    assert np.allclose(_smoothed(where, np.full(240, 2.5)), 2.5)
+    assert np.allclose(running_mean(where, np.full(240, 2.5)), 2.5)
     noise = np.random.default_rng(0).normal(size=240)
-    assert _smoothed(where, noise).std() < 0.7 * noise.std()
+    assert running_mean(where, noise).std() < 0.7 * noise.std()
 
 
 @pytest.mark.parametrize(("value", "short"), [(0, "0"), (800, "800"), (2.4e6, "2.4 M"), (8e5, "800 k")])
-def test_counts_are_short(value: float, short: str) -> None:
-    assert _short(float(value)) == short
+def test_counts_areshort_count(value: float, short: str) -> None:
+    assert short_count(float(value)) == short

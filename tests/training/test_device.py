@@ -1,27 +1,25 @@
-"""Training on a GPU: the run of a CPU to rounding, and resumed exactly."""
+"""Training on a GPU gives the losses of a CPU to rounding, and is resumed."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
-from tests.training.killing import KilledError, kill_at
+from tests.training.conftest import Small
+from tests.training.runs import KilledError, kill_at, train
 
 import onward
 from onward.data.encoded import EncodedCorpus
 from onward.errors import RecipeError
-from onward.training import loop as loops
+from onward.training import checkpointer
 from onward.training.events import Stepped
 from onward.training.plan import Budget
-from onward.training.recipe import Recipe
-from onward.training.train import train_model
 
 GPU = torch.device("cuda")
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="PyTorch finds no GPU here")
 
 
 @pytest.mark.parametrize("device", ["tpu", "", "cuda:7"])
-def test_a_device_that_is_not_there_is_refused(device: str, tmp_path: Path) -> None:
+def test_a_missing_device_is_refused(device: str, tmp_path: Path) -> None:
     (tmp_path / "text.txt").write_text("some text " * 40)
     with pytest.raises(RecipeError, match="device must be auto"):
         onward.train(tmp_path / "text.txt", steps=1, recipe="tiny", device=device)
@@ -29,9 +27,7 @@ def test_a_device_that_is_not_there_is_refused(device: str, tmp_path: Path) -> N
 
 @needs_gpu
 @pytest.mark.parametrize("name", ["default", "lstm", "gru", "simple"])
-def test_a_gpu_learns_what_a_cpu_learns(
-    name: str, corpus: EncodedCorpus, small: Callable[..., Recipe]
-) -> None:
+def test_a_gpu_gives_the_losses_of_a_cpu(name: str, corpus: EncodedCorpus, small: Small) -> None:
     losses: dict[str, list[float]] = {}
     for device in (torch.device("cpu"), GPU):
         seen = losses.setdefault(device.type, [])
@@ -40,21 +36,21 @@ def test_a_gpu_learns_what_a_cpu_learns(
             if isinstance(event, Stepped):
                 seen.append(event.nats_per_symbol)
 
-        train_model(corpus, small(name), Budget(steps=20), device=device, observer=listen)
+        train(corpus, small(name), Budget(steps=20), device=device, observer=listen)
     assert losses["cuda"] == pytest.approx(losses["cpu"], rel=1e-3)
 
 
 @needs_gpu
 def test_a_run_on_a_gpu_is_saved_and_resumed(
-    corpus: EncodedCorpus, small: Callable[..., Recipe], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    corpus: EncodedCorpus, small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     output = tmp_path / "a.onward"
     recipe = small(dropout=0.2)
-    whole = train_model(corpus, recipe, Budget(steps=30), device=GPU)
+    whole = train(corpus, recipe, Budget(steps=30), device=GPU)
 
-    monkeypatch.setattr(loops, "SECONDS_BETWEEN_CHECKPOINTS", 0.0)
+    monkeypatch.setattr(checkpointer, "SECONDS_BETWEEN_CHECKPOINTS", 0.0)
     with pytest.raises(KilledError):
-        train_model(corpus, recipe, Budget(steps=30), output=output, device=GPU, observer=kill_at(13))
-    again = train_model(corpus, recipe, Budget(steps=30), output=output, device=GPU, resume=True)
+        train(corpus, recipe, Budget(steps=30), output=output, device=GPU, observer=kill_at(13))
+    again = train(corpus, recipe, Budget(steps=30), output=output, device=GPU, resume=True)
     for name, weight in whole.artefact.model.state_dict().items():
         torch.testing.assert_close(again.artefact.model.state_dict()[name], weight, rtol=1e-4, atol=1e-5)

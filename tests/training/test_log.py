@@ -8,7 +8,7 @@ from tests.training.conftest import Limit
 
 from onward.errors import WriteError
 from onward.training.events import EpochStarted, Finished, Stepped, Validated
-from onward.training.log import LINES, Log
+from onward.training.log import LINES, RunLog
 
 
 def stepped(step: int, steps: int | None, nats: float = 1.0) -> Stepped:
@@ -19,8 +19,8 @@ def lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def test_steps_are_thinned_to_means(tmp_path: Path) -> None:
-    log, steps = Log(tmp_path / "log", resumed=False), 10 * LINES
+def test_steps_are_thinned_to_mean_losses(tmp_path: Path) -> None:
+    log, steps = RunLog(tmp_path / "log", resumed=False), 10 * LINES
     for step in range(1, steps + 1):
         log(EpochStarted(step, step - 1))
         log(stepped(step, steps, float(step)))
@@ -31,8 +31,8 @@ def test_steps_are_thinned_to_means(tmp_path: Path) -> None:
     assert sum(line["event"] == "epochstarted" for line in found) <= LINES + 1
 
 
-def test_losses_stand_in_nats_and_bits(tmp_path: Path) -> None:
-    log = Log(tmp_path / "log", resumed=False)
+def test_losses_are_logged_in_nats_and_bits(tmp_path: Path) -> None:
+    log = RunLog(tmp_path / "log", resumed=False)
     log(Validated(3, math.log(2), True))
     log(Finished(3, 30, 1.5, None, 3))
     log.close()
@@ -42,25 +42,25 @@ def test_losses_stand_in_nats_and_bits(tmp_path: Path) -> None:
     assert second["nats_per_symbol"] is None
 
 
-def test_a_resumed_log_goes_on_behind_the_last_whole_line(tmp_path: Path) -> None:
+def test_a_resumed_log_continues_after_the_last_complete_line(tmp_path: Path) -> None:
     path = tmp_path / "log"
     path.write_text('{"event": "first"}\n{"event": "hal')
-    log = Log(path, resumed=True)
+    log = RunLog(path, resumed=True)
     log(stepped(1, 10))
     log.close()
     assert [line["event"] for line in lines(path)] == ["first", "stepped"]
-    Log(path, resumed=False).close()
+    RunLog(path, resumed=False).close()
     assert lines(path) == []
 
 
-def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(WriteError, match="cannot write"):
-        Log(tmp_path / "none" / "log", resumed=False)
+        RunLog(tmp_path / "none" / "log", resumed=False)
 
 
 @pytest.mark.parametrize("room", [0, 1, 100, 250])
-def test_without_room_lines_are_whole_or_not_there(room: int, tmp_path: Path, small_files: Limit) -> None:
-    log = Log(tmp_path / "log", resumed=False)
+def test_a_full_disk_leaves_complete_lines(room: int, tmp_path: Path, small_files: Limit) -> None:
+    log = RunLog(tmp_path / "log", resumed=False)
     log(Finished(3, 30, 1.5, None, 3))
     before = (tmp_path / "log").read_bytes()
     with small_files(len(before) + room), pytest.raises(WriteError, match=r"cannot write .*log"):

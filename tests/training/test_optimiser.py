@@ -1,19 +1,17 @@
-from collections.abc import Callable
-
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.training.conftest import MakeTrainer, Small
 
 from onward.errors import ArtefactError
 from onward.training.optimiser import RunOptimiser, rate_share
 from onward.training.plan import TIMED_STEPS, level_until
-from onward.training.recipe import Recipe, find_recipe
-from onward.training.trainer import Trainer
+from onward.training.recipe import find_recipe
 
 
 @pytest.mark.parametrize("decay", ["linear", "cosine"])
-def test_rates_rise_then_fall_to_nothing(decay: str) -> None:
+def test_rates_rise_and_then_fall_to_zero(decay: str) -> None:
     recipe = find_recipe(overrides={"warm_up": 50, "decay": decay})
     shares = [rate_share(recipe, step, 1000) for step in range(1001)]
     assert shares[0] == pytest.approx(1 / 51)
@@ -25,13 +23,13 @@ def test_rates_rise_then_fall_to_nothing(decay: str) -> None:
     assert shares[1000] == pytest.approx(0)
 
 
-def test_constant_rates_stay() -> None:
+def test_without_decay_rates_are_constant() -> None:
     recipe = find_recipe(overrides={"warm_up": 0, "decay": "none"})
     assert {rate_share(recipe, step, 100) for step in range(100)} == {1.0}
 
 
 @given(st.integers(1, TIMED_STEPS), st.integers(0, 10**4), st.integers(0, 300))
-def test_rates_before_the_steps_are_known_are_those_after(step: int, more: int, warm_up: int) -> None:
+def test_rates_before_the_plan_do_not_depend_on_it(step: int, more: int, warm_up: int) -> None:
     recipe = find_recipe(overrides={"warm_up": warm_up})
     steps = 2 * step + more
     known = [rate_share(recipe, early, steps) for early in range(step)]
@@ -39,15 +37,13 @@ def test_rates_before_the_steps_are_known_are_those_after(step: int, more: int, 
 
 
 @given(st.integers(1, 500), st.integers(0, 300))
-def test_short_runs_end_low_too(steps: int, warm_up: int) -> None:
+def test_short_runs_end_with_a_low_rate(steps: int, warm_up: int) -> None:
     recipe = find_recipe(overrides={"warm_up": warm_up})
     last = rate_share(recipe, steps - 1, steps)
     assert 0 < last <= 1 / max(1, steps - level_until(warm_up, steps)) + 1e-9
 
 
-def test_muon_moves_the_matrices_between_layers_and_nothing_else(
-    small: Callable[..., Recipe], make_trainer: Callable[[Recipe], Trainer]
-) -> None:
+def test_muon_updates_only_the_matrices_between_layers(small: Small, make_trainer: MakeTrainer) -> None:
     recipe = small(optimiser="muon", rate=0.0, weight_decay=0.0)
     trainer = make_trainer(recipe)
     before = {name: weight.clone() for name, weight in trainer.model.named_parameters()}
@@ -64,9 +60,9 @@ def test_muon_moves_the_matrices_between_layers_and_nothing_else(
 
 @pytest.mark.parametrize("optimiser", ["muon", "adamw"])
 def test_weight_decay_shrinks_the_same_matrices(
-    optimiser: str, small: Callable[..., Recipe], make_trainer: Callable[[Recipe], Trainer]
+    optimiser: str, small: Small, make_trainer: MakeTrainer
 ) -> None:
-    """With zero gradients decay alone moves weights: by rate times decay, as in AdamW's paper."""
+    """With zero gradients only decay changes weights: by rate times decay, as in the paper on AdamW."""
     recipe = small(optimiser=optimiser, weight_decay=0.5, rate=0.1, muon_rate=0.1)
     model = make_trainer(recipe).model
     run = RunOptimiser(model, recipe)
@@ -79,9 +75,7 @@ def test_weight_decay_shrinks_the_same_matrices(
         torch.testing.assert_close(weight.detach(), before[name] * (0.95 if matrix else 1.0))
 
 
-def test_gradients_are_clipped_and_large_ones_move_nothing(
-    small: Callable[..., Recipe], make_trainer: Callable[[Recipe], Trainer]
-) -> None:
+def test_exploded_gradients_change_no_weight(small: Small, make_trainer: MakeTrainer) -> None:
     model = make_trainer(small(clip=1.0)).model
     run = RunOptimiser(model, small(clip=1.0))
     before = {name: weight.detach().clone() for name, weight in model.named_parameters()}
@@ -92,14 +86,12 @@ def test_gradients_are_clipped_and_large_ones_move_nothing(
     assert all(weight.grad is None for weight in model.parameters())
 
 
-def test_a_memory_of_another_shape_is_refused(
-    small: Callable[..., Recipe], make_trainer: Callable[[Recipe], Trainer]
-) -> None:
+def test_a_state_of_another_shape_is_refused(small: Small, make_trainer: MakeTrainer) -> None:
     trainer = make_trainer(small())
     trainer.advance()
-    memory = trainer.optimiser.tensors()
-    name = next(name for name, value in memory.items() if value.ndim == 2)
-    for damaged in ({name: memory[name][:1]}, {"7.0.step": torch.tensor(1.0)}, {"nonsense": torch.zeros(1)}):
-        with pytest.raises(ArtefactError, match="not of this run") as caught:
-            trainer.optimiser.restore(memory | damaged)
-        assert "begin anew" in caught.value.hint
+    state = trainer.optimiser.tensors()
+    name = next(name for name, value in state.items() if value.ndim == 2)
+    for damaged in ({name: state[name][:1]}, {"7.0.step": torch.tensor(1.0)}, {"nonsense": torch.zeros(1)}):
+        with pytest.raises(ArtefactError, match="is not of this run") as caught:
+            trainer.optimiser.restore(state | damaged)
+        assert "start again" in caught.value.hint

@@ -17,7 +17,7 @@ def test_each_recipe_builds_its_model(name: str) -> None:
     assert LanguageModel(config).parameter_count() > 0
 
 
-def test_each_value_of_the_model_is_a_hyperparameter() -> None:
+def test_each_field_of_the_model_is_a_hyperparameter() -> None:
     changed = {"layer": "gru", "width": 24, "layers": 5, "inner": 2.0, "feed_forward": 0.0}
     changed |= {"convolution": 2, "dropout": 0.3, "tied": True}
     assert find_recipe("tiny", changed).model_config(9) == ModelConfig(symbols=9, **changed)
@@ -49,12 +49,12 @@ def test_each_value_of_the_model_is_a_hyperparameter() -> None:
         ("tied", "yes"),
     ],
 )
-def test_a_value_that_cannot_be_is_named(name: str, value: Any) -> None:
+def test_a_wrong_value_is_named(name: str, value: Any) -> None:
     with pytest.raises(RecipeError, match=f"{name} must be .*got {value!r}"):
         find_recipe("default", {name: value})
 
 
-def test_a_misspelt_name_gets_the_nearest() -> None:
+def test_a_misspelt_name_is_refused_with_the_nearest() -> None:
     with pytest.raises(RecipeError, match="'drop_out'") as error:
         find_recipe("default", {"drop_out": 0.1})
     assert error.value.hint == "did you mean dropout?"
@@ -63,12 +63,12 @@ def test_a_misspelt_name_gets_the_nearest() -> None:
     assert "default" in error.value.hint
 
 
-def test_the_name_is_no_hyperparameter() -> None:
+def test_the_name_is_not_a_hyperparameter() -> None:
     with pytest.raises(RecipeError, match="'name'"):
         find_recipe("default", {"name": "mine"})
 
 
-def test_a_whole_number_is_a_number() -> None:
+def test_whole_numbers_and_floats_give_the_same_recipe() -> None:
     whole, real = (
         find_recipe(overrides={"rate": 1, "inner": 2}),
         find_recipe(overrides={"rate": 1.0, "inner": 2.0}),
@@ -76,6 +76,6 @@ def test_a_whole_number_is_a_number() -> None:
     assert str(whole.to_json()) == str(real.to_json())
 
 
-def test_plain_values_give_the_recipe_back() -> None:
+def test_a_recipe_is_restored_from_plain_values() -> None:
     recipe = find_recipe("lstm", {"noise": 0.02, "seed": 4})
     assert Recipe(**recipe.to_json()) == recipe

@@ -12,7 +12,7 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 def test_a_run_killed_anywhere_ends_with_the_same_bytes(
     layer: str, precision: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The benchmark of this question, with fewer kills."""
+    """Runs the benchmark resume_sigkill.py with fewer kills."""
     monkeypatch.syspath_prepend(BENCHMARKS)
     spec = importlib.util.spec_from_file_location("resume_sigkill", BENCHMARKS / "resume_sigkill.py")
     assert spec and spec.loader

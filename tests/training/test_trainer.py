@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tests.training.conftest import MakeTrainer, Small
 
 from onward.data.encoded import EncodedCorpus
 from onward.data.lanes import as_stream
@@ -13,11 +14,9 @@ from onward.errors import ArtefactError, CorpusError
 from onward.layers.state import tensors_of
 from onward.model import LanguageModel, losses
 from onward.training.checkpoint import Checkpoint
-from onward.training.recipe import Recipe
 from onward.training.trainer import EXPLODED, Trainer
 from onward.training.validation import check
 
-Make = Callable[[Recipe], Trainer]
 LAYERS = ["gated", "lstm", "gru", "simple"]
 
 
@@ -27,15 +26,15 @@ def same(first: Checkpoint, second: Checkpoint) -> bool:
 
 
 @pytest.mark.parametrize("layer", LAYERS)
-def test_carried_state_makes_blocks_one_pass(
-    layer: str, corpus: EncodedCorpus, small: Callable[..., Recipe], make_trainer: Make
+def test_the_state_is_carried_from_block_to_block(
+    layer: str, corpus: EncodedCorpus, small: Small, make_trainer: MakeTrainer
 ) -> None:
-    """With still weights the mean loss over the blocks of an epoch is that of each lane in one pass."""
+    """With fixed weights, the mean loss over the blocks of an epoch is that of one pass over each lane."""
     trainer = make_trainer(small(layer=layer, rate=0.0, muon_rate=0.0, block=23))
     blocks = [trainer.advance() for _ in range(trainer.lanes.blocks_per_epoch)]
     again = trainer.advance()
     sizes = [23] * (len(blocks) - 1)
-    length = trainer.lanes.symbols_per_epoch // 4
+    length = len(corpus.ids) // 4
     sizes.append(length - sum(sizes))
     mean = sum(block.nats_per_symbol * size for block, size in zip(blocks, sizes, strict=True)) / length
     x, y = as_stream(corpus.ids[: 4 * length])
@@ -49,8 +48,8 @@ def test_carried_state_makes_blocks_one_pass(
     assert again.epoch == 2
 
 
-def test_what_is_padding_counts_for_nothing(corpus: EncodedCorpus, small: Callable[..., Recipe]) -> None:
-    """Sequences of one, four and nine symbols: loss and gradient are those of the symbols that there are."""
+def test_padding_does_not_count(corpus: EncodedCorpus, small: Small) -> None:
+    """For sequences of one, four and nine symbols, padding changes neither loss nor gradient."""
     sequences = Sequences.of([np.asarray(corpus.ids)[:size] for size in (0, 3, 8)])
     lanes, again = (SequenceLanes(sequences, lanes=3, steps=9) for _ in range(2))
     torch.manual_seed(0)
@@ -67,52 +66,52 @@ def test_what_is_padding_counts_for_nothing(corpus: EncodedCorpus, small: Callab
     assert result.gradient_norm == pytest.approx(float(norm), rel=1e-5)
 
 
-def test_epochs_of_one_block_are_counted(small: Callable[..., Recipe], make_trainer: Make) -> None:
+def test_epochs_of_one_block_are_counted(small: Small, make_trainer: MakeTrainer) -> None:
     trainer = make_trainer(small(block=100_000))
     assert [trainer.advance().epoch for _ in range(3)] == [1, 2, 3]
 
 
 @pytest.mark.parametrize("layer", LAYERS)
 @pytest.mark.parametrize(("optimiser", "precision"), [("muon", "fp32"), ("adamw", "bf16")])
-def test_a_restored_run_goes_on_exactly(
-    layer: str, optimiser: str, precision: str, small: Callable[..., Recipe], make_trainer: Make
+def test_a_restored_run_continues_exactly(
+    layer: str, optimiser: str, precision: str, small: Small, make_trainer: MakeTrainer
 ) -> None:
     recipe = small(layer=layer, optimiser=optimiser, precision=precision, dropout=0.3, block=300, tied=True)
-    left_alone = make_trainer(recipe)
+    uninterrupted = make_trainer(recipe)
     for _ in range(5):
-        left_alone.advance()
-    moment = left_alone.snapshot()
+        uninterrupted.advance()
+    snapshot = uninterrupted.snapshot()
     resumed = make_trainer(recipe)
-    resumed.restore(moment)
-    torch.set_rng_state(left_alone.snapshot().tensors["random"])
-    first = [left_alone.advance() for _ in range(6)]
-    end = left_alone.snapshot()
-    resumed.restore(moment)
+    resumed.restore(snapshot)
+    torch.set_rng_state(uninterrupted.snapshot().tensors["random"])
+    first = [uninterrupted.advance() for _ in range(6)]
+    end = uninterrupted.snapshot()
+    resumed.restore(snapshot)
     assert [resumed.advance() for _ in range(6)] == first
     assert same(resumed.snapshot(), end)
-    assert not same(moment, end)
+    assert not same(snapshot, end)
 
 
-def test_training_goes_on_as_if_it_had_not_been_looked_at(
-    corpus: EncodedCorpus, small: Callable[..., Recipe], make_trainer: Make
+def test_evaluation_does_not_change_the_training(
+    corpus: EncodedCorpus, small: Small, make_trainer: MakeTrainer
 ) -> None:
     recipe = small(dropout=0.3, precision="bf16")
     ends = []
-    for looks in (False, True):
+    for evaluates in (False, True):
         trainer = make_trainer(recipe)
         for _ in range(5):
             trainer.advance()
-            if looks:
+            if evaluates:
                 with trainer.evaluated() as model:
                     assert not model.training
                     check(model, corpus.ids[-700:], 700)
-                    torch.rand(5)  # as a careless sampler would
+                    torch.rand(5)  # a sampler may draw random numbers
                 assert model.training
         ends.append(trainer.snapshot())
     assert same(*ends)
 
 
-def test_timing_a_block_leaves_nothing_behind(small: Callable[..., Recipe], make_trainer: Make) -> None:
+def test_timing_a_block_changes_nothing(small: Small, make_trainer: MakeTrainer) -> None:
     trainer = make_trainer(small(dropout=0.3))
     trainer.advance()
     before, block = trainer.snapshot(), trainer.lanes.next()
@@ -122,7 +121,7 @@ def test_timing_a_block_leaves_nothing_behind(small: Callable[..., Recipe], make
     assert all(weight.grad is None for weight in trainer.model.parameters())
 
 
-def test_a_step_that_explodes_moves_nothing(small: Callable[..., Recipe], make_trainer: Make) -> None:
+def test_an_exploded_gradient_changes_no_weight(small: Small, make_trainer: MakeTrainer) -> None:
     trainer = make_trainer(small(clip=1e-6))
     before = trainer.snapshot()
     assert trainer.advance().gradient_norm >= EXPLODED * 1e-6
@@ -131,24 +130,26 @@ def test_a_step_that_explodes_moves_nothing(small: Callable[..., Recipe], make_t
     assert all(after.tensors[name].equal(before.tensors[name]) for name in weights)
 
 
-def test_a_snapshot_shares_no_memory_with_the_run(small: Callable[..., Recipe], make_trainer: Make) -> None:
+def test_a_snapshot_shares_no_memory_with_the_run(small: Small, make_trainer: MakeTrainer) -> None:
     trainer = make_trainer(small())
     trainer.advance()
-    moment = trainer.snapshot()
-    kept = {name: value.clone() for name, value in moment.tensors.items()}
-    trainer.restore(moment)
+    snapshot = trainer.snapshot()
+    kept = {name: value.clone() for name, value in snapshot.tensors.items()}
+    trainer.restore(snapshot)
     for _ in range(3):
         trainer.advance()
-    assert all(value.equal(kept[name]) for name, value in moment.tensors.items())
+    assert all(value.equal(kept[name]) for name, value in snapshot.tensors.items())
     assert len(list(tensors_of(trainer.state))) > 0
 
 
-def tensors(moment: Checkpoint, **others: torch.Tensor) -> Checkpoint:
-    return replace(moment, tensors=moment.tensors | {name.replace("_", "/"): t for name, t in others.items()})
+def tensors(snapshot: Checkpoint, **others: torch.Tensor) -> Checkpoint:
+    return replace(
+        snapshot, tensors=snapshot.tensors | {name.replace("_", "/"): t for name, t in others.items()}
+    )
 
 
-def facts(moment: Checkpoint, **others: Any) -> Checkpoint:
-    return replace(moment, facts=moment.facts | others)
+def facts(snapshot: Checkpoint, **others: Any) -> Checkpoint:
+    return replace(snapshot, facts=snapshot.facts | others)
 
 
 DAMAGES: dict[str, Callable[[Checkpoint], Checkpoint]] = {
@@ -158,14 +159,14 @@ DAMAGES: dict[str, Callable[[Checkpoint], Checkpoint]] = {
     "another type": lambda c: tensors(c, random=torch.zeros(5056)),
     "a fact is missing": lambda c: replace(c, facts={"position": c.facts["position"]}),
     "a fact of another type": lambda c: facts(c, rate_scale="half"),
-    "no place": lambda c: facts(c, position={"epoch": 0}),
-    "a place beyond the corpus": lambda c: facts(c, position={"epoch": 0, "offset": 10**9}),
+    "no position": lambda c: facts(c, position={"epoch": 0}),
+    "a position beyond the corpus": lambda c: facts(c, position={"epoch": 0, "offset": 10**9}),
 }
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_snapshot_that_does_not_fit_is_refused(
-    damage: str, small: Callable[..., Recipe], make_trainer: Make
+    damage: str, small: Small, make_trainer: MakeTrainer
 ) -> None:
     trainer = make_trainer(small())
     trainer.advance()

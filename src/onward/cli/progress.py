@@ -1,4 +1,4 @@
-"""What a person sees while a model learns: a bar on a terminal, a line now and then elsewhere."""
+"""The progress of a training run: a bar on a terminal, a line now and then elsewhere."""
 
 import time
 from typing import Protocol
@@ -10,15 +10,16 @@ from rich.text import Text
 
 from onward.cli.output import messages
 from onward.training.events import (
+    CheckpointIgnored,
+    CheckpointMissing,
     CorpusEncoded,
+    CorpusRead,
     EpochStarted,
     Event,
-    NothingToResume,
+    ManyEpochs,
+    OutputExists,
     OverBudget,
     Planned,
-    ReadingCorpus,
-    ReadOften,
-    Replacing,
     RolledBack,
     Sampled,
     Started,
@@ -28,42 +29,38 @@ from onward.training.events import (
 from onward.units import nats_to_bits
 
 LINE_EVERY = 15.0
-"""Seconds between two lines about steps where there is no bar, and between two about epochs."""
+"""Seconds between two lines about steps if there is no bar, and between two lines about epochs."""
 
-FEWEST_TO_LEARN_FROM = 10_000
-"""Symbols; of fewer a model is told to be of no use."""
+FEWEST_TRAINING_SYMBOLS = 10_000
+"""A run on fewer symbols warns that the text is too short."""
 
-_LITTLE = (
-    f"\nthat is too little to learn much from: a useful model takes {FEWEST_TO_LEARN_FROM:,} symbols and more"
-)
+_TOO_SHORT = f"\nthis text is too short: a useful model needs {FEWEST_TRAINING_SYMBOLS:,} symbols or more"
 _SMOOTHING = 0.95
 
 
 class Display(Protocol):
-    """Shows how far a run is; used as a context, so that the terminal is left as it was."""
+    """An observer that shows the events of a run; as a context, it restores the terminal at its end."""
 
     def __enter__(self) -> "Display": ...
 
     def __exit__(self, *exception: object) -> None: ...
 
-    def __call__(self, event: Event) -> None:
-        """Something happened in the run."""
-        ...
+    def __call__(self, event: Event) -> None: ...
 
 
 def display() -> Display:
-    """The display for standard error as it is now."""
+    """Returns a bar if standard error is a terminal, else plain lines."""
     console = messages()
-    return Bar(console) if console.is_terminal else PlainProgress(console)
+    return ProgressBar(console) if console.is_terminal else PlainProgress(console)
 
 
-class Bar:
-    """A progress bar with what happened above it."""
+class ProgressBar:
+    """A progress bar, with messages above it."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._loss = _Smoothed()
-        self._epochs = _Seldom()
+        self._epochs = _RateLimit()
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=None),
@@ -75,7 +72,7 @@ class Bar:
         )
         self._task = self._progress.add_task("starting", total=None, figures="")
 
-    def __enter__(self) -> "Bar":
+    def __enter__(self) -> "ProgressBar":
         self._progress.start()
         return self
 
@@ -83,12 +80,11 @@ class Bar:
         self._progress.stop()
 
     def __call__(self, event: Event) -> None:
-        """See `Display`."""
-        if isinstance(event, ReadingCorpus):
-            self._move("reading", event.done, event.total, _megabytes(event))
+        if isinstance(event, CorpusRead):
+            self._move("encoding", event.done, event.total, _megabytes(event))
         elif isinstance(event, Stepped):
             figures = "  ".join(_figures(event, self._loss.add(event.nats_per_symbol)))
-            self._move("learning" if event.steps else "timing", event.step, event.steps, figures)
+            self._move("training" if event.steps else "timing", event.step, event.steps, figures)
         elif isinstance(event, Sampled):
             self._console.print(Padding(Text(_brief(event.text), style="dim italic"), (0, 0, 0, 4)))
         elif isinstance(event, EpochStarted) and not self._epochs.due():
@@ -106,7 +102,7 @@ class PlainProgress:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._loss = _Smoothed()
-        self._epochs, self._steps = _Seldom(), _Seldom(LINE_EVERY)
+        self._epochs, self._steps = _RateLimit(), _RateLimit(LINE_EVERY)
 
     def __enter__(self) -> "PlainProgress":
         return self
@@ -115,10 +111,9 @@ class PlainProgress:
         pass
 
     def __call__(self, event: Event) -> None:
-        """See `Display`."""
-        if isinstance(event, ReadingCorpus):
+        if isinstance(event, CorpusRead):
             if self._steps.due():
-                self._say(f"reading: {_megabytes(event)}")
+                self._say(f"encoding: {_megabytes(event)}")
         elif isinstance(event, Stepped):
             nats = self._loss.add(event.nats_per_symbol)
             if self._steps.due():
@@ -134,32 +129,29 @@ class PlainProgress:
 
 
 def describe(event: Event) -> str:
-    """One line about an event, or nothing where it is not worth one."""
+    """Returns a line about an event, or "" if it needs none."""
     line = ""
     match event:
         case CorpusEncoded():
             line = _describe_corpus(event)
-        case NothingToResume(path):
-            line = f"there is no {path} to go on from: this run begins anew"
-        case Replacing(path):
-            line = f"{path} is a finished model: this run replaces it when it ends"
+        case OutputExists() | CheckpointIgnored() | CheckpointMissing():
+            line = _describe_output(event)
         case Started():
             line = _describe_start(event)
         case Planned(steps):
-            line = f"{steps:,} steps fit the budget"
-        case ReadOften(times):
-            line = f"the text will be read {times:.1f} times over, and may be learned by heart"
-            line += " (--dropout 0.1 to 0.3 helps)"
+            line = f"{steps:,} steps planned for this budget"
+        case ManyEpochs(epochs):
+            line = f"{epochs:.1f} epochs planned: the model may overfit (--dropout 0.1 to 0.3 helps)"
         case OverBudget(seconds):
-            line = f"slower than when the steps were counted: about {_clock(seconds)} over the budget"
-            line += " (Ctrl-C saves the run, --resume goes on)"
+            line = f"steps are slower than estimated: the run will end about {_clock(seconds)} late"
+            line += " (Ctrl-C saves it, --resume continues it)"
         case EpochStarted(epoch):
-            line = f"epoch {epoch} begins: the state is reset"
+            line = f"epoch {epoch} starts: the state is reset"
         case Validated(step, nats, best):
-            line = f"step {step:,}  held-out check {_loss(nats)}{'  best so far' if best else ''}"
+            line = f"step {step:,}  held-out loss {_loss(nats)}{'  best so far' if best else ''}"
         case RolledBack(step, to, reason, scale):
-            rate = f"learning rates are now {scale:g} of the recipe's"
-            line = f"step {step:,}  {reason}: back to step {to:,}, {rate}"
+            rate = f"learning rates are now {scale:g} times the recipe's"
+            line = f"step {step:,}  {reason}: rolled back to step {to:,}, {rate}"
         case Sampled(step, text):
             line = f"step {step:,}  sample: {' '.join(_brief(text).split())}"
         case _:
@@ -167,15 +159,25 @@ def describe(event: Event) -> str:
     return line
 
 
+def _describe_output(event: OutputExists | CheckpointIgnored | CheckpointMissing) -> str:
+    match event:
+        case OutputExists(path):
+            return f"{path} is a finished model; this run replaces it when it ends"
+        case CheckpointIgnored(path):
+            return f"{path} holds a stopped run; this run starts from the beginning (--resume continues it)"
+        case CheckpointMissing(path):
+            return f"there is no checkpoint {path}: this run starts from the beginning"
+
+
 def _describe_corpus(event: CorpusEncoded) -> str:
-    """What was read, where it is more than a file of text."""
+    """Returns what is worth knowing about the sources: nothing for a single valid file."""
     parts = [f"{event.documents:,} files, {event.source_bytes / 1e6:,.1f} MB"] if event.documents > 1 else []
     if event.skipped:
-        parts.append(f"{event.skipped:,} hidden or binary files left out")
+        parts.append(f"{_count(event.skipped, 'hidden or binary file')} skipped")
     if event.replaced:
-        remedy = "iconv -f LATIN1 -t UTF-8 FILE converts Latin-1, --symbols bytes reads anything"
+        remedy = "iconv -f LATIN1 -t UTF-8 FILE converts Latin-1; --symbols bytes accepts any file"
         parts.append(
-            f"{event.replaced:,} invalid bytes read as the unknown symbol: it is no UTF-8 ({remedy})"
+            f"not valid UTF-8: {_count(event.replaced, 'byte')} replaced by the unknown symbol ({remedy})"
         )
     return f"read {'; '.join(parts)}" if event.documents > 1 else "; ".join(parts)
 
@@ -183,10 +185,10 @@ def _describe_corpus(event: CorpusEncoded) -> str:
 def _describe_start(event: Started) -> str:
     different = _count(event.vocabulary, "different symbol")
     size = f"{event.parameters:,} parameters, {different}, {event.precision}"
-    text = f"{_count(event.training_symbols, 'symbol')} to learn from, {event.validation_symbols:,} held out"
-    again = f", going on from step {event.step:,}" if event.step else ""
-    little = _LITTLE if event.training_symbols < FEWEST_TO_LEARN_FROM else ""
-    return f"recipe {event.recipe}: {size}; {text}{again}{little}"
+    text = f"{_count(event.training_symbols, 'symbol')} to train on, {event.validation_symbols:,} held out"
+    resumed = f", resumed at step {event.step:,}" if event.step else ""
+    warning = _TOO_SHORT if event.training_symbols < FEWEST_TRAINING_SYMBOLS else ""
+    return f"recipe {event.recipe}: {size}; {text}{resumed}{warning}"
 
 
 def _figures(event: Stepped, nats: float) -> list[str]:
@@ -195,11 +197,10 @@ def _figures(event: Stepped, nats: float) -> list[str]:
 
 
 def _count(number: int, name: str) -> str:
-    """So many of something."""
     return f"{number:,} {name}{'' if number == 1 else 's'}"
 
 
-def _megabytes(event: ReadingCorpus) -> str:
+def _megabytes(event: CorpusRead) -> str:
     return f"{event.done / 1e6:,.1f} of {event.total / 1e6:,.1f} MB"
 
 
@@ -214,13 +215,13 @@ def _clock(seconds: float) -> str:
 
 
 def _brief(text: str, longest: int = 240) -> str:
-    """The beginning of a sample, without what would move the cursor."""
+    """Returns the start of a sample, without control characters that would move the cursor."""
     shown = "".join(char if char.isprintable() or char == "\n" else "\ufffd" for char in text.strip())
     return shown if len(shown) <= longest else shown[:longest] + " …"
 
 
-class _Seldom:
-    """Says when `LINE_EVERY` seconds have passed since it last did; at first after `wait` seconds."""
+class _RateLimit:
+    """Limits messages to one in `LINE_EVERY` seconds; the first is due after `wait` seconds."""
 
     def __init__(self, wait: float = 0.0) -> None:
         self._next = time.monotonic() + wait
@@ -233,7 +234,7 @@ class _Seldom:
 
 
 class _Smoothed:
-    """An exponential mean without a bias towards its start."""
+    """An exponential moving average without a bias towards its start."""
 
     def __init__(self) -> None:
         self._sum = self._weight = 0.0

@@ -1,4 +1,4 @@
-"""`onward train`: from any text to a model file."""
+"""`onward train`: trains a model on any text."""
 
 import json as jsons
 import re
@@ -11,19 +11,21 @@ from typing import Annotated, Any
 import typer
 
 import onward
+from onward.allocator import keep_freed_memory
 from onward.cli.options import Json, Sources
 from onward.cli.output import announce_standard_input, emit_json, say
 from onward.cli.progress import display
-from onward.data.corpus import STANDARD_INPUT, find_sources
-from onward.errors import InputError, Interrupted, OnwardError, RecipeError
+from onward.data.corpus import STANDARD_INPUT, Corpus, find_sources
+from onward.errors import InputError, Interrupted, RecipeError
 from onward.outputs import checkpoint_path, curves_path, log_path
+from onward.training.events import Event, Started
 from onward.units import nats_to_bits
 
-_BEGUN = [time.monotonic()]
-"""When this process began, until its first run takes it: loading PyTorch is part of that run's minutes."""
+_PROCESS_STARTED = [time.monotonic()]
+"""Bytes at the start of the text to search for words with which the user can prime the model."""
 
-_LOOKED_AT = 4096
-"""Bytes of the text among which words are looked for that it can be written on from."""
+_PRIME_BYTES = 4096
+"""Bytes at the start of the text to search for words that the user can prime the model with."""
 
 _WORD = re.compile(r"^[^\W\d_]\w{0,19} ?", re.MULTILINE)
 _TWO_WORDS = re.compile(r"^[^\W\d_]\w{0,19} \w{1,20} ?", re.MULTILINE)
@@ -32,42 +34,56 @@ _TWO_WORDS = re.compile(r"^[^\W\d_]\w{0,19} \w{1,20} ?", re.MULTILINE)
 def train(
     source: Sources,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="The model file; by default SOURCE.onward, here.")
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="The model file; by default SOURCE.onward in the current folder."
+        ),
     ] = None,
-    recipe: Annotated[str | None, typer.Option(help="default, lstm, gru, simple or tiny.")] = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="Set of hyperparameters: default, lstm, gru, simple or tiny.")
+    ] = None,
     minutes: Annotated[
-        float | None, typer.Option("--minutes", "-m", help="Train for this long, all in all; by default 5.")
+        float | None,
+        typer.Option("--minutes", "-m", help="Train for this many minutes in total; by default 5."),
     ] = None,
-    epochs: Annotated[float | None, typer.Option(help="Train for so many passes over the text.")] = None,
-    steps: Annotated[int | None, typer.Option(help="Train for so many steps.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
-    symbols: Annotated[str | None, typer.Option(help="characters, bytes or words.")] = None,
-    lower: Annotated[bool | None, typer.Option("--lower", help="Lower-case the text first.")] = None,
+    epochs: Annotated[float | None, typer.Option(help="Train for this many passes over the text.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Train for this many steps.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Resume a run that was stopped.")] = False,
+    symbols: Annotated[
+        str | None, typer.Option(help="What a symbol is: characters (the default), bytes or words.")
+    ] = None,
+    lower: Annotated[
+        bool | None, typer.Option("--lower", help="Convert the text to lower case first.")
+    ] = None,
     min_count: Annotated[
-        int | None, typer.Option(help="Symbols seen less often become one: unknown.")
+        int | None, typer.Option(help="Replace symbols that occur less often by the unknown symbol.")
     ] = None,
-    width: Annotated[int | None, typer.Option(help="Features of each layer.")] = None,
-    layers: Annotated[int | None, typer.Option(help="How many recurrent layers.")] = None,
-    dropout: Annotated[float | None, typer.Option(help="Share of features zeroed while learning.")] = None,
+    width: Annotated[int | None, typer.Option(help="Number of features of each layer.")] = None,
+    layers: Annotated[int | None, typer.Option(help="Number of recurrent layers.")] = None,
+    dropout: Annotated[
+        float | None, typer.Option(help="Set this share of features to zero while training.")
+    ] = None,
     noise: Annotated[
-        float | None, typer.Option(help="Share of symbols read as others of the text while learning.")
+        float | None, typer.Option(help="Replace this share of input symbols at random while training.")
     ] = None,
-    lanes: Annotated[int | None, typer.Option(help="Streams read side by side.")] = None,
+    lanes: Annotated[int | None, typer.Option(help="Number of parallel streams (the batch size).")] = None,
     rate: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
-    precision: Annotated[str | None, typer.Option(help="auto (measured), bf16 or fp32.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Same seed, same model.")] = None,
-    device: Annotated[str, typer.Option(help="auto (a GPU where there is one), cpu or cuda.")] = "auto",
+    precision: Annotated[
+        str | None, typer.Option(help="Precision of matrix products: auto (the faster one), bf16 or fp32.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Random seed; the same seed gives the same model.")] = None,
+    device: Annotated[str, typer.Option(help="auto (a GPU if there is one), cpu or cuda.")] = "auto",
     set_: Annotated[
         list[str] | None,
         typer.Option(
             "--set",
             metavar="NAME=VALUE",
-            help="Any hyperparameter (docs/guides/train.md lists them); may be repeated.",
+            help="Set any hyperparameter (docs/guides/train.md lists them); may be repeated.",
         ),
     ] = None,
     json: Json = False,
 ) -> None:
-    """Learn a text, and keep what was learned in one file.
+    """Train a model on a text and write it to one file.
 
     \b
     onward train pydoc -o pydoc.onward --minutes 2
@@ -76,7 +92,7 @@ def train(
     onward train nietzsche.txt -o small.onward --width 128 --set clip=0.5 --set block=64
     onward train nietzsche.txt -o nietzsche.onward --resume
 
-    Ctrl-C saves the run; --resume goes on with it, and ends with the same model as if it had never stopped.
+    Ctrl-C saves the run. --resume continues it and ends with the same model as a run that was never stopped.
     """
     common = {
         "symbols": symbols, "lower": lower, "min_count": min_count, "width": width, "layers": layers,
@@ -85,27 +101,39 @@ def train(
     }  # fmt: skip
     hyperparameters = {name: value for name, value in common.items() if value is not None}
     hyperparameters |= dict(map(_parse, set_ or []))
-    started = _BEGUN.pop() if _BEGUN else time.monotonic()
-    target = output or _default_output(source)
-    _announce(source, target, resume)
-    goes_on = resume and checkpoint_path(target).exists()
-    try:
-        with display() as show:
+    started = _PROCESS_STARTED.pop() if _PROCESS_STARTED else time.monotonic()
+    if output is None and STANDARD_INPUT in source[:1]:
+        raise _no_name(source[0])  # before anything is read
+    announce_standard_input(source)
+    corpus = find_sources(source)
+    target = output or _default_output(source[0])
+    keep_freed_memory()
+    resumed_at = 0
+    with display() as show:
+
+        def observe(event: Event) -> None:
+            nonlocal resumed_at
+            if isinstance(event, Started):
+                resumed_at = event.step
+            show(event)
+
+        try:
             model = onward.train(
-                *source, output=target, recipe=recipe, minutes=minutes, epochs=epochs, steps=steps,
-                resume=resume, device=device, observer=show, started=started, **hyperparameters,
+                corpus, output=target, recipe=recipe, minutes=minutes, epochs=epochs, steps=steps,
+                resume=resume, device=device, observer=observe, started=started, **hyperparameters,
             )  # fmt: skip
-    except Interrupted as stopped:
-        raise Interrupted(str(stopped), hint=stopped.hint and _command(source, target)) from stopped
-    made = _summary(model.artefact.recipe["name"], model.model.parameter_count(), model.artefact.facts)
-    made = {"model": str(target), **made, "seconds": round(time.monotonic() - started, 3)}
+        except Interrupted as stopped:
+            hint = stopped.hint and _resume_hint(source, target)
+            raise Interrupted(str(stopped), hint=hint) from stopped
+    result = _summary(model.artefact.recipe["name"], model.model.parameter_count(), model.artefact.facts)
+    result = {"model": str(target), **result, "seconds": round(time.monotonic() - started, 3)}
     if json:
-        emit_json(made)
-    _conclude(made, target, source, goes_on=goes_on)
+        emit_json(result)
+    _conclude(result, target, _prime(corpus), resumed_at=resumed_at)
 
 
 def _parse(setting: str) -> tuple[str, Any]:
-    """A hyperparameter given as NAME=VALUE; the recipe checks both."""
+    """Returns the name and value of a hyperparameter given as NAME=VALUE; the recipe checks both."""
     name, equals, value = setting.partition("=")
     if not (name and equals):
         raise RecipeError(
@@ -117,27 +145,20 @@ def _parse(setting: str) -> tuple[str, Any]:
         return name.strip().replace("-", "_"), value.strip()
 
 
-def _default_output(sources: list[str]) -> Path:
-    """The first source's name with our suffix, in the current folder."""
-    stem = Path(sources[0]).resolve().stem if sources[0] != "-" else ""
+def _default_output(source: str) -> Path:
+    """Returns the name of the first source with our suffix, in the current folder."""
+    stem = Path(source).resolve().stem
     if not stem or any(sign in stem for sign in "*?["):
-        if STANDARD_INPUT not in sources:
-            find_sources(sources)  # that there is no such text is the more telling error
-        raise InputError(
-            f"no name for the model follows from {sources[0]!r}", hint="name the model file with -o"
-        )
+        raise _no_name(source)
     return Path(f"{stem}.onward")
 
 
-def _announce(sources: list[str], target: Path, resume: bool) -> None:
-    """What the person may want to know before anything is read."""
-    announce_standard_input(sources)
-    if not resume and (path := checkpoint_path(target)).exists():
-        say(f"{path} is of a stopped run; this one begins anew (--resume goes on with it)")
+def _no_name(source: str) -> InputError:
+    return InputError(f"cannot derive a model name from {source!r}", hint="name the model file with -o")
 
 
 def _summary(recipe: str, parameters: int, facts: dict[str, Any]) -> dict[str, Any]:
-    """What was made, in figures."""
+    """Returns the figures of a run, as `--json` prints them."""
     nats = facts["validation"]["nats_per_symbol"]
     return {
         "recipe": recipe,
@@ -151,40 +172,39 @@ def _summary(recipe: str, parameters: int, facts: dict[str, Any]) -> dict[str, A
     }
 
 
-def _command(sources: list[str], target: Path) -> str:
-    """What goes on with a run that was stopped; the rest of its command line is in its checkpoint."""
+def _resume_hint(sources: list[str], target: Path) -> str:
+    """Returns the command that resumes a stopped run; its other options are in the checkpoint."""
     named = " ".join(map(shlex.quote, sources))
-    holds = f"{checkpoint_path(target)} holds the run"
-    return f"{holds}; go on with: onward train {named} -o {shlex.quote(str(target))} --resume"
+    command = f"onward train {named} -o {shlex.quote(str(target))} --resume"
+    return f"the run is saved in {checkpoint_path(target)}; continue with: {command}"
 
 
-def _prime(sources: list[str]) -> str:
-    """The first words of the text, which a model of it knows; "" of a text that was read from a pipe."""
-    if STANDARD_INPUT in sources:
+def _prime(corpus: Corpus) -> str:
+    """Returns the first words of the text, which its model knows; "" for a text from a pipe."""
+    if corpus.digests:
         return ""
     text = ""
-    with suppress(OSError, OnwardError), find_sources(sources).documents[0].open("rb") as file:
-        text = file.read(_LOOKED_AT).decode("utf-8", "ignore")  # if it is still there
+    with suppress(OSError), corpus.documents[0].open("rb") as file:  # the file may be gone by now
+        text = file.read(_PRIME_BYTES).decode("utf-8", "ignore")
     found = _TWO_WORDS.search(text) or _WORD.search(text)
     return found[0] if found else ""
 
 
-def _conclude(made: dict[str, Any], target: Path, sources: list[str], *, goes_on: bool) -> None:
-    """What was made, where it lies, and what can be done with it."""
-    nats, bits = made["validation"].values()
-    loss = "none, there is too little" if nats is None else f"{nats:.4f} nats, {bits:.4f} bits per symbol"
-    say(f"held-out text   {loss}")
+def _conclude(result: dict[str, Any], target: Path, prime: str, *, resumed_at: int) -> None:
+    """Prints the result, the files that were written, and what to do with them."""
+    nats, bits = result["validation"].values()
+    loss = "none (the text is too short)" if nats is None else f"{nats:.4f} nats, {bits:.4f} bits per symbol"
+    say(f"{'held-out loss':<15} {loss}")
     if nats is not None:
-        say(f"{'':<15} in one pass; checks read parts of it from nothing, to be compared with each other")
-    seconds = f"{made['seconds']:,.0f} s{' since it went on' if goes_on else ''}"
-    say(f"learned from    {made['symbols']:,} symbols in {made['steps']:,} steps, {seconds}")
-    say(f"model           {target}")
+        say(f"{'':<15} in one pass; the checks start from an empty state and are higher or lower")
+    seconds = f"{result['seconds']:,.0f} s{f' since it resumed at step {resumed_at:,}' if resumed_at else ''}"
+    say(f"{'trained on':<15} {result['symbols']:,} symbols in {result['steps']:,} steps, {seconds}")
+    say(f"{'model':<15} {target}")
     for label, path in (("curves", curves_path(target)), ("log", log_path(target))):
         if path.exists():
             say(f"{label:<15} {path}")
     model = shlex.quote(str(target))
     say("next")
-    prime = _prime(sources)
     say(f"  onward write {model}{f' --prime {shlex.quote(prime)}' if prime else ''}")
     say(f"  onward score {model} FILE --html surprise.html")
     say(f"  onward info {model}")

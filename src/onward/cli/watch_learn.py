@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from onward.allocator import keep_freed_memory
 from onward.cli.options import Json
 from onward.cli.output import announce_standard_input, emit_facts, emit_json, say
 from onward.cli.watch_options import FalseAlarmsLearned, TopK, character, rate_of, refuse_both, share
@@ -124,6 +125,7 @@ def learn(
         steps=steps,
     )
     announce_standard_input(source)
+    keep_freed_memory()
     with output_lock(output):
         refuse_to_replace(output, map(Path, source))
         loaded = _load(source, how)

@@ -1,1 +1,1 @@
-"""Fitting a model to an encoded corpus, exactly resumable."""
+"""Training of a language model on an encoded corpus; runs resume exactly."""

@@ -1,4 +1,4 @@
-"""The weights with the lowest loss on the held-out tail."""
+"""The weights with the lowest held-out loss."""
 
 import math
 from dataclasses import dataclass, field
@@ -10,13 +10,13 @@ from onward.model import LanguageModel
 
 
 @dataclass
-class Best:
-    """What a run keeps to save in the end.
+class BestWeights:
+    """The weights that a run saves when it ends.
 
     Attributes:
-        nats_per_symbol: the lowest loss of a check so far; infinite before the first.
-        step: after which it was found.
-        weights: those that had it.
+        nats_per_symbol: the lowest held-out loss so far; infinity before the first check.
+        step: the step with that loss.
+        weights: a copy of the weights after that step.
     """
 
     nats_per_symbol: float = math.inf
@@ -24,7 +24,7 @@ class Best:
     weights: dict[str, Tensor] = field(default_factory=dict)
 
     def offer(self, nats_per_symbol: float, step: int, model: LanguageModel) -> bool:
-        """Keeps the model's weights if their loss is the lowest so far; whether it was."""
+        """Copies the model's weights if their loss is the lowest so far; returns whether it is."""
         if not nats_per_symbol < self.nats_per_symbol:
             return False
         self.nats_per_symbol = nats_per_symbol
@@ -32,10 +32,10 @@ class Best:
         return True
 
     def keep(self, step: int, model: LanguageModel) -> None:
-        """Keeps a copy of the model's weights."""
+        """Copies the model's weights, whatever their loss."""
         self.step = step
         self.weights = {name: weight.detach().clone() for name, weight in weights_of(model).items()}
 
-    def put_into(self, model: LanguageModel) -> None:
-        """Makes these the weights of the model."""
+    def restore(self, model: LanguageModel) -> None:
+        """Puts the best weights into the model."""
         set_weights(model, self.weights)

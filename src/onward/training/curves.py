@@ -1,4 +1,4 @@
-"""The picture of a run: its losses along the symbols it was trained on."""
+"""The plot of a run: training and held-out loss by the number of symbols trained on."""
 
 import io
 import json
@@ -15,36 +15,36 @@ if TYPE_CHECKING:
 
 _TRAINING, _VALIDATION, _QUIET = "#4f6d8f", "#c2410c", "#64748b"
 _MOST_EPOCHS = 12
-"""Marks of epochs in a picture, at most."""
+"""The most epochs that are marked in a plot."""
 
 
-def draw_curves(log: Path, picture: Path, *, title: str) -> None:
-    """Draws the losses that a log (see `log.Log`) tells of into a PNG file.
+def draw_curves(log: Path, output: Path, *, title: str) -> None:
+    """Plots the losses in a log (see `log.RunLog`) to a PNG file.
 
     Raises:
         WriteError: the disk refused.
     """
     from matplotlib.figure import Figure  # noqa: PLC0415 - a second to import, needed once a run
 
-    events = _last_run(log)
+    events = last_run(log)
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     axes = figure.add_subplot()
     _draw_training(axes, [e for e in events if e["event"] == "stepped"])
     _draw_checks(axes, [e for e in events if e["event"] == "validated"], _symbols_per_step(events))
     _draw_epochs(axes, events, _symbols_per_step(events))
-    _dress(axes, title)
+    _label(axes, title)
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=150)
-    with atomic_write(picture) as file:
+    with atomic_write(output) as file:
         file.write(content.getvalue())
 
 
 def _draw_training(axes: "Axes", steps: list[dict]) -> None:
-    """Each loss, faint, and their running mean; the first fall may leave the picture."""
+    """Draws the losses and their running mean; the steep start may lie outside the plot."""
     nats = np.array([e["nats_per_symbol"] for e in steps])
     where = np.array([e["symbols"] for e in steps])
     axes.plot(where, nats, color=_TRAINING, linewidth=0.7, alpha=0.35)
-    axes.plot(where, _smoothed(where, nats), color=_TRAINING, linewidth=1.8, label="training, smoothed")
+    axes.plot(where, running_mean(where, nats), color=_TRAINING, linewidth=1.8, label="training, smoothed")
     if len(nats):
         lowest, high = nats.min(), nats[where >= 0.03 * where[-1]].max()
         axes.set_ylim(lowest - 0.08 * (high - lowest) - 0.05, high + 0.15 * (high - lowest) + 0.05)
@@ -52,14 +52,14 @@ def _draw_training(axes: "Axes", steps: list[dict]) -> None:
 
 
 def _draw_checks(axes: "Axes", checks: list[dict], symbols_per_step: float) -> None:
-    """The losses of the held-out tail, the lowest of them ringed and told."""
+    """Draws the held-out losses of the checks, with a ring around the lowest."""
     if not checks:
         return
     at = [e["step"] * symbols_per_step for e in checks]
     nats = [e["nats_per_symbol"] for e in checks]
     best = int(np.argmin(nats))
     figures = f"{nats[best]:.3f} nats = {nats_to_bits(nats[best]):.3f} bits"
-    axes.plot(at, nats, "o-", color=_VALIDATION, linewidth=1.4, markersize=4, label="held-out checks (parts)")
+    axes.plot(at, nats, "o-", color=_VALIDATION, linewidth=1.4, markersize=4, label="held-out checks")
     axes.plot(at[best], nats[best], "o", color=_VALIDATION, markersize=9, markerfacecolor="white",
               markeredgewidth=1.8, linestyle="none", label=f"lowest: {figures}")  # fmt: skip
     low, high = axes.get_ylim()
@@ -67,7 +67,7 @@ def _draw_checks(axes: "Axes", checks: list[dict], symbols_per_step: float) -> N
 
 
 def _draw_epochs(axes: "Axes", events: list[dict], symbols_per_step: float) -> None:
-    """A mark where the corpus begins anew."""
+    """Marks the starts of epochs."""
     begun = [e for e in events if e["event"] == "epochstarted" and e["epoch"] > 1]
     for event in begun[:: -(-len(begun) // _MOST_EPOCHS) or 1]:
         where = event["step"] * symbols_per_step
@@ -76,9 +76,9 @@ def _draw_epochs(axes: "Axes", events: list[dict], symbols_per_step: float) -> N
                       textcoords="offset points", fontsize=8, color=_QUIET)  # fmt: skip
 
 
-def _dress(axes: "Axes", title: str) -> None:
-    """Titles, and axes in nats and in bits."""
-    shown = title.encode("utf-8", "replace").decode()  # a file's name may hold what is no text
+def _label(axes: "Axes", title: str) -> None:
+    """Adds the title and axes in nats and bits."""
+    shown = title.encode("utf-8", "replace").decode()  # a file name may be invalid UTF-8
     axes.set_title(shown, loc="left", fontsize=11, fontweight="bold", pad=10, parse_math=False)
     axes.set_xlabel("symbols trained on")
     axes.set_ylabel("nats per symbol")
@@ -86,15 +86,15 @@ def _dress(axes: "Axes", title: str) -> None:
     both_ways: Any = (lambda nats: nats * factor, lambda bits: bits / factor)
     bits = axes.secondary_yaxis("right", functions=both_ways)
     bits.set_ylabel("bits per symbol")
-    axes.xaxis.set_major_formatter(lambda value, _: _short(value))
+    axes.xaxis.set_major_formatter(lambda value, _: short_count(value))
     axes.grid(axis="y", alpha=0.25)
     for spine in (axes.spines["top"], axes.spines["right"], bits.spines["right"]):
         spine.set_visible(False)
     axes.legend(frameon=False, loc="upper right")
 
 
-def _last_run(log: Path) -> list[dict]:
-    """The events that led to the end: of steps made again after a kill or a roll-back, the last making."""
+def last_run(log: Path) -> list[dict]:
+    """Returns the events without those that a resumed run or a roll-back repeated."""
     kept: list[dict] = []
     for line in log.read_text(encoding="utf-8").splitlines():
         event = json.loads(line)
@@ -106,21 +106,21 @@ def _last_run(log: Path) -> list[dict]:
 
 
 def _symbols_per_step(events: list[dict]) -> float:
-    """On average; the last block of an epoch is shorter than the others."""
+    """Returns the mean: the last block of an epoch is shorter than the others."""
     last = next((e for e in reversed(events) if e["event"] == "stepped"), None)
     return last["symbols"] / last["step"] if last else 1.0
 
 
-def _smoothed(where: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """The running mean over a fortieth of the run; points need not be evenly spaced."""
+def running_mean(where: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Returns the running mean over a fortieth of the run, for points at any distances."""
     reach = where[-1] / 80 if len(where) else 0.0
     first, last = np.searchsorted(where, where - reach), np.searchsorted(where, where + reach, side="right")
     sums = np.concatenate([[0.0], np.cumsum(values)])
     return (sums[last] - sums[first]) / (last - first)
 
 
-def _short(value: float) -> str:
-    """A count as people write it: 800 k, 2.4 M."""
+def short_count(value: float) -> str:
+    """Returns a count in short form: 800 k, 2.4 M."""
     for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
         if value >= size:
             return f"{value / size:g} {unit}"

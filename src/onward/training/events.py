@@ -1,6 +1,7 @@
-"""What a run tells while it goes on: events, for whoever listens.
+"""Events of a training run.
 
-An observer is any callable that takes an event. It may draw, print or store; it cannot change the run.
+An observer is a callable that takes an event. It may display or store events; it cannot change the run.
+The log (see `onward.training.log`) calls each event by the name of its class in lower case.
 """
 
 from collections.abc import Callable
@@ -9,22 +10,30 @@ from typing import TypeAlias
 
 
 @dataclass(frozen=True)
-class ReadingCorpus:
-    """The corpus is being encoded: so many of its bytes were read."""
+class Event:
+    """Something that happened in a run."""
+
+
+Observer: TypeAlias = Callable[[Event], None]
+
+
+@dataclass(frozen=True)
+class CorpusRead(Event):
+    """Part of the corpus was read while it is encoded: `done` of `total` bytes."""
 
     done: int
     total: int
 
 
 @dataclass(frozen=True)
-class CorpusEncoded:
+class CorpusEncoded(Event):
     """The corpus is encoded.
 
     Attributes:
-        documents: its files.
-        source_bytes: in them.
-        skipped: files of its folders that were left out, being hidden or binary.
-        replaced: invalid bytes that are read as the unknown symbol.
+        documents: number of files.
+        source_bytes: size of all files together.
+        skipped: number of hidden or binary files in the source folders, which were left out.
+        replaced: number of invalid bytes, which became the unknown symbol.
     """
 
     documents: int
@@ -34,24 +43,38 @@ class CorpusEncoded:
 
 
 @dataclass(frozen=True)
-class Replacing:
-    """A model lies where the run will save its own: it is replaced when the run ends."""
+class OutputExists(Event):
+    """The output is already a model, which this run replaces when it ends."""
 
     path: str
 
 
 @dataclass(frozen=True)
-class Started:
-    """A run begins, or goes on.
+class CheckpointIgnored(Event):
+    """There is a checkpoint of a stopped run, but this run starts from the beginning."""
+
+    path: str
+
+
+@dataclass(frozen=True)
+class CheckpointMissing(Event):
+    """The run should resume, but there is no checkpoint: it starts from the beginning."""
+
+    path: str
+
+
+@dataclass(frozen=True)
+class Started(Event):
+    """The run starts or resumes.
 
     Attributes:
-        recipe: its name.
-        parameters: numbers to train.
-        vocabulary: symbols that the vocabulary knows, without onward's own.
-        training_symbols, validation_symbols: sizes of the two parts of the corpus.
-        lanes: streams trained on at once; fewer than the recipe's for a small corpus.
-        precision: of the matrix products, as chosen.
-        step: 0, or where the run goes on.
+        recipe: name of the recipe.
+        parameters: number of trainable parameters.
+        vocabulary: number of symbols in the vocabulary, without special symbols.
+        training_symbols, validation_symbols: sizes of the training part and the held-out part of the corpus.
+        lanes: number of parallel streams; fewer than the recipe's for a small corpus.
+        precision: precision of the matrix products.
+        step: 0, or the step at which the run resumes.
     """
 
     recipe: str
@@ -65,40 +88,33 @@ class Started:
 
 
 @dataclass(frozen=True)
-class NothingToResume:
-    """It was asked to go on with a run, but there is no checkpoint: the run begins anew."""
-
-    path: str
-
-
-@dataclass(frozen=True)
-class Planned:
-    """The number of steps is known from here on, and will not change."""
+class Planned(Event):
+    """The budget in minutes was turned into a number of steps, which is now fixed."""
 
     steps: int
 
 
 @dataclass(frozen=True)
-class ReadOften:
-    """The text will be read so many times over that it may be learned by heart (see `plan.is_read_often`)."""
+class ManyEpochs(Event):
+    """So many epochs are planned that the model may overfit (see `plan.may_overfit`)."""
 
-    times: float
+    epochs: float
 
 
 @dataclass(frozen=True)
-class OverBudget:
-    """Steps take longer than when they were counted: the run will end so many seconds after its time."""
+class OverBudget(Event):
+    """Steps are slower than estimated: the run will end so many seconds after its deadline."""
 
     seconds: float
 
 
 @dataclass(frozen=True)
-class EpochStarted:
-    """The corpus begins anew, and with it the recurrent state, from its initial value.
+class EpochStarted(Event):
+    """An epoch starts, with the initial recurrent state.
 
     Attributes:
         epoch: counted from 1.
-        step: steps that were made before.
+        step: number of steps before it.
     """
 
     epoch: int
@@ -106,17 +122,17 @@ class EpochStarted:
 
 
 @dataclass(frozen=True)
-class Stepped:
-    """One step of training.
+class Stepped(Event):
+    """A training step is done.
 
     Attributes:
-        step: how many steps were made.
-        steps: how many there will be, None while that is being measured.
+        step: number of steps so far.
+        steps: number of steps of the run; None until it is planned.
         nats_per_symbol: mean loss of the block, before the update.
         gradient_norm: before clipping.
-        symbols: trained on so far.
-        seconds_left: until the last step, estimated; None while that is being measured.
-        symbols_per_second: lately.
+        symbols: number of symbols trained on so far.
+        symbols_per_second: recent speed.
+        seconds_left: estimated time until the last step; None until the steps are planned.
     """
 
     step: int
@@ -129,8 +145,8 @@ class Stepped:
 
 
 @dataclass(frozen=True)
-class Validated:
-    """The held-out tail was scored."""
+class Validated(Event):
+    """A check scored part of the held-out text; `best` says whether its loss is the lowest so far."""
 
     step: int
     nats_per_symbol: float
@@ -138,22 +154,22 @@ class Validated:
 
 
 @dataclass(frozen=True)
-class Sampled:
-    """What the model writes at this point."""
+class Sampled(Event):
+    """The model wrote a sample."""
 
     step: int
     text: str
 
 
 @dataclass(frozen=True)
-class RolledBack:
-    """The run left the finite numbers, and went back.
+class RolledBack(Event):
+    """The run diverged and was rolled back.
 
     Attributes:
-        step: where it went wrong.
-        to: where it goes on.
-        reason: what was seen.
-        rate_scale: what all learning rates are multiplied by from now on.
+        step: the step that diverged.
+        to: the step at which the run continues.
+        reason: the loss and gradient norm that were found.
+        rate_scale: factor of all learning rates from now on.
     """
 
     step: int
@@ -163,7 +179,7 @@ class RolledBack:
 
 
 @dataclass(frozen=True)
-class CheckpointSaved:
+class CheckpointSaved(Event):
     """A checkpoint was written."""
 
     step: int
@@ -171,15 +187,15 @@ class CheckpointSaved:
 
 
 @dataclass(frozen=True)
-class Finished:
-    """The run ended, and its model is saved where it has an output.
+class Finished(Event):
+    """The run is finished, and the model is saved if the run has an output.
 
     Attributes:
-        step: steps made.
-        symbols: trained on.
-        seconds: this process took.
-        nats_per_symbol: of the held-out tail in one pass; None where nothing was held out.
-        best_step: after which the weights that were saved had been found.
+        step: number of steps.
+        symbols: number of symbols trained on.
+        seconds: duration of this process's part of the run.
+        nats_per_symbol: held-out loss, scored in one pass; None if nothing was held out.
+        best_step: the step whose weights were saved.
     """
 
     step: int
@@ -187,23 +203,3 @@ class Finished:
     seconds: float
     nats_per_symbol: float | None
     best_step: int
-
-
-Event: TypeAlias = (
-    ReadingCorpus
-    | CorpusEncoded
-    | NothingToResume
-    | Replacing
-    | Started
-    | Planned
-    | ReadOften
-    | OverBudget
-    | EpochStarted
-    | Stepped
-    | Validated
-    | Sampled
-    | RolledBack
-    | CheckpointSaved
-    | Finished
-)
-Observer: TypeAlias = Callable[[Event], None]

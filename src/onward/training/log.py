@@ -1,4 +1,4 @@
-"""The log of a run: its events as JSON lines."""
+"""The log of a run: events as JSON lines."""
 
 import dataclasses
 import errno
@@ -13,19 +13,19 @@ from onward.training.events import EpochStarted, Event, Stepped
 from onward.units import nats_to_bits
 
 LINES = 200
-"""About so many lines tell of the steps of a run."""
+"""The log has about this many lines about steps."""
 
 
-class Log:
-    """Writes events to a file, a line each, as they happen.
+class RunLog:
+    """An observer that writes each event to a file as a JSON object on a line.
 
-    Each line is an object with the event's name, the seconds since this process began the run, the event's
-    own values, and beside each loss in nats the same in bits. Steps are thinned to about `LINES`: each tells
-    the mean loss of the steps since the one before; epochs are thinned likewise.
+    An object holds the event's name in lower case, the seconds since this process started the run, the
+    event's values, and each loss also in bits. Steps are thinned to about `LINES`: each line has the mean
+    loss of the steps since the line before. Epochs are thinned likewise.
 
     Args:
-        path: the file.
-        resumed: append to it; what a killed run left of a last line is cut off.
+        path: the log file.
+        resumed: append to the file; an incomplete last line of a killed run is removed.
 
     Raises:
         WriteError: the disk refused, now or at a later event.
@@ -43,7 +43,7 @@ class Log:
         self._every, self._epoch_step = 1, 0
 
     def __call__(self, event: Event) -> None:
-        """Writes a line, or keeps a step for a later one."""
+        """Writes a line, or keeps the loss of a step for a later line."""
         line: dict[str, Any] = {"event": type(event).__name__.lower()}
         line |= {"seconds": round(time.monotonic() - self._started, 2)}
         values = dataclasses.asdict(event)
@@ -63,11 +63,10 @@ class Log:
         self._write((json.dumps(line | values) + "\n").encode())
 
     def close(self) -> None:
-        """Ends the log."""
         self._file.close()
 
     def _write(self, line: bytes) -> None:
-        """One line, whole or not at all."""
+        """Writes a complete line, or nothing."""
         size = os.fstat(self._file.fileno()).st_size
         try:
             if self._file.write(line) != len(line):
@@ -84,5 +83,5 @@ class Log:
 
 
 def _whole_lines(path: Path) -> int:
-    """The bytes of a file up to the end of its last whole line."""
+    """Returns the size of a file up to the end of its last complete line."""
     return path.read_bytes().rfind(b"\n") + 1

@@ -1,4 +1,4 @@
-"""The optimisers of a run as one: rates that rise and fall, gradients clipped, state that can be saved."""
+"""The optimisers of a run behind one interface: learning-rate schedule, clipping, and a state to save."""
 
 import math
 from collections.abc import Mapping
@@ -18,10 +18,11 @@ BETAS = (0.9, 0.99)
 
 
 class RunOptimiser:
-    """Muon for the matrices between layers and AdamW (torch's own) for the rest, or AdamW for all.
+    """Muon for the matrices between layers and AdamW for all other weights, or AdamW for all.
 
-    Embedding, readout, biases, gains and convolutions never go to Muon: the first two are tables whose rows
-    are updated apart, and the others are no matrices (Jordan et al. 2024).
+    Muon never gets embedding, readout, biases, gains and convolutions: the first two are tables whose rows
+        are
+    updated independently, and the others are no matrices (Jordan et al. 2024).
     """
 
     def __init__(self, model: LanguageModel, recipe: Recipe) -> None:
@@ -45,10 +46,14 @@ class RunOptimiser:
         self._peaks = [group["lr"] for group in self._groups()]
 
     def step(self, share: float, *, largest: float) -> float:
-        """Clips the gradients, moves the weights at `share` of the peak rates, and drops the gradients.
+        """Clips the gradients, updates the weights, and drops the gradients.
+
+        Args:
+            share: share of the peak learning rates.
+            largest: if the norm of the gradients is not below this, no weight is updated.
 
         Returns:
-            The norm of the gradients before clipping. Unless it is below `largest`, nothing was moved.
+            The norm of the gradients before clipping.
         """
         norm = float(torch.nn.utils.clip_grad_norm_(self._parameters, self._clip))
         if norm < largest:
@@ -60,30 +65,29 @@ class RunOptimiser:
         return norm
 
     def _groups(self) -> list[dict[str, Any]]:
-        """The groups of all optimisers: asked for each time, since `load_state_dict` makes new ones."""
+        """Returns the parameter groups of all optimisers; `load_state_dict` replaces them."""
         return [group for optimiser in self._optimisers for group in optimiser.param_groups]
 
     def drop_gradients(self) -> None:
-        """Forgets the gradients."""
         for parameter in self._parameters:
             parameter.grad = None
 
     def tensors(self) -> dict[str, Tensor]:
-        """What the optimisers remember, by "optimiser.parameter.name"."""
+        """Returns the state of the optimisers, by "optimiser.parameter.name"."""
         return {
             f"{number}.{index}.{name}": value
             for number, optimiser in enumerate(self._optimisers)
-            for index, memory in optimiser.state_dict()["state"].items()
-            for name, value in memory.items()
+            for index, state in optimiser.state_dict()["state"].items()
+            for name, value in state.items()
         }
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
-        """Remembers what `tensors` gave; the tensors are copied.
+        """Restores a state that `tensors` returned; the tensors are copied.
 
         Raises:
-            ArtefactError: they are not of these optimisers.
+            ArtefactError: the state is not of these optimisers.
         """
-        memories: list[dict[int, dict[str, Tensor]]] = [{} for _ in self._optimisers]
+        states: list[dict[int, dict[str, Tensor]]] = [{} for _ in self._optimisers]
         try:
             for key, value in tensors.items():
                 number, index, name = key.split(".")
@@ -95,23 +99,28 @@ class RunOptimiser:
                 expected = moved[int(index)].shape
                 if value.dtype != torch.float32 or value.shape not in (expected, ()):
                     raise ValueError(
-                        f"{key} should be {tuple(expected)}, found {tuple(value.shape)} in {value.dtype}"
+                        f"expected {key} to be {tuple(expected)}, got {tuple(value.shape)} in {value.dtype}"
                     )
-                memories[int(number)].setdefault(int(index), {})[name] = value.clone()
+                states[int(number)].setdefault(int(index), {})[name] = value.clone()
         except (ValueError, IndexError) as error:
             raise ArtefactError(
-                f"the checkpoint's optimiser is not of this run: {error}", hint=ANEW
+                f"the optimiser state in the checkpoint is not of this run: {error}", hint=ANEW
             ) from error
-        for optimiser, memory in zip(self._optimisers, memories, strict=True):
-            optimiser.load_state_dict({**optimiser.state_dict(), "state": memory})
+        for optimiser, state in zip(self._optimisers, states, strict=True):
+            optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
 
 
 def rate_share(recipe: Recipe, step: int, steps: int | None) -> float:
-    """The share of the peak learning rates at a step, counted from 0.
+    """Returns the share of the peak learning rates at a step.
 
-    The smaller of two lines: one rises over `warm_up` steps; the other stays at 1 until `plan.level_until`,
-    then falls to zero behind the last step, "linear" or by a "cosine". While the number of steps is not
-    known there is only the first, which is what the second will turn out not to have been below.
+    It is the smaller of two values. One rises over `warm_up` steps. The other stays at 1 until
+    `plan.level_until`, then falls to zero after the last step, on a line or a cosine. While the number of
+    steps is not known, only the first applies; the second is then 1 whatever the number will be.
+
+    Args:
+        recipe: the recipe, with `warm_up` and `decay`.
+        step: the step, counted from 0.
+        steps: the number of steps; None while it is not known.
     """
     rise = min(1.0, (step + 1) / (recipe.warm_up + 1))
     if steps is None:

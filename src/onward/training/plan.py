@@ -1,50 +1,85 @@
-"""How long a run goes on: steps, or minutes that are turned into steps once, early.
+"""The length of a run: a number of steps, or minutes that are turned into steps once, early in the run.
 
-Whatever decides a weight depends on the number of steps alone, and on nothing before that number is known.
-So a run of so many minutes is the same, to the byte, as one of the number of steps that it came to.
+Everything that determines a weight depends on the number of steps, and on nothing before that number is
+known. So a run of some minutes gives the same bytes as a run of the number of steps that the minutes became.
 """
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import Field, model_validator
+
+from onward.checks import checked_dataclass
 from onward.errors import RecipeError
 from onward.training.validation import checked_symbols, reported_symbols
 
 TIMED_STEPS = 40
-"""Steps after which the minutes are turned into a number of steps."""
+"""The steps after which minutes are turned into a number of steps."""
 
 LEVEL_STEPS = 50
-"""Before so many steps no rate falls and nothing is checked: the number of steps may not be known yet."""
+"""No learning rate falls and nothing is checked before this step: the number of steps may not be known."""
 
 FEWEST_TIMED = 3
 CHECKS = 10
-"""How often the held-out tail is looked at in a run."""
+"""Checks of the held-out loss in a run."""
 
 SECONDS_BETWEEN_CHECKPOINTS = 20.0
 SAMPLES_SHARE = 0.02
-"""Of the time, at most, that samples take."""
+"""The largest share of the time that samples may take."""
 
 RESERVE = 0.02
-"""Of the time of a step: machines get slower as they get warm, and early is better than late."""
+"""Share of a step's time that is kept in reserve: machines slow down as they get warm."""
 
-OFTEN = 4.0
-"""Passes over a text, after which a model that could hold it begins to learn it by heart."""
+MANY_EPOCHS = 4.0
+"""Above this many epochs, a model that is large enough to memorise the text begins to overfit."""
 
 LATE, LATE_SECONDS = 0.1, 5.0
-"""Of its time, and besides, by which a run may be late before that is told."""
+"""A run is reported as late when it exceeds its time by this share and, in addition, these seconds."""
 
 SECONDS_TO_CLOSE = 2.5
-"""What saving the model and drawing its curves take, and Python's end."""
+"""Time to save the model, draw its curves and end Python."""
+
+
+@checked_dataclass(RecipeError)
+class Budget:
+    """How long to train: exactly one of minutes, epochs and steps.
+
+    Attributes:
+        minutes: duration of the whole run, counted from `started`.
+        epochs: passes over the training part of the corpus.
+        steps: training steps.
+        started: start of the run, on the clock of `time.monotonic`; None: when training starts.
+    """
+
+    minutes: Annotated[float, Field(gt=0)] | None = None
+    epochs: Annotated[float, Field(gt=0)] | None = None
+    steps: Annotated[int, Field(gt=0)] | None = None
+    started: float | None = None
+
+    @model_validator(mode="after")
+    def _check_one_is_given(self) -> "Budget":
+        given = self.to_json()
+        if len(given) != 1:
+            raise RecipeError(
+                f"expected one of minutes, epochs and steps, got {', '.join(given) or 'none'}",
+                hint="for instance 5 minutes: --minutes 5, in Python minutes=5",
+            )
+        return self
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the budget as plain values, without `started`."""
+        given = {"minutes": self.minutes, "epochs": self.epochs, "steps": self.steps}
+        return {name: value for name, value in given.items() if value is not None}
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How long.
+    """The length of a run.
 
     Attributes:
-        steps: fixed beforehand, or None: as many as end before the deadline.
-        deadline: on the clock of `time.monotonic`, of the run with everything that comes after its last step.
+        steps: the number of steps; None: as many as fit before the deadline.
+        deadline: end of the run with everything after its last step, on the clock of `time.monotonic`.
     """
 
     steps: int | None = None
@@ -53,13 +88,13 @@ class Plan:
 
 @dataclass(frozen=True)
 class Costs:
-    """What the parts of a run take on this machine, in seconds.
+    """Seconds that the parts of a run take on this machine.
 
     Attributes:
-        step: one step.
-        checkpoint: writing one.
-        checked_symbol: one symbol of a check, in many lanes.
-        reported_symbol: one symbol of the report at the end, in one lane.
+        step: a step.
+        checkpoint: writing a checkpoint.
+        checked_symbol: a symbol of a check, which scores many lanes at once.
+        reported_symbol: a symbol of the report at the end, which scores one lane.
     """
 
     step: float
@@ -68,90 +103,59 @@ class Costs:
     reported_symbol: float
 
 
-def is_time_to_fix(step: int, timed: int, seconds_spent: float, seconds_left: float) -> bool:
-    """Whether the number of steps should be settled now.
+def is_time_to_plan(step: int, timed: int, seconds_spent: float, seconds_left: float) -> bool:
+    """Returns whether to fix the number of steps now.
 
-    After `TIMED_STEPS`; earlier where a quarter of the time is gone, so that slow models keep short budgets.
+    That is after `TIMED_STEPS`, or earlier if a quarter of the time is spent, so that slow models keep short
+    budgets.
+
+    Args:
+        step: steps so far.
+        timed: steps whose duration was measured.
+        seconds_spent: time since the first step.
+        seconds_left: time until the deadline.
     """
     return timed >= FEWEST_TIMED and (step >= TIMED_STEPS or 3 * seconds_spent >= seconds_left)
 
 
-def steps_that_fit(*, step: int, seconds: float, costs: Costs, symbols_per_step: float, tail: int) -> int:
-    """The number of steps of a run that stands at `step` and has so many seconds left.
+def steps_that_fit(*, step: int, seconds: float, costs: Costs, symbols_per_step: float, held_out: int) -> int:
+    """Returns the number of steps of a run, from the time that is left.
 
-    At least twice the steps made: a rate that had not begun to fall when the number was unknown must not have
-    been supposed to (see `optimiser.rate_share`).
+    It is at least twice the steps so far: the learning rate was not allowed to fall in them (see
+    `optimiser.rate_share`).
 
     Args:
-        step: steps made.
-        seconds: left, for the other steps and for all else.
-        costs: of the parts.
-        symbols_per_step: symbols that a step trains on.
-        tail: symbols of the held-out tail.
+        step: steps so far.
+        seconds: time left for the other steps and everything else.
+        costs: the seconds that each part takes.
+        symbols_per_step: symbols in a step.
+        held_out: size of the held-out text in symbols.
     """
     per_step = costs.step * (1 + RESERVE + SAMPLES_SHARE + costs.checkpoint / SECONDS_BETWEEN_CHECKPOINTS)
     steps = 2 * step
-    for _ in range(8):  # what the checks and the report take depends on the answer; this converges at once
+    for _ in range(8):  # the time for checks and report depends on the answer; this converges at once
         trained = int(steps * symbols_per_step)
-        checks = CHECKS * checked_symbols(tail, trained) * costs.checked_symbol
+        checks = CHECKS * checked_symbols(held_out, trained) * costs.checked_symbol
         closing = costs.checkpoint + SECONDS_TO_CLOSE
-        closing += reported_symbols(tail, trained) * costs.reported_symbol
+        closing += reported_symbols(held_out, trained) * costs.reported_symbol
         steps = max(2 * step, step + int((seconds - checks - closing) / per_step))
     return steps
 
 
-def is_read_often(times: float, symbols: int, parameters: int, disturbed: float) -> bool:
-    """Whether a text may be learned by heart.
+def may_overfit(epochs: float, symbols: int, parameters: int, regularisation: float) -> bool:
+    """Returns whether the model may overfit.
 
-    It is read more than `OFTEN` times, by a model of more parameters than it has symbols, and `disturbed` is
-    0: the recipe has neither dropout nor noise.
+    It may if there are more than `MANY_EPOCHS`, more parameters than symbols in the text, and no
+    regularisation (the sum of dropout and noise is 0).
     """
-    return times > OFTEN and parameters > symbols and not disturbed
+    return epochs > MANY_EPOCHS and parameters > symbols and not regularisation
 
 
 def level_until(warm_up: int, steps: int) -> int:
-    """The step from which on the rates fall and the tail is checked."""
+    """Returns the step from which on the learning rates fall and the held-out loss is checked."""
     return min(max(warm_up, LEVEL_STEPS), steps // 2)
 
 
 def is_check_due(step: int, steps: int, warm_up: int) -> bool:
-    """Whether a check falls behind this step, counted from 1: each tenth of the run, and its last step."""
+    """Returns whether to check after this step, counted from 1: at each tenth of the run, and at its end."""
     return step >= level_until(warm_up, steps) and step * CHECKS // steps > (step - 1) * CHECKS // steps
-
-
-@dataclass(frozen=True)
-class Budget:
-    """How long to train: exactly one of the three.
-
-    Attributes:
-        minutes: of the run with all that belongs to it, from `started` on.
-        epochs: passes over the training part of the corpus.
-        steps: steps.
-        started: when the run began, on the clock of `time.monotonic`; None: when it is asked for.
-    """
-
-    minutes: float | int | None = None
-    epochs: float | int | None = None
-    steps: int | None = None
-    started: float | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """The one that is given, by its name."""
-        given = {"minutes": self.minutes, "epochs": self.epochs, "steps": self.steps}
-        return {name: value for name, value in given.items() if value is not None}
-
-    def __post_init__(self) -> None:
-        """Refuses none, several, or nothing to do."""
-        given = {name: getattr(self, name) for name in ("minutes", "epochs", "steps")}
-        chosen = {name: value for name, value in given.items() if value is not None}
-        if len(chosen) != 1:
-            raise RecipeError(
-                f"expected one of minutes, epochs and steps, got {', '.join(chosen) or 'none'}",
-                hint="for instance 5 minutes: --minutes 5, in Python minutes=5",
-            )
-        for name, value in chosen.items():
-            kind = int if name == "steps" else int | float
-            typed = isinstance(value, kind) and not isinstance(value, bool)
-            if not typed or not value > 0 or not math.isfinite(value):
-                expected = "a whole number" if name == "steps" else "a number"
-                raise RecipeError(f"{name} must be {expected} above zero, got {value!r}")

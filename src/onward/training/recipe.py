@@ -1,76 +1,71 @@
-"""Recipes: every hyperparameter of a training run, by name."""
+"""Recipes: all hyperparameters of a training run, by name."""
 
 import difflib
-import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal, get_args
+from dataclasses import asdict, fields
+from typing import Annotated, Any, Literal
 
+from pydantic import Field
+
+from onward.checks import checked_dataclass
 from onward.data.encoded import Encoding
 from onward.data.vocabulary import SymbolKind
 from onward.errors import RecipeError
-from onward.model import LayerKind, ModelConfig
+from onward.model import Architecture, ModelConfig
 
 Precision = Literal["auto", "bf16", "fp32"]
 Optimiser = Literal["muon", "adamw"]
 Decay = Literal["linear", "cosine", "none"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """What decides a run, together with the corpus, the budget and the machine's number of threads.
+@checked_dataclass(RecipeError, kw_only=True)
+class Recipe(Architecture):
+    """All that determines a run, together with the corpus, the budget and the number of threads.
+
+    The fields of `Architecture` (layer, width, layers, inner, feed_forward, convolution, dropout, tied)
+    describe the model.
 
     Attributes:
-        name: of the recipe it began as.
+        name: the recipe that this one was derived from.
         symbols, lower, min_count: how text becomes ids (see `data.encoded.Encoding`).
-        layer, width, layers, inner, feed_forward, convolution, dropout, tied: the model (see `ModelConfig`).
-        noise: share of the symbols read in training that are others of the text (see `data.lanes.Lanes`);
-            where text is read many times over, it keeps what is learned general, as dropout does.
-        lanes: B, streams that are trained on at once.
-        block: T, symbols of each lane in a step; gradients go no further back.
-        optimiser: "muon" (Jordan et al. 2024) for the matrices between layers and AdamW for all else, or
-            "adamw" for everything.
+        noise: share of the input symbols that are replaced by random symbols of the text (see
+            `data.lanes.Lanes`). Like dropout, it reduces overfitting when a text is repeated many times.
+        lanes: B, the number of parallel streams (the batch size).
+        block: T, the number of symbols of each lane in a step; gradients are truncated there.
+        optimiser: "muon" uses Muon for the matrices between layers and AdamW for all other weights; "adamw"
+            uses AdamW for all.
         rate: peak learning rate of AdamW.
         muon_rate: peak learning rate of Muon.
-        weight_decay: of the matrices between layers; nothing else decays.
-        clip: largest norm of the gradient of all weights together.
-        warm_up: steps over which the rates rise from zero.
-        decay: how they fall to zero until the last step.
-        validation: share of the corpus, its end, that is held out.
-        precision: of the matrix products in training; "auto" measures which is faster.
-        seed: of the weights, of dropout, of noise, and of the occurrences that are read as unknown.
+        weight_decay: weight decay of the matrices between layers; other weights do not decay.
+        clip: the largest norm of the gradient of all weights.
+        warm_up: number of steps over which the learning rates rise from zero.
+        decay: how the learning rates fall to zero by the last step.
+        validation: share of the corpus, taken from its end, that is held out.
+        precision: precision of the matrix products in training; "auto" measures which is faster.
+        seed: seed of the initial weights, dropout, noise, and the choice of symbols replaced by the unknown
+            symbol.
+
+    Raises:
+        RecipeError: a value has the wrong type or is out of range.
     """
 
     name: str = "default"
     symbols: SymbolKind = "characters"
     lower: bool = False
-    min_count: int = 1
-    layer: LayerKind = "gated"
-    width: int = 256
-    layers: int = 3
-    inner: float = 1.5
-    feed_forward: float = 2.0
-    convolution: int = 4
-    dropout: float = 0.0
-    tied: bool = False
-    noise: float = 0.0
-    lanes: int = 64
-    block: int = 64
+    min_count: Annotated[int, Field(ge=1, le=2**31)] = 1
+    noise: Annotated[float, Field(ge=0.0, le=0.5)] = 0.0
+    lanes: Annotated[int, Field(ge=1, le=2**20)] = 64
+    block: Annotated[int, Field(ge=1, le=2**20)] = 64
     optimiser: Optimiser = "muon"
-    rate: float = 6e-3
-    muon_rate: float = 0.02
-    weight_decay: float = 0.1
-    clip: float = 1.0
-    warm_up: int = 50
+    rate: Annotated[float, Field(ge=0.0, le=10.0)] = 6e-3
+    muon_rate: Annotated[float, Field(ge=0.0, le=10.0)] = 0.02
+    weight_decay: Annotated[float, Field(ge=0.0, le=10.0)] = 0.1
+    clip: Annotated[float, Field(ge=1e-6, le=1e6)] = 1.0
+    warm_up: Annotated[int, Field(ge=0, le=2**31)] = 50
     decay: Decay = "linear"
-    validation: float = 0.05
+    validation: Annotated[float, Field(ge=0.0, le=0.5)] = 0.05
     precision: Precision = "auto"
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        """Refuses values that cannot be trained with; those of the model are checked by `ModelConfig`."""
-        _checked(self.to_json())
-        self.model_config(4)
+    seed: Annotated[int, Field(ge=0, le=2**31)] = 0
 
     @property
     def encoding(self) -> Encoding:
@@ -78,59 +73,13 @@ class Recipe:
         return Encoding(self.symbols, self.lower, self.min_count)
 
     def model_config(self, symbols: int) -> ModelConfig:
-        """The model for a vocabulary of that size."""
-        shared = {field.name for field in fields(ModelConfig)} - {"symbols"}
-        return ModelConfig(symbols=symbols, **{name: getattr(self, name) for name in shared})
+        """Returns the configuration of the model for a vocabulary of that size."""
+        shared = {field.name: getattr(self, field.name) for field in fields(Architecture)}
+        return ModelConfig(symbols=symbols, **shared)
 
     def to_json(self) -> dict[str, Any]:
-        """The recipe as plain values."""
+        """Returns the recipe as plain values."""
         return asdict(self)
-
-
-_RANGES: dict[str, tuple[float, float]] = {
-    "min_count": (1, 2**31),
-    "noise": (0.0, 0.5),
-    "lanes": (1, 2**20),
-    "block": (1, 2**20),
-    "rate": (0.0, 10.0),
-    "muon_rate": (0.0, 10.0),
-    "weight_decay": (0.0, 10.0),
-    "clip": (1e-6, 1e6),
-    "warm_up": (0, 2**31),
-    "validation": (0.0, 0.5),
-    "seed": (0, 2**31),
-}
-
-_KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a name"}
-
-_CHOICES: dict[str, tuple[str, ...]] = {
-    "symbols": get_args(SymbolKind),
-    "layer": get_args(LayerKind),
-    "optimiser": get_args(Optimiser),
-    "decay": get_args(Decay),
-    "precision": get_args(Precision),
-}
-
-
-def _checked(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values, whole numbers as real ones where those are meant: 1 and 1.0 are one recipe, and one file.
-
-    Raises:
-        RecipeError: the first that is of another type than the default's, or out of its range.
-    """
-    found = dict(values)
-    for field in fields(Recipe):
-        name, kind, value = field.name, type(field.default), found[field.name]
-        if kind is float and type(value) is int:
-            value = found[name] = float(value)
-        smallest, largest = _RANGES.get(name, (-math.inf, math.inf))
-        choices = _CHOICES.get(name)
-        if choices and value not in choices:
-            raise RecipeError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
-        if type(value) is not kind or (kind in (int, float) and not smallest <= value <= largest):
-            limits = f" from {smallest} to {largest}" if name in _RANGES else ""
-            raise RecipeError(f"{name} must be {_KINDS[kind]}{limits}, got {value!r}")
-    return found
 
 
 RECIPES: dict[str, Recipe] = {
@@ -143,14 +92,14 @@ RECIPES: dict[str, Recipe] = {
         Recipe(name="tiny", width=64, layers=2, lanes=8, block=64),
     )
 }
-"""The named recipes: what stands in each overrides the default."""
+"""The named recipes; each lists what differs from the default."""
 
 
 def find_recipe(name: str = "default", overrides: Mapping[str, Any] | None = None) -> Recipe:
-    """A named recipe with some of its values changed.
+    """Returns a named recipe, with some of its values replaced.
 
     Raises:
-        RecipeError: a name that does not exist (with the nearest that does), or a value that cannot be.
+        RecipeError: the recipe or a hyperparameter does not exist, or a value is out of range.
     """
     if name not in RECIPES:
         raise RecipeError(f"there is no recipe {name!r}", hint=f"recipes are {', '.join(RECIPES)}")
@@ -159,4 +108,4 @@ def find_recipe(name: str = "default", overrides: Mapping[str, Any] | None = Non
         near = difflib.get_close_matches(unknown, known, 1, 0.5)
         hint = f"did you mean {near[0]}?" if near else f"hyperparameters are {', '.join(known)}"
         raise RecipeError(f"there is no hyperparameter {unknown!r}", hint=hint)
-    return Recipe(**_checked(RECIPES[name].to_json() | dict(overrides or {})))
+    return Recipe(**RECIPES[name].to_json() | dict(overrides or {}))

@@ -1,8 +1,8 @@
-"""Temperature: how sure a model may be, found on text that it was not trained on.
+"""Temperature scaling: calibrates the probabilities of a model on held-out text.
 
-A model that has read its text many times over is surer than it is right. Divided by one number, its logits
-are calibrated again, and lose nothing of their order (temperature scaling: Guo et al. 2017, "On calibration
-of modern neural networks"). The number becomes part of the weights, so that nothing else need know of it.
+A model that has seen its text in many epochs is overconfident. Dividing its logits by one number calibrates
+it and keeps their order (Guo et al. 2017, "On calibration of modern neural networks"). The number becomes
+part of the weights, so users of the model need not know it.
 """
 
 import torch
@@ -13,35 +13,36 @@ from onward.shapes import Ids
 from onward.training.validation import parts
 
 FEWEST_SYMBOLS, MOST_SYMBOLS = 4096, 16_384
-"""Of held-out text: of fewer the number would be chance, and more would not change it."""
+"""Limits of the held-out text: with less the temperature would be noise, and more does not change it."""
 
 _HIGHEST = 4.0
-"""The highest temperature, and the inverse of the lowest: what asks for more is no text of that kind."""
+"""The highest temperature, and the inverse of the lowest; beyond it the held-out text is of another kind."""
 
-_MOST_STEPS, _CLOSE = 10, 1e-3
-"""Of Newton's method, and the relative change after which it ends. The loss is convex in the inverse of the
-temperature."""
+_MOST_STEPS, _TOLERANCE = 10, 1e-3
+"""Newton's method stops after these steps, or at this relative change. The loss is convex in the inverse of
+the temperature."""
 
 
-def temper(model: LanguageModel, tail: Symbols) -> float:
-    """Divides the logits of a model, for good, by the temperature at which it predicts held-out text best.
+def calibrate_temperature(model: LanguageModel, held_out: Symbols) -> float:
+    """Divides the model's logits, permanently, by the temperature with the lowest held-out loss.
 
     Args:
         model: in evaluation mode.
-        tail: the text (N,), of which `MOST_SYMBOLS` are read, in `parts`: one pass takes ten times as long.
+        held_out: the held-out symbols (N,). At most `MOST_SYMBOLS` are scored, in `parts`, which takes a
+            tenth of the time of one pass.
 
     Returns:
-        The temperature: above 1 for a model that was too sure; 1 where there are fewer than `FEWEST_SYMBOLS`.
+        The temperature: above 1 if the model was overconfident; 1 if there are fewer than `FEWEST_SYMBOLS`.
     """
-    if len(tail) < FEWEST_SYMBOLS:
+    if len(held_out) < FEWEST_SYMBOLS:
         return 1.0
-    inverse, read = 1.0, parts(tail, min(len(tail), MOST_SYMBOLS))
+    inverse, (x, y) = 1.0, parts(held_out, min(len(held_out), MOST_SYMBOLS))
     for _ in range(_MOST_STEPS):
-        slope, curvature = _slope_and_curvature(model, *read, inverse)
-        if not curvature > 0:  # the model knows of one symbol alone at each place
+        slope, curvature = _slope_and_curvature(model, x, y, inverse)
+        if not curvature > 0:  # every distribution has all its weight on one symbol
             break
         before, inverse = inverse, min(max(inverse - slope / curvature, 1 / _HIGHEST), _HIGHEST)
-        if abs(inverse - before) < _CLOSE * before:
+        if abs(inverse - before) < _TOLERANCE * before:
             break
     model.scale_logits(inverse)
     return 1 / inverse
@@ -49,7 +50,10 @@ def temper(model: LanguageModel, tail: Symbols) -> float:
 
 @torch.no_grad()
 def _slope_and_curvature(model: LanguageModel, x: Ids, y: Ids, inverse: float) -> tuple[float, float]:
-    """E[z] - z_y and Var[z] of logits z, summed: the loss derived once and twice by the inverse."""
+    """Returns the first and second derivative of the summed loss by the inverse temperature.
+
+    For logits z they are the sums of E[z] - z_y and of Var[z].
+    """
     device = next(model.parameters()).device
     state, sums = model.initial_state(x.shape[1]), torch.zeros(2, dtype=torch.float64, device=device)
     block = block_length(x.shape[1], model.config.symbols)

@@ -1,4 +1,4 @@
-"""A training run from an encoded corpus to an artefact."""
+"""A training run: from an encoded corpus to an artefact."""
 
 import time
 from collections.abc import Callable
@@ -10,41 +10,37 @@ import torch
 
 from onward.artefact import Artefact, save
 from onward.data.encoded import EncodedCorpus
-from onward.data.lanes import Lanes, unknown_shares
-from onward.data.symbols import Symbols
-from onward.data.vocabulary import END, Vocabulary
-from onward.errors import InputError, Interrupted
+from onward.data.vocabulary import END
+from onward.errors import Interrupted
 from onward.model import LanguageModel
-from onward.outputs import checkpoint_path, curves_path, log_path, output_lock
-from onward.training.checkpoint import Checkpoint, load_checkpoint
+from onward.outputs import checkpoint_path, curves_path, log_path
 from onward.training.curves import draw_curves
-from onward.training.events import Event, Finished, NothingToResume, Observer, Started
-from onward.training.log import Log
+from onward.training.events import Event, Finished, Observer, Started
+from onward.training.log import RunLog
 from onward.training.loop import TrainingLoop
 from onward.training.plan import Budget, Plan
-from onward.training.preflight import check_room, check_same, memory_is_needed, refuse_beyond_memory
+from onward.training.preflight import check_memory, check_vocabulary_size, explain_memory_errors
 from onward.training.recipe import Recipe
-from onward.training.temperature import temper
+from onward.training.resume import RunStart, check_same_run
+from onward.training.split import LANE_STARTS, CorpusSplit, split_corpus
+from onward.training.temperature import calibrate_temperature
 from onward.training.trainer import Trainer, forked_random
 from onward.training.validation import report, reported_symbols
-
-LONGEST_TAIL, SHORTEST_TAIL = 1_000_000, 256
-"""Symbols that are held out, at most, and at least: of a shorter text nothing is."""
 
 Sampler = Callable[[Artefact], str]
 
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """What a run gave.
+    """The result of a run.
 
     Attributes:
         artefact: the trained model, in evaluation mode.
-        output: where it was saved, if it was.
-        steps, symbols: of the whole run, with what came before it was resumed.
-        seconds: of this process's part.
-        validation_nats_per_symbol: of the held-out tail in one pass (see `validation.reported_symbols`), None
-            where nothing was held out.
+        output: the model file, if there is one.
+        steps, symbols: steps and symbols of the whole run, also of the part before it was resumed.
+        seconds: duration of this process's part.
+        validation_nats_per_symbol: held-out loss, scored in one pass (see `validation.reported_symbols`);
+            None if nothing was held out.
     """
 
     artefact: Artefact
@@ -55,235 +51,228 @@ class TrainingResult:
     validation_nats_per_symbol: float | None
 
 
-def train_model(  # noqa: PLR0913 - all by name, most left out
+@dataclass(frozen=True)
+class _Run:
+    """What a run is made of."""
+
+    corpus: EncodedCorpus
+    recipe: Recipe
+    budget: Budget
+    start: RunStart
+    device: torch.device
+    split: CorpusSplit
+    sampler: Sampler | None
+    started: float
+
+
+def train_model(
     corpus: EncodedCorpus,
     recipe: Recipe,
     budget: Budget,
+    start: RunStart | None = None,
     *,
-    output: Path | None = None,
-    resume: bool = False,
     device: torch.device | None = None,
     observer: Observer | None = None,
     sampler: Sampler | None = None,
 ) -> TrainingResult:
     """Trains a model on a corpus.
 
-    Beside the output lie, while it trains, a checkpoint and a lock, and for good a log (`.log.jsonl`) and a
-    picture of the losses (`.curves.png`). The artefact is a function of corpus, recipe, steps and number of
-    threads, to the byte, however often the run was stopped and resumed; where the recipe leaves the precision
-    to measurement, of what was measured too, which the artefact's recipe then states.
+    A run with an output writes a checkpoint beside it while it trains, a log (`.log.jsonl`) and a plot of the
+    losses (`.curves.png`). The same corpus, recipe, number of steps and number of threads give the same
+    artefact, to the byte, however often the run was stopped and resumed. If the recipe's precision is "auto",
+    the measured precision counts too; the artefact's recipe states it.
 
     Args:
         corpus: the text as ids.
-        recipe: every hyperparameter.
-        budget: how long.
-        output: the model file; without it nothing is written.
-        resume: go on from the checkpoint beside the output; without one, begin, and say so.
-        device: what it is trained on; by default the CPU.
-        observer: is told of everything that happens.
-        sampler: gives a short text by an artefact, for the observer.
+        recipe: all hyperparameters.
+        budget: the length of the run.
+        start: the output and the checkpoint to resume from (see `resume.start_run`); None writes nothing.
+        device: the device to train on; by default the CPU.
+        observer: receives all events.
+        sampler: returns a short text by an artefact, for the observer.
 
     Raises:
-        BusyError: another run writes to the output.
-        VocabularyError: the model's file would have no room for the vocabulary.
-        InputError: the output is a folder, or the run to resume has ended.
-        ArtefactError, RecipeError: the checkpoint is damaged, or of another run.
-        RecipeError: the run does not fit into memory.
+        VocabularyError: the vocabulary is too large for a model file.
+        ArtefactError, RecipeError: the checkpoint is of another run.
+        RecipeError: the run needs more memory than there is.
         Interrupted, DivergedError, WriteError: see `TrainingLoop.run`.
     """
+    device, start = device or torch.device("cpu"), start or RunStart()
+    check_memory(recipe, len(corpus.vocabulary), device)
     started = time.monotonic() if budget.started is None else budget.started
-    device = device or torch.device("cpu")
-    refuse_beyond_memory(recipe, len(corpus.vocabulary), device)
-    run = _Run(corpus, recipe, budget, device, observer or (lambda event: None), sampler)
-    with forked_random(device), memory_is_needed(recipe, len(corpus.vocabulary), device):
-        if output is None:
-            return run.finish(*run.train(None, None, started), None, started)
-        check_room(corpus.vocabulary)
-        with output_lock(output):
-            return _train_into(output, run, started, resume=resume)
+    run = _Run(corpus, recipe, budget, start, device, split_corpus(corpus, recipe), sampler, started)
+    notify = observer or (lambda event: None)
+    with forked_random(device), explain_memory_errors(recipe, len(corpus.vocabulary), device):
+        if start.output is None:
+            return _finish(run, *_train(run, notify), notify)
+        check_vocabulary_size(corpus.vocabulary)
+        return _train_into(start.output, run, notify)
 
 
-def _train_into(output: Path, run: "_Run", started: float, *, resume: bool) -> TrainingResult:
-    """A run with an output, under its lock."""
+def _train_into(output: Path, run: _Run, observer: Observer) -> TrainingResult:
+    """Trains a model and writes it, with its log and its curves."""
     path = checkpoint_path(output)
-    checkpoint = load_checkpoint(path) if resume and path.exists() else None
-    if resume and not checkpoint and output.exists():
-        raise InputError(
-            f"there is no {path} to go on from, and {output} is a finished model",
-            hint="leave out --resume to train it anew, or name another output",
-        )
-    log = Log(log_path(output), resumed=checkpoint is not None)
+    log = RunLog(log_path(output), resumed=run.start.checkpoint is not None)
+
+    def notify(event: Event) -> None:
+        observer(event)
+        log(event)
+
     try:
-        run.listen(log)
-        if resume and checkpoint is None:
-            run.tell(NothingToResume(str(path)))
-        result = run.finish(*run.train(path, checkpoint, started), output, started)
-    except KeyboardInterrupt as interrupt:
-        raise run.stopped(path, is_resumed=checkpoint is not None) from interrupt
+        trained = _train(run, notify)
+        try:
+            result = _finish(run, *trained, notify)
+        except KeyboardInterrupt as interrupt:
+            told = "stopped after the last step, before the model was saved"
+            raise Interrupted(told, hint=_resume_hint(path)) from interrupt
     finally:
         log.close()
-    draw_curves(log_path(output), curves_path(output), title=run.title(output))
-    path.unlink(missing_ok=True)  # last: a run that is killed before can be resumed
+    title = f"{output.name}: {run.recipe.name}, {run.corpus.name}"
+    draw_curves(log_path(output), curves_path(output), title=title)
+    path.unlink(missing_ok=True)  # last, so that a run that is killed before can be resumed
     return result
 
 
-_LANES = "shifted"
-"""Where lanes begin in the second epoch and after it: "shifted", elsewhere than before, or "fixed"."""
+def _train(run: _Run, notify: Observer) -> tuple[Trainer, int]:
+    """Makes all steps.
 
-
-class _Run:
-    """The parts of a run, put together."""
-
-    def __init__(
-        self,
-        corpus: EncodedCorpus,
-        recipe: Recipe,
-        budget: Budget,
-        device: torch.device,
-        observer: Observer,
-        sampler: Sampler | None,
-    ) -> None:
-        self._corpus, self._recipe, self._budget, self._sampler = corpus, recipe, budget, sampler
-        self._device, self._observers = device, [observer]
-        self._made = False
-        self._training, self._tail = _hold_out(corpus.ids, recipe.validation)
-        shares = None if corpus.vocabulary.kind == "bytes" else unknown_shares(corpus.counts)
-        self._lanes = Lanes(
-            self._training,
-            lanes=recipe.lanes,
-            steps=recipe.block,
-            unknown=shares,
-            seed=recipe.seed,
-            shifted=_LANES == "shifted",
-            noise=recipe.noise,
-        )
-
-    def listen(self, observer: Observer) -> None:
-        """Tells one more."""
-        self._observers.append(observer)
-
-    def tell(self, event: Event) -> None:
-        """Tells all observers."""
-        for observer in self._observers:
-            observer(event)
-
-    def title(self, output: Path) -> str:
-        """Of the picture."""
-        return f"{output.name}: {self._recipe.name}, {self._corpus.name}"
-
-    def train(self, path: Path | None, checkpoint: Checkpoint | None, started: float) -> tuple[Trainer, int]:
-        """All steps. The model then has the weights that are to be saved: those after the step returned."""
-        recipe = self._recipe
-        torch.manual_seed(recipe.seed)
-        model = LanguageModel(recipe.model_config(len(self._corpus.vocabulary))).train().to(self._device)
-        trainer = Trainer(model, self._lanes, recipe, precision="fp32")
-        if not checkpoint:
-            trainer.precision = _choose_precision(trainer)
-        budget = self._budget.to_json()
-        facts = {"recipe": recipe.to_json(), "corpus": self._corpus.digest, "budget": budget}
-        facts["lanes"] = _LANES
-        sample = self._sampler
-        sampler = (lambda: sample(self._artefact(trainer, trainer.step, {}))) if sample else None
-        plan = self._plan(started)
-        loop = TrainingLoop(
-            trainer, self._tail, plan, self.tell, checkpoint=path, facts=facts, sampler=sampler
-        )
-        if checkpoint and path:
-            check_same(path, checkpoint, facts)
-            loop.resume(checkpoint)
-        self.tell(self._begin(trainer))
+    Returns:
+        The trainer, whose model has the best weights, and the step that gave them.
+    """
+    checkpoint, output = run.start.checkpoint, run.start.output
+    path = output and checkpoint_path(output)
+    has_begun = False
+    try:
+        trainer = _make_trainer(run)
+        loop = _make_loop(run, trainer, path, notify)
+        notify(_describe_start(run, trainer))
+        has_begun = True
         loop.run()
-        self._made = True
-        if not loop.best.weights:  # nothing is held out: the last weights count
-            with trainer.evaluated():
-                loop.best.keep(trainer.step, model)
-        loop.best.put_into(model)
-        return trainer, loop.best.step
+    except KeyboardInterrupt as interrupt:
+        if path is None:
+            raise
+        raise _stopped(path, is_saved=path.exists() if has_begun else checkpoint is not None) from interrupt
+    best = loop.best
+    if not best.weights:  # nothing is held out: the last weights are the best
+        with trainer.evaluated() as model:
+            best.keep(trainer.step, model)
+    best.restore(trainer.model)
+    return trainer, best.step
 
-    def finish(self, trainer: Trainer, best_step: int, output: Path | None, started: float) -> TrainingResult:
-        """Tempers the model on the held-out tail, scores that in one pass, and saves the model."""
-        temperature = temper(trainer.model.eval(), self._tail)
-        size = reported_symbols(len(self._tail), trainer.symbols)
-        nats = report(trainer.model, self._tail[:size]) if size else None
-        validation = {"symbols": size, "nats_per_symbol": nats, "temperature": round(temperature, 4)}
-        artefact = self._artefact(trainer, best_step, validation)
-        if output:
-            save(artefact, output)
-        seconds = time.monotonic() - started
-        self.tell(Finished(trainer.step, trainer.symbols, seconds, nats, best_step))
-        return TrainingResult(artefact, output, trainer.step, trainer.symbols, seconds, nats)
 
-    def stopped(self, path: Path, *, is_resumed: bool) -> Interrupted:
-        """What to say of a run that was stopped before its first step of this process, or behind its last."""
-        hint = f"go on with the same command and --resume ({path} holds the run)"
-        if self._made:
-            return Interrupted("stopped after the last step, before the model was saved", hint=hint)
-        if is_resumed:
-            return Interrupted("stopped before it went on", hint=hint)
-        return Interrupted("stopped before the first step: nothing was learned yet, nothing is saved")
+def _make_trainer(run: _Run) -> Trainer:
+    recipe = run.recipe
+    torch.manual_seed(recipe.seed)
+    model = LanguageModel(recipe.model_config(len(run.corpus.vocabulary))).train().to(run.device)
+    trainer = Trainer(model, run.split.lanes, recipe, precision="fp32")
+    if not run.start.checkpoint:
+        trainer.precision = _choose_precision(trainer)
+    return trainer
 
-    def _plan(self, started: float) -> Plan:
-        """The budget as steps or as a deadline."""
-        budget = self._budget
-        if budget.minutes is not None:
-            return Plan(None, started + 60 * budget.minutes)
-        epochs = budget.epochs or 0.0
-        return Plan(budget.steps or max(1, round(epochs * self._lanes.blocks_per_epoch)))
 
-    def _begin(self, trainer: Trainer) -> Started:
-        """What is known before the first step."""
-        return Started(
-            recipe=self._recipe.name,
-            parameters=trainer.model.parameter_count(),
-            vocabulary=_known(self._corpus.vocabulary),
-            training_symbols=len(self._training),
-            validation_symbols=len(self._tail),
-            lanes=self._lanes.lanes,
-            precision=trainer.precision,
-            step=trainer.step,
-        )
+def _make_loop(run: _Run, trainer: Trainer, path: Path | None, notify: Observer) -> TrainingLoop:
+    """Returns the loop of a run, moved to its checkpoint if it has one."""
+    sampler, checkpoint = run.sampler, run.start.checkpoint
+    facts = {
+        "recipe": run.recipe.to_json(),
+        "corpus": run.corpus.digest,
+        "budget": run.budget.to_json(),
+        "lanes": LANE_STARTS,
+    }
+    loop = TrainingLoop(
+        trainer,
+        run.split.held_out,
+        _make_plan(run),
+        notify,
+        checkpoint=path,
+        facts=facts,
+        sampler=(lambda: sampler(_make_artefact(run, trainer, trainer.step, {}))) if sampler else None,
+    )
+    if checkpoint and path:
+        check_same_run(path, checkpoint, facts)
+        loop.resume(checkpoint)
+    return loop
 
-    def _artefact(self, trainer: Trainer, best_step: int, validation: dict[str, Any]) -> Artefact:
-        """The model as it is now."""
-        corpus = self._corpus
-        facts: dict[str, Any] = {
-            "corpus": {
-                "name": _without_folders(corpus.name),
-                "sha256": corpus.digest,
-                "symbols": len(corpus.ids),
-                "ends": int(corpus.counts[END]),
-            },
-            "steps": trainer.step,
-            "symbols": trainer.symbols,
-            "epochs": round(trainer.symbols / self._lanes.symbols_per_epoch, 3),
-            "best_step": best_step,
-            "precision": trainer.precision,
-            "threads": torch.get_num_threads(),
-            "validation": validation,
-        }
-        recipe = self._recipe.to_json() | {"precision": trainer.precision}
-        return Artefact(trainer.model, corpus.vocabulary, recipe, facts)
+
+def _make_plan(run: _Run) -> Plan:
+    """Returns the budget as a number of steps or as a deadline."""
+    budget = run.budget
+    if budget.minutes is not None:
+        return Plan(None, run.started + 60 * budget.minutes)
+    epochs = budget.epochs or 0.0
+    return Plan(budget.steps or max(1, round(epochs * run.split.lanes.blocks_per_epoch)))
+
+
+def _finish(run: _Run, trainer: Trainer, best_step: int, notify: Observer) -> TrainingResult:
+    """Calibrates the model on the held-out text, scores that in one pass, and saves the model."""
+    held_out, output = run.split.held_out, run.start.output
+    temperature = calibrate_temperature(trainer.model.eval(), held_out)
+    size = reported_symbols(len(held_out), trainer.symbols)
+    nats = report(trainer.model, held_out[:size]) if size else None
+    validation = {"symbols": size, "nats_per_symbol": nats, "temperature": round(temperature, 4)}
+    artefact = _make_artefact(run, trainer, best_step, validation)
+    if output:
+        save(artefact, output)
+    seconds = time.monotonic() - run.started
+    notify(Finished(trainer.step, trainer.symbols, seconds, nats, best_step))
+    return TrainingResult(artefact, output, trainer.step, trainer.symbols, seconds, nats)
+
+
+def _make_artefact(run: _Run, trainer: Trainer, best_step: int, validation: dict[str, Any]) -> Artefact:
+    """Returns the trainer's model as it is now, with the facts of the run."""
+    corpus = run.corpus
+    facts: dict[str, Any] = {
+        "corpus": {
+            "name": _without_folders(corpus.name),
+            "sha256": corpus.digest,
+            "symbols": len(corpus.ids),
+            "ends": int(corpus.counts[END]),
+        },
+        "steps": trainer.step,
+        "symbols": trainer.symbols,
+        "epochs": round(trainer.symbols / run.split.lanes.symbols_per_epoch, 3),
+        "best_step": best_step,
+        "precision": trainer.precision,
+        "threads": torch.get_num_threads(),
+        "validation": validation,
+    }
+    recipe = run.recipe.to_json() | {"precision": trainer.precision}
+    return Artefact(trainer.model, corpus.vocabulary, recipe, facts)
 
 
 def _without_folders(name: str) -> str:
-    """What a corpus is called, but for where it lies: that is nobody's business, and no part of the model."""
+    """Returns a corpus's name without folders, which are private and must not change the model's bytes."""
     return ", ".join(Path(part).name or part for part in name.split(", "))
 
 
-def _known(vocabulary: Vocabulary) -> int:
-    """Symbols of a text that are told apart: a byte NUL is, though it has one of onward's own ids."""
-    return len(vocabulary.symbols) + (vocabulary.kind == "bytes")
+def _describe_start(run: _Run, trainer: Trainer) -> Started:
+    vocabulary, split = run.corpus.vocabulary, run.split
+    return Started(
+        recipe=run.recipe.name,
+        parameters=trainer.model.parameter_count(),
+        # a NUL byte is a symbol of the text, though its id is that of a special symbol
+        vocabulary=len(vocabulary.symbols) + (vocabulary.kind == "bytes"),
+        training_symbols=len(split.training),
+        validation_symbols=len(split.held_out),
+        lanes=split.lanes.lanes,
+        precision=trainer.precision,
+        step=trainer.step,
+    )
 
 
-def _hold_out(ids: Symbols, share: float) -> tuple[Symbols, Symbols]:
-    """What is trained on, and the tail that is not."""
-    size = min(int(len(ids) * share), LONGEST_TAIL)
-    cut = len(ids) - (size if size >= SHORTEST_TAIL else 0)
-    return ids[:cut], ids[cut:]
+def _stopped(path: Path, *, is_saved: bool) -> Interrupted:
+    """Returns the error for a run that was stopped at once, in a step or before the first one."""
+    if is_saved:
+        return Interrupted("stopped; the last checkpoint is kept", hint=_resume_hint(path))
+    return Interrupted("stopped before the first checkpoint: nothing is saved")
+
+
+def _resume_hint(path: Path) -> str:
+    return f"continue with the same command and --resume (the run is saved in {path})"
 
 
 def _choose_precision(trainer: Trainer) -> str:
-    """The recipe's precision; for "auto" the one in which a block takes less time here, measured in turns."""
+    """Returns the recipe's precision; for "auto", the precision in which a block takes less time here."""
     asked = trainer.recipe.precision
     if asked != "auto":
         return asked

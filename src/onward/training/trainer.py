@@ -1,4 +1,4 @@
-"""A run between two steps: what a step does, and all that must be kept to do the next one exactly."""
+"""The training step, and all state that it needs to continue exactly."""
 
 import time
 from collections.abc import Iterator
@@ -8,7 +8,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from onward.allocator import keep_freed_memory
 from onward.artefact import weights_of
 from onward.data.lanes import Block, Blocks
 from onward.layers.state import State, detach, tensors_of, with_tensors
@@ -18,16 +17,16 @@ from onward.training.optimiser import RunOptimiser, rate_share
 from onward.training.recipe import Recipe
 
 EXPLODED = 1e4
-"""A gradient norm this many times the clipping norm is treated like one that is not finite."""
+"""A gradient norm of this many times the clipping norm counts as divergence, like one that is not finite."""
 
 
 class StepResult(NamedTuple):
-    """What a step found.
+    """The result of a step.
 
     Attributes:
         nats_per_symbol: mean loss of the block, before the update.
         gradient_norm: before clipping.
-        epoch: the epoch, counted from 1, that began with this step; None in the midst of one.
+        epoch: the epoch, counted from 1, that started with this step; None within an epoch.
     """
 
     nats_per_symbol: float
@@ -36,28 +35,25 @@ class StepResult(NamedTuple):
 
 
 class Trainer:
-    """Truncated back-propagation through time over lanes, with carried state.
-
-    From the first on, the process keeps the memory that it frees (see `allocator`).
+    """Truncated back-propagation through time over lanes, with the state carried from block to block.
 
     Args:
-        model: in training mode; where it lies, on the CPU or a GPU, it is trained.
-        lanes: what it is trained on.
-        recipe: how.
-        precision: of the matrix products, "bf16" or "fp32".
+        model: in training mode; it is trained on the device that holds it.
+        lanes: the blocks to train on.
+        recipe: the hyperparameters.
+        precision: precision of the matrix products, "bf16" or "fp32".
 
     Attributes:
-        device: of the model.
-        step: steps made.
-        symbols: trained on so far.
-        steps: steps that the run will have; None while that is not known.
-        rate_scale: what all learning rates are multiplied by; halved by each roll-back.
+        device: the model's device.
+        step: number of steps so far.
+        symbols: number of symbols trained on so far.
+        steps: number of steps of the run; None until it is planned.
+        rate_scale: factor of all learning rates; each roll-back halves it.
     """
 
     def __init__(self, model: LanguageModel, lanes: Blocks, recipe: Recipe, *, precision: str) -> None:
         self.model, self.lanes, self.recipe, self.precision = model, lanes, recipe, precision
         self.device = next(model.parameters()).device
-        keep_freed_memory()
         self.optimiser = RunOptimiser(model, recipe)
         self.state: State = model.initial_state(lanes.lanes)
         self.step, self.symbols = 0, 0
@@ -65,10 +61,10 @@ class Trainer:
         self.rate_scale = 1.0
 
     def advance(self) -> StepResult:
-        """One step.
+        """Makes a step.
 
-        Unless the loss is finite and the gradient norm is below `EXPLODED` times the clipping norm, the
-        weights were not moved, and the run cannot go on from here.
+        If the loss is not finite or the gradient norm reaches `EXPLODED` times the clipping norm, the weights
+        are not updated, and the run must be rolled back.
         """
         epoch = self.lanes.epoch + 1 if self.lanes.position["offset"] == 0 else None
         block = self.lanes.next()
@@ -83,9 +79,9 @@ class Trainer:
 
     @contextmanager
     def evaluated(self) -> Iterator[LanguageModel]:
-        """The model as it would be saved now, in evaluation mode and in this run's precision.
+        """Gives the model in evaluation mode and in this run's precision.
 
-        Whatever is done with it within the block, training goes on as if it had not been.
+        Random numbers drawn in the block do not affect the training.
         """
         with forked_random(self.device), self._autocast():
             self.model.eval()
@@ -95,7 +91,7 @@ class Trainer:
                 self.model.train()
 
     def seconds_of_block(self, block: Block, precision: str) -> float:
-        """How long forward and backward of a block take in a precision; leaves nothing behind."""
+        """Returns the time of a block's forward and backward pass in a precision; the run is unchanged."""
         kept, self.precision, state = self.precision, precision, self.state
         with forked_random(self.device):
             started = time.perf_counter()
@@ -108,7 +104,7 @@ class Trainer:
         return seconds
 
     def snapshot(self) -> Checkpoint:
-        """All of this run but its best weights, copied."""
+        """Returns a copy of all state of the run, apart from its best weights."""
         facts = {
             "step": self.step,
             "steps": self.steps,
@@ -120,15 +116,14 @@ class Trainer:
         tensors = {**self._fixed_tensors(), **grouped("optimiser", self.optimiser.tensors())}
         return Checkpoint({name: tensor.detach().clone() for name, tensor in tensors.items()}, facts)
 
-    def restore(self, moment: Checkpoint) -> None:
-        """Goes to the moment of a snapshot of the same recipe and corpus; its tensors are copied.
+    def restore(self, snapshot: Checkpoint) -> None:
+        """Restores the state of a snapshot; its tensors are copied.
 
         Raises:
-            ArtefactError: the snapshot is not one of such a run.
-            CorpusError: its place in the corpus does not exist.
+            ArtefactError: the snapshot is not of a run with this recipe and corpus.
+            CorpusError: the snapshot's position does not exist in the corpus.
         """
-        tensors, facts = moment.tensors, moment.facts
-        memory = group_of("optimiser", tensors)
+        tensors, facts = snapshot.tensors, snapshot.facts
         check_tensors(
             {k: t for k, t in tensors.items() if not k.startswith("optimiser/")}, self._fixed_tensors()
         )
@@ -137,7 +132,7 @@ class Trainer:
         self.step, self.symbols = take(facts, "step", int), take(facts, "symbols", int)
         self.steps = None if facts.get("steps") is None else take(facts, "steps", int)
         self.rate_scale, self.precision = take(facts, "rate_scale", float), take(facts, "precision", str)
-        self.optimiser.restore(memory)
+        self.optimiser.restore(group_of("optimiser", tensors))
         self.model.load_state_dict(group_of("weights", tensors), strict=not self.model.config.tied)
         parts = group_of("state", tensors)
         self.state = with_tensors(
@@ -148,7 +143,7 @@ class Trainer:
             torch.cuda.set_rng_state(tensors["random of device"].clone(), self.device)
 
     def _fixed_tensors(self) -> dict[str, Tensor]:
-        """The tensors whose number and shapes no step changes."""
+        """Returns the tensors whose names and shapes are the same after every step."""
         on_gpu = self.device.type == "cuda"
         return {
             "random": torch.get_rng_state(),
@@ -161,21 +156,21 @@ class Trainer:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
 
     def _backward(self, block: Block) -> float:
-        """Leaves the gradients of a block's mean loss in the weights, and carries the state on."""
+        """Computes the gradients of a block's mean loss and carries the state on; returns the loss."""
         with self._autocast():
             logits, state = self.model(block.x.to(self.device), self.state)
         self.state = detach(state)
-        padding = block.y.numel() / max(1, _targets(block))  # exactly 1 where there is none
+        padding = block.y.numel() / max(1, _targets(block))  # exactly 1 without padding
         loss = losses(logits, block.y.to(self.device)).mean() * padding
         loss.backward()
         return float(loss.detach())
 
 
 def _targets(block: Block) -> int:
-    """Symbols that a block predicts."""
+    """Returns the number of symbols that a block predicts, without padding."""
     return int((block.y >= 0).sum())
 
 
 def forked_random(device: torch.device) -> AbstractContextManager:
-    """Within the block random numbers may be drawn; after it all streams are where they were."""
+    """Returns a context after which the random state is what it was before."""
     return torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])

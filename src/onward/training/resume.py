@@ -1,0 +1,130 @@
+"""How a run starts: from the beginning, or from the checkpoint of a run that was stopped."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from onward.errors import ArtefactError, InputError, RecipeError
+from onward.outputs import checkpoint_path, output_lock
+from onward.training.checkpoint import ANEW, Checkpoint, load_checkpoint, take
+from onward.training.events import CheckpointIgnored, CheckpointMissing, Event, OutputExists
+from onward.training.plan import Budget
+from onward.training.recipe import Recipe, find_recipe
+
+
+@dataclass(frozen=True)
+class RunStart:
+    """The output of a run, and where the run starts.
+
+    Attributes:
+        output: the model file, locked for this run; None: nothing is written.
+        checkpoint: the checkpoint to resume from; None: the run starts from the beginning.
+        notices: what the user should know about the files that were found.
+    """
+
+    output: Path | None = None
+    checkpoint: Checkpoint | None = None
+    notices: tuple[Event, ...] = ()
+
+
+@contextmanager
+def start_run(output: Path | None, *, resume: bool) -> Iterator[RunStart]:
+    """Locks the output for the duration of the block, and decides how the run starts.
+
+    Args:
+        output: the model file; None: nothing is written.
+        resume: whether to resume from the checkpoint beside the output, if there is one.
+
+    Raises:
+        BusyError: another run writes to the output.
+        InputError: the output is a folder, or a finished model that cannot be resumed.
+        ArtefactError: the checkpoint is damaged.
+        WriteError: the output's folder does not exist or is not writable.
+    """
+    if output is None:
+        yield RunStart()
+        return
+    with output_lock(output):
+        yield _decide(output, resume=resume)
+
+
+def _decide(output: Path, *, resume: bool) -> RunStart:
+    path = checkpoint_path(output)
+    checkpoint = load_checkpoint(path) if resume and path.exists() else None
+    if resume and not checkpoint and output.exists():
+        raise InputError(
+            f"there is no checkpoint {path}, and {output} is a finished model",
+            hint="leave out --resume to train it again, or name another output",
+        )
+    notices: list[Event] = []
+    if output.is_file():
+        notices.append(OutputExists(str(output)))
+    if resume and not checkpoint:
+        notices.append(CheckpointMissing(str(path)))
+    if not resume and path.exists():
+        notices.append(CheckpointIgnored(str(path)))
+    return RunStart(output, checkpoint, tuple(notices))
+
+
+def resumed_recipe(checkpoint: Checkpoint, name: str | None, overrides: Mapping[str, Any]) -> Recipe:
+    """Returns the recipe of a run to resume.
+
+    That is the checkpoint's, unless another one is named; `check_same_run` then refuses any difference.
+
+    Args:
+        checkpoint: the checkpoint of the run.
+        name: the recipe that the user named, if any.
+        overrides: the hyperparameters that the user gave.
+    """
+    begun = take(checkpoint.facts, "recipe", dict)
+    if name not in (None, begun.get("name")):
+        return find_recipe(name or "default", overrides)
+    values = {key: value for key, value in begun.items() if key != "name"}
+    return find_recipe(str(begun.get("name")), values | dict(overrides))
+
+
+def resumed_budget(checkpoint: Checkpoint, started: float | None) -> Budget:
+    """Returns the budget of a run to resume."""
+    return Budget(**take(checkpoint.facts, "budget", dict), started=started)
+
+
+def check_same_run(path: Path, checkpoint: Checkpoint, facts: Mapping[str, Any]) -> None:
+    """Refuses to resume a run with another corpus, recipe or budget.
+
+    Args:
+        path: the checkpoint file.
+        checkpoint: the checkpoint of the run to resume.
+        facts: `recipe`, `corpus`, `budget` and `lanes` of this run.
+
+    Raises:
+        ArtefactError: another corpus or recipe, or lanes of an earlier version.
+        RecipeError: another budget.
+    """
+    # a hyperparameter that the checkpoint does not know had the effect of its default
+    found = Recipe().to_json() | take(checkpoint.facts, "recipe", dict)
+    changed = [
+        (name, found.get(name), value) for name, value in facts["recipe"].items() if found.get(name) != value
+    ]
+    if checkpoint.facts.get("corpus") != facts["corpus"]:
+        changed.append(("a corpus with sha256", checkpoint.facts.get("corpus"), facts["corpus"]))
+    order = checkpoint.facts.get("lanes", "fixed")  # the first checkpoints did not state it
+    if order != facts["lanes"]:
+        raise ArtefactError(
+            f"the run in {path} was started with {order} lanes by another version of onward", hint=ANEW
+        )
+    for name, was, value in changed[:1]:
+        raise ArtefactError(
+            f"the run in {path} has {name} {was!r}, not {value!r}",
+            hint=f"resume with the settings that it was started with, or {ANEW}",
+        )
+    begun, asked = take(checkpoint.facts, "budget", dict), facts["budget"]
+    planned = {"steps": take(checkpoint.facts, "run", dict).get("steps")}
+    if asked not in (begun, planned):
+        was, now = (", ".join(_amount(*one) for one in budget.items()) for budget in (begun, asked))
+        raise RecipeError(f"the run in {path} has {was}, not {now}", hint="resume without a budget")
+
+
+def _amount(unit: str, size: object) -> str:
+    return f"{size:g} {unit}" if isinstance(size, float) else f"{size} {unit}"

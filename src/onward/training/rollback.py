@@ -1,0 +1,73 @@
+"""Rollback: a run that diverges returns to weights that gave a finite loss, at half the learning rate."""
+
+import math
+
+from onward.errors import DivergedError
+from onward.training.checkpoint import Checkpoint
+from onward.training.events import RolledBack
+from onward.training.trainer import EXPLODED, StepResult, Trainer
+
+ROLL_BACKS = 8
+"""A run gives up after this many."""
+
+STEPS_BETWEEN_SNAPSHOTS = 200
+"""Steps from one snapshot to the next."""
+
+
+def has_diverged(result: StepResult, clip: float) -> bool:
+    """Returns whether a step found a loss that is not finite, or an exploded gradient."""
+    return not (math.isfinite(result.nats_per_symbol) and result.gradient_norm < EXPLODED * clip)
+
+
+class Rollback:
+    """Snapshots of a run, and the return to them.
+
+    Args:
+        trainer: the run.
+
+    Attributes:
+        last_good: the newest snapshot from which a step gave a finite loss.
+    """
+
+    def __init__(self, trainer: Trainer) -> None:
+        self._trainer = trainer
+        self.last_good: Checkpoint = trainer.snapshot()
+        self._candidate = self.last_good
+
+    def before_step(self) -> None:
+        """Takes a snapshot if one is due; `accept` makes it the last good one."""
+        due = self._trainer.step % STEPS_BETWEEN_SNAPSHOTS == 0
+        self._candidate = self._trainer.snapshot() if due else self.last_good
+
+    def accept(self) -> None:
+        """Keeps the snapshot from before the step, which gave a finite loss."""
+        self.last_good = self._candidate
+
+    def restore(self, snapshot: Checkpoint) -> None:
+        """Makes a snapshot from a checkpoint the last good one, and moves the trainer there.
+
+        Raises:
+            ArtefactError: the snapshot is not of such a run.
+        """
+        self._trainer.restore(snapshot)
+        self.last_good = self._trainer.snapshot()
+
+    def roll_back(self, result: StepResult) -> RolledBack:
+        """Moves the trainer back to the last good snapshot, at half the learning rate.
+
+        Raises:
+            DivergedError: `ROLL_BACKS` halvings of the learning rate did not help.
+        """
+        trainer, step, steps = self._trainer, self._trainer.step, self._trainer.steps
+        scale = trainer.rate_scale / 2
+        nats, norm = result.nats_per_symbol, result.gradient_norm
+        reason = f"the loss was {nats:.4g} nats per symbol and the gradient norm {norm:.4g}"
+        if scale < 2.0**-ROLL_BACKS:
+            tried = f"even after {ROLL_BACKS} halvings of the learning rate"
+            raise DivergedError(
+                f"training diverged at step {step}, {tried}: {reason}",
+                hint="choose a lower rate and muon_rate, or a lower clip",
+            )
+        trainer.restore(self.last_good)
+        trainer.rate_scale, trainer.steps = scale, steps
+        return RolledBack(step, trainer.step, reason, scale)
