@@ -1,4 +1,4 @@
-"""Freed memory is kept: an array that is asked for again costs no page faults."""
+"""Freed memory is kept, so allocating the same array again causes no page faults."""
 
 import ctypes
 import os
@@ -31,19 +31,19 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 glibc = pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="malloc is not glibc's")
 
 
-def faults(way: str, wish: str = "") -> int:
-    """Page faults of a process of its own that fills and frees the same arrays again and again."""
-    surroundings = os.environ | {"ONWARD_MALLOC": wish}
-    command = [sys.executable, "-c", PROGRAM, way]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=surroundings)
+def faults(mode: str, malloc: str = "") -> int:
+    """Returns the page faults of a process that fills and frees the same arrays again and again."""
+    environment = os.environ | {"ONWARD_MALLOC": malloc}
+    command = [sys.executable, "-c", PROGRAM, mode]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=environment)
     return int(done.stdout)
 
 
 @glibc
-def test_arrays_that_are_asked_for_again_cost_no_page_faults() -> None:
-    assert faults("kept") < 100 < faults("given back")
+def test_repeated_allocations_cause_no_page_faults() -> None:
+    assert faults("kept") < 100 < faults("returned")
 
 
 @glibc
-def test_who_wants_it_keeps_the_malloc_of_the_system() -> None:
+def test_an_environment_variable_keeps_the_default_malloc() -> None:
     assert faults("kept", "default") > 100

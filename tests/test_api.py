@@ -1,4 +1,4 @@
-"""What a run that is resumed, or begun anew, takes from what was there before, and what it leaves alone."""
+"""`onward.train`: fresh and resumed runs, and the files that they replace or keep."""
 
 from pathlib import Path
 from typing import Any
@@ -6,9 +6,12 @@ from typing import Any
 import pytest
 
 import onward
+from onward.allocator import keep_freed_memory
+from onward.data.corpus import find_sources
 from onward.data.vocabulary import END
-from onward.errors import ArtefactError, InputError, RecipeError
-from onward.training import loop
+from onward.errors import ArtefactError, BusyError, InputError, RecipeError
+from onward.outputs import output_lock
+from onward.training import checkpointer
 from onward.training.events import Stepped
 
 
@@ -23,15 +26,15 @@ def text(tmp_path: Path) -> Path:
     return path
 
 
-def stopped(text: Path, output: Path, monkeypatch: pytest.MonkeyPatch, **how: Any) -> None:
-    """A run that ends after its third step, and leaves a checkpoint."""
+def stop_run(text: Path, output: Path, monkeypatch: pytest.MonkeyPatch, **how: Any) -> None:
+    """Ends a run after its third step, which leaves a checkpoint."""
 
     def stop(event: object) -> None:
         if isinstance(event, Stepped) and event.step == 3:
             raise StoppedError
 
     with monkeypatch.context() as patch:
-        patch.setattr(loop, "SECONDS_BETWEEN_CHECKPOINTS", 0.0)
+        patch.setattr(checkpointer, "SECONDS_BETWEEN_CHECKPOINTS", 0.0)
         with pytest.raises(StoppedError):
             onward.train(text, output=output, observer=stop, **how)
 
@@ -40,11 +43,11 @@ BEGUN: dict[str, Any] = {"recipe": "lstm", "width": 20, "lanes": 4, "block": 16,
 
 
 @pytest.mark.parametrize("budget", [{"steps": 8}, {"epochs": 1.0}, {"minutes": 0.05}], ids=str)
-def test_budget_recipe_and_hyperparameters_are_those_it_was_begun_with(
-    budget: dict[str, float], text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_resumed_run_keeps_its_budget_recipe_and_hyperparameters(
+    budget: dict[str, Any], text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     output = tmp_path / "m.onward"
-    stopped(text, output, monkeypatch, **BEGUN, **budget)
+    stop_run(text, output, monkeypatch, **BEGUN, **budget)
     model = onward.train(text, output=output, resume=True)
     recipe = model.info()["recipe"]
     assert (recipe["name"], recipe["width"], recipe["lanes"]) == ("lstm", 20, 4)
@@ -54,11 +57,11 @@ def test_budget_recipe_and_hyperparameters_are_those_it_was_begun_with(
         assert whole.info()["facts"]["steps"] == model.info()["facts"]["steps"]
 
 
-def test_the_recipe_may_be_named_again_without_its_changes(
+def test_a_resumed_run_may_name_its_recipe_again(
     text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     output = tmp_path / "m.onward"
-    stopped(text, output, monkeypatch, **BEGUN, steps=8)
+    stop_run(text, output, monkeypatch, **BEGUN, steps=8)
     assert onward.train(text, output=output, recipe="lstm", resume=True).info()["recipe"]["width"] == 20
 
 
@@ -70,7 +73,7 @@ def test_the_recipe_may_be_named_again_without_its_changes(
         ({"steps": 9}, RecipeError, "has 8 steps, not 9 steps"),
     ],
 )
-def test_what_is_given_otherwise_is_refused(
+def test_a_resumed_run_refuses_other_settings(
     other: dict[str, Any],
     error: type[Exception],
     message: str,
@@ -79,12 +82,12 @@ def test_what_is_given_otherwise_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     output = tmp_path / "m.onward"
-    stopped(text, output, monkeypatch, **BEGUN, steps=8)
+    stop_run(text, output, monkeypatch, **BEGUN, steps=8)
     with pytest.raises(error, match=message):
         onward.train(text, output=output, resume=True, **other)
 
 
-def test_a_run_that_ended_is_not_begun_anew_by_resume(text: Path, tmp_path: Path) -> None:
+def test_resume_does_not_replace_a_finished_model(text: Path, tmp_path: Path) -> None:
     output = tmp_path / "m.onward"
     onward.train(text, output=output, recipe="tiny", steps=2)
     before = output.read_bytes()
@@ -94,14 +97,34 @@ def test_a_run_that_ended_is_not_begun_anew_by_resume(text: Path, tmp_path: Path
 
 
 @pytest.mark.parametrize("name", ["text.txt", "other.txt", "link.txt"])
-def test_no_text_is_replaced_by_a_model(name: str, text: Path, tmp_path: Path) -> None:
+def test_a_model_never_replaces_a_text(name: str, text: Path, tmp_path: Path) -> None:
     (tmp_path / "other.txt").write_text("mine")
     (tmp_path / "link.txt").symlink_to(text)
     before = (tmp_path / name).read_bytes()
-    with pytest.raises(InputError, match=r"is a source|is no model"):
+    with pytest.raises(InputError, match=r"is a source|is not a model"):
         onward.train(text, output=tmp_path / name, recipe="tiny", steps=2)
     assert (tmp_path / name).read_bytes() == before
     assert not [*tmp_path.glob("*.log.jsonl"), *tmp_path.glob("*.lock")]
+
+
+def test_a_corpus_that_was_found_before_is_trained_on(text: Path, tmp_path: Path) -> None:
+    outputs = [tmp_path / "a.onward", tmp_path / "b.onward"]
+    for source, output in zip((text, find_sources([text])), outputs, strict=True):
+        onward.train(source, output=output, recipe="tiny", steps=2, precision="fp32")
+    assert outputs[0].read_bytes() == outputs[1].read_bytes()
+
+
+def test_a_busy_output_is_refused_before_the_text_is_encoded(text: Path, tmp_path: Path) -> None:
+    events: list[object] = []
+    with output_lock(tmp_path / "m.onward"), pytest.raises(BusyError):
+        onward.train(text, output=tmp_path / "m.onward", recipe="tiny", steps=1, observer=events.append)
+    assert events == []
+
+
+def test_a_library_call_leaves_malloc_unchanged(text: Path) -> None:
+    keep_freed_memory.cache_clear()
+    onward.train(text, recipe="tiny", steps=1)
+    assert keep_freed_memory.cache_info().misses == 0
 
 
 def test_a_budget_is_checked_before_the_text_is_read(tmp_path: Path) -> None:
@@ -109,7 +132,7 @@ def test_a_budget_is_checked_before_the_text_is_read(tmp_path: Path) -> None:
         onward.train(tmp_path / "nowhere.txt", steps=-3)
 
 
-def test_a_model_of_one_text_never_ends_it_and_one_of_several_may(text: Path, tmp_path: Path) -> None:
+def test_only_a_model_of_several_texts_writes_an_end(text: Path, tmp_path: Path) -> None:
     (tmp_path / "b.txt").write_text("b")
     one = onward.train(text, recipe="tiny", steps=1)
     several = onward.train(text, tmp_path / "b.txt", recipe="tiny", steps=1)
@@ -119,7 +142,7 @@ def test_a_model_of_one_text_never_ends_it_and_one_of_several_may(text: Path, tm
     assert several.write(length=5, ignore_end=True)
 
 
-def test_where_a_text_lies_is_no_part_of_its_model(text: Path, tmp_path: Path) -> None:
+def test_the_folder_of_a_text_does_not_change_its_model(text: Path, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     copy = tmp_path / "elsewhere" / "text.txt"
     copy.write_bytes(text.read_bytes())
@@ -129,12 +152,12 @@ def test_where_a_text_lies_is_no_part_of_its_model(text: Path, tmp_path: Path) -
     assert outputs[0].read_bytes() == outputs[1].read_bytes()
 
 
-def test_a_run_begun_anew_forgets_the_one_before(
+def test_a_fresh_run_discards_the_checkpoint_of_another(
     text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Killed before its own first checkpoint, it must not be resumed from that of another."""
+    """A run killed before its own first checkpoint must not resume from another run's."""
     output = tmp_path / "m.onward"
-    stopped(text, output, monkeypatch, **BEGUN, steps=8, seed=1)
+    stop_run(text, output, monkeypatch, **BEGUN, steps=8, seed=1)
 
     def stop(event: object) -> None:
         if isinstance(event, Stepped):

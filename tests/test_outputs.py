@@ -13,19 +13,19 @@ from onward.outputs import checkpoint_path, curves_path, log_path, output_lock, 
 
 
 @pytest.mark.parametrize(("name", "stem"), [("a.onward", "a"), ("a.v2", "a.v2"), ("a", "a")])
-def test_files_lie_beside_the_model_under_its_name(name: str, stem: str) -> None:
+def test_files_are_named_after_the_model(name: str, stem: str) -> None:
     output = Path("folder") / name
     assert checkpoint_path(output) == Path("folder") / f"{name}.checkpoint"
     assert log_path(output) == Path("folder") / f"{stem}.log.jsonl"
     assert curves_path(output) == Path("folder") / f"{stem}.curves.png"
 
 
-def test_models_of_ours_alone_are_replaced(tmp_path: Path) -> None:
+def test_only_models_are_replaced(tmp_path: Path) -> None:
     file = tmp_path / "m.onward"
     save(small(), file)
     refuse_to_replace(file, [])
     refuse_to_replace(tmp_path / "missing", [])
-    rewrite(file, lambda header: header.update(format=2))  # of a later version
+    rewrite(file, lambda header: header.update(format=2))  # a later version
     refuse_to_replace(file, [])
     with pytest.raises(InputError, match="is a source"):
         refuse_to_replace(file, [file])
@@ -34,11 +34,11 @@ def test_models_of_ours_alone_are_replaced(tmp_path: Path) -> None:
     text.write_text("some text that took long to write")
     save_file({"w": torch.zeros(3)}, foreign, {"format": "pt"})
     for path in (zeros, text, foreign):
-        with pytest.raises(InputError, match="is no model of onward"):
+        with pytest.raises(InputError, match="is not a model of onward"):
             refuse_to_replace(path, [])
 
 
-def test_a_second_run_is_told(tmp_path: Path) -> None:
+def test_a_second_run_is_refused(tmp_path: Path) -> None:
     output = tmp_path / "m.onward"
     with output_lock(output):
         with pytest.raises(BusyError, match=r"another run is writing .*m\.onward"), output_lock(output):
@@ -69,7 +69,7 @@ def test_the_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
         pass
 
 
-def test_what_killed_runs_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
+def test_only_temporary_files_of_killed_runs_are_removed(tmp_path: Path) -> None:
     written = ["m.onward", "m.onward.checkpoint", "m.curves.png"]
     left = [tmp_path / f".{name}.abcdefgh.tmp" for name in written]
     kept = [tmp_path / ".m.onward2.abcdefgh.tmp", tmp_path / "m.onward.tmp", tmp_path / "[m].onward"]
@@ -80,7 +80,7 @@ def test_what_killed_runs_left_is_removed_and_nothing_else(tmp_path: Path) -> No
     assert sorted(tmp_path.iterdir()) == sorted(kept)
 
 
-def test_a_link_and_what_it_leads_to_are_one_output(tmp_path: Path) -> None:
+def test_a_link_and_its_target_are_one_output(tmp_path: Path) -> None:
     output, link = tmp_path / "m.onward", tmp_path / "links" / "l.onward"
     link.parent.mkdir()
     link.symlink_to(output)
@@ -94,7 +94,7 @@ def test_a_link_and_what_it_leads_to_are_one_output(tmp_path: Path) -> None:
     assert list(link.parent.iterdir()) == [link]
 
 
-def test_no_folder_or_a_folder_is_refused(tmp_path: Path) -> None:
+def test_a_missing_folder_and_a_folder_are_refused(tmp_path: Path) -> None:
     with pytest.raises(WriteError, match="No such file"), output_lock(tmp_path / "none" / "m.onward"):
         pass
     with pytest.raises(InputError, match="got the folder") as caught, output_lock(tmp_path):

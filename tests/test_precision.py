@@ -1,19 +1,22 @@
+from collections.abc import Iterator
+
 import pytest
 import torch
 
 from onward import precision as module
-from onward.precision import in_precision, quick_precision
+from onward.precision import in_precision, measured_precision, quick_precision
 
 
 @pytest.fixture(autouse=True)
-def measured_anew():
-    module._measured.cache_clear()
+def uncached() -> Iterator[None]:
+    """Each test measures, and leaves no measurement behind."""
+    measured_precision.cache_clear()
     yield
-    module._measured.cache_clear()
+    measured_precision.cache_clear()
 
 
 @pytest.mark.parametrize(("seconds", "found"), [(0.5, "bf16"), (0.75, "bf16"), (0.85, "fp32"), (2.0, "fp32")])
-def test_bfloat16_is_taken_where_it_is_a_quarter_faster(
+def test_bfloat16_is_chosen_if_it_is_a_quarter_faster(
     seconds: float, found: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = 0.0
@@ -27,7 +30,7 @@ def test_bfloat16_is_taken_where_it_is_a_quarter_faster(
     assert quick_precision(torch.device("cpu")) == found
 
 
-def test_what_it_says_is_how_products_are_computed() -> None:
+def test_products_have_the_requested_precision() -> None:
     x = torch.ones(2, 2)
     with in_precision(x.device, "bf16"):
         assert torch.mm(x, x).dtype == torch.bfloat16

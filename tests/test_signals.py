@@ -10,14 +10,14 @@ from onward.signals import held_back_signals
 
 @pytest.fixture(autouse=True)
 def interrupts() -> Iterator[None]:
-    """SIGINT acts as in the foreground; a shell that starts tests in the background has it ignored."""
+    """Sets SIGINT as in the foreground: a shell that starts tests in the background ignores it."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_first_is_noted(number: int) -> None:
+def test_the_first_signal_is_recorded(number: int) -> None:
     before = signal.getsignal(number)
     with held_back_signals() as interrupted:
         assert not interrupted()
@@ -27,14 +27,14 @@ def test_the_first_is_noted(number: int) -> None:
     assert signal.getsignal(number) is before
 
 
-def test_a_second_acts_at_once() -> None:
+def test_a_second_signal_acts_at_once() -> None:
     with pytest.raises(KeyboardInterrupt), held_back_signals():
         os.kill(os.getpid(), signal.SIGINT)
         os.kill(os.getpid(), signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_other_threads_are_left_alone() -> None:
+def test_other_threads_are_unaffected() -> None:
     answers = []
 
     def work() -> None:

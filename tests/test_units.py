@@ -15,7 +15,7 @@ def test_a_fair_coin_is_one_bit() -> None:
 
 
 @given(st.floats(0, 1e6))
-def test_there_and_back(nats: float) -> None:
+def test_conversions_are_inverse(nats: float) -> None:
     assert bits_to_nats(nats_to_bits(nats)) == pytest.approx(nats)
 
 

@@ -71,6 +71,7 @@ def output_lock(output: Path) -> Iterator[None]:
     path = model.with_name(f"{model.name}.lock")
     lock = FileLock(path, timeout=0, thread_local=False)
     try:
+        path.parent.stat()  # filelock would create a missing folder
         lock.acquire()
     except Timeout as error:
         hint = "wait until it ends, or write to another file with -o"

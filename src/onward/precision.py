@@ -16,7 +16,7 @@ _WORTH_IT = 0.8
 
 def quick_precision(device: torch.device) -> Precision:
     """Returns `bf16` on a GPU and on processors that multiply matrices in it at least a quarter faster."""
-    return "bf16" if device.type == "cuda" else _measured()
+    return "bf16" if device.type == "cuda" else measured_precision()
 
 
 def in_precision(device: torch.device, precision: Precision) -> torch.autocast:
@@ -25,8 +25,11 @@ def in_precision(device: torch.device, precision: Precision) -> torch.autocast:
 
 
 @cache
-def _measured() -> Precision:
-    """Times both precisions in turns, for a tenth of a second; the shortest time of each counts."""
+def measured_precision() -> Precision:
+    """Returns the faster precision on this processor, measured once in a process.
+
+    Both precisions take turns, for a tenth of a second; the shortest time of each counts.
+    """
     factors = {
         dtype: (torch.ones(_ROWS, _WIDTH, dtype=dtype), torch.ones(_WIDTH, _WIDTH, dtype=dtype))
         for dtype in (torch.float32, torch.bfloat16)

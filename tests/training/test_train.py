@@ -59,9 +59,7 @@ def test_without_an_output_nothing_is_written(
     assert torch.get_rng_state().equal(before)
 
 
-def test_a_second_run_to_an_output_is_refused(
-    corpus: EncodedCorpus, small: Small, tmp_path: Path
-) -> None:
+def test_a_second_run_to_an_output_is_refused(corpus: EncodedCorpus, small: Small, tmp_path: Path) -> None:
     output = tmp_path / "m.onward"
     with output_lock(output), pytest.raises(BusyError):
         train(corpus, small(), Budget(steps=1), output=output)

@@ -143,9 +143,8 @@ def test_a_snapshot_shares_no_memory_with_the_run(small: Small, make_trainer: Ma
 
 
 def tensors(snapshot: Checkpoint, **others: torch.Tensor) -> Checkpoint:
-    return replace(
-        snapshot, tensors=snapshot.tensors | {name.replace("_", "/"): t for name, t in others.items()}
-    )
+    changed = {name.replace("_", "/"): tensor for name, tensor in others.items()}
+    return replace(snapshot, tensors=snapshot.tensors | changed)
 
 
 def facts(snapshot: Checkpoint, **others: Any) -> Checkpoint:

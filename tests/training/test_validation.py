@@ -30,9 +30,7 @@ def test_the_report_scores_in_one_pass(
     held_out = np.asarray(corpus.ids)[-500:]
     expected = one_pass(model, held_out)
     assert report(model, held_out) == pytest.approx(expected, rel=1e-5)
-    monkeypatch.setattr(
-        validation, "block_length", lambda *_: 37
-    )  # many blocks, between which the state is carried
+    monkeypatch.setattr(validation, "block_length", lambda *_: 37)  # many blocks
     assert report(model, held_out) == pytest.approx(expected, rel=1e-5)
 
 

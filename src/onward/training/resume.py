@@ -102,11 +102,10 @@ def check_same_run(path: Path, checkpoint: Checkpoint, facts: Mapping[str, Any])
         ArtefactError: another corpus or recipe, or lanes of an earlier version.
         RecipeError: another budget.
     """
+    recipe = {"name": facts["recipe"]["name"], **facts["recipe"]}  # the name is the clearest difference
     # a hyperparameter that the checkpoint does not know had the effect of its default
     found = Recipe().to_json() | take(checkpoint.facts, "recipe", dict)
-    changed = [
-        (name, found.get(name), value) for name, value in facts["recipe"].items() if found.get(name) != value
-    ]
+    changed = [(name, found.get(name), value) for name, value in recipe.items() if found.get(name) != value]
     if checkpoint.facts.get("corpus") != facts["corpus"]:
         changed.append(("a corpus with sha256", checkpoint.facts.get("corpus"), facts["corpus"]))
     order = checkpoint.facts.get("lanes", "fixed")  # the first checkpoints did not state it
