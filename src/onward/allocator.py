@@ -22,9 +22,8 @@ RESERVE = 1 << 30
 def keep_freed_memory() -> None:
     """Makes this process reuse freed memory instead of returning it to the system.
 
-    This makes training faster. It holds for the whole process until it ends: its memory stays at its peak.
-        The `onward train` command calls this; a program that trains with the library may. Nothing changes if
-        malloc is not
+    This makes training faster. It holds for the whole process until it ends: its memory stays at its peak. The
+    commands that train call this; a program that trains with the library may. Nothing changes if malloc is not
     glibc's, or if the environment variable ONWARD_MALLOC is "default".
     """
     if os.environ.get("ONWARD_MALLOC") == "default":
@@ -37,7 +36,7 @@ def keep_freed_memory() -> None:
     malloc.restype, malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
     free.argtypes = [ctypes.c_void_p]
     madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
-    mallopt(_ARENA_MAX, 1)  # the main thread and autograd's share a heap
+    mallopt(_ARENA_MAX, 1)  # the main thread and autograd's share one heap
     mallopt(_MMAP_MAX, 0)
     mallopt(_TRIM_THRESHOLD, -1)
     mallopt(_TOP_PAD, _HUGE_PAGE << 6)

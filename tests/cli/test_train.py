@@ -1,4 +1,4 @@
-"""`onward train`: real files in, a model out, and every way that goes wrong."""
+"""`onward train`: from real files to a model, and its errors."""
 
 import json
 import math
@@ -13,18 +13,19 @@ import pytest
 from tests.cli.conftest import Command
 
 import onward as library
-from onward.training import train as training
+from onward.data.lanes import Block
+from onward.training.trainer import Trainer
 
 Process = Callable[..., "subprocess.Popen[bytes]"]
 TINY = ("--recipe", "tiny", "--steps", "6")
 
 
 def leftovers(folder: Path) -> set[str]:
-    """What lies in a folder, but for the text and the cache."""
+    """Returns the files in a folder without the text and the cache."""
     return {path.name for path in folder.iterdir()} - {"text.txt", "cache"}
 
 
-def test_json_holds_what_is_promised(onward: Command, text: Path, tmp_path: Path) -> None:
+def test_json_has_the_documented_fields(onward: Command, text: Path, tmp_path: Path) -> None:
     ran = onward("train", text, "-o", tmp_path / "a.onward", *TINY, "--json")
     assert ran.code == 0
     assert len(ran.out.splitlines()) == 1
@@ -35,17 +36,17 @@ def test_json_holds_what_is_promised(onward: Command, text: Path, tmp_path: Path
     assert validation["bits_per_symbol"] == pytest.approx(validation["nats_per_symbol"] / math.log(2))
 
 
-def test_what_is_said_goes_to_standard_error_and_names_the_next_commands(
+def test_messages_go_to_standard_error_and_name_the_next_commands(
     onward: Command, text: Path, tmp_path: Path
 ) -> None:
     ran = onward("train", text, "-o", tmp_path / "a.onward", *TINY)
     assert (ran.code, ran.out) == (0, "")
-    for part in ("held-out text", "nats", "bits per symbol", "onward write", "onward score", "onward info"):
+    for part in ("held-out loss", "nats", "bits per symbol", "onward write", "onward score", "onward info"):
         assert part in ran.err
     assert leftovers(tmp_path) == {"a.onward", "a.log.jsonl", "a.curves.png"}
 
 
-def test_model_is_named_after_the_source(
+def test_the_model_is_named_after_the_source(
     onward: Command, text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -53,10 +54,10 @@ def test_model_is_named_after_the_source(
     assert (tmp_path / "text.onward").is_file()
 
 
-def test_a_pattern_that_matches_nothing_is_told_before_that_it_gives_no_name(
+def test_a_pattern_that_matches_nothing_is_reported_before_the_missing_name(
     onward: Command, text: Path, tmp_path: Path
 ) -> None:
-    assert "no name for the model" in onward("train", tmp_path / "*.txt", *TINY).err
+    assert "cannot derive a model name" in onward("train", tmp_path / "*.txt", *TINY).err
     assert "there are none" in onward("train", tmp_path / "*.rst", *TINY).err
 
 
@@ -78,7 +79,7 @@ def test_options_and_set_reach_the_recipe(onward: Command, text: Path, tmp_path:
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "reported"),
     [
         (["--recipe", "transformer"], "transformer"),
         (["--set", "clip"], "NAME=VALUE"),
@@ -93,26 +94,26 @@ def test_options_and_set_reach_the_recipe(onward: Command, text: Path, tmp_path:
         (["--device", "tpu"], "tpu"),
     ],
 )
-def test_wrong_settings_end_with_2_and_leave_nothing(
-    onward: Command, text: Path, tmp_path: Path, options: list[str], said: str
+def test_wrong_settings_exit_with_2_and_write_nothing(
+    onward: Command, text: Path, tmp_path: Path, options: list[str], reported: str
 ) -> None:
     ran = onward("train", text, "-o", tmp_path / "a.onward", *options)
     assert ran.code == 2
-    assert said in ran.err
+    assert reported in ran.err
     assert leftovers(tmp_path) == set()
 
 
 @pytest.mark.parametrize("content", [b"", None], ids=["empty", "missing"])
-def test_text_that_is_too_little_ends_with_2_and_leaves_nothing(
+def test_an_empty_or_missing_text_exits_with_2_and_writes_nothing(
     onward: Command, tmp_path: Path, content: bytes | None
 ) -> None:
-    path = tmp_path / "little.txt"
+    path = tmp_path / "text_2.txt"
     if content is not None:
         path.write_bytes(content)
     ran = onward("train", path, "-o", tmp_path / "a.onward", *TINY)
     assert ran.code == 2
     assert ran.err.count("error: ") == 1
-    assert leftovers(tmp_path) <= {"little.txt"}
+    assert leftovers(tmp_path) <= {"text_2.txt"}
 
 
 @pytest.mark.parametrize(
@@ -120,7 +121,7 @@ def test_text_that_is_too_little_ends_with_2_and_leaves_nothing(
     [b"\0a\0b" * 300, b"\xff\xfe\x80" * 300, b"one\r\ntwo\r\n" * 100, b"x" * 100_000, b"x"],
     ids=["NUL bytes", "invalid UTF-8", "CRLF", "one long line", "one symbol"],
 )
-def test_hostile_text_trains_and_is_written_on(onward: Command, tmp_path: Path, content: bytes) -> None:
+def test_hostile_text_can_be_trained_on(onward: Command, tmp_path: Path, content: bytes) -> None:
     path, model = tmp_path / "hostile.txt", tmp_path / "a.onward"
     path.write_bytes(content)
     assert onward("train", path, "-o", model, *TINY).code == 0
@@ -128,7 +129,7 @@ def test_hostile_text_trains_and_is_written_on(onward: Command, tmp_path: Path, 
     assert onward("score", model, path, "--json").json["symbols"] > 0
 
 
-def test_folder_says_what_was_read_and_what_was_left_out(onward: Command, tmp_path: Path) -> None:
+def test_a_folder_is_reported_with_read_and_skipped_files(onward: Command, tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()
     (folder / "a.txt").write_bytes(b"some text \xff and more of it. " * 20)
@@ -136,25 +137,25 @@ def test_folder_says_what_was_read_and_what_was_left_out(onward: Command, tmp_pa
     (folder / "c.bin").write_bytes(b"\0\1\2")
     ran = onward("train", folder, "-o", tmp_path / "a.onward", *TINY)
     assert "read 2 files" in ran.err
-    assert "1 hidden or binary files left out" in ran.err
-    assert "20 invalid bytes read as the unknown symbol" in ran.err
+    assert "1 hidden or binary file skipped" in ran.err
+    assert "20 bytes replaced by the unknown symbol" in ran.err
 
 
-def test_resume_without_a_checkpoint_says_so_and_trains(onward: Command, text: Path, tmp_path: Path) -> None:
+def test_resume_without_a_checkpoint_warns_and_trains(onward: Command, text: Path, tmp_path: Path) -> None:
     ran = onward("train", text, "-o", tmp_path / "a.onward", *TINY, "--resume")
     assert ran.code == 0
-    assert "a.onward.checkpoint to go on from: this run begins anew" in ran.err
+    assert "a.onward.checkpoint: this run starts from the beginning" in ran.err
 
 
-def test_many_short_epochs_are_not_a_line_each(onward: Command, text: Path, tmp_path: Path) -> None:
+def test_many_short_epochs_give_few_lines(onward: Command, text: Path, tmp_path: Path) -> None:
     ran = onward(
         "train", text, "-o", tmp_path / "a.onward", "--recipe", "tiny", "--width", "16", "--epochs", "40"
     )
     assert ran.code == 0
-    assert 1 <= ran.err.count("begins: the state is reset") < 5
+    assert 1 <= ran.err.count("starts: the state is reset") < 5
 
 
-def test_ctrl_c_saves_and_resume_ends_as_if_nothing_had_been(
+def test_a_run_resumed_after_ctrl_c_gives_the_same_model(
     process: Process, text: Path, tmp_path: Path
 ) -> None:
     steps = ("--recipe", "tiny", "--steps", "200", "--set", "precision=fp32")
@@ -174,7 +175,7 @@ def test_ctrl_c_saves_and_resume_ends_as_if_nothing_had_been(
     assert stopped.read_bytes() == whole.read_bytes()
 
 
-def test_second_run_to_the_same_output_is_refused(process: Process, text: Path, tmp_path: Path) -> None:
+def test_a_second_run_to_the_same_output_is_refused(process: Process, text: Path, tmp_path: Path) -> None:
     output = tmp_path / "a.onward"
     first = process("train", text, "-o", output, "--recipe", "tiny", "--steps", "100000")
     try:
@@ -192,14 +193,14 @@ def test_second_run_to_the_same_output_is_refused(process: Process, text: Path, 
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small disk")
-def test_full_disk_ends_with_1_and_the_old_model_stays(
+def test_a_full_disk_exits_with_1_and_keeps_the_old_model(
     process: Process, text: Path, model: Path, tmp_path: Path
 ) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(disk)]
     if subprocess.run(mount, check=False, capture_output=True).returncode:
-        pytest.skip("this machine lets nobody mount")
+        pytest.skip("this machine does not permit mounts")
     try:
         before = model.read_bytes()
         (disk / "a.onward").write_bytes(before)
@@ -213,7 +214,7 @@ def test_full_disk_ends_with_1_and_the_old_model_stays(
         subprocess.run(["umount", str(disk)], check=True)
 
 
-def test_log_is_json_lines_with_the_losses(onward: Command, text: Path, tmp_path: Path) -> None:
+def test_the_log_has_the_losses_as_json_lines(onward: Command, text: Path, tmp_path: Path) -> None:
     onward("train", text, "-o", tmp_path / "a.onward", *TINY)
     lines = [json.loads(line) for line in (tmp_path / "a.log.jsonl").read_text().splitlines()]
     stepped = [line for line in lines if line["event"] == "stepped"]
@@ -222,13 +223,13 @@ def test_log_is_json_lines_with_the_losses(onward: Command, text: Path, tmp_path
     assert lines[-1]["event"] == "finished"
 
 
-def test_a_finished_model_that_will_be_replaced_is_named(onward: Command, text: Path, tmp_path: Path) -> None:
+def test_a_model_that_will_be_replaced_is_reported(onward: Command, text: Path, tmp_path: Path) -> None:
     path = tmp_path / "a.onward"
     assert "replaces" not in onward("train", text, "-o", path, *TINY).err
-    assert f"{path} is a finished model: this run replaces it" in onward("train", text, "-o", path, *TINY).err
+    assert f"{path} is a finished model; this run replaces it" in onward("train", text, "-o", path, *TINY).err
 
 
-def test_the_next_prime_is_of_the_text(onward: Command, text: Path, tmp_path: Path) -> None:
+def test_the_suggested_prime_comes_from_the_text(onward: Command, text: Path, tmp_path: Path) -> None:
     assert "--prime 'the state '" in onward("train", text, "-o", tmp_path / "a.onward", *TINY).err
     code = tmp_path / "code.py"
     code.write_text("# 1\n\nimport os\n" * 200)
@@ -237,27 +238,25 @@ def test_the_next_prime_is_of_the_text(onward: Command, text: Path, tmp_path: Pa
     assert "--prime" not in ran.err
 
 
-def test_the_figure_at_the_end_is_told_apart_from_those_of_checks(
-    onward: Command, text: Path, tmp_path: Path
-) -> None:
+def test_the_final_loss_is_explained(onward: Command, text: Path, tmp_path: Path) -> None:
     said = onward("train", text, "-o", tmp_path / "a.onward", *TINY).err
-    assert "checks read parts of it" in said.partition("held-out text")[2]
+    assert "the checks start from an empty state" in said.partition("held-out loss  ")[2]
 
 
-def test_symbols_of_the_text_are_counted_without_those_of_our_own(onward: Command, tmp_path: Path) -> None:
-    path = tmp_path / "little.txt"
+def test_special_symbols_are_not_counted(onward: Command, tmp_path: Path) -> None:
+    path = tmp_path / "text_2.txt"
     path.write_text("abcabcabca")
     said = onward("train", path, "-o", tmp_path / "a.onward", *TINY).err
     assert " 3 different symbols" in said
-    assert "10 symbols to learn from" in said
-    assert "too little to learn much from" in said
+    assert "10 symbols to train on" in said
+    assert "too short" in said
     path.write_text("x")
     said = onward("train", path, "-o", tmp_path / "a.onward", *TINY).err
     assert " 1 different symbol," in said
-    assert "1 symbol to learn from" in said
+    assert "1 symbol to train on" in said
 
 
-def test_the_command_that_goes_on_is_printed_and_its_seconds_are_its_own(
+def test_the_command_to_resume_is_printed(
     process: Process, onward: Command, text: Path, tmp_path: Path
 ) -> None:
     path, log = tmp_path / "a.onward", tmp_path / "a.log.jsonl"
@@ -265,29 +264,28 @@ def test_the_command_that_goes_on_is_printed_and_its_seconds_are_its_own(
     wait_until(lambda: log.exists() and b'"stepped"' in log.read_bytes())
     child.send_signal(signal.SIGINT)
     said = child.communicate(timeout=60)[1].decode()
-    assert f"holds the run; go on with: onward train {text} -o {path} --resume\n" in said
+    assert f"continue with: onward train {text} -o {path} --resume\n" in said
     ran = onward("train", text, "-o", path, "--resume")
     assert ran.code == 0
-    assert "s since it went on" in ran.err
+    assert "s since it resumed at step" in ran.err
 
 
-def test_ctrl_c_before_the_first_step_says_that_nothing_is_lost(
+def test_ctrl_c_before_the_first_step_saves_nothing(
     onward: Command, text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted(*_: object) -> str:
+    def interrupt(trainer: Trainer, block: Block, precision: str) -> float:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(training, "_choose_precision", interrupted)
+    monkeypatch.setattr(Trainer, "seconds_of_block", interrupt)  # the run measures the precision first
     ran = onward("train", text, "-o", tmp_path / "a.onward", *TINY)
     assert ran.code == 130
-    assert ran.err.splitlines()[-1] == (
-        "stopped before the first step: nothing was learned yet, nothing is saved"
-    )
+    assert ran.err.splitlines()[-1] == "stopped before the first checkpoint: nothing is saved"
+    assert leftovers(tmp_path) == {"a.log.jsonl"}
 
 
-def wait_until(happened: Callable[[], bool], seconds: float = 60) -> None:
-    """Returns as soon as something has happened."""
+def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
+    """Returns as soon as the condition is true."""
     end = time.monotonic() + seconds
-    while not happened():
+    while not condition():
         assert time.monotonic() < end, "it never happened"
         time.sleep(0.05)
