@@ -22,9 +22,9 @@ RESERVE = 1 << 30
 def keep_freed_memory() -> None:
     """Makes this process reuse freed memory instead of returning it to the system.
 
-    This makes training faster. It holds for the whole process until it ends: its memory stays at its peak. The
-    commands that train call this; a program that trains with the library may. Nothing changes if malloc is not
-    glibc's, or if the environment variable ONWARD_MALLOC is "default".
+    This makes training faster. It holds for the whole process until it ends: its memory stays at its peak.
+    The commands that train call this; a program that trains with the library may. Nothing changes if malloc
+    is not glibc's, or if the environment variable ONWARD_MALLOC is "default".
     """
     if os.environ.get("ONWARD_MALLOC") == "default":
         return

@@ -196,7 +196,7 @@ def _conclude(result: dict[str, Any], target: Path, prime: str, *, resumed_at: i
     loss = "none (the text is too short)" if nats is None else f"{nats:.4f} nats, {bits:.4f} bits per symbol"
     say(f"{'held-out loss':<15} {loss}")
     if nats is not None:
-        say(f"{'':<15} in one pass; the checks start from an empty state and are higher or lower")
+        say(f"{'':<15} scored in one pass; not comparable with the checks, which start from an empty state")
     seconds = f"{result['seconds']:,.0f} s{f' since it resumed at step {resumed_at:,}' if resumed_at else ''}"
     say(f"{'trained on':<15} {result['symbols']:,} symbols in {result['steps']:,} steps, {seconds}")
     say(f"{'model':<15} {target}")

@@ -20,8 +20,8 @@ BETAS = (0.9, 0.99)
 class RunOptimiser:
     """Muon for the matrices between layers and AdamW for all other weights, or AdamW for all.
 
-    Muon never gets embedding, readout, biases, gains and convolutions. The first two are tables whose rows are
-    updated independently, and the others are no matrices (Jordan et al. 2024).
+    Muon never gets embedding, readout, biases, gains and convolutions. The first two are tables whose rows
+    are updated independently, and the others are no matrices (Jordan et al. 2024).
     """
 
     def __init__(self, model: LanguageModel, recipe: Recipe) -> None:
