@@ -47,5 +47,5 @@ def test_the_running_mean_keeps_a_level_and_smooths_noise() -> None:
 
 
 @pytest.mark.parametrize(("value", "short"), [(0, "0"), (800, "800"), (2.4e6, "2.4 M"), (8e5, "800 k")])
-def test_counts_areshort_count(value: float, short: str) -> None:
+def test_counts_are_short(value: float, short: str) -> None:
     assert short_count(float(value)) == short

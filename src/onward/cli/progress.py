@@ -92,8 +92,8 @@ class ProgressBar:
         elif line := describe(event):
             self._console.print(Text(line), soft_wrap=True)
 
-    def _move(self, what: str, done: int, total: int | None, figures: str) -> None:
-        self._progress.update(self._task, description=what, completed=done, total=total, figures=figures)
+    def _move(self, task: str, done: int, total: int | None, figures: str) -> None:
+        self._progress.update(self._task, description=task, completed=done, total=total, figures=figures)
 
 
 class PlainProgress:
@@ -170,7 +170,7 @@ def _describe_output(event: OutputExists | CheckpointIgnored | CheckpointMissing
 
 
 def _describe_corpus(event: CorpusEncoded) -> str:
-    """Returns what is worth knowing about the sources: nothing for a single valid file."""
+    """Returns a line about the sources; "" for a single valid file."""
     parts = [f"{event.documents:,} files, {event.source_bytes / 1e6:,.1f} MB"] if event.documents > 1 else []
     if event.skipped:
         parts.append(f"{_count(event.skipped, 'hidden or binary file')} skipped")

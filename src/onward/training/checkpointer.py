@@ -16,11 +16,11 @@ from onward.training.validator import Validator
 
 
 class Checkpointer:
-    """Writes all that a run needs to continue: where it is, its last good snapshot and its best weights.
+    """Writes all that a run needs to continue: its state, its last good snapshot and its best weights.
 
     Args:
         path: the checkpoint file; None writes none.
-        facts: what else a checkpoint states about the run.
+        facts: further facts about the run for the checkpoint.
 
     Attributes:
         path: as given.
@@ -60,7 +60,7 @@ class Checkpointer:
 
 
 def restore_run(checkpoint: Checkpoint, trainer: Trainer, rollback: Rollback, validator: Validator) -> None:
-    """Moves a run to where it was when the checkpoint was written.
+    """Restores the state of a run from a checkpoint.
 
     Raises:
         ArtefactError: the checkpoint is not of a run with this recipe and corpus.

@@ -28,7 +28,7 @@ class TrainingLoop:
         plan: the length of the run.
         observer: receives all events.
         checkpoint: the checkpoint file; None writes none.
-        facts: what else a checkpoint states about the run.
+        facts: further facts about the run for the checkpoint.
         sampler: returns a short text by the trainer's model; called after checks.
     """
 
@@ -57,7 +57,7 @@ class TrainingLoop:
         return self._validator.best
 
     def resume(self, checkpoint: Checkpoint) -> None:
-        """Moves the run to where it was when the checkpoint was written.
+        """Restores the state of the run from a checkpoint.
 
         Raises:
             ArtefactError: the checkpoint is not of a run with this recipe and corpus.

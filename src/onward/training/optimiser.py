@@ -114,7 +114,7 @@ def rate_share(recipe: Recipe, step: int, steps: int | None) -> float:
 
     It is the smaller of two values. One rises over `warm_up` steps. The other stays at 1 until
     `plan.level_until`, then falls to zero after the last step, on a line or a cosine. While the number of
-    steps is not known, only the first applies; the second is then 1 whatever the number will be.
+    steps is not known, only the first applies; the second is then 1 for any number.
 
     Args:
         recipe: the recipe, with `warm_up` and `decay`.

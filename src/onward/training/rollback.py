@@ -47,7 +47,7 @@ class Rollback:
         """Makes a snapshot from a checkpoint the last good one, and moves the trainer there.
 
         Raises:
-            ArtefactError: the snapshot is not of such a run.
+            ArtefactError: the snapshot is not of a run with this recipe and corpus.
         """
         self._trainer.restore(snapshot)
         self.last_good = self._trainer.snapshot()

@@ -123,8 +123,8 @@ def _train_into(output: Path, run: _Run, observer: Observer) -> TrainingResult:
         try:
             result = _finish(run, *trained, notify)
         except KeyboardInterrupt as interrupt:
-            told = "stopped after the last step, before the model was saved"
-            raise Interrupted(told, hint=_resume_hint(path)) from interrupt
+            message = "stopped after the last step, before the model was saved"
+            raise Interrupted(message, hint=_resume_hint(path)) from interrupt
     finally:
         log.close()
     title = f"{output.name}: {run.recipe.name}, {run.corpus.name}"
