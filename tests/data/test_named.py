@@ -56,8 +56,8 @@ def test_other_names_are_no_corpus() -> None:
 
 
 def test_a_corpus_is_downloaded_once(network: list[str]) -> None:
-    path = find_named("hamlet")
-    assert path == cache_folder() / "hamlet/input.txt"
+    path = cache_folder() / "hamlet/input.txt"
+    assert find_named("hamlet") == path
     assert path.read_bytes() == TEXT
     assert find_named("hamlet") == path
     assert network == ["https://example.org/hamlet"]
