@@ -1,4 +1,4 @@
-"""The linear layer of onward's own layers, by the quicker of the two libraries that torch brings along."""
+"""A linear layer that uses the faster of torch's two CPU libraries for matrix products."""
 
 from typing import Any
 
@@ -7,7 +7,10 @@ from torch import Tensor, nn
 
 
 def _found() -> Any:
-    """What torch.compile calls for a linear layer on the CPU; private to torch, None if it has changed."""
+    """Returns the function that torch.compile calls for a linear layer on the CPU.
+
+    It is private to torch, so it is tried on one product first. Returns None if it no longer works.
+    """
     try:
         product = torch.ops.mkldnn._linear_pointwise
         one = torch.ones(1, 1, dtype=torch.float32, device="cpu")
@@ -18,14 +21,14 @@ def _found() -> Any:
 
 _one_dnn = _found()
 ROWS = 64
-"""From how many rows on oneDNN is quicker in float32 than MKL, torch's default (benchmarks/LOG.md)."""
+"""From this many rows on, oneDNN is faster in float32 than MKL, torch's default (benchmarks/LOG.md)."""
 
 
 class Linear(nn.Linear):
-    """`torch.nn.Linear`, with its parameters and values; in half the time where no gradient is wanted."""
+    """`torch.nn.Linear`, with the same parameters and values, in half the time if no gradient is needed."""
 
     def forward(self, input: Tensor) -> Tensor:
-        """y = x W^T + b: x (..., D), y (..., E)."""
+        """Returns y = x W^T + b, for x (..., D) and y (..., E)."""
         if (
             _one_dnn is not None
             and torch.backends.mkldnn.enabled

@@ -25,8 +25,8 @@ from torch import Tensor, nn
 from onward.data.lanes import Block, Lanes
 from onward.inference.novelty.novelty import novelty
 from onward.layers.lstm import LSTM
-from onward.layers.norm import BatchNorm
 from onward.layers.state import State, detach
+from onward.lesson.batch_norm import BatchNorm
 from onward.lesson.fit import cross_entropy, judge_stream
 from onward.lesson.pictures import save_picture
 from onward.lesson.rung import LessonSettings, Outcome, Rung

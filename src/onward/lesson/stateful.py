@@ -31,10 +31,10 @@ from torch import Tensor, nn
 from onward.data.lanes import Block, Lanes
 from onward.layers.base import Layer
 from onward.layers.lstm import LSTM
-from onward.layers.norm import BatchNorm
 from onward.layers.simple import SimpleRNN
 from onward.layers.stack import Stack
 from onward.layers.state import State, detach
+from onward.lesson.batch_norm import BatchNorm
 from onward.lesson.fit import cross_entropy, judge_stream
 from onward.lesson.pictures import save_picture
 from onward.lesson.rung import LessonSettings, Outcome, Rung
