@@ -170,8 +170,8 @@ def test_the_threshold_in_the_hint_works(lead: float) -> None:
     data, x = (torch.zeros(4, 2), torch.zeros(4, dtype=torch.int64)), torch.zeros(3, 2)
     with pytest.raises(InputError) as caught:
         pseudo_label(model, data, x, threshold=1.0, train=Recorder())
-    told = float(caught.value.hint.split("at most ")[1].split(",")[0])
-    assert pseudo_label(model, data, x, threshold=told, train=Recorder()).used.all()
+    threshold = float(caught.value.hint.split("at most ")[1].split(",")[0])
+    assert pseudo_label(model, data, x, threshold=threshold, train=Recorder()).used.all()
 
 
 def test_no_unlabelled_samples_is_an_error() -> None:

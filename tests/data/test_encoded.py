@@ -53,7 +53,7 @@ def passes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 @pytest.fixture
 def settled(monkeypatch: pytest.MonkeyPatch) -> None:
     """Makes all files count as old, since a program cannot set their change time (ctime)."""
-    monkeypatch.setattr(module, "_SETTLED", -1)
+    monkeypatch.setattr(module, "SETTLED", -1)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -183,7 +183,7 @@ def test_the_times_of_a_file_just_written_are_not_trusted(
 ) -> None:
     now = time.time_ns()
     monkeypatch.setattr(
-        module, "_stamps", lambda _: [[5, now, now]]
+        module, "status", lambda _: SimpleNamespace(st_size=5, st_mtime_ns=now, st_ctime_ns=now)
     )  # as if the clock of the file system stood still
     for content in ("to be", "or no"):
         assert (

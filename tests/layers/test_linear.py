@@ -32,7 +32,7 @@ def test_gradients_equal_torch() -> None:
         torch.testing.assert_close(a, b)
 
 
-@pytest.mark.skipif(linear._one_dnn is None, reason="this torch has no oneDNN")
+@pytest.mark.skipif(linear.one_dnn is None, reason="this torch has no oneDNN")
 @pytest.mark.parametrize(
     ("rows", "dtype", "gradients", "used"),
     [
@@ -42,13 +42,13 @@ def test_gradients_equal_torch() -> None:
         (64, torch.float32, True, False),
     ],
 )
-def test_one_dnn_is_used_for_many_rows_without_gradients(
+def testone_dnn_is_used_for_many_rows_without_gradients(
     rows: int, dtype: torch.dtype, gradients: bool, used: bool
 ) -> None:
     layer = Linear(8, 4).to(dtype)
     with (
         torch.set_grad_enabled(gradients),
-        mock.patch.object(linear, "_one_dnn", side_effect=linear._one_dnn) as called,
+        mock.patch.object(linear, "one_dnn", side_effect=linear.one_dnn) as called,
     ):
         layer(torch.randn(rows, 8, dtype=dtype))
     assert called.called == used
@@ -60,14 +60,14 @@ def test_autocast_decides_the_precision() -> None:
         assert layer(torch.randn(80, 8)).dtype == torch.bfloat16
 
 
-@pytest.mark.skipif(linear._one_dnn is None, reason="this torch has no oneDNN")
-def test_one_dnn_is_not_used_if_it_is_switched_off_or_has_changed() -> None:
+@pytest.mark.skipif(linear.one_dnn is None, reason="this torch has no oneDNN")
+def testone_dnn_is_not_used_if_it_is_switched_off_or_has_changed() -> None:
     layer, x = Linear(8, 4), torch.ones(64, 8)
-    with mock.patch.object(linear, "_one_dnn", side_effect=RuntimeError), torch.no_grad():
+    with mock.patch.object(linear, "one_dnn", side_effect=RuntimeError), torch.no_grad():
         with torch.backends.mkldnn.flags(enabled=False):
             assert layer(x).shape == (64, 4)
         with pytest.raises(RuntimeError):
             layer(x)
     for changed in (mock.Mock(side_effect=TypeError), mock.Mock(return_value=torch.zeros(1, 1)), None):
         with mock.patch.object(torch.ops.mkldnn, "_linear_pointwise", changed):
-            assert linear._found() is None
+            assert linear.find_one_dnn() is None

@@ -25,7 +25,7 @@ Progress = Callable[[int, int], None]
 _LAYOUT = 1
 """Version of the cache's layout; caches of other versions are replaced."""
 
-_SETTLED = 2 * 10**9
+SETTLED = 2 * 10**9
 """In nanoseconds. After this, any change of a file changes its times, however coarse their clock."""
 
 
@@ -215,7 +215,7 @@ def _stamps(corpus: Corpus) -> list[list[int]]:
 
 def _is_settled(stamps: list[list[int]]) -> bool:
     """Returns whether any later change of a document will change its stamp."""
-    return time.time_ns() - max((when for _, *times in stamps for when in times), default=0) > _SETTLED
+    return time.time_ns() - max((when for _, *times in stamps for when in times), default=0) > SETTLED
 
 
 def _unchanged(corpus: Corpus, facts: dict[str, Any]) -> bool:

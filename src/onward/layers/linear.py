@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 
 
-def _found() -> Any:
-    """Returns the function that torch.compile calls for a linear layer on the CPU.
+def find_one_dnn() -> Any:
+    """Returns oneDNN's linear layer, which torch.compile uses on the CPU, or None.
 
-    It is private to torch, so it is tried on one product first. Returns None if it no longer works.
+    The function is private to torch, so it is first tried on one product.
     """
     try:
         product = torch.ops.mkldnn._linear_pointwise
@@ -19,7 +19,7 @@ def _found() -> Any:
         return None
 
 
-_one_dnn = _found()
+one_dnn = find_one_dnn()
 ROWS = 64
 """From this many rows on, oneDNN is faster in float32 than MKL, torch's default (benchmarks/LOG.md)."""
 
@@ -30,7 +30,7 @@ class Linear(nn.Linear):
     def forward(self, input: Tensor) -> Tensor:
         """Returns y = x W^T + b, for x (..., D) and y (..., E)."""
         if (
-            _one_dnn is not None
+            one_dnn is not None
             and torch.backends.mkldnn.enabled
             and not torch.is_grad_enabled()
             and not torch.is_autocast_enabled("cpu")
@@ -38,5 +38,5 @@ class Linear(nn.Linear):
             and input.dtype == self.weight.dtype == torch.float32
             and input.numel() >= ROWS * self.in_features
         ):
-            return _one_dnn(input, self.weight, self.bias, "none", [], "")
+            return one_dnn(input, self.weight, self.bias, "none", [], "")
         return super().forward(input)
