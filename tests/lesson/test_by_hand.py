@@ -76,6 +76,11 @@ def test_the_gradient_of_softmax_and_cross_entropy_is_p_minus_y() -> None:
     np.testing.assert_allclose(apart, p - y, atol=1e-12)
 
 
+def test_the_error_of_a_probability_of_zero_is_finite() -> None:
+    p, y = np.array([[0.0, 1.0]], np.float32), np.array([[1.0, 0.0]], np.float32)
+    assert 80 < by_hand.cross_entropy(p, y) < 100
+
+
 def test_softmax_of_large_logits_is_finite() -> None:
     np.testing.assert_allclose(by_hand.softmax(np.array([1000.0, 1000.0, -1000.0])), [0.5, 0.5, 0])
 

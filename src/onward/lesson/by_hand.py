@@ -96,7 +96,8 @@ def softmax_back(p: np.ndarray, dp: np.ndarray) -> np.ndarray:
 
 def cross_entropy(p: np.ndarray, y: np.ndarray) -> float:
     """Returns the summed loss in nats of one-hot targets y under p, both (..., V)."""
-    return -float(np.log(p[y > 0]).sum())
+    smallest = np.finfo(p.dtype).tiny  # a probability that was rounded to zero would cost infinitely much
+    return -float(np.log(np.maximum(p[y > 0], smallest)).sum())
 
 
 def cross_entropy_slope(p: np.ndarray, y: np.ndarray) -> np.ndarray:
