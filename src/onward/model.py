@@ -1,4 +1,4 @@
-"""The language model: symbols in, distributions over the next symbol out, state carried along."""
+"""The language model: maps symbols and a state to the logits of the next symbols and a new state."""
 
 import math
 from collections.abc import Callable
@@ -25,13 +25,13 @@ from onward.shapes import Ids, Logits
 LayerKind = Literal["gated", "lstm", "gru", "simple"]
 
 EMBEDDING_DEVIATION = 0.1
-"""Standard deviation of a new embedding; 1, torch's own, learns more slowly (benchmarks/LOG.md)."""
+"""Standard deviation of a new embedding. torch's default of 1 learns more slowly (benchmarks/LOG.md)."""
 
 _LONGEST_BLOCK, _POSITIONS, _LARGEST_LOGITS = 1 << 10, 1 << 12, 1 << 22
-"""Of one computation without gradients: positions of a lane, of all lanes, and logits.
+"""Limits of one forward pass without gradients: positions of a lane, positions of all lanes, and logits.
 
-More positions are slower: what is computed no longer fits into the caches, and malloc gives large arrays back
-to the system each time (benchmarks/LOG.md).
+Longer passes are slower: their arrays no longer fit into the CPU's caches, and malloc returns large arrays to
+the system each time (benchmarks/LOG.md).
 """
 
 
@@ -66,7 +66,7 @@ class Architecture:
         for name in ("inner", "feed_forward") if self.layer == "gated" else ():
             multiple = getattr(self, name)
             if multiple and not round(multiple * self.width):
-                raise RecipeError(f"{name} * width must come to at least 1, got {multiple} * {self.width}")
+                raise RecipeError(f"{name} * width must be at least 1, got {multiple} * {self.width}")
         return self
 
 
@@ -86,19 +86,19 @@ class ModelConfig(Architecture):
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "ModelConfig":
-        """Returns the configuration that `to_json` wrote.
+        """Returns the configuration that `to_json` described.
 
         Raises:
             RecipeError: a field is missing or unknown, or has a value that this version does not support.
         """
         known = {field.name for field in fields(cls)}
         if not isinstance(data, dict) or set(data) != known:
-            raise RecipeError(f"a model configuration has the fields {sorted(known)}, got {data!r}")
+            raise RecipeError(f"expected a model configuration with the fields {sorted(known)}, got {data!r}")
         return cls(**data)
 
 
 class LanguageModel(nn.Module):
-    """Embedding, a stack of recurrent layers, and a readout to logits."""
+    """An embedding, a stack of recurrent layers, and a readout to logits."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -112,25 +112,25 @@ class LanguageModel(nn.Module):
             self.readout.weight = self.embedding.weight
 
     def forward(self, ids: Ids, state: State) -> tuple[Logits, State]:
-        """Logits of the symbol after each position, (T, B, V), and the state after the last.
+        """Returns the logits of the symbol after each position, (T, B, V), and the state after the last.
 
-        Logits are in float32, also under autocast; in float64 where the weights are.
+        The logits have the type of the weights; under autocast they are float32.
 
         Args:
             ids: symbols, (T, B).
-            state: of `initial_state(B)`, or what an earlier call returned.
+            state: `initial_state(B)`, or the state that an earlier call returned.
         """
-        x, state = self.stack(self.embedding(ids), state)
-        logits = self.readout(x)
+        x, state = self.stack(self.embedding(ids), state)  # (T, B, D)
+        logits = self.readout(x)  # (T, B, V)
         return logits.to(torch.promote_types(logits.dtype, torch.float32)), state
 
     def initial_state(self, lanes: int) -> State:
-        """The state before the first symbol, for that many lanes."""
+        """Returns the state before the first symbol, for a number of lanes."""
         return self.stack.initial_state(lanes)
 
     @torch.no_grad()
     def scale_logits(self, factor: float) -> None:
-        """Multiplies all logits by a number, for good: by the last normalisation, and the readout's bias."""
+        """Multiplies all future logits by a factor: changes the last normalisation and the readout's bias."""
         norm = self.stack.layers[-1]
         assert isinstance(norm, RMSNorm)
         norm.scale.mul_(factor)
@@ -138,12 +138,12 @@ class LanguageModel(nn.Module):
             self.readout.bias.mul_(factor)
 
     def parameter_count(self) -> int:
-        """How many numbers training sets; a tied readout counts once."""
+        """Returns the number of trained parameters; a tied matrix counts once."""
         return sum(parameter.numel() for parameter in self.parameters())
 
 
 def _layers(config: ModelConfig) -> list[Layer]:
-    """The stack of a configuration: dropout, residual branches, and a last normalisation."""
+    """Returns the layers of the stack: dropout, residual branches, and a last normalisation."""
     width, dropout = config.width, config.dropout
     layers: list[Layer] = [Dropout(width, dropout)] if dropout else []
     recurrent: dict[str, Callable[[], Layer]] = {
@@ -161,19 +161,29 @@ def _layers(config: ModelConfig) -> list[Layer]:
 
 
 def losses(logits: Logits, targets: Ids) -> torch.Tensor:
-    """Nats of each target under the logits at its position, (T, B)."""
+    """Returns the surprise of each target in nats, (T, B).
+
+    Args:
+        logits: (T, B, V).
+        targets: the symbol that came, (T, B).
+    """
     nats = nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none")
     return nats.view_as(targets)
 
 
 def block_length(lanes: int, symbols: int) -> int:
-    """How many positions of that many lanes, with that many symbols to predict, to compute at once."""
+    """Returns T, the positions of each lane to compute in one forward pass.
+
+    Args:
+        lanes: B.
+        symbols: V, the size of the vocabulary.
+    """
     return max(1, min(_LONGEST_BLOCK, positions_at_once(symbols) // lanes))
 
 
 def positions_at_once(symbols: int) -> int:
-    """How many positions of all lanes, with that many symbols to predict, to compute at once.
+    """Returns T * B, the positions of all lanes to compute in one forward pass.
 
-    Enough for matrix products to be quick, few enough for the logits to fit in memory whatever their number.
+    Large enough for fast matrix products, small enough to hold the logits of `symbols` symbols in memory.
     """
     return max(1, min(_POSITIONS, _LARGEST_LOGITS // symbols))

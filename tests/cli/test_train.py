@@ -58,7 +58,7 @@ def test_a_pattern_that_matches_nothing_is_reported_before_the_missing_name(
     onward: Command, text: Path, tmp_path: Path
 ) -> None:
     assert "cannot derive a model name" in onward("train", tmp_path / "*.txt", *TINY).err
-    assert "there are none" in onward("train", tmp_path / "*.rst", *TINY).err
+    assert "found none" in onward("train", tmp_path / "*.rst", *TINY).err
 
 
 def test_standard_input_needs_a_name(onward: Command, tmp_path: Path, text: Path) -> None:

@@ -15,14 +15,15 @@ from onward.allocator import keep_freed_memory
 from onward.cli.options import Json, Sources
 from onward.cli.output import announce_standard_input, emit_json, say
 from onward.cli.progress import display
+from onward.data.compressed import open_bytes
 from onward.data.corpus import STANDARD_INPUT, Corpus, find_sources
-from onward.errors import InputError, Interrupted, RecipeError
+from onward.errors import InputError, Interrupted, OnwardError, RecipeError
 from onward.outputs import checkpoint_path, curves_path, log_path
 from onward.training.events import Event, Started
 from onward.units import nats_to_bits
 
 _PROCESS_STARTED = [time.monotonic()]
-"""Bytes at the start of the text to search for words with which the user can prime the model."""
+"""When this process started, until its first run takes it: a run's minutes include loading PyTorch."""
 
 _PRIME_BYTES = 4096
 """Bytes at the start of the text to search for words that the user can prime the model with."""
@@ -184,7 +185,7 @@ def _prime(corpus: Corpus) -> str:
     if corpus.digests:
         return ""
     text = ""
-    with suppress(OSError), corpus.documents[0].open("rb") as file:  # the file may be gone by now
+    with suppress(OSError, OnwardError), open_bytes(corpus.documents[0]) as file:  # may be gone
         text = file.read(_PRIME_BYTES).decode("utf-8", "ignore")
     found = _TWO_WORDS.search(text) or _WORD.search(text)
     return found[0] if found else ""
