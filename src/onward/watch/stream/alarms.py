@@ -72,7 +72,7 @@ def at_the_end(flight: ActiveSequence, verdict: Verdict) -> Alarm:
         time=flight.time,
         ended=True,
         p_value=verdict.p_value,
-        speaks=verdict.speaks,
+        speaks=verdict.main_feature,
         line=flight.last if at_end else flight.line,
         number=flight.last_number if at_end else flight.line_number,
         score=worst,
