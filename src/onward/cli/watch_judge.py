@@ -46,7 +46,7 @@ def judge(
     for name, loaded in wrong:
         classes.setdefault(name, []).extend(loaded.events)
     found = evaluate(detector, right.events, classes, normal_in_all=scale)
-    for warning in warnings(detector, [right.trouble, *(loaded.trouble for _, loaded in wrong)]):
+    for warning in warnings(detector, [right.unreadable, *(loaded.unreadable for _, loaded in wrong)]):
         say(warning, style="yellow")
     data = found.to_json()
     if pictures:

@@ -8,7 +8,7 @@ import typer
 
 from onward.cli.options import Json
 from onward.cli.output import announce_standard_input, emit_facts, emit_json, say
-from onward.cli.watch_options import FalseAlarmsLearned, TopK, character, rate_of, refuse_both, share
+from onward.cli.watch_options import FalseAlarmsLearned, TopK, rate_of, refuse_both, share
 from onward.errors import InputError
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def learn(
         time=time_column,
         key_regex=key_regex,
         symbols=symbols,
-        delimiter=character(delimiter),
+        delimiter=delimiter,
     )
     in_order = how.form != "sequences" if in_order is None else in_order
     if folds is not None and in_order:
@@ -127,10 +127,10 @@ def learn(
     with output_lock(output):
         refuse_to_replace(output, map(Path, source))
         loaded = _load(source, how)
-        is_bytes, reading = how.symbols == "bytes", loaded.reading
+        is_bytes, reading = how.symbols == "bytes", loaded.source
         detector = learn_detector(loaded.events, learning, is_bytes=is_bytes, source=reading, tell=say)
         detector.save(output)
-    _tell(detector, loaded.trouble, output, time.monotonic() - started, json)
+    _tell(detector, loaded.unreadable, output, time.monotonic() - started, json)
 
 
 def _load(source: list[str], how: "InputFormat") -> "Dataset":
@@ -138,8 +138,8 @@ def _load(source: list[str], how: "InputFormat") -> "Dataset":
     from onward.watch.datasets import load_normal  # noqa: PLC0415 - torch, which `--help` does without
 
     loaded = load_normal(source, how)
-    if loaded.doubt:
-        say(loaded.doubt, style="yellow")
+    if loaded.format_warning:
+        say(loaded.format_warning, style="yellow")
     return loaded
 
 

@@ -11,7 +11,7 @@ import pytest
 from onward.watch.datasets import load_normal
 from onward.watch.input.csv_rows import MOST_LINES, CsvRows
 from onward.watch.input.format import InputFormat
-from onward.watch.input.parsers import reader_of
+from onward.watch.input.parsers import make_parser
 from onward.watch.input.records import Record
 
 SOURCE = InputFormat("csv", key="key", event=("what",))
@@ -19,7 +19,7 @@ SOURCE = InputFormat("csv", key="key", event=("what",))
 
 def read(*lines: str, source: InputFormat = SOURCE) -> tuple[list[Record], str]:
     """The records of lines, and what could not be read."""
-    reader = reader_of(source)
+    reader = make_parser(source)
     return list(reader.records(line.encode() for line in lines)), reader.trouble.told()
 
 
@@ -109,7 +109,7 @@ def test_what_is_held_is_given_once_nothing_could_close_it() -> None:
 def test_a_reader_goes_on_where_another_ended(stop: int) -> None:
     lines = [line.encode() for line in ("key,what", 'a,"log', 'out"', "what,key", "read,b", 'write,"c"')]
     whole, _ = read(*(line.decode() for line in lines))
-    first, second = reader_of(SOURCE), reader_of(SOURCE)
+    first, second = make_parser(SOURCE), make_parser(SOURCE)
     found = [record for n, line in enumerate(lines[:stop], 1) for record in first.read(line, n)]
     second.restore(first.memory)
     found += [record for n, line in enumerate(lines[stop:], stop + 1) for record in second.read(line, n)]

@@ -8,19 +8,19 @@ from onward.errors import CorpusError, InputError
 from onward.watch.input.format import InputFormat, detect_format
 from onward.watch.input.lines import LONGEST_LINE, lines_of, text_of
 from onward.watch.input.log_templates import NO_TEMPLATE, Templates, masked
-from onward.watch.input.parsers import parse_time, reader_of
+from onward.watch.input.parsers import parse_time, make_parser
 from onward.watch.input.records import grouped
 
 
 def test_sequences_take_any_line_end_and_broken_bytes():
-    records = list(reader_of(InputFormat()).records([b"5 5 22\r\n", b"\r\n", b"\xff 9", b"7"]))
+    records = list(make_parser(InputFormat()).records([b"5 5 22\r\n", b"\r\n", b"\xff 9", b"7"]))
     assert [(s.key, s.events) for s in grouped(records)] == [
         ("1", ["5", "5", "22"]), ("3", ["\ufffd", "9"]), ("4", ["7"]),
     ]  # fmt: skip
 
 
 def test_csv_lines_are_grouped_by_key_and_broken_ones_counted():
-    reader = reader_of(InputFormat("csv", key="host", event=("level", "what"), time="at"))
+    reader = make_parser(InputFormat("csv", key="host", event=("level", "what"), time="at"))
     lines = [
         b"host,at,level,what\n",
         b'a,10,INFO,"x, y"\r\n',
@@ -38,14 +38,14 @@ def test_csv_lines_are_grouped_by_key_and_broken_ones_counted():
 
 @pytest.mark.parametrize("line", [b'"abc,1', b'"a"b,1', b"a\rb,1", b"x" * 140_000 + b",1"])
 def test_csv_lines_that_are_none_are_counted_and_the_rest_is_read(line: bytes):
-    reader = reader_of(InputFormat("csv", event=("what",)))
+    reader = make_parser(InputFormat("csv", event=("what",)))
     records = list(reader.records([b"what,n", line, b"open,2"]))
     assert [record.event for record in records] == ["open"]
     assert "line 2: it is no CSV" in reader.trouble.told()
 
 
 def test_json_lines_are_read_and_broken_ones_counted():
-    reader = reader_of(InputFormat("jsonl", key="k", event=("e",)))
+    reader = make_parser(InputFormat("jsonl", key="k", event=("e",)))
     records = list(reader.records([b'{"k": 7, "e": "go"}', b"{", b"[1]", b'{"k": 1}', b'{"k": "8", "e": 1}']))
     assert [(r.key, r.event) for r in records] == [("7", "go"), ("8", "1")]
     assert reader.trouble.count == 3
@@ -53,7 +53,7 @@ def test_json_lines_are_read_and_broken_ones_counted():
 
 def test_half_a_pair_of_surrogates_is_replaced_as_broken_bytes_are():
     """A logger that cuts an emoji writes one; no file and no database can hold it."""
-    reader = reader_of(InputFormat("jsonl", key="k", event=("e",)))
+    reader = make_parser(InputFormat("jsonl", key="k", event=("e",)))
     ((record,),) = [reader.read(rb'{"k": "a\ud83d", "e": "\udc00go"}', 1)]
     assert (record.key, record.event) == ("a?", "?go")
     ((whole,),) = [reader.read(rb'{"k": "a\ud83d\ude00", "e": "go"}', 2)]
@@ -62,7 +62,7 @@ def test_half_a_pair_of_surrogates_is_replaced_as_broken_bytes_are():
 
 def test_interleaved_keys_stay_apart():
     lines = [b'{"k": "a", "e": "1"}', b'{"k": "b", "e": "2"}', b'{"k": "a", "e": "3"}']
-    found = grouped(reader_of(InputFormat("jsonl", key="k", event=("e",))).records(lines))
+    found = grouped(make_parser(InputFormat("jsonl", key="k", event=("e",))).records(lines))
     assert [(s.key, s.events, s.lines) for s in found] == [("a", ["1", "3"], [1, 3]), ("b", ["2"], [2])]
 
 
@@ -85,12 +85,12 @@ LOG += [f"Deleting block blk_{i} file /data/{i}" for i in range(30)]
 
 
 def test_log_lines_are_named_by_their_templates_and_grouped_by_a_pattern():
-    templates = Templates.of(LOG)
+    templates = Templates.mine(LOG)
     assert templates.texts == (
         "Received block blk_<*> of size <*> from <*>", "Deleting block blk_<*> file /data/<*>",
     )  # fmt: skip
     again = Templates(templates.to_json())
-    reader = reader_of(InputFormat("log", key_regex=r"blk_(\d+)"), again)
+    reader = make_parser(InputFormat("log", key_regex=r"blk_(\d+)"), again)
     found = grouped(reader.records([line.encode() for line in [*LOG, "no block here", "odd blk_3 thing"]]))
     assert len(found) == 30
     assert found[3].events == [*templates.texts, NO_TEMPLATE]
@@ -98,9 +98,9 @@ def test_log_lines_are_named_by_their_templates_and_grouped_by_a_pattern():
 
 
 def test_log_lines_by_bytes_hold_every_byte_and_end_somewhere():
-    ((record, *_),) = [reader_of(InputFormat("log", symbols="bytes")).read(b"\xff\x00a" + b"b" * 5000, 1)]
+    ((record, *_),) = [make_parser(InputFormat("log", symbols="bytes")).read(b"\xff\x00a" + b"b" * 5000, 1)]
     assert record.event == "\u00ef"  # of U+FFFD in UTF-8, as Latin-1
-    events = reader_of(InputFormat("log", symbols="bytes")).read(b"x" * 5000, 1)
+    events = make_parser(InputFormat("log", symbols="bytes")).read(b"x" * 5000, 1)
     assert len(events) == 1000 and events[-1].last and not events[0].last
 
 

@@ -12,6 +12,7 @@ from typing import Any, assert_never
 from onward.atomic import atomic_write
 from onward.html import render, surprise_class
 from onward.units import as_percent
+from onward.printable import printable
 from onward.watch.datasets import Dataset
 from onward.watch.detector import Detector
 from onward.watch.scoring.features import EventScore, Verdict
@@ -184,5 +185,5 @@ def _alternatives(event: EventScore) -> str:
 
 
 def _short(name: str) -> str:
-    shown = "".join(char if char.isprintable() else repr(char)[1:-1] for char in name)
+    shown = printable(name)
     return shown if len(shown) <= _SHOWN else f"{shown[: _SHOWN - 3]}..."

@@ -35,7 +35,7 @@ def summary(detector: Detector) -> dict[str, Any]:
 
 def warnings(detector: Detector, troubles: Sequence[UnreadableLines]) -> list[str]:
     """What a user should know before trusting it: of what was read, and of its rate."""
-    found = [trouble.told() for trouble in troubles if trouble.count]
+    found = [trouble.message() for trouble in troubles if trouble.count]
     calibrated, rate = len(detector.calibration.scores), detector.rate
     low, high = calibration_interval(rate, calibrated)
     if detector.top_k:

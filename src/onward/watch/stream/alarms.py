@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from onward.errors import WriteError
+from onward.printable import printable
 from onward.watch.scoring.event_vocabulary import END_NAME
 from onward.watch.scoring.features import EventScore, Verdict
 from onward.watch.stream.active_sequences import ActiveSequence
@@ -89,7 +90,7 @@ def alarm_line(alarm: dict[str, Any]) -> str:
         f"{alarm['number']}: {alarm['line']}",
         _came(alarm),
     ]
-    return "\t".join(_cell(cell) for cell in cells)
+    return "\t".join(printable(cell) for cell in cells)
 
 
 def counts_told(counts: Iterable[tuple[str, int, int]]) -> str:
@@ -118,13 +119,6 @@ def _written(time: float | None) -> str | None:
     except (ValueError, OverflowError, OSError):
         return f"{time:.0f}"
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _cell(text: str) -> str:
-    """The text without what would end a cell or move the cursor."""
-    if text.isprintable():
-        return text
-    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
 class AlarmFile:
