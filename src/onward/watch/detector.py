@@ -66,8 +66,8 @@ class Detector:
         calibration: the calibration of the p-values.
         baselines: lookups and an n-gram, for comparison.
         rate: the rate of false alarms: the share of normal sequences that may be flagged.
-        top_k: DeepLog's rule in place of the calibration: flag a sequence if one of its events is not among this
-            many most likely events. With None, the calibration decides.
+        top_k: DeepLog's rule in place of the calibration: flag a sequence if one of its events is not among
+            this many most likely events. With None, the calibration decides.
         source: how records are parsed (see `onward.watch.input.parsers`).
     """
 
@@ -302,7 +302,7 @@ def _check_format(path: str | os.PathLike[str], watch: dict[str, Any]) -> None:
         age = "an earlier" if found == 1 else "another"
         raise ArtefactError(
             f"the detector in {path} was made by {age} version: expected format {_FORMAT}, "
-            f"found {str(found):.20}",
+            f"found {found!s:.20}",
             hint="learn it again with `onward watch learn`, or use the version of onward that made it",
         )
 

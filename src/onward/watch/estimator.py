@@ -20,8 +20,8 @@ class SequenceDetector:
         detector = onward.SequenceDetector(false_alarms=0.01).fit(normal)
         detector.predict(new)                     # 1 for normal, -1 for flagged
 
-    A sequence is a list of events of any length. An event is any value; values with the same `str()` are the same
-    event. X is not a matrix, so scikit-learn's checks with matrices of real numbers do not apply.
+    A sequence is a list of events of any length. An event is any value; values with the same `str()` are the
+    same event. X is not a matrix, so scikit-learn's checks with matrices of real numbers do not apply.
 
     Args:
         false_alarms: the rate of false alarms: the share of normal sequences that may be flagged.
@@ -104,7 +104,8 @@ class SequenceDetector:
         for name, value in parameters.items():
             if name not in _PARAMETERS:
                 raise InputError(
-                    f"SequenceDetector has no parameter {name!r}", hint=f"its parameters are {', '.join(_PARAMETERS)}"
+                    f"SequenceDetector has no parameter {name!r}",
+                    hint=f"its parameters are {', '.join(_PARAMETERS)}",
                 )
             setattr(self, name, value)
         return self

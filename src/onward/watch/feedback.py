@@ -1,13 +1,13 @@
 """Feedback: a detector learns one more normal sequence and keeps what it knew.
 
-The file of a detector does not contain its training sequences. Therefore the model is trained on the new sequence
-together with sequences that it samples itself, which stand for the training sequences (rehearsal: Robins 1995;
-Shin et al. 2017). The sequence joins the calibration with the score that it had before it was learned: it is one
-more normal sequence that the model had not seen.
+The file of a detector does not contain its training sequences. Therefore the model is trained on the new
+sequence together with sequences that it samples itself, which stand for the training sequences (rehearsal:
+Robins 1995; Shin et al. 2017). The sequence joins the calibration with the score that it had before it was
+learned: it is one more normal sequence that the model had not seen.
 
-Of a sequence that has not ended, only the prefix is learned. Its verdict is the upper bound of its p-value (see
-`Detector.bounds`), and it does not join the calibration. A sequence is learned once: the file has a list of
-learned sequences, so that a repeated request changes nothing.
+Of a sequence that has not ended, only the prefix is learned. Its verdict is the upper bound of its p-value
+(see `Detector.bounds`), and it does not join the calibration. A sequence is learned once: the file has a list
+of learned sequences, so that a repeated request changes nothing.
 """
 
 import hashlib

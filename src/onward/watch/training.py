@@ -1,15 +1,15 @@
-"""Learns a detector from normal sequences: trains the model, and calibrates it on sequences it was not trained on.
+"""Learns a detector from normal sequences: trains its model, and calibrates it on held-out sequences.
 
-By default every sequence is used for both. The sequences are drawn into random folds. For each fold, a model is
-trained on the other folds and scores this one. The detector's own model is trained on all sequences. Lookups and
-the n-gram are cheap, so they have smaller folds: whether two sequences with the same rare event are in one fold
-decides whether the event is new, and in small folds this is rare. Sequences that recur are scored by the detector
-itself (see `calibration/out_of_fold.py`). docs/concepts.md has the guarantee that follows. With `held_out` there
-is a single split instead, and the guarantee is exact.
+By default every sequence is used for both. The sequences are drawn into random folds. For each fold, a model
+is trained on the other folds and scores this one. The detector's own model is trained on all sequences.
+Lookups and the n-gram are cheap, so they have smaller folds: whether two sequences with the same rare event
+are in one fold decides whether the event is new, and in small folds this is rare. Sequences that recur are
+scored by the detector itself (see `calibration/out_of_fold.py`). docs/concepts.md has the guarantee that
+follows. With `held_out` there is a single split instead, and the guarantee is exact.
 
-Sequences in time order are scored forward instead: the third quarter by a model of the first half, and the last
-quarter by a model of the first three. What is normal changes with time, and random folds cannot show that: each
-held-out sequence has neighbours among the training sequences.
+Sequences in time order are scored forward instead: the third quarter by a model of the first half, and the
+last quarter by a model of the first three. What is normal changes with time, and random folds cannot show
+that: each held-out sequence has neighbours among the training sequences.
 """
 
 from collections.abc import Callable, Sequence
@@ -78,8 +78,8 @@ class LearnSettings:
         recipe: recipe of the model; by default `RECIPE`, with a larger width for many events.
         folds: number of folds of the calibration.
         held_out: share of the sequences that only calibrate, in place of folds.
-        in_order: whether the sequences are in time order. The calibration then scores later sequences by models
-            of earlier ones, in place of folds; with `held_out`, the last sequences are held out.
+        in_order: whether the sequences are in time order. The calibration then scores later sequences by
+            models of earlier ones, in place of folds; with `held_out`, the last sequences are held out.
         seed: seed of the weights and of the folds.
         rate: the rate of false alarms, a share of normal sequences.
         top_k: see `Detector`.
@@ -93,9 +93,9 @@ class LearnSettings:
     seed: int = 0
     rate: Rate = FALSE_ALARMS
     top_k: TopK | None = None
-    steps: (
-        Annotated[int, Field(ge=1), Hint("leave out --steps: the amount of data then decides")] | None
-    ) = None
+    steps: Annotated[int, Field(ge=1), Hint("leave out --steps: the amount of data then decides")] | None = (
+        None
+    )
 
 
 def learn_detector(
@@ -205,9 +205,7 @@ class _Learner:
         def by_lookup(training: Sequences, held_out: Sequences) -> CalibrationLookups:
             return score_by_lookups(*self._look_up(training), held_out)
 
-        scorer = OutOfFold(
-            self._sequences, self._vocabulary.size, has_unknown=not self._vocabulary.is_bytes
-        )
+        scorer = OutOfFold(self._sequences, self._vocabulary.size, has_unknown=not self._vocabulary.is_bytes)
         return scorer.score(plan.folds, by_model), scorer.score(plan.lookup_folds or plan.folds, by_lookup)
 
     def _look_up(self, training: Sequences) -> tuple[Profile, NgramModel]:

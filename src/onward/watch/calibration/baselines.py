@@ -8,8 +8,8 @@
     ngram_largest         bits of the event that a 6-gram with backoff found least likely
     ngram_mean            mean bits per event by the same 6-gram
 
-A lookup flags every sequence whose score is above 0. The thresholds of the n-gram baselines come from their scores
-of held-out normal sequences, at the detector's rate of false alarms.
+A lookup flags every sequence whose score is above 0. The thresholds of the n-gram baselines come from their
+scores of held-out normal sequences, at the detector's rate of false alarms.
 """
 
 from dataclasses import dataclass

@@ -1,18 +1,18 @@
 """Combines the features of a sequence into one score.
 
-Each feature becomes a tail score (see `tail.py`). Two formulas combine tail scores. Their weights are the share
-of normal sequences whose event counts equal those of another sequence, and the rest.
+Each feature becomes a tail score (see `tail.py`). Two formulas combine tail scores. Their weights are the
+share of normal sequences whose event counts equal those of another sequence, and the rest.
 
 If counts recur, the order of events and their counts are two kinds of evidence. Features of order are
-correlated, so their largest tail score stands for all of them, and the tail score of the counts is added, as in
-Fisher's method. Such a sum is weak evidence against a sequence that is wrong in one way only, because normal
-sequences are slightly unusual in both. Therefore the largest single tail score is a second candidate with a
-lower weight, and the larger candidate is the score.
+correlated, so their largest tail score stands for all of them, and the tail score of the counts is added, as
+in Fisher's method. Such a sum is weak evidence against a sequence that is wrong in one way only, because
+normal sequences are slightly unusual in both. Therefore the largest single tail score is a second candidate
+with a lower weight, and the larger candidate is the score.
 
-If no two sequences have the same counts, as with long sequences, many small deviations are better evidence than
-one. The score is then the largest tail score plus the mean of all. If an n-gram needs fewer bits than the model
-for normal sequences, features of the model have a lower weight: with little data or little training, the n-gram
-is the better model.
+If no two sequences have the same counts, as with long sequences, many small deviations are better evidence
+than one. The score is then the largest tail score plus the mean of all. If an n-gram needs fewer bits than
+the model for normal sequences, features of the model have a lower weight: with little data or little
+training, the n-gram is the better model.
 """
 
 from collections.abc import Sequence
@@ -28,8 +28,8 @@ _DECIMALS = 6
 """Decimals of a score."""
 
 _SINGLE_WEIGHT = 0.8
-"""Weight of the largest single tail score. A lower weight hardly flags wrong order at a rate of 1 %; a higher one
-costs recall at 0.1 % (measured on corrupted training sequences of HDFS; see benchmarks/LOG.md)."""
+"""Weight of the largest single tail score. A lower weight hardly flags wrong order at a rate of 1 %; a higher
+one costs recall at 0.1 % (measured on corrupted training sequences of HDFS; see benchmarks/LOG.md)."""
 
 _TIE_BREAK = 1e-3
 """Weight of the sum of both candidates, which breaks ties."""

@@ -4,15 +4,16 @@ The p-value of a sequence is the rank of its score among the scores of n held-ou
 
     p = (1 + number of held-out scores >= score) / (n + 1)
 
-If the new sequence is exchangeable with the held-out ones, P(p <= a) <= a for every a, however the score is made
-(Vovk, Gammerman and Shafer 2005). The scheme "split" meets this condition. The other schemes use the sequences
-more efficiently; that they keep the rate is measured (docs/concepts.md). Ties count against an alarm.
+If the new sequence is exchangeable with the held-out ones, P(p <= a) <= a for every a, however the score is
+made (Vovk, Gammerman and Shafer 2005). The scheme "split" meets this condition. The other schemes use the
+sequences more efficiently; that they keep the rate is measured (docs/concepts.md). Ties count against an
+alarm.
 
-Sequences that were drawn at random are scored by the combination of all others. Sequences in time order come in
-groups, whose most unusual members are not unusual among the rest of the group. There, each half is scored by the
-combination of the other half, and new sequences by that of the later half. All combinations are made from equally
-many sequences: one made from all sequences would give new sequences larger tail scores than calibration sequences
-can have, and at small rates twice as many would be flagged.
+Sequences that were drawn at random are scored by the combination of all others. Sequences in time order come
+in groups, whose most unusual members are not unusual among the rest of the group. There, each half is scored
+by the combination of the other half, and new sequences by that of the later half. All combinations are made
+from equally many sequences: one made from all sequences would give new sequences larger tail scores than
+calibration sequences can have, and at small rates twice as many would be flagged.
 """
 
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ from onward.watch.scoring.features import FEATURES
 from onward.watch.scoring.header_types import HeaderModel, SortedFloats
 
 _TOLERANCE = 1e-5
-"""Scores that differ by less count as equal: streaming and batches add float32 numbers in different orders."""
+"""Scores that differ by less are equal: streaming and batches add float32 numbers in different orders."""
 
 Scheme = Literal["others", "halves", "split"]
 
@@ -98,7 +99,7 @@ class _CalibrationHeader(HeaderModel):
 
 
 def threshold_of(scores: np.ndarray, rate: float) -> float:
-    """Returns the threshold that sorted scores (n,) exceed at most at this rate; infinity if none is possible."""
+    """Returns the threshold that at most this share of sorted scores (n,) reaches; infinity if none exists."""
     allowed = allowed_alarms(rate, len(scores))
     return float(scores[-allowed]) if allowed else float("inf")
 
@@ -109,9 +110,9 @@ def calibrate(features: np.ndarray, bits_per_event: float, scheme: Scheme) -> Ca
     Args:
         features: the features, (n, 8), of sequences in random order; for "halves", in time order.
         bits_per_event: mean surprise of the events of these sequences.
-        scheme: "others" scores each sequence by the combination of all others. "halves" scores each half by the
-            combination of the other half, for sequences that come in groups. "split" makes the combination from
-            the first half and scores the second.
+        scheme: "others" scores each sequence by the combination of all others. "halves" scores each half by
+            the combination of the other half, for sequences that come in groups. "split" makes the
+            combination from the first half and scores the second.
     """
     if scheme == "others":
         combination = Combination.of(features)

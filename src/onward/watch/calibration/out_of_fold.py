@@ -1,9 +1,9 @@
 """Out-of-fold scores: each calibration sequence is scored by a model that was not trained on it.
 
-Exceptions are sequences that will recur. A new sequence is scored by the detector itself, and two models differ
-slightly. If few kinds of sequences recur often, this small difference decides whether a whole kind is above the
-threshold. Therefore the detector itself scores a calibration sequence that has several duplicates in other folds,
-or that equals another one once unknown events are replaced.
+Exceptions are sequences that will recur. A new sequence is scored by the detector itself, and two models
+differ slightly. If few kinds of sequences recur often, this small difference decides whether a whole kind is
+above the threshold. Therefore the detector itself scores a calibration sequence that has several duplicates
+in other folds, or that equals another one once unknown events are replaced.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,8 +23,8 @@ from onward.watch.scoring.ngram import NgramModel
 from onward.watch.scoring.profile import Profile, counts_of
 
 _FEWEST_DUPLICATES = 4
-"""A sequence with fewer duplicates in other folds is scored out of fold: the detector's score of it would depend
-on the fact that the detector was trained on the sequence itself."""
+"""A sequence with fewer duplicates in other folds is scored out of fold: the detector's score of it would
+depend on the fact that the detector was trained on the sequence itself."""
 
 Scores = TypeVar("Scores", bound=tuple[np.ndarray, ...])
 

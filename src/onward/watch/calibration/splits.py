@@ -1,4 +1,4 @@
-"""Splits: which sequences are scored for the calibration, and which other sequences their model is trained on."""
+"""Splits: which sequences are scored for the calibration, and which sequences their model is trained on."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -14,7 +14,7 @@ _MOST_EVENTS_FOR_LOOKUP_FOLDS = 1_000_000
 """With more events, lookups and the n-gram have the folds of the model."""
 
 _MOST_HELD_OUT = 100_000
-"""The largest number of calibration sequences: enough for a rate of 0.01 %, and they fit into the file's header."""
+"""The most calibration sequences: enough for a rate of 0.01 %, and the scores fit into the file's header."""
 
 
 class Split(NamedTuple):
@@ -70,15 +70,15 @@ def plan_splits(
 def random_folds(drawn: np.ndarray, folds: int) -> list[Split]:
     """Returns folds of sequences in random order; each sequence is held out once.
 
-    If one number of folds is a multiple of another, each of its folds is a part of one of the other's. Of more
-    than `_MOST_HELD_OUT` sequences, the first ones of the random order are held out.
+    If one number of folds is a multiple of another, each of its folds is a part of one of the other's. Of
+    more than `_MOST_HELD_OUT` sequences, the first ones of the random order are held out.
     """
     held_out = [drawn[:_MOST_HELD_OUT][fold::folds] for fold in range(min(folds, len(drawn)))]
     return [Split(np.sort(np.setdiff1d(drawn, part)), part) for part in held_out]
 
 
 def forward_splits(count: int) -> list[Split]:
-    """Returns two splits in time order: each holds out a quarter of the later half, and trains on all before it."""
+    """Returns two splits in time order: each trains on all sequences before the quarter that it holds out."""
     ends = [count // 2, count - count // 4, count]
     return [Split(np.arange(a), _thin_out(np.arange(a, b), _MOST_HELD_OUT // 2)) for a, b in pairwise(ends)]
 

@@ -19,9 +19,9 @@ def binomial_interval(found: int, of: int, level: float = LEVEL) -> tuple[float,
 def calibration_interval(rate: float, calibrated: int, level: float = LEVEL) -> tuple[float, float]:
     """Returns the interval of the share of normal sequences that a calibrated threshold flags.
 
-    The threshold is the k-th highest of n calibration scores, k = floor(rate * (n + 1)). The share of new normal
-    sequences above it follows Beta(k, n + 1 - k), whatever the scores are (Vovk 2012); ties make the share
-    smaller. If k is 0, nothing is flagged and the interval is (0, 0).
+    The threshold is the k-th highest of n calibration scores, k = floor(rate * (n + 1)). The share of new
+    normal sequences above it follows Beta(k, n + 1 - k), whatever the scores are (Vovk 2012); ties make the
+    share smaller. If k is 0, nothing is flagged and the interval is (0, 0).
 
     Args:
         rate: the requested rate of false alarms.

@@ -15,8 +15,8 @@ _DECIMALS = 6
 """Decimals of the values that are kept."""
 
 _TOLERANCE = 1e-4
-"""Values that differ by less count as equal. They are computed in float32, and streaming adds in another order
-than batches do. Rounding instead would separate two values at a rounding edge."""
+"""Values that differ by less count as equal. They are computed in float32, and streaming adds in another
+order than batches do. Rounding instead would separate two values at a rounding edge."""
 
 
 @dataclass(frozen=True)

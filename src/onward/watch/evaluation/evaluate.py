@@ -1,7 +1,7 @@
 """Evaluates a detector on labelled sequences: how well does it separate normal from anomalous ones?
 
-Labels are used only here. The threshold of the detector is fixed before. The baselines are evaluated on the same
-sequences, and all figures are also given with duplicates counted once.
+Labels are used only here. The threshold of the detector is fixed before. The baselines are evaluated on the
+same sequences, and all figures are also given with duplicates counted once.
 """
 
 import time
@@ -18,6 +18,9 @@ from onward.watch.calibration.statistics import auc_with_interval, binomial_inte
 from onward.watch.detector import Detector
 from onward.watch.scoring.features import Feature, Verdict
 
+DETECTOR = "detector"
+"""The name of the detector among the baselines."""
+
 Labelled = Mapping[str, Sequence[Sequence[str]]]
 """Sequences by the name of their class."""
 
@@ -27,7 +30,8 @@ class Figures:
     """How well one score separates normal from anomalous sequences.
 
     Attributes:
-        auc: area under the ROC curve: the probability that an anomalous sequence scores higher than a normal one.
+        auc: area under the ROC curve: the probability that an anomalous sequence scores higher than a normal
+            one.
         auc_interval: 95 % confidence interval of the area (DeLong).
         threshold: the score above which sequences are flagged.
         caught: number of anomalous sequences that are flagged.
@@ -149,10 +153,6 @@ class ScoredSequences:
         )
 
 
-DETECTOR = "detector"
-"""The name of the detector among the baselines."""
-
-
 @dataclass(frozen=True)
 class Evaluation:
     """The result of `evaluate`.
@@ -164,8 +164,8 @@ class Evaluation:
         scored: the sequences with their scores.
         rate: the rate of false alarms that the detector was made for.
         calibration: number of calibration sequences behind the threshold.
-        rate_interval: 95 % interval of the expected false-alarm rate for so many calibration sequences, if the
-            normal sequences are like those that the detector learned; (0, 1) for the rule of `top_k`.
+        rate_interval: 95 % interval of the expected false-alarm rate for so many calibration sequences, if
+            the normal sequences are like those that the detector learned; (0, 1) for the rule of `top_k`.
         alarm_features: the main features of false alarms and how often they occur, the most frequent first.
         seconds: time to score all sequences.
         events: number of events of all sequences, ENDs included.
@@ -230,8 +230,8 @@ def evaluate(
         detector: the detector.
         normal: normal sequences.
         anomalous: anomalous sequences by the name of their class.
-        normal_in_all: number of normal sequences of which these are a sample; the precision is then estimated for
-            all of them.
+        normal_in_all: number of normal sequences of which these are a sample; the precision is then estimated
+            for all of them.
 
     Raises:
         CorpusError: there are no normal or no anomalous sequences.
@@ -270,7 +270,10 @@ def evaluate(
 
 
 def _caught_by_class(anomalous: Labelled, verdicts: Sequence[Verdict]) -> dict[str, tuple[int, int]]:
-    """Returns how many sequences of each class are flagged, of how many. The verdicts start with these classes."""
+    """Returns how many sequences of each class are flagged, and how many there are.
+
+    The verdicts start with those on these sequences, class after class.
+    """
     remaining = iter(verdicts)
     return {
         name: (sum(next(remaining).flagged for _ in sequences), len(sequences))

@@ -19,8 +19,8 @@ MOST_EVENTS = 10_000
 class EventVocabulary:
     """Maps event names to ids, which start after the special ids of every vocabulary.
 
-    The name of an event may be any text, so the vocabulary of the model calls event 7 "e7". If events are bytes,
-    the vocabulary always has all 256 of them, as Latin-1 characters.
+    The name of an event may be any text, so the vocabulary of the model calls event 7 "e7". If events are
+    bytes, the vocabulary always has all 256 of them, as Latin-1 characters.
 
     Args:
         names: the event names in the order of their ids; None if events are bytes.

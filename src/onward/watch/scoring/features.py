@@ -4,10 +4,10 @@ A detector computes these features when a sequence has ended. END counts as an e
 
 largest   bits of the most surprising event
 mean      mean bits per event
-total     total bits above the normal total for this number of events, divided by the square root of the number
-burst     the highest value of a running mean over about sixteen events
+total     total bits above the normal total for this number of events, over the square root of the number
+burst     the highest value of a running mean of the bits over about sixteen events
 counts    events too many or missing against the nearest normal sequence, over the square root of the number
-new       number of events that never occurred in training, or never directly after the event before them
+new       events that never occurred in training, or never directly after the event before them
 unseen    `new` divided by the number of events
 table     mean bits per event by an n-gram model
 """
@@ -138,8 +138,8 @@ class Verdict:
         features: the features by name (see the module).
         main_feature: the feature that adds most to the score; "speaks" in JSON.
         length: number of events.
-        events: the most surprising events, the most surprising first. If the sequence is not flagged, they are
-            present only if it was read event by event.
+        events: the most surprising events, the most surprising first. If the sequence is not flagged, they
+            are present only if it was read event by event.
         counts: the events whose numbers differ most from the nearest normal sequence.
     """
 

@@ -7,12 +7,12 @@ symbols,
 
 and the shortest context, which has no symbol, is interpolated with 1 / V.
 
-An n-gram of n symbols has a code: its symbols as digits in base V, the last symbol as the lowest digit, so that
-the code of its context is `code // V`. Codes are int64. If V^n is too large for that, the context is hashed.
+An n-gram of n symbols has a code: its symbols as digits in base V, the last symbol as the lowest digit, so
+that the code of its context is `code // V`. Codes are int64. If V^n is too large for that, the context is
+hashed.
 """
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -105,8 +105,8 @@ class NgramModel:
         Args:
             sequences: at least one sequence.
             symbols: the number of symbols V.
-            order: the longest n-grams; by default `order_of(symbols)`. With a larger order, the codes are hashes
-                and the model cannot be written as JSON.
+            order: the longest n-grams; by default `order_of(symbols)`. With a larger order, the codes are
+                hashes and the model cannot be written as JSON.
             most: how many n-grams of each length to keep; None keeps all.
         """
         runs = _runs_of_sequences(sequences, symbols, order or order_of(symbols))
@@ -150,7 +150,8 @@ class NgramModel:
         return self.largest_and_mean(sequences)[1] * (sequences.lengths + 1)
 
     def bits_after(self, before: np.ndarray, ids: np.ndarray) -> np.ndarray:
-        """Returns the bits of single events (n,), given the events before each, (n, ORDER - 1), the last one last.
+        """Returns the bits of single events (n,), given the events before each, (n, ORDER - 1), the last one
+        last.
 
         The codes must be exact.
         """
@@ -231,7 +232,7 @@ def _count(runs: _Runs, most: int | None) -> _Table:
 
 
 def _runs_of_sequences(sequences: Sequences, symbols: int, order: int) -> list[_Runs]:
-    """Returns the n-grams that end at each event and at each END, for each length up to the order, (N + n,)."""
+    """Returns the n-grams that end at each event and END, for each length up to the order, (N + n,)."""
     y = np.insert(sequences.ids, sequences.starts[1:], END)
     begins = np.zeros(len(y), bool)
     begins[sequences.starts[:-1] + np.arange(len(sequences))] = True

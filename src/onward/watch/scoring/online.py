@@ -59,11 +59,13 @@ class OnlineScorer:
         return scores
 
     def most_surprising(self, sequences: Sequences) -> list[tuple[EventScore, ...]]:
-        """Returns the most surprising events of whole sequences, in batches; equal sequences are scored once."""
+        """Returns the most surprising events of whole sequences. Equal sequences are scored once."""
         distinct, places = sequences.distinct()
         ended: list[OpenSequence] = []
         for start in range(0, len(distinct), _BATCH):
-            ended += self._score_whole([distinct[i] for i in range(start, min(start + _BATCH, len(distinct)))])
+            ended += self._score_whole(
+                [distinct[i] for i in range(start, min(start + _BATCH, len(distinct)))]
+            )
         return [ended[place].events for place in places.tolist()]
 
     def _score_whole(self, batch: Sequence[np.ndarray]) -> list[OpenSequence]:
@@ -129,7 +131,7 @@ class OnlineScorer:
 
     @cached_property
     def _stepper(self) -> tuple[Stepper, Any, list[int]]:
-        """The stepper, a state of the model for one lane, and the number of elements in each of its tensors."""
+        """The stepper, a model state for one lane, and the number of elements in each of its tensors."""
         form = initial_state(self._model, 1)
         return Stepper(self._model, form), form, [part[0].numel() for part in tensors_of(form)]
 

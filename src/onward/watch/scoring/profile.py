@@ -1,4 +1,4 @@
-"""A profile of normal sequences: which events and pairs of events occurred, and how many of each in a sequence."""
+"""A profile of normal sequences: which events, pairs of events and numbers of events occurred."""
 
 from functools import cached_property
 from typing import Annotated, Any
@@ -24,7 +24,8 @@ class Profile:
 
     Args:
         symbols: the number of ids V.
-        pairs: `previous * V + next` for each pair that occurred, BEGIN and END included, sorted, (P,) in int64.
+        pairs: `previous * V + next` for each pair that occurred, BEGIN and END included, sorted, (P,) in
+            int64.
         counts: the distinct vectors of event counts that occurred, (U, V) in uint16.
     """
 
@@ -64,7 +65,8 @@ class Profile:
         return np.add.reduceat(new.astype(np.int64), starts) if len(sequences) else np.zeros(0, np.int64)
 
     def nearest(self, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Returns the distances of count vectors (n, V) from the nearest vector of the profile, and its places.
+        """Returns the distances of count vectors (n, V) from the nearest vector of the profile, and its
+        places.
 
         The distance is the number of events to add or remove. Both results are (n,).
         """
@@ -121,13 +123,15 @@ class Profile:
         header = _ProfileHeader.model_validate(data)
         check_symbols(header.symbols, symbols, "a profile")
         check_codes(header.pairs, symbols**2, "pairs of events")
-        if not 1 <= len(header.counts) <= _MOST_COUNTS_WITH_FEEDBACK:
+        found = len(header.counts)
+        if not 1 <= found <= _MOST_COUNTS_WITH_FEEDBACK:
             raise ValueError(
-                f"expected 1 to {_MOST_COUNTS_WITH_FEEDBACK:,} vectors of counts, found {len(header.counts):,}"
+                f"expected 1 to {_MOST_COUNTS_WITH_FEEDBACK:,} vectors of counts, found {found:,}"
             )
         for ids, numbers in header.counts:
             check_codes(ids, symbols, "the events of a vector of counts")
-            if len(ids) != len(numbers) or (len(ids) and not 1 <= numbers.min() <= numbers.max() <= _LARGEST_COUNT):
+            is_counted = not len(ids) or 1 <= numbers.min() <= numbers.max() <= _LARGEST_COUNT
+            if len(ids) != len(numbers) or not is_counted:
                 raise ValueError(f"expected a count of 1 to {_LARGEST_COUNT:,} for each event of a vector")
         counts = np.zeros((len(header.counts), symbols), np.uint16)
         for row, (ids, numbers) in zip(counts, header.counts, strict=True):
