@@ -99,7 +99,7 @@ class _CalibrationHeader(HeaderModel):
 
 
 def threshold_of(scores: np.ndarray, rate: float) -> float:
-    """Returns the threshold that at most this share of sorted scores (n,) reaches; infinity if none exists."""
+    """Returns the threshold that at most this share of sorted scores (n,) reaches; infinity if none is."""
     allowed = allowed_alarms(rate, len(scores))
     return float(scores[-allowed]) if allowed else float("inf")
 

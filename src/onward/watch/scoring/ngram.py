@@ -12,6 +12,7 @@ that the code of its context is `code // V`. Codes are int64. If V^n is too larg
 hashed.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -163,18 +164,19 @@ class NgramModel:
             runs.append(_Runs(contexts, ids + contexts * self.symbols))
         return self._bits(runs)
 
-    def distribution(self, context: np.ndarray) -> np.ndarray:
-        """Returns the probabilities of all symbols (V,) after a context of at most order - 1 symbols.
+    def refine(self, context: Sequence[int], shares: np.ndarray) -> np.ndarray:
+        """Returns the probabilities of all symbols after a context of at most order - 1 symbols, (V,).
 
         The codes must be exact.
+
+        Args:
+            context: the ids of the context, the last one last.
+            shares: the probabilities after the context without its first symbol; 1 / V for the empty context.
         """
-        shares, code, weight = np.full(self.symbols, 1.0 / self.symbols), 0, 1
-        shares = self.tables[0].interpolate_all(0, shares)
-        for table, symbol in zip(self.tables[1:], context.tolist()[::-1], strict=False):
-            code += symbol * weight
-            weight *= self.symbols
-            shares = table.interpolate_all(code, shares)
-        return shares
+        code = 0
+        for symbol in context:
+            code = code * self.symbols + symbol
+        return self.tables[len(context)].interpolate_all(code, shares)
 
     def _bits(self, runs: list[_Runs]) -> np.ndarray:
         """Returns the bits of the last symbols of runs, given the runs of each length."""
