@@ -5,12 +5,12 @@ An `Alarm` is the one form from the monitor to the output. It is JSON only in th
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from onward.printable import printable
-from onward.watch.scoring.features import EventScore, Expected
+from onward.watch.scoring.features import CountDifference, EventScore, Expected
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -57,7 +57,7 @@ class UnexpectedEvent:
 
 @dataclass(frozen=True)
 class Alarm:
-    """Reports one deviating sequence: before its end if no further event can change the verdict, else at its end.
+    """Reports one deviating sequence: as soon as no further event can change the verdict, or at its end.
 
     Attributes:
         number: counts the alarms of a watch from 1.
@@ -66,11 +66,11 @@ class Alarm:
         time: time of the decisive or the last record in seconds since 1970; None if records have no times.
         ended: whether the sequence had ended.
         p_value: p-value of the sequence. If it had not ended, an upper bound of the p-value at its end.
-        speaks: the feature that contributes most.
+        main_feature: the feature that contributes most; "speaks" in JSON.
         line: line of the decisive record; at the end of the sequence, its most surprising line.
         line_number: number of this line.
         event: the event of this line; None if no event is known.
-        counts: events that occur more or less often than in the nearest normal sequence: (event, found, normal).
+        counts: events that occur more or less often than in the nearest normal sequence.
     """
 
     number: int
@@ -79,11 +79,11 @@ class Alarm:
     time: float | None
     ended: bool
     p_value: float
-    speaks: str
+    main_feature: str
     line: str
     line_number: int
     event: UnexpectedEvent | None
-    counts: tuple[tuple[str, int, int], ...] = ()
+    counts: tuple[CountDifference, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Returns JSON values with rounded numbers; `from_json` and `to_json` again give the same values."""
@@ -94,10 +94,10 @@ class Alarm:
             "time": self.time_text,
             "ended": self.ended,
             "p_value": float(f"{self.p_value:.6g}"),
-            "speaks": self.speaks,
+            "speaks": self.main_feature,
             "line": self.line,
             "number": self.line_number,
-            "counts": [{"event": e, "found": found, "normal": normal} for e, found, normal in self.counts],
+            "counts": [difference._asdict() for difference in self.counts],
         }
         return data | (self.event.to_json() if self.event else {})
 
@@ -110,11 +110,11 @@ class Alarm:
             time=_seconds(data["time"]),
             ended=data["ended"],
             p_value=data["p_value"],
-            speaks=data["speaks"],
+            main_feature=data["speaks"],
             line=data["line"],
             line_number=data["number"],
             event=UnexpectedEvent.from_json(data) if "event" in data else None,
-            counts=tuple((one["event"], one["found"], one["normal"]) for one in data["counts"]),
+            counts=tuple(CountDifference(**one) for one in data["counts"]),
         )
 
     def encode(self) -> str:
@@ -144,18 +144,18 @@ class Alarm:
         return "\t".join(map(printable, cells))
 
     def _explanation(self) -> str:
-        if self.speaks == "counts" and self.counts:
+        if self.main_feature == "counts" and self.counts:
             return describe_counts(self.counts)
         if self.event is None:
-            return self.speaks
+            return self.main_feature
         expected = ", ".join(f"{one.event} {one.probability:.2f}" for one in self.event.expected)
         new = ", new here" if self.event.new else ""
         return f"expected {expected}; found {self.event.event} ({self.event.bits:.1f} bits{new})"
 
 
-def describe_counts(counts: Iterable[tuple[str, int, int]]) -> str:
-    """Returns a sentence about events that are too frequent or too rare: (event, found, normal)."""
-    names = "; ".join(f"{found} x {event}, normally {normal}" for event, found, normal in counts)
+def describe_counts(counts: Iterable[CountDifference]) -> str:
+    """Returns a sentence about events that are too frequent or too rare."""
+    names = "; ".join(f"{one.found} x {one.event}, normally {one.normal}" for one in counts)
     return f"some events are too frequent or too rare{f' ({names})' if names else ''}"
 
 

@@ -1,10 +1,10 @@
 """The monitor: takes the records of a stream, and returns alarms.
 
-    EventClock        decides what time it is, although clocks may be wrong
-    ActiveSequences   holds the open sequences
-    SequenceTracker   scores them, and raises alarms
-    Drift             tests whether the stream still resembles the training data
-    WatchStore        makes all of this durable in one transaction
+EventClock        decides what time it is, although clocks may be wrong
+ActiveSequences   holds the open sequences
+SequenceTracker   scores them, and raises alarms
+Drift             tests whether the stream still resembles the training data
+WatchStore        makes all of this durable in one transaction
 """
 
 from collections.abc import Callable, Sequence

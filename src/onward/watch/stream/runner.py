@@ -59,7 +59,9 @@ def open_lines(
     """
     if source == "-":
         if follow:
-            raise InputError("standard input cannot be followed: it ends by itself", hint="leave out --follow")
+            raise InputError(
+                "standard input cannot be followed: it ends by itself", hint="leave out --follow"
+            )
         return Pipe()
     path = Path(source)
     if not follow and not path.is_file():

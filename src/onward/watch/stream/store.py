@@ -193,7 +193,9 @@ class WatchStore:
 
     def alarms_after(self, number: int, count: int) -> list[Alarm]:
         """Returns the first alarms with a higher number, in order."""
-        return self._alarms("select alarm from alarms where number > ? order by number limit ?", number, count)
+        return self._alarms(
+            "select alarm from alarms where number > ? order by number limit ?", number, count
+        )
 
     def flagged(self, key: str, number: int) -> list[str]:
         """Returns the events of a flagged sequence; [] if there is no such sequence."""

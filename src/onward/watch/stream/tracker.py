@@ -121,7 +121,7 @@ class SequenceTracker:
     ) -> None:
         """Flags the sequences whose verdict no further event can change."""
         p_values, features = self._detector.bounds([sequence.sequence for sequence in active])
-        for i in np.flatnonzero(p_values <= self._detector.rate + 1e-12).tolist():
+        for i in np.flatnonzero(self._detector.is_flagged(p_values)).tolist():
             sequence, record = active[i], records[i]
             if sequence.alarmed:
                 continue
@@ -133,7 +133,7 @@ class SequenceTracker:
                     time=record.time,
                     ended=False,
                     p_value=float(p_values[i]),
-                    speaks=features[i],
+                    main_feature=features[i],
                     line=sequence.last,
                     line_number=record.number,
                     event=UnexpectedEvent.of(scores[i]),
@@ -167,7 +167,7 @@ def _alarm_at_end(sequence: ActiveSequence, verdict: Verdict) -> Alarm:
         time=sequence.time,
         ended=True,
         p_value=verdict.p_value,
-        speaks=verdict.speaks,
+        main_feature=verdict.main_feature,
         line=sequence.last if is_end else sequence.line,
         line_number=sequence.last_number if is_end else sequence.line_number,
         event=UnexpectedEvent.of(worst) if worst else None,
