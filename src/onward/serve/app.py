@@ -31,7 +31,7 @@ from onward.serve.http.responses import ClientLeft, answer, refuse
 from onward.serve.page import POLICY, assets
 from onward.serve.sessions.manager import SessionManager
 from onward.serve.sessions.store import SessionStore
-from onward.serve.watch.registry import DetectorRegistry
+from onward.serve.watch.registry import DetectorRegistry, detector_metrics, load_detectors
 from onward.serve.watch_page import watch_assets
 from onward.watch.stream.monitor import IDLE
 
@@ -88,7 +88,7 @@ def make_app(settings: ServerSettings) -> ASGIApp:
             hint="name a file that `onward train` or `onward watch learn` made",
         )
     models = load_models(writing, limits, metrics, threads=settings.threads)
-    detectors = DetectorRegistry(
+    detectors = load_detectors(
         watching,
         state=settings.state,
         alone=not writing,
@@ -103,7 +103,7 @@ def make_app(settings: ServerSettings) -> ASGIApp:
         Gauge("onward_sessions_adapting", "Those of them that learn.", lambda: len(sessions.adapting)),
         Gauge("onward_session_megabytes", "What they take.", lambda: sessions.megabytes),
         Gauge("onward_waiting", "Requests in work.", lambda: sum(s.engine.requests for s in models)),
-        *detectors.gauges,
+        *detector_metrics(detectors),
     ]
 
     routes = [
@@ -132,12 +132,14 @@ async def _lifespan(
     with ExitStack() as ending:
         if store:
             ending.callback(store.close)
-        for works in (*(served.engine for served in models), *detectors):
-            works.start()
-            ending.callback(works.stop)
+        for served in models:
+            served.engine.start()
+            ending.callback(served.engine.stop)
+        for detector in detectors:
+            ending.callback(detector.stop)
         chores = [
             _again_and_again(TIDY_SECONDS, sessions.enforce_limits),
-            *(_again_and_again(AGE_SECONDS, watch.tick) for watch in detectors),
+            *(_again_and_again(AGE_SECONDS, watch.end_idle) for watch in detectors),
         ]
         for chore in chores:
             ending.callback(asyncio.create_task(chore).cancel)

@@ -4,7 +4,7 @@ from importlib.metadata import version
 from typing import Any
 
 from onward.serve.http.limits import Limits
-from onward.serve.watch.worker import RECENT
+from onward.serve.watch.alarm_feed import RECENT
 
 Schema = dict[str, Any]
 

@@ -14,10 +14,11 @@ from onward.serve.http.errors import ApiError
 from onward.serve.http.fields import FIELDS_HINT, Fields, dump
 from onward.serve.http.limits import Limits
 from onward.serve.http.responses import Events, answer, body_of, unless_gone
+from onward.serve.watch.alarm_feed import RECENT
 from onward.serve.watch.batches import KINDS, batch_of
 from onward.serve.watch.registry import DetectorRegistry
 from onward.serve.watch.transactions import LISTED
-from onward.serve.watch.worker import RECENT, DetectorWorker
+from onward.serve.watch.worker import DetectorWorker
 
 ENDLESS = "onward.endless"
 """In the scope of a request whose answer does not end by itself, so that a server that stops ends it."""
@@ -53,7 +54,7 @@ async def _feed(request: Request, detectors: DetectorRegistry, limits: Limits) -
     fields = Fields(body, _FIELDS)
     served = detectors.get(fields.text("model", None, longest=_LONGEST_NAME))
     batch = batch_of(body, fields, limits)
-    found = await unless_gone(request, served.do(lambda watch: watch.feed(batch)))
+    found = await unless_gone(request, served.feed(batch))
     return answer({"model": served.name, **found})
 
 
@@ -67,7 +68,7 @@ async def _alarms(request: Request, detectors: DetectorRegistry, limits: Limits)
         resumed = request.headers.get("last-event-id", "")
         begin = int(resumed) if resumed.isascii() and resumed.isdigit() and len(resumed) < 16 else after
         request.scope[ENDLESS] = True
-        return Events(_events(served, begin), limits, served.listening())
+        return Events(_events(served, begin), limits, served.listener_slot())
     count = _number(request, "limit", 100, 1, RECENT)
     data = await served.alarms(after, count)
     return answer({"object": "list", "model": served.name, "data": data, "last": served.report["last_alarm"]})
@@ -81,8 +82,8 @@ async def _events(served: DetectorWorker, after: int | None) -> AsyncIterator[by
         async for alarms in served.follow(begin, _BEAT):
             for alarm in alarms:
                 yield b"id: %d\ndata: %s\n\n" % (alarm["alarm"], dump(alarm))
-            if served.told != told:
-                told = served.told
+            if served.facts_json != told:
+                told = served.facts_json
                 yield b"event: report\ndata: %s\n\n" % told
             elif not alarms:
                 yield b": nothing new\n\n"
@@ -91,14 +92,14 @@ async def _events(served: DetectorWorker, after: int | None) -> AsyncIterator[by
 async def _explain(request: Request, detectors: DetectorRegistry) -> Response:
     """`GET /v1/watch/alarms/{number}`."""
     number = _numbered(request)
-    return answer(await _asked(request, detectors).do(lambda watch: watch.explain(number)))
+    return answer(await _asked(request, detectors).explain(number))
 
 
 async def _forgive(request: Request, detectors: DetectorRegistry, limits: Limits) -> Response:
     """`POST /v1/watch/alarms/{number}/ok`."""
     Fields(await body_of(request.receive, limits), ())
     number = _numbered(request)
-    return answer(await _asked(request, detectors).do(lambda watch: watch.mark_normal(number)))
+    return answer(await _asked(request, detectors).mark_normal(number))
 
 
 def _asked(request: Request, detectors: DetectorRegistry) -> DetectorWorker:
