@@ -245,7 +245,7 @@ class Engine:
 
     def _step(self) -> None:
         try:
-            self._metrics.symbols_written.add(self._lanes.step())
+            self._metrics.symbols_written.inc(self._lanes.step())
         except Exception as error:
             if not isinstance(error, OnwardError):
                 _LOG.exception("a step failed")

@@ -11,7 +11,6 @@ from onward.inference.trained_model import TrainedModel
 from onward.outputs import log_path
 from onward.serve.engine.engine import Engine
 from onward.serve.http.errors import ApiError
-from onward.serve.http.fields import Fields
 from onward.serve.http.limits import Limits
 from onward.serve.http.metrics import Metrics
 
@@ -59,10 +58,6 @@ class ModelRegistry:
         """All of them."""
         return iter(self._served.values())
 
-    def named(self, fields: Fields) -> ServedModel:
-        """The model that a request names; if it names none, the first."""
-        return self.get(fields.text("model", None, longest=_LONGEST_NAME))
-
     def get(self, name: str | None) -> ServedModel:
         """The model of that name; None: the first.
 
@@ -72,7 +67,7 @@ class ModelRegistry:
         found = next(iter(self), None) if name is None else self._served.get(name)
         if found is None:
             names = ", ".join(self._served) or "that write: there is none"
-            message = f"expected one of the models {names}, got {name!r}"
+            message = f"expected one of the models {names}, got {str(name)[:_LONGEST_NAME]!r}"
             hint = "leave model out for the first; GET /v1/models lists them"
             raise ApiError(404, "model_not_found", message, param="model", hint=hint)
         return found

@@ -268,7 +268,7 @@ class SessionManager:
         except BaseException:
             session.typed = None  # it may have read a part; the text is right
             raise
-        self._metrics.symbols_read.add(said.read)
+        self._metrics.symbols_read.inc(said.read)
         head = {"id": session.id, "model": session.served.name, "version": session.version}
         learned = session.learner.steps if session.learner else None
         told = {"length": len(key.text), "cursor": key.cursor, "learned": learned}
@@ -285,7 +285,7 @@ class SessionManager:
             return count, learner.news() if learner and store else None
 
         count, news = await session.served.engine.run(read())
-        self._metrics.symbols_read.add(count)
+        self._metrics.symbols_read.inc(count)
         if store and news:
             await store.learn(session.id, news)
 
@@ -319,7 +319,7 @@ class SessionManager:
         while len(self._gone) > _REMEMBERED:
             self._gone.popitem(last=False)
         if reason:
-            self._metrics.sessions_ended.add(reason=reason)
+            self._metrics.sessions_ended.labels(reason).inc()
 
 
 def _gone() -> ApiError:

@@ -6,7 +6,7 @@ from pathlib import Path
 from onward.errors import InputError
 from onward.serve.http.errors import ApiError
 from onward.serve.http.limits import Limits
-from onward.serve.http.metrics import Gauge, Total
+from onward.serve.http.metrics import Metrics
 from onward.serve.watch.worker import DetectorWorker
 
 
@@ -74,22 +74,20 @@ class DetectorRegistry:
             raise ApiError(404, "model_not_found", message, param="model", hint=hint)
         return found
 
-    @property
-    def gauges(self) -> list[Gauge | Total]:
-        """What is to be shown of them."""
+    def register(self, metrics: Metrics) -> None:
+        """Adds the metrics of all detectors."""
         if not self._served:
-            return []
+            return
 
         def total(name: str) -> float:
             return sum(served.report[name] for served in self)
 
-        return [
-            Total("onward_watch_records_total", "Events that were read.", lambda: total("records")),
-            Total("onward_watch_unparsable_total", "Lines that were no event.", lambda: total("unparsable")),
-            Total("onward_watch_sequences_total", "Sequences that were judged.", lambda: total("sequences")),
-            Total("onward_watch_alarms_total", "Alarms that were raised.", lambda: total("last_alarm")),
-            Gauge("onward_watch_in_flight", "Sequences that have not ended.", lambda: total("in_flight")),
-        ]
+        metrics.add_total("onward_watch_records", "Events read.", lambda: total("records"))
+        metrics.add_total("onward_watch_unparsable", "Lines that are not events.", lambda: total("unparsable"))
+        metrics.add_total("onward_watch_sequences", "Sequences evaluated.", lambda: total("sequences"))
+        metrics.add_total("onward_watch_alarms", "Alarms raised.", lambda: total("last_alarm"))
+        metrics.add_gauge("onward_watch_in_flight", "Open sequences.", lambda: total("in_flight"))
+
 
 
 def state_of(path: Path, state: Path | None, *, alone: bool) -> Path | None:

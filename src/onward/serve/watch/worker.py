@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 from onward.serve.http.errors import ApiError
-from onward.serve.http.fields import dump
+from onward.serve.http.json_text import dump
 from onward.serve.http.limits import Limits
 from onward.serve.watch.transactions import Alarm, WatchTransactions
 from onward.watch.evaluation.summary import summary

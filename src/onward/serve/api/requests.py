@@ -1,0 +1,185 @@
+"""The request bodies and queries of the API. Each model is both the check and the documentation."""
+
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from onward.serve.http.validation import AtMost, ModelName, RequestModel, Whole, whole
+from onward.serve.watch.worker import RECENT
+
+_LARGEST_SEED = (1 << 63) - 1
+_LARGEST_ALARM = 1 << 53
+_LARGEST_VERSION = 1 << 62
+
+
+def _example(**fields: Any) -> ConfigDict:
+    return ConfigDict(json_schema_extra={"examples": [fields]})
+
+
+SymbolId: TypeAlias = Annotated[Whole, Field(ge=0)]
+SymbolIds: TypeAlias = Annotated[list[SymbolId], Field(min_length=1)]
+Prompts: TypeAlias = (
+    str
+    | SymbolIds
+    | Annotated[list[str], Field(min_length=1), AtMost("choices")]
+    | Annotated[list[list[SymbolId]], Field(min_length=1), AtMost("choices")]
+)
+StopText: TypeAlias = Annotated[str, Field(min_length=1), AtMost(1000)]
+Text: TypeAlias = Annotated[str, AtMost("text_characters")]
+
+
+class StreamOptions(BaseModel):
+    """Options of a stream of completions."""
+
+    model_config = ConfigDict(strict=True, frozen=True)
+
+    include_usage: bool | None = Field(
+        None, description="Whether an event with the counts precedes the end of the stream."
+    )
+
+
+class CompletionRequest(RequestModel):
+    """What to complete, and how. Fields that only OpenAI knows are ignored."""
+
+    model_config = ConfigDict(extra="ignore") | _example(prompt="what is ", max_tokens=40, seed=1)
+
+    model: ModelName = None
+    prompt: Prompts = Field(
+        "", description="A text, a list of texts, a list of symbol ids, or a list of such lists."
+    )
+    max_tokens: Annotated[Whole, Field(ge=0), AtMost("max_tokens")] = Field(
+        16, description="Symbols to write."
+    )
+    temperature: float = Field(1.0, ge=0, le=100, description="0 takes the most likely symbol every time.")
+    top_p: float = Field(1.0, ge=0, le=1, description="Only the most likely symbols with this total share.")
+    top_k: Annotated[Whole, Field(ge=1)] | None = Field(
+        None, description="Only so many of the most likely symbols. Default: all."
+    )
+    min_p: float = Field(
+        0.0, ge=0, le=1, description="Only symbols with at least this share of the highest probability."
+    )
+    n: Annotated[Whole, Field(ge=1), AtMost("choices")] = Field(1, description="Completions of each prompt.")
+    seed: Annotated[Whole, Field(ge=-_LARGEST_SEED - 1, le=_LARGEST_SEED)] | None = Field(
+        None, description="The same seed gives the same text. Default: a new one for each request."
+    )
+    stop: StopText | Annotated[list[StopText], AtMost(16)] | None = Field(
+        None, description="Texts that end a completion; they are not part of it."
+    )
+    logprobs: bool | Annotated[Whole, Field(ge=0, le=20)] | None = Field(
+        None, description="Number of likely symbols to list with each symbol; true stands for 1."
+    )
+    echo: bool = Field(False, description="Whether the text begins with the prompt.")
+    stream: bool = Field(False, description="Whether to send server-sent events.")
+    stream_options: StreamOptions | None = None
+    best_of: Annotated[Literal[1], BeforeValidator(whole)] | None = Field(None, description="Not supported.")
+    suffix: Literal[""] | None = Field(None, description="Not supported.")
+    presence_penalty: Annotated[Literal[0], BeforeValidator(whole)] | None = Field(
+        None, description="Not supported."
+    )
+    frequency_penalty: Annotated[Literal[0], BeforeValidator(whole)] | None = Field(
+        None, description="Not supported."
+    )
+    logit_bias: Annotated[dict[str, float], Field(max_length=0)] | None = Field(
+        None, description="Not supported."
+    )
+
+
+class ScoreRequest(RequestModel):
+    """The text to score."""
+
+    model_config = _example(text="what is noble?", alternatives=3)
+
+    model: ModelName = None
+    text: Text = Field("", description="At most 20,000 symbols.")
+    alternatives: Annotated[Whole, Field(ge=0, le=20)] = Field(
+        3, description="Number of likely symbols to list in the place of each symbol."
+    )
+
+
+class NoveltyRequest(RequestModel):
+    """The text to look up in the corpus."""
+
+    model_config = _example(text="what is noble? What does the word noble still mean for us", minimum=20)
+
+    model: ModelName = None
+    text: Annotated[Text, Field(min_length=1)]
+    minimum: Annotated[Whole, Field(ge=1), AtMost("text_characters")] = Field(
+        20, description="Symbols of the shortest match that counts."
+    )
+    longest: Annotated[Whole, Field(ge=0, le=1000)] = Field(
+        10, description="How many of the longest matches to list."
+    )
+
+
+class CompletionOptions(RequestModel):
+    """What a session answers with. Options that are left out keep the value of the last request."""
+
+    completions: Annotated[Whole, Field(ge=0, le=20)] | None = Field(None, description="Number of completions. First value: 3.")
+    until: Literal["word", "line"] | Annotated[Whole, Field(ge=1, le=100)] | None = Field(
+        None, description='Where completions end; a number is a number of symbols. First value: "word".'
+    )
+    shortest: Annotated[Whole, Field(ge=1, le=100)] | None = Field(
+        None, description="Characters of the shortest completion. First value: 2."
+    )
+    next: Annotated[Whole, Field(ge=0, le=100)] | None = Field(
+        None, description="Number of likely next symbols. First value: 10."
+    )
+
+
+class SessionRequest(CompletionOptions):
+    """The text that a session begins with."""
+
+    model_config = _example(text="what is phil", completions=3)
+
+    model: ModelName = None
+    text: Text = ""
+    cursor: Annotated[Whole, Field(ge=0)] | None = Field(
+        None, description="Position in the text that is completed. Default: the end."
+    )
+    adapt: bool = Field(False, description="Whether the session learns from its text.")
+
+
+class EditRequest(CompletionOptions):
+    """An edit of a session's text: `delete` characters at `at` are replaced by `insert`."""
+
+    model_config = _example(at=12, delete=0, insert="o")
+
+    at: Annotated[Whole, Field(ge=0)] | None = Field(None, description="Position. Default: the cursor.")
+    delete: Annotated[Whole, Field(ge=0)] | None = Field(
+        None, description="Characters to delete. Default: 0."
+    )
+    insert: Text | None = Field(None, description="Text to insert. Default: none.")
+    cursor: Annotated[Whole, Field(ge=0)] | None = Field(
+        None, description="Position of the cursor after the edit. Default: the end of the inserted text."
+    )
+    version: Annotated[Whole, Field(ge=0, le=_LARGEST_VERSION)] | None = Field(
+        None, description="Version that the session must have. Default: any."
+    )
+    forget: bool = Field(False, description="Whether to drop what the session has learned.")
+
+    @property
+    def changes_text(self) -> bool:
+        """Whether the request edits the text or moves the cursor."""
+        return any(value is not None for value in (self.at, self.delete, self.insert, self.cursor))
+
+
+class NoFields(RequestModel):
+    """A body without fields."""
+
+
+class DetectorQuery(RequestModel):
+    """Which detector is meant."""
+
+    model: str | None = Field(None, description="Id of a detector. Default: the first detector.")
+
+
+class AlarmQuery(DetectorQuery):
+    """Which alarms to return."""
+
+    after: Annotated[int, Field(ge=0, le=_LARGEST_ALARM)] | None = Field(
+        None, description="Return the first alarms after this number. Default: the last alarms."
+    )
+    limit: Annotated[int, Field(ge=1, le=RECENT)] = Field(100, description="Greatest number of alarms.")
+    stream: bool = Field(
+        False, description="Whether to send alarms as server-sent events, for as long as the client stays."
+    )
