@@ -23,7 +23,7 @@ from onward.serve.api.operation import Operation
 from onward.serve.api.responses import Health
 from onward.serve.api.sessions import session_operations, session_socket
 from onward.serve.api.watch import watch_operations
-from onward.serve.engine.registry import ModelRegistry
+from onward.serve.engine.registry import ModelRegistry, load_models
 from onward.serve.http.errors import ApiError, as_api_error
 from onward.serve.http.guard import REQUEST_ID, Policy, guarded
 from onward.serve.http.json_text import dump
@@ -90,7 +90,7 @@ def make_app(settings: ServerSettings) -> ASGIApp:
             "expected a model to serve, got none",
             hint="name a file that `onward train` or `onward watch learn` made",
         )
-    models = ModelRegistry(model_paths, limits, metrics, threads=settings.threads)
+    models = load_models(model_paths, limits, metrics, threads=settings.threads)
     detectors = DetectorRegistry(
         detector_paths,
         state=settings.state,
@@ -153,7 +153,7 @@ async def _lifespan(
             worker.start()
             stack.callback(worker.stop)
         for seconds, work in (
-            (TIDY_SECONDS, sessions.tidy),
+            (TIDY_SECONDS, sessions.enforce_limits),
             *((TICK_SECONDS, detector.tick) for detector in detectors),
         ):
             stack.callback(asyncio.create_task(_repeat(seconds, work)).cancel)

@@ -1,7 +1,7 @@
 """The pages of the server: one that completes what is typed, and one that shows alarms.
 
-The HTML comes from `templates/`. Scripts and styles are the files in `static/`, and those in `onward/static` that
-the pages share with the HTML reports.
+The HTML comes from `templates/`. Scripts and styles are the files in `static/`, and those in `onward/static`
+that the pages share with the HTML reports.
 """
 
 from functools import partial

@@ -22,8 +22,8 @@ MAX_HEAD_BYTES = 1 << 14
 """Bytes of the head of a request."""
 
 SWITCH_SECONDS = 0.0002
-"""How long the thread of the connections may run while the thread of a model waits for its turn. Python's usual
-5 ms are fifty times as long as a step."""
+"""How long the thread of the connections may run while the thread of a model waits for its turn. Python's
+usual 5 ms are fifty times as long as a step."""
 
 
 class LimitedProtocol(HttpToolsProtocol):
@@ -156,7 +156,7 @@ def serve(settings: ServerSettings, host: str, port: int, ready: Callable[[str],
 
 
 def _relax_garbage_collector() -> None:
-    """Exempts the loaded models from Python's search for cycles, which took a fifth of the time of a keystroke."""
+    """Exempts the loaded models from garbage collection, which took a fifth of the time of a keystroke."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)

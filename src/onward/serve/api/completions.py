@@ -19,7 +19,7 @@ from onward.inference.text_source import ids_of
 from onward.serve.api.requests import CompletionRequest
 from onward.serve.api.responses import CompletionChoice, CompletionHead, Logprobs, Usage
 from onward.serve.engine.batcher import SampleRequest, TextChunk
-from onward.serve.engine.prefill import read
+from onward.serve.engine.prefill import prefill
 from onward.serve.engine.registry import ModelRegistry, ServedModel
 from onward.serve.engine.tokens import Token, name_of
 from onward.serve.http.errors import ApiError, as_api_error, invalid_value, to_json
@@ -60,8 +60,8 @@ class Job:
 
     def usage(self, written: int) -> Usage:
         """Returns the counts of symbols."""
-        read_ = sum(map(len, self.prompts))
-        return {"prompt_tokens": read_, "completion_tokens": written, "total_tokens": read_ + written}
+        prompt = sum(map(len, self.prompts))
+        return {"prompt_tokens": prompt, "completion_tokens": written, "total_tokens": prompt + written}
 
 
 async def complete(request: Request, models: ModelRegistry, limits: Limits) -> Response | EventStream:
@@ -109,9 +109,7 @@ def prepare(asked: CompletionRequest, vocabulary: Vocabulary, limits: Limits) ->
 
 
 def _prompts(asked: CompletionRequest, vocabulary: Vocabulary, limits: Limits) -> list[np.ndarray]:
-    given = asked.prompt
-    if isinstance(given, str) or isinstance(given[0], int):
-        given = [given]
+    given = asked.prompts()
     for prompt in given:
         if isinstance(prompt, list) and max(prompt, default=0) >= len(vocabulary):
             raise invalid_value("prompt", f"ids below {len(vocabulary)}", max(prompt))
@@ -153,9 +151,11 @@ async def _chunks(served: ServedModel, job: Job) -> Chunks:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _chunks_of_prompt(served: ServedModel, job: Job, number: int) -> AsyncIterator[tuple[int, TextChunk]]:
+async def _chunks_of_prompt(
+    served: ServedModel, job: Job, number: int
+) -> AsyncIterator[tuple[int, TextChunk]]:
     engine, ids, count = served.engine, job.prompts[number], len(job.samples)
-    primed, tokens = await engine.run(read(served.trained, ids, job.logprobs if job.echo else None))
+    primed, tokens = await engine.run(prefill(served.trained, ids, job.logprobs if job.echo else None))
     served.metrics.symbols_read.inc(len(ids))
     if job.echo:
         text = served.trained.vocabulary.decode(ids)
@@ -184,7 +184,8 @@ async def _collect(chunks: Chunks, served: ServedModel, job: Job) -> tuple[list[
         one.tokens += chunk.tokens
         one.ending, one.symbols = chunk.ending, chunk.symbols
     choices = [
-        _choice(i, one.text, _logprobs(served, job, one.tokens, 0), one.ending) for i, one in enumerate(gained)
+        _choice(i, one.text, _logprobs(served, job, one.tokens, 0), one.ending)
+        for i, one in enumerate(gained)
     ]
     return choices, job.usage(sum(one.symbols for one in gained))
 

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
+from pydantic.json_schema import JsonSchemaMode
+
 from onward.serve.api.operation import BODY_ERRORS, Operation
 from onward.serve.api.responses import ErrorBody
 from onward.serve.http.limits import Limits
@@ -17,8 +19,9 @@ def openapi_document(operations: Sequence[Operation], limits: Limits) -> Schema:
     """Returns the document, with the limits of this server."""
     responses = [each.response for each in operations if each.response]
     requests = [model for each in operations for model in (each.body, each.query) if model]
-    kinds = [*((kind, "serialization") for kind in (ErrorBody, *responses))]
-    kinds += [(model, "validation") for model in requests]
+    kinds: list[tuple[Any, JsonSchemaMode]] = []
+    kinds.extend((kind, "serialization") for kind in (ErrorBody, *responses))
+    kinds.extend((model, "validation") for model in requests)
     found, definitions = schemas(kinds, limits)
     known = {kind: schema for (kind, _), schema in zip(kinds, found, strict=True)}
     for query in {each.query for each in operations if each.query}:

@@ -2,9 +2,9 @@
 
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, FailFast, Field
 
-from onward.serve.http.validation import AtMost, ModelName, RequestModel, Whole, whole
+from onward.serve.http.validation import WHOLE, AtMost, ModelName, RequestModel
 from onward.serve.watch.worker import RECENT
 
 _LARGEST_SEED = (1 << 63) - 1
@@ -16,13 +16,13 @@ def _example(**fields: Any) -> ConfigDict:
     return ConfigDict(json_schema_extra={"examples": [fields]})
 
 
-SymbolId: TypeAlias = Annotated[Whole, Field(ge=0)]
-SymbolIds: TypeAlias = Annotated[list[SymbolId], Field(min_length=1)]
+SymbolId: TypeAlias = Annotated[int, Field(ge=0), WHOLE]
+SymbolIds: TypeAlias = Annotated[list[SymbolId], FailFast()]
 Prompts: TypeAlias = (
     str
-    | SymbolIds
-    | Annotated[list[str], Field(min_length=1), AtMost("choices")]
-    | Annotated[list[list[SymbolId]], Field(min_length=1), AtMost("choices")]
+    | Annotated[SymbolIds, Field(min_length=1)]
+    | Annotated[list[str], FailFast(), Field(min_length=1), AtMost("choices")]
+    | Annotated[list[SymbolIds], FailFast(), Field(min_length=1), AtMost("choices")]
 )
 StopText: TypeAlias = Annotated[str, Field(min_length=1), AtMost(1000)]
 Text: TypeAlias = Annotated[str, AtMost("text_characters")]
@@ -45,43 +45,50 @@ class CompletionRequest(RequestModel):
 
     model: ModelName = None
     prompt: Prompts = Field(
-        "", description="A text, a list of texts, a list of symbol ids, or a list of such lists."
+        "",
+        union_mode="left_to_right",
+        description="A text, a list of texts, a list of symbol ids, or a list of such lists.",
     )
-    max_tokens: Annotated[Whole, Field(ge=0), AtMost("max_tokens")] = Field(
+    max_tokens: Annotated[int, Field(ge=0), WHOLE, AtMost("max_tokens")] = Field(
         16, description="Symbols to write."
     )
     temperature: float = Field(1.0, ge=0, le=100, description="0 takes the most likely symbol every time.")
     top_p: float = Field(1.0, ge=0, le=1, description="Only the most likely symbols with this total share.")
-    top_k: Annotated[Whole, Field(ge=1)] | None = Field(
+    top_k: Annotated[int, Field(ge=1), WHOLE] | None = Field(
         None, description="Only so many of the most likely symbols. Default: all."
     )
     min_p: float = Field(
         0.0, ge=0, le=1, description="Only symbols with at least this share of the highest probability."
     )
-    n: Annotated[Whole, Field(ge=1), AtMost("choices")] = Field(1, description="Completions of each prompt.")
-    seed: Annotated[Whole, Field(ge=-_LARGEST_SEED - 1, le=_LARGEST_SEED)] | None = Field(
+    n: Annotated[int, Field(ge=1), WHOLE, AtMost("choices")] = Field(
+        1, description="Completions of each prompt."
+    )
+    seed: Annotated[int, Field(ge=-_LARGEST_SEED - 1, le=_LARGEST_SEED), WHOLE] | None = Field(
         None, description="The same seed gives the same text. Default: a new one for each request."
     )
     stop: StopText | Annotated[list[StopText], AtMost(16)] | None = Field(
         None, description="Texts that end a completion; they are not part of it."
     )
-    logprobs: bool | Annotated[Whole, Field(ge=0, le=20)] | None = Field(
+    logprobs: bool | Annotated[int, Field(ge=0, le=20), WHOLE] | None = Field(
         None, description="Number of likely symbols to list with each symbol; true stands for 1."
     )
     echo: bool = Field(False, description="Whether the text begins with the prompt.")
     stream: bool = Field(False, description="Whether to send server-sent events.")
     stream_options: StreamOptions | None = None
-    best_of: Annotated[Literal[1], BeforeValidator(whole)] | None = Field(None, description="Not supported.")
+    best_of: Annotated[Literal[1], WHOLE] | None = Field(None, description="Not supported.")
     suffix: Literal[""] | None = Field(None, description="Not supported.")
-    presence_penalty: Annotated[Literal[0], BeforeValidator(whole)] | None = Field(
-        None, description="Not supported."
-    )
-    frequency_penalty: Annotated[Literal[0], BeforeValidator(whole)] | None = Field(
-        None, description="Not supported."
-    )
+    presence_penalty: Annotated[Literal[0], WHOLE] | None = Field(None, description="Not supported.")
+    frequency_penalty: Annotated[Literal[0], WHOLE] | None = Field(None, description="Not supported.")
     logit_bias: Annotated[dict[str, float], Field(max_length=0)] | None = Field(
         None, description="Not supported."
     )
+
+    def prompts(self) -> list[str | list[int]]:
+        """Returns the prompts as a list, even if there is only one."""
+        if isinstance(self.prompt, str):
+            return [self.prompt]
+        ids = [each for each in self.prompt if isinstance(each, int)]
+        return [ids] if ids else [each for each in self.prompt if not isinstance(each, int)]
 
 
 class ScoreRequest(RequestModel):
@@ -91,7 +98,7 @@ class ScoreRequest(RequestModel):
 
     model: ModelName = None
     text: Text = Field("", description="At most 20,000 symbols.")
-    alternatives: Annotated[Whole, Field(ge=0, le=20)] = Field(
+    alternatives: Annotated[int, Field(ge=0, le=20), WHOLE] = Field(
         3, description="Number of likely symbols to list in the place of each symbol."
     )
 
@@ -103,10 +110,10 @@ class NoveltyRequest(RequestModel):
 
     model: ModelName = None
     text: Annotated[Text, Field(min_length=1)]
-    minimum: Annotated[Whole, Field(ge=1), AtMost("text_characters")] = Field(
+    minimum: Annotated[int, Field(ge=1), WHOLE, AtMost("text_characters")] = Field(
         20, description="Symbols of the shortest match that counts."
     )
-    longest: Annotated[Whole, Field(ge=0, le=1000)] = Field(
+    longest: Annotated[int, Field(ge=0, le=1000), WHOLE] = Field(
         10, description="How many of the longest matches to list."
     )
 
@@ -114,16 +121,22 @@ class NoveltyRequest(RequestModel):
 class CompletionOptions(RequestModel):
     """What a session answers with. Options that are left out keep the value of the last request."""
 
-    completions: Annotated[Whole, Field(ge=0, le=20)] | None = Field(None, description="Number of completions. First value: 3.")
-    until: Literal["word", "line"] | Annotated[Whole, Field(ge=1, le=100)] | None = Field(
+    completions: Annotated[int, Field(ge=0, le=20), WHOLE] | None = Field(
+        None, description="Number of completions. First value: 3."
+    )
+    until: Literal["word", "line"] | Annotated[int, Field(ge=1, le=100), WHOLE] | None = Field(
         None, description='Where completions end; a number is a number of symbols. First value: "word".'
     )
-    shortest: Annotated[Whole, Field(ge=1, le=100)] | None = Field(
+    shortest: Annotated[int, Field(ge=1, le=100), WHOLE] | None = Field(
         None, description="Characters of the shortest completion. First value: 2."
     )
-    next: Annotated[Whole, Field(ge=0, le=100)] | None = Field(
+    next: Annotated[int, Field(ge=0, le=100), WHOLE] | None = Field(
         None, description="Number of likely next symbols. First value: 10."
     )
+
+    def options(self) -> dict[str, Any]:
+        """Returns the options by name; None: as before."""
+        return {name: getattr(self, name) for name in CompletionOptions.model_fields}
 
 
 class SessionRequest(CompletionOptions):
@@ -133,7 +146,7 @@ class SessionRequest(CompletionOptions):
 
     model: ModelName = None
     text: Text = ""
-    cursor: Annotated[Whole, Field(ge=0)] | None = Field(
+    cursor: Annotated[int, Field(ge=0), WHOLE] | None = Field(
         None, description="Position in the text that is completed. Default: the end."
     )
     adapt: bool = Field(False, description="Whether the session learns from its text.")
@@ -144,23 +157,18 @@ class EditRequest(CompletionOptions):
 
     model_config = _example(at=12, delete=0, insert="o")
 
-    at: Annotated[Whole, Field(ge=0)] | None = Field(None, description="Position. Default: the cursor.")
-    delete: Annotated[Whole, Field(ge=0)] | None = Field(
+    at: Annotated[int, Field(ge=0), WHOLE] | None = Field(None, description="Position. Default: the cursor.")
+    delete: Annotated[int, Field(ge=0), WHOLE] | None = Field(
         None, description="Characters to delete. Default: 0."
     )
     insert: Text | None = Field(None, description="Text to insert. Default: none.")
-    cursor: Annotated[Whole, Field(ge=0)] | None = Field(
+    cursor: Annotated[int, Field(ge=0), WHOLE] | None = Field(
         None, description="Position of the cursor after the edit. Default: the end of the inserted text."
     )
-    version: Annotated[Whole, Field(ge=0, le=_LARGEST_VERSION)] | None = Field(
+    version: Annotated[int, Field(ge=0, le=_LARGEST_VERSION), WHOLE] | None = Field(
         None, description="Version that the session must have. Default: any."
     )
     forget: bool = Field(False, description="Whether to drop what the session has learned.")
-
-    @property
-    def changes_text(self) -> bool:
-        """Whether the request edits the text or moves the cursor."""
-        return any(value is not None for value in (self.at, self.delete, self.insert, self.cursor))
 
 
 class NoFields(RequestModel):

@@ -1,4 +1,4 @@
-"""The responses of the API, as typed dictionaries: handlers build them, and the OpenAPI document shows them."""
+"""The responses of the API as typed dictionaries, which also document them."""
 
 from typing import Any, Literal
 

@@ -12,7 +12,7 @@ from onward.data.vocabulary import Vocabulary
 from onward.inference.text_source import ids_of
 from onward.serve.api.requests import NoveltyRequest, ScoreRequest
 from onward.serve.api.responses import LikelySymbol, Score, ScoredSymbol
-from onward.serve.engine.prefill import read
+from onward.serve.engine.prefill import prefill
 from onward.serve.engine.registry import ModelRegistry
 from onward.serve.engine.tokens import text_of
 from onward.serve.http.errors import ApiError
@@ -35,7 +35,7 @@ async def score(request: Request, models: ModelRegistry, limits: Limits) -> Resp
         message = f"expected a text of at most {MOST_SYMBOLS:,} symbols, got {len(ids):,}"
         hint = "send it in parts, or use `onward score`"
         raise ApiError(413, "too_large", message, param="text", hint=hint)
-    work = served.engine.run(read(served.trained, ids, asked.alternatives))
+    work = served.engine.run(prefill(served.trained, ids, asked.alternatives))
     _, tokens = await until_client_leaves(request, work)
     served.metrics.symbols_read.inc(len(ids))
     decoder = vocabulary.decoder()
@@ -68,11 +68,9 @@ async def novelty(
     if not corpus:
         message = "this server has no corpus to search"
         raise ApiError(404, "no_corpus", message, hint="start it with --corpus FILE")
-    with served.engine.place():  # the search has its own thread, since it does not use the model
+    with served.engine.slot():  # the search has its own thread, since it does not use the model
         find = served.trained.novelty
-        work = asyncio.to_thread(
-            find, asked.text, [*corpus], minimum=asked.minimum, longest=asked.longest
-        )
+        work = asyncio.to_thread(find, asked.text, [*corpus], minimum=asked.minimum, longest=asked.longest)
         found = (await until_client_leaves(request, work)).to_json()
     for span in found["spans"]:
         span["document"] = Path(span["document"]).name

@@ -14,17 +14,18 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from onward.errors import OnwardError
 from onward.serve.api.operation import Operation
-from onward.serve.api.requests import CompletionOptions, EditRequest, SessionRequest
+from onward.serve.api.requests import EditRequest, SessionRequest
 from onward.serve.api.responses import SessionAnswer, SessionState
 from onward.serve.engine.registry import ModelRegistry
-from onward.serve.engine.typed_text import CompletionWanted, Edit
 from onward.serve.http.errors import ApiError, as_api_error, invalid_value, to_json
 from onward.serve.http.json_text import dump
 from onward.serve.http.limits import Limits
 from onward.serve.http.metrics import Metrics
 from onward.serve.http.responses import json_response, read_body
 from onward.serve.http.validation import read_model
-from onward.serve.sessions.manager import SessionManager, TypingSession
+from onward.serve.sessions.document import Document, DocumentChange
+from onward.serve.sessions.manager import SessionManager
+from onward.serve.sessions.typing_session import TypingSession
 
 _SESSION_ID = {"id": "Id of a session."}
 _SOCKET_PATH = "/v1/sessions/{id}/ws"
@@ -93,7 +94,7 @@ class EditHandler:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = await read_body(receive, self._limits)  # may take long: the session is looked up afterwards
         session = await self._sessions.get(scope["path_params"]["id"])
-        answer = await _edit(self._sessions, session, body, self._limits)
+        answer = await _edit(session, body, self._limits)
         await json_response(answer)(scope, receive, send)
 
 
@@ -102,16 +103,19 @@ async def _create(
 ) -> Response:
     asked = read_model(SessionRequest, await read_body(request.receive, limits), limits)
     served = models.get(asked.model)
-    cursor = _within("cursor", asked.cursor, len(asked.text), len(asked.text))
-    wanted = _wanted(asked, CompletionWanted())
-    made = await sessions.create(served, asked.text, cursor, wanted, adapts=asked.adapt)
-    return json_response(made, 201, {"Location": f"/v1/sessions/{made['id']}"})
+    cursor = len(asked.text) if asked.cursor is None else asked.cursor
+    if cursor > len(asked.text):
+        raise invalid_value("cursor", f"a whole number from 0 to {len(asked.text)}", cursor)
+    options = DocumentChange(**asked.options()).options_of(Document())
+    document = Document(asked.text, cursor, options=options)
+    made = await sessions.create(served, document, adapts=asked.adapt)
+    return json_response(made.to_json(), 201, {"Location": f"/v1/sessions/{made.id}"})
 
 
 async def _show(request: Request, sessions: SessionManager) -> Response:
     session = await sessions.get(request.path_params["id"])
-    answer = await sessions.edit(session)
-    return json_response(answer | {"text": session.text})
+    answer = await session.edit(DocumentChange())
+    return json_response(answer.to_json() | {"text": answer.document.text})
 
 
 async def _delete(request: Request, sessions: SessionManager) -> Response:
@@ -146,48 +150,12 @@ async def _answer(
         if len(body) > limits.body_bytes:
             text = f"expected a message of at most {limits.body_bytes:,} bytes, got {len(body):,}"
             raise ApiError(413, "too_large", text, hint="insert the text in parts")
-        return await _edit(sessions, await sessions.get(id_), body, limits), 200
+        return await _edit(await sessions.get(id_), body, limits), 200
     except OnwardError as error:
         refusal = as_api_error(error)
         return to_json(refusal), refusal.status
 
 
-async def _edit(
-    sessions: SessionManager, session: TypingSession, body: bytes | str, limits: Limits
-) -> dict[str, Any]:
+async def _edit(session: TypingSession, body: bytes | str, limits: Limits) -> dict[str, Any]:
     asked = read_model(EditRequest, body, limits)
-    if asked.forget and not session.adapts:
-        raise invalid_value("forget", "false, since this session does not learn", asked.forget)
-    edit = partial(_edit_of, asked) if asked.changes_text else None
-    return await sessions.edit(session, edit, partial(_wanted, asked), asked.version, forgets=asked.forget)
-
-
-def _edit_of(asked: EditRequest, session: TypingSession) -> Edit:
-    """Returns the edit, checked against the text that the session has when it is made.
-
-    Raises:
-        ApiError: a position is outside the text.
-    """
-    size, insert = len(session.text), asked.insert or ""
-    at = _within("at", asked.at, session.cursor, size)
-    deleted = _within("delete", asked.delete, 0, size - at)
-    cursor = _within("cursor", asked.cursor, at + len(insert), size - deleted + len(insert))
-    return Edit(at, deleted, insert, cursor)
-
-
-def _within(name: str, value: int | None, default: int, largest: int) -> int:
-    if value is None:
-        return default
-    if value > largest:
-        raise invalid_value(name, f"a whole number from 0 to {largest}", value)
-    return value
-
-
-def _wanted(asked: CompletionOptions, before: CompletionWanted) -> CompletionWanted:
-    """Returns the options of an answer: those of the request, else those of the request before it."""
-    return CompletionWanted(
-        before.completions if asked.completions is None else asked.completions,
-        before.until if asked.until is None else asked.until,
-        before.shortest if asked.shortest is None else asked.shortest,
-        before.next if asked.next is None else asked.next,
-    )
+    return (await session.edit(DocumentChange(**dict(asked)))).to_json()

@@ -110,7 +110,9 @@ class OriginGuard:
         host, origin = headers.get("host", ""), headers.get("origin")
         if not self._is_host(host):
             message = f"expected a host name of this server, got {host[:80]!r}"
-            return ApiError(403, "wrong_host", message, hint="start it with --allow-host NAME to allow a name")
+            return ApiError(
+                403, "wrong_host", message, hint="start it with --allow-host NAME to allow a name"
+            )
         if origin is not None and not self._is_allowed(origin, host):
             message = f"expected a request from an allowed origin, got {origin[:80]!r}"
             hint = "start it with --origin ORIGIN to allow the pages of a site"

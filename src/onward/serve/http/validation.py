@@ -5,10 +5,11 @@ default. A limit that differs from server to server is named in the model (`AtMo
 reads it from `Limits`, and so does the schema.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -37,6 +38,7 @@ REFERENCE = "#/components/schemas/{model}"
 _LIMIT = "limit"  # the key of a placeholder in a schema: {"maximum": {"limit": "max_tokens"}}
 _TOO_LONG = "too_long"
 _KEYWORDS = {"string": "maxLength", "array": "maxItems"}
+_UNITS = {"imum": "", "Length": "characters", "Items": "items", "Properties": "fields"}
 _PLURALS = {
     "string": "texts",
     "integer": "whole numbers",
@@ -75,13 +77,12 @@ class AtMost:
         return value
 
 
-def whole(value: Any) -> Any:
-    """Returns a whole number as an `int`, since 3.0 and 3 are the same number in JSON; else the value."""
+def _whole(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-Whole = Annotated[int, BeforeValidator(whole)]
-"""A whole number."""
+WHOLE = BeforeValidator(_whole)
+"""Accepts 3.0 as the whole number 3, since they are the same number in JSON."""
 
 ModelName = Annotated[
     str | None, Field(description="Id of a model. Default: the first model.", examples=["nietzsche"])
@@ -129,7 +130,9 @@ def read_query(model: type[Model], query: Mapping[str, str], limits: Limits) -> 
 
 def schemas(kinds: Sequence[tuple[Any, JsonSchemaMode]], limits: Limits) -> tuple[list[Schema], Schema]:
     """Returns the JSON schema of each type, and the definitions that they refer to."""
-    adapters = [(number, mode, TypeAdapter(kind)) for number, (kind, mode) in enumerate(kinds)]
+    adapters: list[tuple[int, JsonSchemaMode, TypeAdapter[Any]]] = [
+        (number, mode, TypeAdapter(kind)) for number, (kind, mode) in enumerate(kinds)
+    ]
     found, rest = TypeAdapter.json_schemas(adapters, ref_template=REFERENCE, schema_generator=_Untitled)
     inputs = [_resolved(found[number, mode], limits) for number, mode, _ in adapters]
     return inputs, _resolved(rest.get("$defs", {}), limits)
@@ -199,43 +202,32 @@ def _described(schema: Schema, definitions: Schema) -> str:
     if "anyOf" in schema:
         kinds = [_described(each, definitions) for each in schema["anyOf"] if each != {"type": "null"}]
         return kinds[0] if len(kinds) == 1 else f"{', '.join(kinds[:-1])} or {kinds[-1]}"
-    if "const" in schema:
-        return repr(schema["const"])
-    if "enum" in schema:
-        return " or ".join(f'"{value}"' for value in schema["enum"])
-    kind = schema.get("type")
-    match kind:
-        case "integer" | "number":
-            return ("a whole number" if kind == "integer" else "a number") + _range(schema)
-        case "boolean":
-            return "true or false"
+    if values := schema.get("enum", [schema["const"]] if "const" in schema else []):
+        return " or ".join(json.dumps(value) for value in values)
+    match schema.get("type"):
+        case "integer" | "number" | "string" as kind:
+            described = {"integer": "a whole number", "number": "a number", "string": "a text"}[kind]
         case "array":
-            return "a list of " + _plural(schema.get("items", {}), definitions) + _length(schema, "items")
-        case "string":
-            return "a text" + _length(schema, "characters")
-    return "an object"
+            described = "a list of " + _plural(schema["items"], definitions)
+        case "boolean":
+            described = "true or false"
+        case _:
+            described = "an object"
+    return described + _bounds(schema)
 
 
 def _plural(schema: Schema, definitions: Schema) -> str:
     if schema.get("type") == "array":
-        return "lists of " + _plural(schema.get("items", {}), definitions)
-    return _PLURALS.get(schema.get("type", "object"), "values") + _range(schema)
+        return "lists of " + _plural(schema["items"], definitions)
+    return _PLURALS.get(schema.get("type", "object"), "values") + _bounds(schema)
 
 
-def _range(schema: Schema) -> str:
-    low, high = schema.get("minimum"), schema.get("maximum")
-    if low is None and high is None:
-        return ""
-    if high is None:
-        return f" of at least {low}"
-    return f" of at most {high}" if low is None else f" from {low} to {high}"
-
-
-def _length(schema: Schema, unit: Literal["items", "characters"]) -> str:
-    key = "Items" if unit == "items" else "Length"
-    low, high = schema.get(f"min{key}"), schema.get(f"max{key}")
-    if low is None and high is None:
-        return ""
-    if high is None:
-        return f" (at least {low} {unit})" if unit == "items" else f" of at least {low} {unit}"
-    return f" (at most {high} {unit})" if low is None else f" ({low} to {high} {unit})"
+def _bounds(schema: Schema) -> str:
+    for suffix, unit in _UNITS.items():
+        low, high = schema.get(f"min{suffix}"), schema.get(f"max{suffix}")
+        if low is not None and high is not None:
+            return f" from {low} to {high}" if not unit else f" with {low} to {high} {unit}"
+        if low is not None or high is not None:
+            bound = f"at least {low}" if high is None else f"at most {high}"
+            return f" of {bound}" if not unit else f" with {bound} {unit}"
+    return ""

@@ -14,7 +14,7 @@ import json
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeAlias, TypeVar
 
-from pydantic import AfterValidator, ConfigDict, Field, SkipValidation, ValidationError
+from pydantic import AfterValidator, ConfigDict, FailFast, Field, SkipValidation, ValidationError
 
 from onward.serve.http.errors import FIELDS_HINT, ApiError, invalid_value
 from onward.serve.http.limits import Limits
@@ -55,7 +55,7 @@ class EventSequence(RequestModel):
     """The events of a complete sequence."""
 
     key: Name | None = Field(None, description="Default: the number of the item.")
-    events: Annotated[list[Name], Field(min_length=1)]
+    events: Annotated[list[Name], FailFast(), Field(min_length=1)]
 
 
 class BatchRequest(RequestModel):
@@ -196,7 +196,9 @@ def _check_size(kind: str, items: list[Any], limits: Limits) -> None:
     count = sum(map(_length, items)) if kind == "sequences" else len(items)
     if count > limits.batch_records:
         message = f"expected at most {limits.batch_records:,} records in a batch, got {count:,}"
-        raise ApiError(413, "too_large", message, param=kind, hint="send several batches, one after the other")
+        raise ApiError(
+            413, "too_large", message, param=kind, hint="send several batches, one after the other"
+        )
 
 
 def _length(item: Any) -> int:

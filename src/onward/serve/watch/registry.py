@@ -83,11 +83,12 @@ class DetectorRegistry:
             return sum(served.report[name] for served in self)
 
         metrics.add_total("onward_watch_records", "Events read.", lambda: total("records"))
-        metrics.add_total("onward_watch_unparsable", "Lines that are not events.", lambda: total("unparsable"))
+        metrics.add_total(
+            "onward_watch_unparsable", "Lines that are not events.", lambda: total("unparsable")
+        )
         metrics.add_total("onward_watch_sequences", "Sequences evaluated.", lambda: total("sequences"))
         metrics.add_total("onward_watch_alarms", "Alarms raised.", lambda: total("last_alarm"))
         metrics.add_gauge("onward_watch_in_flight", "Open sequences.", lambda: total("in_flight"))
-
 
 
 def state_of(path: Path, state: Path | None, *, alone: bool) -> Path | None:
