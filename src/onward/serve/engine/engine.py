@@ -250,7 +250,7 @@ class Engine:
 
     def _step(self) -> None:
         try:
-            self._metrics.symbols_written.add(self._batcher.step())
+            self._metrics.symbols_written.inc(self._batcher.step())
         except OnwardError as error:
             self._batcher.fail(error)
         except Exception:

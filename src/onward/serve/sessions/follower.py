@@ -62,7 +62,7 @@ class ModelFollower:
         engine, metrics = self._served.engine, self._served.metrics
         try:
             if typed.adapts or typed.characters_to_read(document.cursor, unchanged) > SLICE:
-                metrics.symbols_read.add(await self._read(typed, document, unchanged, forget=forget))
+                metrics.symbols_read.inc(await self._read(typed, document, unchanged, forget=forget))
                 unchanged = len(document.text)
             prediction = await engine.predict(
                 Keystroke(typed, document.text, document.cursor, unchanged, document.options, cancellation)
@@ -70,7 +70,7 @@ class ModelFollower:
         except BaseException:
             self._typed = None  # it may have read only a part
             raise
-        metrics.symbols_read.add(prediction.symbols_read)
+        metrics.symbols_read.inc(prediction.symbols_read)
         return prediction
 
     async def _load(self) -> TypedText:

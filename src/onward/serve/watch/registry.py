@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 from onward.serve.http.limits import Limits
 from onward.serve.http.lookup import Lookup, paths_by_name
-from onward.serve.http.metrics import Gauge, Total
+from onward.serve.http.metrics import Metrics
 from onward.serve.watch.worker import DetectorWorker
 
 DetectorRegistry: TypeAlias = Lookup[DetectorWorker]
@@ -44,21 +44,19 @@ def load_detectors(
     return Lookup("detectors", served, remedy="start it with the file of a detector")
 
 
-def detector_metrics(detectors: DetectorRegistry) -> list[Gauge | Total]:
-    """The metrics of all detectors together."""
+def add_detector_metrics(metrics: Metrics, detectors: DetectorRegistry) -> None:
+    """Adds the metrics of all detectors together."""
     if not len(detectors):
-        return []
+        return
 
     def total(name: str) -> float:
         return sum(served.report[name] for served in detectors)
 
-    return [
-        Total("onward_watch_records_total", "Events read.", lambda: total("records")),
-        Total("onward_watch_unparsable_total", "Lines without an event.", lambda: total("unparsable")),
-        Total("onward_watch_sequences_total", "Sequences evaluated.", lambda: total("sequences")),
-        Total("onward_watch_alarms_total", "Alarms raised.", lambda: total("last_alarm")),
-        Gauge("onward_watch_in_flight", "Sequences in flight.", lambda: total("in_flight")),
-    ]
+    metrics.add_total("onward_watch_records", "Events read.", lambda: total("records"))
+    metrics.add_total("onward_watch_unparsable", "Lines that are not events.", lambda: total("unparsable"))
+    metrics.add_total("onward_watch_sequences", "Sequences evaluated.", lambda: total("sequences"))
+    metrics.add_total("onward_watch_alarms", "Alarms raised.", lambda: total("last_alarm"))
+    metrics.add_gauge("onward_watch_in_flight", "Open sequences.", lambda: total("in_flight"))
 
 
 def state_of(path: Path, state: Path | None, *, alone: bool) -> Path | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
-from onward.serve.http.fields import dump
+from onward.serve.http.json_text import dump
 from onward.serve.http.limits import Limits
 from onward.serve.http.slots import Slots
 from onward.serve.watch.alarm_feed import RECENT, AlarmFeed

@@ -10,7 +10,8 @@ from importlib.resources import files
 from typing import Any, assert_never
 
 from onward.atomic import atomic_write
-from onward.inference.scoring.html_report import STEPS, as_percent, legend
+from onward.html import render, surprise_class
+from onward.units import as_percent
 from onward.watch.datasets import Dataset
 from onward.watch.detector import Detector
 from onward.watch.scoring.features import EventScore, Verdict
@@ -148,8 +149,7 @@ def _page(found: Explanation) -> Iterator[str]:
     yield f"<style>{style}</style>\n</head>\n<body>\n<header>\n<h1>{heading}</h1>\n"
     yield f'<p class="{"flagged" if found.verdict.flagged else "normal"}">{html.escape(found.told)}</p>\n'
     mean = f"{found.verdict.length:,} events; normal ones have {found.bits_per_event:.2f} bits each"
-    yield f'<p>{mean}</p>\n<p class="legend" aria-label="colours by bits of surprise">expected {legend()} '
-    yield f"surprising, in bits</p>\n<p>{html.escape(_LEGEND)}</p>\n</header>\n"
+    yield f"<p>{mean}</p>\n{render('legend.html.j2')}<p>{html.escape(_LEGEND)}</p>\n</header>\n"
     yield "<main>\n<table>\n<thead><tr><th>line</th><th>bits</th>"
     yield "<th>rank</th><th>event</th><th>expected</th></tr></thead>\n<tbody>\n"
     for event, line in zip(found.events, (*found.lines, None), strict=True):
@@ -158,15 +158,15 @@ def _page(found: Explanation) -> Iterator[str]:
 
 
 _STYLES = (
-    ("onward.inference", "reading.css"),
-    ("onward.inference", "page.css"),
+    ("onward", "static/reading.css"),
+    ("onward", "static/page.css"),
     ("onward.watch", "explain.css"),
 )
 
 
 def _row(event: EventScore, line: int | None) -> str:
     """Of the table: an event coloured by its surprise, beside what was expected."""
-    name = f'<i class="s{min(int(max(event.bits, 0.0)), STEPS - 1)}">{html.escape(event.event)}</i>'
+    name = f'<i class="{surprise_class(event.bits)}">{html.escape(event.event)}</i>'
     name += f' <b class="new">{_NEW}</b>' if event.new else ""
     expected = " ".join(
         f"<span>{html.escape(other.event)} <b>{as_percent(other.probability)} %</b></span>"
