@@ -5,9 +5,9 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from onward.serve.http.fields import Fields, dump, parse
 
 from onward.serve.http.errors import ApiError
-from onward.serve.http.fields import Fields, dump, parse
 
 plain = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

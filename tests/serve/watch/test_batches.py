@@ -4,9 +4,9 @@ import json
 from typing import Any
 
 import pytest
+from onward.serve.http.fields import Fields
 
 from onward.serve.http.errors import ApiError
-from onward.serve.http.fields import Fields
 from onward.serve.http.limits import Limits
 from onward.serve.watch.batches import Batch, batch_of, records_of
 from onward.watch.input.format import InputFormat
