@@ -1,4 +1,4 @@
-"""Coroutines in a test that is none."""
+"""Runs coroutines in tests that are not coroutines."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -9,6 +9,6 @@ Result = TypeVar("Result")
 
 
 def run(work: Coroutine[Any, Any, Result]) -> Result:
-    """`asyncio.run` in a thread of its own: playwright keeps a loop running in the tests' thread."""
+    """Runs a coroutine in another thread, since playwright keeps an event loop in the thread of the tests."""
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(asyncio.run, work).result()
