@@ -1,20 +1,20 @@
 """The pages of the server: one that completes what is typed, and one that shows alarms.
 
-The HTML comes from `templates/`. Scripts and styles are the files in `static/`, and those in `onward/static`
-that the pages share with the HTML reports.
+The HTML comes from templates (`onward.html`). Scripts and styles are the files in `static/`, and those in
+`onward/static` that the pages share with the HTML reports.
 """
 
-from functools import partial
 from pathlib import Path
 
 from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
-from starlette.templating import Jinja2Templates
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from onward.html import render
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -34,20 +34,24 @@ def page_routes(*, writes: bool, watches: bool) -> list[BaseRoute]:
         writes: whether models are served. If not, "/" leads to the page of alarms.
         watches: whether detectors are served, so that there is a page of alarms.
     """
-    templates = Jinja2Templates(_HERE / "templates")
     protected = [Middleware(PageHeaders)]
 
     def page(path: str, template: str) -> Route:
-        return Route(path, partial(_page, templates=templates, template=template), middleware=protected)
+        content = render(template)
+
+        async def show(_: Request) -> Response:
+            return HTMLResponse(content)
+
+        return Route(path, show, middleware=protected)
 
     routes: list[BaseRoute] = []
     if watches:
         files = StaticFiles(directory=_HERE / "static" / "watch")
-        routes += [page("/watch", "watch.html.j2"), Mount("/page/watch", files, middleware=protected)]
+        routes += [page("/watch", "alarms_page.html.j2"), Mount("/page/watch", files, middleware=protected)]
     files = StaticFiles(directory=_HERE / "static" / "page", packages=[_SHARED])
     return [
         *routes,
-        page("/", "index.html.j2") if writes else Route("/", _redirect_to_alarms, middleware=protected),
+        page("/", "typing_page.html.j2") if writes else Route("/", _redirect_to_alarms, middleware=protected),
         Mount("/page", files, middleware=protected),
     ]
 
@@ -65,10 +69,6 @@ class PageHeaders:
             await send(message)
 
         await self._app(scope, receive, with_headers)
-
-
-async def _page(request: Request, *, templates: Jinja2Templates, template: str) -> Response:
-    return templates.TemplateResponse(request, template)
 
 
 async def _redirect_to_alarms(_: Request) -> Response:

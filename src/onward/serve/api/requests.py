@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, FailFast, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from onward.serve.http.validation import WHOLE, AtMost, ModelName, RequestModel
 from onward.serve.watch.alarm_feed import RECENT
@@ -17,12 +17,12 @@ def _example(**fields: Any) -> ConfigDict:
 
 
 SymbolId: TypeAlias = Annotated[int, Field(ge=0), WHOLE]
-SymbolIds: TypeAlias = Annotated[list[SymbolId], FailFast()]
+SymbolIds: TypeAlias = Annotated[list[SymbolId], Field(fail_fast=True)]
 Prompts: TypeAlias = (
     str
     | Annotated[SymbolIds, Field(min_length=1)]
-    | Annotated[list[str], FailFast(), Field(min_length=1), AtMost("choices")]
-    | Annotated[list[SymbolIds], FailFast(), Field(min_length=1), AtMost("choices")]
+    | Annotated[list[str], Field(min_length=1, fail_fast=True), AtMost("choices")]
+    | Annotated[list[SymbolIds], Field(min_length=1, fail_fast=True), AtMost("choices")]
 )
 StopText: TypeAlias = Annotated[str, Field(min_length=1), AtMost(1000)]
 Text: TypeAlias = Annotated[str, AtMost("text_characters")]

@@ -38,14 +38,8 @@ REFERENCE = "#/components/schemas/{model}"
 _LIMIT = "limit"  # the key of a placeholder in a schema: {"maximum": {"limit": "max_tokens"}}
 _TOO_LONG = "too_long"
 _KEYWORDS = {"string": "maxLength", "array": "maxItems"}
-_UNITS = {"imum": "", "Length": "characters", "Items": "items", "Properties": "fields"}
-_PLURALS = {
-    "string": "texts",
-    "integer": "whole numbers",
-    "number": "numbers",
-    "array": "lists",
-    "object": "objects",
-}
+_UNITS = {"imum": "", "Length": "characters", "Properties": "fields"}
+_PLURALS = {"string": "texts", "integer": "whole numbers", "number": "numbers"}
 
 
 @dataclass(frozen=True)
@@ -123,7 +117,7 @@ def read_query(model: type[Model], query: Mapping[str, str], limits: Limits) -> 
     """
     values = {name: value for name, value in query.items() if name in model.model_fields}
     try:
-        return model.model_validate_strings(values, context=limits)
+        return model.model_validate(values, context=limits, strict=False)
     except ValidationError as error:
         raise _refusal(model, values, error, limits) from None
 
@@ -208,7 +202,7 @@ def _described(schema: Schema, definitions: Schema) -> str:
         case "integer" | "number" | "string" as kind:
             described = {"integer": "a whole number", "number": "a number", "string": "a text"}[kind]
         case "array":
-            described = "a list of " + _plural(schema["items"], definitions)
+            return ("a non-empty " if schema.get("minItems") else "a ") + _list(schema, definitions)
         case "boolean":
             described = "true or false"
         case _:
@@ -216,10 +210,12 @@ def _described(schema: Schema, definitions: Schema) -> str:
     return described + _bounds(schema)
 
 
-def _plural(schema: Schema, definitions: Schema) -> str:
-    if schema.get("type") == "array":
-        return "lists of " + _plural(schema["items"], definitions)
-    return _PLURALS.get(schema.get("type", "object"), "values") + _bounds(schema)
+def _list(schema: Schema, definitions: Schema) -> str:
+    largest = f" (at most {schema['maxItems']})" if "maxItems" in schema else ""
+    items = schema["items"]
+    if items.get("type") == "array":
+        return f"list of {_list(items, definitions).replace('list', 'lists', 1)}{largest}"
+    return f"list of {_PLURALS.get(items.get('type'), 'objects')}{_bounds(items)}{largest}"
 
 
 def _bounds(schema: Schema) -> str:

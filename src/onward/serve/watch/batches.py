@@ -14,7 +14,7 @@ import json
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeAlias, TypeVar
 
-from pydantic import AfterValidator, ConfigDict, FailFast, Field, SkipValidation, ValidationError
+from pydantic import AfterValidator, ConfigDict, Field, SkipValidation, ValidationError
 
 from onward.serve.http.errors import FIELDS_HINT, ApiError, invalid_value
 from onward.serve.http.limits import Limits
@@ -55,7 +55,7 @@ class EventSequence(RequestModel):
     """The events of a complete sequence."""
 
     key: Name | None = Field(None, description="Default: the number of the item.")
-    events: Annotated[list[Name], FailFast(), Field(min_length=1)]
+    events: Annotated[list[Name], Field(min_length=1, fail_fast=True)]
 
 
 class BatchRequest(RequestModel):
