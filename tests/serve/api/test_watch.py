@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 from onward.serve.watch_page import watch_assets
-from tests.serve.conftest import Server
-from tests.serve.watched import BAD, GOOD, Start, refused, sent
+from tests.serve.conftest import Server, Start
+from tests.serve.watched import BAD, GOOD, refused, sent
 
 from onward.errors import InputError
 from onward.serve.app import ServerSettings, make_app
