@@ -46,11 +46,11 @@ def test_a_tab_has_several_spellings(tab: str, onward: Command, table: Path, tmp
         (["--key", "who"], "have no columns, got key", "--event"),
         (["--log", "--key", "who", "--time", "at"], "have no columns, got key, time", "--key-regex"),
         (["--symbols", "bytes"], "only for raw log lines", "--log"),
-        (["--top-k", "0"], "expected 1 or more events that may be expected, got 0", "--top-k"),
-        (["--top-k", "-3"], "expected 1 or more events that may be expected, got -3", "--top-k"),
+        (["--top-k", "0"], "top_k must be a whole number of 1 or more, got 0", "leave it out"),
+        (["--top-k", "-3"], "top_k must be a whole number of 1 or more, got -3", "leave it out"),
         (["--top-k", "3", "--false-alarms", "1%"], "either --false-alarms or --top-k", "leave one out"),
-        (["--steps", "0"], "expected 1 or more steps of training, got 0", "--steps"),
-        (["--steps", "-4"], "expected 1 or more steps of training, got -4", "--steps"),
+        (["--steps", "0"], "steps must be a whole number of 1 or more, got 0", "--steps"),
+        (["--steps", "-4"], "steps must be a whole number of 1 or more, got -4", "--steps"),
         (["--folds", "3", "--held-out", "50%"], "either --folds or --held-out", "leave one out"),
         (["--folds", "3", "--in-order"], "either --folds or --in-order", "leave one out"),
     ],
@@ -70,7 +70,7 @@ def test_learn_refuses_impossible_options_at_once(
     [
         (["--in-memory", "0"], "expected 1 or more sequences in memory, got 0", "--in-memory"),
         (["--in-memory", "-5"], "expected 1 or more sequences in memory, got -5", "--in-memory"),
-        (["--top-k", "0"], "expected 1 or more events that may be expected, got 0", "--top-k"),
+        (["--top-k", "0"], "top_k must be a whole number of 1 or more, got 0", "leave it out"),
         (["--top-k", "3", "--false-alarms", "1%"], "either --false-alarms or --top-k", "leave one out"),
     ],
 )
@@ -88,7 +88,7 @@ def test_judge_refuses_a_total_below_the_sample(
 ) -> None:
     ran = onward("watch", "judge", watching, "--normal", source, "--anomalous", source, "--scale", scale)
     assert (ran.code, ran.out) == (2, "") and "Traceback" not in ran.err
-    assert f"expected 3 or more normal sequences in all, got {scale}" in ran.err
+    assert f"expected 3 or more normal sequences in all, received {scale}" in ran.err
     assert "--scale" in ran.err.partition("hint: ")[2]
 
 

@@ -39,8 +39,8 @@ def batch(key: str, events: list[str]) -> Batch:
     return Batch("sequences", items, end=False, verdicts=False, key=None, digest="")
 
 
-async def next_keys(alarms: AsyncIterator[list[dict[str, Any]]]) -> list[str]:
-    return [alarm["key"] for alarm in await anext(alarms)]
+async def next_keys(alarms: AsyncIterator[list[Alarm]]) -> list[str]:
+    return [alarm.key for alarm in await anext(alarms)]
 
 
 def test_a_client_that_follows_gets_alarms_as_they_are_committed(open_worker: OpenWorker) -> None:
@@ -79,7 +79,7 @@ def test_alarms_are_published_even_if_the_client_of_the_batch_has_left(open_work
             published: list[str] = []
             while "b1" not in published:
                 published += await next_keys(following)
-            in_store = [alarm["key"] for alarm in await worker.alarms(0, 10)]
+            in_store = [alarm.key for alarm in await worker.alarms(0, 10)]
             assert published == in_store
 
     loop.run(work())
