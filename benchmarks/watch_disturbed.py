@@ -48,7 +48,7 @@ def watch(model: Path, log: Path, alarms: Path, limit: int = 0) -> tuple[int, li
 
 
 def alarms_of(path: Path, *, numbers: bool = True) -> list[str]:
-    """Returns the alarms without their numbers; optionally also without line numbers, which may have moved."""
+    """Returns the alarms without their numbers, and optionally without line numbers, which may differ."""
     names = ("key", "p_value", "ended", *(("began", "number") if numbers else ()))
     if not path.exists():
         return []

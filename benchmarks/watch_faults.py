@@ -4,8 +4,8 @@
 
 A process follows a log that is written and rotated at the same time, as logrotate does: older files get the
 next number, the last but one is compressed, and the log is in turn renamed, or copied and truncated. The
-process is killed with SIGKILL at random moments; the next one continues from the state. The alarms in the file
-of `--alarms` are compared with those of one undisturbed run over the same lines.
+process is killed with SIGKILL at random moments; the next one continues from the state. The alarms in the
+file of `--alarms` are compared with those of one undisturbed run over the same lines.
 """
 
 import argparse

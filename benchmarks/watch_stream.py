@@ -2,8 +2,8 @@
 
     python benchmarks/watch_stream.py [--lines 200000] [--keys 100000]
 
-Raw lines: the lines of HDFS_2k.log, repeated with new block ids that about twenty lines share. They are masked,
-matched with templates, grouped by block and scored, once without a state file and once with one. Open
+Raw lines: the lines of HDFS_2k.log, repeated with new block ids that about twenty lines share. They are
+masked, matched with templates, grouped by block and scored, once without a state file and once with one. Open
 sequences: one event of each key in turn, and no sequence ends; the memory is that of the process, and its
 growth.
 """
