@@ -212,7 +212,7 @@ def test_an_error_of_the_header_names_the_field_and_what_was_expected(
         load_changed(("profile", "symbols"), 999)
     with pytest.raises(ArtefactError, match=r"rate: Input should be less than 1, found 3\.5"):
         load_changed(("rate",), 3.5)
-    with pytest.raises(ArtefactError, match=r"scores: .*expected finite numbers in ascending order, found"):
+    with pytest.raises(ArtefactError, match="scores: expected finite numbers in ascending order, found"):
         load_changed(("calibration", "scores"), [NAN])
 
 

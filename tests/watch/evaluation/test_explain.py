@@ -103,7 +103,7 @@ def test_with_deeplogs_rule_the_summary_has_the_rank(
 def test_a_missing_key_is_refused(detector: Detector, dataset: Dataset) -> None:
     with pytest.raises(InputError, match="no sequence 'c'") as caught:
         explain_sequence(detector, dataset, "c")
-    assert caught.value.hint == "keys are such as a, b"
+    assert caught.value.hint == "some of the keys are a, b"
 
 
 def test_the_terminal_shows_a_line_for_each_event_without_control_characters(found: Explanation) -> None:

@@ -18,7 +18,7 @@ def test_the_summary_has_the_interval_of_the_rate(detector: Detector) -> None:
     ("rate", "top_k", "message"),
     [
         (0.001, None, "100 calibration sequences are too few for a rate of 0.10%: nothing will be flagged"),
-        (0.03, None, "the rate is only roughly known: 3.00% was requested, expect 0.62% to 7.08%"),
+        (0.03, None, "the rate is only roughly known: 3.00% was requested, expect 0.62% to 7.04%"),
         (None, 3, "events beyond the 3 most likely are flagged"),
     ],
 )
