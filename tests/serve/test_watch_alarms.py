@@ -4,8 +4,8 @@ import signal
 from pathlib import Path
 
 import pytest
-from tests.serve.conftest import Server
-from tests.serve.watched import BAD, Start, listening, sent
+from tests.serve.conftest import Server, Start
+from tests.serve.watched import BAD, listening, sent
 
 from onward.artefact import load, save
 from onward.watch.detector import Detector

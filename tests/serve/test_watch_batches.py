@@ -8,8 +8,8 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.serve.conftest import Server
-from tests.serve.watched import BAD, GOOD, Start, mixed, refused, sent
+from tests.serve.conftest import Server, Start
+from tests.serve.watched import BAD, GOOD, mixed, refused, sent
 
 from onward.watch.detector import Detector
 from onward.watch.input.records import Record

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from onward.serve.page import assets
+from onward.serve.watch_page import watch_assets
 from tests.serve.conftest import Server
 from tests.serve.markup import check_files
 from tests.serve.page.browsing import Open, browsing, expect, pages
 
-from onward.serve.page import assets
-from onward.serve.watch_page import watch_assets
 from onward.watch.detector import Detector
 
 BAD = ["start", "boom", "read", "sync", "stop"]

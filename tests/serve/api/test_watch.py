@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import pytest
-from tests.serve.conftest import Server
-from tests.serve.watched import BAD, GOOD, Start, refused, sent
+from onward.serve.watch_page import watch_assets
+from tests.serve.conftest import Server, Start
+from tests.serve.watched import BAD, GOOD, refused, sent
 
 from onward.errors import InputError
 from onward.serve.app import ServerSettings, make_app
-from onward.serve.watch_page import watch_assets
 from onward.watch.input.format import InputFormat
 from onward.watch.input.log_templates import Templates
 from onward.watch.training import LearnSettings, learn_detector

@@ -1,8 +1,7 @@
 """The files of the page."""
 
-from tests.serve.markup import check_files
-
 from onward.serve.page import POLICY, assets
+from tests.serve.markup import check_files
 
 
 def test_every_file_of_the_page_is_there_and_none_is_from_elsewhere() -> None:

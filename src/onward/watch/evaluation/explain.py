@@ -12,7 +12,7 @@ from onward.units import as_percent
 from onward.watch.datasets import Dataset
 from onward.watch.detector import Detector
 from onward.watch.scoring.features import EventScore, Verdict
-from onward.watch.stream.alarms import counts_told
+from onward.watch.stream.alarms import describe_counts
 
 _BAR_WIDTH = 12
 _NAME_WIDTH = 44
@@ -98,7 +98,7 @@ def describe_reason(verdict: Verdict) -> str:
         case "burst":
             reason = f"some consecutive events have {value:.1f} bits on average"
         case "counts":
-            reason = counts_told(verdict.counts)
+            reason = describe_counts(verdict.counts)
         case "new":
             reason = f"{value:.0f} events were never seen, or never directly after the event before them"
         case "unseen":

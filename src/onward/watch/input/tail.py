@@ -17,7 +17,7 @@ from onward.watch.input.format import COMPRESSED
 from onward.watch.input.tailed_file import GrowingFile, Position
 
 LINGER = 1.0
-"""Seconds without a write after which a renamed file is finished: its writer may not have noticed the rotation."""
+"""Seconds without a write after which a renamed file is finished: its writer may notice the rotation late."""
 
 
 class Follower:
@@ -128,7 +128,7 @@ class Follower:
         self._waiting = found
 
     def _resume(self, position: Position) -> None:
-        """Opens the file of a position under its present name, and finds the files that were begun after it."""
+        """Opens the file of a position under its present name, and finds the files begun after it."""
         found = _find_file(self.path, position)
         if found is None:
             if position.offset:

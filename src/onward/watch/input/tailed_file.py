@@ -166,7 +166,6 @@ class _Content:
         self.is_compressed = content is not file
         self._content: BufferedReader | FileIO = content
         if not self.is_compressed:
-            file.seek(0)
             self._content = _unbuffered(file)
 
     def __enter__(self) -> "_Content":
@@ -221,6 +220,7 @@ class _Content:
 def _unbuffered(file: BufferedReader) -> FileIO:
     raw = file.detach()
     assert isinstance(raw, FileIO)
+    raw.seek(0)
     return raw
 
 

@@ -32,7 +32,7 @@ _ZONES: dict[str | None, int] = {
     None: 0, "UT": 0, "GMT": 0, "UTC": 0, "Z": 0,
     "EST": -5, "EDT": -4, "CST": -6, "CDT": -5, "MST": -7, "MDT": -6, "PST": -8, "PDT": -7,
 }  # fmt: skip
-"""Hours from UTC of no zone and of the zone names in RFC 2822. Other names are ambiguous between countries."""
+"""Hours from UTC of no zone and of the zone names in RFC 2822. Other names are ambiguous."""
 
 _LONGEST = 100
 _DEFAULTS = datetime(2001, 1, 1), datetime(2002, 2, 2)
