@@ -158,7 +158,5 @@ def test_a_warning_names_the_main_feature_if_there_are_too_many_false_alarms(
     assert sum(found["false_alarms_by"].values()) == 20
 
 
-def test_there_is_no_warning_if_the_rate_holds(
-    onward: Command, watching: Path, labelled: list[str]
-) -> None:
+def test_there_is_no_warning_if_the_rate_holds(onward: Command, watching: Path, labelled: list[str]) -> None:
     assert "false alarms" not in onward("watch", "judge", watching, *labelled).err
