@@ -10,7 +10,7 @@ from onward.serve.http.limits import Limits
 from onward.serve.http.validation import read_model
 from onward.serve.watch.batches import Batch, BatchRequest, batch_of, records_of
 from onward.watch.input.format import InputFormat
-from onward.watch.input.parsers import reader_of
+from onward.watch.input.parsers import make_parser
 from onward.watch.input.records import Record
 
 COLUMNS = InputFormat(form="jsonl", key="host", event=("action",), time="at")
@@ -20,7 +20,7 @@ FIRST = 10
 def read(kind: str, items: list[Any], source: InputFormat = COLUMNS) -> tuple[list[Record], list[str]]:
     """The records of items, whose numbers begin with 10, and why the others are not records."""
     batch = Batch(kind, items, end=False, verdicts=False, key=None, digest="")
-    records, unreadable = records_of(batch, source, reader_of(source), FIRST)
+    records, unreadable = records_of(batch, source, make_parser(source), FIRST)
     return records, [reason for _, reason in unreadable.examples]
 
 

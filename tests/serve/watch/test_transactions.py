@@ -89,8 +89,8 @@ def in_flight_after_idle(watch: WatchTransactions) -> int:
 def test_a_commit_has_the_new_alarms_and_the_report(watch: WatchTransactions) -> None:
     response, commit = watch.feed(ODD)
     assert commit is not None
-    assert [alarm["key"] for alarm in commit.alarms] == ["odd"]
-    assert response["alarms"] == commit.alarms
+    assert [alarm.key for alarm in commit.alarms] == ["odd"]
+    assert response["alarms"] == [alarm.to_json() for alarm in commit.alarms]
     assert commit.report == watch.report
     repeated, commit = watch.feed(ODD)
     assert commit is None
@@ -104,11 +104,11 @@ def test_on_a_full_disk_nothing_of_a_batch_is_read(watch: WatchTransactions) -> 
     assert (caught.value.status, caught.value.code) == (503, "cannot_write")
     assert caught.value.headers == {"Retry-After": "5"}
     assert watch.report["sequences"] == 1
-    assert [alarm["key"] for alarm in watch.alarms(None, 10)] == ["first"]
+    assert [alarm.key for alarm in watch.alarms(None, 10)] == ["first"]
     assert watch.explain(1)["alarm"]["key"] == "first"
     response = feed(watch, ODD)
     assert (response["first"], response["repeated"]) == (first["first"] + 1, False)
-    assert [alarm["key"] for alarm in watch.alarms(None, 10)] == ["first", "odd"]
+    assert [alarm.key for alarm in watch.alarms(None, 10)] == ["first", "odd"]
 
 
 def test_the_second_batch_is_read_if_the_first_one_failed(watch: WatchTransactions) -> None:

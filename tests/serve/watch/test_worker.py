@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import pytest
 from tests.serve import loop
@@ -16,6 +16,7 @@ from onward.serve.watch.alarm_feed import RECENT, AlarmFeed
 from onward.serve.watch.batches import Batch
 from onward.serve.watch.transactions import Commit
 from onward.serve.watch.worker import DetectorWorker
+from onward.watch.stream.alarms import Alarm
 
 OpenWorker: TypeAlias = Callable[[Limits], DetectorWorker]
 
@@ -38,8 +39,8 @@ def batch(key: str, events: list[str]) -> Batch:
     return Batch("sequences", items, end=False, verdicts=False, key=None, digest="")
 
 
-async def next_keys(alarms: AsyncIterator[list[dict[str, Any]]]) -> list[str]:
-    return [alarm["key"] for alarm in await anext(alarms)]
+async def next_keys(alarms: AsyncIterator[list[Alarm]]) -> list[str]:
+    return [alarm.key for alarm in await anext(alarms)]
 
 
 def test_a_client_that_follows_gets_alarms_as_they_are_committed(open_worker: OpenWorker) -> None:
@@ -78,7 +79,7 @@ def test_alarms_are_published_even_if_the_client_of_the_batch_has_left(open_work
             published: list[str] = []
             while "b1" not in published:
                 published += await next_keys(following)
-            in_store = [alarm["key"] for alarm in await worker.alarms(0, 10)]
+            in_store = [alarm.key for alarm in await worker.alarms(0, 10)]
             assert published == in_store
 
     loop.run(work())
@@ -109,8 +110,23 @@ def test_clients_that_follow_above_the_limit_are_refused(open_worker: OpenWorker
         pass
 
 
+def alarm(number: int) -> Alarm:
+    return Alarm(
+        number=number,
+        key="k",
+        began=1,
+        time=None,
+        ended=True,
+        p_value=0.01,
+        main_feature="mean",
+        line="a line",
+        line_number=1,
+        event=None,
+    )
+
+
 def commit_of(numbers: range) -> Commit:
-    return Commit([{"alarm": number} for number in numbers], {"last_alarm": numbers[-1]})
+    return Commit([alarm(number) for number in numbers], {"last_alarm": numbers[-1]})
 
 
 def test_a_feed_returns_alarms_in_memory_and_none_if_older_ones_are_wanted() -> None:
@@ -118,8 +134,8 @@ def test_a_feed_returns_alarms_in_memory_and_none_if_older_ones_are_wanted() -> 
     assert feed.after(0, 10) == []
     feed.publish(commit_of(range(1, RECENT + 3)))  # the first two are no longer in memory
     assert feed.after(1, 10) is None
-    assert feed.after(2, 2) == [{"alarm": 3}, {"alarm": 4}]
-    assert feed.last(1) == [{"alarm": RECENT + 2}]
+    assert feed.after(2, 2) == [alarm(3), alarm(4)]
+    assert feed.last(1) == [alarm(RECENT + 2)]
     assert feed.after(RECENT + 2, 10) == []
 
 

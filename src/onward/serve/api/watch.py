@@ -105,7 +105,7 @@ async def _alarms(request: Request, detectors: DetectorRegistry, limits: Limits)
         resumed = request.headers.get("last-event-id", "")
         after = int(resumed) if resumed.isascii() and resumed.isdigit() and len(resumed) < 16 else asked.after
         return EventStream(_events(served, after), limits, finishes=False, during=served.listener_slot())
-    data = await served.alarms(asked.after, asked.limit)
+    data = [alarm.to_json() for alarm in await served.alarms(asked.after, asked.limit)]
     last = served.report["last_alarm"]
     return json_response({"object": "list", "model": served.name, "data": data, "last": last})
 
@@ -117,7 +117,7 @@ async def _events(served: DetectorWorker, after: int | None) -> AsyncIterator[by
     with suppress(ApiError):  # the detector is too busy: the client connects again, and resumes
         async for alarms in served.follow(begin, _HEARTBEAT_SECONDS):
             for alarm in alarms:
-                yield b"id: %d\ndata: %s\n\n" % (alarm["alarm"], dump(alarm))
+                yield b"id: %d\ndata: %s\n\n" % (alarm.number, dump(alarm.to_json()))
             if served.facts_json != reported:
                 reported = served.facts_json
                 yield b"event: report\ndata: %s\n\n" % reported

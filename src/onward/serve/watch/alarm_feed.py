@@ -5,7 +5,8 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
-from onward.serve.watch.transactions import AlarmJson, Commit
+from onward.serve.watch.transactions import Commit
+from onward.watch.stream.alarms import Alarm
 
 RECENT = 500
 """Alarms in memory: they can be read while the detector is busy."""
@@ -22,7 +23,7 @@ class AlarmFeed:
         report: as of the last commit.
     """
 
-    def __init__(self, alarms: Sequence[AlarmJson], report: dict[str, Any]) -> None:
+    def __init__(self, alarms: Sequence[Alarm], report: dict[str, Any]) -> None:
         self.report = report
         self._recent = deque(alarms, RECENT)
         self._changed = asyncio.Event()
@@ -34,16 +35,16 @@ class AlarmFeed:
         self._changed.set()
         self._changed = asyncio.Event()
 
-    def last(self, count: int) -> list[AlarmJson]:
+    def last(self, count: int) -> list[Alarm]:
         """Returns the last alarms, in order."""
         return list(self._recent)[-count:]
 
-    def after(self, number: int, count: int) -> list[AlarmJson] | None:
+    def after(self, number: int, count: int) -> list[Alarm] | None:
         """Returns the first alarms after that of a number; None if they are no longer in memory."""
         if number >= self.report["last_alarm"]:
             return []
-        if self._recent and self._recent[0]["alarm"] <= number + 1:
-            return [alarm for alarm in self._recent if alarm["alarm"] > number][:count]
+        if self._recent and self._recent[0].number <= number + 1:
+            return [alarm for alarm in self._recent if alarm.number > number][:count]
         return None
 
     def next_change(self) -> asyncio.Event:

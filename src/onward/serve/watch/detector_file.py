@@ -2,16 +2,16 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from onward.artefact import digest_of, weights_of
 from onward.outputs import output_lock
 from onward.serve.http.errors import ApiError
-from onward.watch.datasets import parser_for
+from onward.watch.datasets import format_of, parser_for
 from onward.watch.detector import Detector
 from onward.watch.feedback import Feedback, mark_normal
 from onward.watch.input.format import InputFormat
 from onward.watch.input.parsers import RecordParser
+from onward.watch.stream.alarms import Alarm
 
 
 class DetectorFile:
@@ -36,14 +36,13 @@ class DetectorFile:
     @property
     def input_format(self) -> InputFormat:
         """How the detector's records are parsed."""
-        source = self.detector.source
-        return InputFormat.from_json(source["reader"]) if source else InputFormat()
+        return format_of(self.detector)
 
     def batch_parser(self) -> RecordParser:
         """The parser of a batch. The columns of a CSV file differ by batch, the templates of a log do not."""
         return self._log_parser if self.input_format.form == "log" else parser_for(self.detector)
 
-    def mark_normal(self, alarm: dict[str, Any], events: Sequence[str], *, ended: bool) -> Feedback:
+    def mark_normal(self, alarm: Alarm, events: Sequence[str], *, ended: bool) -> Feedback:
         """Learns that the sequence of an alarm is normal, and replaces the file. A second time does nothing.
 
         Raises:
@@ -56,7 +55,7 @@ class DetectorFile:
             if digest_of(weights_of(found.model)) != digest_of(weights_of(self.detector.model)):
                 message = f"{self._path.name} was replaced by another detector"
                 raise ApiError(409, "model_changed", message, hint="start the server again")
-            feedback = mark_normal(found, events, alarm["key"], began=alarm["began"], ended=ended)
+            feedback = mark_normal(found, events, alarm.key, began=alarm.began, ended=ended)
             if not feedback.repeated:
                 feedback.detector.save(self._path)
                 self.detector = feedback.detector.with_rate(self._rate)

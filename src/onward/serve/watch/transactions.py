@@ -5,13 +5,12 @@ process is killed, no alarm is lost and none is raised twice. If a transaction f
 what the store has.
 """
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
-from typing import Any, TypeAlias
+from typing import Any
 
 from onward.errors import WriteError
 from onward.serve.http.errors import ApiError
@@ -22,6 +21,7 @@ from onward.serve.watch.idempotency import IdempotencyStore
 from onward.serve.watch.silence import SilenceTimer
 from onward.watch.detector import Detector
 from onward.watch.scoring.features import Verdict
+from onward.watch.stream.alarms import Alarm
 from onward.watch.stream.monitor import Monitor
 from onward.watch.stream.report import watch_report
 from onward.watch.stream.store import WatchStore, opened_store
@@ -29,9 +29,6 @@ from onward.watch.stream.store import WatchStore, opened_store
 LISTED = "GET /v1/watch/alarms lists the alarms"
 
 _MAX_MARKED = 1000
-_ALL = 1 << 31
-
-AlarmJson: TypeAlias = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -43,7 +40,7 @@ class Commit:
         report: what the detector has seen so far.
     """
 
-    alarms: list[AlarmJson]
+    alarms: list[Alarm]
     report: dict[str, Any]
 
 
@@ -54,7 +51,7 @@ class _WatchState:
         self, detector: Detector, store: WatchStore, idle: float, warn: Callable[[str], None]
     ) -> None:
         self.verdicts: dict[int, Verdict] = {}  # of sequences that ended in this batch, by their first item
-        self.monitor = Monitor(detector, store, idle=idle, tell=warn, judged=self.verdicts.__setitem__)
+        self.monitor = Monitor(detector, store, idle=idle, notify=warn, on_verdict=self.verdicts.__setitem__)
         self.responses = IdempotencyStore(store)
         self.items: int = store.fact("lines") or 0
         self.last_alarm: int = store.fact("alarms") or 0
@@ -105,10 +102,10 @@ class WatchTransactions:
         marked = self._store.fact("ok") or []
         return watch_report(self._state.monitor) | {"last_alarm": self._state.last_alarm, "ok": marked}
 
-    def alarms(self, after: int | None, count: int) -> list[AlarmJson]:
+    def alarms(self, after: int | None, count: int) -> list[Alarm]:
         """Returns the first alarms after that of a number, in order; for None, the last ones."""
         begin = max(0, self._state.last_alarm - count) if after is None else after
-        return [json.loads(alarm) for _, alarm in self._store.alarms_after(begin, count)]
+        return self._store.alarms_after(begin, count)
 
     def feed(self, batch: Batch) -> tuple[dict[str, Any], Commit | None]:
         """Reads a batch. Returns the response, and what was committed: nothing if the batch is repeated.
@@ -124,14 +121,13 @@ class WatchTransactions:
         state.verdicts.clear()
         with self._timer.busy(), self._transaction():
             passed = self._timer.until_records() if records else 0.0
+            alarms: list[Alarm] = []
             if all(record.time is None for record in records):  # else the records tell the time
-                state.monitor.wait(passed)
-            state.monitor.feed(records)
+                alarms += state.monitor.wait(passed)
+            alarms += state.monitor.feed(records, unparsable=unreadable.count)
             if batch.end:
-                state.monitor.end()
-            state.monitor.counts.unparsable += unreadable.count
+                alarms += state.monitor.end()
             state.items += len(batch.items)
-            alarms = self._new_alarms()
             response = {
                 "first": first,
                 "records": len(records),
@@ -139,7 +135,7 @@ class WatchTransactions:
                     "count": unreadable.count,
                     "examples": [{"number": n, "reason": reason} for n, reason in unreadable.examples],
                 },
-                "alarms": alarms,
+                "alarms": [alarm.to_json() for alarm in alarms],
                 "verdicts": self._verdicts_json() if batch.verdicts else None,
                 "in_flight": state.monitor.in_flight,
                 "repeated": False,
@@ -154,7 +150,7 @@ class WatchTransactions:
             before = self._state.monitor.counts.sequences
             alarms = self._state.monitor.wait(seconds)
             if alarms or self._state.monitor.counts.sequences > before:
-                return self._commit(self._new_alarms())
+                return self._commit(alarms)
         return None
 
     def explain(self, number: int) -> dict[str, Any]:
@@ -220,30 +216,33 @@ class WatchTransactions:
                 raise ApiError(503, "cannot_write", str(error), hint=error.hint, headers=headers) from error
             raise
 
-    def _commit(self, alarms: list[AlarmJson]) -> Commit:
+    def _commit(self, alarms: list[Alarm]) -> Commit:
         """Makes everything durable."""
         self._state.last_alarm += len(alarms)
         self._store.delivered(self._state.last_alarm)
         self._state.monitor.commit(lines=self._state.items)
         return Commit(alarms, self.report)
 
-    def _new_alarms(self) -> list[AlarmJson]:
-        return self.alarms(self._state.last_alarm, _ALL)
-
     def _verdicts_json(self) -> list[dict[str, Any]]:
         return [
-            {"began": began, "length": verdict.length}
-            | {name: getattr(verdict, name) for name in ("key", "p_value", "flagged", "speaks")}
+            {
+                "began": began,
+                "length": verdict.length,
+                "key": verdict.key,
+                "p_value": verdict.p_value,
+                "flagged": verdict.flagged,
+                "speaks": verdict.main_feature,
+            }
             for began, verdict in self._state.verdicts.items()
         ]
 
-    def _alarm(self, number: int) -> tuple[AlarmJson, list[str]]:
+    def _alarm(self, number: int) -> tuple[Alarm, list[str]]:
         """Returns an alarm and the events of its sequence."""
         found = self.alarms(number - 1, 1)
-        if not found or found[0]["alarm"] != number:
+        if not found or found[0].number != number:
             raise ApiError(404, "alarm_not_found", f"there is no alarm {number}", hint=LISTED)
-        return found[0], self._store.flagged(found[0]["key"], found[0]["began"])
+        return found[0], self._store.flagged(found[0].key, found[0].began)
 
-    def _has_ended(self, alarm: AlarmJson) -> bool:
+    def _has_ended(self, alarm: Alarm) -> bool:
         """Whether the sequence of an alarm has ended by now."""
-        return alarm["ended"] or not self._state.monitor.is_open(alarm["key"], alarm["began"])
+        return alarm.ended or not self._state.monitor.is_open(alarm.key, alarm.began)

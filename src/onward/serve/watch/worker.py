@@ -14,8 +14,9 @@ from onward.serve.http.limits import Limits
 from onward.serve.http.slots import Slots
 from onward.serve.watch.alarm_feed import RECENT, AlarmFeed
 from onward.serve.watch.batches import Batch
-from onward.serve.watch.transactions import AlarmJson, Commit, WatchTransactions
+from onward.serve.watch.transactions import Commit, WatchTransactions
 from onward.watch.evaluation.summary import summary
+from onward.watch.stream.alarms import Alarm
 
 _LOG = logging.getLogger("onward.serve")
 _T = TypeVar("_T")
@@ -104,7 +105,7 @@ class DetectorWorker:
         if not self._batch_slots.used:
             await self._transact(lambda transactions: (None, transactions.end_idle()))
 
-    async def alarms(self, after: int | None, count: int) -> list[AlarmJson]:
+    async def alarms(self, after: int | None, count: int) -> list[Alarm]:
         """Returns the first alarms after that of a number, in order; for None, the last ones."""
         if after is None:
             return self._feed.last(count)
@@ -113,7 +114,7 @@ class DetectorWorker:
             return found
         return await self._transact(lambda transactions: (transactions.alarms(after, count), None))
 
-    async def follow(self, after: int, seconds: float) -> AsyncIterator[list[AlarmJson]]:
+    async def follow(self, after: int, seconds: float) -> AsyncIterator[list[Alarm]]:
         """Yields alarms as they come.
 
         Args:
@@ -124,7 +125,7 @@ class DetectorWorker:
         while True:
             change = self._feed.next_change()
             found = await self.alarms(after, RECENT)
-            after = found[-1]["alarm"] if found else after
+            after = found[-1].number if found else after
             yield found
             if not found:
                 with suppress(TimeoutError):
