@@ -110,23 +110,12 @@ def test_clients_that_follow_above_the_limit_are_refused(open_worker: OpenWorker
         pass
 
 
-def alarm(number: int) -> Alarm:
-    return Alarm(
-        number=number,
-        key="k",
-        began=1,
-        time=None,
-        ended=True,
-        p_value=0.01,
-        main_feature="mean",
-        line="a line",
-        line_number=1,
-        event=None,
-    )
+def alarm_of(number: int) -> Alarm:
+    return Alarm(number, f"s{number}", number, None, True, 0.001, "largest", "a line", number, None)
 
 
 def commit_of(numbers: range) -> Commit:
-    return Commit([alarm(number) for number in numbers], {"last_alarm": numbers[-1]})
+    return Commit([alarm_of(number) for number in numbers], {"last_alarm": numbers[-1]})
 
 
 def test_a_feed_returns_alarms_in_memory_and_none_if_older_ones_are_wanted() -> None:
@@ -134,8 +123,8 @@ def test_a_feed_returns_alarms_in_memory_and_none_if_older_ones_are_wanted() -> 
     assert feed.after(0, 10) == []
     feed.publish(commit_of(range(1, RECENT + 3)))  # the first two are no longer in memory
     assert feed.after(1, 10) is None
-    assert feed.after(2, 2) == [alarm(3), alarm(4)]
-    assert feed.last(1) == [alarm(RECENT + 2)]
+    assert feed.after(2, 2) == [alarm_of(3), alarm_of(4)]
+    assert feed.last(1) == [alarm_of(RECENT + 2)]
     assert feed.after(RECENT + 2, 10) == []
 
 

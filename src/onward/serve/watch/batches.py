@@ -47,7 +47,8 @@ class EventRecord(RequestModel):
     key: Name
     event: Name
     time: float | str | None = Field(
-        None, description="ISO 8601, or seconds or milliseconds since 1970. Default: unknown."
+        None,
+        description="ISO 8601, or seconds, milli-, micro- or nanoseconds since 1970. Default: unknown.",
     )
     last: bool = False
 

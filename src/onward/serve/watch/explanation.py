@@ -17,7 +17,7 @@ def explain_alarm(detector: Detector, alarm: Alarm, events: Sequence[str], *, en
 
     Args:
         detector: that raised it.
-        alarm: the alarm.
+        alarm: to explain.
         events: of its sequence, by name.
         ended: the sequence has ended, so its end has a surprise too.
     """

@@ -15,6 +15,7 @@ from onward.serve.http.slots import Slots
 from onward.serve.watch.alarm_feed import RECENT, AlarmFeed
 from onward.serve.watch.batches import Batch
 from onward.serve.watch.transactions import Commit, WatchTransactions
+from onward.watch.datasets import format_of
 from onward.watch.evaluation.summary import summary
 from onward.watch.stream.alarms import Alarm
 
@@ -72,11 +73,10 @@ class DetectorWorker:
     @property
     def facts(self) -> dict[str, Any]:
         """Everything about the detector, and its report."""
-        source = self._transactions.detector.source
         return {
             "id": self.name,
             "object": "watch",
-            "form": source["reader"]["form"] if source else "sequences",
+            "form": format_of(self._transactions.detector).form,
             "detector": summary(self._transactions.detector),
             **self.report,
         }
