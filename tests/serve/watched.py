@@ -7,7 +7,6 @@ from typing import Any
 
 import httpx
 from tests.serve.conftest import Server, normal
-from tests.serve.conftest import Start as Start
 
 GOOD = ["start", "read", "write", "sync", "stop"]
 BAD = ["start", "boom", "read", "sync", "stop"]
