@@ -66,7 +66,7 @@ class WatchTransactions:
         idle: seconds without a record after which a sequence has ended.
         rate: false-alarm rate; None: the detector's own.
         warn: called with messages for the operator.
-        clock: tells how long nothing was read, in seconds.
+        clock: measures the time without records, in seconds.
 
     Raises:
         ArtefactError: the file is not a detector, or the state belongs to another one.
