@@ -22,7 +22,7 @@ from onward.serve.api.models import model_routes
 from onward.serve.api.openapi import document
 from onward.serve.api.sessions import typing_routes
 from onward.serve.api.watch import watch_routes
-from onward.serve.engine.registry import ModelRegistry
+from onward.serve.engine.registry import ModelRegistry, load_models
 from onward.serve.http.errors import ApiError, as_api_error
 from onward.serve.http.guard import Guard, Policy
 from onward.serve.http.limits import Limits
@@ -87,7 +87,7 @@ def make_app(settings: ServerSettings) -> ASGIApp:
             "expected a model to serve, got none",
             hint="name a file that `onward train` or `onward watch learn` made",
         )
-    models = ModelRegistry(writing, limits, metrics, threads=settings.threads)
+    models = load_models(writing, limits, metrics, threads=settings.threads)
     detectors = DetectorRegistry(
         watching,
         state=settings.state,
@@ -136,7 +136,7 @@ async def _lifespan(
             works.start()
             ending.callback(works.stop)
         chores = [
-            _again_and_again(TIDY_SECONDS, sessions.tidy),
+            _again_and_again(TIDY_SECONDS, sessions.enforce_limits),
             *(_again_and_again(AGE_SECONDS, watch.tick) for watch in detectors),
         ]
         for chore in chores:

@@ -17,12 +17,13 @@ from onward.inference.generate import Ending
 from onward.inference.step.sampling import Sampling
 from onward.inference.text_source import ids_of
 from onward.serve.engine.batcher import SampleRequest, TextChunk
-from onward.serve.engine.prefill import read
+from onward.serve.engine.prefill import prefill
 from onward.serve.engine.registry import ModelRegistry, ServedModel
 from onward.serve.engine.tokens import Token, name_of
 from onward.serve.http.errors import ApiError, as_api_error, to_json
 from onward.serve.http.fields import Fields, whole
 from onward.serve.http.limits import Limits
+from onward.serve.http.lookup import LONGEST_NAME
 from onward.serve.http.responses import Events, answer, body_of, unless_gone
 
 _UNSUPPORTED = {
@@ -70,7 +71,7 @@ class _Choice:
 async def completions(request: Request, models: ModelRegistry, limits: Limits) -> Response:
     """Answers a request."""
     fields = Fields(await body_of(request.receive, limits))
-    served = models.named(fields)
+    served = models.get(fields.text("model", None, longest=LONGEST_NAME))
     wanted = wanted_of(fields, served.trained.vocabulary, limits)
     head = {
         "id": f"cmpl-{secrets.token_urlsafe(12)}",
@@ -207,7 +208,7 @@ async def _of_prompt(
     """The pieces of the choices of a prompt."""
     engine, ids, count = served.engine, wanted.prompts[number], len(wanted.orders)
     top = wanted.logprobs if wanted.echo else None
-    primed, tokens = await engine.run(read(served.trained, ids, top))
+    primed, tokens = await engine.run(prefill(served.trained, ids, top))
     served.metrics.symbols_read.add(len(ids))
     if wanted.echo:
         text = served.trained.vocabulary.decode(ids)

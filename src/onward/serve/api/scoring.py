@@ -9,12 +9,13 @@ from starlette.responses import Response
 
 from onward.data.vocabulary import Vocabulary
 from onward.inference.text_source import ids_of
-from onward.serve.engine.prefill import read
+from onward.serve.engine.prefill import prefill
 from onward.serve.engine.registry import ModelRegistry
 from onward.serve.engine.tokens import text_of
 from onward.serve.http.errors import ApiError
 from onward.serve.http.fields import Fields
 from onward.serve.http.limits import Limits
+from onward.serve.http.lookup import LONGEST_NAME
 from onward.serve.http.responses import answer, body_of, unless_gone
 from onward.units import nats_to_bits
 
@@ -25,7 +26,7 @@ LONGEST_SCORED = 20_000
 async def score(request: Request, models: ModelRegistry, limits: Limits) -> Response:
     """The surprise of each symbol of a text, and what was likelier."""
     fields = Fields(await body_of(request.receive, limits), ("model", "text", "alternatives"))
-    served = models.named(fields)
+    served = models.get(fields.text("model", None, longest=LONGEST_NAME))
     text = fields.text("text", "", longest=limits.text_characters) or ""
     top = fields.integer("alternatives", 3, 0, 20)
     vocabulary = served.trained.vocabulary
@@ -35,7 +36,7 @@ async def score(request: Request, models: ModelRegistry, limits: Limits) -> Resp
         raise ApiError(
             413, "too_large", message, param="text", hint="send it in parts, or use `onward score`"
         )
-    _, tokens = await unless_gone(request, served.engine.run(read(served.trained, ids, top)))
+    _, tokens = await unless_gone(request, served.engine.run(prefill(served.trained, ids, top)))
     served.metrics.symbols_read.add(len(ids))
     decoder = vocabulary.decoder()
     symbols = [
@@ -62,7 +63,7 @@ async def score(request: Request, models: ModelRegistry, limits: Limits) -> Resp
 async def novelty(request: Request, models: ModelRegistry, limits: Limits, corpus: list[Path]) -> Response:
     """What of a text stands word for word in the corpus."""
     fields = Fields(await body_of(request.receive, limits), ("model", "text", "minimum", "longest"))
-    served = models.named(fields)
+    served = models.get(fields.text("model", None, longest=LONGEST_NAME))
     text = fields.text("text", None, longest=limits.text_characters)
     if not text:
         fields.refuse("text", "a text with at least one character")
@@ -71,7 +72,7 @@ async def novelty(request: Request, models: ModelRegistry, limits: Limits, corpu
     if not corpus:
         message = "this server has no corpus to look in"
         raise ApiError(404, "no_corpus", message, hint="start it with --corpus FILE")
-    with served.engine.place():  # a thread of its own: the model is not asked
+    with served.engine.slot():  # a thread of its own: the model is not asked
         find = served.trained.novelty
         work = asyncio.to_thread(find, text, corpus, minimum=minimum, longest=longest)
         found = await unless_gone(request, work)

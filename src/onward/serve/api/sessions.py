@@ -13,12 +13,14 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from onward.errors import OnwardError
 from onward.serve.engine.registry import ModelRegistry
-from onward.serve.engine.typed_text import CompletionWanted, Edit
 from onward.serve.http.errors import ApiError, as_api_error, to_json
 from onward.serve.http.fields import Fields, dump, whole
 from onward.serve.http.limits import Limits
+from onward.serve.http.lookup import LONGEST_NAME
 from onward.serve.http.responses import answer, body_of
-from onward.serve.sessions.manager import SessionManager, TypingSession
+from onward.serve.sessions.document import Document, DocumentChange
+from onward.serve.sessions.manager import SessionManager
+from onward.serve.sessions.typing_session import TypingSession
 
 _WISHES = ("completions", "until", "shortest", "next")
 _NEW = ("model", "text", "cursor", "adapt", *_WISHES)
@@ -43,12 +45,12 @@ async def _create(
 ) -> Response:
     """`POST /v1/sessions`."""
     fields = Fields(await body_of(request.receive, limits), _NEW)
-    served = models.named(fields)
+    served = models.get(fields.text("model", None, longest=LONGEST_NAME))
     text = fields.text("text", "", longest=limits.text_characters) or ""
     cursor = fields.integer("cursor", len(text), 0, len(text))
-    wish, adapts = _wish(fields, CompletionWanted()), fields.flag("adapt")
-    made = await sessions.create(served, text, cursor, wish, adapts=adapts)
-    return answer(made, 201, {"Location": f"/v1/sessions/{made['id']}"})
+    document = Document(text, cursor, options=DocumentChange(**_options(fields)).options_of(Document()))
+    made = await sessions.create(served, document, adapts=fields.flag("adapt"))
+    return answer(made.to_json(), 201, {"Location": f"/v1/sessions/{made.id}"})
 
 
 class Editing:
@@ -61,15 +63,15 @@ class Editing:
         """Answers."""
         body = await body_of(receive, self._limits)  # may take long: the session is looked up after it
         session = await self._sessions.get(scope["path_params"]["id"])
-        said = await _edited(self._sessions, session, body, self._limits)
+        said = await _edited(session, body, self._limits)
         await answer(said)(scope, receive, send)
 
 
 async def _show(request: Request, sessions: SessionManager) -> Response:
     """`GET /v1/sessions/{id}`."""
     session = await sessions.get(request.path_params["id"])
-    found = await sessions.edit(session)
-    return answer(found | {"text": session.text})
+    found = await session.edit(DocumentChange())
+    return answer(found.to_json() | {"text": found.document.text})
 
 
 async def _delete(request: Request, sessions: SessionManager) -> Response:
@@ -104,46 +106,37 @@ async def _reply(id_: str, message: Any, sessions: SessionManager, limits: Limit
                 f"expected a message of at most {limits.body_bytes} bytes",
                 hint="insert it in parts",
             )
-        return await _edited(sessions, await sessions.get(id_), body, limits)
+        return await _edited(await sessions.get(id_), body, limits)
     except OnwardError as error:
         return to_json(as_api_error(error))
 
 
-async def _edited(
-    sessions: SessionManager, session: TypingSession, body: bytes | str, limits: Limits
-) -> dict[str, Any]:
+async def _edited(session: TypingSession, body: bytes | str, limits: Limits) -> dict[str, Any]:
     fields = Fields(body, _EDIT)
-    version = fields.integer("version", None, 0, 1 << 62)
-    forgets = fields.flag("forget")
-    if forgets and not session.adapts:
-        fields.refuse("forget", "false: this session does not learn")
-    changes = any(fields.values.get(name) is not None for name in ("at", "delete", "insert", "cursor"))
-    edit = partial(_edit, fields, limits) if changes else None
-    return await sessions.edit(session, edit, partial(_wish, fields), version, forgets=forgets)
+    largest = limits.text_characters
+    change = DocumentChange(
+        at=fields.integer("at", None, 0, 1 << 62),
+        delete=fields.integer("delete", None, 0, 1 << 62),
+        insert=fields.text("insert", longest=largest),
+        cursor=fields.integer("cursor", None, 0, 1 << 62),
+        version=fields.integer("version", None, 0, 1 << 62),
+        forget=fields.flag("forget"),
+        **_options(fields),
+    )
+    return (await session.edit(change)).to_json()
 
 
-def _edit(fields: Fields, limits: Limits, session: TypingSession) -> Edit:
-    """The edit of a body, for the text that the session has when its turn has come."""
-    size = len(session.text)
-    at = fields.integer("at", session.cursor, 0, size)
-    delete_ = fields.integer("delete", 0, 0, size - at)
-    insert = fields.text("insert", "", longest=limits.text_characters) or ""
-    after = size - delete_ + len(insert)
-    return Edit(at, delete_, insert, fields.integer("cursor", at + len(insert), 0, after))
-
-
-def _wish(fields: Fields, before: CompletionWanted) -> CompletionWanted:
-    """What a body asks for; for the rest what was asked before."""
+def _options(fields: Fields) -> dict[str, Any]:
+    """The options of a body; None for those that keep their value."""
     until = whole(fields.values.get("until"))
-    if until is None:
-        until = before.until
-    elif isinstance(until, bool) or not (
-        until in ("word", "line") or (isinstance(until, int) and 1 <= until <= 100)
+    if until is not None and (
+        isinstance(until, bool)
+        or not (until in ("word", "line") or (isinstance(until, int) and 1 <= until <= 100))
     ):
         fields.refuse("until", 'to be "word", "line" or a number of symbols from 1 to 100')
-    return CompletionWanted(
-        fields.integer("completions", before.completions, 0, 20),
-        until,
-        fields.integer("shortest", before.shortest, 1, 100),
-        fields.integer("next", before.next, 0, 100),
-    )
+    return {
+        "completions": fields.integer("completions", None, 0, 20),
+        "until": until,
+        "shortest": fields.integer("shortest", None, 1, 100),
+        "next": fields.integer("next", None, 0, 100),
+    }
