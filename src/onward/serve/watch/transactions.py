@@ -45,7 +45,7 @@ class Commit:
 
 
 class _WatchState:
-    """The state in memory as of the last commit. After a rollback it is made anew from the store."""
+    """The state in memory as of the last commit. After a rollback it is created again from the store."""
 
     def __init__(
         self, detector: Detector, store: WatchStore, idle: float, warn: Callable[[str], None]
