@@ -1,10 +1,12 @@
-"""Conversion between nats and bits.
+"""Conversions between nats, bits and perplexity, and probabilities as text.
 
-Losses are computed in nats (natural logarithm) and shown in both units. Names state the unit, and whether the
-value is a sum (`nats`) or a mean (`nats_per_symbol`).
+Losses are computed in nats (natural logarithm) and shown in both units. A name says which unit it has, and
+whether it is a sum (`nats`) or a mean (`nats_per_symbol`).
 """
 
 import math
+
+_RARE = 1e-4
 
 
 def nats_to_bits(nats: float) -> float:
@@ -16,5 +18,11 @@ def bits_to_nats(bits: float) -> float:
 
 
 def perplexity(nats_per_symbol: float) -> float:
-    """Returns exp of the mean nats: the number of equally likely symbols that are as hard to predict."""
+    """Returns the number of equally likely symbols with the same surprise: exp of the mean nats."""
     return math.exp(nats_per_symbol)
+
+
+def as_percent(probability: float) -> str:
+    """Returns a probability in percent: 83.1, 0.42, or 2e-05 if it is below one in ten thousand."""
+    percent = 100 * probability
+    return f"{percent:.3g}" if probability >= _RARE else f"{percent:.0e}"
