@@ -42,20 +42,6 @@ def test_a_server_that_stops_finishes_running_streams(start: Start, model: Path)
     assert server.process.wait(timeout=30) in (0, -signal.SIGTERM)
 
 
-def test_a_server_that_stops_ends_streams_of_alarms(start: Start, audit: Path) -> None:
-    server = start(audit)
-    with connect(server) as connection:
-        connection.sendall(b"GET /v1/watch/alarms?stream=true HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        assert connection.recv(12) == b"HTTP/1.1 200"
-        server.client.close()
-        started = time.monotonic()
-        server.process.send_signal(signal.SIGTERM)
-        while connection.recv(1 << 16):
-            pass
-        assert server.process.wait(timeout=30) in (0, -signal.SIGTERM)
-        assert time.monotonic() - started < 10
-
-
 def test_clients_that_leave_free_their_places(server: Server) -> None:
     for _ in range(5):
         with connect(server) as connection:

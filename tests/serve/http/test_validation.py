@@ -8,7 +8,16 @@ from pydantic import Field
 
 from onward.serve.http.errors import ApiError
 from onward.serve.http.limits import Limits
-from onward.serve.http.validation import WHOLE, AtMost, RequestModel, read_model, read_query, schemas
+from onward.serve.http.validation import (
+    FROM_DIGITS,
+    FROM_WORD,
+    WHOLE,
+    AtMost,
+    RequestModel,
+    read_model,
+    read_query,
+    schemas,
+)
 
 LIMITS = Limits(text_characters=3, choices=4)
 
@@ -76,11 +85,24 @@ def test_a_limit_counts_characters_even_of_unpaired_surrogates() -> None:
     assert read(text="\ud800ab").text == "\ud800ab"
 
 
+class Query(RequestModel):
+    after: Annotated[int, Field(ge=1), FROM_DIGITS] = 1
+    stream: Annotated[bool, FROM_WORD] = False
+    model: str | None = None
+
+
 def test_a_query_is_read_from_strings_and_may_have_unknown_parameters() -> None:
-    found = read_query(Asked, {"share": "2", "flag": "true", "other": "x"}, LIMITS)
-    assert (found.share, found.flag) == (2.0, True)
-    with pytest.raises(ApiError, match="expected share to be a number from 0 to 5, got x"):
-        read_query(Asked, {"share": "x"}, LIMITS)
+    found = read_query(Query, {"after": "2", "stream": "true", "model": "3", "other": "x"}, LIMITS)
+    assert found == Query(after=2, stream=True, model="3")
+
+
+@pytest.mark.parametrize(
+    "query", [{"after": "x"}, {"after": "0"}, {"after": "-1"}, {"after": "1" * 17}, {"stream": "yes"}]
+)
+def test_a_wrong_parameter_of_a_query_is_named(query: dict[str, str]) -> None:
+    with pytest.raises(ApiError) as caught:
+        read_query(Query, query, LIMITS)
+    assert caught.value.param == next(iter(query))
 
 
 def test_the_schema_has_the_limits_of_the_server() -> None:

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from onward.serve.http.validation import WHOLE, AtMost, ModelName, RequestModel
+from onward.serve.http.validation import FROM_DIGITS, FROM_WORD, WHOLE, AtMost, ModelName, RequestModel
 from onward.serve.watch.alarm_feed import RECENT
 
 _LARGEST_SEED = (1 << 63) - 1
@@ -184,10 +184,12 @@ class DetectorQuery(RequestModel):
 class AlarmQuery(DetectorQuery):
     """Which alarms to return."""
 
-    after: Annotated[int, Field(ge=0, le=_LARGEST_ALARM)] | None = Field(
+    after: Annotated[int, Field(ge=0, le=_LARGEST_ALARM), FROM_DIGITS] | None = Field(
         None, description="Return the first alarms after this number. Default: the last alarms."
     )
-    limit: Annotated[int, Field(ge=1, le=RECENT)] = Field(100, description="Greatest number of alarms.")
-    stream: bool = Field(
+    limit: Annotated[int, Field(ge=1, le=RECENT), FROM_DIGITS] = Field(
+        100, description="Greatest number of alarms."
+    )
+    stream: Annotated[bool, FROM_WORD] = Field(
         False, description="Whether to send alarms as server-sent events, for as long as the client stays."
     )

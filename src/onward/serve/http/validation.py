@@ -78,6 +78,22 @@ def _whole(value: Any) -> Any:
 WHOLE = BeforeValidator(_whole)
 """Accepts 3.0 as the whole number 3, since they are the same number in JSON."""
 
+
+def _from_digits(value: Any) -> Any:
+    is_number = isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 17
+    return int(value) if is_number else value
+
+
+def _from_word(value: Any) -> Any:
+    return {"true": True, "false": False}.get(value, value)
+
+
+FROM_DIGITS = BeforeValidator(_from_digits)
+"""Reads a whole number from a query."""
+
+FROM_WORD = BeforeValidator(_from_word)
+"""Reads true or false from a query."""
+
 ModelName = Annotated[
     str | None, Field(description="Id of a model. Default: the first model.", examples=["nietzsche"])
 ]
@@ -117,7 +133,7 @@ def read_query(model: type[Model], query: Mapping[str, str], limits: Limits) -> 
     """
     values = {name: value for name, value in query.items() if name in model.model_fields}
     try:
-        return model.model_validate(values, context=limits, strict=False)
+        return model.model_validate(values, context=limits)
     except ValidationError as error:
         raise _refusal(model, values, error, limits) from None
 

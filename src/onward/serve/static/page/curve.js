@@ -1,12 +1,12 @@
-/** The losses of a model while it was trained, drawn as SVG. */
+/** The losses of a training run, drawn as SVG. */
 
 import { count, element } from "./text.js";
 
 const NAMESPACE = "http://www.w3.org/2000/svg";
 const HEIGHT = 220;
 const EDGE = { left: 36, right: 12, top: 12, bottom: 28 };
-const FIRST_FALL = 0.06; // the share of a run whose losses may leave the picture
-const BITS = 1 / Math.LN2; // in a nat
+const FIRST_FALL = 0.06; // this first share of a run does not set the scale
+const BITS = 1 / Math.LN2; // bits in a nat
 
 const svg = (name, attributes, parent, content = "") => {
   const made = document.createElementNS(NAMESPACE, name);
@@ -16,7 +16,7 @@ const svg = (name, attributes, parent, content = "") => {
   return made;
 };
 
-/** Draws `GET /v1/models/{id}/curve` as wide as the figure is, in bits per symbol along the steps. */
+/** Draws the answer of `GET /v1/models/{id}/curve`, in bits per symbol over the steps. */
 export const showCurve = (figure, curve) => {
   const bits = ({ step, value }) => ({ step, value: curve.unit === "nats_per_symbol" ? value * BITS : value });
   const training = curve.training.map(bits);
@@ -29,7 +29,7 @@ export const showCurve = (figure, curve) => {
   const x = (step) => EDGE.left + (step / most) * (width - EDGE.left - EDGE.right);
   const y = (value) => EDGE.top + ((high - value) / (high - low)) * (HEIGHT - EDGE.top - EDGE.bottom);
   const picture = svg("svg", { viewBox: `0 0 ${width} ${HEIGHT}`, width, height: HEIGHT, role: "img" }, document.createElement("div"));
-  picture.setAttribute("aria-label", spoken(training, validation));
+  picture.setAttribute("aria-label", summary(training, validation));
   drawAxes(picture, { x, y, low, high, most, width });
   const inside = training.filter(({ value }) => value <= high);
   drawLine(picture, inside, x, y, "raw");
@@ -62,7 +62,7 @@ const drawAxes = (picture, { x, y, low, high, most, width }) => {
   }
 };
 
-/** Round values between two others, about so many. */
+/** Returns about `wanted` round values between two bounds. */
 const ticks = (low, high, wanted) => {
   const rough = (high - low) / wanted;
   const power = 10 ** Math.floor(Math.log10(rough));
@@ -72,7 +72,7 @@ const ticks = (low, high, wanted) => {
   return found;
 };
 
-/** The running mean of the points within `reach` steps. */
+/** Returns the running mean over the points within `reach` steps. */
 const smoothed = (points, reach) => {
   let [first, last, sum] = [0, 0, 0];
   return points.map(({ step }) => {
@@ -82,10 +82,10 @@ const smoothed = (points, reach) => {
   });
 };
 
-const spoken = (training, validation) => {
+const summary = (training, validation) => {
   const fall = (name, points) =>
     points.length ? `${name} from ${points[0].value.toFixed(2)} to ${points.at(-1).value.toFixed(2)} bits per symbol` : "";
-  return `Loss while it was trained: ${[fall("training", training), fall("held-out", validation)].filter(Boolean).join(", ")}`;
+  return `Training curve: ${[fall("training", training), fall("held-out", validation)].filter(Boolean).join(", ")}`;
 };
 
 const legend = (validation) => {
@@ -93,8 +93,8 @@ const legend = (validation) => {
   caption.append(element("span", "key smooth", "training"));
   if (validation.length) {
     const lowest = Math.min(...validation.map(({ value }) => value));
-    caption.append(element("span", "key check", `held-out checks (of parts, each from nothing), lowest ${lowest.toFixed(3)}`));
+    caption.append(element("span", "key check", `held-out checks (each from an empty state), lowest ${lowest.toFixed(3)}`));
   }
-  caption.append(element("span", "", "bits per symbol, by steps"));
+  caption.append(element("span", "", "bits per symbol over steps"));
   return caption;
 };

@@ -1,10 +1,10 @@
-/** The text area, and the layer behind it that has the same text as marks, which can be coloured. */
+/** The text area, and a layer behind it with the same text as marks that can be coloured. */
 
 import { difference, graphemes } from "./text.js";
 
 /**
- * The layer's glyphs are transparent: what is read, selected, composed and undone is the text area's own. So
- * nothing here writes to the text area but `insert`, which the browser can undo.
+ * The layer's text is transparent; the user reads and edits the text area itself. Only `insert` writes to the text
+ * area, in a way that the browser can undo.
  */
 export class Editor {
   #area;
@@ -13,13 +13,16 @@ export class Editor {
   #elements = []; // the marks
   #composing = false;
   #last = { text: null, caret: -1 };
-  #changed;
+  #onChange;
 
-  /** `changed({ text, caret, typed })`: told of each edit and each move; `typed` is what came at the end, if only that. */
-  constructor(area, marks, changed) {
+  /**
+   * `onChange({ text, caret, typed })` is called after each edit and each move of the caret. `typed` is the text that
+   * was added at the end, if nothing else changed. `text` is null while an input method is active.
+   */
+  constructor(area, marks, onChange) {
     this.#area = area;
     this.#marks = marks;
-    this.#changed = changed;
+    this.#onChange = onChange;
     area.addEventListener("compositionstart", () => this.#compose(true));
     area.addEventListener("compositionend", () => this.#compose(false));
     area.addEventListener("input", () => this.#update());
@@ -31,33 +34,33 @@ export class Editor {
     return this.#area.value;
   }
 
-  /** Whether an input method is at work, whose keys are its own. */
+  /** Whether an input method is active. */
   get composing() {
     return this.#composing;
   }
 
-  /** Where the caret is, or -1 while a part is selected. */
+  /** The position of the caret, or -1 while text is selected. */
   get caret() {
     return this.#area.selectionStart === this.#area.selectionEnd ? this.#area.selectionStart : -1;
   }
 
-  /** The marks and the graphemes they stand for, in order. */
+  /** The marks and their graphemes, in order. */
   get marks() {
     return this.#elements.map((mark, index) => ({ mark, grapheme: this.#shown[index] }));
   }
 
-  /** Puts a text at the caret as if it had been typed: the browser's undo takes it back. */
+  /** Inserts a text at the caret, as one step that the browser can undo. */
   insert(text) {
     this.#area.focus({ preventScroll: true });
     const { selectionStart, selectionEnd } = this.#area;
-    this.#area.setSelectionRange(0, 0); // a caret that moves ends a step of undo: what was typed before is another
+    this.#area.setSelectionRange(0, 0); // moving the caret ends the undo step of the text typed before
     this.#area.setSelectionRange(selectionStart, selectionEnd);
     if (document.execCommand("insertText", false, text)) return;
     this.#area.setRangeText(text, selectionStart, selectionEnd, "end");
     this.#area.dispatchEvent(new InputEvent("input", { bubbles: true }));
   }
 
-  /** Reads the text area, also without an event: a browser restores it when it goes back to the page. */
+  /** Reads the text area. Browsers restore its text without an event when the user returns to the page. */
   refresh() {
     this.#draw(this.text);
     this.#update();
@@ -72,7 +75,7 @@ export class Editor {
     const { text, caret } = this;
     if (text !== this.#last.text) this.#draw(text);
     if (this.#composing) {
-      this.#changed({ text: null, caret: -1, typed: "" });
+      this.#onChange({ text: null, caret: -1, typed: "" });
       this.#last = { text, caret: null };
       return;
     }
@@ -81,7 +84,7 @@ export class Editor {
     this.#last = { text, caret };
     const grown = last.text !== null && caret === text.length && last.caret === last.text.length;
     const typed = grown && text.startsWith(last.text) ? text.slice(last.text.length) : "";
-    this.#changed({ text, caret, typed });
+    this.#onChange({ text, caret, typed });
   }
 
   #draw(text) {
@@ -100,7 +103,7 @@ export class Editor {
     this.#marks.insertBefore(fragment, following);
     this.#shown = next;
     const edited = this.#elements[at + added.length - 1] ?? this.#elements[at];
-    // the browser scrolled before the box had grown
+    // the browser scrolled before the box grew
     if (document.activeElement === this.#area) edited?.scrollIntoView({ block: "nearest" });
   }
 }

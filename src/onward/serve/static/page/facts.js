@@ -1,16 +1,16 @@
-/** What is known of a model, in words. */
+/** The facts about a model. */
 
 import { count, element } from "./text.js";
 
-const BITS = 1 / Math.LN2; // in a nat
+const BITS = 1 / Math.LN2; // bits in a nat
 
-/** Fills a description list with the facts of `GET /v1/models/{id}`; what a model does not tell is left out. */
+/** Fills a description list with the facts of `GET /v1/models/{id}`. Facts that are missing are left out. */
 export const showFacts = (list, model) => {
   list.replaceChildren();
-  for (const [term, told] of factsOf(model)) {
-    if (!told) continue;
+  for (const [term, fact] of factsOf(model)) {
+    if (!fact) continue;
     const group = element("div");
-    group.append(element("dt", "", term), element("dd", "", told));
+    group.append(element("dt", "", term), element("dd", "", fact));
     list.append(group);
   }
 };

@@ -1,44 +1,44 @@
-/** What is wrong, in a calm corner: it goes when the same thing works again. */
+/** Errors, in a corner of the page. Each disappears once the same thing works again. */
 
 import { element } from "./text.js";
 
-const WORDS = {
-  gone: () => "The server does not answer. Your text is safe here; trying again.",
-  busy: ({ seconds }) => `The server is busy; trying again in ${seconds} s.`,
-  token: () => "This server asks for its token.",
+const MESSAGES = {
+  offline: () => "The server does not answer. Trying again; your text is safe on this page.",
+  busy: ({ seconds }) => `The server is busy. Trying again in ${seconds} s.`,
+  token: () => "This server needs a token.",
 };
 
 export class Notice {
   #place;
-  #troubles = new Map(); // by what was tried
+  #errors = new Map(); // by the task that failed
   #shown = "";
-  #entered;
-  #words;
+  #onToken;
+  #messages;
 
-  /** `entered(token)`: told of a token that was typed in; `words`: of a page that has its own for some kinds. */
-  constructor(place, entered, words = {}) {
+  /** `onToken(token)` is called with a token that the user enters; `messages` replaces some of the messages. */
+  constructor(place, onToken, messages = {}) {
     this.#place = place;
-    this.#entered = entered;
-    this.#words = { ...WORDS, ...words };
+    this.#onToken = onToken;
+    this.#messages = { ...MESSAGES, ...messages };
   }
 
-  /** A function to be told of the troubles of one thing that is tried, and with `null` that it works. */
-  of(tried) {
-    return (trouble) => {
-      if (trouble) this.#troubles.set(tried, trouble);
-      else if (!this.#troubles.delete(tried)) return;
+  /** Returns a function that takes the error of a task, or null once the task works. */
+  reporter(task) {
+    return (error) => {
+      if (error) this.#errors.set(task, error);
+      else if (!this.#errors.delete(task)) return;
       this.#show();
     };
   }
 
   #show() {
-    const all = [...this.#troubles.values()];
-    const trouble = all.find(({ kind }) => kind === "token") ?? all[0];
-    const words = trouble ? (this.#words[trouble.kind]?.(trouble) ?? sentence(trouble)) : "";
-    if (words === this.#shown) return;
-    this.#shown = words;
-    const form = trouble?.kind === "token" ? [this.#form()] : [];
-    this.#place.replaceChildren(...(words ? [element("p", "", words), ...form] : []));
+    const all = [...this.#errors.values()];
+    const error = all.find(({ kind }) => kind === "token") ?? all[0];
+    const message = error ? (this.#messages[error.kind]?.(error) ?? sentence(error)) : "";
+    if (message === this.#shown) return;
+    this.#shown = message;
+    const form = error?.kind === "token" ? [this.#form()] : [];
+    this.#place.replaceChildren(...(message ? [element("p", "", message), ...form] : []));
     this.#place.querySelector("input")?.focus();
   }
 
@@ -51,15 +51,15 @@ export class Notice {
     form.append(label, element("button", "", "Enter"));
     form.addEventListener("submit", (event) => {
       event.preventDefault();
-      this.#troubles.clear();
+      this.#errors.clear();
       this.#show();
-      this.#entered(field.value.trim());
+      this.#onToken(field.value.trim());
     });
     return form;
   }
 }
 
-/** A trouble and its remedy in words. */
+/** Returns the message and the hint of an error as sentences. */
 export const sentence = ({ message, hint }) => {
   const first = message.charAt(0).toUpperCase() + message.slice(1);
   return hint ? `${first}. ${hint.charAt(0).toUpperCase()}${hint.slice(1)}.` : `${first}.`;

@@ -1,15 +1,15 @@
-/** The page: joins its parts. */
+/** The page that completes what is typed: connects its parts. */
 
 import { Api } from "./api.js";
+import { CompletionView } from "./completions.js";
 import { showCurve } from "./curve.js";
 import { Editor } from "./editor.js";
 import { showFacts } from "./facts.js";
-import { Heat } from "./heat.js";
-import { showNext } from "./next.js";
+import { showNextSymbols } from "./next_symbols.js";
 import { Notice } from "./notice.js";
-import { Offers } from "./offers.js";
-import { Typing } from "./typing.js";
-import { Writing } from "./writing.js";
+import { Session } from "./session.js";
+import { SurpriseView } from "./surprise.js";
+import { Writer } from "./writer.js";
 
 const $ = (id) => document.getElementById(id);
 const area = $("text");
@@ -20,77 +20,79 @@ const notice = new Notice($("notice"), (token) => {
 });
 
 const editor = new Editor(area, $("marks"), ({ text, caret, typed }) => {
-  offers.typed(typed);
-  if (text === null) return; // an input method is at work
-  typing.follow(text, caret < 0 ? text.length : caret);
-  if (text !== scored) heat.follow((scored = text));
+  completions.narrow(typed);
+  if (text === null) return; // an input method is active
+  session.update(text, caret < 0 ? text.length : caret);
+  if (text !== scored) surprise.update((scored = text));
 });
-const offers = new Offers(editor, area, { ghost: $("ghost"), list: $("choices"), spoken: $("spoken") });
-const typing = new Typing(api, { completions: 3, until: "word", next: 8 }, {
-  answered: ({ completions, next }) => {
-    notice.of("writing")(null); // it is not tried again
-    offers.show(completions);
-    showNext($("next"), next);
+const completions = new CompletionView(editor, area, { ghost: $("ghost"), list: $("choices"), spoken: $("spoken") });
+const session = new Session(api, { completions: 3, until: "word", next: 8 }, {
+  onAnswer: (answer) => {
+    notice.reporter("writing")(null); // writing is not tried again
+    completions.show(answer.completions);
+    showNextSymbols($("next"), answer.next);
   },
-  troubled: (trouble) => {
-    if (trouble?.param === "adapt") keepAsIs(trouble);
-    else notice.of("typing")(trouble);
+  onError: (error) => {
+    if (error?.param === "adapt") stopAdapting(error);
+    else notice.reporter("typing")(error);
   },
 });
-const heat = new Heat(api, editor, { area, marks: $("marks"), detail: $("detail"), mean: $("mean") }, notice.of("score"));
-const writing = new Writing(api, editor, {
+const surprise = new SurpriseView(
+  api, editor, { area, marks: $("marks"), detail: $("detail"), mean: $("mean") }, notice.reporter("score"),
+);
+const writer = new Writer(api, editor, {
   area, ghost: $("ghost"), form: $("write"), button: $("go"), temperature: $("temperature"), degrees: $("degrees"),
-}, notice.of("writing"));
+}, notice.reporter("writing"));
 let scored = "";
 let curve = null;
 
-/** Learns which models there are, and begins with the one chosen, or the first. */
+/** Lists the models, and begins with the chosen one, or the first. */
 async function begin() {
-  const told = notice.of("models");
+  const report = notice.reporter("models");
   try {
     const models = await api.models();
     const chosen = $("model").value;
     $("model").replaceChildren(...models.map(({ id }) => new Option(id, id, false, id === chosen)));
     $("model").disabled = models.length < 2;
     await use($("model").value);
-    told(null);
-    const watched = await api.json("GET", "v1/watch").catch(() => null); // only a link hangs on it
-    $("other").hidden = !watched?.data.length;
-  } catch (trouble) {
-    told(trouble);
-    if (["gone", "busy"].includes(trouble.kind)) setTimeout(begin, 1000 * (trouble.seconds || 2));
+    report(null);
+    const detectors = await api.json("GET", "v1/watch").catch(() => null); // only for the link to the other page
+    $("other").hidden = !detectors?.data.length;
+  } catch (error) {
+    report(error);
+    if (error.isTemporary) setTimeout(begin, 1000 * (error.seconds || 2));
   }
 }
 
-/** Takes a model for all that follows. */
+/** Uses a model from now on. */
 async function use(id) {
   const model = await api.model(id);
-  if ($("model").value !== id) return; // another was chosen meanwhile
+  if ($("model").value !== id) return; // another model was chosen during the request
   showFacts($("facts"), model);
-  for (const part of [heat, writing]) part.use(model);
-  typing.use(id, $("adapt").checked);
-  typing.retry();
-  heat.follow(editor.text);
-  curve = await api.curve(id).catch(() => null); // many models come without their log
+  for (const part of [surprise, writer]) part.use(model);
+  session.use(id, $("adapt").checked);
+  session.retry();
+  surprise.update(editor.text);
+  curve = await api.curve(id).catch(() => null); // many models have no training log
   $("curve").hidden = !curve;
   if (curve) showCurve($("curve"), curve);
 }
 
-/** Completions are the model's as it was trained, since the server does not let it learn. */
-function keepAsIs(trouble) {
+/** Continues without learning, since the server has no room for it. */
+function stopAdapting(error) {
   $("adapt").checked = false;
-  notice.of("adapt")(trouble);
-  typing.use($("model").value, false);
+  notice.reporter("adapt")(error);
+  session.use($("model").value, false);
 }
 
 $("adapt").addEventListener("change", () => {
-  notice.of("adapt")(null);
-  typing.use($("model").value, $("adapt").checked);
+  notice.reporter("adapt")(null);
+  session.use($("model").value, $("adapt").checked);
 });
-$("model").addEventListener("change", () => use($("model").value).catch(notice.of("models")));
+$("model").addEventListener("change", () => use($("model").value).catch(notice.reporter("models")));
 $("coloured").addEventListener("change", () => $("editor").classList.toggle("plain", !$("coloured").checked));
 new ResizeObserver(() => curve && showCurve($("curve"), curve)).observe($("facts"));
-window.addEventListener("online", () => typing.retry());
-window.addEventListener("pagehide", () => typing.end());
+window.addEventListener("online", () => session.retry());
+window.addEventListener("pagehide", () => session.end());
 editor.refresh();
 begin();

@@ -1,17 +1,17 @@
-/** Texts as the server counts them (code points), and as a reader sees them (graphemes). */
+/** Text as code points, which the server counts, and as graphemes, which a reader sees. */
 
-const PLAIN = /^[\n\t\x20-\x7e\xa0-\u02ff]*$/; // of these each is a grapheme of its own
+const PLAIN = /^[\n\t\x20-\x7e\xa0-\u02ff]*$/; // characters that are graphemes by themselves
 const WORD = /[\p{L}\p{N}_]{1,256}|[^\p{L}\p{N}_]/gu;
 const segmenter = "Segmenter" in Intl && new Intl.Segmenter();
 
-/** The code points of a text. What is half of a pair has no encoding, and becomes U+FFFD. */
+/** Returns the code points of a text. Unpaired surrogates become U+FFFD, since UTF-8 cannot encode them. */
 export const points = (text) => Array.from(text, (point) => (/^[\ud800-\udfff]$/.test(point) ? "\ufffd" : point));
 
-/** What a reader takes for one character each: spans of code points may not be cut within. */
+/** Returns the graphemes of a text: what a reader sees as single characters. */
 export const graphemes = (text) =>
   PLAIN.test(text) || !segmenter ? [...text] : Array.from(segmenter.segment(text), ({ segment }) => segment);
 
-/** How one list became another: at `at`, `removed` items went and `added` came. */
+/** Returns how one list became another: at `at`, `removed` items were replaced by `added`. */
 export const difference = (before, after) => {
   const shorter = Math.min(before.length, after.length);
   let at = 0;
@@ -26,7 +26,7 @@ const bytes = (point) => {
   return code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
 };
 
-/** For each symbol of a text the code points that it stands for, first and behind the last; one may share. */
+/** Returns the span of code points of each symbol of a text. Bytes of one character share a span. */
 export const symbolSpans = (text, kind) => {
   const spans = [];
   if (kind === "words") {
@@ -40,13 +40,13 @@ export const symbolSpans = (text, kind) => {
   return spans;
 };
 
-/** A probability for people, in so many digits: 83.1, 0.42, or that it is rarer than one in ten thousand. */
+/** Returns a probability in percent, rounded to some digits: 83.1, 0.42, < 0.01. */
 export const percent = (probability, digits = 3) =>
   probability >= 1e-4 || probability === 0
     ? String(Number((100 * probability).toPrecision(digits)))
     : "< 0.01";
 
-/** A count for people: 2.4 M, 800 k, 89. */
+/** Returns a rounded number: 2.4 M, 800 k, 89. */
 export const count = (value) => {
   for (const [unit, size] of [["G", 1e9], ["M", 1e6], ["k", 1e3]]) {
     if (value >= size) return `${Number((value / size).toPrecision(3))} ${unit}`;
@@ -54,7 +54,7 @@ export const count = (value) => {
   return String(Number(value.toPrecision(3)));
 };
 
-/** An element with its class and its text. */
+/** Creates an element with a class and a text. */
 export const element = (name, kind = "", content = "") => {
   const made = document.createElement(name);
   if (kind) made.className = kind;

@@ -1,13 +1,13 @@
-/** The page of alarms: joins its parts. */
+/** The page of alarms: connects its parts. */
 
 import { Api } from "../api.js";
 import { Notice, sentence } from "../notice.js";
-import { rowOf, showFine, showStory } from "./alarm.js";
-import { Feed } from "./feed.js";
-import { showFigures } from "./figures.js";
+import { alarmRow, showExplanation, showNormal } from "./alarm.js";
+import { AlarmFeed } from "./alarm_feed.js";
+import { showStatistics } from "./statistics.js";
 
-const MOST = 500; // alarms in the list
-const PATIENCE = 120_000; // milliseconds: learning that something was normal takes some seconds
+const MAX_ALARMS = 500; // in the list
+const LEARNING_TIMEOUT = 120_000; // milliseconds; the detector learns for some seconds
 const STATES = { live: "live", lost: "not connected, trying again" };
 
 const $ = (id) => document.getElementById(id);
@@ -15,33 +15,33 @@ const api = new Api();
 const notice = new Notice($("notice"), (token) => {
   api.token = token;
   begin();
-}, { gone: () => "The server does not answer; trying again. Alarms wait there." });
+}, { offline: () => "The server does not answer. Trying again; no alarm is lost." });
 
-const feed = new Feed(api, {
-  alarms: (found, anew) => {
-    if (anew) begun(found);
-    else if (paused) hold(found);
-    else add(found);
+const feed = new AlarmFeed(api, {
+  onAlarms: (alarms, isFirst) => {
+    if (isFirst) replaceAll(alarms);
+    else if (paused) hold(alarms);
+    else add(alarms);
     showState();
   },
-  report: (report) => {
-    showFigures($("figures"), $("drift"), report);
-    for (const row of report.ok.map(rowNumbered)) row && showFine(row);
+  onReport: (report) => {
+    showStatistics($("figures"), $("drift"), report);
+    for (const row of report.ok.map(rowOf)) row && showNormal(row);
   },
-  state: (name) => {
+  onState: (name) => {
     connection = name;
     showState();
   },
-  troubled: notice.of("alarms"),
+  onError: notice.reporter("alarms"),
 });
 let connection = "";
 let paused = false;
-let held = []; // alarms that came while it was paused, the last ones
-let missed = 0; // how many came
+let held = []; // the last alarms that came during the pause
+let heldCount = 0; // how many came
 
-/** Learns what is watched, and begins with the detector chosen, or the first. */
+/** Lists the detectors, and begins with the chosen one, or the first. */
 async function begin() {
-  const told = notice.of("watch");
+  const report = notice.reporter("detectors");
   try {
     const { data } = await api.json("GET", "v1/watch");
     const chosen = $("detector").value;
@@ -49,88 +49,87 @@ async function begin() {
     $("detector").disabled = data.length < 2;
     $("pause").disabled = false;
     use(data);
-    told(null);
-    const models = await api.models().catch(() => []); // only a link hangs on it
+    report(null);
+    const models = await api.models().catch(() => []); // only for the link to the other page
     $("other").hidden = !models.length;
-  } catch (trouble) {
-    told(trouble);
-    if (["gone", "busy"].includes(trouble.kind)) setTimeout(begin, 1000 * (trouble.seconds || 2));
+  } catch (error) {
+    report(error);
+    if (error.isTemporary) setTimeout(begin, 1000 * (error.seconds || 2));
   }
 }
 
-function use(data) {
-  const report = data?.find(({ id }) => id === $("detector").value);
-  if (report) showFigures($("figures"), $("drift"), report);
+function use(reports) {
+  const report = reports.find(({ id }) => id === $("detector").value);
+  if (report) showStatistics($("figures"), $("drift"), report);
   feed.follow($("detector").value);
 }
 
-/** The list begins with these. */
-function begun(found) {
+function replaceAll(alarms) {
   held = [];
-  missed = 0;
+  heldCount = 0;
   $("alarms").replaceChildren();
-  add(found, false);
+  add(alarms, false);
 }
 
-/** Keeps what the list has room for. */
-function hold(found) {
-  held = [...held, ...found].slice(-MOST);
-  missed += found.length;
+/** Keeps the newest alarms, as many as the list can show. */
+function hold(alarms) {
+  held = [...held, ...alarms].slice(-MAX_ALARMS);
+  heldCount += alarms.length;
 }
 
 /** Puts alarms on top of the list, the newest first. */
-function add(found, spoken = true) {
-  for (const alarm of found) $("alarms").prepend(rowOf(alarm, explain));
-  while ($("alarms").childElementCount > MOST) $("alarms").lastElementChild.remove();
+function add(alarms, speak = true) {
+  for (const alarm of alarms) $("alarms").prepend(alarmRow(alarm, explain));
+  while ($("alarms").childElementCount > MAX_ALARMS) $("alarms").lastElementChild.remove();
   $("none").hidden = $("alarms").childElementCount > 0;
-  if (spoken && found.length) $("spoken").textContent = `Alarm: ${found.at(-1).key}`;
+  if (speak && alarms.length) $("spoken").textContent = `Alarm: ${alarms.at(-1).key}`;
 }
 
 function showState() {
-  const waiting = missed ? `, ${missed} new` : "";
+  const news = heldCount ? `, ${heldCount} new` : "";
   $("state").className = `state ${connection === "live" && paused ? "" : connection}`;
-  $("state").value = connection === "live" && paused ? `paused${waiting}` : `${STATES[connection] ?? ""}${waiting}`;
-  $("pause").textContent = paused ? "Go on" : "Pause";
+  $("state").value = connection === "live" && paused ? `paused${news}` : `${STATES[connection] ?? ""}${news}`;
+  $("pause").textContent = paused ? "Resume" : "Pause";
   $("pause").setAttribute("aria-pressed", String(paused));
 }
 
 const pathOf = (row) => `v1/watch/alarms/${row.dataset.number}`;
-const asked = () => `model=${encodeURIComponent($("detector").value)}`;
-const rowNumbered = (number) => $("alarms").querySelector(`[data-number="${number}"]`);
+const query = () => `model=${encodeURIComponent($("detector").value)}`;
+const rowOf = (number) => $("alarms").querySelector(`[data-number="${number}"]`);
 
 async function explain(row, place) {
-  const told = notice.of("explanation");
+  const report = notice.reporter("explanation");
   place.textContent = "...";
   try {
-    const found = await api.json("GET", `${pathOf(row)}?${asked()}`);
-    showStory(place, found, $("detail"), (button, said) => forgive(row, button, said));
-    told(null);
-  } catch (trouble) {
+    const found = await api.json("GET", `${pathOf(row)}?${query()}`);
+    showExplanation(place, found, $("detail"), (button, status) => markNormal(row, button, status));
+    report(null);
+  } catch (error) {
     place.replaceChildren();
     row.firstElementChild.open = false;
-    told(trouble);
+    report(error);
   }
 }
 
-/** Tells the detector that a sequence was normal. */
-async function forgive(row, button, said) {
+/** Makes the detector learn that a sequence is normal. */
+async function markNormal(row, button, status) {
   button.disabled = true;
-  said.textContent = "The detector learns it...";
+  status.textContent = "The detector is learning...";
   try {
-    const signal = AbortSignal.timeout(PATIENCE);
-    const response = await api.send("POST", `${pathOf(row)}/ok?${asked()}`, {}, signal);
+    const signal = AbortSignal.timeout(LEARNING_TIMEOUT);
+    const response = await api.stream("POST", `${pathOf(row)}/ok?${query()}`, {}, signal);
     const { p_value: p, flagged } = await response.json();
     const [before, after] = [p.before, p.after].map((value) => Number(value.toPrecision(2)));
-    const still = flagged.after ? "; it would be flagged still: tell of more such sequences" : "";
-    said.textContent = `Learned: p-value ${before} before, ${after} after${still}.`;
-    showFine(row);
-  } catch (trouble) {
+    const still = flagged.after ? ". It would still be flagged: mark more sequences like it" : "";
+    status.textContent = `Learned: the p-value was ${before} and is now ${after}${still}.`;
+    showNormal(row);
+  } catch (error) {
     button.disabled = false;
-    said.textContent = `Not learned. ${sentence(trouble)}`; // beside the button, where one looks
+    status.textContent = `Not learned. ${sentence(error)}`;
   }
 }
 
-/** Arrow keys go from alarm to alarm. */
+/** Arrow keys move between alarms. */
 $("alarms").addEventListener("keydown", (event) => {
   if (event.target.localName !== "summary") return;
   const row = event.target.closest("li");
@@ -146,7 +145,7 @@ $("pause").addEventListener("click", () => {
   paused = !paused;
   if (!paused) {
     add(held.splice(0));
-    missed = 0;
+    heldCount = 0;
   }
   showState();
 });

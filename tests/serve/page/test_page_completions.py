@@ -1,4 +1,4 @@
-"""Completions on the page: ghost text, chosen and accepted."""
+"""Completions on the page: ghost text, choosing and accepting."""
 
 import pytest
 from tests.serve.page.browsing import TYPED, Open, browsing, expect, ghost, typed
@@ -34,14 +34,14 @@ def test_arrows_choose_and_escape_hides(open_page: Open, small: TrainedModel) ->
         expect(page.locator("#choices [aria-current] b")).to_have_text(offered[index])
     page.keyboard.press("Escape")
     expect(page.locator("#ghost")).to_be_empty()
-    page.keyboard.press("ArrowUp")  # the text area's own again
+    page.keyboard.press("ArrowUp")  # moves the caret again
     page.keyboard.press("Tab")
     expect(text).to_have_value(TYPED)
     expect(text).not_to_be_focused()
 
 
 @pytest.mark.slow
-def test_a_completion_is_accepted_by_pointing(open_page: Open) -> None:
+def test_tapping_a_completion_accepts_it(open_page: Open) -> None:
     page = open_page(has_touch=True)
     text = typed(page, TYPED)
     second = page.locator("#choices button").nth(1)

@@ -1,11 +1,11 @@
-"""The session behind the page follows what is typed."""
+"""The page's session follows the typed text."""
 
 import json
 import re
 from typing import Any
 
 import pytest
-from tests.serve.page.browsing import Open, browsing, expect, likeliest, named, told, typed
+from tests.serve.page.browsing import Open, browsing, expect, likeliest, named, typed, wait_for_notice
 
 from onward.inference.trained_model import TrainedModel
 
@@ -25,7 +25,7 @@ SLOW = {
       };
     }""",
 }
-"""Edits that take their time, by the way they travel."""
+"""Scripts that delay edits, over the WebSocket or over HTTP."""
 
 
 def test_next_symbols_are_those_of_the_model(open_page: Open, small: TrainedModel) -> None:
@@ -52,7 +52,7 @@ def test_the_newest_edit_wins_when_replies_are_late(open_page: Open, small: Trai
     expect(page.locator("#ghost")).to_have_text(best.text)
 
 
-def test_edits_in_the_middle_arrive(open_page: Open, small: TrainedModel) -> None:
+def test_edits_in_the_middle_reach_the_server(open_page: Open, small: TrainedModel) -> None:
     page = open_page()
     text = typed(page, "the lane \U0001f600 goes")
     for _ in range(4):
@@ -69,8 +69,8 @@ def test_edits_in_the_middle_arrive(open_page: Open, small: TrainedModel) -> Non
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_model_may_be_chosen_while_an_edit_is_on_its_way(open_page: Open, way: str) -> None:
-    """Its session is given back once, when it is answered: no request finds it gone (see `open_page`)."""
+def test_a_model_can_be_chosen_during_an_edit(open_page: Open, way: str) -> None:
+    """The old session is deleted once its edit is answered, and no request fails (see `open_page`)."""
     page = open_page(sockets=way == "socket")
     typed(page, "the ")
     page.evaluate(SLOW[way])
@@ -82,14 +82,15 @@ def test_a_model_may_be_chosen_while_an_edit_is_on_its_way(open_page: Open, way:
     expect(page.locator("#notice")).to_be_empty()
 
 
-def test_edits_travel_through_the_socket(open_page: Open, small: TrainedModel) -> None:
+def test_edits_use_the_websocket(open_page: Open, small: TrainedModel) -> None:
     page = open_page()
     with page.expect_websocket() as opened:
         page.reload()
     typed(page, "t")
-    requests, frames = [], []
+    requests: list[str] = []
+    frames: list[Any] = []
     page.on("request", lambda request: requests.append(request.url))
-    opened.value.on("framesent", lambda frame: frames.append(frame))  # noqa: PLW0108 - it gets an attribute
+    opened.value.on("framesent", lambda frame: frames.append(frame))  # noqa: PLW0108 - playwright sets an attribute of the function
     for key in "he la":
         page.keyboard.type(key)
         page.wait_for_timeout(50)
@@ -98,8 +99,8 @@ def test_edits_travel_through_the_socket(open_page: Open, small: TrainedModel) -
     assert not [url for url in requests if url.endswith("/edit")]
 
 
-def test_a_socket_that_is_cut_loses_nothing(open_page: Open, small: TrainedModel) -> None:
-    """The edit that was on its way goes over HTTP, and others do until a new socket is open."""
+def test_a_lost_websocket_loses_no_edit(open_page: Open, small: TrainedModel) -> None:
+    """Its last edit is sent again over HTTP, and so are others until a new WebSocket is open."""
     page = open_page()
     forwarded: list[Any] = []
 
@@ -117,7 +118,7 @@ def test_a_socket_that_is_cut_loses_nothing(open_page: Open, small: TrainedModel
 
     page.route_web_socket("**/ws", cut_once)
     page.reload()
-    edits = []
+    edits: list[str] = []
     page.on("request", lambda request: request.url.endswith("/edit") and edits.append(request.url))
     typed(page, "t")
     for key in "he last":
@@ -129,7 +130,7 @@ def test_a_socket_that_is_cut_loses_nothing(open_page: Open, small: TrainedModel
     assert len(forwarded) > 4
 
 
-def test_a_model_that_may_not_learn_goes_on_as_it_is(open_page: Open, small: TrainedModel) -> None:
+def test_a_refused_adapting_session_continues_without_learning(open_page: Open, small: TrainedModel) -> None:
     page = open_page(errors=True)
     typed(page, "the la")
     refusal = {"message": "expected adapt to be false", "code": "invalid_value", "param": "adapt"}
@@ -138,14 +139,14 @@ def test_a_model_that_may_not_learn_goes_on_as_it_is(open_page: Open, small: Tra
     with page.expect_request("**/v1/sessions") as asked:
         page.get_by_label("Learn as I type").click()
     assert asked.value.post_data_json["adapt"] is True
-    told(page, "Expected adapt to be false")
+    wait_for_notice(page, "Expected adapt to be false")
     expect(page.get_by_label("Learn as I type")).not_to_be_checked()
     expect(page.locator("#next code")).to_have_text(likeliest(small, "the la"))
     page.get_by_label("Learn as I type").click()
     expect(page.locator("#notice")).not_to_contain_text("Expected adapt to be false.")
 
 
-def test_a_session_that_learns_expects_what_it_has_learned(open_page: Open, small: TrainedModel) -> None:
+def test_a_session_that_learns_predicts_what_it_has_learned(open_page: Open, small: TrainedModel) -> None:
     page = open_page()
     text = "the lot ended, the lot ended, the lot ended, the lot ended, the l"
     typed(page, text)

@@ -1,11 +1,11 @@
-/** "Write on": the model continues the text, as it comes, until it is stopped. */
+/** "Write on": the model continues the text until it is stopped. */
 
-const LENGTH = 1000; // symbols at a time
+const LENGTH = 1000; // symbols of one request
 
 /**
- * What is written stands in the layer until it ends, and then enters the text area at once: one undo takes it back.
+ * The written text stays in the layer until the end. Then it enters the text area at once, so that one undo removes it.
  */
-export class Writing {
+export class Writer {
   #api;
   #editor;
   #area;
@@ -15,19 +15,19 @@ export class Writing {
   #model = null;
   #running = null;
   #written = "";
-  #troubled;
+  #onError;
 
-  constructor(api, editor, { area, ghost, form, button, temperature, degrees }, troubled) {
+  constructor(api, editor, { area, ghost, form, button, temperature, degrees }, onError) {
     this.#api = api;
     this.#editor = editor;
     this.#area = area;
     this.#ghost = ghost;
     this.#button = button;
     this.#temperature = temperature;
-    this.#troubled = troubled;
-    const told = () => (degrees.value = Number(temperature.value).toFixed(2));
-    temperature.addEventListener("input", told);
-    told();
+    this.#onError = onError;
+    const showDegrees = () => (degrees.value = Number(temperature.value).toFixed(2));
+    temperature.addEventListener("input", showDegrees);
+    showDegrees();
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       if (this.#running) this.stop();
@@ -42,7 +42,7 @@ export class Writing {
     this.#button.disabled = false;
   }
 
-  /** Ends it; what was written so far stays. */
+  /** Stops writing. The text written so far stays. */
   stop() {
     this.#running?.abort();
   }
@@ -53,35 +53,34 @@ export class Writing {
     this.#begin();
     const { signal } = this.#running;
     this.#written = "";
-    while (await this.#waits(signal));
+    while (await this.#tryOnce(signal));
     this.#running = null;
     this.#end();
     if (before !== document.body) before?.focus({ preventScroll: true });
   }
 
-  /** Shows what is written as it comes; whether it is to be tried again, after the wait that the server asked for. */
-  async #waits(signal) {
+  /** Shows the text as it is written. If the server is busy, waits and returns true: try again. */
+  async #tryOnce(signal) {
     try {
-      for await (const piece of this.#api.write(this.#request, signal)) {
-        this.#ghost.textContent = this.#written += piece;
-        this.#scroll();
+      for await (const text of this.#api.complete(this.#request, signal)) {
+        this.#ghost.textContent = this.#written += text;
+        this.#scrollToEnd();
       }
-      this.#troubled(null);
-    } catch (trouble) {
+      this.#onError(null);
+    } catch (error) {
       if (signal.aborted) return false;
-      this.#troubled(trouble);
-      if (trouble.kind !== "busy") return false;
+      this.#onError(error);
+      if (error.kind !== "busy") return false;
       await new Promise((resolve) => {
         signal.addEventListener("abort", resolve);
-        setTimeout(resolve, 1000 * trouble.seconds);
+        setTimeout(resolve, 1000 * error.seconds);
       });
       return !signal.aborted;
     }
     return false;
   }
 
-  /** To where it writes. */
-  #scroll() {
+  #scrollToEnd() {
     const box = this.#area.parentElement;
     box.scrollTop = box.scrollHeight;
   }
@@ -107,6 +106,6 @@ export class Writing {
     const { length } = this.#editor.text;
     this.#area.setSelectionRange(length, length);
     this.#editor.insert(this.#written);
-    this.#scroll();
+    this.#scrollToEnd();
   }
 }

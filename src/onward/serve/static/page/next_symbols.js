@@ -1,10 +1,10 @@
-/** The likeliest next symbols, each with a bar. */
+/** The most likely next symbols, each with a bar. */
 
 import { named } from "./reading.js";
 import { element, percent } from "./text.js";
 
-/** Shows them in a list of rows that stay, so that bars move instead of being made anew. */
-export const showNext = (list, symbols) => {
+/** Shows symbols in a list. Rows are reused, so that the bars move smoothly. */
+export const showNextSymbols = (list, symbols) => {
   while (list.children.length < symbols.length) list.append(row());
   while (list.children.length > symbols.length) list.lastElementChild.remove();
   symbols.forEach(({ symbol, probability }, index) => {

@@ -1,11 +1,11 @@
-/** Completions: the chosen one as ghost text behind the caret, all of them as buttons below. */
+/** Completions: the chosen one is ghost text after the caret, and all of them are buttons below. */
 
 import { element, percent } from "./text.js";
 
 const SHOWN = 3;
-const CALM = 700; // milliseconds without a key, after which the completion is spoken
+const SPEAK_DELAY = 700; // milliseconds without a key before a screen reader hears the completion
 
-export class Offers {
+export class CompletionView {
   #editor;
   #area;
   #ghost;
@@ -27,38 +27,38 @@ export class Offers {
     area.addEventListener("focus", () => this.#draw());
   }
 
-  /** New ones, for the text as it is. */
+  /** Shows the completions of the present text. */
   show(completions) {
     this.#all = completions.filter(({ text }) => text).slice(0, SHOWN);
     this.#chosen = 0;
     this.#draw();
   }
 
-  /** The text changed: those that begin with what was typed stay, without waiting for the server. */
-  typed(text) {
+  /** Keeps the completions that begin with the typed text, until the server sends new ones. */
+  narrow(text) {
     this.#hidden = false;
     this.#chosen = 0;
     this.#all = text
-      ? this.#all.filter((offer) => offer.text.startsWith(text) && offer.text !== text)
-          .map((offer) => ({ ...offer, text: offer.text.slice(text.length) }))
+      ? this.#all.filter((each) => each.text.startsWith(text) && each.text !== text)
+          .map((each) => ({ ...each, text: each.text.slice(text.length) }))
       : [];
     this.#draw();
   }
 
-  /** Whether ghost text can stand behind the caret: nothing else is there. */
+  /** Whether there is room for ghost text: nothing may follow the caret. */
   get #fits() {
     const { text, caret, composing } = this.#editor;
     return !composing && !this.#area.readOnly && caret === text.length && document.activeElement === this.#area;
   }
 
-  get #offered() {
+  get #ghostCompletion() {
     return this.#hidden || !this.#fits ? null : this.#all[this.#chosen] ?? null;
   }
 
   #key(event) {
-    const offered = this.#offered;
-    if (!offered || event.isComposing || event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return;
-    if (event.key === "Tab") this.#accept(offered);
+    const ghost = this.#ghostCompletion;
+    if (!ghost || event.isComposing || event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return;
+    if (event.key === "Tab") this.#accept(ghost);
     else if (event.key === "Escape") this.#hide();
     else if (event.key === "ArrowDown" && this.#all.length > 1) this.#choose(this.#chosen + 1);
     else if (event.key === "ArrowUp" && this.#chosen > 0) this.#choose(this.#chosen - 1);
@@ -82,37 +82,37 @@ export class Offers {
   }
 
   #draw() {
-    const offered = this.#offered;
-    if (this.#area.readOnly) return this.#list.replaceChildren(); // the model writes, where ghost text would be
-    this.#ghost.textContent = offered?.text ?? "";
+    const ghost = this.#ghostCompletion;
+    if (this.#area.readOnly) return this.#list.replaceChildren(); // the model is writing
+    this.#ghost.textContent = ghost?.text ?? "";
     const shown = this.#hidden || this.#editor.composing || withinWord(this.#editor) ? [] : this.#all;
     const head = startedWord(this.#editor);
-    this.#list.replaceChildren(...shown.map((offer) => this.#choice(offer, head, offer === offered)));
+    this.#list.replaceChildren(...shown.map((each) => this.#button(each, head, each === ghost)));
     clearTimeout(this.#timer);
     this.#spoken.textContent = "";
-    if (offered) this.#timer = setTimeout(() => this.#speak(head + offered.text), CALM);
+    if (ghost) this.#timer = setTimeout(() => this.#speak(head + ghost.text), SPEAK_DELAY);
   }
 
-  #choice(offer, head, chosen) {
+  #button(completion, head, chosen) {
     const item = element("li");
     const button = element("button", "choice");
     button.type = "button";
     if (chosen) button.setAttribute("aria-current", "true");
-    button.append(element("span", "head", head), element("b", "", offer.text.replaceAll("\n", "\u21b5")));
-    button.append(element("small", "", `${percent(offer.probability, 2)} %`));
-    button.addEventListener("pointerdown", (event) => event.preventDefault()); // the caret stays where it is
-    button.addEventListener("click", () => this.#accept(offer));
+    button.append(element("span", "head", head), element("b", "", completion.text.replaceAll("\n", "\u21b5")));
+    button.append(element("small", "", `${percent(completion.probability, 2)} %`));
+    button.addEventListener("pointerdown", (event) => event.preventDefault()); // so that the caret does not move
+    button.addEventListener("click", () => this.#accept(completion));
     item.append(button);
     return item;
   }
 
   #speak(text) {
-    this.#spoken.textContent = `completion: ${text}`;
+    this.#spoken.textContent = `Completion: ${text}`;
   }
 }
 
-/** Whether what follows the caret would run on from what were put there, or something is selected. */
+/** Whether the caret is inside a word, or something is selected. */
 const withinWord = ({ text, caret }) => caret < 0 || /^[\p{L}\p{N}_]/u.test(text.slice(caret, caret + 2));
 
-/** The letters of the word that the caret is in or behind. */
+/** Returns the letters before the caret that belong to its word. */
 const startedWord = ({ text, caret }) => (caret < 0 ? "" : text.slice(0, caret).match(/[\p{L}\p{N}_'\u2019-]*$/u)[0]);

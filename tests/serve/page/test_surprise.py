@@ -1,4 +1,4 @@
-"""The colours behind what was typed, and what is told of a symbol."""
+"""The colours behind the text, and the details of a symbol."""
 
 import re
 
@@ -10,7 +10,7 @@ from onward.inference.trained_model import TrainedModel
 pytestmark = [pytest.mark.slow, browsing]
 
 
-def test_pointing_at_a_symbol_tells_what_was_expected(open_page: Open, small: TrainedModel) -> None:
+def test_pointing_at_a_symbol_shows_what_was_expected(open_page: Open, small: TrainedModel) -> None:
     page = open_page()
     typed(page, "the state zoes")
     session = small.session()
@@ -30,7 +30,7 @@ def test_pointing_at_a_symbol_tells_what_was_expected(open_page: Open, small: Tr
     expect(detail).to_be_hidden()
 
 
-def test_arrow_keys_go_from_symbol_to_symbol(open_page: Open) -> None:
+def test_arrow_keys_move_from_symbol_to_symbol(open_page: Open) -> None:
     page = open_page()
     typed(page, "the state on")
     page.keyboard.press("Escape")
@@ -46,7 +46,7 @@ def test_arrow_keys_go_from_symbol_to_symbol(open_page: Open) -> None:
     expect(page.locator("#detail")).to_be_hidden()
 
 
-def test_bytes_are_put_together(open_page: Open) -> None:
+def test_the_bytes_of_a_character_share_one_mark(open_page: Open) -> None:
     page = open_page()
     page.locator("#model").select_option("bytes")
     page.locator("#facts", has_text="bytes").wait_for()

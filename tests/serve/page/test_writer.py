@@ -1,4 +1,6 @@
-"""The model writes on."""
+"""The button "Write on": the model continues the text."""
+
+from typing import Any
 
 import pytest
 from tests.serve.page.browsing import Open, browsing, expect, typed
@@ -43,15 +45,15 @@ HELD_STREAM = r"""() => {
     return new Response(response.body.pipeThrough(new TransformStream({ transform: held })), response);
   };
 }"""
-"""A small model has written its thousand symbols before one can stop it, and Chromium's own slow network does
-not slow a stream: here 20 characters come at a time, in an event that is cut in two, when they may pass."""
+"""A script that lets 20 characters of a stream pass at each call of `pass()`, with each event cut in two.
+Otherwise a small model finishes before a test can stop it."""
 
 
-def test_it_streams_and_stops_and_one_undo_takes_it_back(open_page: Open) -> None:
+def test_writing_streams_and_stops_and_one_undo_removes_it(open_page: Open) -> None:
     page = open_page()
     text = typed(page, "the ")
     page.evaluate(HELD_STREAM)
-    held = []
+    held: list[Any] = []
     page.on("request", lambda r: r.url.endswith("/completions") and held.append(r.post_data_json))
     page.locator("#temperature").fill("0.5")
     page.locator("#go").click()
@@ -74,10 +76,10 @@ def test_it_streams_and_stops_and_one_undo_takes_it_back(open_page: Open) -> Non
     expect(text).to_have_value("the ")
 
 
-def test_it_ends_by_itself(open_page: Open) -> None:
+def test_writing_ends_by_itself(open_page: Open) -> None:
     page = open_page()
     text = typed(page, "the ")
     page.locator("#go").click()
     expect(page.locator("#go")).to_have_text("Write on", timeout=30_000)
     expect(page.locator("#notice")).to_be_empty()
-    assert len(text.input_value()) == 4 + 1000  # a model of one text knows of no end
+    assert len(text.input_value()) == 4 + 1000  # a model of one text never ends it
