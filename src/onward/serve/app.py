@@ -33,7 +33,7 @@ from onward.serve.http.responses import ClientLeft, error_response, json_respons
 from onward.serve.pages import page_routes
 from onward.serve.sessions.manager import SessionManager
 from onward.serve.sessions.store import SessionStore
-from onward.serve.watch.registry import DetectorRegistry
+from onward.serve.watch.registry import DetectorRegistry, add_detector_metrics, load_detectors
 from onward.watch.stream.monitor import IDLE
 
 TIDY_SECONDS, TICK_SECONDS = 5.0, 1.0
@@ -91,7 +91,7 @@ def make_app(settings: ServerSettings) -> ASGIApp:
             hint="name a file that `onward train` or `onward watch learn` made",
         )
     models = load_models(model_paths, limits, metrics, threads=settings.threads)
-    detectors = DetectorRegistry(
+    detectors = load_detectors(
         detector_paths,
         state=settings.state,
         alone=not model_paths,
@@ -102,7 +102,7 @@ def make_app(settings: ServerSettings) -> ASGIApp:
     store = SessionStore(settings.state) if settings.state and model_paths else None
     sessions = SessionManager(models, limits, metrics, store)
     _add_gauges(metrics, models, sessions)
-    detectors.register(metrics)
+    add_detector_metrics(metrics, detectors)
 
     operations = [
         *session_operations(sessions, models, limits),  # routes are tried in order: the busiest comes first
@@ -149,12 +149,14 @@ async def _lifespan(
     with ExitStack() as stack:
         if store:
             stack.callback(store.close)
-        for worker in (*(served.engine for served in models), *detectors):
-            worker.start()
-            stack.callback(worker.stop)
+        for served in models:
+            served.engine.start()
+            stack.callback(served.engine.stop)
+        for detector in detectors:
+            stack.callback(detector.stop)
         for seconds, work in (
             (TIDY_SECONDS, sessions.enforce_limits),
-            *((TICK_SECONDS, detector.tick) for detector in detectors),
+            *((TICK_SECONDS, detector.end_idle) for detector in detectors),
         ):
             stack.callback(asyncio.create_task(_repeat(seconds, work)).cancel)
         yield

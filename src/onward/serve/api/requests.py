@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field
 
 from onward.serve.http.validation import FROM_DIGITS, FROM_WORD, WHOLE, AtMost, ModelName, RequestModel
-from onward.serve.watch.worker import RECENT
+from onward.serve.watch.alarm_feed import RECENT
 
 _LARGEST_SEED = (1 << 63) - 1
 _LARGEST_ALARM = 1 << 53

@@ -94,7 +94,7 @@ async def _feed(request: Request, detectors: DetectorRegistry, limits: Limits) -
     asked = read_model(BatchRequest, body, limits)
     served = detectors.get(asked.model)
     batch = batch_of(asked, body, limits)
-    report = await until_client_leaves(request, served.do(lambda watch: watch.feed(batch)))
+    report = await until_client_leaves(request, served.feed(batch))
     return json_response({"model": served.name, **report})
 
 
@@ -104,8 +104,8 @@ async def _alarms(request: Request, detectors: DetectorRegistry, limits: Limits)
     if asked.stream:
         resumed = request.headers.get("last-event-id", "")
         after = int(resumed) if resumed.isascii() and resumed.isdigit() and len(resumed) < 16 else asked.after
-        return EventStream(_events(served, after), limits, finishes=False, during=served.listening())
-    data = await served.alarms(asked.after, asked.limit)
+        return EventStream(_events(served, after), limits, finishes=False, during=served.listener_slot())
+    data = [alarm.to_json() for alarm in await served.alarms(asked.after, asked.limit)]
     last = served.report["last_alarm"]
     return json_response({"object": "list", "model": served.name, "data": data, "last": last})
 
@@ -117,9 +117,9 @@ async def _events(served: DetectorWorker, after: int | None) -> AsyncIterator[by
     with suppress(ApiError):  # the detector is too busy: the client connects again, and resumes
         async for alarms in served.follow(begin, _HEARTBEAT_SECONDS):
             for alarm in alarms:
-                yield b"id: %d\ndata: %s\n\n" % (alarm["alarm"], dump(alarm))
-            if served.told != reported:
-                reported = served.told
+                yield b"id: %d\ndata: %s\n\n" % (alarm.number, dump(alarm.to_json()))
+            if served.facts_json != reported:
+                reported = served.facts_json
                 yield b"event: report\ndata: %s\n\n" % reported
             elif not alarms:
                 yield b": nothing new\n\n"
@@ -128,14 +128,14 @@ async def _events(served: DetectorWorker, after: int | None) -> AsyncIterator[by
 async def _explain(request: Request, detectors: DetectorRegistry, limits: Limits) -> Response:
     number = _alarm_number(request)
     served = _detector(request, detectors, limits)
-    return json_response(await served.do(lambda watch: watch.explain(number)))
+    return json_response(await served.explain(number))
 
 
 async def _mark_normal(request: Request, detectors: DetectorRegistry, limits: Limits) -> Response:
     read_model(NoFields, await read_body(request.receive, limits), limits)
     number = _alarm_number(request)
     served = _detector(request, detectors, limits)
-    return json_response(await served.do(lambda watch: watch.mark_normal(number)))
+    return json_response(await served.mark_normal(number))
 
 
 def _detector(request: Request, detectors: DetectorRegistry, limits: Limits) -> DetectorWorker:
