@@ -1,4 +1,4 @@
-"""`onward complete`: once, and line by line."""
+"""`onward complete` with a prime, and with lines of a pipe."""
 
 import sys
 from pathlib import Path

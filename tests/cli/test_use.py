@@ -135,8 +135,7 @@ def test_draw_writes_a_picture(onward: Command, model: Path, tmp_path: Path, suf
     assert picture.read_bytes()[:4] in (b"<?xm", b"<svg", b"\x89PNG")
 
 
-def test_no_two_options_of_a_command_have_the_same_letter(onward: Command) -> None:
-    """A user who learned -n in one command does not find it to mean another thing in the next."""
+def test_a_letter_means_the_same_option_in_every_command(onward: Command) -> None:
     letters: dict[str, set[str]] = {}
     for command in ("train", "write", "score", "novelty"):
         words = onward(command, "--help").out.split()
