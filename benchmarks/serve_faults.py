@@ -1,11 +1,11 @@
-"""Does the server stand what goes wrong: 10,000 malformed requests, and SIGKILL while 50 sessions type?
+"""Does the server survive 10,000 malformed requests, and SIGKILL while 50 sessions type?
 
     python benchmarks/serve_faults.py MODEL [--requests 10000] [--sessions 50]
 
-The requests are bodies and heads with changed, cut and foreign bytes, sockets closed midway, and heads that
-come byte by byte; memory and open files after a tenth of them and at the end are compared.
-Then the sessions type into a server with a file of sessions until it is killed; a new one must answer each
-with the distribution that it had acknowledged last, or with that of the one key that was on its way.
+The requests have wrong fields, changed bytes in head or body, random bytes, or end early. The benchmark
+compares memory and open files after a tenth of the requests with those at the end. Then sessions type into
+a server that saves them, until it is killed. A new server must answer each session with the distribution
+for the last acknowledged text, or for that text with the key that was not answered.
 """
 
 import argparse
@@ -63,7 +63,7 @@ def main() -> None:
 
 
 async def malformed(model: Path, count: int) -> dict[str, Any]:
-    """What became of the malformed requests, and of the server."""
+    """Sends malformed requests, and returns the answers and the state of the server."""
     server = start(model)
     try:
         statuses: Counter[str] = Counter()
@@ -86,7 +86,7 @@ async def malformed(model: Path, count: int) -> dict[str, Any]:
 
 
 async def batch(server: Server, numbers: range, statuses: Counter[str]) -> None:
-    """Sends requests, some at once."""
+    """Sends requests over several connections at once."""
     waiting = iter(numbers)
 
     async def work() -> None:
@@ -97,14 +97,14 @@ async def batch(server: Server, numbers: range, statuses: Counter[str]) -> None:
 
 
 async def send(server: Server, rng: random.Random) -> str:
-    """The status of the answer to a request that is wrong; "closed" if there was none."""
+    """Sends a malformed request, and returns the status of the answer, or what happened instead."""
     raw, cut = damaged(rng), rng.random()
     reader, writer = await asyncio.open_connection(server.host, server.port)
     try:
-        if cut < 0.1:  # closed midway
+        if cut < 0.1:  # closed before the request is complete
             writer.write(raw[: rng.randrange(len(raw))])
             return "left"
-        if cut < 0.12:  # byte by byte, and then never ending
+        if cut < 0.12:  # byte by byte, and never complete
             for byte in raw[:40]:
                 if writer.is_closing():
                     break
@@ -122,7 +122,7 @@ async def send(server: Server, rng: random.Random) -> str:
 
 
 def damaged(rng: random.Random) -> bytes:
-    """A request with something wrong in it."""
+    """Returns a malformed request."""
     body = dict(rng.choice(BODIES))
     kind = rng.randrange(5)
     if kind == 0:
@@ -137,7 +137,7 @@ def damaged(rng: random.Random) -> bytes:
         for _ in range(rng.randint(1, 4)):
             raw[rng.randrange(raw.index(b"\r\n\r\n"))] = rng.randrange(256)
         raw += b"\r\n\r\n"
-    elif kind == 3:  # a header too many
+    elif kind == 3:  # an extra header
         wrong = (b"Content-Length: -5", b"Transfer-Encoding: chunked", b"Host: evil", b"X: " + b"y" * 40_000)
         raw = raw.replace(b"Host: localhost", b"Host: localhost\r\n" + rng.choice(wrong))
     else:
@@ -146,7 +146,7 @@ def damaged(rng: random.Random) -> bytes:
 
 
 async def kill(model: Path, sessions: int) -> dict[str, Any]:
-    """How the sessions go on after a kill."""
+    """Kills a server while sessions type, and returns how they continue on a new one."""
     with tempfile.TemporaryDirectory() as folder:
         state = Path(folder) / "sessions.db"
         server = start(model, "--state", state)
@@ -170,7 +170,7 @@ async def kill(model: Path, sessions: int) -> dict[str, Any]:
 
 
 async def type_on(server: Server, number: int) -> tuple[str, str, int]:
-    """Types until the server is gone: the session, what it typed, and the last version it was told."""
+    """Types until the server is killed. Returns the session, its text, and the last acknowledged version."""
     connection, rng, text, version = Connection(server), random.Random(number), "", 0
     _, raw = await connection.post("/v1/sessions", {"next": 100})
     id_ = json.loads(raw)["id"]
@@ -184,7 +184,7 @@ async def type_on(server: Server, number: int) -> tuple[str, str, int]:
 
 
 async def compared(server: Server, id_: str, text: str, version: int) -> str:
-    """Whether a session has every acknowledged key, and expects what a new one with its text expects."""
+    """Compares a restored session with a new one: "same", "other", or "lost" if keys are missing."""
     connection = Connection(server)
     status, raw = await connection.post(f"/v1/sessions/{id_}/edit", {"next": 100})
     saved = json.loads(raw)

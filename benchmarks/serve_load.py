@@ -1,4 +1,4 @@
-"""What the benchmarks of the server share: a server, and a client that costs little."""
+"""A server process and a fast client for the benchmarks of the server."""
 
 import asyncio
 import json
@@ -10,24 +10,24 @@ from typing import Any, NamedTuple
 
 
 class Server(NamedTuple):
-    """A running server."""
+    """A server process."""
 
     process: subprocess.Popen[str]
     host: str
     port: int
 
     def megabytes(self) -> float:
-        """Its resident memory."""
+        """Returns the resident memory."""
         pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
     def seconds(self) -> float:
-        """What it took of the processor."""
+        """Returns the processor time used so far."""
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def files(self) -> int:
-        """How many it has open."""
+        """Returns the number of open files."""
         return sum(1 for _ in Path(f"/proc/{self.process.pid}/fd").iterdir())
 
 
@@ -41,23 +41,22 @@ def start(model: Path, *arguments: object) -> Server:
 
 
 class Connection(asyncio.Protocol):
-    """A connection that is kept, for JSON there and back, one request at a time."""
+    """A persistent connection that sends JSON, one request at a time."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
         self._transport: Any = None
         self._answer: asyncio.Future[tuple[int, bytes]] | None = None
         self._raw = b""
-        self._size = 0  # of the answer, once its head is there
-        self._body = 0  # where its body begins
+        self._size = 0  # of the answer, once its head has arrived
+        self._body = 0  # where the body of the answer begins
 
     async def open(self) -> None:
-        """Connects."""
         loop = asyncio.get_running_loop()
         await loop.create_connection(lambda: self, self._server.host, self._server.port)
 
     async def post(self, path: str, body: Any) -> tuple[int, bytes]:
-        """Status and the JSON of the answer."""
+        """Sends a request, and returns the status and the body of the answer."""
         if self._transport is None:
             await self.open()
         self._answer = asyncio.get_running_loop().create_future()
@@ -66,22 +65,18 @@ class Connection(asyncio.Protocol):
         return await self._answer
 
     def close(self) -> None:
-        """Disconnects."""
         if self._transport is not None:
             self._transport.close()
 
     def connection_made(self, transport: Any) -> None:
-        """Remembers it."""
         self._transport = transport
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Whoever waits is told."""
         self._transport = None
         if self._answer and not self._answer.done():
             self._answer.set_exception(exc or ConnectionResetError("the server closed the connection"))
 
     def data_received(self, data: bytes) -> None:
-        """An answer, or a part of one."""
         self._raw = self._raw + data if self._raw else data
         if not self._body:
             at = self._raw.find(b"\r\n\r\n")
@@ -99,7 +94,7 @@ class Connection(asyncio.Protocol):
 
 
 def request(path: str, body: Any) -> bytes:
-    """A request with a body of JSON."""
+    """Returns a request with a body of JSON."""
     raw = json.dumps(body).encode()
     return b"POST %b HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%b" % (
         path.encode(),

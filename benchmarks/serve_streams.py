@@ -1,9 +1,9 @@
-"""How many symbols a second do 32 streaming completions get, beside one?
+"""How many symbols per second do 32 parallel streams of completions get, compared with one stream?
 
     python benchmarks/serve_streams.py MODEL [--streams 32] [--symbols 4000]
 
-One stream and many take turns, five times; the medians count. Each has a connection of its own, to a server
-in another process.
+One stream and many streams take turns, five times; the benchmark reports medians. Each stream has its own
+connection to a server in another process.
 """
 
 import argparse
@@ -48,14 +48,14 @@ async def measure(server: Server, streams: int, symbols: int) -> tuple[float, fl
 
 
 async def together(server: Server, count: int, symbols: int) -> float:
-    """Symbols a second of so many streams."""
+    """Runs parallel streams, and returns their symbols per second."""
     started = time.perf_counter()
     written = await asyncio.gather(*(stream(server, symbols, seed) for seed in range(count)))
     return sum(written) / (time.perf_counter() - started)
 
 
 async def stream(server: Server, symbols: int, seed: int) -> int:
-    """Symbols of one stream."""
+    """Runs one stream, and returns its number of symbols."""
     reader, writer = await asyncio.open_connection(server.host, server.port)
     body = {"max_tokens": symbols, "seed": seed, "stream": True, "stream_options": {"include_usage": True}}
     writer.write(request("/v1/completions", body))

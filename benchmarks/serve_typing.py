@@ -1,10 +1,10 @@
-"""How long does an answer to a typed key take, with one session and with 200 that type at once?
+"""How long does the answer to a keystroke take, with one session and with 200 sessions at once?
 
     python benchmarks/serve_typing.py MODEL TEXT [--sessions 200] [--keys 5] [--seconds 60]
 
-A session types TEXT key by key: 1,000 keys one after another. Then so many sessions type, each at so many
-keys a second, for two minutes, of which the second counts. Every answer has three completions and
-the next ten symbols. A key's time is counted from when it was to be typed.
+First one session types 1,000 keys of TEXT, each as soon as the last was answered. Then many sessions type
+at a fixed rate for twice the given time; the second half counts. Every answer has three completions and the
+next ten symbols. The time of a key counts from the moment it was due.
 """
 
 import argparse
@@ -42,7 +42,7 @@ def main() -> None:
 
 
 class Typist(NamedTuple):
-    """What a session saw: seconds of each key, answers without completions, answers that are no 200."""
+    """The seconds of each key of a session, its answers without completions, and its failed requests."""
 
     times: list[float]
     without: int
@@ -74,7 +74,7 @@ async def measure(server: Server, text: str, arguments: argparse.Namespace) -> d
 
 
 async def many(server: Server, text: str, arguments: argparse.Namespace) -> list[Typist]:
-    """All sessions at once, each from a place of its own in the text, out of step with one another."""
+    """Runs all sessions at once, each from another place in the text, with their keys spread over time."""
     count, period = arguments.sessions, 1 / arguments.keys
     keys = 2 * round(arguments.seconds * arguments.keys)
     places = np.linspace(0, max(0, len(text) - keys), count).astype(int)
@@ -84,7 +84,7 @@ async def many(server: Server, text: str, arguments: argparse.Namespace) -> list
 
 
 async def typed(server: Server, text: str, period: float, delay: float) -> Typist:
-    """Types a text, a key in each period; without one, each when the last was answered."""
+    """Types a text, one key per period; without a period, each key as soon as the last was answered."""
     connection, times, without, errors = Connection(server), [], 0, 0
     await asyncio.sleep(delay)
     _, raw = await connection.post("/v1/sessions", {"completions": 3, "next": 10})

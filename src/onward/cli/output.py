@@ -28,14 +28,14 @@ def messages() -> Console:
 
 def say(text: str = "", *, style: str = "") -> None:
     """Prints a message on standard error. It is not wrapped, so that it can be searched for."""
-    messages().print(Text(text, style=style), soft_wrap=True)
+    messages().print(Text(printable(text, keep="\n"), style=style), soft_wrap=True)
 
 
 def complain(message: str, hint: str = "") -> None:
     """Prints an error and its remedy on standard error, one line each."""
     for label, style, text in (("error", "bold red", message), ("hint", "bold cyan", hint)):
         if text:
-            line = " ".join(text.split())
+            line = printable(" ".join(text.split()))
             messages().print(Text.assemble((f"{label}:", style), " ", line), soft_wrap=True)
 
 

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Generator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -148,7 +148,7 @@ class Engine:
 
     async def write(
         self, prompt: PromptState, requests: Sequence[SampleRequest]
-    ) -> AsyncIterator[tuple[int, TextChunk]]:
+    ) -> AsyncGenerator[tuple[int, TextChunk], None]:
         """Generates samples of one prompt. Yields the index of a sample and its next piece.
 
         Raises:
@@ -250,7 +250,7 @@ class Engine:
 
     def _step(self) -> None:
         try:
-            self._metrics.symbols_written.add(self._batcher.step())
+            self._metrics.symbols_written.inc(self._batcher.step())
         except OnwardError as error:
             self._batcher.fail(error)
         except Exception:

@@ -27,7 +27,7 @@ class ModelFollower:
     ) -> None:
         self._session_id, self._served, self._store, self._adapts = session_id, served, store, adapts
         self._learner: OnlineLearner | None = None  # None: not loaded, or the session does not adapt
-        self._typed: TypedText | None = None  # None: the text will be read anew
+        self._typed: TypedText | None = None  # None: the text will be read again
 
     @property
     def learned_blocks(self) -> int | None:
@@ -44,7 +44,7 @@ class ModelFollower:
         return self._typed is not None
 
     def drop_states(self) -> None:
-        """Frees the states; the text will be read anew."""
+        """Frees the states; the text will be read again."""
         self._typed = None
 
     async def predict(
@@ -62,7 +62,7 @@ class ModelFollower:
         engine, metrics = self._served.engine, self._served.metrics
         try:
             if typed.adapts or typed.characters_to_read(document.cursor, unchanged) > SLICE:
-                metrics.symbols_read.add(await self._read(typed, document, unchanged, forget=forget))
+                metrics.symbols_read.inc(await self._read(typed, document, unchanged, forget=forget))
                 unchanged = len(document.text)
             prediction = await engine.predict(
                 Keystroke(typed, document.text, document.cursor, unchanged, document.options, cancellation)
@@ -70,7 +70,7 @@ class ModelFollower:
         except BaseException:
             self._typed = None  # it may have read only a part
             raise
-        metrics.symbols_read.add(prediction.symbols_read)
+        metrics.symbols_read.inc(prediction.symbols_read)
         return prediction
 
     async def _load(self) -> TypedText:

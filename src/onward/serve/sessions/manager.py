@@ -186,6 +186,6 @@ class SessionManager:
         while len(self._ended) > _MAX_ENDED:
             self._ended.popitem(last=False)
         if reason:
-            self._metrics.sessions_ended.add(reason=reason)
+            self._metrics.sessions_ended.labels(reason).inc()
         if self._store:
             await self._store.remove(id_)
