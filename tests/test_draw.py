@@ -104,7 +104,7 @@ def test_wrong_formats_and_numbers_of_steps_are_refused(tmp_path: Path):
     graph = graph_of(model())
     with pytest.raises(InputError, match=r"\.svg or \.png, got 'a\.jpg'"):
         draw(graph, tmp_path / "a.jpg")
-    with pytest.raises(InputError, match="from 1 to 32 steps"):
+    with pytest.raises(InputError, match="expected 0 to 32 unrolled steps"):
         draw(graph, tmp_path / "a.png", unrolled=33)
     with pytest.raises(WriteError):
         draw(graph, tmp_path / "missing" / "a.png")
@@ -117,4 +117,4 @@ def test_the_draw_command_writes_a_picture(tmp_path: Path, capsys: pytest.Captur
     assert run(["draw", str(golden), "--unrolled", "3", "-o", str(picture)]) == 0
     assert picture.stat().st_size > 5_000
     assert run(["draw", str(golden), "-o", str(tmp_path / "model.gif")]) == 2
-    assert "error: a picture ends in .svg or .png" in capsys.readouterr().err
+    assert "error: expected a picture file that ends in .svg or .png" in capsys.readouterr().err

@@ -1,10 +1,11 @@
-"""A model as the lesson drew it: rectangles in, circles hidden, triangles out.
+"""Draws the architecture of a model: rectangles are inputs, circles hidden layers, triangles outputs.
 
-    green     input to hidden, also from one layer to the one above it
+    green     input to hidden, and from one layer to the next one
     orange    hidden to hidden, from step to step
     blue      hidden to output
 
-In the recurrent form a dashed box holds what is repeated at every step; unrolled, each step has a column.
+The recurrent form has a dashed box around the part that is repeated at every step. The unrolled form has a
+column for each step.
 """
 
 import io
@@ -26,10 +27,8 @@ GREEN, ORANGE, BLUE = "#2e8b57", "#e07b00", "#2563a8"
 _INK, _QUIET = "#1f2937", "#64748b"
 _FILLS = {GREEN: "#e3f3ea", ORANGE: "#fdf0dd", BLUE: "#e2ecf8"}
 _COLUMN, _ROW, _RADIUS = 2.1, 1.7, 0.46
-_LABELS = 5.6
-"""Room for the names at the left."""
-_WIDE = 6.0
-"""From this right end on, the legend has room in one line."""
+_LABELS = 5.6  # width of the labels on the left
+_WIDE = 6.0  # minimum width of a picture whose legend fits on one line
 _MOST_STEPS, _MOST_ROWS = 32, 9
 FORMATS = (".svg", ".png")
 
@@ -38,7 +37,7 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """One row of the drawing: what it is, and its size in words."""
+    """A row of the picture: the name of a layer, and a text with its size."""
 
     name: str
     size: str
@@ -46,14 +45,14 @@ class Part:
 
 @dataclass(frozen=True, kw_only=True)
 class Graph:
-    """What is drawn.
+    """The architecture to draw.
 
     Attributes:
-        source: what goes in at each step.
+        source: the input of each step.
         hidden: the layers with a state, from the bottom up.
-        target: what comes out.
-        every: an output at every step; else at the last alone.
-        start: the state before the first step is drawn, zeros.
+        target: the output.
+        every: whether each step has an output; if not, only the last step has one.
+        start: whether the state before the first step is drawn, as zeros.
     """
 
     source: Part
@@ -64,7 +63,7 @@ class Graph:
 
 
 def graph_of(model: LanguageModel) -> Graph:
-    """The graph of a model. What has no state of its own is named with the layer it follows."""
+    """Returns the graph of a model. A layer without a state is part of the label of the layer below it."""
     config = model.config
     hidden: list[Part] = []
     for layer in model.stack.layers:
@@ -82,23 +81,23 @@ def graph_of(model: LanguageModel) -> Graph:
 
 
 def draw(graph: Graph, path: str | Path, *, unrolled: int = 0) -> Path:
-    """Writes a picture.
+    """Writes a picture of a graph.
 
     Args:
-        graph: of `graph_of`, or made by hand.
-        path: ends in .svg or .png.
-        unrolled: how many steps to draw; 0 draws the recurrent form.
+        graph: from `graph_of`, or another one.
+        path: of the picture; its suffix is .svg or .png.
+        unrolled: number of steps to draw; 0 draws the recurrent form.
 
     Raises:
-        InputError: another ending, or more steps than a picture can hold.
-        WriteError: the disk refused.
+        InputError: another suffix, or too many steps.
+        WriteError: the file cannot be written.
     """
     path = Path(path)
     if path.suffix.lower() not in FORMATS:
-        raise InputError(f"a picture ends in {' or '.join(FORMATS)}, got {path.name!r}")
+        raise InputError(f"expected a picture file that ends in {' or '.join(FORMATS)}, got {path.name!r}")
     if not 0 <= unrolled <= _MOST_STEPS:
-        raise InputError(f"from 1 to {_MOST_STEPS} steps can be drawn unrolled, got {unrolled}")
-    import matplotlib as mpl  # noqa: PLC0415 - a second to import, and `onward --help` does without
+        raise InputError(f"expected 0 to {_MOST_STEPS} unrolled steps, got {unrolled}")
+    import matplotlib as mpl  # noqa: PLC0415 - takes a second to import
     from matplotlib.figure import Figure  # noqa: PLC0415
 
     figure = Figure()
@@ -107,7 +106,7 @@ def draw(graph: Graph, path: str | Path, *, unrolled: int = 0) -> Path:
     figure.set_size_inches(0.5 * width, 0.5 * height)
     content = io.BytesIO()
     suffix = path.suffix.lower()[1:]
-    # Without these two, the same drawing would be another file every time.
+    # Without a fixed salt and date, the same picture would be a different file each time.
     with mpl.rc_context({"svg.hashsalt": "onward"}):
         figure.savefig(content, format=suffix, dpi=150, metadata={"Date": None} if suffix == "svg" else None)
     with atomic_write(path) as file:
@@ -116,7 +115,7 @@ def draw(graph: Graph, path: str | Path, *, unrolled: int = 0) -> Path:
 
 
 def paint(axes: "Axes", graph: Graph, *, unrolled: int = 0) -> Point:
-    """Draws a graph on axes, and returns its width and height in the units of the drawing."""
+    """Draws a graph on axes, and returns its width and height in the units of the axes."""
     canvas = _Canvas(axes, graph)
     right = _unrolled(canvas, graph, unrolled) if unrolled else _recurrent(canvas, graph)
     canvas.name_rows()
@@ -128,7 +127,7 @@ def paint(axes: "Axes", graph: Graph, *, unrolled: int = 0) -> Point:
 
 
 def _elided(hidden: tuple[Part, ...]) -> list[Part | None]:
-    """The layers, or the lowest and highest of very many, with None for those between."""
+    """Returns the layers; if there are too many, the lowest and the highest ones with None between them."""
     if len(hidden) <= _MOST_ROWS:
         return list(hidden)
     half = _MOST_ROWS // 2
@@ -136,7 +135,7 @@ def _elided(hidden: tuple[Part, ...]) -> list[Part | None]:
 
 
 class _Canvas:
-    """Shapes and arrows at the crossings of rows and columns. Row 0 is the input, the last the output."""
+    """Draws shapes and arrows in rows and columns. Row 0 is the input, the last row the output."""
 
     def __init__(self, axes: "Axes", graph: Graph) -> None:
         self.axes, self.layers = axes, len(graph.hidden)
@@ -147,7 +146,7 @@ class _Canvas:
         return row * _ROW
 
     def shape(self, row: int, x: float, label: str) -> None:
-        """The shape that the row has, with its label in the middle."""
+        """Draws the shape of a row, with a label inside."""
         from matplotlib import patches  # noqa: PLC0415
 
         y = self.height(row)
@@ -178,29 +177,29 @@ class _Canvas:
         self.axes.add_patch(FancyArrowPatch(start, end, arrowstyle=style, color=colour, zorder=2, **options))
 
     def up(self, row: int, x: float) -> None:
-        """From a row to the one above it."""
+        """Draws an arrow from a row to the next one."""
         colour = BLUE if row + 1 == self.last else GREEN
         gap = _RADIUS + 0.08
         below, above = self.height(row) + gap, self.height(row + 1) - gap
         self.arrow((x, below), (x, above), colour)
 
     def along(self, row: int, x: float, to: float) -> None:
-        """From a state to the next."""
+        """Draws an arrow from the state of one step to the next."""
         gap, y = _RADIUS + 0.08, self.height(row)
         self.arrow((x + gap, y), (to - gap, y), ORANGE)
 
     def loop(self, row: int, x: float) -> None:
-        """From a state to itself."""
+        """Draws an arrow from a state to itself."""
         y, reach = self.height(row), _RADIUS + 0.04
         start, end = (x + 0.72 * reach, y + 0.72 * reach), (x + 0.72 * reach, y - 0.72 * reach)
         self.arrow(start, end, ORANGE, connectionstyle="arc3,rad=-1.5")
 
     def dots(self, row: int, x: float) -> None:
-        """Layers that are not drawn."""
+        """Draws dots for the layers that are left out."""
         self.text(x, self.height(row), "⋮", size=16, colour=_QUIET)
 
     def column(self, x: float, time: str, *, output: bool) -> None:
-        """All of a step but what leads to the next."""
+        """Draws the shapes of a step, and the arrows between them."""
         top = self.last if output else self.last - 1
         for row in range(top + 1):
             if self.rows[row] is None:
@@ -215,12 +214,12 @@ class _Canvas:
             return "y" if row else "x"
         if self.last == 2:
             return "h"
-        # Above layers that are not drawn, a layer still has its own number.
+        # A layer above the dots keeps its own number.
         number = self.layers - (self.last - 1 - row) if None in self.rows[:row] else row
         return f"h^{{{number}}}"
 
     def name_rows(self) -> None:
-        """What each row is, at the left."""
+        """Draws the labels of the rows."""
         for row, part in enumerate(self.rows):
             y = self.height(row)
             if part is None:
@@ -231,7 +230,7 @@ class _Canvas:
                 self.text(-_LABELS + 0.3, y - 0.22, part.size, size=8, colour=_QUIET, ha="left")
 
     def box(self, left: float, right: float, bottom: float, top: float, label: str) -> None:
-        """The dashed box, and what is repeated in it."""
+        """Draws a dashed box with a label."""
         from matplotlib.patches import FancyBboxPatch  # noqa: PLC0415
 
         style = "round,pad=0,rounding_size=0.25"
@@ -240,7 +239,7 @@ class _Canvas:
         self.text(right - 0.2, bottom + 0.25, label, size=8, colour=_QUIET, ha="right")
 
     def legend(self, right: float) -> None:
-        """What the colours mean, in a line below; in three lines where there is no room."""
+        """Draws the legend of the colours, on one line or on three lines if the picture is narrow."""
         meanings = ((GREEN, "input to hidden"), (ORANGE, "hidden to hidden"), (BLUE, "hidden to output"))
         left = -_LABELS + 0.3
         for i, (colour, meaning) in enumerate(meanings):
@@ -250,7 +249,7 @@ class _Canvas:
 
 
 def _recurrent(canvas: _Canvas, graph: Graph) -> float:
-    """One step, its loops and the box around it; returns the right end."""
+    """Draws one step with its loops and the box, and returns the right end."""
     x, right = 0.9, 3.1
     canvas.column(x, "t", output=True)
     for row in range(1, canvas.last):
@@ -262,7 +261,7 @@ def _recurrent(canvas: _Canvas, graph: Graph) -> float:
 
 
 def _unrolled(canvas: _Canvas, graph: Graph, steps: int) -> float:
-    """A column a step; returns the right end."""
+    """Draws a column for each step, and returns the right end."""
     first = _COLUMN if graph.start else 0.4
     for t in range(steps):
         x = first + t * _COLUMN

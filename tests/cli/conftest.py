@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 from tests.cli.sessions import rows, session
@@ -54,11 +54,10 @@ def onward(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -
 def process(tmp_path: Path) -> Callable[..., subprocess.Popen[bytes]]:
     """Starts a command line in its own process, with its own cache."""
 
-    def start(*arguments: object, **options: Any) -> subprocess.Popen[bytes]:
+    def start(*arguments: object, stdout: int | IO[bytes] = subprocess.PIPE) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "onward", *map(str, arguments)]
         environment = os.environ | {"OMP_NUM_THREADS": "1", "ONWARD_CACHE": str(tmp_path / "cache")}
-        pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
-        return subprocess.Popen(command, env=environment, text=False, **pipes)
+        return subprocess.Popen(command, env=environment, stdout=stdout, stderr=subprocess.PIPE)
 
     return start
 

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 
 def session(chance: random.Random) -> list[str]:
-    """One that is as it should be."""
+    """Returns a normal session."""
     middle = ["read" if chance.random() < 0.7 else "write" for _ in range(chance.randrange(2, 6))]
     return ["start", *middle, "sync", "stop"]
 
 
 def rows(sessions: Sequence[list[str]]) -> str:
-    """Their lines, one after another; the keys are s0, s1, ..."""
+    """Returns the events of sessions as JSON lines; the keys are s0, s1, ..."""
     return "".join(
         json.dumps({"key": f"s{i}", "event": event}) + "\n"
         for i, part in enumerate(sessions)

@@ -1,4 +1,4 @@
-"""A terminal that a command runs in: what is typed, and what stands on its screen."""
+"""A terminal in which a command runs: sends keys, and reads the screen."""
 
 import os
 import shlex
@@ -12,12 +12,12 @@ pexpect = pytest.importorskip("pexpect", reason="pip install pexpect")
 pyte = pytest.importorskip("pyte", reason="pip install pyte")
 
 PATIENCE = 60.0
-"""Seconds until what is waited for must stand on the screen."""
+"""Maximum seconds to wait for a change of the screen."""
 COLUMNS, LINES = 80, 24
 
 
 class Terminal:
-    """A shell that runs one command line of onward, then says how it ended and how the terminal was left."""
+    """A shell that runs one command line of onward, then prints its exit code and the terminal settings."""
 
     def __init__(self, *arguments: object, term: str = "xterm-256color") -> None:
         line = shlex.join([sys.executable, "-m", "onward", *map(str, arguments)])
@@ -25,12 +25,12 @@ class Terminal:
         script = f"{line}; echo ended with $?; stty -a"
         self._child = pexpect.spawn("/bin/sh", ["-c", script], env=environment, dimensions=(LINES, COLUMNS))
         self._screen = pyte.Screen(COLUMNS, LINES)
-        self._screen.write_process_input = self._child.send  # where the cursor is: programs ask
+        self._screen.write_process_input = self._child.send  # programs ask for the cursor position
         self._stream = pyte.ByteStream(self._screen)
 
     @property
     def text(self) -> str:
-        """What stands on the screen."""
+        """The text on the screen."""
         return "\n".join(line.rstrip() for line in self._screen.display).rstrip()
 
     @property
@@ -40,7 +40,7 @@ class Terminal:
 
     @property
     def ghost(self) -> str:
-        """What stands in grey behind the cursor."""
+        """The grey text after the cursor."""
         row = self._screen.buffer[self._screen.cursor.y]
         cells = (row[x] for x in range(self._screen.cursor.x, COLUMNS))
         return "".join(cell.data for cell in cells if cell.fg != "default")
@@ -51,11 +51,11 @@ class Terminal:
         return not self._screen.cursor.hidden
 
     def press(self, keys: str) -> None:
-        """Sends keys."""
+        """Sends keys to the command."""
         self._child.send(keys)
 
     def wait(self, seen: Callable[["Terminal"], bool]) -> None:
-        """Reads what the command writes until something is seen."""
+        """Reads the output of the command until the condition is true."""
         end = time.monotonic() + PATIENCE
         while not seen(self):
             assert time.monotonic() < end, self.text
@@ -68,12 +68,12 @@ class Terminal:
                 return
 
     def end(self) -> tuple[int, set[str]]:
-        """Waits until the command has ended; its exit code, and the settings of the terminal."""
+        """Waits for the end of the command, and returns its exit code and the terminal settings."""
         self.wait(lambda t: "-a" in t.text or "iexten" in t.text)
         self._child.wait()
         _, _, rest = self.text.partition("ended with ")
         return int(rest.split()[0]), set(rest.replace(";", " ").split())
 
     def close(self) -> None:
-        """Ends whatever still runs."""
+        """Ends the shell and its command."""
         self._child.close(force=True)

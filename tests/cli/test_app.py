@@ -1,4 +1,4 @@
-"""The command itself: help, version, exit codes, and what an error looks like."""
+"""The command `onward`: help, version, exit codes, and the form of errors."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""What the help says of options."""
+"""The help of options."""
 
 import pytest
 from tests.cli.conftest import Command

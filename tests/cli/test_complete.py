@@ -1,4 +1,4 @@
-"""`onward complete`: once, and line by line."""
+"""`onward complete` with a prime, and with lines of a pipe."""
 
 import sys
 from pathlib import Path
@@ -37,7 +37,9 @@ def test_a_note_says_when_the_search_was_cut_short(
 
 
 def test_complete_warns_about_unknown_symbols(onward: Command, model: Path) -> None:
-    assert onward("complete", model, "--prime", "the \u4e16\u754c").err.startswith("2 of the prime's symbols")
+    assert onward("complete", model, "--prime", "the \u4e16\u754c").err.startswith(
+        "the model does not know 2 of the prime's symbols"
+    )
     assert onward("complete", model, "--prime", "the ").err == ""
 
 
@@ -52,7 +54,7 @@ def test_invalid_bytes_of_a_pipe_are_replaced_with_a_warning(onward: Command, mo
     ran = onward("complete", model, "-n", "1", "--json", data=b"the sta\ncaf\xe9 \xef\xbf\xbd the sta\r\n")
     assert ran.code == 0
     assert ran.json["prime"] == "caf\ufffd \ufffd the sta"
-    assert ran.err == "line 2: 1 invalid bytes read as the unknown symbol\n"
+    assert ran.err == "line 2: 1 invalid bytes, read as the unknown symbol\n"
 
 
 def test_complete_refuses_a_wrong_boundary(onward: Command, model: Path) -> None:

@@ -1,4 +1,4 @@
-"""The line editor of `onward complete` at a real terminal: keys are pressed, the screen is read."""
+"""The line editor of `onward complete` in a real terminal."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -34,13 +34,13 @@ def trained(model: Path) -> TrainedModel:
 
 
 def offered(trained: TrainedModel, text: str, count: int = 5) -> list[str]:
-    """What the editor is to show behind a text, the likeliest first."""
+    """Returns the continuations that the editor should suggest, the likeliest first."""
     found = trained.session(weights="fp32").complete(text, n=count, until="word")
     return [one.text for one in found if one.text.isprintable()]
 
 
 def assert_left_as_found(terminal: Terminal, code: int) -> None:
-    """The command has ended with a code, and the terminal echoes, reads lines and has its cursor."""
+    """Checks the exit code, and that the terminal is back in its normal state."""
     ended, settings = terminal.end()
     assert ended == code
     assert {"echo", "icanon", "isig", "icrnl", "opost"} <= settings
@@ -93,7 +93,7 @@ def test_no_suggestion_in_the_middle_of_a_line_and_escape_hides_it(
     t.wait(lambda t: t.line == "> the sta")
     t.press(RIGHT)
     t.wait(lambda t: t.ghost == first)
-    t.press(RIGHT)  # at the end it takes what is grey, as in a shell
+    t.press(RIGHT)  # at the end of the line it accepts the suggestion, as in a shell
     t.wait(lambda t: t.line.startswith(f"> the sta{first}") and t.ghost != first)
     t.press("\x15the st")
     before = offered(trained, "the st")[0]

@@ -1,4 +1,4 @@
-"""A command line that is wrong: what was expected and what was received, in our words."""
+"""Errors of wrong command lines."""
 
 import pytest
 from tests.cli.conftest import Command
@@ -9,13 +9,16 @@ from tests.cli.conftest import Command
     [
         (
             ["serve", "x", "--port", "99999"],
-            "expected --port to be a whole number from 0 to 65535, got '99999'",
+            "expected --port to be less than or equal to 65535, got '99999'",
         ),
-        (["serve", "x", "--memory", "0"], "expected --memory to be a whole number of 1 or more, got '0'"),
-        (["write", "x", "--top-k", "2.5"], "expected --top-k to be a whole number, got '2.5'"),
-        (["train", "x", "-m", "a\x1bb"], r"expected --minutes to be a number, got 'a\x1bb'"),
-        (["lesson", "--share", "2"], "expected --share to be a number from 0.001 to 1.0, got '2'"),
-        (["score", "x", "y", "--per", "p"], "expected --per to be total, file, line or symbol, got 'p'"),
+        (["serve", "x", "--memory", "0"], "expected --memory to be greater than or equal to 1, got '0'"),
+        (["write", "x", "--top-k", "2.5"], "expected --top-k to be a valid integer, got '2.5'"),
+        (["train", "x", "-m", "a\x1bb"], r"expected --minutes to be a valid number, got 'a\x1bb'"),
+        (["lesson", "--share", "2"], "expected --share to be less than or equal to 1, got '2'"),
+        (
+            ["score", "x", "y", "--per", "p"],
+            "expected --per to be one of 'total', 'file', 'line', 'symbol', got 'p'",
+        ),
         (["serve", "x", "-c", "/nope"], "Invalid value for '--corpus' / '-c': path '/nope' does not exist."),
         (["train"], "Missing argument 'SOURCE'."),
     ],

@@ -1,4 +1,4 @@
-"""Small models with random weights: what inference promises holds for any weights."""
+"""Small models with random weights."""
 
 from collections.abc import Callable
 
@@ -23,7 +23,7 @@ def make() -> Maker:
         config = ModelConfig(symbols=len(vocabulary), layer=layer, width=12, layers=2)  # type: ignore[arg-type]
         model = LanguageModel(config)
         with torch.no_grad():
-            model.readout.weight.mul_(4)  # sharper than a new model, so that mistakes show
+            model.readout.weight.mul_(4)  # sharper predictions show mistakes
         return TrainedModel(Artefact(model.eval(), vocabulary, {"name": "test"}, {"steps": 0}))
 
     return make

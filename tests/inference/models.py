@@ -17,7 +17,7 @@ from onward.layers.stack import Dropout, Residual, Stack
 from onward.model import LanguageModel, ModelConfig
 
 SYMBOLS = 19
-needs_kernels = pytest.mark.skipif(not compiled.available, reason="the C kernels were not built here")
+needs_kernels = pytest.mark.skipif(not compiled.available, reason="the C kernels were not built")
 
 
 STACKS: dict[str, Callable[[], list[Layer]]] = {

@@ -1,4 +1,4 @@
-"""Dynamic evaluation: score first, then learn; beside the trained weights, and only there."""
+"""Dynamic evaluation: symbols are scored before they are learned, and the trained weights do not change."""
 
 from itertools import pairwise
 
@@ -39,7 +39,7 @@ def test_learning_lowers_the_surprise_of_similar_text(make: Maker, layer: str) -
 def test_no_symbol_is_scored_by_weights_that_learned_from_it(
     trained: TrainedModel, at: int, symbol: str
 ) -> None:
-    # another symbol at a place changes no score before it, and there only what the symbol itself is worth
+    # A changed symbol changes no score before it; its own score is that of the same distribution.
     changed = TEXT[:at] + symbol + TEXT[at + 1 :]
     one, other = adapted(trained), adapted(trained)
     np.testing.assert_array_equal(one.feed(TEXT[:at]), other.feed(changed[:at]))
@@ -69,7 +69,7 @@ def test_symbols_taken_back_before_their_block_is_full_are_not_learned(trained: 
     session.rollback(4)
     never.feed("abc")
     np.testing.assert_allclose(session.feed(TEXT), never.feed(TEXT), rtol=1e-3, atol=1e-4)
-    session.rollback(40)  # further than the lesson reaches
+    session.rollback(40)  # beyond the current block
     session.feed(TEXT)
     assert session.adapter is not None
     assert session.adapter.steps > 10
@@ -93,7 +93,7 @@ def test_forget_goes_back_to_the_trained_weights(trained: TrainedModel) -> None:
     assert session.adapter.steps == 0
     session.rollback(session.position)
     np.testing.assert_allclose(session.feed(TEXT[:16]), trained.session().feed(TEXT[:16]), rtol=1e-4)
-    trained.session().forget()  # nothing to forget is no error
+    trained.session().forget()  # does nothing without an adapter
 
 
 def test_learned_weights_can_be_saved_and_restored(trained: TrainedModel, make: Maker) -> None:
@@ -127,7 +127,7 @@ def test_a_fork_learns_independently(trained: TrainedModel) -> None:
     assert session.adapter is not None and twin.adapter is not None
     assert (session.adapter.steps, twin.adapter.steps) == (2, 2 + (8 + len(TEXT)) // 16)
     before = session.next_distribution().probabilities
-    session.complete(TEXT)  # neither does looking ahead
+    session.complete(TEXT)  # completing does not learn either
     np.testing.assert_array_equal(session.next_distribution().probabilities, before)
     assert session.adapter.steps == 2
 

@@ -95,7 +95,9 @@ def test_stop_strings_are_not_part_of_the_text(make: Maker, kind: SymbolKind) ->
         assert writer.endings == ["stop"]
         if kind == "characters":
             assert writer.symbols == [whole.find(stop)]
-    kept = trained.write(length=80, ignore_end=True, stop=whole[-3:] + "!")  # begins, but does not end
+    kept = trained.write(
+        length=80, ignore_end=True, stop=whole[-3:] + "!"
+    )  # only the beginning of the stop string occurs
     assert kept == whole
 
 

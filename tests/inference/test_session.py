@@ -140,7 +140,7 @@ def test_next_distribution_sums_to_1_and_follows_the_temperature(trained: Traine
 
 def test_forks_may_be_used_in_different_threads(trained: TrainedModel) -> None:
     session = trained.session()
-    session.feed("a")  # in C, by the stepper that a fork would share
+    session.feed("a")  # by the stepper that a fork might share
     texts = ["bad cab. " * 200, "fed hag, " * 200]
     alone = [_one_by_one(session.fork(), text) for text in texts]
     with ThreadPoolExecutor(2) as pool:
@@ -158,7 +158,7 @@ def test_forks_may_take_their_first_step_at_the_same_time(make: Maker) -> None:
     try:
         with ThreadPoolExecutor(4) as pool:
             for _ in range(10):
-                session = make().session()  # whose matrices nobody has converted yet
+                session = make().session()  # whose weights are not packed yet
                 forks = [session.fork() for _ in range(4)]
                 for nats in pool.map(_one_by_one, forks, [text] * 4):
                     np.testing.assert_array_equal(nats, alone)

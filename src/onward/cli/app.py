@@ -1,4 +1,4 @@
-"""The command `onward`: its commands, and what becomes of an error."""
+"""The command `onward`: its subcommands, and how it reports errors."""
 
 import errno
 import os
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import typer
+from pydantic import ValidationError
 
 import onward
 from onward.cli.command import Command, Group
@@ -14,7 +15,6 @@ from onward.cli.complete import complete
 from onward.cli.draw import draw
 from onward.cli.info import info
 from onward.cli.lesson import lesson
-from onward.cli.misuse import misuse
 from onward.cli.novelty import novelty
 from onward.cli.output import DONE, FAILED, INTERRUPTED, MISUSED, UNREAD, complain, emit, say
 from onward.cli.score import score
@@ -50,26 +50,26 @@ def root(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Learn what comes next in any sequence of symbols, then write it, complete it, or watch it.
+    """Learn what comes next in any sequence of symbols; then write, complete, score or watch such sequences.
 
     \b
-    onward train pydoc -o pydoc.onward --minutes 2     learn (pydoc: Python's own manual, built in)
-    onward write pydoc.onward --prime "The "           write on
-    onward score pydoc.onward some.txt                 how surprising is a text?
+    onward train pydoc -o pydoc.onward --minutes 2   train on a built-in text
+    onward write pydoc.onward --prime "The "         continue a text
+    onward score pydoc.onward some.txt               measure its surprise
     """
     if context.invoked_subcommand is None:
         emit(context.get_help() + "\n")
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Runs one command line and returns its exit code. Only a bug of ours leaves as an exception."""
+    """Runs a command line, and returns its exit code. Only a bug in onward raises an exception."""
     try:
         code = app(list(arguments), prog_name="onward", standalone_mode=False)
         sys.stdout.flush()
     except (typer.TyperException, OnwardError, OSError) as error:
         return _explain(error)
     except SystemExit as left:
-        if isinstance(left.__context__, BrokenPipeError):  # of which Typer itself makes an exit
+        if isinstance(left.__context__, BrokenPipeError):  # Typer turns it into an exit
             return UNREAD
         raise
     if code == INTERRUPTED:
@@ -78,11 +78,11 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _explain(error: typer.TyperException | OnwardError | OSError) -> int:
-    """Says what went wrong, and returns the exit code for it."""
+    """Reports an error, and returns its exit code."""
     match error:
         case typer.TyperException():
             context = getattr(error, "ctx", None)
-            complain(misuse(error), f"{context.command_path} --help" if context else "")
+            complain(_misuse(error), f"{context.command_path} --help" if context else "")
             return error.exit_code
         case Interrupted():
             say(str(error))
@@ -94,31 +94,45 @@ def _explain(error: typer.TyperException | OnwardError | OSError) -> int:
         case BrokenPipeError():
             return UNREAD
         case OSError(errno=errno.ENOSPC | errno.EFBIG | errno.EDQUOT | errno.EIO, filename=None):
-            complain(f"cannot write to standard output: {error.strerror}", "make room, or send it elsewhere")
+            complain(
+                f"cannot write to standard output: {error.strerror}",
+                "free some disk space, or write elsewhere",
+            )
             return FAILED
         case _:
             complain(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")
             return FAILED
 
 
+def _misuse(error: typer.TyperException) -> str:
+    """Returns the message of a wrong command line; for a wrong value in the form "expected ..., got ..."."""
+    parameter = getattr(error, "param", None)
+    if parameter is None or not isinstance(error.__cause__, ValidationError):
+        return error.format_message()
+    problem = error.__cause__.errors()[0]
+    message = problem["msg"].partition(", unable")[0].rstrip(".")
+    expected = message.partition("Input should be ")[2] or f"one of {message.partition(' is not one of ')[2]}"
+    return f"expected {max(parameter.opts, key=len)} to be {expected}, got {problem['input']!r}"
+
+
 def _open_streams() -> None:
-    """Output that was closed goes nowhere; what its encoding does not have is written as an escape."""
+    """Replaces closed streams by the null device, and makes the others escape what they cannot encode."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115 - until the end
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115 - stays open
         elif stream.errors == "strict":
             stream.reconfigure(errors="backslashreplace")
 
 
 def main() -> None:
-    """The entry point of the installed command."""
+    """Runs the command line of the process."""
     _open_streams()
     code = run(sys.argv[1:])
     try:
         sys.stdout.flush()
         sys.stderr.flush()
     except OSError:
-        # The reader of the pipe has gone; without this the interpreter would complain while it shuts down.
+        # The reader of the pipe has ended. Without this, the interpreter prints an error when it shuts down.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(code)

@@ -1,42 +1,37 @@
-"""Commands whose help says what a person has to write, not what type of Python's it becomes."""
+"""Commands whose help names the values of options in words: N, NUMBER, TEXT or PATH, and nothing for a flag.
 
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, get_args
+Typer shows names of Python types instead, such as `<list[str]>`, and `<bool>` even for a flag without a
+value.
+"""
+
+from collections.abc import Iterable
+from typing import Any
 
 from typer.core import TyperCommand, TyperGroup
 
-_WORDS = {int: "N", float: "NUMBER", str: "TEXT", Path: "PATH"}
+_WORDS = {"bool": "", "int": "N", "float": "NUMBER", "str": "TEXT", "Path": "PATH"}
 
 
 class Command(TyperCommand):
-    """A command."""
+    """A command whose help names values in words."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Writes the help."""
-        _say_what_is_written(self.get_params(ctx))
+        _name_values(self.get_params(ctx))
         super().format_help(ctx, formatter)
 
 
 class Group(TyperGroup):
-    """A command that has others."""
+    """A group of commands whose help names values in words."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Writes the help."""
-        _say_what_is_written(self.get_params(ctx))
+        _name_values(self.get_params(ctx))
         super().format_help(ctx, formatter)
 
 
-def _say_what_is_written(parameters: Sequence[Any]) -> None:
-    """Behind an option a word for its value, none behind a flag; an argument has its name."""
+def _name_values(parameters: Iterable[Any]) -> None:
     for parameter in parameters:
         if parameter.param_type_name == "argument":
-            parameter.display_type_rich = lambda **_: ""
+            parameter.display_type_rich = lambda **_: ""  # its name says enough
         elif parameter.metavar is None:
-            parameter.metavar = "" if parameter.is_flag else _word(parameter.type_descriptor.annotation)
-
-
-def _word(kind: Any) -> str | None:
-    """For a value of a type, or of a list of it; None: Typer says it, as it does of a choice."""
-    kinds = get_args(kind) if isinstance(kind, type(list[int])) else (kind,)
-    return _WORDS.get(kinds[0])
+            kind = parameter.bare_type().removeprefix("list[").removesuffix("]")
+            parameter.metavar = _WORDS.get(kind)  # choices keep the list that Typer shows

@@ -1,4 +1,4 @@
-"""`onward complete`: the likeliest continuations of a text, once, line by line, or as one types."""
+"""`onward complete`: the likeliest continuations of a text, of each line of a pipe, or while typing."""
 
 import sys
 from collections.abc import Callable
@@ -18,23 +18,29 @@ if TYPE_CHECKING:
     from onward.inference.completion.options import Completions
     from onward.inference.session import Session
 
-_WORTH_A_KEY = 2
-"""Characters that it takes for a continuation to be shown to who types: one is as quickly typed as taken."""
+_SHORTEST_SUGGESTION = 2  # characters; a single one is typed as fast as accepted
 
 
 def complete(
     model: Model,
     prime: Annotated[str | None, typer.Option("--prime", "-p", help="Text to complete.")] = None,
-    count: Annotated[int, typer.Option("--count", "-n", help="How many continuations, at most.")] = 5,
+    count: Annotated[int, typer.Option("--count", "-n", help="Maximum number of continuations.")] = 5,
     until: Annotated[
-        str, typer.Option(metavar="word|line|K", help="Up to the end of a word, of a line, or K symbols.")
+        str,
+        typer.Option(
+            metavar="word|line|K", help="Complete to the end of the word, of the line, or by K symbols."
+        ),
     ] = "word",
     adapt: Annotated[
-        bool, typer.Option("--adapt", help="Learn from what is read or typed, after it was read.")
+        bool,
+        typer.Option(
+            "--adapt",
+            help="Let the model learn from the text while it reads it. The model file does not change.",
+        ),
     ] = False,
     json: Json = False,
 ) -> None:
-    """Complete a text: the likeliest continuations, with their probabilities, the likeliest first.
+    """Print the likeliest continuations of a text, with their probabilities.
 
     \b
     onward complete nietzsche.onward --prime "the phil"
@@ -42,13 +48,13 @@ def complete(
     echo "what is the mean" | onward complete nietzsche.onward
     onward complete nietzsche.onward
 
-    Without --prime it is a line editor: what could follow is shown in grey,
-    Tab takes it, the arrows up and down show the others, Esc hides it, Enter
-    ends a line, Ctrl-D ends. Lines that come through a pipe are completed one
-    by one, each as what follows the lines before it.
+    Without --prime, a line editor opens. It shows a continuation in grey: Tab
+    accepts it, the up and down arrows show others, Esc hides it. Ctrl-D ends
+    the editor. If standard input is a pipe, each of its lines is completed, as
+    a continuation of the lines before it.
 
-    A table says where others may be likelier: words are looked for among a
-    bounded number of beginnings, lines and lengths by a beam.
+    The search is limited. A note says when it was cut short, so that likelier
+    continuations may exist.
     """
     boundary = _until(until)
     trained = onward.load(model)
@@ -61,19 +67,18 @@ def complete(
 
     if prime is not None:
         if unknown := trained.unknown_symbols(prime):
-            say(f"{unknown} of the prime's symbols are unknown to this model", style="dim")
-        started = _read_whole(session, prime, adapt)
+            say(f"the model does not know {unknown} of the prime's symbols", style="dim")
+        started = _feed_head(session, prime) if adapt else prime
         _show(prime, ask(started), json, is_first=True)
     elif sys.stdin.isatty():
         if json:
-            raise InputError("--json needs a text to complete", hint="give it as --prime, or through a pipe")
-        _edit(session, lambda started: ask(started, _WORTH_A_KEY))
+            raise InputError("expected a text to complete with --json", hint="give --prime, or a pipe")
+        _edit(session, lambda started: ask(started, _SHORTEST_SUGGESTION))
     else:
         _follow(session, ask, json)
 
 
 def _until(text: str) -> Any:
-    """The boundary as Python has it."""
     if text.isdecimal() and int(text):
         return int(text)
     if text not in ("word", "line"):
@@ -81,10 +86,8 @@ def _until(text: str) -> Any:
     return text
 
 
-def _read_whole(session: "Session", text: str, adapt: bool) -> str:
-    """What is left to complete once a session that learns has read the text but for the word at its end."""
-    if not adapt:
-        return text
+def _feed_head(session: "Session", text: str) -> str:
+    """Feeds the text to a session that learns, up to the last word, which is returned."""
     head = text.rstrip("".join(char for char in set(text) if char.isalnum() or char == "_"))
     session.feed(head)
     return text[len(head) :]
@@ -92,19 +95,19 @@ def _read_whole(session: "Session", text: str, adapt: bool) -> str:
 
 def _follow(session: "Session", ask: "Callable[[str], Completions]", json: bool) -> None:
     """Completes each line of standard input."""
-    from onward.data.vocabulary import REPLACEMENT, as_text  # noqa: PLC0415 - NumPy, which `--help` does without
+    from onward.data.vocabulary import REPLACEMENT, as_text  # noqa: PLC0415 - `--help` needs no NumPy
 
     read_as = "U+FFFD" if session.vocabulary.kind == "bytes" else "the unknown symbol"
-    for number, line in enumerate(sys.stdin.buffer):  # as bytes: not all that comes need be UTF-8
+    for number, line in enumerate(sys.stdin.buffer):  # the bytes need not be UTF-8
         text = as_text(line.rstrip(b"\r\n"))
         if invalid := text.count(REPLACEMENT) - line.count(REPLACEMENT.encode()):
-            say(f"line {number + 1}: {invalid} invalid bytes read as {read_as}")
+            say(f"line {number + 1}: {invalid} invalid bytes, read as {read_as}")
         _show(text, ask(text), json, is_first=number == 0)
         session.feed(text + "\n")
 
 
 def _show(prime: str, found: "Completions", json: bool, *, is_first: bool) -> None:
-    """Prints continuations: an object, a table for a person, or rows for a program."""
+    """Prints continuations: as JSON, as a table on a terminal, else as tab-separated rows."""
     rows = [{"text": one.text, "probability": one.probability} for one in found]
     if json:
         emit_json({"prime": prime, "completions": rows, "exact": found.exact, "steps": found.steps})
@@ -116,19 +119,22 @@ def _show(prime: str, found: "Completions", json: bool, *, is_first: bool) -> No
         console.file = sys.stdout
         console.print(table)
         if not found.exact:
-            say(f"others may be likelier: the search ended after {found.steps:,} beginnings", style="dim")
+            say(
+                f"the search was cut short after {found.steps:,} prefixes: others may be likelier",
+                style="dim",
+            )
     else:
         for number, row in enumerate(rows):
             emit_row({"prime": prime, **row}, header=is_first and number == 0)
     if not found and not json:
-        say("no continuation is likely enough to be given")
+        say("no continuation is likely enough")
 
 
 def _edit(session: "Session", ask: "Callable[[str], Completions]") -> None:
-    """Asks for line after line at a terminal."""
-    from onward.cli.editor import Editor  # noqa: PLC0415 - not on the way to --help
+    """Runs the line editor."""
+    from onward.cli.editor import Editor  # noqa: PLC0415 - `--help` needs no editor
 
-    say("Tab takes what is grey, up and down show others, Ctrl-D ends", style="dim")
+    say("Tab accepts the grey text, up and down show others, Ctrl-D ends", style="dim")
     editor = Editor(lambda text: [one.text for one in ask(text)])
     while (line := editor.line()) is not None:
         session.feed(line + "\n")

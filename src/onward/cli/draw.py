@@ -1,4 +1,4 @@
-"""`onward draw`: a model as a picture of what leads to what."""
+"""`onward draw`: draws the architecture of a model."""
 
 from pathlib import Path
 from typing import Annotated
@@ -14,20 +14,22 @@ def draw(
     model: Model,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="The picture, .svg or .png; by default MODEL.svg, here."),
+        typer.Option(
+            "--output", "-o", help="Picture file, .svg or .png. Default: MODEL.svg in the current folder."
+        ),
     ] = None,
     unrolled: Annotated[
-        int, typer.Option(help="Draw so many steps side by side; 0 draws one, with its loops.")
+        int, typer.Option(help="Draw the model unrolled over N steps; 0 draws one step with loops.")
     ] = 0,
     json: Json = False,
 ) -> None:
-    """Draw a model: rectangles go in, circles are hidden, triangles come out.
+    """Draw the layers of a model: rectangles are inputs, circles hidden layers, triangles outputs.
 
     \b
     onward draw nietzsche.onward
     onward draw nietzsche.onward --unrolled 4 -o steps.png
     """
-    from onward.draw import draw as draw_graph  # noqa: PLC0415 - torch, which `onward --help` does without
+    from onward.draw import draw as draw_graph  # noqa: PLC0415 - `--help` needs no PyTorch
     from onward.draw import graph_of  # noqa: PLC0415
 
     picture = output or Path(f"{Path(model).stem}.svg")

@@ -1,4 +1,4 @@
-"""A line editor that shows in grey what could follow what was typed."""
+"""A line editor that suggests continuations in grey."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,84 +9,85 @@ from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.document import Document
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 
-Ask = Callable[[str], list[str]]
-"""The continuations of a line so far, the likeliest first."""
-_ESCAPE_SECONDS = 0.2  # after which an Escape is a key of its own, and not the beginning of another
+FindContinuations = Callable[[str], list[str]]
+"""Returns the continuations of a line, the likeliest first."""
+
+_ESCAPE_SECONDS = 0.2  # after this time, Escape is a key of its own and not the beginning of another key
 
 
 class Editor:
     """Reads lines from a terminal.
 
-    Tab and the right arrow take what is grey, up and down show the others, Escape hides it until a key.
+    Tab and the right arrow accept the suggestion, up and down show others, Escape hides it until the next
+    key.
     """
 
-    def __init__(self, ask: Ask, **terminal: Any) -> None:
-        self._ghosts = _Ghosts(ask)
+    def __init__(self, find: FindContinuations, **terminal: Any) -> None:
+        self._suggestions = _Suggestions(find)
         self._session: PromptSession[str] = PromptSession(
-            "> ", auto_suggest=self._ghosts, key_bindings=_keys(self._ghosts), **terminal
+            "> ", auto_suggest=self._suggestions, key_bindings=_keys(self._suggestions), **terminal
         )
         self._session.app.timeoutlen = self._session.app.ttimeoutlen = _ESCAPE_SECONDS
 
     def line(self) -> str | None:
-        """The next line, or None when the user ends."""
+        """Returns the next line, or None at the end of input."""
         try:
             return self._session.prompt()
         except EOFError:
             return None
 
 
-class _Ghosts(AutoSuggest):
-    """What could follow, and which of it is shown."""
+class _Suggestions(AutoSuggest):
+    """The continuations of the current line, one of which is shown."""
 
-    def __init__(self, ask: Ask) -> None:
-        self._ask = ask
+    def __init__(self, find: FindContinuations) -> None:
+        self._find = find
         self._text: str | None = None
         self._found: list[str] = []
         self._shown = 0
 
     def get_suggestion(self, buffer: Buffer, document: Document) -> Suggestion | None:
-        """What is shown behind the text, while the cursor is at its end."""
+        """Returns the suggestion, if the cursor is at the end of the text."""
         if not document.text or not document.is_cursor_at_the_end:
             return None
         if document.text != self._text:
             self._text, self._shown = document.text, 0
-            # what has an end of line in it cannot be taken into a line
-            self._found = [text for text in self._ask(document.text) if text.isprintable()]
+            # a line cannot take a continuation that contains a line end
+            self._found = [text for text in self._find(document.text) if text.isprintable()]
         return Suggestion(self._found[self._shown]) if self._found else None
 
     def turn(self, by: int) -> None:
-        """Shows another one."""
+        """Shows another continuation."""
         if self._found:
             self._shown = (self._shown + by) % len(self._found)
 
     def hide(self) -> None:
-        """Shows none for the text as it is."""
+        """Shows no continuation until the text changes."""
         self._found = []
 
 
-def _keys(ghosts: _Ghosts) -> KeyBindings:
-    """Tab takes, up and down choose, Escape hides."""
+def _keys(suggestions: _Suggestions) -> KeyBindings:
     keys = KeyBindings()
 
-    def take(event: KeyPressEvent) -> None:
+    def accept(event: KeyPressEvent) -> None:
         buffer = event.current_buffer
-        shown = ghosts.get_suggestion(buffer, buffer.document)
+        shown = suggestions.get_suggestion(buffer, buffer.document)
         if shown:
             buffer.insert_text(shown.text)
 
     def choose(by: int) -> Callable[[KeyPressEvent], None]:
         def turn(event: KeyPressEvent) -> None:
             buffer = event.current_buffer
-            ghosts.turn(by)
-            buffer.suggestion = ghosts.get_suggestion(buffer, buffer.document)
+            suggestions.turn(by)
+            buffer.suggestion = suggestions.get_suggestion(buffer, buffer.document)
 
         return turn
 
     def hide(event: KeyPressEvent) -> None:
-        ghosts.hide()
+        suggestions.hide()
         event.current_buffer.suggestion = None
 
-    keys.add("tab")(take)
+    keys.add("tab")(accept)
     keys.add("escape")(hide)
     keys.add("up")(choose(-1))
     keys.add("down")(choose(1))

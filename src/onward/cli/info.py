@@ -1,4 +1,4 @@
-"""`onward info`: what a model file holds."""
+"""`onward info`: the facts about a model file."""
 
 from typing import Any
 
@@ -6,12 +6,11 @@ import onward
 from onward.cli.options import Json, Model
 from onward.cli.output import emit_facts, emit_json
 
-_SHOWN = 40
-"""Symbols of the vocabulary that a person is shown; --json has all."""
+_SHOWN = 40  # symbols of the vocabulary that are printed; --json prints all
 
 
 def info(model: Model, json: Json = False) -> None:
-    """Show what a model is: architecture, size, vocabulary, how it was trained, hashes.
+    """Show the facts about a model: architecture, size, vocabulary, training and hashes.
 
     \b
     onward info nietzsche.onward
@@ -31,8 +30,8 @@ def info(model: Model, json: Json = False) -> None:
 
 
 def _detector(model: str) -> dict[str, Any]:
-    """What a detector flags, and the names of the events that its model knows by ids."""
-    from onward.watch.detector import Detector  # noqa: PLC0415 - torch, which `--help` does without
+    """Returns the facts about a detector, and the names of its events."""
+    from onward.watch.detector import Detector  # noqa: PLC0415 - `--help` needs no PyTorch
     from onward.watch.evaluation.summary import summary  # noqa: PLC0415
 
     detector = Detector.load(model)

@@ -1,4 +1,4 @@
-"""`onward novelty`: what of a text stands word for word in a corpus."""
+"""`onward novelty`: the spans of a text that are copied from a corpus."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -14,21 +14,26 @@ from onward.data.corpus import find_sources
 def novelty(
     text: Annotated[str, typer.Argument(metavar="TEXT", help="A file, or - for standard input.")],
     corpus: Annotated[
-        list[str], typer.Option("--corpus", "-c", help="Where it may come from; as SOURCE of train.")
+        list[str],
+        typer.Option(
+            "--corpus",
+            "-c",
+            help="Corpus to search: files, folders, patterns in quotes or a named corpus. Can be repeated.",
+        ),
     ],
-    minimum: Annotated[int, typer.Option("--min", help="Symbols that a span has at least.")] = 20,
-    longest: Annotated[int, typer.Option(help="How many spans to show.")] = 10,
+    minimum: Annotated[int, typer.Option("--min", help="Minimum length of a span, in symbols.")] = 20,
+    longest: Annotated[int, typer.Option(help="Number of spans to show.")] = 10,
     symbols: Annotated[
-        Literal["characters", "bytes", "words"], typer.Option(help="What a symbol is.")
+        Literal["characters", "bytes", "words"], typer.Option(help="Kind of symbols.")
     ] = "characters",
-    lower: Annotated[bool, typer.Option("--lower", help="Lower-case both first.")] = False,
+    lower: Annotated[bool, typer.Option("--lower", help="Compare in lower case.")] = False,
     json: Json = False,
 ) -> None:
-    """Find the longest spans of a text that stand word for word in a corpus, and how much of it they cover.
+    """Find the longest spans of a text that are copied from a corpus, and the share of the text they cover.
 
     \b
     onward novelty dream.txt --corpus nietzsche.txt
-    onward write nietzsche.onward | onward novelty - --corpus nietzsche.txt --min 30
+    onward write nietzsche.onward | onward novelty - -c nietzsche.txt
     """
     announce_standard_input([text])
     found = onward.novelty(
@@ -37,7 +42,7 @@ def novelty(
     if json:
         emit_json(found.to_json())
         return
-    spans = f"{found.span_count:,} span{'' if found.span_count == 1 else 's'} of {minimum} or more"
-    emit(f"{found.share:.1%} of {found.symbols:,} symbols stand there word for word, in {spans}\n")
+    spans = f"{found.span_count:,} span{'' if found.span_count == 1 else 's'} of {minimum} symbols or more"
+    emit(f"{found.share:.1%} of {found.symbols:,} symbols are copied, in {spans}\n")
     for span in found.spans:
         emit(f"{span.length:>7,}  {span.document}:{span.line}  {span.text!r}\n")

@@ -1,16 +1,16 @@
-"""Arguments and options that several commands share, so that they read and behave alike."""
+"""Arguments and options that several commands share."""
 
 from typing import Annotated
 
 import typer
 
-Model = Annotated[str, typer.Argument(metavar="MODEL", help="A model that `onward train` made.")]
+Model = Annotated[str, typer.Argument(metavar="MODEL", help="A model file, made by `onward train`.")]
 Sources = Annotated[
     list[str],
     typer.Argument(
         metavar="SOURCE",
-        help="Files, folders, quoted patterns, - for standard input, or a named corpus: "
-        "pydoc (built in), nietzsche, tinyshakespeare.",
+        help="Files, folders, patterns in quotes, - for standard input, or a named corpus: "
+        "pydoc (built in), nietzsche, tinyshakespeare (downloaded).",
     ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object to standard output.")]

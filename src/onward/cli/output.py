@@ -1,10 +1,11 @@
-"""What every command says, and where: data on standard output, everything else on standard error.
+"""The output of commands: data goes to standard output, everything else to standard error.
 
-    error: what was expected, what was received        one line, always
-    hint: the remedy                                   one line, where there is one
+    error: expected X, got Y      one line
+    hint: the remedy              one line, if there is a remedy
 
-Exit codes: 0 done, 1 the run failed, 2 misuse or bad input, 3 `watch run` flagged something, 130 interrupted,
-141 the reader of standard output has gone (what a shell says of a program that SIGPIPE ended).
+Exit codes: 0 success, 1 the run failed, 2 misuse or wrong input, 3 `watch run` flagged something, 130
+interrupted, 141 the reader of standard output has ended (as shells report a program that was ended by
+SIGPIPE).
 """
 
 import json
@@ -21,17 +22,17 @@ DONE, FAILED, MISUSED, FLAGGED, INTERRUPTED, UNREAD = 0, 1, 2, 3, 130, 141
 
 
 def messages() -> Console:
-    """The console on standard error, as it is now (tests replace the stream)."""
+    """Returns a console on the current standard error (tests replace the stream)."""
     return Console(stderr=True, highlight=False)
 
 
 def say(text: str = "", *, style: str = "") -> None:
-    """One message for the person, on standard error; never wrapped, so that it can be searched for."""
+    """Prints a message on standard error. It is not wrapped, so that it can be searched for."""
     messages().print(Text(printable(text, keep="\n"), style=style), soft_wrap=True)
 
 
 def complain(message: str, hint: str = "") -> None:
-    """An error and its remedy, each on one line."""
+    """Prints an error and its remedy on standard error, one line each."""
     for label, style, text in (("error", "bold red", message), ("hint", "bold cyan", hint)):
         if text:
             line = printable(" ".join(text.split()))
@@ -39,31 +40,29 @@ def complain(message: str, hint: str = "") -> None:
 
 
 def announce_standard_input(sources: Sequence[str]) -> None:
-    """Tells someone who typed `-` at a terminal what is waited for."""
+    """Prints a message if `-` was given at a terminal, where nothing else shows that the command waits."""
     if "-" in sources and sys.stdin and sys.stdin.isatty():
-        say("reading standard input; end it with Ctrl-D")
+        say("reading standard input; press Ctrl-D to end it")
 
 
 def emit(text: str) -> None:
-    """Data, on standard output at once, so that a reader at the other end of a pipe need not wait."""
+    """Writes data to standard output, without delay for the reader of a pipe."""
     sys.stdout.write(text)
     sys.stdout.flush()
 
 
 def emit_text(text: str) -> None:
-    """What a model wrote: to a terminal without what would move its cursor, else as it is."""
-    if sys.stdout.isatty():
-        text = without_controls(text)
-    emit(text)
+    """Writes text of a model to standard output; on a terminal without control characters."""
+    emit(without_controls(text) if sys.stdout.isatty() else text)
 
 
 def emit_json(data: dict[str, Any]) -> None:
-    """One JSON object on one line of standard output."""
+    """Writes a JSON object to standard output, on one line."""
     emit(json.dumps(data, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def emit_row(row: dict[str, Any], *, header: bool) -> None:
-    """Tab-separated values, below their names if they are the first; tabs and other controls are escaped."""
+    """Writes tab-separated values, after a row of their names if there is a header. Tabs are escaped."""
     if header:
         sys.stdout.write("\t".join(row) + "\n")
     cells = (f"{value:.4f}" if isinstance(value, float) else printable(str(value)) for value in row.values())
@@ -71,7 +70,7 @@ def emit_row(row: dict[str, Any], *, header: bool) -> None:
 
 
 def emit_facts(facts: dict[str, Any], indent: str = "") -> None:
-    """Nested facts as an outline: names on the left, as options and JSON have them, values in one column."""
+    """Writes nested facts as an outline: names on the left, values in one column."""
     for name, value in facts.items():
         label = f"{indent}{name}"
         if isinstance(value, dict):

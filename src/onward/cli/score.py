@@ -1,4 +1,4 @@
-"""`onward score`: how surprising a text is to a model."""
+"""`onward score`: the surprise of a text."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -19,35 +19,38 @@ from onward.units import nats_to_bits
 if TYPE_CHECKING:
     from onward.inference.trained_model import TrainedModel
 
-_LONG = 500_000
-"""Symbols from which on a bar is shown: some tens of seconds."""
+_LONG = 500_000  # symbols of a text that gets a progress bar; they take some tens of seconds
 
 
 def score(
     model: Model,
     source: Sources,
     per: Annotated[
-        Literal["total", "file", "line", "symbol"], typer.Option(help="What to print figures of.")
+        Literal["total", "file", "line", "symbol"],
+        typer.Option(help="Print one figure, or one row for each file, line or symbol."),
     ] = "total",
     cold: Annotated[
-        int | None, typer.Option(metavar="N", help="Windows of N symbols, each read from nothing.")
+        int | None, typer.Option(metavar="N", help="Score windows of N symbols, each from an empty state.")
     ] = None,
     exact: Annotated[
         bool,
-        typer.Option("--exact", help="Read a long text in one pass, in float32: slower, to the last digit."),
+        typer.Option("--exact", help="Score a long text in one pass, in float32: slower, but exact."),
     ] = False,
     lanes: Annotated[
-        int | None, typer.Option(help="Parts read side by side, in float32; by default as many as are quick.")
+        int | None, typer.Option(help="Number of parallel lanes, in float32; by default the fastest number.")
     ] = None,
     adapt: Annotated[
-        bool, typer.Option("--adapt", help="Learn from each block of the text after it was scored.")
+        bool, typer.Option("--adapt", help="Let the model learn from each block after it was scored.")
     ] = False,
     html: Annotated[
-        Path | None, typer.Option(help="Write a page that colours each symbol by its surprise.")
+        Path | None, typer.Option(help="Write an HTML page that colours each symbol by its surprise.")
     ] = None,
     json: Json = False,
 ) -> None:
-    """Score a text: the surprise of a symbol is -log of the probability it had before it was read.
+    """Score a text: how surprising is it to a model?
+
+    The surprise of a symbol is -log of the probability that the model gave it
+    before reading it. 1 bit means a probability of 50 %, 2 bits mean 25 %.
 
     \b
     onward score nietzsche.onward letter.txt
@@ -56,24 +59,27 @@ def score(
     onward score nietzsche.onward letter.txt --adapt
     onward score nietzsche.onward letter.txt --html letter.html
     onward score nietzsche.onward "notes/*.txt" --per file
-    onward score nietzsche.onward server.log --per line | sort -t$'\\t' -k4nr | head
+    onward score nietzsche.onward server.log --per line | sort -k4nr | head
 
-    Files, lines and symbols are rows of tab-separated values below a header.
+    --per file, line and symbol print tab-separated rows with a header.
     """
     trained = onward.load(model)
     announce_standard_input(source)
     corpus = find_sources(source)
     if exact and (cold or lanes):
-        raise InputError("--exact reads in one pass", hint="leave out --cold and --lanes, or --exact")
+        raise InputError(
+            "expected --exact alone, got it together with --cold or --lanes", hint="leave one of them out"
+        )
     how: dict[str, Any] = {"cold": cold, "lanes": 1 if exact else lanes}
     if adapt:
-        from onward.inference.adapt import AdaptOptions  # noqa: PLC0415 - not on the way to --help
+        from onward.inference.adapt import AdaptOptions  # noqa: PLC0415 - `--help` needs no PyTorch
 
         how["adapt"] = AdaptOptions()
     if html:
         if cold or lanes or adapt or per != "total":
             raise InputError(
-                "--html reads in one pass, as it is", hint="leave out --cold, --lanes, --adapt and --per"
+                "expected --html alone, got it together with --cold, --lanes, --adapt or --per",
+                hint="leave out the others: the page scores the text in one pass",
             )
         found = trained.write_page(corpus, html, title=corpus.name).to_json() | {"html": str(html)}
     elif per == "total":
@@ -84,9 +90,8 @@ def score(
         name = "adaptive" if adapt else "streaming" if cold is None else f"cold-{cold}"
         found = _report(rows, per, json) | {"protocol": name}
     if unknown := found.get("unknown"):
-        say(
-            f"{unknown:,} of {found['symbols']:,} symbols are unknown to this model, and scored as one symbol"
-        )
+        known = f"the model does not know {unknown:,} of {found['symbols']:,} symbols"
+        say(f"{known}, and scores each of them as <unknown>")
     if json:
         emit_json(found)
     elif per == "total":
@@ -94,7 +99,7 @@ def score(
 
 
 def _rows(trained: "TrainedModel", corpus: Corpus, per: str, how: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """A row for each part of the text."""
+    """Returns a row for each part of the text."""
     if per == "file":
         return _files(trained, corpus, how)
     if per == "line":
@@ -103,7 +108,7 @@ def _rows(trained: "TrainedModel", corpus: Corpus, per: str, how: dict[str, Any]
 
 
 def _files(trained: "TrainedModel", corpus: Corpus, how: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """A row for each file that is not empty, read as if it were the only one."""
+    """Yields a row for each file that is not empty. Each file is scored from an empty state."""
     for document in corpus.documents:
         if has_content(document):
             name = STANDARD_INPUT if document in corpus.digests else str(document)
@@ -113,7 +118,6 @@ def _files(trained: "TrainedModel", corpus: Corpus, how: dict[str, Any]) -> Iter
 
 
 def _lines(scores: Iterable[Any]) -> Iterator[dict[str, Any]]:
-    """A row for each line."""
     for number, symbols, nats, text in scores:
         mean = nats / symbols
         yield {
@@ -126,13 +130,12 @@ def _lines(scores: Iterable[Any]) -> Iterator[dict[str, Any]]:
 
 
 def _symbols(scores: Iterable[Any]) -> Iterator[dict[str, Any]]:
-    """A row for each symbol."""
     for position, symbol, nats in scores:
         yield {"position": position, "symbol": symbol, "nats": nats, "bits": nats_to_bits(nats)}
 
 
 def _report(rows: Iterable[dict[str, Any]], per: str, json: bool) -> dict[str, Any]:
-    """Prints the rows as they come, or keeps them for the one object, and adds them up."""
+    """Prints rows as soon as they are known, or collects them for JSON. Returns the sums."""
     symbols, nats, kept = 0, 0.0, []
     for row in rows:
         count = row.get("symbols", 1)
@@ -148,7 +151,7 @@ def _report(rows: Iterable[dict[str, Any]], per: str, json: bool) -> dict[str, A
 
 @contextmanager
 def _bar() -> Iterator[Callable[[int, int], None] | None]:
-    """A bar on a terminal, for what takes long; it leaves nothing behind."""
+    """Shows a progress bar for a long text on a terminal. It disappears at the end."""
     console = messages()
     if not console.is_terminal:
         yield None

@@ -1,4 +1,4 @@
-"""`onward write`: more of what a model has learned."""
+"""`onward write`: writes text with a model."""
 
 import time
 from collections.abc import Iterable
@@ -14,46 +14,53 @@ from onward.cli.output import emit_json, emit_text, say
 def write(
     model: Model,
     prime: Annotated[str, typer.Option("--prime", "-p", help="Text that the model reads first.")] = "",
-    length: Annotated[int, typer.Option("--length", "-n", help="How many symbols to write, at most.")] = 400,
+    length: Annotated[int, typer.Option("--length", "-n", help="Maximum number of symbols.")] = 400,
     temperature: Annotated[
         float,
-        typer.Option("--temperature", "-t", help="Below 1 safer, above 1 bolder, 0 always the likeliest."),
+        typer.Option(
+            "--temperature", "-t", help="Below 1: safer; above 1: bolder; 0: always the likeliest symbol."
+        ),
     ] = 1.0,
-    top_k: Annotated[int | None, typer.Option(help="Only the K likeliest symbols.")] = None,
+    top_k: Annotated[
+        int | None, typer.Option(metavar="K", help="Draw only from the K likeliest symbols.")
+    ] = None,
     top_p: Annotated[
-        float | None, typer.Option(help="Only the likeliest that together hold this share.")
+        float | None,
+        typer.Option(help="Draw only from the likeliest symbols whose probabilities sum to this."),
     ] = None,
     min_p: Annotated[
         float | None,
-        typer.Option(help="Only symbols at least this share as likely as the likeliest; 0.05 is 5 %."),
+        typer.Option(
+            help="Draw only symbols with at least this share of the likeliest one's probability, e.g. 0.05."
+        ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Same seed, same text.")] = 0,
-    stop: Annotated[list[str] | None, typer.Option(help="End before this text; may be repeated.")] = None,
+    seed: Annotated[int, typer.Option(help="Random seed: the same seed writes the same text.")] = 0,
+    stop: Annotated[list[str] | None, typer.Option(help="End before this text; can be repeated.")] = None,
     ignore_end: Annotated[
-        bool | None, typer.Option("--ignore-end", help="Write on where the model would end the text.")
+        bool | None, typer.Option("--ignore-end", help="Continue where the model would end the text.")
     ] = None,
-    samples: Annotated[int, typer.Option(help="How many texts, written side by side.")] = 1,
+    samples: Annotated[int, typer.Option(help="Number of samples, generated in one batch.")] = 1,
     weights: Annotated[
         Literal["fp32", "bf16", "int8"],
         typer.Option(
-            help="How matrices are read; int8 is the quickest with AVX-512 VNNI, else bf16; nearly as exact."
+            help="Precision of the weights: int8 is fastest with AVX-512 VNNI, else bf16; nearly exact."
         ),
     ] = "fp32",
     json: Json = False,
 ) -> None:
-    """Write on from a prime. Standard output gets the prime and the text, as it is written.
+    """Write a text that continues a prime. Prints the prime, then the text while it is written.
 
     \b
     onward write nietzsche.onward --prime "what is "
-    onward write nietzsche.onward --temperature 0.7 --min-p 0.05 --length 2000 > dream.txt
+    onward write nietzsche.onward --temperature 0.7 --length 2000 > dream.txt
     onward write nietzsche.onward --prime "what is " --stop "." --stop "?"
     onward write nietzsche.onward --samples 4 --length 80 --json
 
-    Several texts are separated by a line of three dashes.
+    Several samples are separated by a line of three dashes.
     """
     trained = onward.load(model)
     if unknown := trained.unknown_symbols(prime):
-        say(f"{unknown} of the prime's symbols are unknown to this model", style="dim")
+        say(f"the model does not know {unknown} of the prime's symbols", style="dim")
     started = time.perf_counter()
     writer = trained.writer(
         prime, samples, length=length, temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p,
@@ -73,12 +80,11 @@ def write(
 
 
 def _duration(seconds: float) -> str:
-    """For people: 12 ms, 3.4 s."""
     return f"{1000 * seconds:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
 
 
 def _stream(pieces: Iterable[list[str]], prime: str) -> None:
-    """The first text as it is written, then the others, which were written beside it."""
+    """Prints the first sample while it is written, then the others."""
     emit_text(prime)
     others: list[str] = []
     for first, *rest in pieces:
@@ -89,7 +95,7 @@ def _stream(pieces: Iterable[list[str]], prime: str) -> None:
 
 
 def _collect(pieces: Iterable[list[str]], samples: int) -> list[str]:
-    """All texts, without the prime."""
+    """Returns all samples, without the prime."""
     parts: list[list[str]] = [[] for _ in range(samples)]
     for gained in pieces:
         for part, piece in zip(parts, gained, strict=True):

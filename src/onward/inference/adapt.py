@@ -5,7 +5,7 @@ no symbol is scored by weights that learned from it. The step changes a copy of 
 model stays as it is, and `reset` goes back to it.
 
 The paper scales the steps by the gradients on the training text, which a model file does not contain. Plain
-gradient descent with clipped gradients also lowers the surprise, and needs no memory beside the weights.
+gradient descent with clipped gradients also lowers the surprise, and needs no memory except for the weights.
 """
 
 import copy
@@ -123,7 +123,7 @@ class Adapter:
         Raises:
             ArtefactError: the bytes are damaged, or come from an adapter of another model.
         """
-        hint = "reset the session: what it had learned is lost"
+        hint = "reset the session; the learned weights are lost"
         try:
             weights = from_safetensors(raw)
             length = int.from_bytes(raw[:8], "little")

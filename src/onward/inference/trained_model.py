@@ -77,7 +77,7 @@ class TrainedModel:
         return cls(load(path, device=device), path)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes the model file. If that fails, an earlier file at this path stays as it was.
+        """Writes the model file. If that fails, an earlier file at this path does not change.
 
         Raises:
             WriteError: the file cannot be written.

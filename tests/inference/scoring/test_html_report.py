@@ -17,7 +17,7 @@ TEXT = 'abc <script>alert(1)</script>\n\0\u4e2d&amp;" \t\x07end'
 
 
 class Page(HTMLParser):
-    """The marks of a page, what they show, and every element and its attributes."""
+    """The marks of a page with their text, and all elements with their attributes."""
 
     def __init__(self, content: str) -> None:
         super().__init__(convert_charrefs=True)

@@ -88,7 +88,7 @@ def test_a_cold_window_depends_on_the_symbol_before_it_only(
 
 
 def from_zero(trained: TrainedModel, ids: np.ndarray) -> np.ndarray:
-    """Nats of ids[1:], where ids[0] is the first thing that the model reads."""
+    """Returns the surprise of ids[1:], if the model reads ids[0] first, from the empty state."""
     column = torch.from_numpy(ids.astype(np.int64))[:, None]
     with torch.no_grad():
         logits, _ = trained.model(column[:-1], trained.model.initial_state(1))

@@ -75,7 +75,7 @@ def test_logits_that_are_not_finite_raise_an_error(row: list[float], temperature
         Sampling(temperature=temperature).draw(np.array([row], dtype), np.zeros(1))
 
 
-@pytest.mark.skipif(not compiled.available, reason="the C kernels were not built here")
+@pytest.mark.skipif(not compiled.available, reason="the C kernels were not built")
 @settings(max_examples=200, deadline=None)
 @given(
     st.builds(
