@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from onward.data.named import find_named
-from onward.inference.adapt import Adapting
+from onward.inference.adapt import AdaptOptions
 from onward.inference.trained_model import TrainedModel
 from record import record
 
@@ -49,7 +49,7 @@ def main() -> None:
 def read(trained: TrainedModel, text: str) -> dict[str, Any]:
     """The mean surprise with and without learning."""
     static = trained.score(text, lanes=1).nats_per_symbol
-    adaptive = trained.score(text, adapt=Adapting()).nats_per_symbol
+    adaptive = trained.score(text, adapt=AdaptOptions()).nats_per_symbol
     return {
         "characters": len(text),
         "static_nats_per_symbol": round(static, 4),
