@@ -64,11 +64,11 @@ slow: setup ## the slow tests
 	$(TEST) -m slow
 
 docs: $(VENV)/.installed-docs ## build the documentation into site/
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	$(BIN)/zensical build --strict --clean
 	@echo "open site/index.html"
 
 serve-docs: $(VENV)/.installed-docs ## the documentation at http://127.0.0.1:8000, rebuilt on change
-	$(BIN)/mkdocs serve --strict
+	$(BIN)/zensical serve
 
 bench: setup ## the figures of benchmarks/ (an hour, and the data sets beside the checkout)
 	$(BIN)/python benchmarks/text_budget.py tinyshakespeare --minutes 3

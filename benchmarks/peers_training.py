@@ -1,6 +1,6 @@
 """How many symbols a second does training read, beside the libraries that one would take in its place?
 
-    make bench-peers        (python benchmarks/peers_training.py --peers build/peers-venv/bin/python)
+    make bench-peers
 
 Each side is a process of its own, which makes steps when it is told to: the sides take turns, each a few
 steps, and the medians count. onward makes the whole steps of `onward train` (forward, backward, clipping,
