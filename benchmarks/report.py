@@ -162,9 +162,10 @@ def score_rows(runs: list[Run]) -> Rows:
 
 def lane_rows(runs: list[Run]) -> Rows:
     for run in runs[-1]["runs"]:
+        difference = run["relative_difference"]
         yield [
             f"{run['lanes']}",
-            f"{run['relative_difference']:.0e}" if run["relative_difference"] else "0",
+            f"{difference:.0e}" if difference else "0",
             f"{run['symbols_per_second']:,}",
         ]
 
@@ -464,7 +465,7 @@ SECTIONS: dict[str, list[Question]] = {
             "How fast is writing with 10.7 million parameters, beside a transformer?",
             ["", "symbols a second"],
             transformer_rows,
-            note="Random weights. The transformer has no cache, as in nanoGPT, and all cores; onward has one.",
+            note="Random weights. The transformer has no cache (as in nanoGPT) and all cores, onward one.",
         ),
         Question(
             "write_memory",
@@ -519,7 +520,7 @@ SECTIONS: dict[str, list[Question]] = {
             ["log", "events are", "AUC", "recall", "false alarms", "best lookup, AUC"],
             log_rows,
             kind=("log", "symbols"),
-            note="The rate asked is 1 %. Most lines of BGL's second half are of kinds that its first half lacks.",
+            note="The rate asked is 1 %. Most kinds of line in BGL's second half are new there.",
         ),
         Question(
             "watch_synthetic",
@@ -603,11 +604,9 @@ def options_of(run: Run) -> str:
 
 
 def table(columns: list[str], *rows: list[str]) -> str:
-    """A Markdown table; all columns but the first are aligned right where they hold figures."""
-    marks = [
-        "---:" if all(row[i][:1].isdigit() or not row[i] for row in rows) else "---"
-        for i in range(len(columns))
-    ]
+    """A Markdown table; columns of figures are aligned right."""
+    is_figures = [all(not cell or cell[0].isdigit() for cell in cells) for cells in zip(*rows, strict=True)]
+    marks = ["---:" if figures else "---" for figures in is_figures]
     return "".join(f"| {' | '.join(cells)} |\n" for cells in (columns, marks, *rows))
 
 
@@ -617,17 +616,18 @@ def headlines() -> str:
 
 
 def headline_rows() -> Rows:
-    for corpus, minutes, share, text in (
-        ("tinyshakespeare", 3, "last tenth", "TEXT"),
-        ("nietzsche", 5, "last fifth", "TEXT --lower"),
+    for corpus, minutes, share, lower in (
+        ("tinyshakespeare", 3, "last tenth", ""),
+        ("nietzsche", 5, "last fifth", " --lower"),
     ):
         run = newest(TEXT, corpus=corpus, minutes=minutes)
-        options = " ".join(option for option in run["options"] if option != "--set")
+        peer = run["peer"]["streaming_nats_per_symbol"]
+        train = f"onward train TEXT{lower} --minutes {minutes} {shlex.join(run['options'])}"
         yield [
             f"{corpus}, {minutes} minutes: nats per character of the {share}, held out",
             f"**{run['streaming_nats_per_symbol']:.3f}**",
-            f"two LSTM layers in PyTorch, same size and time: {run['peer']['streaming_nats_per_symbol']:.3f}",
-            f"`onward train {text} --minutes {minutes} --set {' --set '.join(options.split())}`, then `onward score`",
+            f"two LSTM layers in PyTorch, same size and time: {peer:.3f}",
+            f"`{train}`, then `onward score`",
         ]
     speeds = newest(WRITE)["symbols_per_second"]
     yield [
@@ -660,14 +660,14 @@ def headline_rows() -> Rows:
     runs = [run for run in HDFS.runs() if run["rate"] == 0.001]
     lookup = max(baseline["f1"] for baseline in runs[0]["baselines"].values())
     yield [
-        f"HDFS blocks, trained on normal ones: F1 over {len(runs)} seeds",
+        f"HDFS blocks, trained on normal ones: F1 over {len(runs)} seeds (one choice saw the test files)",
         f"**{_range(runs, 'f1', 1)}**",
         f"best lookup table: {100 * lookup:.1f}",
         "`onward watch learn FILE --false-alarms 0.1%`, then `onward watch judge`",
     ]
     run = newest(KILLS)
     yield [
-        f"a watch killed {run['kills']} times while its log rotates {run['rotations']} times: alarms lost, repeated",
+        f"a watch killed {run['kills']} times, its log rotated {run['rotations']}: alarms lost, repeated",
         f"**{run['missing']}, {run['twice_or_too_many']}**",
         "",
         "`onward watch run MODEL LOG --follow --state FILE --alarms FILE`",
