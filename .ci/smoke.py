@@ -73,7 +73,6 @@ def server(home: Path) -> None:
                     assert answer.status == 200 and answer.read(), path
         finally:
             process.terminate()
-    print(f"+ serve: ended with {process.returncode}")
 
 
 def post(address: str, body: dict) -> dict:
