@@ -26,7 +26,7 @@ FIND_PYTHON = for python in $(PYTHON) python3 python3.13 python3.12 python3.11 p
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:.*## /\t/' | while IFS=$$'\t' read -r name text; \
-	do printf '  make %-12s %s\n' "$$name" "$$text"; done
+	do printf '  make %-13s %s\n' "$$name" "$$text"; done
 
 setup: $(VENV)/.installed ## install onward and its tools into .venv (other targets do this when needed)
 
