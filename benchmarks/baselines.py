@@ -1,4 +1,4 @@
-"""Completers without a network, to be measured beside the model: words by frequency, character n-grams."""
+"""Completers without a network, as baselines for the model: words by frequency, and character n-grams."""
 
 import re
 from collections import Counter, defaultdict

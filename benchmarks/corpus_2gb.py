@@ -1,15 +1,13 @@
-"""How long until the first step on a text of 2 GB, the first time and the second, and in how much memory?
-
-The text is lines of the built-in corpus in random order (seed 0). Each measurement is `onward train` as a
-user runs it, twice over the same text: the second run finds what the first encoded. Seconds are from the
-start of the process to the first step in its log, memory is the most that the process ever held. Text and
-cache are removed.
+"""How long does training take to start on a text of 2 GB, and how much memory does it need?
 
     python benchmarks/corpus_2gb.py                 # 2 GB, about three minutes and 4 GB of disk
     python benchmarks/corpus_2gb.py --gigabytes 0.2 --symbols words
+
+The text is made of lines of the built-in corpus in random order (seed 0). `onward train` runs twice on it;
+the second run finds the encoded text in the cache. Seconds are from the start of the process to the first
+step in its log; memory is the peak of the process. Text and cache are removed afterwards.
 """
 
-import argparse
 import os
 import random
 import subprocess
@@ -18,7 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from record import record
+from record import command_line, record
 
 
 def make_text(path: Path, size: int) -> None:
@@ -63,9 +61,7 @@ def train(text: Path, symbols: str, steps: int) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_line(__doc__)
     parser.add_argument("--gigabytes", type=float, default=2.0)
     parser.add_argument("--symbols", choices=["characters", "bytes", "words"], default="characters")
     parser.add_argument("--steps", type=int, default=100)

@@ -1,15 +1,13 @@
-"""Does lm-evaluation-harness read from `onward serve` what the model gives?
+"""Does lm-evaluation-harness get the model's own results from `onward serve`?
 
     python benchmarks/lm_evaluation.py MODEL TEXT --lm-eval ENVIRONMENT/bin/lm_eval
 
-MODEL is a model of characters, TEXT a file that it was not trained on; ENVIRONMENT has `lm-eval[api]` and
-`transformers` (the harness needs a tokenizer to count symbols; a folder of one is made here). The harness's
-`local-completions` asks for the likelihood of what follows (which of four next words is right), for that of
-whole passages, and for texts that are written up to the end of a line. Each answer is compared with that of
-the model in this process.
+MODEL is a model of characters, TEXT a file that it was not trained on. ENVIRONMENT has `lm-eval[api]` and
+`transformers` (the harness needs a tokenizer to count symbols; this program makes one). The harness's
+`local-completions` requests likelihoods of four possible next words, likelihoods of whole passages, and
+texts written to the end of a line. Each result is compared with that of the model in this process.
 """
 
-import argparse
 import json
 import os
 import random
@@ -21,7 +19,7 @@ from typing import Any
 
 import onward
 from onward.data.vocabulary import SPECIAL, Vocabulary
-from record import record
+from record import command_line, record
 from serve_load import start
 
 CONTEXT, PASSAGE, WRITTEN = 80, 400, 60
@@ -48,11 +46,7 @@ TASKS: dict[str, dict[str, Any]] = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("model", type=Path)
-    parser.add_argument("text", type=Path)
+    parser = command_line(__doc__, "model", "text")
     parser.add_argument("--lm-eval", type=Path, required=True)
     parser.add_argument("--documents", type=int, default=50)
     arguments = parser.parse_args()

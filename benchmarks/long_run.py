@@ -1,18 +1,16 @@
-"""Does the millionth symbol cost what the thousandth did, when writing and when scoring?
+"""Does the millionth symbol cost what the thousandth did, in writing and in scoring?
 
     python benchmarks/long_run.py MODEL [--symbols 1000000]
 
-MODEL is an artefact of `onward train`. It writes a million symbols, and then reads them, one lane each. The
-state is kept at the thousandth symbol and at the last. Then both moments take turns: from each as many
-symbols are written, or read, and timed; so what else the machine does meets both alike. Medians count.
-Memory is that of the process, at the thousandth symbol and at the last.
+MODEL is a model file of `onward train`. It writes a million symbols and then scores them, in one lane. The
+state is kept after a thousand symbols and at the end. Then the program writes or scores from the two states
+in turns, so that other load affects both alike. The figures are medians, and the growth of the process's
+memory.
 """
 
-import argparse
 import statistics
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -23,16 +21,13 @@ from onward.inference.step.sampling import Sampling
 from onward.inference.step.stepper import Stepper
 from onward.inference.trained_model import TrainedModel
 from onward.layers.state import State
-from record import megabytes, record
+from record import command_line, megabytes, record
 
 EARLY, TURNS, WRITTEN, READ = 1000, 61, 400, 1024
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("model", type=Path)
+    parser = command_line(__doc__, "model")
     parser.add_argument("--symbols", type=int, default=1_000_000)
     arguments = parser.parse_args()
     torch.set_num_threads(1)

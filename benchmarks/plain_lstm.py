@@ -1,8 +1,8 @@
-"""The peer of the text benchmarks: what a careful user of plain PyTorch would write in an afternoon.
+"""The LSTM that text_budget.py compares with: what a careful user of plain PyTorch would write.
 
 Embedding, two layers of torch.nn.LSTM, readout; truncated back-propagation over lanes with carried state;
-AdamW with warm-up and a linear decay; bfloat16 autocast, which is the faster setting on the machines with
-bfloat16 units. It shares no code with onward.
+AdamW with warm-up and linear decay; bfloat16 autocast, the faster setting on machines with bfloat16 units.
+It shares no code with onward.
 """
 
 import math

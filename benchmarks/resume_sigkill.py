@@ -1,11 +1,11 @@
-"""Does a run that is killed and resumed end with the bytes of one that was left alone?
+"""Does a run that is killed and resumed end with the same bytes as an undisturbed run?
 
     python benchmarks/resume_sigkill.py [--kills 20] [--steps 1500] [--layer gated] [--precision bf16]
 
-A process trains on Python's own documentation without being disturbed. Then others train the same model:
-each is killed with SIGKILL at a random moment, be it in a step, a check, or the writing of a checkpoint,
-and the next resumes, until so many were killed; the last is left to end. The two files are compared.
-Checkpoints are written every second instead of every 20, so that short lives get somewhere.
+One process trains on Python's own manual without disturbance. Then others train the same model: each is
+killed with SIGKILL at a random moment (in a step, a check, or while it writes a checkpoint), and the next
+one resumes. The last one finishes, and the two files are compared. Checkpoints are written every second
+instead of every 20, so that short-lived processes make progress.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from onward.outputs import checkpoint_path
-from record import record
+from record import command_line, record
 
 SECONDS_BETWEEN_CHECKPOINTS = 1.0
 LONGEST_LIFE = 2.5
@@ -112,9 +112,7 @@ def compare(folder: Path, settings: dict[str, Any], kills: int, seed: int = 0) -
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    options = command_line(__doc__)
     options.add_argument("--kills", type=int, default=20)
     options.add_argument("--steps", type=int, default=1500)
     options.add_argument("--layer", default="gated")

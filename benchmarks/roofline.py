@@ -1,13 +1,12 @@
-"""What could this machine do, and how much of it do training, scoring and writing reach?
+"""How fast could this machine train, score and write, and how much of that does onward reach?
 
     python benchmarks/roofline.py
 
-Measured are the rate of matrix products of the default model's shapes, in float32 and bfloat16, and the
-rate at which memory is read by products of a matrix and a vector (as writing reads its weights), from
-matrices that fit into the second and third cache and from one that does not, on one core and on all. Beside
-them stands what is reached on the default model: operations of matrix products a second of a training step
-(forward, and twice that backward; Muon's not counted) and of scoring, and bytes of weights a second of
-writing on one core. Medians.
+Measures the rate of matrix products of the default model's shapes, in float32 and bfloat16, and the rate at
+which matrix-vector products read memory (as writing reads its weights), for matrices in the second cache,
+in the third, and in neither, on one core and on all. Compares them with the matrix products of a training
+step (forward, and twice that for backward, without Muon's) and of scoring, and with the weights that
+writing reads on one core. The figures are medians.
 """
 
 import os

@@ -1,14 +1,13 @@
-"""Does the server stand what goes wrong: 10,000 malformed requests, and SIGKILL while 50 sessions type?
+"""Does the server survive 10,000 malformed requests, and SIGKILL while 50 sessions type?
 
     python benchmarks/serve_faults.py MODEL [--requests 10000] [--sessions 50]
 
-The requests are bodies and heads with changed, cut and foreign bytes, sockets closed midway, and heads that
-come byte by byte; memory and open files after a tenth of them and at the end are compared.
-Then the sessions type into a server with a file of sessions until it is killed; a new one must answer each
-with the distribution that it had acknowledged last, or with that of the one key that was on its way.
+The requests have changed, cut and foreign bytes in heads and bodies, sockets that close halfway, and heads
+that arrive byte by byte. Memory and open files are compared after a tenth of them and at the end. Then
+sessions type into a server with `--state` until it is killed. A new server must return for each session the
+distribution that was acknowledged last, or the one after the single key that was on its way.
 """
 
-import argparse
 import asyncio
 import json
 import random
@@ -20,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from record import record
+from record import command_line, record
 from serve_load import Connection, Server, request, start
 
 AT_ONCE = 32
@@ -50,10 +49,7 @@ WRONG: tuple[Any, ...] = (
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("model", type=Path)
+    parser = command_line(__doc__, "model")
     parser.add_argument("--requests", type=int, default=10_000)
     parser.add_argument("--sessions", type=int, default=50)
     arguments = parser.parse_args()

@@ -1,4 +1,4 @@
-"""What the benchmarks of the server share: a server, and a client that costs little."""
+"""What the server benchmarks share: a server process, and a cheap client."""
 
 import asyncio
 import json
@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from record import megabytes
 
 
 class Server(NamedTuple):
@@ -18,8 +20,7 @@ class Server(NamedTuple):
 
     def megabytes(self) -> float:
         """Its resident memory."""
-        pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+        return megabytes(self.process.pid)
 
     def seconds(self) -> float:
         """What it took of the processor."""

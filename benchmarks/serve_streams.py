@@ -1,30 +1,25 @@
-"""How many symbols a second do 32 streaming completions get, beside one?
+"""How many symbols a second do 32 streamed completions get, beside one?
 
     python benchmarks/serve_streams.py MODEL [--streams 32] [--symbols 4000]
 
-One stream and many take turns, five times; the medians count. Each has a connection of its own, to a server
-in another process.
+One stream and many run in turns, five times; the figures are medians. Each stream has its own connection,
+and the server is another process.
 """
 
-import argparse
 import asyncio
 import statistics
 import time
-from pathlib import Path
 
 import uvloop
 
-from record import record
+from record import command_line, record
 from serve_load import Server, request, start
 
 TURNS = 5
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("model", type=Path)
+    parser = command_line(__doc__, "model")
     parser.add_argument("--streams", type=int, default=32)
     parser.add_argument("--symbols", type=int, default=4000)
     arguments = parser.parse_args()

@@ -1,34 +1,29 @@
-"""How long does an answer to a typed key take, with one session and with 200 that type at once?
+"""How long does the answer to a typed key take, with one session and with 200?
 
     python benchmarks/serve_typing.py MODEL TEXT [--sessions 200] [--keys 5] [--seconds 60]
 
-A session types TEXT key by key: 1,000 keys one after another. Then so many sessions type, each at so many
-keys a second, for two minutes, of which the second counts. Every answer has three completions and
-the next ten symbols. A key's time is counted from when it was to be typed.
+First one session types 1,000 keys of TEXT, one after another. Then all sessions type at the given rate for
+two minutes, of which the second counts. Every response has three completions and the next ten symbols. A
+key's time starts when it was due.
 """
 
 import argparse
 import asyncio
 import json
 import time
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import uvloop
 
-from record import record
+from record import command_line, record
 from serve_load import Connection, Server, start
 
 ALONE = 1000
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("model", type=Path)
-    parser.add_argument("text", type=Path)
+    parser = command_line(__doc__, "model", "text")
     parser.add_argument("--sessions", type=int, default=200)
     parser.add_argument("--keys", type=float, default=5)
     parser.add_argument("--seconds", type=float, default=60)

@@ -1,4 +1,4 @@
-"""Processes that take turns, each doing so many steps when it is told to and timing them itself."""
+"""Processes that run steps in turns, and measure their own time."""
 
 import json
 import os

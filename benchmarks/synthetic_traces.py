@@ -1,12 +1,12 @@
-"""Made-up system-call traces: programs as nested loops and choices over routines that they share.
+"""Synthetic system-call traces: programs are nested loops and choices over shared routines.
 
-Routines of a library are short runs of calls with a loop or a choice in some. A program is a grammar over
-some of these routines and of calls of its own; its traces begin alike and go through its states until their
-length is reached; now and then a signal comes, and a routine of the library in between. Calls and programs
-are popular as those of a system are: a few make up most of all, and some programs were hardly seen before.
-Attacks consist of the same calls: what an unknown program does, what a shell does (routines of the library in
-any order, each now and then cut short), and traces of a known program that one of these two takes over for
-a part.
+The routines of a library are short runs of calls, some with a loop or a choice. A program is a grammar over
+some of these routines and calls of its own. Its traces begin alike and walk through its states until they
+have their length; now and then a signal interrupts them with a routine of the library. Few calls and
+programs are frequent, and some programs are rare.
+
+Attacks use the same calls: traces of an unknown program, of a shell (routines of the library in any order,
+some cut short), and of a known program that one of these two takes over for a part.
 """
 
 from dataclasses import dataclass

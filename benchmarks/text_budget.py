@@ -1,14 +1,13 @@
-"""How well does a text model do after so many minutes, beside a plain peer given the same time?
+"""How well does a model learn a text in a few minutes, beside a plain LSTM with the same time?
 
     python benchmarks/text_budget.py tinyshakespeare --minutes 3
     python benchmarks/text_budget.py nietzsche --minutes 5
 
-Runs `onward train` as a user would, start-up and validation included in the minutes, on the first part of
-the text; scores the rest with `onward score`, which training never saw. Then the peer (a plain two-layer
-torch.nn.LSTM of about as many parameters, AdamW, no tricks) trains on the same part for the same seconds.
+Runs `onward train` on the first part of the text, with start-up and validation included in the minutes, and
+scores the rest with `onward score`. Then the LSTM (two layers of torch.nn.LSTM with about as many
+parameters, and AdamW) trains on the same part for the same seconds.
 """
 
-import argparse
 import json
 import os
 import subprocess
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from plain_lstm import PlainLSTM
-from record import record
+from record import command_line, record
 
 
 class Corpus(NamedTuple):
@@ -48,9 +47,7 @@ much was chosen by recipe_search.py.
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_line(__doc__)
     parser.add_argument("corpus", choices=CORPORA)
     parser.add_argument("--minutes", type=float, required=True)
     parser.add_argument("--recipe", default="default")

@@ -1,13 +1,12 @@
-"""How far is a training step from its matrix products alone, and how much quicker than plain PyTorch?
+"""How much slower is a training step than its matrix products, and how much faster than plain PyTorch?
 
     python benchmarks/training_step.py [--recipe default] [--turns 15]
 
-Three things take turns over the same block, and the medians count: a whole step of `onward train` (forward,
-backward, clipping, optimiser); the same with the reference kernels in place of the compiled ones; all matrix
-products of a step, of the same shapes and in the same precision, and nothing else.
+Three programs run in turns on the same block, and the figures are medians: a whole step of `onward train`
+(forward, backward, clipping, optimiser); the same with the reference kernels instead of the compiled ones;
+and only the matrix products of a step, in the same shapes and precision.
 """
 
-import argparse
 import statistics
 import time
 from collections.abc import Callable
@@ -21,7 +20,7 @@ from onward.layers.kernels import compiled
 from onward.model import LanguageModel
 from onward.training.recipe import find_recipe
 from onward.training.trainer import Trainer
-from record import record
+from record import command_line, record
 
 SYMBOLS = 69
 NEWTON_SCHULZ = 5
@@ -29,9 +28,7 @@ NEWTON_SCHULZ = 5
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_line(__doc__)
     parser.add_argument("--recipe", default="default")
     parser.add_argument("--turns", type=int, default=15)
     options = parser.parse_args()

@@ -1,18 +1,17 @@
-"""Does a watch say what is wrong, and lose nothing, where its file, its disk, its log or a clock fails?
+"""Does a watch report faults of its file, disk, log and clock, and lose nothing?
 
     python benchmarks/watch_disturbed.py [--sessions 300]
 
-Each fault is brought about for real, in a process of its own, and what it said on standard error is kept
-beside whether its alarms are those of an undisturbed run over the same log:
+Each fault is real and in a process of its own. The program keeps the message on standard error, and whether
+the alarms are those of an undisturbed run over the same log:
 
-    older state    the state file is one of format 1: it must be refused, and left byte for byte as it was
-    full disk      no file may grow beyond some size (RLIMIT_FSIZE), until the watch ends with an error;
-                   then it goes on without that limit
-    corrupt lines  broken JSON, bytes that are no UTF-8, a line of 2 MB, and one of NULs, among the others
-    clock jumps    one record in between is of the year 2099, another of 1970: they must change nothing
+    older state    the state file has format 1; it must be refused and stay unchanged
+    full disk      no file may grow beyond a size (RLIMIT_FSIZE) until the watch fails; then it continues
+                   without the limit
+    corrupt lines  broken JSON, invalid UTF-8, a line of 2 MB, and one of NULs, among the others
+    clock jumps    one record is from 2099, another from 1970; they must change nothing
 """
 
-import argparse
 import json
 import random
 import resource
@@ -24,7 +23,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from record import record
+from record import command_line, record
 from watch_faults import learn, lines_of
 
 _LIMITS = (40_000, 120_000, 240_000)
@@ -122,9 +121,7 @@ def _told(said: list[str], about: str) -> str:
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    options = command_line(__doc__)
     options.add_argument("--sessions", type=int, default=300)
     asked = options.parse_args()
     with tempfile.TemporaryDirectory() as name:

@@ -1,11 +1,11 @@
-"""Does a watch that is killed again and again, while its log grows and is rotated, raise the same alarms?
+"""Does a watch that is killed again and again, while its log grows and rotates, raise the same alarms?
 
     python benchmarks/watch_faults.py [--kills 20] [--sessions 3000]
 
-A process follows a log that is written and rotated meanwhile as logrotate does: older files get the next
-number, the last but one is compressed, and the log is renamed, or copied and cut short, in turn. The process
-is killed with SIGKILL at random moments; the next one goes on from the state. The alarms of the file that
-`--alarms` names are compared with those of one undisturbed run over the same lines.
+A process follows a log that is written and rotated as logrotate does: older files get the next number, the
+last but one is compressed, and the log is renamed, or copied and truncated, in turn. The process is killed
+with SIGKILL at random moments, and the next one continues from the state. The alarms of `--alarms` are
+compared with those of one undisturbed run over the same lines.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from record import record
+from record import command_line, record
 
 LONGEST_LIFE = 1.0
 LINES_BETWEEN_ROTATIONS = 1500
@@ -174,9 +174,7 @@ def compare(folder: Path, kills: int, sessions: int, seed: int = 0) -> dict[str,
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    options = command_line(__doc__)
     options.add_argument("--kills", type=int, default=20)
     options.add_argument("--sessions", type=int, default=3000)
     options.add_argument("--live", nargs=5, help=argparse.SUPPRESS)

@@ -1,15 +1,14 @@
-"""Does the rate of false alarms hold where few kinds of sequences recur, and where hardly two are alike?
+"""Does the false-alarm rate hold where few kinds of sequences repeat, and where hardly two are equal?
 
     python benchmarks/watch_kinds.py [--seeds 3] [--learned 3000] [--asked 20000]
 
-Four made-up sources, each drawn anew for every seed: twelve kinds of sequences with fixed shares, requests
-of a shop with some 15 kinds, one in a hundred of them slow, walks among twelve states, hardly two alike, and
-single events of which most are rare (shares by Zipf's law).
-Learned in both ways of calibrating, and asked about as many sequences more as are said: `flagged` is the
-share of them with a p-value of at most each rate, `allowed` the interval that `learn_detector` prints for it.
+Four synthetic sources, drawn anew for every seed: twelve kinds of sequences with fixed shares; requests of
+a shop, of some 15 kinds, one in a hundred slow; walks among twelve states, hardly two equal; and single
+events, most of them rare (shares by Zipf's law). A detector is trained in both ways of calibrating and
+scores new sequences. `flagged` is the share with a p-value of at most each rate, `allowed` the interval
+that `learn_detector` gives.
 """
 
-import argparse
 import random
 from collections.abc import Callable
 
@@ -17,7 +16,7 @@ import numpy as np
 
 from onward.watch.calibration.statistics import calibration_interval
 from onward.watch.training import LearnSettings, learn_detector
-from record import record
+from record import command_line, record
 
 RATES = (0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001)
 
@@ -96,9 +95,7 @@ SOURCES: dict[str, Callable[[int, random.Random], Rows]] = {
 
 def main() -> None:
     """One line of results for each source and way of calibrating."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_line(__doc__)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--learned", type=int, default=3000)
     parser.add_argument("--asked", type=int, default=20_000)

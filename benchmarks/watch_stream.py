@@ -1,14 +1,13 @@
-"""How many log lines a second does a watch read, and how much memory do 100,000 interleaved sequences take?
+"""How many log lines a second does a watch process, and how much memory do 100,000 open sequences need?
 
     python benchmarks/watch_stream.py [--lines 200000] [--keys 100000]
 
-Raw lines: those of HDFS_2k.log again and again with other block ids, so that about twenty lines share one,
-are masked, given their templates, grouped by block and scored, once by themselves and once with their state
-kept in a file. Interleaved sequences: as many keys as are asked for, one event of each after another, none of
-which ends; the memory is that of the process, and what it grew by.
+The lines are those of HDFS_2k.log, repeated with other block ids, so that about twenty share one. They are
+parsed into templates, grouped by block and scored, once without a state file and once with one. The open
+sequences get one event after another, key by key, and none ends; the memory is that of the process, and its
+growth.
 """
 
-import argparse
 import itertools
 import random
 import re
@@ -27,7 +26,7 @@ from onward.watch.stream.monitor import Monitor
 from onward.watch.stream.runner import Runner
 from onward.watch.stream.store import WatchStore
 from onward.watch.training import LearnSettings, learn_detector
-from record import megabytes, record
+from record import command_line, megabytes, record
 
 LOG = Path(__file__).parents[2] / "shared" / "data" / "logs" / "HDFS_2k.log"
 EVENTS_PER_KEY = 5
@@ -91,9 +90,7 @@ def interleaved(keys: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    options = command_line(__doc__)
     options.add_argument("--lines", type=int, default=200_000)
     options.add_argument("--keys", type=int, default=100_000)
     options.add_argument("--log", type=Path, default=LOG)
