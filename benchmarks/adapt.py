@@ -23,7 +23,7 @@ from onward.inference.trained_model import TrainedModel
 from record import command_line, record
 
 TYPED = 2_000
-"""Keys that are timed."""
+"""The number of keys to time."""
 
 
 def main() -> None:
@@ -43,7 +43,7 @@ def main() -> None:
 
 
 def read(trained: TrainedModel, text: str) -> dict[str, Any]:
-    """The mean surprise with and without learning."""
+    """Returns the mean surprise, as trained and adapting."""
     static = trained.score(text, lanes=1).nats_per_symbol
     adaptive = trained.score(text, adapt=Adapting()).nats_per_symbol
     return {
@@ -55,7 +55,7 @@ def read(trained: TrainedModel, text: str) -> dict[str, Any]:
 
 
 def typed(trained: TrainedModel, text: str) -> dict[str, float]:
-    """What a key takes, with and without learning."""
+    """Returns the seconds for a key, as trained and adapting."""
     milliseconds: dict[str, np.ndarray] = {}
     for name in ("static", "adaptive"):
         session = trained.session()

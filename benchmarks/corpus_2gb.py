@@ -20,7 +20,7 @@ from record import command_line, record
 
 
 def make_text(path: Path, size: int) -> None:
-    """Writes lines of the built-in corpus, shuffled, until there are `size` bytes."""
+    """Writes shuffled lines of the built-in corpus, at least `size` bytes."""
     from onward.data.named import find_named  # noqa: PLC0415
 
     built_in = find_named("pydoc")
@@ -35,7 +35,7 @@ def make_text(path: Path, size: int) -> None:
 
 
 def train(text: Path, symbols: str, steps: int) -> dict[str, float]:
-    """One run of `onward train`: seconds until its first step, in all, and its peak of memory."""
+    """Runs `onward train`; returns seconds to the first step, seconds in total, and peak memory."""
     output = text.with_suffix(".onward")
     log = text.with_suffix(".log.jsonl")
     log.unlink(missing_ok=True)
@@ -65,7 +65,7 @@ def main() -> None:
     parser.add_argument("--gigabytes", type=float, default=2.0)
     parser.add_argument("--symbols", choices=["characters", "bytes", "words"], default="characters")
     parser.add_argument("--steps", type=int, default=100)
-    parser.add_argument("--folder", help="where the text and the cache are made")
+    parser.add_argument("--folder", help="a folder for the text and the cache")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         text = Path(folder, "text.txt")

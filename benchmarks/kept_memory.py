@@ -20,7 +20,7 @@ def main() -> None:
     parser = command_line(__doc__)
     parser.add_argument("--recipe", default="default")
     parser.add_argument("--turns", type=int, default=9)
-    parser.add_argument("--steps", type=int, default=8, help="in a turn")
+    parser.add_argument("--steps", type=int, default=8, help="steps in each turn")
     options = parser.parse_args()
     sides = [onward_side(name, options.recipe, SIZES, environment) for name, environment in SIDES.items()]
     for _ in range(options.turns):

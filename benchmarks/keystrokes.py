@@ -110,7 +110,7 @@ def main() -> None:
 
 
 def prepared(corpus: str, folder: Path) -> tuple[Path, Path]:
-    """The training text and the held-out text, as files."""
+    """Returns the files of the training text and of the held-out text."""
     folder.mkdir(parents=True, exist_ok=True)
     train, held_out = folder / f"{corpus}.train.txt", folder / f"{corpus}.heldout.txt"
     if corpus == "python":
@@ -127,7 +127,7 @@ def prepared(corpus: str, folder: Path) -> tuple[Path, Path]:
 
 
 def library(listed: Path) -> tuple[str, str]:
-    """Packages of the standard library: the files to train on, and the beginnings of those held out."""
+    """Returns the standard library's training files, and the starts of the held-out files."""
     root = Path(sysconfig.get_path("stdlib"))
     files = [path.relative_to(root) for name in PACKAGES for path in (root / name).rglob("*.py")]
     files = [path for path in files if not {"test", "tests"} & set(path.parts)]
@@ -140,12 +140,12 @@ def library(listed: Path) -> tuple[str, str]:
 
 
 def digest(path: Path) -> str:
-    """The first digits of the SHA-256 of a file."""
+    """Returns the first digits of a file's SHA-256."""
     return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
 
 
 def of_model(path: Path, text: str) -> dict[str, Shares]:
-    """The shares that the model saves, by how it is asked."""
+    """Returns the shares that the model saves, as trained and adapting."""
     trained = TrainedModel.load(path)
     return {
         "model": shares_saved(text, typist(trained, adapt=False)),
@@ -154,7 +154,7 @@ def of_model(path: Path, text: str) -> dict[str, Shares]:
 
 
 def of_baselines(path: Path, learned: str, text: str) -> dict[str, Shares]:
-    """The shares that the baselines save."""
+    """Returns the shares that the baselines save."""
     vocabulary = TrainedModel.load(path).vocabulary
     grams = Grams(vocabulary.encode(learned), len(vocabulary), max(ORDERS))
     saved = {"word_frequency": shares_saved(text, WordFrequency(learned).offers)}
@@ -165,7 +165,7 @@ def of_baselines(path: Path, learned: str, text: str) -> dict[str, Shares]:
 
 
 def compared(saved: dict[str, Shares], kind: str) -> dict[str, Any]:
-    """The shares saved for a kind of user; of the n-grams the best."""
+    """Returns the shares saved for one kind of user, with the best n-gram."""
     shares = {name: round(each[kind], 4) for name, each in saved.items()}
     best = max((name for name in shares if name.startswith("ngram")), key=lambda name: shares[name])
     rest = {name: share for name, share in shares.items() if not name.startswith("ngram")}
@@ -173,7 +173,7 @@ def compared(saved: dict[str, Shares], kind: str) -> dict[str, Any]:
 
 
 def typist(trained: TrainedModel, *, adapt: bool) -> Offers:
-    """The offers of a session that follows the text."""
+    """Returns the completions of a session that follows the text."""
     session = trained.session(reach=0)
     if adapt:
         session.adapt()
@@ -189,7 +189,7 @@ def typist(trained: TrainedModel, *, adapt: bool) -> Offers:
 
 
 def shares_saved(text: str, offers: Offers) -> Shares:
-    """The share of keystrokes that each kind of simulated user saves; all type at once.
+    """Returns the share of keystrokes that each kind of simulated user saves.
 
     A position is looked at once for all that come to it, with as many offers as the longest list shows.
     """
@@ -206,7 +206,7 @@ def shares_saved(text: str, offers: Offers) -> Shares:
 
 
 def is_right(text: str, at: int, offer: str) -> bool:
-    """Whether the text goes on with the offer, of two characters or more, and the word ends with it."""
+    """Returns whether a completion has two characters or more, is right, and ends a word."""
     return len(offer) >= SHORTEST and text.startswith(offer, at) and ends_word(text, at + len(offer))
 
 

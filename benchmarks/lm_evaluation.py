@@ -65,7 +65,7 @@ def main() -> None:
 
 
 def prepare(folder: Path, vocabulary: Vocabulary, text: str, count: int) -> None:
-    """Writes the tasks, their documents, and a tokenizer whose ids are those of the model."""
+    """Writes the tasks, their documents, and a tokenizer with the model's ids."""
     for name, task in TASKS.items():
         path = folder / f"{name}.jsonl"
         path.write_text("".join(json.dumps(each) + "\n" for each in documents(text, name, count)))
@@ -88,7 +88,7 @@ def prepare(folder: Path, vocabulary: Vocabulary, text: str, count: int) -> None
 
 
 def documents(text: str, task: str, count: int) -> Iterator[dict[str, Any]]:
-    """The documents of a task: places of the text."""
+    """Returns the documents of a task, from random positions of the text."""
     chance = random.Random(task)
     for _ in range(count):
         if task == "passages":
@@ -102,13 +102,12 @@ def documents(text: str, task: str, count: int) -> Iterator[dict[str, Any]]:
 
 
 def word_at(text: str, chance: random.Random) -> tuple[str, str]:
-    """What stands before some space of the text, and the word after it with that space."""
+    """Returns the text before a random space, and the word after it with that space."""
     at = text.index(" ", chance.randrange(CONTEXT, len(text) - 10 * CONTEXT))
     return text[at - CONTEXT : at], " " + text[at : at + CONTEXT].split(maxsplit=1)[0]
 
 
 def evaluate(harness: Path, folder: Path, address: str, model: str) -> None:
-    """Runs the harness."""
     settings = {"model": model, "base_url": address, "tokenizer": folder, "tokenizer_backend": "huggingface"}
     command = [
         harness, "run", "--model", "local-completions", "--batch_size", "8", "--log_samples",
@@ -120,7 +119,7 @@ def evaluate(harness: Path, folder: Path, address: str, model: str) -> None:
 
 
 def compare(folder: Path, trained: onward.TrainedModel) -> dict[str, Any]:
-    """The harness's figures, and how far its answers are from the model's own."""
+    """Returns the harness's figures, and their distance from the model's own."""
     (results,) = folder.glob("out/**/results_*.json")
     figures = json.loads(results.read_text())["results"]
     furthest, likelihoods, texts, same = 0.0, 0, 0, 0
@@ -146,14 +145,14 @@ def compare(folder: Path, trained: onward.TrainedModel) -> dict[str, Any]:
 
 
 def likelihood(trained: onward.TrainedModel, context: str, rest: str | None = None) -> float:
-    """The log-likelihood of a text, or of the rest of one."""
+    """Returns the log-likelihood of a text, or of its rest."""
     if rest is None:
         return -trained.score(context).nats
     return trained.score(context).nats - trained.score(context + rest).nats
 
 
 def version(harness: Path) -> dict[str, str]:
-    """Of the harness."""
+    """Returns the harness's version."""
     code = "import importlib.metadata as m; print(m.version('lm_eval'))"
     ran = subprocess.run(
         [harness.with_name("python"), "-c", code], capture_output=True, text=True, check=True

@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def writing(trained: TrainedModel, ids: np.ndarray) -> dict[str, float]:
-    """Fills ids (N + 1,) behind the first; the cost of a late symbol over that of an early one."""
+    """Writes ids (N + 1,) after the first; returns the time of a late symbol over that of an early one."""
     stepper = Stepper(trained.model, initial_state(trained.model, 1))
     chances, sampling = np.random.default_rng(0).random((len(ids), 1)), Sampling()
 
@@ -67,7 +67,7 @@ def writing(trained: TrainedModel, ids: np.ndarray) -> dict[str, float]:
 
 
 def scoring(trained: TrainedModel, ids: np.ndarray) -> dict[str, float]:
-    """The same for reading ids (N + 1,), each but the first predicted from those before."""
+    """Does the same for scoring ids (N + 1,)."""
     model, symbols = trained.model, torch.from_numpy(ids)[:, None]
 
     def read(start: int, stop: int, state: State) -> State:
@@ -85,7 +85,7 @@ def scoring(trained: TrainedModel, ids: np.ndarray) -> dict[str, float]:
 
 
 def compared(go_on: Callable[[State], object], early: State, late: State) -> dict[str, float]:
-    """The median seconds from the late moment over those from the early one, and how sure that is."""
+    """Returns the median of late over early seconds, and the spread of that ratio."""
     ratios = []
     for turn in range(TURNS + 1):
         seconds = {}

@@ -43,7 +43,7 @@ def main() -> None:
 
 
 def page_faults() -> int:
-    """Pages that this process has been given at their first touch."""
+    """Returns the number of minor page faults of this process."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 
 

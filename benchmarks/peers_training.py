@@ -33,7 +33,7 @@ SIDES: dict[str, tuple[str, list[str], dict[str, str]]] = {
 
 
 def side_of(name: str, peers: str) -> Side:
-    """The process of a side; `peers` is the Python of those that are not onward."""
+    """Starts a side; `peers` is the Python of the other libraries' environment."""
     kind, more, environment = SIDES[name]
     sizes = SYMBOLS, LANES, STEPS
     if kind == "onward":
@@ -47,7 +47,7 @@ def main() -> None:
     parser = command_line(__doc__)
     parser.add_argument("--peers", required=True, help="the Python of the environment of peers.txt")
     parser.add_argument("--turns", type=int, default=7)
-    parser.add_argument("--steps", type=int, default=4, help="in a turn")
+    parser.add_argument("--steps", type=int, default=4, help="steps in each turn")
     options = parser.parse_args()
     sides = [side_of(name, options.peers) for name in SIDES]
     failed = [side for side in sides if "error" in side.facts]
@@ -76,7 +76,7 @@ def main() -> None:
 
 
 def packages(python: str) -> dict[str, str]:
-    """The versions of the peers."""
+    """Returns the versions of the other libraries."""
     names = ("keras", "jax", "minGRU-pytorch")
     code = f"import importlib.metadata as m, json; print(json.dumps({{n: m.version(n) for n in {names}}}))"
     return json.loads(subprocess.run([python, "-c", code], capture_output=True, check=True).stdout)

@@ -14,7 +14,7 @@ from record import command_line, record
 from text_budget import CORPORA, halves, train_and_score
 
 SHARE = 0.93
-"""Of the training part that is trained on."""
+"""The share of the training text to train on."""
 
 
 def main() -> None:

@@ -31,7 +31,7 @@ LONGEST_LIFE = 2.5
 
 
 def live(output: Path, settings: dict[str, Any]) -> None:
-    """What the child process does: begin, or go on."""
+    """Runs in the child process: starts or resumes the training."""
     import onward  # noqa: PLC0415 - the parent needs none of it
     from onward.training import loop  # noqa: PLC0415
     from onward.training.events import Started  # noqa: PLC0415
@@ -48,28 +48,27 @@ def live(output: Path, settings: dict[str, Any]) -> None:
 
 
 def start(output: Path, settings: dict[str, Any]) -> subprocess.Popen[str]:
-    """A process that trains into the output, with the package that lies frozen beside its folder."""
+    """Starts a training process that uses the frozen copy of the package."""
     command = [sys.executable, __file__, "--live", str(output), json.dumps(settings)]
     environment = os.environ | {"PYTHONPATH": str(output.parent.parent / "frozen")}
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
 
 
 def freeze(folder: Path) -> None:
-    """Copies the package, so that an edit of it in the meantime changes no run."""
+    """Copies the package, so that edits during the benchmark change no run."""
     spec = importlib.util.find_spec("onward")
     assert spec and spec.origin
     shutil.copytree(Path(spec.origin).parent, folder / "onward")
 
 
 def wait(child: subprocess.Popen[str]) -> None:
-    """Lets a process end."""
     child.communicate()
     if child.returncode:
         raise SystemExit(f"a run ended with {child.returncode}")
 
 
 def kill_somewhere(child: subprocess.Popen[str], chance: random.Random) -> int | None:
-    """Kills a process at a random moment: of its start, one time in ten, or of its training.
+    """Kills a process at a random moment: one time in ten at its start, else in its training.
 
     Returns:
         The step that its training began from, if it had.
@@ -84,7 +83,7 @@ def kill_somewhere(child: subprocess.Popen[str], chance: random.Random) -> int |
 
 
 def compare(folder: Path, settings: dict[str, Any], kills: int, seed: int = 0) -> dict[str, Any]:
-    """One run left alone, and one that is killed `kills` times, or until it ended all the same.
+    """Runs one undisturbed training, and one that is killed up to `kills` times.
 
     Returns:
         Whether the files are equal, their hash, where each life of the second began, and what lies about.

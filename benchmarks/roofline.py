@@ -53,7 +53,7 @@ def main() -> None:
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """Of one call, the median."""
+    """Returns the median seconds of a call."""
     taken = []
     for turn in range(TURNS + 1):
         started = time.perf_counter()
@@ -64,21 +64,21 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def products(dtype: torch.dtype) -> float:
-    """Operations a second of the products of a block, one shape after another."""
+    """Returns the operations a second of a block's matrix products."""
     pairs = [(torch.ones(ROWS, i, dtype=dtype), torch.ones(o, i, dtype=dtype).T) for i, o in SHAPES]
     work = sum(2 * ROWS * inside * out for inside, out in SHAPES)
     return work / seconds(lambda: [torch.mm(x, weight) for x, weight in pairs])
 
 
 def reading(rows: int) -> float:
-    """Bytes a second of matrix times vector; small matrices are read many times to be timed."""
+    """Returns the bytes a second that matrix-vector products read; small matrices repeat."""
     matrix, x = torch.ones(rows, 1024), torch.ones(1024)
     times = max(1, MATRICES["memory"] // rows // 4)
     return times * matrix.nbytes / seconds(lambda: [torch.mv(matrix, x) for _ in range(times)])
 
 
 def reached(model: LanguageModel, weights: int, cores: int) -> dict[str, dict[str, float]]:
-    """What training, scoring and writing come to."""
+    """Measures training, scoring and writing."""
     torch.set_num_threads(cores)
     precision, recipe = quick_precision(torch.device("cpu")), find_recipe("default")
     ids = np.random.default_rng(0).integers(4, SYMBOLS, max(SCORED, 100 * ROWS)).astype(np.uint8)
@@ -111,7 +111,7 @@ def reached(model: LanguageModel, weights: int, cores: int) -> dict[str, dict[st
 
 
 def steps(stepper: Stepper) -> Callable[[], object]:
-    """So many steps, without drawing symbols."""
+    """Runs `count` steps without drawing symbols."""
     symbol = np.array([5])
     return lambda: [stepper.step(symbol) for _ in range(WRITTEN)]
 

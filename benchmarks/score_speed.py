@@ -15,7 +15,7 @@ from record import command_line, record
 
 TURNS = 3
 EXACT = 100_000
-"""Characters that are read exactly."""
+"""Characters to score exactly."""
 
 
 def main() -> None:

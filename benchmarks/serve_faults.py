@@ -59,7 +59,7 @@ def main() -> None:
 
 
 async def malformed(model: Path, count: int) -> dict[str, Any]:
-    """What became of the malformed requests, and of the server."""
+    """Sends malformed requests; returns the responses and the server's health."""
     server = start(model)
     try:
         statuses: Counter[str] = Counter()
@@ -82,7 +82,7 @@ async def malformed(model: Path, count: int) -> dict[str, Any]:
 
 
 async def batch(server: Server, numbers: range, statuses: Counter[str]) -> None:
-    """Sends requests, some at once."""
+    """Sends requests, some of them concurrently."""
     waiting = iter(numbers)
 
     async def work() -> None:
@@ -118,7 +118,7 @@ async def send(server: Server, rng: random.Random) -> str:
 
 
 def damaged(rng: random.Random) -> bytes:
-    """A request with something wrong in it."""
+    """Returns a malformed request."""
     body = dict(rng.choice(BODIES))
     kind = rng.randrange(5)
     if kind == 0:
@@ -142,7 +142,7 @@ def damaged(rng: random.Random) -> bytes:
 
 
 async def kill(model: Path, sessions: int) -> dict[str, Any]:
-    """How the sessions go on after a kill."""
+    """Kills the server while sessions type; returns how they continue."""
     with tempfile.TemporaryDirectory() as folder:
         state = Path(folder) / "sessions.db"
         server = start(model, "--state", state)
@@ -166,7 +166,7 @@ async def kill(model: Path, sessions: int) -> dict[str, Any]:
 
 
 async def type_on(server: Server, number: int) -> tuple[str, str, int]:
-    """Types until the server is gone: the session, what it typed, and the last version it was told."""
+    """Types until the server is gone; returns the session, its text, and the last acknowledged version."""
     connection, rng, text, version = Connection(server), random.Random(number), "", 0
     _, raw = await connection.post("/v1/sessions", {"next": 100})
     id_ = json.loads(raw)["id"]
@@ -180,7 +180,7 @@ async def type_on(server: Server, number: int) -> tuple[str, str, int]:
 
 
 async def compared(server: Server, id_: str, text: str, version: int) -> str:
-    """Whether a session has every acknowledged key, and expects what a new one with its text expects."""
+    """Returns whether a session has every acknowledged key and the predictions of a new one."""
     connection = Connection(server)
     status, raw = await connection.post(f"/v1/sessions/{id_}/edit", {"next": 100})
     saved = json.loads(raw)

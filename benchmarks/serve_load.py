@@ -19,16 +19,16 @@ class Server(NamedTuple):
     port: int
 
     def megabytes(self) -> float:
-        """Its resident memory."""
+        """Returns the server's resident memory."""
         return megabytes(self.process.pid)
 
     def seconds(self) -> float:
-        """What it took of the processor."""
+        """Returns the server's processor time."""
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def files(self) -> int:
-        """How many it has open."""
+        """Returns the number of open files."""
         return sum(1 for _ in Path(f"/proc/{self.process.pid}/fd").iterdir())
 
 
@@ -42,7 +42,7 @@ def start(model: Path, *arguments: object) -> Server:
 
 
 class Connection(asyncio.Protocol):
-    """A connection that is kept, for JSON there and back, one request at a time."""
+    """A kept-alive connection for JSON requests, one at a time."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
@@ -53,12 +53,11 @@ class Connection(asyncio.Protocol):
         self._body = 0  # where its body begins
 
     async def open(self) -> None:
-        """Connects."""
         loop = asyncio.get_running_loop()
         await loop.create_connection(lambda: self, self._server.host, self._server.port)
 
     async def post(self, path: str, body: Any) -> tuple[int, bytes]:
-        """Status and the JSON of the answer."""
+        """Returns the status and the body of the response."""
         if self._transport is None:
             await self.open()
         self._answer = asyncio.get_running_loop().create_future()
@@ -67,22 +66,18 @@ class Connection(asyncio.Protocol):
         return await self._answer
 
     def close(self) -> None:
-        """Disconnects."""
         if self._transport is not None:
             self._transport.close()
 
     def connection_made(self, transport: Any) -> None:
-        """Remembers it."""
         self._transport = transport
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Whoever waits is told."""
         self._transport = None
         if self._answer and not self._answer.done():
             self._answer.set_exception(exc or ConnectionResetError("the server closed the connection"))
 
     def data_received(self, data: bytes) -> None:
-        """An answer, or a part of one."""
         self._raw = self._raw + data if self._raw else data
         if not self._body:
             at = self._raw.find(b"\r\n\r\n")
@@ -100,7 +95,7 @@ class Connection(asyncio.Protocol):
 
 
 def request(path: str, body: Any) -> bytes:
-    """A request with a body of JSON."""
+    """Returns the bytes of a POST request with a JSON body."""
     raw = json.dumps(body).encode()
     return b"POST %b HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%b" % (
         path.encode(),

@@ -43,14 +43,14 @@ async def measure(server: Server, streams: int, symbols: int) -> tuple[float, fl
 
 
 async def together(server: Server, count: int, symbols: int) -> float:
-    """Symbols a second of so many streams."""
+    """Returns the symbols a second of `count` concurrent streams."""
     started = time.perf_counter()
     written = await asyncio.gather(*(stream(server, symbols, seed) for seed in range(count)))
     return sum(written) / (time.perf_counter() - started)
 
 
 async def stream(server: Server, symbols: int, seed: int) -> int:
-    """Symbols of one stream."""
+    """Reads one stream; returns its symbols."""
     reader, writer = await asyncio.open_connection(server.host, server.port)
     body = {"max_tokens": symbols, "seed": seed, "stream": True, "stream_options": {"include_usage": True}}
     writer.write(request("/v1/completions", body))

@@ -37,7 +37,7 @@ def main() -> None:
 
 
 class Typist(NamedTuple):
-    """What a session saw: seconds of each key, answers without completions, answers that are no 200."""
+    """The seconds of each key, responses without completions, and responses other than 200."""
 
     times: list[float]
     without: int
@@ -69,7 +69,7 @@ async def measure(server: Server, text: str, arguments: argparse.Namespace) -> d
 
 
 async def many(server: Server, text: str, arguments: argparse.Namespace) -> list[Typist]:
-    """All sessions at once, each from a place of its own in the text, out of step with one another."""
+    """Runs all sessions at once, each from its own position in the text, out of phase."""
     count, period = arguments.sessions, 1 / arguments.keys
     keys = 2 * round(arguments.seconds * arguments.keys)
     places = np.linspace(0, max(0, len(text) - keys), count).astype(int)
@@ -79,7 +79,7 @@ async def many(server: Server, text: str, arguments: argparse.Namespace) -> list
 
 
 async def typed(server: Server, text: str, period: float, delay: float) -> Typist:
-    """Types a text, a key in each period; without one, each when the last was answered."""
+    """Types a text, one key each period; without a period, one key after each response."""
     connection, times, without, errors = Connection(server), [], 0, 0
     await asyncio.sleep(delay)
     _, raw = await connection.post("/v1/sessions", {"completions": 3, "next": 10})

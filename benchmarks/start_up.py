@@ -31,7 +31,7 @@ def main() -> None:
 
 
 def first_character(command: list[str | Path]) -> float:
-    """Seconds from the start of a process to the first character of its standard output."""
+    """Returns the seconds from the start of a process to its first output."""
     started = time.perf_counter()
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as child:
         assert child.stdout

@@ -22,7 +22,7 @@ from record import command_line, record
 
 
 class Corpus(NamedTuple):
-    """A text: its file, the share trained on, whether it is lower-cased, and changes of the recipe."""
+    """A text: its file, the training share, lower-casing, and changes to the recipe."""
 
     file: str
     share: float
@@ -51,9 +51,9 @@ def main() -> None:
     parser.add_argument("corpus", choices=CORPORA)
     parser.add_argument("--minutes", type=float, required=True)
     parser.add_argument("--recipe", default="default")
-    parser.add_argument("--set", action="append", metavar="NAME=VALUE", help="in place of the corpus's own")
+    parser.add_argument("--set", action="append", metavar="NAME=VALUE", help="replaces the setting of the corpus")
     parser.add_argument("--no-peer", action="store_true")
-    parser.add_argument("--keep", type=Path, help="a folder that the model is left in")
+    parser.add_argument("--keep", type=Path, help="a folder to keep the model in")
     options = parser.parse_args()
     training, held_out = halves(options.corpus)
     chosen = CORPORA[options.corpus].settings if options.set is None else ("validation=0", *options.set)
@@ -73,13 +73,13 @@ def main() -> None:
 
 
 def pair(setting: str) -> tuple[str, str]:
-    """Its name and its value."""
+    """Splits NAME=VALUE."""
     name, _, value = setting.partition("=")
     return name, value
 
 
 def halves(corpus: str) -> tuple[str, str]:
-    """What a text's model is trained on, and what it is judged by."""
+    """Returns the training text and the test text."""
     file, share, lower, _ = CORPORA[corpus]
     text = (DATA / file).read_text(encoding="utf-8")
     text = text.lower() if lower else text
@@ -88,7 +88,7 @@ def halves(corpus: str) -> tuple[str, str]:
 
 
 def train_and_score(folder: Path, training: str, held_out: str, arguments: list[object]) -> dict[str, Any]:
-    """The figures of `onward train` with those arguments and `onward score`, each a process of its own."""
+    """Runs `onward train` and `onward score` as processes; returns their figures."""
     source, rest, model = folder / "training.txt", folder / "held_out.txt", folder / "model.onward"
     source.write_text(training, encoding="utf-8", newline="")
     rest.write_text(held_out, encoding="utf-8", newline="")
@@ -108,7 +108,7 @@ def train_and_score(folder: Path, training: str, held_out: str, arguments: list[
 
 
 def onward(*arguments: object) -> dict:
-    """What a command of onward printed with --json."""
+    """Runs a command with `--json`; returns its object."""
     command = [sys.executable, "-m", "onward", *map(str, arguments), "--json"]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(done.stdout)

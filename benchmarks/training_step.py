@@ -66,7 +66,7 @@ def main() -> None:
 
 
 def new_trainer(name: str) -> Trainer:
-    """A run of a recipe on random symbols."""
+    """Starts a training run on random symbols."""
     recipe = find_recipe(name, {"precision": "bf16"})
     size = 4 * recipe.lanes * recipe.block * 8
     ids = np.random.default_rng(0).integers(4, SYMBOLS, size).astype(np.uint8)
@@ -78,13 +78,13 @@ def new_trainer(name: str) -> Trainer:
 
 
 def on_reference(step: Callable[[], object]) -> object:
-    """A step without the compiled kernels."""
+    """Runs a step without the compiled kernels."""
     with mock.patch.object(compiled, "available", False):
         return step()
 
 
 def matrix_products(trainer: Trainer) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    """The factors of each product of a step: of each matrix forward and twice backward, and Muon's."""
+    """Returns the factors of each matrix product of a step: forward, twice backward, and Muon's."""
     recipe, model = trainer.recipe, trainer.model
     rows = recipe.lanes * recipe.block
     products = []

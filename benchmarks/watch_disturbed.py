@@ -27,11 +27,11 @@ from record import command_line, record
 from watch_faults import learn, lines_of
 
 _LIMITS = (40_000, 120_000, 240_000)
-"""Bytes that a file may have where the disk is full: too few to begin with, and fewer than the run takes."""
+"""File size limits for the full disk: too small to start, and smaller than the run needs."""
 
 
 def watch(model: Path, log: Path, alarms: Path, limit: int = 0) -> tuple[int, list[str]]:
-    """Runs `onward watch run` with the state beside the alarms; its exit code, and what it said."""
+    """Runs `onward watch run` with a state; returns its exit code and its messages."""
 
     def limited() -> None:
         if limit:
@@ -45,7 +45,7 @@ def watch(model: Path, log: Path, alarms: Path, limit: int = 0) -> tuple[int, li
 
 
 def alarms_of(path: Path, *, numbers: bool = True) -> list[str]:
-    """Alarms without their own numbers; if asked for without those of lines, which others may have moved."""
+    """Returns alarms without their numbers, and optionally without line numbers."""
     names = ("key", "p_value", "ended", *(("began", "number") if numbers else ()))
     if not path.exists():
         return []
@@ -54,7 +54,7 @@ def alarms_of(path: Path, *, numbers: bool = True) -> list[str]:
 
 
 def older_state(model: Path, log: Path, folder: Path) -> dict[str, Any]:
-    """A state of format 1."""
+    """Tests a state of format 1."""
     path = folder / "older.db"
     watch(model, log, path.with_suffix(".jsonl"))
     with sqlite3.connect(path) as database:
@@ -67,7 +67,7 @@ def older_state(model: Path, log: Path, folder: Path) -> dict[str, Any]:
 
 
 def full_disk(model: Path, log: Path, folder: Path, whole: list[str]) -> dict[str, Any]:
-    """A disk that is full, at several moments, and has room again."""
+    """Tests a disk that is full at several moments and then has room again."""
     path, said, codes = folder / "full.jsonl", list[str](), list[int]()
     for limit in _LIMITS:
         code, lines = watch(model, log, path, limit)
@@ -79,7 +79,7 @@ def full_disk(model: Path, log: Path, folder: Path, whole: list[str]) -> dict[st
 
 
 def corrupt_lines(model: Path, log: Path, folder: Path, whole: list[str]) -> dict[str, Any]:
-    """Lines that are no records among those that are."""
+    """Tests unreadable lines among records."""
     broken = [b'{"key": "s1", "event"', b'{"key": "\xff\xfe"', b"x" * 2_000_000, b"\0" * 100, b"[1, 2]"]
     chance, lines = random.Random(3), log.read_bytes().splitlines()
     for line in broken:
@@ -97,7 +97,7 @@ def corrupt_lines(model: Path, log: Path, folder: Path, whole: list[str]) -> dic
 
 
 def clock_jumps(model: Path, log: Path, folder: Path, whole: list[str]) -> dict[str, Any]:
-    """Two records whose times cannot be."""
+    """Tests two records with impossible times."""
     lines = log.read_text(encoding="utf-8").splitlines()
     jumped: list[int] = []
     for place, time in ((len(lines) // 3, 4_070_908_800.0), (len(lines) // 2, 0.0)):
@@ -116,7 +116,7 @@ def clock_jumps(model: Path, log: Path, folder: Path, whole: list[str]) -> dict[
 
 
 def _told(said: list[str], about: str) -> str:
-    """The first line that says it."""
+    """Returns the first line that contains a text."""
     return next((line.strip()[:200] for line in said if about in line), "nothing")
 
 

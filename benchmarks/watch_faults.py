@@ -30,7 +30,7 @@ LINES_BETWEEN_ROTATIONS = 1500
 
 
 def live(model: Path, log: Path, state: Path, alarms: Path, follow: bool) -> None:
-    """What the child process does: watch, or go on."""
+    """Runs in the child process: starts or continues the watch."""
     from onward.watch.datasets import parser_for  # noqa: PLC0415
     from onward.watch.detector import Detector  # noqa: PLC0415
     from onward.watch.input import tail as following  # noqa: PLC0415 - the parent needs none of it
@@ -52,7 +52,7 @@ def live(model: Path, log: Path, state: Path, alarms: Path, follow: bool) -> Non
 
 
 def learn(path: Path) -> None:
-    """A detector of made-up sessions."""
+    """Trains a detector on synthetic sessions."""
     from onward.watch.input.format import InputFormat  # noqa: PLC0415
     from onward.watch.training import LearnSettings, learn_detector  # noqa: PLC0415
 
@@ -64,13 +64,13 @@ def learn(path: Path) -> None:
 
 
 def session(chance: random.Random) -> list[str]:
-    """A session as it should be."""
+    """Returns the events of a normal session."""
     middle = ["read" if chance.random() < 0.7 else "write" for _ in range(chance.randrange(2, 6))]
     return ["start", *middle, "sync", "stop"]
 
 
 def lines_of(sessions: int) -> list[str]:
-    """Events of interleaved sessions, one in ten of them strange, ten seconds apart."""
+    """Returns the events of interleaved sessions, ten seconds apart; one session in ten is anomalous."""
     chance, waiting, begun, lines = random.Random(1), list(range(sessions)), [], []
     strange = (["start", "stop"], ["start", "boom", "stop"], ["stop", "read", "start"])
     while waiting or begun:
@@ -85,7 +85,7 @@ def lines_of(sessions: int) -> list[str]:
 
 
 def write(log: Path, lines: list[str], seconds: float) -> None:
-    """Writes a log within about so many seconds, in pieces that end anywhere, and rotates it."""
+    """Writes a log in about `seconds`, in pieces that end anywhere, and rotates it."""
     chance, rotation = random.Random(2), 0
     for start in range(0, len(lines), 50):
         part = "".join(f"{line}\n" for line in lines[start : start + 50])
@@ -100,7 +100,7 @@ def write(log: Path, lines: list[str], seconds: float) -> None:
 
 
 def rotate(log: Path, rotation: int, *, copy: bool) -> None:
-    """What logrotate does the so manieth time, with `delaycompress`."""
+    """Rotates the log for the n-th time, as logrotate does with `delaycompress`."""
     names = [log, *(log.with_name(f"{log.name}.{number}") for number in range(1, rotation + 1))]
     for name, next_name in zip(names[-2:0:-1], names[:1:-1], strict=True):
         for ending in ("", ".gz"):
@@ -116,13 +116,13 @@ def rotate(log: Path, rotation: int, *, copy: bool) -> None:
 
 
 def start(*arguments: object) -> subprocess.Popen[str]:
-    """A process that watches."""
+    """Starts a watching process."""
     command = [sys.executable, __file__, "--live", *map(str, arguments)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def ended(child: subprocess.Popen[str]) -> str:
-    """Lets a process end, and returns what it said."""
+    """Waits for a process and returns its messages."""
     _, said = child.communicate()
     if child.returncode:
         raise SystemExit(f"a watch ended with {child.returncode}: {said}")
@@ -130,13 +130,13 @@ def ended(child: subprocess.Popen[str]) -> str:
 
 
 def alarms_in(path: Path) -> list[str]:
-    """Alarms without their own numbers, which follow the order of reading."""
+    """Returns alarms without their numbers, which depend on the order of reading."""
     found = [json.loads(line) for line in path.read_text().splitlines()]
     return sorted(f"{a['key']} {a['began']} {a['number']} {a['p_value']} {a['ended']}" for a in found)
 
 
 def compare(folder: Path, kills: int, sessions: int, seed: int = 0) -> dict[str, Any]:
-    """The alarms of one undisturbed run, and of one that is killed."""
+    """Returns the alarms of an undisturbed run and of one that is killed."""
     model, lines, chance = folder / "small.onward", lines_of(sessions), random.Random(seed)
     learn(model)
     whole, log = folder / "whole" / "a.log", folder / "killed" / "a.log"

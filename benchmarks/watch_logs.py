@@ -30,21 +30,21 @@ RATE = 0.01
 
 
 class Line(NamedTuple):
-    """Of a log."""
+    """A log line and its label."""
 
     text: str
     is_wrong: bool
 
 
 def bgl(data: Path) -> list[Line]:
-    """BGL_2k.log without its labels."""
+    """Reads BGL_2k.log and its labels."""
     lines = (data / "logs" / "BGL_2k.log").read_text(encoding="utf-8").splitlines()
     labelled = (line.partition(" ") for line in lines)
     return [Line(text, label != "-") for label, _, text in labelled]
 
 
 def hdfs(data: Path) -> list[Line]:
-    """HDFS_2k.log with the labels of its blocks."""
+    """Reads HDFS_2k.log with the labels of its blocks."""
     with gzip.open(data / "hdfs" / "ait_loghub_abnormal.gz", "rt", encoding="utf-8") as file:
         wrong = {line.partition(",")[0] for line in file}
     lines = (data / "logs" / "HDFS_2k.log").read_text(encoding="utf-8").splitlines()
@@ -52,7 +52,7 @@ def hdfs(data: Path) -> list[Line]:
 
 
 def by_lines(learned: list[str], judged: list[Line], symbols: LogSymbols, seed: int) -> dict[str, Any]:
-    """Each line by itself."""
+    """Scores each line by itself."""
     with tempfile.TemporaryDirectory() as folder:
         parts = {
             "learned": learned,
@@ -74,7 +74,7 @@ def by_lines(learned: list[str], judged: list[Line], symbols: LogSymbols, seed: 
 
 
 def in_context(learned: list[str], judged: list[Line], seed: int) -> dict[str, Any]:
-    """Each line given those before it."""
+    """Scores each line given the lines before it."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "learned"
         path.write_text("\n".join(learned) + "\n", encoding="utf-8")
@@ -93,7 +93,7 @@ def in_context(learned: list[str], judged: list[Line], seed: int) -> dict[str, A
 
 
 def pieces(events: list[str]) -> Iterator[list[str]]:
-    """Sequences of `CONTEXT` lines."""
+    """Yields sequences of `CONTEXT` lines."""
     return (events[start : start + CONTEXT] for start in range(0, len(events), CONTEXT))
 
 

@@ -35,7 +35,7 @@ AT_ONCE = 2000
 
 
 def raw_lines(log: Path, count: int) -> Iterator[str]:
-    """Lines of a log with other block ids."""
+    """Returns lines of a log with other block ids."""
     lines = log.read_text(encoding="utf-8").splitlines()
     chance = random.Random(0)
     for i, line in zip(range(count), itertools.cycle(lines), strict=False):
@@ -44,7 +44,7 @@ def raw_lines(log: Path, count: int) -> Iterator[str]:
 
 
 def reading(log: Path, lines: int, folder: Path) -> dict[str, Any]:
-    """Raw lines to alarms."""
+    """Measures raw lines to alarms."""
     normal, new = folder / "normal.log", folder / "new.log"
     normal.write_text("\n".join(raw_lines(log, 20_000)) + "\n", encoding="utf-8")
     new.write_text("\n".join(raw_lines(log, lines)) + "\n", encoding="utf-8")
@@ -62,7 +62,7 @@ def reading(log: Path, lines: int, folder: Path) -> dict[str, Any]:
 
 
 def interleaved(keys: int) -> dict[str, Any]:
-    """Many sequences in flight."""
+    """Measures many open sequences."""
     chance = random.Random(0)
     detector: Detector = learn_detector(
         [[chance.choice("abcdef") for _ in range(10)] for _ in range(400)],

@@ -25,7 +25,7 @@ _ODD, _MIXED = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9)
 
 
 class LongGrams:
-    """An n-gram of any order, over 64-bit hashes where `watch.scoring.ngram` keeps the runs themselves."""
+    """An n-gram of any order over 64-bit hashes; `watch.scoring.ngram` keeps the runs themselves."""
 
     def __init__(self, sequences: Sequences, symbols: int) -> None:
         self._symbols, self._tables = symbols, []
@@ -36,7 +36,7 @@ class LongGrams:
             self._tables.append(((known, counts), (before, occurred, kinds)))
 
     def largest_and_mean(self, sequences: Sequences) -> tuple[np.ndarray, np.ndarray]:
-        """Bits of the least probable event of each sequence, and the mean of all, END among them, (n,)."""
+        """Returns the largest and the mean bits of each sequence, END included, (n,)."""
         shares = np.full(len(sequences.ids) + len(sequences), 1.0 / self._symbols)
         for (contexts, runs), (own, before) in zip(_hashes(sequences), self._tables, strict=True):
             (known, counts), (ahead, occurred, kinds) = own, before
@@ -52,7 +52,7 @@ class LongGrams:
 
 
 def _hashes(sequences: Sequences) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Of 0 to ORDER - 1 symbols before each event and END, and of these with it, (N + n,)."""
+    """Hashes the 0 to ORDER - 1 symbols before each event and END, with and without it, (N + n,)."""
     y = np.insert(sequences.ids, sequences.starts[1:], END).astype(np.uint64)
     begins = np.zeros(len(y), bool)
     begins[sequences.starts[:-1] + np.arange(len(sequences))] = True
@@ -75,8 +75,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--learned", type=int, default=400)
     parser.add_argument("--normal", type=int, default=300)
-    parser.add_argument("--anomalous", type=int, default=150, help="of each class")
-    parser.add_argument("--steps", type=int, help="of training, in place of the default")
+    parser.add_argument("--anomalous", type=int, default=150, help="anomalous traces of each class")
+    parser.add_argument("--steps", type=int, help="training steps")
     parser.add_argument("--folds", type=int, default=5)
     asked = parser.parse_args()
     system = System(asked.seed)

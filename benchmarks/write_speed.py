@@ -60,7 +60,7 @@ def main() -> None:
 
 
 def written(trained: TrainedModel, weights: Any, symbols: int) -> float:
-    """Symbols a second of `model.stream`, after the first hundred."""
+    """Returns the symbols a second of `model.stream`, after the first hundred."""
     started = 0.0
     for number, _ in enumerate(trained.stream(length=symbols + 100, ignore_end=True, weights=weights)):
         if number == 100:
@@ -69,7 +69,7 @@ def written(trained: TrainedModel, weights: Any, symbols: int) -> float:
 
 
 def plain(trained: TrainedModel, symbols: int) -> float:
-    """Symbols a second of a loop that calls the model for each, and draws in the same way."""
+    """Returns the symbols a second of a loop that calls the PyTorch model for each symbol."""
     model, sampling = trained.model, Sampling()
     chances = np.random.default_rng(0).random((symbols, 1))
     state, ids = initial_state(model, 1), torch.tensor([[5]])
@@ -83,7 +83,7 @@ def plain(trained: TrainedModel, symbols: int) -> float:
 
 
 def surprise(trained: TrainedModel, text: Path, weights: Any) -> float:
-    """Mean nats of the first symbols of a text, read one at a time."""
+    """Returns the mean nats of the start of a text, read symbol by symbol."""
     with opened(text, trained.vocabulary) as source:
         ids = np.asarray(source.ids[:SCORED]).astype(np.int64)
     stepper = Stepper(trained.model, initial_state(trained.model, 1), weights)
@@ -95,7 +95,7 @@ def surprise(trained: TrainedModel, text: Path, weights: Any) -> float:
 
 
 def long(trained: TrainedModel, symbols: int) -> dict[str, float]:
-    """Whether the last symbols take longer, or more memory, than the first."""
+    """Returns the time and memory of the last symbols over those of the first."""
     part, times, memory = symbols // 20, [], []
     started = time.perf_counter()
     for number, _ in enumerate(trained.stream(length=symbols, ignore_end=True), 1):
