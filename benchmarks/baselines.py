@@ -11,11 +11,11 @@ from onward.data.vocabulary import END, Vocabulary
 from onward.inference.completion.options import Completing
 from onward.inference.completion.search import Begun, complete
 from onward.layers.state import State
+from onward.watch.scoring.ngram import NgramModel
 
 _WORD = re.compile(r"\w+")
 _BEGUN = re.compile(r"\w*\Z")
 _MOST_KNOWN = 300_000  # distributions that are kept, to be computed once
-_BITS = 8  # of a symbol in a gram: eight symbols fill 64 bits
 
 
 def ends_word(text: str, at: int) -> bool:
@@ -46,49 +46,31 @@ class WordFrequency:
 
 
 class Grams:
-    """Counts of each run of 1 to 8 symbols of a text, as sorted 64-bit keys.
+    """An n-gram model of a text that keeps the distributions it has computed.
 
     Args:
-        ids: of the text (N,), below 256.
-        symbols: V.
-        longest: the longest runs that are counted.
+        ids: the text (N,).
+        symbols: the number of symbols V, at most 256.
+        longest: the longest n-grams.
     """
 
     def __init__(self, ids: np.ndarray, symbols: int, longest: int = 8) -> None:
-        if symbols > 1 << _BITS:
-            raise SystemExit(f"expected a vocabulary of {1 << _BITS} symbols at most, got {symbols}")
-        self.symbols = symbols
-        self._keys, self._counts = [], []
-        runs = np.zeros(len(ids), np.uint64)
-        for length in range(1, longest + 1):
-            runs = (runs[: len(ids) - length + 1] << np.uint64(_BITS)) | ids[length - 1 :].astype(np.uint64)
-            keys, counts = np.unique(runs, return_counts=True)
-            self._keys.append(keys)
-            self._counts.append(counts)
+        try:
+            self._model = NgramModel.of_text(ids, symbols, longest)
+        except ValueError as error:
+            raise SystemExit(str(error)) from error
         self._known: dict[bytes, np.ndarray] = {}
 
     def after(self, context: bytes) -> np.ndarray:
-        """The probabilities (V,) after a context, interpolated from short to long as Witten and Bell do."""
+        """Returns the probabilities (V,) after a context, given as one byte per symbol."""
         found = self._known.get(context)
         if found is None:
-            shorter = self.after(context[1:]) if context else np.full(self.symbols, 1 / self.symbols)
+            symbols = self._model.symbols
+            shorter = self.after(context[1:]) if context else np.full(symbols, 1 / symbols)
             if len(self._known) >= _MOST_KNOWN:
                 self._known.clear()
-            found = self._known[context] = self._interpolated(context, shorter)
+            found = self._known[context] = self._model.refine(context, shorter)
         return found
-
-    def _interpolated(self, context: bytes, shorter: np.ndarray) -> np.ndarray:
-        """Interpolates the counts after a context with the distribution of the shorter one."""
-        keys, counts = self._keys[len(context)], self._counts[len(context)]
-        low = int.from_bytes(context, "big") << _BITS
-        first, last = np.searchsorted(keys, np.array([low, low | 0xFF], np.uint64))
-        last += last < len(keys) and int(keys[last]) == low | 0xFF
-        if first == last:
-            return shorter
-        seen = counts[first:last]
-        mixed = shorter * len(seen)
-        mixed[(keys[first:last] & np.uint64(0xFF)).astype(np.intp)] += seen
-        return mixed / (len(seen) + seen.sum())
 
 
 class CharacterNgram:

@@ -24,7 +24,7 @@ def main() -> None:
     arguments = parser.parse_args()
     loaded = load_normal([arguments.data / "hdfs_train.gz"], InputFormat())
     started = time.perf_counter()
-    detector = learn_detector(loaded.events, LearnSettings(seed=arguments.seed), source=loaded.reading)
+    detector = learn_detector(loaded.events, LearnSettings(seed=arguments.seed), source=loaded.source)
     learned = time.perf_counter() - started
     normal = load_sequences(detector, [arguments.data / "hdfs_test_normal_sample.gz"]).events
     wrong = load_sequences(detector, [arguments.data / "hdfs_test_abnormal.gz"]).events

@@ -63,7 +63,7 @@ def by_lines(learned: list[str], judged: list[Line], symbols: LogSymbols, seed: 
             (Path(folder) / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
         loaded = load_normal([Path(folder) / "learned"], InputFormat(form="log", symbols=symbols))
         learning = LearnSettings(seed=seed, rate=RATE, in_order=True)
-        detector = learn_detector(loaded.events, learning, is_bytes=symbols == "bytes", source=loaded.reading)
+        detector = learn_detector(loaded.events, learning, is_bytes=symbols == "bytes", source=loaded.source)
         normal, wrong = (
             load_sequences(detector, [Path(folder) / name]).events for name in ("normal", "anomalous")
         )
@@ -82,7 +82,7 @@ def in_context(learned: list[str], judged: list[Line], seed: int) -> dict[str, A
         path.write_text("\n".join(line.text for line in judged) + "\n", encoding="utf-8")
         templates = [sequence.events[0] for sequence in loaded.sequences]
         detector = learn_detector(
-            list(pieces(templates)), LearnSettings(seed=seed, rate=RATE, in_order=True), source=loaded.reading
+            list(pieces(templates)), LearnSettings(seed=seed, rate=RATE, in_order=True), source=loaded.source
         )
         events = [sequence.events[0] for sequence in load_sequences(detector, [path]).sequences]
     bits = np.array([e.bits for piece in pieces(events) for e in detector.score_events(piece)[:-1]])

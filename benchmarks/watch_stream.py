@@ -49,7 +49,7 @@ def reading(log: Path, lines: int, folder: Path) -> dict[str, Any]:
     normal.write_text("\n".join(raw_lines(log, 20_000)) + "\n", encoding="utf-8")
     new.write_text("\n".join(raw_lines(log, lines)) + "\n", encoding="utf-8")
     loaded = load_normal([str(normal)], InputFormat(form="log", key_regex=r"blk_-?\d+"))
-    detector = learn_detector(loaded.events, LearnSettings(held_out=0.5, steps=200), source=loaded.reading)
+    detector = learn_detector(loaded.events, LearnSettings(held_out=0.5, steps=200), source=loaded.source)
     found: dict[str, Any] = {"lines": lines, "megabytes_read": round(new.stat().st_size / 2**20, 1)}
     for name, path in (("lines_per_second", None), ("lines_per_second_with_state", folder / "watch.db")):
         store = WatchStore(path)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from onward.cli.output import emit_facts, emit_row
+from onward.cli.output import complain, emit_facts, emit_row, say
 
 
 def test_a_row_is_one_line_whatever_its_cells_hold(capsys: pytest.CaptureFixture[str]) -> None:
@@ -25,3 +25,13 @@ def test_nested_facts_are_an_outline(capsys: pytest.CaptureFixture[str]) -> None
         ["weight_decay", "0.02"],
         ["stop", "none"],
     ]
+
+
+def test_messages_about_hostile_files_reach_the_terminal_without_controls(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    say("column \x1b]0;title\x07\u202e of\ntwo lines")
+    complain("no column 'a\x1b[2J'", hint="name\x9b one")
+    assert capsys.readouterr().err == (
+        "column \\x1b]0;title\\x07\\u202e of\ntwo lines\nerror: no column 'a\\x1b[2J'\nhint: name\\x9b one\n"
+    )

@@ -5,6 +5,7 @@ import resource
 import sys
 import time
 import tracemalloc
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -42,9 +43,9 @@ def passes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Adds a document's name each time that one is read."""
     read: list[str] = []
 
-    def counted(document: Path) -> Any:
+    def counted(document: Path, at: Callable[[int], None]) -> Iterator[bytes]:
         read.append(document.name)
-        return corpora.read_bytes(document)
+        return corpora.read_bytes(document, at)
 
     monkeypatch.setattr(module, "read_bytes", counted)
     return read

@@ -12,6 +12,7 @@ import onward
 from onward.cli.options import Json, Model
 from onward.cli.output import emit_json, emit_row, messages, say
 from onward.errors import InputError
+from onward.printable import printable
 
 if TYPE_CHECKING:
     from onward.inference.completion.options import Completions
@@ -110,7 +111,7 @@ def _show(prime: str, found: "Completions", json: bool, *, is_first: bool) -> No
     elif sys.stdout.isatty():
         table = Table("probability", "continuation", box=None)
         for one in found:
-            table.add_row(f"{one.probability:.4f}", Text(_visible(one.text)))
+            table.add_row(f"{one.probability:.4f}", Text(printable(one.text)))
         console = messages()
         console.file = sys.stdout
         console.print(table)
@@ -121,11 +122,6 @@ def _show(prime: str, found: "Completions", json: bool, *, is_first: bool) -> No
             emit_row({"prime": prime, **row}, header=is_first and number == 0)
     if not found and not json:
         say("no continuation is likely enough to be given")
-
-
-def _visible(text: str) -> str:
-    """A text on one line of a terminal."""
-    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
 def _edit(session: "Session", ask: "Callable[[str], Completions]") -> None:

@@ -37,4 +37,4 @@ def _detector(model: str) -> dict[str, Any]:
 
     detector = Detector.load(model)
     form = detector.source["reader"]["form"] if detector.source else "sequences"
-    return {"form": form, **summary(detector), "names": list(detector.alphabet.names)}
+    return {"form": form, **summary(detector), "names": list(detector.vocabulary.names)}

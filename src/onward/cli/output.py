@@ -15,6 +15,8 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from onward.printable import printable, without_controls
+
 DONE, FAILED, MISUSED, FLAGGED, INTERRUPTED, UNREAD = 0, 1, 2, 3, 130, 141
 
 
@@ -25,14 +27,14 @@ def messages() -> Console:
 
 def say(text: str = "", *, style: str = "") -> None:
     """One message for the person, on standard error; never wrapped, so that it can be searched for."""
-    messages().print(Text(text, style=style), soft_wrap=True)
+    messages().print(Text(printable(text, keep="\n"), style=style), soft_wrap=True)
 
 
 def complain(message: str, hint: str = "") -> None:
     """An error and its remedy, each on one line."""
     for label, style, text in (("error", "bold red", message), ("hint", "bold cyan", hint)):
         if text:
-            line = " ".join(text.split())
+            line = printable(" ".join(text.split()))
             messages().print(Text.assemble((f"{label}:", style), " ", line), soft_wrap=True)
 
 
@@ -51,7 +53,7 @@ def emit(text: str) -> None:
 def emit_text(text: str) -> None:
     """What a model wrote: to a terminal without what would move its cursor, else as it is."""
     if sys.stdout.isatty():
-        text = "".join(char if char.isprintable() or char in "\n\t" else "\ufffd" for char in text)
+        text = without_controls(text)
     emit(text)
 
 
@@ -64,15 +66,8 @@ def emit_row(row: dict[str, Any], *, header: bool) -> None:
     """Tab-separated values, below their names if they are the first; tabs and other controls are escaped."""
     if header:
         sys.stdout.write("\t".join(row) + "\n")
-    cells = (f"{value:.4f}" if isinstance(value, float) else _cell(str(value)) for value in row.values())
+    cells = (f"{value:.4f}" if isinstance(value, float) else printable(str(value)) for value in row.values())
     sys.stdout.write("\t".join(cells) + "\n")
-
-
-def _cell(text: str) -> str:
-    """The text with what would end a cell or move the cursor written as Python writes it."""
-    if text.isprintable():
-        return text
-    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
 def emit_facts(facts: dict[str, Any], indent: str = "") -> None:

@@ -9,6 +9,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from rich.text import Text
 
 from onward.cli.output import messages
+from onward.printable import without_controls
 from onward.training.events import (
     CorpusEncoded,
     EpochStarted,
@@ -215,7 +216,7 @@ def _clock(seconds: float) -> str:
 
 def _brief(text: str, longest: int = 240) -> str:
     """The beginning of a sample, without what would move the cursor."""
-    shown = "".join(char if char.isprintable() or char == "\n" else "\ufffd" for char in text.strip())
+    shown = without_controls(text.strip(), keep="\n")
     return shown if len(shown) <= longest else shown[:longest] + " …"
 
 

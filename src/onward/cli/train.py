@@ -14,6 +14,7 @@ import onward
 from onward.cli.options import Json, Sources
 from onward.cli.output import announce_standard_input, emit_json, say
 from onward.cli.progress import display
+from onward.data.compressed import open_bytes
 from onward.data.corpus import STANDARD_INPUT, find_sources
 from onward.errors import InputError, Interrupted, OnwardError, RecipeError
 from onward.outputs import checkpoint_path, curves_path, log_path
@@ -163,7 +164,7 @@ def _prime(sources: list[str]) -> str:
     if STANDARD_INPUT in sources:
         return ""
     text = ""
-    with suppress(OSError, OnwardError), find_sources(sources).documents[0].open("rb") as file:
+    with suppress(OSError, OnwardError), open_bytes(find_sources(sources).documents[0]) as file:
         text = file.read(_LOOKED_AT).decode("utf-8", "ignore")  # if it is still there
     found = _TWO_WORDS.search(text) or _WORD.search(text)
     return found[0] if found else ""

@@ -1,4 +1,4 @@
-"""`onward watch explain`: a sequence with what was expected at each of its events."""
+"""`onward watch explain`: shows the surprise of each event of a sequence, and what was expected."""
 
 from pathlib import Path
 from typing import Annotated
@@ -13,13 +13,16 @@ from onward.cli.watch_options import Detector
 def explain(
     model: Detector,
     source: Annotated[str, typer.Argument(metavar="SOURCE", help="A file, or - for standard input.")],
-    key: Annotated[str, typer.Option("--key", help="Of the sequence; of a line by itself, its number.")],
+    key: Annotated[
+        str,
+        typer.Option("--key", help="Key of the sequence; its line number if lines have no keys."),
+    ],
     html: Annotated[
-        Path | None, typer.Option(help="Write a page that colours each event by its surprise.")
+        Path | None, typer.Option(help="Write an HTML page that colours each event by its surprise.")
     ] = None,
     json: Json = False,
 ) -> None:
-    """Show a sequence with the surprise of each event, what was expected in its place, and the verdict.
+    """Show the verdict on a sequence, with the surprise of each event and what was expected in its place.
 
     \b
     onward watch explain hdfs.onward anomalous.gz --key 17
@@ -27,14 +30,14 @@ def explain(
     """
     from onward.watch.datasets import load_sequences  # noqa: PLC0415
     from onward.watch.detector import Detector as Loaded  # noqa: PLC0415 - torch, which `--help` does without
-    from onward.watch.evaluation.explain import as_text, explained, write_page  # noqa: PLC0415
+    from onward.watch.evaluation.explain import as_text, explain_sequence, write_page  # noqa: PLC0415
 
     detector = Loaded.load(model)
-    found = explained(detector, load_sequences(detector, [source]), key)
+    explanation = explain_sequence(detector, load_sequences(detector, [source]), key)
     if html:
-        write_page(found, html)
+        write_page(explanation, html)
         say(f"wrote {html}")
     if json:
-        emit_json(found.to_json())
+        emit_json(explanation.to_json())
     elif not html:
-        emit(as_text(found))
+        emit(as_text(explanation))

@@ -1,4 +1,4 @@
-"""`onward watch judge`: how good a detector is, where it is known what is normal."""
+"""`onward watch judge`: evaluates a detector on labelled sequences."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,22 +12,25 @@ from onward.cli.watch_options import Detector, FalseAlarms, TopK, rate_of
 
 def judge(
     model: Detector,
-    normal: Annotated[list[str], typer.Option(help="Sequences that are normal.")],
+    normal: Annotated[list[str], typer.Option(help="Source of normal sequences.")],
     anomalous: Annotated[
-        list[str], typer.Option(help="Sequences that are not; CLASS=FILE for recall of each class.")
+        list[str],
+        typer.Option(help="Source of anomalous sequences; CLASS=SOURCE also gives the recall of each class."),
     ],
     false_alarms: FalseAlarms = None,
     top_k: TopK = None,
     scale: Annotated[
         int | None,
-        typer.Option(metavar="N", help="The normal ones are a sample of N; precision is then that of all."),
+        typer.Option(
+            metavar="N", help="The normal sequences are a sample of N; estimates the precision for all N."
+        ),
     ] = None,
     pictures: Annotated[
-        Path | None, typer.Option(help="A folder for the ROC curves and the distributions of scores.")
+        Path | None, typer.Option(help="Folder for plots: ROC curves and distributions of the scores.")
     ] = None,
     json: Json = False,
 ) -> None:
-    """Judge a detector at the threshold that it has, beside lookup tables and an n-gram.
+    """Evaluate a detector at its threshold, with lookup tables and an n-gram as baselines.
 
     \b
     onward watch judge hdfs.onward --normal normal.gz --anomalous anomalous.gz --pictures .
@@ -36,75 +39,78 @@ def judge(
     from onward.watch.datasets import load_sequences  # noqa: PLC0415
     from onward.watch.detector import Detector as Loaded  # noqa: PLC0415 - torch, which `--help` does without
     from onward.watch.evaluation.evaluate import evaluate  # noqa: PLC0415
-    from onward.watch.evaluation.plots import draw  # noqa: PLC0415
+    from onward.watch.evaluation.plots import draw_plots  # noqa: PLC0415
     from onward.watch.evaluation.summary import warnings  # noqa: PLC0415
 
     detector = Loaded.load(model).with_rate(rate_of(false_alarms, top_k), top_k)
-    right = load_sequences(detector, normal)
-    wrong = [(name, load_sequences(detector, [path])) for name, path in map(_named, anomalous)]
+    normal_data = load_sequences(detector, normal)
+    anomalous_data = [
+        (name, load_sequences(detector, [source])) for name, source in map(_class_and_source, anomalous)
+    ]
     classes: dict[str, list[list[str]]] = {}
-    for name, loaded in wrong:
-        classes.setdefault(name, []).extend(loaded.events)
-    found = evaluate(detector, right.events, classes, normal_in_all=scale)
-    for warning in warnings(detector, [right.trouble, *(loaded.trouble for _, loaded in wrong)]):
+    for name, data in anomalous_data:
+        classes.setdefault(name, []).extend(data.events)
+    evaluation = evaluate(detector, normal_data.events, classes, normal_in_all=scale)
+    unreadable = [normal_data.unreadable, *(data.unreadable for _, data in anomalous_data)]
+    for warning in warnings(detector, unreadable):
         say(warning, style="yellow")
-    data = found.to_json()
+    found = evaluation.to_json()
     if pictures:
-        data["pictures"] = [str(path) for path in draw(found, pictures)]
+        found["pictures"] = [str(path) for path in draw_plots(evaluation, pictures)]
     if json:
-        emit_json(data)
+        emit_json(found)
     else:
-        _show(data)
+        _print_evaluation(found)
 
 
-def _named(given: str) -> tuple[str, str]:
-    """The class and the source of CLASS=FILE; a file, a folder or a pattern may be called so itself."""
-    name, equals, path = given.partition("=")
-    is_class = equals and name and "/" not in name and not Path(given).exists()
-    return (name, path) if is_class else ("anomalous", given)
+def _class_and_source(value: str) -> tuple[str, str]:
+    """Returns the class and the source of CLASS=SOURCE. The path of a file may contain "=" too."""
+    name, equals, path = value.partition("=")
+    is_class = equals and name and "/" not in name and not Path(value).exists()
+    return (name, path) if is_class else ("anomalous", value)
 
 
 _COLUMNS = ("auc", "precision", "recall", "f1", "false_alarm_rate")
 
 
-def _show(data: dict[str, Any]) -> None:
-    """The figures as tables."""
-    low, high = data["false_alarm_interval"]
+def _print_evaluation(found: dict[str, Any]) -> None:
+    low, high = found["false_alarm_interval"]
     emit(
-        f"{data['anomalous']:,} anomalous and {data['normal']:,} normal sequences, "
-        f"{data['events']:,} events in {data['seconds']:.2f} s\n"
+        f"{found['anomalous']:,} anomalous and {found['normal']:,} normal sequences, "
+        f"{found['events']:,} events in {found['seconds']:.2f} s\n"
     )
     emit(
-        f"false alarms: {data['false_alarms']:,}, {data['false_alarm_rate']:.3%} ({low:.3%} to {high:.3%}), "
-        f"asked for at most {data['rate']:.3%}, by {data['calibration_sequences']:,} calibration sequences\n"
+        f"false alarms: {found['false_alarms']:,}, {found['false_alarm_rate']:.3%} "
+        f"({low:.3%} to {high:.3%}), requested at most {found['rate']:.3%} "
+        f"with {found['calibration_sequences']:,} calibration sequences\n"
     )
-    if not data["rate_holds"]:
-        say(_broken(data), style="yellow")
-    low, high = data["auc_interval"]
-    emit(f"AUC {data['auc']:.4f} ({low:.4f} to {high:.4f})\n\n")
-    _table("", data)
+    if not found["rate_holds"]:
+        say(_rate_warning(found), style="yellow")
+    low, high = found["auc_interval"]
+    emit(f"AUC {found['auc']:.4f} ({low:.4f} to {high:.4f})\n\n")
+    _print_table("", found)
     emit("\n")
-    _table("each distinct one once", data["deduplicated"])
-    if len(data["classes"]) > 1:
+    _print_table("duplicates counted once", found["deduplicated"])
+    if len(found["classes"]) > 1:
         emit("\nrecall by class\n")
-        for name, found in data["classes"].items():
-            emit(f"{name:<24}{found['recall']:>10.4f}  {found['caught']:,} of {found['of']:,}\n")
+        for name, part in found["classes"].items():
+            emit(f"{name:<24}{part['recall']:>10.4f}  {part['caught']:,} of {part['of']:,}\n")
 
 
-def _broken(data: dict[str, Any]) -> str:
-    """That more is flagged than was asked for, why, and what to do."""
-    most, count = next(iter(data["false_alarms_by"].items()))
+def _rate_warning(found: dict[str, Any]) -> str:
+    """Returns a warning that the rate of false alarms is exceeded, with its main reason and the remedy."""
+    feature, count = next(iter(found["false_alarms_by"].items()))
     return (
-        f"the rate does not hold: so many calibration sequences allow up to {data['rate_interval'][1]:.3%} "
-        "of sequences like those that it learned from. What is called normal here is not like them: "
-        f"'{most}' speaks most in {count:,} of the {data['false_alarms']:,}. Learn from data like these, or "
-        "say what was normal with `onward watch ok`"
+        "more false alarms than the calibration allows: for sequences like the training sequences, at most "
+        f"{found['rate_interval'][1]:.3%} are expected. These normal sequences differ from them: "
+        f"'{feature}' is the main feature of {count:,} of the {found['false_alarms']:,} false alarms. "
+        "Learn from sequences like these, or mark them as normal with `onward watch ok`"
     )
 
 
-def _table(title: str, data: dict[str, Any]) -> None:
-    """The detector above its baselines."""
+def _print_table(title: str, found: dict[str, Any]) -> None:
+    """Prints the figures of the detector and of the baselines, a row each."""
     emit(f"{title:<24}" + "".join(f"{name:>18}" for name in _COLUMNS) + "\n")
-    for name, figures in {"detector": data, **data["baselines"]}.items():
+    for name, figures in {"detector": found, **found["baselines"]}.items():
         cells = (figures[column] for column in _COLUMNS)
         emit(f"{name:<24}" + "".join(f"{'none' if c is None else f'{c:.4f}':>18}" for c in cells) + "\n")

@@ -1,50 +1,53 @@
-"""`onward watch learn`: from normal sequences to a detector."""
+"""`onward watch learn`: learns a detector from normal sequences."""
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from onward.cli.options import Json
 from onward.cli.output import announce_standard_input, emit_facts, emit_json, say
-from onward.cli.watch_options import FalseAlarmsLearned, TopK, character, rate_of, refuse_both, share
+from onward.cli.watch_options import FalseAlarmsLearned, TopK, rate_of, refuse_both, share
 from onward.errors import InputError
 
 if TYPE_CHECKING:
-    from onward.watch.datasets import Dataset
     from onward.watch.detector import Detector
     from onward.watch.input.format import InputFormat
     from onward.watch.input.records import UnreadableLines
+    from onward.watch.training import LearnSettings
 
 EventSources = Annotated[
     list[str],
-    typer.Argument(metavar="SOURCE", help="Files (also .gz), folders, patterns, or - for standard input."),
+    typer.Argument(
+        metavar="SOURCE", help="Files (also compressed), folders, patterns, or - for standard input."
+    ),
 ]
 
 
 def learn(
     source: EventSources,
-    output: Annotated[Path, typer.Option("--output", "-o", help="The file of the detector.")],
-    log: Annotated[bool, typer.Option("--log", help="Raw log lines.")] = False,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The detector file to write.")],
+    log: Annotated[bool, typer.Option("--log", help="The source has raw log lines.")] = False,
     key: Annotated[
-        str | None, typer.Option(help="CSV or JSON lines: the column that says which sequence it is.")
+        str | None, typer.Option(help="CSV or JSON lines: column that names the sequence of a record.")
     ] = None,
     event: Annotated[
-        list[str] | None, typer.Option(help="CSV or JSON lines: the column of the event; several are joined.")
+        list[str] | None,
+        typer.Option(help="CSV or JSON lines: column of the event; several columns are joined."),
     ] = None,
     time_column: Annotated[
-        str | None, typer.Option("--time", help="CSV or JSON lines: the column of the time.")
+        str | None, typer.Option("--time", help="CSV or JSON lines: column of the time.")
     ] = None,
     form: Annotated[
         Literal["csv", "jsonl"] | None,
-        typer.Option(help="What has the columns, where no name ends in .jsonl, .ndjson or .json."),
+        typer.Option(help="Format of columns; by default from the file name, .jsonl, .ndjson or .json."),
     ] = None,
     delimiter: Annotated[
-        str, typer.Option(metavar="CHARACTER", help="Between CSV columns; 'tab' for a tab.")
+        str, typer.Option(metavar="CHARACTER", help="Character between CSV columns; 'tab' for a tab.")
     ] = ",",
     key_regex: Annotated[
-        str | None, typer.Option(help="Log lines: what to group them by, such as 'blk_-?\\d+'.")
+        str | None, typer.Option(help="Log lines: pattern that groups lines, such as 'blk_-?\\d+'.")
     ] = None,
     symbols: Annotated[
         Literal["templates", "words", "bytes"], typer.Option(help="Log lines: what an event is.")
@@ -52,104 +55,132 @@ def learn(
     false_alarms: FalseAlarmsLearned = None,
     top_k: TopK = None,
     folds: Annotated[
-        int | None,
-        typer.Option(help="Parts that the calibration deals the sequences into; 5 by default."),
+        int | None, typer.Option(help="Number of folds of the calibration; 5 by default.")
     ] = None,
     in_order: Annotated[
         bool | None,
         typer.Option(
             "--in-order/--any-order",
-            help="Whether time passes from sequence to sequence; the later half then calibrates. "
-            "By default so for records and log lines, not for a sequence a line.",
+            help="Whether the sequences are in time order; the later half then calibrates. "
+            "By default yes for records and log lines, no for one sequence per line.",
         ),
     ] = None,
     held_out: Annotated[
         str | None,
         typer.Option(
             metavar="SHARE",
-            help="Calibrate on this share alone, such as 50%, which the model does not see: exact.",
+            help="Calibrate on this share only, such as 50%, without folds: the guarantee is then exact.",
         ),
     ] = None,
     steps: Annotated[
-        int | None, typer.Option(help="Of training; by default as many as the data ask for.")
+        int | None, typer.Option(help="Number of training steps; by default the amount of data decides.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the weights, and of who is held out.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the weights and of the folds.")] = 0,
     json: Json = False,
 ) -> None:
-    """Learn a detector from normal sequences alone: no label is needed, and none is used.
+    """Learn a detector from normal sequences. It needs no labels.
 
     \b
-    onward watch learn hdfs_train.gz -o hdfs.onward                       a sequence a line
+    onward watch learn hdfs_train.gz -o hdfs.onward                       one sequence per line
     onward watch learn audit.csv --key session --event action -o audit.onward
     onward watch learn server.jsonl --key host --event level --event message -o server.onward
     kubectl logs pod | onward watch learn - --form jsonl --key trace --event message -o pod.onward
     onward watch learn hdfs.log --log --key-regex 'blk_-?\\d+' -o blocks.onward
-    onward watch learn syslog --log --symbols bytes -o syslog.onward      a line by itself, no parser
+    onward watch learn syslog --log --symbols bytes -o syslog.onward      each line is a sequence of bytes
     """
-    from onward.outputs import output_lock, refuse_to_replace  # noqa: PLC0415 - torch, which `--help` does without
-    from onward.watch.detector import FALSE_ALARMS  # noqa: PLC0415
     from onward.watch.input.format import InputFormat, detect_format  # noqa: PLC0415
-    from onward.watch.training import (  # noqa: PLC0415
-        FOLDS,
-        LearnSettings,
-        learn_detector,
-    )
 
     started = time.monotonic()
     refuse_both(("--form", form), ("--log", log))
-    refuse_both(("--folds", folds), ("--held-out", held_out))
-    refuse_both(("--folds", folds), ("--in-order", in_order))
-    how = InputFormat(
+    input_format = InputFormat(
         form=form or detect_format(source, log=log, columns=bool(event)),
         key=key,
         event=tuple(event or ()),
         time=time_column,
         key_regex=key_regex,
         symbols=symbols,
-        delimiter=character(delimiter),
+        delimiter=delimiter,
     )
-    in_order = how.form != "sequences" if in_order is None else in_order
+    settings = _settings(
+        input_format,
+        folds=folds,
+        in_order=in_order,
+        held_out=held_out,
+        false_alarms=false_alarms,
+        top_k=top_k,
+        steps=steps,
+        seed=seed,
+    )
+    announce_standard_input(source)
+    detector, unreadable = _learn_and_save(source, input_format, settings, output)
+    _report(detector, unreadable, output, time.monotonic() - started, json)
+
+
+def _settings(
+    input_format: "InputFormat",
+    *,
+    folds: int | None,
+    in_order: bool | None,
+    held_out: str | None,
+    false_alarms: str | None,
+    top_k: int | None,
+    **others: Any,
+) -> "LearnSettings":
+    """Returns the settings of the options.
+
+    Raises:
+        InputError: options that exclude each other, or a wrong value.
+    """
+    from onward.watch.detector import FALSE_ALARMS  # noqa: PLC0415 - imports torch, which `--help` does not need
+    from onward.watch.training import FOLDS, LearnSettings  # noqa: PLC0415
+
+    refuse_both(("--folds", folds), ("--held-out", held_out))
+    refuse_both(("--folds", folds), ("--in-order", in_order))
+    in_order = input_format.form != "sequences" if in_order is None else in_order
     if folds is not None and in_order:
         raise InputError(
-            "--folds is for sequences in any order, and these stand in the order of time",
-            hint="leave it out, or give --any-order",
+            "--folds is for sequences in any order, but this source is read in time order",
+            hint="leave out --folds, or add --any-order",
         )
-    learning = LearnSettings(
-        seed=seed,
+    return LearnSettings(
         folds=FOLDS if folds is None else folds,
         in_order=in_order,
         held_out=None if held_out is None else share(held_out, "--held-out"),
         rate=rate_of(false_alarms, top_k) or FALSE_ALARMS,
         top_k=top_k,
-        steps=steps,
+        **others,
     )
-    announce_standard_input(source)
+
+
+def _learn_and_save(
+    source: list[str], input_format: "InputFormat", settings: "LearnSettings", output: Path
+) -> "tuple[Detector, UnreadableLines]":
+    from onward.outputs import output_lock, refuse_to_replace  # noqa: PLC0415
+    from onward.watch.datasets import load_normal  # noqa: PLC0415
+    from onward.watch.training import learn_detector  # noqa: PLC0415
+
     with output_lock(output):
         refuse_to_replace(output, map(Path, source))
-        loaded = _load(source, how)
-        is_bytes, reading = how.symbols == "bytes", loaded.reading
-        detector = learn_detector(loaded.events, learning, is_bytes=is_bytes, source=reading, tell=say)
+        dataset = load_normal(source, input_format)
+        if dataset.format_warning:
+            say(dataset.format_warning, style="yellow")
+        is_bytes = input_format.symbols == "bytes"
+        detector = learn_detector(
+            dataset.events, settings, is_bytes=is_bytes, source=dataset.source, notify=say
+        )
         detector.save(output)
-    _tell(detector, loaded.trouble, output, time.monotonic() - started, json)
+    return detector, dataset.unreadable
 
 
-def _load(source: list[str], how: "InputFormat") -> "Dataset":
-    """What is to be learned from; what speaks against how it is read is said first."""
-    from onward.watch.datasets import load_normal  # noqa: PLC0415 - torch, which `--help` does without
+def _report(
+    detector: "Detector", unreadable: "UnreadableLines", output: Path, seconds: float, json: bool
+) -> None:
+    """Prints the warnings and the summary of a new detector."""
+    from onward.watch.evaluation.summary import summary, warnings  # noqa: PLC0415
 
-    loaded = load_normal(source, how)
-    if loaded.doubt:
-        say(loaded.doubt, style="yellow")
-    return loaded
-
-
-def _tell(detector: "Detector", trouble: "UnreadableLines", output: Path, seconds: float, json: bool) -> None:
-    """What was learned, and what to know before it is trusted."""
-    from onward.watch.evaluation.summary import summary, warnings  # noqa: PLC0415 - torch, which `--help` does without
-
-    for warning in warnings(detector, [trouble]):
+    for warning in warnings(detector, [unreadable]):
         say(warning, style="yellow")
-    found = {"output": str(output), **summary(detector), "unreadable_lines": trouble.count}
+    found = {"output": str(output), **summary(detector), "unreadable_lines": unreadable.count}
     found["seconds"] = round(seconds, 1)
     if json:
         emit_json(found)

@@ -1,4 +1,4 @@
-"""`onward watch ok`: what was flagged was normal."""
+"""`onward watch ok`: marks a flagged sequence as normal."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,19 +14,22 @@ from onward.errors import InputError
 def ok(
     model: Detector,
     source: Annotated[
-        str | None, typer.Argument(metavar="[SOURCE]", help="Where the sequence stands; or give --state.")
+        str | None,
+        typer.Argument(metavar="[SOURCE]", help="Source that has the sequence; not needed with --state."),
     ] = None,
     *,
-    key: Annotated[str, typer.Option("--key", help="Of the sequence that was normal.")],
+    key: Annotated[str, typer.Option("--key", help="Key of the sequence.")],
     state: Annotated[
-        Path | None, typer.Option(help="The state of a watch, which has the events of what it flagged.")
+        Path | None,
+        typer.Option(help="State file of `watch run`, which has the events of flagged sequences."),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="The new detector; by default in place of the old.")
+        Path | None,
+        typer.Option("--output", "-o", help="File of the new detector; by default MODEL is replaced."),
     ] = None,
     json: Json = False,
 ) -> None:
-    """Say that a sequence was normal: the detector learns it, and keeps what it knew.
+    """Mark a flagged sequence as normal: the detector learns it and keeps what it knew.
 
     \b
     onward watch ok blocks.onward --key blk_-1608999687919862906 --state watch.db
@@ -39,33 +42,34 @@ def ok(
     from onward.watch.stream.store import Flagged, flagged_in  # noqa: PLC0415
 
     if (source is None) == (state is None):
-        raise InputError("expected either SOURCE or --state", hint="name one of them")
+        raise InputError("expected either SOURCE or --state", hint="give exactly one of them")
     target = output or Path(model)
     with output_lock(target):
         detector = Loaded.load(model)
         if state:
-            said = flagged_in(state, key)
+            flagged = flagged_in(state, key)
         else:
             found = load_sequences(detector, [str(source)]).last_of(key)
-            said = Flagged(found.events, found.lines[0], ended=True)
-        forgiven = mark_normal(detector, said.events, key, began=said.began, ended=said.ended)
-        forgiven.detector.save(target)
-    data: dict[str, Any] = forgiven.to_json() | {"output": str(target)}
+            flagged = Flagged(found.events, found.lines[0], ended=True)
+        feedback = mark_normal(detector, flagged.events, key, began=flagged.began, ended=flagged.ended)
+        feedback.detector.save(target)
+    data: dict[str, Any] = feedback.to_json() | {"output": str(target)}
     if json:
         emit_json(data)
     else:
-        _show(data, ended=said.ended)
+        _print_effect(data, ended=flagged.ended)
 
 
-def _show(data: dict[str, Any], *, ended: bool) -> None:
-    """What it has done."""
+def _print_effect(data: dict[str, Any], *, ended: bool) -> None:
     if data["repeated"]:
-        say("it was said before that this sequence is normal: nothing has changed", style="yellow")
+        say("already marked as normal; nothing changed", style="yellow")
     elif not ended:
-        say("the sequence has not ended: what came so far is learned, and not that it ends there")
+        say("the sequence is still open: only its prefix was learned, not its end")
     for name in ("p_value", "bits_per_event", "replay_bits_per_event"):
         emit(f"{name:<24}{data[name]['before']:.6g} before, {data[name]['after']:.6g} after\n")
     if data["flagged"]["after"]:
         say(
-            "it would be flagged still: tell of more such sequences, or learn again with them", style="yellow"
+            "the sequence would still be flagged: mark more sequences like it, "
+            "or learn again with them among the normal ones",
+            style="yellow",
         )

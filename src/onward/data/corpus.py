@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from onward.data.compressed import decompressed, open_bytes
 from onward.data.named import find_named
 from onward.errors import CorpusError, WriteError
 
@@ -75,22 +76,28 @@ def find_sources(sources: Sequence[str | os.PathLike[str]]) -> Corpus:
             hint="name a text file, a folder with text files, a pattern, or - for standard input",
         )
     corpus = Corpus(name, found.documents, found.skipped, found.digests)
-    if corpus.size == 0:
+    if not any(map(_has_content, corpus.documents)):
         what = "standard input" if name == STANDARD_INPUT else name
         raise CorpusError(f"expected text, but {what} is empty", hint="name a file with text in it")
     return corpus
 
 
-def read_bytes(document: Path) -> Iterator[bytes]:
-    """A document piece by piece.
+def read_bytes(document: Path, at: Callable[[int], None] | None = None) -> Iterator[bytes]:
+    """Yields the content of a document piece by piece, decompressed if it is compressed.
+
+    Args:
+        document: the file.
+        at: called after each piece with the bytes of the file read so far; of an archive, compressed bytes.
 
     Raises:
-        CorpusError: it cannot be read.
+        CorpusError: the document cannot be read, or is a damaged archive.
     """
     try:
-        with document.open("rb") as file:
-            while piece := file.read(CHUNK):
+        with document.open("rb") as file, decompressed(file, document) as content:
+            while piece := content.read(CHUNK):
                 yield piece
+                if at:
+                    at(file.tell())
     except OSError as error:
         raise CorpusError(f"cannot read {document}: {error.strerror}", hint=_UNREADABLE) from error
 
@@ -186,9 +193,13 @@ def _refuse(error: OSError) -> None:
 
 
 def _is_binary(path: Path) -> bool:
-    """Whether the beginning of a file holds a NUL byte, as git tells text from the rest."""
-    with path.open("rb") as file:
+    """Whether the beginning of a file's content holds a NUL byte, which is git's rule too."""
+    with open_bytes(path) as file:
         return b"\0" in file.read(_SNIFFED)
+
+
+def _has_content(path: Path) -> bool:
+    return next(read_bytes(path), b"") != b""
 
 
 def _spool(read: Callable[[int], bytes], found: _Found) -> None:

@@ -134,7 +134,7 @@ def _encode(corpus: Corpus, encoding: Encoding, folder: Path, progress: Progress
     replaced = 0
     with atomic_write(ids_file) as file:
         for document in corpus.documents:
-            for piece in pieces(report.reading(read_bytes(document)), vocabulary.kind):
+            for piece in pieces(report.reading(document), vocabulary.kind):
                 ids = vocabulary.encode(piece)
                 counts += np.bincount(ids, minlength=len(vocabulary))
                 replaced += piece.count("\ufffd") if isinstance(piece, str) else 0
@@ -162,7 +162,7 @@ def _survey(corpus: Corpus, encoding: Encoding, report: "_Report") -> tuple[Voca
     kind = "bytes" if encoding.vocabulary else encoding.kind  # nothing is counted of bytes
     for document in corpus.documents:
         digest = hashlib.sha256()
-        for piece in pieces(_hashing(report.reading(read_bytes(document)), digest.update), kind):
+        for piece in pieces(_hashing(report.reading(document), digest.update), kind):
             counter.add(piece)
         digests.append(digest.hexdigest())
     whole = digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
@@ -170,18 +170,21 @@ def _survey(corpus: Corpus, encoding: Encoding, report: "_Report") -> tuple[Voca
 
 
 class _Report:
-    """Tells of the bytes that were read."""
+    """Reports how many bytes of the files were read."""
 
     def __init__(self, progress: Progress | None, total: int) -> None:
         self._progress, self._total, self._done = progress, total, 0
 
-    def reading(self, raw: Iterator[bytes]) -> Iterator[bytes]:
-        """The same pieces, counted as they pass."""
-        for piece in raw:
-            yield piece
-            self._done += len(piece)
+    def reading(self, document: Path) -> Iterator[bytes]:
+        """Yields the content of a document piece by piece and reports progress."""
+        before = self._done
+
+        def at(position: int) -> None:
+            self._done = before + position
             if self._progress:
                 self._progress(self._done, self._total)
+
+        yield from read_bytes(document, at)
 
 
 def _hashing(raw: Iterator[bytes], update: Callable[[bytes], None]) -> Iterator[bytes]:

@@ -1,108 +1,131 @@
-"""A detector: a model of normal sequences, what occurred in them, and the calibration of its alarms."""
+"""A detector: a model of normal sequences, a profile of what occurred in them, and a calibration."""
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
+from pydantic import Field, InstanceOf, ValidationError
 
 from onward.artefact import Artefact, load, save
+from onward.checks import Hint, checked_dataclass
 from onward.data.vocabulary import END
-from onward.errors import ArtefactError, InputError
+from onward.errors import ArtefactError
 from onward.model import LanguageModel
 from onward.watch.calibration.baselines import Baselines
 from onward.watch.calibration.conformal import Calibration
-from onward.watch.scoring.batch import tally
+from onward.watch.scoring.batch import score_sequences
 from onward.watch.scoring.event_vocabulary import END_NAME, EventVocabulary
-from onward.watch.scoring.features import FEATURES, EventScore, Feature, LookedUp, Tally, Verdict, features_of
-from onward.watch.scoring.online import EventReader
-from onward.watch.scoring.open_sequence import KEPT, OpenSequence
+from onward.watch.scoring.features import (
+    FEATURES,
+    CountDifference,
+    EventScore,
+    Feature,
+    LookupScores,
+    ModelScores,
+    Verdict,
+    features_of,
+)
+from onward.watch.scoring.header_types import HeaderModel
+from onward.watch.scoring.online import OnlineScorer
+from onward.watch.scoring.open_sequence import MOST_SURPRISING, OpenSequence
 from onward.watch.scoring.profile import Profile, counts_of
 
 FALSE_ALARMS = 0.001
-"""The rate of false alarms of a detector that is told of none."""
+"""The default rate of false alarms."""
 
-_READ = ("length", "total", "largest", "burst", "rank")
-"""Of an open sequence, in the order of `Tally`."""
+Rate = Annotated[float, Field(gt=0, lt=1), Hint("such as 0.001, for 0.1 %")]
+TopK = Annotated[
+    int, Field(ge=1), Hint("it is a number of events; leave it out to use the rate of false alarms")
+]
 
-_GROWING: tuple[Feature, ...] = ("largest", "burst", "new")
-"""Features that never fall as a sequence goes on."""
+_MODEL_SCORES = ("length", "total", "largest", "burst", "rank")
+"""The attributes of an open sequence in the order of `ModelScores`."""
 
-_HINT = "make one with `onward watch learn`"
+_MONOTONIC: tuple[Feature, ...] = ("largest", "burst", "new")
+"""The features that never decrease while a sequence continues."""
+
+_RATE_TOLERANCE = 1e-12
+_COUNT_TYPE = np.uint16
+_LEARN = "make one with `onward watch learn`"
 _FORMAT = 2
-"""Of what a file holds of a detector. 1: six features, and their sum."""
+"""Version of the detector's part of the file. Version 1 had six features and added them up."""
 
 
-@dataclass(frozen=True)
+@checked_dataclass()
 class Detector:
-    """Judges sequences of events: how strange is it, against normal ones that it did not learn from?
+    """Flags sequences of events that deviate from the normal sequences that it learned.
 
     Attributes:
-        artefact: the model, and what the file says of it.
-        alphabet: the events that it knows.
+        artefact: the model, and the facts of its training.
+        vocabulary: the events that the detector knows.
         profile: what occurred in training.
-        calibration: what p-values are ranks among.
+        calibration: the calibration of the p-values.
         baselines: lookups and an n-gram, for comparison.
-        rate: the share of normal sequences that may be flagged.
-        top_k: DeepLog's rule in place of the calibration: a sequence is flagged where an event is not among
-            this many likeliest; None: the calibration decides.
-        source: how records are read, for readers (see `onward.watch.input.parsers`).
+        rate: the rate of false alarms: the share of normal sequences that may be flagged.
+        top_k: DeepLog's rule in place of the calibration: flag a sequence if one of its events is not among
+            this many most likely events. With None, the calibration decides.
+        source: how records are parsed (see `onward.watch.input.parsers`).
     """
 
-    artefact: Artefact
-    alphabet: EventVocabulary
-    profile: Profile
-    calibration: Calibration
-    baselines: Baselines
-    rate: float = FALSE_ALARMS
-    top_k: int | None = None
+    artefact: InstanceOf[Artefact]
+    vocabulary: InstanceOf[EventVocabulary]
+    profile: InstanceOf[Profile]
+    calibration: InstanceOf[Calibration]
+    baselines: InstanceOf[Baselines]
+    rate: Rate = FALSE_ALARMS
+    top_k: TopK | None = None
     source: dict[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        """Refuses what nothing can be flagged by."""
-        check_rule(self.rate, self.top_k)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "Detector":
-        """The detector of a file.
+        """Returns the detector in a file.
 
         Raises:
-            ArtefactError: it is missing, damaged, or a model that is no detector.
+            ArtefactError: the file is missing, damaged, or a model that is not a detector.
         """
         artefact = load(path)
         if artefact.watch is None:
-            raise ArtefactError(f"{path} is a model, but no detector", hint=_HINT)
-        watch = artefact.watch
+            raise ArtefactError(f"{path} is a model, but not a detector", hint=_LEARN)
+        _check_format(path, artefact.watch)
         try:
-            _check_format(path, watch)
-            detector = cls(
-                artefact,
-                EventVocabulary.from_json(watch["events"]),
-                Profile.from_json(watch["profile"]),
-                Calibration.from_json(watch["calibration"]),
-                Baselines.from_json(watch["baselines"]),
-                watch["rate"],
-                watch["top_k"],
-                watch["source"],
+            return cls._from_header(artefact)
+        except ValueError as error:  # pydantic's errors are ValueErrors
+            raise ArtefactError(
+                f"the detector in {path} is damaged: {_describe(error)}", hint=_LEARN
+            ) from error
+
+    @classmethod
+    def _from_header(cls, artefact: Artefact) -> "Detector":
+        header, symbols = _DetectorHeader.model_validate(artefact.watch), artefact.model.config.symbols
+        vocabulary = EventVocabulary.from_json(header.events)
+        if vocabulary.size != symbols:
+            raise ValueError(
+                f"expected events for a model of {symbols:,} symbols, found events for {vocabulary.size:,}"
             )
-        except (KeyError, TypeError, ValueError, IndexError) as error:
-            raise ArtefactError(f"the detector in {path} is damaged: {error!r}", hint=_HINT) from error
-        if detector.alphabet.size != artefact.model.config.symbols:
-            raise ArtefactError(f"the detector in {path} does not fit its model", hint=_HINT)
-        return detector
+        return cls(
+            artefact,
+            vocabulary,
+            Profile.from_json(header.profile, symbols),
+            Calibration.from_json(header.calibration),
+            Baselines.from_json(header.baselines, symbols),
+            header.rate,
+            header.top_k,
+            header.source,
+        )
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes the file, whole or not at all.
+        """Writes the file in one step; a failure leaves the old file as it was.
 
         Raises:
-            WriteError: the disk refused.
+            WriteError: the file cannot be written.
         """
         watch = {
             "format": _FORMAT,
-            "events": self.alphabet.to_json(),
+            "events": self.vocabulary.to_json(),
             "profile": self.profile.to_json(),
             "calibration": self.calibration.to_json(),
             "baselines": self.baselines.to_json(),
@@ -114,61 +137,63 @@ class Detector:
 
     @property
     def model(self) -> LanguageModel:
-        """The network."""
         return self.artefact.model
 
     def with_rate(self, rate: float | None = None, top_k: int | None = None) -> "Detector":
-        """The same with another rate of false alarms, or with DeepLog's rule.
+        """Returns the detector with another rate of false alarms, or with DeepLog's rule.
 
         Raises:
-            InputError: see `check_rule`.
+            InputError: the rate is not between 0 and 1, or `top_k` is below 1.
         """
         if rate is None:
             return replace(self, top_k=self.top_k if top_k is None else top_k)
-        return replace(self, rate=rate, top_k=top_k)  # a rate is of the calibration
+        return replace(self, rate=rate, top_k=top_k)  # a rate means that the calibration decides
 
     def open(self) -> OpenSequence:
-        """A sequence before its first event."""
-        return self._reader.open()
+        """Returns a sequence before its first event."""
+        return self._online.open()
 
     def observe(self, sequences: Sequence[OpenSequence], events: Sequence[str]) -> list[EventScore]:
-        """Reads one event of each of several sequences, all different, which are moved on.
+        """Adds one event to each of several sequences, which must be distinct objects.
 
         Returns:
-            What each event was found to be, before it was read.
+            The score of each event, computed before the model read it.
         """
-        ids = [self.alphabet.id(str(event)) for event in events]
-        scores = self._reader.take(sequences, ids, [str(event) for event in events])
+        names = [str(event) for event in events]
+        ids = [self.vocabulary.id(name) for name in names]
+        scores = self._online.add(sequences, ids, names)
         for sequence, event in zip(sequences, ids, strict=True):
-            sequence.move_to(event)
+            sequence.advance(event)
             sequence.counts[event] = sequence.counts.get(event, 0) + 1
         return scores
 
     def close(self, sequences: Sequence[OpenSequence], keys: Sequence[str] | None = None) -> list[Verdict]:
-        """Ends sequences, which are left as they are, and says what they came to."""
+        """Returns the verdicts on sequences if they end now; the sequences themselves stay open."""
         ended = [sequence.copy() for sequence in sequences]
-        self._reader.take(ended, [END] * len(ended), [END_NAME] * len(ended))
-        counts = np.zeros((len(ended), self.alphabet.size), np.uint16)
+        self._online.add(ended, [END] * len(ended), [END_NAME] * len(ended))
+        largest_count = np.iinfo(_COUNT_TYPE).max
+        counts = np.zeros((len(ended), self.vocabulary.size), _COUNT_TYPE)
         for row, sequence in zip(counts, ended, strict=True):
             for event, count in sequence.counts.items():
-                row[event] = min(count, 65_535)
-        read = Tally(*(np.array([getattr(sequence, name) for sequence in ended]) for name in _READ))
-        new, tables = (np.array([getattr(sequence, name) for sequence in ended]) for name in ("new", "table"))
+                row[event] = min(count, largest_count)
+        by_model = ModelScores(*(np.array([getattr(s, name) for s in ended]) for name in _MODEL_SCORES))
+        new, ngram_totals = (np.array([getattr(s, name) for s in ended]) for name in ("new", "table"))
         keys = keys or [""] * len(ended)
-        return self._verdicts(read, new, tables, counts, keys, [sequence.events for sequence in ended])
+        return self._verdicts(by_model, new, ngram_totals, counts, keys, [s.events for s in ended])
 
     def bounds(self, sequences: Sequence[OpenSequence]) -> tuple[np.ndarray, list[Feature | Literal["rank"]]]:
-        """What the p-value at the end of each sequence cannot be above, and the feature that says so."""
+        """Returns upper bounds of the p-values of sequences at their end, (n,), and the main features."""
         if self.top_k:
-            beyond = np.array([sequence.rank >= self.top_k for sequence in sequences])
-            return np.where(beyond, 0.0, 1.0), ["rank"] * len(sequences)
-        known = [FEATURES.index(name) for name in _GROWING]
+            is_beyond = np.array([sequence.rank >= self.top_k for sequence in sequences])
+            return np.where(is_beyond, 0.0, 1.0), ["rank"] * len(sequences)
+        known = [FEATURES.index(name) for name in _MONOTONIC]
         combination = self.calibration.combination
-        values = [np.array([getattr(s, name) for s in sequences], float) for name in _GROWING]
-        parts = [combination.tails[place].score(found) for place, found in zip(known, values, strict=True)]
-        rows = np.stack(parts, 1)
-        p_values = self.calibration.p_values(combination.least(rows, known))
-        return p_values, [FEATURES[i] for i in combination.speaks(rows, known).tolist()]
+        values = [np.array([getattr(s, name) for s in sequences], float) for name in _MONOTONIC]
+        tail_scores = np.stack(
+            [combination.tails[place].score(column) for place, column in zip(known, values, strict=True)], 1
+        )
+        p_values = self.calibration.p_values(combination.lower_bound(tail_scores, known))
+        return p_values, [FEATURES[i] for i in combination.main_features(tail_scores, known).tolist()]
 
     def judge(
         self,
@@ -178,52 +203,56 @@ class Detector:
         repeats: bool = True,
         explain: bool = True,
     ) -> list[Verdict]:
-        """What whole sequences come to.
+        """Returns the verdicts on whole sequences, in their order.
 
         Args:
-            sequences: their events, by name.
-            keys: of the sequences; by default their numbers from 1.
-            repeats: score equal sequences once; False scores each by itself.
-            explain: read those that are flagged once more, for the events that tell of them.
-
-        Returns:
-            Verdicts in the order of the sequences.
+            sequences: the events of each sequence, by name.
+            keys: the keys of the sequences; by default their numbers, from 1.
+            repeats: score equal sequences once; with False, each is scored by itself.
+            explain: score flagged sequences again, event by event, to name their most surprising events.
         """
-        encoded = self.alphabet.encode(sequences)
+        encoded = self.vocabulary.encode(sequences)
         keys = keys or [str(number) for number in range(1, len(encoded) + 1)]
         distinct, places = encoded.distinct() if repeats else (encoded, np.arange(len(encoded)))
-        read = tally(self.model, distinct, self.alphabet.never)
-        new, tables = self.profile.new_in(distinct), self.baselines.grams.totals(distinct)
+        by_model = score_sequences(self.model, distinct, self.vocabulary.excluded)
+        new, ngram_totals = self.profile.count_new(distinct), self.baselines.ngrams.totals(distinct)
         counts = counts_of(distinct, self.profile.symbols)
-        verdicts = self._verdicts(read, new, tables, counts, [""] * len(distinct))
+        verdicts = self._verdicts(by_model, new, ngram_totals, counts, [""] * len(distinct))
         if explain:
             flagged = np.array([i for i, verdict in enumerate(verdicts) if verdict.flagged], np.int64)
-            for i, events in zip(flagged, self._reader.explained(distinct.take(flagged)), strict=True):
-                verdicts[i] = replace(verdicts[i], events=events)
+            events = self._online.most_surprising(distinct.take(flagged))
+            for i, most_surprising in zip(flagged, events, strict=True):
+                verdicts[i] = replace(verdicts[i], events=most_surprising)
         return [replace(verdicts[place], key=key) for place, key in zip(places.tolist(), keys, strict=True)]
 
     def score_events(self, events: Sequence[str]) -> list[EventScore]:
-        """What each event of one whole sequence was found to be, and its END."""
+        """Returns the score of each event of one whole sequence, and of its END."""
         sequence = self.open()
         scores = [self.observe([sequence], [event])[0] for event in events]
-        return scores + self._reader.score([sequence], [END], [END_NAME])
+        return scores + self._online.score([sequence], [END], [END_NAME])
+
+    def is_flagged(self, p_values: np.ndarray) -> np.ndarray:
+        """Whether the calibration flags sequences with these p-values, (n,)."""
+        return p_values <= self.rate + _RATE_TOLERANCE
 
     def _verdicts(
         self,
-        read: Tally,
+        by_model: ModelScores,
         new: np.ndarray,
-        tables: np.ndarray,
+        ngram_totals: np.ndarray,
         counts: np.ndarray,
         keys: Sequence[str],
         events: Sequence[tuple[EventScore, ...]] | None = None,
     ) -> list[Verdict]:
-        """Features, scores and p-values as verdicts; `new` and `tables` as in `LookedUp`, counts (n, V)."""
+        """Returns the verdicts; `new` and `ngram_totals` are as in `LookupScores`, and `counts` is (n, V)."""
         distances, nearest = self.profile.nearest(counts)
-        features = features_of(read, LookedUp(new, tables, distances), self.calibration.bits_per_event)
+        by_lookup = LookupScores(new, ngram_totals, distances)
+        features = features_of(by_model, by_lookup, self.calibration.bits_per_event)
         combination = self.calibration.combination
-        scores, speaks = combination.score(features), combination.speaks(combination.parts(features))
+        scores = combination.score(features)
+        main_features = combination.main_features(combination.tail_scores(features))
         p_values = self.calibration.p_values(scores)
-        flagged = read.ranks >= self.top_k if self.top_k else p_values <= self.rate + 1e-12
+        flagged = by_model.ranks >= self.top_k if self.top_k else self.is_flagged(p_values)
         return [
             Verdict(
                 key=keys[i],
@@ -231,47 +260,57 @@ class Detector:
                 flagged=bool(flagged[i]),
                 score=float(scores[i]),
                 features=dict(zip(FEATURES, features[i].tolist(), strict=True)),
-                speaks=FEATURES[speaks[i]],
-                length=int(read.lengths[i]),
+                main_feature=FEATURES[main_features[i]],
+                length=int(by_model.lengths[i]),
                 events=events[i] if events else (),
-                counts=self._named(counts[i], nearest[i]) if flagged[i] else (),
+                counts=self._count_differences(counts[i], nearest[i]) if flagged[i] else (),
             )
             for i in range(len(keys))
         ]
 
-    def _named(self, counts: np.ndarray, nearest: np.integer) -> tuple[tuple[str, int, int], ...]:
-        differences = self.profile.differences(counts, int(nearest), KEPT)
-        return tuple((self.alphabet.name(event), found, normal) for event, found, normal in differences)
+    def _count_differences(self, counts: np.ndarray, nearest: np.integer) -> tuple[CountDifference, ...]:
+        differences = self.profile.differences(counts, int(nearest), MOST_SURPRISING)
+        return tuple(
+            CountDifference(self.vocabulary.name(event), found, normal)
+            for event, found, normal in differences
+        )
 
     @cached_property
-    def _reader(self) -> EventReader:
-        return EventReader(self.model, self.alphabet, self.profile, self.baselines.grams)
+    def _online(self) -> OnlineScorer:
+        return OnlineScorer(self.model, self.vocabulary, self.profile, self.baselines.ngrams)
 
 
-def check_rule(rate: float, top_k: int | None) -> None:
-    """Refuses what no sequence, or every one, would be flagged by.
+class _DetectorHeader(HeaderModel):
+    """The detector's part of the header; its parts are checked by their own classes."""
 
-    Raises:
-        InputError: a rate that is not between 0 and 1, or no event that may be expected.
-    """
-    if not 0 < rate < 1:
-        raise InputError(
-            f"expected a rate of false alarms between 0 and 1, got {rate}", hint="such as 0.001, for 0.1 %"
-        )
-    if top_k is not None and top_k < 1:
-        raise InputError(
-            f"expected 1 or more events that may be expected, got {top_k}",
-            hint="--top-k takes their number; without it the rate of false alarms decides",
-        )
+    format: Literal[2]
+    events: list[str] | None
+    profile: dict[str, Any]
+    calibration: dict[str, Any]
+    baselines: dict[str, Any]
+    rate: Annotated[float, Field(gt=0, lt=1)]
+    top_k: Annotated[int, Field(ge=1)] | None
+    source: dict[str, Any]
 
 
 def _check_format(path: str | os.PathLike[str], watch: dict[str, Any]) -> None:
-    """Refuses a detector of another version."""
-    guessed = _FORMAT if "sums" in watch["calibration"] else 1  # before formats were numbered
-    found = watch.get("format", guessed)
+    """Refuses a detector of another format version."""
+    calibration = watch.get("calibration")
+    is_current = not isinstance(calibration, dict) or "sums" in calibration
+    found = watch.get("format", _FORMAT if is_current else 1)  # version 1 had no number
     if found != _FORMAT:
         age = "an earlier" if found == 1 else "another"
         raise ArtefactError(
-            f"the detector in {path} was made by {age} version: expected format {_FORMAT}, got {found}",
+            f"the detector in {path} was made by {age} version: expected format {_FORMAT}, "
+            f"found {found!s:.20}",
             hint="learn it again with `onward watch learn`, or use the version of onward that made it",
         )
+
+
+def _describe(error: ValueError) -> str:
+    """Returns the first problem of an error as one line."""
+    if not isinstance(error, ValidationError):
+        return str(error)
+    first = error.errors(include_url=False, include_context=False)[0]
+    where = ".".join(map(str, first["loc"]))
+    return f"{where}: {first['msg']}, found {first['input']!r:.40}" if where else first["msg"]

@@ -1,4 +1,4 @@
-"""A detector with the conventions of scikit-learn, for sequences of events; the package is not needed."""
+"""A detector with the interface of scikit-learn, which need not be installed."""
 
 import inspect
 from collections.abc import Hashable, Sequence
@@ -15,25 +15,25 @@ Events = Sequence[Sequence[Hashable]]
 
 
 class SequenceDetector:
-    """Outlier detection on sequences: learns from normal ones, and flags those that deviate.
+    """Detects outliers among sequences of events, after it has learned from normal ones.
 
         detector = onward.SequenceDetector(false_alarms=0.01).fit(normal)
         detector.predict(new)                     # 1 for normal, -1 for flagged
 
-    Sequences are lists of events; an event is any value, known by its text. They may have any length, so X is
-    no matrix, and the checks of scikit-learn that feed matrices of real numbers do not apply.
+    A sequence is a list of events of any length. An event is any value; values with the same `str()` are the
+    same event. X is not a matrix, so scikit-learn's checks with matrices of real numbers do not apply.
 
     Args:
-        false_alarms: share of normal sequences that may be flagged.
+        false_alarms: the rate of false alarms: the share of normal sequences that may be flagged.
         folds: see `LearnSettings`.
         held_out: see `LearnSettings`.
-        steps: of training; None: as many as the data ask for.
-        random_state: of the weights, and of who is held out when.
+        steps: number of training steps; with None, the amount of data decides.
+        random_state: seed of the weights and of the folds.
 
     Attributes:
-        detector_: what was learned.
-        n_sequences_: that it was learned from.
-        offset_: what `decision_function` subtracts from `score_samples`.
+        detector_: the detector.
+        n_sequences_: the number of sequences that it was learned from.
+        offset_: the number that `decision_function` subtracts from `score_samples`.
     """
 
     def __init__(
@@ -52,69 +52,69 @@ class SequenceDetector:
         self.random_state = random_state
 
     def fit(self, X: Events, y: Any = None) -> "SequenceDetector":  # noqa: N803 - scikit-learn's name
-        """Learns from normal sequences; y is not used.
+        """Learns from normal sequences. `y` is not used.
 
         Raises:
-            InputError: a parameter that cannot have that value, or what are no sequences.
-            CorpusError: too few sequences.
+            InputError: a parameter has a wrong value, or X does not contain sequences.
+            CorpusError: there are too few sequences.
         """
-        learning = LearnSettings(
+        settings = LearnSettings(
             folds=self.folds,
             held_out=self.held_out,
             seed=self.random_state,
             rate=self.false_alarms,
             steps=self.steps,
         )
-        sequences = _named(X)
-        self.detector_: Detector = learn_detector(sequences, learning)
+        sequences = _with_names(X)
+        self.detector_: Detector = learn_detector(sequences, settings)
         self.n_sequences_ = len(sequences)
         self.offset_ = -self.detector_.calibration.threshold(self.false_alarms)
         return self
 
     def score_samples(self, X: Events) -> np.ndarray:  # noqa: N803
-        """How normal each sequence is, (n,); lower is stranger."""
+        """Returns how normal each sequence is, (n,); lower is more unusual."""
         return -np.array([verdict.score for verdict in self._verdicts(X)])
 
     def p_values(self, X: Events) -> np.ndarray:  # noqa: N803
-        """Share of normal sequences that are at least as strange, (n,)."""
+        """Returns the estimated share of normal sequences that are at least as unusual, (n,)."""
         return np.array([verdict.p_value for verdict in self._verdicts(X)])
 
     def decision_function(self, X: Events) -> np.ndarray:  # noqa: N803
-        """`score_samples` less `offset_`, (n,): below 0 for those that are flagged."""
+        """Returns `score_samples` minus `offset_`, (n,): below 0 for flagged sequences."""
         return self.score_samples(X) - self.offset_
 
     def predict(self, X: Events) -> np.ndarray:  # noqa: N803
-        """1 for normal, -1 for flagged, (n,)."""
+        """Returns 1 for normal and -1 for flagged sequences, (n,)."""
         return np.array([-1 if verdict.flagged else 1 for verdict in self._verdicts(X)])
 
     def fit_predict(self, X: Events, y: Any = None) -> np.ndarray:  # noqa: N803
-        """`predict` of the sequences that it learned from."""
+        """Learns from sequences and returns `predict` of them."""
         return self.fit(X, y).predict(X)
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """The parameters by name; there are none within others."""
+        """Returns the parameters by name. `deep` makes no difference: no parameter is an estimator."""
         return {name: getattr(self, name) for name in _PARAMETERS}
 
     def set_params(self, **parameters: Any) -> "SequenceDetector":
-        """Changes parameters.
+        """Changes parameters by name.
 
         Raises:
-            InputError: there is no such parameter.
+            InputError: a parameter does not exist.
         """
         for name, value in parameters.items():
             if name not in _PARAMETERS:
                 raise InputError(
-                    f"there is no parameter {name!r}", hint=f"there are {', '.join(_PARAMETERS)}"
+                    f"SequenceDetector has no parameter {name!r}",
+                    hint=f"its parameters are {', '.join(_PARAMETERS)}",
                 )
             setattr(self, name, value)
         return self
 
     def __repr__(self) -> str:
-        """The class with its parameters."""
         return f"SequenceDetector({', '.join(f'{k}={v!r}' for k, v in self.get_params().items())})"
 
     def __sklearn_tags__(self) -> Any:
-        """What scikit-learn asks an estimator for; it is there if it asks."""
+        """Returns the tags that scikit-learn asks for. Only scikit-learn calls this, so it is installed."""
         from sklearn.utils import Tags, TargetTags  # noqa: PLC0415
 
         return Tags(estimator_type="outlier_detector", target_tags=TargetTags(required=False))
@@ -127,7 +127,7 @@ class SequenceDetector:
             raise InputError(
                 "this SequenceDetector is not fitted", hint="call fit with normal sequences first"
             )
-        return self.detector_.judge(_named(X), explain=False)
+        return self.detector_.judge(_with_names(X), explain=False)
 
 
 _PARAMETERS = tuple(
@@ -135,14 +135,14 @@ _PARAMETERS = tuple(
 )
 
 
-def _named(sequences: Events) -> list[list[str]]:
-    """Events as text."""
+def _with_names(sequences: Events) -> list[list[str]]:
+    """Returns the sequences with each event as its name."""
     if isinstance(sequences, str) or not hasattr(sequences, "__len__"):
-        raise InputError(f"expected a list of sequences of events, got {type(sequences).__name__}")
+        raise InputError(f"expected a list of sequences of events, received {type(sequences).__name__}")
     for sequence in sequences:
         if isinstance(sequence, str) or not hasattr(sequence, "__len__"):
             raise InputError(
-                f"expected each sequence to be a list of events, got {sequence!r:.60}",
+                f"expected each sequence to be a list of events, received {sequence!r:.60}",
                 hint="put the events of each sequence in a list",
             )
     return [[str(event) for event in sequence] for sequence in sequences]

@@ -1,13 +1,13 @@
-"""That was normal: a detector learns one more sequence, and forgets no other.
+"""Feedback: a detector learns one more normal sequence and keeps what it knew.
 
-The model is trained on the sequence among others that it makes up itself, sampled event by event from what it
-expects: they stand for the training sequences, which the file does not hold (Robins 1995; Shin et al. 2017).
-The sequence joins the calibration with the score that it had before it was learned: it is one more normal
-sequence that the model had not seen, and all p-values are ranks among one more.
+The file of a detector does not contain its training sequences. Therefore the model is trained on the new
+sequence together with sequences that it samples itself, which stand for the training sequences (rehearsal:
+Robins 1995; Shin et al. 2017). The sequence joins the calibration with the score that it had before it was
+learned: it is one more normal sequence that the model had not seen.
 
-Of a sequence that has not ended what came so far is learned, and not that it ends there: it is judged by what
-its end cannot take back (see `Detector.bounds`), and joins no calibration. A sequence is learned once: the
-detector keeps whose it was, so that a request which is made twice does what it did at first.
+Of a sequence that has not ended, only the prefix is learned. Its verdict is the upper bound of its p-value
+(see `Detector.bounds`), and it does not join the calibration. A sequence is learned once: the file has a list
+of learned sequences, so that a repeated request changes nothing.
 """
 
 import hashlib
@@ -28,26 +28,29 @@ from onward.model import LanguageModel, losses
 from onward.units import nats_to_bits
 from onward.watch.detector import Detector
 from onward.watch.scoring.features import Verdict
-from onward.watch.scoring.profile import Profile, counts_of, pairs_of
 
-_MADE_UP, _LONGEST = 64, 512
-"""Sequences that stand for the training sequences, and the symbols of one at most."""
+_REPLAYED, _LONGEST_REPLAY = 64, 512
+"""How many sequences the model samples, and the most symbols of one."""
 
 _STEPS, _LEARNING_RATE = 60, 1e-3
+_NEW_WEIGHT = 1 / 8
+"""Weight of the new sequence in the loss."""
+
 _PARENTS, _REMEMBERED = 20, 1000
+"""How many digests of earlier weights, and of learned sequences, the file keeps."""
 
 
 @dataclass(frozen=True)
 class Feedback:
-    """A detector that has learned a sequence, and what that has done.
+    """A detector that has learned a sequence, and the effect.
 
     Attributes:
-        detector: the new one.
-        before: what the sequence came to, and
-        after: comes to now.
-        replay_bits: the mean surprise of the events of the sequences that it made up, before and after.
-        steps: of training; it stops when the sequence is flagged no longer.
-        repeated: whether it had been learned before; then nothing has changed.
+        detector: the new detector.
+        before: the verdict on the sequence by the old detector.
+        after: the verdict by the new detector.
+        replay_bits: mean surprise of the events of the sampled sequences, before and after.
+        steps: number of training steps; training stops when the sequence is no longer flagged.
+        repeated: whether the sequence had been learned before; then nothing has changed.
     """
 
     detector: Detector
@@ -58,7 +61,6 @@ class Feedback:
     repeated: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        """The effect as plain values."""
         return {
             "key": self.before.key,
             "events": self.before.length,
@@ -83,119 +85,130 @@ def mark_normal(
     ended: bool = True,
     seed: int = 0,
 ) -> Feedback:
-    """The detector after it was told that a sequence is normal.
+    """Returns a detector that has learned that a sequence is normal.
+
+    The given detector does not change.
 
     Args:
-        detector: that is told; it is left as it is.
-        events: of the sequence, by name.
-        key: of the sequence, and
-        began: the number of its first record, or of its first line: they say which one it is.
-        ended: whether it ends with the last of the events.
-        seed: of the sequences that are made up.
+        detector: the detector.
+        events: the events of the sequence, by name.
+        key: the key of the sequence.
+        began: the number of its first record or line; with the key, it identifies the sequence.
+        ended: whether the sequence ends with the last of the events.
+        seed: seed of the sampled sequences.
 
     Raises:
-        InputError: no events, or some that it has no symbol for: it must be learned again to know them.
+        InputError: there are no events, or events that the detector does not know.
     """
-    sequences = _known(detector, events)
-    said = "\0".join([key, str(began), str(ended), *events]).encode("utf-8", "replace")
-    name = hashlib.sha256(said).hexdigest()[:16]
-    before = _judged(detector, events, key, ended)
-    replay, never = _made_up(detector, seed), detector.alphabet.never
-    bits = _bits(detector.model, replay, never)
-    if name in detector.artefact.facts.get("forgiven", ()):
-        return Feedback(detector, before, before, (bits, bits), 0, repeated=True)
+    sequence = _encode_known(detector, events)
+    digest = _digest(key, began, ended, events)
+    before = _verdict(detector, events, key, ended)
+    replay, excluded = _sample(detector, seed), detector.vocabulary.excluded
+    bits_before = _bits_per_event(detector.model, replay, excluded)
+    if digest in detector.artefact.facts.get("forgiven", ()):
+        return Feedback(detector, before, before, (bits_before, bits_before), 0, repeated=True)
     model = LanguageModel(detector.model.config)
     model.load_state_dict(detector.model.state_dict())
-    known = _told(detector, sequences, before.score if ended else None, name)
+    extended = _extend(detector, sequence, before.score if ended else None, digest)
     steps, after = 0, before
-    for _ in _trained(model, sequences, replay, never, ended):
+    for _ in _train(model, sequence, replay, excluded, ended):
         steps += 1
-        known = replace(known, artefact=replace(known.artefact, model=model.eval()))
-        after = _judged(known, events, key, ended)
+        extended = replace(extended, artefact=replace(extended.artefact, model=model.eval()))
+        after = _verdict(extended, events, key, ended)
         if not after.flagged:
             break
-    return Feedback(known, before, after, (bits, _bits(model, replay, never)), steps)
+    return Feedback(extended, before, after, (bits_before, _bits_per_event(model, replay, excluded)), steps)
 
 
-def _known(detector: Detector, events: Sequence[str]) -> Sequences:
-    """The sequence in symbols. Raises as `mark_normal`."""
+def _encode_known(detector: Detector, events: Sequence[str]) -> Sequences:
+    """Returns the sequence as ids. Raises the errors of `mark_normal`."""
     unknown = dict[str, int]()
     for place, event in enumerate(events, 1):
-        if detector.alphabet.id(event) == UNKNOWN:
+        if detector.vocabulary.id(event) == UNKNOWN:
             unknown.setdefault(event, place)
     if not len(events) or unknown:
-        shown = ", ".join(
+        found = ", ".join(
             f"{event!r} as event {place} of {len(events)}" for event, place in [*unknown.items()][:3]
         )
         raise InputError(
-            f"expected events that the detector knows, got {shown or 'none'}",
-            hint="learn again, with this sequence among the normal ones: new events need new weights",
+            f"expected events that the detector knows, received {found or 'none'}",
+            hint="learn again with this sequence among the normal ones: new events need new weights",
         )
-    return detector.alphabet.encode([events])
+    return detector.vocabulary.encode([events])
 
 
-def _judged(detector: Detector, events: Sequence[str], key: str, ended: bool) -> Verdict:
-    """What a sequence comes to; where it has not ended, what it cannot fall below any more."""
+def _digest(key: str, began: int, ended: bool, events: Sequence[str]) -> str:
+    """Returns the name under which the file remembers a learned sequence."""
+    content = "\0".join([key, str(began), str(ended), *events]).encode("utf-8", "replace")
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+def _verdict(detector: Detector, events: Sequence[str], key: str, ended: bool) -> Verdict:
+    """Returns the verdict on a sequence; if it has not ended, by the upper bound of its p-value."""
     (verdict,) = detector.judge([events], [key])
     if ended:
         return verdict
     sequence = detector.open()
     for event in events:
         detector.observe([sequence], [event])
-    (p_value,), (speaks,) = detector.bounds([sequence])
+    p_values, (main_feature,) = detector.bounds([sequence])
     features = verdict.features | {
         "mean": sequence.total / sequence.length,
         "largest": sequence.largest,
         "burst": sequence.burst,
         "new": sequence.new,
     }
-    flagged = bool(p_value <= detector.rate + 1e-12)
-    return replace(verdict, p_value=float(p_value), flagged=flagged, speaks=speaks, features=features)
+    return replace(
+        verdict,
+        p_value=float(p_values[0]),
+        flagged=bool(detector.is_flagged(p_values)[0]),
+        main_feature=main_feature,
+        features=features,
+    )
 
 
-def _told(detector: Detector, sequences: Sequences, score: float | None, name: str) -> Detector:
-    """The detector with what occurs in a further sequence, and with its name; its model is to learn it yet.
+def _extend(detector: Detector, sequence: Sequences, score: float | None, digest: str) -> Detector:
+    """Returns the detector with the sequence in its profile and its calibration; the model stays the same.
 
-    How often each event occurs, and what score a normal sequence has, is known of one that has ended alone:
-    where there is no score it has not.
+    Args:
+        detector: the detector.
+        sequence: the sequence.
+        score: its score; None if the sequence has not ended. Then its counts and its score are left out.
+        digest: the name under which the file remembers the sequence.
     """
-    facts, profile, calibration = dict(detector.artefact.facts), detector.profile, detector.calibration
+    facts, calibration = dict(detector.artefact.facts), detector.calibration
     parents = [*facts.get("parents", []), digest_of(weights_of(detector.model))]
     facts["parents"] = parents[-_PARENTS:]
-    facts["forgiven"] = [*facts.get("forgiven", []), name][-_REMEMBERED:]
-    occurred, counts = pairs_of(sequences, profile.symbols), profile.counts
-    if score is None:
-        occurred = occurred[:-1]
-    else:
-        counts = np.unique(np.concatenate([counts, counts_of(sequences, profile.symbols)]), axis=0)
+    facts["forgiven"] = [*facts.get("forgiven", []), digest][-_REMEMBERED:]  # the key is part of the format
+    if score is not None:
         calibration = replace(calibration, scores=np.sort(np.append(calibration.scores, score)))
     return replace(
         detector,
         artefact=replace(detector.artefact, facts=facts),
-        profile=Profile(profile.symbols, np.union1d(profile.pairs, occurred), counts),
+        profile=detector.profile.extend(sequence, ended=score is not None),
         calibration=calibration,
     )
 
 
-def _trained(
-    model: LanguageModel, sequences: Sequences, replay: Sequences, never: list[int], ended: bool
+def _train(
+    model: LanguageModel, sequence: Sequences, replay: Sequences, excluded: list[int], ended: bool
 ) -> Iterator[None]:
-    """Trains step by step on the sequence and on those that stand for the others."""
+    """Trains step by step on the sequence and on the sampled sequences."""
     optimiser = torch.optim.AdamW(model.parameters(), lr=_LEARNING_RATE, weight_decay=0.0)
-    both = Sequences.of([*sequences, *replay])
+    both = Sequences.of([*sequence, *replay])
     for _ in range(_STEPS):
         model.train()
         optimiser.zero_grad()
-        _mean_nats(model, both, never, ended).backward()
+        _loss(model, both, excluded, ended).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
         yield
 
 
-def _mean_nats(model: LanguageModel, sequences: Sequences, never: list[int], ended: bool) -> torch.Tensor:
-    """The mean over sequences of the mean over their events; the first counts as an eighth of all.
+def _loss(model: LanguageModel, sequences: Sequences, excluded: list[int], ended: bool) -> torch.Tensor:
+    """Returns the weighted mean over sequences of their mean loss per event; the first one is the new one.
 
-    Where that has not ended, its END is no target.
+    If the new sequence has not ended, its END is not a target.
     """
     indices = np.arange(len(sequences))
     targets = sequences.lengths + 1
@@ -205,36 +218,36 @@ def _mean_nats(model: LanguageModel, sequences: Sequences, never: list[int], end
         y[targets[0], 0] = PADDING
     logits, _ = model(torch.from_numpy(x), model.initial_state(len(indices)))
     mask = torch.zeros(logits.shape[-1])
-    mask[never] = -1e9
+    mask[excluded] = -1e9
     nats = losses(logits + mask, torch.from_numpy(y)).sum(0) / torch.from_numpy(targets)
-    return nats[0] / 8 + nats[1:].mean() * 7 / 8
+    return nats[0] * _NEW_WEIGHT + nats[1:].mean() * (1 - _NEW_WEIGHT)
 
 
 @torch.inference_mode()
-def _bits(model: LanguageModel, sequences: Sequences, never: list[int]) -> float:
-    """The mean surprise of the events of sequences."""
+def _bits_per_event(model: LanguageModel, sequences: Sequences, excluded: list[int]) -> float:
+    """Returns the mean surprise of the events of sequences, END included."""
     model.eval()
     indices = np.arange(len(sequences))
     x, y = sequences.padded(indices, 0, int(sequences.lengths.max()) + 1)
     logits, _ = predict(model, torch.from_numpy(x), initial_state(model, len(indices)))
-    logits[..., never] = -torch.inf
+    logits[..., excluded] = -torch.inf
     total = float(losses(logits, torch.from_numpy(y)).double().sum())
     return nats_to_bits(total / float((sequences.lengths + 1).sum()))
 
 
 @torch.inference_mode()
-def _made_up(detector: Detector, seed: int) -> Sequences:
-    """Sequences that the model samples from what it expects."""
-    chance = torch.Generator().manual_seed(seed)
-    model, state = detector.model, initial_state(detector.model, _MADE_UP)
-    x = torch.full((1, _MADE_UP), BEGIN)
+def _sample(detector: Detector, seed: int) -> Sequences:
+    """Samples sequences from the model."""
+    generator = torch.Generator().manual_seed(seed)
+    model, state = detector.model, initial_state(detector.model, _REPLAYED)
+    x = torch.full((1, _REPLAYED), BEGIN)
     rows: list[torch.Tensor] = []
-    ended = torch.zeros(_MADE_UP, dtype=torch.bool)
-    while not ended.all() and len(rows) < _LONGEST:
+    ended = torch.zeros(_REPLAYED, dtype=torch.bool)
+    while not ended.all() and len(rows) < _LONGEST_REPLAY:
         logits, state = predict(model, x, state)
         logits = logits[0].float().cpu()
-        logits[:, detector.alphabet.never] = -torch.inf
-        x = torch.multinomial(torch.softmax(logits, 1), 1, generator=chance).T
+        logits[:, detector.vocabulary.excluded] = -torch.inf
+        x = torch.multinomial(torch.softmax(logits, 1), 1, generator=generator).T
         rows.append(x[0].clone())
         ended |= x[0] == END
     sampled = torch.stack(rows).T.numpy()

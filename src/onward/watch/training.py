@@ -1,33 +1,32 @@
-"""Learning a detector from normal sequences: the model, and the calibration on sequences it did not see.
+"""Learns a detector from normal sequences: trains its model, and calibrates it on held-out sequences.
 
-Every sequence serves both. They are dealt at random into folds; for each fold a model is learned from the
-others and scores it. The detector's own model learns from all of them. Lookups and the n-gram cost little,
-so theirs are smaller folds: of two sequences with the same oddity, whether they share a fold decides whether
-it is one, and of small folds few do. A sequence that often has its like among those others, or is like
-another one once its unknown events are read as unknown, is scored by the detector itself, as each that comes
-later will be: two models differ a little, and where few kinds of sequences recur often a little decides
-whether a whole kind is above the threshold. What that guarantees stands in docs/concepts.md; with `held_out`
-there is one split instead, and the guarantee is exact.
+By default every sequence is used for both. The sequences are drawn into random folds. For each fold, a model
+is trained on the other folds and scores this one. The detector's own model is trained on all sequences.
+Lookups and the n-gram are cheap, so they have smaller folds: whether two sequences with the same rare event
+are in one fold decides whether the event is new, and in small folds this is rare. Sequences that recur are
+scored by the detector itself (see `calibration/out_of_fold.py`). docs/concepts.md has the guarantee that
+follows. With `held_out` there is a single split instead, and the guarantee is exact.
 
-Sequences that stand in the order of time are scored forwards instead: the third quarter by a model of the
-first half, the last by a model of the three before it. What is normal changes with time, and a fold drawn at
-random has neighbours of all it holds among what was learned: it shows nothing of that.
+Sequences in time order are scored forward instead: the third quarter by a model of the first half, and the
+last quarter by a model of the first three. What is normal changes with time, and random folds cannot show
+that: each held-out sequence has neighbours among the training sequences.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from dataclasses import replace
+from functools import partial
 from itertools import count
-from typing import Any, Generic
+from typing import Annotated, Any
 
 import numpy as np
 import torch
+from pydantic import Field
 
 from onward.artefact import Artefact
+from onward.checks import Hint, checked_dataclass
 from onward.data.lanes import unknown_shares
 from onward.data.sequences import SequenceLanes, Sequences
-from onward.data.vocabulary import UNKNOWN
-from onward.errors import CorpusError, InputError
+from onward.errors import CorpusError
 from onward.model import LanguageModel
 from onward.training.events import Observer
 from onward.training.loop import TrainingLoop
@@ -35,270 +34,208 @@ from onward.training.plan import Plan
 from onward.training.recipe import Recipe
 from onward.training.trainer import Trainer, forked_random
 from onward.watch.calibration.baselines import Baselines
-from onward.watch.calibration.out_of_fold import Arrays, Lookups, at, calibrated, joined, looked_up, replaced
-from onward.watch.calibration.splits import Deal, Split, deal, held_in
-from onward.watch.detector import FALSE_ALARMS, Detector, check_rule
-from onward.watch.scoring.batch import tally
+from onward.watch.calibration.out_of_fold import (
+    CalibrationLookups,
+    OutOfFold,
+    OutOfFoldScores,
+    calibrate_by_scores,
+    score_by_lookups,
+)
+from onward.watch.calibration.splits import SplitPlan, plan_splits
+from onward.watch.detector import FALSE_ALARMS, Detector, Rate, TopK
+from onward.watch.scoring.batch import score_sequences
 from onward.watch.scoring.event_vocabulary import EventVocabulary
-from onward.watch.scoring.features import Tally
-from onward.watch.scoring.ngram import Grams
+from onward.watch.scoring.features import ModelScores
+from onward.watch.scoring.ngram import NgramModel
 from onward.watch.scoring.profile import Profile
 
 FOLDS = 5
-FEWEST = 10
-"""Sequences that a detector can be learned from."""
+
+FEWEST_SEQUENCES = 10
+"""The smallest number of sequences to learn a detector from."""
 
 RECIPE = Recipe(
     name="watch", layer="gru", width=64, layers=1, lanes=64, block=128, validation=0.0, precision="fp32"
 )
-"""Of a detector's model. The kind of symbols is that of the sequences, whatever it says here."""
+"""Recipe of a detector's model. Its kind of symbols is not used: events are the symbols."""
 
-WIDE, MANY = 128, 100_000
-"""The width of the model of so many events and more."""
+_WIDE, _MANY_EVENTS = 128, 100_000
+"""Width of the model for this many events or more."""
 
-_POSITIONS, _FEWEST_LANES = 2048, 16
-"""Of a block: of long sequences fewer are read side by side, for more steps in place of larger ones."""
-
-_OFTEN = 4
-"""Times that others must have been like a sequence for the detector to speak for its kind: of less, what it
-learned from the sequence itself would count."""
+_POSITIONS_PER_BLOCK, _FEWEST_LANES = 2048, 16
+"""Long sequences are trained in fewer lanes: more steps instead of larger ones."""
 
 _EPOCHS, _FEWEST_STEPS, _MOST_STEPS = 10, 400, 2000
 
-Tell = Callable[[str], None]
+Notify = Callable[[str], None]
 
 
-@dataclass(frozen=True)
+@checked_dataclass()
 class LearnSettings:
-    """How a detector is learned.
+    """Settings of `learn_detector`.
 
     Attributes:
-        recipe: of its model; by default `RECIPE`, wider where there are many events.
-        seed: of the weights, and of who is held out when.
-        folds: into which the sequences are dealt for the calibration.
-        held_out: share of the sequences that the calibration has for itself, in place of folds; the model
-            does not learn from them.
-        in_order: whether the sequences stand in the order of time: the calibration is then of the later ones
-            by models of those before them, in place of folds; what is held out is the last.
-        rate: of false alarms.
+        recipe: recipe of the model; by default `RECIPE`, with a larger width for many events.
+        folds: number of folds of the calibration.
+        held_out: share of the sequences that only calibrate, in place of folds.
+        in_order: whether the sequences are in time order. The calibration then scores later sequences by
+            models of earlier ones, in place of folds; with `held_out`, the last sequences are held out.
+        seed: seed of the weights and of the folds.
+        rate: the rate of false alarms, a share of normal sequences.
         top_k: see `Detector`.
-        steps: of training; by default some epochs, within limits.
+        steps: number of training steps; by default 10 epochs, but at least 400 and at most 2000 steps.
     """
 
     recipe: Recipe | None = None
-    folds: int = FOLDS
-    held_out: float | None = None
+    folds: Annotated[int, Field(ge=2, le=100)] = FOLDS
+    held_out: Annotated[float, Field(gt=0, lt=1)] | None = None
     in_order: bool = False
     seed: int = 0
-    rate: float = FALSE_ALARMS
-    top_k: int | None = None
-    steps: int | None = None
-
-    def __post_init__(self) -> None:
-        """Refuses what cannot be."""
-        if not 2 <= self.folds <= 100:
-            raise InputError(f"expected 2 to 100 folds, got {self.folds}")
-        if self.held_out is not None and not 0 < self.held_out < 1:
-            raise InputError(f"expected a share between 0 and 1 to be held out, got {self.held_out}")
-        if self.steps is not None and self.steps < 1:
-            raise InputError(
-                f"expected 1 or more steps of training, got {self.steps}",
-                hint="leave out --steps: the data say how many then",
-            )
-        check_rule(self.rate, self.top_k)
+    rate: Rate = FALSE_ALARMS
+    top_k: TopK | None = None
+    steps: Annotated[int, Field(ge=1), Hint("leave out --steps: the amount of data then decides")] | None = (
+        None
+    )
 
 
 def learn_detector(
     sequences: Sequence[Sequence[str]],
-    learning: LearnSettings | None = None,
+    settings: LearnSettings | None = None,
     *,
     is_bytes: bool = False,
     source: dict[str, Any] | None = None,
     observer: Observer | None = None,
-    tell: Tell = lambda _: None,
+    notify: Notify = lambda _: None,
 ) -> Detector:
-    """A detector of what deviates from these normal sequences.
+    """Learns a detector of sequences that deviate from these normal sequences.
 
     Args:
-        sequences: their events, by name.
-        learning: how.
-        is_bytes: whether the events are bytes, as characters of Latin-1.
-        source: how records are read (see `Detector`).
-        observer: is told of the steps of each training run.
-        tell: is told what is being done, in a sentence.
+        sequences: the events of each sequence, by name.
+        settings: the settings; by default those of `LearnSettings`.
+        is_bytes: whether events are bytes, as Latin-1 characters.
+        source: how records are parsed (see `Detector`).
+        observer: receives the events of each training run.
+        notify: receives a sentence at the start of each stage.
 
     Raises:
-        CorpusError: fewer than ten sequences.
+        CorpusError: there are fewer than ten sequences.
     """
-    learning = learning or LearnSettings()
-    if len(sequences) < FEWEST:
+    settings = settings or LearnSettings()
+    if len(sequences) < FEWEST_SEQUENCES:
         raise CorpusError(
-            f"expected at least {FEWEST} normal sequences to learn from, got {len(sequences)}",
+            f"expected at least {FEWEST_SEQUENCES} normal sequences to learn from, received {len(sequences)}",
             hint="name more sources, or group the records by another key",
         )
-    dealt = deal(
+    plan = plan_splits(
         len(sequences),
         sum(map(len, sequences)),
-        folds=learning.folds,
-        held_out=learning.held_out,
-        in_order=learning.in_order,
-        seed=learning.seed,
+        folds=settings.folds,
+        held_out=settings.held_out,
+        in_order=settings.in_order,
+        seed=settings.seed,
     )
-    alphabet = (
-        EventVocabulary(None) if is_bytes else EventVocabulary.of(sequences[int(i)] for i in dealt.kept)
+    vocabulary = (
+        EventVocabulary(None) if is_bytes else EventVocabulary.of(sequences[int(i)] for i in plan.training)
     )
-    return _Learner(alphabet.encode(sequences), alphabet, learning, observer, tell).detector(
-        dealt, source or {}
-    )
-
-
-@dataclass(frozen=True)
-class _Unseen(Generic[Arrays]):
-    """Sequences that calibrate, each measured by what was learned from others.
-
-    Attributes:
-        places: of them among all, (n,).
-        sequences: as they are read by who has not seen them, n.
-        measured: in that order.
-        recurs: whether one that comes later may well be read as just the same, (n,).
-    """
-
-    places: np.ndarray
-    sequences: Sequences
-    measured: Arrays
-    recurs: np.ndarray
-
-    def or_by(self, itself: Callable[[Sequences], Arrays]) -> Arrays:
-        """What was measured, by the detector itself of those that recur; in the order of all sequences."""
-        measured, places = self.measured, np.flatnonzero(self.recurs)
-        if len(places):
-            measured = replaced(measured, places, itself(self.sequences.take(places)))
-        return at(measured, np.argsort(self.places))
+    learner = _Learner(vocabulary.encode(sequences), vocabulary, settings, observer, notify)
+    return learner.learn(plan, source or {})
 
 
 class _Learner:
-    """The parts of learning, put together."""
+    """Trains and calibrates a detector on encoded sequences."""
 
     def __init__(
         self,
         sequences: Sequences,
-        alphabet: EventVocabulary,
-        learning: LearnSettings,
+        vocabulary: EventVocabulary,
+        settings: LearnSettings,
         observer: Observer | None,
-        tell: Tell,
+        notify: Notify,
     ) -> None:
-        self._sequences, self._alphabet, self._learning = sequences, alphabet, learning
-        self._observe, self._tell = observer or (lambda event: None), tell
-        width = WIDE if len(sequences.ids) >= MANY else RECIPE.width
-        mean = len(sequences.ids) // len(sequences) + 1
-        lanes = max(_FEWEST_LANES, min(RECIPE.lanes, _POSITIONS // min(mean, RECIPE.block)))
-        self._recipe = learning.recipe or replace(RECIPE, width=width, lanes=lanes, seed=learning.seed)
+        self._sequences, self._vocabulary, self._settings = sequences, vocabulary, settings
+        self._recipe = settings.recipe or _recipe_for(sequences, settings.seed)
+        self._observer, self._notify = observer or (lambda event: None), notify
 
-    def detector(self, dealt: Deal, source: dict[str, Any]) -> Detector:
-        """The model of the sequences that are kept, calibrated by splits or by those that are held."""
-        unseen = self._unseen(dealt) if dealt.splits else None
-        training = self._sequences.take(dealt.kept)
-        self._tell(f"learning from {len(training):,} sequences of {len(training.ids):,} events")
-        model, facts = self._model(training)
-        profile, grams = self._lookups(training)
-        read, find = partial(self._read, model), partial(looked_up, profile, grams)
-        if unseen:
-            measured = unseen[0].or_by(read), unseen[1].or_by(find)
+    def learn(self, plan: SplitPlan, source: dict[str, Any]) -> Detector:
+        out_of_fold = self._score_out_of_fold(plan) if plan.folds else None
+        training = self._sequences.take(plan.training)
+        self._notify(f"learning from {len(training):,} sequences of {len(training.ids):,} events")
+        model, facts = self._train(training)
+        profile, ngrams = self._look_up(training)
+        score, look_up = partial(self._score, model), partial(score_by_lookups, profile, ngrams)
+        if out_of_fold:
+            by_model, by_lookup = out_of_fold
+            scores = by_model.with_recurring(score), by_lookup.with_recurring(look_up)
         else:
-            held = self._sequences.take(dealt.held)
-            measured = read(held), find(held)
-        calibration, by_grams = calibrated(*measured, dealt.scheme)
+            held_out = self._sequences.take(plan.held_out)
+            scores = score(held_out), look_up(held_out)
+        calibration, baseline_scores = calibrate_by_scores(*scores, plan.scheme)
         facts |= {
             "corpus": {"sequences": len(self._sequences), "symbols": len(self._sequences.ids)},
             "calibration": {
                 "sequences": len(calibration.scores),
-                "folds": len(dealt.splits) if dealt.scheme == "others" else None,
-                "in_order": self._learning.in_order,
+                "folds": len(plan.folds) if plan.scheme == "others" else None,
+                "in_order": self._settings.in_order,
             },
         }
-        recipe = self._recipe.to_json()
         return Detector(
-            Artefact(model, self._alphabet.vocabulary, recipe, facts),
-            self._alphabet,
+            Artefact(model, self._vocabulary.model_vocabulary, self._recipe.to_json(), facts),
+            self._vocabulary,
             profile,
             calibration,
-            Baselines.of(training, grams, by_grams),
-            self._learning.rate,
-            self._learning.top_k,
+            Baselines.of(training, ngrams, baseline_scores),
+            self._settings.rate,
+            self._settings.top_k,
             source,
         )
 
-    def _unseen(self, dealt: Deal) -> tuple[_Unseen[Tally], _Unseen[Lookups]]:
-        """Sequences read by models that have not seen them, and by lookups of finer splits if there are."""
+    def _score_out_of_fold(
+        self, plan: SplitPlan
+    ) -> tuple[OutOfFoldScores[ModelScores], OutOfFoldScores[CalibrationLookups]]:
+        """Scores held-out sequences by models, and by lookups, that do not know them."""
         number = count(1)
 
-        def read(training: Sequences, held: Sequences) -> Tally:
-            told = f"scoring {len(held):,} sequences with a model of {len(training):,} others"
-            self._tell(f"calibrating, {next(number)} of {len(dealt.splits)}: {told}")
-            return self._read(self._model(training)[0], held)
+        def by_model(training: Sequences, held_out: Sequences) -> ModelScores:
+            self._notify(
+                f"calibrating, {next(number)} of {len(plan.folds)}: scoring {len(held_out):,} sequences "
+                f"with a model of {len(training):,} others"
+            )
+            return self._score(self._train(training)[0], held_out)
 
-        def find(training: Sequences, held: Sequences) -> Lookups:
-            return looked_up(*self._lookups(training), held)
+        def by_lookup(training: Sequences, held_out: Sequences) -> CalibrationLookups:
+            return score_by_lookups(*self._look_up(training), held_out)
 
-        return self._by_others(dealt.splits, read), self._by_others(dealt.finer or dealt.splits, find)
+        scorer = OutOfFold(self._sequences, self._vocabulary.size, has_unknown=not self._vocabulary.is_bytes)
+        return scorer.score(plan.folds, by_model), scorer.score(plan.lookup_folds or plan.folds, by_lookup)
 
-    def _by_others(
-        self, splits: list[Split], measure: Callable[[Sequences, Sequences], Arrays]
-    ) -> _Unseen[Arrays]:
-        """What is measured of each held sequence by those to learn from."""
-        parts: list[Arrays] = []
-        read: list[Sequences] = []
-        recurs: list[np.ndarray] = []
-        for split in splits:
-            training, held = (self._sequences.take(part) for part in split)
-            held = self._unknown_to(training, held)
-            parts.append(measure(training, held))
-            read.append(held)
-            recurs.append(self._recurs(split, held))
-        places = held_in(splits)
-        sequences = Sequences.of(sequence for held in read for sequence in held)
-        return _Unseen(places, sequences, joined(parts), np.concatenate(recurs))
+    def _look_up(self, training: Sequences) -> tuple[Profile, NgramModel]:
+        return Profile.of(training, self._vocabulary.size), NgramModel.of(training, self._vocabulary.size)
 
-    def _recurs(self, split: Split, held: Sequences) -> np.ndarray:
-        """Of each held one, whether others like it were often learned from, or are read alike: as unknown."""
-        owners, forms = np.repeat(np.arange(len(held)), held.lengths), held.distinct()[1]
-        has_unknown = np.bincount(owners[held.ids == UNKNOWN], minlength=len(held)) > 0
-        has_twin = np.bincount(forms)[forms] > 1
-        alike = np.bincount(self._kinds[split.training], minlength=len(self._sequences))
-        return (alike[self._kinds[split.held]] >= _OFTEN) | (has_unknown & has_twin)
+    def _score(self, model: LanguageModel, sequences: Sequences) -> ModelScores:
+        return score_sequences(model, sequences, self._vocabulary.excluded)
 
-    @cached_property
-    def _kinds(self) -> np.ndarray:
-        """A number for each sequence, the same for equal ones."""
-        return self._sequences.distinct()[1]
-
-    def _lookups(self, training: Sequences) -> tuple[Profile, Grams]:
-        return Profile.of(training, self._alphabet.size), Grams.of(training, self._alphabet.size)
-
-    def _read(self, model: LanguageModel, held: Sequences) -> Tally:
-        return tally(model, held, self._alphabet.never)
-
-    def _unknown_to(self, training: Sequences, sequences: Sequences) -> Sequences:
-        """Sequences as a detector of those others would read them: events not in these are unknown."""
-        if self._alphabet.is_bytes:
-            return sequences
-        known = np.bincount(training.ids, minlength=self._alphabet.size) > 0
-        return Sequences(np.where(known[sequences.ids], sequences.ids, UNKNOWN), sequences.starts)
-
-    def _model(self, training: Sequences) -> tuple[LanguageModel, dict[str, Any]]:
-        """A model of sequences, and the facts of its training."""
+    def _train(self, training: Sequences) -> tuple[LanguageModel, dict[str, Any]]:
+        """Returns a model of sequences, and the facts of its training."""
         recipe, device = self._recipe, torch.device("cpu")
-        counts = np.bincount(training.ids, minlength=self._alphabet.size)
+        counts = np.bincount(training.ids, minlength=self._vocabulary.size)
         lanes = SequenceLanes(
             training, lanes=recipe.lanes, steps=recipe.block, unknown=unknown_shares(counts), seed=recipe.seed
         )
         epochs = _EPOCHS * lanes.blocks_per_epoch
-        steps = self._learning.steps or min(_MOST_STEPS, max(_FEWEST_STEPS, epochs))
+        steps = self._settings.steps or min(_MOST_STEPS, max(_FEWEST_STEPS, epochs))
         with forked_random(device):
             torch.manual_seed(recipe.seed)
-            model = LanguageModel(recipe.model_config(self._alphabet.size)).train()
+            model = LanguageModel(recipe.model_config(self._vocabulary.size)).train()
             trainer = Trainer(model, lanes, recipe, precision="fp32")
-            loop = TrainingLoop(trainer, np.zeros(0, np.int64), Plan(steps), self._observe)
+            loop = TrainingLoop(trainer, np.zeros(0, np.int64), Plan(steps), self._observer)
             loop.run()
         facts = {"steps": trainer.step, "symbols": trainer.symbols, "threads": torch.get_num_threads()}
         return model.eval(), facts
+
+
+def _recipe_for(sequences: Sequences, seed: int) -> Recipe:
+    """Returns the recipe for an amount of data."""
+    width = _WIDE if len(sequences.ids) >= _MANY_EVENTS else RECIPE.width
+    mean_length = len(sequences.ids) // len(sequences) + 1
+    lanes = max(_FEWEST_LANES, min(RECIPE.lanes, _POSITIONS_PER_BLOCK // min(mean_length, RECIPE.block)))
+    return replace(RECIPE, width=width, lanes=lanes, seed=seed)

@@ -134,7 +134,7 @@ def test_blocks_do_not_matter(trained: TrainedModel, monkeypatch: pytest.MonkeyP
 
 def test_what_a_page_cannot_show_is_refused(trained: TrainedModel, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(module, "MOST_SYMBOLS", 3)
-    with pytest.raises(InputError, match="3 symbols at most, the text has 4"):
+    with pytest.raises(InputError, match="expected at most 3 symbols for a page, got 4"):
         trained.write_page("abcd", tmp_path / "p.html")
     with pytest.raises(CorpusError):
         trained.write_page("", tmp_path / "p.html")

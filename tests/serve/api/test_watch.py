@@ -43,7 +43,7 @@ class TestKinds:
     def test_raw_lines_of_a_log(self, start: Start, tmp_path: Path) -> None:
         lines = [f"{step} blk_{i} took {7 * i} ms" for i in range(40) for step in ("open", "read", "close")]
         source = InputFormat(form="log", key_regex=r"blk_\d+")
-        templates = Templates.of(lines)
+        templates = Templates.mine(lines)
         reading = {"reader": source.to_json(), "templates": templates.to_json()}
         events = [[templates.event(line) for line in lines[i : i + 3]] for i in range(0, 120, 3)]
         path = tmp_path / "log.onward"

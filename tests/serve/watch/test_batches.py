@@ -10,7 +10,7 @@ from onward.serve.http.fields import Fields
 from onward.serve.http.limits import Limits
 from onward.serve.watch.batches import Batch, batch_of, records_of
 from onward.watch.input.format import InputFormat
-from onward.watch.input.parsers import reader_of
+from onward.watch.input.parsers import make_parser
 from onward.watch.input.records import Record
 
 COLUMNS = InputFormat(form="jsonl", key="host", event=("action",), time="at")
@@ -19,7 +19,7 @@ COLUMNS = InputFormat(form="jsonl", key="host", event=("action",), time="at")
 def read(kind: str, items: list[Any], source: InputFormat = COLUMNS) -> Any:
     """The records of items from number 10 on, and the reasons of what is none."""
     batch = Batch(kind, items, end=False, verdicts=False, key=None, digest="")
-    records, trouble = records_of(batch, source, reader_of(source), 10)
+    records, trouble = records_of(batch, source, make_parser(source), 10)
     return records, [reason for _, reason in trouble.examples]
 
 

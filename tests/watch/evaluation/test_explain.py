@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from onward.errors import InputError
-from onward.inference.scoring.html_report import STEPS
+from onward.html import SURPRISE_LEVELS
 from onward.watch.datasets import Dataset
 from onward.watch.detector import Detector
 from onward.watch.evaluation.explain import Explanation, as_text, explained, reason_of, write_page
@@ -138,7 +138,7 @@ def test_the_page_has_a_row_for_each_event_and_nothing_from_outside(
     style = re.search(r"<style>(.*?)</style>", text, re.DOTALL)
     assert style
     assert set(re.findall(r"var\((--\w+)\)", style[1])) <= set(re.findall(r"(--\w+):", style[1]))
-    assert {f".s{step}" for step in range(1, STEPS)} <= set(re.findall(r"\.s\d", style[1]))
+    assert {f".s{step}" for step in range(1, SURPRISE_LEVELS)} <= set(re.findall(r"\.s\d", style[1]))
     digest = base64.b64encode(hashlib.sha256(style[1].encode()).digest()).decode()
     assert f"style-src 'sha256-{digest}'" in text
 

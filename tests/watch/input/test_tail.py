@@ -1,20 +1,26 @@
+"""Followed files: growth, rotation, truncation and restarts lose no line and repeat none."""
+
+import bz2
 import gzip
+import lzma
 import os
 import random
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import zstandard
 
 from onward.errors import CorpusError
-from onward.watch.input import tail as follow
+from onward.watch.input import tail
 from onward.watch.input.tail import Follower
 from onward.watch.input.tailed_file import Position
 
 
 @pytest.fixture(autouse=True)
 def no_linger(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(follow, "LINGER", 0.0)
+    monkeypatch.setattr(tail, "LINGER", 0.0)
 
 
 def add(path: Path, *lines: str, end: str = "\n") -> None:
@@ -23,13 +29,13 @@ def add(path: Path, *lines: str, end: str = "\n") -> None:
 
 
 def older(path: Path, seconds: float) -> None:
-    """As if the file had been written to before the others."""
+    """Sets the modification time back."""
     stamp = path.stat().st_mtime - seconds
     os.utime(path, (stamp, stamp))
 
 
 def all_of(follower: Follower) -> list[str]:
-    """What can be read now; a look that finds nothing may have opened the next file."""
+    """Returns all lines that can be read now; a read without a result may have opened the next file."""
     lines: list[bytes] = []
     for _ in range(5):
         while new := follower.read():
@@ -37,7 +43,7 @@ def all_of(follower: Follower) -> list[str]:
     return [line.decode() for line in lines]
 
 
-def test_a_file_that_is_not_there_yet_is_waited_for(tmp_path: Path) -> None:
+def test_a_file_may_appear_later(tmp_path: Path) -> None:
     path = tmp_path / "later.log"
     follower = Follower(path)
     assert all_of(follower) == []
@@ -49,9 +55,9 @@ def test_a_file_that_is_not_there_yet_is_waited_for(tmp_path: Path) -> None:
     assert all_of(Follower(path, position)) == ["one", "two"]
 
 
-def test_a_rotated_file_is_read_to_its_end_before_the_new_one(tmp_path: Path) -> None:
-    path, told = tmp_path / "a.log", []
-    follower = Follower(path, tell=told.append)
+def test_a_rotated_file_is_finished_before_the_new_one(tmp_path: Path) -> None:
+    path, messages = tmp_path / "a.log", list[str]()
+    follower = Follower(path, notify=messages.append)
     add(path, "one", "tw", end="")
     assert all_of(follower) == ["one"]
     path.rename(tmp_path / "a.log.1")
@@ -59,13 +65,13 @@ def test_a_rotated_file_is_read_to_its_end_before_the_new_one(tmp_path: Path) ->
     assert all_of(follower) == ["two"]
     add(path, "new")
     assert all_of(follower) == ["last without end", "new"]
-    assert len(told) == 1  # that it was waited for
+    assert len(messages) == 1  # that the file did not exist
 
 
-def test_a_writer_that_does_not_know_of_the_rotation_yet_is_waited_for(
+def test_a_writer_may_not_notice_the_rotation_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(follow, "LINGER", 60.0)
+    monkeypatch.setattr(tail, "LINGER", 60.0)
     path = tmp_path / "a.log"
     add(path, "one")
     follower = Follower(path)
@@ -79,9 +85,20 @@ def test_a_writer_that_does_not_know_of_the_rotation_yet_is_waited_for(
     assert all_of(follower) == ["new"]
 
 
-@pytest.mark.parametrize("packed", [False, True])
-def test_a_restart_reads_what_came_in_the_meantime_through_rotations(packed: bool, tmp_path: Path) -> None:
-    path, told = tmp_path / "a.log", []
+@pytest.mark.parametrize(
+    ("suffix", "compress"),
+    [
+        ("", None),
+        (".gz", gzip.compress),
+        (".xz", lzma.compress),
+        (".bz2", bz2.compress),
+        (".zst", zstandard.compress),
+    ],
+)
+def test_a_restart_reads_the_lines_of_the_meantime_through_rotations(
+    compress: Callable[[bytes], bytes] | None, suffix: str, tmp_path: Path
+) -> None:
+    path, messages = tmp_path / "a.log", list[str]()
     add(path, "one", "two", "thr", end="")
     follower = Follower(path)
     assert all_of(follower) == ["one", "two"]
@@ -89,29 +106,28 @@ def test_a_restart_reads_what_came_in_the_meantime_through_rotations(packed: boo
     add(path, "ee", "four")
     older(path, 30)
     path.rename(tmp_path / "a.log.2")
-    if packed:
-        (tmp_path / "a.log.2.gz").write_bytes(gzip.compress((tmp_path / "a.log.2").read_bytes()))
-        shutil.copystat(tmp_path / "a.log.2", tmp_path / "a.log.2.gz")
+    if compress:
+        packed = tmp_path / f"a.log.2{suffix}"
+        packed.write_bytes(compress((tmp_path / "a.log.2").read_bytes()))
+        shutil.copystat(tmp_path / "a.log.2", packed)
         (tmp_path / "a.log.2").unlink()
     add(tmp_path / "a.log.1", "five")
     older(tmp_path / "a.log.1", 20)
     add(tmp_path / "a.log.3", "long ago")
     older(tmp_path / "a.log.3", 40)
-    add(tmp_path / "a.log.errors", "of something else")
+    add(tmp_path / "a.log.errors", "of another program")
     add(path, "six")
-    assert all_of(Follower(path, position, told.append)) == ["three", "four", "five", "six"]
-    assert len(told) == 1
-    assert "rotated" in told[0]
+    assert all_of(Follower(path, position, messages.append)) == ["three", "four", "five", "six"]
+    assert len(messages) == 1
+    assert "rotated" in messages[0]
 
 
 @pytest.mark.parametrize("more", ["six", "sixth line, which is longer than all that was there before"])
 @pytest.mark.parametrize("restart", [False, True])
-def test_the_copy_of_a_file_that_is_cut_short_is_read_to_its_end(
-    restart: bool, more: str, tmp_path: Path
-) -> None:
-    path, told = tmp_path / "a.log", []
+def test_the_copy_of_a_truncated_file_is_finished(restart: bool, more: str, tmp_path: Path) -> None:
+    path, messages = tmp_path / "a.log", list[str]()
     add(path, "one", "two")
-    follower = Follower(path, tell=told.append)
+    follower = Follower(path, notify=messages.append)
     assert all_of(follower) == ["one", "two"]
     add(path, "three")
     shutil.copy(path, tmp_path / "a.log.1")
@@ -119,23 +135,23 @@ def test_the_copy_of_a_file_that_is_cut_short_is_read_to_its_end(
     os.truncate(path, 0)
     add(path, more)
     if restart:
-        follower = Follower(path, follower.position, told.append)
+        follower = Follower(path, follower.position, messages.append)
     assert all_of(follower) == ["three", more]
-    assert len(told) == 1
+    assert len(messages) == 1
 
 
-def test_a_file_that_is_cut_short_without_a_copy_is_read_from_its_start(tmp_path: Path) -> None:
-    path, told = tmp_path / "a.log", []
+def test_a_truncated_file_without_a_copy_is_read_from_its_start(tmp_path: Path) -> None:
+    path, messages = tmp_path / "a.log", list[str]()
     add(path, "one", "two")
-    follower = Follower(path, tell=told.append)
+    follower = Follower(path, notify=messages.append)
     assert all_of(follower) == ["one", "two"]
     path.write_text("new\n")
     assert all_of(follower) == ["new"]
-    assert told == ["a.log was cut short: reading it from its start"]
+    assert messages == ["a.log was truncated: reading it from its start"]
 
 
-def waiting(folder: Path, told: list[str]) -> tuple[Follower, Path]:
-    """One that goes on in a.log.3 after an outage, and that two more rotated files wait for."""
+def waiting(folder: Path, messages: list[str]) -> tuple[Follower, Path]:
+    """Returns a follower that resumes in a.log.3 after an outage, with two more rotated files to read."""
     path = folder / "a.log"
     add(path, "a1", "a2")
     older(path, 50)
@@ -149,45 +165,45 @@ def waiting(folder: Path, told: list[str]) -> tuple[Follower, Path]:
         older(folder / f"a.log.{name}", age)
     add(path, "d1")
     older(path, 10)
-    return Follower(path, follower.position, told.append), path
+    return Follower(path, follower.position, messages.append), path
 
 
 def shift(path: Path, last: int) -> None:
-    """Rotates as logrotate does: each name gets the next number."""
+    """Rotates as logrotate does: each file gets the next number."""
     for number in range(last, 0, -1):
         path.with_name(f"{path.name}.{number}").rename(path.with_name(f"{path.name}.{number + 1}"))
     path.rename(path.with_name(f"{path.name}.1"))
 
 
 def pack(path: Path) -> None:
-    """As gzip does: the time of the file is kept, the file is not."""
+    """Replaces a file by a compressed one with the same modification time, as gzip does."""
     packed = path.with_name(f"{path.name}.gz")
     packed.write_bytes(gzip.compress(path.read_bytes()))
     shutil.copystat(path, packed)
     path.unlink()
 
 
-def test_a_rotation_while_rotated_files_wait_loses_none_of_them(tmp_path: Path) -> None:
-    told: list[str] = []
-    follower, path = waiting(tmp_path, told)
+def test_a_rotation_while_rotated_files_wait_loses_no_line(tmp_path: Path) -> None:
+    messages: list[str] = []
+    follower, path = waiting(tmp_path, messages)
     assert follower.read() == [b"a3"]
     shift(path, 3)
     add(path, "e1")
     assert all_of(follower) == ["b1", "b2", "c1", "c2", "d1", "e1"]
-    assert len(told) == 1
+    assert len(messages) == 1
 
 
 def test_a_rotated_file_may_be_compressed_while_it_waits(tmp_path: Path) -> None:
-    told: list[str] = []
-    follower, _ = waiting(tmp_path, told)
+    messages: list[str] = []
+    follower, _ = waiting(tmp_path, messages)
     assert follower.read() == [b"a3"]
     pack(tmp_path / "a.log.2")
     pack(tmp_path / "a.log.1")
     assert all_of(follower) == ["b1", "b2", "c1", "c2", "d1"]
-    assert len(told) == 1
+    assert len(messages) == 1
 
 
-def test_a_rotated_file_that_gzip_is_at_work_on_is_read_once(tmp_path: Path) -> None:
+def test_a_rotated_file_that_is_being_compressed_is_read_once(tmp_path: Path) -> None:
     follower, _ = waiting(tmp_path, [])
     for number in (3, 2):
         plain = tmp_path / f"a.log.{number}"
@@ -195,54 +211,54 @@ def test_a_rotated_file_that_gzip_is_at_work_on_is_read_once(tmp_path: Path) -> 
     assert all_of(follower) == ["a3", "b1", "b2", "c1", "c2", "d1"]
 
 
-def test_a_rotated_file_that_is_gone_before_it_was_read_is_told_of(tmp_path: Path) -> None:
-    told: list[str] = []
-    follower, _ = waiting(tmp_path, told)
+def test_a_rotated_file_that_was_removed_unread_is_reported(tmp_path: Path) -> None:
+    messages: list[str] = []
+    follower, _ = waiting(tmp_path, messages)
     assert follower.read() == [b"a3"]
     (tmp_path / "a.log.1").unlink()
     assert all_of(follower) == ["b1", "b2", "d1"]
-    assert told[1:] == ["a.log.1 was removed before it was read: its lines are lost"]
+    assert messages[1:] == ["a.log.1 was removed before it was read: its lines are lost"]
 
 
-def test_rotated_files_are_read_though_the_log_itself_is_not_there(tmp_path: Path) -> None:
+def test_rotated_files_are_read_although_the_log_itself_is_missing(tmp_path: Path) -> None:
     follower, path = waiting(tmp_path, [])
     path.unlink()
     assert all_of(follower) == ["a3", "b1", "b2", "c1", "c2"]
 
 
-def test_a_file_that_is_written_anew_under_the_same_long_banner_is_read_from_its_start(
+def test_a_new_file_with_the_same_long_banner_is_read_from_its_start(
     tmp_path: Path,
 ) -> None:
-    path, told, banner = tmp_path / "a.log", [], "#" * 2000
+    path, messages, banner = tmp_path / "a.log", list[str](), "#" * 2000
     add(path, banner, "one", "two")
-    follower = Follower(path, tell=told.append)
+    follower = Follower(path, notify=messages.append)
     assert all_of(follower) == [banner, "one", "two"]
     path.write_text(f"{banner}\nn1\nn2\nn3\nn4\n")
     assert all_of(follower) == [banner, "n1", "n2", "n3", "n4"]
-    assert told == ["a.log was cut short: reading it from its start"]
+    assert messages == ["a.log was truncated: reading it from its start"]
 
 
-def test_lines_that_are_lost_are_said_to_be(tmp_path: Path) -> None:
-    path, told = tmp_path / "a.log", []
+def test_lost_lines_are_reported(tmp_path: Path) -> None:
+    path, messages = tmp_path / "a.log", list[str]()
     add(path, "one")
     follower = Follower(path)
     all_of(follower)
     path.unlink()
     add(path, "another file")
-    assert all_of(Follower(path, follower.position, told.append)) == ["another file"]
-    assert "may be lost" in told[0]
+    assert all_of(Follower(path, follower.position, messages.append)) == ["another file"]
+    assert "may be lost" in messages[0]
 
 
-def test_what_cannot_be_read_is_an_error(tmp_path: Path) -> None:
+def test_a_folder_cannot_be_followed(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match="cannot read"):
         Follower(tmp_path).read()
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_restarts_and_rotations_lose_no_line(seed: int, tmp_path: Path) -> None:
-    """A log is written, rotated in either way and compressed; the reader is restarted at any moment."""
+    """A log is written, rotated in both ways and compressed, and the follower restarts at random moments."""
     chance, path = random.Random(seed), tmp_path / "a.log"
-    follower, read, written, moment = Follower(path), [], [], 0
+    follower, read, written, moment = Follower(path), list[str](), list[str](), 0
 
     def stamp(of: Path) -> None:
         os.utime(of, (moment, moment))
@@ -264,7 +280,7 @@ def test_restarts_and_rotations_lose_no_line(seed: int, tmp_path: Path) -> None:
                 read += [line.decode() for line in follower.read()]
             case "restart":
                 follower = Follower(path, follower.position)
-            case "rename" if follower.position.offset:  # of a file unread, nothing tells it but its inode
+            case "rename" if follower.position.offset:  # an unread file can only be found by its inode
                 path.rename(rotated)
                 path.touch()
                 stamp(path)
@@ -273,7 +289,7 @@ def test_restarts_and_rotations_lose_no_line(seed: int, tmp_path: Path) -> None:
                 stamp(rotated)
                 os.truncate(path, 0)
                 stamp(path)
-                read += all_of(follower)  # a copy is only looked for when the file is looked at
+                read += all_of(follower)  # a copy is only looked for when the file is read
             case "pack":
                 plain = [found for found in tmp_path.glob("a.log.*") if found.suffix != ".gz"]
                 for found in plain:
@@ -286,11 +302,11 @@ def test_restarts_and_rotations_lose_no_line(seed: int, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("known", [True, False])
-def test_a_file_that_is_not_there_yet_is_waited_for_in_words(known: bool, tmp_path: Path) -> None:
-    told: list[str] = []
+def test_a_missing_file_is_reported(known: bool, tmp_path: Path) -> None:
+    messages: list[str] = []
     position = Position(1, 2, 0, "", 0.0) if known else None
-    follower = Follower(tmp_path / "a.log", position, told.append)
-    assert told == [f"there is no file {tmp_path / 'a.log'} yet: waiting for it"]
+    follower = Follower(tmp_path / "a.log", position, messages.append)
+    assert messages == [f"waiting for {tmp_path / 'a.log'}: the file does not exist yet"]
     (tmp_path / "a.log").write_text("one\n")
     assert follower.read() == [b"one"]
     follower.close()

@@ -1,12 +1,14 @@
 """The page of the server: its files, and the policy that a browser holds it to.
 
-The files are plain HTML, CSS and ES modules, served as they are. Those that the page of a scored text has
-too (`onward.inference.scoring.html_report`) stand with that one.
+The files are plain HTML, CSS and ES modules, served as they are. Files that other pages use too are in
+`onward/static`.
 """
 
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import NamedTuple
+
+from onward.html import static_file
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -15,7 +17,7 @@ POLICY = (
 """Content-Security-Policy: nothing from elsewhere, nothing inline."""
 
 SHARED = ("reading.css", "reading.js")
-"""Files of `onward.inference` that this page uses."""
+"""Files of `onward/static` that this page uses."""
 
 _TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -40,7 +42,7 @@ class Asset(NamedTuple):
 def assets() -> dict[str, Asset]:
     """Every file of the page by its path on the server: the page at "/", the others under "/page/"."""
     own = [file for file in files("onward.serve.page").iterdir() if _suffix(file) in _TYPES]
-    shared = [files("onward.inference").joinpath(name) for name in SHARED]
+    shared = [static_file(name) for name in SHARED]
     return {_path(file): asset(file) for file in [*own, *shared]}
 
 

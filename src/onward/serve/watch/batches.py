@@ -19,8 +19,9 @@ from onward.serve.http.fields import FIELDS_HINT, Fields
 from onward.serve.http.limits import Limits
 from onward.watch.input.format import InputFormat
 from onward.watch.input.lines import LONGEST_LINE
-from onward.watch.input.parsers import RecordParser, parse_time
+from onward.watch.input.parsers import RecordParser
 from onward.watch.input.records import Record, UnreadableLines
+from onward.watch.input.times import parse_time
 
 KINDS = ("lines", "records", "sequences")
 LONGEST_NAME = 1000
@@ -87,15 +88,15 @@ def records_of(
     if batch.kind != "lines" and source.form == "log":
         message = f"expected lines, since this detector reads raw log lines, got {batch.kind}"
         raise ApiError(400, "invalid_value", message, param=batch.kind, hint="send the lines as they are")
-    reader.trouble = UnreadableLines()
+    reader.unreadable = UnreadableLines()
     parse = {"lines": _line, "records": _record, "sequences": _sequence}[batch.kind]
     found: list[Record] = []
     for number, item in enumerate(batch.items, first):
         try:
             found += parse(item, number, reader)
         except ValueError as error:
-            reader.trouble.add(number, str(error))
-    return found + reader.finish(), reader.trouble
+            reader.unreadable.add(number, str(error))
+    return found + reader.finish(), reader.unreadable
 
 
 def _line(item: Any, number: int, reader: RecordParser) -> list[Record]:

@@ -156,7 +156,7 @@ class WatchTransactions:
             "ended": ended,
             "rate": self.detector.rate,
             "bits_per_event": self.detector.calibration.bits_per_event,
-            "bytes": self.detector.alphabet.is_bytes,
+            "bytes": self.detector.vocabulary.is_bytes,
             "first": first,
             "of": len(scores),
             "events": [score.to_json() for score in scores[first : first + EXPLAINED]],

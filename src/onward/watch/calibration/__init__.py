@@ -1,1 +1,1 @@
-"""Calibration: from scores of normal sequences to p-values with a stated rate of false alarms."""
+"""Calibration: turns the features of a sequence into a p-value with a guaranteed rate of false alarms."""

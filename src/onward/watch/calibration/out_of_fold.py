@@ -1,71 +1,170 @@
-"""What a calibration is made from: what the model and lookups make of sequences that were held out."""
+"""Out-of-fold scores: each calibration sequence is scored by a model that was not trained on it.
 
-from collections.abc import Sequence
-from typing import NamedTuple, TypeVar
+Exceptions are sequences that will recur. A new sequence is scored by the detector itself, and two models
+differ slightly. If few kinds of sequences recur often, this small difference decides whether a whole kind is
+above the threshold. Therefore the detector itself scores a calibration sequence that has several duplicates
+in other folds, or that equals another one once unknown events are replaced.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 
 from onward.data.sequences import Sequences
-from onward.watch.calibration.baselines import GRAMS
+from onward.data.vocabulary import UNKNOWN
+from onward.watch.calibration.baselines import NGRAM_BASELINES
 from onward.watch.calibration.conformal import Calibration, Scheme, calibrate
-from onward.watch.scoring.features import LookedUp, Tally, features_of
-from onward.watch.scoring.ngram import Grams
+from onward.watch.calibration.splits import Split, held_out_in
+from onward.watch.scoring.features import LookupScores, ModelScores, features_of
+from onward.watch.scoring.ngram import NgramModel
 from onward.watch.scoring.profile import Profile, counts_of
 
-Arrays = TypeVar("Arrays", bound=tuple[np.ndarray, ...])
+_FEWEST_DUPLICATES = 4
+"""A sequence with fewer duplicates in other folds is scored out of fold: the detector's score of it would
+depend on the fact that the detector was trained on the sequence itself."""
+
+Scores = TypeVar("Scores", bound=tuple[np.ndarray, ...])
 
 
-class Lookups(NamedTuple):
-    """What lookups and the n-gram make of n sequences.
+class CalibrationLookups(NamedTuple):
+    """The scores of n calibration sequences by lookups.
 
     Attributes:
-        new, tables, distances: as in `LookedUp`, (n,).
-        largest: bits of the least probable event by the n-gram, (n,).
+        new: as in `LookupScores`, (n,).
+        ngram_totals: as in `LookupScores`, (n,).
+        distances: as in `LookupScores`, (n,).
+        ngram_largest: bits of the least likely event by the n-gram, (n,).
     """
 
     new: np.ndarray
-    tables: np.ndarray
+    ngram_totals: np.ndarray
     distances: np.ndarray
-    largest: np.ndarray
+    ngram_largest: np.ndarray
 
 
-class Calibrated(NamedTuple):
-    """The calibration, and the n-gram baselines' scores of the same sequences, sorted."""
-
-    calibration: Calibration
-    grams: dict[str, np.ndarray]
-
-
-def calibrated(read: Tally, found: Lookups, scheme: Scheme) -> Calibrated:
-    """What comes of what the model and lookups make of held-out sequences, as in `calibrate`."""
-    combining = at(read, slice(len(read.lengths) // 2)) if scheme == "split" else read
-    bits_per_event = float(combining.totals.sum() / (combining.lengths + 1).sum())
-    features = features_of(read, LookedUp(*found[:3]), bits_per_event)
-    by_grams = zip(GRAMS, (found.largest, found.tables / (read.lengths + 1)), strict=True)
-    grams = {name: np.sort(scores) for name, scores in by_grams}
-    return Calibrated(calibrate(features, bits_per_event, scheme), grams)
-
-
-def looked_up(profile: Profile, grams: Grams, sequences: Sequences) -> Lookups:
-    """What lookups and the n-gram make of sequences, by what occurred in others."""
+def score_by_lookups(profile: Profile, ngrams: NgramModel, sequences: Sequences) -> CalibrationLookups:
+    """Returns the scores of sequences by the profile and the n-gram model of others."""
     distances = profile.nearest(counts_of(sequences, profile.symbols))[0]
-    largest, mean = grams.largest_and_mean(sequences)
-    return Lookups(profile.new_in(sequences), mean * (sequences.lengths + 1), distances, largest)
+    largest, mean = ngrams.largest_and_mean(sequences)
+    totals = mean * (sequences.lengths + 1)
+    return CalibrationLookups(profile.count_new(sequences), totals, distances, largest)
 
 
-def joined(parts: Sequence[Arrays]) -> Arrays:
-    """Arrays of several parts, one behind the other."""
+@dataclass(frozen=True)
+class OutOfFoldScores(Generic[Scores]):
+    """The scores of n held-out sequences, in the order of the splits.
+
+    Attributes:
+        indices: the indices of the sequences, (n,).
+        sequences: the sequences, with events that were unknown to their fold's model replaced by UNKNOWN.
+        scores: their scores.
+        recurs: whether the detector itself is to score the sequence (see the module), (n,).
+    """
+
+    indices: np.ndarray
+    sequences: Sequences
+    scores: Scores
+    recurs: np.ndarray
+
+    def with_recurring(self, score: Callable[[Sequences], Scores]) -> Scores:
+        """Returns the scores, with those of recurring sequences by the detector itself, ordered by index.
+
+        Args:
+            score: scores sequences by the detector.
+        """
+        scores, places = self.scores, np.flatnonzero(self.recurs)
+        if len(places):
+            scores = _replace(scores, places, score(self.sequences.take(places)))
+        return select(scores, np.argsort(self.indices))
+
+
+class OutOfFold:
+    """Scores the held-out sequences of splits.
+
+    Args:
+        sequences: all sequences.
+        symbols: the number of ids V.
+        has_unknown: whether events can be unknown.
+    """
+
+    def __init__(self, sequences: Sequences, symbols: int, *, has_unknown: bool) -> None:
+        self._sequences, self._symbols, self._has_unknown = sequences, symbols, has_unknown
+
+    def score(
+        self, splits: Sequence[Split], score: Callable[[Sequences, Sequences], Scores]
+    ) -> OutOfFoldScores[Scores]:
+        """Scores the held-out sequences of each split.
+
+        Args:
+            splits: the splits.
+            score: trains on the first sequences and scores the second.
+        """
+        parts: list[Scores] = []
+        read: list[Sequences] = []
+        recurs: list[np.ndarray] = []
+        for split in splits:
+            training, held_out = self._sequences.take(split.training), self._sequences.take(split.held_out)
+            held_out = self._replace_unknown(training, held_out)
+            parts.append(score(training, held_out))
+            read.append(held_out)
+            recurs.append(self._recurs(split, held_out))
+        sequences = Sequences.of(sequence for held_out in read for sequence in held_out)
+        return OutOfFoldScores(held_out_in(splits), sequences, _concatenate(parts), np.concatenate(recurs))
+
+    def _recurs(self, split: Split, held_out: Sequences) -> np.ndarray:
+        """Returns whether the detector itself is to score each held-out sequence, (n,)."""
+        owners, forms = np.repeat(np.arange(len(held_out)), held_out.lengths), held_out.distinct()[1]
+        has_unknown = np.bincount(owners[held_out.ids == UNKNOWN], minlength=len(held_out)) > 0
+        has_twin = np.bincount(forms)[forms] > 1
+        duplicates = np.bincount(self._kinds[split.training], minlength=len(self._sequences))
+        return (duplicates[self._kinds[split.held_out]] >= _FEWEST_DUPLICATES) | (has_unknown & has_twin)
+
+    @cached_property
+    def _kinds(self) -> np.ndarray:
+        """A number for each sequence, which equal sequences share, (N,)."""
+        return self._sequences.distinct()[1]
+
+    def _replace_unknown(self, training: Sequences, sequences: Sequences) -> Sequences:
+        """Returns sequences with events that do not occur in the training sequences replaced by UNKNOWN."""
+        if not self._has_unknown:
+            return sequences
+        known = np.bincount(training.ids, minlength=self._symbols) > 0
+        return Sequences(np.where(known[sequences.ids], sequences.ids, UNKNOWN), sequences.starts)
+
+
+def calibrate_by_scores(
+    by_model: ModelScores, by_lookup: CalibrationLookups, scheme: Scheme
+) -> tuple[Calibration, dict[str, np.ndarray]]:
+    """Returns the calibration by scores of held-out sequences, and the sorted scores of each n-gram baseline.
+
+    Args:
+        by_model: scores of the sequences by the model.
+        by_lookup: scores of the same sequences by lookups.
+        scheme: see `calibrate`.
+    """
+    combining = select(by_model, slice(len(by_model.lengths) // 2)) if scheme == "split" else by_model
+    bits_per_event = float(combining.totals.sum() / (combining.lengths + 1).sum())
+    features = features_of(by_model, LookupScores(*by_lookup[:3]), bits_per_event)
+    means = by_lookup.ngram_totals / (by_model.lengths + 1)
+    baselines = zip(NGRAM_BASELINES, (by_lookup.ngram_largest, means), strict=True)
+    return calibrate(features, bits_per_event, scheme), {name: np.sort(scores) for name, scores in baselines}
+
+
+def select(scores: Scores, indices: np.ndarray | slice) -> Scores:
+    """Returns the scores of some sequences, in the order of the indices."""
+    return type(scores)(*(array[indices] for array in scores))
+
+
+def _concatenate(parts: Sequence[Scores]) -> Scores:
     return type(parts[0])(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
 
-def at(arrays: Arrays, places: np.ndarray | slice) -> Arrays:
-    """The same of some sequences, in that order."""
-    return type(arrays)(*(array[places] for array in arrays))
-
-
-def replaced(arrays: Arrays, places: np.ndarray, others: Arrays) -> Arrays:
-    """The same with others in some places (k,)."""
-    made = [np.array(array) for array in arrays]
+def _replace(scores: Scores, places: np.ndarray, others: Scores) -> Scores:
+    """Returns the scores with those at some places (k,) replaced."""
+    made = [np.array(array) for array in scores]
     for array, other in zip(made, others, strict=True):
         array[places] = other
-    return type(arrays)(*made)
+    return type(scores)(*made)

@@ -1,4 +1,4 @@
-"""Splits: which sequences are scored for the calibration, and by what was learned from which others."""
+"""Splits: which sequences are scored for the calibration, and which sequences their model is trained on."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -9,73 +9,85 @@ import numpy as np
 from onward.data.hashing import mixed
 from onward.watch.calibration.conformal import Scheme
 
-_LOOKUP_FOLDS, _MOST_LOOKED_UP = 20, 1_000_000
-"""Folds for lookups and the n-gram, of so many events at most; of more they have those of the model."""
+_LOOKUP_FOLDS = 20
+_MOST_EVENTS_FOR_LOOKUP_FOLDS = 1_000_000
+"""With more events, lookups and the n-gram have the folds of the model."""
 
-
-_MOST_HELD = 100_000
-"""Sequences that calibrate, at most: enough for a rate of 0.01 %, and few enough for the header of a file."""
+_MOST_HELD_OUT = 100_000
+"""The most calibration sequences: enough for a rate of 0.01 %, and the scores fit into the file's header."""
 
 
 class Split(NamedTuple):
-    """Sequences that are scored, and those that the model which scores them learns from, as indices."""
+    """The indices of the sequences to train on, and of those that this model scores."""
 
     training: np.ndarray
-    held: np.ndarray
+    held_out: np.ndarray
 
 
-class Deal(NamedTuple):
-    """What each sequence is for.
+class SplitPlan(NamedTuple):
+    """What each sequence is used for.
 
     Attributes:
-        kept: those that the detector's own model learns from, in their order.
-        held: those that calibrate and that it does not learn from; none where there are splits.
-        splits: of all sequences, for the calibration.
-        finer: the same for lookups and the n-gram; none where theirs are those of the model.
-        scheme: of the calibration (see `calibrate`).
+        training: indices of the sequences that the detector's own model is trained on, in their order.
+        held_out: indices of the sequences that only calibrate; empty if there are folds.
+        folds: splits of all sequences, for the calibration.
+        lookup_folds: smaller folds for lookups and the n-gram; empty if they have the folds of the model.
+        scheme: the scheme of the calibration (see `calibrate`).
     """
 
-    kept: np.ndarray
-    held: np.ndarray
-    splits: list[Split]
-    finer: list[Split]
+    training: np.ndarray
+    held_out: np.ndarray
+    folds: list[Split]
+    lookup_folds: list[Split]
     scheme: Scheme
 
 
-def deal(count: int, events: int, *, folds: int, held_out: float | None, in_order: bool, seed: int) -> Deal:
-    """So many sequences, of so many events in all, as `Learning` says."""
+def plan_splits(
+    count: int, events: int, *, folds: int, held_out: float | None, in_order: bool, seed: int
+) -> SplitPlan:
+    """Returns the plan for a number of sequences.
+
+    Args:
+        count: the number of sequences.
+        events: the number of their events.
+        folds: see `LearnSettings`.
+        held_out: see `LearnSettings`.
+        in_order: see `LearnSettings`.
+        seed: of the random order.
+    """
     drawn = np.argsort(mixed(np.arange(count), seed, 1), kind="stable")
     if held_out is not None:
-        cut = min(count - 2, max(4, round(count * held_out)))
-        held = np.arange(count - cut, count) if in_order else drawn[:cut]
-        return Deal(np.setdiff1d(drawn, held), _spread(held, _MOST_HELD), [], [], "split")
+        size = min(count - 2, max(4, round(count * held_out)))
+        held = np.arange(count - size, count) if in_order else drawn[:size]
+        return SplitPlan(np.setdiff1d(drawn, held), _thin_out(held, _MOST_HELD_OUT), [], [], "split")
     if in_order:
-        return Deal(np.arange(count), np.arange(0), forwards(count), [], "halves")
-    is_finer = folds < _LOOKUP_FOLDS and events <= _MOST_LOOKED_UP
-    finer = folds_of(drawn, _LOOKUP_FOLDS) if is_finer else []
-    return Deal(np.arange(count), np.arange(0), folds_of(drawn, folds), finer, "others")
+        return SplitPlan(np.arange(count), np.arange(0), forward_splits(count), [], "halves")
+    has_own_folds = folds < _LOOKUP_FOLDS and events <= _MOST_EVENTS_FOR_LOOKUP_FOLDS
+    lookup_folds = random_folds(drawn, _LOOKUP_FOLDS) if has_own_folds else []
+    return SplitPlan(np.arange(count), np.arange(0), random_folds(drawn, folds), lookup_folds, "others")
 
 
-def folds_of(drawn: np.ndarray, folds: int) -> list[Split]:
-    """Each sequence is held once; of a multiple of so many folds each is a part of one of these.
+def random_folds(drawn: np.ndarray, folds: int) -> list[Split]:
+    """Returns folds of sequences in random order; each sequence is held out once.
 
-    Of more than `_MOST_HELD` sequences those drawn first are held.
+    If one number of folds is a multiple of another, each of its folds is a part of one of the other's. Of
+    more than `_MOST_HELD_OUT` sequences, the first ones of the random order are held out.
     """
-    held = [drawn[:_MOST_HELD][fold::folds] for fold in range(min(folds, len(drawn)))]
-    return [Split(np.sort(np.setdiff1d(drawn, part)), part) for part in held]
+    held_out = [drawn[:_MOST_HELD_OUT][fold::folds] for fold in range(min(folds, len(drawn)))]
+    return [Split(np.sort(np.setdiff1d(drawn, part)), part) for part in held_out]
 
 
-def forwards(count: int) -> list[Split]:
-    """The later half is held, a quarter at a time, with all that was before it to learn from."""
+def forward_splits(count: int) -> list[Split]:
+    """Returns two splits in time order: each trains on all sequences before the quarter that it holds out."""
     ends = [count // 2, count - count // 4, count]
-    return [Split(np.arange(a), _spread(np.arange(a, b), _MOST_HELD // 2)) for a, b in pairwise(ends)]
+    return [Split(np.arange(a), _thin_out(np.arange(a, b), _MOST_HELD_OUT // 2)) for a, b in pairwise(ends)]
 
 
-def _spread(places: np.ndarray, most: int) -> np.ndarray:
-    """So many of the places at most, evenly spaced."""
-    return places if len(places) <= most else places[np.arange(most) * len(places) // most]
+def _thin_out(indices: np.ndarray, most: int) -> np.ndarray:
+    """Returns at most this many of the indices, evenly spaced."""
+    return indices if len(indices) <= most else indices[np.arange(most) * len(indices) // most]
 
 
-def held_in(splits: Sequence[Split]) -> np.ndarray:
-    """The sequences that are held, split after split, (n,)."""
-    return np.concatenate([split.held for split in splits])
+def held_out_in(splits: Sequence[Split]) -> np.ndarray:
+    """Returns the held-out indices, split after split, (n,)."""
+    return np.concatenate([split.held_out for split in splits])

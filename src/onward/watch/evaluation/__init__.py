@@ -1,1 +1,1 @@
-"""Evaluation: labelled files, explanations, plots and summaries."""
+"""Evaluates a detector on labelled sequences, and explains its verdicts."""

@@ -1,7 +1,7 @@
-"""How good is a detector, on sequences that are known to be normal and known not to be?
+"""Evaluates a detector on labelled sequences: how well does it separate normal from anomalous ones?
 
-Labels are used here and nowhere else: what is flagged was settled when the detector learned. Beside its
-figures stand those of the baselines, and both once more with each distinct sequence counted once.
+Labels are used only here. The threshold of the detector is fixed before. The baselines are evaluated on the
+same sequences, and all figures are also given with duplicates counted once.
 """
 
 import time
@@ -18,121 +18,190 @@ from onward.watch.calibration.statistics import auc_with_interval, binomial_inte
 from onward.watch.detector import Detector
 from onward.watch.scoring.features import Feature, Verdict
 
+DETECTOR = "detector"
+"""The name of the detector among the baselines."""
+
 Labelled = Mapping[str, Sequence[Sequence[str]]]
+"""Sequences by the name of their class."""
 
 
 @dataclass(frozen=True)
 class Figures:
-    """How well one score tells two kinds of sequences apart.
+    """How well one score separates normal from anomalous sequences.
 
     Attributes:
-        auc: probability that an anomalous sequence scores higher than a normal one, ties counted half.
-        auc_interval: of DeLong, 95 %.
-        threshold: scores from which on, or above which, sequences are flagged.
-        flagged: anomalous and normal sequences that were.
-        of: anomalous and normal sequences.
-        scale: normal sequences that each one stands for.
+        auc: area under the ROC curve: the probability that an anomalous sequence scores higher than a normal
+            one.
+        auc_interval: 95 % confidence interval of the area (DeLong).
+        threshold: the score above which sequences are flagged.
+        caught: number of anomalous sequences that are flagged.
+        anomalous: number of anomalous sequences.
+        false_alarms: number of normal sequences that are flagged.
+        normal: number of normal sequences.
+        scale: number of normal sequences that each of them stands for.
     """
 
     auc: float
     auc_interval: tuple[float, float]
     threshold: float
-    flagged: tuple[int, int]
-    of: tuple[int, int]
+    caught: int
+    anomalous: int
+    false_alarms: int
+    normal: int
     scale: float
 
     @property
     def precision(self) -> float | None:
-        """Share of the flagged that are anomalous; None where nothing is flagged."""
-        caught, wrong = self.flagged[0], self.flagged[1] * self.scale
-        return caught / (caught + wrong) if caught + wrong else None
+        """Share of flagged sequences that are anomalous; None if nothing is flagged."""
+        flagged = self.caught + self.false_alarms * self.scale
+        return self.caught / flagged if flagged else None
 
     @property
     def recall(self) -> float:
-        """Share of the anomalous that are flagged."""
-        return self.flagged[0] / self.of[0]
+        """Share of anomalous sequences that are flagged."""
+        return self.caught / self.anomalous
 
     @property
     def f1(self) -> float:
-        """The harmonic mean of precision and recall."""
+        """Harmonic mean of precision and recall."""
         precision, recall = self.precision or 0.0, self.recall
         return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
 
+    @property
+    def false_alarm_rate(self) -> float:
+        """Share of normal sequences that are flagged."""
+        return self.false_alarms / self.normal
+
+    @property
+    def false_alarm_interval(self) -> tuple[float, float]:
+        """Exact 95 % confidence interval of the false-alarm rate."""
+        return binomial_interval(self.false_alarms, self.normal)
+
     def to_json(self) -> dict[str, Any]:
-        """The figures as plain values; shares have their exact 95 % intervals."""
-        (caught, wrong), (anomalous, normal) = self.flagged, self.of
         return {
             "auc": self.auc,
             "auc_interval": list(self.auc_interval),
             "precision": self.precision,
             "recall": self.recall,
-            "recall_interval": list(binomial_interval(caught, anomalous)),
+            "recall_interval": list(binomial_interval(self.caught, self.anomalous)),
             "f1": self.f1,
-            "false_alarm_rate": wrong / normal,
-            "false_alarm_interval": list(binomial_interval(wrong, normal)),
+            "false_alarm_rate": self.false_alarm_rate,
+            "false_alarm_interval": list(self.false_alarm_interval),
             "threshold": None if np.isinf(self.threshold) else self.threshold,
-            "caught": caught,
-            "anomalous": anomalous,
-            "false_alarms": wrong,
-            "normal": normal,
+            "caught": self.caught,
+            "anomalous": self.anomalous,
+            "false_alarms": self.false_alarms,
+            "normal": self.normal,
         }
 
 
 @dataclass(frozen=True)
-class Judgement:
-    """What `evaluate` finds.
+class ScoredSequences:
+    """Labelled sequences with the scores of the detector and of each baseline, by name.
 
     Attributes:
-        figures: of the detector.
-        baselines: of each baseline.
-        deduplicated: of both, by name, with each distinct sequence counted once, unscaled.
-        classes: recall of each class of anomalous sequences: caught and all.
-        normal, anomalous: the detector's scores, (n,) and (m,).
-        baseline_scores: those of the baselines, of both.
-        rate: of false alarms, as asked for.
-        calibration: number of sequences that the threshold comes from.
-        allowed: where the share of false alarms lies for so many, if what is normal is as it was learned; by
-            the rule of `top_k` anywhere.
-        speaks: what speaks most in false alarms, and in how many, the most frequent first.
-        seconds: to score all sequences.
-        events: of all sequences, with their ENDs.
+        scores: the scores, (n,).
+        flagged: whether each sequence is flagged, (n,).
+        thresholds: the thresholds.
+        is_anomalous: the labels, (n,).
     """
 
-    figures: Figures
-    baselines: dict[str, Figures]
+    scores: dict[str, np.ndarray]
+    flagged: dict[str, np.ndarray]
+    thresholds: dict[str, float]
+    is_anomalous: np.ndarray
+
+    @classmethod
+    def of(
+        cls, detector: Detector, verdicts: Sequence[Verdict], encoded: Sequences, is_anomalous: np.ndarray
+    ) -> "ScoredSequences":
+        scores = {DETECTOR: np.array([verdict.score for verdict in verdicts])}
+        flagged = {DETECTOR: np.array([verdict.flagged for verdict in verdicts])}
+        thresholds = {DETECTOR: detector.calibration.threshold(detector.rate)}
+        for name, values in detector.baselines.scores(encoded, detector.profile).items():
+            scores[name] = values
+            thresholds[name] = detector.baselines.threshold(name, detector.rate)
+            flagged[name] = values > thresholds[name]
+        return cls(scores, flagged, thresholds, is_anomalous)
+
+    def take(self, places: np.ndarray) -> "ScoredSequences":
+        """Returns some of the sequences."""
+        scores = {name: values[places] for name, values in self.scores.items()}
+        flagged = {name: values[places] for name, values in self.flagged.items()}
+        return ScoredSequences(scores, flagged, self.thresholds, self.is_anomalous[places])
+
+    def by_label(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the scores of the normal and of the anomalous sequences."""
+        return self.scores[name][~self.is_anomalous], self.scores[name][self.is_anomalous]
+
+    def figures(self, scale: float) -> dict[str, Figures]:
+        """Returns the figures of the detector and of each baseline."""
+        return {name: self._figures(name, scale) for name in self.scores}
+
+    def _figures(self, name: str, scale: float) -> Figures:
+        flagged, is_anomalous = self.flagged[name], self.is_anomalous
+        auc, interval = auc_with_interval(*self.by_label(name))
+        return Figures(
+            auc,
+            interval,
+            self.thresholds[name],
+            caught=int(flagged[is_anomalous].sum()),
+            anomalous=int(is_anomalous.sum()),
+            false_alarms=int(flagged[~is_anomalous].sum()),
+            normal=int((~is_anomalous).sum()),
+            scale=scale,
+        )
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The result of `evaluate`.
+
+    Attributes:
+        figures: the figures of the detector and of each baseline, by name.
+        deduplicated: the same with duplicates counted once, and without scale.
+        classes: for each class of anomalous sequences, how many are flagged and how many there are.
+        scored: the sequences with their scores.
+        rate: the rate of false alarms that the detector was made for.
+        calibration: number of calibration sequences behind the threshold.
+        rate_interval: 95 % interval of the expected false-alarm rate for so many calibration sequences, if
+            the normal sequences are like those that the detector learned; (0, 1) for the rule of `top_k`.
+        alarm_features: the main features of false alarms and how often they occur, the most frequent first.
+        seconds: time to score all sequences.
+        events: number of events of all sequences, ENDs included.
+    """
+
+    figures: dict[str, Figures]
     deduplicated: dict[str, Figures]
     classes: dict[str, tuple[int, int]]
-    normal: np.ndarray
-    anomalous: np.ndarray
-    baseline_scores: dict[str, tuple[np.ndarray, np.ndarray]]
+    scored: ScoredSequences
     rate: float
     calibration: int
-    allowed: tuple[float, float]
-    speaks: dict[Feature, int]
+    rate_interval: tuple[float, float]
+    alarm_features: dict[Feature, int]
     seconds: float
     events: int
 
     @property
+    def detector(self) -> Figures:
+        """The figures of the detector."""
+        return self.figures[DETECTOR]
+
+    @property
     def rate_holds(self) -> bool:
-        """False where more of the normal sequences are flagged than chance and the calibration explain."""
-        wrong, normal = self.figures.flagged[1], self.figures.of[1]
-        return binomial_interval(wrong, normal)[0] <= self.allowed[1]
+        """False if more normal sequences are flagged than the rate and chance explain."""
+        return self.detector.false_alarm_interval[0] <= self.rate_interval[1]
 
     def to_json(self) -> dict[str, Any]:
-        """The judgement as plain values."""
-        own = self.deduplicated["detector"].to_json()
-        others = {
-            name: figures.to_json() for name, figures in self.deduplicated.items() if name != "detector"
-        }
-        return self.figures.to_json() | {
+        return {
+            **_nested(self.figures),
             "rate": self.rate,
             "calibration_sequences": self.calibration,
-            "rate_interval": list(self.allowed),
+            "rate_interval": list(self.rate_interval),
             "rate_holds": self.rate_holds,
-            "false_alarms_by": dict(self.speaks),
-            "scale": self.figures.scale,
-            "baselines": {name: figures.to_json() for name, figures in self.baselines.items()},
-            "deduplicated": own | {"baselines": others},
+            "false_alarms_by": dict(self.alarm_features),
+            "scale": self.detector.scale,
+            "deduplicated": _nested(self.deduplicated),
             "classes": {
                 name: {"caught": caught, "of": of, "recall": caught / of}
                 for name, (caught, of) in self.classes.items()
@@ -142,136 +211,83 @@ class Judgement:
         }
 
 
+def _nested(figures: dict[str, Figures]) -> dict[str, Any]:
+    """Returns the figures of the detector, with those of the baselines in a field."""
+    found = {name: part.to_json() for name, part in figures.items()}
+    return found.pop(DETECTOR) | {"baselines": found}
+
+
 def evaluate(
     detector: Detector,
     normal: Sequence[Sequence[str]],
     anomalous: Labelled,
     *,
     normal_in_all: int | None = None,
-) -> Judgement:
-    """Judges a detector.
+) -> Evaluation:
+    """Evaluates a detector at its own threshold.
 
     Args:
-        detector: to be judged, with the rate it has.
-        normal: sequences that are normal.
-        anomalous: sequences that are not, by the name of their class.
-        normal_in_all: how many normal sequences there are, of which these are a sample; precision is then
-            that of all of them.
+        detector: the detector.
+        normal: normal sequences.
+        anomalous: anomalous sequences by the name of their class.
+        normal_in_all: number of normal sequences of which these are a sample; the precision is then estimated
+            for all of them.
 
     Raises:
-        CorpusError: nothing normal, or nothing anomalous.
-        InputError: the normal sequences are a sample of fewer than they are.
+        CorpusError: there are no normal or no anomalous sequences.
+        InputError: `normal_in_all` is smaller than the sample.
     """
     wrong = [sequence for sequences in anomalous.values() for sequence in sequences]
     if not normal or not wrong:
         raise CorpusError(
-            f"expected normal and anomalous sequences, got {len(normal)} and {len(wrong)}",
+            f"expected normal and anomalous sequences, received {len(normal)} and {len(wrong)}",
             hint="name a file of each",
         )
     if normal_in_all is not None and normal_in_all < len(normal):
         raise InputError(
-            f"expected {len(normal):,} or more normal sequences in all, got {normal_in_all:,}",
-            hint="--scale takes the number that the normal ones are a sample of",
+            f"expected {len(normal):,} or more normal sequences in all, received {normal_in_all:,}",
+            hint="--scale is the number of sequences that the normal ones are a sample of",
         )
-    scale = 1.0 if normal_in_all is None else normal_in_all / len(normal)
     started = time.perf_counter()
     verdicts = detector.judge([*wrong, *normal], explain=False)
     seconds = time.perf_counter() - started
-    encoded = detector.alphabet.encode([*wrong, *normal])
-    scored = _Scored.of(detector, verdicts, encoded, len(wrong))
-    firsts = np.array(sorted(_firsts(encoded, len(wrong))))
-    once = scored.take(firsts)
-    own, *baselines = scored.scores
-    return Judgement(
-        figures=scored.figures(own, scale),
-        baselines={name: scored.figures(name, scale) for name in baselines},
-        deduplicated={name: once.figures(name, 1.0) for name in once.scores},
-        classes=_caught(anomalous, verdicts),
-        normal=scored.parted(own)[0],
-        anomalous=scored.parted(own)[1],
-        baseline_scores={name: scored.parted(name) for name in baselines},
+    encoded = detector.vocabulary.encode([*wrong, *normal])
+    scored = ScoredSequences.of(detector, verdicts, encoded, np.arange(len(verdicts)) < len(wrong))
+    false_alarms = Counter[Feature](v.main_feature for v in verdicts[len(wrong) :] if v.flagged)
+    calibrated = len(detector.calibration.scores)
+    return Evaluation(
+        figures=scored.figures(1.0 if normal_in_all is None else normal_in_all / len(normal)),
+        deduplicated=scored.take(_first_of_duplicates(encoded, scored.is_anomalous)).figures(1.0),
+        classes=_caught_by_class(anomalous, verdicts),
+        scored=scored,
         rate=detector.rate,
-        calibration=len(detector.calibration.scores),
-        allowed=_allowed(detector),
-        speaks=dict(Counter[Feature](v.speaks for v in verdicts[len(wrong) :] if v.flagged).most_common()),
+        calibration=calibrated,
+        rate_interval=(0.0, 1.0) if detector.top_k else calibration_interval(detector.rate, calibrated),
+        alarm_features=dict(false_alarms.most_common()),
         seconds=seconds,
         events=len(encoded.ids) + len(encoded),
     )
 
 
-def _caught(anomalous: Labelled, verdicts: Sequence[Verdict]) -> dict[str, tuple[int, int]]:
-    """How many of each class are flagged, of how many; the verdicts begin with theirs, class after class."""
-    left = iter(verdicts)
+def _caught_by_class(anomalous: Labelled, verdicts: Sequence[Verdict]) -> dict[str, tuple[int, int]]:
+    """Returns how many sequences of each class are flagged, and how many there are.
+
+    The verdicts start with those on these sequences, class after class.
+    """
+    remaining = iter(verdicts)
     return {
-        name: (sum(next(left).flagged for _ in sequences), len(sequences))
+        name: (sum(next(remaining).flagged for _ in sequences), len(sequences))
         for name, sequences in anomalous.items()
     }
 
 
-def _allowed(detector: Detector) -> tuple[float, float]:
-    if detector.top_k:
-        return 0.0, 1.0
-    return calibration_interval(detector.rate, len(detector.calibration.scores))
-
-
-@dataclass(frozen=True)
-class _Scored:
-    """Sequences with what everyone makes of them.
-
-    Attributes:
-        scores: by name, (n,).
-        flagged: by name, (n,).
-        thresholds: by name.
-        is_wrong: whether a sequence is anomalous, (n,).
-    """
-
-    scores: dict[str, np.ndarray]
-    flagged: dict[str, np.ndarray]
-    thresholds: dict[str, float]
-    is_wrong: np.ndarray
-
-    @classmethod
-    def of(cls, detector: Detector, verdicts: list[Verdict], encoded: Sequences, wrong: int) -> "_Scored":
-        scores = {"detector": np.array([verdict.score for verdict in verdicts])}
-        flagged = {"detector": np.array([verdict.flagged for verdict in verdicts])}
-        thresholds = {"detector": detector.calibration.threshold(detector.rate)}
-        for name, values in detector.baselines.scores(encoded, detector.profile).items():
-            scores[name] = values
-            thresholds[name] = detector.baselines.threshold(name, detector.rate)
-            flagged[name] = values > thresholds[name]
-        return cls(scores, flagged, thresholds, np.arange(len(verdicts)) < wrong)
-
-    def take(self, places: np.ndarray) -> "_Scored":
-        """Some of them."""
-        scores = {name: values[places] for name, values in self.scores.items()}
-        flagged = {name: values[places] for name, values in self.flagged.items()}
-        return _Scored(scores, flagged, self.thresholds, self.is_wrong[places])
-
-    def parted(self, name: str) -> tuple[np.ndarray, np.ndarray]:
-        """The scores by one of them of normal sequences, and of anomalous ones."""
-        return self.scores[name][~self.is_wrong], self.scores[name][self.is_wrong]
-
-    def figures(self, name: str, scale: float) -> Figures:
-        """Of one of them."""
-        flagged, wrong = self.flagged[name], self.is_wrong
-        auc, interval = auc_with_interval(*self.parted(name))
-        return Figures(
-            auc,
-            interval,
-            self.thresholds[name],
-            (int(flagged[wrong].sum()), int(flagged[~wrong].sum())),
-            (int(wrong.sum()), int((~wrong).sum())),
-            scale,
-        )
-
-
-def _firsts(encoded: Sequences, wrong: int) -> list[int]:
-    """The places of the first of equal sequences, within the anomalous and within the normal ones."""
+def _first_of_duplicates(encoded: Sequences, is_anomalous: np.ndarray) -> np.ndarray:
+    """Returns the places of the distinct sequences, each with its first place. Labels are kept apart."""
     seen: set[tuple[bool, bytes]] = set()
     places = []
-    for place, ids in enumerate(encoded):
-        content = (place < wrong, ids.tobytes())
+    for place, (ids, label) in enumerate(zip(encoded, is_anomalous.tolist(), strict=True)):
+        content = (label, ids.tobytes())
         if content not in seen:
             seen.add(content)
             places.append(place)
-    return places
+    return np.array(places)

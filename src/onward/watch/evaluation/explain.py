@@ -1,41 +1,39 @@
-"""A sequence with what was expected at each of its events: for a terminal, and as a page."""
+"""Explains a verdict: the surprise of each event and what was expected, for a terminal or as an HTML page."""
 
-import base64
-import hashlib
-import html
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Any, assert_never
 
 from onward.atomic import atomic_write
-from onward.inference.scoring.html_report import STEPS, as_percent, legend
+from onward.html import render_to
+from onward.printable import printable
+from onward.units import as_percent
 from onward.watch.datasets import Dataset
 from onward.watch.detector import Detector
 from onward.watch.scoring.features import EventScore, Verdict
-from onward.watch.stream.alarms import counts_told
+from onward.watch.stream.alarms import describe_counts
 
-_BAR = 12
-_SHOWN = 44
+_BAR_WIDTH = 12
+_NAME_WIDTH = 44
 _NEW = "new here"
 _LEGEND = (
-    "bits: surprise, -log2 of the probability; rank: events that were likelier; "
-    f"{_NEW}: never seen, or never behind the event before it"
+    "bits: surprise, -log2 of the probability; rank: number of more likely events; "
+    f"{_NEW}: never seen, or never directly after the event before it"
 )
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """A sequence, event by event.
+    """A verdict on a sequence with the score of each event.
 
     Attributes:
-        verdict: on it.
-        rate: of false alarms, that it was flagged at or not, and
-        top_k: the number of events that may be expected, if that decides in its place (see `Detector`).
-        bits_per_event: the mean of normal sequences.
-        events: its events and its end.
-        lines: the number of the line of each event.
+        verdict: the verdict.
+        rate: the detector's rate of false alarms.
+        top_k: DeepLog's rule, if it is used in place of the rate (see `Detector`).
+        bits_per_event: mean surprise of the events of normal sequences.
+        events: the scores of the events and of the END.
+        lines: the line number of each event.
     """
 
     verdict: Verdict
@@ -46,7 +44,6 @@ class Explanation:
     lines: tuple[int, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """The explanation as plain values."""
         return {
             "verdict": self.verdict.to_json(),
             "rate": self.rate,
@@ -57,132 +54,104 @@ class Explanation:
         }
 
     @property
-    def told(self) -> str:
-        """The verdict, as a sentence."""
+    def summary(self) -> str:
+        """The verdict and its reason in one sentence."""
         verdict = self.verdict
-        said = "flagged" if verdict.flagged else "not flagged"
+        result = "flagged" if verdict.flagged else "not flagged"
         if self.top_k:
-            return f"{said}: {_rank_of(self.events)}, and an event is to be among the {self.top_k} likeliest"
-        return f"{said}: p-value {verdict.p_value:.3g}, false alarms {self.rate:.3g}; {reason_of(verdict)}"
+            worst = max(self.events, key=lambda event: event.rank)
+            reason = f"{worst.rank:,} events were more likely than {_shorten(worst.event)}"
+            return f"{result}: {reason}; events must be among the {self.top_k} most likely"
+        return (
+            f"{result}: p-value {verdict.p_value:.3g}, false-alarm rate {self.rate:.3g}; "
+            f"{describe_reason(verdict)}"
+        )
+
+    def rows(self) -> Iterator[tuple[EventScore, int | None]]:
+        """Yields each event and its line number; None for the END."""
+        return zip(self.events, (*self.lines, None), strict=True)
 
 
-def explained(detector: Detector, loaded: Dataset, key: str) -> Explanation:
-    """The sequence of that key; of several the last.
+def explain_sequence(detector: Detector, dataset: Dataset, key: str) -> Explanation:
+    """Returns the explanation of the last sequence with a key.
 
     Raises:
-        InputError: there is none.
+        InputError: there is no sequence with this key.
     """
-    sequence = loaded.last_of(key)
+    sequence = dataset.last_of(key)
     (verdict,) = detector.judge([sequence.events], [key])
     scores = tuple(detector.score_events(sequence.events))
-    mean = detector.calibration.bits_per_event
-    return Explanation(verdict, detector.rate, detector.top_k, mean, scores, tuple(sequence.lines))
+    bits_per_event = detector.calibration.bits_per_event
+    return Explanation(verdict, detector.rate, detector.top_k, bits_per_event, scores, tuple(sequence.lines))
 
 
-def _rank_of(events: Sequence[EventScore]) -> str:
-    """The highest rank of an event, as a sentence."""
-    worst = max(events, key=lambda event: event.rank)
-    return f"{worst.rank:,} events were likelier than {_short(worst.event)}"
-
-
-def reason_of(verdict: Verdict) -> str:
-    """What speaks most, as a sentence."""
-    value = verdict.features[verdict.speaks]
-    match verdict.speaks:
+def describe_reason(verdict: Verdict) -> str:
+    """Returns the main feature of a verdict as a sentence."""
+    value = verdict.features[verdict.main_feature]
+    match verdict.main_feature:
         case "largest":
-            told = f"its most surprising event has {value:.1f} bits"
+            reason = f"its most surprising event has {value:.1f} bits"
         case "mean":
-            told = f"its events have {value:.2f} bits on average"
+            reason = f"its events have {value:.2f} bits on average"
         case "total":
-            told = "its events have more bits in all than so many should have"
+            reason = "its events have more bits in total than normal for their number"
         case "burst":
-            told = f"some of its events in a row have {value:.1f} bits on average"
+            reason = f"some consecutive events have {value:.1f} bits on average"
         case "counts":
-            told = counts_told(verdict.counts)
+            reason = describe_counts(verdict.counts)
         case "new":
-            told = f"{value:.0f} events were never seen, or not behind the event before them"
+            reason = f"{value:.0f} events were never seen, or never directly after the event before them"
         case "unseen":
-            told = f"{100 * value:.3g} % of its events were never seen, or not behind the event before them"
+            reason = (
+                f"{100 * value:.3g} % of its events were never seen, "
+                "or never directly after the event before them"
+            )
         case "table":
-            told = f"its events have {value:.2f} bits on average by an n-gram"
+            reason = f"an n-gram gives its events {value:.2f} bits on average"
         case _:
-            assert_never(verdict.speaks)
-    return told
+            assert_never(verdict.main_feature)
+    return reason
 
 
-def as_text(found: Explanation) -> str:
-    """The explanation for a terminal: a line for each event."""
-    rows = [f"sequence {found.verdict.key}, {found.told}", ""]
-    rows.append(f"{'line':>7} {'bits':>6} {'rank':>5}  {'':<{_BAR}} event; expected")
-    for event, line in zip(found.events, (*found.lines, None), strict=True):
-        bar = "#" * min(_BAR, round(event.bits))
-        name = _short(event.event)
-        beside = "" if event.rank == 0 else f"; {_alternatives(event)}"
+def as_text(explanation: Explanation) -> str:
+    """Returns the explanation for a terminal, with one line per event."""
+    rows = [f"sequence {explanation.verdict.key}, {explanation.summary}", ""]
+    rows.append(f"{'line':>7} {'bits':>6} {'rank':>5}  {'':<{_BAR_WIDTH}} event; expected")
+    for event, line in explanation.rows():
+        bar = "#" * min(_BAR_WIDTH, round(event.bits))
         new = f" ({_NEW})" if event.new else ""
+        expected = f"; {_alternatives(event)}" if event.rank else ""
         rows.append(
             f"{'' if line is None else line:>7} {event.bits:>6.2f} {event.rank:>5}  "
-            f"{bar:<{_BAR}} {name}{new}{beside}"
+            f"{bar:<{_BAR_WIDTH}} {_shorten(event.event)}{new}{expected}"
         )
     return "".join(row.rstrip() + "\n" for row in [*rows, "", _LEGEND])
 
 
-def write_page(found: Explanation, path: str | os.PathLike[str]) -> None:
-    """Writes the explanation as a page without outside resources and without a script.
+def write_page(explanation: Explanation, path: str | os.PathLike[str]) -> None:
+    """Writes the explanation as an HTML page without scripts or outside resources.
 
     Raises:
-        WriteError: the disk refused.
+        WriteError: the file cannot be written.
     """
     with atomic_write(path) as file:
-        for piece in _page(found):
-            file.write(piece.encode("utf-8", "replace"))
-
-
-def _page(found: Explanation) -> Iterator[str]:
-    style = "".join(files(home).joinpath(name).read_text("utf-8") for home, name in _STYLES)
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    policy = f"default-src 'none'; style-src 'sha256-{digest}'"
-    heading = html.escape(f"Sequence {found.verdict.key}")
-    yield f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{heading}</title>\n'
-    yield f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
-    yield '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-    yield f"<style>{style}</style>\n</head>\n<body>\n<header>\n<h1>{heading}</h1>\n"
-    yield f'<p class="{"flagged" if found.verdict.flagged else "normal"}">{html.escape(found.told)}</p>\n'
-    mean = f"{found.verdict.length:,} events; normal ones have {found.bits_per_event:.2f} bits each"
-    yield f'<p>{mean}</p>\n<p class="legend" aria-label="colours by bits of surprise">expected {legend()} '
-    yield f"surprising, in bits</p>\n<p>{html.escape(_LEGEND)}</p>\n</header>\n"
-    yield "<main>\n<table>\n<thead><tr><th>line</th><th>bits</th>"
-    yield "<th>rank</th><th>event</th><th>expected</th></tr></thead>\n<tbody>\n"
-    for event, line in zip(found.events, (*found.lines, None), strict=True):
-        yield _row(event, line)
-    yield "</tbody>\n</table>\n</main>\n</body>\n</html>\n"
-
-
-_STYLES = (
-    ("onward.inference", "reading.css"),
-    ("onward.inference", "page.css"),
-    ("onward.watch", "explain.css"),
-)
-
-
-def _row(event: EventScore, line: int | None) -> str:
-    """Of the table: an event coloured by its surprise, beside what was expected."""
-    name = f'<i class="s{min(int(max(event.bits, 0.0)), STEPS - 1)}">{html.escape(event.event)}</i>'
-    name += f' <b class="new">{_NEW}</b>' if event.new else ""
-    expected = " ".join(
-        f"<span>{html.escape(other.event)} <b>{as_percent(other.probability)} %</b></span>"
-        for other in event.expected
-    )
-    place = "" if line is None else f"{line:,}"
-    return (
-        f"<tr><td>{place}</td><td>{event.bits:.2f}</td><td>{event.rank}</td><td>{name}</td>"
-        f"<td>{expected}</td></tr>\n"
-    )
+        render_to(
+            file,
+            "explain.html.j2",
+            title=f"Sequence {explanation.verdict.key}",
+            verdict=explanation.verdict,
+            summary=explanation.summary,
+            bits_per_event=explanation.bits_per_event,
+            legend=_LEGEND,
+            new=_NEW,
+            rows=explanation.rows(),
+        )
 
 
 def _alternatives(event: EventScore) -> str:
-    return ", ".join(f"{_short(other.event)} {as_percent(other.probability)} %" for other in event.expected)
+    return ", ".join(f"{_shorten(other.event)} {as_percent(other.probability)} %" for other in event.expected)
 
 
-def _short(name: str) -> str:
-    shown = "".join(char if char.isprintable() else repr(char)[1:-1] for char in name)
-    return shown if len(shown) <= _SHOWN else f"{shown[: _SHOWN - 3]}..."
+def _shorten(name: str) -> str:
+    text = printable(name)
+    return text if len(text) <= _NAME_WIDTH else f"{text[: _NAME_WIDTH - 3]}..."

@@ -1,1 +1,1 @@
-"""Input: from files, pipes and growing logs to records."""
+"""Input: turns files, pipes and growing logs into records."""

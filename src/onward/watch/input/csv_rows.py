@@ -1,13 +1,14 @@
-"""Rows of CSV, line by line: which lines make up a row, and which row names the columns.
+"""Splits lines of CSV into rows, and finds the row that names the columns.
 
-A quoted cell may hold line breaks, so a row may be several lines. Nobody can tell such a row from a quote
-that was never closed until the quote that closes it has come: until then its lines are held. Where what
-follows cannot be the rest of it, or is not in sight after `MOST_LINES`, the first line is given as it is, to
-be counted as broken, and those behind it are read anew.
+A quoted cell may contain line breaks, so a row may span several lines. Until the closing quote comes, such a
+row looks the same as a row whose quote was never closed, so its lines are held back. If the following lines
+cannot complete the row, or `MOST_LINES` are not enough, the first line is returned alone, to be counted as
+unreadable, and the lines after it are split again.
 
-The first row names the columns. A row that names them again is no record but the beginning of another file:
-one with the same names, or with all names that are looked for, of which there must be two, since a single
-cell may well say the name of its column. It replaces them, so files with other orders of columns may follow.
+The first row names the columns. A later row that names them again is the header of another file, and replaces
+the names, so that files with different column orders may follow each other. A row counts as such a header if
+it has the same names, or all names that are looked for. The latter needs two names or more, because a single
+cell may well hold the name of its column.
 """
 
 import csv
@@ -18,59 +19,59 @@ from typing import Any
 from onward.watch.input.lines import LONGEST_LINE
 
 MOST_LINES = 200
-"""Lines of one row."""
+"""Longest row, in lines."""
 
-_OPEN = "unexpected end of data"
-"""What `csv` says where a quote is not closed."""
+_OPEN_QUOTE = "unexpected end of data"
+"""Error message of `csv` for a quote that is not closed."""
 
 Line = tuple[int, str]
-"""The number of a line, or of the first of several, and its text."""
+"""Number and text of a line; for a row of several lines the number of the first."""
 
 
 class CsvRows:
-    """Finds the rows, and names their cells.
+    """Collects lines into rows, and returns the cells of a row by name.
 
     Args:
-        names: of the columns that are looked for.
-        delimiter: between cells.
+        names: the columns to look for.
+        delimiter: character between cells.
 
     Attributes:
-        columns: their names, once a row has said them.
-        held: the lines of a row that is not complete.
+        columns: names of the columns; None before the first row.
+        pending: lines of a row that is not complete.
     """
 
     def __init__(self, names: Iterable[str], delimiter: str) -> None:
         self._names, self._delimiter = frozenset(names), delimiter
-        self._one = next(iter(self._names), "")
+        self._any_name = next(iter(self._names), "")
         self.columns: list[str] | None = None
-        self.held: list[Line] = []
+        self.pending: list[Line] = []
 
-    def take(self, number: int, text: str) -> list[Line]:
-        """The rows that a further line completes."""
-        if not self.held and '"' not in text:
+    def add_line(self, number: int, text: str) -> list[Line]:
+        """Returns the rows that one more line completes."""
+        if not self.pending and '"' not in text:
             return [(number, text)]
-        return self._joined([(number, text)])
+        return self._split([(number, text)])
 
     def finish(self) -> list[Line]:
-        """The lines that are held, where nothing will follow them."""
+        """Returns the pending lines as rows, at the end of the input."""
         found: list[Line] = []
-        while self.held:
-            broken, *others = self.held
-            self.held = []
-            found += [broken, *self._joined(others)]
+        while self.pending:
+            broken, *others = self.pending
+            self.pending = []
+            found += [broken, *self._split(others)]
         return found
 
-    def values(self, text: str) -> dict[str, Any] | None:
-        """The cells of a row by name, or None where it names the columns.
+    def cells(self, text: str) -> dict[str, Any] | None:
+        """Returns the cells of a row by name, or None if the row names the columns.
 
         Raises:
-            ValueError: it is no CSV, or has too many cells or too few.
+            ValueError: the row is not CSV, or has the wrong number of cells.
         """
         try:
-            cells = self._cells(text)
-        except csv.Error as error:  # which is no ValueError
-            told = "a quote in it is not closed" if str(error) == _OPEN else str(error)
-            raise ValueError(f"it is no CSV: {told}") from error
+            cells = self._parse(text)
+        except csv.Error as error:  # which is not a ValueError
+            problem = "a quote is not closed" if str(error) == _OPEN_QUOTE else str(error)
+            raise ValueError(f"not CSV: {problem}") from error
         if self.columns is None or self._is_header(cells, self.columns):
             self.columns = cells
             return None
@@ -79,28 +80,27 @@ class CsvRows:
         return dict(zip(self.columns, cells, strict=True))
 
     def to_json(self) -> dict[str, Any]:
-        """What there is to know in the midst of a file, as plain values."""
-        return {"columns": self.columns, "held": self.held}
+        """Returns the state in the middle of a file, for `restore`."""
+        return {"columns": self.columns, "held": self.pending}
 
     def restore(self, data: dict[str, Any]) -> None:
-        """Goes on from what `to_json` gave."""
         self.columns = data["columns"]
-        self.held = [(number, text) for number, text in data["held"]]
+        self.pending = [(number, text) for number, text in data["held"]]
 
-    def _joined(self, lines: Iterable[Line]) -> list[Line]:
-        """Rows out of the lines that are held and further ones."""
+    def _split(self, lines: Iterable[Line]) -> list[Line]:
+        """Returns the rows in the pending lines and these lines."""
         waiting, found = deque(lines), list[Line]()
         while waiting:
             number, text = waiting.popleft()
-            self.held.append((number, text))
-            if len(self.held) > 1 and '"' not in text and len(self.held) < MOST_LINES:
-                continue  # nothing in it could close the quote
-            row = "\n".join(line for _, line in self.held)
+            self.pending.append((number, text))
+            if len(self.pending) > 1 and '"' not in text and len(self.pending) < MOST_LINES:
+                continue  # this line cannot close the quote
+            row = "\n".join(line for _, line in self.pending)
             problem = self._problem(row)
-            if problem == _OPEN and len(self.held) < MOST_LINES and len(row) < LONGEST_LINE:
+            if problem == _OPEN_QUOTE and len(self.pending) < MOST_LINES and len(row) < LONGEST_LINE:
                 continue
-            (first, broken), *others = self.held
-            self.held = []
+            (first, broken), *others = self.pending
+            self.pending = []
             if problem:
                 found.append((first, broken))
                 waiting.extendleft(reversed(others))
@@ -109,18 +109,18 @@ class CsvRows:
         return found
 
     def _problem(self, row: str) -> str:
-        """Why it is no row, if it is none."""
+        """Returns the reason why the text is not a row; "" if it is one."""
         try:
-            self._cells(row)
+            self._parse(row)
         except csv.Error as error:
             return str(error)
         return ""
 
-    def _cells(self, row: str) -> list[str]:
+    def _parse(self, row: str) -> list[str]:
         return next(csv.reader([row], delimiter=self._delimiter, strict=True))
 
     def _is_header(self, cells: list[str], columns: list[str]) -> bool:
-        if self._one not in cells and columns[0] not in cells:
-            return False  # as of nearly all rows
+        if self._any_name not in cells and columns[0] not in cells:
+            return False  # a fast answer for nearly all rows
         found = set(cells)
         return found == set(columns) or (len(self._names) > 1 and self._names <= found)

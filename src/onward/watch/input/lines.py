@@ -1,52 +1,45 @@
-"""Lines of files, of folders, of patterns and of standard input, whatever their ends and their bytes."""
+"""Reads the lines of documents, with any line ends, any bytes and any length."""
 
-import gzip
-from collections.abc import Iterator, Sequence
-from io import BufferedIOBase
-from os import PathLike
+from collections.abc import Iterable, Iterator
+from io import BufferedReader
+from pathlib import Path
 
-from onward.data.corpus import find_sources
+from onward.data.compressed import open_bytes
 from onward.errors import CorpusError
 
 LONGEST_LINE = 1 << 20
-"""Bytes of a line that are kept; what follows up to its end is left out."""
+"""Bytes to keep of a line. The rest of a longer line is dropped, so that memory is bounded."""
 
-GZIP = b"\x1f\x8b"
-"""What gzip begins with."""
-
-_MARK = "\ufeff"
+_BYTE_ORDER_MARK = "\ufeff"
 
 
-def lines_of(sources: Sequence[str | PathLike[str]]) -> Iterator[bytes]:
-    """The lines of the documents of sources (see `find_sources`), one after another, without their ends.
+def read_lines(documents: Iterable[Path]) -> Iterator[bytes]:
+    """Yields the lines of documents one after another, without their line ends.
 
-    Documents that gzip compressed are read as what they hold. Of a line longer than `LONGEST_LINE` the rest
-    is left out, so that memory is bounded.
+    Compressed documents are decompressed. Lines are cut to `LONGEST_LINE` bytes.
 
     Raises:
-        CorpusError: a source that is missing, empty or cannot be read.
+        CorpusError: a document cannot be read.
     """
-    for document in find_sources(sources).documents:
+    for document in documents:
         try:
-            with document.open("rb") as raw:
-                compressed = raw.peek(2)[:2] == GZIP
-                yield from _lines(gzip.GzipFile(fileobj=raw) if compressed else raw)
+            with open_bytes(document) as file:
+                yield from _lines(file)
         except (OSError, EOFError) as error:
             raise CorpusError(
                 f"cannot read {document}: {error}",
-                hint="check that you may read it, and that it is whole if it is compressed",
+                hint="check that the file may be read and, if it is compressed, that it is complete",
             ) from error
 
 
-def text_of(raw: bytes) -> str:
-    """A line as readers see it: without its end, and the byte order mark that some files begin with."""
-    return raw[:LONGEST_LINE].rstrip(b"\r\n").decode("utf-8", "replace").removeprefix(_MARK)
+def decode_line(raw: bytes) -> str:
+    """Returns a line as text, without its line end and byte order mark; invalid UTF-8 becomes U+FFFD."""
+    return raw[:LONGEST_LINE].rstrip(b"\r\n").decode("utf-8", "replace").removeprefix(_BYTE_ORDER_MARK)
 
 
-def _lines(file: BufferedIOBase) -> Iterator[bytes]:
-    """Of one document."""
+def _lines(file: BufferedReader) -> Iterator[bytes]:
     while line := file.readline(LONGEST_LINE):
-        whole = line
+        kept = line
         while len(line) == LONGEST_LINE and not line.endswith(b"\n"):
             line = file.readline(LONGEST_LINE)
-        yield whole.rstrip(b"\r\n")
+        yield kept.rstrip(b"\r\n")

@@ -1,4 +1,4 @@
-"""Log templates: the kinds of line of a log, mined by drain3 from the lines that a detector learns from."""
+"""Log templates: the kinds of line in a log, mined by drain3 from the training lines."""
 
 import re
 from collections.abc import Iterable
@@ -7,27 +7,27 @@ from typing import Any
 from onward.data.vocabulary import SPECIAL, UNKNOWN
 
 NO_TEMPLATE = SPECIAL[UNKNOWN]
-"""The event of a line that fits no template."""
+"""The event of a line that matches no template."""
 
 LONGEST = 1000
-"""Characters of a line that count; what is behind them is data more often than message."""
+"""Characters of a line to use; the rest is usually data, not message."""
 
 _REMEMBERED = 1 << 16
-"""Masked lines whose template is remembered."""
+"""Masked lines whose template is cached."""
 
 
 class Templates:
-    """Masks lines, and names the template of each.
+    """Finds the template of a line.
 
     Args:
-        texts: of the templates, words separated by one space each, `<*>` for what may differ.
+        texts: the templates, their words separated by single spaces, with `<*>` for variable parts.
 
     Attributes:
         texts: as given.
     """
 
     def __init__(self, texts: Iterable[str]) -> None:
-        from drain3.drain import LogCluster  # noqa: PLC0415 - only where there are log lines
+        from drain3.drain import LogCluster  # noqa: PLC0415 - only log lines need it
 
         self.texts = tuple(texts)
         self._miner = _miner()
@@ -35,46 +35,40 @@ class Templates:
             cluster = LogCluster(text.split(), number)
             self._miner.id_to_cluster[number] = cluster
             self._miner.add_seq_to_prefix_tree(self._miner.root_node, cluster)
-        self._found: dict[str, str] = {}
+        self._cache: dict[str, str] = {}
 
     @classmethod
-    def of(cls, lines: Iterable[str]) -> "Templates":
-        """Mined from lines."""
+    def mine(cls, lines: Iterable[str]) -> "Templates":
+        """Returns the templates of lines."""
         miner = _miner()
         seen: set[str] = set()
         for line in lines:
-            content = _content(line)
-            if content not in seen:  # a second one of the same words would change nothing
+            content = mask_line(line)
+            if content not in seen:  # drain3 learns nothing from a duplicate
                 seen.add(content)
                 miner.add_log_message(content)
         texts = dict.fromkeys(cluster.get_template() for cluster in miner.clusters)
         return cls(text for text in texts if text)
 
     def event(self, line: str) -> str:
-        """The template of a line, or NO_TEMPLATE."""
-        content = _content(line)
-        event = self._found.get(content)
+        """Returns the template of a line, or NO_TEMPLATE."""
+        content = mask_line(line)
+        event = self._cache.get(content)
         if event is None:
             cluster = self._miner.match(content, full_search_strategy="fallback")
             event = cluster.get_template() if cluster else NO_TEMPLATE
-            if len(self._found) >= _REMEMBERED:
-                self._found.clear()
-            self._found[content] = event
+            if len(self._cache) >= _REMEMBERED:
+                self._cache.clear()
+            self._cache[content] = event
         return event
 
     def to_json(self) -> list[str]:
-        """The templates as plain values."""
         return list(self.texts)
 
 
-def _content(line: str) -> str:
-    """What of a line decides its template."""
-    return masked(line[:LONGEST])
-
-
 def _miner() -> Any:
-    """The miner with its published defaults."""
-    from drain3.drain import Drain  # noqa: PLC0415
+    """Returns a miner with drain3's published defaults."""
+    from drain3.drain import Drain  # noqa: PLC0415 - only log lines need it
 
     return Drain(depth=4, sim_th=0.4, max_children=100, param_str=MASK)
 
@@ -83,17 +77,17 @@ MASK = "<*>"
 
 _VARIABLE = re.compile(
     r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"  # UUID
-    r"|\b(?:[0-9a-f]{2}:){5}[0-9a-f]{2}\b"  # MAC
+    r"|\b(?:[0-9a-f]{2}:){5}[0-9a-f]{2}\b"  # MAC address
     r"|\b0x[0-9a-f]+\b"
-    r"|\b(?=[a-f]*[0-9])[0-9a-f]{8,}\b"  # an id in hexadecimal, with a digit at least
-    r"|[-+]?\d+(?:[.,:/T-]\d+)*Z?",  # numbers, dates, times, addresses, versions
+    r"|\b(?=[a-f]*[0-9])[0-9a-f]{8,}\b"  # hexadecimal id with at least one digit
+    r"|[-+]?\d+(?:[.,:/T-]\d+)*Z?",  # number, date, time, IP address, version
     re.IGNORECASE,
 )
 
 
-def masked(line: str) -> str:
-    """The line with MASK in the place of each number, address, id and time.
+def mask_line(line: str) -> str:
+    """Returns the first `LONGEST` characters with MASK for each number, address, id and time.
 
-    What is masked may stand inside a word: `blk_-1608` is `blk_<*>`, and `R02-M1` is `R<*>-M<*>`.
+    The mask may stand inside a word: `blk_-1608` becomes `blk_<*>`, and `R02-M1` becomes `R<*>-M<*>`.
     """
-    return _VARIABLE.sub(MASK, line)
+    return _VARIABLE.sub(MASK, line[:LONGEST])

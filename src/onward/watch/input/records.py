@@ -1,4 +1,4 @@
-"""Records: what every source of events becomes before anything is learned or judged."""
+"""Records: the common form that every source of events is read into."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -9,12 +9,12 @@ class Record(NamedTuple):
     """One event.
 
     Attributes:
-        key: which sequence it belongs to: a host, a session, a block.
-        event: what happened, by name.
-        time: when, in seconds since 1970; None where the source does not say.
-        line: the line it stood in, without its end.
-        number: of that line, from 1.
-        last: whether the sequence ends with it.
+        key: names the sequence that the event belongs to, such as a host, a session or a block.
+        event: name of the event.
+        time: seconds since 1970; None if the source has no times.
+        line: the line that holds the event, without its line end.
+        number: number of that line, from 1.
+        last: whether the sequence ends with this event.
     """
 
     key: str
@@ -27,24 +27,23 @@ class Record(NamedTuple):
 
 @dataclass
 class UnreadableLines:
-    """What could not be read, for whoever reports it.
+    """Counts the lines that could not be parsed.
 
     Attributes:
-        count: lines that were left out.
-        examples: the first of them: the number of the line, and what was wrong with it.
+        count: number of these lines.
+        examples: number and problem of the first three.
     """
 
     count: int = 0
     examples: list[tuple[int, str]] = field(default_factory=list)
 
     def add(self, number: int, reason: str) -> None:
-        """One more."""
         self.count += 1
         if len(self.examples) < 3:
             self.examples.append((number, reason))
 
-    def told(self) -> str:
-        """One sentence, or nothing."""
+    def message(self) -> str:
+        """Returns one sentence with the count and the examples; "" if all lines were readable."""
         if not self.count:
             return ""
         shown = "; ".join(f"line {number}: {reason}" for number, reason in self.examples)
@@ -57,9 +56,9 @@ class KeyedSequence:
     """The events of one key, in order.
 
     Attributes:
-        key: of all of them.
-        events: their names.
-        lines: the numbers of the lines that they stood in.
+        key: names the sequence.
+        events: names of the events.
+        lines: the line number of each event.
     """
 
     key: str
@@ -67,17 +66,17 @@ class KeyedSequence:
     lines: list[int]
 
 
-def grouped(records: Iterable[Record]) -> list[KeyedSequence]:
-    """The sequences of records, in the order in which they begin; interleaved keys stay apart."""
-    open_ones: dict[str, KeyedSequence] = {}
+def group_by_key(records: Iterable[Record]) -> list[KeyedSequence]:
+    """Returns the sequences of records that may be interleaved, in the order of their first records."""
+    open_sequences: dict[str, KeyedSequence] = {}
     found: list[KeyedSequence] = []
     for record in records:
-        sequence = open_ones.get(record.key)
+        sequence = open_sequences.get(record.key)
         if sequence is None:
-            sequence = open_ones[record.key] = KeyedSequence(record.key, [], [])
+            sequence = open_sequences[record.key] = KeyedSequence(record.key, [], [])
             found.append(sequence)
         sequence.events.append(record.event)
         sequence.lines.append(record.number)
         if record.last:
-            del open_ones[record.key]
+            del open_sequences[record.key]
     return found

@@ -1,4 +1,4 @@
-"""Lines of standard input as they come, without a read that a signal could not end."""
+"""Reads lines from standard input as they arrive, in reads that a signal can interrupt."""
 
 import os
 import select
@@ -9,18 +9,18 @@ from onward.watch.input.lines import LONGEST_LINE
 
 _PIECE = 1 << 16
 _PATIENCE = 0.2
-"""Seconds that are waited for a line before it is said that there is none yet."""
+"""Seconds that one read waits for input."""
 
 
 class Pipe:
-    """Reads lines from a pipe, with the interface of `Follower`; there is no position to go on from.
+    """Reads the lines of a pipe. It has the interface of `Follower`, but no position to resume from.
 
     Args:
-        file: to be read; by default standard input.
+        file: the pipe; standard input by default.
 
     Attributes:
-        ended: whether the other side has closed it.
-        cut: lines so far of which only the beginning was kept, because they were too long.
+        ended: whether the writer has closed the pipe.
+        truncated: number of lines so far that were cut to `LONGEST_LINE` bytes.
     """
 
     position = None
@@ -28,33 +28,33 @@ class Pipe:
     def __init__(self, file: BinaryIO | None = None) -> None:
         self._file = file or sys.stdin.buffer
         self.ended = False
-        self.cut = 0
-        self._held = bytearray()
+        self.truncated = 0
+        self._rest = bytearray()  # of a line whose end has not arrived
 
     def read(self) -> list[bytes]:
-        """The next lines without their ends; none if there is none yet, or no more."""
-        piece = self._piece()
+        """Returns the next lines without their line ends; [] if no line is complete yet, or at the end."""
+        piece = self._read_piece()
         *lines, rest = piece.split(b"\n")
         if not lines:
-            self._held += piece[: LONGEST_LINE + 1 - len(self._held)]
+            self._rest += piece[: LONGEST_LINE + 1 - len(self._rest)]
             return []
-        lines[0] = bytes(self._held) + lines[0]
-        self._held = bytearray(rest)
-        return [self._bounded(line) for line in lines]
+        lines[0] = bytes(self._rest) + lines[0]
+        self._rest = bytearray(rest)
+        return [self._truncate(line) for line in lines]
 
     def finish(self) -> list[bytes]:
-        """The last line, if it has no end."""
-        line, self._held = bytes(self._held), bytearray()
-        return [self._bounded(line)] if line else []
+        """Returns the last line if it has no line end, else []."""
+        line, self._rest = bytes(self._rest), bytearray()
+        return [self._truncate(line)] if line else []
 
     def close(self) -> None:
-        """Nothing is to be closed."""
+        """Does nothing: standard input stays open."""
 
-    def _piece(self) -> bytes:
-        """The next bytes, or none if none come in a while; notes whether that is the end."""
+    def _read_piece(self) -> bytes:
+        """Returns the bytes that arrive within `_PATIENCE` seconds, and notes the end of the pipe."""
         try:
             handle = self._file.fileno()
-        except OSError:  # no pipe, but bytes in memory
+        except OSError:  # bytes in memory
             piece = self._file.read(_PIECE)
         else:
             if not select.select([handle], [], [], _PATIENCE)[0]:
@@ -63,6 +63,6 @@ class Pipe:
         self.ended = not piece
         return piece
 
-    def _bounded(self, line: bytes) -> bytes:
-        self.cut += len(line) > LONGEST_LINE
+    def _truncate(self, line: bytes) -> bytes:
+        self.truncated += len(line) > LONGEST_LINE
         return line[:LONGEST_LINE]

@@ -1,9 +1,8 @@
-"""The lines of a file that grows, is cut short, or is renamed and begun anew: `tail -F`, by looking again.
+"""Reads a file that grows, is truncated, or is renamed and begun anew, as `tail -F` does, by polling.
 
-Where the reading stands is a value, `Position`, and it goes on there in whatever the file has become since:
-the same file, one renamed by a rotation, a copy that was made before the file was cut short, or any of them
-compressed. What is left of it, and files that were begun and rotated since, are read before the file that has
-the name now.
+A `Position` is a value, from which another process continues in whatever became of the file: the same file,
+one that a rotation renamed, a copy made before the file was truncated, or a compressed one of these. The rest
+of that file, and files that were begun and rotated since, come before the file that has the name now.
 """
 
 import re
@@ -14,63 +13,62 @@ from pathlib import Path
 from typing import NamedTuple
 
 from onward.errors import CorpusError
+from onward.watch.input.format import COMPRESSED
 from onward.watch.input.tailed_file import GrowingFile, Position
 
 LINGER = 1.0
-"""Seconds that a renamed file must be still before the new one is read: its writer may not know yet."""
+"""Seconds without a write after which a renamed file is finished: its writer may notice the rotation late."""
 
 
 class Follower:
     """Reads the lines of a file as they are completed.
 
     Args:
-        path: of the file; it need not exist yet.
-        position: where to go on; None begins at the first line of what is there.
-        tell: is called with what a person should know: that the file was rotated, or that lines are lost.
-        grows: whether lines may still come when all have been read.
+        path: the file; it need not exist yet.
+        position: where to continue; None: at the start.
+        notify: called with messages for the user, such as that the file was rotated or that lines are lost.
+        grows: whether the file may still grow.
 
     Attributes:
         path: as given.
-        ended: whether no line will come when `read` gives none.
+        ended: whether an empty result of `read` means that there are no more lines.
     """
 
     def __init__(
         self,
         path: Path,
         position: Position | None = None,
-        tell: Callable[[str], None] = lambda _: None,
+        notify: Callable[[str], None] = lambda _: None,
         *,
         grows: bool = True,
     ) -> None:
         self.path = path
         self.ended = not grows
-        self._tell = tell
+        self._notify = notify
         self._file: GrowingFile | None = None
-        self._position = position or Position(
-            0, 0, 0, "", time.time()
-        )  # where it stood when no file was open
-        self._waiting: list[_Rotated] = []  # as of the last look, to tell of those that are gone
-        self._cut = 0  # lines, of files that were closed
+        self._closed_at = position or Position(0, 0, 0, "", time.time())  # used while no file is open
+        self._waiting: list[_Rotated] = []  # rotated files to read next, as of the last look
+        self._truncated = 0  # lines of the files that were closed
         if position is not None:
-            self._go_on(position)
+            self._resume(position)
         else:
-            with suppress(OSError):  # `read` says what is wrong
+            with suppress(OSError, CorpusError):  # `read` raises it again
                 self._open_next()
         if grows and self._file is None and not path.exists():
-            tell(f"there is no file {path} yet: waiting for it")
+            notify(f"waiting for {path}: the file does not exist yet")
 
     @property
     def position(self) -> Position:
-        """The place after the last line that was read; before a file was there, the time is all of it."""
-        return self._file.position if self._file else self._position
+        """The position after the last line; before the file exists only its time matters."""
+        return self._file.position if self._file else self._closed_at
 
     @property
-    def cut(self) -> int:
-        """Lines so far of which only the beginning was kept, because they were too long."""
-        return self._cut + (self._file.cut if self._file else 0)
+    def truncated(self) -> int:
+        """Number of lines so far that were cut to `LONGEST_LINE` bytes."""
+        return self._truncated + (self._file.truncated if self._file else 0)
 
     def read(self) -> list[bytes]:
-        """The next lines without their ends, some thousands at most; none if there is no new one now.
+        """Returns the next lines without their line ends, at most some thousands; [] if there are none yet.
 
         Raises:
             CorpusError: the file cannot be read.
@@ -79,39 +77,39 @@ class Follower:
             lines: list[bytes] = []
             while not lines and (self._file or self._open_next()):
                 assert self._file
-                if self._file.was_cut_short():
-                    self._begin_again(self._file.position)
+                if self._file.was_truncated():
+                    self._restart(self._file.position)
                 lines = self._file.lines()
                 if not lines:
-                    if not self._moved_on(self._file):
+                    if not self._is_finished(self._file):
                         break
                     lines = self.finish()
                     self.close()
             return lines
         except (OSError, EOFError) as error:
-            hint = "check that it may be read"
+            hint = "check that the file may be read"
             raise CorpusError(f"cannot read {self.path}: {_reason(error)}", hint=hint) from error
 
     def finish(self) -> list[bytes]:
-        """The last line, if it has no end: of a file that will not grow."""
-        line = self._file.rest() if self._file else b""
+        """Returns the last line of a file that grows no more if it has no line end, else []."""
+        line = self._file.last_line() if self._file else b""
         return [line] if line else []
 
     def close(self) -> None:
-        """Closes the file; `read` would go on at its start."""
+        """Closes the file; a later `read` opens the next one."""
         if self._file:
-            self._position, self._cut = self._file.position, self.cut
+            self._closed_at, self._truncated = self._file.position, self.truncated
             self._file.close()
             self._file = None
 
     def _open_next(self) -> bool:
-        """Opens what was begun after the file that was read last, if it is there.
+        """Opens the file that was begun after the last one, and returns whether there is one.
 
-        A name may belong to another file by now, so it is looked up anew each time.
+        Names are looked up each time, because a rotation may have given them to other files.
         """
         with suppress(FileNotFoundError):
             while self._file is None:
-                self._look(self._position)
+                self._look(self._closed_at)
                 if not self._waiting:
                     self._file = GrowingFile(self.path)
                 elif (file := GrowingFile(self._waiting[0].path)).inode == self._waiting[0].inode:
@@ -122,59 +120,58 @@ class Follower:
         return self._file is not None
 
     def _look(self, finished: GrowingFile | Position) -> None:
-        """Looks for what was begun and rotated after a file, and tells of what is gone since."""
+        """Looks for files that were begun and rotated after one, and reports those that were removed."""
         found = _begun_after(self.path, finished)
         for known in self._waiting:
             if not any(known.is_same(other) for other in found):
-                self._tell(f"{known.path.name} was removed before it was read: its lines are lost")
+                self._notify(f"{known.path.name} was removed before it was read: its lines are lost")
         self._waiting = found
 
-    def _go_on(self, position: Position) -> None:
-        """Opens what the file of a position has become, and notes the files that were begun after it."""
-        found = _found_again(self.path, position)
+    def _resume(self, position: Position) -> None:
+        """Opens the file of a position under its present name, and finds the files begun after it."""
+        found = _find_file(self.path, position)
         if found is None:
             if position.offset:
-                self._tell(
-                    f"what was read before is not in {self.path} or beside it any more, so lines that came "
-                    "since may be lost; reading what was begun since from its start"
+                self._notify(
+                    f"the part that was read before is no longer in {self.path} or a rotated file beside it: "
+                    "lines written since may be lost; reading the files that were begun since"
                 )
             return
         self._file = GrowingFile(found, position.offset)
         if found != self.path:
             self._look(self._file)
-            self._tell(f"{self.path.name} was rotated: reading the rest of {found.name} first")
+            self._notify(f"{self.path.name} was rotated: reading the rest of {found.name} first")
 
-    def _begin_again(self, position: Position) -> None:
-        """Goes on in the copy of a file that was cut short, if there is one, or at its start."""
+    def _restart(self, position: Position) -> None:
+        """Continues in a copy of a file that was truncated, if there is one, else at its start."""
         self.close()
-        copy = _found_again(self.path, position)
-        if copy is not None:
-            self._go_on(position)
+        if _find_file(self.path, position) is not None:
+            self._resume(position)
         else:
             self._file = GrowingFile(self.path)
-            self._tell(f"{self.path.name} was cut short: reading it from its start")
+            self._notify(f"{self.path.name} was truncated: reading it from its start")
 
-    def _moved_on(self, file: GrowingFile) -> bool:
-        """Whether another file is to be read now, and the one that was read is still."""
+    def _is_finished(self, file: GrowingFile) -> bool:
+        """Whether a file was rotated, is no longer written to, and another one follows it."""
         if file.is_at(self.path) or (not self.ended and 0 <= time.time() - file.modified < LINGER):
             return False
         return self.path.exists() or bool(_begun_after(self.path, file))
 
 
 class _Rotated(NamedTuple):
-    """A file that was rotated, as it was at one look."""
+    """A rotated file as of one look."""
 
     modified: float
     path: Path
     inode: int
 
     def is_same(self, other: "_Rotated") -> bool:
-        """Whether it is another, whatever its name is now: gzip keeps the time, renaming the inode."""
+        """Whether both are one file: compressing keeps the time, renaming keeps the inode."""
         return self.inode == other.inode or self.modified == other.modified
 
 
-def _found_again(path: Path, position: Position) -> Path | None:
-    """The file that a position is in: if possible the one of its inode, or of its name, or else a copy."""
+def _find_file(path: Path, position: Position) -> Path | None:
+    """Returns the file that contains a position: by preference the one with its inode, then with its name."""
 
     def rank(candidate: Path) -> tuple[bool, bool, str]:
         with suppress(OSError):
@@ -186,25 +183,25 @@ def _found_again(path: Path, position: Position) -> Path | None:
 
 
 def _begun_after(path: Path, file: GrowingFile | Position) -> list[_Rotated]:
-    """Rotated files that were last written to after one, in that order; `path` is none of them.
+    """Returns the rotated files that were last written to after a file, in that order; without `path`.
 
-    Two looks that agree were not taken in the midst of a rotation.
+    Looks until two results agree, so that no result is from the middle of a rotation.
     """
-    found = _seen_after(path, file)
-    while found != (again := _seen_after(path, file)):
+    found = _look_once(path, file)
+    while found != (again := _look_once(path, file)):
         found = again
     return found
 
 
-def _seen_after(path: Path, file: GrowingFile | Position) -> list[_Rotated]:
-    """What one look finds."""
+def _look_once(path: Path, file: GrowingFile | Position) -> list[_Rotated]:
     stem, suffix = re.escape(path.stem), re.escape(path.suffix)
-    rotated = re.compile(rf"({stem}{suffix}[-._]?[-._T\d]+|{stem}[-._]?[-._T\d]+{suffix})(\.gz)?")
+    compressed = "|".join(map(re.escape, COMPRESSED))
+    rotated = re.compile(rf"({stem}{suffix}[-._]?[-._T\d]+|{stem}[-._]?[-._T\d]+{suffix})({compressed})?")
     siblings = {sibling.name: sibling for sibling in _siblings(path) if rotated.fullmatch(sibling.name)}
     found: list[_Rotated] = []
     for name, sibling in siblings.items():
-        if name.endswith(".gz") and name.removesuffix(".gz") in siblings:
-            continue  # gzip is at work on that
+        if name.endswith(COMPRESSED) and sibling.stem in siblings:
+            continue  # it is being compressed
         with suppress(OSError):
             status = sibling.stat()
             other = (status.st_dev, status.st_ino) != (file.device, file.inode)
@@ -214,7 +211,7 @@ def _seen_after(path: Path, file: GrowingFile | Position) -> list[_Rotated]:
 
 
 def _siblings(path: Path) -> Iterator[Path]:
-    """Files of the same folder whose names begin as this one's, itself included."""
+    """Yields the files of the folder whose names start with the stem of this one's, including itself."""
     with suppress(FileNotFoundError):
         yield from (
             found for found in path.parent.iterdir() if found.name.startswith(path.stem) and found.is_file()

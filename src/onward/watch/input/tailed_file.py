@@ -1,30 +1,32 @@
-"""One file that grows: its complete lines, and the place after the last of them."""
+"""One file that grows: its complete lines, and the position after the last of them."""
 
-import gzip
 import hashlib
 import os
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from io import FileIO
+from io import BufferedReader, FileIO
 from pathlib import Path
 from typing import Any
 
-from onward.watch.input.lines import GZIP, LONGEST_LINE
+from onward.data.compressed import decompressed
+from onward.errors import CorpusError
+from onward.watch.input.lines import LONGEST_LINE
 
 _PIECE = 1 << 18
 _PRINTED = 1024
+"""Bytes at either end of what was read that a fingerprint covers."""
 
 
 @dataclass(frozen=True)
 class Position:
-    """A place between two lines of a file, which is known again by its content, whatever its name is by then.
+    """A place between two lines of a file. Its fingerprint finds the file again under any name.
 
     Attributes:
-        device: of the file, and
-        inode: its number there.
+        device: device of the file.
+        inode: inode of the file.
         offset: bytes before the place.
         fingerprint: SHA-256 of up to 1,024 bytes from the start and as many before the place.
-        modified: when the file was last written to, as it was read, in seconds of the epoch.
+        modified: modification time of the file when it was read, in seconds since 1970.
     """
 
     device: int
@@ -34,149 +36,192 @@ class Position:
     modified: float
 
     def to_json(self) -> dict[str, Any]:
-        """The position as plain values."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "Position":
-        """The inverse of `to_json`."""
         return cls(data["device"], data["inode"], data["offset"], data["fingerprint"], data["modified"])
 
     def is_in(self, path: Path) -> bool:
-        """Whether the bytes that the position was taken after stand in a file, which may be compressed.
+        """Whether the file has the bytes before this position; the file may be a compressed copy.
 
-        At the start of a file there are none; there only the file itself is the one.
+        Position 0 has no bytes before it, so it belongs only to the file itself.
         """
         try:
-            with _opened(path) as file:
+            with _Content(path) as file:
                 if not self.offset:
-                    status = os.fstat(file.fileno())
+                    status = file.status()
                     return (status.st_dev, status.st_ino) == (self.device, self.inode)
-                return _fingerprint(*_around(file, self.offset)) == self.fingerprint
-        except (OSError, EOFError):
+                return _fingerprint(*file.skip_to(self.offset)) == self.fingerprint
+        except (OSError, EOFError, CorpusError):
             return False
 
 
 class GrowingFile:
-    """The lines of an open file. Bytes after the last end of a line are held until their line is complete.
+    """Reads the lines of an open file. Bytes after the last line end are held until their line is complete.
 
     Args:
-        path: of the file, which gzip may have compressed.
-        offset: bytes to begin after, the end of a line.
+        path: the file, which may be compressed.
+        offset: bytes to skip; they end with a line.
 
     Attributes:
-        device: of the file, and
-        inode: its number there.
-        cut: lines so far of which only the first `LONGEST_LINE` bytes were kept.
+        device: device of the file.
+        inode: inode of the file.
+        truncated: number of lines so far that were cut to `LONGEST_LINE` bytes.
 
     Raises:
-        OSError: as `open`.
+        OSError: the file cannot be opened.
+        CorpusError: the file is a damaged archive. `lines` raises it too.
     """
 
     def __init__(self, path: Path, offset: int = 0) -> None:
-        self._file = _opened(path)
-        status = os.fstat(self._file.fileno())
+        self._file = _Content(path)
+        status = self._file.status()
         self.device, self.inode = status.st_dev, status.st_ino
-        self._modified = status.st_mtime  # before it was read last: what is written later is later
-        self.cut = 0
-        self._grows = isinstance(self._file, FileIO)
-        self._head, self._tail = _around(self._file, offset)
-        self._offset = self._seen = offset
-        self._last = self._tail  # of all bytes that were read
-        self._held = bytearray()
+        self._modified = status.st_mtime  # taken before each read, so that a later write has a later time
+        self.truncated = 0
+        self._head, self._tail = self._file.skip_to(offset)  # before the position
+        self._offset = self._read = offset  # the position, and the end of what was read
+        self._last = self._tail  # before the end of what was read
+        self._rest = bytearray()  # of a line whose end was not read
 
     @property
     def position(self) -> Position:
-        """The place after the last line that was given."""
-        head = self._head[: self._offset]
-        printed = _fingerprint(head, self._tail)
-        return Position(self.device, self.inode, self._offset, printed, self._modified)
+        """The position after the last line that was returned."""
+        fingerprint = _fingerprint(self._head[: self._offset], self._tail)
+        return Position(self.device, self.inode, self._offset, fingerprint, self._modified)
 
     @property
     def modified(self) -> float:
-        """When it was last written to, in seconds of the epoch."""
-        return os.fstat(self._file.fileno()).st_mtime
+        """Modification time of the file now, in seconds since 1970."""
+        return self._file.status().st_mtime
 
-    def was_cut_short(self) -> bool:
-        """Whether other bytes stand where the first and the last ones were that were read of the file."""
-        if not self._grows:
+    def was_truncated(self) -> bool:
+        """Whether the first or the last bytes that were read have changed in the file since."""
+        if self._file.is_compressed:
             return False
-        handle, last = self._file.fileno(), self._seen - len(self._last)
+        handle, last = self._file.fileno(), self._read - len(self._last)
         return (
             os.pread(handle, len(self._last), last) != self._last
             or os.pread(handle, len(self._head), 0) != self._head
         )
 
     def is_at(self, path: Path) -> bool:
-        """Whether it has a name, to which nothing may belong."""
+        """Whether the path leads to this file."""
         with suppress(FileNotFoundError):
             status = path.stat()
             return (status.st_dev, status.st_ino) == (self.device, self.inode)
         return False
 
     def lines(self) -> list[bytes]:
-        """The next complete lines without their ends; none if there is none yet. Raises as `read`."""
+        """Returns the next complete lines without their line ends; [] if none is complete yet.
+
+        Raises:
+            OSError: the file cannot be read.
+        """
         self._modified = self.modified
         while piece := self._file.read(_PIECE):
             before = self._last
-            self._seen += len(piece)
+            self._read += len(piece)
             self._head = (self._head + piece)[:_PRINTED] if len(self._head) < _PRINTED else self._head
             self._last = (before + piece)[-_PRINTED:]
             end = piece.rfind(b"\n") + 1
             if end:
                 first, *others, rest = piece.split(b"\n")
-                lines = [self._completed(first), *map(self._bounded, others)]
-                self._offset = self._seen - len(rest)
+                lines = [self._complete(first), *map(self._truncate, others)]
+                self._offset = self._read - len(rest)
                 self._tail = (before + piece[:end])[-_PRINTED:]
-                self._held += rest
+                self._rest += rest
                 return lines
-            self._held += piece[: LONGEST_LINE + 1 - len(self._held)]  # one more shows that it was cut
+            self._rest += piece[: LONGEST_LINE + 1 - len(self._rest)]  # one byte more shows that it is cut
         return []
 
-    def rest(self) -> bytes:
-        """What is held of a line that has no end, as the last line."""
-        self._offset, self._tail = self._seen, self._last
-        return self._completed(b"")
+    def last_line(self) -> bytes:
+        """Returns the line that has no line end, at the end of a file that grows no more; b"" if none."""
+        self._offset, self._tail = self._read, self._last
+        return self._complete(b"")
 
     def close(self) -> None:
-        """Closes the file."""
         self._file.close()
 
-    def _completed(self, piece: bytes) -> bytes:
-        line = self._bounded(bytes(self._held) + piece)
-        self._held.clear()
+    def _complete(self, piece: bytes) -> bytes:
+        line = self._truncate(bytes(self._rest) + piece)
+        self._rest.clear()
         return line
 
-    def _bounded(self, line: bytes) -> bytes:
+    def _truncate(self, line: bytes) -> bytes:
         if len(line) <= LONGEST_LINE:
             return line
-        self.cut += 1
+        self.truncated += 1
         return line[:LONGEST_LINE]
 
 
-def _opened(path: Path) -> FileIO | gzip.GzipFile:
-    """The file for reading, without a buffer, which would hide that it grew; through gzip if it is packed."""
-    file = FileIO(path)
-    if file.read(len(GZIP)) != GZIP:
-        file.seek(0)
-        return file
-    file.close()
-    return gzip.open(path)
+class _Content:
+    """The content of an open file: decompressed, or read without a buffer, which would hide that it grew."""
+
+    def __init__(self, path: Path) -> None:
+        file = path.open("rb")
+        self._handle = file.fileno()
+        content = decompressed(file, path)
+        self.is_compressed = content is not file
+        self._content: BufferedReader | FileIO = content
+        if not self.is_compressed:
+            self._content = _unbuffered(file)
+
+    def __enter__(self) -> "_Content":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def fileno(self) -> int:
+        return self._handle
+
+    def status(self) -> os.stat_result:
+        return os.fstat(self._handle)
+
+    def read(self, size: int) -> bytes:
+        return self._content.read(size) or b""
+
+    def skip_to(self, offset: int) -> tuple[bytes, bytes]:
+        """Reads up to an offset, from the start of the file.
+
+        Returns:
+            The first bytes and the last bytes before the offset, up to 1,024 each.
+
+        Raises:
+            EOFError: the file ends before the offset.
+        """
+        if not self.is_compressed and offset > 2 * _PRINTED:
+            head = self._read_exactly(_PRINTED)
+            self._content.seek(offset - _PRINTED)
+            return head, self._read_exactly(_PRINTED)
+        head = tail = self._read_exactly(min(_PRINTED, offset))
+        left = offset - len(head)
+        while left:
+            piece = self._read_exactly(min(_PIECE, left))
+            tail = (tail + piece)[-_PRINTED:]
+            left -= len(piece)
+        return head, tail
+
+    def _read_exactly(self, size: int) -> bytes:
+        found = b""
+        while len(found) < size:
+            piece = self.read(size - len(found))
+            if not piece:
+                raise EOFError
+            found += piece
+        return found
+
+    def close(self) -> None:
+        self._content.close()
 
 
-def _around(file: FileIO | gzip.GzipFile, offset: int) -> tuple[bytes, bytes]:
-    """The first bytes of a file and those before a place, where it is left.
-
-    Raises:
-        EOFError: the file ends before the place.
-    """
-    file.seek(0)
-    head = file.read(min(_PRINTED, offset))
-    file.seek(max(0, offset - _PRINTED))
-    tail = file.read(min(_PRINTED, offset))
-    if len(tail) < min(_PRINTED, offset):
-        raise EOFError
-    return head, tail
+def _unbuffered(file: BufferedReader) -> FileIO:
+    raw = file.detach()
+    assert isinstance(raw, FileIO)
+    raw.seek(0)
+    return raw
 
 
 def _fingerprint(head: bytes, tail: bytes) -> str:

@@ -1,1 +1,1 @@
-"""Scoring: how unusual the events of a sequence are."""
+"""Scores events and sequences by the model, the profile of normal sequences and an n-gram model."""

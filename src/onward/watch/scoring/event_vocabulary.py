@@ -1,4 +1,4 @@
-"""The events that a detector knows, by name."""
+"""The vocabulary of a detector: the names of the events that it knows."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -11,22 +11,23 @@ from onward.data.sequences import Sequences
 from onward.data.vocabulary import BEGIN, NULL, SPECIAL, UNKNOWN, Vocabulary
 
 END_NAME = "<end>"
+
 MOST_EVENTS = 10_000
-"""That a detector tells apart; rarer ones are the unknown one."""
+"""The largest number of distinct events; rarer events are read as unknown."""
 
 
 class EventVocabulary:
-    """Names of events and their ids, which begin behind the special ones of every vocabulary.
+    """Maps event names to ids, which start after the special ids of every vocabulary.
 
-    The vocabulary of the model calls event 7 "e7", since the name of an event may be any text. An alphabet of
-    bytes has all of them, as characters of Latin-1.
+    The name of an event may be any text, so the vocabulary of the model calls event 7 "e7". If events are
+    bytes, the vocabulary always has all 256 of them, as Latin-1 characters.
 
     Args:
-        names: of the events, in the order of their ids; None for bytes.
+        names: the event names in the order of their ids; None if events are bytes.
 
     Attributes:
-        names: as given; those of bytes are the characters.
-        is_bytes: whether the events are bytes.
+        names: the event names; for bytes, the characters.
+        is_bytes: whether events are bytes.
     """
 
     def __init__(self, names: Iterable[str] | None) -> None:
@@ -38,54 +39,62 @@ class EventVocabulary:
 
     @classmethod
     def of(cls, sequences: Iterable[Sequence[str]]) -> "EventVocabulary":
-        """The `MOST_EVENTS` commonest events, the commonest first; one called like the unknown one is it."""
+        """Returns the vocabulary of the `MOST_EVENTS` most frequent events, the most frequent first.
+
+        An event that has the name of the unknown event is treated as unknown.
+        """
         counts = Counter(event for sequence in sequences for event in sequence)
         del counts[SPECIAL[UNKNOWN]]
         return cls(sorted(counts, key=lambda name: (-counts[name], name))[:MOST_EVENTS])
 
     @property
     def size(self) -> int:
-        """V: the special ids and the events."""
+        """The number of ids V, special ids included."""
         return len(SPECIAL) + len(self.names)
 
     @property
-    def vocabulary(self) -> Vocabulary:
-        """What the model's file says of its ids."""
+    def model_vocabulary(self) -> Vocabulary:
+        """The vocabulary that the model file stores."""
         if self.is_bytes:
             return Vocabulary.of_bytes()
         return Vocabulary("words", (f"e{i}" for i in range(len(SPECIAL), self.size)))
 
     @property
-    def never(self) -> list[int]:
+    def excluded(self) -> list[int]:
         """The ids that are never predicted."""
         return [BEGIN] if self.is_bytes else [NULL, BEGIN]
 
     def id(self, event: str) -> int:
-        """The id of an event; of one that is not known that of UNKNOWN."""
+        """Returns the id of an event; UNKNOWN if the vocabulary does not have it."""
         return self._ids.get(event, UNKNOWN)
 
     def name(self, index: int) -> str:
-        """What an id stands for."""
+        """Returns the event name, or the name of the special symbol, of an id."""
         return SPECIAL[index] if index < len(SPECIAL) else self.names[index - len(SPECIAL)]
 
     def encode(self, sequences: Iterable[Sequence[str]]) -> Sequences:
-        """The ids of whole sequences."""
         return Sequences.of(
             np.fromiter(map(self._ids.get, sequence, repeat(UNKNOWN)), np.int64, len(sequence))
             for sequence in sequences
         )
 
     def to_json(self) -> list[str] | None:
-        """The names as plain values, None for bytes; `Alphabet(...)` undoes it."""
         return None if self.is_bytes else list(self.names)
 
     @classmethod
     def from_json(cls, data: Any) -> "EventVocabulary":
-        """The alphabet that `to_json` wrote.
+        """Returns the vocabulary that `to_json` wrote.
 
         Raises:
-            ValueError: anything else.
+            ValueError: the data is not a list of distinct names, or has too many.
         """
-        if data is None or (isinstance(data, list) and all(isinstance(name, str) for name in data)):
-            return cls(data)
-        raise ValueError("the events of a detector are a list of names")
+        if data is None:
+            return cls(None)
+        if not isinstance(data, list) or not all(isinstance(name, str) for name in data):
+            raise ValueError("expected the events of a detector to be a list of names, or null for bytes")
+        if len(data) > MOST_EVENTS or len(set(data)) != len(data):
+            raise ValueError(
+                f"expected at most {MOST_EVENTS:,} distinct event names, "
+                f"found {len(data):,} names, {len(set(data)):,} of them distinct"
+            )
+        return cls(data)

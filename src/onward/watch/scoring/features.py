@@ -1,13 +1,15 @@
-"""Scores: what is measured of an event, and of a sequence when it has ended.
+"""The scores of events, the features of sequences, and the verdict on a sequence.
 
-largest   bits of the most surprising event, END among them
-mean      bits of all events, END among them, divided by their number
-total     bits beyond what so many events have in normal sequences, divided by the root of their number
-burst     the highest that a running mean over about sixteen events came to
-counts    events too many or missing against the nearest normal sequence, over the root of the length
-new       events that never occurred, or never behind the event before them
-unseen    the same, divided by the number of events
-table     bits by an n-gram of all events, END among them, divided by their number
+A detector computes these features when a sequence has ended. END counts as an event.
+
+largest   bits of the most surprising event
+mean      mean bits per event
+total     total bits above the normal total for this number of events, over the square root of the number
+burst     the highest value of a running mean of the bits over about sixteen events
+counts    events too many or missing against the nearest normal sequence, over the square root of the number
+new       events that never occurred in training, or never directly after the event before them
+unseen    `new` divided by the number of events
+table     mean bits per event by an n-gram model
 """
 
 from dataclasses import dataclass
@@ -17,12 +19,13 @@ import numpy as np
 
 Feature = Literal["largest", "mean", "total", "burst", "counts", "new", "unseen", "table"]
 FEATURES: tuple[Feature, ...] = get_args(Feature)
-BURST = 1 / 16
-"""Weight of the present event in the running mean."""
+
+BURST_WEIGHT = 1 / 16
+"""Weight of the current event in the running mean of `burst`."""
 
 
 class Expected(NamedTuple):
-    """An alternative: the name of an event, and the probability it had."""
+    """A likely event and its probability."""
 
     event: str
     probability: float
@@ -30,15 +33,15 @@ class Expected(NamedTuple):
 
 @dataclass(frozen=True)
 class EventScore:
-    """What is known of one event, all of it computed before the event was read.
+    """The score of one event, computed before the model read the event.
 
     Attributes:
-        position: of the event in its sequence, from 0.
-        event: its name; "<end>" for the end of the sequence.
-        bits: its surprise, -log2 of its probability.
-        rank: how many events were likelier; 0 is the one that was expected.
-        expected: the three likeliest.
-        new: whether it never occurred in training, or never behind the event before it.
+        position: the position in the sequence, from 0.
+        event: the name of the event; "<end>" for the end of the sequence.
+        bits: the surprise, -log2 of the probability.
+        rank: how many events were more likely; 0 for the most likely event.
+        expected: the three most likely events.
+        new: whether the event never occurred in training, or never directly after the event before it.
     """
 
     position: int
@@ -49,7 +52,6 @@ class EventScore:
     new: bool
 
     def to_json(self) -> dict[str, Any]:
-        """The score as plain values."""
         return {
             "position": self.position,
             "event": self.event,
@@ -60,15 +62,15 @@ class EventScore:
         }
 
 
-class Tally(NamedTuple):
-    """What the model makes of n sequences.
+class ModelScores(NamedTuple):
+    """The scores of n sequences by the model.
 
     Attributes:
-        lengths: events without END, (n,).
-        totals: bits of all events with END, (n,).
-        largest: bits of the most surprising one, (n,).
-        bursts: as above, (n,).
-        ranks: the highest rank of an event, (n,).
+        lengths: number of events without END, (n,).
+        totals: total bits with END, (n,).
+        largest: bits of the most surprising event, (n,).
+        bursts: highest running mean of the bits, (n,).
+        ranks: highest rank of an event, (n,).
     """
 
     lengths: np.ndarray
@@ -78,59 +80,67 @@ class Tally(NamedTuple):
     ranks: np.ndarray
 
 
-class LookedUp(NamedTuple):
-    """What lookups and the n-gram make of n sequences.
+class LookupScores(NamedTuple):
+    """The scores of n sequences by the profile and the n-gram model.
 
     Attributes:
-        new: as above, (n,).
-        tables: bits of all events by the n-gram, with END, (n,).
-        distances: of the counts from the nearest normal ones, (n,).
+        new: number of new events, (n,).
+        ngram_totals: total bits with END by the n-gram model, (n,).
+        distances: distance of the event counts from the nearest normal counts, (n,).
     """
 
     new: np.ndarray
-    tables: np.ndarray
+    ngram_totals: np.ndarray
     distances: np.ndarray
 
 
-def features_of(tally: Tally, looked_up: LookedUp, bits_per_event: float) -> np.ndarray:
-    """The features of sequences, (n, 8) in the order of `FEATURES`; higher is less normal.
+def features_of(by_model: ModelScores, by_lookup: LookupScores, bits_per_event: float) -> np.ndarray:
+    """Returns the features of n sequences, (n, 8), in the order of `FEATURES`; higher is less normal.
 
     Args:
-        tally: of the sequences.
-        looked_up: of the same.
-        bits_per_event: the mean of normal sequences.
+        by_model: the scores of the sequences by the model.
+        by_lookup: the scores of the same sequences by lookups.
+        bits_per_event: mean surprise of the events of normal sequences.
     """
-    events = tally.lengths + 1.0
+    events = by_model.lengths + 1.0
     return np.stack(
         [
-            tally.largest,
-            tally.totals / events,
-            (tally.totals - bits_per_event * events) / np.sqrt(events),
-            tally.bursts,
-            looked_up.distances / np.sqrt(events),
-            looked_up.new.astype(np.float64),
-            looked_up.new / events,
-            looked_up.tables / events,
+            by_model.largest,
+            by_model.totals / events,
+            (by_model.totals - bits_per_event * events) / np.sqrt(events),
+            by_model.bursts,
+            by_lookup.distances / np.sqrt(events),
+            by_lookup.new.astype(np.float64),
+            by_lookup.new / events,
+            by_lookup.ngram_totals / events,
         ],
         axis=1,
     )
 
 
+class CountDifference(NamedTuple):
+    """An event whose number differs from the number in the nearest normal sequence."""
+
+    event: str
+    found: int
+    normal: int
+
+
 @dataclass(frozen=True)
 class Verdict:
-    """What a sequence came to.
+    """The result for one sequence.
 
     Attributes:
-        key: of the sequence.
-        p_value: share of normal sequences that are at least as strange, as far as the calibration can tell.
-        flagged: whether that is at most the rate of false alarms that was asked for.
-        score: what the p-value is the rank of; higher is stranger, and it has no ties to speak of.
-        features: of the sequence, by name (see `scores`).
-        speaks: the feature that adds most to the score.
-        length: events of the sequence.
-        events: its most surprising events, the most surprising first; of a sequence that is not flagged
-            only where they were kept as it was read.
-        counts: events whose number differs from the nearest normal sequence: (event, found, normal).
+        key: the key of the sequence.
+        p_value: estimated share of normal sequences that are at least as unusual.
+        flagged: whether the detector flags the sequence.
+        score: the number that the p-value ranks; higher is more unusual, and ties are rare.
+        features: the features by name (see the module).
+        main_feature: the feature that adds most to the score; "speaks" in JSON.
+        length: number of events.
+        events: the most surprising events, the most surprising first. If the sequence is not flagged, they
+            are present only if it was read event by event.
+        counts: the events whose numbers differ most from the nearest normal sequence.
     """
 
     key: str
@@ -138,21 +148,20 @@ class Verdict:
     flagged: bool
     score: float
     features: dict[str, float]
-    speaks: Feature
+    main_feature: Feature
     length: int
     events: tuple[EventScore, ...] = ()
-    counts: tuple[tuple[str, int, int], ...] = ()
+    counts: tuple[CountDifference, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """The verdict as plain values."""
         return {
             "key": self.key,
             "p_value": self.p_value,
             "flagged": self.flagged,
             "score": self.score,
             "features": self.features,
-            "speaks": self.speaks,
+            "speaks": self.main_feature,
             "length": self.length,
             "events": [event.to_json() for event in self.events],
-            "counts": [{"event": e, "found": found, "normal": normal} for e, found, normal in self.counts],
+            "counts": [difference._asdict() for difference in self.counts],
         }

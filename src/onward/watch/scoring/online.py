@@ -1,4 +1,4 @@
-"""Reading of open sequences, event by event: scored first, then read."""
+"""Scores open sequences event by event: the model scores an event before it reads it."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -15,80 +15,90 @@ from onward.layers.state import tensors_of, with_tensors
 from onward.model import LanguageModel
 from onward.watch.scoring.event_vocabulary import END_NAME, EventVocabulary
 from onward.watch.scoring.features import EventScore, Expected
-from onward.watch.scoring.ngram import Grams
+from onward.watch.scoring.ngram import NgramModel
 from onward.watch.scoring.open_sequence import OpenSequence
 from onward.watch.scoring.profile import Profile
 
-_EXPECTED = 3
-_AT_ONCE = 256
+_ALTERNATIVES = 3
+_BATCH = 256
 
 
-class EventReader:
-    """Reads one event of each of several sequences in a step.
+class OnlineScorer:
+    """Scores one event of each of several sequences in one step of the model.
 
     Args:
-        model: that knows what to expect.
-        alphabet: the events that it knows.
-        profile: what occurred in training.
-        grams: the n-gram of training.
+        model: predicts the events.
+        vocabulary: the events that the detector knows.
+        profile: the profile of the training sequences.
+        ngrams: the n-gram model of the training sequences.
     """
 
     def __init__(
-        self, model: LanguageModel, alphabet: EventVocabulary, profile: Profile, grams: Grams
+        self, model: LanguageModel, vocabulary: EventVocabulary, profile: Profile, ngrams: NgramModel
     ) -> None:
-        self._model, self._alphabet, self._profile, self._grams = model, alphabet, profile, grams
+        self._model, self._vocabulary, self._profile, self._ngrams = model, vocabulary, profile, ngrams
 
     def open(self) -> OpenSequence:
-        """A sequence before its first event."""
-        return OpenSequence(self._initial.copy())
+        """Returns a sequence before its first event."""
+        return OpenSequence(self._initial_state.copy())
 
-    def take(
+    def add(
         self, sequences: Sequence[OpenSequence], ids: Sequence[int], names: Sequence[str]
     ) -> list[EventScore]:
-        """Scores the next event, or the END, of each of several sequences, and notes it in them."""
+        """Scores the next event, or the END, of each sequence and adds the scores to the sequences.
+
+        The sequences must be distinct objects. They do not advance: call `OpenSequence.advance` for that.
+        """
         if not sequences:
             return []
         scores = self.score(sequences, ids, names)
         before = np.array([(*sequence.earlier, sequence.pending) for sequence in sequences])
-        tables = self._grams.bits_after(before, np.array(ids)).tolist()
-        for sequence, score, bits in zip(sequences, scores, tables, strict=True):
-            sequence.take(score, bits)
+        ngram_bits = self._ngrams.bits_after(before, np.array(ids)).tolist()
+        for sequence, score, bits in zip(sequences, scores, ngram_bits, strict=True):
+            sequence.add(score, bits)
         return scores
 
-    def explained(self, sequences: Sequences) -> list[tuple[EventScore, ...]]:
-        """The most surprising events of sequences, those that are equal read once, side by side."""
+    def most_surprising(self, sequences: Sequences) -> list[tuple[EventScore, ...]]:
+        """Returns the most surprising events of whole sequences. Equal sequences are scored once."""
         distinct, places = sequences.distinct()
         ended: list[OpenSequence] = []
-        for start in range(0, len(distinct), _AT_ONCE):
-            part = [distinct[i] for i in range(start, min(start + _AT_ONCE, len(distinct)))]
-            opened = [self.open() for _ in part]
-            for position in range(max(map(len, part)) + 1):
-                here = [i for i, ids in enumerate(part) if position <= len(ids)]
-                ids = [int(part[i][position]) if position < len(part[i]) else END for i in here]
-                names = [END_NAME if event == END else self._alphabet.name(event) for event in ids]
-                moved = [opened[i] for i in here]
-                self.take(moved, ids, names)
-                for sequence, event in zip(moved, ids, strict=True):
-                    sequence.move_to(event)
-            ended += opened
+        for start in range(0, len(distinct), _BATCH):
+            ended += self._score_whole(
+                [distinct[i] for i in range(start, min(start + _BATCH, len(distinct)))]
+            )
         return [ended[place].events for place in places.tolist()]
+
+    def _score_whole(self, batch: Sequence[np.ndarray]) -> list[OpenSequence]:
+        opened = [self.open() for _ in batch]
+        for position in range(max(map(len, batch)) + 1):
+            active = [i for i, ids in enumerate(batch) if position <= len(ids)]
+            ids = [int(batch[i][position]) if position < len(batch[i]) else END for i in active]
+            names = [END_NAME if event == END else self._vocabulary.name(event) for event in ids]
+            sequences = [opened[i] for i in active]
+            self.add(sequences, ids, names)
+            for sequence, event in zip(sequences, ids, strict=True):
+                sequence.advance(event)
+        return opened
 
     def score(
         self, sequences: Sequence[OpenSequence], ids: Sequence[int], names: Sequence[str]
     ) -> list[EventScore]:
-        """One step: every sequence's pending event is read, and the ids are scored; states are moved on."""
+        """Has the model read the pending event of each sequence, and scores the ids that come next.
+
+        Only the recurrent states of the sequences change.
+        """
         if not sequences:
             return []
         logits = self._step(sequences)
-        logits[:, self._alphabet.never] = -np.inf
+        logits[:, self._vocabulary.excluded] = -np.inf
         logits -= logits.max(axis=1, keepdims=True)
         nats = np.log(np.exp(logits).sum(axis=1, keepdims=True)) - logits
-        asked = nats[np.arange(len(ids)), ids]
-        ranks = (nats < asked[:, None]).sum(axis=1)
-        best = np.argsort(nats, axis=1)[:, :_EXPECTED]
-        shares = np.exp(-np.take_along_axis(nats, best, axis=1))
-        bits = asked / np.log(2.0)
-        name = self._alphabet.name
+        found = nats[np.arange(len(ids)), ids]
+        ranks = (nats < found[:, None]).sum(axis=1)
+        best = np.argsort(nats, axis=1)[:, :_ALTERNATIVES]
+        probabilities = np.exp(-np.take_along_axis(nats, best, axis=1))
+        bits = found / np.log(2.0)
+        name = self._vocabulary.name
         return [
             EventScore(
                 sequence.length,
@@ -96,7 +106,8 @@ class EventReader:
                 float(bits[i]),
                 int(ranks[i]),
                 tuple(
-                    Expected(name(e), p) for e, p in zip(best[i].tolist(), shares[i].tolist(), strict=True)
+                    Expected(name(e), p)
+                    for e, p in zip(best[i].tolist(), probabilities[i].tolist(), strict=True)
                 ),
                 self._profile.is_new(sequence.pending, ids[i]),
             )
@@ -104,7 +115,7 @@ class EventReader:
         ]
 
     def _step(self, sequences: Sequence[OpenSequence]) -> np.ndarray:
-        """Logits (B, V) after the pending events, which the states then have read."""
+        """Reads the pending events, updates the states, and returns the logits (B, V)."""
         stepper, form, sizes = self._stepper
         rows = np.stack([sequence.state for sequence in sequences])
         parts = np.split(rows, np.cumsum(sizes)[:-1], axis=1)
@@ -120,11 +131,11 @@ class EventReader:
 
     @cached_property
     def _stepper(self) -> tuple[Stepper, Any, list[int]]:
-        """What moves states on, their form, and the numbers in each of their tensors."""
+        """The stepper, a model state for one lane, and the number of elements in each of its tensors."""
         form = initial_state(self._model, 1)
         return Stepper(self._model, form), form, [part[0].numel() for part in tensors_of(form)]
 
     @cached_property
-    def _initial(self) -> np.ndarray:
+    def _initial_state(self) -> np.ndarray:
         form = initial_state(self._model, 1)
         return np.concatenate([part.reshape(-1).numpy() for part in tensors_of(form)]).astype(np.float32)

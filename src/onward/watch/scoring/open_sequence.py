@@ -1,4 +1,4 @@
-"""A sequence that has not ended: all that is carried from one of its events to the next, as a value."""
+"""A sequence that has not ended: everything that scoring carries from one event to the next."""
 
 import json
 import struct
@@ -8,11 +8,11 @@ import numpy as np
 
 from onward.data.vocabulary import BEGIN
 from onward.errors import InputError
-from onward.watch.scoring.features import BURST, EventScore, Expected
+from onward.watch.scoring.features import BURST_WEIGHT, EventScore, Expected
 from onward.watch.scoring.ngram import ORDER
 
-KEPT = 3
-"""Events that are kept of each sequence, those that surprised most."""
+MOST_SURPRISING = 3
+"""How many of the most surprising events of a sequence are kept."""
 
 _MAGIC = b"OW2"
 _FIXED = struct.Struct("<3sqqqdddqq")
@@ -20,24 +20,24 @@ _FIXED = struct.Struct("<3sqqqdddqq")
 
 @dataclass
 class OpenSequence:
-    """One sequence as far as it has been read. `Detector.observe` moves it on.
+    """The state of one sequence. `Detector.observe` updates it.
 
-    The model has read all of it but the last event, so that no probabilities need to be kept.
+    The model has read all events except the last one, so no probabilities have to be stored.
 
     Attributes:
-        state: the tensors of the recurrent state one after another, in float32.
-        pending: the id that the model reads next: that of the last event, or BEGIN.
-        earlier: the ids before that one, as many as an n-gram looks back for, the latest last.
-        length: events.
-        total: their bits.
-        largest: bits of the most surprising.
-        running: the running mean of the bits, and
-        burst: the highest it came to.
-        rank: the highest rank of an event.
-        new: events that never occurred, or never behind the one before them.
-        table: bits by the n-gram.
+        state: the tensors of the recurrent state, flattened and concatenated, in float32.
+        pending: the id that the model reads next: the last event, or BEGIN.
+        earlier: the ids before the pending one that the n-gram model needs, the last one last.
+        length: number of events.
+        total: total bits.
+        largest: bits of the most surprising event.
+        running: running mean of the bits.
+        burst: highest value of the running mean.
+        rank: highest rank of an event.
+        new: number of new events (see `Profile.is_new`).
+        table: total bits by the n-gram model.
         counts: how often each id occurred.
-        events: the most surprising ones, the most surprising first.
+        events: the most surprising events, the most surprising first.
     """
 
     state: np.ndarray
@@ -54,30 +54,29 @@ class OpenSequence:
     counts: dict[int, int] = field(default_factory=dict)
     events: tuple[EventScore, ...] = ()
 
-    def take(self, score: EventScore, table_bits: float) -> None:
-        """Adds what one event, or the END, was found to be, and its bits by the n-gram."""
-        self.table += table_bits
+    def add(self, score: EventScore, ngram_bits: float) -> None:
+        """Adds the score of the next event, or of the END, and its bits by the n-gram model."""
+        self.table += ngram_bits
         self.total += score.bits
         self.largest = max(self.largest, score.bits)
-        self.running += BURST * (score.bits - self.running)
+        self.running += BURST_WEIGHT * (score.bits - self.running)
         self.burst = max(self.burst, self.running)
         self.rank = max(self.rank, score.rank)
         self.new += score.new
-        if len(self.events) < KEPT or score.bits > self.events[-1].bits:
-            self.events = tuple(sorted((*self.events, score), key=lambda e: -e.bits)[:KEPT])
+        if len(self.events) < MOST_SURPRISING or score.bits > self.events[-1].bits:
+            self.events = tuple(sorted((*self.events, score), key=lambda e: -e.bits)[:MOST_SURPRISING])
 
-    def move_to(self, event: int) -> None:
-        """Has an event as its last one from now on."""
+    def advance(self, event: int) -> None:
+        """Makes an event the pending one."""
         self.earlier = (*self.earlier[1:], self.pending)
         self.pending = event
         self.length += 1
 
     def copy(self) -> "OpenSequence":
-        """One that goes on by itself."""
         return replace(self, counts=dict(self.counts))
 
     def to_bytes(self) -> bytes:
-        """The sequence in about a thousand bytes; `from_bytes` undoes it exactly."""
+        """Returns the sequence in about a thousand bytes; `from_bytes` restores it exactly."""
         numbers = (self.pending, self.length, self.rank, self.total, self.largest, self.running)
         counts = np.array([*self.counts, *self.counts.values()], np.uint32)
         events = [[e.position, e.event, e.bits, e.rank, e.new, e.expected] for e in self.events]
@@ -87,10 +86,10 @@ class OpenSequence:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "OpenSequence":
-        """The sequence that `to_bytes` wrote.
+        """Returns the sequence that `to_bytes` wrote.
 
         Raises:
-            InputError: anything else.
+            InputError: the bytes are not an open sequence.
         """
         try:
             magic, pending, length, rank, total, largest, running, size, kinds = _FIXED.unpack_from(data)
@@ -105,8 +104,8 @@ class OpenSequence:
             )
         except (struct.error, ValueError, TypeError) as error:
             raise InputError(
-                f"expected the bytes of an open sequence, got {data[:16]!r}: {error}",
-                hint="give what `to_bytes` of the same version of onward gave",
+                f"expected the bytes of an open sequence, received {data[:16]!r}: {error}",
+                hint="use the result of `to_bytes` of the same version of onward",
             ) from error
         half = kinds // 2
         found = dict(zip(counts[:half], counts[half:], strict=True))

@@ -1,7 +1,7 @@
-"""What occurred in normal sequences: which events, which pairs of them, and how many of each in one."""
+"""A profile of normal sequences: which events, pairs of events and numbers of events occurred."""
 
 from functools import cached_property
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -9,20 +9,24 @@ import torch
 from onward.data.hashing import mixed
 from onward.data.sequences import Sequences
 from onward.data.vocabulary import BEGIN, END, UNKNOWN
+from onward.watch.scoring.header_types import HeaderModel, Integers, Pair, check_codes, check_symbols
 
 MOST_COUNTS = 2000
-"""Vectors of counts that are kept; of more, some chosen by a hash."""
+"""How many vectors of event counts are kept from training; of more, a hash selects."""
 
-_AT_ONCE = 4096
+_MOST_COUNTS_WITH_FEEDBACK = 10 * MOST_COUNTS
+_LARGEST_COUNT = 65_535
+_BATCH = 4096
 
 
 class Profile:
-    """Memory of normal sequences, beside the model.
+    """What occurred in normal sequences.
 
     Args:
-        symbols: V, ids that there are.
-        pairs: prev * V + next of each pair that occurred, with BEGIN and END, sorted, (P,) in int64.
-        counts: distinct vectors of counts that occurred, (U, V).
+        symbols: the number of ids V.
+        pairs: `previous * V + next` for each pair that occurred, BEGIN and END included, sorted, (P,) in
+            int64.
+        counts: the distinct vectors of event counts that occurred, (U, V) in uint16.
     """
 
     def __init__(self, symbols: int, pairs: np.ndarray, counts: np.ndarray) -> None:
@@ -30,28 +34,41 @@ class Profile:
 
     @classmethod
     def of(cls, sequences: Sequences, symbols: int) -> "Profile":
-        """Of normal sequences."""
+        """Returns the profile of normal sequences."""
         pairs = np.unique(pairs_of(sequences, symbols))
         counts = np.unique(counts_of(sequences, symbols), axis=0)
         if len(counts) > MOST_COUNTS:
             counts = counts[np.sort(np.argsort(mixed(np.arange(len(counts)), 0, 0))[:MOST_COUNTS])]
         return cls(symbols, pairs, counts)
 
-    def is_new(self, before: int, event: int) -> bool:
-        """Whether an event did not occur, or not behind that one."""
-        return event == UNKNOWN or before * self.symbols + event not in self._known_pairs
+    def extend(self, sequence: Sequences, *, ended: bool) -> "Profile":
+        """Returns the profile with one more normal sequence.
 
-    def new_in(self, sequences: Sequences) -> np.ndarray:
-        """How many events of each sequence are new in the sense of `is_new`, with its END, (n,)."""
+        If the sequence has not ended, its END and its counts are left out.
+        """
+        pairs, counts = pairs_of(sequence, self.symbols), self.counts
+        if not ended:
+            pairs = pairs[:-1]
+        elif len(counts) < _MOST_COUNTS_WITH_FEEDBACK:
+            counts = np.unique(np.concatenate([counts, counts_of(sequence, self.symbols)]), axis=0)
+        return Profile(self.symbols, np.union1d(self.pairs, pairs), counts)
+
+    def is_new(self, previous: int, event: int) -> bool:
+        """Whether an event never occurred, or never directly after the previous event."""
+        return event == UNKNOWN or previous * self.symbols + event not in self._known_pairs
+
+    def count_new(self, sequences: Sequences) -> np.ndarray:
+        """Returns how many events of each sequence are new in the sense of `is_new`, END included, (n,)."""
         codes = pairs_of(sequences, self.symbols)
         new = (codes % self.symbols == UNKNOWN) | ~np.isin(codes, self.pairs)
         starts = sequences.starts[:-1] + np.arange(len(sequences))  # each has one pair more than events
         return np.add.reduceat(new.astype(np.int64), starts) if len(sequences) else np.zeros(0, np.int64)
 
     def nearest(self, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """How far vectors of counts (n, V) are from the nearest that occurred, and which that is, each (n,).
+        """Returns the distances of count vectors (n, V) from the nearest vector of the profile, and its
+        places.
 
-        The distance is the number of events that one has and the other has not.
+        The distance is the number of events to add or remove. Both results are (n,).
         """
         distances, places = np.zeros(len(counts)), np.zeros(len(counts), np.int64)
         rows = counts.astype(np.uint16, copy=False)
@@ -62,18 +79,18 @@ class Profile:
                 unknown.append(i)
             else:
                 places[i] = place
-        for start in range(0, len(unknown), _AT_ONCE):
-            part = np.array(unknown[start : start + _AT_ONCE])
-            asked = torch.from_numpy(rows[part].astype(np.float32))
-            least = torch.cdist(asked, self._reference, p=1.0).min(dim=1)
+        for start in range(0, len(unknown), _BATCH):
+            part = np.array(unknown[start : start + _BATCH])
+            vectors = torch.from_numpy(rows[part].astype(np.float32))
+            least = torch.cdist(vectors, self._reference, p=1.0).min(dim=1)
             distances[part], places[part] = least.values.numpy(), least.indices.numpy()
         return distances, places
 
     def differences(self, counts: np.ndarray, place: int, most: int) -> list[tuple[int, int, int]]:
-        """Events whose number in a vector of counts (V,) is not that in the one at a place.
+        """Returns the events whose number in a count vector (V,) differs from that of the vector at a place.
 
         Returns:
-            (event, number, number at the place), the most different first.
+            At most `most` tuples (event, number, number at the place), the largest difference first.
         """
         found, normal = counts.astype(np.int64), self.counts[place].astype(np.int64)
         order = np.argsort(-np.abs(found - normal), kind="stable")[:most].tolist()
@@ -92,21 +109,44 @@ class Profile:
         return {row.tobytes(): i for i, row in enumerate(self.counts.astype(np.uint16))}
 
     def to_json(self) -> dict[str, Any]:
-        """The profile as plain values; of a vector of counts, the ids and how often each occurred."""
+        """Returns the profile as JSON values; each count vector as its non-zero ids and their counts."""
         rows = [[row.nonzero()[0].tolist(), row[row.nonzero()].tolist()] for row in self.counts]
         return {"symbols": self.symbols, "pairs": self.pairs.tolist(), "counts": rows}
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> "Profile":
-        """The profile that `to_json` wrote."""
-        counts = np.zeros((len(data["counts"]), data["symbols"]), np.uint16)
-        for row, (ids, values) in zip(counts, data["counts"], strict=True):
-            row[ids] = values
-        return cls(data["symbols"], np.array(data["pairs"], np.int64), counts)
+    def from_json(cls, data: Any, symbols: int) -> "Profile":
+        """Returns the profile that `to_json` wrote for a vocabulary of `symbols` ids.
+
+        Raises:
+            ValueError: the data is not a profile of these symbols.
+        """
+        header = _ProfileHeader.model_validate(data)
+        check_symbols(header.symbols, symbols, "a profile")
+        check_codes(header.pairs, symbols**2, "pairs of events")
+        found = len(header.counts)
+        if not 1 <= found <= _MOST_COUNTS_WITH_FEEDBACK:
+            raise ValueError(
+                f"expected 1 to {_MOST_COUNTS_WITH_FEEDBACK:,} vectors of counts, found {found:,}"
+            )
+        for ids, numbers in header.counts:
+            check_codes(ids, symbols, "the events of a vector of counts")
+            is_counted = not len(ids) or 1 <= numbers.min() <= numbers.max() <= _LARGEST_COUNT
+            if len(ids) != len(numbers) or not is_counted:
+                raise ValueError(f"expected a count of 1 to {_LARGEST_COUNT:,} for each event of a vector")
+        counts = np.zeros((len(header.counts), symbols), np.uint16)
+        for row, (ids, numbers) in zip(counts, header.counts, strict=True):
+            row[ids] = numbers
+        return cls(symbols, header.pairs, counts)
+
+
+class _ProfileHeader(HeaderModel):
+    symbols: int
+    pairs: Integers
+    counts: list[Annotated[tuple[Integers, Integers], Pair]]
 
 
 def pairs_of(sequences: Sequences, symbols: int) -> np.ndarray:
-    """prev * V + next of each event and of the END of each sequence, in order, (N + n,)."""
+    """Returns `previous * V + next` for each event and END of the sequences, in order, (N + n,)."""
     count = len(sequences)
     x = np.insert(sequences.ids, sequences.starts[:-1], BEGIN) if count else sequences.ids
     y = np.insert(sequences.ids, sequences.starts[1:], END) if count else sequences.ids
@@ -114,9 +154,9 @@ def pairs_of(sequences: Sequences, symbols: int) -> np.ndarray:
 
 
 def counts_of(sequences: Sequences, symbols: int) -> np.ndarray:
-    """How often each id occurs in each sequence, (n, V) in uint16, where 65,535 stands for all beyond."""
+    """Returns how often each id occurs in each sequence, (n, V) in uint16; larger counts become 65,535."""
     owners = np.repeat(np.arange(len(sequences)), sequences.lengths)
     codes, numbers = np.unique(owners * symbols + sequences.ids, return_counts=True)
-    counts = np.zeros(len(sequences) * symbols, np.uint16)  # and nothing larger of that size
-    counts[codes] = np.minimum(numbers, 65_535)
+    counts = np.zeros(len(sequences) * symbols, np.uint16)  # uint16, since this is the largest array
+    counts[codes] = np.minimum(numbers, _LARGEST_COUNT)
     return counts.reshape(len(sequences), symbols)

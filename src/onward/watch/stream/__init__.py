@@ -1,1 +1,1 @@
-"""Streams: records in, alarms out, through kills and restarts."""
+"""Streams: a monitor turns records into alarms, and survives kills and restarts."""

@@ -1,4 +1,4 @@
-"""The sequences in flight: those touched last in memory, the others in the store."""
+"""The open sequences of a stream: the most recent in memory, the others in the store."""
 
 import json
 from collections.abc import Callable, Iterable, Sequence
@@ -7,33 +7,34 @@ from dataclasses import dataclass
 from onward.errors import InputError
 from onward.watch.input.records import Record
 from onward.watch.scoring.open_sequence import OpenSequence
-from onward.watch.stream.store import Row, WatchStore
+from onward.watch.stream.store import SequenceRow, WatchStore
 
 IN_MEMORY = 20_000
-"""Sequences that are held in memory, at some kilobytes each."""
+"""Sequences in memory by default, at some kilobytes each."""
 
 REMEMBERED = 10_000
-"""Last events of a sequence that are remembered by name; `onward watch ok` learns from no more."""
+"""Events of a sequence whose names are kept, the last ones; `onward watch ok` learns from at most these."""
 
-_SHOWN = 1000
+_LONGEST_LINE = 1000
+"""Characters to keep of a line."""
 
 
 @dataclass
 class ActiveSequence:
-    """A sequence in flight.
+    """A sequence that has not ended.
 
     Attributes:
-        key: of it.
-        number: of its first record.
-        sequence: as far as it has been read.
-        events: its last ones, by name.
-        seen: the watch's clock at its last record (see `EventClock`), and
-        time: what that record itself says.
+        key: key of the sequence.
+        number: line number of its first record.
+        sequence: what the detector knows of it.
+        events: names of its last events.
+        seen: time of its last record by the event clock.
+        time: time of its last record as written in the record.
         alarmed: whether an alarm was raised for it.
-        line: the line that surprised most, and
-        line_number: its number.
-        last: the last line, and
-        last_number: its number.
+        line: its most surprising line.
+        line_number: number of this line.
+        last: its last line.
+        last_number: number of the last line.
     """
 
     key: str
@@ -48,89 +49,128 @@ class ActiveSequence:
     last: str = ""
     last_number: int = 0
 
-    def take(self, record: Record, seen: float, surprised_most: bool) -> None:
-        """Notes a record that the sequence has read."""
+    def add(self, record: Record, seen: float, *, is_worst: bool) -> None:
+        """Notes a record that the detector has read.
+
+        Args:
+            record: the record.
+            seen: its time by the event clock.
+            is_worst: whether it is the most surprising one so far.
+        """
         self.events.append(record.event)
         if len(self.events) > 2 * REMEMBERED:
             del self.events[:-REMEMBERED]
         self.seen = seen
         self.time = record.time if record.time is not None else self.time
-        self.last, self.last_number = record.line[:_SHOWN], record.number
-        if surprised_most:
+        self.last, self.last_number = record.line[:_LONGEST_LINE], record.number
+        if is_worst:
             self.line, self.line_number = self.last, self.last_number
 
-    @property
-    def remembered(self) -> str:
-        """The last events as JSON."""
+    def to_row(self) -> SequenceRow:
+        return SequenceRow(
+            self.key,
+            self.number,
+            self.seen,
+            self.time,
+            int(self.alarmed),
+            self.line,
+            self.line_number,
+            self.last,
+            self.last_number,
+            self.events_json(),
+            self.sequence.to_bytes(),
+        )
+
+    @classmethod
+    def from_row(cls, row: SequenceRow) -> "ActiveSequence":
+        return cls(
+            row.key,
+            row.number,
+            OpenSequence.from_bytes(row.state),
+            json.loads(row.events),
+            row.seen,
+            row.time,
+            bool(row.alarmed),
+            row.line,
+            row.line_number,
+            row.last,
+            row.last_number,
+        )
+
+    def events_json(self) -> str:
         return json.dumps(self.events[-REMEMBERED:])
 
 
 class ActiveSequences:
-    """All of them, by key.
+    """The open sequences by key.
 
     Args:
-        store: holds those that do not fit into memory, and all that `save` was called for.
-        open_sequence: makes a sequence before its first event.
-        in_memory: how many are held in memory.
+        store: holds the sequences that do not fit into memory, and all when `save` is called.
+        make_sequence: returns an empty sequence of the detector.
+        in_memory: number of sequences to hold in memory.
 
     Raises:
-        InputError: none may be held.
+        InputError: `in_memory` is below 1.
     """
 
     def __init__(
-        self, store: WatchStore, open_sequence: Callable[[], OpenSequence], in_memory: int = IN_MEMORY
+        self, store: WatchStore, make_sequence: Callable[[], OpenSequence], in_memory: int = IN_MEMORY
     ) -> None:
         if in_memory < 1:
             raise InputError(
                 f"expected 1 or more sequences in memory, got {in_memory}",
-                hint=f"leave out --in-memory: {IN_MEMORY:,} are held then",
+                hint=f"leave out --in-memory for the default of {IN_MEMORY:,}",
             )
-        self._store, self._open, self._limit = store, open_sequence, in_memory
-        self._held: dict[str, ActiveSequence] = {}  # those touched last are at the end
+        self._store, self._make, self._limit = store, make_sequence, in_memory
+        self._held: dict[str, ActiveSequence] = {}  # the most recent last
         self._changed: set[str] = set()
-        self._stored = set(store.keys())  # what the store has, perhaps as it was some time ago
+        self._stored = set(store.keys())  # keys with a row in the store, which may be outdated
 
     def __len__(self) -> int:
-        """Sequences in flight."""
         return len(self._stored) + sum(key not in self._stored for key in self._held)
 
     def get(self, keys: Sequence[str]) -> dict[str, ActiveSequence]:
-        """Those of the keys that are in flight. They may be changed until the next call of `trim`."""
+        """Returns the open sequences among the keys. They may be changed until the next call of `trim`."""
         missing = [key for key in keys if key not in self._held and key in self._stored]
-        for row in self._store.find(missing) if missing else ():
-            self._held[row.key] = _flight(row)
+        for row in self._store.find_sequences(missing) if missing else ():
+            self._held[row.key] = ActiveSequence.from_row(row)
         return {key: self._held[key] for key in keys if key in self._held}
 
     def begin(self, record: Record, seen: float) -> ActiveSequence:
-        """A new sequence that a record begins, which it has not read yet."""
-        return ActiveSequence(record.key, record.number, self._open(), [], seen, record.time)
+        """Returns a new sequence that a record begins. The record itself is not added yet."""
+        return ActiveSequence(record.key, record.number, self._make(), [], seen, record.time)
 
-    def touch(self, flights: Iterable[ActiveSequence]) -> None:
-        """Notes that sequences have changed, or begun."""
-        for flight in flights:
-            self._held.pop(flight.key, None)
-            self._held[flight.key] = flight
-            self._changed.add(flight.key)
+    def touch(self, sequences: Iterable[ActiveSequence]) -> None:
+        """Notes that sequences were begun or changed."""
+        for sequence in sequences:
+            self._held.pop(sequence.key, None)
+            self._held[sequence.key] = sequence
+            self._changed.add(sequence.key)
 
-    def end(self, keys: Iterable[str]) -> None:
-        """Takes sequences out."""
-        gone = list(keys)
-        for key in gone:
+    def remove(self, keys: Iterable[str]) -> None:
+        """Removes sequences that have ended."""
+        ended = list(keys)
+        for key in ended:
             self._held.pop(key, None)
-        self._changed.difference_update(gone)
-        stored = [key for key in gone if key in self._stored]
+        self._changed.difference_update(ended)
+        stored = [key for key in ended if key in self._stored]
         if stored:
-            self._store.drop(stored)
+            self._store.remove_sequences(stored)
             self._stored.difference_update(stored)
 
+    def flag(self, sequence: ActiveSequence) -> None:
+        """Stores the events of a flagged sequence, so that the detector can learn them."""
+        sequence.alarmed = True
+        self._store.flag(sequence.key, sequence.number, sequence.events_json())
+
     def idle(self, since: float) -> list[ActiveSequence]:
-        """Those last seen before a moment, in the order of their last and then their first records."""
-        self.get([key for key in self._store.idle(since) if key not in self._held])
-        found = [flight for flight in self._held.values() if flight.seen < since]
-        return sorted(found, key=lambda flight: (flight.seen, flight.number, flight.key))
+        """Returns the sequences last seen before a time of the event clock, ordered by last and first record."""
+        self.get([key for key in self._store.idle_keys(since) if key not in self._held])
+        found = [sequence for sequence in self._held.values() if sequence.seen < since]
+        return sorted(found, key=lambda sequence: (sequence.seen, sequence.number, sequence.key))
 
     def trim(self) -> None:
-        """Moves what was not touched for longest to the store, down to the limit."""
+        """Moves the least recent sequences to the store, down to the limit."""
         surplus = len(self._held) - self._limit
         if surplus > 0:
             keys = [key for _, key in zip(range(surplus), self._held, strict=False)]
@@ -139,43 +179,11 @@ class ActiveSequences:
                 del self._held[key]
 
     def save(self) -> None:
-        """Writes all that has changed to the store."""
+        """Writes all changes to the store."""
         self._write(list(self._changed))
 
     def _write(self, keys: Iterable[str]) -> None:
         written = list(keys)
-        self._store.keep(_row(self._held[key]) for key in written)
+        self._store.save_sequences(self._held[key].to_row() for key in written)
         self._stored.update(written)
         self._changed.difference_update(written)
-
-
-def _row(flight: ActiveSequence) -> Row:
-    return Row(
-        flight.key,
-        flight.number,
-        flight.seen,
-        flight.time,
-        int(flight.alarmed),
-        flight.line,
-        flight.line_number,
-        flight.last,
-        flight.last_number,
-        flight.remembered,
-        flight.sequence.to_bytes(),
-    )
-
-
-def _flight(row: Row) -> ActiveSequence:
-    return ActiveSequence(
-        row.key,
-        row.number,
-        OpenSequence.from_bytes(row.state),
-        json.loads(row.events),
-        row.seen,
-        row.time,
-        bool(row.alarmed),
-        row.line,
-        row.line_number,
-        row.last,
-        row.last_number,
-    )

@@ -1,190 +1,168 @@
-"""Alarms: what is said of a sequence that deviates, and a file in which each stands once."""
+"""Alarms: the reports about sequences that deviate.
 
-import datetime
+An `Alarm` is the one form from the monitor to the output. It is JSON only in the store and in what is printed.
+"""
+
 import json
-import os
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from onward.errors import WriteError
-from onward.watch.scoring.event_vocabulary import END_NAME
-from onward.watch.scoring.features import EventScore, Verdict
-from onward.watch.stream.active_sequences import ActiveSequence
+from onward.printable import printable
+from onward.watch.scoring.features import CountDifference, EventScore, Expected
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+@dataclass(frozen=True)
+class UnexpectedEvent:
+    """The event that an alarm points at, and what was expected in its place.
+
+    Attributes:
+        event: its name; "<end>" for the end of the sequence.
+        bits: its surprise.
+        rank: number of events that were more likely.
+        new: whether it never occurred in training, or never after the event before it.
+        expected: the most likely events.
+    """
+
+    event: str
+    bits: float
+    rank: int
+    new: bool
+    expected: tuple[Expected, ...]
+
+    @classmethod
+    def of(cls, score: EventScore) -> "UnexpectedEvent":
+        return cls(score.event, score.bits, score.rank, score.new, score.expected)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "event": self.event,
+            "bits": round(self.bits, 3),
+            "rank": self.rank,
+            "new": self.new,
+            "expected": [
+                {"event": event, "probability": round(probability, 4)} for event, probability in self.expected
+            ],
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> "UnexpectedEvent":
+        expected = tuple(Expected(one["event"], one["probability"]) for one in data["expected"])
+        return cls(data["event"], data["bits"], data["rank"], data["new"], expected)
 
 
 @dataclass(frozen=True)
 class Alarm:
-    """One deviating sequence, told at the event that settled it, or at its end.
+    """Reports one deviating sequence: as soon as no further event can change the verdict, or at its end.
 
     Attributes:
-        key: of the sequence.
-        began: number of its first record; key and began name the sequence.
-        time: of the record that settled it or the last one, in seconds since 1970, where records have times.
-        ended: whether the sequence had ended; otherwise its end can only make it more deviating.
-        p_value: of the sequence; where it had not ended, a bound that the p-value at its end is not above.
-        speaks: the feature that says most.
-        line: of the record that settled it; at the end, the one that surprised most, and
-        number: its number.
-        score: of the event of that line: what came, and what was expected.
-        counts: events whose number differs from the nearest normal sequence: (event, found, normal).
+        number: counts the alarms of a watch from 1.
+        key: key of the sequence.
+        began: line number of its first record; the key and this number identify the sequence.
+        time: time of the decisive or the last record in seconds since 1970; None if records have no times.
+        ended: whether the sequence had ended.
+        p_value: p-value of the sequence. If it had not ended, an upper bound of the p-value at its end.
+        main_feature: the feature that contributes most; "speaks" in JSON.
+        line: line of the decisive record; at the end of the sequence, its most surprising line.
+        line_number: number of this line.
+        event: the event of this line; None if no event is known.
+        counts: events that occur more or less often than in the nearest normal sequence.
     """
 
+    number: int
     key: str
     began: int
     time: float | None
     ended: bool
     p_value: float
-    speaks: str
+    main_feature: str
     line: str
-    number: int
-    score: EventScore | None
-    counts: tuple[tuple[str, int, int], ...] = ()
+    line_number: int
+    event: UnexpectedEvent | None
+    counts: tuple[CountDifference, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """The alarm as plain values."""
-        data = asdict(self) | {"time": _written(self.time), "score": None}
-        del data["score"]
-        if self.score:
-            data |= {
-                "event": self.score.event,
-                "bits": round(self.score.bits, 3),
-                "rank": self.score.rank,
-                "new": self.score.new,
-                "expected": [
-                    {"event": event, "probability": round(probability, 4)}
-                    for event, probability in self.score.expected
-                ],
-            }
-        data["p_value"] = float(f"{self.p_value:.6g}")
-        data["counts"] = [{"event": e, "found": found, "normal": normal} for e, found, normal in self.counts]
-        return data
+        """Returns JSON values with rounded numbers; `from_json` and `to_json` again give the same values."""
+        data = {
+            "alarm": self.number,
+            "key": self.key,
+            "began": self.began,
+            "time": self.time_text,
+            "ended": self.ended,
+            "p_value": float(f"{self.p_value:.6g}"),
+            "speaks": self.main_feature,
+            "line": self.line,
+            "number": self.line_number,
+            "counts": [difference._asdict() for difference in self.counts],
+        }
+        return data | (self.event.to_json() if self.event else {})
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> "Alarm":
+        return cls(
+            number=data["alarm"],
+            key=data["key"],
+            began=data["began"],
+            time=_seconds(data["time"]),
+            ended=data["ended"],
+            p_value=data["p_value"],
+            main_feature=data["speaks"],
+            line=data["line"],
+            line_number=data["number"],
+            event=UnexpectedEvent.from_json(data) if "event" in data else None,
+            counts=tuple(CountDifference(**one) for one in data["counts"]),
+        )
+
+    def encode(self) -> str:
+        """Returns the alarm as one line of JSON."""
+        return json.dumps(self.to_json(), ensure_ascii=False, allow_nan=False)
+
+    @property
+    def time_text(self) -> str | None:
+        """The time as ISO 8601 in UTC; as whole seconds if it is outside the years 1 to 9999."""
+        if self.time is None:
+            return None
+        try:
+            moment = _EPOCH + round(self.time * 1000) * _MILLISECOND
+        except OverflowError:
+            return f"{self.time:.0f}"
+        return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+    def as_line(self) -> str:
+        """Returns one line for people: time, key, p-value, line and explanation, separated by tabs."""
+        cells = [
+            self.time_text or "-",
+            self.key,
+            f"p{'=' if self.ended else '<='}{self.p_value:.3g}",
+            f"{self.line_number}: {self.line}",
+            self._explanation(),
+        ]
+        return "\t".join(map(printable, cells))
+
+    def _explanation(self) -> str:
+        if self.main_feature == "counts" and self.counts:
+            return describe_counts(self.counts)
+        if self.event is None:
+            return self.main_feature
+        expected = ", ".join(f"{one.event} {one.probability:.2f}" for one in self.event.expected)
+        new = ", new here" if self.event.new else ""
+        return f"expected {expected}; found {self.event.event} ({self.event.bits:.1f} bits{new})"
 
 
-def at_the_end(flight: ActiveSequence, verdict: Verdict) -> Alarm:
-    """The alarm of a sequence that its verdict flags."""
-    worst = verdict.events[0] if verdict.events else None
-    at_end = worst is not None and worst.event == END_NAME
-    return Alarm(
-        key=flight.key,
-        began=flight.number,
-        time=flight.time,
-        ended=True,
-        p_value=verdict.p_value,
-        speaks=verdict.speaks,
-        line=flight.last if at_end else flight.line,
-        number=flight.last_number if at_end else flight.line_number,
-        score=worst,
-        counts=verdict.counts,
-    )
+def describe_counts(counts: Iterable[CountDifference]) -> str:
+    """Returns a sentence about events that are too frequent or too rare."""
+    names = "; ".join(f"{one.found} x {one.event}, normally {one.normal}" for one in counts)
+    return f"some events are too frequent or too rare{f' ({names})' if names else ''}"
 
 
-def alarm_line(alarm: dict[str, Any]) -> str:
-    """One line for a person, of an alarm as plain values: time, key, p-value, the line, what was expected."""
-    cells = [
-        alarm["time"] or "-",
-        alarm["key"],
-        f"p{'=' if alarm['ended'] else '<='}{alarm['p_value']:.3g}",
-        f"{alarm['number']}: {alarm['line']}",
-        _came(alarm),
-    ]
-    return "\t".join(_cell(cell) for cell in cells)
-
-
-def counts_told(counts: Iterable[tuple[str, int, int]]) -> str:
-    """Events whose number is not that in the nearest normal sequence: (event, found, normal)."""
-    names = "; ".join(f"{found} x {event}, normally {normal}" for event, found, normal in counts)
-    return f"events came too often or too seldom{f' ({names})' if names else ''}"
-
-
-def _came(alarm: dict[str, Any]) -> str:
-    """What was expected, and what came."""
-    if alarm["speaks"] == "counts" and alarm["counts"]:
-        return counts_told((c["event"], c["found"], c["normal"]) for c in alarm["counts"])
-    if "event" not in alarm:
-        return alarm["speaks"]
-    expected = ", ".join(f"{e['event']} {e['probability']:.2f}" for e in alarm["expected"])
-    came = f"{alarm['event']} ({alarm['bits']:.1f} bits{', new here' if alarm['new'] else ''})"
-    return f"expected {expected}; came {came}"
-
-
-def _written(time: float | None) -> str | None:
-    """A time as ISO 8601 in UTC."""
-    if time is None:
+def _seconds(text: str | None) -> float | None:
+    """Returns the time that `Alarm.time_text` wrote."""
+    if text is None:
         return None
-    try:
-        moment = datetime.datetime.fromtimestamp(time, datetime.UTC)
-    except (ValueError, OverflowError, OSError):
-        return f"{time:.0f}"
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _cell(text: str) -> str:
-    """The text without what would end a cell or move the cursor."""
-    if text.isprintable():
-        return text
-    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
-
-
-class AlarmFile:
-    """A file of JSON lines that gets each alarm once, whatever is killed between commit and delivery.
-
-    The store knows how long the file was when its last transaction began. What stands beyond that was
-    written by a run that was killed before it could note it; it is the beginning of what is in the outbox,
-    so only the rest of that is written.
-
-    Args:
-        path: of the file; it is made if it is not there.
-        length: of it in bytes, as the store knows it; None if the store knows none.
-
-    Raises:
-        WriteError: it cannot be written.
-    """
-
-    def __init__(self, path: Path, length: int | None) -> None:
-        self._path = path
-        try:
-            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
-            size = os.fstat(self._file).st_size
-        except OSError as error:
-            raise _refused(path, error) from error
-        self._begun = b""
-        self.length = size
-        if length is not None and length <= size:
-            self.length = length
-            self._begun = os.pread(self._file, size - length, length)
-
-    def write(self, alarms: list[str]) -> None:
-        """Appends alarms, and flushes them to the disk.
-
-        Raises:
-            WriteError: the disk refused; the alarms stay in the outbox.
-        """
-        content = "".join(f"{alarm}\n" for alarm in alarms).encode()
-        begun, self._begun = self._begun, b""
-        if not content.startswith(begun):  # of something else: after it
-            self.length += len(begun)
-            begun = b""
-        try:
-            rest = memoryview(content)[len(begun) :]
-            while rest:
-                rest = rest[os.write(self._file, rest) :]
-            os.fsync(self._file)
-        except OSError as error:
-            raise _refused(self._path, error) from error
-        self.length += len(content)
-
-    def close(self) -> None:
-        """Closes the file."""
-        os.close(self._file)
-
-
-def _refused(path: Path, error: OSError) -> WriteError:
-    hint = "check that its folder exists and may be written to, and that the disk has room; none is lost"
-    return WriteError(f"cannot write alarms to {path}: {error.strerror}", hint=hint)
-
-
-def encoded(alarm: Alarm, number: int) -> str:
-    """The JSON line of an alarm, the `number`th of its watch."""
-    return json.dumps({"alarm": number} | alarm.to_json(), ensure_ascii=False, allow_nan=False)
+    if not text.endswith("Z"):
+        return float(text)
+    return (datetime.fromisoformat(text) - _EPOCH) / _MILLISECOND / 1000

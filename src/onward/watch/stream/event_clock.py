@@ -1,53 +1,69 @@
-"""The time that has passed, by the times of records, whose clocks may be wrong."""
+"""The event clock: the time that has passed by the times of records, although clocks may be wrong."""
 
+from collections.abc import Callable
 from typing import Any
 
 from onward.watch.input.records import Record
 
 CONFIRMED = 8
-"""Records in succession that must agree that the time has jumped before it is believed."""
+"""Records in a row that must agree on a jump in time before the clock accepts it."""
 
 PATIENCE = 10.0
-"""Seconds of silence after which records in doubt are waited for no longer."""
+"""Seconds without a record after which records in doubt are accepted."""
 
 Timed = tuple[Record, float]
-"""A record, and the seconds of watching that had passed when it came."""
+"""A record and its time by the event clock."""
 
 
 class EventClock:
-    """Seconds of watching, which only move on: by what the times of the records move on.
+    """Seconds since the first record, which never run backwards.
 
-    A step of more than `idle` seconds, ahead or back, may be a wrong clock. It is believed when so many
-    records in succession are beyond it, or when so long was waited for the record; until then it moves
-    nothing. Records that are ahead are held until that is decided: they begin other sequences if nothing
-    came for so long, and go on with those in flight if a clock was wrong. A step back that is believed takes
-    no time. But for what was waited all of it follows from the times alone, so a run that was interrupted
-    comes to the same.
+    A step of more than `idle` seconds, forward or back, may come from a wrong clock. It is accepted once
+    `CONFIRMED` records in a row agree on it, or if as much real time was spent waiting. Records that are ahead
+    are held until then: after a real pause they begin new sequences, after a wrong clock they continue the open
+    ones. An accepted step back takes no time.
+
+    Apart from the waiting, everything follows from the times of the records, so an interrupted run gives the
+    same result. Records without times do not move the clock; then only waiting does.
 
     Args:
-        idle: the step in seconds that is taken without asking.
-
-    Records without times move nothing; there the seconds that were waited for them are all that passes.
+        idle: the largest step in seconds that is accepted at once.
+        notify: called with a message at the first larger step.
 
     Attributes:
+        idle: as given.
         now: seconds since the first record.
-        silence: seconds that were waited since the last record, where records have times.
-        odd: records whose time was further from the others than `idle`.
-        held: records that are in doubt, fewer than `CONFIRMED`.
+        silence: seconds waited since the last record, if records have times.
+        odd: number of records whose time was more than `idle` from the others.
+        held: records in doubt, fewer than `CONFIRMED`.
     """
 
-    def __init__(self, idle: float) -> None:
+    def __init__(self, idle: float, notify: Callable[[str], None] = lambda _: None) -> None:
         self.idle = idle
         self.now = 0.0
         self.silence = 0.0
         self.odd = 0
         self.held: list[Record] = []
-        self._reference: float | None = None  # the latest time that is believed
-        self._jump: float | None = None  # the time that is not believed yet
+        self._notify = notify
+        self._reference: float | None = None  # the latest accepted time
+        self._jump: float | None = None  # a time that is not accepted yet
         self._agreeing = 0
+        self._checked = 0.0  # see `is_check_due`
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the first record, with the time waited since the last one."""
+        return self.now + self.silence
+
+    def is_check_due(self) -> bool:
+        """Whether enough time has passed since the last true answer to look for idle sequences again."""
+        if abs(self.elapsed - self._checked) <= self.idle / 16:
+            return False
+        self._checked = self.elapsed
+        return True
 
     def take(self, record: Record) -> list[Timed]:
-        """What is known after a record: those that are in doubt no longer, and the record unless it is."""
+        """Returns the records that are no longer in doubt, with their times: often just this one."""
         time = record.time
         if time is None:
             return [*self.release(), (record, self.now)]
@@ -56,56 +72,58 @@ class EventClock:
             self._reference = time
         step = time - self._reference
         if -self.idle <= step <= self.idle + silence:
-            wrong = self._wrong()
+            rejected = self._reject()
             self._move(max(self._reference, time), max(0.0, step))
-            return [*wrong, (record, self.now)]
+            return [*rejected, (record, self.now)]
         self.odd += 1
-        return self._doubted(record, time, self._reference)
+        if self.odd == 1:
+            self._notify(self._warning(record))
+        return self._take_odd(record, time, self._reference)
 
     def release(self) -> list[Timed]:
-        """The records that are in doubt, as if their times were right, where no others will decide that."""
+        """Returns the records in doubt as if their times were right, at the end of the stream."""
         held, self.held = self.held, []
-        return self._believed(held, self.now)
+        return self._accept(held)
 
     def wait(self, seconds: float) -> list[Timed]:
-        """Nothing came for so many seconds, of the wall. The records that are waited for no longer."""
+        """Notes seconds of real time without a record. Returns records in doubt if the wait was long enough."""
         if self._reference is None:
             self.now += seconds
             return []
         self.silence += seconds
         return self.release() if self.silence >= PATIENCE else []
 
-    def _doubted(self, record: Record, time: float, reference: float) -> list[Timed]:
-        """Counts a time that is far from the one believed, and takes it over if it is confirmed."""
+    def _take_odd(self, record: Record, time: float, reference: float) -> list[Timed]:
+        """Handles a record with a large step in time, and accepts the step if it is confirmed."""
         step, jump, found = time - reference, self._jump, list[Timed]()
         agrees = (
             jump is not None
-            and (jump > reference) == (step > 0)  # on the same side of what is believed
+            and (jump > reference) == (step > 0)  # both ahead, or both behind
             and (abs(time - jump) <= self.idle or time > jump > reference)
         )
         if agrees:
             self._agreeing += 1
         else:
-            found = self._wrong()
+            found = self._reject()
             self._jump, self._agreeing = time, 1
-        if step < 0:  # which takes no time, be it believed or not
+        if step < 0:  # takes no time, accepted or not
             found.append((record, self.now))
         else:
             self.held.append(record)
         if self._agreeing >= CONFIRMED:
             held, self.held = self.held, []
-            found += self._believed(held, self.now)
+            found += self._accept(held)
             self._move(time, max(0.0, step))
             found = [(known, min(then, self.now)) for known, then in found]
         return found
 
-    def _believed(self, records: list[Record], now: float) -> list[Timed]:
-        """Records with the moments that they themselves tell."""
+    def _accept(self, records: list[Record]) -> list[Timed]:
+        """Returns records with the times that they give themselves."""
         reference = self._reference or 0.0
-        return [(record, now + max(0.0, (record.time or 0.0) - reference)) for record in records]
+        return [(record, self.now + max(0.0, (record.time or 0.0) - reference)) for record in records]
 
-    def _wrong(self) -> list[Timed]:
-        """The records that were in doubt, whose times say nothing."""
+    def _reject(self) -> list[Timed]:
+        """Returns the records in doubt with the present time, because their own times are wrong."""
         held, self.held = self.held, []
         return [(record, self.now) for record in held]
 
@@ -113,8 +131,15 @@ class EventClock:
         self.now += seconds
         self._reference, self._jump, self._agreeing = reference, None, 0
 
+    def _warning(self, record: Record) -> str:
+        return (
+            f"line {record.number:,}: the time is more than {self.idle:,.0f} seconds from the times before; "
+            f"either nothing happened for so long, or a clock jumped. Such times are accepted, and end "
+            f"sequences, once {CONFIRMED} records in a row agree"
+        )
+
     def to_json(self) -> dict[str, Any]:
-        """All of it but `idle`, as plain values."""
+        """Returns the state as JSON values, without `idle`."""
         return {
             "now": self.now,
             "odd": self.odd,
@@ -125,7 +150,7 @@ class EventClock:
         }
 
     def restore(self, data: dict[str, Any]) -> None:
-        """Goes on from what `to_json` gave."""
         self.now, self.odd = data["now"], data["odd"]
         self._reference, self._jump, self._agreeing = data["reference"], data["jump"], data["agreeing"]
-        self.held = [Record(*values) for values in data.get("held", ())]
+        self.held = [Record(*values) for values in data["held"]]
+        self._checked = self.now

@@ -1,4 +1,4 @@
-"""What a watch has seen, in figures and in sentences."""
+"""The report of a watch, as values and as lines."""
 
 from typing import Any
 
@@ -9,48 +9,48 @@ from onward.watch.stream.monitor import Monitor
 from onward.watch.stream.runner import Runner
 
 
-def report(watcher: Monitor, live: Runner) -> dict[str, Any]:
-    """The watch since it began, as plain values; flagged now, and lines that were cut, are of this run."""
-    return watch_report(watcher) | {"flagged_now": live.flagged, "cut_lines": live.cut}
+def run_report(monitor: Monitor, runner: Runner) -> dict[str, Any]:
+    """Returns the report since the watch began; `flagged_now` and `cut_lines` count this run only."""
+    return watch_report(monitor) | {"flagged_now": runner.delivered, "cut_lines": runner.truncated}
 
 
-def watch_report(watcher: Monitor) -> dict[str, Any]:
-    """The same without what is of this run alone."""
-    counts = watcher.counts
+def watch_report(monitor: Monitor) -> dict[str, Any]:
+    """Returns the report since the watch began as JSON values."""
+    counts = monitor.counts
     share, interval = None, None
     if counts.sequences:
         share = counts.flagged_ended / counts.sequences
         interval = list(binomial_interval(counts.flagged_ended, counts.sequences))
     return {
         **counts.to_json(),
-        "in_flight": watcher.in_flight,
-        "false_alarms_asked": None if watcher.detector.top_k else watcher.detector.rate,
+        "in_flight": monitor.in_flight,
+        "false_alarms_asked": None if monitor.detector.top_k else monitor.detector.rate,
         "share_flagged": share,
         "share_flagged_interval": interval,
-        "odd_times": watcher.odd_times,
-        "drift": watcher.drift.told or None,
+        "odd_times": monitor.odd_times,
+        "drift": monitor.drift.message or None,
     }
 
 
-def report_lines(found: dict[str, Any], trouble: UnreadableLines) -> list[str]:
-    """The report for a person."""
+def report_lines(report: dict[str, Any], unreadable: UnreadableLines) -> list[str]:
+    """Returns the lines of a `run_report` for people."""
     lines = [
-        f"{found['records']:,} events, {found['sequences']:,} sequences judged, "
-        f"{found['in_flight']:,} in flight, {found['flagged']:,} flagged"
+        f"{report['records']:,} events, {report['sequences']:,} sequences evaluated, "
+        f"{report['in_flight']:,} open, {report['flagged']:,} flagged"
     ]
-    if found["share_flagged"] is not None:
-        low, high = found["share_flagged_interval"]
-        asked = found["false_alarms_asked"]
+    if report["share_flagged"] is not None:
+        low, high = report["share_flagged_interval"]
+        rate = report["false_alarms_asked"]
         lines.append(
-            f"flagged {found['share_flagged']:.3%} of those judged ({low:.3%} to {high:.3%}); "
-            + (f"of normal ones {asked:.3%} may be" if asked else "no rate of false alarms was asked for")
+            f"flagged {report['share_flagged']:.3%} of the evaluated sequences ({low:.3%} to {high:.3%}); "
+            + (f"false-alarm rate {rate:.3%}" if rate else "no false-alarm rate was set")
         )
-    if trouble.count:
-        lines.append(trouble.told())
-    if cut := found["cut_lines"]:
-        were = "line was" if cut == 1 else "lines were"
-        lines.append(f"{cut:,} {were} too long: only the first {LONGEST_LINE:,} bytes were read")
-    if found["odd_times"]:
-        lines.append(f"{found['odd_times']:,} records had times far from those of the others")
-    lines.append(found["drift"] or "drift: none is seen")
+    if unreadable.count:
+        lines.append(unreadable.message())
+    if truncated := report["cut_lines"]:
+        were = "line was" if truncated == 1 else "lines were"
+        lines.append(f"{truncated:,} {were} too long: only the first {LONGEST_LINE:,} bytes were read")
+    if report["odd_times"]:
+        lines.append(f"{report['odd_times']:,} records had a time far from that of their neighbours")
+    lines.append(report["drift"] or "no drift detected")
     return lines

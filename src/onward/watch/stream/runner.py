@@ -1,12 +1,7 @@
-"""From lines as they come to alarms as they are delivered, whatever is killed in between.
+"""The run of a watch: lines in, alarms out, continued after a kill at any moment.
 
-One transaction holds what was read and all that follows from it: the place in the source, the sequences in
-flight, the counts, and the alarms, as an outbox. Alarms are delivered after it is committed, and noted as
-delivered in the next, which follows at once. So after a kill
-
-    --alarms FILE   has each alarm exactly once, as soon as the next run has begun
-    standard output has each alarm at least once: a kill between delivery and note repeats the alarms of one
-                    batch, with the same numbers, so that who reads them can tell
+One transaction holds what was read and everything that follows from it: the position in the source, the open
+sequences, the counts, and the alarms in the outbox. Alarms are delivered after it (see `delivery`).
 """
 
 import time
@@ -21,191 +16,163 @@ from onward.watch.input.records import Record
 from onward.watch.input.stdin import Pipe
 from onward.watch.input.tail import Follower
 from onward.watch.input.tailed_file import Position
-from onward.watch.stream.alarms import AlarmFile
+from onward.watch.stream.delivery import AlarmDelivery
 from onward.watch.stream.monitor import Monitor
+from onward.watch.stream.store import WatchStore
 
 POLL = 0.2
 """Seconds between two looks for new lines."""
 
-Deliver = Callable[[str], None]
-"""Takes an alarm as a line of JSON."""
-
 
 @runtime_checkable
 class LineSource(Protocol):
-    """Where lines come from: `Follower` or `Pipe`."""
+    """A source of lines: `Follower` or `Pipe`."""
 
     ended: bool
 
     @property
-    def position(self) -> Position | None:
-        """Where the reading stands."""
-        ...
+    def position(self) -> Position | None: ...
 
     @property
-    def cut(self) -> int:
-        """Lines that were too long."""
-        ...
+    def truncated(self) -> int: ...
 
-    def read(self) -> list[bytes]:
-        """The next lines, if there are any now."""
-        ...
+    def read(self) -> list[bytes]: ...
 
-    def finish(self) -> list[bytes]:
-        """The last line, if it has no end."""
-        ...
+    def finish(self) -> list[bytes]: ...
 
-    def close(self) -> None:
-        """Ends the reading."""
-        ...
+    def close(self) -> None: ...
+
+
+def open_lines(
+    source: str, store: WatchStore, *, follow: bool = False, notify: Callable[[str], None] = lambda _: None
+) -> LineSource:
+    """Opens a source at the position in the store.
+
+    Args:
+        source: a file, or "-" for standard input.
+        store: the store of the monitor.
+        follow: whether to wait for more lines at the end of the file.
+        notify: called with messages for the user.
+
+    Raises:
+        InputError: the file does not exist, or standard input is to be followed.
+    """
+    if source == "-":
+        if follow:
+            raise InputError(
+                "standard input cannot be followed: it ends by itself", hint="leave out --follow"
+            )
+        return Pipe()
+    path = Path(source)
+    if not follow and not path.is_file():
+        raise InputError(f"expected a file, got {path}", hint="use --follow to wait for a file")
+    position = store.fact("position")
+    return Follower(path, Position.from_json(position) if position else None, notify, grows=follow)
 
 
 class Runner:
-    """Watches lines until they end, or a signal says so.
+    """Reads lines until they end or a signal arrives, and delivers the alarms.
 
     Args:
-        watcher: of their records.
-        reader: of the lines.
-        source: a file, or - for standard input.
-        deliver: takes the alarms, in order.
-        follow: whether to wait for more lines at the end of the file.
-        end: whether the sequences in flight end with the lines; by default if nothing keeps them.
-        alarm_file: where alarms are to stand exactly once.
-        tell: is called with what a person should know.
-
-    Attributes:
-        flagged: alarms that this run has delivered.
-
-    Raises:
-        CorpusError: the file is not there and not to be waited for.
-        WriteError: the file of alarms cannot be written.
+        monitor: takes the records.
+        parser: parses the lines.
+        lines: the source; `run` closes it.
+        delivery: takes the alarms; `run` closes it.
+        end: whether open sequences end with the source; by default if the store is temporary.
     """
 
-    def __init__(  # noqa: PLR0913 - what `onward watch run` lets one say
+    def __init__(
         self,
-        watcher: Monitor,
-        reader: RecordParser,
-        source: str,
-        deliver: Deliver,
+        monitor: Monitor,
+        parser: RecordParser,
+        lines: LineSource,
+        delivery: AlarmDelivery,
         *,
-        follow: bool = False,
         end: bool | None = None,
-        alarm_file: Path | None = None,
-        tell: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self._watcher, self._reader, self._store = watcher, reader, watcher.store
-        self._deliver = deliver
-        self._end = not self._store.is_kept if end is None else end
-        self._number = self._store.fact("lines") or 0
-        self._unparsable = watcher.counts.unparsable
-        self._go_on_in_the_midst()
-        self._lines = self._opened(source, follow, tell)
-        length = self._store.fact("alarms_length")
-        self._file = AlarmFile(alarm_file, length) if alarm_file else None
-        self.flagged = 0
+        self._monitor, self._parser, self._lines, self._delivery = monitor, parser, lines, delivery
+        self._end = not monitor.store.is_kept if end is None else end
+        self._line_number = monitor.store.fact("lines") or 0
+        self._counted = parser.unreadable.count  # unreadable lines that the monitor has counted
+        parser.restore(monitor.store.fact("reader"))
 
     @property
-    def cut(self) -> int:
-        """Lines that were too long, in this run."""
-        return self._lines.cut
+    def delivered(self) -> int:
+        """Number of alarms that this run has delivered."""
+        return self._delivery.delivered
+
+    @property
+    def truncated(self) -> int:
+        """Number of lines that this run has cut because they were too long."""
+        return self._lines.truncated
 
     def run(self) -> bool:
-        """Watches until the lines end. Whether it was a signal that ended it.
+        """Reads to the end, and returns whether a signal ended the run.
 
         Raises:
-            WriteError: the state or the alarms could not be written; the next run goes on before that.
+            CorpusError: the source cannot be read.
+            WriteError: the state or the alarms cannot be written; the next run repeats the last step.
         """
         try:
             with held_back_signals() as stopped:
-                self._committed()  # the place, before anything is read there
-                all_read_at: float | None = None
+                self._commit()  # the position, before the first line is read
+                waiting_since: float | None = None
                 while not stopped():
                     lines = self._lines.read()
                     if lines:
-                        self._take(lines)
+                        self._read(lines)
                     elif self._lines.ended:
                         break
                     else:
-                        all_read_at = self._waited(all_read_at)
+                        waiting_since = self._wait(waiting_since)
                 if not stopped():
                     self._finish()
                 return stopped()
         finally:
             self._lines.close()
-            if self._file:
-                self._file.close()
+            self._delivery.close()
 
-    def _take(self, lines: Sequence[bytes]) -> None:
-        """Reads lines, and watches what they say."""
+    def _read(self, lines: Sequence[bytes]) -> None:
         records: list[Record] = []
         for raw in lines:
-            self._number += 1
-            records += self._reader.read(raw, self._number)
-        self._fed(records)
+            self._line_number += 1
+            records += self._parser.read(raw, self._line_number)
+        self._feed(records)
+        self._commit()
 
-    def _fed(self, records: Sequence[Record]) -> None:
-        """Watches records, and delivers the alarms that they give."""
-        self._watcher.counts.unparsable = self._unparsable + self._reader.trouble.count
-        self._watcher.feed(records)
-        self._committed()
+    def _feed(self, records: Sequence[Record]) -> None:
+        count = self._parser.unreadable.count
+        self._delivery.add(self._monitor.feed(records, unparsable=count - self._counted))
+        self._counted = count
 
-    def _waited(self, all_read_at: float | None) -> float:
-        """Lets some time pass, which sequences that are silent age by. When that was."""
+    def _wait(self, since: float | None) -> float:
+        """Lets time pass, which may end idle sequences, and returns the present time.
+
+        Args:
+            since: when all lines had been read at the last call; None: it is not known.
+        """
         now = time.monotonic()
-        if all_read_at is not None and self._watcher.wait(now - all_read_at):
-            self._committed()
+        if since is not None and (alarms := self._monitor.wait(now - since)):
+            self._delivery.add(alarms)
+            self._commit()
         time.sleep(POLL)
         return now
 
     def _finish(self) -> None:
-        """The lines have ended."""
+        """Handles the end of the source."""
         if self._end:
             if rest := self._lines.finish():
-                self._take(rest)
-            self._fed(self._reader.finish())
-            self._watcher.end()
-        self._committed()
+                self._read(rest)
+            self._feed(self._parser.finish())
+            self._delivery.add(self._monitor.end())
+        self._commit()
 
-    def _committed(self) -> None:
-        """Commits what was read and what follows from it, then delivers it."""
-        position = self._lines.position
-        facts: dict[str, Any] = {"lines": self._number}
-        if position:
+    def _commit(self) -> None:
+        """Commits what was read and what follows from it, then delivers the alarms."""
+        facts: dict[str, Any] = {"lines": self._line_number}
+        if position := self._lines.position:
             facts["position"] = position.to_json()
-        if memory := self._reader.memory:
-            facts["reader"] = memory
-        self._watcher.commit(**facts)
-        self._sent()
-
-    def _sent(self) -> None:
-        """Delivers what is in the outbox, and notes that."""
-        alarms = self._store.outbox()
-        if alarms or (self._file and self._file.length != self._store.fact("alarms_length")):
-            lines = [alarm for _, alarm in alarms]
-            if self._file:
-                self._file.write(lines)
-                self._store.set_fact("alarms_length", self._file.length)
-            for line in lines:
-                self._deliver(line)
-            self.flagged += len(lines)
-            if alarms:
-                self._store.delivered(alarms[-1][0])
-            self._store.commit()
-
-    def _opened(self, source: str, follow: bool, tell: Callable[[str], None]) -> LineSource:
-        """The lines of a source, from where the store says that the reading stood."""
-        if source == "-":
-            if follow:
-                raise InputError("standard input ends by itself", hint="leave out --follow")
-            return Pipe()
-        path = Path(source)
-        if not follow and not path.is_file():
-            raise InputError(f"expected a file, got {path}", hint="--follow waits until it is there")
-        position = self._store.fact("position")
-        return Follower(path, Position.from_json(position) if position else None, tell, grows=follow)
-
-    def _go_on_in_the_midst(self) -> None:
-        """Tells the reader what it knew when the reading ended."""
-        if header := self._store.fact("header"):  # of a state that is older than `memory`
-            self._reader.read(header.encode(), 0)
-        self._reader.restore(self._store.fact("reader"))
+        if state := self._parser.state:
+            facts["reader"] = state
+        self._monitor.commit(**facts)
+        self._delivery.send()

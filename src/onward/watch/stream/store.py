@@ -1,23 +1,24 @@
-"""Where a watch is kept: one SQLite file, in which what belongs together changes together.
+"""The store of a watch: one SQLite file with transactions.
 
-    facts    by name, as JSON: the model's digest, the place in the source, the counts, the clock, the drift
-    keys     the sequences in flight, one row each
-    alarms   what was raised, in order; those that were not delivered yet are the outbox
-    flagged  the events of sequences that were flagged, for `onward watch ok`
+    facts    JSON values by name: digest of the model, position in the source, counts, clock, drift
+    keys     the open sequences, one row each
+    alarms   all alarms in order; those that are not delivered yet are the outbox
+    flagged  the events of flagged sequences, for `onward watch ok`
 
-Every change since the last `commit` is undone by a crash. Without a path the file is temporary, and only
-holds what does not fit into memory.
+A crash undoes every change since the last `commit`. Without a path the file is temporary, and only holds the
+sequences that do not fit into memory.
 """
 
 import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from onward.errors import ArtefactError, BusyError, InputError, WriteError
 from onward.outputs import output_lock
+from onward.watch.stream.alarms import Alarm
 
 FORMAT = 2
 _APPLICATION = 0x6F6E7764
@@ -35,8 +36,8 @@ create table flagged (
     key text not null, number integer not null, events text not null, primary key (key, number)
 );
 """
-_HINT = "name another file with --state, or remove this one to begin anew"
-_OF_THE_DISK = {
+_HINT = "name another file with --state, or delete this one to start a new watch"
+_DISK_ERRORS = {
     sqlite3.SQLITE_PERM,
     sqlite3.SQLITE_BUSY,
     sqlite3.SQLITE_LOCKED,
@@ -48,8 +49,8 @@ _OF_THE_DISK = {
 _Result = TypeVar("_Result")
 
 
-class Row(NamedTuple):
-    """A sequence in flight, as it is kept; see `keys.InFlight`."""
+class SequenceRow(NamedTuple):
+    """An open sequence as the store holds it; see `ActiveSequence`."""
 
     key: str
     number: int
@@ -65,11 +66,11 @@ class Row(NamedTuple):
 
 
 class Flagged(NamedTuple):
-    """A sequence that was flagged.
+    """A flagged sequence.
 
     Attributes:
-        events: by name; as far as it had come when it was flagged, or all of them.
-        began: the number of its first record.
+        events: names of its events: up to the alarm if it has not ended, else all.
+        began: line number of its first record.
         ended: whether it has ended.
     """
 
@@ -79,14 +80,14 @@ class Flagged(NamedTuple):
 
 
 class WatchStore:
-    """The file of a watch. One process at a time may have it open.
+    """The durable state of a watch. Only one process at a time may open it (see `opened_store`).
 
     Args:
-        path: of the file, which is made if it is not there; None for a temporary one.
+        path: the file, which is created if it does not exist; None: a temporary file.
 
     Raises:
-        ArtefactError: the file is none of ours, or of another version.
-        WriteError: it cannot be written.
+        ArtefactError: the file is not a store, or of another format.
+        WriteError: the file cannot be written.
     """
 
     def __init__(self, path: Path | None = None) -> None:
@@ -102,10 +103,10 @@ class WatchStore:
         if tables and application != _APPLICATION:
             raise ArtefactError(f"{self.path} is a database, but not the state of a watch", hint=_HINT)
         if tables and version != FORMAT:
-            hint = f"go on with the version of onward that wrote it; or {_HINT}"
+            hint = f"use the version of onward that wrote it; or {_HINT}"
             raise ArtefactError(f"{self.path} has format {version}, expected {FORMAT}", hint=hint)
         if self.path:
-            self.path.chmod(0o600)  # logs are nobody else's; SQLite gives its other files the same mode
+            self.path.chmod(0o600)  # logs may be private; SQLite gives its other files the same mode
         self._database.execute(f"pragma journal_mode = {'wal' if self.path else 'off'}")
         self._database.execute(f"pragma synchronous = {'full' if self.path else 'off'}")
         self._database.execute("begin immediate")
@@ -114,25 +115,25 @@ class WatchStore:
                 self._database.execute(statement)
             self._database.execute(f"pragma user_version = {FORMAT}")
             self._database.execute(f"pragma application_id = {_APPLICATION}")
-            self._database.execute("commit")  # or `undo` would take the tables away
+            self._database.execute("commit")  # otherwise `undo` would remove the tables
             self._database.execute("begin immediate")
 
     @property
     def is_kept(self) -> bool:
-        """Whether it outlives the process."""
+        """Whether the store outlives the process."""
         return self.path is not None
 
     def commit(self) -> None:
-        """Makes all changes since the last one durable, together.
+        """Makes all changes since the last commit durable at once.
 
         Raises:
-            WriteError: the disk refused; the file is as it was.
+            WriteError: the disk refused; the file is unchanged.
         """
         self._guarded(lambda: self._database.execute("commit"))
         self._guarded(lambda: self._database.execute("begin immediate"))
 
     def undo(self) -> None:
-        """Goes back to the last commit; the file stays open, so that it needs no room on the disk.
+        """Undoes all changes since the last commit. The file stays open, because opening may need disk space.
 
         Raises:
             WriteError: the file cannot be locked.
@@ -142,145 +143,137 @@ class WatchStore:
         self._guarded(lambda: self._database.execute("begin immediate"))
 
     def close(self) -> None:
-        """Closes the file; what was not committed is undone."""
+        """Closes the file, and undoes all changes since the last commit."""
         self._database.close()
 
     def fact(self, name: str) -> Any:
-        """A fact, or None."""
+        """Returns a fact, or None."""
         found = self._rows("select value from facts where name = ?", name)
         return json.loads(found[0][0]) if found else None
 
     def set_fact(self, name: str, value: Any) -> None:
-        """Replaces a fact."""
         self._change("insert or replace into facts values (?, ?)", [(name, json.dumps(value))])
 
-    def keep(self, rows: Iterable[Row]) -> None:
-        """Writes sequences in flight, in place of those of the same keys."""
+    def save_sequences(self, rows: Iterable[SequenceRow]) -> None:
+        """Writes open sequences. They replace those with the same keys."""
         self._change("insert or replace into keys values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
 
-    def find(self, keys: Sequence[str]) -> list[Row]:
-        """The sequences of those keys that are kept."""
+    def find_sequences(self, keys: Sequence[str]) -> list[SequenceRow]:
+        """Returns the open sequences among the keys."""
         found: list[tuple[Any, ...]] = []
         for start in range(0, len(keys), 500):
             part = keys[start : start + 500]
             places = ", ".join("?" * len(part))
             found += self._rows(f"select * from keys where key in ({places})", *part)
-        return [Row(*row) for row in found]
+        return [SequenceRow(*row) for row in found]
 
-    def drop(self, keys: Iterable[str]) -> None:
-        """Removes sequences in flight."""
+    def remove_sequences(self, keys: Iterable[str]) -> None:
         self._change("delete from keys where key = ?", ((key,) for key in keys))
 
-    def idle(self, since: float) -> list[str]:
-        """The keys last seen before a moment."""
+    def idle_keys(self, since: float) -> list[str]:
+        """Returns the keys of open sequences last seen before a time."""
         return [key for (key,) in self._rows("select key from keys where seen < ?", since)]
 
     def keys(self) -> list[str]:
-        """All keys that are kept."""
+        """Returns the keys of all open sequences."""
         return [key for (key,) in self._rows("select key from keys")]
 
-    def add_alarms(self, alarms: Iterable[tuple[int, str]]) -> None:
-        """Puts alarms, by number, into the outbox."""
-        self._change("insert into alarms values (?, 0, ?)", alarms)
+    def add_alarms(self, alarms: Iterable[Alarm]) -> None:
+        """Puts alarms into the outbox."""
+        rows = ((alarm.number, alarm.encode()) for alarm in alarms)
+        self._change("insert into alarms values (?, 0, ?)", rows)
 
-    def outbox(self) -> list[tuple[int, str]]:
-        """The alarms that are not delivered, in order."""
-        return self._rows("select number, alarm from alarms where not delivered order by number")
+    def outbox(self) -> list[Alarm]:
+        """Returns the alarms that are not delivered, in order."""
+        return self._alarms("select alarm from alarms where not delivered order by number")
 
     def delivered(self, number: int) -> None:
-        """Notes that alarms up to a number were delivered."""
+        """Notes that all alarms up to a number are delivered."""
         self._change("update alarms set delivered = 1 where not delivered and number <= ?", [(number,)])
 
-    def alarms(self, count: int) -> list[str]:
-        """The last alarms, the latest first."""
-        return [
-            alarm for (alarm,) in self._rows("select alarm from alarms order by number desc limit ?", count)
-        ]
-
-    def alarms_after(self, number: int, count: int) -> list[tuple[int, str]]:
-        """The first alarms behind that of a number, in order."""
-        asked = "select number, alarm from alarms where number > ? order by number limit ?"
-        return self._rows(asked, number, count)
+    def alarms_after(self, number: int, count: int) -> list[Alarm]:
+        """Returns the first alarms with a higher number, in order."""
+        return self._alarms(
+            "select alarm from alarms where number > ? order by number limit ?", number, count
+        )
 
     def flagged(self, key: str, number: int) -> list[str]:
-        """The events of a flagged sequence; none if there is no such sequence."""
+        """Returns the events of a flagged sequence; [] if there is no such sequence."""
         found = self._rows("select events from flagged where key = ? and number = ?", key, number)
         return json.loads(found[0][0]) if found else []
 
     def flag(self, key: str, number: int, events: str) -> None:
-        """Keeps the events of a flagged sequence that began with a record of a number."""
+        """Stores the events (as JSON) of a flagged sequence, by its key and the number of its first record."""
         self._change("insert or replace into flagged values (?, ?, ?)", [(key, number, events)])
 
-    def _rows(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
-        return self._guarded(lambda: self._database.execute(statement, values).fetchall(), "read")
+    def _alarms(self, query: str, *values: Any) -> list[Alarm]:
+        try:
+            return [Alarm.from_json(json.loads(text)) for (text,) in self._rows(query, *values)]
+        except (ValueError, KeyError, TypeError) as error:
+            raise ArtefactError(f"{self._name} has a damaged alarm: {error!r}", hint=_HINT) from error
+
+    def _rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        return self._guarded(lambda: self._database.execute(query, values).fetchall(), "read")
 
     def _change(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
         self._guarded(lambda: self._database.executemany(statement, rows))
 
     def _guarded(self, action: Callable[[], _Result], what: str = "write") -> _Result:
-        """Turns the errors of SQLite into ours: of the disk, or of what the file holds."""
+        """Runs a database action, and turns SQLite's errors into ours."""
         try:
             return action()
         except sqlite3.DatabaseError as error:
-            code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF  # the rest says more
-            if code in _OF_THE_DISK:
-                hint = "check that its folder exists and may be written to, and that the disk has room"
-                message = f"cannot {what} {self.path or 'a temporary file'}: {error}"
-                raise WriteError(message, hint=hint) from error
-            told = "is damaged" if code == sqlite3.SQLITE_ERROR else "is not the state of a watch"
-            raise ArtefactError(f"{self.path or 'a temporary file'} {told}: {error}", hint=_HINT) from error
+            code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF  # without the detail code
+            if code in _DISK_ERRORS:
+                hint = "check that the folder exists and may be written to, and that the disk has space"
+                raise WriteError(f"cannot {what} {self._name}: {error}", hint=hint) from error
+            problem = "is damaged" if code == sqlite3.SQLITE_ERROR else "is not the state of a watch"
+            raise ArtefactError(f"{self._name} {problem}: {error}", hint=_HINT) from error
+
+    @property
+    def _name(self) -> str:
+        return str(self.path or "a temporary file")
 
 
 def flagged_in(path: Path, key: str) -> Flagged:
-    """The latest flagged sequence of a key, in the state of a watch that may go on meanwhile.
+    """Returns the latest flagged sequence of a key from the file of a watch, which may be running.
 
     Raises:
         ArtefactError: the file is not the state of a watch.
         InputError: no sequence of the key was flagged.
     """
-    hint = "name the one that `onward watch run --state` keeps"
+    hint = "give the file that `onward watch run --state` writes"
     if not path.is_file():
-        raise ArtefactError(f"expected the state of a watch, there is no file {path}", hint=hint)
+        raise ArtefactError(f"expected the state of a watch, but there is no file {path}", hint=hint)
     try:
         with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as database:
-            asked = "select events, number from flagged where key = ? order by number desc limit 1"
-            found = database.execute(asked, (key,)).fetchone()
-            flight = database.execute("select number from keys where key = ?", (key,)).fetchone()
+            query = "select events, number from flagged where key = ? order by number desc limit 1"
+            found = database.execute(query, (key,)).fetchone()
+            active = database.execute("select number from keys where key = ?", (key,)).fetchone()
     except sqlite3.DatabaseError as error:
         raise ArtefactError(f"{path} is not the state of a watch: {error}", hint=hint) from error
     if found:
         events, number = found
-        return Flagged(json.loads(events), number, flight != (number,))
-    told = ": the one in flight has raised no alarm" if flight else ""
+        return Flagged(json.loads(events), number, active != (number,))
+    details = "; an open sequence has this key, but no alarm" if active else ""
     raise InputError(
-        f"no sequence of the key {key!r} was flagged in {path}{told}",
-        hint="give the key that an alarm names; or name the SOURCE, of which any sequence can be learned",
+        f"no sequence with the key {key!r} was flagged in {path}{details}",
+        hint="give the key of an alarm; or give the SOURCE, from which any sequence can be learned",
     )
 
 
 @contextmanager
 def opened_store(path: Path | None) -> Iterator[WatchStore]:
-    """A store that nobody else may open until the block ends. Changes that were not committed are undone.
+    """Opens and locks a store until the block ends.
 
     Raises:
-        BusyError: another watch has it open.
+        BusyError: another watch has the store open.
     """
-    if path is None:
-        store = WatchStore()
-        try:
-            yield store
-        finally:
-            store.close()
-        return
-    try:
-        with output_lock(path):
-            store = WatchStore(path)
+    with ExitStack() as stack:
+        if path:
             try:
-                yield store
-            finally:
-                store.close()
-    except BusyError as error:
-        if f"{path}" not in str(error):
-            raise
-        hint = "wait until it ends, or name another file with --state"
-        raise BusyError(f"another watch goes on in {path}", hint=hint) from error
+                stack.enter_context(output_lock(path))
+            except BusyError as error:
+                hint = "wait until it ends, or name another file with --state"
+                raise BusyError(f"another watch is using {path}", hint=hint) from error
+        yield stack.enter_context(closing(WatchStore(path)))

@@ -1,0 +1,24 @@
+"""Text from files, logs and models, made safe to show on a terminal.
+
+A terminal obeys control characters: escape sequences move the cursor, change the title or the clipboard, and
+bidirectional controls reorder what a person reads. `str.isprintable` is false for all of these.
+"""
+
+
+def printable(text: str, keep: str = "") -> str:
+    r"""Returns the text with each non-printable character escaped as in Python source: "\x1b", "\u202e".
+
+    Args:
+        text: text of unknown origin.
+        keep: non-printable characters that stay, such as "\n".
+    """
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() or char in keep else repr(char)[1:-1] for char in text)
+
+
+def without_controls(text: str, keep: str = "\n\t") -> str:
+    """Returns the text with U+FFFD for each non-printable character but those to keep; its length stays."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() or char in keep else "\ufffd" for char in text)

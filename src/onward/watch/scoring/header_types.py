@@ -1,0 +1,70 @@
+"""Pydantic types for the header of a detector's file: finite numbers, sorted arrays, nothing unexpected.
+
+A file comes from anywhere, so its numbers are checked before memory is allocated by them.
+"""
+
+from typing import Annotated, Any
+
+import numpy as np
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainValidator
+
+
+class HeaderModel(BaseModel):
+    """A JSON object of the header: exact types, finite numbers, no other fields."""
+
+    model_config = ConfigDict(
+        strict=True, extra="forbid", frozen=True, allow_inf_nan=False, arbitrary_types_allowed=True
+    )
+
+
+def _integers(data: Any) -> np.ndarray:
+    array = np.array(_as_list(data) or np.zeros(0, np.int64))
+    if array.ndim != 1 or array.dtype != np.int64:
+        raise ValueError("expected a list of whole numbers in 64 bits")
+    return array
+
+
+def _sorted_floats(data: Any) -> np.ndarray:
+    array = np.array(_as_list(data))
+    if array.ndim != 1 or not len(array) or array.dtype.kind not in "if":
+        raise ValueError("expected a list of one or more numbers")
+    array = array.astype(np.float64)
+    if not np.isfinite(array).all() or (np.diff(array) < 0).any():
+        raise ValueError("expected finite numbers in ascending order")
+    return array
+
+
+def _as_list(data: Any) -> list[Any]:
+    if not isinstance(data, list):
+        raise ValueError(f"expected a list, found {type(data).__name__}")
+    return data
+
+
+Integers = Annotated[np.ndarray, PlainValidator(_integers)]
+"""An int64 array (n,), from a list."""
+
+SortedFloats = Annotated[np.ndarray, PlainValidator(_sorted_floats)]
+"""A float64 array (n,) of one or more finite numbers in ascending order, from a list."""
+
+Pair = BeforeValidator(lambda data: tuple(data) if isinstance(data, list) else data)
+"""Lets a JSON list be a tuple, which strict mode would refuse."""
+
+
+def check_codes(codes: np.ndarray, limit: int, what: str) -> None:
+    """Checks that codes (n,) are distinct, in ascending order, and from 0 to below a limit.
+
+    Raises:
+        ValueError: they are not.
+    """
+    if len(codes) and (codes[0] < 0 or codes[-1] >= limit or (np.diff(codes) <= 0).any()):
+        raise ValueError(f"expected the codes of {what} to ascend from 0 to below {limit:,}")
+
+
+def check_symbols(found: int, expected: int, what: str) -> None:
+    """Checks that a part of the header is for as many symbols as the model.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if found != expected:
+        raise ValueError(f"expected {what} for {expected:,} symbols, as the model has, found {found:,}")

@@ -1,0 +1,129 @@
+"""Delivers alarms once they are committed, and continues after a kill.
+
+The store keeps the alarms that were committed and not delivered: the outbox. The delivery is noted in a
+transaction of its own, which follows at once. So after a kill
+
+    the alarm file    has each alarm exactly once, as soon as the next run has started
+    the callable      has each alarm at least once: a kill before the note repeats the alarms of one batch,
+                      with the same numbers, so that a reader can recognise them
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from onward.errors import WriteError
+from onward.watch.stream.alarms import Alarm
+from onward.watch.stream.store import WatchStore
+
+Deliver = Callable[[Alarm], None]
+
+
+class AlarmDelivery:
+    """Passes committed alarms to a callable and to a file.
+
+    Args:
+        store: the store of the monitor. Alarms in its outbox are delivered first.
+        deliver: takes the alarms in order.
+        path: file to append the alarms to, as JSON lines; None: no file.
+
+    Attributes:
+        delivered: number of alarms delivered in this run.
+
+    Raises:
+        WriteError: the file cannot be written.
+    """
+
+    def __init__(self, store: WatchStore, deliver: Deliver, path: Path | None = None) -> None:
+        self._store, self._deliver = store, deliver
+        self._pending = store.outbox()
+        self._file = AlarmFile(path, store.fact("alarms_length")) if path else None
+        self.delivered = 0
+
+    def add(self, alarms: Sequence[Alarm]) -> None:
+        """Notes alarms that the next `send` delivers, after they are committed."""
+        self._pending += alarms
+
+    def send(self) -> None:
+        """Delivers the pending alarms, and commits that they are delivered.
+
+        Raises:
+            WriteError: the disk refused; the alarms stay in the outbox.
+        """
+        alarms = self._pending
+        is_noted = self._file is None or self._file.length == self._store.fact("alarms_length")
+        if not alarms and is_noted:
+            return
+        if self._file:
+            self._file.write(alarms)
+            self._store.set_fact("alarms_length", self._file.length)
+        for alarm in alarms:
+            self._deliver(alarm)
+        self.delivered += len(alarms)
+        if alarms:
+            self._store.delivered(alarms[-1].number)
+        self._store.commit()
+        self._pending = []
+
+    def close(self) -> None:
+        if self._file:
+            self._file.close()
+
+
+class AlarmFile:
+    """A file of JSON lines that gets each alarm once, wherever a process is killed.
+
+    The store knows the length of the file at the last note. Bytes beyond it come from a run that was killed
+    before its note. They are a prefix of the alarms in the outbox, so only the rest is written.
+
+    Args:
+        path: the file; it is created if it does not exist.
+        length: length of the file in bytes as the store knows it; None if it knows none.
+
+    Attributes:
+        length: bytes of the file that are accounted for.
+
+    Raises:
+        WriteError: the file cannot be written.
+    """
+
+    def __init__(self, path: Path, length: int | None) -> None:
+        self._path = path
+        try:
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+            size = os.fstat(self._file).st_size
+        except OSError as error:
+            raise _write_error(path, error) from error
+        self._surplus = b""
+        self.length = size
+        if length is not None and length <= size:
+            self.length = length
+            self._surplus = os.pread(self._file, size - length, length)
+
+    def write(self, alarms: Sequence[Alarm]) -> None:
+        """Appends alarms, and flushes them to the disk.
+
+        Raises:
+            WriteError: the disk refused.
+        """
+        content = "".join(f"{alarm.encode()}\n" for alarm in alarms).encode()
+        surplus, self._surplus = self._surplus, b""
+        if not content.startswith(surplus):  # another program wrote it
+            self.length += len(surplus)
+            surplus = b""
+        try:
+            rest = memoryview(content)[len(surplus) :]
+            while rest:
+                rest = rest[os.write(self._file, rest) :]
+            os.fsync(self._file)
+        except OSError as error:
+            raise _write_error(self._path, error) from error
+        self.length += len(content)
+
+    def close(self) -> None:
+        os.close(self._file)
+
+
+def _write_error(path: Path, error: OSError) -> WriteError:
+    hint = "check that the folder exists and may be written to, and that the disk has space; no alarm is lost"
+    return WriteError(f"cannot write alarms to {path}: {error.strerror}", hint=hint)

@@ -1,0 +1,28 @@
+import pytest
+
+from onward.printable import printable, without_controls
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain text, größer, 日本", "plain text, größer, 日本"),
+        ("a\tb\r\n", r"a\tb\r\n"),
+        ("\x1b[2J\x1b]0;title\x07", r"\x1b[2J\x1b]0;title\x07"),
+        ("\x9b31m\x7f", r"\x9b31m\x7f"),
+        ("user\u202egpj.exe\u2066", r"user\u202egpj.exe\u2066"),
+        ("half \ud83d", r"half \ud83d"),
+    ],
+)
+def test_controls_are_escaped(text: str, shown: str) -> None:
+    assert printable(text) == shown
+    assert printable(text).isprintable()
+
+
+def test_characters_to_keep_stay() -> None:
+    assert printable("a\n\x1bb", keep="\n") == "a\n\\x1bb"
+
+
+def test_controls_are_replaced_one_for_one() -> None:
+    assert without_controls("a\n\x1b[1m\tb") == "a\n\ufffd[1m\tb"
+    assert without_controls("a\n\tb", keep="\n") == "a\n\ufffdb"
