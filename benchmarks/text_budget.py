@@ -52,7 +52,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, required=True)
     parser.add_argument("--recipe", default="default")
     parser.add_argument(
-        "--set", action="append", metavar="NAME=VALUE", help="replaces the setting of the corpus"
+        "--set", action="append", metavar="NAME=VALUE", help="replaces a setting of the corpus"
     )
     parser.add_argument("--no-peer", action="store_true")
     parser.add_argument("--keep", type=Path, help="a folder to keep the model in")
