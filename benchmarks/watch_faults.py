@@ -33,22 +33,22 @@ def live(model: Path, log: Path, state: Path, alarms: Path, follow: bool) -> Non
     """Runs in the child process: starts or continues the watch."""
     from onward.watch.datasets import parser_for  # noqa: PLC0415
     from onward.watch.detector import Detector  # noqa: PLC0415
-    from onward.watch.input import tail as following  # noqa: PLC0415 - the parent needs none of it
+    from onward.watch.input import tail  # noqa: PLC0415 - the parent needs none of it
+    from onward.watch.stream.delivery import AlarmDelivery  # noqa: PLC0415
     from onward.watch.stream.monitor import Monitor  # noqa: PLC0415
-    from onward.watch.stream.runner import Runner  # noqa: PLC0415
+    from onward.watch.stream.runner import Runner, open_lines  # noqa: PLC0415
     from onward.watch.stream.store import opened_store  # noqa: PLC0415
 
-    following.LINGER = 0.3
+    tail.LINGER = 0.3
     detector = Detector.load(model)
     with opened_store(state) as store:
-        watcher = Monitor(detector, store, in_memory=20)  # so that most sequences lie on disk
-        say = lambda text: print(text, file=sys.stderr)  # noqa: E731
-        alarm = lambda text: None  # noqa: E731
-        lines = Runner(
-            watcher, parser_for(detector), str(log), alarm, follow=follow, alarm_file=alarms, tell=say
-        )
+        monitor = Monitor(detector, store, in_memory=20)  # most sequences are on disk
+        notify = lambda text: print(text, file=sys.stderr)  # noqa: E731
+        lines = open_lines(str(log), store, follow=follow, notify=notify)
+        delivery = AlarmDelivery(store, lambda alarm: None, alarms)
+        runner = Runner(monitor, parser_for(detector), lines, delivery)
         print("ready", flush=True)
-        lines.run()
+        runner.run()
 
 
 def learn(path: Path) -> None:

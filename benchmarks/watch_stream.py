@@ -22,8 +22,9 @@ from onward.watch.datasets import load_normal, parser_for
 from onward.watch.detector import Detector
 from onward.watch.input.format import InputFormat
 from onward.watch.input.records import Record
+from onward.watch.stream.delivery import AlarmDelivery
 from onward.watch.stream.monitor import Monitor
-from onward.watch.stream.runner import Runner
+from onward.watch.stream.runner import Runner, open_lines
 from onward.watch.stream.store import WatchStore
 from onward.watch.training import LearnSettings, learn_detector
 from record import command_line, megabytes, record
@@ -53,9 +54,11 @@ def reading(log: Path, lines: int, folder: Path) -> dict[str, Any]:
     found: dict[str, Any] = {"lines": lines, "megabytes_read": round(new.stat().st_size / 2**20, 1)}
     for name, path in (("lines_per_second", None), ("lines_per_second_with_state", folder / "watch.db")):
         store = WatchStore(path)
-        live = Runner(Monitor(detector, store), parser_for(detector), str(new), lambda alarm: None)
+        delivery = AlarmDelivery(store, lambda alarm: None)
+        lines_read = open_lines(str(new), store)
+        runner = Runner(Monitor(detector, store), parser_for(detector), lines_read, delivery)
         started = time.perf_counter()
-        live.run()
+        runner.run()
         found[name] = round(lines / (time.perf_counter() - started))
         store.close()
     return found
