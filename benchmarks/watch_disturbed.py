@@ -1,15 +1,15 @@
-"""Does a watch report faults of its file, disk, log and clock, and lose nothing?
+"""Does a watch report faults of its state, disk, log and clock, without losing an alarm?
 
     python benchmarks/watch_disturbed.py [--sessions 300]
 
-Each fault is real and in a process of its own. The program keeps the message on standard error, and whether
+Each fault really happens, in a process of its own. The result has the message on standard error, and whether
 the alarms are those of an undisturbed run over the same log:
 
-    older state    the state file has format 1; it must be refused and stay unchanged
-    full disk      no file may grow beyond a size (RLIMIT_FSIZE) until the watch fails; then it continues
-                   without the limit
-    corrupt lines  broken JSON, invalid UTF-8, a line of 2 MB, and one of NULs, among the others
-    clock jumps    one record is from 2099, another from 1970; they must change nothing
+    older state    the state file has format 1: it must be refused, and stay unchanged to the byte
+    full disk      no file may grow beyond some size (RLIMIT_FSIZE) until the watch ends with an error;
+                   then the watch continues without that limit
+    corrupt lines  broken JSON, invalid UTF-8, a line of 2 MB and a line of NULs among the others
+    clock jumps    one record has a time in 2099, another one in 1970: the alarms must not change
 """
 
 import json
@@ -27,15 +27,17 @@ from record import command_line, record
 from watch_faults import learn, lines_of
 
 _LIMITS = (40_000, 120_000, 240_000)
-"""File size limits for the full disk: too small to start, and smaller than the run needs."""
+"""Largest file in bytes on a full disk: first too small to begin, then too small to finish."""
 
 
 def watch(model: Path, log: Path, alarms: Path, limit: int = 0) -> tuple[int, list[str]]:
-    """Runs `onward watch run` with a state; returns its exit code and its messages."""
+    """Runs `onward watch run` with the state beside the alarms. Returns its exit code and its messages."""
 
     def limited() -> None:
         if limit:
-            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # so that it is an error, as on a full disk
+            signal.signal(
+                signal.SIGXFSZ, signal.SIG_IGN
+            )  # so that writing fails with an error, as on a full disk
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
     command = [sys.executable, "-m", "onward", "watch", "run", str(model), str(log), "--end"]
@@ -45,7 +47,7 @@ def watch(model: Path, log: Path, alarms: Path, limit: int = 0) -> tuple[int, li
 
 
 def alarms_of(path: Path, *, numbers: bool = True) -> list[str]:
-    """Returns alarms without their numbers, and optionally without line numbers."""
+    """Returns the alarms without their numbers, and optionally without line numbers, which may differ."""
     names = ("key", "p_value", "ended", *(("began", "number") if numbers else ()))
     if not path.exists():
         return []
@@ -54,7 +56,7 @@ def alarms_of(path: Path, *, numbers: bool = True) -> list[str]:
 
 
 def older_state(model: Path, log: Path, folder: Path) -> dict[str, Any]:
-    """Tests a state of format 1."""
+    """Runs with a state of format 1."""
     path = folder / "older.db"
     watch(model, log, path.with_suffix(".jsonl"))
     with sqlite3.connect(path) as database:
@@ -63,23 +65,23 @@ def older_state(model: Path, log: Path, folder: Path) -> dict[str, Any]:
     before, alarms = path.read_bytes(), alarms_of(path.with_suffix(".jsonl"))
     code, said = watch(model, log, path.with_suffix(".jsonl"))
     kept = path.read_bytes() == before and alarms_of(path.with_suffix(".jsonl")) == alarms
-    return {"exit_code": code, "said": _told(said, "format"), "left_as_it_was": kept}
+    return {"exit_code": code, "message": _message(said, "format"), "unchanged": kept}
 
 
 def full_disk(model: Path, log: Path, folder: Path, whole: list[str]) -> dict[str, Any]:
-    """Tests a disk that is full at several moments and then has room again."""
+    """Runs with a disk that is full at several times, and then has space again."""
     path, said, codes = folder / "full.jsonl", list[str](), list[int]()
     for limit in _LIMITS:
         code, lines = watch(model, log, path, limit)
         codes.append(code)
         said += lines
     code, _ = watch(model, log, path)
-    found = {"exit_codes": codes, "said": _told(said, "cannot write"), "exit_code_with_room": code}
+    found = {"exit_codes": codes, "message": _message(said, "cannot write"), "exit_code_with_room": code}
     return found | {"same_alarms": alarms_of(path) == whole, "alarms": len(whole)}
 
 
 def corrupt_lines(model: Path, log: Path, folder: Path, whole: list[str]) -> dict[str, Any]:
-    """Tests unreadable lines among records."""
+    """Runs with lines that are not records among the others."""
     broken = [b'{"key": "s1", "event"', b'{"key": "\xff\xfe"', b"x" * 2_000_000, b"\0" * 100, b"[1, 2]"]
     chance, lines = random.Random(3), log.read_bytes().splitlines()
     for line in broken:
@@ -91,13 +93,13 @@ def corrupt_lines(model: Path, log: Path, folder: Path, whole: list[str]) -> dic
     return {
         "exit_code": code,
         "broken": len(broken),
-        "said": _told(said, "could not be read"),
+        "message": _message(said, "could not be read"),
         "same_alarms": alarms_of(path, numbers=False) == whole,
     }
 
 
 def clock_jumps(model: Path, log: Path, folder: Path, whole: list[str]) -> dict[str, Any]:
-    """Tests two records with impossible times."""
+    """Runs with two records that have impossible times."""
     lines = log.read_text(encoding="utf-8").splitlines()
     jumped: list[int] = []
     for place, time in ((len(lines) // 3, 4_070_908_800.0), (len(lines) // 2, 0.0)):
@@ -110,13 +112,13 @@ def clock_jumps(model: Path, log: Path, folder: Path, whole: list[str]) -> dict[
     return {
         "exit_code": code,
         "lines_with_wrong_times": ", ".join(map(str, jumped)),
-        "said": _told(said, "clock"),
+        "message": _message(said, "clock"),
         "same_alarms": alarms_of(path, numbers=False) == whole,
     }
 
 
-def _told(said: list[str], about: str) -> str:
-    """Returns the first line that contains a text."""
+def _message(said: list[str], about: str) -> str:
+    """Returns the first message about something."""
     return next((line.strip()[:200] for line in said if about in line), "nothing")
 
 

@@ -1,11 +1,11 @@
-"""Does a watch that is killed again and again, while its log grows and rotates, raise the same alarms?
+"""Does a watch raise the same alarms if it is killed repeatedly while its log grows and is rotated?
 
     python benchmarks/watch_faults.py [--kills 20] [--sessions 3000]
 
-A process follows a log that is written and rotated as logrotate does: older files get the next number, the
-last but one is compressed, and the log is renamed, or copied and truncated, in turn. The process is killed
-with SIGKILL at random moments, and the next one continues from the state. The alarms of `--alarms` are
-compared with those of one undisturbed run over the same lines.
+A process follows a log that is written and rotated at the same time, as logrotate does: older files get the
+next number, the last but one is compressed, and the log is in turn renamed, or copied and truncated. The
+process is killed with SIGKILL at random moments; the next one continues from the state. The alarms in the
+file of `--alarms` are compared with those of one undisturbed run over the same lines.
 """
 
 import argparse
@@ -30,7 +30,7 @@ LINES_BETWEEN_ROTATIONS = 1500
 
 
 def live(model: Path, log: Path, state: Path, alarms: Path, follow: bool) -> None:
-    """Runs in the child process: starts or continues the watch."""
+    """Runs in the child process: starts or continues a watch."""
     from onward.watch.datasets import parser_for  # noqa: PLC0415
     from onward.watch.detector import Detector  # noqa: PLC0415
     from onward.watch.input import tail  # noqa: PLC0415 - the parent needs none of it
@@ -42,9 +42,8 @@ def live(model: Path, log: Path, state: Path, alarms: Path, follow: bool) -> Non
     tail.LINGER = 0.3
     detector = Detector.load(model)
     with opened_store(state) as store:
-        monitor = Monitor(detector, store, in_memory=20)  # most sequences are on disk
-        notify = lambda text: print(text, file=sys.stderr)  # noqa: E731
-        lines = open_lines(str(log), store, follow=follow, notify=notify)
+        monitor = Monitor(detector, store, in_memory=20)  # so that most sequences are on disk
+        lines = open_lines(str(log), store, follow=follow, notify=lambda text: print(text, file=sys.stderr))
         delivery = AlarmDelivery(store, lambda alarm: None, alarms)
         runner = Runner(monitor, parser_for(detector), lines, delivery)
         print("ready", flush=True)
@@ -52,15 +51,15 @@ def live(model: Path, log: Path, state: Path, alarms: Path, follow: bool) -> Non
 
 
 def learn(path: Path) -> None:
-    """Trains a detector on synthetic sessions."""
+    """Learns a detector of synthetic sessions."""
     from onward.watch.input.format import InputFormat  # noqa: PLC0415
     from onward.watch.training import LearnSettings, learn_detector  # noqa: PLC0415
 
     chance = random.Random(0)
     source = InputFormat(form="csv", key="key", event=("event",), time="time").to_json()
-    reading = {"reader": source | {"form": "jsonl"}, "templates": None}
+    described = {"reader": source | {"form": "jsonl"}, "templates": None}
     learning = LearnSettings(held_out=0.5, steps=100, rate=0.02)
-    learn_detector([session(chance) for _ in range(1000)], learning, source=reading).save(path)
+    learn_detector([session(chance) for _ in range(1000)], learning, source=described).save(path)
 
 
 def session(chance: random.Random) -> list[str]:
@@ -70,12 +69,12 @@ def session(chance: random.Random) -> list[str]:
 
 
 def lines_of(sessions: int) -> list[str]:
-    """Returns the events of interleaved sessions, ten seconds apart; one session in ten is anomalous."""
+    """Returns events of interleaved sessions, ten seconds apart; one session in ten is anomalous."""
     chance, waiting, begun, lines = random.Random(1), list(range(sessions)), [], []
-    strange = (["start", "stop"], ["start", "boom", "stop"], ["stop", "read", "start"])
+    anomalous = (["start", "stop"], ["start", "boom", "stop"], ["stop", "read", "start"])
     while waiting or begun:
         if waiting and len(begun) < 100:
-            events = chance.choice(strange) if chance.random() < 0.1 else session(chance)
+            events = chance.choice(anomalous) if chance.random() < 0.1 else session(chance)
             begun.append((waiting.pop(0), list(events)))
         number, events = begun[chance.randrange(len(begun))]
         lines.append(json.dumps({"key": f"s{number}", "event": events.pop(0), "time": 10.0 * len(lines)}))
@@ -85,7 +84,7 @@ def lines_of(sessions: int) -> list[str]:
 
 
 def write(log: Path, lines: list[str], seconds: float) -> None:
-    """Writes a log in about `seconds`, in pieces that end anywhere, and rotates it."""
+    """Writes a log within about this time, in pieces that may end within a line, and rotates it."""
     chance, rotation = random.Random(2), 0
     for start in range(0, len(lines), 50):
         part = "".join(f"{line}\n" for line in lines[start : start + 50])
@@ -100,7 +99,7 @@ def write(log: Path, lines: list[str], seconds: float) -> None:
 
 
 def rotate(log: Path, rotation: int, *, copy: bool) -> None:
-    """Rotates the log for the n-th time, as logrotate does with `delaycompress`."""
+    """Does the rotation of this number as logrotate does with `delaycompress`."""
     names = [log, *(log.with_name(f"{log.name}.{number}") for number in range(1, rotation + 1))]
     for name, next_name in zip(names[-2:0:-1], names[:1:-1], strict=True):
         for ending in ("", ".gz"):
@@ -130,13 +129,13 @@ def ended(child: subprocess.Popen[str]) -> str:
 
 
 def alarms_in(path: Path) -> list[str]:
-    """Returns alarms without their numbers, which depend on the order of reading."""
+    """Returns the alarms without their numbers, which depend on the order of reading."""
     found = [json.loads(line) for line in path.read_text().splitlines()]
     return sorted(f"{a['key']} {a['began']} {a['number']} {a['p_value']} {a['ended']}" for a in found)
 
 
 def compare(folder: Path, kills: int, sessions: int, seed: int = 0) -> dict[str, Any]:
-    """Returns the alarms of an undisturbed run and of one that is killed."""
+    """Compares the alarms of an undisturbed run with those of one that is killed repeatedly."""
     model, lines, chance = folder / "small.onward", lines_of(sessions), random.Random(seed)
     learn(model)
     whole, log = folder / "whole" / "a.log", folder / "killed" / "a.log"
@@ -168,8 +167,8 @@ def compare(folder: Path, kills: int, sessions: int, seed: int = 0) -> dict[str,
         "rotations": len(list(log.parent.glob("a.log.*"))),
         "alarms": len(undisturbed),
         "missing": len(set(undisturbed) - set(found)),
-        "twice_or_too_many": len(found) - len(set(found) & set(undisturbed)),
-        "lines_said_to_be_lost": "lost" in said,
+        "repeated_or_extra": len(found) - len(set(found) & set(undisturbed)),
+        "lines_reported_lost": "lost" in said,
     }
 
 

@@ -1,10 +1,10 @@
-"""How many log lines a second does a watch process, and how much memory do 100,000 open sequences need?
+"""How many log lines per second does a watch read, and how much memory do 100,000 open sequences take?
 
     python benchmarks/watch_stream.py [--lines 200000] [--keys 100000]
 
-The lines are those of HDFS_2k.log, repeated with other block ids, so that about twenty share one. They are
-parsed into templates, grouped by block and scored, once without a state file and once with one. The open
-sequences get one event after another, key by key, and none ends; the memory is that of the process, and its
+Raw lines: the lines of HDFS_2k.log, repeated with new block ids that about twenty lines share. They are
+masked, matched with templates, grouped by block and scored, once without a state file and once with one. Open
+sequences: one event of each key in turn, and no sequence ends; the memory is that of the process, and its
 growth.
 """
 
@@ -36,7 +36,7 @@ AT_ONCE = 2000
 
 
 def raw_lines(log: Path, count: int) -> Iterator[str]:
-    """Returns lines of a log with other block ids."""
+    """Yields lines of a log with new block ids."""
     lines = log.read_text(encoding="utf-8").splitlines()
     chance = random.Random(0)
     for i, line in zip(range(count), itertools.cycle(lines), strict=False):
@@ -45,7 +45,7 @@ def raw_lines(log: Path, count: int) -> Iterator[str]:
 
 
 def reading(log: Path, lines: int, folder: Path) -> dict[str, Any]:
-    """Measures raw lines to alarms."""
+    """Measures the way from raw lines to alarms."""
     normal, new = folder / "normal.log", folder / "new.log"
     normal.write_text("\n".join(raw_lines(log, 20_000)) + "\n", encoding="utf-8")
     new.write_text("\n".join(raw_lines(log, lines)) + "\n", encoding="utf-8")
@@ -54,9 +54,8 @@ def reading(log: Path, lines: int, folder: Path) -> dict[str, Any]:
     found: dict[str, Any] = {"lines": lines, "megabytes_read": round(new.stat().st_size / 2**20, 1)}
     for name, path in (("lines_per_second", None), ("lines_per_second_with_state", folder / "watch.db")):
         store = WatchStore(path)
-        delivery = AlarmDelivery(store, lambda alarm: None)
-        lines_read = open_lines(str(new), store)
-        runner = Runner(Monitor(detector, store), parser_for(detector), lines_read, delivery)
+        lines_of_file, delivery = open_lines(str(new), store), AlarmDelivery(store, lambda alarm: None)
+        runner = Runner(Monitor(detector, store), parser_for(detector), lines_of_file, delivery)
         started = time.perf_counter()
         runner.run()
         found[name] = round(lines / (time.perf_counter() - started))
@@ -71,7 +70,7 @@ def interleaved(keys: int) -> dict[str, Any]:
         [[chance.choice("abcdef") for _ in range(10)] for _ in range(400)],
         LearnSettings(held_out=0.5, steps=50),
     )
-    watcher = Monitor(detector, WatchStore())
+    monitor = Monitor(detector, WatchStore())
     before, started = megabytes(), time.perf_counter()
     numbers = itertools.count(1)
     records = (
@@ -80,11 +79,11 @@ def interleaved(keys: int) -> dict[str, Any]:
         for key in range(keys)
     )
     while batch := list(itertools.islice(records, AT_ONCE)):
-        watcher.feed(batch)
-        watcher.commit()
+        monitor.feed(batch)
+        monitor.commit()
     seconds = time.perf_counter() - started
     return {
-        "keys_in_flight": watcher.in_flight,
+        "keys_in_flight": monitor.in_flight,
         "megabytes_grown": round(megabytes() - before),
         "megabytes_in_all": round(megabytes()),
         "megabytes_at_most": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),

@@ -1,4 +1,4 @@
-"""Options of `onward watch` whose values cannot be, or would be ignored."""
+"""Options of `onward watch` with values that are impossible or would be ignored."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +13,7 @@ COLUMNS = ["--key", "who", "--event", "what"]
 
 @pytest.fixture
 def table(tmp_path: Path) -> Path:
-    """Forty sessions in columns that tabs part."""
+    """Forty sessions in columns separated by tabs."""
     path = tmp_path / "audit.tsv"
     lines = [f"s{i}\t{event}" for i in range(40) for event in ("start", "read", "stop")]
     path.write_text("\n".join(["who\twhat", *lines]) + "\n")
@@ -29,9 +29,7 @@ def source(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("tab", ["\t", "\\t", "tab"])
-def test_a_tab_may_be_written_as_people_write_it(
-    tab: str, onward: Command, table: Path, tmp_path: Path
-) -> None:
+def test_a_tab_has_several_spellings(tab: str, onward: Command, table: Path, tmp_path: Path) -> None:
     how = [*COLUMNS, "--delimiter", tab, "--held-out", "50%", "--steps", "1", "--json"]
     ran = onward("watch", "learn", table, "-o", tmp_path / "a.onward", *how)
     assert ran.code == 0, ran.err
@@ -39,7 +37,7 @@ def test_a_tab_may_be_written_as_people_write_it(
 
 
 @pytest.mark.parametrize(
-    ("options", "told", "remedy"),
+    ("options", "message", "remedy"),
     [
         ([*COLUMNS, "--delimiter", ";;"], "expected one character between columns, got ';;'", "--delimiter"),
         ([*COLUMNS, "--delimiter", ""], "expected one character between columns, got ''", "--delimiter"),
@@ -47,67 +45,67 @@ def test_a_tab_may_be_written_as_people_write_it(
         (["--delimiter", "tab"], "have no columns, got delimiter", "--event"),
         (["--key", "who"], "have no columns, got key", "--event"),
         (["--log", "--key", "who", "--time", "at"], "have no columns, got key, time", "--key-regex"),
-        (["--symbols", "bytes"], "log lines alone", "--log"),
-        (["--top-k", "0"], "expected 1 or more events that may be expected, got 0", "--top-k"),
-        (["--top-k", "-3"], "expected 1 or more events that may be expected, got -3", "--top-k"),
+        (["--symbols", "bytes"], "only for raw log lines", "--log"),
+        (["--top-k", "0"], "top_k must be a whole number of 1 or more, got 0", "leave it out"),
+        (["--top-k", "-3"], "top_k must be a whole number of 1 or more, got -3", "leave it out"),
         (["--top-k", "3", "--false-alarms", "1%"], "either --false-alarms or --top-k", "leave one out"),
-        (["--steps", "0"], "expected 1 or more steps of training, got 0", "--steps"),
-        (["--steps", "-4"], "expected 1 or more steps of training, got -4", "--steps"),
+        (["--steps", "0"], "steps must be a whole number of 1 or more, got 0", "--steps"),
+        (["--steps", "-4"], "steps must be a whole number of 1 or more, got -4", "--steps"),
         (["--folds", "3", "--held-out", "50%"], "either --folds or --held-out", "leave one out"),
         (["--folds", "3", "--in-order"], "either --folds or --in-order", "leave one out"),
     ],
 )
-def test_learn_refuses_what_cannot_be_before_it_begins(
-    options: list[str], told: str, remedy: str, onward: Command, table: Path, tmp_path: Path
+def test_learn_refuses_impossible_options_at_once(
+    options: list[str], message: str, remedy: str, onward: Command, table: Path, tmp_path: Path
 ) -> None:
     ran = onward("watch", "learn", table, "-o", tmp_path / "a.onward", *options)
     assert (ran.code, ran.out) == (2, "") and "Traceback" not in ran.err
     error, hint = ran.err.splitlines()
-    assert error.startswith("error: ") and told in error
+    assert error.startswith("error: ") and message in error
     assert hint.startswith("hint: ") and remedy in hint
 
 
 @pytest.mark.parametrize(
-    ("options", "told", "remedy"),
+    ("options", "message", "remedy"),
     [
         (["--in-memory", "0"], "expected 1 or more sequences in memory, got 0", "--in-memory"),
         (["--in-memory", "-5"], "expected 1 or more sequences in memory, got -5", "--in-memory"),
-        (["--top-k", "0"], "expected 1 or more events that may be expected, got 0", "--top-k"),
+        (["--top-k", "0"], "top_k must be a whole number of 1 or more, got 0", "leave it out"),
         (["--top-k", "3", "--false-alarms", "1%"], "either --false-alarms or --top-k", "leave one out"),
     ],
 )
-def test_run_refuses_what_cannot_be(
-    options: list[str], told: str, remedy: str, onward: Command, watching: Path, source: Path
+def test_run_refuses_impossible_options(
+    options: list[str], message: str, remedy: str, onward: Command, watching: Path, source: Path
 ) -> None:
     ran = onward("watch", "run", watching, source, *options)
     assert (ran.code, ran.out) == (2, "") and "Traceback" not in ran.err
-    assert told in ran.err and remedy in ran.err.partition("hint: ")[2]
+    assert message in ran.err and remedy in ran.err.partition("hint: ")[2]
 
 
 @pytest.mark.parametrize("scale", ["0", "-5", "2"])
-def test_judge_refuses_a_sample_of_fewer_than_there_are(
+def test_judge_refuses_a_total_below_the_sample(
     scale: str, onward: Command, watching: Path, source: Path
 ) -> None:
     ran = onward("watch", "judge", watching, "--normal", source, "--anomalous", source, "--scale", scale)
     assert (ran.code, ran.out) == (2, "") and "Traceback" not in ran.err
-    assert f"expected 3 or more normal sequences in all, got {scale}" in ran.err
+    assert f"expected 3 or more normal sequences in all, received {scale}" in ran.err
     assert "--scale" in ran.err.partition("hint: ")[2]
 
 
 def test_the_help_names_every_default(onward: Command) -> None:
-    """Who is to trust a rate must know which one they get."""
+    """A user who trusts a rate must know it."""
     from onward.watch.detector import FALSE_ALARMS  # noqa: PLC0415
     from onward.watch.training import FOLDS  # noqa: PLC0415
 
-    told = " ".join(onward("watch", "learn", "--help").out.replace("\u2502", " ").split())
-    assert f"{FALSE_ALARMS:.1%}, which is the default" in told
-    assert f"{FOLDS} by default" in told
-    assert "by default that of the detector" in " ".join(
+    help_text = " ".join(onward("watch", "learn", "--help").out.replace("\u2502", " ").split())
+    assert f"{FALSE_ALARMS:.1%}, the default" in help_text
+    assert f"{FOLDS} by default" in help_text
+    assert "Default: the detector's own" in " ".join(
         onward("watch", "run", "--help").out.replace("\u2502", " ").split()
     )
 
 
-def test_json_lines_of_a_pipe_are_said_to_be_some(onward: Command, source: Path, tmp_path: Path) -> None:
+def test_json_lines_from_a_pipe_need_form(onward: Command, source: Path, tmp_path: Path) -> None:
     how = ["--key", "key", "--event", "event", "--held-out", "50%", "--steps", "1"]
     lines = rows([["start", "read", "sync", "stop"]] * 30).encode()
     ran = onward("watch", "learn", "-", "-o", tmp_path / "a.onward", *how, "--form", "jsonl", data=lines)
@@ -118,8 +116,8 @@ def test_json_lines_of_a_pipe_are_said_to_be_some(onward: Command, source: Path,
     assert ran.code == 2 and "either --form or --log" in ran.err
 
 
-def test_log_lines_of_a_pipe_are_read_twice_and_learned(onward: Command, tmp_path: Path) -> None:
-    """Templates are mined before lines are read, and a pipe can be read once."""
+def test_log_lines_from_a_pipe_are_learned(onward: Command, tmp_path: Path) -> None:
+    """They are read twice, first for the templates, but a pipe can only be read once."""
     lines = "".join(f"{what} job_{i} in {i} ms\n" for i in range(40) for what in ("began", "ended"))
     (tmp_path / "a.log").write_text(lines)
     how = ["--log", "--key-regex", r"job_\d+", "--held-out", "50%", "--steps", "1"]
@@ -130,22 +128,22 @@ def test_log_lines_of_a_pipe_are_read_twice_and_learned(onward: Command, tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("how", "told", "remedy"),
+    ("how", "message", "remedy"),
     [
-        (["--log", "--key-regex", "zzz"], "there is no zzz in it", "--key-regex"),
-        (["--event", "nope", "--key", "key"], "there is no column 'nope' among key, event", "--event"),
+        (["--log", "--key-regex", "zzz"], "no match of zzz", "--key-regex"),
+        (["--event", "nope", "--key", "key"], "no column 'nope' among key, event", "--event"),
     ],
 )
-def test_where_nothing_is_found_the_remedy_is_not_what_was_done(
-    how: list[str], told: str, remedy: str, onward: Command, source: Path, tmp_path: Path
+def test_the_hint_does_not_repeat_the_options_given(
+    how: list[str], message: str, remedy: str, onward: Command, source: Path, tmp_path: Path
 ) -> None:
     ran = onward("watch", "learn", source, "-o", tmp_path / "a.onward", *how)
-    assert ran.code == 2 and told in ran.err
+    assert ran.code == 2 and message in ran.err
     hint = ran.err.partition("hint: ")[2]
     assert remedy in hint and "or --log" not in hint
 
 
-def test_an_output_that_cannot_be_written_is_told_before_anything_is_learned(
+def test_an_output_that_cannot_be_written_is_reported_before_learning(
     onward: Command, source: Path, tmp_path: Path
 ) -> None:
     how = ["--key", "key", "--event", "event", "--steps", "1"]
@@ -155,10 +153,10 @@ def test_an_output_that_cannot_be_written_is_told_before_anything_is_learned(
     assert ran.code == 2 and "is a source" in ran.err
 
 
-def test_a_detector_that_is_none_is_told_how_to_make_one(
+def test_a_file_that_is_not_a_detector_is_reported_with_a_remedy(
     onward: Command, source: Path, tmp_path: Path
 ) -> None:
-    (tmp_path / "broken.onward").write_bytes(b"nothing that is a detector")
+    (tmp_path / "broken.onward").write_bytes(b"not a detector")
     for name in ("none.onward", "broken.onward"):
         ran = onward("watch", "run", tmp_path / name, source)
         assert ran.code == 2 and "onward watch learn" in ran.err.partition("hint: ")[2]

@@ -1,4 +1,4 @@
-"""`onward watch run` and `onward watch ok` as a user has them."""
+"""`onward watch run` and `onward watch ok` from the command line."""
 
 import json
 import signal
@@ -16,10 +16,10 @@ Command = Callable[..., Any]
 
 @pytest.fixture
 def log(tmp_path: Path) -> Path:
-    """Five normal sessions, a strange one, and a line that is broken."""
+    """Five normal sessions, an anomalous one, and a broken line."""
     path = tmp_path / "new.jsonl"
-    usual = [["start", "read", "read", "sync", "stop"]] * 5
-    path.write_text(rows([*usual, ["start", "write", "sync", "read", "stop"]]) + "{broken\n")
+    normal = [["start", "read", "read", "sync", "stop"]] * 5
+    path.write_text(rows([*normal, ["start", "write", "sync", "read", "stop"]]) + "{broken\n")
     return path
 
 
@@ -33,11 +33,11 @@ def test_run_prints_a_line_for_each_alarm(onward: Command, watching: Path, log: 
     assert cells[2].startswith("p=")
     assert '"s5"' in cells[3]
     assert "expected" in cells[4]
-    assert "6 sequences judged, 0 in flight, 1 flagged" in ran.err
+    assert "6 sequences evaluated, 0 open, 1 flagged" in ran.err
     assert "1 line could not be read (line 31" in ran.err
 
 
-def test_a_p_value_that_is_a_bound_has_one_sign_and_what_is_new_is_so_there(
+def test_an_early_alarm_shows_a_bound_and_a_new_event(
     onward: Command, watching: Path, tmp_path: Path
 ) -> None:
     path = tmp_path / "new.jsonl"
@@ -45,8 +45,8 @@ def test_a_p_value_that_is_a_bound_has_one_sign_and_what_is_new_is_so_there(
     ran = onward("watch", "run", watching, path, "--false-alarms", "10%")
     _, key, chance, _, why = ran.out.splitlines()[0].split("\t")
     assert key == "s0" and chance.startswith("p<=0.0")
-    assert why.startswith("expected ") and why.endswith("bits, new here)")  # "stop" itself is well known
-    assert "5 events, 1 sequences judged" in ran.err
+    assert why.startswith("expected ") and why.endswith("bits, new here)")  # "stop" is known, but not here
+    assert "5 events, 1 sequences evaluated" in ran.err
 
 
 def test_run_in_json(onward: Command, watching: Path, log: Path) -> None:
@@ -59,33 +59,33 @@ def test_run_in_json(onward: Command, watching: Path, log: Path) -> None:
     assert summary["summary"]["flagged"] == 1
 
 
-def test_nothing_flagged_is_no_failure(onward: Command, watching: Path, tmp_path: Path) -> None:
+def test_the_exit_code_is_0_if_nothing_is_flagged(onward: Command, watching: Path, tmp_path: Path) -> None:
     (tmp_path / "good.jsonl").write_text(rows([["start", "read", "read", "sync", "stop"]] * 3))
     ran = onward("watch", "run", watching, tmp_path / "good.jsonl")
     assert (ran.code, ran.out) == (0, "")
 
 
-def test_a_rate_at_which_nothing_can_be_flagged_is_said(onward: Command, watching: Path, log: Path) -> None:
+def test_a_rate_that_can_flag_nothing_is_reported(onward: Command, watching: Path, log: Path) -> None:
     ran = onward("watch", "run", watching, log, "--false-alarms", "0.01%")
     assert (ran.code, ran.out) == (0, "")
     assert "too few for a rate of 0.01%: nothing will be flagged" in ran.err
     assert "nothing will be flagged" not in onward("watch", "run", watching, log).err
 
 
-def test_a_watch_that_can_read_nothing_is_a_failure(onward: Command, watching: Path, tmp_path: Path) -> None:
-    """Of a log whose form has changed nothing would ever be flagged."""
+def test_a_source_without_a_readable_line_is_an_error(
+    onward: Command, watching: Path, tmp_path: Path
+) -> None:
+    """If the format of a log has changed, nothing would ever be flagged."""
     (tmp_path / "other.jsonl").write_text('{"host": 1}\n' * 7)
     ran = onward("watch", "run", watching, tmp_path / "other.jsonl")
     assert (ran.code, ran.out) == (2, "")
-    assert "found none: 7 lines could not be read" in ran.err and "there is no column 'event'" in ran.err
+    assert "found none: 7 lines could not be read" in ran.err and "no column 'event'" in ran.err
     assert "JSON lines with the columns key, event" in ran.err.partition("hint: ")[2]
     (tmp_path / "empty.jsonl").write_text("")
     assert onward("watch", "run", watching, tmp_path / "empty.jsonl").code == 0
 
 
-def test_a_rate_takes_the_place_of_the_rule_of_ranks(
-    onward: Command, watching: Path, log: Path, tmp_path: Path
-) -> None:
+def test_a_rate_replaces_the_top_k_rule(onward: Command, watching: Path, log: Path, tmp_path: Path) -> None:
     from onward.watch.detector import Detector  # noqa: PLC0415
 
     path = tmp_path / "ranks.onward"
@@ -96,7 +96,7 @@ def test_a_rate_takes_the_place_of_the_rule_of_ranks(
     assert by_rate["false_alarms_asked"] == 0.02 and by_rate["flagged"] == 1
 
 
-def test_a_watch_that_is_followed_ends_with_a_signal(
+def test_a_signal_ends_a_followed_watch(
     process: Callable[..., subprocess.Popen[bytes]], watching: Path, log: Path, tmp_path: Path
 ) -> None:
     text, state = log.read_text(), tmp_path / "watch.db"
@@ -116,26 +116,30 @@ def test_a_watch_that_is_followed_ends_with_a_signal(
     out, err = child.communicate(timeout=60)
     assert child.returncode == 3, err
     assert b"s5" in out
-    assert b"sequences judged" in err
+    assert b"sequences evaluated" in err
 
 
-def test_two_watches_on_one_state(onward: Command, watching: Path, log: Path, tmp_path: Path) -> None:
+def test_a_second_watch_on_one_state_is_refused(
+    onward: Command, watching: Path, log: Path, tmp_path: Path
+) -> None:
     from onward.watch.stream.store import opened_store  # noqa: PLC0415
 
     with opened_store(tmp_path / "watch.db"):
         ran = onward("watch", "run", watching, log, "--state", tmp_path / "watch.db")
     assert ran.code == 2
-    assert "another watch goes on" in ran.err
+    assert "another watch is using" in ran.err
 
 
 @pytest.mark.parametrize("idle", ["soon", "0", "-1h"])
-def test_a_time_that_is_none(idle: str, onward: Command, watching: Path, log: Path) -> None:
+def test_an_idle_time_that_is_not_a_time_is_refused(
+    idle: str, onward: Command, watching: Path, log: Path
+) -> None:
     ran = onward("watch", "run", watching, log, f"--idle={idle}")
     assert ran.code == 2
     assert "--idle must be a time" in ran.err
 
 
-def test_what_was_normal_is_flagged_no_more(
+def test_a_sequence_marked_as_normal_is_no_longer_flagged(
     onward: Command, watching: Path, log: Path, tmp_path: Path
 ) -> None:
     model, state = tmp_path / "new.onward", tmp_path / "watch.db"

@@ -1,4 +1,4 @@
-"""A small model, and real servers of it, each a process with a port of its own."""
+"""A small model, a small detector, and servers of them, each in its own process."""
 
 import os
 import random
@@ -20,7 +20,12 @@ TEXT = "the state goes on where the lane ended, and the lane goes on where the s
 
 
 class Server:
-    """A process of `onward serve`."""
+    """A process of `onward serve`.
+
+    Attributes:
+        url: address without a trailing slash.
+        client: sends requests to it.
+    """
 
     def __init__(self, *arguments: object, environment: dict[str, str] | None = None) -> None:
         command = [sys.executable, "-m", "onward", "serve", "--port", "0", *map(str, arguments)]
@@ -33,10 +38,13 @@ class Server:
         self.client = httpx.Client(base_url=self.url, timeout=30)
 
     def end(self, how: signal.Signals = signal.SIGTERM) -> str:
-        """Ends it; what it said."""
+        """Stops the server, and returns what it wrote to stderr."""
         self.client.close()
         self.process.send_signal(how)
         return self.process.communicate(timeout=30)[1]
+
+
+Start = Callable[..., Server]
 
 
 @pytest.fixture(scope="session")
@@ -52,13 +60,14 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def server(model: Path) -> Iterator[Server]:
     running = Server(model, "--corpus", model.with_name("text.txt"))
     yield running
-    said = running.end()
+    messages = running.end()
     assert running.process.returncode in (0, -signal.SIGTERM)
-    assert said == ""
+    assert messages == ""
 
 
 @pytest.fixture
-def start() -> Iterator[Callable[..., Server]]:
+def start() -> Iterator[Start]:
+    """Starts servers that end with the test."""
     running: list[Server] = []
 
     def begin(*arguments: object, **options: dict[str, str]) -> Server:
@@ -72,14 +81,14 @@ def start() -> Iterator[Callable[..., Server]]:
 
 
 def normal(chance: random.Random) -> list[str]:
-    """A session as it should be."""
+    """Returns the events of a normal session."""
     middle = ["read" if chance.random() < 0.7 else "write" for _ in range(chance.randrange(2, 6))]
     return ["start", *middle, "sync", "stop"]
 
 
 @pytest.fixture(scope="session")
 def audit(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A detector of such sessions, learned from CSV lines, with a rate of 3 %."""
+    """A detector that learned normal sessions from CSV lines, with a false-alarm rate of 3 %."""
     chance = random.Random(0)
     source = InputFormat(form="csv", key="key", event=("event",), time="time")
     reading = {"reader": source.to_json(), "templates": None}
@@ -91,7 +100,7 @@ def audit(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def watch(audit: Path) -> Iterator[Server]:
-    """A server of it."""
+    """A server of the detector."""
     server = Server(audit)
     yield server
     assert server.end() == ""
@@ -99,7 +108,7 @@ def watch(audit: Path) -> Iterator[Server]:
 
 @pytest.fixture
 def own(audit: Path, tmp_path: Path) -> Path:
-    """A copy of it, which a test may change."""
+    """A copy of the detector, which a test may change."""
     path = tmp_path / "audit.onward"
     path.write_bytes(audit.read_bytes())
     return path
@@ -107,8 +116,8 @@ def own(audit: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
-    """One for all pages: there may be one loop of playwright in a process."""
-    from tests.serve.page.browsing import CHROMIUM, api  # noqa: PLC0415 - skips where there is no playwright
+    """One browser for all tests, since a process can only have one event loop of playwright."""
+    from tests.serve.page.browsing import CHROMIUM, api  # noqa: PLC0415 - skips the test if playwright is not installed
 
     with api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])

@@ -1,14 +1,17 @@
-"""What the files of a page refer to."""
+"""Checks the files of a page, as a browser would load them."""
 
 import re
-from collections.abc import Mapping
 from html.parser import HTMLParser
+from urllib.parse import urljoin
 
-from onward.serve.page import Asset
+import httpx
+
+FORBIDDEN = r"\burl\(|@import|innerHTML|eval\("
+ELSEWHERE = r"https?://(?!www\.w3\.org/)"  # the names of SVG's namespaces are no addresses
 
 
 class References(HTMLParser):
-    """What an HTML file refers to, its attributes, and its ids; links to other pages are not among them."""
+    """Collects the files, the attributes and the ids of an HTML file. Links to other pages are left out."""
 
     def __init__(self, content: str) -> None:
         super().__init__()
@@ -17,41 +20,37 @@ class References(HTMLParser):
         self.ids: list[str] = []
         self.feed(content)
 
-    def handle_starttag(self, tag: str, attrs: list) -> None:
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         for name, value in attrs:
             self.attributes.add(name)
             if name in ("href", "src") and tag != "a":
-                self.targets.append(value)
+                self.targets.append(value or "")
             if name == "id":
-                self.ids.append(value)
+                self.ids.append(value or "")
         if tag == "script":
             assert dict(attrs)["src"]
 
 
-def check_files(
-    found: dict[str, Asset], home: str, *, beside: Mapping[str, Asset] | None = None, namespaces: str = ""
-) -> dict[str, set[str]]:
-    """Checks that a page needs nothing from elsewhere, and that all it refers to is there.
-
-    Args:
-        found: its files, by path.
-        home: the path of the page itself.
-        beside: files of another page that it uses.
-        namespaces: addresses, as a regular expression, that name no file.
-
-    Returns:
-        What its modules import, by the beginning of the name, "./" or "../".
-    """
-    page = References(found[home].content.decode())
-    assert {f"/{target}" for target in page.targets} <= found.keys() | (beside or {}).keys()
+def check_page(client: httpx.Client, home: str) -> set[str]:
+    """Checks that a page only loads files of its server, and returns their paths."""
+    answer = client.get(home)
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    page = References(answer.text)
     assert not {"style", "onclick", "onload"} & page.attributes
-    elsewhere = rf"https?://(?!{namespaces or '$^'})|url\(|@import|innerHTML|eval\("
-    names: dict[str, set[str]] = {"./": set(), "../": set()}
-    for path, asset in found.items():
-        text = asset.content.decode()
-        assert text.count("\n") < 300, path
-        assert not re.search(elsewhere, text), path
-        for start, name in re.findall(r'from "(\.{1,2}/)(.+?)"', text):
-            names[start].add(name)
-        assert set(re.findall(r'\$\("(\w+)"\)', text)) <= set(page.ids)
-    return names
+    assert len(page.ids) == len(set(page.ids))
+    waiting = [urljoin(home, target) for target in page.targets]
+    loaded: set[str] = set()
+    while waiting:
+        path = waiting.pop()
+        if path in loaded:
+            continue
+        loaded.add(path)
+        answer = client.get(path)
+        assert answer.status_code == 200, path
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert not re.search(f"{FORBIDDEN}|{ELSEWHERE}", answer.text), path
+        assert set(re.findall(r'\$\("(\w+)"\)', answer.text)) <= set(page.ids), path
+        if path.endswith(".js"):
+            assert answer.headers["content-type"].startswith("text/javascript")
+            waiting += [urljoin(path, name) for name in re.findall(r'from "(\..+?)"', answer.text)]
+    return loaded

@@ -1,4 +1,4 @@
-"""What the application says of what it does not have."""
+"""How the application answers requests for what it does not have."""
 
 import pytest
 from tests.serve.conftest import Server
@@ -10,10 +10,11 @@ from tests.serve.conftest import Server
         ("POST", "/v1/chat/completions", 404, "as prompt to /v1/completions"),
         ("POST", "/v1/embeddings", 404, "/v1/score"),
         ("GET", "/v2/anything", 404, "/openapi.json"),
-        ("GET", "/v1/completions", 405, "ask it with POST"),
+        ("GET", "/page/nothing.js", 404, "/openapi.json"),
+        ("GET", "/v1/completions", 405, "use POST"),
     ],
 )
-def test_what_is_not_there_has_a_remedy(
+def test_an_unknown_path_or_method_has_a_remedy(
     server: Server, method: str, path: str, status: int, remedy: str
 ) -> None:
     answer = server.client.request(method, path)

@@ -1,9 +1,10 @@
-"""The benchmark of faults, in small: no malformed request is the server's fault, and a kill loses no key."""
+"""A short run of the fault benchmark: malformed requests get client errors, and a kill loses no keystroke."""
 
 import asyncio
 import importlib
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -15,8 +16,8 @@ pytestmark = pytest.mark.slow
 REQUESTS, SESSIONS = 400, 5
 
 
-def beside(work: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:
-    """Its result, from a thread of its own: a browser of other tests may keep a loop in this one."""
+def in_thread(work: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:
+    """Runs a coroutine in another thread, since playwright may keep an event loop in this one."""
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(asyncio.run, work).result()
 
@@ -27,15 +28,15 @@ def faults(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return importlib.import_module("serve_faults")
 
 
-def test_malformed_requests_are_the_callers_fault(faults: ModuleType, model) -> None:
-    found = beside(faults.malformed(model, REQUESTS))
+def test_malformed_requests_get_client_errors(faults: ModuleType, model: Path) -> None:
+    found = in_thread(faults.malformed(model, REQUESTS))
     assert sum(found["answers"].values()) == REQUESTS
     assert found["answers"]["400"] > REQUESTS / 10
     assert (found["server_errors"], found["crashed"]) == (0, False)
     assert found["open_files_grown"] <= faults.AT_ONCE
 
 
-def test_sessions_go_on_the_same_after_a_kill(faults: ModuleType, model) -> None:
-    found = beside(faults.kill(model, SESSIONS))
+def test_sessions_continue_unchanged_after_a_kill(faults: ModuleType, model: Path) -> None:
+    found = in_thread(faults.kill(model, SESSIONS))
     assert found["keys_acknowledged"] > SESSIONS
     assert found["sessions_that_go_on_the_same"] == SESSIONS

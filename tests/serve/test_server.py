@@ -1,11 +1,13 @@
-"""The process: it ends well, and its clients may leave as they like."""
+"""The process: it stops cleanly, and clients may leave at any time."""
 
 import json
 import signal
 import socket
 import time
+from pathlib import Path
 
 import pytest
+from tests.serve.conftest import Server, Start
 
 from onward.errors import InputError
 from onward.serve.server import listen
@@ -16,17 +18,17 @@ def post(path: str, body: object) -> bytes:
     return f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(raw)}\r\n\r\n".encode() + raw
 
 
-def connect(server) -> socket.socket:
+def connect(server: Server) -> socket.socket:
     host, _, port = server.url[7:].partition(":")
     return socket.create_connection((host, int(port)), timeout=20)
 
 
-def waiting(server) -> float:
+def waiting(server: Server) -> float:
     page = server.client.get("/metrics").text
     return float(next(line for line in page.splitlines() if line.startswith("onward_waiting ")).split()[1])
 
 
-def test_what_runs_is_finished_when_it_is_told_to_stop(start, model) -> None:
+def test_a_server_that_stops_finishes_running_streams(start: Start, model: Path) -> None:
     server = start(model)
     with connect(server) as connection:
         connection.sendall(post("/v1/completions", {"max_tokens": 3000, "seed": 1, "stream": True}))
@@ -40,7 +42,7 @@ def test_what_runs_is_finished_when_it_is_told_to_stop(start, model) -> None:
     assert server.process.wait(timeout=30) in (0, -signal.SIGTERM)
 
 
-def test_who_leaves_costs_nothing(server) -> None:
+def test_clients_that_leave_free_their_places(server: Server) -> None:
     for _ in range(5):
         with connect(server) as connection:
             connection.sendall(post("/v1/completions", {"max_tokens": 16_000, "n": 8, "stream": True}))
@@ -51,14 +53,14 @@ def test_who_leaves_costs_nothing(server) -> None:
     assert waiting(server) == 0
 
 
-def test_an_address_that_cannot_be_had_has_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unavailable_address_has_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     with listen("127.0.0.1", 0) as taken:
         for host, port, remedy in (
             ("192.0.2.1", 0, "--host"),  # an address for documentation
             (f"{'a' * 64}.example", 0, "--host"),
             ("127.0.0.1", taken.getsockname()[1], "--port"),
         ):
-            with pytest.raises(InputError, match="cannot listen to") as caught:
+            with pytest.raises(InputError, match="cannot listen on") as caught:
                 listen(host, port)
             assert remedy in caught.value.hint
 

@@ -1,18 +1,18 @@
-"""Alarms over HTTP: as a list, as events, explained, and found to be none."""
+"""Alarms over HTTP: listed, streamed, explained, and marked as normal."""
 
 import signal
 from pathlib import Path
 
 import pytest
-from tests.serve.conftest import Server
-from tests.serve.watched import BAD, Start, listening, sent
+from tests.serve.conftest import Server, Start
+from tests.serve.watched import BAD, listening, sent
 
 from onward.artefact import load, save
 from onward.watch.detector import Detector
 
 
 class TestAlarms:
-    def test_the_last_ones_and_those_behind_a_number(self, watch: Server) -> None:
+    def test_alarms_are_listed_from_the_end_or_after_a_number(self, watch: Server) -> None:
         sent(watch, sequences=[{"key": f"n{i}", "events": BAD} for i in range(5)])
         found = watch.client.get("/v1/watch/alarms", params={"limit": 3}).json()
         assert [alarm["key"] for alarm in found["data"]] == ["n2", "n3", "n4"]
@@ -23,12 +23,12 @@ class TestAlarms:
         assert watch.client.get("/v1/watch/alarms", params={"after": last}).json()["data"] == []
 
     @pytest.mark.parametrize("query", ["after=-1", "after=x", "limit=0", "limit=501", "stream=yes"])
-    def test_a_query_that_is_wrong_is_refused(self, watch: Server, query: str) -> None:
+    def test_a_wrong_query_is_refused(self, watch: Server, query: str) -> None:
         answer = watch.client.get(f"/v1/watch/alarms?{query}")
         assert answer.status_code == 400
         assert answer.json()["error"]["param"] == query.partition("=")[0]
 
-    def test_they_come_as_events_and_go_on_behind_the_last_that_was_heard(self, watch: Server) -> None:
+    def test_alarms_are_streamed_and_a_stream_resumes_after_the_last_event(self, watch: Server) -> None:
         last = watch.client.get("/v1/watch/alarms").json()["last"]
         with listening(watch) as events:
             assert next(events)["event"] == "report"
@@ -39,7 +39,7 @@ class TestAlarms:
         with listening(watch, headers={"Last-Event-ID": str(last)}) as events:
             assert next(events)["data"]["key"] == "heard"
 
-    def test_one_is_explained_event_by_event(self, watch: Server, audit: Path) -> None:
+    def test_an_alarm_is_explained_event_by_event(self, watch: Server, audit: Path) -> None:
         alarm = sent(watch, sequences=[{"key": "why", "events": BAD}])["alarms"][0]
         found = watch.client.get(f"/v1/watch/alarms/{alarm['alarm']}").json()
         assert found["alarm"] == alarm
@@ -48,7 +48,7 @@ class TestAlarms:
         expected = Detector.load(audit).score_events(BAD)
         assert [event["bits"] for event in found["events"]] == pytest.approx([e.bits for e in expected])
 
-    def test_the_end_of_one_in_flight_is_not_made_up(self, watch: Server) -> None:
+    def test_an_open_sequence_is_explained_without_an_end(self, watch: Server) -> None:
         records = [{"key": "flying", "event": event} for event in ("start", "boom")]
         number = sent(watch, records=records)["alarms"][0]["alarm"]
         found = watch.client.get(f"/v1/watch/alarms/{number}").json()
@@ -56,16 +56,16 @@ class TestAlarms:
         assert [event["event"] for event in found["events"]] == ["start", "boom"]
 
     @pytest.mark.parametrize("number", ["0", "99999", "-1", "one", "9" * 30])
-    def test_one_that_is_not_there_is_not_found(self, watch: Server, number: str) -> None:
+    def test_an_unknown_alarm_is_not_found(self, watch: Server, number: str) -> None:
         for method, path in (("GET", ""), ("POST", "/ok")):
             answer = watch.client.request(method, f"/v1/watch/alarms/{number}{path}")
             assert (answer.status_code, answer.json()["error"]["code"]) == (404, "alarm_not_found")
             assert "/v1/watch/alarms" in answer.json()["error"]["hint"]
 
 
-class TestForgiving:
+class TestMarkingAsNormal:
     @pytest.mark.slow
-    def test_what_was_normal_is_learned_and_the_file_replaced(
+    def test_the_sequence_is_learned_and_the_detector_file_replaced(
         self, start: Start, own: Path, tmp_path: Path
     ) -> None:
         server = start(own, "--state", tmp_path / "watch.db")
@@ -82,19 +82,19 @@ class TestForgiving:
         again = start(own, "--state", tmp_path / "watch.db")
         assert again.client.get("/v1/watch").json()["data"][0]["ok"] == [number]
 
-    def test_events_without_a_symbol_cannot_be_learned(self, watch: Server) -> None:
+    def test_unknown_events_cannot_be_learned(self, watch: Server) -> None:
         number = sent(watch, sequences=[{"events": BAD}])["alarms"][0]["alarm"]
         answer = watch.client.post(f"/v1/watch/alarms/{number}/ok")
         assert answer.status_code == 400
         assert "'boom'" in answer.json()["error"]["message"]
 
     @pytest.mark.slow
-    def test_a_detector_that_was_replaced_meanwhile_stays(self, start: Start, own: Path) -> None:
+    def test_a_detector_file_that_was_replaced_is_not_overwritten(self, start: Start, own: Path) -> None:
         server = start(own)
         number = sent(server, sequences=[{"events": ["start", "read", "stop"]}])["alarms"][0]["alarm"]
         artefact = load(own)
-        with_other = next(artefact.model.parameters())
-        with_other.data += 1
+        parameters = next(artefact.model.parameters())
+        parameters.data += 1
         save(artefact, own)
         before = own.read_bytes()
         answer = server.client.post(f"/v1/watch/alarms/{number}/ok")
@@ -104,7 +104,7 @@ class TestForgiving:
 
 class TestTime:
     @pytest.mark.slow
-    def test_a_sequence_that_falls_silent_ends(self, start: Start, audit: Path) -> None:
+    def test_an_idle_sequence_ends(self, start: Start, audit: Path) -> None:
         server = start(audit, "--idle", "1s")
         sent(server, records=[{"key": "cut", "event": event} for event in ("start", "read")])
         with listening(server) as events:
@@ -114,7 +114,7 @@ class TestTime:
 
 
 @pytest.mark.slow
-def test_a_server_that_stops_ends_those_who_listen(start: Start, audit: Path) -> None:
+def test_a_server_that_stops_ends_streams_of_alarms(start: Start, audit: Path) -> None:
     server = start(audit)
     with listening(server) as events:
         next(events)

@@ -1,4 +1,4 @@
-"""Batches of records in, over HTTP, and the alarms in their answers."""
+"""Batches of records over HTTP, and the alarms that they raise."""
 
 import json
 import random
@@ -8,16 +8,16 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.serve.conftest import Server
-from tests.serve.watched import BAD, GOOD, Start, mixed, refused, sent
+from tests.serve.conftest import Server, Start
+from tests.serve.watched import BAD, GOOD, mixed, refused, sent
 
 from onward.watch.detector import Detector
 from onward.watch.input.records import Record
 from onward.watch.stream.monitor import Monitor
 
 
-def test_an_alarm_says_what_came_and_what_was_expected(watch: Server, audit: Path) -> None:
-    sequences = [{"key": "fine", "events": GOOD}, {"key": "odd", "events": BAD}]
+def test_an_alarm_has_the_event_and_what_was_expected(watch: Server, audit: Path) -> None:
+    sequences = [{"key": "normal", "events": GOOD}, {"key": "odd", "events": BAD}]
     answer = sent(watch, sequences=sequences, verdicts=True)
     (alarm,) = answer["alarms"]
     score = Detector.load(audit).score_events(BAD)[1]
@@ -25,12 +25,12 @@ def test_an_alarm_says_what_came_and_what_was_expected(watch: Server, audit: Pat
     assert alarm["bits"] == pytest.approx(score.bits, abs=0.001)
     assert [e["event"] for e in alarm["expected"]] == [e.event for e in score.expected]
     assert alarm["p_value"] <= 0.03
-    judged = Detector.load(audit).judge([GOOD, BAD], ["fine", "odd"])
-    told = {v["key"]: (v["p_value"], v["flagged"]) for v in answer["verdicts"]}
-    assert told == {v.key: (pytest.approx(v.p_value), v.flagged) for v in judged}
+    judged = Detector.load(audit).judge([GOOD, BAD], ["normal", "odd"])
+    verdicts = {v["key"]: (v["p_value"], v["flagged"]) for v in answer["verdicts"]}
+    assert verdicts == {v.key: (pytest.approx(v.p_value), v.flagged) for v in judged}
 
 
-def test_the_state_of_a_key_is_carried_from_request_to_request(watch: Server) -> None:
+def test_a_sequence_continues_over_several_requests(watch: Server) -> None:
     sent(watch, end=True)
     for event in ("start", "read", "read"):
         records = [{"key": key, "event": event} for key in ("here", "there")]
@@ -43,7 +43,7 @@ def test_the_state_of_a_key_is_carried_from_request_to_request(watch: Server) ->
     assert ended["in_flight"] == 0
 
 
-def test_lines_are_read_as_on_the_command_line(watch: Server) -> None:
+def test_lines_are_parsed_as_on_the_command_line(watch: Server) -> None:
     rows = [f"c,{event},{i}" for i, event in enumerate(BAD)]
     answer = sent(watch, lines=["key,event,time", *rows])
     (alarm,) = answer["alarms"]
@@ -51,7 +51,7 @@ def test_lines_are_read_as_on_the_command_line(watch: Server) -> None:
     assert alarm["time"] == "1970-01-01T00:00:01.000Z"
 
 
-def test_what_is_no_record_is_counted_and_told(watch: Server) -> None:
+def test_items_that_are_not_records_are_counted_and_reported(watch: Server) -> None:
     before = watch.client.get("/v1/watch").json()["data"][0]["unparsable"]
     items: list[Any] = [
         {"key": "k", "event": "start", "last": True},
@@ -67,11 +67,14 @@ def test_what_is_no_record_is_counted_and_told(watch: Server) -> None:
     assert answer["records"] == 1
     assert answer["unreadable"]["count"] == 7
     first = answer["unreadable"]["examples"][0]
-    assert first == {"number": answer["first"] + 1, "reason": "expected an event, got null"}
+    assert first == {
+        "number": answer["first"] + 1,
+        "reason": "expected event to be a text with at most 1000 characters, got null",
+    }
     assert watch.client.get("/v1/watch").json()["data"][0]["unparsable"] == before + 7
 
 
-def test_any_text_is_an_event(watch: Server) -> None:
+def test_any_text_can_be_an_event(watch: Server) -> None:
     odd = ["\x00", "\ud800", "\u202e", "e" * 1000, "<end>", "<unknown>", ""]
     answer = watch.client.post("/v1/watch", content=json.dumps({"sequences": [{"events": odd}]}))
     assert answer.status_code == 200
@@ -94,7 +97,7 @@ def test_any_text_is_an_event(watch: Server) -> None:
         ({"sequences": [{"events": ["a"] * 50_001}]}, 413, "too_large", "sequences"),
     ],
 )
-def test_what_cannot_be_read_is_refused(
+def test_a_malformed_batch_is_refused(
     watch: Server, body: dict[str, Any], status: int, code: str, param: str | None
 ) -> None:
     error = refused(watch, status, **body)
@@ -105,7 +108,7 @@ def test_a_body_that_is_too_large_is_refused(watch: Server) -> None:
     assert refused(watch, 413, lines=["x" * (1 << 20)])["code"] == "too_large"
 
 
-def test_a_batch_that_is_named_is_read_once(watch: Server) -> None:
+def test_a_named_batch_is_read_once(watch: Server) -> None:
     body = {"sequences": [{"key": "twice", "events": BAD}], "idempotency_key": "batch-1"}
     once, again = sent(watch, **body), sent(watch, **body)
     assert again == once | {"repeated": True}
@@ -115,7 +118,7 @@ def test_a_batch_that_is_named_is_read_once(watch: Server) -> None:
 
 
 @pytest.mark.slow
-def test_results_are_those_of_a_watch_in_process(start: Start, audit: Path) -> None:
+def test_alarms_are_those_of_a_monitor_in_this_process(start: Start, audit: Path) -> None:
     server = start(audit)
     records = mixed(60)
     alarms = []
@@ -132,7 +135,7 @@ def test_results_are_those_of_a_watch_in_process(start: Start, audit: Path) -> N
 
 @pytest.mark.slow
 def test_a_server_that_is_killed_raises_each_alarm_once(start: Start, audit: Path, tmp_path: Path) -> None:
-    """Killed at any moment while batches come; who sends them sends again what was not answered."""
+    """The server is killed between and during batches; the client sends unanswered batches again."""
     records = mixed(400, seed=4)
     batches = [
         {"records": records[i : i + 40], "idempotency_key": f"b{i}"} for i in range(0, len(records), 40)
@@ -147,7 +150,7 @@ def test_a_server_that_is_killed_raises_each_alarm_once(start: Start, audit: Pat
         if i % 8 == 4:
             kills += 1
             if chance.random() < 0.5:
-                sent(server, **batch)  # its answer is lost
+                sent(server, **batch)  # the answer is ignored
             else:
                 with suppress(httpx.HTTPError):  # answered or not
                     server.client.post("/v1/watch", json=batch, timeout=chance.random() * 0.01)
@@ -160,7 +163,7 @@ def test_a_server_that_is_killed_raises_each_alarm_once(start: Start, audit: Pat
 
 
 def every_alarm(server: Server) -> list[dict[str, Any]]:
-    """All alarms, page by page."""
+    """Returns all alarms, page by page."""
     found: list[dict[str, Any]] = []
     while True:
         after = found[-1]["alarm"] if found else 0

@@ -1,4 +1,4 @@
-"""The page of alarms, in a real browser, with the real server behind it."""
+"""The page of alarms in a browser, with a server of a detector."""
 
 import json
 import re
@@ -9,21 +9,12 @@ from typing import Any
 
 import pytest
 from tests.serve.conftest import Server
-from tests.serve.markup import check_files
 from tests.serve.page.browsing import Open, browsing, expect, pages
 
-from onward.serve.page import assets
-from onward.serve.watch_page import watch_assets
 from onward.watch.detector import Detector
 
 BAD = ["start", "boom", "read", "sync", "stop"]
 SHORT = ["start", "read", "stop"]
-
-
-def test_every_file_of_the_page_is_there_and_none_is_from_elsewhere() -> None:
-    names = check_files(watch_assets(), "/watch", beside=assets())
-    assert {f"/page/watch/{name}" for name in names["./"]} <= set(watch_assets())
-    assert {f"/page/{name}" for name in names["../"]} <= set(assets())
 
 
 @pytest.fixture(scope="module")
@@ -43,15 +34,15 @@ def open_page(browser: Any, watch: Server) -> Iterator[Open]:
 
 
 def raised(server: Server, *keys: str, events: list[str] = BAD) -> list[dict[str, Any]]:
-    """The alarms of sequences that deviate."""
+    """Raises an alarm for each key, and returns the alarms."""
     sequences = [{"key": key, "events": events} for key in keys]
     answer = server.client.post("/v1/watch", json={"sequences": sequences}).json()
     assert [alarm["key"] for alarm in answer["alarms"]] == [*keys]
     return answer["alarms"]
 
 
-def live(page) -> Any:
-    """The page, once it hears of alarms."""
+def live(page: Any) -> Any:
+    """Waits until the page is connected, and returns it."""
     expect(page.locator("#state")).to_have_text("live")
     return page
 
@@ -59,7 +50,7 @@ def live(page) -> Any:
 @pytest.mark.slow
 @browsing
 class TestAlarms:
-    def test_they_come_newest_first_without_a_reload(
+    def test_alarms_appear_at_once_and_the_newest_is_first(
         self, open_page: Open, watch: Server, audit: Path
     ) -> None:
         raised(watch, "before")
@@ -72,12 +63,14 @@ class TestAlarms:
         expect(names.nth(1)).to_have_text("one")
         expect(page.locator("#spoken")).to_have_text("Alarm: two")
         row = page.locator("#alarms li").first
-        expect(row.locator(".why")).to_contain_text("boom came with")
+        expect(row.locator(".why")).to_contain_text("boom (")
         expect(row.locator(".why .tag")).to_have_text("new here")
         (verdict,) = Detector.load(audit).judge([BAD])
         expect(row.locator(".chance")).to_have_text(f"p ≤ {verdict.p_value:.2g}")
 
-    def test_one_is_explained_with_its_sequence(self, open_page: Open, watch: Server, audit: Path) -> None:
+    def test_an_alarm_is_explained_with_its_sequence(
+        self, open_page: Open, watch: Server, audit: Path
+    ) -> None:
         raised(watch, "explained")
         page = live(open_page())
         row = page.locator("#alarms li").first
@@ -88,13 +81,13 @@ class TestAlarms:
         for i, score in enumerate(scores):
             expect(marks.nth(i)).to_have_class(re.compile(rf"\bs{max(0, min(int(score.bits), 9))}\b"))
         shares = [f"{e.event} {float(f'{100 * e.probability:.2g}'):g} %" for e in scores[1].expected]
-        expect(row.locator(".story")).to_contain_text(f"Expected: {', '.join(shares)}.")
+        expect(row.locator(".explanation")).to_contain_text(f"Expected: {', '.join(shares)}.")
         marks.nth(3).hover()
         detail = page.locator("#detail")
         expect(detail).to_contain_text(f"{scores[3].bits:.2f} bits")
         expect(detail.locator("td:first-child")).to_have_text([e.event for e in scores[3].expected])
 
-    def test_a_line_stands_in_its_row_as_it_came(self, open_page: Open, watch: Server) -> None:
+    def test_a_row_shows_the_line_unchanged(self, open_page: Open, watch: Server) -> None:
         page = live(open_page())
         lines = ["key,event,time", "as-it-came,start,1", "as-it-came,boom,2", "as-it-came,boom,3"]
         watch.client.post("/v1/watch", json={"lines": lines, "end": True})
@@ -104,19 +97,19 @@ class TestAlarms:
         expect(row.locator(".source")).to_have_text(re.compile(r"^as-it-came,boom,\d$"))
         expect(row.locator(".line")).to_be_hidden()
 
-    def test_figures_are_those_of_the_watch(self, open_page: Open, watch: Server) -> None:
+    def test_statistics_are_those_of_the_report(self, open_page: Open, watch: Server) -> None:
         page = live(open_page())
         figures = page.locator("#figures")
-        expect(figures).to_contain_text("False alarms asked3 %")
+        expect(figures).to_contain_text("False-alarm rate3 %")
         watch.client.post("/v1/watch", json={"records": [{}]})
         (report,) = watch.client.get("/v1/watch").json()["data"]
-        expect(figures).to_contain_text(
-            f"{report['records']} and {report['unparsable']} that could not be read"
-        )
-        expect(figures).to_contain_text(f"of {report['sequences']} judged")
+        expect(figures).to_contain_text(f"{report['records']} and {report['unparsable']} unreadable lines")
+        expect(figures).to_contain_text(f"of {report['sequences']} sequences")
         expect(page.locator("#drift")).to_be_hidden()
 
-    def test_what_waits_while_paused_is_counted_and_then_shown(self, open_page: Open, watch: Server) -> None:
+    def test_alarms_during_a_pause_are_counted_and_shown_afterwards(
+        self, open_page: Open, watch: Server
+    ) -> None:
         page = live(open_page())
         page.locator("#pause").click()
         raised(watch, "late", "later")
@@ -126,7 +119,7 @@ class TestAlarms:
         expect(page.locator("#alarms .name").first).to_have_text("later")
         expect(page.locator("#state")).to_have_text("live")
 
-    def test_what_an_event_is_called_is_never_markup(self, open_page: Open, watch: Server) -> None:
+    def test_names_of_events_are_never_markup(self, open_page: Open, watch: Server) -> None:
         page = live(open_page())
         odd = "<img src=x onerror=alert(1)>"
         raised(watch, odd, events=["start", odd, "<b>"])
@@ -136,21 +129,25 @@ class TestAlarms:
         expect(row.locator(".text i").nth(1)).to_have_text(odd)
         assert page.locator("main img, main .text b").count() == 0
 
-    def test_that_was_normal(self, open_page: Open, watch: Server) -> None:
+    def test_marking_an_alarm_as_normal_makes_the_detector_learn(
+        self, open_page: Open, watch: Server
+    ) -> None:
         page = live(open_page())
         raised(watch, "was-normal", events=SHORT)
         row = page.locator("#alarms li").first
         row.locator("summary").click()
         row.locator("button").click()
-        expect(row.locator("[role=status]")).to_have_text(re.compile("^Learned: p-value 0.0"), timeout=60_000)
-        expect(row.locator(".name .tag")).to_have_text("was normal")
+        expect(row.locator("[role=status]")).to_have_text(
+            re.compile("^Learned: the p-value was 0.0"), timeout=60_000
+        )
+        expect(row.locator(".name .tag")).to_have_text("marked as normal")
         again = watch.client.post("/v1/watch", json={"sequences": [{"events": SHORT}]}).json()
         assert again["alarms"] == []
         live(open_page())
         other = live(open_page())
-        expect(other.locator("#alarms .fine .name").first).to_have_text("was-normal was normal")
+        expect(other.locator("#alarms .normal .name").first).to_have_text("was-normal marked as normal")
 
-    def test_what_cannot_be_learned_is_said(self, open_page: Open, watch: Server) -> None:
+    def test_a_sequence_that_cannot_be_learned_is_reported(self, open_page: Open, watch: Server) -> None:
         page = live(open_page(errors=True))
         raised(watch, "unknown")
         row = page.locator("#alarms li").first
@@ -166,7 +163,7 @@ class TestAlarms:
 @pytest.mark.slow
 @browsing
 class TestConnection:
-    def test_a_server_that_is_gone_is_said_and_no_alarm_is_lost(
+    def test_an_offline_server_is_reported_and_no_alarm_is_lost(
         self, open_page: Open, own: Path, tmp_path: Path
     ) -> None:
         first = Server(own, "--state", tmp_path / "watch.db")
@@ -184,7 +181,7 @@ class TestConnection:
         live(page)
         second.end()
 
-    def test_a_watch_that_began_anew_is_shown_as_it_is(self, open_page: Open, audit: Path) -> None:
+    def test_a_server_without_its_state_clears_the_list(self, open_page: Open, audit: Path) -> None:
         first = Server(audit)
         page = live(open_page(first.url, errors=True))
         raised(first, "old-1", "old-2")
@@ -195,38 +192,38 @@ class TestConnection:
         expect(page.locator("#alarms .name")).to_have_text(["anew"])
         second.end()
 
-    def test_a_token_is_asked_for(self, open_page: Open, audit: Path) -> None:
+    def test_the_page_asks_for_the_token(self, open_page: Open, audit: Path) -> None:
         server = Server(audit, "--token", "open sesame")
         page = open_page(server.url, errors=True)
-        expect(page.locator("#notice")).to_contain_text("asks for its token")
+        expect(page.locator("#notice")).to_contain_text("needs a token")
         page.get_by_label("Token").fill("open sesame")
         page.keyboard.press("Enter")
         live(page)
         expect(page.locator("#notice")).to_be_empty()
         server.end()
 
-    def test_alarms_of_sequences_that_go_on_are_no_empty_rate(self, open_page: Open, audit: Path) -> None:
+    def test_alarms_of_open_sequences_are_counted(self, open_page: Open, audit: Path) -> None:
         server = Server(audit, "--false-alarms", "10%")
         page = live(open_page(server.url, errors=True))
-        expect(page.locator("#figures")).to_contain_text("Flaggednothing judged yet")
+        expect(page.locator("#figures")).to_contain_text("Flaggednone no sequence has ended")
         records = [{"key": "on", "event": event} for event in ("boom", "boom", "boom", "boom")]
         server.client.post("/v1/watch", json={"records": records})
-        expect(page.locator("#figures")).to_contain_text("Flaggednone has ended 1 flagged before their ends")
+        expect(page.locator("#figures")).to_contain_text("Flagged1 open sequences; none has ended")
         server.end()
 
-    def test_a_rate_that_flags_nothing_is_said(self, open_page: Open, audit: Path) -> None:
+    def test_a_rate_that_is_too_low_is_reported(self, open_page: Open, audit: Path) -> None:
         server = Server(audit, "--false-alarms", "0.01%")
         page = live(open_page(server.url, errors=True))
-        expect(page.locator("#figures")).to_contain_text("too low, nothing can be flagged")
+        expect(page.locator("#figures")).to_contain_text("too low: nothing can be flagged")
         server.end()
 
-    def test_drift_is_said(self, open_page: Open, audit: Path) -> None:
+    def test_drift_is_reported(self, open_page: Open, audit: Path) -> None:
         server = Server(audit)
-        page = live(open_page(server.url, errors=True))  # the server goes before the page
+        page = live(open_page(server.url, errors=True))  # the server stops before the page
         body = json.dumps({"sequences": [{"events": BAD}] * 400})
         server.client.post("/v1/watch", content=body)
         expect(page.locator("#drift")).to_contain_text("what is normal has changed")
-        expect(page.locator("#figures")).to_contain_text("Driftseen")
+        expect(page.locator("#figures")).to_contain_text("Driftdetected")
         server.end()
 
 
@@ -235,16 +232,16 @@ class TestConnection:
 class TestLooks:
     @pytest.mark.parametrize("scheme", ["light", "dark"])
     @pytest.mark.parametrize("width", [320, 390])
-    def test_a_phone_shows_all_of_it(self, open_page: Open, watch: Server, scheme: str, width: int) -> None:
+    def test_the_page_fits_on_a_phone(self, open_page: Open, watch: Server, scheme: str, width: int) -> None:
         raised(watch, "a-key-" + "k" * 200, events=["start", "e" * 300])
         page = live(open_page(viewport={"width": width, "height": 800}, color_scheme=scheme, is_mobile=True))
         page.locator("#alarms summary").first.click()
-        page.locator(".story .text").wait_for()
+        page.locator(".explanation .text").wait_for()
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         paper = page.locator("body").evaluate("b => getComputedStyle(b).backgroundColor")
         assert paper == {"light": "rgb(252, 252, 250)", "dark": "rgb(22, 23, 26)"}[scheme]
 
-    def test_the_keyboard_alone_reaches_everything(self, open_page: Open, watch: Server) -> None:
+    def test_the_keyboard_reaches_everything(self, open_page: Open, watch: Server) -> None:
         raised(watch, "lower", "upper")
         page = live(open_page())
         page.keyboard.press("Tab")

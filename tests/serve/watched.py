@@ -1,8 +1,8 @@
-"""Records for a server that watches, and what it makes of them."""
+"""Records to send to a server with a detector, and helpers that send them."""
 
 import json
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -10,7 +10,6 @@ from tests.serve.conftest import Server, normal
 
 GOOD = ["start", "read", "write", "sync", "stop"]
 BAD = ["start", "boom", "read", "sync", "stop"]
-Start = Callable[..., Server]
 
 
 def sent(server: Server, **body: Any) -> dict[str, Any]:
@@ -26,7 +25,7 @@ def refused(server: Server, status: int, **body: Any) -> dict[str, Any]:
 
 
 def mixed(sessions: int, seed: int = 0) -> list[dict[str, Any]]:
-    """Records of interleaved sessions, one in five of which is strange."""
+    """Returns the records of interleaved sessions. One session in five is an anomaly."""
     chance = random.Random(seed)
     waiting = [(f"s{i}", list(BAD) if chance.random() < 0.2 else normal(chance)) for i in range(sessions)]
     begun: list[tuple[str, list[str]]] = []
@@ -42,7 +41,7 @@ def mixed(sessions: int, seed: int = 0) -> list[dict[str, Any]]:
 
 
 class listening:  # noqa: N801 - used as a context
-    """The events of the alarms of a server, as they come."""
+    """Streams the events of a server's alarms."""
 
     def __init__(self, server: Server, **options: Any) -> None:
         self._stream = server.client.stream("GET", "/v1/watch/alarms?stream=true", **options)

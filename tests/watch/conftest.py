@@ -1,4 +1,4 @@
-"""A small detector, and the records that it is to judge."""
+"""A small detector, and records for it."""
 
 import random
 from collections.abc import Callable
@@ -12,19 +12,19 @@ from onward.watch.training import LearnSettings, learn_detector
 
 
 def normal(chance: random.Random) -> list[str]:
-    """A session as it should be."""
+    """Returns the events of a normal session."""
     middle = ["read" if chance.random() < 0.7 else "write" for _ in range(chance.randrange(2, 6))]
     return ["start", *middle, "sync", "stop"]
 
 
-def strange(chance: random.Random) -> list[str]:
-    """One that is not."""
+def anomalous(chance: random.Random) -> list[str]:
+    """Returns the events of an anomalous session."""
     return chance.choice([["start", "read", "stop"], ["start", "boom", "read", "sync", "stop"], ["stop"]])
 
 
 @pytest.fixture(scope="session")
 def detector() -> Detector:
-    """Of such sessions in CSV lines, with a rate of 3 %."""
+    """A detector of such sessions in CSV lines, with a false-alarm rate of 3 %."""
     chance = random.Random(0)
     source = InputFormat(form="csv", key="key", event=("event",), time="time")
     return learn_detector(
@@ -36,12 +36,12 @@ def detector() -> Detector:
 
 @pytest.fixture
 def records() -> Callable[..., list[Record]]:
-    """Makes records of interleaved sessions, one in `odd` of which is strange, a second apart."""
+    """Makes records of interleaved sessions, a second apart; one session in `odd` is anomalous."""
 
     def make(sessions: int, odd: int = 5, seed: int = 0, at_once: int = 8) -> list[Record]:
         chance = random.Random(seed)
         waiting = [
-            (f"s{i}", strange(chance) if chance.random() < 1 / odd else normal(chance))
+            (f"s{i}", anomalous(chance) if chance.random() < 1 / odd else normal(chance))
             for i in range(sessions)
         ]
         begun: list[tuple[str, list[str]]] = []
@@ -51,15 +51,10 @@ def records() -> Callable[..., list[Record]]:
                 begun.append(waiting.pop(0))
             key, events = begun[chance.randrange(len(begun))]
             number = len(found) + 1
-            found.append(Record(key, events.pop(0), float(number), f"{key} line {number}", number))
+            event = events.pop(0)
+            found.append(Record(key, event, float(number), f"{key} line {number}", number, not events))
             if not events:
-                found[-1] = replace_last(found[-1])
                 begun.remove((key, events))
         return found
 
     return make
-
-
-def replace_last(record: Record) -> Record:
-    """The record as the last of its sequence."""
-    return record._replace(last=True)

@@ -1,6 +1,9 @@
-"""A detector: streaming and bulk agree, files hold all of it, and what it says of anomalies."""
+"""A detector: streams and batches agree, a file restores it, and it flags anomalies."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,25 +15,22 @@ from onward.watch.scoring.open_sequence import OpenSequence
 from onward.watch.training import LearnSettings, learn_detector
 
 
-def walk(rng: np.random.Generator, length: int) -> list[str]:
-    """open, then read and write in pairs, then close: order, counts and end all tell."""
-    middle = [
-        event
-        for _ in range(length)
-        for event in (("read", "seek") if rng.random() < 0.5 else ("write", "sync"))
+def draw(rng: np.random.Generator) -> list[str]:
+    """Open, then pairs that read or write, then close: order, counts and end all matter."""
+    pairs = [
+        ("read", "seek") if rng.random() < 0.5 else ("write", "sync") for _ in range(int(rng.integers(2, 6)))
     ]
-    return ["open", *middle, "close"]
+    return ["open", *(event for pair in pairs for event in pair), "close"]
+
+
+RNG = np.random.default_rng(0)
+NORMAL = [draw(RNG) for _ in range(300)]
+SETTINGS = LearnSettings(folds=2, steps=150, rate=0.02)
 
 
 @pytest.fixture(scope="module")
-def normal() -> list[list[str]]:
-    rng = np.random.default_rng(0)
-    return [walk(rng, int(rng.integers(2, 6))) for _ in range(300)]
-
-
-@pytest.fixture(scope="module")
-def detector(normal: list[list[str]]) -> Detector:
-    return learn_detector(normal, LearnSettings(folds=2, steps=150, rate=0.02))
+def detector() -> Detector:
+    return learn_detector(NORMAL, SETTINGS)
 
 
 ANOMALIES = {
@@ -43,46 +43,48 @@ ANOMALIES = {
 
 
 @pytest.mark.parametrize("name", ANOMALIES)
-def test_anomalies_are_flagged_and_normal_ones_are_not(detector, normal, name):
-    wrong, *right = detector.judge([ANOMALIES[name], *normal[:50]])
-    assert wrong.flagged
-    assert np.mean([verdict.flagged for verdict in right]) < 0.1
+def test_anomalies_are_flagged_and_normal_sequences_are_not(detector: Detector, name: str) -> None:
+    anomaly, *normal = detector.judge([ANOMALIES[name], *NORMAL[:50]])
+    assert anomaly.flagged
+    assert np.mean([verdict.flagged for verdict in normal]) < 0.1
 
 
-def test_streaming_gives_what_bulk_gives(detector, normal):
-    sequences = [*ANOMALIES.values(), *normal[:20]]
+def test_a_stream_has_the_verdicts_of_a_batch(detector: Detector) -> None:
+    sequences = [*ANOMALIES.values(), *NORMAL[:20]]
     opened = [detector.open() for _ in sequences]
     for position in range(max(map(len, sequences))):
-        here = [i for i, sequence in enumerate(sequences) if position < len(sequence)]
-        detector.observe([opened[i] for i in here], [sequences[i][position] for i in here])
+        active = [i for i, sequence in enumerate(sequences) if position < len(sequence)]
+        detector.observe([opened[i] for i in active], [sequences[i][position] for i in active])
     for streamed, judged in zip(detector.close(opened), detector.judge(sequences), strict=True):
         assert streamed.p_value == judged.p_value
         assert streamed.features == pytest.approx(judged.features, abs=1e-4)
         assert streamed.flagged == judged.flagged
 
 
-def test_interleaved_keys_stay_apart_and_bytes_hold_all(detector, normal):
-    alone = [detector.score_events(sequence) for sequence in normal[:3]]
+def test_interleaved_sequences_do_not_mix_and_bytes_restore_them(detector: Detector) -> None:
+    alone = [detector.score_events(sequence) for sequence in NORMAL[:3]]
     opened = [detector.open() for _ in range(3)]
     for position in range(4):
         opened = [OpenSequence.from_bytes(sequence.to_bytes()) for sequence in opened]
-        scores = detector.observe(opened, [sequence[position] for sequence in normal[:3]])
+        scores = detector.observe(opened, [sequence[position] for sequence in NORMAL[:3]])
         for score, expected in zip(scores, alone, strict=True):
             assert score.bits == pytest.approx(expected[position].bits, abs=1e-4)
             assert score.event == expected[position].event
-    assert len(opened[0].to_bytes()) < 2000  # so that 100,000 keys take little
+    assert len(opened[0].to_bytes()) < 2000  # 100,000 keys take less than 200 MB
 
 
-def test_scores_are_made_before_the_event_is_read(detector):
+def test_an_event_is_scored_before_it_is_read(detector: Detector) -> None:
     first = detector.open()
-    fork = first.copy()
-    (known,), (unknown,) = detector.observe([first], ["open"]), detector.observe([fork], ["format"])
+    second = first.copy()
+    (known,), (unknown,) = detector.observe([first], ["open"]), detector.observe([second], ["format"])
     assert known.expected == unknown.expected
-    assert known.expected[0].event == "open" and known.rank == 0 and not known.new
-    assert unknown.bits > 4 and unknown.rank > 0 and unknown.new and np.isfinite(unknown.bits)
+    assert (known.expected[0].event, known.rank, known.new) == ("open", 0, False)
+    assert 4 < unknown.bits < np.inf
+    assert unknown.rank > 0
+    assert unknown.new
 
 
-def test_closing_leaves_the_sequence_open(detector):
+def test_closing_leaves_the_sequence_open(detector: Detector) -> None:
     sequence = detector.open()
     detector.observe([sequence], ["open"])
     before = sequence.to_bytes()
@@ -90,74 +92,177 @@ def test_closing_leaves_the_sequence_open(detector):
     assert sequence.to_bytes() == before
 
 
-def test_repeats_scored_once_change_nothing(detector, normal):
-    sequences = normal[:40] + normal[:40]
+def test_scoring_duplicates_once_does_not_change_verdicts(detector: Detector) -> None:
+    sequences = NORMAL[:40] + NORMAL[:40]
     once, each = detector.judge(sequences), detector.judge(sequences, repeats=False)
-    assert [v.p_value for v in once] == [v.p_value for v in each]
+    assert [verdict.p_value for verdict in once] == [verdict.p_value for verdict in each]
 
 
-def test_what_is_flagged_is_explained_where_that_is_asked_for(detector, normal):
-    wrong = [*ANOMALIES.values(), *normal[:5], *reversed(ANOMALIES.values())]
-    told = detector.judge(wrong, repeats=False)
-    for sequence, verdict in zip(wrong, told, strict=True):
+def test_flagged_sequences_have_their_most_surprising_events_unless_they_are_not_wanted(
+    detector: Detector,
+) -> None:
+    sequences = [*ANOMALIES.values(), *NORMAL[:5], *reversed(ANOMALIES.values())]
+    explained = detector.judge(sequences, repeats=False)
+    for sequence, verdict in zip(sequences, explained, strict=True):
         bits = sorted((event.bits for event in detector.score_events(sequence)), reverse=True)
         found = [event.bits for event in verdict.events]
         assert found == (pytest.approx(bits[: len(found)], abs=1e-4) if verdict.flagged else [])
         assert bool(found) == verdict.flagged
-    silent = detector.judge(wrong, explain=False)
-    assert silent == [replace(verdict, events=()) for verdict in told]
+    assert detector.judge(sequences, explain=False) == [replace(verdict, events=()) for verdict in explained]
 
 
-def test_a_file_holds_all_of_it(detector, normal, tmp_path):
+def test_a_file_restores_the_detector(detector: Detector, tmp_path: Path) -> None:
     path, again = tmp_path / "a.onward", tmp_path / "b.onward"
     detector.save(path)
     loaded = Detector.load(path)
-    assert [v.to_json() for v in loaded.judge(normal)] == [v.to_json() for v in detector.judge(normal)]
+    assert [v.to_json() for v in loaded.judge(NORMAL)] == [v.to_json() for v in detector.judge(NORMAL)]
     loaded.save(again)
     assert again.read_bytes() == path.read_bytes()
 
 
-def test_learning_again_gives_the_same_file(detector, normal, tmp_path):
-    learn_detector(normal, LearnSettings(folds=2, steps=150, rate=0.02)).save(tmp_path / "again")
+def test_learning_again_gives_the_same_file(detector: Detector, tmp_path: Path) -> None:
+    learn_detector(NORMAL, SETTINGS).save(tmp_path / "again")
     detector.save(tmp_path / "first")
     assert (tmp_path / "again").read_bytes() == (tmp_path / "first").read_bytes()
 
 
-def test_a_model_that_is_no_detector_is_refused(detector, tmp_path):
+def test_a_model_that_is_not_a_detector_is_refused(detector: Detector, tmp_path: Path) -> None:
     artefact = detector.artefact
     save(Artefact(artefact.model, artefact.vocabulary), tmp_path / "model")
-    with pytest.raises(ArtefactError, match="no detector"):
+    with pytest.raises(ArtefactError, match="not a detector"):
         Detector.load(tmp_path / "model")
-    broken = replace(artefact, watch={"events": ["a"]})
-    save(broken, tmp_path / "broken")
+
+
+@pytest.fixture
+def load_changed(detector: Detector, tmp_path: Path) -> Callable[[tuple[str, ...], Any], Detector]:
+    """Loads the detector after one field of its header was changed."""
+
+    def load_with(path: tuple[str, ...], value: Any) -> Detector:
+        detector.save(tmp_path / "saved")
+        watch = load(tmp_path / "saved").watch
+        assert watch is not None
+        parent = watch
+        for name in path[:-1]:
+            parent = parent[name]
+        parent[path[-1]] = value
+        save(replace(detector.artefact, watch=watch), tmp_path / "changed")
+        return Detector.load(tmp_path / "changed")
+
+    return load_with
+
+
+NAN = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("profile", "symbols"), 10**13),
+        (("profile", "symbols"), -1),
+        (("profile", "counts"), [[[4], [1]]] * 30_000),
+        (("profile", "counts"), [[[10**9], [1]]]),
+        (("profile", "pairs"), [10**18]),
+        (("profile",), []),
+        (("calibration", "scores"), [0.1, NAN]),
+        (("calibration", "bits_per_event"), NAN),
+        (("calibration", "trust"), float("inf")),
+        (("calibration", "tails"), []),
+        (("baselines", "grams", "symbols"), 10**13),
+        (("baselines", "grams", "codes"), [[10**18]]),
+        (("baselines", "lengths"), [5, 2]),
+        (("baselines", "lengths"), [2]),
+        (("baselines", "held_out"), {}),
+        (("events",), ["a"]),
+        (("events",), ["a"] * 6),
+        (("events",), 6),
+        (("rate",), NAN),
+        (("rate",), 0.0),
+        (("rate",), "0.01"),
+        (("top_k",), 0),
+        (("top_k",), True),
+        (("source",), None),
+        (("more",), 1),
+    ],
+)
+def test_a_header_with_wrong_sizes_or_numbers_is_refused(
+    path: tuple[str, ...], value: Any, load_changed: Callable[[tuple[str, ...], Any], Detector]
+) -> None:
+    """Without the checks, a number in the file decides how much memory is allocated."""
+    with pytest.raises(ArtefactError, match=r"the detector in .* is damaged: ") as refused:
+        load_changed(path, value)
+    assert "onward watch learn" in refused.value.hint
+
+
+def test_an_error_of_the_header_names_the_field_and_what_was_expected(
+    load_changed: Callable[[tuple[str, ...], Any], Detector],
+) -> None:
+    with pytest.raises(
+        ArtefactError, match=r"expected a profile for 10 symbols, as the model has, found 999"
+    ):
+        load_changed(("profile", "symbols"), 999)
+    with pytest.raises(ArtefactError, match=r"rate: Input should be less than 1, found 3\.5"):
+        load_changed(("rate",), 3.5)
+    with pytest.raises(ArtefactError, match=r"scores: .*expected finite numbers in ascending order, found"):
+        load_changed(("calibration", "scores"), [NAN])
+
+
+def test_a_header_without_its_fields_is_refused(detector: Detector, tmp_path: Path) -> None:
+    save(replace(detector.artefact, watch={"events": ["a"]}), tmp_path / "broken")
     with pytest.raises(ArtefactError, match="damaged"):
         Detector.load(tmp_path / "broken")
 
 
-def test_a_detector_of_another_version_is_told_from_a_damaged_one(detector, tmp_path):
+def test_a_detector_of_another_version_is_not_reported_as_damaged(detector: Detector, tmp_path: Path) -> None:
     detector.save(tmp_path / "now")
     watch = load(tmp_path / "now").watch
     assert watch is not None
     older = {name: value for name, value in watch.items() if name != "format"}
     older["calibration"] = {"tails": [], "scores": [], "bits_per_event": 1.0}
-    for written, told in ((older, "an earlier.*expected format 2, got 1"), (watch | {"format": 3}, "got 3")):
-        save(replace(detector.artefact, watch=written), tmp_path / "other")
-        with pytest.raises(ArtefactError, match=told) as refused:
+    for changed, message in (
+        (older, "an earlier.*expected format 2, found 1"),
+        (watch | {"format": 3}, "found 3"),
+    ):
+        save(replace(detector.artefact, watch=changed), tmp_path / "other")
+        with pytest.raises(ArtefactError, match=message) as refused:
             Detector.load(tmp_path / "other")
-        assert "learn it again" in str(refused.value.hint)
+        assert "learn it again" in refused.value.hint
 
 
-def test_deeplogs_rule_flags_by_rank_alone(detector):
+def test_deeplogs_rule_flags_by_rank_only(detector: Detector) -> None:
     usual = ["open", "read", "seek", "write", "sync", "close"]
     strict, lax = detector.with_rate(top_k=3), detector.with_rate(top_k=9)
     assert [v.flagged for v in strict.judge([usual, ANOMALIES["unseen event"]])] == [False, True]
     assert not lax.judge([usual])[0].flagged
 
 
-def test_wrong_requests_are_refused(detector):
-    with pytest.raises(InputError, match="between 0 and 1"):
-        detector.with_rate(0.0)
+@pytest.mark.parametrize("rate", [0.0, 1.0, -1.0, NAN])
+def test_a_rate_outside_0_and_1_is_refused(rate: float, detector: Detector) -> None:
+    with pytest.raises(InputError, match="rate must be a number between 0 and 1"):
+        detector.with_rate(rate)
+    with pytest.raises(InputError, match="rate must be a number between 0 and 1"):
+        LearnSettings(rate=rate)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"folds": 1}, "folds must be a whole number from 2 to 100, got 1"),
+        ({"held_out": 1.0}, "held_out must be a number between 0 and 1"),
+        ({"steps": 0}, "steps must be a whole number of 1 or more"),
+        ({"top_k": 0}, "top_k must be a whole number of 1 or more"),
+    ],
+)
+def test_wrong_settings_are_refused(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        LearnSettings(**settings)
+
+
+def test_too_few_sequences_are_refused() -> None:
     with pytest.raises(CorpusError, match="at least 10"):
         learn_detector([["a"]] * 9)
+
+
+@pytest.mark.parametrize("data", [b"", b"no", b"OW1" + bytes(80), b"OW2" + bytes(61)])
+def test_bytes_that_are_not_an_open_sequence_are_refused(data: bytes) -> None:
     with pytest.raises(InputError, match="bytes of an open sequence"):
-        OpenSequence.from_bytes(b"no")
+        OpenSequence.from_bytes(data)

@@ -1,3 +1,5 @@
+"""Feedback: a detector learns a sequence that it flagged."""
+
 from pathlib import Path
 
 import pytest
@@ -9,69 +11,83 @@ from onward.watch.feedback import mark_normal
 from onward.watch.stream.monitor import Monitor
 from onward.watch.stream.store import WatchStore
 
-STRANGE = ["start", "write", "sync", "read", "stop"]
+UNUSUAL = ["start", "write", "sync", "read", "stop"]
 
 
-def test_what_is_forgiven_is_learned_and_nothing_is_forgotten(detector: Detector, tmp_path: Path) -> None:
-    found = mark_normal(detector, STRANGE, "x")
-    assert found.before.flagged
-    assert found.before.key == "x"
-    assert found.after.p_value > found.before.p_value
-    assert not found.after.flagged
-    assert found.after.features["new"] == 0
-    before, after = found.replay_bits
+def test_a_sequence_that_is_marked_as_normal_is_learned_and_nothing_is_forgotten(
+    detector: Detector, tmp_path: Path
+) -> None:
+    feedback = mark_normal(detector, UNUSUAL, "x")
+    assert feedback.before.flagged
+    assert feedback.before.key == "x"
+    assert feedback.after.p_value > feedback.before.p_value
+    assert not feedback.after.flagged
+    assert feedback.after.features["new"] == 0
+    before, after = feedback.replay_bits
     assert after < before + 0.2
-    assert found.steps > 0
-    assert detector.judge([STRANGE])[0].p_value == found.before.p_value  # the old one is as it was
-    assert len(found.detector.calibration.scores) == len(detector.calibration.scores) + 1
-    normal = ["start", "read", "read", "sync", "stop"]
-    assert not found.detector.judge([normal])[0].flagged
-    assert found.detector.judge([["stop"]])[0].flagged
-    found.detector.save(tmp_path / "new.onward")
-    assert not Detector.load(tmp_path / "new.onward").judge([STRANGE])[0].flagged
+    assert feedback.steps > 0
+    assert len(feedback.detector.calibration.scores) == len(detector.calibration.scores) + 1
+    assert not feedback.detector.judge([["start", "read", "read", "sync", "stop"]])[0].flagged
+    assert feedback.detector.judge([["stop"]])[0].flagged
+    feedback.detector.save(tmp_path / "new.onward")
+    assert not Detector.load(tmp_path / "new.onward").judge([UNUSUAL])[0].flagged
 
 
-def test_of_an_open_sequence_what_came_is_learned_and_not_that_it_ends_there(detector: Detector) -> None:
-    events = ["start", "write", "sync", "read"]  # `sync` and `read` never follow one another
+def test_the_given_detector_does_not_change(detector: Detector) -> None:
+    before = detector.judge([UNUSUAL])
+    mark_normal(detector, UNUSUAL)
+    assert detector.judge([UNUSUAL]) == before
+
+
+def test_only_the_prefix_of_an_open_sequence_is_learned(detector: Detector) -> None:
+    events = ["start", "write", "sync", "read"]  # in training, `read` never follows `sync`
+    sync, read, stop = map(detector.vocabulary.id, ("sync", "read", "stop"))
     whole = mark_normal(detector, events, "x", ended=True).detector
-    found = mark_normal(detector, events, "x", ended=False)
-    assert found.before.flagged and found.before.p_value <= detector.rate
-    assert not found.after.flagged
-    assert (found.before.features["new"], found.after.features["new"]) == (1, 0)
-    read = detector.alphabet.id("read")
-    assert not detector.profile.is_new(detector.alphabet.id("sync"), detector.alphabet.id("stop"))
-    assert whole.profile.is_new(read, END) < found.detector.profile.is_new(read, END)
-    assert not found.detector.profile.is_new(detector.alphabet.id("sync"), read)
-    assert len(found.detector.profile.counts) == len(detector.profile.counts)
-    assert found.detector.calibration.scores.tolist() == detector.calibration.scores.tolist()
-    ends = [one.score_events(events)[-1].bits for one in (detector, found.detector, whole)]
-    assert ends[1] > ends[2]  # whoever was told that it ends expects it more
+    feedback = mark_normal(detector, events, "x", ended=False)
+    prefix = feedback.detector
+    assert feedback.before.flagged
+    assert feedback.before.p_value <= detector.rate
+    assert not feedback.after.flagged
+    assert (feedback.before.features["new"], feedback.after.features["new"]) == (1, 0)
+    assert not detector.profile.is_new(sync, stop)
+    assert not prefix.profile.is_new(sync, read)
+    assert prefix.profile.is_new(read, END)
+    assert not whole.profile.is_new(read, END)
+    assert len(prefix.profile.counts) == len(detector.profile.counts)
+    assert prefix.calibration.scores.tolist() == detector.calibration.scores.tolist()
+    after_prefix, after_whole = (one.score_events(events)[-1].bits for one in (prefix, whole))
+    assert after_prefix > after_whole  # the end is less expected if it was not learned
 
 
-def test_what_is_said_twice_is_learned_once(detector: Detector, tmp_path: Path) -> None:
-    first = mark_normal(detector, STRANGE, "x", began=7)
+def test_a_sequence_that_is_marked_twice_is_learned_once(detector: Detector, tmp_path: Path) -> None:
+    first = mark_normal(detector, UNUSUAL, "x", began=7)
     first.detector.save(tmp_path / "new.onward")
     known = Detector.load(tmp_path / "new.onward")
-    again = mark_normal(known, STRANGE, "x", began=7)
+    again = mark_normal(known, UNUSUAL, "x", began=7)
     assert (first.repeated, again.repeated) == (False, True)
     assert again.detector is known
     assert again.before == again.after
     assert again.after.p_value == pytest.approx(first.after.p_value)
-    other = mark_normal(known, STRANGE, "x", began=8)  # the key has come again
+
+
+def test_the_next_sequence_of_the_same_key_is_learned_too(detector: Detector) -> None:
+    first = mark_normal(detector, UNUSUAL, "x", began=7)
+    other = mark_normal(first.detector, UNUSUAL, "x", began=8)
     assert not other.repeated
     assert len(other.detector.calibration.scores) == len(detector.calibration.scores) + 2
 
 
-@pytest.mark.parametrize("events", [[], ["start", "boom", "boom", "stop"]])
-def test_what_it_has_no_symbol_for_is_refused(events: list[str], detector: Detector) -> None:
-    with pytest.raises(InputError, match="that the detector knows") as caught:
+@pytest.mark.parametrize(
+    ("events", "found"), [([], "none"), (["start", "boom", "boom", "stop"], "'boom' as event 2 of 4")]
+)
+def test_unknown_events_are_refused(events: list[str], found: str, detector: Detector) -> None:
+    with pytest.raises(InputError, match=f"that the detector knows, received {found}") as caught:
         mark_normal(detector, events)
     assert "learn again" in caught.value.hint
-    assert not events or "'boom' as event 2 of 4" in str(caught.value)
 
 
-def test_a_watch_goes_on_with_the_new_detector(detector: Detector, tmp_path: Path) -> None:
-    new = mark_normal(detector, STRANGE).detector
+def test_a_watch_continues_with_the_new_detector(detector: Detector, tmp_path: Path) -> None:
+    new = mark_normal(detector, UNUSUAL).detector
     for one in (detector, new, new):
         store = WatchStore(tmp_path / "watch.db")
         Monitor(one, store).commit()

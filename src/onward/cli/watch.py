@@ -1,4 +1,4 @@
-"""`onward watch`: the commands around a detector."""
+"""`onward watch`: the commands that make and use a detector."""
 
 import typer
 

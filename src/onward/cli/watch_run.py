@@ -1,6 +1,5 @@
-"""`onward watch run`: alarms from a file or a stream, as they come."""
+"""`onward watch run`: prints alarms from a file or a stream as they are raised."""
 
-import json as encoding
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,40 +10,44 @@ from onward.cli.output import DONE, FLAGGED, INTERRUPTED, announce_standard_inpu
 from onward.cli.watch_options import Detector, FalseAlarms, TopK, duration, rate_of
 
 if TYPE_CHECKING:
-    from onward.watch.input.parsers import RecordParser
-    from onward.watch.stream.monitor import Monitor
-    from onward.watch.stream.runner import Runner
+    from onward.watch.stream.alarms import Alarm
 
 
 def run(
     model: Detector,
-    source: Annotated[str, typer.Argument(metavar="SOURCE", help="A file, or - for standard input.")],
+    source: Annotated[
+        str,
+        typer.Argument(metavar="SOURCE", help="A file (also .gz, .xz, .bz2, .zst), or - for standard input."),
+    ],
     follow: Annotated[
         bool,
-        typer.Option("--follow", "-f", help="Wait for more, as tail -F: the file may grow and be rotated."),
+        typer.Option(
+            "--follow", "-f", help="Wait for more lines, through rotations of the file, as tail -F."
+        ),
     ] = False,
     state: Annotated[
-        Path | None, typer.Option(help="A file that keeps the watch, so that the next run goes on there.")
+        Path | None, typer.Option(help="File that stores the state, so that the next run continues there.")
     ] = None,
     alarms: Annotated[
-        Path | None, typer.Option(help="Append alarms to this file too, as JSON, each exactly once.")
+        Path | None, typer.Option(help="File to append the alarms to as JSON lines, each exactly once.")
     ] = None,
     idle: Annotated[
-        str, typer.Option(metavar="TIME", help="A sequence without a record for so long has ended; 90s, 2h.")
+        str, typer.Option(metavar="TIME", help="End a sequence after this time without a record: 90s, 2h.")
     ] = "1h",
     end: Annotated[
         bool | None,
         typer.Option(
-            "--end/--no-end", help="Whether sequences end with the source; so it is without --state."
+            "--end/--no-end", help="Whether open sequences end with the source. Default: yes without --state."
         ),
     ] = None,
     false_alarms: FalseAlarms = None,
     top_k: TopK = None,
     in_memory: Annotated[
-        int, typer.Option(metavar="N", help="Sequences in flight in memory; the others lie on disk.")
+        int, typer.Option(metavar="N", help="Open sequences in memory; the others are on disk.")
     ] = 20_000,
     json: Annotated[
-        bool, typer.Option("--json", help="Print a JSON object for each alarm, and one of the summary.")
+        bool,
+        typer.Option("--json", help="Print each alarm, and then a summary, as one JSON object per line."),
     ] = False,
 ) -> int:
     """Watch events or log lines, and print a line for each sequence that deviates.
@@ -55,49 +58,42 @@ def run(
     onward watch run blocks.onward /var/log/hdfs.log --follow --state watch.db --alarms alarms.jsonl
     kubectl logs -f pod | onward watch run server.onward - --json
 
-    A line has the time, the key, the p-value, the line and its number, and what was expected, separated by
-    tabs. The exit code is 3 if anything was flagged, else 0.
+    The line has five columns, separated by tabs: time, key, p-value, log line with its number, and what was
+    expected. The exit code is 3 if anything was flagged, else 0.
     """
-    from onward.watch.datasets import describe_format, no_records_error, parser_for  # noqa: PLC0415
+    from onward.watch.datasets import format_hint, no_records_error, parser_for  # noqa: PLC0415
     from onward.watch.detector import Detector as Loaded  # noqa: PLC0415 - torch, which `--help` does without
     from onward.watch.evaluation.summary import can_never_alarm, never_alarms_message  # noqa: PLC0415
+    from onward.watch.stream.delivery import AlarmDelivery  # noqa: PLC0415
     from onward.watch.stream.monitor import Monitor  # noqa: PLC0415
-    from onward.watch.stream.runner import Runner  # noqa: PLC0415
+    from onward.watch.stream.report import report_lines, run_report  # noqa: PLC0415
+    from onward.watch.stream.runner import Runner, open_lines  # noqa: PLC0415
     from onward.watch.stream.store import opened_store  # noqa: PLC0415
 
-    tell = partial(say, style="yellow")
+    notify = partial(say, style="yellow")
     detector = Loaded.load(model).with_rate(rate_of(false_alarms, top_k), top_k)
     seconds = duration(idle, "--idle")
     announce_standard_input([source])
     if can_never_alarm(detector):
-        tell(never_alarms_message(detector))
+        notify(never_alarms_message(detector))
     with opened_store(state) as store:
-        watcher = Monitor(detector, store, idle=seconds, in_memory=in_memory, tell=tell)
-        reader, read_before = parser_for(detector), watcher.counts.records
-        deliver = partial(_deliver, json=json)
-        live = Runner(watcher, reader, source, deliver, follow=follow, end=end, alarm_file=alarms, tell=tell)
-        stopped = live.run()
-        _report(watcher, live, reader, json=json)
-        if reader.trouble.count and watcher.counts.records == read_before:
-            raise no_records_error([source], reader.trouble, describe_format(detector))
-    if live.flagged:
+        monitor = Monitor(detector, store, idle=seconds, in_memory=in_memory, notify=notify)
+        parser, read_before = parser_for(detector), monitor.counts.records
+        lines = open_lines(source, store, follow=follow, notify=notify)
+        delivery = AlarmDelivery(store, partial(_print_alarm, json=json), alarms)
+        runner = Runner(monitor, parser, lines, delivery, end=end)
+        stopped = runner.run()
+        report = run_report(monitor, runner)
+        if json:
+            emit_json({"summary": report})
+        for line in report_lines(report, parser.unreadable):
+            say(line)
+        if parser.unreadable.count and monitor.counts.records == read_before:
+            raise no_records_error([source], parser.unreadable, format_hint(detector))
+    if runner.delivered:
         return FLAGGED
     return INTERRUPTED if stopped and not follow else DONE
 
 
-def _deliver(alarm: str, *, json: bool) -> None:
-    """Prints an alarm, which comes as JSON."""
-    from onward.watch.stream.alarms import alarm_line  # noqa: PLC0415 - torch, which `--help` does without
-
-    emit(f"{alarm}\n" if json else alarm_line(encoding.loads(alarm)) + "\n")
-
-
-def _report(watcher: "Monitor", live: "Runner", reader: "RecordParser", *, json: bool) -> None:
-    """What the watch has seen."""
-    from onward.watch.stream.report import report, report_lines  # noqa: PLC0415 - torch, which `--help` does without
-
-    found = report(watcher, live)
-    if json:
-        emit_json({"summary": found})
-    for line in report_lines(found, reader.trouble):
-        say(line)
+def _print_alarm(alarm: "Alarm", *, json: bool) -> None:
+    emit((alarm.encode() if json else alarm.as_line()) + "\n")

@@ -10,17 +10,16 @@ import torch
 from onward.data.vocabulary import BEGIN, END, Vocabulary
 from onward.errors import InputError
 from onward.inference.prediction import initial_state, predict
+from onward.inference.step.decode import Decoder, uniform_numbers
 from onward.inference.step.packed_weights import WeightType
-from onward.inference.step.sampling import Sampling, never_drawn, random_stream
+from onward.inference.step.sampling import Sampling, never_drawn
 from onward.inference.step.stepper import Stepper
 from onward.inference.text_source import Readable, ids_of
-from onward.layers.state import State, select_lanes
+from onward.layers.state import select_lanes
 from onward.model import LanguageModel, block_length
 
 Ending = Literal["length", "stop", "end"]
 """Why a sample ended: it has its length, a stop string came, or the model drew END."""
-
-_CHANCES = 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,40 +104,37 @@ class Writer:
 
     def __iter__(self) -> Iterator[list[str]]:
         writing, samples = self._writing, self._samples
+        decoder = self._primed_decoder()
+        uniforms = [uniform_numbers(writing.seed, i) for i in range(len(samples))]
         going = [*range(len(samples))]  # the sample of each lane
-        logits, state = self._after_prime()
-        logits[:, : self._never] = -np.inf
-        stepper = Stepper(self._model, state, writing.weights)
-        drawn: np.ndarray | None = None
-        for chances in _chances(writing.seed, len(samples), writing.length):
-            of_lanes = chances if len(going) == len(samples) else chances[going]
-            if drawn is None:
-                drawn = writing.sampling.draw(logits, of_lanes)
-            else:
-                drawn = stepper.write(drawn, of_lanes, writing.sampling, self._never)
+        for _ in range(writing.length):
+            drawn = decoder.draw(np.array([next(uniforms[i]) for i in going]), writing.sampling)
             gained = [""] * len(samples)
             for i, symbol in zip(going, drawn.tolist(), strict=True):
                 gained[i] = samples[i].feed([symbol])
             if any(gained):
                 yield gained
-            on = [lane for lane, i in enumerate(going) if samples[i].ending is None]
-            if not on:
+            lanes = [lane for lane, i in enumerate(going) if samples[i].ending is None]
+            if not lanes:
                 return
-            if len(on) < len(going):
-                going, drawn = [going[lane] for lane in on], drawn[on]
-                stepper.select(np.array(on))
+            if len(lanes) < len(going):
+                going = [going[lane] for lane in lanes]
+                decoder.select(np.array(lanes))
         rests = [sample.end("length") for sample in samples]
         if any(rests):
             yield rests
 
-    def _after_prime(self) -> tuple[np.ndarray, State]:
-        """Logits (B, V) and state after BEGIN and the prime, the same in each lane."""
+    def _primed_decoder(self) -> Decoder:
+        """One lane for each sample, all of them after BEGIN and the prime."""
         ids = torch.from_numpy(np.concatenate([[BEGIN], self._prime]).astype(np.int64))[:, None]  # (T, 1)
         logits, state = torch.empty(0), initial_state(self._model, 1)
         for block in ids.split(block_length(1, len(self._vocabulary))):
             logits, state = predict(self._model, block, state)
         same = torch.zeros(len(self._samples), dtype=torch.int64)
-        return logits[-1, same].cpu().numpy(), select_lanes(state, same)
+        state = select_lanes(state, same)
+        decoder = Decoder(Stepper(self._model, state, self._writing.weights), self._never)
+        decoder.add(logits[-1, same].cpu().numpy(), state)
+        return decoder
 
 
 class Sample:
@@ -211,11 +207,3 @@ class Sample:
 
     def _may_begin_stop(self, text: str) -> bool:
         return any(stop.startswith(text) for stop in self._stop)
-
-
-def _chances(seed: int, samples: int, length: int) -> Iterator[np.ndarray]:
-    """For each step a number in [0, 1) for each sample, (B,), from a random stream of its own."""
-    streams = [random_stream(seed, i) for i in range(samples)]
-    for start in range(0, length, _CHANCES):
-        count = min(_CHANCES, length - start)
-        yield from np.stack([stream.random(count) for stream in streams], axis=1)

@@ -1,48 +1,50 @@
-"""The application: every endpoint, and what is behind it."""
+"""The application: the operations, the pages, and the models and detectors behind them."""
 
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
-from starlette.routing import Route
+from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from onward.artefact import is_detector
 from onward.errors import InputError, OnwardError
-from onward.serve.api.models import model_routes
-from onward.serve.api.openapi import document
-from onward.serve.api.sessions import typing_routes
-from onward.serve.api.watch import watch_routes
-from onward.serve.engine.registry import ModelRegistry
+from onward.serve.api.models import model_operations
+from onward.serve.api.openapi import openapi_document
+from onward.serve.api.operation import Operation
+from onward.serve.api.responses import Health
+from onward.serve.api.sessions import session_operations, session_socket
+from onward.serve.api.watch import watch_operations
+from onward.serve.engine.registry import ModelRegistry, load_models
 from onward.serve.http.errors import ApiError, as_api_error
-from onward.serve.http.guard import Guard, Policy
+from onward.serve.http.guard import REQUEST_ID, Policy, guarded
+from onward.serve.http.json_text import dump
 from onward.serve.http.limits import Limits
-from onward.serve.http.metrics import Gauge, Metrics
-from onward.serve.http.responses import ClientLeft, answer, refuse
-from onward.serve.page import POLICY, assets
+from onward.serve.http.metrics import Metrics
+from onward.serve.http.responses import ClientLeft, error_response, json_response
+from onward.serve.pages import page_routes
 from onward.serve.sessions.manager import SessionManager
 from onward.serve.sessions.store import SessionStore
-from onward.serve.watch.registry import DetectorRegistry
-from onward.serve.watch_page import watch_assets
+from onward.serve.watch.registry import DetectorRegistry, add_detector_metrics, load_detectors
 from onward.watch.stream.monitor import IDLE
 
-TIDY_SECONDS, AGE_SECONDS = 5.0, 1.0
-_LISTED = "GET /openapi.json lists what there is"
-_ELSEWHERE = {
-    "/v1/chat/completions": "these models know no chat: send the text as prompt to /v1/completions",
-    "/v1/responses": "these models go on with a text: send it as prompt to /v1/completions",
-    "/v1/embeddings": "these models give none; /v1/score tells how surprising a text is",
+TIDY_SECONDS, TICK_SECONDS = 5.0, 1.0
+
+_LIST_HINT = "GET /openapi.json lists all operations"
+_ALTERNATIVES = {
+    "/v1/chat/completions": "these models cannot chat: send the text as prompt to /v1/completions",
+    "/v1/responses": "these models continue a text: send it as prompt to /v1/completions",
+    "/v1/embeddings": "these models have no embeddings; /v1/score returns the surprise of a text",
 }
-"""What OpenAI's clients ask for and a model of ours does not have, with what there is in its place."""
+"""What OpenAI's clients may ask for in vain, and what to use in its place."""
 
 _LOG = logging.getLogger("onward.serve")
 
@@ -52,14 +54,15 @@ class ServerSettings:
     """What a server serves, and to whom.
 
     Attributes:
-        models: files, of models and of detectors.
-        corpus: files that novelty looks in.
-        state: the file of the sessions; None: they end with the server. Watches: see `DetectorRegistry`.
-        idle: seconds without a record after which a sequence that is watched has ended.
-        false_alarms: the rate of all detectors; None: each has its own.
-        policy: who may use it.
-        limits: what they may ask for.
-        threads: of a step of many lanes; None: as many as PyTorch uses.
+        models: files of models and of detectors.
+        corpus: files that `/v1/novelty` searches.
+        state: file that keeps the sessions; None: they end with the server. For detectors see
+            `DetectorRegistry`.
+        idle: seconds without a record after which a watched sequence has ended.
+        false_alarms: false-alarm rate of all detectors; None: each keeps its own.
+        policy: who may use the server.
+        limits: limits of requests.
+        threads: threads of a step of many lanes; None: as many as PyTorch uses.
     """
 
     models: Sequence[Path]
@@ -73,50 +76,64 @@ class ServerSettings:
 
 
 def make_app(settings: ServerSettings) -> ASGIApp:
-    """The application, with its models loaded.
+    """Loads the models and detectors, and returns the application.
 
     Raises:
         ArtefactError: a file is not a model.
-        InputError: no models, or a file of sessions that is none.
+        InputError: there are no models, or the state is not a file of sessions.
     """
     limits, metrics = settings.limits, Metrics()
-    watching = [path for path in settings.models if is_detector(path)]
-    writing = [path for path in settings.models if path not in watching]
+    detector_paths = [path for path in settings.models if is_detector(path)]
+    model_paths = [path for path in settings.models if path not in detector_paths]
     if not settings.models:
         raise InputError(
             "expected a model to serve, got none",
             hint="name a file that `onward train` or `onward watch learn` made",
         )
-    models = ModelRegistry(writing, limits, metrics, threads=settings.threads)
-    detectors = DetectorRegistry(
-        watching,
+    models = load_models(model_paths, limits, metrics, threads=settings.threads)
+    detectors = load_detectors(
+        detector_paths,
         state=settings.state,
-        alone=not writing,
+        alone=not model_paths,
         idle=settings.idle,
         rate=settings.false_alarms,
         limits=limits,
     )
-    store = SessionStore(settings.state) if settings.state and writing else None
+    store = SessionStore(settings.state) if settings.state and model_paths else None
     sessions = SessionManager(models, limits, metrics, store)
-    metrics.gauges += [
-        Gauge("onward_sessions", "SessionManager that are kept.", lambda: len(sessions)),
-        Gauge("onward_sessions_adapting", "Those of them that learn.", lambda: len(sessions.adapting)),
-        Gauge("onward_session_megabytes", "What they take.", lambda: sessions.megabytes),
-        Gauge("onward_waiting", "Requests in work.", lambda: sum(s.engine.requests for s in models)),
-        *detectors.gauges,
-    ]
+    _add_gauges(metrics, models, sessions)
+    add_detector_metrics(metrics, detectors)
 
-    routes = [
-        *_pages(detectors, alone=not writing),
-        *watch_routes(detectors, limits),
-        *typing_routes(sessions, models, limits),  # the first of which are asked for with every key
-        *model_routes(models, limits, [*settings.corpus]),
-        *_facts(metrics, limits),
+    operations = [
+        *session_operations(sessions, models, limits),  # routes are tried in order: the busiest comes first
+        *model_operations(models, limits, settings.corpus),
+        *watch_operations(detectors, limits),
     ]
-    handlers: Any = {OnwardError: _refused, HTTPException: _not_found, ClientLeft: _gone, Exception: _failed}
+    operations += _server_operations(metrics, lambda: openapi_document(operations, limits))
+    routes = [
+        *(operation.route for operation in operations),
+        session_socket(sessions, limits, metrics),
+        *page_routes(writes=bool(model_paths), watches=bool(detector_paths)),
+    ]
+    handlers: Any = {
+        OnwardError: _answer_error,
+        HTTPException: _answer_http_error,
+        ClientLeft: _answer_nobody,
+        Exception: _answer_failure,
+    }
     lifespan = partial(_lifespan, models, detectors, sessions, store)
-    return Guard(
-        Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers), settings.policy, metrics
+    app = Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers)
+    return guarded(app, settings.policy, metrics)
+
+
+def _add_gauges(metrics: Metrics, models: ModelRegistry, sessions: SessionManager) -> None:
+    metrics.add_gauge("onward_sessions", "Open sessions.", lambda: len(sessions))
+    metrics.add_gauge("onward_sessions_adapting", "Sessions that learn.", lambda: len(sessions.adapting))
+    metrics.add_gauge("onward_session_megabytes", "Memory of all sessions.", lambda: sessions.megabytes)
+    metrics.add_gauge(
+        "onward_waiting",
+        "Requests that wait for a model, or are in work.",
+        lambda: sum(served.engine.requests for served in models),
     )
 
 
@@ -128,97 +145,100 @@ async def _lifespan(
     store: SessionStore | None,
     _: Starlette,
 ) -> AsyncIterator[None]:
-    """Starts what works, and ends it: each also where another fails, the last first."""
-    with ExitStack() as ending:
+    """Starts the engines and detectors, and stops all of them, even if one fails to stop."""
+    with ExitStack() as stack:
         if store:
-            ending.callback(store.close)
-        for works in (*(served.engine for served in models), *detectors):
-            works.start()
-            ending.callback(works.stop)
-        chores = [
-            _again_and_again(TIDY_SECONDS, sessions.tidy),
-            *(_again_and_again(AGE_SECONDS, watch.tick) for watch in detectors),
-        ]
-        for chore in chores:
-            ending.callback(asyncio.create_task(chore).cancel)
+            stack.callback(store.close)
+        for served in models:
+            served.engine.start()
+            stack.callback(served.engine.stop)
+        for detector in detectors:
+            stack.callback(detector.stop)
+        for seconds, work in (
+            (TIDY_SECONDS, sessions.enforce_limits),
+            *((TICK_SECONDS, detector.end_idle) for detector in detectors),
+        ):
+            stack.callback(asyncio.create_task(_repeat(seconds, work)).cancel)
         yield
 
 
-def _facts(metrics: Metrics, limits: Limits) -> list[Route]:
-    """What the server says of itself."""
-
-    async def health(_: Request) -> Response:
-        return answer({"status": "ok"})
-
-    async def show_metrics(_: Request) -> Response:
-        return Response(metrics.page(), media_type="text/plain; version=0.0.4")
-
-    async def show_document(_: Request) -> Response:
-        return answer(document(limits))
-
-    return [
-        Route("/healthz", health, methods=["GET"]),
-        Route("/metrics", show_metrics, methods=["GET"]),
-        Route("/openapi.json", show_document, methods=["GET"]),
-    ]
-
-
-def _pages(detectors: DetectorRegistry, *, alone: bool) -> list[Route]:
-    """The files of the pages, each at its path.
-
-    Args:
-        detectors: have a page of their own, if there are any.
-        alone: whether there is nothing else, so that "/" leads there.
-    """
-    headers = {"Content-Security-Policy": POLICY, "Cache-Control": "no-cache"}
-
-    def serve(content: bytes, media_type: str) -> Callable[[Request], Awaitable[Response]]:
-        async def send(_: Request) -> Response:
-            return Response(content, 200, headers, media_type)
-
-        return send
-
-    async def lead(_: Request) -> Response:
-        return RedirectResponse("/watch", headers={"Cache-Control": "no-cache"})
-
-    found = assets() | (watch_assets() if len(detectors) else {})
-    first = [Route("/", lead)] if alone else []
-    return [*first, *(Route(path, serve(*asset)) for path, asset in found.items())]
-
-
-async def _again_and_again(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
-    """Does work every so many seconds, for as long as the server runs; where it fails the next time comes."""
+async def _repeat(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+    """Does some work every few seconds, and again after it failed."""
     while True:
         await asyncio.sleep(seconds)
         try:
             await work()
-        except OnwardError as error:  # too much waits, or the disk is full
-            _LOG.debug("put off: %s", error)
+        except OnwardError as error:  # the server is busy, or the disk is full
+            _LOG.debug("postponed: %s", error)
         except Exception:
-            _LOG.exception("what the server does by itself failed")
+            _LOG.exception("a background task failed")
 
 
-async def _refused(_: Request, error: Exception) -> Response:
+def _server_operations(metrics: Metrics, document: Callable[[], dict[str, Any]]) -> list[Operation]:
+    async def health(_: Request) -> Response:
+        return json_response({"status": "ok"})
+
+    async def export_metrics(request: Request) -> Response:
+        content, media_type = metrics.export(request.headers.get("accept", ""))
+        return Response(content, headers={"Content-Type": media_type})
+
+    @cache
+    def encoded() -> bytes:
+        return dump(document())
+
+    async def show_document(_: Request) -> Response:
+        return Response(encoded(), media_type="application/json")
+
+    return [
+        Operation(
+            method="GET",
+            path="/healthz",
+            id="getHealth",
+            summary="Tell whether the server runs.",
+            handler=health,
+            response=Health,
+        ),
+        Operation(
+            method="GET",
+            path="/metrics",
+            id="getMetrics",
+            summary="Export metrics for Prometheus, as text or as OpenMetrics.",
+            handler=export_metrics,
+            media_types=("text/plain", "application/openmetrics-text"),
+        ),
+        Operation(
+            method="GET",
+            path="/openapi.json",
+            id="getOpenApi",
+            summary="Return this document.",
+            handler=show_document,
+            response=dict[str, Any],
+        ),
+    ]
+
+
+async def _answer_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, OnwardError)
-    return refuse(as_api_error(error))
+    return error_response(as_api_error(error))
 
 
-async def _not_found(request: Request, error: Exception) -> Response:
+async def _answer_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     path = request.url.path[:80]
-    known = error.status_code in (404, 405)
-    message = f"there is no {request.method} {path}" if known else error.detail
+    is_unknown = error.status_code in (404, 405)
+    message = f"there is no {request.method} {path}" if is_unknown else error.detail
     methods = (error.headers or {}).get("Allow")
-    hint = f"ask it with {methods}" if methods else _ELSEWHERE.get(request.url.path, _LISTED)
-    code = "not_found" if known else "refused"
-    return refuse(ApiError(error.status_code, code, message, hint=hint, headers=error.headers))
+    hint = f"use {methods}" if methods else _ALTERNATIVES.get(request.url.path, _LIST_HINT)
+    code = "not_found" if is_unknown else "refused"
+    return error_response(ApiError(error.status_code, code, message, hint=hint, headers=error.headers))
 
 
-async def _gone(_: Request, __: Exception) -> Response:
-    return Response(status_code=499)  # nobody reads it
+async def _answer_nobody(_: Request, __: Exception) -> Response:
+    return Response(status_code=499)  # the client has left
 
 
-async def _failed(_: Request, error: Exception) -> Response:
-    _LOG.error("a request failed", exc_info=error)
-    message = "the server failed; its log says why"
-    return refuse(ApiError(500, "failed", message, hint="report it, with the traceback that the log has"))
+async def _answer_failure(request: Request, error: Exception) -> Response:
+    request_id = request.scope.get(REQUEST_ID, "a request")
+    _LOG.error("%s failed", request_id, exc_info=error)
+    message = f"the server failed on {request_id}; its log has the traceback"
+    return error_response(ApiError(500, "failed", message, hint="report it with the traceback from the log"))

@@ -1,4 +1,4 @@
-"""The application on uvicorn: connections that bring no request are closed, and Ctrl-C finishes what runs."""
+"""The application on uvicorn, with limits on connections and a clean stop."""
 
 import asyncio
 import errno
@@ -12,90 +12,84 @@ from typing import Any
 
 import torch
 import uvicorn
+from prometheus_client import disable_created_metrics
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from onward.errors import InputError
-from onward.serve.api.watch import ENDLESS
 from onward.serve.app import ServerSettings, make_app
 
-LONGEST_HEAD = 1 << 14
+MAX_HEAD_BYTES = 1 << 14
 """Bytes of the head of a request."""
 
-TURN = 0.0002
-"""Seconds after which the thread that answers connections makes way for that of a model which has made its
-step: after the usual 5 ms it would have waited fifty times as long as a step takes."""
+SWITCH_SECONDS = 0.0002
+"""How long the thread of the connections may run while the thread of a model waits for its turn. Python's
+usual 5 ms are fifty times as long as a step."""
 
 
-class PatientProtocol(HttpToolsProtocol):
-    """HTTP whose patience ends: a head of a request has its time and its size, connections their number."""
+class LimitedProtocol(HttpToolsProtocol):
+    """HTTP with limits: on the size of a request's head, the time for it to arrive, and open connections.
 
-    seconds = 10.0
-    most = 2000
-    _waiting: asyncio.TimerHandle | None = None
+    Attributes:
+        head_seconds: time for the head of a request to arrive.
+        max_connections: open connections; further ones are closed.
+    """
+
+    head_seconds = 10.0
+    max_connections = 2000
+    _timer: asyncio.TimerHandle | None = None
     _is_in_head = True
-    _head = 0  # bytes that came while a head was not whole
+    _head_bytes = 0  # of a head that is not complete
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Counts the connection, and begins to wait for a request."""
         super().connection_made(transport)
-        if len(self.connections) > self.most:
+        if len(self.connections) > self.max_connections:
             transport.abort()
             return
-        self._wait()
-
-    def shutdown(self) -> None:
-        """The server stops: what would not end by itself is ended."""
-        super().shutdown()
-        if self.cycle is not None and self.cycle.scope.get(ENDLESS):
-            self.transport.close()
+        self._start_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Waits no longer."""
-        self._stop_waiting()
+        self._stop_timer()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Refuses a head that is too long."""
         if self.transport.is_closing():
             return
-        self._head = self._head + len(data) if self._is_in_head else 0
+        self._head_bytes = self._head_bytes + len(data) if self._is_in_head else 0
         super().data_received(data)
-        if self._is_in_head and self._head > LONGEST_HEAD:
+        if self._is_in_head and self._head_bytes > MAX_HEAD_BYTES:
             self.send_400_response("The head of the request is too long.")
 
     def on_message_begin(self) -> None:
-        """A part of a head does not count as a request that has come."""
         super().on_message_begin()
-        self._is_in_head, self._head = True, 0
-        if self._waiting is None:
-            self._wait()
+        self._is_in_head, self._head_bytes = True, 0
+        if self._timer is None:
+            self._start_timer()
 
     def on_headers_complete(self) -> None:
-        """A request that has come is no longer waited for."""
         self._is_in_head = False
-        self._stop_waiting()
-        if sum(len(name) + len(value) for name, value in self.headers) + len(self.url) > LONGEST_HEAD:
-            raise ValueError("the head of the request is too long")  # answered with 400
+        self._stop_timer()
+        if sum(len(name) + len(value) for name, value in self.headers) + len(self.url) > MAX_HEAD_BYTES:
+            raise ValueError("the head of the request is too long")  # uvicorn answers with 400
         super().on_headers_complete()
 
-    def _wait(self) -> None:
-        self._waiting = self.loop.call_later(self.seconds, self._give_up)
+    def _start_timer(self) -> None:
+        self._timer = self.loop.call_later(self.head_seconds, self._time_out)
 
-    def _stop_waiting(self) -> None:
-        if self._waiting is not None:
-            self._waiting.cancel()
-            self._waiting = None
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
-    def _give_up(self) -> None:
-        self._waiting = None
+    def _time_out(self) -> None:
+        self._timer = None
         self.transport.abort()
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens.
+    """Returns a socket that listens.
 
     Raises:
-        InputError: the address cannot be had.
+        InputError: the address is not available.
     """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
@@ -105,7 +99,7 @@ def listen(host: str, port: int) -> socket.socket:
         listening.listen(2048)
     except (OSError, OverflowError, UnicodeError) as error:
         raise InputError(
-            f"cannot listen to {host} port {port}: {getattr(error, 'strerror', None) or error}",
+            f"cannot listen on {host} port {port}: {getattr(error, 'strerror', None) or error}",
             hint=_remedy(error),
         ) from error
     listening.setblocking(False)
@@ -113,32 +107,34 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def _remedy(error: Exception) -> str:
-    """What helps against an address that cannot be had."""
     number = getattr(error, "errno", None)
     if isinstance(error, socket.gaierror | UnicodeError) or number == errno.EADDRNOTAVAIL:
-        return "no address of this machine has that name: choose another --host"
+        return "this machine has no such address: choose another --host"
     if number == errno.EACCES:
-        return "a port below 1024 may need rights of its own: choose another --port"
-    return "another server may run there: choose another --port"
+        return "ports below 1024 may need administrator rights: choose another --port"
+    return "another program may use the port: choose another --port"
 
 
 def serve(settings: ServerSettings, host: str, port: int, ready: Callable[[str], None]) -> None:
-    """Serves until it is told to stop; then what runs is finished.
+    """Serves until the process is asked to stop; running requests finish first.
 
     Args:
-        settings: what is served.
-        host, port: where it listens; port 0 is any that is free.
-        ready: is told the address when it listens.
+        settings: what to serve.
+        host, port: address to listen on; port 0 is any free port.
+        ready: called with the URL once the server listens.
     """
-    # One core is left for the connections: threads of PyTorch that wait for it would keep it busy. Those that
-    # help with steps sleep while they wait, so they may be as many as there are cores.
+    # One core stays free for the connections, since PyTorch's threads would keep it busy while they wait. The
+    # threads that help with steps sleep while they wait, so there may be as many as there are cores.
     settings = replace(settings, threads=settings.threads or torch.get_num_threads())
     torch.set_num_threads(max(1, min(torch.get_num_threads(), (os.cpu_count() or 1) - 1)))
-    sys.setswitchinterval(TURN)
+    sys.setswitchinterval(SWITCH_SECONDS)
+    disable_created_metrics()  # the times at which counters were made, one more series for each
     listening = listen(host, port)
     limits = settings.limits
     protocol: Any = type(
-        "Protocol", (PatientProtocol,), {"seconds": limits.request_seconds, "most": limits.connections}
+        "Protocol",
+        (LimitedProtocol,),
+        {"head_seconds": limits.request_seconds, "max_connections": limits.connections},
     )
     config = uvicorn.Config(
         make_app(settings),
@@ -153,14 +149,14 @@ def serve(settings: ServerSettings, host: str, port: int, ready: Callable[[str],
         access_log=False,
         log_level="error",
     )
-    _spare_the_collector()
+    _relax_garbage_collector()
     name = f"[{host}]" if ":" in host else host
     ready(f"http://{name}:{listening.getsockname()[1]}/")
     uvicorn.Server(config).run(sockets=[listening])
 
 
-def _spare_the_collector() -> None:
-    """Keeps Python's search for cycles from what stays: a fifth of the time of a key went into it."""
+def _relax_garbage_collector() -> None:
+    """Exempts the loaded models from garbage collection, which took a fifth of the time of a keystroke."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)

@@ -1,14 +1,13 @@
-"""Who watches what for whom, over HTTP: detectors, their reports, and who may use them."""
+"""Detectors over HTTP: their reports, their input formats, and who may use them."""
 
 from pathlib import Path
 
 import pytest
-from tests.serve.conftest import Server
-from tests.serve.watched import BAD, GOOD, Start, refused, sent
+from tests.serve.conftest import Server, Start
+from tests.serve.watched import BAD, GOOD, refused, sent
 
 from onward.errors import InputError
 from onward.serve.app import ServerSettings, make_app
-from onward.serve.watch_page import watch_assets
 from onward.watch.input.format import InputFormat
 from onward.watch.input.log_templates import Templates
 from onward.watch.training import LearnSettings, learn_detector
@@ -16,7 +15,9 @@ from onward.watch.training import LearnSettings, learn_detector
 
 class TestReport:
     @pytest.mark.slow
-    def test_the_rate_asked_and_the_share_flagged(self, start: Start, audit: Path) -> None:
+    def test_the_report_has_the_rate_and_the_share_of_flagged_sequences(
+        self, start: Start, audit: Path
+    ) -> None:
         server = start(audit, "--false-alarms", "5%")
         sent(server, sequences=[{"events": GOOD}] * 3 + [{"events": BAD}])
         (found,) = server.client.get("/v1/watch").json()["data"]
@@ -25,11 +26,11 @@ class TestReport:
         low, high = found["share_flagged_interval"]
         assert low < 0.25 < high
         counted = server.client.get("/metrics").text
-        assert "# TYPE onward_watch_sequences_total counter\nonward_watch_sequences_total 4\n" in counted
-        assert "# TYPE onward_watch_in_flight gauge\nonward_watch_in_flight 0\n" in counted
+        assert "# TYPE onward_watch_sequences_total counter\nonward_watch_sequences_total 4.0\n" in counted
+        assert "# TYPE onward_watch_in_flight gauge\nonward_watch_in_flight 0.0\n" in counted
 
     @pytest.mark.slow
-    def test_drift_is_said(self, start: Start, audit: Path) -> None:
+    def test_drift_is_reported(self, start: Start, audit: Path) -> None:
         server = start(audit)
         for _ in range(8):
             sent(server, sequences=[{"events": BAD}] * 50)
@@ -38,9 +39,9 @@ class TestReport:
         assert found["drift"] in server.end()
 
 
-class TestKinds:
+class TestInputs:
     @pytest.mark.slow
-    def test_raw_lines_of_a_log(self, start: Start, tmp_path: Path) -> None:
+    def test_raw_log_lines(self, start: Start, tmp_path: Path) -> None:
         lines = [f"{step} blk_{i} took {7 * i} ms" for i in range(40) for step in ("open", "read", "close")]
         source = InputFormat(form="log", key_regex=r"blk_\d+")
         templates = Templates.mine(lines)
@@ -67,26 +68,26 @@ class TestKinds:
         assert server.client.get("/watch").status_code == 200
         assert (tmp_path / "both.db").exists() and (tmp_path / "both.audit.db").exists()
 
-    def test_a_detector_alone_has_one_page_and_no_model_that_writes(self, watch: Server) -> None:
+    def test_a_server_with_only_a_detector_has_one_page_and_no_models(self, watch: Server) -> None:
         answer = watch.client.get("/")
         assert (answer.status_code, answer.headers["location"]) == (307, "/watch")
         assert watch.client.get("/v1/models").json()["data"] == []
         answer = watch.client.post("/v1/completions", json={"prompt": "a"})
         assert (answer.status_code, answer.json()["error"]["code"]) == (404, "model_not_found")
 
-    def test_a_server_without_a_detector_watches_nothing(self, server: Server) -> None:
+    def test_a_server_without_a_detector_has_no_page_of_alarms(self, server: Server) -> None:
         assert server.client.get("/v1/watch").json()["data"] == []
         assert refused(server, 404, lines=["a"])["code"] == "model_not_found"
         assert server.client.get("/watch").status_code == 404
 
-    def test_two_of_one_name_are_refused(self, audit: Path, tmp_path: Path) -> None:
+    def test_two_detectors_with_the_same_name_are_refused(self, audit: Path, tmp_path: Path) -> None:
         (tmp_path / "audit.onward").write_bytes(audit.read_bytes())
         with pytest.raises(InputError, match="different names"):
             make_app(ServerSettings(models=[audit, tmp_path / "audit.onward"]))
 
 
-class TestWhoMayUseIt:
-    def test_other_sites_and_names_are_refused(self, watch: Server) -> None:
+class TestAccess:
+    def test_other_origins_and_hosts_are_refused(self, watch: Server) -> None:
         for headers, code in (
             ({"Origin": "http://evil.example"}, "wrong_origin"),
             ({"Host": "evil"}, "wrong_host"),
@@ -96,7 +97,7 @@ class TestWhoMayUseIt:
                 assert (answer.status_code, answer.json()["error"]["code"]) == (403, code)
 
     @pytest.mark.slow
-    def test_a_token_is_asked_for_but_for_the_page(self, start: Start, audit: Path) -> None:
+    def test_everything_but_the_page_needs_the_token(self, start: Start, audit: Path) -> None:
         client = start(audit, environment={"ONWARD_TOKEN": "secret"}).client
         for method, path in (
             ("POST", "/v1/watch"),
@@ -104,12 +105,12 @@ class TestWhoMayUseIt:
             ("GET", "/v1/watch"),
         ):
             assert client.request(method, path).status_code == 401
-        for path in watch_assets():
+        for path in ("/watch", "/page/watch/watch.js"):
             assert client.get(path).status_code == 200
         assert client.get("/v1/watch", headers={"Authorization": "Bearer secret"}).status_code == 200
 
 
-def test_the_document_has_every_endpoint(watch: Server) -> None:
+def test_the_document_has_every_operation(watch: Server) -> None:
     paths = watch.client.get("/openapi.json").json()["paths"]
     found = {
         (path, method)

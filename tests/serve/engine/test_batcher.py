@@ -1,32 +1,35 @@
-"""Lanes that join and leave between steps: each gets what it would get alone."""
+"""Samples in a batch: each is what it would be alone, whatever joins or leaves the batch."""
 
 import copy
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pytest
 import torch
+from tests.serve.loop import finish
 
 import onward
 from onward.data.vocabulary import END
+from onward.inference.prediction import initial_state
 from onward.inference.step.sampling import Sampling
+from onward.inference.step.stepper import Stepper
 from onward.inference.trained_model import TrainedModel
-from onward.serve.engine import batcher as lanes
+from onward.serve.engine import batcher as batcher_module
 from onward.serve.engine.batcher import Batcher, Lane, SampleRequest, TextChunk
-from onward.serve.engine.engine import Primed
-from onward.serve.engine.prefill import read
+from onward.serve.engine.prefill import prefill
 from onward.serve.engine.tokens import Token
 
 PROMPTS = ["the ", "lane", "", "goes on wh"]
-ORDERS = [
+REQUESTS = [
     SampleRequest(length=5 + 9 * i, seed=i, sampling=Sampling(temperature=0.4 + i / 4)) for i in range(4)
 ]
 
 
-class Written(NamedTuple):
-    """What a lane was given in all."""
+class Received(NamedTuple):
+    """Everything that was delivered of a sample."""
 
     text: str
     tokens: list[Token]
@@ -34,145 +37,157 @@ class Written(NamedTuple):
     ending: str | None
 
 
-class Scene:
-    """The lanes of a model, and what is delivered to each."""
+class Batch:
+    """A batcher, and what it delivers of each sample."""
 
     def __init__(self, trained: TrainedModel) -> None:
         self.trained = trained
-        self.lanes = Batcher(trained, trained.session()._stepper.twin())
+        self.batcher = Batcher(trained, Stepper(trained.model, initial_state(trained.model, 1)))
         self.delivered: list[list[TextChunk | Exception]] = []
 
-    def add(self, prompts: Sequence[str], orders: Sequence[SampleRequest]) -> list[Lane]:
-        added = []
-        for prompt, order in zip(prompts, orders, strict=True):
+    def add(self, prompts: Sequence[str], requests: Sequence[SampleRequest]) -> list[Lane]:
+        added: list[Lane] = []
+        for prompt, request in zip(prompts, requests, strict=True):
             inbox: list[TextChunk | Exception] = []
             self.delivered.append(inbox)
-            added.append(Lane(self.trained.vocabulary, order, inbox.append))
-            primed = primed_by(self.trained, prompt)
-            self.lanes.add(added[-1:], primed.logits, primed.state)
+            added.append(Lane(self.trained.vocabulary, request, inbox.append))
+            state, _ = finish(prefill(self.trained, self.trained.vocabulary.encode(prompt)))
+            self.batcher.add(added[-1:], state.logits, state.state)
         return added
 
-    def finish(self) -> list[Written]:
-        while self.lanes:
-            self.lanes.step()
-        return [written(pieces) for pieces in self.delivered]
+    def finish(self) -> list[Received]:
+        while self.batcher:
+            self.batcher.step()
+        return [received(chunks) for chunks in self.delivered]
 
 
-def primed_by(trained: TrainedModel, prompt: str) -> Primed:
-    slices = read(trained, trained.vocabulary.encode(prompt))
-    while True:
-        try:
-            next(slices)
-        except StopIteration as stop:
-            return stop.value[0]
-
-
-def written(pieces: Sequence[TextChunk | Exception]) -> Written:
-    parts = [piece for piece in pieces if isinstance(piece, TextChunk)]
+def received(chunks: Sequence[TextChunk | Exception]) -> Received:
+    parts = [chunk for chunk in chunks if isinstance(chunk, TextChunk)]
     assert all(part.ending is None for part in parts[:-1])
     tokens = [token for part in parts for token in part.tokens]
-    return Written("".join(part.text for part in parts), tokens, parts[-1].symbols, parts[-1].ending)
+    return Received("".join(part.text for part in parts), tokens, parts[-1].symbols, parts[-1].ending)
+
+
+def alone(trained: TrainedModel, prompt: str, request: SampleRequest) -> Received:
+    batch = Batch(trained)
+    batch.add([prompt], [request])
+    return batch.finish()[0]
 
 
 @pytest.fixture(scope="module")
-def trained(model) -> TrainedModel:
+def trained(model: Path) -> TrainedModel:
     return onward.load(model)
 
 
-def alone(trained: TrainedModel, prompt: str, order: SampleRequest) -> Written:
-    scene = Scene(trained)
-    scene.add([prompt], [order])
-    return scene.finish()[0]
-
-
-def test_who_joins_later_and_leaves_sooner_gets_what_it_would_get_alone(trained: TrainedModel) -> None:
-    scene = Scene(trained)
-    for prompt, order in zip(PROMPTS, ORDERS, strict=True):
-        scene.add([prompt], [order])
+def test_a_sample_that_joins_later_and_ends_earlier_is_the_same_as_alone(trained: TrainedModel) -> None:
+    batch = Batch(trained)
+    for prompt, request in zip(PROMPTS, REQUESTS, strict=True):
+        batch.add([prompt], [request])
         for _ in range(3):
-            scene.lanes.step()
-    found = scene.finish()
-    assert found == [alone(trained, *each) for each in zip(PROMPTS, ORDERS, strict=True)]
-    assert [(each.symbols, each.ending) for each in found] == [(order.length, "length") for order in ORDERS]
+            batch.batcher.step()
+    found = batch.finish()
+    assert found == [alone(trained, *each) for each in zip(PROMPTS, REQUESTS, strict=True)]
+    expected = [(request.length, "length") for request in REQUESTS]
+    assert [(each.symbols, each.ending) for each in found] == expected
 
 
-def test_who_draws_alike_gets_what_it_would_get_alone(trained: TrainedModel) -> None:
-    scene, sampling = Scene(trained), Sampling(temperature=0.7)
-    orders = [SampleRequest(length=12 + 5 * i, seed=i, sampling=sampling) for i in range(4)]
-    orders[2] = replace(orders[2], logprobs=2, length=9)  # while it is there, none is drawn for in one call
-    for prompt, order in zip(PROMPTS, orders, strict=True):
-        scene.add([prompt], [order])
+def test_samples_with_the_same_sampling_are_the_same_as_alone(trained: TrainedModel) -> None:
+    batch, sampling = Batch(trained), Sampling(temperature=0.7)
+    requests = [SampleRequest(length=12 + 5 * i, seed=i, sampling=sampling) for i in range(4)]
+    requests[2] = replace(requests[2], logprobs=2, length=9)  # as long as it lasts, there is no fast path
+    for prompt, request in zip(PROMPTS, requests, strict=True):
+        batch.add([prompt], [request])
         for _ in range(3):
-            scene.lanes.step()
-    assert scene.finish() == [alone(trained, *each) for each in zip(PROMPTS, orders, strict=True)]
+            batch.batcher.step()
+    assert batch.finish() == [alone(trained, *each) for each in zip(PROMPTS, requests, strict=True)]
 
 
-def test_who_comes_after_the_last_has_ended_begins_anew(trained: TrainedModel) -> None:
-    scene, order = Scene(trained), SampleRequest(length=7, seed=3)
-    found = []
+def test_a_batch_can_be_used_again_after_all_samples_have_ended(trained: TrainedModel) -> None:
+    batch, request = Batch(trained), SampleRequest(length=7, seed=3)
+    found: list[Received] = []
     for prompt in PROMPTS[:3]:
-        scene.add([prompt], [order])
-        found.append(scene.finish()[-1])
-    assert found == [alone(trained, prompt, order) for prompt in PROMPTS[:3]]
+        batch.add([prompt], [request])
+        found.append(batch.finish()[-1])
+    assert found == [alone(trained, prompt, request) for prompt in PROMPTS[:3]]
 
 
-def test_a_lane_ends_before_its_stop_string(trained: TrainedModel) -> None:
+def test_a_sample_is_the_text_that_the_library_writes(trained: TrainedModel) -> None:
+    text = trained.write("the ", length=40, seed=4)
+    assert alone(trained, "the ", SampleRequest(length=40, seed=4)).text == text
+
+
+def test_a_sample_ends_before_its_stop_string(trained: TrainedModel) -> None:
     whole = alone(trained, "the ", SampleRequest(length=60, seed=4)).text
     stop = whole[20:23]
     found = alone(trained, "the ", SampleRequest(length=60, seed=4, stop=(stop, "no such text")))
     assert (found.text, found.ending) == (whole[: whole.index(stop)], "stop")
 
 
-def test_a_lane_that_ended_before_another_joins_ends_once(
+def test_a_sample_whose_stop_string_was_not_seen_before_another_joins_ends_once(
     trained: TrainedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lanes, "TICK", 1e9)
+    monkeypatch.setattr(batcher_module, "DELIVERY_SECONDS", 1e9)
     whole = alone(trained, "the ", SampleRequest(length=60, seed=4)).text
-    orders = [
+    requests = [
         SampleRequest(length=60, seed=4, stop=(whole[5:8],)),
         SampleRequest(length=90, seed=4),
-        ORDERS[0],
+        REQUESTS[0],
     ]
     prompts = ["the ", "the ", "lane"]
-    scene = Scene(trained)
-    scene.add(prompts[:2], orders[:2])
-    for _ in range(13):  # the stop string comes, and is not seen before the next joins
-        scene.lanes.step()
-    scene.add(prompts[2:], orders[2:])
-    assert len(scene.lanes) == 2
-    found = scene.finish()
-    assert found == [alone(trained, *each) for each in zip(prompts, orders, strict=True)]
-    assert [part.ending for part in scene.delivered[0] if isinstance(part, TextChunk)].count("stop") == 1
+    batch = Batch(trained)
+    batch.add(prompts[:2], requests[:2])
+    for _ in range(13):  # the stop string is drawn, but nothing is delivered
+        batch.batcher.step()
+    batch.add(prompts[2:], requests[2:])
+    assert len(batch.batcher) == 2
+    found = batch.finish()
+    assert found == [alone(trained, *each) for each in zip(prompts, requests, strict=True)]
+    assert [part.ending for part in batch.delivered[0] if isinstance(part, TextChunk)].count("stop") == 1
 
 
-def test_nothing_is_said_after_the_end(trained: TrainedModel) -> None:
-    pieces: list[TextChunk | Exception] = []
-    lane = Lane(trained.vocabulary, SampleRequest(length=2), pieces.append)
+def test_a_lane_delivers_nothing_after_its_end(trained: TrainedModel) -> None:
+    chunks: list[TextChunk | Exception] = []
+    lane = Lane(trained.vocabulary, SampleRequest(length=2), chunks.append)
     lane.left = 0
     for _ in range(2):
-        lane.gain(trained.vocabulary.encode("ab").tolist())
+        lane.append(trained.vocabulary.encode("ab").tolist())
     lane.fail(RuntimeError("too late"))
-    assert [piece.ending for piece in pieces if isinstance(piece, TextChunk)] == ["length"]
-    assert len(pieces) == 1
+    assert [chunk.ending for chunk in chunks if isinstance(chunk, TextChunk)] == ["length"]
+    assert len(chunks) == 1
 
 
-def test_who_is_not_wanted_any_more_leaves_when_another_joins(trained: TrainedModel) -> None:
-    scene = Scene(trained)
-    first, _ = scene.add(PROMPTS[:2], [SampleRequest(length=40, seed=1), SampleRequest(length=40, seed=2)])
-    first.is_wanted = False
-    scene.add(PROMPTS[2:3], [SampleRequest(length=40, seed=3)])
-    assert len(scene.lanes) == 2
-    while scene.lanes:
-        scene.lanes.step()
-    assert not scene.delivered[0]
+def test_a_cancelled_sample_leaves_when_another_joins(trained: TrainedModel) -> None:
+    batch = Batch(trained)
+    requests = [SampleRequest(length=40, seed=seed) for seed in (1, 2, 3)]
+    first, _ = batch.add(PROMPTS[:2], requests[:2])
+    first.cancel()
+    batch.add(PROMPTS[2:3], requests[2:])
+    assert len(batch.batcher) == 2
+    while batch.batcher:
+        batch.batcher.step()
+    assert not batch.delivered[0]
     for i in (1, 2):
-        assert written(scene.delivered[i]) == alone(trained, PROMPTS[i], SampleRequest(length=40, seed=i + 1))
+        assert received(batch.delivered[i]) == alone(trained, PROMPTS[i], requests[i])
 
 
-def test_log_probabilities_are_those_before_a_symbol_was_drawn(trained: TrainedModel) -> None:
-    found = alone(
-        trained, "the ", SampleRequest(length=30, seed=5, logprobs=3, sampling=Sampling(temperature=0.5))
-    )
+def test_a_cancelled_sample_leaves_at_the_next_step_without_a_delivery(trained: TrainedModel) -> None:
+    batch = Batch(trained)
+    requests = [SampleRequest(length=40, seed=1), SampleRequest(length=40, seed=2)]
+    first, _ = batch.add(PROMPTS[:2], requests)
+    batch.batcher.step()
+    first.cancel()
+    before = list(batch.delivered[0])
+    assert batch.batcher.step() == 2
+    assert len(batch.batcher) == 1
+    while batch.batcher:
+        batch.batcher.step()
+    assert batch.delivered[0] == before
+    assert received(batch.delivered[1]) == alone(trained, PROMPTS[1], requests[1])
+
+
+def test_log_probabilities_are_those_that_a_session_computes(trained: TrainedModel) -> None:
+    request = SampleRequest(length=30, seed=5, logprobs=3, sampling=Sampling(temperature=0.5))
+    found = alone(trained, "the ", request)
     session = trained.session()
     session.feed("the ")
     nats = [float(session.feed(np.array([token.symbol]))[0]) for token in found.tokens]
@@ -182,46 +197,29 @@ def test_log_probabilities_are_those_before_a_symbol_was_drawn(trained: TrainedM
     assert trained.vocabulary.decode([token.symbol for token in found.tokens]) == found.text
 
 
-def test_the_end_that_is_drawn_is_told_with_its_log_probability(trained: TrainedModel) -> None:
-    ended = copy.deepcopy(trained)
-    ended.artefact.facts.clear()  # of a model that saw texts end
-    assert ended.model.readout.bias is not None
+def test_the_end_symbol_is_delivered_with_its_log_probability(trained: TrainedModel) -> None:
+    ending = copy.deepcopy(trained)
+    ending.artefact.facts.clear()  # as for a model whose training texts had ends
+    assert ending.model.readout.bias is not None
     with torch.no_grad():
-        ended.model.readout.bias[END] += 6
-    found = alone(ended, "the ", SampleRequest(length=400, seed=1, logprobs=1))
+        ending.model.readout.bias[END] += 6
+    found = alone(ending, "the ", SampleRequest(length=400, seed=1, logprobs=1))
     assert found.ending == "end"
     assert [token.symbol for token in found.tokens].index(END) == found.symbols == len(found.text)
     assert len(found.tokens) == found.symbols + 1
     assert found.tokens[-1].top[0][1] >= found.tokens[-1].nats
 
 
-def test_who_is_not_wanted_leaves_without_a_word(trained: TrainedModel) -> None:
-    scene = Scene(trained)
-    first, _ = scene.add(PROMPTS[:2], [SampleRequest(length=40, seed=1), SampleRequest(length=40, seed=2)])
-    scene.lanes.step()
-    first.is_wanted = False
-    told = list(scene.delivered[0])
-    assert scene.lanes.step() == 2
-    assert len(scene.lanes) == 1
-    while scene.lanes:
-        scene.lanes.step()
-    assert scene.delivered[0] == told
-    assert written(scene.delivered[1]) == alone(trained, PROMPTS[1], SampleRequest(length=40, seed=2))
-
-
-def test_lanes_that_are_dropped_can_be_told_why(trained: TrainedModel) -> None:
-    scene = Scene(trained)
-    added = scene.add(PROMPTS[:2], ORDERS[2:])
-    scene.lanes.step()
-    dropped = scene.lanes.drop()
-    assert dropped == added
-    assert len(scene.lanes) == 0
-    added[0].is_wanted = False
+def test_after_an_error_the_batch_is_empty_and_can_be_used_again(trained: TrainedModel) -> None:
+    batch = Batch(trained)
+    cancelled, _ = batch.add(PROMPTS[:2], REQUESTS[2:])
+    batch.batcher.step()
+    cancelled.cancel()
     error = RuntimeError("broken")
-    for lane in dropped:
-        lane.fail(error)
-    assert error not in scene.delivered[0]
-    assert scene.delivered[1][-1] is error
-    scene.add(PROMPTS[:1], ORDERS[:1])  # and the next begins as if they had not been
-    scene.delivered = scene.delivered[-1:]
-    assert scene.finish() == [alone(trained, PROMPTS[0], ORDERS[0])]
+    batch.batcher.fail(error)
+    assert len(batch.batcher) == 0
+    assert error not in batch.delivered[0]
+    assert batch.delivered[1][-1] is error
+    batch.add(PROMPTS[:1], REQUESTS[:1])
+    batch.delivered = batch.delivered[-1:]
+    assert batch.finish() == [alone(trained, PROMPTS[0], REQUESTS[0])]

@@ -1,7 +1,9 @@
-"""The thread of a model: work is shared out, errors go to who waits, and nobody waits for ever."""
+"""The model's thread: work takes turns, errors reach their requests, and no request waits for ever."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import pytest
@@ -9,21 +11,25 @@ from tests.serve import loop
 
 import onward
 from onward.errors import RunError
-from onward.serve.engine.batcher import SampleRequest
-from onward.serve.engine.engine import Engine
-from onward.serve.engine.prefill import read
+from onward.serve.engine.batcher import Batcher, SampleRequest
+from onward.serve.engine.engine import Engine, SlicedWork
+from onward.serve.engine.prefill import prefill
 from onward.serve.http.errors import ApiError
 from onward.serve.http.limits import Limits
 from onward.serve.http.metrics import Metrics
 
+Work: TypeAlias = Callable[[Engine], Awaitable[None]]
+RunWork: TypeAlias = Callable[[Work, Limits], None]
+
 
 @pytest.fixture
-def run(model) -> Iterator[Callable[..., None]]:
+def run(model: Path) -> RunWork:
+    """Runs a coroutine with an engine."""
     trained = onward.load(model)
 
-    def go(work: Callable[[Engine], Awaitable[None]], **limits: int) -> None:
+    def go(work: Work, limits: Limits) -> None:
         async def within() -> None:
-            engine = Engine(trained, Limits(**limits), Metrics())
+            engine = Engine(trained, limits, Metrics())
             engine.start()
             try:
                 async with asyncio.timeout(30):
@@ -33,113 +39,111 @@ def run(model) -> Iterator[Callable[..., None]]:
 
         loop.run(within())
 
-    yield go
+    return go
 
 
-def counting(told: list[str], name: str, slices: int):
+def logged_slices(log: list[str], name: str, slices: int) -> SlicedWork[str]:
     for _ in range(slices):
-        told.append(name)
+        log.append(name)
         yield
     return name
 
 
-def test_long_work_takes_turns(run) -> None:
+def test_long_jobs_take_turns(run: RunWork) -> None:
     async def work(engine: Engine) -> None:
-        told: list[str] = []
-        both = [engine.run(counting(told, name, 20)) for name in "ab"]
+        log: list[str] = []
+        both = [engine.run(logged_slices(log, name, 20)) for name in "ab"]
         assert await asyncio.gather(*both) == ["a", "b"]
-        assert "abab" in "".join(told)
+        assert "abab" in "".join(log)
 
-    run(work)
+    run(work, Limits())
 
 
-def test_an_error_goes_to_the_one_who_waits(run) -> None:
+def test_an_error_is_raised_where_the_result_is_awaited(run: RunWork) -> None:
     async def work(engine: Engine) -> None:
-        def broken():
+        def broken() -> SlicedWork[None]:
             yield
             raise ValueError("broken")
 
         with pytest.raises(ValueError, match="broken"):
             await engine.run(broken())
-        assert await engine.run(counting([], "next", 2)) == "next"
+        assert await engine.run(logged_slices([], "next", 2)) == "next"
         assert engine.requests == 0
 
-    run(work)
+    run(work, Limits())
 
 
-def test_there_are_places_for_so_many(run) -> None:
+def test_requests_above_the_limit_are_refused(run: RunWork) -> None:
     async def work(engine: Engine) -> None:
-        waiting = [asyncio.create_task(engine.run(counting([], "x", 200))) for _ in range(2)]
+        waiting = [asyncio.create_task(engine.run(logged_slices([], "x", 200))) for _ in range(2)]
         await asyncio.sleep(0)
         with pytest.raises(ApiError) as caught:
-            await engine.run(counting([], "x", 1))
+            await engine.run(logged_slices([], "x", 1))
         assert (caught.value.status, caught.value.headers) == (429, {"Retry-After": "1"})
         assert await asyncio.gather(*waiting) == ["x", "x"]
 
-    run(work, waiting=2)
+    run(work, Limits(waiting=2))
 
 
-def test_more_samples_than_lanes_wait_and_are_the_same(run) -> None:
-    async def texts(engine: Engine) -> list[str]:
-        found = [""] * 7
-        primed, _ = await engine.run(read(engine.trained, np.array([5, 6])))
-        orders = [SampleRequest(length=30, seed=3, number=i) for i in range(7)]
-        async for i, piece in engine.write(primed, orders):
-            found[i] += piece.text
-        return found
-
+def test_samples_that_wait_for_a_lane_have_the_same_text(run: RunWork) -> None:
     seen: list[list[str]] = []
 
     async def work(engine: Engine) -> None:
-        seen.append(await texts(engine))
+        found = [""] * 7
+        prompt, _ = await engine.run(prefill(engine.trained, np.array([5, 6])))
+        requests = [SampleRequest(length=30, seed=3, number=i) for i in range(7)]
+        async for i, chunk in engine.write(prompt, requests):
+            found[i] += chunk.text
+        seen.append(found)
 
-    run(work, lanes=64)
-    run(work, lanes=2)
+    run(work, Limits(lanes=64))
+    run(work, Limits(lanes=2))
     assert seen[0] == seen[1]
     assert all(seen[0])
 
 
-def test_who_left_makes_room(run) -> None:
+def test_a_request_that_is_closed_frees_its_lane(run: RunWork) -> None:
     async def work(engine: Engine) -> None:
-        primed, _ = await engine.run(read(engine.trained, np.array([5])))
+        prompt, _ = await engine.run(prefill(engine.trained, np.array([5])))
 
-        async def first_piece(length: int) -> None:
-            pieces = engine.write(primed, [SampleRequest(length=length)])
-            await anext(pieces)
-            await pieces.aclose()
+        async def first_chunk(length: int) -> None:
+            chunks = engine.write(prompt, [SampleRequest(length=length)])
+            await anext(chunks)
+            await chunks.aclose()
 
-        await first_piece(10**6)
-        await first_piece(5)  # there is one lane: it waits until the other is free
+        await first_chunk(10**6)
+        await first_chunk(5)  # waits for the only lane
         assert engine.requests == 0
 
-    run(work, lanes=1)
+    run(work, Limits(lanes=1))
 
 
-def test_who_waits_is_told_when_it_stops(model) -> None:
+def test_waiting_jobs_fail_when_the_engine_stops(model: Path) -> None:
     async def within() -> None:
         engine = Engine(onward.load(model), Limits(), Metrics())
         engine.start()
-        waiting = asyncio.create_task(engine.run(counting([], "x", 10**9)))
+        waiting = asyncio.create_task(engine.run(logged_slices([], "x", 10**9)))
         await asyncio.sleep(0.05)
         engine.stop()
         with pytest.raises(ApiError, match="stopping"):
             await waiting
         with pytest.raises(ApiError, match="stopping"):
-            await engine.run(counting([], "x", 1))
+            await engine.run(logged_slices([], "x", 1))
 
     loop.run(within())
 
 
-async def written(engine: Engine, count: int = 1) -> list[str]:
-    primed, _ = await engine.run(read(engine.trained, np.array([5])))
-    return [piece.text async for _, piece in engine.write(primed, [SampleRequest(length=10**6)] * count)]
+async def texts(engine: Engine, count: int = 1) -> list[str]:
+    prompt, _ = await engine.run(prefill(engine.trained, np.array([5])))
+    requests = [SampleRequest(length=10**6)] * count
+    return [chunk.text async for _, chunk in engine.write(prompt, requests)]
 
 
-def test_who_waits_for_a_lane_is_told_when_it_stops(model) -> None:
+def test_running_and_waiting_samples_fail_when_the_engine_stops(model: Path) -> None:
     async def within() -> None:
         engine = Engine(onward.load(model), Limits(lanes=1), Metrics())
         engine.start()
-        waiting = [asyncio.create_task(written(engine, count)) for count in (1, 1, 3)]
+        waiting = [asyncio.create_task(texts(engine, count)) for count in (1, 1, 3)]
         await asyncio.sleep(0.3)
         engine.stop()
         async with asyncio.timeout(5):
@@ -150,15 +154,15 @@ def test_who_waits_for_a_lane_is_told_when_it_stops(model) -> None:
     loop.run(within())
 
 
-def test_who_cannot_be_let_in_is_told(run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sample_that_cannot_be_added_fails(run: RunWork, monkeypatch: pytest.MonkeyPatch) -> None:
     def add(*_: object) -> None:
         raise RunError("the model gave no numbers")
 
     async def work(engine: Engine) -> None:
-        monkeypatch.setattr(engine._lanes, "add", add)
         async with asyncio.timeout(5):
             with pytest.raises(RunError, match="no numbers"):
-                await written(engine)
+                await texts(engine)
         assert engine.requests == 0
 
-    run(work)
+    monkeypatch.setattr(Batcher, "add", add)
+    run(work, Limits())

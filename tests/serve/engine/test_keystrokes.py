@@ -1,4 +1,6 @@
-"""Keys that are answered together get what each would get alone."""
+"""Keystrokes that are answered in one batch get what each would get alone."""
+
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,88 +9,117 @@ import onward
 from onward.inference.prediction import initial_state
 from onward.inference.step.stepper import Stepper
 from onward.inference.trained_model import TrainedModel
-from onward.serve.engine.keystrokes import MANY, Answer, Keyboard, Keystroke
-from onward.serve.engine.typed_text import CompletionWanted, TypedText
+from onward.serve.engine.answer_options import AnswerOptions
+from onward.serve.engine.keystrokes import CACHE_FROM, CancellationToken, Keystroke, Prediction, Predictor
+from onward.serve.engine.typed_text import TypedText
 
 TEXTS = ["the ", "the lane", "", "goes on wh", "and the ", "state", "e\n", "where", "the state is.", "lan"]
 
 
-class Desk:
-    """A keyboard and texts that are typed on it."""
+class Typists:
+    """Several users who type at the same time."""
 
-    def __init__(self, trained: TrainedModel, texts: list[str]) -> None:
-        self.stepper = Stepper(trained.model, initial_state(trained.model, 1))
-        self.keyboard = Keyboard(trained, self.stepper)
-        self.typed = [TypedText(trained, self.stepper) for _ in texts]
+    def __init__(self, trained: TrainedModel, number: int) -> None:
+        stepper = Stepper(trained.model, initial_state(trained.model, 1))
+        self._predictor = Predictor(trained, stepper)
+        self.typed = [TypedText(trained, stepper) for _ in range(number)]
 
-    def type(self, texts: list[str], changed: int | None = None) -> list[Answer]:
-        answers = self.keyboard.answer(
-            [
-                Keystroke(
-                    typed,
-                    text,
-                    len(text),
-                    max(0, len(text) - 1) if changed is None else changed,
-                    CompletionWanted(),
-                    lambda: True,
-                )
-                for typed, text in zip(self.typed, texts, strict=True)
-            ]
-        )
-        assert all(isinstance(answer, Answer) for answer in answers)
-        return answers  # type: ignore[return-value]
+    def type(
+        self, texts: list[str], unchanged: int | None = None, cancellation: CancellationToken | None = None
+    ) -> list[Prediction]:
+        """The predictions for new texts; by default the last character is new."""
+        keystrokes = [
+            Keystroke(
+                typed,
+                text,
+                len(text),
+                max(0, len(text) - 1) if unchanged is None else unchanged,
+                AnswerOptions(),
+                cancellation or CancellationToken(),
+            )
+            for typed, text in zip(self.typed, texts, strict=True)
+        ]
+        found = self._predictor.predict(keystrokes)
+        predictions = [each for each in found if isinstance(each, Prediction)]
+        assert len(predictions) == len(keystrokes)
+        return predictions
 
 
 @pytest.fixture(scope="module")
-def trained(model) -> TrainedModel:
+def trained(model: Path) -> TrainedModel:
     return onward.load(model)
 
 
-def wanted(trained: TrainedModel, texts: list[str]) -> list[Answer]:
-    return [desk.type([text], 0)[0] for text in texts for desk in [Desk(trained, [text])]]
+def alone(trained: TrainedModel, text: str) -> Prediction:
+    """The prediction for a text that is read at once."""
+    (prediction,) = Typists(trained, 1).type([text], 0)
+    return prediction
 
 
-def test_together_as_alone(trained) -> None:
-    desk = Desk(trained, TEXTS)
-    desk.type([text[:-1] for text in TEXTS], 0)
-    together = desk.type(TEXTS)
-    for answer, alone in zip(together, wanted(trained, TEXTS), strict=True):
-        ours = {each["symbol"]: each["probability"] for each in answer.expected["next"]}
-        theirs = {each["symbol"]: each["probability"] for each in alone.expected["next"]}
+def symbols(prediction: Prediction) -> dict[str, float]:
+    assert prediction.next is not None
+    return {each.symbol: each.probability for each in prediction.next}
+
+
+def completions(prediction: Prediction) -> dict[str, float]:
+    assert prediction.completions is not None
+    return {each.text: each.probability for each in prediction.completions}
+
+
+def test_a_batch_predicts_the_symbols_that_each_text_alone_would_get(trained: TrainedModel) -> None:
+    typists = Typists(trained, len(TEXTS))
+    typists.type([text[:-1] for text in TEXTS], 0)
+    predictions = typists.type(TEXTS)
+    for prediction, text in zip(predictions, TEXTS, strict=True):
+        ours, theirs = symbols(prediction), symbols(alone(trained, text))
         np.testing.assert_allclose([ours[name] for name in theirs], [*theirs.values()], atol=1e-5)
-    assert [answer.read for answer in together] == [min(1, len(text)) for text in TEXTS]
+    assert [each.symbols_read for each in predictions] == [min(1, len(text)) for text in TEXTS]
 
 
-def test_what_was_found_and_goes_on_is_as_likely_as_a_search_finds_it(trained) -> None:
+def test_cached_completions_are_as_likely_as_those_that_a_search_finds(trained: TrainedModel) -> None:
     texts = [text for text in TEXTS if text]
-    assert len(texts) >= MANY
-    desk = Desk(trained, texts)
-    desk.type([text[:-1] for text in texts], 0)
-    kept = 0
-    for answer, alone in zip(desk.type(texts), wanted(trained, texts), strict=True):
-        likely = {each["text"]: each["probability"] for each in alone.expected["completions"]}
-        assert answer.expected["completions"] or not likely
-        for each in answer.expected["completions"]:
-            if each["text"] in likely:
-                kept += 1
-                assert each["probability"] == pytest.approx(likely[each["text"]], rel=0.02, abs=1e-4)
-    assert kept >= len(texts) // 2
+    assert len(texts) >= CACHE_FROM
+    typists = Typists(trained, len(texts))
+    typists.type([text[:-1] for text in texts], 0)
+    compared = 0
+    for prediction, text in zip(typists.type(texts), texts, strict=True):
+        found, searched = completions(prediction), completions(alone(trained, text))
+        assert found or not searched
+        for completion in found.keys() & searched.keys():
+            compared += 1
+            assert found[completion] == pytest.approx(searched[completion], rel=0.02, abs=1e-4)
+    assert compared >= len(texts) // 2
 
 
-def test_a_symbol_that_was_replaced_takes_its_completions_with_it(trained) -> None:
-    texts = ["the la"] * MANY
-    desk = Desk(trained, texts)
-    desk.type(texts, 0)
-    replaced = desk.type(["the st"] * MANY, 4)[0]
-    assert [each["text"] for each in replaced.expected["completions"]] == [
-        each["text"] for each in wanted(trained, ["the st"])[0].expected["completions"]
-    ][: len(replaced.expected["completions"])]
+def test_a_replaced_symbol_empties_the_cache(trained: TrainedModel) -> None:
+    typists = Typists(trained, CACHE_FROM)
+    typists.type(["the la"] * CACHE_FROM, 0)
+    replaced = [*completions(typists.type(["the st"] * CACHE_FROM, 4)[0])]
+    assert replaced
+    assert replaced == [*completions(alone(trained, "the st"))][: len(replaced)]
 
 
-def test_who_was_overtaken_gets_nothing_but_is_read(trained) -> None:
-    desk = Desk(trained, ["the"])
-    (answer,) = desk.keyboard.answer(
-        [Keystroke(desk.typed[0], "the", 3, 0, CompletionWanted(), lambda: False)]
-    )
-    assert answer == Answer({"completions": None, "next": None}, 3)
-    assert desk.typed[0].session.position == 3
+def test_a_cancelled_keystroke_is_read_but_gets_no_prediction(trained: TrainedModel) -> None:
+    typists = Typists(trained, 1)
+    (prediction,) = typists.type(["the"], 0, CancellationToken(is_cancelled=True))
+    assert prediction == Prediction(None, None, 3)
+    assert typists.typed[0].session.position == 3
+
+
+def test_a_session_that_fails_does_not_fail_the_others(
+    trained: TrainedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stepper = Stepper(trained.model, initial_state(trained.model, 1))
+    first, second = TypedText(trained, stepper), TypedText(trained, stepper)
+
+    def broken(*_: object) -> np.ndarray:
+        raise ValueError("broken")
+
+    monkeypatch.setattr(first, "rewind", broken)
+    keystrokes = [
+        Keystroke(typed, "the ", 4, 0, AnswerOptions(), CancellationToken()) for typed in (first, second)
+    ]
+    failed, answered = Predictor(trained, stepper).predict(keystrokes)
+    assert isinstance(failed, ValueError)
+    assert isinstance(answered, Prediction)
+    assert completions(answered) == completions(alone(trained, "the "))

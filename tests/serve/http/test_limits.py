@@ -1,7 +1,8 @@
-"""What is too much is refused with the limit in the message, and leaves nothing behind."""
+"""Requests above a limit are refused with the limit in the message, and leave nothing behind."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,8 +15,8 @@ Serve = Callable[..., TestClient]
 
 
 @pytest.fixture
-def serve(model) -> Iterator[Serve]:
-    """The application with such limits, without a socket."""
+def serve(model: Path) -> Iterator[Serve]:
+    """Runs the application with some limits, without a socket."""
     with ExitStack() as running:
 
         def begin(**limits: Any) -> TestClient:
@@ -35,21 +36,28 @@ def serve(model) -> Iterator[Serve]:
         ({"prompt_symbols": 4}, "/v1/completions", {"prompt": ["the", "la"]}, (413, "too_large", "prompt")),
         ({"max_tokens": 4}, "/v1/completions", {"max_tokens": 5}, (400, "invalid_value", "max_tokens")),
         ({"choices": 4}, "/v1/completions", {"n": 5}, (400, "invalid_value", "n")),
+        ({"choices": 4}, "/v1/completions", {"n": 3, "prompt": ["a"] * 2}, (400, "invalid_value", "n")),
         ({"choices": 4}, "/v1/completions", {"prompt": ["a"] * 5}, (400, "invalid_value", "prompt")),
         ({"adapting": 0}, "/v1/sessions", {"adapt": True}, (429, "too_many_adapting", "adapt")),
         ({"session_megabytes": 0}, "/v1/sessions", {"adapt": True}, (429, "too_many_adapting", "adapt")),
     ],
 )
-def test_too_much_is_refused(serve: Serve, limits, path: str, body, refused) -> None:
+def test_requests_above_a_limit_are_refused(
+    serve: Serve,
+    limits: dict[str, int],
+    path: str,
+    body: dict[str, Any],
+    refused: tuple[int, str, str | None],
+) -> None:
     client = serve(**limits)
     answer = client.post(path, json=body)
     error = answer.json()["error"]
     assert (answer.status_code, error["code"], error["param"]) == refused
     assert "expected" in error["message"]
-    assert "onward_sessions 0" in client.get("/metrics").text
+    assert "onward_sessions 0.0\n" in client.get("/metrics").text
 
 
-def test_as_much_as_is_allowed_is_not_refused(serve: Serve) -> None:
+def test_requests_at_a_limit_are_accepted(serve: Serve) -> None:
     client = serve(body_bytes=60, text_characters=4, prompt_symbols=5, max_tokens=4, choices=4, adapting=1)
     for path, body in (
         ("/v1/score", {"text": "lane"}),
@@ -59,7 +67,7 @@ def test_as_much_as_is_allowed_is_not_refused(serve: Serve) -> None:
         assert client.post(path, json=body).is_success, path
 
 
-def test_an_edit_that_makes_a_text_too_long_changes_nothing(serve: Serve) -> None:
+def test_an_edit_that_makes_the_text_too_long_changes_nothing(serve: Serve) -> None:
     client = serve(text_characters=6)
     path = f"/v1/sessions/{client.post('/v1/sessions', json={'text': 'lane'}).json()['id']}"
     assert client.post(f"{path}/edit", json={"insert": "s, a"}).status_code == 413
@@ -69,11 +77,15 @@ def test_an_edit_that_makes_a_text_too_long_changes_nothing(serve: Serve) -> Non
 
 
 @pytest.mark.parametrize("body", [{}, {"adapt": True}])
-def test_who_finds_no_place_is_told_when_to_come_again(serve: Serve, body) -> None:
+def test_a_busy_server_says_when_to_try_again(serve: Serve, body: dict[str, Any]) -> None:
     client = serve(waiting=0)
-    asked = [("/v1/completions", {}), ("/v1/score", {"text": "the"}), ("/v1/sessions", body)]
-    for path, fields in asked:
+    requests: list[tuple[str, dict[str, Any]]] = [
+        ("/v1/completions", {}),
+        ("/v1/score", {"text": "the"}),
+        ("/v1/sessions", body),
+    ]
+    for path, fields in requests:
         answer = client.post(path, json=fields)
         assert (answer.status_code, answer.json()["error"]["code"]) == (429, "busy"), path
         assert answer.headers["Retry-After"] == "1"
-    assert "onward_sessions 0" in client.get("/metrics").text
+    assert "onward_sessions 0.0\n" in client.get("/metrics").text

@@ -1,4 +1,4 @@
-"""What the tests of the page share: its text, and what they do in a browser."""
+"""Helpers of the tests that open a page in a browser."""
 
 import re
 import shutil
@@ -19,22 +19,22 @@ LINES = [
 ]
 TEXT = "".join(LINES[(7 * i * i + i // 3) % 4] for i in range(160))
 TYPED = "the state goes on where the l"
-"""There are four ways to go on."""
+"""Four continuations are likely."""
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
-browsing = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here (Debian: apt install chromium)")
+browsing = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (Debian: apt install chromium)")
 Open = Callable[..., Any]
 
 
 @contextmanager
 def pages(browser: Any, home: str, width: int, height: int) -> Iterator[Open]:
-    """Opens pages of a server in fresh windows; what goes to another one, or to the console, fails the test.
+    """Opens pages in new windows. Requests to another server, and messages on the console, fail the test.
 
-    Without `sockets` the page has no WebSocket; with `errors` the console may tell of some.
+    Without `sockets` the page has no WebSocket; with `errors` the console may show errors.
     """
     strays: list[str] = []
-    contexts = []
+    contexts: list[Any] = []
 
     def opened(url: str = "", *, errors: bool = False, sockets: bool = True, **options: Any) -> Any:
         address = url or home
@@ -58,7 +58,7 @@ def pages(browser: Any, home: str, width: int, height: int) -> Iterator[Open]:
 
 
 def typed(page: Any, text: str) -> Any:
-    """The text area after a text was typed key by key; the page has answered to the last."""
+    """Types a text, waits until the page has answered the last key, and returns the text area."""
     page.locator("#facts div").first.wait_for()
     page.locator("#text").focus()
     page.keyboard.type(text)
@@ -69,23 +69,23 @@ def typed(page: Any, text: str) -> Any:
 
 
 def ghost(page: Any) -> str:
-    """The ghost text, when there is some."""
+    """Waits for ghost text, and returns it."""
     page.locator("#ghost:not(:empty)").wait_for()
     return page.locator("#ghost").text_content()
 
 
-def told(page: Any, words: str) -> None:
-    """Waits until the notice says it."""
+def wait_for_notice(page: Any, words: str) -> None:
+    """Waits until the notice contains some words."""
     expect(page.locator("#notice")).to_contain_text(words)
 
 
 def likeliest(model: TrainedModel, text: str, count: int = 8) -> list[str]:
-    """What the page is to call the symbols that are likeliest after a text."""
+    """Returns the names on the page of the most likely symbols after a text."""
     session = model.session()
     session.feed(text)
     return [named(name) for name, _ in session.next_distribution().top(count)]
 
 
 def named(symbol: str) -> str:
-    """What the page calls a symbol."""
+    """Returns the name of a symbol on the page."""
     return "space" if symbol == " " else symbol

@@ -1,4 +1,4 @@
-"""Two models behind a real server, and a real browser that opens its page."""
+"""A server of two models, and a browser that opens its page."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +14,7 @@ from onward.inference.trained_model import TrainedModel
 
 @pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Two models of one text, by characters and by bytes."""
+    """Two models of the same text: one of characters, one of bytes."""
     folder = tmp_path_factory.mktemp("models")
     (folder / "text.txt").write_text(TEXT, encoding="utf-8")
     paths = [folder / "small.onward", folder / "bytes.onward"]
@@ -25,13 +25,13 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @pytest.fixture(scope="session")
 def small(models: list[Path]) -> TrainedModel:
-    """The model that the page begins with."""
+    """The first model of the page."""
     return onward.load(models[0])
 
 
 @pytest.fixture(scope="session")
 def address(models: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Of a server of both."""
+    """The address of a server of both models."""
     running = Server(*models, environment={"ONWARD_CACHE": str(tmp_path_factory.mktemp("cache"))})
     yield f"{running.url}/"
     running.end()
@@ -39,6 +39,6 @@ def address(models: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 @pytest.fixture
 def open_page(browser: Any, address: str) -> Iterator[Open]:
-    """Opens the page that completes; see `pages`."""
+    """Opens the typing page; see `pages`."""
     with pages(browser, address, 1280, 900) as opened:
         yield opened

@@ -1,4 +1,4 @@
-"""The text area of the page: paste, input methods, and the layer behind it."""
+"""The text area: paste, input methods, and the layer behind it."""
 
 import re
 
@@ -8,7 +8,7 @@ from tests.serve.page.browsing import Open, browsing, expect, ghost, typed
 pytestmark = [pytest.mark.slow, browsing]
 
 
-def test_paste_is_not_broken(open_page: Open) -> None:
+def test_paste_and_undo_work(open_page: Open) -> None:
     page = open_page(permissions=["clipboard-read", "clipboard-write"])
     text = typed(page, "the state\n")
     page.keyboard.press("Control+a")
@@ -21,7 +21,7 @@ def test_paste_is_not_broken(open_page: Open) -> None:
     expect(text).to_have_value("the state\n")
 
 
-def test_an_input_method_is_not_disturbed(open_page: Open) -> None:
+def test_an_input_method_works(open_page: Open) -> None:
     page = open_page()
     text = typed(page, "the ")
     ghost(page)
@@ -29,14 +29,14 @@ def test_an_input_method_is_not_disturbed(open_page: Open) -> None:
     keyboard.send("Input.imeSetComposition", {"text": "sta", "selectionStart": 3, "selectionEnd": 3})
     expect(page.locator("#ghost")).to_be_empty()
     expect(page.locator("#marks")).to_have_text("the sta", use_inner_text=False)
-    page.wait_for_timeout(300)  # an answer would have come by now
+    page.wait_for_timeout(300)  # longer than an answer takes
     expect(page.locator("#ghost")).to_be_empty()
     keyboard.send("Input.insertText", {"text": "sta"})
     expect(text).to_have_value("the sta")
     ghost(page)
 
 
-def test_layer_and_text_area_lie_on_each_other(open_page: Open) -> None:
+def test_the_layer_has_the_size_of_the_text_area(open_page: Open) -> None:
     page = open_page(viewport={"width": 390, "height": 800})
     typed(
         page,

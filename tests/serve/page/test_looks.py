@@ -1,12 +1,11 @@
-"""Facts, sizes, colours, and the keyboard alone."""
+"""Facts, screen sizes, colours, and use with the keyboard only."""
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.serve.conftest import Server
+from tests.serve.conftest import Start
 from tests.serve.page.browsing import Open, browsing, expect, typed
 
 from onward.inference.trained_model import TrainedModel
@@ -14,7 +13,7 @@ from onward.inference.trained_model import TrainedModel
 pytestmark = [pytest.mark.slow, browsing]
 
 
-def test_facts_and_curve_are_the_models(open_page: Open, small: TrainedModel) -> None:
+def test_the_page_shows_the_facts_and_the_curve_of_the_model(open_page: Open, small: TrainedModel) -> None:
     page = open_page()
     info = small.info()
     facts = page.locator("#facts")
@@ -23,7 +22,7 @@ def test_facts_and_curve_are_the_models(open_page: Open, small: TrainedModel) ->
     nats = info["facts"]["validation"]["nats_per_symbol"]
     expect(facts).to_contain_text(f"({nats:.3f} nats) per symbol")
     expect(facts).to_contain_text("in one pass")
-    expect(page.locator("#curve")).to_contain_text("checks (of parts")
+    expect(page.locator("#curve")).to_contain_text("held-out checks (each")
     expect(page.locator("#curve svg[role=img]")).to_have_attribute("aria-label", re.compile("training from"))
     assert page.locator("#curve .smooth").first.get_attribute("d").count("L") > 5
     expect(page.locator("#model option")).to_have_text(["small", "bytes"])
@@ -31,7 +30,7 @@ def test_facts_and_curve_are_the_models(open_page: Open, small: TrainedModel) ->
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [320, 390])
-def test_a_phone_shows_all_of_it(open_page: Open, scheme: str, width: int) -> None:
+def test_the_page_fits_on_a_phone(open_page: Open, scheme: str, width: int) -> None:
     page = open_page(viewport={"width": width, "height": 800}, color_scheme=scheme, is_mobile=True)
     typed(page, "the state goes on where the lane ended, and " + "e" * 60)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
@@ -40,7 +39,7 @@ def test_a_phone_shows_all_of_it(open_page: Open, scheme: str, width: int) -> No
     assert paper == {"light": "rgb(252, 252, 250)", "dark": "rgb(22, 23, 26)"}[scheme]
 
 
-def test_the_keyboard_alone_reaches_everything_and_is_seen(open_page: Open) -> None:
+def test_the_keyboard_reaches_everything_and_the_focus_is_visible(open_page: Open) -> None:
     page = open_page()
     typed(page, "the ")
     page.keyboard.press("Escape")
@@ -63,8 +62,8 @@ def test_the_keyboard_alone_reaches_everything_and_is_seen(open_page: Open) -> N
     expect(page.locator("#go")).to_have_text("Write on")
 
 
-def test_the_pages_lead_to_each_other_where_both_are_served(
-    browser: Any, models: list[Path], audit: Path, start: Callable[..., Server], open_page: Open
+def test_the_pages_link_to_each_other_if_both_are_served(
+    browser: Any, models: list[Path], audit: Path, start: Start, open_page: Open
 ) -> None:
     server = start(models[0], audit)
     page = browser.new_page()

@@ -1,15 +1,15 @@
-"""The page finds the symbols of a text where the vocabulary has them."""
+"""The page splits texts as the vocabulary does, and rounds numbers."""
 
 import pytest
 from tests.serve.page.browsing import Open, browsing
 
-from onward.data.vocabulary import Vocabulary
+from onward.data.vocabulary import SymbolKind, Vocabulary
 
 
 @pytest.mark.slow
 @browsing
 @pytest.mark.parametrize("kind", ["characters", "bytes", "words"])
-def test_symbols_are_found_where_the_vocabulary_has_them(open_page: Open, kind: str) -> None:
+def test_spans_of_symbols_are_those_of_the_vocabulary(open_page: Open, kind: SymbolKind) -> None:
     text = "Don't \u00e9t\u00e9_1, \u4e2d\u6587 \U0001f600! " + "x" * 300 + " \u0661\u00bd\u2167"
     spans = open_page().evaluate(
         "([text, kind]) => import('/page/text.js').then(m => m.symbolSpans(text, kind))", [text, kind]
@@ -23,8 +23,8 @@ def test_symbols_are_found_where_the_vocabulary_has_them(open_page: Open, kind: 
 
 @pytest.mark.slow
 @browsing
-def test_probabilities_are_told_without_exponents(open_page: Open) -> None:
-    told = open_page().evaluate(
+def test_probabilities_are_shown_without_exponents(open_page: Open) -> None:
+    shown = open_page().evaluate(
         "() => import('/page/text.js').then(m => [0.831, 0.0042, 3e-6, 0].map((p) => m.percent(p)))"
     )
-    assert told == ["83.1", "0.42", "< 0.01", "0"]
+    assert shown == ["83.1", "0.42", "< 0.01", "0"]

@@ -1,43 +1,50 @@
-"""Typing sessions: whatever was edited, the answer is that of the text."""
+"""Typing sessions: whatever edits were made, the answer is that of the text."""
 
 import asyncio
 import json
 import random
 import signal
 from collections.abc import Awaitable, Callable
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import pytest
 from starlette.types import Message
 from tests.serve import loop
+from tests.serve.conftest import Server, Start
 from websockets.sync.client import connect
 
 import onward
-from onward.serve.api.sessions import Editing
+from onward.serve.api.sessions import EditHandler
+from onward.serve.engine.keystrokes import Prediction
 from onward.serve.engine.online_learning import megabytes_to_learn
-from onward.serve.engine.registry import ModelRegistry, ServedModel
-from onward.serve.engine.typed_text import REACH, CompletionWanted, Edit, TypedText
+from onward.serve.engine.registry import ServedModel, load_models
+from onward.serve.engine.typed_text import REACH, TypedText
 from onward.serve.http.errors import ApiError
 from onward.serve.http.limits import Limits
 from onward.serve.http.metrics import Metrics
-from onward.serve.sessions.manager import SessionManager, TypingSession
+from onward.serve.sessions.document import Document, DocumentChange
+from onward.serve.sessions.manager import SessionManager
 from onward.serve.sessions.store import SessionStore
+from onward.serve.sessions.typing_session import TypingSession
 
-Work = Callable[[SessionManager, ServedModel], Awaitable[None]]
+Json: TypeAlias = dict[str, Any]
+Work: TypeAlias = Callable[[SessionManager, ServedModel], Awaitable[None]]
+LONG_TEXT = "the lane goes on where the state is.\n" * 1600
 
 
-def chances(answer) -> dict[str, float]:
+def probabilities(answer: Json) -> dict[str, float]:
     return {each["symbol"]: each["probability"] for each in answer["next"]}
 
 
-def same(answer, fresh) -> None:
-    a, b = chances(answer), chances(fresh)
-    assert a.keys() == b.keys()
-    np.testing.assert_allclose([a[name] for name in b], [*b.values()], atol=1e-5)
+def check_same(answer: Json, expected: Json) -> None:
+    found, wanted = probabilities(answer), probabilities(expected)
+    assert found.keys() == wanted.keys()
+    np.testing.assert_allclose([found[name] for name in wanted], [*wanted.values()], atol=1e-5)
 
 
-def test_edits_give_what_the_text_gives(server) -> None:
+def test_after_edits_the_answer_is_that_of_the_text(server: Server) -> None:
     rng, text, cursor = random.Random(4), "the lane", 8
     session = server.client.post("/v1/sessions", json={"text": text, "next": 100}).json()
     for number in range(1, 40):
@@ -47,35 +54,37 @@ def test_edits_give_what_the_text_gives(server) -> None:
         edit = {"at": at, "delete": delete, "insert": insert, "version": number - 1}
         answer = server.client.post(f"/v1/sessions/{session['id']}/edit", json=edit).json()
         assert (answer["version"], answer["length"], answer["cursor"]) == (number, len(text), cursor)
-        same(answer, server.client.post("/v1/sessions", json={"text": text[:cursor], "next": 100}).json())
+        fresh = server.client.post("/v1/sessions", json={"text": text[:cursor], "next": 100}).json()
+        check_same(answer, fresh)
     assert server.client.get(f"/v1/sessions/{session['id']}").json()["text"] == text
 
 
-def test_answers_are_those_of_the_library(server, model) -> None:
+def test_answers_are_those_of_the_library(server: Server, model: Path) -> None:
     answer = server.client.post("/v1/sessions", json={"text": "the st", "completions": 3}).json()
     found = onward.load(model).complete("the st", n=3, until="word", shortest=2, effort=64)
     assert [each["text"] for each in answer["completions"]] == [each.text for each in found]
-    distribution = onward.load(model).session()
-    distribution.feed("the st")
-    for name, chance in chances(answer).items():
-        assert chance == pytest.approx(dict(distribution.next_distribution().top(99))[name], abs=1e-5)
+    session = onward.load(model).session()
+    session.feed("the st")
+    expected = dict(session.next_distribution().top(99))
+    for name, probability in probabilities(answer).items():
+        assert probability == pytest.approx(expected[name], abs=1e-5)
 
 
-def test_another_version_is_a_conflict_and_changes_nothing(server) -> None:
+def test_an_edit_of_another_version_changes_nothing(server: Server) -> None:
     id_ = server.client.post("/v1/sessions", json={"text": "ab"}).json()["id"]
     answer = server.client.post(f"/v1/sessions/{id_}/edit", json={"insert": "c", "version": 5})
     assert (answer.status_code, answer.json()["error"]["code"]) == (409, "version_conflict")
     assert server.client.get(f"/v1/sessions/{id_}").json()["text"] == "ab"
 
 
-def test_a_session_ends(server) -> None:
+def test_a_deleted_session_is_gone(server: Server) -> None:
     id_ = server.client.post("/v1/sessions", json={}).json()["id"]
     assert server.client.delete(f"/v1/sessions/{id_}").status_code == 204
     assert server.client.get(f"/v1/sessions/{id_}").status_code == 410
     assert server.client.get("/v1/sessions/never").status_code == 404
 
 
-def test_a_websocket_answers_in_order(server) -> None:
+def test_a_websocket_answers_in_order(server: Server) -> None:
     id_ = server.client.post("/v1/sessions", json={}).json()["id"]
     with connect(f"ws{server.url[4:]}/v1/sessions/{id_}/ws") as socket:
         for letter in "the":
@@ -86,7 +95,7 @@ def test_a_websocket_answers_in_order(server) -> None:
     assert server.client.get(f"/v1/sessions/{id_}").json()["text"] == "the"
 
 
-def test_too_many_sessions_and_the_least_recently_used_goes(start, model) -> None:
+def test_the_least_recently_used_session_is_evicted(start: Start, model: Path) -> None:
     client = start(model, "--sessions", 2).client
     first, second = (client.post("/v1/sessions", json={}).json()["id"] for _ in range(2))
     client.get(f"/v1/sessions/{first}")
@@ -95,49 +104,54 @@ def test_too_many_sessions_and_the_least_recently_used_goes(start, model) -> Non
     assert client.get(f"/v1/sessions/{second}").json()["error"]["code"] == "session_gone"
 
 
-def test_what_was_driven_out_goes_on_in_the_file_with_its_wishes(start, model, tmp_path) -> None:
+def test_an_evicted_session_continues_from_the_file_with_its_options(
+    start: Start, model: Path, tmp_path: Path
+) -> None:
     arguments = (model, "--sessions", 1, "--state", tmp_path / "sessions.db")
     server = start(*arguments)
-    wish = {"completions": 1, "until": 3, "next": 2}
-    first = server.client.post("/v1/sessions", json={"text": "the ", **wish}).json()
+    options = {"completions": 1, "until": 3, "next": 2}
+    first = server.client.post("/v1/sessions", json={"text": "the ", **options}).json()
     second = server.client.post("/v1/sessions", json={"text": "lane"}).json()["id"]
     path = f"/v1/sessions/{first['id']}"
     assert server.client.get(path).json() == first | {"text": "the "}
-    wish = {"completions": 2, "until": "line", "next": 4}
-    changed = server.client.post(f"{path}/edit", json={"insert": "l", **wish}).json()
+    options = {"completions": 2, "until": "line", "next": 4}
+    changed = server.client.post(f"{path}/edit", json={"insert": "l", **options}).json()
     server.end(signal.SIGKILL)
     client = start(*arguments).client
     again = client.get(path).json()
     assert (again["text"], again["version"]) == ("the l", 1)
     assert (len(again["completions"]), len(again["next"])) == (2, 4)
-    same(again, changed)
+    check_same(again, changed)
     assert client.get(f"/v1/sessions/{second}").json()["text"] == "lane"
 
 
-def test_what_was_acknowledged_survives_a_kill(start, model, tmp_path) -> None:
+def test_acknowledged_edits_survive_a_kill(start: Start, model: Path, tmp_path: Path) -> None:
     server = start(model, "--state", tmp_path / "sessions.db")
-    made = [server.client.post("/v1/sessions", json={"text": "the "}).json()["id"] for _ in range(3)]
-    before = {}
-    for i, id_ in enumerate(made):
+    ids = [server.client.post("/v1/sessions", json={"text": "the "}).json()["id"] for _ in range(3)]
+    before: dict[str, Json] = {}
+    for i, id_ in enumerate(ids):
         for letter in "lane \ud800"[: 3 + i]:
             raw = json.dumps({"insert": letter, "next": 100})
             before[id_] = server.client.post(f"/v1/sessions/{id_}/edit", content=raw).json()
     server.end(signal.SIGKILL)
     again = start(model, "--state", tmp_path / "sessions.db").client
-    for id_ in made:
+    for id_ in ids:
         body = {"version": before[id_]["version"], "next": 100}
-        answer = again.post(f"/v1/sessions/{id_}/edit", json=body).json()
-        same(answer, before[id_])
+        check_same(again.post(f"/v1/sessions/{id_}/edit", json=body).json(), before[id_])
+
+
+class RunWork(Protocol):
+    def __call__(self, work: Work, store: SessionStore | None = None, **limits: Any) -> None: ...
 
 
 @pytest.fixture
-def desk(model) -> Callable[..., None]:
-    """Does work with sessions, without a server around them."""
+def run(model: Path) -> RunWork:
+    """Runs a coroutine with sessions, without a server around them."""
 
     def go(work: Work, store: SessionStore | None = None, **limits: Any) -> None:
         async def within() -> None:
             bounds, metrics = Limits(**limits), Metrics()
-            models = ModelRegistry([model], bounds, metrics)
+            models = load_models([model], bounds, metrics)
             served = models.get(None)
             served.engine.start()
             try:
@@ -151,69 +165,83 @@ def desk(model) -> Callable[..., None]:
     return go
 
 
-async def begun(
-    sessions: SessionManager, served: ServedModel, text: str = "the ", **options: Any
+async def create(
+    sessions: SessionManager, served: ServedModel, text: str = "the ", *, adapts: bool = False
 ) -> TypingSession:
-    made = await sessions.create(served, text, len(text), CompletionWanted(), **options)
-    return await sessions.get(made["id"])
+    created = await sessions.create(served, Document(text, len(text)), adapts=adapts)
+    return await sessions.get(created.id)
 
 
-def test_a_session_that_is_not_used_ends_after_its_time(desk, tmp_path) -> None:
+async def predict(session: TypingSession) -> Json:
+    return (await session.edit(DocumentChange())).to_json()
+
+
+def age(session: TypingSession, seconds: float) -> None:
+    """Makes a session as if it had not been used for some time."""
+    session.last_used -= seconds
+
+
+def test_a_session_that_is_not_used_expires(run: RunWork, tmp_path: Path) -> None:
     store = SessionStore(tmp_path / "sessions.db")
 
     async def work(sessions: SessionManager, served: ServedModel) -> None:
-        old, used = await begun(sessions, served), await begun(sessions, served)
-        old.used -= 101
-        await sessions.tidy()
+        old, used = await create(sessions, served), await create(sessions, served)
+        age(old, 101)
+        await sessions.enforce_limits()
         assert [session.id for session in sessions] == [used.id]
         with pytest.raises(ApiError) as caught:
             await sessions.get(old.id)
         assert (caught.value.status, caught.value.code) == (410, "session_gone")
-        assert served.metrics.sessions_ended.value(reason="expired") == 1
-        assert [saved.id for saved in store.sessions()] == [used.id]
+        exported, _ = served.metrics.export()
+        assert b'onward_sessions_ended_total{reason="expired"} 1.0' in exported
+        assert [stored.id for stored in store.load_all()] == [used.id]
 
-    desk(work, store, session_seconds=100)
+    run(work, store, session_seconds=100)
     store.close()
 
 
 @pytest.mark.parametrize("is_answered", [False, True])
 @pytest.mark.parametrize("limits", [{"session_seconds": 100}, {"sessions": 1}, {"adapting": 1}])
-def test_a_session_that_is_being_answered_does_not_end(desk, tmp_path, limits, is_answered) -> None:
-    made, store = [], SessionStore(tmp_path / "sessions.db")
+def test_a_session_that_is_being_answered_does_not_end(
+    run: RunWork, tmp_path: Path, limits: dict[str, int], is_answered: bool
+) -> None:
+    ids: list[str] = []
+    store = SessionStore(tmp_path / "sessions.db")
 
     async def make(sessions: SessionManager, served: ServedModel) -> None:
-        made.extend([(await begun(sessions, served, adapts="adapting" in limits)).id for _ in range(2)])
+        ids.extend([(await create(sessions, served, adapts="adapting" in limits)).id for _ in range(2)])
 
-    async def tidy(sessions: SessionManager, served: ServedModel) -> None:
-        first, _ = [await sessions.get(id_) for id_ in made]
-        first.used -= 101
+    async def enforce(sessions: SessionManager, served: ServedModel) -> None:
+        first, _ = [await sessions.get(id_) for id_ in ids]
+        age(first, 101)
         if is_answered:
             await first.lock.acquire()
-        await sessions.tidy()
+        await sessions.enforce_limits()
         assert (first in list(sessions)) is is_answered
+        assert first.is_ended is not is_answered
 
-    desk(make, store)
-    desk(tidy, store, **limits)
+    run(make, store)
+    run(enforce, store, **limits)
     store.close()
 
 
-def test_edits_that_wait_are_of_the_text_and_the_wishes_that_those_before_them_left(desk) -> None:
+def test_waiting_edits_apply_to_the_text_and_options_that_earlier_ones_left(run: RunWork) -> None:
     async def work(sessions: SessionManager, served: ServedModel) -> None:
-        session = await begun(sessions, served)
-        editing = Editing(sessions, Limits())
+        session = await create(sessions, served)
+        handler = EditHandler(sessions, Limits())
 
-        async def edit(**fields: Any) -> dict[str, Any]:
+        async def edit(**fields: Any) -> Json:
             bodies = iter([{"type": "http.request", "body": json.dumps(fields).encode()}])
-            said: list[dict[str, Any]] = []
+            sent: list[Message] = []
 
             async def receive() -> Message:
                 return next(bodies)
 
             async def send(message: Message) -> None:
-                said.append(message)
+                sent.append(message)
 
-            await editing({"type": "http", "path_params": {"id": session.id}}, receive, send)
-            return json.loads(said[1]["body"])
+            await handler({"type": "http", "path_params": {"id": session.id}}, receive, send)
+            return json.loads(sent[1]["body"])
 
         async with session.lock:
             bodies = [{"insert": "l", "next": 3}, {"insert": "a"}, {"delete": 2, "at": 0}, {"insert": "n"}]
@@ -221,103 +249,117 @@ def test_edits_that_wait_are_of_the_text_and_the_wishes_that_those_before_them_l
             await asyncio.sleep(0.01)
         answers = await waiting
         assert [answer["version"] for answer in answers] == [1, 2, 3, 4]
-        assert session.text == "ne la"
+        assert session.document.text == "ne la"
+        assert [answer["completions"] is None for answer in answers] == [True, True, True, False]
         assert len(answers[-1]["next"]) == 3
 
-    desk(work)
+    run(work)
 
 
-def test_states_of_the_least_recently_used_are_dropped_and_read_anew(desk, monkeypatch) -> None:
+def test_dropped_states_are_computed_anew(run: RunWork, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(TypedText, "megabytes", property(lambda typed: 1.0))
 
     async def work(sessions: SessionManager, served: ServedModel) -> None:
-        first, second, third = [await begun(sessions, served) for _ in range(3)]
-        before = await sessions.edit(first)
+        first, second, third = [await create(sessions, served) for _ in range(3)]
+        before = await predict(first)
         await sessions.get(first.id)
-        await sessions.tidy()
-        assert [session.typed is None for session in (first, second, third)] == [False, True, False]
-        await begun(sessions, served)
-        await begun(sessions, served)
-        assert first.typed is None
+        await sessions.enforce_limits()
+        assert [session.follower.has_states for session in (first, second, third)] == [True, False, True]
+        await create(sessions, served)
+        await create(sessions, served)
+        assert not first.follower.has_states
         assert sessions.megabytes == 2
-        again = await sessions.edit(first)
-        same(again, before)
+        again = await predict(first)
+        check_same(again, before)
         assert again["completions"][0]["text"] == before["completions"][0]["text"]
 
-    desk(work, session_megabytes=2)
+    run(work, session_megabytes=2)
 
 
-def test_a_long_text_that_comes_at_once_holds_nobody_up(desk) -> None:
-    text = "the lane goes on where the state is.\n" * 1600
-
+def test_other_sessions_are_answered_while_a_long_text_is_read(run: RunWork) -> None:
     async def work(sessions: SessionManager, served: ServedModel) -> None:
-        typing = await begun(sessions, served)
-        pasting = asyncio.create_task(begun(sessions, served, text))
+        typing = await create(sessions, served)
+        pasting = asyncio.create_task(create(sessions, served, LONG_TEXT))
         for _ in range(5):
-            await sessions.edit(typing)
+            await predict(typing)
         assert not pasting.done()
-        pasted = await pasting
+        answer = await predict(await pasting)
         whole = served.trained.session()
-        whole.feed(text)
-        expected = whole.next_distribution()
-        for symbol, probability in chances(await sessions.edit(pasted)).items():
-            assert probability == pytest.approx(expected.probabilities[symbol_id(served, symbol)], abs=1e-4)
+        whole.feed(LONG_TEXT)
+        expected = dict(whole.next_distribution().top(99))
+        for symbol, probability in probabilities(answer).items():
+            assert probability == pytest.approx(expected[symbol], abs=1e-4)
 
-    desk(work)
+    run(work)
 
 
-def test_going_back_out_of_reach_holds_nobody_up(desk) -> None:
-    text = "the lane goes on where the state is.\n" * 1600
-
+def test_other_sessions_are_answered_while_the_cursor_moves_far_back(run: RunWork) -> None:
     async def work(sessions: SessionManager, served: ServedModel) -> None:
-        typing, pasted = await begun(sessions, served), await begun(sessions, served, text)
-        back = Edit(at=len(text), delete=0, insert="", cursor=len(text) - 2 * REACH)
-        going = asyncio.create_task(sessions.edit(pasted, lambda _: back))
+        typing, pasted = await create(sessions, served), await create(sessions, served, LONG_TEXT)
+        cursor = len(LONG_TEXT) - 2 * REACH
+        moving = asyncio.create_task(pasted.edit(DocumentChange(at=len(LONG_TEXT), cursor=cursor)))
         for _ in range(5):
-            await sessions.edit(typing)
-        assert not going.done()
-        assert (await going)["cursor"] == back.cursor
+            await predict(typing)
+        assert not moving.done()
+        assert (await moving).document.cursor == cursor
 
-    desk(work)
-
-
-def symbol_id(served: ServedModel, name: str) -> int:
-    vocabulary = served.trained.vocabulary
-    return next(i for i in range(len(vocabulary)) if vocabulary.symbol(i) == name)
+    run(work)
 
 
-def test_weights_that_were_learned_count_and_stay_in_memory(desk) -> None:
+def test_learned_weights_count_and_stay_when_states_are_dropped(run: RunWork) -> None:
     async def work(sessions: SessionManager, served: ServedModel) -> None:
-        own = megabytes_to_learn(served.trained.model)
-        learning = await begun(sessions, served, "the lane goes on. " * 4, adapts=True)
-        assert own < sessions.megabytes
-        assert learning.learner is not None
-        learning.typed = None  # as if others had needed the room
-        assert sessions.megabytes == pytest.approx(own)
-        steps = learning.learner.steps
-        answer = await sessions.edit(learning)
-        assert answer["learned"] == steps == 2
+        weights = megabytes_to_learn(served.trained.model)
+        learning = await create(sessions, served, "the lane goes on. " * 4, adapts=True)
+        assert weights < sessions.megabytes
+        learning.follower.drop_states()
+        assert sessions.megabytes == pytest.approx(weights)
+        before = learning.follower.learned_blocks
+        answer = await predict(learning)
+        assert answer["learned"] == before == 2
 
-    desk(work)
+    run(work)
 
 
-def test_those_that_learn_go_to_the_file_for_others_that_came_back_from_it(desk, tmp_path) -> None:
+def test_adapting_sessions_are_evicted_for_those_that_come_back_from_the_file(
+    run: RunWork, tmp_path: Path
+) -> None:
     text, store = "the lane goes on. " * 4, SessionStore(tmp_path / "sessions.db")
-    made: list[str] = []
+    ids: list[str] = []
 
     async def learn(sessions: SessionManager, served: ServedModel) -> None:
-        made.extend([(await begun(sessions, served, text, adapts=True)).id for _ in range(3)])
+        ids.extend([(await create(sessions, served, text, adapts=True)).id for _ in range(3)])
 
-    async def go_on(sessions: SessionManager, served: ServedModel) -> None:
-        await sessions.tidy()
-        assert [session.id for session in sessions.adapting] == made[1:]
-        first = await sessions.get(made[0])
-        assert (await sessions.edit(first))["learned"] == 2
-        await sessions.tidy()
-        assert [session.id for session in sessions.adapting] == [made[2], made[0]]
+    async def resume(sessions: SessionManager, served: ServedModel) -> None:
+        await sessions.enforce_limits()
+        assert [session.id for session in sessions.adapting] == ids[1:]
+        first = await sessions.get(ids[0])
+        assert (await predict(first))["learned"] == 2
+        await sessions.enforce_limits()
+        assert [session.id for session in sessions.adapting] == [ids[2], ids[0]]
         with pytest.raises(ApiError, match="sessions learn already"):
-            await begun(sessions, served, adapts=True)
+            await create(sessions, served, adapts=True)
 
-    desk(learn, store)
-    desk(go_on, store, adapting=2)
+    run(learn, store)
+    run(resume, store, adapting=2)
     store.close()
+
+
+def test_a_session_whose_prediction_fails_reads_its_text_anew(
+    run: RunWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def work(sessions: SessionManager, served: ServedModel) -> None:
+        session = await create(sessions, served)
+        before = await predict(session)
+
+        async def broken(_: object) -> Prediction:
+            raise ApiError(503, "stopping", "broken")
+
+        with monkeypatch.context() as patch, pytest.raises(ApiError, match="broken"):
+            patch.setattr(served.engine, "predict", broken)
+            await session.edit(DocumentChange(insert="l"))
+        assert not session.follower.has_states
+        assert session.document.text == "the l"
+        answer = (await session.edit(DocumentChange(at=4, delete=1))).to_json()
+        check_same(answer, before)
+
+    run(work)

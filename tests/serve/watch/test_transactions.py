@@ -1,60 +1,62 @@
-"""A watch whose every step is durable, on a disk that may be full, while time passes."""
+"""Transactions on the state of a detector: on a full disk, while time passes, when a sequence is normal."""
 
 import resource
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.serve.watched import BAD
 
 from onward.serve.http.errors import ApiError
-from onward.serve.watch import transactions as durable_watch
 from onward.serve.watch.batches import Batch
 from onward.serve.watch.transactions import WatchTransactions
 from onward.watch.detector import Detector
 from onward.watch.stream.store import WatchStore
 
-BAD = ["start", "boom", "read", "sync", "stop"]
-ODD = Batch("sequences", [{"key": "odd", "events": BAD}], False, False, "name", "digest")
-Made = Callable[..., WatchTransactions]
+
+def batch(kind: str, items: list[Any], *, end: bool = False, key: str | None = None) -> Batch:
+    return Batch(kind, items, end=end, verdicts=False, key=key, digest="digest")
 
 
-class Passing:
-    """A clock that stands still, and the work of a watch, each step of which takes some seconds."""
+ODD = batch("sequences", [{"key": "odd", "events": BAD}], key="name")
+ODD_BUT_KNOWN = batch("sequences", [{"key": "x", "events": ["start", "read", "stop"]}])  # no new events
+
+
+class FakeClock:
+    """A clock that stands still, except while something is committed.
+
+    Attributes:
+        now: what it shows, in seconds.
+        commit_seconds: how long a commit takes.
+    """
 
     def __init__(self) -> None:
-        self.now, self.work = 100.0, 0.0
+        self.now, self.commit_seconds = 100.0, 0.0
 
     def __call__(self) -> float:
         return self.now
 
-    def committed(self, _: list[dict[str, Any]]) -> None:
-        self.now += self.work
-
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Passing:
-    """What watches see of the time."""
-    clock = Passing()
-    monkeypatch.setattr(durable_watch, "monotonic", clock)
+def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
+    clock, commit = FakeClock(), WatchStore.commit
+
+    def slow_commit(store: WatchStore) -> None:
+        commit(store)
+        clock.now += clock.commit_seconds
+
+    monkeypatch.setattr(WatchStore, "commit", slow_commit)
     return clock
 
 
 @pytest.fixture
-def made(audit: Path, tmp_path: Path) -> Iterator[Made]:
-    """Watches of ten seconds' idleness, by what they call when they have committed."""
-    running: list[WatchTransactions] = []
-
-    def make(committed: Callable[[list[dict[str, Any]]], None]) -> WatchTransactions:
-        file = tmp_path / f"watch-{len(running)}.db"
-        fixed: dict[str, Any] = {"idle": 10.0, "rate": None, "tell": print}
-        running.append(WatchTransactions(audit, file, committed=committed, **fixed))
-        return running[-1]
-
-    yield make
-    for watch in running:
-        watch.close()
+def watch(audit: Path, tmp_path: Path, clock: FakeClock) -> Iterator[WatchTransactions]:
+    """A detector whose sequences end after ten idle seconds."""
+    opened = WatchTransactions(audit, tmp_path / "watch.db", idle=10.0, rate=None, warn=print, clock=clock)
+    with closing(opened):
+        yield opened
 
 
 @contextmanager
@@ -68,116 +70,143 @@ def full_disk() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def read(watch: WatchTransactions, key: str, time: float | None) -> int:
-    """One record of a key; sequences in flight after it."""
+def feed(watch: WatchTransactions, fed: Batch) -> dict[str, Any]:
+    response, _ = watch.feed(fed)
+    return response
+
+
+def feed_record(watch: WatchTransactions, key: str, time: float | None) -> int:
+    """Reads one record, and returns the number of sequences in flight."""
     record = {"key": key, "event": "start"} | ({} if time is None else {"time": time})
-    return watch.feed(Batch("records", [record], False, False, None, ""))["in_flight"]
+    return feed(watch, batch("records", [record]))["in_flight"]
 
 
-def waited(watch: WatchTransactions) -> int:
-    """Sequences in flight after the time that has passed was noted."""
-    watch.wait()
+def in_flight_after_idle(watch: WatchTransactions) -> int:
+    watch.end_idle()
     return watch.report["in_flight"]
 
 
-def test_a_full_disk_is_said_and_nothing_of_the_batch_is_read(made: Made) -> None:
-    told: list[dict[str, Any]] = []
-    watch = made(told.extend)
-    number = watch.feed(Batch("sequences", [{"key": "first", "events": BAD}], False, False, None, ""))[
-        "first"
-    ]
+def test_a_commit_has_the_new_alarms_and_the_report(watch: WatchTransactions) -> None:
+    response, commit = watch.feed(ODD)
+    assert commit is not None
+    assert [alarm.key for alarm in commit.alarms] == ["odd"]
+    assert response["alarms"] == [alarm.to_json() for alarm in commit.alarms]
+    assert commit.report == watch.report
+    repeated, commit = watch.feed(ODD)
+    assert commit is None
+    assert repeated == response | {"repeated": True}
+
+
+def test_on_a_full_disk_nothing_of_a_batch_is_read(watch: WatchTransactions) -> None:
+    first = feed(watch, batch("sequences", [{"key": "first", "events": BAD}]))
     with full_disk(), pytest.raises(ApiError) as caught:
         watch.feed(ODD)
     assert (caught.value.status, caught.value.code) == (503, "cannot_write")
     assert caught.value.headers == {"Retry-After": "5"}
-    assert [alarm["key"] for alarm in told] == ["first"]
     assert watch.report["sequences"] == 1
-    assert [alarm["key"] for alarm in watch.alarms(None, 10)] == ["first"]
+    assert [alarm.key for alarm in watch.alarms(None, 10)] == ["first"]
     assert watch.explain(1)["alarm"]["key"] == "first"
-    answer = watch.feed(ODD)
-    assert (answer["first"], answer["repeated"]) == (number + 1, False)
-    assert [alarm["key"] for alarm in told] == ["first", "odd"]
+    response = feed(watch, ODD)
+    assert (response["first"], response["repeated"]) == (first["first"] + 1, False)
+    assert [alarm.key for alarm in watch.alarms(None, 10)] == ["first", "odd"]
 
 
-def test_a_new_watch_whose_first_batch_fails_reads_the_second(made: Made) -> None:
-    watch = made(lambda _: None)
+def test_the_second_batch_is_read_if_the_first_one_failed(watch: WatchTransactions) -> None:
     with full_disk(), pytest.raises(ApiError, match="cannot write"):
         watch.feed(ODD)
-    assert watch.feed(ODD)["alarms"][0]["key"] == "odd"
+    assert feed(watch, ODD)["alarms"][0]["key"] == "odd"
 
 
-def test_what_fails_leaves_the_file_open(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file that is opened again may have no room for it."""
-    watch = made(lambda _: None)
+def test_a_failed_batch_leaves_the_store_open(
+    watch: WatchTransactions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a full disk there may be no room to open it again."""
     watch.feed(ODD)
 
-    def fails(_: WatchStore) -> None:
-        raise AssertionError("it was opened again")
+    def fail(*_: object) -> None:
+        raise AssertionError("the store was opened again")
 
     with monkeypatch.context() as patch, full_disk(), pytest.raises(ApiError, match="cannot write"):
-        patch.setattr(WatchStore, "_prepare", fails)
-        read(watch, "a", None)
+        patch.setattr(WatchStore, "__init__", fail)
+        feed_record(watch, "a", None)
     assert watch.report["last_alarm"] == 1
 
 
-def test_time_at_work_is_no_silence(made: Made, clock: Passing) -> None:
-    watch = made(clock.committed)
-    clock.work = 30.0
-    assert read(watch, "a", 1e9) == 1
-    assert waited(watch) == 1
+def test_the_time_of_a_batch_is_not_silence(watch: WatchTransactions, clock: FakeClock) -> None:
+    clock.commit_seconds = 30.0
+    assert feed_record(watch, "a", 1e9) == 1
+    assert in_flight_after_idle(watch) == 1
     clock.now += 8
-    assert waited(watch) == 1
+    assert in_flight_after_idle(watch) == 1
     clock.now += 8
-    assert waited(watch) == 0
+    assert in_flight_after_idle(watch) == 0
 
 
-def test_without_times_that_at_work_passes_before_the_next_records(made: Made, clock: Passing) -> None:
-    watch = made(clock.committed)
-    clock.work = 30.0
-    assert read(watch, "a", None) == 1
-    assert waited(watch) == 1
-    assert read(watch, "b", None) == 1  # "a" has fallen silent for 30 seconds, "b" is there
-    assert waited(watch) == 1
-    clock.work = 3.0
-    for _ in range(5):  # one batch after the other, and no moment without one
-        read(watch, "c", None)
+def test_for_records_without_times_the_time_of_the_batch_before_has_passed(
+    watch: WatchTransactions, clock: FakeClock
+) -> None:
+    clock.commit_seconds = 30.0
+    assert feed_record(watch, "a", None) == 1
+    assert in_flight_after_idle(watch) == 1
+    assert feed_record(watch, "b", None) == 1  # "a" was idle for 30 seconds and has ended, "b" has begun
+    assert in_flight_after_idle(watch) == 1
+    clock.commit_seconds = 3.0
+    for _ in range(5):  # batch after batch without a pause
+        feed_record(watch, "c", None)
     assert watch.report["in_flight"] == 1
 
 
-def test_a_backlog_with_times_ends_nothing_that_is_alive(made: Made, clock: Passing) -> None:
-    watch = made(clock.committed)
-    clock.work = 3.0
+def test_a_backlog_of_records_with_times_ends_no_sequence_that_continues(
+    watch: WatchTransactions, clock: FakeClock
+) -> None:
+    clock.commit_seconds = 3.0
     for second in range(5):
-        assert read(watch, "a", 1e9 + second) == 1
-    assert waited(watch) == 1
+        assert feed_record(watch, "a", 1e9 + second) == 1
+    assert in_flight_after_idle(watch) == 1
 
 
-def test_an_alarm_that_is_said_to_be_normal_twice_is_learned_once(own: Path, tmp_path: Path) -> None:
-    """As where a button is pressed twice, or an answer came too late."""
-    with closing(
-        WatchTransactions(own, tmp_path / "w.db", idle=10.0, rate=None, committed=print, tell=print)
-    ) as watch:
-        feed = Batch("sequences", [{"key": "x", "events": ["start", "read", "stop"]}], False, False, None, "")
-        (alarm,) = watch.feed(feed)["alarms"]
-        first = watch.mark_normal(alarm["alarm"])
-        content = own.read_bytes()
-        again = watch.mark_normal(alarm["alarm"])
-        assert (first["repeated"], again["repeated"]) == (False, True)
-        assert again["p_value"]["before"] == again["p_value"]["after"] > first["p_value"]["before"]
-        assert own.read_bytes() == content
-        assert watch.report["ok"] == [alarm["alarm"]]
+@pytest.fixture
+def learning(own: Path, tmp_path: Path) -> Iterator[WatchTransactions]:
+    """A detector whose file may change."""
+    opened = WatchTransactions(own, tmp_path / "w.db", idle=10.0, rate=None, warn=print)
+    with closing(opened):
+        yield opened
 
 
-def test_of_a_sequence_in_flight_no_end_is_learned(own: Path, tmp_path: Path) -> None:
+def test_an_alarm_that_is_marked_twice_is_learned_once(learning: WatchTransactions, own: Path) -> None:
+    (alarm,) = feed(learning, ODD_BUT_KNOWN)["alarms"]
+    first, _ = learning.mark_normal(alarm["alarm"])
+    content = own.read_bytes()
+    again, commit = learning.mark_normal(alarm["alarm"])
+    assert (first["repeated"], again["repeated"]) == (False, True)
+    assert again["p_value"]["before"] == again["p_value"]["after"] > first["p_value"]["before"]
+    assert own.read_bytes() == content
+    assert commit.report["ok"] == learning.report["ok"] == [alarm["alarm"]]
+
+
+def test_the_end_of_a_sequence_is_learned_only_after_it_has_ended(
+    learning: WatchTransactions, own: Path
+) -> None:
     calibrated = len(Detector.load(own).calibration.scores)
-    with closing(
-        WatchTransactions(own, tmp_path / "w.db", idle=10.0, rate=None, committed=print, tell=print)
-    ) as watch:
-        records = [{"key": "x", "event": event} for event in ("start", "stop", "stop", "sync")]
-        (alarm,) = watch.feed(Batch("records", records, False, False, None, ""))["alarms"]
-        assert not alarm["ended"]
-        watch.mark_normal(alarm["alarm"])
-        assert len(Detector.load(own).calibration.scores) == calibrated
-        watch.feed(Batch("records", [], True, False, None, ""))  # now it has ended, and is another
-        assert not watch.mark_normal(alarm["alarm"])["repeated"]
-        assert len(Detector.load(own).calibration.scores) == calibrated + 1
+    records = [{"key": "x", "event": event} for event in ("start", "stop", "stop", "sync")]
+    (alarm,) = feed(learning, batch("records", records))["alarms"]
+    assert not alarm["ended"]
+    learning.mark_normal(alarm["alarm"])
+    assert len(Detector.load(own).calibration.scores) == calibrated
+    learning.feed(batch("records", [], end=True))
+    feedback, _ = learning.mark_normal(alarm["alarm"])  # with its end it is another sequence
+    assert not feedback["repeated"]
+    assert len(Detector.load(own).calibration.scores) == calibrated + 1
+
+
+def test_a_detector_that_was_replaced_is_not_overwritten(learning: WatchTransactions, own: Path) -> None:
+    (alarm,) = feed(learning, ODD_BUT_KNOWN)["alarms"]
+    detector = Detector.load(own)
+    for weight in detector.model.parameters():
+        weight.data += 1.0
+    detector.save(own)
+    content = own.read_bytes()
+    with pytest.raises(ApiError, match="was replaced by another detector") as caught:
+        learning.mark_normal(alarm["alarm"])
+    assert (caught.value.status, caught.value.code) == (409, "model_changed")
+    assert own.read_bytes() == content

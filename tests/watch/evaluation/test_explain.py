@@ -154,7 +154,7 @@ def test_every_reason_is_a_sentence_with_its_figure(speaks: Feature, found: Expl
 def test_every_feature_has_a_sentence_of_its_own_wherever_it_is_told(found: Explanation) -> None:
     verdicts = [replace(found.verdict, speaks=name, counts=()) for name in FEATURES]
     assert len({re.sub(r"[\d.]+", "", reason_of(verdict)) for verdict in verdicts}) == len(FEATURES)
-    script = files("onward.serve").joinpath("watch_page/alarm.js").read_text("utf-8")
+    script = files("onward.serve").joinpath("static/watch/alarm.js").read_text("utf-8")
     table = re.search(r"const FEATURES = \{(.*?)\n\};", script, re.DOTALL)
     reference = (ROOT / "docs/reference/watch-http.md").read_text("utf-8")
     told = re.search(r"`speaks` is the feature that says most: (.*?)\n\n", reference, re.DOTALL)

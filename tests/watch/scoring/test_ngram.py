@@ -1,15 +1,15 @@
-"""The n-gram against a reckoning by its formula, event by event."""
+"""The n-gram model agrees with its formula, computed event by event."""
 
 import json
 from collections import Counter
+from typing import Any
 
 import numpy as np
 import pytest
 
 from onward.data.sequences import Sequences
 from onward.data.vocabulary import BEGIN, END
-from onward.watch.scoring import ngram as module
-from onward.watch.scoring.ngram import ORDER, Grams
+from onward.watch.scoring.ngram import ORDER, NgramModel, order_of
 
 SYMBOLS = 9
 RNG = np.random.default_rng(0)
@@ -17,73 +17,135 @@ NORMAL = [RNG.integers(4, 7, RNG.integers(0, 9)) for _ in range(60)]
 NEW = [np.array(ids, np.int64) for ids in ([], [4], [8, 8], [4, 5, 6, 4, 5, 6, 8], [7, 4, 4, 4, 5])]
 
 
-def share(runs: Counter[tuple[int, ...]], context: tuple[int, ...], event: int) -> float:
-    """The probability by the formula at the head of the module."""
-    shorter = share(runs, context[1:], event) if context else 1 / SYMBOLS
-    after = {run[-1]: count for run, count in runs.items() if run[:-1] == context}
+def probability(counts: Counter[tuple[int, ...]], context: tuple[int, ...], event: int) -> float:
+    """The formula in the docstring of the module."""
+    shorter = probability(counts, context[1:], event) if context else 1 / SYMBOLS
+    after = {ngram[-1]: count for ngram, count in counts.items() if ngram[:-1] == context}
     if not after:
         return shorter
     return (after.get(event, 0) + len(after) * shorter) / (sum(after.values()) + len(after))
 
 
-def runs_of(sequences: list[np.ndarray]) -> Counter[tuple[int, ...]]:
-    runs: Counter[tuple[int, ...]] = Counter()
+def padded(ids: np.ndarray, order: int) -> list[int]:
+    return [BEGIN] * (order - 1) + ids.tolist() + [END]
+
+
+def count_ngrams(sequences: list[np.ndarray], order: int) -> Counter[tuple[int, ...]]:
+    counts: Counter[tuple[int, ...]] = Counter()
     for ids in sequences:
-        padded = [BEGIN] * (ORDER - 1) + ids.tolist() + [END]
-        for place in range(ORDER - 1, len(padded)):
-            runs.update(tuple(padded[place - n : place + 1]) for n in range(ORDER))
-    return runs
+        symbols = padded(ids, order)
+        for place in range(order - 1, len(symbols)):
+            counts.update(tuple(symbols[place - n : place + 1]) for n in range(order))
+    return counts
 
 
-def test_bits_are_those_of_the_formula():
-    runs = runs_of(NORMAL)
-    found = Grams.of(Sequences.of(NORMAL), SYMBOLS)
-    for place, (largest, mean) in enumerate(
-        zip(*found.largest_and_mean(Sequences.of(NEW + NORMAL)), strict=True)
-    ):
-        padded = [BEGIN] * (ORDER - 1) + (NEW + NORMAL)[place].tolist() + [END]
-        bits = [
-            -np.log2(share(runs, tuple(padded[i - ORDER + 1 : i]), padded[i]))
-            for i in range(ORDER - 1, len(padded))
-        ]
-        assert largest == pytest.approx(max(bits))
-        assert mean == pytest.approx(np.mean(bits))
+def expected_bits(ids: np.ndarray, counts: Counter[tuple[int, ...]], order: int) -> list[float]:
+    symbols = padded(ids, order)
+    return [
+        float(-np.log2(probability(counts, tuple(symbols[i - order + 1 : i]), symbols[i])))
+        for i in range(order - 1, len(symbols))
+    ]
 
 
-def test_the_rarest_runs_go_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOST_GRAMS", 3)
-    found = Grams.of(Sequences.of([np.array([4, 4, 4, 5, 5, 6])]), SYMBOLS)
-    assert found.codes[0].tolist() == [END, 4, 5]  # 6 and END came once: of equals the first stays
-    assert found.counts[0].tolist() == [1, 3, 2]
-    assert all(len(codes) == 3 for codes in found.codes)
-    largest, _ = found.largest_and_mean(Sequences.of([np.array([6, 7])]))
-    assert np.isfinite(largest).all()
+@pytest.mark.parametrize("order", [None, 1, 3])
+def test_bits_follow_the_formula(order: int | None) -> None:
+    model = NgramModel.of(Sequences.of(NORMAL), SYMBOLS, order=order)
+    assert model.order == (order or ORDER)
+    counts = count_ngrams(NORMAL, model.order)
+    largest, mean = model.largest_and_mean(Sequences.of(NEW + NORMAL))
+    for place, ids in enumerate(NEW + NORMAL):
+        bits = expected_bits(ids, counts, model.order)
+        assert largest[place] == pytest.approx(max(bits))
+        assert mean[place] == pytest.approx(np.mean(bits))
 
 
-def test_plain_values_hold_all_of_it():
-    found = Grams.of(Sequences.of(NORMAL), SYMBOLS)
-    again = Grams.from_json(json.loads(json.dumps(found.to_json())))
-    for one, two in zip(
-        found.largest_and_mean(Sequences.of(NEW)), again.largest_and_mean(Sequences.of(NEW)), strict=True
-    ):
-        assert np.array_equal(one, two)
+def test_hashed_n_grams_follow_the_formula_too() -> None:
+    """9^25 does not fit into 63 bits."""
+    model = NgramModel.of(Sequences.of(NORMAL), SYMBOLS, order=25)
+    counts = count_ngrams(NORMAL, 25)
+    totals = model.totals(Sequences.of(NEW + NORMAL[:5]))
+    assert totals.tolist() == pytest.approx([sum(expected_bits(ids, counts, 25)) for ids in NEW + NORMAL[:5]])
 
 
-def test_one_event_by_what_stood_before_it():
-    found = Grams.of(Sequences.of(NORMAL), SYMBOLS)
-    totals = found.totals(Sequences.of(NEW))
-    for ids, total in zip(NEW, totals, strict=True):
-        padded = np.array([BEGIN] * (ORDER - 1) + ids.tolist() + [END])
-        before = np.lib.stride_tricks.sliding_window_view(padded, ORDER - 1)[:-1]
-        bits = found.bits_after(before, padded[ORDER - 1 :])
-        assert bits.sum() == pytest.approx(total)
+def test_the_rarest_n_grams_are_dropped() -> None:
+    model = NgramModel.of(Sequences.of([np.array([4, 4, 4, 5, 5, 6])]), SYMBOLS, most=3)
+    found = model.to_json()
+    assert found["codes"][0] == [END, 4, 5]  # END and 6 occurred once: the smaller code stays
+    assert found["counts"][0] == [1, 3, 2]
+    assert all(len(codes) == 3 for codes in found["codes"])
+    assert np.isfinite(model.totals(Sequences.of([np.array([6, 7])]))).all()
+
+
+def test_the_bits_of_single_events_add_up_to_those_of_the_sequence() -> None:
+    model = NgramModel.of(Sequences.of(NORMAL), SYMBOLS)
+    for ids, total in zip(NEW, model.totals(Sequences.of(NEW)), strict=True):
+        symbols = np.array(padded(ids, ORDER))
+        before = np.lib.stride_tricks.sliding_window_view(symbols, ORDER - 1)[:-1]
+        assert model.bits_after(before, symbols[ORDER - 1 :]).sum() == pytest.approx(total)
 
 
 @pytest.mark.parametrize(("symbols", "order"), [(4, 6), (1448, 6), (1449, 5), (10_004, 4)])
-def test_runs_are_as_long_as_their_numbers_allow(symbols: int, order: int):
-    assert module.order_of(symbols) == order
-    found = Grams.of(Sequences.of(NORMAL), symbols)
-    assert len(found.codes) == order
-    assert all((codes >= 0).all() for codes in found.codes)
-    bits = found.bits_after(np.full((1, ORDER - 1), BEGIN), np.array([NORMAL[0][0]]))
+def test_the_order_is_limited_by_the_number_of_symbols(symbols: int, order: int) -> None:
+    assert order_of(symbols) == order
+    model = NgramModel.of(Sequences.of(NORMAL), symbols)
+    assert model.order == order
+    assert all(min(codes) >= 0 for codes in model.to_json()["codes"])
+    bits = model.bits_after(np.full((1, ORDER - 1), BEGIN), np.array([NORMAL[0][0]]))
     assert np.isfinite(bits).all()
+
+
+def test_the_model_of_a_text_predicts_all_symbols_after_a_context() -> None:
+    text = NORMAL[0].tolist() * 3 + [4, 5, 6, 5, 4]
+    model = NgramModel.of_text(np.array(text), SYMBOLS, 4)
+    counts: Counter[tuple[int, ...]] = Counter()
+    for length in range(1, 5):
+        counts.update(tuple(text[i : i + length]) for i in range(len(text) - length + 1))
+    for context in ((), (4,), (8,), (5, 6), (4, 5, 6), (6, 6, 6)):
+        shares = np.full(SYMBOLS, 1 / SYMBOLS)
+        for start in range(len(context), -1, -1):
+            shares = model.refine(context[start:], shares)
+        assert shares.sum() == pytest.approx(1.0)
+        assert shares.tolist() == pytest.approx(
+            [probability(counts, context, event) for event in range(SYMBOLS)]
+        )
+
+
+def test_the_order_for_a_text_must_fit_into_63_bits() -> None:
+    with pytest.raises(ValueError, match="received 20 for 9 symbols"):
+        NgramModel.of_text(np.array([4, 5]), SYMBOLS, 20)
+
+
+@pytest.fixture(scope="module")
+def data() -> dict[str, Any]:
+    return NgramModel.of(Sequences.of(NORMAL), SYMBOLS).to_json()
+
+
+def test_json_restores_the_model(data: dict[str, Any]) -> None:
+    again = NgramModel.from_json(json.loads(json.dumps(data)), SYMBOLS)
+    expected = NgramModel.of(Sequences.of(NORMAL), SYMBOLS).totals(Sequences.of(NEW))
+    assert again.totals(Sequences.of(NEW)).tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"symbols": 10**12}, "expected n-grams for 9 symbols"),
+        ({"symbols": 9.0}, "symbols"),
+        ({"codes": [], "counts": []}, "lengths"),
+        ({"codes": [[4]], "counts": []}, "lengths"),
+        ({"codes": [[]], "counts": [[]]}, "count of 1 or more"),
+        ({"codes": [[4, 5]], "counts": [[1]]}, "count of 1 or more"),
+        ({"codes": [[4]], "counts": [[0]]}, "count of 1 or more"),
+        ({"codes": [[5, 4]], "counts": [[1, 1]]}, "ascend"),
+        ({"codes": [[9]], "counts": [[1]]}, "below 9"),
+        ({"codes": [[-1]], "counts": [[1]]}, "ascend"),
+        ({"codes": [[4.5]], "counts": [[1]]}, "whole numbers"),
+        ({"codes": [[2**70]], "counts": [[1]]}, "whole numbers"),
+        ({"codes": [["a"]], "counts": [[1]]}, "whole numbers"),
+    ],
+)
+def test_data_that_does_not_fit_is_refused(
+    change: dict[str, Any], message: str, data: dict[str, Any]
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        NgramModel.from_json(data | change, SYMBOLS)

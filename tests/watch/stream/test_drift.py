@@ -1,3 +1,5 @@
+"""Drift: reported once and soon, and not without reason."""
+
 import json
 
 import numpy as np
@@ -6,45 +8,45 @@ from onward.watch.detector import Detector
 from onward.watch.stream.drift import BLOCK, Drift
 
 
-def told(drift: Drift, p_values: np.ndarray) -> list[int]:
-    """The places at which drift was said."""
+def reports(drift: Drift, p_values: np.ndarray) -> list[int]:
+    """Returns the positions at which drift was reported."""
     return [i for i, p in enumerate(p_values) if drift.observe(float(p))]
 
 
 def conformal(chance: np.random.Generator, count: int, calibrated: int, scale: float = 1.0) -> np.ndarray:
-    """p-values of sequences among one calibration, whose scores are exponential."""
+    """Returns p-values of sequences with exponential scores, by one calibration."""
     scores = np.sort(chance.exponential(size=calibrated))
     new = chance.exponential(scale, size=count)
     return (1.0 + calibrated - np.searchsorted(scores, new)) / (calibrated + 1.0)
 
 
-def test_without_drift_nothing_is_said() -> None:
+def test_no_drift_is_reported_without_drift() -> None:
     for seed in range(40):
         chance = np.random.default_rng(seed)
-        assert told(Drift(0.01, 300), conformal(chance, 5000, 300)) == []
+        assert reports(Drift(0.01, 300), conformal(chance, 5000, 300)) == []
 
 
-def test_drift_is_said_once_and_soon() -> None:
+def test_drift_is_reported_once_and_soon() -> None:
     for seed in range(10):
         chance = np.random.default_rng(seed)
         before, after = conformal(chance, 3000, 1000), conformal(chance, 3000, 1000, scale=3.0)
         drift = Drift(0.01, 1000)
-        (place,) = told(drift, np.concatenate([before, after]))
+        (place,) = reports(drift, np.concatenate([before, after]))
         assert 3000 < place < 3000 + 20 * BLOCK
-        assert "watch ok" in drift.told
+        assert "watch ok" in drift.message
 
 
-def test_a_burst_is_no_drift() -> None:
+def test_a_burst_is_not_drift() -> None:
     chance = np.random.default_rng(0)
     p_values = conformal(chance, 3000, 1000)
     p_values[1000:1080] = 0.001
-    assert told(Drift(0.01, 1000), p_values) == []
+    assert reports(Drift(0.01, 1000), p_values) == []
 
 
-def test_it_goes_on_where_it_was(detector: Detector) -> None:
+def test_the_test_continues_from_its_json(detector: Detector) -> None:
     chance = np.random.default_rng(0)
     p_values = conformal(chance, 2000, 200, scale=3.0)
-    whole = told(Drift.of(detector), p_values)
+    whole = reports(Drift.of(detector), p_values)
     drift, places = Drift.of(detector), []
     for i, p_value in enumerate(p_values):
         if drift.observe(float(p_value)):

@@ -1,4 +1,4 @@
-"""The time by the times of records: which jumps are believed, and what waits until that is known."""
+"""The event clock: which steps in time it accepts, and which records wait for that."""
 
 import json
 import random
@@ -14,32 +14,32 @@ def record(number: int, time: float | None) -> Record:
 
 
 def moments(clock: EventClock, *times: float) -> list[tuple[float, ...]]:
-    """After each record of a time the moments of those that are known."""
+    """Returns, for the record of each time, the clock times of the records that are no longer in doubt."""
     return [tuple(now for _, now in clock.take(record(i, time))) for i, time in enumerate(times)]
 
 
-def test_small_steps_are_taken_and_none_back() -> None:
+def test_small_steps_are_accepted_and_the_clock_never_runs_back() -> None:
     assert moments(EventClock(100.0), 5.0, 15.0, 10.0, 20.0, 120.0) == [(0,), (10,), (10,), (15,), (115,)]
 
 
-def test_a_jump_that_others_confirm_is_believed_from_its_first_record_on() -> None:
+def test_a_confirmed_jump_is_accepted_from_its_first_record() -> None:
     clock = EventClock(100.0)
     found = moments(clock, 0.0, *(1000.0 + i for i in range(CONFIRMED)), 1010.0)
     assert found[1:CONFIRMED] == [()] * (CONFIRMED - 1)
     assert found[CONFIRMED:] == [tuple(1000.0 + i for i in range(CONFIRMED)), (1010.0,)]
 
 
-def test_a_jump_that_the_next_record_denies_takes_no_time() -> None:
+def test_a_jump_that_the_next_record_contradicts_takes_no_time() -> None:
     assert moments(EventClock(100.0), 0.0, 1000.0, 5000.0, 10.0) == [(0,), (), (), (0, 0, 10)]
 
 
-def test_one_record_far_ahead_among_those_after_a_silence_is_no_measure_of_it() -> None:
+def test_one_wrong_time_after_a_silence_does_not_set_its_length() -> None:
     clock = EventClock(100.0)
     found = moments(clock, 0.0, 1000.0, 4e9, *(1001.0 + i for i in range(CONFIRMED)))
     assert max(now for part in found for now in part) == clock.now == 1000.0 + CONFIRMED
 
 
-def test_what_was_waited_for_is_believed_at_once() -> None:
+def test_a_step_as_long_as_the_wait_is_accepted_at_once() -> None:
     clock = EventClock(100.0)
     clock.take(record(1, 0.0))
     clock.wait(950.0)
@@ -50,7 +50,7 @@ def test_what_was_waited_for_is_believed_at_once() -> None:
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_each_record_is_given_once_in_order_whoever_goes_on(seed: int) -> None:
+def test_each_record_is_returned_once_in_order_across_restarts(seed: int) -> None:
     chance, clock, time = random.Random(seed), EventClock(100.0), 0.0
     whole, restored, fed = EventClock(100.0), list[tuple[Record, float]](), list[Record]()
     unbroken: list[tuple[Record, float]] = []
@@ -67,3 +67,15 @@ def test_each_record_is_given_once_in_order_whoever_goes_on(seed: int) -> None:
     restored += clock.release()
     assert restored == unbroken + whole.release()
     assert [known for known, _ in restored] == fed
+
+
+def test_the_first_large_step_is_reported_once_across_restarts() -> None:
+    messages: list[str] = []
+    clock = EventClock(100.0, messages.append)
+    moments(clock, 0.0, 1e9, 1.0, -1e9)
+    assert len(messages) == 1
+    assert messages[0].startswith("line 1: the time is more than 100 seconds from the times before")
+    restored = EventClock(100.0, messages.append)
+    restored.restore(clock.to_json())
+    moments(restored, 1e9)
+    assert len(messages) == 1

@@ -1,11 +1,11 @@
-"""`POST /v1/completions`, as OpenAI's clients call it."""
+"""`POST /v1/completions`, compatible with OpenAI's clients."""
 
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
 from starlette.requests import Request
@@ -16,171 +16,131 @@ from onward.errors import OnwardError
 from onward.inference.generate import Ending
 from onward.inference.step.sampling import Sampling
 from onward.inference.text_source import ids_of
+from onward.serve.api.requests import CompletionRequest
+from onward.serve.api.responses import CompletionChoice, CompletionHead, Logprobs, Usage
 from onward.serve.engine.batcher import SampleRequest, TextChunk
-from onward.serve.engine.prefill import read
+from onward.serve.engine.prefill import prefill
 from onward.serve.engine.registry import ModelRegistry, ServedModel
 from onward.serve.engine.tokens import Token, name_of
-from onward.serve.http.errors import ApiError, as_api_error, to_json
-from onward.serve.http.fields import Fields, whole
+from onward.serve.http.errors import ApiError, as_api_error, invalid_value, to_json
 from onward.serve.http.limits import Limits
-from onward.serve.http.responses import Events, answer, body_of, unless_gone
+from onward.serve.http.responses import (
+    DONE,
+    EventStream,
+    event,
+    json_response,
+    read_body,
+    until_client_leaves,
+)
+from onward.serve.http.validation import read_model
 
-_UNSUPPORTED = {
-    "best_of": (1,),
-    "suffix": ("",),
-    "presence_penalty": (0,),
-    "frequency_penalty": (0,),
-    "logit_bias": ({},),
-}
-"""What OpenAI has and onward has not, with the values that ask for nothing."""
-
-_REASONS: dict[Ending, str] = {"length": "length", "stop": "stop", "end": "stop"}
+Chunks: TypeAlias = AsyncGenerator[tuple[int, TextChunk]]
+"""What the completions gain: the index of a completion, and its next text."""
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """A request for completions, checked.
+class Job:
+    """A completion request, prepared for the engine.
 
     Attributes:
-        prompts: each (N,).
-        orders: of the samples of each prompt.
-        logprobs: likeliest symbols to tell of; None: no log-probabilities.
-        echo: the prompt is part of the text.
-        stream, usage: send events, and a last one with the counts.
+        prompts: symbol ids of each prompt, (N,).
+        samples: the completions of each prompt.
+        logprobs: number of likely symbols to list with each symbol; None: no log-probabilities.
+        echo: whether a completion begins with its prompt.
     """
 
     prompts: list[np.ndarray]
-    orders: list[SampleRequest]
+    samples: list[SampleRequest]
     logprobs: int | None
     echo: bool
-    stream: bool
-    usage: bool
+
+    @property
+    def choices(self) -> int:
+        return len(self.prompts) * len(self.samples)
+
+    def usage(self, written: int) -> Usage:
+        """Returns the counts of symbols."""
+        prompt = sum(map(len, self.prompts))
+        return {"prompt_tokens": prompt, "completion_tokens": written, "total_tokens": prompt + written}
 
 
-@dataclass
-class _Choice:
-    """What one choice has so far."""
-
-    text: str = ""
-    tokens: list[Token] = field(default_factory=list)
-    ending: Ending | None = None
-    symbols: int = 0
-
-
-async def completions(request: Request, models: ModelRegistry, limits: Limits) -> Response:
-    """Answers a request."""
-    fields = Fields(await body_of(request.receive, limits))
-    served = models.named(fields)
-    wanted = wanted_of(fields, served.trained.vocabulary, limits)
-    head = {
+async def complete(request: Request, models: ModelRegistry, limits: Limits) -> Response | EventStream:
+    """`POST /v1/completions`."""
+    asked = read_model(CompletionRequest, await read_body(request.receive, limits), limits)
+    served = models.get(asked.model)
+    job = prepare(asked, served.trained.vocabulary, limits)
+    head: CompletionHead = {
         "id": f"cmpl-{secrets.token_urlsafe(12)}",
         "object": "text_completion",
         "created": int(time.time()),
         "model": served.name,
     }
-    pieces = _pieces(served, wanted)
-    if not wanted.stream:
-        return answer(head | await unless_gone(request, _whole(pieces, served, wanted)))
-    first = await unless_gone(request, anext(pieces))  # what can be refused is, before the answer begins
-    return Events(_events(first, pieces, served, wanted, head), limits)
+    chunks = _chunks(served, job)
+    if not asked.stream:
+        choices, usage = await until_client_leaves(request, _collect(chunks, served, job))
+        return json_response({**head, "choices": choices, "usage": usage})
+    # The first chunk comes before the response begins: until then a request can still be refused.
+    first = await until_client_leaves(request, anext(chunks))
+    usage = bool(asked.stream_options and asked.stream_options.include_usage)
+    return EventStream(_events(first, chunks, served, job, head, usage=usage), limits, finishes=True)
 
 
-def wanted_of(fields: Fields, vocabulary: Vocabulary, limits: Limits) -> Wanted:
-    """Checks the fields of a request."""
-    for name, allowed in _UNSUPPORTED.items():
-        if fields.values.get(name) is not None and fields.values[name] not in allowed:
-            fields.refuse(name, f"left out, or {allowed[0]!r}: onward has no {name}")
-    prompts = _prompts(fields, vocabulary, limits)
-    n = fields.integer("n", 1, 1, limits.choices)
-    if n * len(prompts) > limits.choices:
-        fields.refuse("n", f"at most {limits.choices // len(prompts)} for {len(prompts)} prompts")
-    logprobs = fields.values.get("logprobs")
-    if not isinstance(logprobs, bool):  # of chat clients: true is 1
-        logprobs = fields.integer("logprobs", None, 0, 20)
-    seed = fields.integer("seed", None, -(1 << 63), (1 << 63) - 1)
-    sampling = Sampling(
-        temperature=fields.number("temperature", 1.0, 0, 100), top_p=fields.number("top_p", 1.0, 0, 1)
+def prepare(asked: CompletionRequest, vocabulary: Vocabulary, limits: Limits) -> Job:
+    """Encodes the prompts, and checks what depends on the vocabulary or on several fields.
+
+    Raises:
+        ApiError: there are too many completions, an id has no symbol, or the prompts are too long.
+    """
+    prompts = _prompts(asked, vocabulary, limits)
+    if asked.n * len(prompts) > limits.choices:
+        expected = f"at most {limits.choices // len(prompts)} for {len(prompts)} prompts"
+        raise invalid_value("n", expected, asked.n)
+    logprobs = None if asked.logprobs is None or asked.logprobs is False else int(asked.logprobs)
+    sample = SampleRequest(
+        length=asked.max_tokens,
+        sampling=Sampling(
+            temperature=asked.temperature, top_p=asked.top_p, top_k=asked.top_k, min_p=asked.min_p
+        ),
+        stop=(asked.stop,) if isinstance(asked.stop, str) else tuple(asked.stop or ()),
+        seed=secrets.randbits(62) if asked.seed is None else asked.seed % (1 << 64),
+        logprobs=logprobs,
     )
-    order = SampleRequest(
-        length=fields.integer("max_tokens", 16, 0, limits.max_tokens),
-        sampling=sampling,
-        stop=_stop(fields),
-        seed=secrets.randbits(62) if seed is None else seed % (1 << 64),
-        logprobs=None if logprobs is None or logprobs is False else int(logprobs),
-    )
-    options = fields.values.get("stream_options")
-    return Wanted(
-        prompts,
-        [replace(order, number=i) for i in range(n)],
-        order.logprobs,
-        fields.flag("echo"),
-        fields.flag("stream"),
-        isinstance(options, dict) and options.get("include_usage") is True,
-    )
+    return Job(prompts, [replace(sample, number=i) for i in range(asked.n)], logprobs, asked.echo)
 
 
-def _prompts(fields: Fields, vocabulary: Vocabulary, limits: Limits) -> list[np.ndarray]:
-    """The prompts as ids."""
-    value = fields.values.get("prompt")
-    value = "" if value is None else _with_ids(value, 2)
-    single = isinstance(value, str) or (isinstance(value, list) and value and all(map(_is_id, value)))
-    given = [value] if single else value
-    if not isinstance(given, list) or not given or not all(_is_prompt(prompt) for prompt in given):
-        fields.refuse("prompt", "a text, a list of texts, a list of ids, or a list of lists of ids")
-    if len(given) > limits.choices:
-        fields.refuse("prompt", f"at most {limits.choices} prompts")
-    prompts = []
+def _prompts(asked: CompletionRequest, vocabulary: Vocabulary, limits: Limits) -> list[np.ndarray]:
+    given = asked.prompts()
     for prompt in given:
-        if isinstance(prompt, list) and prompt and not max(prompt) < len(vocabulary):
-            fields.refuse("prompt", f"ids below {len(vocabulary)}")
-        prompts.append(ids_of(prompt, vocabulary))
+        if isinstance(prompt, list) and max(prompt, default=0) >= len(vocabulary):
+            raise invalid_value("prompt", f"ids below {len(vocabulary)}", max(prompt))
+    prompts = [ids_of(prompt, vocabulary) for prompt in given]
     size = sum(map(len, prompts))
     if size > limits.prompt_symbols:
-        message = f"expected prompts of at most {limits.prompt_symbols} symbols, got {size}"
-        raise ApiError(
-            413, "too_large", message, param="prompt", hint="send fewer prompts, or their ends alone"
-        )
+        message = f"expected prompts of at most {limits.prompt_symbols:,} symbols, got {size:,}"
+        hint = "send fewer prompts, or only the end of each"
+        raise ApiError(413, "too_large", message, param="prompt", hint=hint)
     return prompts
 
 
-def _with_ids(value: Any, depth: int) -> Any:
-    """Lists so deep, with whole numbers as `int`."""
-    return (
-        [_with_ids(each, depth - 1) for each in value] if isinstance(value, list) and depth else whole(value)
-    )
+async def _chunks(served: ServedModel, job: Job) -> Chunks:
+    """Yields the chunks of all completions, as they come."""
+    inbox: asyncio.Queue[tuple[int, TextChunk] | Exception | None] = asyncio.Queue()
 
+    async def run(number: int) -> None:
+        try:
+            async for chunk in _chunks_of_prompt(served, job, number):
+                inbox.put_nowait(chunk)
+            inbox.put_nowait(None)
+        except Exception as error:  # raised below, where the chunks are read
+            inbox.put_nowait(error)
 
-def _is_id(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
-
-
-def _is_prompt(value: object) -> bool:
-    return isinstance(value, str) or (isinstance(value, list) and all(map(_is_id, value)))
-
-
-def _stop(fields: Fields) -> tuple[str, ...]:
-    value = fields.values.get("stop")
-    given = [] if value is None else [value] if isinstance(value, str) else value
-    if not isinstance(given, list) or not all(isinstance(s, str) and 0 < len(s) <= 1000 for s in given):
-        fields.refuse("stop", "a text or a list of texts, none of them empty or longer than 1000 characters")
-    if len(given) > 16:
-        fields.refuse("stop", "at most 16 texts")
-    return tuple(given)
-
-
-async def _pieces(served: ServedModel, wanted: Wanted) -> AsyncIterator[tuple[int, TextChunk]]:
-    """What each choice gains: first the prompt, if it is echoed, then what is written."""
-    inbox: asyncio.Queue[Any] = asyncio.Queue()
-    tasks = [
-        asyncio.ensure_future(_into(inbox, _of_prompt(served, wanted, number)))
-        for number in range(len(wanted.prompts))
-    ]
-    going = len(tasks)
+    tasks = [asyncio.create_task(run(number)) for number in range(len(job.prompts))]
+    running = len(tasks)
     try:
-        while going:
+        while running:
             message = await inbox.get()
             if message is None:
-                going -= 1
+                running -= 1
             elif isinstance(message, Exception):
                 raise message
             else:
@@ -191,97 +151,86 @@ async def _pieces(served: ServedModel, wanted: Wanted) -> AsyncIterator[tuple[in
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _into(inbox: asyncio.Queue[Any], pieces: AsyncIterator[tuple[int, TextChunk]]) -> None:
-    """Puts pieces into a queue, and None, or an error, at their end."""
-    try:
-        async for piece in pieces:
-            inbox.put_nowait(piece)
-        inbox.put_nowait(None)
-    except Exception as error:  # raised where the pieces are read
-        inbox.put_nowait(error)
-
-
-async def _of_prompt(
-    served: ServedModel, wanted: Wanted, number: int
+async def _chunks_of_prompt(
+    served: ServedModel, job: Job, number: int
 ) -> AsyncIterator[tuple[int, TextChunk]]:
-    """The pieces of the choices of a prompt."""
-    engine, ids, count = served.engine, wanted.prompts[number], len(wanted.orders)
-    top = wanted.logprobs if wanted.echo else None
-    primed, tokens = await engine.run(read(served.trained, ids, top))
-    served.metrics.symbols_read.add(len(ids))
-    if wanted.echo:
+    engine, ids, count = served.engine, job.prompts[number], len(job.samples)
+    primed, tokens = await engine.run(prefill(served.trained, ids, job.logprobs if job.echo else None))
+    served.metrics.symbols_read.inc(len(ids))
+    if job.echo:
         text = served.trained.vocabulary.decode(ids)
         for i in range(count):
             yield number * count + i, TextChunk(text, tokens, 0, None)
-    async for i, piece in engine.write(primed, wanted.orders):
-        yield number * count + i, piece
+    async for i, chunk in engine.write(primed, job.samples):
+        yield number * count + i, chunk
 
 
-async def _whole(
-    pieces: AsyncIterator[tuple[int, TextChunk]], served: ServedModel, wanted: Wanted
-) -> dict[str, Any]:
-    """All choices, and the counts."""
-    choices = [_Choice() for _ in range(len(wanted.prompts) * len(wanted.orders))]
-    async for i, piece in pieces:
-        choice = choices[i]
-        choice.text += piece.text
-        choice.tokens += piece.tokens
-        choice.ending, choice.symbols = piece.ending, piece.symbols
-    shown = [
-        _shown(i, choice.text, _logprobs(served, wanted, choice.tokens, 0), choice.ending)
-        for i, choice in enumerate(choices)
+@dataclass
+class _Gained:
+    """What a completion has gained so far."""
+
+    text: str = ""
+    tokens: list[Token] = field(default_factory=list)
+    ending: Ending | None = None
+    symbols: int = 0
+
+
+async def _collect(chunks: Chunks, served: ServedModel, job: Job) -> tuple[list[CompletionChoice], Usage]:
+    """Waits for all completions."""
+    gained = [_Gained() for _ in range(job.choices)]
+    async for i, chunk in chunks:
+        one = gained[i]
+        one.text += chunk.text
+        one.tokens += chunk.tokens
+        one.ending, one.symbols = chunk.ending, chunk.symbols
+    choices = [
+        _choice(i, one.text, _logprobs(served, job, one.tokens, 0), one.ending)
+        for i, one in enumerate(gained)
     ]
-    return {"choices": shown, "usage": _usage(wanted, sum(choice.symbols for choice in choices))}
+    return choices, job.usage(sum(one.symbols for one in gained))
 
 
 async def _events(
     first: tuple[int, TextChunk],
-    pieces: AsyncIterator[tuple[int, TextChunk]],
+    chunks: Chunks,
     served: ServedModel,
-    wanted: Wanted,
-    head: dict[str, Any],
-) -> AsyncIterator[dict[str, Any]]:
-    """An event for each piece; an error is the last one."""
-    offsets: dict[int, int] = {}
-    symbols: dict[int, int] = {}
+    job: Job,
+    head: CompletionHead,
+    *,
+    usage: bool,
+) -> AsyncIterator[bytes]:
+    """Yields an event for each chunk; an error becomes an event too."""
+    offsets, symbols = [0] * job.choices, [0] * job.choices
     try:
-        async for i, piece in _and(first, pieces):
-            logprobs = _logprobs(served, wanted, piece.tokens, offsets.get(i, 0))
-            offsets[i] = offsets.get(i, 0) + len(piece.text)
-            symbols[i] = piece.symbols
-            event = head | {"choices": [_shown(i, piece.text, logprobs, piece.ending)]}
-            yield event | ({"usage": None} if wanted.usage else {})
-        if wanted.usage:
-            yield head | {"choices": [], "usage": _usage(wanted, sum(symbols.values()))}
+        async for i, chunk in _chain(first, chunks):
+            logprobs = _logprobs(served, job, chunk.tokens, offsets[i])
+            offsets[i] += len(chunk.text)
+            symbols[i] = chunk.symbols
+            body = {**head, "choices": [_choice(i, chunk.text, logprobs, chunk.ending)]}
+            yield event(body | {"usage": None} if usage else body)
+        if usage:
+            yield event({**head, "choices": [], "usage": job.usage(sum(symbols))})
     except OnwardError as error:
-        yield to_json(as_api_error(error))
+        yield event(to_json(as_api_error(error)))
     finally:
-        await pieces.aclose()  # type: ignore[attr-defined]
+        await chunks.aclose()
+    yield DONE
 
 
-async def _and(
-    first: tuple[int, TextChunk], pieces: AsyncIterator[tuple[int, TextChunk]]
-) -> AsyncIterator[tuple[int, TextChunk]]:
+async def _chain(first: tuple[int, TextChunk], chunks: Chunks) -> AsyncIterator[tuple[int, TextChunk]]:
     yield first
-    async for piece in pieces:
-        yield piece
+    async for chunk in chunks:
+        yield chunk
 
 
-def _shown(index: int, text: str, logprobs: dict[str, Any] | None, ending: Ending | None) -> dict[str, Any]:
-    reason = _REASONS[ending] if ending else None
+def _choice(index: int, text: str, logprobs: Logprobs | None, ending: Ending | None) -> CompletionChoice:
+    reason = None if ending is None else "length" if ending == "length" else "stop"
     return {"text": text, "index": index, "logprobs": logprobs, "finish_reason": reason}
 
 
-def _usage(wanted: Wanted, written: int) -> dict[str, int]:
-    read_ = sum(map(len, wanted.prompts))
-    return {"prompt_tokens": read_, "completion_tokens": written, "total_tokens": read_ + written}
-
-
-def _logprobs(
-    served: ServedModel, wanted: Wanted, tokens: Sequence[Token], offset: int
-) -> dict[str, Any] | None:
-    """The symbols of a text that begins at an offset, with their log-probabilities."""
-    if wanted.logprobs is None:
+def _logprobs(served: ServedModel, job: Job, tokens: Sequence[Token], offset: int) -> Logprobs | None:
+    """Returns the log-probabilities of symbols whose text begins at an offset."""
+    if job.logprobs is None:
         return None
     vocabulary = served.trained.vocabulary
     decoder, offsets = vocabulary.decoder(), []

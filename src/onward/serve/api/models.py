@@ -1,4 +1,4 @@
-"""The endpoints of the models: which there are, what they write, and what they make of a text."""
+"""The operations on models: list them, complete with them, and score texts with them."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -6,45 +6,99 @@ from pathlib import Path
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from onward.serve.api import scoring
-from onward.serve.api.completions import completions
+from onward.serve.api.completions import complete
+from onward.serve.api.operation import Operation
+from onward.serve.api.requests import CompletionRequest, NoveltyRequest, ScoreRequest
+from onward.serve.api.responses import Completion, Curve, ModelFacts, ModelList, NoveltyReport, Score
 from onward.serve.engine.registry import ModelRegistry, curve, entry, facts
 from onward.serve.http.limits import Limits
-from onward.serve.http.responses import answer
+from onward.serve.http.responses import json_response
+
+_MODEL_ID = {"id": "Id of a model."}
 
 
-def model_routes(models: ModelRegistry, limits: Limits, corpus: Sequence[Path]) -> list[Route]:
-    """All of them.
+def model_operations(models: ModelRegistry, limits: Limits, corpus: Sequence[Path]) -> list[Operation]:
+    """Returns the operations.
 
     Args:
-        models: that are served.
-        limits: of what is asked for.
-        corpus: files that novelty looks in.
+        models: the models that are served.
+        limits: limits of requests.
+        corpus: files that `/v1/novelty` searches.
     """
     known = {"models": models}
-    asked = known | {"limits": limits}
+    limited = known | {"limits": limits}
     return [
-        Route("/v1/models", partial(_list, **known), methods=["GET"]),
-        Route("/v1/models/{id}", partial(_show, novelty=bool(corpus), **known), methods=["GET"]),
-        Route("/v1/models/{id}/curve", partial(_curve, **known), methods=["GET"]),
-        Route("/v1/completions", partial(completions, **asked), methods=["POST"]),
-        Route("/v1/score", partial(scoring.score, **asked), methods=["POST"]),
-        Route("/v1/novelty", partial(scoring.novelty, corpus=[*corpus], **asked), methods=["POST"]),
+        Operation(
+            method="GET",
+            path="/v1/models",
+            id="listModels",
+            summary="List the models.",
+            handler=partial(_list, **known),
+            response=ModelList,
+        ),
+        Operation(
+            method="GET",
+            path="/v1/models/{id}",
+            id="getModel",
+            summary="Describe a model.",
+            handler=partial(_show, novelty=bool(corpus), **known),
+            path_parameters=_MODEL_ID,
+            response=ModelFacts,
+            errors=(404,),
+        ),
+        Operation(
+            method="GET",
+            path="/v1/models/{id}/curve",
+            id="getTrainingCurve",
+            summary="Return the losses of a model's training run.",
+            handler=partial(_curve, **known),
+            path_parameters=_MODEL_ID,
+            response=Curve,
+            errors=(404,),
+        ),
+        Operation(
+            method="POST",
+            path="/v1/completions",
+            id="createCompletion",
+            summary="Continue a text.",
+            handler=partial(complete, **limited),
+            body=CompletionRequest,
+            response=Completion,
+            errors=(404,),
+            streams=True,
+        ),
+        Operation(
+            method="POST",
+            path="/v1/score",
+            id="scoreText",
+            summary="Compute the surprise of each symbol of a text.",
+            handler=partial(scoring.score, **limited),
+            body=ScoreRequest,
+            response=Score,
+            errors=(404,),
+        ),
+        Operation(
+            method="POST",
+            path="/v1/novelty",
+            id="findNovelty",
+            summary="Find the parts of a text that are in the corpus word for word.",
+            handler=partial(scoring.novelty, corpus=corpus, **limited),
+            body=NoveltyRequest,
+            response=NoveltyReport,
+            errors=(404,),
+        ),
     ]
 
 
 async def _list(_: Request, models: ModelRegistry) -> Response:
-    """`GET /v1/models`."""
-    return answer({"object": "list", "data": [entry(served) for served in models]})
+    return json_response({"object": "list", "data": [entry(served) for served in models]})
 
 
 async def _show(request: Request, models: ModelRegistry, *, novelty: bool) -> Response:
-    """`GET /v1/models/{id}`."""
-    return answer(facts(models.get(request.path_params["id"])) | {"novelty": novelty})
+    return json_response(facts(models.get(request.path_params["id"])) | {"novelty": novelty})
 
 
 async def _curve(request: Request, models: ModelRegistry) -> Response:
-    """`GET /v1/models/{id}/curve`."""
-    return answer(curve(models.get(request.path_params["id"])))
+    return json_response(curve(models.get(request.path_params["id"])))

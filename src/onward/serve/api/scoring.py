@@ -1,7 +1,8 @@
-"""`POST /v1/score` and `POST /v1/novelty`: what is to be said of a text."""
+"""`POST /v1/score` and `POST /v1/novelty`."""
 
 import asyncio
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 from starlette.requests import Request
@@ -9,36 +10,36 @@ from starlette.responses import Response
 
 from onward.data.vocabulary import Vocabulary
 from onward.inference.text_source import ids_of
-from onward.serve.engine.prefill import read
+from onward.serve.api.requests import NoveltyRequest, ScoreRequest
+from onward.serve.api.responses import LikelySymbol, Score, ScoredSymbol
+from onward.serve.engine.prefill import prefill
 from onward.serve.engine.registry import ModelRegistry
 from onward.serve.engine.tokens import text_of
 from onward.serve.http.errors import ApiError
-from onward.serve.http.fields import Fields
 from onward.serve.http.limits import Limits
-from onward.serve.http.responses import answer, body_of, unless_gone
+from onward.serve.http.responses import json_response, read_body, until_client_leaves
+from onward.serve.http.validation import read_model
 from onward.units import nats_to_bits
 
-LONGEST_SCORED = 20_000
-"""Symbols of a text that is scored symbol by symbol: its answer is a hundred times as large."""
+MOST_SYMBOLS = 20_000
+"""Symbols of a text that is scored symbol by symbol. The response is a hundred times as large."""
 
 
 async def score(request: Request, models: ModelRegistry, limits: Limits) -> Response:
-    """The surprise of each symbol of a text, and what was likelier."""
-    fields = Fields(await body_of(request.receive, limits), ("model", "text", "alternatives"))
-    served = models.named(fields)
-    text = fields.text("text", "", longest=limits.text_characters) or ""
-    top = fields.integer("alternatives", 3, 0, 20)
+    """`POST /v1/score`: the surprise of each symbol of a text, and what was likely in its place."""
+    asked = read_model(ScoreRequest, await read_body(request.receive, limits), limits)
+    served = models.get(asked.model)
     vocabulary = served.trained.vocabulary
-    ids = ids_of(text, vocabulary)
-    if len(ids) > LONGEST_SCORED:
-        message = f"expected a text of at most {LONGEST_SCORED} symbols, got {len(ids)}"
-        raise ApiError(
-            413, "too_large", message, param="text", hint="send it in parts, or use `onward score`"
-        )
-    _, tokens = await unless_gone(request, served.engine.run(read(served.trained, ids, top)))
-    served.metrics.symbols_read.add(len(ids))
+    ids = ids_of(asked.text, vocabulary)
+    if len(ids) > MOST_SYMBOLS:
+        message = f"expected a text of at most {MOST_SYMBOLS:,} symbols, got {len(ids):,}"
+        hint = "send it in parts, or use `onward score`"
+        raise ApiError(413, "too_large", message, param="text", hint=hint)
+    work = served.engine.run(prefill(served.trained, ids, asked.alternatives))
+    _, tokens = await until_client_leaves(request, work)
+    served.metrics.symbols_read.inc(len(ids))
     decoder = vocabulary.decoder()
-    symbols = [
+    symbols: list[ScoredSymbol] = [
         {
             "symbol": vocabulary.symbol(token.symbol),
             "text": decoder.feed([token.symbol]),
@@ -48,40 +49,35 @@ async def score(request: Request, models: ModelRegistry, limits: Limits) -> Resp
         for token in tokens
     ]
     bits = sum(symbol["bits"] for symbol in symbols)
-    return answer(
-        {
-            "model": served.name,
-            "count": len(symbols),
-            "bits": bits,
-            "bits_per_symbol": bits / len(symbols) if symbols else 0.0,
-            "symbols": symbols,
-        }
-    )
+    found: Score = {
+        "model": served.name,
+        "count": len(symbols),
+        "bits": bits,
+        "bits_per_symbol": bits / len(symbols) if symbols else 0.0,
+        "symbols": symbols,
+    }
+    return json_response(found)
 
 
-async def novelty(request: Request, models: ModelRegistry, limits: Limits, corpus: list[Path]) -> Response:
-    """What of a text stands word for word in the corpus."""
-    fields = Fields(await body_of(request.receive, limits), ("model", "text", "minimum", "longest"))
-    served = models.named(fields)
-    text = fields.text("text", None, longest=limits.text_characters)
-    if not text:
-        fields.refuse("text", "a text with at least one character")
-    minimum = fields.integer("minimum", 20, 1, limits.text_characters)
-    longest = fields.integer("longest", 10, 0, 1000)
+async def novelty(
+    request: Request, models: ModelRegistry, limits: Limits, corpus: Sequence[Path]
+) -> Response:
+    """`POST /v1/novelty`: which parts of a text are in the corpus word for word."""
+    asked = read_model(NoveltyRequest, await read_body(request.receive, limits), limits)
+    served = models.get(asked.model)
     if not corpus:
-        message = "this server has no corpus to look in"
+        message = "this server has no corpus to search"
         raise ApiError(404, "no_corpus", message, hint="start it with --corpus FILE")
-    with served.engine.place():  # a thread of its own: the model is not asked
+    with served.engine.slot():  # the search has its own thread, since it does not use the model
         find = served.trained.novelty
-        work = asyncio.to_thread(find, text, corpus, minimum=minimum, longest=longest)
-        found = await unless_gone(request, work)
-    shown = found.to_json()
-    for span in shown["spans"]:
+        work = asyncio.to_thread(find, asked.text, [*corpus], minimum=asked.minimum, longest=asked.longest)
+        found = (await until_client_leaves(request, work)).to_json()
+    for span in found["spans"]:
         span["document"] = Path(span["document"]).name
-    return answer(shown)
+    return json_response(found)
 
 
-def _likely(vocabulary: Vocabulary, symbol: int, nats: float) -> dict[str, object]:
+def _likely(vocabulary: Vocabulary, symbol: int, nats: float) -> LikelySymbol:
     return {
         "symbol": vocabulary.symbol(symbol),
         "text": text_of(vocabulary, symbol),

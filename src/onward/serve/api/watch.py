@@ -1,129 +1,149 @@
-"""The endpoints of a watch: batches in, alarms out, and what is known of both."""
+"""The operations on detectors: read records, return alarms, explain them, mark them as normal."""
 
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from functools import partial
-from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
-from onward.errors import OnwardError
+from onward.serve.api.operation import Operation
+from onward.serve.api.requests import AlarmQuery, DetectorQuery, NoFields
+from onward.serve.api.responses import AlarmExplanation, AlarmList, BatchReport, FeedbackReport, WatchList
 from onward.serve.http.errors import ApiError
-from onward.serve.http.fields import FIELDS_HINT, Fields, dump
+from onward.serve.http.json_text import dump
 from onward.serve.http.limits import Limits
-from onward.serve.http.responses import Events, answer, body_of, unless_gone
-from onward.serve.watch.batches import KINDS, batch_of
+from onward.serve.http.responses import EventStream, json_response, read_body, until_client_leaves
+from onward.serve.http.validation import read_model, read_query
+from onward.serve.watch.batches import BatchRequest, batch_of
 from onward.serve.watch.registry import DetectorRegistry
 from onward.serve.watch.transactions import LISTED
-from onward.serve.watch.worker import RECENT, DetectorWorker
+from onward.serve.watch.worker import DetectorWorker
 
-ENDLESS = "onward.endless"
-"""In the scope of a request whose answer does not end by itself, so that a server that stops ends it."""
+_HEARTBEAT_SECONDS = 5.0
+"""Silence after which a stream of alarms sends a comment, so that a client can see that it still works."""
 
-_BEAT = 5.0
-"""Seconds without an alarm after which one who listens hears that there is none."""
-
-_FIELDS = ("model", *KINDS, "idempotency_key", "verdicts", "end")
-_LONGEST_NAME = 200
+_ALARM_NUMBER = {"number": "Number of an alarm."}
 
 
-def watch_routes(detectors: DetectorRegistry, limits: Limits) -> list[Route]:
-    """All of them."""
-    known = {"detectors": detectors}
-    post = partial(_feed, limits=limits, **known)
+def watch_operations(detectors: DetectorRegistry, limits: Limits) -> list[Operation]:
+    """Returns the operations."""
+    known = {"detectors": detectors, "limits": limits}
     return [
-        Route("/v1/watch", partial(_show, **known), methods=["GET"]),
-        Route("/v1/watch", post, methods=["POST"]),
-        Route("/v1/watch/alarms", partial(_alarms, limits=limits, **known), methods=["GET"]),
-        Route("/v1/watch/alarms/{number}", partial(_explain, **known), methods=["GET"]),
-        Route("/v1/watch/alarms/{number}/ok", partial(_forgive, limits=limits, **known), methods=["POST"]),
+        Operation(
+            method="GET",
+            path="/v1/watch",
+            id="listDetectors",
+            summary="List the detectors, with what each has seen: alarms, rates, drift.",
+            handler=partial(_list, detectors=detectors),
+            response=WatchList,
+        ),
+        Operation(
+            method="POST",
+            path="/v1/watch",
+            id="watchRecords",
+            summary="Read a batch of records, and return the alarms that it raises.",
+            handler=partial(_feed, **known),
+            body=BatchRequest,
+            response=BatchReport,
+            errors=(404, 409),
+        ),
+        Operation(
+            method="GET",
+            path="/v1/watch/alarms",
+            id="listAlarms",
+            summary="Return alarms, or stream them as they come.",
+            handler=partial(_alarms, **known),
+            query=AlarmQuery,
+            response=AlarmList,
+            errors=(400, 404, 429),
+            streams=True,
+        ),
+        Operation(
+            method="GET",
+            path="/v1/watch/alarms/{number}",
+            id="explainAlarm",
+            summary="Return an alarm with the surprise of each event of its sequence.",
+            handler=partial(_explain, **known),
+            path_parameters=_ALARM_NUMBER,
+            query=DetectorQuery,
+            response=AlarmExplanation,
+            errors=(404, 429),
+        ),
+        Operation(
+            method="POST",
+            path="/v1/watch/alarms/{number}/ok",
+            id="markAlarmNormal",
+            summary="Mark the sequence of an alarm as normal: the detector learns it.",
+            handler=partial(_mark_normal, **known),
+            path_parameters=_ALARM_NUMBER,
+            query=DetectorQuery,
+            body=NoFields,
+            response=FeedbackReport,
+            errors=(404, 409),
+        ),
     ]
 
 
-async def _show(_: Request, detectors: DetectorRegistry) -> Response:
-    """`GET /v1/watch`."""
-    return answer({"object": "list", "data": [served.facts for served in detectors]})
+async def _list(_: Request, detectors: DetectorRegistry) -> Response:
+    return json_response({"object": "list", "data": [served.facts for served in detectors]})
 
 
 async def _feed(request: Request, detectors: DetectorRegistry, limits: Limits) -> Response:
-    """`POST /v1/watch`."""
-    body = await body_of(request.receive, limits)
-    fields = Fields(body, _FIELDS)
-    served = detectors.get(fields.text("model", None, longest=_LONGEST_NAME))
-    batch = batch_of(body, fields, limits)
-    found = await unless_gone(request, served.do(lambda watch: watch.feed(batch)))
-    return answer({"model": served.name, **found})
+    body = await read_body(request.receive, limits)
+    asked = read_model(BatchRequest, body, limits)
+    served = detectors.get(asked.model)
+    batch = batch_of(asked, body, limits)
+    report = await until_client_leaves(request, served.feed(batch))
+    return json_response({"model": served.name, **report})
 
 
-async def _alarms(request: Request, detectors: DetectorRegistry, limits: Limits) -> Response:
-    """`GET /v1/watch/alarms`."""
-    served = _asked(request, detectors)
-    after = _number(request, "after", None, 0, 1 << 53)
-    if request.query_params.get("stream") not in (None, "false", "true"):
-        raise _invalid("stream", "true or false", request)
-    if request.query_params.get("stream") == "true":
+async def _alarms(request: Request, detectors: DetectorRegistry, limits: Limits) -> Response | EventStream:
+    asked = read_query(AlarmQuery, request.query_params, limits)
+    served = detectors.get(asked.model)
+    if asked.stream:
         resumed = request.headers.get("last-event-id", "")
-        begin = int(resumed) if resumed.isascii() and resumed.isdigit() and len(resumed) < 16 else after
-        request.scope[ENDLESS] = True
-        return Events(_events(served, begin), limits, served.listening())
-    count = _number(request, "limit", 100, 1, RECENT)
-    data = await served.alarms(after, count)
-    return answer({"object": "list", "model": served.name, "data": data, "last": served.report["last_alarm"]})
+        after = int(resumed) if resumed.isascii() and resumed.isdigit() and len(resumed) < 16 else asked.after
+        return EventStream(_events(served, after), limits, finishes=False, during=served.listener_slot())
+    data = [alarm.to_json() for alarm in await served.alarms(asked.after, asked.limit)]
+    last = served.report["last_alarm"]
+    return json_response({"object": "list", "model": served.name, "data": data, "last": last})
 
 
 async def _events(served: DetectorWorker, after: int | None) -> AsyncIterator[bytes]:
-    """Alarms as events with their numbers; beside them the report when it has changed, or a sign of life."""
+    """Yields alarms with their numbers, and the report whenever it has changed, or else a heartbeat."""
     begin = served.report["last_alarm"] if after is None else after
-    told: bytes | None = None
-    with suppress(ApiError):  # too much waits: who listens comes again, and goes on behind the last
-        async for alarms in served.follow(begin, _BEAT):
+    reported: bytes | None = None
+    with suppress(ApiError):  # the detector is too busy: the client connects again, and resumes
+        async for alarms in served.follow(begin, _HEARTBEAT_SECONDS):
             for alarm in alarms:
-                yield b"id: %d\ndata: %s\n\n" % (alarm["alarm"], dump(alarm))
-            if served.told != told:
-                told = served.told
-                yield b"event: report\ndata: %s\n\n" % told
+                yield b"id: %d\ndata: %s\n\n" % (alarm.number, dump(alarm.to_json()))
+            if served.facts_json != reported:
+                reported = served.facts_json
+                yield b"event: report\ndata: %s\n\n" % reported
             elif not alarms:
                 yield b": nothing new\n\n"
 
 
-async def _explain(request: Request, detectors: DetectorRegistry) -> Response:
-    """`GET /v1/watch/alarms/{number}`."""
-    number = _numbered(request)
-    return answer(await _asked(request, detectors).do(lambda watch: watch.explain(number)))
+async def _explain(request: Request, detectors: DetectorRegistry, limits: Limits) -> Response:
+    number = _alarm_number(request)
+    served = _detector(request, detectors, limits)
+    return json_response(await served.explain(number))
 
 
-async def _forgive(request: Request, detectors: DetectorRegistry, limits: Limits) -> Response:
-    """`POST /v1/watch/alarms/{number}/ok`."""
-    Fields(await body_of(request.receive, limits), ())
-    number = _numbered(request)
-    return answer(await _asked(request, detectors).do(lambda watch: watch.mark_normal(number)))
+async def _mark_normal(request: Request, detectors: DetectorRegistry, limits: Limits) -> Response:
+    read_model(NoFields, await read_body(request.receive, limits), limits)
+    number = _alarm_number(request)
+    served = _detector(request, detectors, limits)
+    return json_response(await served.mark_normal(number))
 
 
-def _asked(request: Request, detectors: DetectorRegistry) -> DetectorWorker:
-    return detectors.get(request.query_params.get("model"))
+def _detector(request: Request, detectors: DetectorRegistry, limits: Limits) -> DetectorWorker:
+    return detectors.get(read_query(DetectorQuery, request.query_params, limits).model)
 
 
-def _numbered(request: Request) -> int:
-    """The number of an alarm in the path."""
+def _alarm_number(request: Request) -> int:
     number = request.path_params["number"]
     if not (number.isascii() and number.isdigit() and len(number) < 16):
         raise ApiError(404, "alarm_not_found", f"there is no alarm {number[:40]!r}", hint=LISTED)
     return int(number)
-
-
-def _number(request: Request, name: str, default: Any, smallest: int, largest: int) -> Any:
-    """A whole number of the query."""
-    value = request.query_params.get(name)
-    if value is None:
-        return default
-    if not (value.isascii() and value.isdigit() and len(value) < 17 and smallest <= int(value) <= largest):
-        raise _invalid(name, f"a whole number from {smallest} to {largest}", request)
-    return int(value)
-
-
-def _invalid(name: str, expected: str, request: Request) -> OnwardError:
-    received = request.query_params.get(name, "")[:80]
-    message = f"expected {name} to be {expected}, got {received!r}"
-    return ApiError(400, "invalid_value", message, param=name, hint=FIELDS_HINT)

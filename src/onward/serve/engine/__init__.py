@@ -1,1 +1,1 @@
-"""The thread that owns a model, and the work it does."""
+"""The thread that owns a model, and what it computes."""

@@ -1,11 +1,11 @@
-"""Samples of many requests, written side by side as lanes of one step: they join and leave between steps.
+"""Samples of many requests, generated as lanes of one step; lanes join and leave between steps.
 
-What a lane draws depends on its own state, sampling and random stream alone, so its text is the same
-whatever its neighbours.
+The symbols of a lane depend on its own state, sampling and random numbers alone, so its text does not depend
+on the other lanes.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -13,30 +13,28 @@ import numpy as np
 
 from onward.data.vocabulary import END, Vocabulary
 from onward.inference.generate import Ending, Sample
-from onward.inference.step.sampling import Sampling, never_drawn, random_stream
+from onward.inference.step.decode import Decoder, uniform_numbers
+from onward.inference.step.sampling import Sampling, never_drawn
 from onward.inference.step.stepper import Stepper
 from onward.inference.trained_model import TrainedModel
-from onward.layers.state import State, join_lanes
+from onward.layers.state import State
 from onward.serve.engine.tokens import Token, log_probabilities, token_of
 
-TICK = 0.05
-"""Seconds between two moments at which texts are handed over: sooner than an eye can tell, and an event of a
-stream carries several symbols, which costs no more than one."""
-
-_CHANCES = 256
+DELIVERY_SECONDS = 0.05
+"""Seconds between two deliveries of text, too short to notice. Fewer, longer events cost less."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SampleRequest:
-    """How a sample is written.
+    """How to generate a sample.
 
     Attributes:
-        length: symbols, at most.
-        sampling: how each is drawn.
-        stop: strings before which it ends.
-        seed: of its random stream.
-        number: of the sample among those of the seed.
-        logprobs: likeliest symbols to tell of in each place; None: no log-probabilities.
+        length: the largest number of symbols.
+        sampling: how each symbol is drawn.
+        stop: the sample ends before any of these strings.
+        seed: of the random numbers.
+        number: of the sample among those of the same seed.
+        logprobs: report this many of the likeliest symbols at each place; None: no log-probabilities.
     """
 
     length: int
@@ -48,8 +46,14 @@ class SampleRequest:
 
 
 class TextChunk(NamedTuple):
-    """What a sample gained: its text, the symbols (and the END it drew) with their log-probabilities if
-    they were asked for, how many symbols it has in all, and why it ended, if it did."""
+    """A piece of a sample.
+
+    Attributes:
+        text: new text.
+        tokens: new symbols (END too, if it was drawn) with their log-probabilities, if these were requested.
+        symbols: number of symbols of the sample so far.
+        ending: why the sample ended; None while it continues.
+    """
 
     text: str
     tokens: list[Token]
@@ -58,43 +62,46 @@ class TextChunk(NamedTuple):
 
 
 class Lane:
-    """One sample while it is written.
+    """A sample that is being generated.
 
     Args:
-        vocabulary: what ids mean.
-        order: how it is written.
-        deliver: is given what it gained, or why it failed, in the thread of the model.
+        vocabulary: of the model.
+        request: how to generate it.
+        deliver: called on the model's thread with each new piece, or with the error that ended the sample.
 
     Attributes:
-        order, deliver: as given.
+        request: as given.
         left: symbols that it may still get.
-        is_wanted: set to False, it ends without a word; False once it was told that it ended, so nobody is
-            told twice.
+        is_done: the sample has ended, failed or was cancelled; nothing more is delivered.
+        tokens: symbols with log-probabilities that are not delivered yet.
     """
 
     def __init__(
-        self, vocabulary: Vocabulary, order: SampleRequest, deliver: Callable[[TextChunk | Exception], None]
+        self,
+        vocabulary: Vocabulary,
+        request: SampleRequest,
+        deliver: Callable[[TextChunk | Exception], None],
     ) -> None:
-        self.order, self.deliver = order, deliver
-        self.left = order.length
-        self.is_wanted = True
+        self.request = request
+        self.left = request.length
+        self.is_done = False
         self.tokens: list[Token] = []
-        self._sample = Sample(vocabulary, order.stop)
-        self._told = 0
-        self._chances = _chances(order.seed, order.number)
+        self._deliver = deliver
+        self._sample = Sample(vocabulary, request.stop)
+        self._delivered_tokens = 0
+        self._uniforms = uniform_numbers(request.seed, request.number)
 
     @property
-    def is_going(self) -> bool:
-        """Whether it wants another symbol."""
-        return self.is_wanted and self.left > 0
+    def needs_symbol(self) -> bool:
+        return not self.is_done and self.left > 0
 
-    def chance(self) -> float:
-        """The next number of its random stream, in [0, 1)."""
-        return next(self._chances)
+    def next_uniform(self) -> float:
+        """The next random number of the sample, in [0, 1)."""
+        return next(self._uniforms)
 
-    def gain(self, symbols: list[int]) -> None:
-        """Takes what was drawn for it, and delivers the text of it."""
-        if not self.is_wanted:
+    def append(self, symbols: list[int]) -> None:
+        """Appends symbols that were drawn, and delivers their text."""
+        if self.is_done:
             return
         sample = self._sample
         text = sample.feed(symbols)
@@ -102,141 +109,107 @@ class Lane:
             text += sample.end("length")
         tokens: list[Token] = []
         if not sample.is_holding:
-            count = sample.symbols - self._told + (sample.ending == "end")  # END is told too
+            count = sample.symbols - self._delivered_tokens + (sample.ending == "end")  # END is a token
             tokens, self.tokens = self.tokens[: max(0, count)], []
-            self._told += len(tokens)
+            self._delivered_tokens += len(tokens)
         if text or tokens or sample.ending:
-            self._tell(
-                TextChunk(text, tokens, sample.symbols, sample.ending), is_last=sample.ending is not None
-            )
+            self.is_done = sample.ending is not None
+            self._deliver(TextChunk(text, tokens, sample.symbols, sample.ending))
 
     def fail(self, error: Exception) -> None:
-        """Ends it by an error."""
-        self._tell(error, is_last=True)
+        """Ends the sample and delivers the error."""
+        if not self.is_done:
+            self.is_done = True
+            self._deliver(error)
 
-    def _tell(self, gained: TextChunk | Exception, *, is_last: bool) -> None:
-        if self.is_wanted:
-            self.is_wanted = not is_last
-            self.deliver(gained)
+    def cancel(self) -> None:
+        """Ends the sample without a delivery."""
+        self.is_done = True
 
 
 class Batcher:
-    """The lanes of a model, and the step that carries all of them one symbol further.
+    """The lanes of a model, and the step that advances all of them by one symbol.
 
     Args:
         trained: the model.
-        stepper: of it, for nobody else.
+        stepper: of the model. Nothing else may use it.
     """
 
     def __init__(self, trained: TrainedModel, stepper: Stepper) -> None:
-        self._stepper = stepper
-        self._never = never_drawn(ends=trained.has_ends)
+        self._decoder = Decoder(stepper, never_drawn(ends=trained.has_ends))
         self._lanes: list[Lane] = []
-        self._alike: Sampling | None = None  # how all lanes draw, where nothing else is asked of any
-        self._logits = np.empty((0, len(trained.vocabulary)), np.float32)
-        self._unread: np.ndarray | None = (
-            None  # (B,), drawn and not stepped over yet; None: the logits are after all
-        )
+        self._common_sampling: Sampling | None = None  # of all lanes, if none needs log-probabilities
         self._drawn: list[np.ndarray] = []  # since the last delivery, each (B,)
-        self._delivered = 0.0
+        self._last_delivery = 0.0
 
     def __len__(self) -> int:
         """B."""
         return len(self._lanes)
 
     def add(self, lanes: list[Lane], logits: np.ndarray, state: State) -> None:
-        """Lanes that go on from a state of as many, with the logits (n, V) of their next symbols."""
+        """Adds n lanes.
+
+        Args:
+            lanes: the new lanes.
+            logits: of their first symbols, (n, V).
+            state: of the n lanes.
+        """
         self._deliver()
-        self._select()
-        logits = np.concatenate([self._after(), logits])
-        self._stepper.state = join_lanes([self._stepper.state, state]) if self._lanes else state
-        self._logits = logits
-        self._set([*self._lanes, *lanes])
+        self._remove_finished()
+        self._decoder.add(logits, state)
+        self._set_lanes([*self._lanes, *lanes])
 
     def step(self) -> int:
-        """One symbol for every lane; how many that were."""
-        drawn = self._unread = self._draw()
+        """Draws one symbol for every lane, and returns how many."""
+        drawn = self._draw()
         self._drawn.append(drawn)
-        count, ended = len(drawn), drawn == END
         for lane in self._lanes:
             lane.left -= 1
-        done = bool(ended.any()) or any(lane.left <= 0 or not lane.is_wanted for lane in self._lanes)
-        if done or time.monotonic() - self._delivered > TICK:
+        has_finished = bool((drawn == END).any()) or not all(lane.needs_symbol for lane in self._lanes)
+        if has_finished or time.monotonic() - self._last_delivery > DELIVERY_SECONDS:
             self._deliver()
-            self._select()
-        return count
+            self._remove_finished()
+        return len(drawn)
 
-    def drop(self) -> list[Lane]:
-        """Ends all lanes at once, and gives them."""
+    def fail(self, error: Exception) -> None:
+        """Ends all lanes with an error."""
         lanes, self._drawn = self._lanes, []
-        self._logits, self._unread = self._logits[:0], None
-        self._set([])
-        return lanes
+        self._decoder.select(np.empty(0, np.int64))
+        self._set_lanes([])
+        for lane in lanes:
+            lane.fail(error)
 
-    def _set(self, lanes: list[Lane]) -> None:
-        """Who is written."""
+    def _set_lanes(self, lanes: list[Lane]) -> None:
         self._lanes = lanes
-        samplings = {lane.order.sampling for lane in lanes}
-        is_told = any(lane.order.logprobs is not None for lane in lanes)
-        self._alike = samplings.pop() if len(samplings) == 1 and not is_told else None
-
-    def _after(self) -> np.ndarray:
-        """Logits (B, V) after all that was drawn."""
-        if self._unread is not None:
-            self._logits, self._unread = self._stepper.step(self._unread), None
-        return self._logits
+        samplings = {lane.request.sampling for lane in lanes}
+        has_logprobs = any(lane.request.logprobs is not None for lane in lanes)
+        self._common_sampling = samplings.pop() if len(samplings) == 1 and not has_logprobs else None
 
     def _draw(self) -> np.ndarray:
         """The next symbol of each lane, (B,)."""
-        chances = np.array([lane.chance() for lane in self._lanes])
-        if self._alike and self._unread is not None:  # one call in place of three
-            return self._stepper.write(self._unread, chances, self._alike, self._never).copy()
-        logits = self._after()
-        telling = [i for i, lane in enumerate(self._lanes) if lane.order.logprobs is not None]
-        logs = log_probabilities(logits[telling])
-        logits[:, : self._never] = -np.inf
-        drawn = self._drawn_from(logits, chances)
-        for i, row in zip(telling, logs, strict=True):
+        uniforms = np.array([lane.next_uniform() for lane in self._lanes])
+        if self._common_sampling:
+            return self._decoder.draw(uniforms, self._common_sampling).copy()
+        with_logprobs = [i for i, lane in enumerate(self._lanes) if lane.request.logprobs is not None]
+        log_rows = log_probabilities(self._decoder.logits()[with_logprobs])
+        drawn = self._decoder.draw_each(uniforms, [lane.request.sampling for lane in self._lanes])
+        for i, row in zip(with_logprobs, log_rows, strict=True):
             lane = self._lanes[i]
-            lane.tokens.append(token_of(row, int(drawn[i]), lane.order.logprobs or 0))
+            lane.tokens.append(token_of(row, int(drawn[i]), lane.request.logprobs or 0))
         return drawn
 
-    def _drawn_from(self, logits: np.ndarray, chances: np.ndarray) -> np.ndarray:
-        """What each lane draws from its logits (B, V), (B,)."""
-        samplings = [lane.order.sampling for lane in self._lanes]
-        drawn = np.empty(len(chances), np.int64)
-        for sampling in set(samplings):
-            alike = np.array([other == sampling for other in samplings])
-            drawn[alike] = sampling.draw(logits[alike], chances[alike])
-        return drawn
-
-    def _select(self) -> None:
-        """Keeps the lanes that go on."""
-        going = [i for i, lane in enumerate(self._lanes) if lane.is_going]
-        if len(going) == len(self._lanes):
-            return
-        unread, logits, lanes = self._unread, self._logits, self.drop()
-        if going:
-            if unread is None:
-                self._logits = logits[going]
-            else:
-                self._unread = unread[going]
-            self._stepper.select(np.array(going))
-            self._set([lanes[i] for i in going])
+    def _remove_finished(self) -> None:
+        going = [i for i, lane in enumerate(self._lanes) if lane.needs_symbol]
+        if len(going) < len(self._lanes):
+            self._decoder.select(np.array(going, np.int64))
+            self._set_lanes([self._lanes[i] for i in going])
 
     def _deliver(self) -> None:
-        """Hands over what the lanes gained."""
-        self._delivered = time.monotonic()
+        """Delivers what was drawn since the last delivery."""
+        self._last_delivery = time.monotonic()
         if not self._drawn:
             return
         columns = np.stack(self._drawn, axis=1)  # (B, n)
         self._drawn = []
         for lane, symbols in zip(self._lanes, columns.tolist(), strict=True):
-            lane.gain(symbols)
-
-
-def _chances(seed: int, number: int) -> Iterator[float]:
-    """The random stream of a sample: that of `onward write` for the same seed."""
-    stream = random_stream(seed, number)
-    while True:
-        yield from stream.random(_CHANCES).tolist()
+            lane.append(symbols)

@@ -1,8 +1,7 @@
-"""Keys that were typed in several sessions, answered together: one step feeds all, one search serves all."""
+"""Keystrokes of several sessions, answered together: one step feeds all of them, one search serves all."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -11,119 +10,137 @@ from onward.inference.completion.search import complete
 from onward.inference.session import feed_together
 from onward.inference.step.stepper import Stepper
 from onward.inference.trained_model import TrainedModel
-from onward.serve.engine.tokens import Expecting
-from onward.serve.engine.typed_text import CompletionWanted, TypedText
+from onward.serve.engine.answer_options import AnswerOptions
+from onward.serve.engine.tokens import NextSymbol, SymbolRanking
+from onward.serve.engine.typed_text import TypedText
 
-EFFORT, LEAST_EFFORT = 64, 4
-"""Prefixes that all keys answered together may look at, and that each may at least: a key that comes alone
-has all 64, sixteen that come at once have four each. The likeliest are then followed to where they end."""
+TOTAL_EFFORT, LEAST_EFFORT = 64, 4
+"""Prefixes that the search looks at for all keystrokes of a batch together, and at least for each: a single
+keystroke gets all 64, sixteen get four each. The likeliest prefixes are then followed to where they end."""
 
-MANY = 4
-"""Keys answered together from which on a key gets those of the completions found before it that go on with
-it, if there are any: they are as right as they were, but there may be fewer."""
+CACHE_FROM = 4
+"""In batches of this size or more, a keystroke gets the completions of the one before it that still fit, if
+there are any: their probabilities are right, but there may be fewer."""
+
+
+@dataclass
+class CancellationToken:
+    """Shared by whoever waits for an answer and whoever computes it.
+
+    Attributes:
+        is_cancelled: nobody needs the answer any more, because a newer edit has arrived.
+    """
+
+    is_cancelled: bool = False
 
 
 @dataclass(frozen=True)
 class Keystroke:
-    """An edit, or none, that is to be answered.
+    """A text, and what to predict at its cursor.
 
     Attributes:
-        typed: what the model has read.
+        typed: what the model has read of the text.
         text, cursor: as they are now.
-        changed: characters at the beginning that are as they were.
-        wish: what is asked for.
-        is_wanted: whether no other edit has come since; else the answer has nothing in it.
+        unchanged: length of the beginning that is the same as at the last keystroke.
+        options: what to predict.
+        cancellation: if cancelled, the text is read, but nothing is predicted.
     """
 
     typed: TypedText
     text: str
     cursor: int
-    changed: int
-    wish: CompletionWanted
-    is_wanted: Callable[[], bool]
+    unchanged: int
+    options: AnswerOptions
+    cancellation: CancellationToken
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What is expected at the cursor, as plain values, and how many symbols were read for it."""
+class Prediction:
+    """What may follow at the cursor.
 
-    expected: dict[str, Any]
-    read: int
+    Attributes:
+        completions: the likeliest first; None if the keystroke was cancelled.
+        next: the likeliest next symbols; None if the keystroke was cancelled.
+        symbols_read: number of symbols that the model read.
+    """
+
+    completions: Sequence[Completion] | None
+    next: Sequence[NextSymbol] | None
+    symbols_read: int
 
 
-class Keyboard:
-    """Answers keys. Belongs to the model's thread.
+class Predictor:
+    """Answers keystrokes. For the model's thread alone.
 
     Args:
         trained: the model.
-        stepper: of it.
+        stepper: of the model.
     """
 
     def __init__(self, trained: TrainedModel, stepper: Stepper) -> None:
         self._vocabulary, self._stepper = trained.vocabulary, stepper
-        self._expecting = Expecting(trained.vocabulary)
+        self._ranking = SymbolRanking(trained.vocabulary)
 
-    def answer(self, keys: Sequence[Keystroke]) -> list[Answer | Exception]:
-        """An answer to each, or why there is none."""
-        read, failed = self._feed(keys)
-        wanted = [i for i, key in enumerate(keys) if i not in failed and key.is_wanted()]
-        looking = [i for i in wanted if keys[i].wish.completions]
-        found = dict(zip(looking, self._complete([keys[i] for i in looking]), strict=True))
-        answers: list[Answer | Exception] = []
-        for i, key in enumerate(keys):
-            if i in failed:
-                answers.append(failed[i])
-                continue
-            expected: dict[str, Any] = {"completions": None, "next": None}
-            if i in wanted:
-                expected["completions"] = [
-                    {"text": each.text, "probability": float(each.probability)} for each in found.get(i, ())
-                ]
-                expected["next"] = self._next(key)
-            answers.append(Answer(expected, read.get(i, 0)))
-        return answers
+    def predict(self, keystrokes: Sequence[Keystroke]) -> list[Prediction | Exception]:
+        """Returns a prediction for each keystroke, or the error that prevented it."""
+        read = self._feed(keystrokes)
+        predictions = [
+            count if isinstance(count, Exception) else Prediction(None, None, count) for count in read
+        ]
+        wanted = [
+            (i, count)
+            for i, count in enumerate(read)
+            if isinstance(count, int) and not keystrokes[i].cancellation.is_cancelled
+        ]
+        completions = self._complete([keystrokes[i] for i, _ in wanted])
+        for (i, count), found in zip(wanted, completions, strict=True):
+            predictions[i] = Prediction(found, self._next(keystrokes[i]), count)
+        return predictions
 
-    def _feed(self, keys: Sequence[Keystroke]) -> tuple[dict[int, int], dict[int, Exception]]:
-        """Feeds each session what is new; how many symbols, and what failed, by the number of the key."""
-        read: dict[int, int] = {}
-        failed: dict[int, Exception] = {}
-        single: list[tuple[Keystroke, int]] = []
-        for i, key in enumerate(keys):
+    def _feed(self, keystrokes: Sequence[Keystroke]) -> list[int | Exception]:
+        """Feeds each session what is new. Returns for each the number of symbols, or an error."""
+        read: list[int | Exception] = []
+        single: list[tuple[TypedText, int]] = []
+        for keystroke in keystrokes:
+            typed = keystroke.typed
             try:
-                ids = key.typed.follow(key.text, key.cursor, key.changed)
-                key.typed.narrow(int(ids[0]) if len(ids) == 1 else None)
-                if len(ids) == 1 and key.typed.learner is None:
-                    single.append((key, int(ids[0])))
+                ids = typed.rewind(keystroke.text, keystroke.cursor, keystroke.unchanged)
+                typed.update_cache(ids)
+                if len(ids) == 1 and not typed.adapts:
+                    single.append((typed, int(ids[0])))
                 elif len(ids):
-                    key.typed.session.feed(ids)
-                read[i] = len(ids)
-            except Exception as error:  # goes to the one who waits
-                failed[i] = error
+                    typed.session.feed(ids)
+                read.append(len(ids))
+            except Exception as error:  # of this keystroke alone
+                read.append(error)
         if single:
-            feed_together(
-                self._stepper, [key.typed.session for key, _ in single], [symbol for _, symbol in single]
-            )
-        return read, failed
+            sessions, symbols = [typed.session for typed, _ in single], [symbol for _, symbol in single]
+            feed_together(self._stepper, sessions, symbols)
+        return read
 
-    def _complete(self, keys: Sequence[Keystroke]) -> list[Sequence[Completion]]:
-        """What may follow each, looked for with an effort that they share."""
-        effort = max(LEAST_EFFORT, EFFORT // max(1, len(keys)))
-        found: dict[int, Sequence[Completion]] = {}
-        if len(keys) >= MANY:
-            left = {i: key.typed.remembered(key.wish) for i, key in enumerate(keys)}
-            found = {i: each for i, each in left.items() if each and keys[i].typed.learner is None}
-        shared = [i for i, key in enumerate(keys) if i not in found and key.typed.learner is None]
-        places = [keys[i].typed.begun(keys[i].wish, effort) for i in shared]
-        found |= zip(shared, complete(self._stepper, self._vocabulary, places), strict=True)
-        for i, key in enumerate(keys):
-            if i not in found:
-                found[i] = key.typed.complete(key.wish, effort)
-            key.typed.remember(key.wish, found[i])
-        return [found[i] for i in range(len(keys))]
+    def _complete(self, keystrokes: Sequence[Keystroke]) -> list[Sequence[Completion]]:
+        """The completions of each keystroke, from the cache or by searches that share the effort."""
+        found: list[Sequence[Completion]] = [()] * len(keystrokes)
+        searched = [i for i, keystroke in enumerate(keystrokes) if keystroke.options.completions]
+        effort = max(LEAST_EFFORT, TOTAL_EFFORT // max(1, len(searched)))
+        with_own_weights = [i for i in searched if keystrokes[i].typed.adapts]
+        shared = [i for i in searched if not keystrokes[i].typed.adapts]
+        if len(searched) >= CACHE_FROM:
+            for i in shared:
+                found[i] = keystrokes[i].typed.cache.get(keystrokes[i].options)
+            shared = [i for i in shared if not found[i]]
+        starts = [keystrokes[i].typed.completion_start(keystrokes[i].options, effort) for i in shared]
+        for i, completions in zip(shared, complete(self._stepper, self._vocabulary, starts), strict=True):
+            found[i] = completions
+        for i in with_own_weights:
+            found[i] = keystrokes[i].typed.complete(keystrokes[i].options, effort)
+        for i in searched:
+            keystrokes[i].typed.cache.put(keystrokes[i].options, found[i])
+        return found
 
-    def _next(self, key: Keystroke) -> list[dict[str, Any]]:
-        if not key.wish.next:
+    def _next(self, keystroke: Keystroke) -> list[NextSymbol]:
+        if not keystroke.options.next:
             return []
-        logits = key.typed.session.logits[0, 0].cpu().numpy()
+        logits = keystroke.typed.session.logits[0, 0].cpu().numpy()
         weights = np.exp(logits - logits.max())
-        return self._expecting.of(weights / weights.sum(), key.wish.next)
+        return self._ranking.top(weights / weights.sum(), keystroke.options.next)

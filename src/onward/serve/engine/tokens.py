@@ -1,6 +1,6 @@
-"""Symbols as a client is told of them: text, surprise, and what else was likely in their place."""
+"""Symbols as the API reports them: text, log-probability, and the likeliest alternatives."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -8,12 +8,12 @@ from onward.data.vocabulary import SPECIAL, Vocabulary
 
 
 class Token(NamedTuple):
-    """A symbol in its place.
+    """A symbol at its place in a text.
 
     Attributes:
         symbol: its id.
-        nats: the log-probability it had, 0 or less.
-        top: ids and log-probabilities of the likeliest, the likeliest first.
+        nats: its log-probability, 0 or less.
+        top: ids and log-probabilities of the likeliest symbols at this place, the likeliest first.
     """
 
     symbol: int
@@ -21,14 +21,28 @@ class Token(NamedTuple):
     top: list[tuple[int, float]]
 
 
+class NextSymbol(NamedTuple):
+    """A symbol that may come next.
+
+    Attributes:
+        symbol: its name.
+        text: its text by itself, see `text_of`.
+        probability: of this symbol.
+    """
+
+    symbol: str
+    text: str
+    probability: float
+
+
 def log_probabilities(logits: np.ndarray) -> np.ndarray:
-    """Of logits (..., V), in float64."""
+    """Log-softmax of logits (..., V), in float64."""
     shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
 
 
 def likeliest(values: np.ndarray, count: int) -> list[int]:
-    """The ids of the greatest of values (V,), the greatest first; of equals the lower id first."""
+    """The ids of the greatest of values (V,), the greatest first; of equal values the lower id first."""
     count = min(count, len(values))
     if count <= 0:
         return []
@@ -38,12 +52,12 @@ def likeliest(values: np.ndarray, count: int) -> list[int]:
 
 
 def token_of(logs: np.ndarray, symbol: int, count: int) -> Token:
-    """A symbol that came where these log-probabilities (V,) were expected, with `count` likeliest."""
+    """The token of a symbol, given the log-probabilities (V,) at its place, with `count` alternatives."""
     return Token(symbol, float(logs[symbol]), [(i, float(logs[i])) for i in likeliest(logs, count)])
 
 
 def text_of(vocabulary: Vocabulary, symbol: int) -> str:
-    """The text of a symbol by itself; "" for what is no text, such as a byte that is only a part of one."""
+    """The text of a symbol by itself; "" if it has none, such as a byte that is part of a character."""
     if vocabulary.kind == "bytes":
         raw = vocabulary.decode_bytes([symbol])
         return raw.decode() if raw.isascii() else ""
@@ -51,27 +65,23 @@ def text_of(vocabulary: Vocabulary, symbol: int) -> str:
 
 
 def name_of(vocabulary: Vocabulary, symbol: int) -> str:
-    r"""The name of a symbol in `logprobs`: its text, "<end>", or "bytes:\xe2" as OpenAI has it."""
+    r"""The name of a symbol in `logprobs`: its text, "<end>", or "bytes:\xe2" as OpenAI names a byte."""
     if symbol < len(SPECIAL) and not (vocabulary.kind == "bytes" and symbol == 0):
         return SPECIAL[symbol]
     text = text_of(vocabulary, symbol)
     return text or "bytes:" + "".join(f"\\x{byte:02x}" for byte in vocabulary.decode_bytes([symbol]))
 
 
-class Expecting:
-    """Tells what is expected, as plain values.
-
-    Args:
-        vocabulary: what ids mean.
-    """
+class SymbolRanking:
+    """Ranks the symbols of a vocabulary by their probability of coming next."""
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self._names = [(vocabulary.symbol(i), text_of(vocabulary, i)) for i in range(len(vocabulary))]
 
-    def of(self, probabilities: np.ndarray, count: int) -> list[dict[str, Any]]:
-        """The likeliest of probabilities (V,)."""
+    def top(self, probabilities: np.ndarray, count: int) -> list[NextSymbol]:
+        """The `count` likeliest symbols, given the probabilities (V,)."""
         likely = likeliest(probabilities, count)
         return [
-            {"symbol": self._names[i][0], "text": self._names[i][1], "probability": probability}
+            NextSymbol(*self._names[i], probability)
             for i, probability in zip(likely, probabilities[likely].tolist(), strict=True)
         ]

@@ -1,163 +1,150 @@
-"""A text that is typed: what the model has read of it is kept in step with a cursor that moves and edits."""
+"""The text of a typing session as the model sees it: the model follows the edits and the cursor."""
 
 import re
-from collections.abc import Generator, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Generator, Iterator
+from dataclasses import asdict
 
 import numpy as np
 
 from onward.data.vocabulary import LONGEST_WORD, Vocabulary
 from onward.errors import InputError
-from onward.inference.completion.boundaries import Until
-from onward.inference.completion.options import Completing, Completion, Completions
+from onward.inference.completion.options import Completing, Completions
 from onward.inference.completion.search import Begun
 from onward.inference.session import Session
 from onward.inference.step.stepper import Stepper
 from onward.inference.trained_model import TrainedModel
+from onward.serve.engine.answer_options import AnswerOptions
+from onward.serve.engine.completion_cache import CompletionCache
 from onward.serve.engine.online_learning import OnlineLearner
 from onward.serve.engine.tokens import text_of
 
 REACH = 4096
-"""Symbols that a session goes back without reading its text anew."""
-
-_LONGEST = 4
-"""Symbols of a character, at most: its bytes."""
+"""Symbols that a session can go back without reading its text anew."""
 
 SLICE = 256
-"""Symbols that are read before others have their turn: some ten milliseconds."""
+"""Symbols of one slice of reading, about ten milliseconds."""
+
+_SYMBOLS_PER_CHARACTER = 4
+"""At most: the bytes of a character."""
 
 _WORD = re.compile(rf"\w{{1,{LONGEST_WORD}}}\Z")
 
 
-@dataclass(frozen=True)
-class Edit:
-    """At a place of the text so many characters go, and others come; then the cursor stands at a place."""
-
-    at: int
-    delete: int
-    insert: str
-    cursor: int
-
-    def applied(self, text: str) -> str:
-        """The text after it."""
-        return text[: self.at] + self.insert + text[self.at + self.delete :]
-
-
-@dataclass(frozen=True)
-class CompletionWanted:
-    """What an answer has in it.
-
-    Attributes:
-        completions: how many, at most.
-        until: where they end.
-        shortest: characters of the shortest; one of a single character takes as long to accept as to type.
-        next: how many next symbols.
-    """
-
-    completions: int = 3
-    until: Until = "word"
-    shortest: int = 2
-    next: int = 10
-
-
 class TypedText:
-    """What the model has read of a text, up to the cursor. Belongs to the model's thread.
+    """What the model has read of a text, up to the cursor. For the model's thread alone.
 
-    With a vocabulary of words the word before the cursor is read when it is whole.
+    With a vocabulary of words, an incomplete word before the cursor is not read yet.
 
     Args:
         trained: the model.
-        stepper: of the model, which all sessions that do not learn share.
-        learner: learns from what is read; None: nothing does.
+        stepper: of the model, shared by all sessions that do not adapt.
+        learner: learns from what is read; None: the session does not adapt.
+
+    Attributes:
+        cache: the completions that were found last.
     """
 
     def __init__(self, trained: TrainedModel, stepper: Stepper, learner: OnlineLearner | None = None) -> None:
-        self._trained, self._stepper, self.learner = trained, stepper, learner
-        self._session: Session | None = None
+        self._trained, self._stepper, self._learner = trained, stepper, learner
+        self._session: Session | None = None  # None: nothing was read
         self._read = ""
-        self._begun = ""
-        self._found: tuple[CompletionWanted, tuple[Completion, ...]] | None = None
+        self._partial_word = ""
+        self.cache = CompletionCache()
+
+    @property
+    def adapts(self) -> bool:
+        """Whether the session learns from its text, and so has weights of its own."""
+        return self._learner is not None
 
     @property
     def session(self) -> Session:
-        """Where the model stands."""
+        """The model's session, which stands after the text that was read."""
         if self._session is None:
             model, vocabulary = self._trained.model, self._trained.vocabulary
             self._session = Session(model, vocabulary, reach=REACH, stepper=self._stepper)
-            if self.learner:
-                self.learner.attend(self._session)
+            if self._learner:
+                self._learner.attach(self._session)
         return self._session
 
     @property
     def megabytes(self) -> float:
-        """What the states take, about."""
+        """Approximate size of the states."""
         session = self._session  # the model's thread may drop it meanwhile
         return 0.0 if session is None else session.megabytes
 
-    def follow(self, text: str, cursor: int, changed: int) -> np.ndarray:
-        """Goes back to where the text has changed.
+    def rewind(self, text: str, cursor: int, unchanged: int) -> np.ndarray:
+        """Takes back what has changed.
 
         Args:
-            text: as it is now.
-            cursor: where the model is to stand.
-            changed: characters at the beginning that are as they were.
+            text: the new text.
+            cursor: where the model should stand.
+            unchanged: length of the beginning that is the same in the old and the new text.
 
         Returns:
-            The symbols (N,) that are to be fed to the session, for it to stand at the cursor.
+            The symbols (N,) that must be fed to the session so that it reaches the cursor.
         """
-        kept = self._back(text, cursor, changed)
+        kept = self._rewind(text, cursor, unchanged)
         return self._trained.vocabulary.encode(self._read[kept:])
 
-    def unread(self, cursor: int, changed: int) -> int:
-        """How many characters there are before the cursor that would have to be read, about."""
-        kept = min(cursor, changed, len(self._read))
-        if len(self._read) - kept > REACH // _LONGEST:
+    def characters_to_read(self, cursor: int, unchanged: int) -> int:
+        """About how many characters `read` would read."""
+        kept = min(cursor, unchanged, len(self._read))
+        if len(self._read) - kept > REACH // _SYMBOLS_PER_CHARACTER:
             kept = 0  # it may be out of reach
         return cursor - kept
 
-    def read(self, text: str, cursor: int, changed: int) -> Generator[None, None, int]:
-        """The same, and reads in slices what is to be fed; a session that learns learns from what is new.
+    def read(self, text: str, cursor: int, unchanged: int) -> Generator[None, None, int]:
+        """Reads up to the cursor in slices; an adapting session learns from what is new.
+
+        The arguments are those of `rewind`.
 
         Returns:
-            How many symbols were read.
+            Number of symbols that were read.
         """
-        if self.learner:
-            self.learner.follow(text)
+        if self._learner:
+            self._learner.update_text(text)
         read = 0
-        for part, learns in self._parts(self._back(text, cursor, changed)):
+        for part, learns in self._slices(self._rewind(text, cursor, unchanged)):
             read += len(self.session.feed(part, learns=learns))
             yield
         return read
 
-    def _parts(self, kept: int) -> Iterator[tuple[str | np.ndarray, bool]]:
-        """The slices of `_read` from a place on, and whether something is learned from each."""
-        vocabulary = self._trained.vocabulary
-        if self.learner:
-            yield from self.learner.parts(kept, len(self._read), words=vocabulary.kind == "words")
-            return
-        ids = vocabulary.encode(self._read[kept:])
-        for start in range(0, len(ids), SLICE):
-            yield ids[start : start + SLICE], False
-
     def forget(self) -> None:
-        """Drops what was learned; what was read with it is to be read anew."""
-        if self.learner:
-            self.learner.forget()
+        """Drops what was learned. The text must be read anew."""
+        if self._learner:
+            self._learner.forget()
         self._session, self._read = None, ""
 
-    def _back(self, text: str, cursor: int, changed: int) -> int:
-        """Goes back to where the text has changed; from that place to the end of `_read` it is to be fed."""
+    def completion_start(self, options: AnswerOptions, effort: int) -> Begun:
+        """Where a search for completions starts. It looks at no more prefixes than the effort."""
+        return self.session.begun(_search_options(options, effort), self._partial_word)
+
+    def complete(self, options: AnswerOptions, effort: int) -> Completions:
+        """Finds the completions with the weights of this session."""
+        return self.session.complete(self._partial_word, **asdict(_search_options(options, effort)))
+
+    def update_cache(self, symbols: np.ndarray) -> None:
+        """Prepares the completions that were found last for the symbols (N,) that will be fed."""
+        if len(symbols) != 1 or self._partial_word or self.cache.is_empty:
+            self.cache.clear()
+            return
+        logits = self.session.logits[0, 0].double()
+        probability = float((logits - logits.logsumexp(0))[int(symbols[0])].exp())
+        self.cache.advance(text_of(self._trained.vocabulary, int(symbols[0])), probability)
+
+    def _rewind(self, text: str, cursor: int, unchanged: int) -> int:
+        """Does what `rewind` does, and returns where in `_read` the model stands."""
         vocabulary = self._trained.vocabulary
         head = text[:cursor]
-        self._begun = _begun(head, vocabulary)
-        head = head[: len(head) - len(self._begun)]
-        kept = min(changed, len(self._read), len(head))
+        self._partial_word = _partial_word(head, vocabulary)
+        head = head[: len(head) - len(self._partial_word)]
+        kept = min(unchanged, len(self._read), len(head))
         if vocabulary.kind == "words":
             while kept and (head[kept - 1].isalnum() or head[kept - 1] == "_"):
                 kept -= 1
         back = len(vocabulary.encode(self._read[kept:])) if kept < len(self._read) else 0
         if back:
-            self._found = None
+            self.cache.clear()
             try:
                 self.session.rollback(back)
             except InputError:  # out of reach
@@ -165,52 +152,26 @@ class TypedText:
         self._read = head
         return kept
 
-    def begun(self, wish: CompletionWanted, effort: int) -> Begun:
-        """Where the completions begin; they are looked for no longer than the effort allows."""
-        return self.session.begun(_completing(wish, effort), self._begun)
-
-    def complete(self, wish: CompletionWanted, effort: int) -> Completions:
-        """The completions, with weights that may be its own."""
-        return self.session.complete(self._begun, **asdict(_completing(wish, effort)))
-
-    def remember(self, wish: CompletionWanted, found: Sequence[Completion]) -> None:
-        """Keeps what was found here."""
-        self._found = wish, tuple(found)
-
-    def remembered(self, wish: CompletionWanted) -> tuple[Completion, ...]:
-        """What is known of the completions here, from when fewer symbols had been typed."""
-        return self._found[1] if self._found and self._found[0] == wish else ()
-
-    def narrow(self, symbol: int | None) -> None:
-        """Keeps of what was found that which goes on with the symbol that comes, with its probability then.
-
-        Args:
-            symbol: None: something else than one more symbol happened.
-        """
-        found, self._found = self._found, None
-        if symbol is None or found is None or isinstance(found[0].until, int) or self._begun:
+    def _slices(self, start: int) -> Iterator[tuple[str | np.ndarray, bool]]:
+        """The slices of `_read` from a place on, and whether to learn from each."""
+        vocabulary = self._trained.vocabulary
+        if self._learner:
+            yield from self._learner.slices(start, len(self._read), words=vocabulary.kind == "words")
             return
-        text = text_of(self._trained.vocabulary, symbol)
-        logits = self.session.logits[0, 0].double()
-        chance = float((logits - logits.logsumexp(0))[symbol].exp())
-        if text and chance > 0.0:
-            left = (
-                Completion(each.text[len(text) :], min(1.0, each.probability / chance))
-                for each in found[1]
-                if each.text.startswith(text) and len(each.text) >= len(text) + found[0].shortest
-            )
-            self._found = found[0], tuple(left)
+        ids = vocabulary.encode(self._read[start:])
+        for first in range(0, len(ids), SLICE):
+            yield ids[first : first + SLICE], False
 
 
-def _completing(wish: CompletionWanted, effort: int) -> Completing:
-    """Best first no more prefixes advance at once than may be looked at; a beam is the narrower the less."""
-    lanes = min(8, effort) if wish.until == "word" else max(8, wish.completions, effort // 2)
+def _search_options(options: AnswerOptions, effort: int) -> Completing:
+    """The smaller the effort, the fewer prefixes advance at once."""
+    lanes = min(8, effort) if options.until == "word" else max(8, options.completions, effort // 2)
     return Completing(
-        n=wish.completions, until=wish.until, shortest=wish.shortest, effort=effort, lanes=lanes
+        n=options.completions, until=options.until, shortest=options.shortest, effort=effort, lanes=lanes
     )
 
 
-def _begun(head: str, vocabulary: Vocabulary) -> str:
-    """The word that is not whole yet, where words are symbols."""
+def _partial_word(head: str, vocabulary: Vocabulary) -> str:
+    """The word at the end of a text, if words are symbols: it may not be complete."""
     found = _WORD.search(head[-LONGEST_WORD:]) if vocabulary.kind == "words" else None
     return found[0] if found else ""

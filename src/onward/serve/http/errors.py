@@ -1,21 +1,25 @@
-"""Why a request is refused, in the form of OpenAI's errors."""
+"""Errors of the HTTP API, in the form of OpenAI's errors."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from onward.errors import InputError, OnwardError
 
+_LONGEST_SHOWN = 80
+
+FIELDS_HINT = "GET /openapi.json lists every field with its limits"
+
 
 class ApiError(InputError):
-    """A request that is answered with an error of the caller's.
+    """An error that the server answers with.
 
     Args:
-        status: of HTTP, 4xx; or 503 while the server stops.
-        code: of the kind of error, for programs.
-        message: what was expected and received.
-        hint: the remedy.
-        param: the field that is wrong.
-        headers: of the answer.
+        status: HTTP status, 400 or above.
+        code: kind of the error, for programs.
+        message: what was expected and what was received.
+        hint: what the caller can do about it.
+        param: name of the wrong field.
+        headers: further headers of the response.
     """
 
     def __init__(
@@ -33,8 +37,15 @@ class ApiError(InputError):
         self.headers = dict(headers or {})
 
 
+def invalid_value(name: str, expected: str, received: object) -> ApiError:
+    """Returns the error for a field with a wrong value; None stands for a missing field."""
+    shown = "nothing" if received is None else shortened(received)
+    message = f"expected {name} to be {expected}, got {shown}"
+    return ApiError(400, "invalid_value", message, param=name[:_LONGEST_SHOWN], hint=FIELDS_HINT)
+
+
 def as_api_error(error: OnwardError) -> ApiError:
-    """The same error for a client: what the caller can mend is 400, a run that failed 500."""
+    """Converts an error of onward: wrong input has status 400, everything else 500."""
     if isinstance(error, ApiError):
         return error
     if isinstance(error, InputError):
@@ -42,15 +53,21 @@ def as_api_error(error: OnwardError) -> ApiError:
     return ApiError(500, "failed", str(error), hint=error.hint)
 
 
-def to_json(refusal: ApiError) -> dict[str, Any]:
-    """The body of the answer."""
-    kind = "server_error" if refusal.status >= 500 else "invalid_request_error"
+def to_json(error: ApiError) -> dict[str, Any]:
+    """Returns the body of the response."""
+    kind = "server_error" if error.status >= 500 else "invalid_request_error"
     return {
         "error": {
-            "message": str(refusal),
+            "message": str(error),
             "type": kind,
-            "param": refusal.param,
-            "code": refusal.code,
-            "hint": refusal.hint,
+            "param": error.param,
+            "code": error.code,
+            "hint": error.hint,
         }
     }
+
+
+def shortened(value: object) -> str:
+    """Returns the first characters of a value, for a message."""
+    text = value if isinstance(value, str) else repr(value)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."

@@ -1,26 +1,33 @@
-"""What every request passes before it is looked at: host, origin, token; and what every answer carries.
+"""What every request passes before it reaches the application: host, origin, CORS and token.
 
-A name that leads to this machine by a trick of DNS is not among the hosts, and the page of another site is
-not among the origins, so neither can use a server that listens to this machine alone.
+The checks of host and origin protect a server that only listens to its own machine: neither a DNS name that
+was pointed at it (DNS rebinding) nor the page of another site can use it.
 """
 
 import base64
 import hmac
+import secrets
 import time
 from dataclasses import dataclass
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from onward.serve.http.errors import ApiError
 from onward.serve.http.metrics import Metrics
-from onward.serve.http.responses import refuse
+from onward.serve.http.responses import error_response
 
-_OPEN = ("/", "/watch", "/healthz", "/openapi.json")
-_PREFIX = "onward.token."
+REQUEST_ID = "onward.request_id"
+"""Key of the id of a request in its scope. The response has it in the header X-Request-Id."""
+
+_WITHOUT_TOKEN = ("/", "/watch", "/healthz", "/openapi.json")
+_TOKEN_PROTOCOL = "onward.token."
 _METHODS = ("GET", "POST", "DELETE", "HEAD", "OPTIONS", "PUT", "PATCH")
+_CORS_METHODS = ("GET", "POST", "DELETE")
+_EXPOSED_HEADERS = ("ETag", "Location", "Retry-After", "WWW-Authenticate", "X-Request-Id")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,9 +35,9 @@ class Policy:
     """Who may use the server.
 
     Attributes:
-        token: that requests must carry; None: none.
-        hosts: by which names it may be reached, besides loopback's, and addresses if it has a token.
-        origins: of the pages that may use it, besides its own; "*" is all.
+        token: bearer token that requests must carry; None: no token is needed.
+        hosts: further names of the server. Loopback names are always allowed, addresses if there is a token.
+        origins: sites whose pages may use the server, besides its own page; "*" allows all.
     """
 
     token: str | None = None
@@ -38,76 +45,78 @@ class Policy:
     origins: tuple[str, ...] = ()
 
 
-class Guard:
-    """Wraps the application.
+def guarded(app: ASGIApp, policy: Policy, metrics: Metrics) -> ASGIApp:
+    """Wraps an application so that only requests that the policy allows reach it."""
+    if policy.token is not None:
+        app = TokenGuard(app, policy.token)
+    if policy.origins:
+        app = CORSMiddleware(
+            app,
+            allow_origins=policy.origins,
+            allow_methods=_CORS_METHODS,
+            allow_headers=["*"],  # clients send headers of their own, such as x-stainless-os of OpenAI's
+            expose_headers=_EXPOSED_HEADERS,
+            allow_private_network=True,
+        )
+    return RequestObserver(OriginGuard(app, policy), metrics)
 
-    Args:
-        app: what is guarded.
-        policy: who may use it.
-        metrics: are told of requests and their seconds.
-    """
 
-    def __init__(self, app: ASGIApp, policy: Policy, metrics: Metrics) -> None:
-        self._app, self._policy, self._metrics = app, policy, metrics
+class RequestObserver:
+    """Counts requests, and adds the headers that every response has."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app, self._metrics = app, metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Lets a request through, or answers it."""
-        if scope["type"] == "lifespan":
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
-        origin = headers.get("origin")
-        refusal = self._objection(scope, headers, origin)
-        if scope["type"] == "websocket":
-            if refusal:
-                await receive()
-                await send({"type": "websocket.close", "code": 1008})
-            else:
-                await self._app(scope, receive, send)
-            return
         started, status = time.perf_counter(), 0
+        scope[REQUEST_ID] = request_id = f"req-{secrets.token_hex(12)}"
 
-        async def counted(message: Message) -> None:
+        async def observed(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                _complete(MutableHeaders(scope=message), self._allowed(origin))
+                headers = MutableHeaders(scope=message)
+                headers["X-Content-Type-Options"] = "nosniff"
+                headers["Referrer-Policy"] = "no-referrer"
+                headers["X-Request-Id"] = request_id
             await send(message)
 
         try:
-            if refusal:
-                await refuse(refusal)(scope, receive, counted)
-            elif scope["method"] == "OPTIONS" and self._allowed(origin):
-                await _preflight(counted)
-            else:
-                await self._app(scope, receive, counted)
-        finally:  # what failed was answered with 500, and is raised again for the log
+            await self._app(scope, receive, observed)
+        finally:  # a request that failed was answered with 500, and raises again for the log
             method = scope["method"] if scope["method"] in _METHODS else "other"
             route = getattr(scope.get("route"), "path", "other")
-            self._metrics.requests.add(method=method, route=route, status=str(status))
-            self._metrics.seconds.observe(time.perf_counter() - started, route=route)
+            self._metrics.requests.labels(method, route, str(status)).inc()
+            self._metrics.seconds.labels(route).observe(time.perf_counter() - started)
 
-    def _objection(self, scope: Scope, headers: Headers, origin: str | None) -> ApiError | None:
-        """Why a request is not let through."""
-        host = headers.get("host", "")
+
+class OriginGuard:
+    """Refuses requests to other hosts, and from pages of other sites."""
+
+    def __init__(self, app: ASGIApp, policy: Policy) -> None:
+        self._app, self._policy = app, policy
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        refusal = None if scope["type"] == "lifespan" else self._refusal(Headers(scope=scope))
+        if refusal:
+            await _refuse(refusal, scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    def _refusal(self, headers: Headers) -> ApiError | None:
+        host, origin = headers.get("host", ""), headers.get("origin")
         if not self._is_host(host):
-            hint = "--allow-host NAME lets a name in"
-            return ApiError(403, "wrong_host", f"this server is not called {host[:80]!r}", hint=hint)
-        if origin is not None and not self._is_own(origin, host) and not self._allowed(origin):
-            hint = "--origin ORIGIN lets pages of a site in"
+            message = f"expected a host name of this server, got {host[:80]!r}"
             return ApiError(
-                403, "wrong_origin", f"pages of {origin[:80]!r} may not use this server", hint=hint
+                403, "wrong_host", message, hint="start it with --allow-host NAME to allow a name"
             )
-        path = scope["path"]
-        if self._policy.token is None or path in _OPEN or path.startswith("/page/"):
-            return None
-        if scope.get("method") == "OPTIONS" and self._allowed(origin):
-            return None  # a browser asks before it sends the token
-        if not hmac.compare_digest(_given(scope, headers), self._policy.token.encode()):
-            challenge = {"WWW-Authenticate": "Bearer"}
-            message = "expected a header Authorization: Bearer TOKEN with the server's token"
-            hint = "it is what the server was started with: --token, or ONWARD_TOKEN"
-            return ApiError(401, "invalid_token", message, hint=hint, headers=challenge)
+        if origin is not None and not self._is_allowed(origin, host):
+            message = f"expected a request from an allowed origin, got {origin[:80]!r}"
+            hint = "start it with --origin ORIGIN to allow the pages of a site"
+            return ApiError(403, "wrong_origin", message, hint=hint)
         return None
 
     def _is_host(self, host: str) -> bool:
@@ -118,55 +127,66 @@ class Guard:
             address = ip_address(name)
         except ValueError:
             return False
-        return address.is_loopback or self._policy.token is not None  # no name leads to an address
+        return address.is_loopback or self._policy.token is not None  # DNS cannot rebind an address
 
-    def _is_own(self, origin: str, host: str) -> bool:
+    def _is_allowed(self, origin: str, host: str) -> bool:
         scheme, _, rest = origin.partition("://")
-        return scheme in ("http", "https") and rest == host
-
-    def _allowed(self, origin: str | None) -> str | None:
-        """The origin, if pages of it were let in."""
-        origins = self._policy.origins
-        return origin if origin is not None and (origin in origins or "*" in origins) else None
+        is_own = scheme in ("http", "https") and rest == host
+        return is_own or origin in self._policy.origins or "*" in self._policy.origins
 
 
-def _given(scope: Scope, headers: Headers) -> bytes:
-    """The token that a request carries."""
-    kind, _, token = headers.get("authorization", "").partition(" ")
+class TokenGuard:
+    """Refuses requests without the token. The pages, /healthz and /openapi.json need none."""
+
+    def __init__(self, app: ASGIApp, token: str) -> None:
+        self._app, self._token = app, token.encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan" or self._is_open(scope["path"]) or self._has_token(scope):
+            await self._app(scope, receive, send)
+            return
+        refusal = ApiError(
+            401,
+            "invalid_token",
+            "expected the server's token in a header `Authorization: Bearer TOKEN`, got none or another",
+            hint="use the token that the server was started with (--token or ONWARD_TOKEN)",
+            headers={"WWW-Authenticate": "Bearer"},
+        )
+        await _refuse(refusal, scope, receive, send)
+
+    def _is_open(self, path: str) -> bool:
+        return path in _WITHOUT_TOKEN or path.startswith("/page/")
+
+    def _has_token(self, scope: Scope) -> bool:
+        return hmac.compare_digest(_token_of(scope), self._token)
+
+
+async def _refuse(refusal: ApiError, scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.close", "code": 1008})
+    else:
+        await error_response(refusal)(scope, receive, send)
+
+
+def _token_of(scope: Scope) -> bytes:
+    """Returns the token of a request: browsers send it to a WebSocket as a subprotocol."""
+    kind, _, token = Headers(scope=scope).get("authorization", "").partition(" ")
     if kind.lower() == "bearer":
         return token.strip().encode("latin-1", "replace")
     for protocol in scope.get("subprotocols", []):
-        if protocol.startswith(_PREFIX):
-            coded = protocol[len(_PREFIX) :]
+        if protocol.startswith(_TOKEN_PROTOCOL):
+            encoded = protocol.removeprefix(_TOKEN_PROTOCOL)
             try:
-                return base64.urlsafe_b64decode(coded + "=" * (-len(coded) % 4))
+                return base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4))
             except ValueError:
                 return b""
     return b""
 
 
 def _name(host: str) -> str:
-    """The name in a Host header, without the port."""
+    """Returns the name in a Host header, without the port."""
     try:
         return (urlsplit(f"//{host}").hostname or "").lower()
     except ValueError:
         return ""
-
-
-def _complete(headers: MutableHeaders, origin: str | None) -> None:
-    """Headers that every answer has."""
-    headers["X-Content-Type-Options"] = "nosniff"
-    headers["Referrer-Policy"] = "no-referrer"
-    if origin:
-        headers["Access-Control-Allow-Origin"] = origin
-        headers["Vary"] = "Origin"
-
-
-async def _preflight(send: Send) -> None:
-    headers = [
-        (b"access-control-allow-methods", b"GET, POST, DELETE"),
-        (b"access-control-allow-headers", b"authorization, content-type"),
-        (b"access-control-max-age", b"600"),
-    ]
-    await send({"type": "http.response.start", "status": 204, "headers": headers})
-    await send({"type": "http.response.body", "body": b""})

@@ -1,4 +1,4 @@
-"""What a client may ask for."""
+"""Limits of the server: what one request, and all requests together, may take."""
 
 from dataclasses import dataclass
 
@@ -7,27 +7,27 @@ MEGABYTE = 1 << 20
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """Bounds of what a request, and all of them together, may take.
+    """Limits of the server.
 
     Attributes:
-        body_bytes: of a request, and of a message of a WebSocket.
-        text_characters: of a text that is typed or scored.
-        prompt_symbols: of all prompts of a request.
-        max_tokens: symbols of a sample.
-        choices: samples of a request.
-        lanes: samples that a model writes side by side; others wait.
-        waiting: requests that wait for a model, or are worked on; others get 429.
-        sessions: that are kept; the least recently used goes.
-        adapting: sessions that learn, each with weights of its own; others are refused.
-        batch_records: lines, records or events of a batch to watch.
-        batches: to watch that wait for a detector; others get 429.
-        listeners: that follow the alarms of a detector.
-        session_megabytes: of the states of all sessions, and of the weights that some have learned.
-        session_seconds: after which a session that is not used ends.
-        connections: open at once; further ones are closed.
-        request_seconds: for the head of a request to come, and for its body.
-        send_seconds: for a client to take a part of an answer.
-        stop_seconds: for running requests to end when the server is told to stop.
+        body_bytes: bytes of a request body, or of a WebSocket message.
+        text_characters: characters of a text that is typed or scored.
+        prompt_symbols: symbols of all prompts of one request.
+        max_tokens: symbols of one completion.
+        choices: completions of one request.
+        lanes: completions that a model generates in one batch; further ones wait.
+        waiting: requests that wait for a model or are in work; further ones get status 429.
+        sessions: open sessions; beyond that the least recently used one is closed.
+        adapting: sessions that learn, each with its own weights; further ones are refused.
+        batch_records: lines, records or events of one batch for a detector.
+        batches: batches that wait for a detector; further ones get status 429.
+        listeners: clients that follow the alarms of one detector.
+        session_megabytes: memory for the states of all sessions and the weights of those that learn.
+        session_seconds: idle time after which a session is closed.
+        connections: open connections; further ones are closed.
+        request_seconds: time for the head of a request to arrive, and for its body.
+        send_seconds: time for a client to accept a part of a response.
+        stop_seconds: time for running requests to finish when the server stops.
     """
 
     body_bytes: int = MEGABYTE

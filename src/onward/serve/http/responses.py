@@ -1,32 +1,39 @@
-"""Requests in, answers out: bodies within bounds, JSON, and clients that leave or do not listen."""
+"""Bodies of requests, responses of JSON and of server-sent events, and clients that leave."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any, TypeVar
 
+from sse_starlette import EventSourceResponse
+from sse_starlette.sse import SendTimeoutError
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from onward.serve.http.errors import ApiError, to_json
-from onward.serve.http.fields import dump
+from onward.serve.http.json_text import dump
 from onward.serve.http.limits import Limits
 
 T = TypeVar("T")
 Endpoint = Callable[[Request], Awaitable[Response]]
 
+_CLOSE = {"Connection": "close"}
+_IN_PARTS = "send it in parts, as several requests"
 
-class ClientLeft(Exception):  # noqa: N818 - it is no error
-    """There is nobody to answer."""
+
+class ClientLeft(Exception):  # noqa: N818 - it is not an error
+    """The client closed the connection before the response."""
 
 
-async def body_of(receive: Receive, limits: Limits) -> bytes:
-    """The body of a request.
+async def read_body(receive: Receive, limits: Limits) -> bytes:
+    """Reads the body of a request.
+
+    Starlette's own limit is not used: it answers in plain text, and it has no time limit.
 
     Raises:
-        Refusal: it is too large, or does not come.
-        ClientLeft: the client went before it was whole.
+        ApiError: the body is too large, or takes too long to arrive.
+        ClientLeft: the client left before the body was complete.
     """
     parts, size = [], 0
     try:
@@ -40,28 +47,24 @@ async def body_of(receive: Receive, limits: Limits) -> bytes:
                 size += len(parts[-1])
                 more = message.get("more_body", False)
                 if size > limits.body_bytes:
-                    raise ApiError(
-                        413,
-                        "too_large",
-                        f"expected a body of at most {limits.body_bytes} bytes, got more",
-                        hint="send it in parts, as several requests",
-                        headers={"Connection": "close"},
-                    )
+                    text = f"expected a body of at most {limits.body_bytes:,} bytes, got more"
+                    raise ApiError(413, "too_large", text, hint=_IN_PARTS, headers=_CLOSE)
     except TimeoutError:
-        message = f"expected the body within {limits.request_seconds:g} seconds, got a part of it"
-        hint = "send it in parts, as several requests"
-        raise ApiError(408, "too_slow", message, hint=hint, headers={"Connection": "close"}) from None
+        text = f"expected the body within {limits.request_seconds:g} seconds, got only a part of it"
+        raise ApiError(408, "too_slow", text, hint=_IN_PARTS, headers=_CLOSE) from None
     return b"".join(parts)
 
 
-async def unless_gone(request: Request, work: Awaitable[T]) -> T:
-    """The result of work that is given up when the client leaves. The body has been read.
+async def until_client_leaves(request: Request, work: Awaitable[T]) -> T:
+    """Returns the result of some work, and cancels the work if the client leaves.
+
+    The body of the request must have been read before.
 
     Raises:
-        ClientLeft: it did.
+        ClientLeft: the client left.
     """
     task = asyncio.ensure_future(work)
-    leaving = asyncio.ensure_future(_left(request))
+    leaving = asyncio.ensure_future(_disconnect(request))
     try:
         await asyncio.wait({task, leaving}, return_when=asyncio.FIRST_COMPLETED)
         if not task.done():
@@ -75,60 +78,56 @@ async def unless_gone(request: Request, work: Awaitable[T]) -> T:
                     await each
 
 
-async def _left(request: Request) -> None:
+async def _disconnect(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
 
 
-def answer(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """Plain values as JSON."""
+def json_response(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """Returns a response of JSON."""
     return Response(dump(value), status, headers, "application/json")
 
 
-def refuse(refusal: ApiError) -> Response:
-    """The answer to a request that is refused."""
-    return answer(to_json(refusal), refusal.status, refusal.headers)
+def error_response(error: ApiError) -> Response:
+    """Returns the response for an error."""
+    return json_response(to_json(error), error.status, error.headers)
 
 
-class Events(Response):
-    """Server-sent events of JSON values, as they come; they end when the client leaves or does not take them.
+class EventStream:
+    """A response of server-sent events. It ends when the client leaves, or is too slow to accept events.
 
     Args:
-        values: what is sent; bytes are events already.
-        limits: how long a client may take.
-        during: is entered before anything is sent, so that it may refuse, and left at the end.
+        events: encoded events (see `event`), as they come.
+        limits: how long a client may take to accept an event.
+        finishes: whether the stream ends by itself. If so, a server that stops lets it finish.
+        during: a context that is open while the response is sent; it may refuse the request on entry.
     """
 
     def __init__(
         self,
-        values: AsyncIterator[Any],
+        events: AsyncIterator[bytes],
         limits: Limits,
+        *,
+        finishes: bool,
         during: AbstractContextManager[None] | None = None,
     ) -> None:
-        super().__init__(None, 200, {"Cache-Control": "no-store"}, "text/event-stream")
-        del self.headers["content-length"]
-        self._values, self._limits, self._during = values, limits, during or nullcontext()
+        self._during = during or nullcontext()
+        self._response = EventSourceResponse(
+            events,
+            ping=0,
+            send_timeout=limits.send_seconds,
+            shutdown_grace_period=limits.stop_seconds if finishes else 0,
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Sends them."""
-        request = Request(scope, receive)
-        with suppress(ClientLeft), self._during:
-            await unless_gone(request, self._send(send))
+        with self._during, suppress(SendTimeoutError):
+            await self._response(scope, receive, send)
 
-    async def _send(self, send: Send) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-        try:
-            async for value in self._values:
-                event = value if isinstance(value, bytes) else b"data: " + dump(value) + b"\n\n"
-                await self._part(send, event)
-            await self._part(send, b"data: [DONE]\n\n")
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
-        finally:
-            await self._values.aclose()  # type: ignore[attr-defined]
 
-    async def _part(self, send: Send, body: bytes) -> None:
-        try:
-            async with asyncio.timeout(self._limits.send_seconds):
-                await send({"type": "http.response.body", "body": body, "more_body": True})
-        except TimeoutError:
-            raise ClientLeft from None
+def event(value: Any) -> bytes:
+    """Returns a value as a server-sent event of JSON."""
+    return b"data: " + dump(value) + b"\n\n"
+
+
+DONE = b"data: [DONE]\n\n"
+"""The last event of a stream of completions."""

@@ -1,1 +1,1 @@
-"""Typing sessions, in memory and on disk."""
+"""Typing sessions, in memory and on the disk."""

@@ -1,7 +1,8 @@
-"""Sessions in a file of SQLite: each edit is on the disk before it is acknowledged.
+"""Typing sessions in an SQLite file: each edit is on the disk before it is acknowledged.
 
-A session is its text at some version, and the edits since; a long list of edits is folded into the text.
-All that waits to be written goes into one transaction, so many sessions share one flush of the disk.
+The file holds the text of a session at some version, and the edits since; from time to time the edits are
+folded into the text. All changes that wait are written in one transaction, so that many sessions share one
+flush of the disk.
 """
 
 import asyncio
@@ -15,11 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from onward.errors import InputError, WriteError
-from onward.serve.engine.online_learning import Learned
-from onward.serve.engine.typed_text import Edit
+from onward.serve.engine.answer_options import AnswerOptions
+from onward.serve.engine.online_learning import LearnedState
+from onward.serve.sessions.document import Document, Edit
 
 FORMAT = 2
-_FOLD = 256
+FOLD_EVERY = 256
+"""Edits of a session that the file holds at most, besides its text."""
+
 _TABLES = """
 create table if not exists sessions (
     id text primary key, model text not null, text blob not null, cursor integer not null,
@@ -34,26 +38,31 @@ create table if not exists learned (
 
 @dataclass(frozen=True)
 class StoredSession:
-    """A session as it is kept: options are plain values; used in seconds since 1970."""
+    """A session as the store keeps it.
+
+    Attributes:
+        id, model: names of the session and of its model.
+        document: of the session.
+        adapts: the session learns from its text.
+        used: when it was last used, in seconds since 1970.
+    """
 
     id: str
     model: str
-    text: str
-    cursor: int
-    version: int
-    options: dict[str, Any]
+    document: Document
+    adapts: bool
     used: float
 
 
 class SessionStore:
-    """The file.
+    """An SQLite file of sessions.
 
     Args:
-        path: is made if it is not there.
+        path: of the file, which is created if it does not exist.
 
     Raises:
-        InputError: it is no file of sessions, or of a later version.
-        WriteError: the disk refused.
+        InputError: the file is something else, or was written by a later version.
+        WriteError: the file cannot be written.
     """
 
     def __init__(self, path: Path) -> None:
@@ -62,9 +71,10 @@ class SessionStore:
         try:
             self._database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
             (found,) = self._database.execute("pragma user_version").fetchone()
-            if not 0 <= found <= FORMAT:  # 1 had no weights that were learned
-                raise InputError(f"{path} has format {found}, expected {FORMAT}", hint="update onward")
-            path.chmod(0o600)  # what people type is nobody else's
+            if not 0 <= found <= FORMAT:  # format 1 had no learned weights
+                message = f"expected format {FORMAT} of {path}, received format {found}"
+                raise InputError(message, hint="update onward")
+            path.chmod(0o600)  # it holds what people type
             self._database.execute("pragma journal_mode = wal")
             self._database.execute("pragma synchronous = full")
             self._database.executescript(_TABLES)
@@ -73,35 +83,52 @@ class SessionStore:
             kind = WriteError if isinstance(error, sqlite3.OperationalError) else InputError
             raise kind(f"cannot keep sessions in {path}: {error}", hint="name another file") from error
 
-    def sessions(self) -> Iterator[StoredSession]:
-        """All sessions that were saved, each as its last acknowledged edit left it."""
-        yield from self._saved("true", ())
+    def load_all(self) -> Iterator[StoredSession]:
+        """Loads all sessions, each as of its last acknowledged edit."""
+        yield from self._load("true", ())
 
     async def find(self, id_: str) -> StoredSession | None:
-        """One of them, if there is one of that name."""
-        found = self._thread.submit(lambda: next(self._saved("id = ?", (id_,)), None))
+        """Loads one session, if it exists."""
+        found = self._thread.submit(lambda: next(self._load("id = ?", (id_,)), None))
         return await asyncio.wrap_future(found)
 
-    async def add(self, saved: StoredSession) -> None:
-        """Keeps a session as it is, in place of what was kept of it."""
-        await self._write(lambda: self._put(saved))
+    async def put(self, session: StoredSession) -> None:
+        """Saves a session, replacing what was saved of it.
 
-    async def edit(self, saved: StoredSession, edit: Edit) -> None:
-        """Keeps an edit, of which `saved` is the result."""
-        if saved.version % _FOLD == 0:
-            await self.add(saved)
+        Raises:
+            WriteError: the disk refused.
+        """
+        await self._write(lambda: self._put(session))
+
+    async def put_edit(self, session: StoredSession, edit: Edit) -> None:
+        """Saves an edit.
+
+        Args:
+            session: after the edit.
+            edit: the last edit of it.
+
+        Raises:
+            WriteError: the disk refused.
+        """
+        document = session.document
+        if document.version % FOLD_EVERY == 0:
+            await self.put(session)
             return
-        values = (saved.id, saved.version, edit.at, edit.delete, _raw(edit.insert), edit.cursor)
+        values = (session.id, document.version, edit.at, edit.delete, _encoded(edit.insert), edit.cursor)
 
         def insert() -> None:
             self._execute("insert into edits values (?, ?, ?, ?, ?, ?)", values)
-            self._execute("update sessions set used = ? where id = ?", (time.time(), saved.id))
+            self._execute("update sessions set used = ? where id = ?", (time.time(), session.id))
 
         await self._write(insert)
 
-    async def learn(self, id_: str, learned: Learned) -> None:
-        """Keeps what a session has learned, in place of what it had; nothing if the session has ended."""
-        values = (id_, learned.weights, _raw(learned.text), json.dumps(learned.known), id_)
+    async def save_learned(self, id_: str, learned: LearnedState) -> None:
+        """Saves what a session has learned, replacing the last. Does nothing if the session has ended.
+
+        Raises:
+            WriteError: the disk refused.
+        """
+        values = (id_, learned.weights, _encoded(learned.text), json.dumps(learned.spans), id_)
         await self._write(
             lambda: self._execute(
                 "insert or replace into learned select ?, ?, ?, ? "
@@ -110,15 +137,19 @@ class SessionStore:
             )
         )
 
-    async def learned(self, id_: str) -> Learned | None:
-        """What a session had learned, if it had learned anything."""
+    async def learned(self, id_: str) -> LearnedState | None:
+        """Loads what a session has learned, if anything."""
         statement = "select weights, text, known from learned where id = ?"
         found = self._thread.submit(lambda: self._database.execute(statement, (id_,)).fetchone())
         row = await asyncio.wrap_future(found)
-        return row and Learned(row[0], row[1].decode("utf-8", "surrogatepass"), json.loads(row[2]))
+        return row and LearnedState(row[0], _decoded(row[1]), [(a, b) for a, b in json.loads(row[2])])
 
     async def remove(self, id_: str) -> None:
-        """Forgets a session."""
+        """Removes a session.
+
+        Raises:
+            WriteError: the disk refused.
+        """
 
         def remove() -> None:
             self._execute("delete from sessions where id = ?", (id_,))
@@ -128,45 +159,49 @@ class SessionStore:
         await self._write(remove)
 
     def close(self) -> None:
-        """Ends what is being written, and closes the file."""
+        """Finishes what is being written, and closes the file."""
         self._thread.shutdown(wait=True)
         self._database.close()
 
-    def _saved(self, condition: str, values: tuple[str, ...]) -> Iterator[StoredSession]:
+    def _load(self, condition: str, values: tuple[str, ...]) -> Iterator[StoredSession]:
         columns = "id, model, text, cursor, version, options, used"
         rows = self._database.execute(f"select {columns} from sessions where {condition}", values)
-        for id_, model, text, cursor, version, options, used in rows.fetchall():
-            now, at, number = text.decode("utf-8", "surrogatepass"), cursor, version
-            for edit_version, edit in self._edits(id_, version):
-                now, at, number = edit.applied(now), edit.cursor, edit_version
-            yield StoredSession(id_, model, now, at, number, json.loads(options), used)
+        for id_, model, text, cursor, version, json_options, used in rows.fetchall():
+            options = json.loads(json_options)
+            adapts = options.pop("adapt", False)
+            document = Document(_decoded(text), cursor, version, AnswerOptions(**options))
+            for edit in self._edits(id_, version):
+                document = document.after(edit)
+            yield StoredSession(id_, model, document, adapts, used)
 
-    def _edits(self, id_: str, after: int) -> Iterator[tuple[int, Edit]]:
+    def _edits(self, id_: str, after: int) -> Iterator[Edit]:
         rows = self._database.execute(
-            "select version, at, deleted, inserted, cursor from edits "
-            "where id = ? and version > ? order by version",
+            "select at, deleted, inserted, cursor from edits where id = ? and version > ? order by version",
             (id_, after),
         )
-        for version, at, deleted, inserted, cursor in rows.fetchall():
-            yield version, Edit(at, deleted, inserted.decode("utf-8", "surrogatepass"), cursor)
+        for at, deleted, inserted, cursor in rows.fetchall():
+            yield Edit(at, deleted, _decoded(inserted), cursor)
 
-    def _put(self, saved: StoredSession) -> None:
-        values = asdict(saved) | {
-            "text": _raw(saved.text),
-            "options": json.dumps(saved.options),
-            "used": time.time(),
-        }
-        self._execute(
-            "insert or replace into sessions values (:id, :model, :text, :cursor, :version, :options, :used)",
-            values,
+    def _put(self, session: StoredSession) -> None:
+        document = session.document
+        options = asdict(document.options) | {"adapt": session.adapts}
+        values = (
+            session.id,
+            session.model,
+            _encoded(document.text),
+            document.cursor,
+            document.version,
+            json.dumps(options),
+            time.time(),
         )
-        self._execute("delete from edits where id = ?", (saved.id,))
+        self._execute("insert or replace into sessions values (?, ?, ?, ?, ?, ?, ?)", values)
+        self._execute("delete from edits where id = ?", (session.id,))
 
-    def _execute(self, statement: str, values: Any) -> None:
+    def _execute(self, statement: str, values: tuple[Any, ...]) -> None:
         self._database.execute(statement, values)
 
     async def _write(self, change: Callable[[], None]) -> None:
-        """Makes a change with those that wait beside it; returns when it is on the disk."""
+        """Makes a change together with the others that wait; returns when it is on the disk."""
         done: Future[None] = Future()
         self._waiting.append((change, done))
         if len(self._waiting) == 1:
@@ -174,7 +209,7 @@ class SessionStore:
         await asyncio.shield(asyncio.wrap_future(done))
 
     def _flush(self) -> None:
-        """One transaction of all that waits; a change that fails is undone and told alone."""
+        """Writes all changes that wait in one transaction; a change that fails is undone alone."""
         changes, self._waiting = self._waiting, []
         failed: dict[int, Exception] = {}
         try:
@@ -193,19 +228,25 @@ class SessionStore:
             if self._database.in_transaction:
                 self._execute("rollback", ())
         for number, (_, done) in enumerate(changes):
-            done.set_exception(_unsaved(failed[number])) if number in failed else done.set_result(None)
+            if number in failed:
+                done.set_exception(_write_error(failed[number]))
+            else:
+                done.set_result(None)
 
 
-def _unsaved(error: Exception) -> Exception:
-    """Why a session was not saved, for the one who waits."""
+def _write_error(error: Exception) -> Exception:
     if not isinstance(error, sqlite3.Error):
         return error
-    full = isinstance(error, sqlite3.OperationalError)
-    hint = (
-        "check that the disk has room and can be written to" if full else "report this as a fault of onward"
-    )
+    if isinstance(error, sqlite3.OperationalError):
+        hint = "check that the disk has free space and can be written"
+    else:
+        hint = "report this as a bug of onward"
     return WriteError(f"cannot save a session: {error}", hint=hint)
 
 
-def _raw(text: str) -> bytes:
+def _encoded(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
+
+
+def _decoded(raw: bytes) -> str:
+    return raw.decode("utf-8", "surrogatepass")

@@ -1,1 +1,1 @@
-"""Detectors behind HTTP."""
+"""Detectors that watch the records which clients send."""

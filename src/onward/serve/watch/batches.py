@@ -1,22 +1,24 @@
-"""Batches: what a request of `POST /v1/watch` hands over, and the records in it.
+"""Batches of `POST /v1/watch`, and the records in them.
 
-A batch has one list of three kinds:
+A batch has one list, of one of three kinds:
 
-    lines       as `onward watch run` reads them: of a CSV file the first one names the columns
-    records     one event each: {"key", "event", "time", "last"}
-    sequences   whole ones: {"key", "events"}
+    lines       lines as `onward watch run` reads them; the first line of CSV names the columns
+    records     single events: {"key", "event", "time", "last"}
+    sequences   complete sequences: {"key", "events"}
 
-What is no record is counted and told; it refuses no batch.
+An item that is not a record is counted and reported; the rest of the batch is read.
 """
 
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, TypeAlias, TypeVar
 
-from onward.serve.http.errors import ApiError
-from onward.serve.http.fields import FIELDS_HINT, Fields
+from pydantic import AfterValidator, ConfigDict, Field, SkipValidation, ValidationError
+
+from onward.serve.http.errors import FIELDS_HINT, ApiError, invalid_value
 from onward.serve.http.limits import Limits
+from onward.serve.http.validation import AtMost, RequestModel, expectation
 from onward.watch.input.format import InputFormat
 from onward.watch.input.lines import LONGEST_LINE
 from onward.watch.input.parsers import RecordParser
@@ -27,18 +29,66 @@ KINDS = ("lines", "records", "sequences")
 LONGEST_NAME = 1000
 """Characters of a key, and of an event."""
 
+_ANY_LIMITS = Limits()  # the models of items have none that differ from server to server
+_Item = TypeVar("_Item", bound=RequestModel)
+
+
+def _paired(text: str) -> str:
+    """Replaces unpaired surrogates, since no file can hold them."""
+    return text.encode("utf-8", "replace").decode()
+
+
+Name: TypeAlias = Annotated[str, AtMost(LONGEST_NAME), AfterValidator(_paired)]
+
+
+class EventRecord(RequestModel):
+    """One event. It ends its sequence if `last` is true."""
+
+    key: Name
+    event: Name
+    time: float | str | None = Field(
+        None,
+        description="ISO 8601, or seconds, milli-, micro- or nanoseconds since 1970. Default: unknown.",
+    )
+    last: bool = False
+
+
+class EventSequence(RequestModel):
+    """The events of a complete sequence."""
+
+    key: Name | None = Field(None, description="Default: the number of the item.")
+    events: Annotated[list[Name], Field(min_length=1, fail_fast=True)]
+
+
+class BatchRequest(RequestModel):
+    """A batch: one of `lines`, `records` and `sequences`, or only `end`."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"records": [{"key": "s1", "event": "open"}], "end": False}]}
+    )
+
+    model: str | None = Field(None, description="Id of a detector. Default: the first detector.")
+    lines: Annotated[list[SkipValidation[str]], AtMost("batch_records")] | None = None
+    records: Annotated[list[SkipValidation[EventRecord]], AtMost("batch_records")] | None = None
+    sequences: Annotated[list[SkipValidation[EventSequence]], AtMost("batch_records")] | None = None
+    idempotency_key: Annotated[str, AtMost(200)] | None = Field(
+        None, description="Names the batch, so that one that is sent twice is read once."
+    )
+    verdicts: bool = Field(False, description="Whether to return the verdict on each sequence that ended.")
+    end: bool = Field(False, description="Whether all open sequences end with this batch.")
+
 
 @dataclass(frozen=True)
 class Batch:
-    """What a request hands over.
+    """A batch of one kind.
 
     Attributes:
         kind: one of `KINDS`.
-        items: of that kind, not looked at yet.
-        end: whether all sequences in flight end behind it.
-        verdicts: whether the verdict of each sequence that ended is told.
-        key: names the batch for who may send it twice; None: each is another one.
-        digest: of the body.
+        items: lines, records or sequences, not checked yet.
+        end: whether all open sequences end with the batch.
+        verdicts: whether to return the verdict on each sequence that ended.
+        key: name of the batch, if its client may send it twice.
+        digest: SHA-256 of the body.
     """
 
     kind: str
@@ -49,45 +99,42 @@ class Batch:
     digest: str
 
 
-def batch_of(body: bytes, fields: Fields, limits: Limits) -> Batch:
-    """The batch of a request, whose body has these fields.
+def batch_of(asked: BatchRequest, body: bytes, limits: Limits) -> Batch:
+    """Returns the batch of a request.
 
     Raises:
-        Refusal: it has no list, more than one, or one of too many records.
+        ApiError: the request has no list, several lists, or too many records.
     """
-    given = [kind for kind in KINDS if fields.values.get(kind) is not None]
+    given = [kind for kind in KINDS if getattr(asked, kind) is not None]
     if len(given) > 1:
-        fields.refuse(given[1], f"left out beside {given[0]}")
-    kind = given[0] if given else "lines"
-    items = fields.values.get(kind) or []
-    if not isinstance(items, list):
-        fields.refuse(kind, "a list")
-    if not given and not fields.flag("end"):
+        raise invalid_value(given[1], f"left out, since {given[0]} is given", getattr(asked, given[1]))
+    if not given and not asked.end:
         message = f"expected one of {', '.join(KINDS)}, got none"
         raise ApiError(400, "invalid_value", message, param="lines", hint=FIELDS_HINT)
+    kind = given[0] if given else "lines"
+    items = getattr(asked, kind) or []
     _check_size(kind, items, limits)
-    key = fields.text("idempotency_key", None, longest=200)
     digest = hashlib.sha256(body).hexdigest()
-    return Batch(kind, items, fields.flag("end"), fields.flag("verdicts"), key, digest)
+    return Batch(kind, items, asked.end, asked.verdicts, asked.idempotency_key, digest)
 
 
 def records_of(
     batch: Batch, source: InputFormat, reader: RecordParser, first: int
 ) -> tuple[list[Record], UnreadableLines]:
-    """The records of a batch, and what could not be read.
+    """Returns the records of a batch, and what could not be read.
 
     Args:
-        batch: as it came.
-        source: how the detector's own records are read.
-        reader: of these; the names of the columns of a CSV batch are in its first line.
-        first: the number of the first item.
+        batch: the batch.
+        source: input format of the detector.
+        reader: parses lines; of CSV, the first line of the batch names the columns.
+        first: number of the first item.
 
     Raises:
-        Refusal: the detector reads lines alone.
+        ApiError: the detector only reads lines.
     """
     if batch.kind != "lines" and source.form == "log":
         message = f"expected lines, since this detector reads raw log lines, got {batch.kind}"
-        raise ApiError(400, "invalid_value", message, param=batch.kind, hint="send the lines as they are")
+        raise ApiError(400, "invalid_value", message, param=batch.kind, hint="send the lines unchanged")
     reader.unreadable = UnreadableLines()
     parse = {"lines": _line, "records": _record, "sequences": _sequence}[batch.kind]
     found: list[Record] = []
@@ -100,66 +147,62 @@ def records_of(
 
 
 def _line(item: Any, number: int, reader: RecordParser) -> list[Record]:
-    return reader.read(_text(item, "a line", LONGEST_LINE).encode("utf-8", "replace"), number)
+    if not isinstance(item, str):
+        raise ValueError(f"expected a line, got {_shown(item)}")
+    if len(item) > LONGEST_LINE:
+        raise ValueError(f"expected a line of at most {LONGEST_LINE:,} characters, got {len(item):,}")
+    return reader.read(item.encode("utf-8", "replace"), number)
 
 
 def _record(item: Any, number: int, _: RecordParser) -> list[Record]:
-    values = _object(item, ("key", "event", "time", "last"))
-    time, last = values.get("time"), values.get("last") or False
-    if not isinstance(last, bool):
-        raise ValueError(f"expected last to be true or false, got {_shown(last)}")
-    if isinstance(time, bool) or not isinstance(time, str | int | float | None):
-        raise ValueError(f"expected a time, got {_shown(time)}")
-    when = None if time is None else parse_time(str(time))
-    event = _text(values.get("event"), "an event", LONGEST_NAME)
-    return [Record(_text(values.get("key"), "a key", LONGEST_NAME), event, when, event, number, last)]
+    found = _checked(EventRecord, item)
+    time = None if found.time is None else parse_time(str(found.time))
+    return [Record(found.key, found.event, time, found.event, number, found.last)]
 
 
 def _sequence(item: Any, number: int, _: RecordParser) -> list[Record]:
-    values = _object(item, ("key", "events"))
-    key = _text(values.get("key", str(number)), "a key", LONGEST_NAME)
-    names = values.get("events")
-    if not isinstance(names, list) or not names:
-        raise ValueError(f"expected a list of events, got {_shown(names)}")
-    events = [_text(name, "an event", LONGEST_NAME) for name in names]
-    line, last = " ".join(events)[:LONGEST_NAME], len(events) - 1
-    return [Record(key, event, None, line, number, i == last) for i, event in enumerate(events)]
+    found = _checked(EventSequence, item)
+    key = str(number) if found.key is None else found.key
+    line, last = " ".join(found.events)[:LONGEST_NAME], len(found.events) - 1
+    return [Record(key, event, None, line, number, i == last) for i, event in enumerate(found.events)]
 
 
-def _object(item: Any, known: tuple[str, ...]) -> dict[str, Any]:
+def _checked(model: type[_Item], item: Any) -> _Item:
+    """Checks an item.
+
+    Raises:
+        ValueError: a field is wrong; the message names it.
+    """
     if not isinstance(item, dict):
         raise ValueError(f"expected an object, got {_shown(item)}")
-    if unknown := [name for name in item if name not in known]:
-        raise ValueError(f"expected the fields {', '.join(known)}, got {_shown(unknown[0])}")
-    return item
-
-
-def _text(value: Any, what: str, longest: int) -> str:
-    if not isinstance(value, str):
-        raise ValueError(f"expected {what}, got {_shown(value)}")
-    if len(value) > longest:
-        raise ValueError(f"expected {what} of at most {longest:,} characters, got {len(value):,}")
-    return value.encode("utf-8", "replace").decode()  # half a pair of surrogates has no place in a file
+    try:
+        return model.model_validate(item)
+    except ValidationError as error:
+        name = str(error.errors(include_url=False, include_input=False)[0]["loc"][0])
+    if name not in model.model_fields:
+        raise ValueError(f"expected the fields {', '.join(model.model_fields)}, got {_shown(name)}")
+    expected = expectation(model, name, _ANY_LIMITS)
+    raise ValueError(f"expected {name} to be {expected}, got {_shown(item.get(name))}")
 
 
 def _shown(value: Any) -> str:
-    """The beginning of what was received, on one line."""
-    if isinstance(value, list | dict):  # which may be deeper than can be written
+    """Returns the beginning of a value, on one line."""
+    if isinstance(value, list | dict):  # which may be nested too deeply to be written
         return "a list" if isinstance(value, list) else "an object"
     text = json.dumps(value)
     return text if len(text) <= 60 else f"{text[:60]}..."
 
 
 def _check_size(kind: str, items: list[Any], limits: Limits) -> None:
-    """Events count wherever they stand: one in a line or a record, all of a sequence."""
+    """Counts the events of sequences too: a list of few sequences may be long."""
     count = sum(map(_length, items)) if kind == "sequences" else len(items)
     if count > limits.batch_records:
         message = f"expected at most {limits.batch_records:,} records in a batch, got {count:,}"
-        hint = "send several batches, one after the other"
-        raise ApiError(413, "too_large", message, param=kind, hint=hint)
+        raise ApiError(
+            413, "too_large", message, param=kind, hint="send several batches, one after the other"
+        )
 
 
 def _length(item: Any) -> int:
-    """Events of a sequence, if it is one."""
     events = item.get("events") if isinstance(item, dict) else None
     return len(events) if isinstance(events, list) else 1

@@ -1,4 +1,4 @@
-"""Answers to batches that were named, so that one that is sent twice is read once."""
+"""Responses to batches that have an idempotency key: a batch that is sent twice is read once."""
 
 import json
 from typing import Any, NamedTuple
@@ -8,15 +8,13 @@ from onward.serve.http.limits import MEGABYTE
 from onward.serve.watch.batches import Batch
 from onward.watch.stream.store import WatchStore
 
-REMEMBERED = 256
-"""Batches whose answers are kept, the latest ones."""
-
-KEPT_BYTES = 64 * MEGABYTE
-"""Of all answers together; those to the oldest batches go first."""
+MAX_RESPONSES = 256
+MAX_BYTES = 64 * MEGABYTE
+"""Bounds of all responses together; the oldest are dropped first."""
 
 
-class _Reply(NamedTuple):
-    """The number that an answer has, the digest of the batch that it was given to, and how long it is."""
+class _Response(NamedTuple):
+    """Where a response is kept, the digest of its batch, and its length as JSON."""
 
     number: int
     digest: str
@@ -24,74 +22,68 @@ class _Reply(NamedTuple):
 
 
 class IdempotencyStore:
-    """The answers, kept in the store of the watch: they are committed with what the batches did.
+    """The responses, kept in the store of the detector: they are committed together with their batches.
 
-    Names are held in memory; answers stay in the file until they are asked for.
+    The keys are in memory. The responses stay in the file until they are needed.
 
     Args:
-        store: of the watch.
+        store: of the detector.
     """
 
     def __init__(self, store: WatchStore) -> None:
         self._store = store
         self._next = store.fact("replies") or 0
-        self._known: dict[str, _Reply] = {}  # the oldest first
-        for number in range(max(0, self._next - REMEMBERED), self._next):
-            if kept := store.fact(_name(number)):
-                self._known[kept["key"]] = _Reply(number, kept["digest"], kept["size"])
+        self._known: dict[str, _Response] = {}  # by key, the oldest first
+        for number in range(max(0, self._next - MAX_RESPONSES), self._next):
+            if kept := store.fact(_key_fact(number)):
+                self._known[kept["key"]] = _Response(number, kept["digest"], kept["size"])
 
     def __len__(self) -> int:
-        """Batches that are remembered."""
         return len(self._known)
 
     def find(self, batch: Batch) -> dict[str, Any] | None:
-        """What was answered to a batch of that name; None if it was not seen.
+        """Returns the response to the batch with this key; None if it is new, or has no key.
 
         Raises:
-            Refusal: the name was that of another batch.
+            ApiError: 409, the key belongs to another batch.
         """
-        reply = None if batch.key is None else self._known.get(batch.key)
-        if reply is None:
+        known = None if batch.key is None else self._known.get(batch.key)
+        if known is None:
             return None
-        if reply.digest != batch.digest:
-            message = f"expected another name for another batch, got {batch.key!r} again"
-            raise ApiError(
-                409,
-                "idempotency_conflict",
-                message,
-                param="idempotency_key",
-                hint="only a batch that is sent again has the same key",
-            )
-        return self._store.fact(_answer(reply.number))
+        if known.digest != batch.digest:
+            message = f"expected a new idempotency_key for a new batch, received {batch.key!r} again"
+            hint = "use a key again only to send the same batch again"
+            raise ApiError(409, "idempotency_conflict", message, param="idempotency_key", hint=hint)
+        return self._store.fact(_response_fact(known.number))
 
-    def keep(self, batch: Batch, answer: dict[str, Any]) -> None:
-        """Notes the answer to a batch; durable with the next commit."""
+    def keep(self, batch: Batch, response: dict[str, Any]) -> None:
+        """Keeps the response to a batch that has a key. It is durable after the next commit."""
         if batch.key is None:
             return
-        reply = _Reply(self._next, batch.digest, len(json.dumps(answer)))
-        self._make_room(reply.size)
-        self._known[batch.key] = reply
-        name = {"key": batch.key, "digest": reply.digest, "size": reply.size}
-        self._store.set_fact(_name(reply.number), name)
-        self._store.set_fact(_answer(reply.number), answer)
+        kept = _Response(self._next, batch.digest, len(json.dumps(response)))
+        self._drop_oldest(kept.size)
+        self._known[batch.key] = kept
+        fact = {"key": batch.key, "digest": kept.digest, "size": kept.size}
+        self._store.set_fact(_key_fact(kept.number), fact)
+        self._store.set_fact(_response_fact(kept.number), response)
         self._next += 1
         self._store.set_fact("replies", self._next)
 
-    def _make_room(self, size: int) -> None:
-        """Forgets the oldest where there is no place for one more of that size."""
-        total = size + sum(reply.size for reply in self._known.values())
-        while self._known and (len(self._known) >= REMEMBERED or total > KEPT_BYTES):
+    def _drop_oldest(self, size: int) -> None:
+        """Makes room for a response of this size."""
+        total = size + sum(response.size for response in self._known.values())
+        while self._known and (len(self._known) >= MAX_RESPONSES or total > MAX_BYTES):
             oldest = self._known.pop(next(iter(self._known)))
             total -= oldest.size
-            self._store.set_fact(_name(oldest.number), None)
-            self._store.set_fact(_answer(oldest.number), None)
+            self._store.set_fact(_key_fact(oldest.number), None)
+            self._store.set_fact(_response_fact(oldest.number), None)
 
 
-def _name(number: int) -> str:
-    """Of the fact that says to which batch an answer was given; the latest takes the place of the oldest."""
-    return f"reply {number % REMEMBERED}"
+def _key_fact(number: int) -> str:
+    """The name of the fact that holds the key of a response. Names are reused in a ring."""
+    return f"reply {number % MAX_RESPONSES}"
 
 
-def _answer(number: int) -> str:
-    """Of the fact that holds the answer itself."""
-    return f"answer {number % REMEMBERED}"
+def _response_fact(number: int) -> str:
+    """The name of the fact that holds a response."""
+    return f"answer {number % MAX_RESPONSES}"

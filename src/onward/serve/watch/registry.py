@@ -1,100 +1,67 @@
-"""The detectors that are served, by name."""
+"""The detectors that a server serves."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeAlias
 
-from onward.errors import InputError
-from onward.serve.http.errors import ApiError
 from onward.serve.http.limits import Limits
-from onward.serve.http.metrics import Gauge, Total
+from onward.serve.http.lookup import Lookup, paths_by_name
+from onward.serve.http.metrics import Metrics
 from onward.serve.watch.worker import DetectorWorker
 
+DetectorRegistry: TypeAlias = Lookup[DetectorWorker]
 
-class DetectorRegistry:
-    """The detectors, in the order in which they were named; the first is the default.
+
+def load_detectors(
+    paths: Sequence[Path],
+    *,
+    state: Path | None,
+    alone: bool,
+    idle: float,
+    rate: float | None,
+    limits: Limits,
+) -> DetectorRegistry:
+    """Loads detectors, and starts a worker for each.
 
     Args:
-        paths: of their files.
-        state: keeps their watches (see `state_of`).
-        alone: whether nothing else is served that the state could be of.
+        paths: of the detector files.
+        state: where their states are kept, see `state_of`; None: they end with the server.
+        alone: the server serves nothing but detectors.
         idle: seconds without a record after which a sequence has ended.
-        rate: of false alarms; None: each detector's own.
-        limits: of batches, and of who listens.
+        rate: false-alarm rate; None: each detector's own.
+        limits: of batches and of clients that follow the alarms.
 
     Raises:
-        ArtefactError: a file is no detector, or a state is that of another one.
-        BusyError: another watch goes on in a state.
-        InputError: two have one name.
+        ArtefactError: a file is not a detector, or a state belongs to another one.
+        BusyError: another process uses a state.
+        InputError: two files have the same name.
         WriteError: a state cannot be written.
     """
+    served: dict[str, DetectorWorker] = {}
+    for name, path in paths_by_name("detectors", paths).items():
+        file = state_of(path, state, alone=alone and len(paths) == 1)
+        served[name] = DetectorWorker(path, file, idle=idle, rate=rate, limits=limits)
+    return Lookup("detectors", served, remedy="start it with the file of a detector")
 
-    def __init__(
-        self,
-        paths: Sequence[Path],
-        *,
-        state: Path | None,
-        alone: bool,
-        idle: float,
-        rate: float | None,
-        limits: Limits,
-    ) -> None:
-        names = [path.stem for path in paths]
-        if twice := next((name for name in names if names.count(name) > 1), None):
-            raise InputError(
-                f"expected detectors of different names, got two of {twice!r}",
-                hint="a detector's name is that of its file: rename one",
-            )
-        self._served: dict[str, DetectorWorker] = {}
-        for path in paths:
-            kept = state_of(path, state, alone=alone and len(paths) == 1)
-            self._served[path.stem] = DetectorWorker(path, kept, idle=idle, rate=rate, limits=limits)
 
-    def __iter__(self) -> Iterator[DetectorWorker]:
-        """All of them."""
-        return iter(self._served.values())
+def add_detector_metrics(metrics: Metrics, detectors: DetectorRegistry) -> None:
+    """Adds the metrics of all detectors together."""
+    if not len(detectors):
+        return
 
-    def __len__(self) -> int:
-        """How many there are."""
-        return len(self._served)
+    def total(name: str) -> float:
+        return sum(served.report[name] for served in detectors)
 
-    def get(self, name: str | None) -> DetectorWorker:
-        """The detector of that name; None: the first.
-
-        Raises:
-            Refusal: there is none.
-        """
-        found = next(iter(self), None) if name is None else self._served.get(name)
-        if found is None:
-            names = ", ".join(self._served)
-            if not names:
-                message = "this server watches nothing"
-                raise ApiError(404, "model_not_found", message, hint="start it with a detector")
-            message = f"expected one of the detectors {names}, got {str(name)[:200]!r}"
-            hint = "leave model out for the first"
-            raise ApiError(404, "model_not_found", message, param="model", hint=hint)
-        return found
-
-    @property
-    def gauges(self) -> list[Gauge | Total]:
-        """What is to be shown of them."""
-        if not self._served:
-            return []
-
-        def total(name: str) -> float:
-            return sum(served.report[name] for served in self)
-
-        return [
-            Total("onward_watch_records_total", "Events that were read.", lambda: total("records")),
-            Total("onward_watch_unparsable_total", "Lines that were no event.", lambda: total("unparsable")),
-            Total("onward_watch_sequences_total", "Sequences that were judged.", lambda: total("sequences")),
-            Total("onward_watch_alarms_total", "Alarms that were raised.", lambda: total("last_alarm")),
-            Gauge("onward_watch_in_flight", "Sequences that have not ended.", lambda: total("in_flight")),
-        ]
+    metrics.add_total("onward_watch_records", "Events read.", lambda: total("records"))
+    metrics.add_total("onward_watch_unparsable", "Lines that are not events.", lambda: total("unparsable"))
+    metrics.add_total("onward_watch_sequences", "Sequences evaluated.", lambda: total("sequences"))
+    metrics.add_total("onward_watch_alarms", "Alarms raised.", lambda: total("last_alarm"))
+    metrics.add_gauge("onward_watch_in_flight", "Open sequences.", lambda: total("in_flight"))
 
 
 def state_of(path: Path, state: Path | None, *, alone: bool) -> Path | None:
-    """The file that keeps a watch: `--state` itself where it is of nothing else, or one beside it.
+    """Returns the state file of a detector: `state` if nothing else uses it, or else one beside it.
 
-    Beside sessions.db lies sessions.audit.db for audit.onward.
+    With sessions.db, the state of audit.onward is sessions.audit.db.
     """
     return state if state is None or alone else state.with_name(f"{state.stem}.{path.stem}{state.suffix}")

@@ -1,59 +1,76 @@
-"""A watch whose every step is durable before it is told, for the one thread that it belongs to.
+"""Transactions on the durable state of a detector: each is on the disk before its result is reported.
 
-A batch is one transaction: what was read, the alarms that follow, and the answer to it. So a kill at any
-moment loses no alarm and raises none twice. Where a transaction fails, the watch goes back to what the file
-has.
+A batch is one transaction: its records, the alarms that they raise, and the response to its client. So if the
+process is killed, no alarm is lost and none is raised twice. If a transaction fails, the detector returns to
+what the store has.
 """
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
-import numpy as np
-
-from onward.artefact import digest_of, weights_of
-from onward.errors import OnwardError, WriteError
-from onward.outputs import output_lock
+from onward.errors import WriteError
 from onward.serve.http.errors import ApiError
 from onward.serve.watch.batches import Batch, records_of
+from onward.serve.watch.detector_file import DetectorFile
+from onward.serve.watch.explanation import explain_alarm
 from onward.serve.watch.idempotency import IdempotencyStore
-from onward.watch.datasets import parser_for
+from onward.serve.watch.silence import SilenceTimer
 from onward.watch.detector import Detector
-from onward.watch.feedback import Feedback, mark_normal
-from onward.watch.input.format import InputFormat
 from onward.watch.scoring.features import Verdict
+from onward.watch.stream.alarms import Alarm
 from onward.watch.stream.monitor import Monitor
 from onward.watch.stream.report import watch_report
-from onward.watch.stream.store import opened_store
+from onward.watch.stream.store import WatchStore, opened_store
 
-LISTED = "GET /v1/watch/alarms tells which there are"
+LISTED = "GET /v1/watch/alarms lists the alarms"
 
-EXPLAINED = 1000
-"""Events of a sequence that are explained at once, those around the one that surprised most."""
+_MAX_MARKED = 1000
 
-Alarm = dict[str, Any]
+
+@dataclass(frozen=True)
+class Commit:
+    """What a transaction has made durable.
+
+    Attributes:
+        alarms: that it raised.
+        report: what the detector has seen so far.
+    """
+
+    alarms: list[Alarm]
+    report: dict[str, Any]
+
+
+class _WatchState:
+    """The state in memory as of the last commit. After a rollback it is made anew from the store."""
+
+    def __init__(
+        self, detector: Detector, store: WatchStore, idle: float, warn: Callable[[str], None]
+    ) -> None:
+        self.verdicts: dict[int, Verdict] = {}  # of sequences that ended in this batch, by their first item
+        self.monitor = Monitor(detector, store, idle=idle, notify=warn, on_verdict=self.verdicts.__setitem__)
+        self.responses = IdempotencyStore(store)
+        self.items: int = store.fact("lines") or 0
+        self.last_alarm: int = store.fact("alarms") or 0
 
 
 class WatchTransactions:
-    """The watch.
+    """A detector with durable state. It belongs to the thread that creates it.
 
     Args:
         path: of the detector.
-        state: the file that keeps the watch.
+        state: the file of the state.
         idle: seconds without a record after which a sequence has ended.
-        rate: of false alarms; None: the detector's own.
-        committed: is called with the new alarms, after they are durable.
-        tell: is called with what a person should know.
-
-    Attributes:
-        detector: at work.
+        rate: false-alarm rate; None: the detector's own.
+        warn: called with messages for the operator.
+        clock: tells how long nothing was read, in seconds.
 
     Raises:
-        ArtefactError: the file is no detector, or the state is that of another one.
-        BusyError: another watch goes on in the state.
+        ArtefactError: the file is not a detector, or the state belongs to another one.
+        BusyError: another process uses the state.
         WriteError: the state cannot be written.
     """
 
@@ -64,226 +81,168 @@ class WatchTransactions:
         *,
         idle: float,
         rate: float | None,
-        committed: Callable[[list[Alarm]], None],
-        tell: Callable[[str], None],
+        warn: Callable[[str], None],
+        clock: Callable[[], float] = monotonic,
     ) -> None:
-        self.detector = Detector.load(path).with_rate(rate)
-        self._path, self._idle, self._rate = path, idle, rate
-        self._committed, self._tell = committed, tell
-        self._held = ExitStack()
-        self._verdicts: dict[int, Verdict] = {}
-        self._log_reader = parser_for(self.detector)
-        self._store = self._held.enter_context(opened_store(state))
-        try:
-            self._begin()
-        except OnwardError:  # the state is of another model
-            self._held.close()
-            raise
-        self._looked, self._missed = monotonic(), 0.0
+        self._file = DetectorFile(path, rate)
+        self._idle, self._warn = idle, warn
+        self._timer = SilenceTimer(clock)
+        with ExitStack() as stack:
+            self._store = stack.enter_context(opened_store(state))
+            self._state = self._restored()
+            self._resources = stack.pop_all()
+
+    @property
+    def detector(self) -> Detector:
+        return self._file.detector
 
     @property
     def report(self) -> dict[str, Any]:
-        """What the watch has seen."""
-        return watch_report(self._watcher) | {"last_alarm": self._last, "ok": self._store.fact("ok") or []}
+        """What the detector has seen so far."""
+        marked = self._store.fact("ok") or []
+        return watch_report(self._state.monitor) | {"last_alarm": self._state.last_alarm, "ok": marked}
 
     def alarms(self, after: int | None, count: int) -> list[Alarm]:
-        """The first alarms behind that of a number, in order; None: the last ones."""
-        begin = max(0, self._last - count) if after is None else after
-        return [json.loads(alarm) for _, alarm in self._store.alarms_after(begin, count)]
+        """Returns the first alarms after that of a number, in order; for None, the last ones."""
+        begin = max(0, self._state.last_alarm - count) if after is None else after
+        return self._store.alarms_after(begin, count)
 
-    def feed(self, batch: Batch) -> dict[str, Any]:
-        """Reads a batch. What came of it.
+    def feed(self, batch: Batch) -> tuple[dict[str, Any], Commit | None]:
+        """Reads a batch. Returns the response, and what was committed: nothing if the batch is repeated.
 
         Raises:
-            Refusal: it cannot be read, or kept; then nothing of it was read.
+            ApiError: the batch cannot be read, or not be committed; then nothing of it was read.
         """
-        known = self._replies.find(batch)
+        known = self._state.responses.find(batch)
         if known is not None:
-            return known | {"repeated": True}
-        first = self._number + 1
-        records, trouble = records_of(batch, self._source, self._reader(), first)
-        self._verdicts.clear()
-        with self._at_work(), self._undone_if_it_fails():
-            passed = self._passed() if records else 0.0
-            if all(record.time is None for record in records):  # then no record says it
-                self._watcher.wait(passed)
-            self._watcher.feed(records)
+            return known | {"repeated": True}, None
+        state, first = self._state, self._state.items + 1
+        records, unreadable = records_of(batch, self._file.input_format, self._file.batch_parser(), first)
+        state.verdicts.clear()
+        with self._timer.busy(), self._transaction():
+            passed = self._timer.until_records() if records else 0.0
+            alarms: list[Alarm] = []
+            if all(record.time is None for record in records):  # else the records tell the time
+                alarms += state.monitor.wait(passed)
+            alarms += state.monitor.feed(records, unparsable=unreadable.count)
             if batch.end:
-                self._watcher.end()
-            self._watcher.counts.unparsable += trouble.count
-            self._number += len(batch.items)
-            alarms = self.alarms(self._last, 1 << 31)
-            answer = {
+                alarms += state.monitor.end()
+            state.items += len(batch.items)
+            response = {
                 "first": first,
                 "records": len(records),
                 "unreadable": {
-                    "count": trouble.count,
-                    "examples": [{"number": number, "reason": why} for number, why in trouble.examples],
+                    "count": unreadable.count,
+                    "examples": [{"number": n, "reason": reason} for n, reason in unreadable.examples],
                 },
-                "alarms": alarms,
-                "verdicts": self._told_verdicts() if batch.verdicts else None,
-                "in_flight": self._watcher.in_flight,
+                "alarms": [alarm.to_json() for alarm in alarms],
+                "verdicts": self._verdicts_json() if batch.verdicts else None,
+                "in_flight": state.monitor.in_flight,
                 "repeated": False,
             }
-            self._replies.keep(batch, answer)
-            self._commit(alarms)
-        return answer
+            state.responses.keep(batch, response)
+            return response, self._commit(alarms)
 
-    def wait(self) -> None:
-        """Notes that nothing came since it was last at work; ends the sequences that are idle."""
-        now = monotonic()
-        seconds, self._looked = now - self._looked, now
-        with self._undone_if_it_fails():
-            before = self._watcher.counts.sequences
-            alarms = self._watcher.wait(seconds)
-            if alarms or self._watcher.counts.sequences > before:
-                self._commit(self.alarms(self._last, 1 << 31))
+    def end_idle(self) -> Commit | None:
+        """Ends the sequences that have been idle too long. Returns what was committed, if anything."""
+        seconds = self._timer.silence()
+        with self._transaction():
+            before = self._state.monitor.counts.sequences
+            alarms = self._state.monitor.wait(seconds)
+            if alarms or self._state.monitor.counts.sequences > before:
+                return self._commit(alarms)
+        return None
 
     def explain(self, number: int) -> dict[str, Any]:
-        """An alarm with the surprise of each event of its sequence.
+        """Explains an alarm by the surprise of each event of its sequence.
 
         Raises:
-            Refusal: there is none of that number.
+            ApiError: 404, there is no such alarm.
         """
-        alarm, events = self._flagged(number)
-        scores = self.detector.score_events(events)
-        ended = self._has_ended(alarm)
-        scores = scores if ended else scores[:-1]
-        worst = int(np.argmax([score.bits for score in scores]))
-        first = max(0, min(worst - EXPLAINED // 2, len(scores) - EXPLAINED))
-        return {
-            "alarm": alarm,
-            "ended": ended,
-            "rate": self.detector.rate,
-            "bits_per_event": self.detector.calibration.bits_per_event,
-            "bytes": self.detector.vocabulary.is_bytes,
-            "first": first,
-            "of": len(scores),
-            "events": [score.to_json() for score in scores[first : first + EXPLAINED]],
-        }
+        alarm, events = self._alarm(number)
+        return explain_alarm(self.detector, alarm, events, ended=self._has_ended(alarm))
 
-    def mark_normal(self, number: int) -> dict[str, Any]:
-        """Learns that the sequence of an alarm was normal, and replaces the detector's file. What that did.
+    def mark_normal(self, number: int) -> tuple[dict[str, Any], Commit]:
+        """Marks the sequence of an alarm as normal: the detector learns it, and its file is replaced.
 
-        A sequence is learned once, however often it is asked for.
+        The detector learns a sequence once. Marking it again changes nothing.
+
+        Returns:
+            The effect on the detector, and the new report.
 
         Raises:
-            Refusal: there is no such alarm, or the file is no longer the detector that is served.
-            InputError: the sequence has events that the detector has no symbol for.
-            WriteError: the file cannot be replaced; all is as it was.
+            ApiError: 404, there is no such alarm; 409, the file holds another detector.
+            InputError: the sequence has events that the detector does not know.
+            WriteError: the file cannot be replaced; the detector is unchanged.
         """
-        with self._at_work():
-            forgiven = self._learned(number)
-            known = self._store.fact("ok") or []
-            if number not in known:
-                with self._undone_if_it_fails():
-                    self._store.set_fact("ok", [*known[-999:], number])
+        alarm, events = self._alarm(number)
+        with self._timer.busy():
+            feedback = self._file.mark_normal(alarm, events, ended=self._has_ended(alarm))
+            if not feedback.repeated:
+                self._roll_back()  # continues with the new detector
+            marked = self._store.fact("ok") or []
+            if number not in marked:
+                with self._transaction():
+                    self._store.set_fact("ok", [*marked[1 - _MAX_MARKED :], number])
                     self._commit([])
-        return forgiven.to_json() | {"alarm": number}
+        return feedback.to_json() | {"alarm": number}, Commit([], self.report)
 
     def close(self) -> None:
-        """Keeps what is in flight, and ends."""
-        try:
-            with self._undone_if_it_fails():
-                self._commit([])
-        finally:
-            self._held.close()
+        """Saves the sequences in flight, and closes the store."""
+        with self._resources, self._transaction():
+            self._commit([])
 
-    def _begin(self) -> None:
-        """Goes on from what the file has."""
-        judged = self._verdicts.__setitem__
-        self._watcher = Monitor(self.detector, self._store, idle=self._idle, tell=self._tell, judged=judged)
-        self._replies = IdempotencyStore(self._store)
-        self._number = self._store.fact("lines") or 0
-        self._last = self._store.fact("alarms") or 0
+    def _restored(self) -> _WatchState:
+        return _WatchState(self.detector, self._store, self._idle, self._warn)
 
-    def _go_back(self) -> None:
-        """Forgets what the file has not."""
+    def _roll_back(self) -> None:
+        """Returns to what the store has."""
         self._store.undo()
-        self._begin()
-
-    def _learned(self, number: int) -> Feedback:
-        """Learns that the sequence of an alarm was normal, and goes on with the detector that knows it."""
-        alarm, events = self._flagged(number)
-        with output_lock(self._path):
-            found = Detector.load(self._path)
-            if digest_of(weights_of(found.model)) != digest_of(weights_of(self.detector.model)):
-                message = f"{self._path.name} is no longer the detector that is served"
-                raise ApiError(409, "model_changed", message, hint="start the server again")
-            ended = self._has_ended(alarm)
-            forgiven = mark_normal(found, events, alarm["key"], began=alarm["began"], ended=ended)
-            if forgiven.repeated:
-                return forgiven
-            forgiven.detector.save(self._path)
-        self.detector = forgiven.detector.with_rate(self._rate)
-        self._go_back()
-        return forgiven
+        self._state = self._restored()
 
     @contextmanager
-    def _at_work(self) -> Iterator[None]:
-        """Time in which nothing can be read: what comes meanwhile waits, so it is no silence."""
-        begun = monotonic()
-        try:
-            yield
-        finally:
-            now = monotonic()
-            self._missed += now - begun
-            self._looked += now - begun
-
-    def _passed(self) -> float:
-        """Seconds since the last records or the last `wait`, those at work among them."""
-        now = monotonic()
-        seconds = now - self._looked + self._missed
-        self._looked, self._missed = now, 0.0
-        return seconds
-
-    @contextmanager
-    def _undone_if_it_fails(self) -> Iterator[None]:
-        """Goes back to what the file has, where something fails.
+    def _transaction(self) -> Iterator[None]:
+        """Rolls back if the block fails.
 
         Raises:
-            Refusal: it was the disk.
+            ApiError: 503, the disk refused.
         """
         try:
             yield
         except BaseException as error:
-            self._go_back()
+            self._roll_back()
             if isinstance(error, WriteError):
                 headers = {"Retry-After": "5"}
                 raise ApiError(503, "cannot_write", str(error), hint=error.hint, headers=headers) from error
             raise
 
-    def _commit(self, alarms: list[Alarm]) -> None:
-        """Makes all durable, and tells of it."""
-        self._last += len(alarms)
-        self._store.delivered(self._last)
-        self._watcher.commit(lines=self._number)
-        self._committed(alarms)
+    def _commit(self, alarms: list[Alarm]) -> Commit:
+        """Makes everything durable."""
+        self._state.last_alarm += len(alarms)
+        self._store.delivered(self._state.last_alarm)
+        self._state.monitor.commit(lines=self._state.items)
+        return Commit(alarms, self.report)
 
-    def _told_verdicts(self) -> list[dict[str, Any]]:
+    def _verdicts_json(self) -> list[dict[str, Any]]:
         return [
-            {"began": began, "length": verdict.length}
-            | {name: getattr(verdict, name) for name in ("key", "p_value", "flagged", "speaks")}
-            for began, verdict in self._verdicts.items()
+            {
+                "began": began,
+                "length": verdict.length,
+                "key": verdict.key,
+                "p_value": verdict.p_value,
+                "flagged": verdict.flagged,
+                "speaks": verdict.main_feature,
+            }
+            for began, verdict in self._state.verdicts.items()
         ]
 
-    def _flagged(self, number: int) -> tuple[Alarm, list[str]]:
-        """An alarm and the events of its sequence."""
+    def _alarm(self, number: int) -> tuple[Alarm, list[str]]:
+        """Returns an alarm and the events of its sequence."""
         found = self.alarms(number - 1, 1)
-        if not found or found[0]["alarm"] != number:
+        if not found or found[0].number != number:
             raise ApiError(404, "alarm_not_found", f"there is no alarm {number}", hint=LISTED)
-        return found[0], self._store.flagged(found[0]["key"], found[0]["began"])
+        return found[0], self._store.flagged(found[0].key, found[0].began)
 
     def _has_ended(self, alarm: Alarm) -> bool:
         """Whether the sequence of an alarm has ended by now."""
-        return alarm["ended"] or not self._watcher.is_open(alarm["key"], alarm["began"])
-
-    @property
-    def _source(self) -> InputFormat:
-        """How the detector's own records are read."""
-        reading = self.detector.source
-        return InputFormat.from_json(reading["reader"]) if reading else InputFormat()
-
-    def _reader(self) -> Any:
-        """Of one batch: the columns of a CSV batch are its own; templates are the same for all."""
-        return self._log_reader if self._source.form == "log" else parser_for(self.detector)
+        return alarm.ended or not self._state.monitor.is_open(alarm.key, alarm.began)

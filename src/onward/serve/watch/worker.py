@@ -1,23 +1,23 @@
-"""A detector that is served: its watch on a thread of its own, and those who follow its alarms."""
+"""A detector that is served: it works on a thread of its own, and clients follow its alarms."""
 
 import asyncio
 import logging
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
-from onward.serve.http.errors import ApiError
-from onward.serve.http.fields import dump
+from onward.serve.http.json_text import dump
 from onward.serve.http.limits import Limits
-from onward.serve.watch.transactions import Alarm, WatchTransactions
+from onward.serve.http.slots import Slots
+from onward.serve.watch.alarm_feed import RECENT, AlarmFeed
+from onward.serve.watch.batches import Batch
+from onward.serve.watch.transactions import Commit, WatchTransactions
+from onward.watch.datasets import format_of
 from onward.watch.evaluation.summary import summary
-
-RECENT = 500
-"""Alarms that are at hand while the detector is at work."""
+from onward.watch.stream.alarms import Alarm
 
 _LOG = logging.getLogger("onward.serve")
 _T = TypeVar("_T")
@@ -28,13 +28,12 @@ class DetectorWorker:
 
     Args:
         path: of the detector.
-        state: the file that keeps the watch; None: it ends with the server.
+        state: the file of its state; None: the state ends with the server.
         idle, rate: see `WatchTransactions`.
-        limits: of batches that wait, and of who listens.
+        limits: the number of batches that wait, and of clients that follow the alarms.
 
     Attributes:
-        name: that of the file.
-        report: what the watch has seen, as plain values.
+        name: that of the file, without the extension.
 
     Raises:
         OnwardError: see `WatchTransactions`.
@@ -43,128 +42,125 @@ class DetectorWorker:
     def __init__(
         self, path: Path, state: Path | None, *, idle: float, rate: float | None, limits: Limits
     ) -> None:
-        self.name, self._limits = path.stem, limits
-        self._folder = None if state else TemporaryDirectory(prefix="onward-watch-")
-        file = state or Path(self._folder.name, "watch.db")  # type: ignore[union-attr]
-        self._requests = 0
-        self._listeners = 0
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._changed = asyncio.Event()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="onward-watch")
-        self._watch = self._thread.submit(
-            lambda: WatchTransactions(
-                path, file, idle=idle, rate=rate, committed=self._committed, tell=_LOG.warning
-            )
-        ).result()
-        self._recent = deque(self._thread.submit(self._watch.alarms, None, RECENT).result(), RECENT)
-        self._told: bytes | None = None
-        self.report: dict[str, Any] = self._thread.submit(lambda: self._watch.report).result()
-
-    def start(self) -> None:
-        """Begins to work for the running event loop."""
-        self._loop = asyncio.get_running_loop()
+        self.name = path.stem
+        self._batch_slots = Slots(limits.batches, "batches wait for this detector")
+        self._listener_slots = Slots(limits.listeners, "clients follow these alarms", retry_seconds=5)
+        with ExitStack() as stack:
+            if state is None:
+                folder = stack.enter_context(TemporaryDirectory(prefix="onward-watch-"))
+                state = Path(folder, "watch.db")
+            self._thread = ThreadPoolExecutor(1, thread_name_prefix="onward-watch")
+            stack.callback(self._thread.shutdown, wait=True)
+            self._transactions = self._thread.submit(
+                lambda: WatchTransactions(path, state, idle=idle, rate=rate, warn=_LOG.warning)
+            ).result()
+            recent = self._thread.submit(self._transactions.alarms, None, RECENT).result()
+            report = self._thread.submit(lambda: self._transactions.report).result()
+            self._resources = stack.pop_all()
+        self._feed = AlarmFeed(recent, report)
+        self._facts_json: bytes | None = None  # None: the report has changed
 
     def stop(self) -> None:
-        """Ends after what waits; with a state the sequences in flight are kept."""
-        try:
-            self._thread.submit(self._watch.close).result()
-        finally:
-            self._thread.shutdown(wait=True)
-            if self._folder:
-                self._folder.cleanup()
+        """Finishes the batches that wait, and saves the sequences in flight if there is a state."""
+        with self._resources:
+            self._thread.submit(self._transactions.close).result()
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """What the detector has seen so far."""
+        return self._feed.report
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What can be told of the detector, and of what it has seen."""
-        source = self._watch.detector.source
+        """Everything about the detector, and its report."""
         return {
             "id": self.name,
             "object": "watch",
-            "form": source["reader"]["form"] if source else "sequences",
-            "detector": summary(self._watch.detector),
+            "form": format_of(self._transactions.detector).form,
+            "detector": summary(self._transactions.detector),
             **self.report,
         }
 
     @property
-    def told(self) -> bytes:
-        """The same as JSON, written once for all who follow."""
-        if self._told is None:
-            self._told = dump(self.facts)
-        return self._told
+    def facts_json(self) -> bytes:
+        """The facts as JSON, encoded once for all clients."""
+        if self._facts_json is None:
+            self._facts_json = dump(self.facts)
+        return self._facts_json
 
-    async def do(self, work: Callable[[WatchTransactions], _T]) -> _T:
-        """The result of work on the watch.
+    async def feed(self, batch: Batch) -> dict[str, Any]:
+        """Reads a batch, see `WatchTransactions.feed`."""
+        return await self._transact(lambda transactions: transactions.feed(batch))
 
-        Raises:
-            Refusal: too much of it waits.
-        """
-        if self._requests >= self._limits.batches:
-            message = f"{self._requests} batches wait for this detector, no more can"
-            raise ApiError(429, "busy", message, hint="try again later", headers={"Retry-After": "1"})
-        self._requests += 1
-        try:
-            return await asyncio.wrap_future(self._thread.submit(work, self._watch))
-        finally:
-            self._requests -= 1
+    async def mark_normal(self, number: int) -> dict[str, Any]:
+        """Marks the sequence of an alarm as normal, see `WatchTransactions.mark_normal`."""
+        return await self._transact(lambda transactions: transactions.mark_normal(number))
 
-    async def tick(self) -> None:
-        """Lets the time that has passed end what is idle, unless there is something to read."""
-        if not self._requests:
-            await self.do(WatchTransactions.wait)
+    async def explain(self, number: int) -> dict[str, Any]:
+        """Explains an alarm, see `WatchTransactions.explain`."""
+        return await self._transact(lambda transactions: (transactions.explain(number), None))
+
+    async def end_idle(self) -> None:
+        """Ends the sequences that have been idle too long, unless there are batches to read."""
+        if not self._batch_slots.used:
+            await self._transact(lambda transactions: (None, transactions.end_idle()))
 
     async def alarms(self, after: int | None, count: int) -> list[Alarm]:
-        """The first alarms behind that of a number, in order; None: the last ones."""
-        recent = list(self._recent)
+        """Returns the first alarms after that of a number, in order; for None, the last ones."""
         if after is None:
-            return recent[-count:]
-        if after >= self.report["last_alarm"]:
-            return []
-        if recent and recent[0]["alarm"] <= after + 1:
-            return [alarm for alarm in recent if alarm["alarm"] > after][:count]
-        return await self.do(lambda watch: watch.alarms(after, count))
+            return self._feed.last(count)
+        found = self._feed.after(after, count)
+        if found is not None:
+            return found
+        return await self._transact(lambda transactions: (transactions.alarms(after, count), None))
 
     async def follow(self, after: int, seconds: float) -> AsyncIterator[list[Alarm]]:
-        """The alarms behind that of a number as they come; none where only the report, or nothing, changed.
+        """Yields alarms as they come.
 
         Args:
-            after: the number.
-            seconds: without an alarm after which none are given.
+            after: the number of the last alarm that the client knows.
+            seconds: yield an empty list after this time without a commit. A commit without an alarm yields
+                an empty list too.
         """
         while True:
-            changed = self._changed
+            change = self._feed.next_change()
             found = await self.alarms(after, RECENT)
-            after = found[-1]["alarm"] if found else after
+            after = found[-1].number if found else after
             yield found
             if not found:
-                try:
-                    await asyncio.wait_for(changed.wait(), seconds)
-                except TimeoutError:
-                    continue
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(change.wait(), seconds)
 
-    @contextmanager
-    def listening(self) -> Iterator[None]:
-        """While one follows, who counts from its beginning.
+    def listener_slot(self) -> AbstractContextManager[None]:
+        """Counts a client that follows the alarms.
 
         Raises:
-            Refusal: too many do.
+            ApiError: 429, too many clients follow them.
         """
-        if self._listeners >= self._limits.listeners:
-            message = f"{self._listeners} follow these alarms, no more can"
-            raise ApiError(429, "busy", message, hint="try again later", headers={"Retry-After": "5"})
-        self._listeners += 1
-        try:
-            yield
-        finally:
-            self._listeners -= 1
+        return self._listener_slots.take()
 
-    def _committed(self, alarms: list[Alarm]) -> None:
-        """On the thread of the watch: alarms are durable."""
-        report = self._watch.report
-        if self._loop and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._announce, alarms, report)
+    async def _transact(self, work: Callable[[WatchTransactions], tuple[_T, Commit | None]]) -> _T:
+        """Does work on the thread, publishes what it committed, and returns its result.
 
-    def _announce(self, alarms: list[Alarm], report: dict[str, Any]) -> None:
-        self._recent.extend(alarms)
-        self.report, self._told = report, None
-        self._changed.set()
-        self._changed = asyncio.Event()
+        Raises:
+            ApiError: 429, too many batches wait.
+        """
+        with self._batch_slots.take():
+            loop = asyncio.get_running_loop()
+            return await asyncio.wrap_future(self._thread.submit(self._run, work, loop))
+
+    def _run(
+        self,
+        work: Callable[[WatchTransactions], tuple[_T, Commit | None]],
+        loop: asyncio.AbstractEventLoop,
+    ) -> _T:
+        """On the thread. The commit is published even if the client has left meanwhile."""
+        result, commit = work(self._transactions)
+        if commit:
+            with suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(self._publish, commit)
+        return result
+
+    def _publish(self, commit: Commit) -> None:
+        self._facts_json = None
+        self._feed.publish(commit)

@@ -164,7 +164,7 @@ class ActiveSequences:
         self._store.flag(sequence.key, sequence.number, sequence.events_json())
 
     def idle(self, since: float) -> list[ActiveSequence]:
-        """Returns the sequences last seen before a time of the event clock, ordered by last and first record."""
+        """Returns the sequences last seen before a time, in the order of their last and first records."""
         self.get([key for key in self._store.idle_keys(since) if key not in self._held])
         found = [sequence for sequence in self._held.values() if sequence.seen < since]
         return sorted(found, key=lambda sequence: (sequence.seen, sequence.number, sequence.key))

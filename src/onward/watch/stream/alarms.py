@@ -1,6 +1,6 @@
 """Alarms: the reports about sequences that deviate.
 
-An `Alarm` is the one form from the monitor to the output. It is JSON only in the store and in what is printed.
+An alarm is an `Alarm` from the monitor to the output. It is JSON only in the store and in the output.
 """
 
 import json

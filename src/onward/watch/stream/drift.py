@@ -1,20 +1,20 @@
 """Drift: tests whether the stream still resembles the training data, with a bound on false reports.
 
-Of normal sequences at most a share q has a p-value of at most a. q is a, plus the uncertainty of a calibration
-on n sequences (the upper limit of Beta(k, n + 1 - k) with k = floor(a (n + 1)), which is exceeded with
-probability 1/10,000), plus half of the sum, because the models of the calibration scores saw part of the data.
-So among fifty sequences more than c have such a p-value with a probability t of at most 1/10, where c is the
-smallest number for which Binomial(50, q) gives that. Fifty sequences are tested together because unusual but
-normal sequences come in bursts: a burst of a minute is not drift.
+Of normal sequences at most a share q has a p-value of at most a. q is a, plus the uncertainty of a
+calibration on n sequences (the upper limit of Beta(k, n + 1 - k) with k = floor(a (n + 1)), which is exceeded
+with probability 1/10,000), plus half of the sum, because the models of the calibration scores saw part of the
+data. So among fifty sequences more than c have such a p-value with a probability t of at most 1/10, where c
+is the smallest number for which Binomial(50, q) gives that. Fifty sequences are tested together because
+unusual but normal sequences come in bursts: a burst of a minute is not drift.
 
 A bet against "no drift" is a capital that each block of fifty sequences multiplies by
 
     r/t if more than c of them have such a p-value, else (1 - r)/(1 - t)
 
 with a share r above t. Without drift its expected value does not grow. The capital is split over several
-shares r; of each part a fraction 1/(k (k + 1)) is only bet from block k on, so that late changes are found too.
-By Ville's inequality the total ever reaches b with probability at most 1/b, however long the stream is (Ramdas,
-Gruenwald, Vovk and Shafer 2023). `BOUND` covers both the uncertainty of the calibration and the bets.
+shares r; of each part a fraction 1/(k (k + 1)) is only bet from block k on, so that late changes are found
+too. By Ville's inequality the total ever reaches b with probability at most 1/b, however long the stream is
+(Ramdas, Gruenwald, Vovk and Shafer 2023). `BOUND` covers the uncertainty of the calibration and the bets.
 """
 
 import math
@@ -118,7 +118,7 @@ class Drift:
         return drift
 
     def observe(self, p_value: float) -> str:
-        """Adds the p-value of a sequence that ended. Returns the message at the first sign of drift, else ""."""
+        """Adds the p-value of a sequence that ended. Returns the first report of drift, else ""."""
         for bet in self._bets:
             bet.add(p_value)
         self._in_block = (self._in_block + 1) % BLOCK
@@ -148,10 +148,10 @@ class Drift:
 def _message(bet: Bet) -> str:
     found, of = bet.recent
     return (
-        f"drift: {found / of:.1%} of the last {of:,} sequences have a p-value of at most {bet.level:.2g}, but at "
-        f"most {bet.share:.2%} of normal ones have. Either there are many anomalies, or the normal behaviour "
-        "has changed. Check some alarms; then mark normal ones with `onward watch ok`, or learn a new "
-        "detector from recent data"
+        f"drift: {found / of:.1%} of the last {of:,} sequences have a p-value of at most {bet.level:.2g}, "
+        f"but at most {bet.share:.2%} of normal ones have. Either there are many anomalies, or the normal "
+        "behaviour has changed. Check some alarms; then mark normal ones with `onward watch ok`, or learn a "
+        "new detector from recent data"
     )
 
 

@@ -19,9 +19,9 @@ class EventClock:
     """Seconds since the first record, which never run backwards.
 
     A step of more than `idle` seconds, forward or back, may come from a wrong clock. It is accepted once
-    `CONFIRMED` records in a row agree on it, or if as much real time was spent waiting. Records that are ahead
-    are held until then: after a real pause they begin new sequences, after a wrong clock they continue the open
-    ones. An accepted step back takes no time.
+    `CONFIRMED` records in a row agree on it, or if as much real time was spent waiting. Records that are
+    ahead are held until then: after a real pause they begin new sequences, after a wrong clock they continue
+    the open ones. An accepted step back takes no time.
 
     Apart from the waiting, everything follows from the times of the records, so an interrupted run gives the
     same result. Records without times do not move the clock; then only waiting does.
@@ -86,7 +86,7 @@ class EventClock:
         return self._accept(held)
 
     def wait(self, seconds: float) -> list[Timed]:
-        """Notes seconds of real time without a record. Returns records in doubt if the wait was long enough."""
+        """Notes seconds of real time without a record, and returns the records that it makes acceptable."""
         if self._reference is None:
             self.now += seconds
             return []

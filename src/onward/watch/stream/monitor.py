@@ -126,7 +126,7 @@ class Monitor:
         return self._settle(found)
 
     def wait(self, seconds: float) -> list[Alarm]:
-        """Notes that no record came for so many seconds, and returns the alarms of sequences that end by it."""
+        """Notes seconds without a record, and returns the alarms of the sequences that end because of it."""
         found = Findings()
         self._tracker.read(self._clock.wait(seconds), found)
         return self._settle(found)

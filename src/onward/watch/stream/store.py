@@ -203,7 +203,7 @@ class WatchStore:
         return json.loads(found[0][0]) if found else []
 
     def flag(self, key: str, number: int, events: str) -> None:
-        """Stores the events (as JSON) of a flagged sequence, by its key and the number of its first record."""
+        """Stores the events of a flagged sequence as JSON, by its key and the number of its first record."""
         self._change("insert or replace into flagged values (?, ?, ?)", [(key, number, events)])
 
     def _alarms(self, query: str, *values: Any) -> list[Alarm]:

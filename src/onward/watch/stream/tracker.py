@@ -1,8 +1,8 @@
 """Scores the open sequences of a stream, and decides which of them deviate.
 
-A sequence is flagged at its end, by its p-value. Some parts of the p-value can only grow until then: the
-largest surprise, the burst, the new events, the highest rank. If these parts alone suffice, the alarm is
-raised at once. No further event can revoke it, so the flagged sequences, and the rate of false alarms, are the
+A sequence is flagged at its end, by its p-value. Some features behind the p-value never fall as a sequence
+goes on: the largest surprise, the burst, the new events, the highest rank. If these alone suffice, the alarm
+is raised at once. No further event can revoke it, so the flagged sequences, and the false-alarm rate, are the
 same as if all sequences were evaluated at their ends.
 """
 

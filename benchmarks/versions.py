@@ -1,0 +1,162 @@
+"""Is this version slower than another one, and does it still train the same bytes?
+
+    python benchmarks/versions.py OLD [--turns 7]
+
+OLD is a checkout of another version, with its kernels built (`make setup` there). A process of each version
+does the same work through the public interface: train 40 steps of the default recipe on the built-in corpus,
+write, score, and complete with one model file. The two take turns, so that both see the same machine, and the
+medians count. A ratio above 1 means that this version is slower.
+"""
+
+import argparse
+import contextlib
+import functools
+import hashlib
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import onward
+
+HERE = Path(__file__).resolve().parents[1]
+STEPS, LETTERS, SCORED, WORDS = 40, 20_000, 200_000, 100
+TASKS = ("train", "write", "score", "complete")
+WARM_UP = 1
+"""Turns that do not count."""
+
+
+def main() -> None:
+    from record import record  # noqa: PLC0415 - the workers do without it
+
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("old", type=Path, help="a checkout of another version")
+    parser.add_argument("--turns", type=int, default=7)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
+        model = Path(folder) / "model.onward"
+        workers = {
+            name: stack.enter_context(Worker(checkout, model))
+            for name, checkout in (("old", options.old.resolve()), ("new", HERE))
+        }
+        results = [worker.ask("results") for worker in workers.values()]
+        seconds = measure(workers, options.turns)
+    medians = {
+        task: {name: statistics.median(values) for name, values in of_task.items()}
+        for task, of_task in seconds.items()
+    }
+    record(
+        "versions",
+        {
+            "turns": options.turns,
+            "seconds": medians,
+            "new_over_old": {task: round(both["new"] / both["old"], 4) for task, both in medians.items()},
+            "same_results": {name: old == results[1][name] for name, old in results[0].items()},
+        },
+    )
+
+
+def measure(workers: "dict[str, Worker]", turns: int) -> dict[str, dict[str, list[float]]]:
+    """The seconds of each task, by version; the versions take turns, and so does who begins."""
+    seconds: dict[str, dict[str, list[float]]] = {task: {name: [] for name in workers} for task in TASKS}
+    for turn in range(WARM_UP + turns):
+        order = list(workers) if turn % 2 else list(reversed(workers))
+        for task in TASKS:
+            for name in order:
+                found = workers[name].ask(task)["seconds"]
+                if turn >= WARM_UP:
+                    seconds[task][name].append(found)
+    return seconds
+
+
+class Worker:
+    """A process that imports onward from a checkout, and does one task at a time."""
+
+    def __init__(self, checkout: Path, model: Path) -> None:
+        environment = os.environ | {"PYTHONPATH": str(checkout / "src"), "ONWARD_WORKER": str(model)}
+        command = [sys.executable, __file__]
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+        )
+
+    def __enter__(self) -> "Worker":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._process.stdin
+        self._process.stdin.close()
+        self._process.wait()
+
+    def ask(self, task: str) -> dict[str, Any]:
+        """Has a task done, and returns what the process prints of it."""
+        assert self._process.stdin and self._process.stdout
+        print(task, file=self._process.stdin, flush=True)
+        return json.loads(self._process.stdout.readline())
+
+
+def work(model: Path) -> None:
+    """Does the tasks that come over standard input, one a line."""
+    import onward  # noqa: PLC0415 - of the checkout that PYTHONPATH names
+
+    text = " ".join(_topics())
+    beginnings = [text[place : place + 200] for place in range(0, WORDS * 300, 300)]
+
+    @functools.cache
+    def trained() -> "onward.TrainedModel":
+        return onward.load(model)
+
+    tasks: dict[str, Callable[[], object]] = {
+        "train": lambda: onward.train("pydoc", steps=STEPS),
+        "write": lambda: trained().write("The ", length=LETTERS, seed=0),
+        "score": lambda: trained().score(text[:SCORED]),
+        "complete": lambda: [trained().complete(beginning) for beginning in beginnings],
+    }
+
+    def results() -> dict[str, str]:
+        """What the tasks give, as hashes and digits that must be the same."""
+        fresh = onward.train("pydoc", steps=STEPS, precision="fp32")
+        if not model.exists():
+            onward.train("pydoc", steps=STEPS, output=model)
+        return {
+            "weights": _digest(fresh),
+            "written": trained().write("The ", length=200, seed=0),
+            "nats": repr(trained().score(text[:SCORED], lanes=1).nats),
+            "completions": repr([[each.text for each in trained().complete(text)] for text in beginnings]),
+        }
+
+    for line in sys.stdin:
+        task = line.strip()
+        started = time.perf_counter()
+        found = (
+            results() if task == "results" else {"seconds": tasks[task]() and time.perf_counter() - started}
+        )
+        print(json.dumps(found), flush=True)
+
+
+def _digest(trained: "onward.TrainedModel") -> str:
+    found = hashlib.sha256()
+    for name, weight in sorted(trained.model.state_dict().items()):
+        found.update(name.encode() + weight.detach().numpy().tobytes())
+    return found.hexdigest()
+
+
+def _topics() -> list[str]:
+    from pydoc_data.topics import topics  # noqa: PLC0415 - large
+
+    return list(topics.values())
+
+
+if __name__ == "__main__":
+    if worker := os.environ.get("ONWARD_WORKER"):
+        work(Path(worker))
+    else:
+        main()

@@ -1,0 +1,195 @@
+"""The request bodies and queries of the API. Each model is both the check and the documentation."""
+
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from onward.serve.http.validation import FROM_DIGITS, FROM_WORD, WHOLE, AtMost, ModelName, RequestModel
+from onward.serve.watch.alarm_feed import RECENT
+
+_LARGEST_SEED = (1 << 63) - 1
+_LARGEST_ALARM = 1 << 53
+_LARGEST_VERSION = 1 << 62
+
+
+def _example(**fields: Any) -> ConfigDict:
+    return ConfigDict(json_schema_extra={"examples": [fields]})
+
+
+SymbolId: TypeAlias = Annotated[int, Field(ge=0), WHOLE]
+SymbolIds: TypeAlias = Annotated[list[SymbolId], Field(fail_fast=True)]
+Prompts: TypeAlias = (
+    str
+    | Annotated[SymbolIds, Field(min_length=1)]
+    | Annotated[list[str], Field(min_length=1, fail_fast=True), AtMost("choices")]
+    | Annotated[list[SymbolIds], Field(min_length=1, fail_fast=True), AtMost("choices")]
+)
+StopText: TypeAlias = Annotated[str, Field(min_length=1), AtMost(1000)]
+Text: TypeAlias = Annotated[str, AtMost("text_characters")]
+
+
+class StreamOptions(BaseModel):
+    """Options of a stream of completions."""
+
+    model_config = ConfigDict(strict=True, frozen=True)
+
+    include_usage: bool | None = Field(
+        None, description="Whether an event with the counts precedes the end of the stream."
+    )
+
+
+class CompletionRequest(RequestModel):
+    """What to complete, and how. Fields that only OpenAI knows are ignored."""
+
+    model_config = ConfigDict(extra="ignore") | _example(prompt="what is ", max_tokens=40, seed=1)
+
+    model: ModelName = None
+    prompt: Prompts = Field(
+        "",
+        union_mode="left_to_right",
+        description="A text, a list of texts, a list of symbol ids, or a list of such lists.",
+    )
+    max_tokens: Annotated[int, Field(ge=0), WHOLE, AtMost("max_tokens")] = Field(
+        16, description="Symbols to write."
+    )
+    temperature: float = Field(1.0, ge=0, le=100, description="0 takes the most likely symbol every time.")
+    top_p: float = Field(1.0, ge=0, le=1, description="Only the most likely symbols with this total share.")
+    top_k: Annotated[int, Field(ge=1), WHOLE] | None = Field(
+        None, description="Only so many of the most likely symbols. Default: all."
+    )
+    min_p: float = Field(
+        0.0, ge=0, le=1, description="Only symbols with at least this share of the highest probability."
+    )
+    n: Annotated[int, Field(ge=1), WHOLE, AtMost("choices")] = Field(
+        1, description="Completions of each prompt."
+    )
+    seed: Annotated[int, Field(ge=-_LARGEST_SEED - 1, le=_LARGEST_SEED), WHOLE] | None = Field(
+        None, description="The same seed gives the same text. Default: a new one for each request."
+    )
+    stop: StopText | Annotated[list[StopText], AtMost(16)] | None = Field(
+        None, description="Texts that end a completion; they are not part of it."
+    )
+    logprobs: bool | Annotated[int, Field(ge=0, le=20), WHOLE] | None = Field(
+        None, description="Number of likely symbols to list with each symbol; true stands for 1."
+    )
+    echo: bool = Field(False, description="Whether the text begins with the prompt.")
+    stream: bool = Field(False, description="Whether to send server-sent events.")
+    stream_options: StreamOptions | None = None
+    best_of: Annotated[Literal[1], WHOLE] | None = Field(None, description="Not supported.")
+    suffix: Literal[""] | None = Field(None, description="Not supported.")
+    presence_penalty: Annotated[Literal[0], WHOLE] | None = Field(None, description="Not supported.")
+    frequency_penalty: Annotated[Literal[0], WHOLE] | None = Field(None, description="Not supported.")
+    logit_bias: Annotated[dict[str, float], Field(max_length=0)] | None = Field(
+        None, description="Not supported."
+    )
+
+    def prompts(self) -> list[str | list[int]]:
+        """Returns the prompts as a list, even if there is only one."""
+        if isinstance(self.prompt, str):
+            return [self.prompt]
+        ids = [each for each in self.prompt if isinstance(each, int)]
+        return [ids] if ids else [each for each in self.prompt if not isinstance(each, int)]
+
+
+class ScoreRequest(RequestModel):
+    """The text to score."""
+
+    model_config = _example(text="what is noble?", alternatives=3)
+
+    model: ModelName = None
+    text: Text = Field("", description="At most 20,000 symbols.")
+    alternatives: Annotated[int, Field(ge=0, le=20), WHOLE] = Field(
+        3, description="Number of likely symbols to list in the place of each symbol."
+    )
+
+
+class NoveltyRequest(RequestModel):
+    """The text to look up in the corpus."""
+
+    model_config = _example(text="what is noble? What does the word noble still mean for us", minimum=20)
+
+    model: ModelName = None
+    text: Annotated[Text, Field(min_length=1)]
+    minimum: Annotated[int, Field(ge=1), WHOLE, AtMost("text_characters")] = Field(
+        20, description="Symbols of the shortest match that counts."
+    )
+    longest: Annotated[int, Field(ge=0, le=1000), WHOLE] = Field(
+        10, description="How many of the longest matches to list."
+    )
+
+
+class CompletionOptions(RequestModel):
+    """What a session answers with. Options that are left out keep the value of the last request."""
+
+    completions: Annotated[int, Field(ge=0, le=20), WHOLE] | None = Field(
+        None, description="Number of completions. First value: 3."
+    )
+    until: Literal["word", "line"] | Annotated[int, Field(ge=1, le=100), WHOLE] | None = Field(
+        None, description='Where completions end; a number is a number of symbols. First value: "word".'
+    )
+    shortest: Annotated[int, Field(ge=1, le=100), WHOLE] | None = Field(
+        None, description="Characters of the shortest completion. First value: 2."
+    )
+    next: Annotated[int, Field(ge=0, le=100), WHOLE] | None = Field(
+        None, description="Number of likely next symbols. First value: 10."
+    )
+
+    def options(self) -> dict[str, Any]:
+        """Returns the options by name; None: as before."""
+        return {name: getattr(self, name) for name in CompletionOptions.model_fields}
+
+
+class SessionRequest(CompletionOptions):
+    """The text that a session begins with."""
+
+    model_config = _example(text="what is phil", completions=3)
+
+    model: ModelName = None
+    text: Text = ""
+    cursor: Annotated[int, Field(ge=0), WHOLE] | None = Field(
+        None, description="Position in the text that is completed. Default: the end."
+    )
+    adapt: bool = Field(False, description="Whether the session learns from its text.")
+
+
+class EditRequest(CompletionOptions):
+    """An edit of a session's text: `delete` characters at `at` are replaced by `insert`."""
+
+    model_config = _example(at=12, delete=0, insert="o")
+
+    at: Annotated[int, Field(ge=0), WHOLE] | None = Field(None, description="Position. Default: the cursor.")
+    delete: Annotated[int, Field(ge=0), WHOLE] | None = Field(
+        None, description="Characters to delete. Default: 0."
+    )
+    insert: Text | None = Field(None, description="Text to insert. Default: none.")
+    cursor: Annotated[int, Field(ge=0), WHOLE] | None = Field(
+        None, description="Position of the cursor after the edit. Default: the end of the inserted text."
+    )
+    version: Annotated[int, Field(ge=0, le=_LARGEST_VERSION), WHOLE] | None = Field(
+        None, description="Version that the session must have. Default: any."
+    )
+    forget: bool = Field(False, description="Whether to drop what the session has learned.")
+
+
+class NoFields(RequestModel):
+    """A body without fields."""
+
+
+class DetectorQuery(RequestModel):
+    """Which detector is meant."""
+
+    model: str | None = Field(None, description="Id of a detector. Default: the first detector.")
+
+
+class AlarmQuery(DetectorQuery):
+    """Which alarms to return."""
+
+    after: Annotated[int, Field(ge=0, le=_LARGEST_ALARM), FROM_DIGITS] | None = Field(
+        None, description="Return the first alarms after this number. Default: the last alarms."
+    )
+    limit: Annotated[int, Field(ge=1, le=RECENT), FROM_DIGITS] = Field(
+        100, description="Greatest number of alarms."
+    )
+    stream: Annotated[bool, FROM_WORD] = Field(
+        False, description="Whether to send alarms as server-sent events, for as long as the client stays."
+    )

@@ -1,0 +1,363 @@
+"""The responses of the API as typed dictionaries, which also document them."""
+
+from typing import Any, Literal
+
+from typing_extensions import TypedDict
+
+
+class ErrorDetails(TypedDict):
+    """What went wrong. `hint` is the remedy, `param` the wrong field."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str
+    hint: str
+
+
+class ErrorBody(TypedDict):
+    """The body of every error."""
+
+    error: ErrorDetails
+
+
+class Health(TypedDict):
+    """The state of the server."""
+
+    status: Literal["ok"]
+
+
+class ModelEntry(TypedDict):
+    """A model. `created` is the time of its file, in seconds since 1970."""
+
+    id: str
+    object: Literal["model"]
+    created: int
+    owned_by: str
+
+
+class ModelList(TypedDict):
+    """The models that are served."""
+
+    object: Literal["list"]
+    data: list[ModelEntry]
+
+
+class VocabularyFacts(TypedDict):
+    """The vocabulary of a model."""
+
+    kind: str
+    lower: bool
+    size: int
+
+
+class ModelFacts(ModelEntry):
+    """What is known of a model: `recipe` and `facts` are those of its file."""
+
+    parameters: int
+    architecture: dict[str, Any]
+    vocabulary: VocabularyFacts
+    recipe: dict[str, Any]
+    facts: dict[str, Any]
+    novelty: bool
+
+
+class CurvePoint(TypedDict):
+    """A loss at a step."""
+
+    step: int
+    value: float
+
+
+class Curve(TypedDict):
+    """The losses of the run that trained a model."""
+
+    model: str
+    unit: Literal["nats_per_symbol"]
+    training: list[CurvePoint]
+    validation: list[CurvePoint]
+
+
+class Logprobs(TypedDict):
+    """Log-probabilities of the symbols of a text, in nats. `text_offset` counts characters."""
+
+    tokens: list[str]
+    token_logprobs: list[float]
+    top_logprobs: list[dict[str, float]]
+    text_offset: list[int]
+
+
+class CompletionChoice(TypedDict):
+    """A completion, or what an event adds to it."""
+
+    text: str
+    index: int
+    logprobs: Logprobs | None
+    finish_reason: Literal["stop", "length"] | None
+
+
+class Usage(TypedDict):
+    """Symbols of the prompts and of the completions."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+
+
+class CompletionHead(TypedDict):
+    """What each event of a stream of completions repeats."""
+
+    id: str
+    object: Literal["text_completion"]
+    created: int
+    model: str
+
+
+class Completion(CompletionHead):
+    """The completions of all prompts."""
+
+    choices: list[CompletionChoice]
+    usage: Usage
+
+
+class LikelySymbol(TypedDict):
+    """A symbol that the model expects. `symbol` is its printable name."""
+
+    symbol: str
+    text: str
+    probability: float
+
+
+class ScoredSymbol(TypedDict):
+    """The surprise of a symbol, and what was likely in its place."""
+
+    symbol: str
+    text: str
+    bits: float
+    alternatives: list[LikelySymbol]
+
+
+class Score(TypedDict):
+    """The surprise of a text."""
+
+    model: str
+    count: int
+    bits: float
+    bits_per_symbol: float
+    symbols: list[ScoredSymbol]
+
+
+class Match(TypedDict):
+    """A part of the text that is in the corpus. `line` and `position` say where in the document."""
+
+    start: int
+    length: int
+    text: str
+    document: str
+    line: int
+    position: int
+
+
+class NoveltyReport(TypedDict):
+    """How much of a text is in the corpus word for word."""
+
+    symbols: int
+    covered: int
+    share: float
+    minimum: int
+    span_count: int
+    spans: list[Match]
+
+
+class SessionCompletion(TypedDict):
+    """A way to continue the text at the cursor."""
+
+    text: str
+    probability: float
+
+
+class SessionAnswer(TypedDict):
+    """A session after an edit. `completions` and `next` are null if a newer edit has already come."""
+
+    id: str
+    model: str
+    version: int
+    length: int
+    cursor: int
+    learned: int | None
+    completions: list[SessionCompletion] | None
+    next: list[LikelySymbol] | None
+
+
+class SessionState(SessionAnswer):
+    """A session with its text."""
+
+    text: str
+
+
+class UnreadableExample(TypedDict):
+    """An item that is not a record."""
+
+    number: int
+    reason: str
+
+
+class UnreadableItems(TypedDict):
+    """Items of a batch that are not records."""
+
+    count: int
+    examples: list[UnreadableExample]
+
+
+class ExpectedEvent(TypedDict):
+    """An event that the detector expects."""
+
+    event: str
+    probability: float
+
+
+class UnusualCount(TypedDict):
+    """An event that a sequence has too often or too rarely."""
+
+    event: str
+    found: int
+    normal: int | str
+
+
+class AlarmBase(TypedDict):
+    """An alarm. `began` is the number of the first record of its sequence, `number` that of the record."""
+
+    alarm: int
+    key: str
+    began: int
+    time: str | None
+    ended: bool
+    p_value: float
+    speaks: str
+    line: str
+    number: int
+    counts: list[UnusualCount]
+
+
+class Alarm(AlarmBase, total=False):
+    """An alarm. The last fields are missing if no single event raised it."""
+
+    event: str
+    bits: float
+    rank: int
+    new: bool
+    expected: list[ExpectedEvent]
+
+
+class SequenceVerdict(TypedDict):
+    """The verdict on a sequence that has ended."""
+
+    key: str
+    began: int
+    length: int
+    p_value: float
+    flagged: bool
+    speaks: str
+
+
+class BatchReport(TypedDict):
+    """What a batch led to. `first` is the number of its first item."""
+
+    model: str
+    first: int
+    records: int
+    unreadable: UnreadableItems
+    alarms: list[Alarm]
+    verdicts: list[SequenceVerdict] | None
+    in_flight: int
+    repeated: bool
+
+
+class AlarmList(TypedDict):
+    """Alarms in order. `last` is the number of the detector's last alarm."""
+
+    object: Literal["list"]
+    model: str
+    data: list[Alarm]
+    last: int
+
+
+class ScoredEvent(TypedDict):
+    """The surprise of an event of a sequence, and what was expected."""
+
+    position: int
+    event: str
+    bits: float
+    rank: int
+    new: bool
+    expected: list[ExpectedEvent]
+
+
+class AlarmExplanation(TypedDict):
+    """An alarm with the events of its sequence. `events` begins with event number `first` of `of`."""
+
+    alarm: Alarm
+    ended: bool
+    rate: float
+    bits_per_event: float
+    bytes: bool
+    first: int
+    of: int
+    events: list[ScoredEvent]
+
+
+class NumberChange(TypedDict):
+    """A number before and after the detector learned."""
+
+    before: float
+    after: float
+
+
+class FlagChange(TypedDict):
+    """Whether the sequence is flagged, before and after the detector learned."""
+
+    before: bool
+    after: bool
+
+
+class FeedbackReport(TypedDict):
+    """What marking an alarm as normal changed."""
+
+    alarm: int
+    key: str
+    events: int
+    p_value: NumberChange
+    flagged: FlagChange
+    bits_per_event: NumberChange
+    replay_bits_per_event: NumberChange
+    steps: int
+    repeated: bool
+
+
+class WatchReport(TypedDict):
+    """A detector, and what it has seen."""
+
+    id: str
+    object: Literal["watch"]
+    form: str
+    detector: dict[str, Any]
+    false_alarms_asked: float | None
+    share_flagged: float | None
+    share_flagged_interval: list[float] | None
+    records: int
+    sequences: int
+    flagged: int
+    flagged_ended: int
+    unparsable: int
+    in_flight: int
+    odd_times: int
+    drift: str | None
+    last_alarm: int
+    ok: list[int]
+
+
+class WatchList(TypedDict):
+    """The detectors that are served."""
+
+    object: Literal["list"]
+    data: list[WatchReport]

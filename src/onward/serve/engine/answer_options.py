@@ -1,0 +1,22 @@
+"""What the client of a typing session wants to see at the cursor."""
+
+from dataclasses import dataclass
+
+from onward.inference.completion.boundaries import Until
+
+
+@dataclass(frozen=True)
+class AnswerOptions:
+    """What the answer to a keystroke contains.
+
+    Attributes:
+        completions: the largest number of completions.
+        until: where they end.
+        shortest: characters of the shortest; accepting a single character takes as long as typing it.
+        next: number of next symbols.
+    """
+
+    completions: int = 3
+    until: Until = "word"
+    shortest: int = 2
+    next: int = 10

@@ -1,0 +1,97 @@
+"""The model's part of a typing session."""
+
+from collections.abc import Generator
+
+from onward.serve.engine.keystrokes import CancellationToken, Keystroke, Prediction
+from onward.serve.engine.online_learning import LearnedState, OnlineLearner
+from onward.serve.engine.registry import ServedModel
+from onward.serve.engine.typed_text import SLICE, TypedText
+from onward.serve.sessions.document import Document
+from onward.serve.sessions.store import SessionStore
+
+
+class ModelFollower:
+    """The states of a model that follows a document and, if the session adapts, weights of its own.
+
+    Both are loaded when they are first needed. The states can be dropped to save memory.
+
+    Args:
+        session_id: name of the session in the store.
+        served: the model.
+        store: where the learned weights are saved; None: nowhere.
+        adapts: the session learns from its text.
+    """
+
+    def __init__(
+        self, session_id: str, served: ServedModel, store: SessionStore | None, *, adapts: bool
+    ) -> None:
+        self._session_id, self._served, self._store, self._adapts = session_id, served, store, adapts
+        self._learner: OnlineLearner | None = None  # None: not loaded, or the session does not adapt
+        self._typed: TypedText | None = None  # None: the text will be read anew
+
+    @property
+    def learned_blocks(self) -> int | None:
+        """Blocks that the session has learned; None if it does not adapt."""
+        return self._learner.steps if self._learner else None
+
+    @property
+    def state_megabytes(self) -> float:
+        """Approximate size of the states."""
+        return self._typed.megabytes if self._typed else 0.0
+
+    @property
+    def has_states(self) -> bool:
+        return self._typed is not None
+
+    def drop_states(self) -> None:
+        """Frees the states; the text will be read anew."""
+        self._typed = None
+
+    async def predict(
+        self, document: Document, unchanged: int, cancellation: CancellationToken, *, forget: bool
+    ) -> Prediction:
+        """Reads what is new in a document, and predicts what follows at the cursor.
+
+        Args:
+            document: of the session.
+            unchanged: length of the beginning that is the same as before.
+            cancellation: if cancelled, nothing is predicted.
+            forget: drop what was learned first.
+        """
+        typed = await self._load()
+        engine, metrics = self._served.engine, self._served.metrics
+        try:
+            if typed.adapts or typed.characters_to_read(document.cursor, unchanged) > SLICE:
+                metrics.symbols_read.inc(await self._read(typed, document, unchanged, forget=forget))
+                unchanged = len(document.text)
+            prediction = await engine.predict(
+                Keystroke(typed, document.text, document.cursor, unchanged, document.options, cancellation)
+            )
+        except BaseException:
+            self._typed = None  # it may have read only a part
+            raise
+        metrics.symbols_read.inc(prediction.symbols_read)
+        return prediction
+
+    async def _load(self) -> TypedText:
+        if self._adapts and self._learner is None:
+            learned = await self._store.learned(self._session_id) if self._store else None
+            self._learner = OnlineLearner(learned)
+        if self._typed is None:
+            self._typed = TypedText(self._served.trained, self._served.engine.stepper, self._learner)
+        return self._typed
+
+    async def _read(self, typed: TypedText, document: Document, unchanged: int, *, forget: bool) -> int:
+        """Reads up to the cursor in slices, saves what was learned, and returns the number of symbols."""
+        learner = self._learner if self._store else None
+
+        def work() -> Generator[None, None, tuple[int, LearnedState | None]]:
+            if forget:
+                typed.forget()
+            symbols = yield from typed.read(document.text, document.cursor, unchanged)
+            return symbols, learner.take_unsaved() if learner else None
+
+        symbols, unsaved = await self._served.engine.run(work())
+        if self._store and unsaved:
+            await self._store.save_learned(self._session_id, unsaved)
+        return symbols
