@@ -1,31 +1,33 @@
-"""Small artefacts, and files of them with another header or other weights."""
+"""Builds small artefacts, and model files with a changed header or changed weights."""
 
 import json
 import struct
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
 
 from onward.artefact import Artefact
 from onward.data.vocabulary import Vocabulary
-from onward.model import LanguageModel, ModelConfig
+from onward.model import LanguageModel, LayerKind, ModelConfig
 
-Change = Callable[[dict], None]
+Change = Callable[[dict[str, Any]], None]
+"""Changes a header in place."""
 
 
 def fill(model: LanguageModel) -> LanguageModel:
-    """Weights that do not depend on a random generator: sixteenths, the same on every machine."""
+    """Sets weights that are the same on every machine: sixteenths, without a random generator."""
     with torch.no_grad():
         for number, weight in enumerate(model.parameters()):
             weight.copy_((torch.arange(weight.numel()).view_as(weight) * 7 + number) % 33 / 16 - 1)
     return model
 
 
-def small(layer: str = "gated", **config: object) -> Artefact:
+def small(layer: LayerKind = "gated", **config: Any) -> Artefact:
     vocabulary = Vocabulary.of_text("ab\n\u4e2d\U0001f600", "characters")
-    shape = ModelConfig(symbols=len(vocabulary), layer=layer, width=4, layers=1, **config)  # type: ignore[arg-type]
+    shape = ModelConfig(symbols=len(vocabulary), layer=layer, width=4, layers=1, **config)
     return Artefact(
         fill(LanguageModel(shape)).eval(),
         vocabulary,
@@ -34,14 +36,14 @@ def small(layer: str = "gated", **config: object) -> Artefact:
     )
 
 
-def header_of(path: Path) -> dict:
+def header_of(path: Path) -> dict[str, Any]:
     content = path.read_bytes()
     (length,) = struct.unpack("<Q", content[:8])
     return json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["onward"])
 
 
-def rewrite(path: Path, change: Change | None = None, weights: dict | None = None) -> None:
-    """The same file with another header or other weights."""
+def rewrite(path: Path, change: Change | None = None, weights: dict[str, torch.Tensor] | None = None) -> None:
+    """Replaces the header or the weights of a file; the stored digests stay as they were."""
     header, weights = header_of(path), weights or load_file(path)
     if change:
         change(header)

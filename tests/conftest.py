@@ -9,10 +9,11 @@ from jaxtyping import install_import_hook
 
 if not torch.cuda.is_available():  # before Triton is first imported
     os.environ.setdefault("TRITON_INTERPRET", "1")
+os.environ.setdefault("ONWARD_TRITON", "1")  # unproven kernels, which are tested but off by default
 
 # All but the command line, whose types are typer's own, and not those that typer passes.
 CHECKED = (
-    "api", "artefact", "atomic", "classifier", "data", "inference", "layers", "lesson", "model",
+    "api", "artefact", "atomic", "classify", "data", "inference", "layers", "lesson", "model",
     "training", "units", "watch",
 )  # fmt: skip
 install_import_hook([f"onward.{name}" for name in CHECKED], "beartype.beartype")

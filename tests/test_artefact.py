@@ -3,6 +3,7 @@ import struct
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from tests.artefacts import Change, config, header_of, rewrite, small
 from onward import artefact as module
 from onward.artefact import FORMAT, Artefact, load, save
 from onward.errors import ArtefactError, WriteError
+from onward.model import LayerKind
 
 GOLDEN = Path(__file__).parent / "golden" / "format_1.onward"
 
@@ -26,7 +28,7 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("config", [{}, {"tied": True}, {"feed_forward": 0.0}, {"dropout": 0.1}])
 @pytest.mark.parametrize("layer", ["gated", "lstm", "gru", "simple"])
-def test_what_is_loaded_is_what_was_saved(tmp_path: Path, layer: str, config: dict) -> None:
+def test_loading_returns_the_saved_artefact(tmp_path: Path, layer: LayerKind, config: dict[str, Any]) -> None:
     saved = small(layer, **config)
     save(saved, tmp_path / "m")
     loaded = load(tmp_path / "m")
@@ -59,7 +61,7 @@ def test_the_same_artefact_gives_the_same_bytes(file: Path, tmp_path: Path) -> N
 
 
 def test_golden_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Format 1 is the bytes of this file. A change of them is a new format, which needs a new number."""
+    """This file defines format 1. Other bytes would be a new format, which needs a new number."""
     monkeypatch.setattr(module, "version", lambda _: "0.1.0")
     save(small(), tmp_path / "m")
     assert (tmp_path / "m").read_bytes() == GOLDEN.read_bytes()
@@ -84,31 +86,31 @@ def test_a_full_disk_leaves_the_old_file(file: Path, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_weights_that_are_no_numbers_are_refused_by_both(file: Path, value: float) -> None:
+def test_save_and_load_refuse_infinite_and_nan_weights(file: Path, value: float) -> None:
     broken = small()
     with torch.no_grad():
         broken.model.readout.bias[0] = value
-    with pytest.raises(ArtefactError, match=r"readout.bias of the model should hold finite numbers"):
+    with pytest.raises(ArtefactError, match=r"expected finite numbers in tensor readout.bias of the model"):
         save(broken, file)
     weights = load_file(file) | {"readout.bias": broken.model.readout.bias.detach()}
     rewrite(file, weights=weights, change=lambda header: header.update(sha256=module.digest_of(weights)))
-    with pytest.raises(ArtefactError, match=r"readout.bias of .* should hold finite numbers"):
+    with pytest.raises(ArtefactError, match=r"expected finite numbers in tensor readout.bias of "):
         load(file)
 
 
-def test_other_types_are_not_saved(tmp_path: Path) -> None:
+def test_weights_of_another_type_are_not_saved(tmp_path: Path) -> None:
     double = small()
     with pytest.raises(ArtefactError, match=r"float32, found torch\.float64"):
         save(Artefact(double.model.double(), double.vocabulary), tmp_path / "m")
     assert not list(tmp_path.iterdir())
 
 
-def test_what_could_not_be_read_again_is_not_written(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_header_too_long_to_load_is_not_saved(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before, header = file.read_bytes(), int.from_bytes(file.read_bytes()[:8], "little")
     monkeypatch.setattr(module, "LONGEST_HEADER", header)
     save(load(file), file)
     monkeypatch.setattr(module, "LONGEST_HEADER", header - 1)
-    with pytest.raises(ArtefactError, match=f"header of the model takes {header} bytes") as caught:
+    with pytest.raises(ArtefactError, match=f"that of the model takes {header} bytes") as caught:
         save(small(), file)
     assert "min_count" in caught.value.hint
     assert file.read_bytes() == before
@@ -121,18 +123,18 @@ def test_what_could_not_be_read_again_is_not_written(file: Path, monkeypatch: py
         (lambda h: h.update(format=True), "has format True, expected 1"),
         (lambda h: h.update(format="1"), "has format 1, expected 1"),
         (lambda h: h.pop("format"), "has format None"),
-        (lambda h: h.pop("facts"), "has not the fields"),
-        (lambda h: h.update(more=1), "has not the fields"),
-        (lambda h: h.update(facts=[]), "has not the fields"),
-        (lambda h: h["config"].pop("width"), "configuration of"),
+        (lambda h: h.pop("facts"), "does not have the fields"),
+        (lambda h: h.update(more=1), "does not have the fields"),
+        (lambda h: h.update(facts=[]), "does not have the fields"),
+        (lambda h: h["config"].pop("width"), "cannot build the model"),
         (config(width=8), r"tensor \S+ of .* expected \(.*8.*\) in F32, found \("),
-        (config(width=65536, inner=64.0), "does not fit: expected"),
+        (config(width=65536, inner=64.0), "does not fit its configuration: expected"),
         (config(inner=float("nan")), "inner must be a number"),
         (config(layers=2), "missing"),
-        (config(layers=1024), "should have 1024 layers"),
+        (config(layers=1024), "expected 1024 layers"),
         (config(layers=10**30), "layers must be a whole number"),
         (config(symbols=2**31), "expected .*2147483648"),
-        (config(symbols=10), "does not fit: expected"),
+        (config(symbols=10), "does not fit its configuration: expected"),
         (config(layer="lstm"), "missing"),
         (config(tied=True), "not expected"),
         (lambda h: h.update(vocabulary=None), "vocabulary of"),
@@ -141,12 +143,12 @@ def test_what_could_not_be_read_again_is_not_written(file: Path, monkeypatch: py
         (lambda h: h["vocabulary"].update(kind="bytes", symbols=None), "vocabulary of 259 symbols"),
         (lambda h: h.update(sha256="0" * 64), "sha256 differs"),
         (lambda h: h.update(sha256=None), "sha256 differs"),
-        (lambda h: h.update(recipe={"name": "other"}), "header of .* is not the one that was saved"),
-        (lambda h: h["vocabulary"].update(lower=True), "header of .* is not the one that was saved"),
-        (lambda h: h.update(header_sha256="0" * 64), "header of .* is not the one that was saved"),
+        (lambda h: h.update(recipe={"name": "other"}), "header of .* is damaged: its sha256 differs"),
+        (lambda h: h["vocabulary"].update(lower=True), "header of .* is damaged: its sha256 differs"),
+        (lambda h: h.update(header_sha256="0" * 64), "header of .* is damaged: its sha256 differs"),
     ],
 )
-def test_a_header_that_does_not_fit_is_told(file: Path, change: Change, message: str) -> None:
+def test_a_wrong_header_is_refused_with_the_reason(file: Path, change: Change, message: str) -> None:
     rewrite(file, change)
     with pytest.raises(ArtefactError, match=message) as caught:
         load(file)
@@ -167,16 +169,16 @@ for path in sys.argv[1:]:
 """
 
 
-def test_values_of_other_types_are_told(tmp_path: Path) -> None:
-    """In a process of its own, without the checks of annotations that would find them first."""
+def test_values_of_a_wrong_type_are_refused_with_the_reason(tmp_path: Path) -> None:
+    """Runs in another process, where annotations are not checked at run time."""
     changes: dict[str, Change] = {
-        "configuration of": lambda header: header.update(config=None),
+        "cannot build the model": lambda header: header.update(config=None),
         "width must be a whole number from 1 to 65536, got '4'": config(width="4"),
         "width must be a whole number from 1 to 65536, got True": config(width=True),
-        "layer must be one of": config(layer="__import__('os')"),
-        "inner * width must come to at least 1, got 0.001 * 4": config(inner=0.001),
+        "layer must be gated": config(layer="__import__('os')"),
+        "inner * width must be at least 1, got 0.001 * 4": config(inner=0.001),
         "width must be a whole number from 1 to 65536, got 'xxxx": config(width="x" * 10**6),
-        "layer must be one of gated, lstm, gru, simple, got ['gated']": config(layer=["gated"]),
+        "layer must be gated, lstm, gru or simple, got ['gated']": config(layer=["gated"]),
         "expected a kind of symbol": lambda header: header["vocabulary"].update(kind=["words"]),
     }
     paths = [tmp_path / str(number) for number in range(len(changes))]
@@ -193,7 +195,7 @@ def test_values_of_other_types_are_told(tmp_path: Path) -> None:
         assert len(found) < 1000
 
 
-def test_a_later_format_asks_for_an_update(file: Path) -> None:
+def test_a_later_format_gives_the_hint_to_update(file: Path) -> None:
     rewrite(file, lambda header: header.update(format=2, surprise="new"))
     with pytest.raises(ArtefactError) as caught:
         load(file)
@@ -211,13 +213,13 @@ def test_a_later_format_asks_for_an_update(file: Path) -> None:
         (torch.zeros(9), "sha256 differs"),
     ],
 )
-def test_a_tensor_that_does_not_fit_is_named(file: Path, weight: torch.Tensor, message: str) -> None:
+def test_a_tensor_of_another_shape_or_type_is_named(file: Path, weight: torch.Tensor, message: str) -> None:
     rewrite(file, weights=load_file(file) | {"readout.bias": weight})
     with pytest.raises(ArtefactError, match=message):
         load(file)
 
 
-def test_every_change_of_a_weight_is_noticed(file: Path) -> None:
+def test_a_changed_byte_in_the_weights_is_detected(file: Path) -> None:
     content = file.read_bytes()
     (length,) = struct.unpack("<Q", content[:8])
     for at in (8 + length, len(content) - 1, (8 + length + len(content)) // 2):
@@ -228,7 +230,7 @@ def test_every_change_of_a_weight_is_noticed(file: Path) -> None:
             load(file)
 
 
-def test_digest_tells_names_types_and_shapes_apart() -> None:
+def test_the_digest_depends_on_names_types_and_shapes() -> None:
     ones = torch.ones(4)
     digests = {
         module.digest_of(weights)

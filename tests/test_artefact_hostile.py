@@ -1,4 +1,4 @@
-"""Files that are damaged or made to harm: each is refused, or a model as it was."""
+"""Damaged and hostile model files: each is refused, or loads as the unchanged model."""
 
 import os
 import random
@@ -42,22 +42,22 @@ def file(tmp_path: Path) -> Path:
         struct.pack("<Q", 8) + b"\xff" * 8,
     ],
 )
-def test_foreign_files_are_refused(tmp_path: Path, content: bytes) -> None:
+def test_files_of_other_formats_are_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "m").write_bytes(content)
     with pytest.raises(ArtefactError) as caught:
         load(tmp_path / "m")
     assert caught.value.hint
 
 
-def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
-    for path in (tmp_path, tmp_path / "missing", "/dev/null"):
+def test_folders_devices_and_missing_files_are_refused(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "missing", Path("/dev/null")):
         with pytest.raises(ArtefactError):
             load(path)
 
 
-def test_safetensors_of_others_are_refused(tmp_path: Path) -> None:
+def test_safetensors_files_of_other_programs_are_refused(tmp_path: Path) -> None:
     save_file({"w": torch.zeros(3)}, tmp_path / "m", {"format": "pt"})
-    with pytest.raises(ArtefactError, match="not written by onward"):
+    with pytest.raises(ArtefactError, match="not a model file of onward"):
         load(tmp_path / "m")
     for metadata in ("", "[" * 100_000, "7", "null", '{"format": 1' + "0" * 5000 + "}"):
         save_file({"w": torch.zeros(3)}, tmp_path / "m", {"onward": metadata})
@@ -65,7 +65,7 @@ def test_safetensors_of_others_are_refused(tmp_path: Path) -> None:
             load(tmp_path / "m")
 
 
-def test_a_model_stays_whole_when_its_file_is_cut(file: Path) -> None:
+def test_truncating_a_file_does_not_change_the_loaded_model(file: Path) -> None:
     loaded = load(file)
     os.truncate(file, 0)
     assert torch.isfinite(loaded.model.readout.weight).all()
@@ -73,7 +73,7 @@ def test_a_model_stays_whole_when_its_file_is_cut(file: Path) -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(st.binary(max_size=200))
-def test_any_bytes_are_refused_or_a_model(tmp_path_factory, content: bytes) -> None:
+def test_random_bytes_are_refused(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
     path = tmp_path_factory.mktemp("any") / "m"
     path.write_bytes(content)
     with pytest.raises(ArtefactError):
@@ -81,7 +81,7 @@ def test_any_bytes_are_refused_or_a_model(tmp_path_factory, content: bytes) -> N
 
 
 def mutated(content: bytes, source: random.Random) -> bytes:
-    """A file with something wrong in one to eight places."""
+    """Returns the content of a file with changes in one to eight places."""
     changed = bytearray(content)
     (length,) = struct.unpack("<Q", content[:8])
     for _ in range(source.choice((1, 1, 1, 2, 8))):
@@ -110,7 +110,7 @@ def mutated(content: bytes, source: random.Random) -> bytes:
 
 
 def with_other_number(content: bytearray, source: random.Random) -> bytearray:
-    """The file with one of the numbers in its header exchanged, and the length of the header set right."""
+    """Returns the file with another number somewhere in its header, and the right header length."""
     (length,) = struct.unpack("<Q", bytes(content[:8]).ljust(8, b"\0"))
     header = bytes(content[8 : 8 + min(length, len(content))])
     places = [
@@ -139,7 +139,7 @@ fuzz(Path({path!r}), {count})
 
 
 def fuzz(path: Path, count: int) -> None:
-    """Loads mutations of a file: each is refused, or says the same; memory stays where it is."""
+    """Loads mutations of a file: each is refused or loads as the same model, and memory does not grow."""
     content, source = path.read_bytes(), random.Random(0)
     target = path.with_suffix(".mutated")
     wanted = load(path)
@@ -152,7 +152,7 @@ def fuzz(path: Path, count: int) -> None:
         except ArtefactError as error:
             if len(str(error)) > 2000:
                 raise SystemExit(f"a message of {len(str(error))} characters") from error
-        else:  # what was changed is a name of the format or white space
+        else:  # the change was in white space or in a name of the format
             weights = [module.digest_of(module.weights_of(a.model)) for a in (loaded, wanted)]
             assert weights[0] == weights[1]
             facts = [(a.model.config, a.vocabulary, a.recipe, a.facts) for a in (loaded, wanted)]
@@ -164,7 +164,7 @@ def fuzz(path: Path, count: int) -> None:
 
 
 def resource_now() -> int:
-    """Bytes of address space in use."""
+    """Returns the bytes of address space in use."""
     return int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
 
 

@@ -11,7 +11,7 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_the_content_is_there_when_the_block_ends_and_not_before(tmp_path: Path) -> None:
+def test_the_file_appears_when_the_block_ends(tmp_path: Path) -> None:
     target = tmp_path / "model"
     with atomic_write(target) as file:
         file.write(b"new")
@@ -20,7 +20,7 @@ def test_the_content_is_there_when_the_block_ends_and_not_before(tmp_path: Path)
     assert names(tmp_path) == ["model"]
 
 
-def test_a_failure_leaves_what_was_there_and_nothing_else(tmp_path: Path) -> None:
+def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     target = tmp_path / "model"
     target.write_bytes(b"old")
     with pytest.raises(KeyError), atomic_write(str(target)) as file:
@@ -30,7 +30,7 @@ def test_a_failure_leaves_what_was_there_and_nothing_else(tmp_path: Path) -> Non
     assert names(tmp_path) == ["model"]
 
 
-def test_what_the_system_refuses_is_a_write_error(tmp_path: Path) -> None:
+def test_a_missing_folder_is_a_write_error(tmp_path: Path) -> None:
     with (
         pytest.raises(WriteError, match=r"cannot write .*missing") as caught,
         atomic_write(tmp_path / "missing" / "m"),
@@ -39,7 +39,7 @@ def test_what_the_system_refuses_is_a_write_error(tmp_path: Path) -> None:
     assert "folder exists" in caught.value.hint
 
 
-def test_a_disk_that_fills_up_is_a_write_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_a_write_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
@@ -49,21 +49,21 @@ def test_a_disk_that_fills_up_is_a_write_error(tmp_path: Path, monkeypatch: pyte
     assert names(tmp_path) == []
 
 
-def test_a_folder_in_the_way_is_a_write_error(tmp_path: Path) -> None:
+def test_a_folder_with_the_same_name_is_a_write_error(tmp_path: Path) -> None:
     (tmp_path / "model").mkdir()
     with pytest.raises(WriteError), atomic_write(tmp_path / "model") as file:
         file.write(b"x")
     assert names(tmp_path) == ["model"]
 
 
-def test_permissions_are_those_of_any_new_file(tmp_path: Path) -> None:
+def test_a_new_file_has_the_usual_permissions(tmp_path: Path) -> None:
     (tmp_path / "plain").touch()
     with atomic_write(tmp_path / "model") as file:
         file.write(b"x")
     assert (tmp_path / "model").stat().st_mode == (tmp_path / "plain").stat().st_mode
 
 
-def test_permissions_that_were_there_are_kept(tmp_path: Path) -> None:
+def test_permissions_of_the_old_file_are_kept(tmp_path: Path) -> None:
     (tmp_path / "model").touch(0o600)
     (tmp_path / "model").chmod(0o604)
     with atomic_write(tmp_path / "model") as file:
@@ -71,8 +71,8 @@ def test_permissions_that_were_there_are_kept(tmp_path: Path) -> None:
     assert (tmp_path / "model").stat().st_mode & 0o777 == 0o604
 
 
-def test_the_umask_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is the whole process's: who sets it, to ask for it, opens to all what other threads make."""
+def test_the_umask_is_not_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The umask belongs to the process: setting it, even to read it, affects files of other threads."""
 
     def never(_: int) -> int:
         raise AssertionError
@@ -87,7 +87,7 @@ def test_the_umask_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert (tmp_path / "model").stat().st_mode & 0o777 == 0o640
 
 
-def test_a_link_stays_one_and_one_that_leads_nowhere_is_a_write_error(tmp_path: Path) -> None:
+def test_links_are_followed_and_a_circular_link_is_a_write_error(tmp_path: Path) -> None:
     link, circle = tmp_path / "link", tmp_path / "circle"
     link.symlink_to("model")
     circle.symlink_to("circle")

@@ -1,4 +1,4 @@
-"""The language model: against its oracle, over blocks and lanes, and what no model can be built from."""
+"""The language model against its oracle, over blocks and lanes, and the configurations that it refuses."""
 
 import dataclasses
 import json
@@ -25,8 +25,8 @@ every_kind = pytest.mark.parametrize("kind", KINDS)
 
 
 @pytest.fixture
-def as_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without the type checker of the tests, so that values of a wrong type reach the code."""
+def without_type_checker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Turns off the type checker of the tests, so that values of a wrong type reach the code."""
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
 
 
@@ -36,7 +36,7 @@ def small(kind: LayerKind, **changes: Any) -> ModelConfig:
 
 @cache
 def model_of(kind: LayerKind, dtype: torch.dtype = torch.float64) -> LanguageModel:
-    """A small model with every weight drawn at random."""
+    """Returns a small model with random weights."""
     torch.manual_seed(0)
     return scattered(LanguageModel(small(kind))).to(dtype).eval()
 
@@ -51,7 +51,7 @@ def model_of(kind: LayerKind, dtype: torch.dtype = torch.float64) -> LanguageMod
     ],
     ids=lambda config: f"{config.layer} {config.layers} {'tied' if config.tied else ''}",
 )
-def test_logits_losses_and_gradients_are_those_of_the_oracle(config: ModelConfig) -> None:
+def test_logits_losses_and_gradients_equal_the_oracle(config: ModelConfig) -> None:
     torch.manual_seed(0)
     model = scattered(LanguageModel(config)).double()
     feed_forward = config.layer == "gated" and config.feed_forward > 0
@@ -89,7 +89,7 @@ def test_logits_losses_and_gradients_are_those_of_the_oracle(config: ModelConfig
 def test_loss_over_blocks_is_the_loss_in_one_pass(
     kind: LayerKind, ids: list[int], lanes: int, steps: int
 ) -> None:
-    """The continuity that stateful training stands on: any corpus, any B and T, read as training reads it."""
+    """Stateful training relies on this, for any corpus, B and T."""
     model, stream = model_of(kind), np.array(ids)
     blocks = Lanes(stream, lanes=lanes, steps=steps)
     nats, state = [], model.initial_state(blocks.lanes)
@@ -109,7 +109,7 @@ def test_loss_over_blocks_is_the_loss_in_one_pass(
 
 @every_kind
 @pytest.mark.parametrize("dtype", PRECISE, ids=str)
-def test_one_stream_costs_the_same_in_any_lane_of_any_number(kind: LayerKind, dtype: torch.dtype) -> None:
+def test_the_loss_of_a_stream_does_not_depend_on_other_lanes(kind: LayerKind, dtype: torch.dtype) -> None:
     model = model_of(kind, dtype)
     x, y = torch.randint(7, (2, 30, 1))
     alone = losses(model(x, model.initial_state(1))[0], y)
@@ -121,7 +121,7 @@ def test_one_stream_costs_the_same_in_any_lane_of_any_number(kind: LayerKind, dt
 
 
 @every_kind
-def test_a_symbol_is_predicted_before_it_is_seen(kind: LayerKind) -> None:
+def test_a_prediction_does_not_depend_on_later_symbols(kind: LayerKind) -> None:
     model = model_of(kind)
     ids = torch.randint(7, (10, 2))
     logits, _ = model(ids, model.initial_state(2))
@@ -132,8 +132,7 @@ def test_a_symbol_is_predicted_before_it_is_seen(kind: LayerKind) -> None:
 
 
 @every_kind
-def test_training_stops_at_the_block_before(kind: LayerKind) -> None:
-    """A detached state carries values on and no gradient back."""
+def test_no_gradient_flows_into_the_previous_block(kind: LayerKind) -> None:
     model = model_of(kind)
     x, y = torch.randint(7, (2, 8, 2))
     before = map_state(lambda part: part.requires_grad_(), model.initial_state(2))
@@ -147,7 +146,7 @@ def test_training_stops_at_the_block_before(kind: LayerKind) -> None:
 
 @every_kind
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_logits_have_the_precision_of_the_weights(kind: LayerKind, dtype: torch.dtype) -> None:
+def test_logits_have_the_type_of_the_weights(kind: LayerKind, dtype: torch.dtype) -> None:
     model = model_of(kind, dtype)
     logits, _ = model(torch.randint(7, (3, 2)), model.initial_state(2))
     assert (logits.dtype, logits.shape) == (dtype, (3, 2, 7))
@@ -155,7 +154,7 @@ def test_logits_have_the_precision_of_the_weights(kind: LayerKind, dtype: torch.
 
 @every_kind
 @torch.no_grad()
-def test_bfloat16_costs_about_the_same(kind: LayerKind) -> None:
+def test_the_loss_in_bfloat16_is_about_the_same(kind: LayerKind) -> None:
     model = model_of(kind, torch.float32)
     torch.manual_seed(1)
     x, y = torch.randint(7, (2, 40, 4))
@@ -169,7 +168,7 @@ def test_bfloat16_costs_about_the_same(kind: LayerKind) -> None:
 @every_kind
 @pytest.mark.parametrize("tied", [False, True])
 @torch.no_grad()
-def test_a_new_model_begins_near_an_even_guess(kind: LayerKind, tied: bool) -> None:
+def test_a_new_model_starts_near_the_uniform_loss(kind: LayerKind, tied: bool) -> None:
     torch.manual_seed(0)
     model = LanguageModel(ModelConfig(symbols=60, layer=kind, width=64, layers=2, tied=tied))
     x, y = torch.randint(60, (2, 50, 4))
@@ -186,7 +185,7 @@ def test_the_same_seed_gives_the_same_model(kind: LayerKind) -> None:
     assert all(torch.equal(value, models[1][name]) for name, value in models[0].items())
 
 
-def test_dropout_acts_in_training_only_and_repeats_with_the_seed() -> None:
+def test_dropout_acts_only_in_training_and_repeats_with_the_seed() -> None:
     model = LanguageModel(small("gated", dropout=0.5))
     x, state, found = torch.randint(7, (9, 2)), model.initial_state(2), []
     for training, seed in ((False, 0), (False, 1), (True, 0), (True, 0), (True, 1)):
@@ -215,7 +214,7 @@ def test_dropout_acts_in_training_only_and_repeats_with_the_seed() -> None:
     ],
     ids=lambda value: value.layer if isinstance(value, ModelConfig) else "",
 )
-def test_parameters_are_counted_once(config: ModelConfig, expected: int) -> None:
+def test_each_parameter_is_counted_once(config: ModelConfig, expected: int) -> None:
     assert LanguageModel(config).parameter_count() == expected
 
 
@@ -251,49 +250,49 @@ def test_a_configuration_survives_json(config: ModelConfig) -> None:
         ("width", [256], "a whole number from 1"),
         ("layers", 0, "a whole number from 1 to 1024, got 0"),
         ("layers", 10**9, "a whole number from 1 to 1024"),
-        ("inner", 0.0, "a number from 0.001 to 64.0, got 0.0"),
+        ("inner", 0.0, "a number from 0.001 to 64, got 0.0"),
         ("inner", math.nan, "got nan"),
         ("inner", False, "got False"),
-        ("inner", 0.01, r"inner \* width must come to at least 1, got 0.01 \* 6"),
-        ("feed_forward", -1.0, "a number from 0.0"),
+        ("inner", 0.01, r"inner \* width must be at least 1, got 0.01 \* 6"),
+        ("feed_forward", -1.0, "a number from 0 to 64"),
         ("feed_forward", math.inf, "got inf"),
-        ("feed_forward", 0.05, r"feed_forward \* width must come to at least 1"),
+        ("feed_forward", 0.05, r"feed_forward \* width must be at least 1"),
         ("convolution", 0, "a whole number from 1 to 64, got 0"),
-        ("dropout", 0.96, "a number from 0.0 to 0.95, got 0.96"),
+        ("dropout", 0.96, "a number from 0 to 0.95, got 0.96"),
         ("dropout", -0.1, "got -0.1"),
-        ("layer", "transformer", "one of gated, lstm, gru, simple, got 'transformer'"),
-        ("layer", ["gated"], "one of gated"),
-        ("layer", None, "one of gated"),
+        ("layer", "transformer", "layer must be gated, lstm, gru or simple, got 'transformer'"),
+        ("layer", ["gated"], "layer must be gated, lstm"),
+        ("layer", None, "layer must be gated, lstm"),
         ("tied", 1, "tied must be true or false, got 1"),
     ],
 )
-@pytest.mark.usefixtures("as_in_use")
-def test_what_no_model_can_be_built_from_is_refused(field: str, value: Any, expected: str) -> None:
+@pytest.mark.usefixtures("without_type_checker")
+def test_values_that_no_model_can_have_are_refused(field: str, value: Any, expected: str) -> None:
     with pytest.raises(RecipeError, match=expected):
         ModelConfig.from_json(small("gated").to_json() | {field: value})
 
 
 @pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(ModelConfig)])
-def test_a_field_that_is_missing_is_refused(field: str) -> None:
+def test_a_missing_field_is_refused(field: str) -> None:
     data = small("gated").to_json()
     del data[field]
-    with pytest.raises(RecipeError, match=f"has the fields .*{field}"):
+    with pytest.raises(RecipeError, match=f"with the fields .*{field}"):
         ModelConfig.from_json(data)
 
 
 @pytest.mark.parametrize("data", [None, [], "gated", {}, small("gated").to_json() | {"heads": 8}], ids=str)
-@pytest.mark.usefixtures("as_in_use")
-def test_what_is_no_configuration_is_refused(data: Any) -> None:
-    with pytest.raises(RecipeError, match="a model configuration has the fields"):
+@pytest.mark.usefixtures("without_type_checker")
+def test_other_data_than_a_configuration_is_refused(data: Any) -> None:
+    with pytest.raises(RecipeError, match="expected a model configuration"):
         ModelConfig.from_json(data)
 
 
-@pytest.mark.usefixtures("as_in_use")
-def test_whole_numbers_do_for_fractions() -> None:
+@pytest.mark.usefixtures("without_type_checker")
+def test_whole_numbers_are_accepted_as_fractions() -> None:
     data = small("gated").to_json() | {"inner": 2, "feed_forward": 0, "dropout": 0}
     assert ModelConfig.from_json(data) == small("gated", inner=2.0, feed_forward=0.0, dropout=0.0)
 
 
-def test_a_configuration_does_not_change() -> None:
+def test_a_configuration_cannot_be_changed() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
-        small("gated").width = 7  # type: ignore[misc]
+        setattr(small("gated"), "width", 7)  # noqa: B010 - the type checker would refuse an assignment

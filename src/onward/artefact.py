@@ -1,26 +1,27 @@
-"""The one file that a trained model is.
+"""The model file: everything about a trained model in one safetensors file.
 
-A safetensors file, which holds numbers and no code: the weights, and in its header under the key `onward`
-a JSON object with everything else.
+It holds the weights, and in its header under the key `onward` a JSON object:
 
-    format      the version of this layout
-    onward      the version of onward that wrote it
-    config      `ModelConfig`: what the shapes of the weights follow from
-    vocabulary  what the ids mean
+    format      version of this layout
+    onward      version of onward that wrote the file
+    config      `ModelConfig`, which the shapes of the weights follow from
+    vocabulary  the meaning of the ids
     recipe      every hyperparameter of the training run
-    facts       what training found: steps, symbols, losses in nats per symbol, hash of the corpus
-    watch       only of a detector: what it takes to judge sequences (see `onward.watch.detector`)
-    units       of the numbers above, for who reads the file without this page
+    facts       results of training: steps, symbols, losses in nats per symbol, sha256 of the corpus
+    watch       only in a detector: its calibration and its input format (see `onward.watch.detector`)
+    units       the units of the values above
     sha256      of the weights
-    header_sha256   of all the above, as JSON with sorted keys
+    header_sha256   of all the fields above, as JSON with sorted keys
 
-The same artefact gives the same bytes: no date and no duration is in it.
+Loading a file runs no code. The same artefact gives the same bytes: the file holds no date and no duration.
 """
 
 import hashlib
 import json
 import os
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -38,7 +39,7 @@ from onward.model import LanguageModel, ModelConfig
 
 FORMAT = 1
 LONGEST_HEADER = 1 << 25
-"""Bytes; a million English words take half of it. JSON may take 25 times as much to read."""
+"""In bytes. A million English words take half of it. Parsing JSON may take 25 times as much memory."""
 
 UNITS = {"nats": "natural logarithm", "per_symbol": "mean", "symbol": "one id of the vocabulary"}
 
@@ -46,20 +47,20 @@ _KEY = "onward"
 _FIELDS = {"format", "onward", "config", "vocabulary", "recipe", "facts", "units", "sha256", "header_sha256"}
 _TYPES = {torch.float32: "F32"}
 _SHOWN = 200
-_DAMAGED = "copy the file again from where it is whole, or train again"
+_DAMAGED = "copy the file again from an undamaged copy, or train again"
 _HINT = "name a file that `onward train` or `onward watch learn` wrote"
 
 
 @dataclass(frozen=True)
 class Artefact:
-    """A trained model with all that is needed to use it.
+    """A trained model and everything needed to use it.
 
     Attributes:
-        model: in evaluation mode.
-        vocabulary: what its ids mean.
+        model: in evaluation mode if it was loaded.
+        vocabulary: the meaning of its ids.
         recipe: every hyperparameter of the training run, by name.
-        facts: what training found, by name.
-        watch: what makes it a detector, as plain values; None for a model that is none.
+        facts: results of training, by name.
+        watch: calibration and input format of a detector, as plain values; None for other models.
     """
 
     model: LanguageModel
@@ -70,11 +71,11 @@ class Artefact:
 
 
 def save(artefact: Artefact, path: str | os.PathLike[str]) -> None:
-    """Writes the file, whole or not at all.
+    """Writes a model file, complete or not at all.
 
     Raises:
-        ArtefactError: weights that are not finite numbers in float32, or too large a vocabulary to load.
-        WriteError: the disk refused.
+        ArtefactError: a weight is not a finite float32 number, or the header would be too long to load.
+        WriteError: the file cannot be written.
     """
     weights = {
         name: weight.detach().cpu().contiguous() for name, weight in weights_of(artefact.model).items()
@@ -96,41 +97,39 @@ def save(artefact: Artefact, path: str | os.PathLike[str]) -> None:
     content = to_safetensors(weights, {_KEY: json.dumps(header, sort_keys=True)})
     (length,) = struct.unpack("<Q", content[:8])
     if length > LONGEST_HEADER:
-        told = f"the header of the model takes {length} bytes, of which {LONGEST_HEADER} can be read again"
-        raise ArtefactError(told, hint="its vocabulary is too large: train with a higher min_count")
+        raise ArtefactError(
+            f"expected a header of at most {LONGEST_HEADER} bytes, that of the model takes {length} bytes",
+            hint="its vocabulary is too large: train with a higher min_count",
+        )
     with atomic_write(path) as file:
         file.write(content)
 
 
 def load(path: str | os.PathLike[str], *, device: str | torch.device = "cpu") -> Artefact:
-    """Reads the file. Nothing in it is run, and no more is allocated than its size asks for.
+    """Reads a model file. Memory use is bounded by the size of the file.
 
     Raises:
-        ArtefactError: it is missing, damaged, not one of ours, or of a later version.
+        ArtefactError: the file is missing, damaged, no model file, or of a later version.
     """
     source = Path(path)
-    check_header(source)
+    with _opened(source) as file:
+        header = _read_header(source, file.metadata() or {})
+        model = _empty_model(source, header, len(file.keys()))
+        _check_shapes(source, file, weights_of(model))
+        # copied: if the file is truncated while it is mapped into memory, the system ends the process
+        weights = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
     try:
-        with safe_open(source, framework="pt") as file:
-            header = _read_header(source, file.metadata() or {})
-            model = _empty_model(source, header, len(file.keys()))
-            _check_shapes(source, file, weights_of(model))
-            # copied: a map of the file would end the process if another one cut the file short
-            weights = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
         vocabulary = Vocabulary.from_json(header["vocabulary"])
-    except (SafetensorError, OSError) as error:
-        raise ArtefactError(f"{source} is not a whole model file: {_short(error)}", hint=_HINT) from error
     except VocabularyError as error:
         raise ArtefactError(f"the vocabulary of {source} is damaged: {_short(error)}", hint=_HINT) from error
     if len(vocabulary) != model.config.symbols:
         found = f"{len(vocabulary)} symbols and a model for {model.config.symbols}"
         raise ArtefactError(f"{source} has a vocabulary of {found}", hint=_HINT)
     if digest_of(weights) != header["sha256"]:
-        told = f"the weights of {source} are not those that were saved: their sha256 differs"
-        raise ArtefactError(told, hint=_DAMAGED)
+        raise ArtefactError(f"the weights of {source} are damaged: their sha256 differs", hint=_DAMAGED)
     _check_values(str(source), weights)
     if header_digest(header) != header["header_sha256"]:
-        raise ArtefactError(f"the header of {source} is not the one that was saved", hint=_DAMAGED)
+        raise ArtefactError(f"the header of {source} is damaged: its sha256 differs", hint=_DAMAGED)
     set_weights(model, weights)
     return Artefact(
         model.to(device).eval(), vocabulary, header["recipe"], header["facts"], header.get("watch")
@@ -138,44 +137,39 @@ def load(path: str | os.PathLike[str], *, device: str | torch.device = "cpu") ->
 
 
 def is_model(path: Path) -> bool:
-    """Whether a file is a model of onward, a detector or none."""
+    """Returns whether a file is a model file; detectors are model files too."""
     try:
-        check_header(path)
-        with safe_open(path, framework="pt") as file:
+        with _opened(path) as file:
             return _KEY in (file.metadata() or {})
-    except (ArtefactError, SafetensorError, OSError):
+    except ArtefactError:
         return False
 
 
 def is_detector(path: Path) -> bool:
-    """Whether a model file is that of a detector; its weights are not read.
+    """Returns whether a model file holds a detector, without reading the weights.
 
     Raises:
-        ArtefactError: it is missing, not one of ours, or of a later version.
+        ArtefactError: the file is missing, no model file, or of a later version.
     """
-    check_header(path)
-    try:
-        with safe_open(path, framework="pt") as file:
-            return "watch" in _read_header(path, file.metadata() or {})
-    except (SafetensorError, OSError) as error:
-        raise ArtefactError(f"{path} is not a whole model file: {_short(error)}", hint=_HINT) from error
+    with _opened(path) as file:
+        return "watch" in _read_header(path, file.metadata() or {})
 
 
 def weights_of(model: LanguageModel) -> dict[str, Tensor]:
-    """The weights by name, each once: a tied readout is the embedding."""
+    """Returns the weights by name; a matrix that readout and embedding share is returned once."""
     tied = {"readout.weight"} if model.config.tied else set()
     return {name: weight for name, weight in model.state_dict().items() if name not in tied}
 
 
 def set_weights(model: LanguageModel, weights: dict[str, Tensor]) -> None:
-    """Makes the tensors (see `weights_of`) the weights of the model, without copying them."""
+    """Replaces the weights of a model by tensors (see `weights_of`), without copying them."""
     model.load_state_dict(weights, strict=not model.config.tied, assign=True)
     if model.config.tied:
         model.readout.weight = model.embedding.weight
 
 
 def digest_of(weights: dict[str, Tensor]) -> str:
-    """SHA-256 of names, types, shapes and values, in hexadecimal."""
+    """Returns the SHA-256 of names, types, shapes and values, in hexadecimal."""
     digest = hashlib.sha256()
     for name in sorted(weights):
         weight = weights[name].detach().cpu().contiguous()
@@ -185,14 +179,14 @@ def digest_of(weights: dict[str, Tensor]) -> str:
 
 
 def check_header(path: Path, what: str = "model file") -> None:
-    """Refuses what cannot be a safetensors file before more than eight bytes of it are read.
+    """Checks the first eight bytes of a safetensors file, which state the length of its header.
 
     Args:
-        path: of the file.
-        what: it should be, for the message.
+        path: the file.
+        what: the kind of file that was expected, for error messages.
 
     Raises:
-        ArtefactError: it is missing, too short, or claims a header that it cannot have.
+        ArtefactError: the file is missing or too short, or the stated length is impossible.
     """
     try:
         size = path.stat().st_size
@@ -204,20 +198,31 @@ def check_header(path: Path, what: str = "model file") -> None:
         raise ArtefactError(f"{path} is not a {what}: it has {size} bytes", hint=_HINT)
     (claimed,) = struct.unpack("<Q", start)
     if claimed > min(size - 8, LONGEST_HEADER):
-        found = f"it begins with {_as_read(start)}, or it was cut short"
-        raise ArtefactError(f"{path} is not a whole {what}: {found}", hint=_HINT)
+        found = f"it begins with {_printable(start)}, or it was truncated"
+        raise ArtefactError(f"{path} is not a complete {what}: {found}", hint=_HINT)
 
 
 def header_digest(header: dict[str, Any]) -> str:
-    """SHA-256 of a header but for the field that holds it, in hexadecimal."""
+    """Returns the SHA-256 of a header without its `header_sha256`, in hexadecimal."""
     content = {name: value for name, value in header.items() if name != "header_sha256"}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """Opens a safetensors file; errors of the library and of the system become ArtefactError."""
+    check_header(path)
+    try:
+        with safe_open(path, framework="pt") as file:
+            yield file
+    except (SafetensorError, OSError) as error:
+        raise ArtefactError(f"{path} is not a complete model file: {_short(error)}", hint=_HINT) from error
+
+
 def _read_header(path: Path, metadata: dict[str, str]) -> dict[str, Any]:
-    """The JSON object of a file that is one of ours."""
+    """Returns the JSON object of a model file, with its fields checked."""
     if _KEY not in metadata:
-        raise ArtefactError(f"{path} is a safetensors file, but was not written by onward", hint=_HINT)
+        raise ArtefactError(f"{path} is a safetensors file, but not a model file of onward", hint=_HINT)
     try:
         header = json.loads(metadata[_KEY])
     except (ValueError, RecursionError) as error:
@@ -228,64 +233,64 @@ def _read_header(path: Path, metadata: dict[str, str]) -> dict[str, Any]:
         raise ArtefactError(f"{path} has format {_short(found)}, expected {FORMAT}", hint=hint)
     objects = ("recipe", "facts", *(("watch",) if "watch" in header else ()))
     if set(header) - {"watch"} != _FIELDS or not all(isinstance(header[name], dict) for name in objects):
-        raise ArtefactError(f"the header of {path} has not the fields of format {FORMAT}", hint=_HINT)
+        raise ArtefactError(f"the header of {path} does not have the fields of format {FORMAT}", hint=_HINT)
     return header
 
 
 def _empty_model(path: Path, header: dict[str, Any], tensors: int) -> LanguageModel:
-    """The model of a header's configuration, without memory behind its weights."""
+    """Builds the model of a header's configuration; its weights take no memory yet."""
     try:
         config = ModelConfig.from_json(header["config"])
     except RecipeError as error:
         raise ArtefactError(
-            f"the configuration of {path} is not one this version can build: {_short(error)}", hint=_HINT
+            f"this version cannot build the model that {path} describes: {_short(error)}", hint=_HINT
         ) from error
-    if config.layers > tensors:  # before so many layers are built
-        raise ArtefactError(
-            f"{path} should have {config.layers} layers, and has {tensors} tensors", hint=_HINT
-        )
+    if config.layers > tensors:  # checked first, since building thousands of layers takes long
+        raise ArtefactError(f"expected {config.layers} layers in {path}, found {tensors} tensors", hint=_HINT)
     with torch.device("meta"):
         return LanguageModel(config)
 
 
 def _check_shapes(path: Path, file: Any, expected: dict[str, Tensor]) -> None:
-    """Refuses a file whose tensors are not those of the model, before any of them is read."""
+    """Raises ArtefactError if names, shapes or types of the tensors are not those of the model."""
     found = set(file.keys())
     if found != set(expected):
         missing, extra = sorted(set(expected) - found)[:3], sorted(found - set(expected))[:3]
         parts = f"missing {missing}, not expected {_short(extra)}"
-        raise ArtefactError(f"the tensors of {path} do not fit: {parts}", hint=_HINT)
+        raise ArtefactError(f"the tensors of {path} do not fit its configuration: {parts}", hint=_HINT)
     for name, weight in expected.items():
         part = file.get_slice(name)
         shape, kind = tuple(part.get_shape()), part.get_dtype()
         wanted = tuple(weight.shape), _TYPES[weight.dtype]
         if (shape, kind) != wanted:
-            told = f"expected {wanted[0]} in {wanted[1]}, found {shape} in {kind}"
-            raise ArtefactError(f"tensor {name} of {path} does not fit: {told}", hint=_HINT)
+            parts = f"expected {wanted[0]} in {wanted[1]}, found {shape} in {kind}"
+            raise ArtefactError(
+                f"tensor {name} of {path} does not fit its configuration: {parts}", hint=_HINT
+            )
 
 
 def _check_values(where: str, weights: dict[str, Tensor]) -> None:
-    """Refuses weights that no model of ours can have."""
+    """Raises ArtefactError if a weight is not a finite float32 number."""
     for name, weight in weights.items():
         if weight.dtype not in _TYPES:
             raise ArtefactError(
-                f"tensor {name} of {where} should be in float32, found {weight.dtype}",
-                hint="model.float() makes it so",
+                f"expected tensor {name} of {where} in float32, found {weight.dtype}",
+                hint="convert the model with model.float()",
             )
         if not weight.isfinite().all():
             raise ArtefactError(
-                f"tensor {name} of {where} should hold finite numbers, found infinities or NaN",
+                f"expected finite numbers in tensor {name} of {where}, found infinity or NaN",
                 hint="the training run diverged; train again at a lower learning rate",
             )
 
 
-def _as_read(start: bytes) -> str:
-    """First bytes of a file, for people: as text where they are, else in hexadecimal."""
+def _printable(start: bytes) -> str:
+    """Returns the first bytes of a file as text if they are printable, else in hexadecimal."""
     text = start.decode("ascii", "replace")
     return f"'{text}'" if text.isascii() and text.isprintable() else f"the bytes {start.hex(' ')}"
 
 
 def _short(content: object) -> str:
-    """The beginning of what was found, which may be as large as the file."""
+    """Returns the beginning of a text that may be as long as the file."""
     text = str(content)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Writes files so that readers see a complete file or none."""
 
 import os
 import secrets
@@ -12,19 +12,19 @@ from onward.errors import WriteError
 
 @contextmanager
 def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """A binary file that takes the place of `path` when the block ends, and leaves no trace if it fails.
+    """Opens a binary file that replaces `path` when the block ends; if the block fails, nothing changes.
 
-    What is written goes to a temporary file beside `path`, is flushed to the disk and renamed, so a reader,
-    a crash or a full disk never sees half of it; the folder is flushed too, so that the name survives a
-    power cut. The permissions of what stood at `path` are kept.
+    The content goes to a temporary file beside `path`, which is flushed to disk and then renamed. So neither
+    a crash nor a full disk leaves half a file. The folder is flushed too, so that the rename survives a power
+    cut. An existing file's permissions are kept. If `path` is a symbolic link, its target is replaced.
 
     Raises:
-        WriteError: the operating system refused; what stood at `path` is untouched.
+        WriteError: the file cannot be written; the old file is unchanged.
     """
-    target = Path(os.path.realpath(path))  # a link stays one: what it leads to is written
+    target = Path(os.path.realpath(path))
     try:
         mode = _mode(target)
-        handle, temporary = _begun(target, 0o666 if mode is None else mode)
+        handle, temporary = _create_temporary(target, 0o666 if mode is None else mode)
     except OSError as error:
         raise _refused(target, error) from error
     try:
@@ -44,24 +44,24 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 
 
 def _refused(target: Path, error: OSError) -> WriteError:
-    """The error of a target that could not be written."""
     return WriteError(
         f"cannot write {target}: {error.strerror or error}",
-        hint="check that the folder exists, may be written to, and that its disk has room",
+        hint="check that the folder exists, that you may write to it, and that its disk has room",
     )
 
 
 def _mode(target: Path) -> int | None:
-    """The permissions of the target, None where there is none."""
+    """Returns the permissions of a file, or None if it does not exist."""
     with suppress(FileNotFoundError):
         return target.stat().st_mode & 0o777
     return None
 
 
-def _begun(target: Path, mode: int) -> tuple[int, Path]:
-    """A new file beside the target: its descriptor and its path.
+def _create_temporary(target: Path, mode: int) -> tuple[int, Path]:
+    """Creates a file beside the target and returns its descriptor and path.
 
-    The system takes the umask off its permissions: to ask for that, one has to set it, for all threads.
+    Passing the mode to `os.open` lets the system apply the umask, which cannot be read without setting it
+    for all threads.
     """
     while True:
         path = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
@@ -70,7 +70,7 @@ def _begun(target: Path, mode: int) -> tuple[int, Path]:
 
 
 def _flush(folder: Path) -> None:
-    """Makes the names in a folder survive a power cut, where the file system can do that."""
+    """Flushes the names in a folder to disk, if the file system supports that."""
     with suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:

@@ -1,13 +1,15 @@
-"""The language model: symbols in, distributions over the next symbol out, state carried along."""
+"""The language model: maps symbols and a state to the logits of the next symbols and a new state."""
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal, get_args
+from dataclasses import asdict, fields
+from typing import Annotated, Any, Literal
 
 import torch
+from pydantic import Field, model_validator
 from torch import nn
 
+from onward.checks import checked_dataclass
 from onward.errors import RecipeError
 from onward.layers.base import Layer
 from onward.layers.gated_linear import GatedFeedForward, GatedLinear
@@ -23,90 +25,73 @@ from onward.shapes import Ids, Logits
 LayerKind = Literal["gated", "lstm", "gru", "simple"]
 
 EMBEDDING_DEVIATION = 0.1
-"""Standard deviation of a new embedding; 1, torch's own, learns more slowly (benchmarks/LOG.md)."""
+"""Standard deviation of a new embedding. torch's default of 1 learns more slowly (benchmarks/LOG.md)."""
 
 _LONGEST_BLOCK, _POSITIONS, _LARGEST_LOGITS = 1 << 10, 1 << 12, 1 << 22
-"""Of one computation without gradients: positions of a lane, of all lanes, and logits.
+"""Limits of one forward pass without gradients: positions of a lane, positions of all lanes, and logits.
 
-More positions are slower: what is computed no longer fits into the caches, and malloc gives large arrays back
-to the system each time (benchmarks/LOG.md).
+Longer passes are slower: their arrays no longer fit into the CPU's caches, and malloc returns large arrays to
+the system each time (benchmarks/LOG.md).
 """
 
 
-@dataclass(frozen=True, kw_only=True)
+@checked_dataclass(RecipeError, kw_only=True)
 class ModelConfig:
-    """Everything that decides the shapes of a `LanguageModel`, and nothing else.
+    """The architecture of a `LanguageModel`: all that its layers and their shapes depend on.
 
     Attributes:
         symbols: V, the size of the vocabulary.
-        layer: the recurrent layer.
+        layer: kind of recurrent layer.
         width: D, features between layers.
-        layers: how many recurrent layers.
-        inner: features of the state of one gated layer, as a multiple of the width.
-        feed_forward: features inside the feed-forward layer that follows each gated layer, as a multiple
-            of the width; 0 leaves it out.
-        convolution: positions the convolution before a gated layer sees.
-        dropout: share of features zeroed in training, on the embedding and on each residual branch.
-        tied: the readout's matrix is the embedding's (arXiv 1608.05859).
+        layers: number of recurrent layers.
+        inner: features in the state of a gated layer, as a multiple of `width`.
+        feed_forward: features inside the feed-forward layer after each gated layer, as a multiple of
+            `width`; 0 leaves these layers out.
+        convolution: positions that the convolution before a gated layer covers.
+        dropout: share of features set to zero in training, in the embedding and in each residual branch.
+        tied: whether readout and embedding share one matrix (arXiv 1608.05859).
+
+    Raises:
+        RecipeError: a value of the wrong type or outside its limits.
     """
 
-    symbols: int
+    symbols: Annotated[int, Field(ge=4, le=2**31)]
     layer: LayerKind = "gated"
-    width: int = 256
-    layers: int = 3
-    inner: float = 1.5
-    feed_forward: float = 2.0
-    convolution: int = 4
-    dropout: float = 0.0
+    width: Annotated[int, Field(ge=1, le=65_536)] = 256
+    layers: Annotated[int, Field(ge=1, le=1_024)] = 3
+    inner: Annotated[float, Field(ge=0.001, le=64.0)] = 1.5
+    feed_forward: Annotated[float, Field(ge=0.0, le=64.0)] = 2.0
+    convolution: Annotated[int, Field(ge=1, le=64)] = 4
+    dropout: Annotated[float, Field(ge=0.0, le=0.95)] = 0.0
     tied: bool = False
 
-    def __post_init__(self) -> None:
-        """Refuses values no model can be built from."""
-        for name, smallest, largest in (
-            ("symbols", 4, 2**31),
-            ("width", 1, 65_536),
-            ("layers", 1, 1_024),
-            ("inner", 1e-3, 64.0),
-            ("feed_forward", 0.0, 64.0),
-            ("convolution", 1, 64),
-            ("dropout", 0.0, 0.95),
-        ):
-            value = getattr(self, name)
-            wanted = float if isinstance(smallest, float) else int
-            typed = isinstance(value, int | float if wanted is float else int) and not isinstance(value, bool)
-            if not typed or not smallest <= value <= largest:
-                expected = (
-                    f"{'a number' if wanted is float else 'a whole number'} from {smallest} to {largest}"
-                )
-                raise RecipeError(f"{name} must be {expected}, got {value!r}")
-        if self.layer not in get_args(LayerKind):
-            raise RecipeError(f"layer must be one of {', '.join(get_args(LayerKind))}, got {self.layer!r}")
-        if not isinstance(self.tied, bool):
-            raise RecipeError(f"tied must be true or false, got {self.tied!r}")
+    @model_validator(mode="after")
+    def _check_inner_widths(self) -> "ModelConfig":
         for name in ("inner", "feed_forward") if self.layer == "gated" else ():
-            share = getattr(self, name)
-            if share and not round(share * self.width):
-                raise RecipeError(f"{name} * width must come to at least 1, got {share} * {self.width}")
+            factor = getattr(self, name)
+            if factor and not round(factor * self.width):
+                raise RecipeError(f"{name} * width must be at least 1, got {factor} * {self.width}")
+        return self
 
     def to_json(self) -> dict[str, Any]:
-        """The configuration as plain values; `from_json` undoes it."""
+        """Returns the configuration as plain values, for `from_json`."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "ModelConfig":
-        """The configuration that `to_json` wrote.
+        """Returns the configuration that `to_json` described.
 
         Raises:
             RecipeError: a name or a value that this version does not know.
         """
         known = {field.name for field in fields(cls)}
         if not isinstance(data, dict) or set(data) != known:
-            raise RecipeError(f"a model configuration has the fields {sorted(known)}, got {data!r}")
+            raise RecipeError(f"expected a model configuration with the fields {sorted(known)}, got {data!r}")
         return cls(**data)
 
 
 class LanguageModel(nn.Module):
-    """Embedding, a stack of recurrent layers, and a readout to logits."""
+    """An embedding, a stack of recurrent layers, and a readout to logits."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -120,25 +105,25 @@ class LanguageModel(nn.Module):
             self.readout.weight = self.embedding.weight
 
     def forward(self, ids: Ids, state: State) -> tuple[Logits, State]:
-        """Logits of the symbol after each position, (T, B, V), and the state after the last.
+        """Returns the logits of the symbol after each position, (T, B, V), and the state after the last.
 
-        Logits are in float32, also under autocast; in float64 where the weights are.
+        The logits have the type of the weights; under autocast they are float32.
 
         Args:
             ids: symbols, (T, B).
-            state: of `initial_state(B)`, or what an earlier call returned.
+            state: `initial_state(B)`, or the state that an earlier call returned.
         """
-        x, state = self.stack(self.embedding(ids), state)
-        logits = self.readout(x)
+        x, state = self.stack(self.embedding(ids), state)  # (T, B, D)
+        logits = self.readout(x)  # (T, B, V)
         return logits.to(torch.promote_types(logits.dtype, torch.float32)), state
 
     def initial_state(self, lanes: int) -> State:
-        """The state before the first symbol, for that many lanes."""
+        """Returns the state before the first symbol, for a number of lanes."""
         return self.stack.initial_state(lanes)
 
     @torch.no_grad()
     def scale_logits(self, factor: float) -> None:
-        """Multiplies all logits by a number, for good: by the last normalisation, and the readout's bias."""
+        """Multiplies all future logits by a factor: changes the last normalisation and the readout's bias."""
         norm = self.stack.layers[-1]
         assert isinstance(norm, RMSNorm)
         norm.scale.mul_(factor)
@@ -146,12 +131,12 @@ class LanguageModel(nn.Module):
             self.readout.bias.mul_(factor)
 
     def parameter_count(self) -> int:
-        """How many numbers training sets; a tied readout counts once."""
+        """Returns the number of trained parameters; a tied matrix counts once."""
         return sum(parameter.numel() for parameter in self.parameters())
 
 
 def _layers(config: ModelConfig) -> list[Layer]:
-    """The stack of a configuration: dropout, residual branches, and a last normalisation."""
+    """Returns the layers of the stack: dropout, residual branches, and a last normalisation."""
     width, dropout = config.width, config.dropout
     layers: list[Layer] = [Dropout(width, dropout)] if dropout else []
     recurrent: dict[str, Callable[[], Layer]] = {
@@ -169,19 +154,29 @@ def _layers(config: ModelConfig) -> list[Layer]:
 
 
 def losses(logits: Logits, targets: Ids) -> torch.Tensor:
-    """Nats of each target under the logits at its position, (T, B)."""
+    """Returns the surprise of each target in nats, (T, B).
+
+    Args:
+        logits: (T, B, V).
+        targets: the symbol that came, (T, B).
+    """
     nats = nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none")
     return nats.view_as(targets)
 
 
 def block_length(lanes: int, symbols: int) -> int:
-    """How many positions of that many lanes, with that many symbols to predict, to compute at once."""
+    """Returns T, the positions of each lane to compute in one forward pass.
+
+    Args:
+        lanes: B.
+        symbols: V, the size of the vocabulary.
+    """
     return max(1, min(_LONGEST_BLOCK, positions_at_once(symbols) // lanes))
 
 
 def positions_at_once(symbols: int) -> int:
-    """How many positions of all lanes, with that many symbols to predict, to compute at once.
+    """Returns T * B, the positions of all lanes to compute in one forward pass.
 
-    Enough for matrix products to be quick, few enough for the logits to fit in memory whatever their number.
+    Large enough for fast matrix products, small enough to hold the logits of `symbols` symbols in memory.
     """
     return max(1, min(_POSITIONS, _LARGEST_LOGITS // symbols))

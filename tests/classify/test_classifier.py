@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch.utils.data import TensorDataset
@@ -24,7 +25,7 @@ def sequences(count: int, length: int) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("layer", ["gated", "lstm", "gru", "simple"])
-def test_it_reads_out_what_the_layers_give_at_the_last_step(layer: str) -> None:
+def test_the_readout_uses_the_last_step(layer: str) -> None:
     language = model(layer=layer)
     classifier = SequenceClassifier(language, 3)
     ids = sequences(5, 7)
@@ -32,7 +33,7 @@ def test_it_reads_out_what_the_layers_give_at_the_last_step(layer: str) -> None:
     torch.testing.assert_close(classifier(ids), classifier.readout(h[-1]))
 
 
-def test_nulls_behind_the_end_change_nothing() -> None:
+def test_padding_does_not_change_the_result() -> None:
     classifier = SequenceClassifier(model(), 3).eval()
     ids = sequences(4, 9)
     ids[1, 5:] = 0
@@ -44,7 +45,7 @@ def test_nulls_before_the_end_are_symbols() -> None:
     assert last_steps(ids).tolist() == [2, 0, 3]
 
 
-def test_what_was_learned_about_symbols_is_shared() -> None:
+def test_embedding_and_stack_are_shared_with_the_model() -> None:
     language = model()
     classifier = SequenceClassifier(language, 2)
     assert classifier.embedding.weight is language.embedding.weight
@@ -54,17 +55,17 @@ def test_what_was_learned_about_symbols_is_shared() -> None:
 
 
 def test_one_label_is_refused() -> None:
-    with pytest.raises(RecipeError, match="expected 2 labels or more to tell apart, got 1"):
+    with pytest.raises(RecipeError, match="expected 2 labels or more, got 1"):
         SequenceClassifier(model(), 1)
 
 
 def first_symbol(count: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Sequences whose label is whether their first symbol is a large one: to be kept to the end."""
+    """Returns sequences whose label depends only on their first symbol."""
     ids = torch.randint(4, SYMBOLS, (count, 5))
     return ids, (ids[:, 0] >= 12).long()
 
 
-def test_it_learns_what_only_the_first_symbol_tells() -> None:
+def test_a_classifier_learns_from_the_first_symbol_alone() -> None:
     classifier = SequenceClassifier(model(), 2)
     x, y = first_symbol(2000)
     ClassifierTraining(steps=200, rate=5e-3)(classifier, [TensorDataset(x, y)], [1.0])
@@ -72,7 +73,7 @@ def test_it_learns_what_only_the_first_symbol_tells() -> None:
     assert (classifier.eval()(x).argmax(1) == y).float().mean() > 0.95
 
 
-def test_it_learns_from_its_own_labels() -> None:
+def test_a_classifier_learns_from_pseudo_labels() -> None:
     classifier = SequenceClassifier(model(), 2)
     x, _ = first_symbol(300)
     report = pseudo_label(classifier, first_symbol(100), x, train=ClassifierTraining(steps=20))
@@ -80,22 +81,22 @@ def test_it_learns_from_its_own_labels() -> None:
     assert report.classes == 2
 
 
-def test_a_loss_that_is_not_finite_is_told_at_the_end_of_the_shortest_run() -> None:
+def test_a_short_run_reports_a_loss_that_is_not_finite() -> None:
     classifier = SequenceClassifier(model(), 2)
     with torch.no_grad():
         classifier.embedding.weight.fill_(torch.nan)
     with pytest.raises(DivergedError, match="nan after 3 steps") as caught:
         ClassifierTraining(steps=3)(classifier, [TensorDataset(*first_symbol(100))], [1.0])
-    assert "lower rate" in caught.value.hint
+    assert "use a rate below" in caught.value.hint
 
 
 LENGTH = 100
 
 
 def passages(text: str, other: str) -> tuple[TensorDataset, TensorDataset, int]:
-    """Passages of the first nine tenths of both texts, at any place, and of their last tenths, in order."""
+    """Returns passages for training and held-out passages of both texts, and the vocabulary size."""
     encoded = encode_text(text + other, Encoding())
-    ids = torch.from_numpy(encoded.ids[:].astype("int64"))
+    ids = torch.from_numpy(np.asarray(encoded.ids).astype("int64"))
     training, held_out = [], []
     for label, part in enumerate((ids[: len(text)], ids[len(text) :])):
         cut = len(part) * 9 // 10
@@ -110,7 +111,7 @@ def passages(text: str, other: str) -> tuple[TensorDataset, TensorDataset, int]:
 
 
 @pytest.mark.slow
-def test_it_tells_nietzsche_from_shakespeare_by_100_characters(shared_data: Path) -> None:
+def test_a_classifier_separates_nietzsche_from_shakespeare_by_100_characters(shared_data: Path) -> None:
     texts = [
         (shared_data / path).read_text(encoding="utf-8").lower()
         for path in ("nietzsche/nietzsche.txt", "tinyshakespeare/input.txt")

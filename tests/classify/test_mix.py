@@ -19,13 +19,13 @@ weights = st.lists(st.integers(1, 7), min_size=1, max_size=5)
 
 
 def numbered(size: int, first: int = 0) -> TensorDataset:
-    """Samples (x, y) that know their number."""
+    """Returns samples (x, y) that contain their index."""
     numbers = torch.arange(first, first + size)
     return TensorDataset(numbers[:, None].float(), numbers)
 
 
 def batches(size: int, step: int, first: int = 0) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    """The same, as a list of batches."""
+    """Returns the same samples as a list of batches."""
     x, y = numbered(size, first).tensors
     return list(zip(x.split(step), y.split(step), strict=True))
 
@@ -37,7 +37,7 @@ def endless() -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
 
 
 class Samples(Dataset[Any]):
-    """Samples that are made of anything, one by one."""
+    """A data set of given samples."""
 
     def __init__(self, make: Callable[[int], Any], size: int = 6) -> None:
         self.make, self.size = make, size
@@ -60,7 +60,7 @@ def labels(mix: MixIterator, number: int) -> list[list[int]]:
 
 @settings(deadline=None, max_examples=25)
 @given(weights, st.integers(1, 12))
-def test_each_batch_holds_its_shares_rounded_and_the_rounding_is_carried(
+def test_each_batch_holds_the_shares_and_rounding_errors_are_carried_over(
     shares: list[int], size: int
 ) -> None:
     sources = [numbered(1, number) for number in range(len(shares))]
@@ -77,13 +77,13 @@ def test_each_batch_holds_its_shares_rounded_and_the_rounding_is_carried(
         assert given_so_far == [size * weight for weight in shares]
 
 
-def test_decimal_shares_are_the_decimals_that_were_written() -> None:
+def test_decimal_shares_are_exact() -> None:
     mix = MixIterator([numbered(5), numbered(5)], 10, [0.7, 0.3])
     labels(mix, 100)
     assert mix.position["given"] == [700, 300]
 
 
-def test_thirds_are_thirds() -> None:
+def test_thirds_are_exact() -> None:
     mix = MixIterator([numbered(5), numbered(5)], 10, [2 / 3, 1 / 3])
     labels(mix, 300)
     assert mix.position["given"] == [2000, 1000]
@@ -91,7 +91,7 @@ def test_thirds_are_thirds() -> None:
 
 @settings(deadline=None, max_examples=25)
 @given(sizes, sizes, st.integers(1, 9), st.integers(0, 99))
-def test_each_source_comes_whole_before_it_comes_again(one: int, two: int, size: int, seed: int) -> None:
+def test_each_source_is_read_completely_before_it_restarts(one: int, two: int, size: int, seed: int) -> None:
     mix = MixIterator([numbered(one), numbered(two, 1000)], size, [0.6, 0.4], seed=seed)
     drawn = [label for batch in labels(mix, 3 * (one + two) // size + 3) for label in batch]
     for first, length in ((0, one), (1000, two)):
@@ -100,7 +100,7 @@ def test_each_source_comes_whole_before_it_comes_again(one: int, two: int, size:
             assert sorted(own[start : start + length]) == list(range(first, first + length))
 
 
-def test_sources_are_shuffled_apart_anew_each_epoch_and_alike_for_a_seed() -> None:
+def test_the_order_depends_on_source_epoch_and_seed() -> None:
     def orders(seed: int) -> list[list[int]]:
         drawn = labels(MixIterator([numbered(40), numbered(40)], 80, [1, 1], seed=seed), 2)
         return [half for batch in drawn for half in (batch[:40], batch[40:])]
@@ -115,7 +115,7 @@ def test_without_shuffling_data_sets_keep_their_order() -> None:
     assert labels(mix, 3) == [[0, 1, 2, 3], [4, 0, 1, 2], [3, 4, 0, 1]]
 
 
-def test_the_parts_stand_in_the_order_of_the_sources() -> None:
+def test_samples_are_in_the_order_of_the_sources() -> None:
     mix = MixIterator({"labelled": numbered(8), "pseudo": numbered(8, 100)}, 4, [0.75, 0.25])
     for batch in labels(mix, 5):
         assert [label >= 100 for label in batch] == [False, False, False, True]
@@ -132,7 +132,7 @@ KINDS: dict[str, Callable[[], Any]] = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_source_of_any_kind_begins_anew_as_it_runs_out(kind: str) -> None:
+def test_a_source_of_any_kind_restarts_when_it_ends(kind: str) -> None:
     mix = MixIterator([KINDS[kind]()], 5, [1], shuffle=False)
     drawn = [label for batch in labels(mix, 7) for label in batch]
     assert drawn == [*range(7)] * 5
@@ -141,7 +141,7 @@ def test_a_source_of_any_kind_begins_anew_as_it_runs_out(kind: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 @settings(deadline=None, max_examples=25)
 @given(st.integers(0, 12), st.integers(1, 8))
-def test_it_goes_on_from_a_saved_position(kind: str, before: int, size: int) -> None:
+def test_a_mix_continues_from_a_saved_position(kind: str, before: int, size: int) -> None:
     def mix() -> MixIterator:
         return MixIterator([KINDS[kind](), numbered(11, 50), numbered(3)], size, [0.5, 0.3, 0.2], seed=1)
 
@@ -152,19 +152,19 @@ def test_it_goes_on_from_a_saved_position(kind: str, before: int, size: int) -> 
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_reset_begins_anew(kind: str) -> None:
+def test_reset_restarts_the_mix(kind: str) -> None:
     mix = MixIterator([KINDS[kind](), numbered(4)], 3, [0.5, 0.5])
     first = labels(mix, 9)
     mix.reset()
     assert labels(mix, 9) == first
 
 
-def test_an_endless_source_never_runs_out() -> None:
+def test_an_endless_source_never_ends() -> None:
     mix = MixIterator([endless(), numbered(4)], 4, [0.5, 0.5])
     assert [batch[:2] for batch in labels(mix, 50)] == [[2 * i, 2 * i + 1] for i in range(50)]
 
 
-def test_a_function_of_the_epoch_is_given_the_epoch() -> None:
+def test_a_function_receives_the_epoch() -> None:
     windows = Windows(torch.arange(30).numpy(), length=3, stride=3, batch=4, seed=5)
 
     def by_sample(epoch: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
@@ -176,12 +176,12 @@ def test_a_function_of_the_epoch_is_given_the_epoch() -> None:
         assert torch.equal(x, torch.cat([part for part, _ in by_sample(epoch)]))
 
 
-def test_its_length_is_until_each_known_source_was_read_once() -> None:
+def test_an_epoch_reads_each_source_of_known_length_once() -> None:
     assert len(MixIterator([numbered(10), numbered(100)], 10, [0.75, 0.25])) == 40
     assert len(MixIterator([batches(10, 3), endless()], 10, [0.5, 0.5])) == 2
 
 
-def test_a_loop_is_an_epoch_or_what_remains_of_it() -> None:
+def test_a_loop_yields_the_rest_of_the_epoch() -> None:
     mix = MixIterator([numbered(10), numbered(3)], 4, [0.5, 0.5])
     assert len(list(mix)) == len(mix) == 5
     next(mix)
@@ -189,9 +189,9 @@ def test_a_loop_is_an_epoch_or_what_remains_of_it() -> None:
     assert mix.position["batches"] == 10
 
 
-def test_without_known_lengths_it_has_none_and_does_not_end() -> None:
+def test_without_known_lengths_a_mix_has_no_length_and_does_not_end() -> None:
     mix = MixIterator([endless()], 4, [1])
-    with pytest.raises(InputError, match="says how many samples it has"):
+    with pytest.raises(InputError, match="has a known length"):
         len(mix)
     assert len(list(islice(mix, 100))) == 100
 
@@ -211,34 +211,34 @@ MISFITS: dict[str, tuple[Any, str]] = {
 
 
 @pytest.mark.parametrize("kind", MISFITS)
-def test_a_source_that_differs_is_named(kind: str) -> None:
+def test_a_source_with_other_samples_is_named(kind: str) -> None:
     source, found = MISFITS[kind]
     mix = MixIterator({"labelled": numbered(4), "other": source}, 4, [0.5, 0.5])
-    with pytest.raises(InputError, match=f"source 'other' gives .*{found}.*but source 'labelled' gives"):
+    with pytest.raises(InputError, match=f"source 'other' has .*{found}.*but source 'labelled' has"):
         next(mix)
 
 
-def test_a_source_that_changes_on_the_way_is_named() -> None:
+def test_a_source_whose_samples_change_is_named() -> None:
     later = [(torch.zeros(3, 1), torch.zeros(3).long()), (torch.zeros(3, 2), torch.zeros(3).long())]
     mix = MixIterator([later], 3, [1])
     next(mix)
-    with pytest.raises(InputError, match=r"source 0 gives samples of .*\[2\].*before that .*\[1\]"):
+    with pytest.raises(InputError, match=r"source 0 has samples of .*\[2\].*before that .*\[1\]"):
         next(mix)
 
 
 WRONG: dict[str, tuple[Any, str]] = {
-    "tensors": ((torch.zeros(3), torch.zeros(3)), "source 0 is a tuple, expected a torch Dataset"),
-    "tensor": (torch.zeros(3), "source 0 is a Tensor"),
-    "empty data set": (numbered(0), "source 0 is empty"),
-    "empty list": ([], "source 0 is empty"),
-    "empty batches": ([(torch.zeros(0, 1), torch.zeros(0))], "source 0 is empty"),
-    "words": (Samples(lambda _: "word"), "source 0 gives str, expected tensors"),
-    "no samples": ([torch.tensor(1.0)], "source 0 gives a batch whose tensors differ in how many"),
+    "tensors": ((torch.zeros(3), torch.zeros(3)), "expected source 0 to be a torch Dataset .*got tuple"),
+    "tensor": (torch.zeros(3), "expected source 0 to be a torch Dataset .*got Tensor"),
+    "empty data set": (numbered(0), "at least one sample in source 0"),
+    "empty list": ([], "at least one sample in source 0"),
+    "empty batches": ([(torch.zeros(0, 1), torch.zeros(0))], "at least one sample in source 0"),
+    "words": (Samples(lambda _: "word"), "expected tensors or tuples of tensors from source 0, got str"),
+    "no samples": ([torch.tensor(1.0)], "same number of samples in a batch of source 0"),
     "unequal": (
         [(torch.zeros(3), torch.zeros(4))],
-        "source 0 gives a batch whose tensors differ in how many",
+        "same number of samples in a batch of source 0",
     ),
-    "ragged": (Samples(lambda i: torch.zeros(i + 1)), "source 0 gives samples that differ"),
+    "ragged": (Samples(lambda i: torch.zeros(i + 1)), "samples of the same form from source 0"),
     "read once": (iter(batches(4, 2)), "source 0 is a list_iterator, which cannot be started again"),
 }
 
@@ -256,14 +256,14 @@ def test_wrong_shares_are_refused(shares: list[float]) -> None:
         MixIterator([numbered(3), numbered(3)], 4, shares)
 
 
-def test_no_sources_and_no_batch_are_refused() -> None:
+def test_a_mix_without_sources_or_with_an_empty_batch_is_refused() -> None:
     for sources, size in (([], 4), ([numbered(3)], 0)):
-        with pytest.raises(InputError, match="expected 1 source or more and batches of 1 or more"):
+        with pytest.raises(InputError, match="expected at least 1 source and a batch size"):
             MixIterator(sources, size, [1] * len(sources))
 
 
 @pytest.mark.parametrize("offset", [13, 1000])
-def test_a_place_beyond_the_end_of_a_stream_is_refused(offset: int) -> None:
+def test_a_position_beyond_the_end_of_a_stream_is_refused(offset: int) -> None:
     batches = [(torch.zeros(6, 1), torch.zeros(6).long())] * 2
     mix = MixIterator([batches], 4, [1])
     position = mix.position

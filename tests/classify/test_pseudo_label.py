@@ -14,7 +14,7 @@ QUICK = ClassifierTraining(steps=60, batch=16, rate=1e-2)
 
 
 class Samples(Dataset[Any]):
-    """A data set that gives its samples one by one."""
+    """A data set that is read sample by sample."""
 
     def __init__(self, *tensors: Tensor) -> None:
         self.tensors = tensors
@@ -23,12 +23,12 @@ class Samples(Dataset[Any]):
         return len(self.tensors[0])
 
     def __getitem__(self, index: int) -> Any:
-        sample = tuple(tensor[index] for tensor in self.tensors)
-        return sample if len(sample) > 1 else sample[0]
+        sample = [tensor[index] for tensor in self.tensors]
+        return tuple(sample) if len(sample) > 1 else sample[0]
 
 
-def rings(count: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Points of three clusters, far from each other, (N, 2), and which."""
+def clusters(count: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Returns points of three separate clusters, (N, 2), and the index of their cluster, (N,)."""
     generator = torch.Generator().manual_seed(seed)
     y = torch.randint(3, (count,), generator=generator)
     centres = torch.tensor([[0.0, 2.0], [2.0, -1.0], [-2.0, -1.0]])
@@ -41,7 +41,7 @@ def network() -> nn.Module:
 
 
 class Recorder:
-    """A training that notes what it was given, and moves the weights."""
+    """A training that records its arguments and changes the weights."""
 
     def __init__(self) -> None:
         self.sources: list[list[Dataset[Any]]] = []
@@ -59,24 +59,24 @@ class Recorder:
             weight.add_(1.0)
 
 
-def test_it_learns_and_labels_what_nobody_labelled() -> None:
-    x, y = rings(300, 1)
+def test_unlabelled_samples_get_the_right_labels() -> None:
+    x, y = clusters(300, 1)
     model = network()
-    report = pseudo_label(model, rings(12, 2), x, rounds=2, train=QUICK)
+    report = pseudo_label(model, clusters(12, 2), x, rounds=2, train=QUICK)
     assert (report.labels[-1] == y).float().mean() > 0.97
     assert torch.equal(report.labels[-1], predict(model, x).argmax(1))
     assert not model.training
 
 
-def test_soft_labels_train_as_well() -> None:
-    x, y = rings(300, 1)
-    report = pseudo_label(network(), rings(12, 2), Samples(x, y), soft=True, train=QUICK)
+def test_soft_labels_work_too() -> None:
+    x, y = clusters(300, 1)
+    report = pseudo_label(network(), clusters(12, 2), Samples(x, y), soft=True, train=QUICK)
     assert (report.labels[-1] == y).float().mean() > 0.97
 
 
-def test_first_the_labelled_alone_then_the_mixture() -> None:
-    record, labelled = Recorder(), TensorDataset(*rings(12, 2))
-    x, _ = rings(40, 1)
+def test_training_starts_with_the_labelled_samples_and_continues_with_the_mix() -> None:
+    record, labelled = Recorder(), TensorDataset(*clusters(12, 2))
+    x, _ = clusters(40, 1)
     report = pseudo_label(network(), labelled, x, 0.3, rounds=2, train=record)
     assert record.shares == [[1.0], [0.7, 0.3], [0.7, 0.3]]
     assert [sources[0] for sources in record.sources] == [labelled] * 3
@@ -87,19 +87,19 @@ def test_first_the_labelled_alone_then_the_mixture() -> None:
 
 
 @pytest.mark.parametrize("restart", [True, False])
-def test_it_starts_from_the_first_weights_or_goes_on(restart: bool) -> None:
+def test_each_round_restarts_or_continues(restart: bool) -> None:
     record = Recorder()
-    pseudo_label(network(), rings(12, 2), rings(9, 1)[0], rounds=2, restart=restart, train=record)
+    pseudo_label(network(), clusters(12, 2), clusters(9, 1)[0], rounds=2, restart=restart, train=record)
     starts = [float((weight - record.weights[0]).mean()) for weight in record.weights]
     assert starts == pytest.approx([0, 0, 0] if restart else [0, 1, 2])
 
 
-def test_a_threshold_keeps_what_is_sure() -> None:
+def test_a_threshold_keeps_confident_labels() -> None:
     record = Recorder()
-    x, _ = rings(200, 1)
+    x, _ = clusters(200, 1)
     first = predict(network(), x)  # the recorder's step is not in it yet
     assert first.shape == (200, 3)
-    report = pseudo_label(network(), rings(12, 2), x, threshold=0.6, train=record)
+    report = pseudo_label(network(), clusters(12, 2), x, threshold=0.6, train=record)
     xs, ys = record.sources[1][1].tensors  # type: ignore[attr-defined]
     sure = report.confidence[0] >= 0.6
     assert 0 < sure.sum() < 200
@@ -110,23 +110,23 @@ def test_a_threshold_keeps_what_is_sure() -> None:
 
 @pytest.mark.parametrize("kind", ["tensor", "data set", "data set with labels"])
 @pytest.mark.parametrize("soft", [False, True])
-def test_the_unlabelled_come_in_any_form(kind: str, soft: bool) -> None:
-    x, y = rings(60, 1)
+def test_unlabelled_samples_may_have_any_form(kind: str, soft: bool) -> None:
+    x, y = clusters(60, 1)
     forms = {"tensor": x, "data set": Samples(x), "data set with labels": Samples(x, y)}
     record = Recorder()
-    report = pseudo_label(network(), Samples(*rings(12, 2)), forms[kind], soft=soft, train=record)
+    report = pseudo_label(network(), Samples(*clusters(12, 2)), forms[kind], soft=soft, train=record)
     source = record.sources[1][1]
     one, label = source[7]
     assert torch.equal(one, x[7])
     if soft:
         assert label.shape == (3,)
         assert label[report.labels[0, 7]] == report.confidence[0, 7]
-        assert torch.equal(record.sources[1][0][0][1].nonzero()[0], rings(12, 2)[1][:1])
+        assert torch.equal(record.sources[1][0][0][1].nonzero()[0], clusters(12, 2)[1][:1])
     else:
         assert label == report.labels[0, 7]
 
 
-def test_the_report_counts_the_moves() -> None:
+def test_moves_between_labels_are_counted() -> None:
     labels = torch.tensor([[0, 0, 1, 2, 2], [0, 1, 1, 2, 0], [0, 1, 1, 1, 2]])
     confidence = torch.tensor([[0.5] * 5, [0.75] * 5, [1.0] * 5])
     used = torch.tensor([[True] * 5, [True, False, True, False, True]])
@@ -140,7 +140,7 @@ def test_the_report_counts_the_moves() -> None:
 
 
 def test_predictions_are_probabilities_without_dropout() -> None:
-    model, (x, _) = network().train(), rings(1100, 1)
+    model, (x, _) = network().train(), clusters(1100, 1)
     first, second = predict(model, x), predict(model, Samples(x))
     assert torch.equal(first, second)
     torch.testing.assert_close(first.sum(1), torch.ones(1100))
@@ -151,18 +151,18 @@ def test_predictions_are_probabilities_without_dropout() -> None:
 )
 def test_options_out_of_range_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(InputError, match=r"expected a share between 0 and 1.* got "):
-        pseudo_label(network(), rings(12, 2), rings(9, 1)[0], **options, train=QUICK)
+        pseudo_label(network(), clusters(12, 2), clusters(9, 1)[0], **options, train=QUICK)
 
 
-def test_no_label_that_is_sure_is_an_error_with_a_remedy() -> None:
-    with pytest.raises(InputError, match="no prediction is as sure as the threshold") as caught:
-        pseudo_label(network(), rings(12, 2), rings(9, 1)[0], threshold=1.0, train=Recorder())
-    assert "take a threshold of at most 0." in caught.value.hint
+def test_no_confident_label_is_an_error_with_a_hint() -> None:
+    with pytest.raises(InputError, match="expected predictions above the threshold") as caught:
+        pseudo_label(network(), clusters(12, 2), clusters(9, 1)[0], threshold=1.0, train=Recorder())
+    assert "use a threshold of at most 0." in caught.value.hint
 
 
 @pytest.mark.parametrize("lead", [7.9, 8.1, 12.0])
-def test_the_threshold_that_is_told_can_be_taken(lead: float) -> None:
-    """Rounded up it would be refused again."""
+def test_the_threshold_in_the_hint_works(lead: float) -> None:
+    """If it were rounded up, it would be refused again."""
     model = nn.Linear(2, 2)
     with torch.no_grad():
         model.weight.zero_()
@@ -170,32 +170,32 @@ def test_the_threshold_that_is_told_can_be_taken(lead: float) -> None:
     data, x = (torch.zeros(4, 2), torch.zeros(4, dtype=torch.int64)), torch.zeros(3, 2)
     with pytest.raises(InputError) as caught:
         pseudo_label(model, data, x, threshold=1.0, train=Recorder())
-    told = float(caught.value.hint.split("at most ")[1].split(",")[0])
-    assert pseudo_label(model, data, x, threshold=told, train=Recorder()).used.all()
+    threshold = float(caught.value.hint.split("at most ")[1].split(",")[0])
+    assert pseudo_label(model, data, x, threshold=threshold, train=Recorder()).used.all()
 
 
-def test_nothing_unlabelled_is_an_error() -> None:
+def test_no_unlabelled_samples_is_an_error() -> None:
     with pytest.raises(InputError, match="expected unlabelled samples, got none"):
-        pseudo_label(network(), rings(12, 2), torch.zeros(0, 2), train=Recorder())
+        pseudo_label(network(), clusters(12, 2), torch.zeros(0, 2), train=Recorder())
 
 
-def test_a_model_of_another_kind_is_an_error() -> None:
-    with pytest.raises(InputError, match=r"expected logits \(9, classes\) of the model, got \[9, 2, 1\]"):
-        predict(nn.Sequential(nn.Linear(2, 2), nn.Unflatten(1, (2, 1))), rings(9, 1)[0])
+def test_a_model_with_other_outputs_is_an_error() -> None:
+    with pytest.raises(InputError, match=r"expected logits \(9, classes\) from the model, got \[9, 2, 1\]"):
+        predict(nn.Sequential(nn.Linear(2, 2), nn.Unflatten(1, (2, 1))), clusters(9, 1)[0])
 
 
-def test_a_loss_that_is_no_number_is_an_error() -> None:
-    x, y = rings(50, 1)
+def test_a_loss_of_nan_is_an_error() -> None:
+    x, y = clusters(50, 1)
     with pytest.raises(DivergedError, match="the loss of the classifier is nan after 100 steps"):
         ClassifierTraining(steps=100)(network(), [TensorDataset(x * float("nan"), y)], [1.0])
 
 
 @pytest.mark.parametrize("values", [{"steps": 0}, {"batch": 0}, {"rate": 0.0}, {"clip": -1.0}], ids=str)
-def test_values_nothing_trains_with_are_refused(values: dict[str, Any]) -> None:
-    with pytest.raises(RecipeError, match=f"{next(iter(values))} must be a (whole )?number above zero, got "):
+def test_wrong_training_options_are_refused(values: dict[str, Any]) -> None:
+    with pytest.raises(RecipeError, match=f"{next(iter(values))} must be a (whole )?number .* got "):
         ClassifierTraining(**values)
 
 
-def test_training_returns_its_last_loss() -> None:
-    loss = ClassifierTraining(steps=100, rate=1e-2)(network(), [TensorDataset(*rings(200, 1))], [1.0])
+def test_training_returns_the_last_loss() -> None:
+    loss = ClassifierTraining(steps=100, rate=1e-2)(network(), [TensorDataset(*clusters(200, 1))], [1.0])
     assert 0 < loss < 0.3

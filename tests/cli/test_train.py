@@ -57,7 +57,7 @@ def test_a_pattern_that_matches_nothing_is_told_before_that_it_gives_no_name(
     onward: Command, text: Path, tmp_path: Path
 ) -> None:
     assert "no name for the model" in onward("train", tmp_path / "*.txt", *TINY).err
-    assert "there are none" in onward("train", tmp_path / "*.rst", *TINY).err
+    assert "found none" in onward("train", tmp_path / "*.rst", *TINY).err
 
 
 def test_standard_input_needs_a_name(onward: Command, tmp_path: Path, text: Path) -> None:

@@ -54,4 +54,4 @@ def test_a_key_or_a_file_that_is_not_there(onward: Command, watching: Path, sour
     ran = onward("watch", "explain", watching, source.with_name("none"), "--key", "s9")
     assert ran.code in (1, 2) and "none" in ran.err
     ran = onward("watch", "explain", source, source, "--key", "s9")
-    assert ran.code == 2 and "is not a whole" in ran.err
+    assert ran.code == 2 and "is not a complete" in ran.err

@@ -117,7 +117,7 @@ def test_what_cannot_be_judged_is_told(
         ran = onward("watch", "judge", watching, "--normal", normal, "--anomalous", tmp_path / wrong)
         assert ran.code in (1, 2) and told in ran.err and "Traceback" not in ran.err
     ran = onward("watch", "judge", normal, *labelled)
-    assert ran.code == 2 and "is not a whole" in ran.err
+    assert ran.code == 2 and "is not a complete" in ran.err
     assert onward("watch", "judge", watching, "--normal", normal).code == 2
 
 

@@ -30,7 +30,7 @@ def pipe(monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(content)))
 
 
-def test_files_in_the_order_they_are_named(tmp_path: Path) -> None:
+def test_files_keep_the_order_in_which_they_are_named(tmp_path: Path) -> None:
     put(tmp_path, b="second", a="first")
     corpus = find_sources([tmp_path / "b", str(tmp_path / "a")])
     assert names(corpus, tmp_path) == ["b", "a"]
@@ -45,7 +45,7 @@ def test_many_sources_have_a_short_name(tmp_path: Path) -> None:
     assert find_sources(paths[:3]).name == ", ".join(map(str, paths[:3]))
 
 
-def test_a_folder_gives_its_text_files_at_any_depth(tmp_path: Path) -> None:
+def test_a_folder_yields_its_text_files_at_any_depth(tmp_path: Path) -> None:
     put(tmp_path, z="z", a__b="ab", a__a="aa", binary=b"PK\0", empty="")
     put(tmp_path / ".git", config="hidden")
     put(tmp_path / "a", **{".hidden": "hidden"})
@@ -61,18 +61,18 @@ def test_links_to_folders_are_not_followed(tmp_path: Path) -> None:
     assert names(find_sources([tmp_path]), tmp_path) == ["a"]
 
 
-def test_patterns(tmp_path: Path) -> None:
+def test_patterns_match_files(tmp_path: Path) -> None:
     put(tmp_path, **{"a.txt": "a", "b.md": "b", "deep__c.txt": "c"})
     assert names(find_sources([f"{tmp_path}/**/*.txt"]), tmp_path) == ["a.txt", "deep/c.txt"]
     assert names(find_sources([f"{tmp_path}/[ab].*"]), tmp_path) == ["a.txt", "b.md"]
 
 
-def test_a_file_whose_name_looks_like_a_pattern(tmp_path: Path) -> None:
+def test_a_file_whose_name_looks_like_a_pattern_is_read(tmp_path: Path) -> None:
     put(tmp_path, **{"what?[1].txt": "a"})
     assert names(find_sources([tmp_path / "what?[1].txt"]), tmp_path) == ["what?[1].txt"]
 
 
-def test_a_file_that_is_named_twice_is_read_once(tmp_path: Path) -> None:
+def test_a_file_named_twice_is_read_once(tmp_path: Path) -> None:
     put(tmp_path, a="a", b="b")
     assert names(find_sources([tmp_path, tmp_path / "a", f"{tmp_path}/*"]), tmp_path) == ["a", "b"]
     (tmp_path / "x").mkdir()
@@ -83,12 +83,12 @@ def test_a_file_that_is_named_twice_is_read_once(tmp_path: Path) -> None:
     ]
 
 
-def test_a_file_that_is_named_may_hold_anything(tmp_path: Path) -> None:
+def test_a_named_file_may_hold_any_bytes(tmp_path: Path) -> None:
     put(tmp_path, a=b"\0\xff\r\n")
     assert [*read_bytes(find_sources([tmp_path / "a"]).documents[0])] == [b"\0\xff\r\n"]
 
 
-def test_standard_input_is_copied_and_known_by_its_content(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_standard_input_is_copied_and_identified_by_its_digest(monkeypatch: pytest.MonkeyPatch) -> None:
     pipe(monkeypatch, b"to be")
     corpus = find_sources(["-", "-"])
     (document,) = corpus.documents
@@ -97,7 +97,7 @@ def test_standard_input_is_copied_and_known_by_its_content(monkeypatch: pytest.M
     document.unlink()
 
 
-def test_the_copy_of_standard_input_goes_when_python_ends(tmp_path: Path) -> None:
+def test_the_copy_of_standard_input_is_deleted_at_exit(tmp_path: Path) -> None:
     code = "from onward.data.corpus import find_sources; print(find_sources(['-']).documents[0], end='')"
     environment = os.environ | {"TMPDIR": str(tmp_path)}
     done = subprocess.run(
@@ -126,24 +126,24 @@ def test_no_room_for_the_copy_of_standard_input(tmp_path: Path, monkeypatch: pyt
 
 
 def refused(*sources: str | Path) -> str:
-    """The message for sources that have no text."""
+    """Returns the message of the error that the sources raise."""
     with pytest.raises(CorpusError) as caught:
         find_sources(sources)
     assert caught.value.hint
     return str(caught.value)
 
 
-def test_sources_without_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sources_without_text_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     put(tmp_path, empty="", folder__binary=b"\0", folder2__empty="")
     (tmp_path / "nothing").mkdir()
     assert "there is no" in refused(tmp_path / "missing.txt")
     assert "there is no ''" in refused("")
     assert "empty" in refused(tmp_path / "empty")
     assert "empty" in refused(tmp_path / "folder2")
-    assert "no file of text but 1 hidden or binary" in refused(tmp_path / "folder")
-    assert "no file of text" in refused(tmp_path / "nothing")
-    assert "there are none" in refused(f"{tmp_path}/*.txt")
-    assert "found no file of text" in refused()
+    assert "no text files (1 hidden or binary files were skipped)" in refused(tmp_path / "folder")
+    assert "no text files" in refused(tmp_path / "nothing")
+    assert "found none" in refused(f"{tmp_path}/*.txt")
+    assert "found no text files" in refused()
     assert "File name too long" in refused("to be " * 1000)
     pipe(monkeypatch, b"")
     assert "empty" in refused("-")
@@ -151,7 +151,7 @@ def test_sources_without_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert "there is no '-'" in refused("-")
 
 
-def test_sources_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreadable_files_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     put(tmp_path, folder__secret="a")
 
     def refuse(self: Path, *_: object) -> None:
@@ -160,12 +160,12 @@ def test_sources_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.Monkey
     corpus = find_sources([tmp_path / "folder"])
     monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(CorpusError, match=r"cannot read .*secret: Permission denied") as caught:
-        [*read_bytes(corpus.documents[0])]
+        list(read_bytes(corpus.documents[0]))
     assert caught.value.hint
     assert "secret: Permission denied" in refused(tmp_path / "folder")
 
 
-def test_a_folder_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreadable_folders_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     put(tmp_path, a="a")
 
     def refuse(path: str) -> None:
@@ -175,15 +175,15 @@ def test_a_folder_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.Monke
     assert f"{tmp_path}: Permission denied" in refused(tmp_path)
 
 
-def test_a_file_that_went_away(tmp_path: Path) -> None:
+def test_a_deleted_file_is_refused(tmp_path: Path) -> None:
     corpus = find_sources([put(tmp_path, a="a") / "a"])
     (tmp_path / "a").unlink()
     with pytest.raises(CorpusError, match="cannot read"):
-        [*read_bytes(corpus.documents[0])]
+        list(read_bytes(corpus.documents[0]))
     with pytest.raises(CorpusError, match="cannot read"):
-        corpus.size  # noqa: B018
+        _ = corpus.size
 
 
 @given(st.lists(st.binary(max_size=3)))
-def test_decoding_pieces_is_decoding_the_whole(pieces: list[bytes]) -> None:
+def test_decoding_pieces_equals_decoding_the_whole(pieces: list[bytes]) -> None:
     assert "".join(decode(pieces)) == b"".join(pieces).decode("utf-8", "replace")

@@ -8,7 +8,6 @@ import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -20,14 +19,14 @@ from onward.data import encoded as module
 from onward.data.corpus import Corpus, find_sources
 from onward.data.encoded import EncodedCorpus, Encoding, encode_corpus, encode_text
 from onward.data.lanes import Lanes
-from onward.data.vocabulary import END, Vocabulary
+from onward.data.vocabulary import END, SymbolKind, Vocabulary
 from onward.errors import CorpusError, WriteError
 
-KINDS = ["characters", "bytes", "words"]
+KINDS: list[SymbolKind] = ["characters", "bytes", "words"]
 
 
 def write(path: Path, content: str | bytes, age: int = 3600) -> Path:
-    """A file that was last written some seconds ago."""
+    """Writes a file that was last changed `age` seconds ago."""
     path.write_bytes(content.encode() if isinstance(content, str) else content)
     stamp = path.stat().st_mtime_ns - age * 10**9
     os.utime(path, ns=(stamp, stamp))
@@ -40,7 +39,7 @@ def text_of(encoded: EncodedCorpus) -> str:
 
 @pytest.fixture
 def passes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Adds a document's name each time that one is read."""
+    """Lists the name of a document each time it is read."""
     read: list[str] = []
 
     def counted(document: Path, at: Callable[[int], None]) -> Iterator[bytes]:
@@ -53,15 +52,15 @@ def passes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @pytest.fixture
 def settled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All files were written long ago: nobody can set the time of change that the system keeps."""
-    monkeypatch.setattr(module, "_SETTLED", -1)
+    """Makes all files count as old, since a program cannot set their change time (ctime)."""
+    monkeypatch.setattr(module, "SETTLED", -1)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25, deadline=None)
 @given(raw=st.one_of(st.binary(min_size=1), st.text(min_size=1).map(str.encode)), lower=st.booleans())
-def test_a_file_is_encoded_like_its_text_in_memory(
-    kind: Any, raw: bytes, lower: bool, tmp_path: Path
+def test_a_file_is_encoded_like_the_same_text_in_memory(
+    kind: SymbolKind, raw: bytes, lower: bool, tmp_path: Path
 ) -> None:
     encoding = Encoding(kind, lower=lower)
     stored = encode_corpus(find_sources([write(tmp_path / "text", raw)]), encoding)
@@ -77,7 +76,7 @@ def test_a_file_is_encoded_like_its_text_in_memory(
     assert stored.digest == hashlib.sha256(raw).hexdigest()
 
 
-def test_characters_that_pieces_cut_in_two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_characters_split_between_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(corpora, "CHUNK", 3)
     text = "Zürich, 東京 and \U0001f600\r\nΑΣ " * 5
     for kind in KINDS:
@@ -86,7 +85,7 @@ def test_characters_that_pieces_cut_in_two(tmp_path: Path, monkeypatch: pytest.M
         assert np.asarray(stored.ids).tolist() == np.asarray(encode_text(text, encoding).ids).tolist()
 
 
-def test_documents_of_several_end(tmp_path: Path) -> None:
+def test_each_of_several_documents_ends_with_end(tmp_path: Path) -> None:
     sources = [write(tmp_path / name, content) for name, content in [("a", "ab"), ("b", "é"), ("c", "b")]]
     whole = encode_corpus(find_sources(sources), Encoding())
     assert np.asarray(whole.ids).tolist() == [4, 5, END, 6, END, 5, END]
@@ -98,7 +97,7 @@ def test_documents_of_several_end(tmp_path: Path) -> None:
     )
 
 
-def test_a_cut_character_does_not_go_on_in_the_next_document(tmp_path: Path) -> None:
+def test_a_truncated_character_does_not_continue_in_the_next_document(tmp_path: Path) -> None:
     sources = [write(tmp_path / "a", b"a\xc3"), write(tmp_path / "b", b"\xa9b")]
     whole = encode_corpus(find_sources(sources), Encoding())
     assert text_of(whole) == "a\ufffd\ufffdb"
@@ -107,7 +106,7 @@ def test_a_cut_character_does_not_go_on_in_the_next_document(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("raw", [b"a", b"\0", b"\xff", b"\xef\xbb\xbfbom", b"a\r\nb\rc\n", b"x" * 10_000_000])
-def test_odd_content(kind: Any, raw: bytes, tmp_path: Path) -> None:
+def test_unusual_content(kind: SymbolKind, raw: bytes, tmp_path: Path) -> None:
     stored = encode_corpus(find_sources([write(tmp_path / "text", raw)]), Encoding(kind))
     assert text_of(stored) == raw.decode("utf-8", "replace")
     if kind == "bytes":
@@ -131,7 +130,7 @@ def test_an_empty_text_is_refused() -> None:
 
 
 @pytest.mark.usefixtures("settled")
-def test_the_second_time_nothing_is_read(tmp_path: Path, passes: list[str]) -> None:
+def test_the_second_run_reads_nothing(tmp_path: Path, passes: list[str]) -> None:
     found = find_sources([write(tmp_path / "text", "to be")])
     first = encode_corpus(found, Encoding())
     assert passes == ["text", "text"]
@@ -147,7 +146,7 @@ def test_the_second_time_nothing_is_read(tmp_path: Path, passes: list[str]) -> N
 
 
 @pytest.mark.usefixtures("settled")
-def test_other_ways_to_encode_have_caches_of_their_own(tmp_path: Path, passes: list[str]) -> None:
+def test_each_encoding_has_its_own_cache(tmp_path: Path, passes: list[str]) -> None:
     found = find_sources([write(tmp_path / "text", "To be")])
     ways = [
         Encoding(), Encoding("words"), Encoding("bytes"), Encoding(lower=True), Encoding(min_count=2),
@@ -169,9 +168,7 @@ def test_a_changed_document_is_encoded_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("settled")
-def test_a_document_that_was_only_touched_is_hashed_and_not_encoded(
-    tmp_path: Path, passes: list[str]
-) -> None:
+def test_a_touched_document_is_hashed_and_not_encoded_again(tmp_path: Path, passes: list[str]) -> None:
     found = find_sources([write(tmp_path / "text", "to be")])
     encode_corpus(found, Encoding())
     write(tmp_path / "text", "to be", age=50)
@@ -181,11 +178,13 @@ def test_a_document_that_was_only_touched_is_hashed_and_not_encoded(
     assert len(passes) == 3
 
 
-def test_a_document_that_was_just_written_is_not_trusted(
+def test_the_times_of_a_file_just_written_are_not_trusted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = time.time_ns()
-    monkeypatch.setattr(module, "_stamps", lambda _: [[5, now, now]])  # the clock of files stands still
+    monkeypatch.setattr(
+        module, "status", lambda _: SimpleNamespace(st_size=5, st_mtime_ns=now, st_ctime_ns=now)
+    )  # as if the clock of the file system stood still
     for content in ("to be", "or no"):
         assert (
             text_of(encode_corpus(find_sources([write(tmp_path / "text", content)]), Encoding())) == content
@@ -193,7 +192,7 @@ def test_a_document_that_was_just_written_is_not_trusted(
 
 
 @pytest.mark.usefixtures("settled")
-def test_a_document_of_another_size_need_not_be_hashed(tmp_path: Path, passes: list[str]) -> None:
+def test_a_document_of_another_size_is_not_hashed(tmp_path: Path, passes: list[str]) -> None:
     for content in ("to be", "to see"):
         encode_corpus(find_sources([write(tmp_path / "text", content)]), Encoding())
     assert len(passes) == 4
@@ -212,7 +211,7 @@ def test_a_document_that_changes_while_it_is_read_is_refused(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("damage", ["facts", "ids", "gone", "old", "foreign"])
 @pytest.mark.usefixtures("settled")
-def test_a_damaged_cache_is_made_anew(tmp_path: Path, damage: str) -> None:
+def test_a_damaged_cache_is_replaced(tmp_path: Path, damage: str) -> None:
     found = find_sources([write(tmp_path / "text", "to be")])
     encode_corpus(found, Encoding())
     folder = next((tmp_path / "cache/encoded").iterdir())
@@ -227,7 +226,7 @@ def test_a_damaged_cache_is_made_anew(tmp_path: Path, damage: str) -> None:
     assert text_of(encode_corpus(found, Encoding())) == "to be"
 
 
-def test_a_pipe_is_known_by_its_content(
+def test_a_pipe_is_identified_by_its_content(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, passes: list[str]
 ) -> None:
     def piped(content: bytes) -> Corpus:
@@ -242,7 +241,7 @@ def test_a_pipe_is_known_by_its_content(
     assert text_of(encode_corpus(piped(b"or no"), Encoding())) == "or no"
 
 
-def test_progress_goes_from_nothing_to_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_counts_both_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(corpora, "CHUNK", 4)
     seen: list[tuple[int, int]] = []
     found = find_sources([write(tmp_path / "text", "to be or not")])
@@ -250,21 +249,21 @@ def test_progress_goes_from_nothing_to_all(tmp_path: Path, monkeypatch: pytest.M
     assert seen == [(4 * i, 24) for i in range(1, 7)]
 
 
-def test_a_folder_of_ones_own_for_the_cache(tmp_path: Path) -> None:
+def test_the_cache_folder_can_be_chosen(tmp_path: Path) -> None:
     found = find_sources([write(tmp_path / "text", "to be")])
     encode_corpus(found, Encoding(), cache=tmp_path / "mine")
     assert (tmp_path / "mine/encoded").is_dir()
     assert not (tmp_path / "cache").exists()
 
 
-def test_a_cache_that_cannot_be_written(tmp_path: Path) -> None:
+def test_an_unwritable_cache_is_a_write_error(tmp_path: Path) -> None:
     found = find_sources([write(tmp_path / "text", "to be")])
     with pytest.raises(WriteError) as caught:
         encode_corpus(found, Encoding(), cache=tmp_path / "text")
     assert "ONWARD_CACHE" in caught.value.hint
 
 
-def test_a_disk_that_fills_up_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_a_full_disk_leaves_no_files(tmp_path: Path) -> None:
     found = find_sources([write(tmp_path / "text", b"x" * 300_000)])
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, limits[1]))
@@ -279,7 +278,7 @@ def test_a_disk_that_fills_up_leaves_nothing_behind(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_memory_does_not_grow_with_the_text(
-    tmp_path: Path, kind: Any, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, kind: SymbolKind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(corpora, "CHUNK", 1 << 14)
     peaks = []

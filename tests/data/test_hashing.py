@@ -12,13 +12,13 @@ def test_half_of_the_bits_are_set_and_half_change_with_the_place() -> None:
 
 
 @given(st.integers(-(2**65), 2**65), st.integers(0, 2**40), st.integers(-1, 2**62))
-def test_a_number_is_a_function_of_where_it_is_needed(seed: int, stream: int, place: int) -> None:
+def test_a_number_depends_only_on_its_place(seed: int, stream: int, place: int) -> None:
     alone = mixed(np.array([place]), seed, stream)
     among = mixed(np.array([3, place, 5]), seed, stream)
     assert alone[0] == among[1] < 2**32
 
 
-def test_seeds_and_streams_are_sequences_of_their_own() -> None:
+def test_each_seed_and_stream_has_its_own_sequence() -> None:
     places = np.arange(64)
     found = {mixed(places, seed, stream).tobytes() for seed in range(20) for stream in range(20)}
     assert len(found) == 400

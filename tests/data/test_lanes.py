@@ -17,17 +17,17 @@ SHAPES = {"symbols": st.integers(1, 60), "lanes": st.integers(1, 9), "steps": st
 
 
 def corpus(symbols: int) -> np.ndarray:
-    """No symbol twice, so that each tells its place."""
+    """Returns distinct symbols, so that each identifies its place."""
     return np.arange(4, 4 + symbols, dtype=np.uint16)
 
 
 def half(symbols: int) -> np.ndarray:
-    """Every other occurrence is unknown."""
+    """Returns shares by which half of the occurrences become UNKNOWN."""
     return np.repeat([0.0, 0.5], [4, symbols])
 
 
 def epoch_of(lanes: Lanes) -> tuple[torch.Tensor, torch.Tensor]:
-    """The blocks of an epoch joined, (L, B) each."""
+    """Returns x and y of an epoch, (L, B) each."""
     blocks = [lanes.next() for _ in range(lanes.blocks_per_epoch)]
     return torch.cat([block.x for block in blocks]), torch.cat([block.y for block in blocks])
 
@@ -50,9 +50,7 @@ def test_each_lane_is_a_contiguous_part_of_the_corpus(symbols: int, lanes: int, 
 
 
 @given(**SHAPES)
-def test_no_symbol_is_trained_on_twice_and_the_remainder_alone_is_lost(
-    symbols: int, lanes: int, steps: int
-) -> None:
+def test_each_symbol_but_the_remainder_is_a_target_once(symbols: int, lanes: int, steps: int) -> None:
     ids = corpus(symbols)
     made = Lanes(ids, lanes=lanes, steps=steps)
     _, y = epoch_of(made)
@@ -61,14 +59,14 @@ def test_no_symbol_is_trained_on_twice_and_the_remainder_alone_is_lost(
 
 
 @given(**SHAPES)
-def test_lanes_are_as_many_as_the_corpus_has_symbols_for(symbols: int, lanes: int, steps: int) -> None:
+def test_a_short_corpus_has_fewer_lanes(symbols: int, lanes: int, steps: int) -> None:
     made = Lanes(corpus(symbols), lanes=lanes, steps=steps)
     assert made.lanes == min(lanes, symbols)
     assert made.next().x.shape == (min(steps, symbols // made.lanes), made.lanes)
 
 
 @given(**SHAPES)
-def test_an_epoch_begins_where_it_says(symbols: int, lanes: int, steps: int) -> None:
+def test_offset_and_start_mark_the_start_of_an_epoch(symbols: int, lanes: int, steps: int) -> None:
     made = Lanes(corpus(symbols), lanes=lanes, steps=steps)
     starts = []
     for _ in range(3 * made.blocks_per_epoch):
@@ -79,7 +77,7 @@ def test_an_epoch_begins_where_it_says(symbols: int, lanes: int, steps: int) -> 
 
 
 @given(**SHAPES, read=st.integers(0, 30), rate=st.booleans())
-def test_a_cursor_that_was_saved_goes_on_with_the_same_blocks(
+def test_a_restored_cursor_continues_with_the_same_blocks(
     symbols: int, lanes: int, steps: int, read: int, rate: bool
 ) -> None:
     ids = corpus(symbols)
@@ -101,12 +99,10 @@ def test_a_cursor_of_another_corpus_is_refused(position: dict[str, int]) -> None
         Lanes(corpus(10), lanes=2, steps=3).move(position)
 
 
-@pytest.mark.parametrize(
-    "shape", [{"lanes": 0, "steps": 1}, {"lanes": 1, "steps": 0}, {"lanes": -3, "steps": 1}]
-)
-def test_lanes_without_symbols_are_refused(shape: dict[str, int]) -> None:
+@pytest.mark.parametrize(("lanes", "steps"), [(0, 1), (1, 0), (-3, 1)])
+def test_lanes_without_symbols_are_refused(lanes: int, steps: int) -> None:
     with pytest.raises(RecipeError, match="at least 1 lane"):
-        Lanes(corpus(10), **shape)
+        Lanes(corpus(10), lanes=lanes, steps=steps)
 
 
 def test_an_empty_corpus_is_refused() -> None:
@@ -115,7 +111,7 @@ def test_an_empty_corpus_is_refused() -> None:
 
 
 @given(**SHAPES, seed=st.integers(-5, 2**70))
-def test_an_unknown_symbol_is_unknown_as_input_and_as_target(
+def test_a_symbol_is_unknown_both_as_input_and_as_target(
     symbols: int, lanes: int, steps: int, seed: int
 ) -> None:
     made = Lanes(corpus(symbols), lanes=lanes, steps=steps, unknown=half(symbols), seed=seed)
@@ -124,7 +120,7 @@ def test_an_unknown_symbol_is_unknown_as_input_and_as_target(
     assert x.T.flatten().tolist() == [BEGIN, *stream.tolist()[:-1]]
 
 
-def test_unknown_takes_its_share_and_other_places_each_epoch() -> None:
+def test_unknown_has_its_share_and_other_places_each_epoch() -> None:
     ids = np.full(20_000, 4, np.uint8)
     shares = np.array([0, 0, 0, 0, 0.25])
     made = Lanes(ids, lanes=10, steps=100, unknown=shares, seed=3)
@@ -135,7 +131,7 @@ def test_unknown_takes_its_share_and_other_places_each_epoch() -> None:
     assert not torch.equal(epoch_of(other)[1] == UNKNOWN, hidden[0])
 
 
-def test_what_is_unknown_does_not_depend_on_the_shape_of_blocks() -> None:
+def test_the_choice_of_unknown_does_not_depend_on_the_shape_of_blocks() -> None:
     ids, shares = corpus(48), half(48)
     streams = [
         epoch_of(Lanes(ids, lanes=lanes, steps=steps, unknown=shares))[1].T.flatten().tolist()
@@ -158,7 +154,7 @@ def test_shifted_lanes_read_the_text_as_a_ring(symbols: int, lanes: int, steps: 
 
 
 @given(**SHAPES, read=st.integers(0, 30))
-def test_shifted_lanes_go_on_from_a_cursor(symbols: int, lanes: int, steps: int, read: int) -> None:
+def test_shifted_lanes_continue_from_a_cursor(symbols: int, lanes: int, steps: int, read: int) -> None:
     made, again = (
         Lanes(corpus(symbols), lanes=lanes, steps=steps, unknown=half(symbols), seed=7, shifted=True)
         for _ in range(2)
@@ -169,7 +165,7 @@ def test_shifted_lanes_go_on_from_a_cursor(symbols: int, lanes: int, steps: int,
     assert all(same(made.next(), again.next()) for _ in range(2 * made.blocks_per_epoch))
 
 
-def test_lanes_are_shifted_elsewhere_each_epoch_and_with_each_seed() -> None:
+def test_lanes_start_elsewhere_each_epoch_and_with_each_seed() -> None:
     def beginnings(seed: int) -> list[int]:
         made = Lanes(np.arange(4, 200, dtype=np.uint8), lanes=3, steps=10, seed=seed, shifted=True)
         return [int(epoch_of(made)[0][0, 0]) for _ in range(6)]
@@ -179,7 +175,9 @@ def test_lanes_are_shifted_elsewhere_each_epoch_and_with_each_seed() -> None:
 
 
 @given(**SHAPES, read=st.integers(0, 30), shifted=st.booleans())
-def test_noise_goes_on_from_a_cursor(symbols: int, lanes: int, steps: int, read: int, shifted: bool) -> None:
+def test_noise_continues_from_a_cursor(
+    symbols: int, lanes: int, steps: int, read: int, shifted: bool
+) -> None:
     made, again = (
         Lanes(corpus(symbols), lanes=lanes, steps=steps, seed=7, shifted=shifted, noise=0.3) for _ in range(2)
     )
@@ -190,7 +188,7 @@ def test_noise_goes_on_from_a_cursor(symbols: int, lanes: int, steps: int, read:
 
 
 @given(**SHAPES, shifted=st.booleans())
-def test_noise_changes_what_is_read_alone(symbols: int, lanes: int, steps: int, shifted: bool) -> None:
+def test_noise_changes_inputs_and_not_targets(symbols: int, lanes: int, steps: int, shifted: bool) -> None:
     ids = corpus(symbols)
     clean, noisy = (
         Lanes(ids, lanes=lanes, steps=steps, shifted=shifted, noise=noise) for noise in (0.0, 1.0)
@@ -202,7 +200,7 @@ def test_noise_changes_what_is_read_alone(symbols: int, lanes: int, steps: int, 
         assert set(other[x != BEGIN].tolist()) <= set(ids.tolist())
 
 
-def test_noise_takes_its_share_of_all_symbols_and_other_places_each_epoch() -> None:
+def test_noise_has_its_share_of_all_symbols_and_other_places_each_epoch() -> None:
     ids = np.random.default_rng(0).permutation(np.repeat([4, 5], [5_000, 15_000])).astype(np.uint8)
     ring = torch.tensor([BEGIN, *ids.tolist()])[:-1].reshape(10, -1).T
     made = Lanes(ids, lanes=10, steps=100, seed=3, noise=0.4)
@@ -216,8 +214,8 @@ def test_noise_takes_its_share_of_all_symbols_and_other_places_each_epoch() -> N
     )
 
 
-def test_noise_that_is_no_share_is_refused() -> None:
-    with pytest.raises(RecipeError, match="share of noise"):
+def test_noise_above_one_is_refused() -> None:
+    with pytest.raises(RecipeError, match="noise from 0 to 1"):
         Lanes(corpus(10), lanes=1, steps=1, noise=1.5)
 
 
@@ -226,14 +224,14 @@ def test_shares_of_unknown() -> None:
     assert shares.tolist() == [0, 0, 0, 0, 0.5, 0.5, 0.25, 0.01]
 
 
-def test_each_symbol_gives_half_an_occurrence_to_unknown() -> None:
+def test_each_symbol_loses_half_an_occurrence_to_unknown() -> None:
     encoded = encode_text("abracadabra", Encoding())
     shares = unknown_shares(encoded.counts)
     assert (shares * encoded.counts).tolist() == [0, 0, 0, 0, 0.5, 0.5, 0.5, 0.5, 0.5]
 
 
 @given(st.integers(1, 50))
-def test_the_whole_as_one_stream(symbols: int) -> None:
+def test_one_lane_equals_the_whole_stream(symbols: int) -> None:
     made = Lanes(corpus(symbols), lanes=1, steps=symbols)
     x, y = as_stream(corpus(symbols))
     assert same(made.next(), Block(x, y, True))

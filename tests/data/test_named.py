@@ -1,5 +1,6 @@
 import hashlib
 import http.client
+import sys
 import urllib.error
 import urllib.request
 from io import BytesIO
@@ -18,18 +19,26 @@ TEXT = b"to be\r\nor not"
 
 @pytest.fixture
 def network(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The addresses that were asked for; each has TEXT. One corpus that has that content is named."""
-    asked: list[str] = []
+    """The addresses that were requested; each serves TEXT, the content of the only named corpus, hamlet."""
+    requested: list[str] = []
 
     def answer(url: str, timeout: float) -> BytesIO:
-        asked.append(url)
+        requested.append(url)
         return BytesIO(TEXT)
 
     corpus = NamedCorpus("hamlet/input.txt", "https://example.org/hamlet", hashlib.sha256(TEXT).hexdigest())
     monkeypatch.setattr(named, "NAMED", {"hamlet": corpus})
     monkeypatch.setattr(urllib.request, "urlopen", answer)
     monkeypatch.delenv("ONWARD_DATA", raising=False)
-    return asked
+    return requested
+
+
+def place(folder: Path, content: bytes) -> Path:
+    """Writes the file of hamlet below a folder."""
+    path = folder / "hamlet/input.txt"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(content)
+    return path
 
 
 def test_the_built_in_corpus_is_the_documentation_of_python() -> None:
@@ -42,33 +51,56 @@ def test_the_built_in_corpus_is_the_documentation_of_python() -> None:
     assert path.stat().st_mtime_ns == stamp
 
 
-def test_other_names_are_nobodys() -> None:
+def test_other_names_are_no_corpus() -> None:
     assert find_named("hamlet") is None
 
 
 def test_a_corpus_is_downloaded_once(network: list[str]) -> None:
-    path = find_named("hamlet")
-    assert path == cache_folder() / "hamlet/input.txt"
+    path = cache_folder() / "hamlet/input.txt"
+    assert find_named("hamlet") == path
     assert path.read_bytes() == TEXT
     assert find_named("hamlet") == path
     assert network == ["https://example.org/hamlet"]
 
 
-def test_a_corpus_at_hand_is_not_downloaded(
+def test_a_corpus_in_the_data_folder_is_not_downloaded(
     network: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "hamlet").mkdir()
-    (tmp_path / "hamlet/input.txt").write_bytes(b"mine")
+    path = place(tmp_path, TEXT)
     monkeypatch.setenv("ONWARD_DATA", str(tmp_path))
-    assert find_named("hamlet") == tmp_path / "hamlet/input.txt"
+    assert find_named("hamlet") == path
     assert network == []
 
 
-def test_a_corpus_that_is_not_what_it_should_be_is_refused(
+@pytest.mark.parametrize("content", [b"mine", b"", TEXT[:-1]])
+@pytest.mark.usefixtures("network")
+def test_another_file_in_the_data_folder_is_refused(
+    content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = place(tmp_path, content)
+    monkeypatch.setenv("ONWARD_DATA", str(tmp_path))
+    with pytest.raises(CorpusError, match="sha256") as caught:
+        find_sources(["hamlet"])
+    assert str(path) in str(caught.value)
+    assert "by its path" in caught.value.hint
+
+
+@pytest.mark.usefixtures("network")
+def test_a_damaged_file_in_the_cache_is_refused() -> None:
+    path = place(cache_folder(), TEXT[:-1])
+    with pytest.raises(CorpusError, match="sha256") as caught:
+        find_sources(["hamlet"])
+    assert str(path) in str(caught.value)
+    assert "delete the file" in caught.value.hint
+    path.unlink()
+    assert find_sources(["hamlet"]).documents == (path,)
+
+
+def test_a_download_with_other_content_is_refused(
     network: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(urllib.request, "urlopen", lambda *_, **__: BytesIO(b"captive portal"))
-    with pytest.raises(CorpusError, match="should have sha256") as caught:
+    with pytest.raises(CorpusError, match="sha256") as caught:
         find_named("hamlet")
     assert "ONWARD_DATA" in caught.value.hint
     assert not (cache_folder() / "hamlet/input.txt").exists()
@@ -93,9 +125,9 @@ def test_a_file_comes_before_a_named_corpus(tmp_path: Path, monkeypatch: pytest.
     assert find_sources(["pydoc"]).documents == (Path("pydoc"),)
 
 
-def test_a_cache_that_cannot_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cache_folder_that_cannot_be_created(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(WriteError, match="cannot make the cache") as caught:
+    with pytest.raises(WriteError, match="cannot create the cache") as caught:
         make_cache(tmp_path / "file" / "cache")
     assert "ONWARD_CACHE" in caught.value.hint
     monkeypatch.setenv("ONWARD_CACHE", str(tmp_path / "file"))
@@ -103,7 +135,8 @@ def test_a_cache_that_cannot_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyP
         find_sources(["pydoc"])
 
 
-def test_where_the_cache_is(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.skipif(sys.platform != "linux", reason="macOS and Windows have other cache folders")
+def test_the_cache_folder_is_the_one_of_the_platform(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ONWARD_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
     assert cache_folder() == Path("/somewhere/onward")

@@ -1,12 +1,12 @@
-from typing import Any
+from typing import get_args
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from onward.data.pieces import SymbolCounter, pieces
-from onward.data.vocabulary import LONGEST_WORD, Vocabulary, split
+from onward.data.vocabulary import LONGEST_WORD, SymbolKind, Vocabulary, as_text, split
 
-KINDS = st.sampled_from(["bytes", "characters", "words"])
+KINDS = st.sampled_from(get_args(SymbolKind))
 
 
 def cut(raw: bytes, sizes: list[int]) -> list[bytes]:
@@ -18,15 +18,15 @@ def cut(raw: bytes, sizes: list[int]) -> list[bytes]:
 
 
 @given(st.one_of(st.binary(), st.text().map(str.encode)), st.lists(st.integers(0, 5)), KINDS)
-def test_the_symbols_of_the_pieces_are_those_of_the_whole(raw: bytes, sizes: list[int], kind: Any) -> None:
+def test_pieces_have_the_same_symbols_as_the_whole(raw: bytes, sizes: list[int], kind: SymbolKind) -> None:
     whole = Vocabulary.of_text(raw.decode("utf-8", "replace"), kind)
     found = [i for piece in pieces(cut(raw, sizes), kind) for i in whole.encode(piece).tolist()]
     assert found == whole.encode(raw).tolist()
 
 
 @given(st.text(), st.lists(st.integers(0, 5)), KINDS, st.booleans(), st.integers(1, 3))
-def test_counting_pieces_is_counting_the_whole(
-    text: str, sizes: list[int], kind: Any, lower: bool, min_count: int
+def test_counting_pieces_equals_counting_the_whole(
+    text: str, sizes: list[int], kind: SymbolKind, lower: bool, min_count: int
 ) -> None:
     counter = SymbolCounter(kind, lower=lower)
     for piece in pieces(cut(text.encode(), sizes), kind):
@@ -35,11 +35,10 @@ def test_counting_pieces_is_counting_the_whole(
 
 
 @given(st.integers(0, 3 * LONGEST_WORD), st.integers(1, 3 * LONGEST_WORD), st.integers(1, LONGEST_WORD))
-def test_a_run_without_spaces_is_cut_at_the_same_places_however_it_arrives(
-    before: int, length: int, size: int
-) -> None:
+def test_a_run_without_spaces_is_always_split_at_the_same_places(before: int, length: int, size: int) -> None:
     raw = b"." * before + b"x" * length + b" y"
-    found = [*pieces([raw[i : i + size] for i in range(0, len(raw), size)], "words")]
+    parts = [raw[i : i + size] for i in range(0, len(raw), size)]
+    found = [as_text(piece) for piece in pieces(parts, "words")]
     assert "".join(found).encode() == raw
     assert max(map(len, found)) <= size + LONGEST_WORD
     assert [word for piece in found for word in split(piece, "words")] == [*split(raw.decode(), "words")]

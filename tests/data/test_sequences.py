@@ -1,5 +1,3 @@
-"""Sequences as one array, and the blocks in which training reads them."""
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -23,7 +21,7 @@ def lists(sequences: Sequences) -> list[list[int]]:
 
 
 def epoch(lanes: SequenceLanes) -> list[list[list[int]]]:
-    """Of one epoch, what each lane read and predicted between one beginning and the next: pairs of lists."""
+    """Returns the inputs and targets of each sequence of one epoch, as pairs of lists."""
     found: list[list[list[int]]] = []
     number = lanes.epoch
     rows: list[list[list[int]]] = []
@@ -40,7 +38,7 @@ def epoch(lanes: SequenceLanes) -> list[list[list[int]]]:
     return [row for row in found if row[0]]
 
 
-def test_sequences_are_taken_one_by_one_and_in_any_order():
+def test_sequences_can_be_taken_in_any_order() -> None:
     sequences = of([A, B], [], [C])
     assert len(sequences) == 3
     assert sequences.lengths.tolist() == [2, 0, 1]
@@ -48,7 +46,7 @@ def test_sequences_are_taken_one_by_one_and_in_any_order():
     assert len(of()) == 0 and of().ids.shape == (0,)
 
 
-def test_distinct_ones_stand_once_and_every_one_knows_its_place():
+def test_distinct_returns_each_sequence_once_and_the_index_of_every_one() -> None:
     sequences = of([A, B], [C], [A, B], [], [B, A], [])
     distinct, places = sequences.distinct()
     assert lists(distinct) == [[A, B], [C], [], [B, A]]
@@ -56,7 +54,7 @@ def test_distinct_ones_stand_once_and_every_one_knows_its_place():
     assert len(of().distinct()[0]) == 0
 
 
-def test_a_batch_is_padded_as_drawn():
+def test_a_batch_is_padded_as_documented() -> None:
     sequences = of([A, B], [C], [])
     x, y = sequences.padded(np.array([0, 1, 2]), 0, 3)
     assert x.T.tolist() == [[BEGIN, A, B], [BEGIN, C, NULL], [BEGIN, NULL, NULL]]
@@ -76,7 +74,7 @@ def test_every_sequence_is_read_once_an_epoch_from_begin_to_end(
         assert all(x == [BEGIN, *y[:-1]] for x, y in rows)
 
 
-def test_another_epoch_and_another_seed_have_another_order():
+def test_the_order_depends_on_epoch_and_seed() -> None:
     sequences = of(*([A] * i for i in range(40)))
     lanes = SequenceLanes(sequences, lanes=4, steps=50, seed=0)
     one, two = epoch(lanes), epoch(lanes)
@@ -86,7 +84,7 @@ def test_another_epoch_and_another_seed_have_another_order():
 
 
 @pytest.mark.parametrize("read", [0, 1, 7, 30])
-def test_a_cursor_goes_on_where_it_was_saved(read: int) -> None:
+def test_a_restored_cursor_continues_with_the_same_blocks(read: int) -> None:
     sequences = of(*([A + i % 3] * (i % 9) for i in range(50)))
     unknown = np.full(9, 0.3)
     first = SequenceLanes(sequences, lanes=8, steps=4, unknown=unknown, seed=2)
@@ -99,7 +97,7 @@ def test_a_cursor_goes_on_where_it_was_saved(read: int) -> None:
         assert one.x.equal(two.x) and one.y.equal(two.y) and one.start == two.start
 
 
-def test_what_is_rare_is_unknown_at_some_places_others_each_epoch_and_the_rest_is_left():
+def test_unknown_has_its_share_and_other_places_each_epoch() -> None:
     shares = np.zeros(7)
     shares[B] = 0.25
     sequences = of([A, B] * 2000)
@@ -110,11 +108,11 @@ def test_what_is_rare_is_unknown_at_some_places_others_each_epoch_and_the_rest_i
     assert one.count(UNKNOWN) == pytest.approx(500, abs=80)  # four standard deviations
 
 
-def test_wrong_requests_are_refused():
+def test_wrong_arguments_are_refused() -> None:
     with pytest.raises(CorpusError, match="at least one sequence"):
         SequenceLanes(of(), lanes=1, steps=1)
     with pytest.raises(RecipeError, match="at least 1 lane"):
         SequenceLanes(of([A]), lanes=0, steps=1)
-    with pytest.raises(CorpusError, match="expected a place in 1 blocks") as caught:
+    with pytest.raises(CorpusError, match="expected a position in 1 blocks") as caught:
         SequenceLanes(of([A]), lanes=1, steps=5).move({"epoch": 0, "offset": 1})
     assert "same sequences" in caught.value.hint

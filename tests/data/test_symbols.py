@@ -19,7 +19,7 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> SymbolFile:
     return SymbolFile(path, IDS.dtype)
 
 
-def test_a_file_is_what_the_array_is(stored: SymbolFile) -> None:
+def test_a_file_equals_the_array(stored: SymbolFile) -> None:
     assert len(stored) == 300
     assert np.asarray(stored).dtype == np.uint16
     assert np.array_equal(np.asarray(stored), IDS)
@@ -27,29 +27,29 @@ def test_a_file_is_what_the_array_is(stored: SymbolFile) -> None:
 
 
 @given(first=PLACES, last=PLACES, start=PLACES, stop=PLACES)
-def test_slices_of_slices(
+def test_slices_of_slices_equal_those_of_the_array(
     stored: SymbolFile, first: int | None, last: int | None, start: int | None, stop: int | None
 ) -> None:
     assert np.array_equal(np.asarray(stored[first:last][start:stop]), IDS[first:last][start:stop])
     assert len(stored[first:last]) == len(IDS[first:last])
 
 
-def test_a_step_is_refused(stored: SymbolFile) -> None:
+def test_a_slice_with_a_step_is_refused(stored: SymbolFile) -> None:
     with pytest.raises(ValueError, match="step of 1"):
         stored[::2]
 
 
-def test_a_file_that_was_cut_is_told(tmp_path: Path) -> None:
+def test_a_truncated_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "ids"
     path.write_bytes(IDS.tobytes())
     stored = SymbolFile(path, IDS.dtype)
     path.write_bytes(IDS[:100].tobytes())
-    with pytest.raises(CorpusError, match="ended before") as caught:
+    with pytest.raises(CorpusError, match="shorter than expected") as caught:
         np.asarray(stored[90:110])
     assert caught.value.hint
 
 
-def test_a_file_that_another_run_replaced_is_told(tmp_path: Path) -> None:
+def test_a_file_that_another_run_deleted_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match=r"cannot read .*ids: No such file") as caught:
         SymbolFile(tmp_path / "ids", IDS.dtype)
-    assert "try again" in caught.value.hint
+    assert "once more" in caught.value.hint

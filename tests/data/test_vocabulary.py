@@ -6,16 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onward.data.vocabulary import BEGIN, END, NULL, UNKNOWN, Vocabulary, lower_case
+from onward.data.vocabulary import BEGIN, END, NULL, UNKNOWN, SymbolKind, Vocabulary, lower_case
 from onward.errors import VocabularyError
 
-ANY_TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\ufffd"))  # U+FFFD means unknown
-WILD_TEXT = st.text(st.characters(categories=("L", "N", "P", "Z", "C")))  # lone surrogates too
-KINDS = st.sampled_from(["characters", "words"])
+ANY_TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\ufffd"))  # U+FFFD is encoded as UNKNOWN
+WILD_TEXT = st.text(st.characters(categories=("L", "N", "P", "Z", "C")))  # with lone surrogates
+KINDS: st.SearchStrategy[SymbolKind] = st.sampled_from(["characters", "words"])
 
 
 @given(WILD_TEXT.filter(lambda text: "\ufffd" not in text), KINDS)
-def test_a_vocabulary_of_a_text_gives_the_text_back(text: str, kind: Any) -> None:
+def test_encoding_and_decoding_returns_the_text(text: str, kind: SymbolKind) -> None:
     vocabulary = Vocabulary.of_text(text, kind)
     ids = vocabulary.encode(text)
     assert vocabulary.decode(ids) == text
@@ -23,21 +23,21 @@ def test_a_vocabulary_of_a_text_gives_the_text_back(text: str, kind: Any) -> Non
 
 
 @given(st.binary())
-def test_bytes_give_any_content_back(raw: bytes) -> None:
+def test_encoding_and_decoding_returns_any_bytes(raw: bytes) -> None:
     vocabulary = Vocabulary.of_bytes()
     assert vocabulary.decode_bytes(vocabulary.encode(raw)) == raw
     assert vocabulary.decode(vocabulary.encode(raw)) == raw.decode("utf-8", "replace")
 
 
 @given(ANY_TEXT)
-def test_text_in_a_vocabulary_of_bytes_is_its_utf8(text: str) -> None:
+def test_a_vocabulary_of_bytes_encodes_text_as_utf8(text: str) -> None:
     vocabulary = Vocabulary.of_bytes()
     assert vocabulary.encode(text).tolist() == vocabulary.encode(text.encode()).tolist()
     assert vocabulary.decode(vocabulary.encode(text)) == text
 
 
 @given(WILD_TEXT, st.one_of(WILD_TEXT, st.binary()), KINDS, st.booleans())
-def test_any_content_has_ids(known: str, other: str | bytes, kind: Any, lower: bool) -> None:
+def test_any_content_can_be_encoded(known: str, other: str | bytes, kind: SymbolKind, lower: bool) -> None:
     vocabulary = Vocabulary.of_text(known, kind, lower=lower)
     ids = vocabulary.encode(other)
     assert ids.ndim == 1
@@ -53,11 +53,11 @@ def test_characters_do_not_depend_on_their_neighbours(first: str, second: str, l
 
 
 @given(WILD_TEXT)
-def test_lower_case_is_that_of_python_but_for_the_final_sigma(text: str) -> None:
+def test_lower_case_lowers_each_character_by_itself(text: str) -> None:
     assert lower_case(text) == "".join(character.lower() for character in text)
 
 
-def test_special_ids() -> None:
+def test_the_special_ids() -> None:
     vocabulary = Vocabulary.of_text("ab", "characters")
     assert (NULL, UNKNOWN, BEGIN, END) == (0, 1, 2, 3)
     assert vocabulary.encode("\0a\ufffdz").tolist() == [NULL, 4, UNKNOWN, UNKNOWN]
@@ -67,7 +67,7 @@ def test_special_ids() -> None:
 
 
 @given(st.text(max_size=5), st.characters(exclude_characters="\0"))
-def test_what_is_not_known_is_unknown(known: str, other: str) -> None:
+def test_symbols_outside_the_vocabulary_are_unknown(known: str, other: str) -> None:
     vocabulary = Vocabulary.of_text(known, "characters")
     everything = "".join(map(chr, range(1, 1000))) + other
     assert vocabulary.decode(vocabulary.encode(everything)) == "".join(
@@ -80,19 +80,19 @@ def test_symbols_are_sorted_by_code_point() -> None:
     assert Vocabulary.of_text("to be, or not to be", "words").symbols == (" ", ",", "be", "not", "or", "to")
 
 
-def test_line_ends_are_symbols_of_their_own() -> None:
+def test_line_ends_are_symbols() -> None:
     vocabulary = Vocabulary.of_text("a\r\nb\n", "characters")
     assert vocabulary.decode(vocabulary.encode("a\r\nb\n")) == "a\r\nb\n"
 
 
 @pytest.mark.parametrize("kind", ["characters", "words"])
-def test_rare_symbols_are_unknown(kind: Any) -> None:
+def test_rare_symbols_are_unknown(kind: SymbolKind) -> None:
     vocabulary = Vocabulary.of_text("a a b a", kind, min_count=2)
     assert vocabulary.symbols == (" ", "a")
     assert vocabulary.decode(vocabulary.encode("a b")) == "a \ufffd"
 
 
-def test_lower() -> None:
+def test_text_is_lower_cased() -> None:
     vocabulary = Vocabulary.of_text("Ab ΑΣ", "characters", lower=True)
     assert vocabulary.decode(vocabulary.encode("AB ΑΣ")) == "ab ασ"
     assert Vocabulary.of_bytes(lower=True).decode(Vocabulary.of_bytes(lower=True).encode("AÉ")) == "aÉ"
@@ -101,14 +101,14 @@ def test_lower() -> None:
 @pytest.mark.parametrize(
     ("size", "dtype"), [(252, np.uint8), (253, np.uint16), (65_532, np.uint16), (65_533, np.uint32)]
 )
-def test_the_smallest_type_that_holds_the_ids(size: int, dtype: type) -> None:
+def test_ids_have_the_smallest_type_that_holds_them(size: int, dtype: type) -> None:
     vocabulary = Vocabulary("characters", (chr(0x10000 + i) for i in range(size)))
     assert vocabulary.encode(chr(0x10000 + size - 1)).tolist() == [size + 3]
     assert vocabulary.dtype == dtype
 
 
 @given(WILD_TEXT, KINDS, st.booleans())
-def test_json_gives_the_vocabulary_back(text: str, kind: Any, lower: bool) -> None:
+def test_a_vocabulary_survives_json(text: str, kind: SymbolKind, lower: bool) -> None:
     vocabulary = Vocabulary.of_text(text, kind, lower=lower)
     again = Vocabulary.from_json(json.loads(json.dumps(vocabulary.to_json())))
     assert again == vocabulary
@@ -116,7 +116,7 @@ def test_json_gives_the_vocabulary_back(text: str, kind: Any, lower: bool) -> No
     assert again.digest == vocabulary.digest
 
 
-def test_vocabularies_that_read_differently_differ() -> None:
+def test_vocabularies_that_encode_differently_are_not_equal() -> None:
     made = [
         Vocabulary.of_bytes(),
         Vocabulary.of_bytes(lower=True),
@@ -150,7 +150,7 @@ def test_vocabularies_that_read_differently_differ() -> None:
         {"kind": "bytes", "lower": False, "symbols": None, "more": 1},
     ],
 )
-def test_json_that_is_no_vocabulary_is_refused(data: Any) -> None:
+def test_other_json_is_refused(data: Any) -> None:
     with pytest.raises(VocabularyError):
         Vocabulary.from_json(data)
 
@@ -162,7 +162,7 @@ def test_ids_outside_the_vocabulary_are_refused(name: str, ids: Any) -> None:
         getattr(Vocabulary.of_text("ab", "characters"), name)(ids)
 
 
-def test_names_of_symbols_can_be_printed() -> None:
+def test_names_of_symbols_are_printable() -> None:
     characters = Vocabulary.of_text("\n a\ud800", "characters")
     assert [characters.symbol(i) for i in range(8)] == [
         "<null>", "<unknown>", "<begin>", "<end>", r"\n", " ", "a", r"\ud800",
@@ -177,7 +177,7 @@ def test_names_of_symbols_can_be_printed() -> None:
 
 
 @given(st.one_of(st.binary(), ANY_TEXT), st.lists(st.integers(0, 9), max_size=20))
-def test_a_stream_decodes_to_what_the_whole_does(content: str | bytes, cuts: list[int]) -> None:
+def test_a_stream_decodes_like_the_whole(content: str | bytes, cuts: list[int]) -> None:
     vocabulary = Vocabulary.of_bytes()
     ids = vocabulary.encode(content)
     decoder = vocabulary.decoder()
@@ -190,7 +190,7 @@ def test_a_stream_decodes_to_what_the_whole_does(content: str | bytes, cuts: lis
     assert decoder.feed(vocabulary.encode("a")) + decoder.finish() == "a"
 
 
-def test_a_stream_holds_back_no_more_than_an_unfinished_character() -> None:
+def test_a_stream_waits_only_for_an_incomplete_character() -> None:
     vocabulary = Vocabulary.of_bytes()
     decoder = vocabulary.decoder()
     assert [decoder.feed([i]) for i in vocabulary.encode("aé€\U0001f600b")] == [
@@ -198,7 +198,7 @@ def test_a_stream_holds_back_no_more_than_an_unfinished_character() -> None:
     ]  # fmt: skip
 
 
-def test_a_stream_of_words_needs_no_waiting() -> None:
+def test_a_stream_of_words_never_waits() -> None:
     vocabulary = Vocabulary.of_text("to be", "words")
     decoder = vocabulary.decoder()
     assert [decoder.feed([i]) for i in vocabulary.encode("be to x")] == ["be", " ", "to", " ", "\ufffd"]

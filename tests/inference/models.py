@@ -10,23 +10,13 @@ from onward.layers.gated_linear import GatedFeedForward, GatedLinear
 from onward.layers.gru import GRU
 from onward.layers.kernels import compiled
 from onward.layers.lstm import LSTM
-from onward.layers.norm import BatchNorm, RMSNorm
+from onward.layers.norm import RMSNorm
 from onward.layers.simple import SimpleRNN
 from onward.layers.stack import Dropout, Residual, Stack
 from onward.model import LanguageModel, ModelConfig
 
 SYMBOLS = 19
 needs_kernels = pytest.mark.skipif(not compiled.available, reason="the C kernels were not built here")
-
-
-def batch_norm(width: int) -> BatchNorm:
-    """One whose running statistics are not those of a new one."""
-    layer = BatchNorm(width)
-    nn.init.normal_(layer.norm.running_mean)
-    nn.init.uniform_(layer.norm.running_var, 0.5, 2.0)
-    nn.init.normal_(layer.norm.weight)
-    nn.init.normal_(layer.norm.bias)
-    return layer
 
 
 STACKS: dict[str, Callable[[], list]] = {
@@ -39,7 +29,6 @@ STACKS: dict[str, Callable[[], list]] = {
     "SimpleRNN, tanh": lambda: [SimpleRNN(12, 12)],
     "SimpleRNN, relu": lambda: [SimpleRNN(12, 12, activation="relu", initialisation="identity")],
     "RMSNorm": lambda: [RMSNorm(12)],
-    "BatchNorm": lambda: [batch_norm(12)],
     "Dropout": lambda: [Dropout(12, 0.5)],
     "Residual": lambda: [Residual(LSTM(12, 12), norm=RMSNorm(12), dropout=0.1)],
     "Residual without a norm": lambda: [Residual(GRU(12, 12))],

@@ -1,4 +1,4 @@
-"""Every implementation of the kernels, and inputs for each kernel."""
+"""The implementations of the kernels, and inputs for each kernel."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,18 +10,21 @@ import torch
 from torch import Tensor
 
 from onward.layers import kernels
-from onward.layers.kernels import compiled, cuda, functions, reference
+from onward.layers.kernels import compiled, functions, reference, triton_backend
 
 SIZES = [(1, 1, 1), (1, 3, 5), (7, 3, 37), (130, 2, 64), (33, 1, 200)]
-"""(T, B, D): one of everything, odd numbers, widths around the C kernels' chunk of 64."""
+"""(T, B, D): ones, odd numbers, and widths around the C kernels' chunk of 64."""
 
 
 @dataclass(frozen=True)
 class Implementation:
-    """Its functions, by the names of the reference, and how far from the truth bfloat16 may take it.
+    """One implementation of the kernels.
 
-    That is a share of each value plus a share of the largest: 2**-8 of the value where only results are
-    rounded, more where operations in between are.
+    Attributes:
+        functions: has a function for each name in `reference`.
+        bfloat16: tolerance in bfloat16: a share of each value, and a share of the largest value. It is 2**-8
+            of each value if only results are rounded, more if intermediate values are rounded too.
+        present: whether it can run on this machine.
     """
 
     functions: Any
@@ -39,11 +42,11 @@ IN_C = SimpleNamespace(
 
 
 def on_gpu(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function of copies of its tensors on the GPU, where there is one."""
+    """Makes a function run on the GPU, with copies of its tensors; without a GPU, in Triton's interpreter."""
 
     def call(*inputs: Any) -> Any:
         if not torch.cuda.is_available():
-            return function(*inputs)  # interpreted, see the fixture below
+            return function(*inputs)
         found = function(*(x.cuda() if isinstance(x, Tensor) else x for x in inputs))
         return tuple(y.cpu() for y in found) if isinstance(found, tuple) else found.cpu()
 
@@ -56,8 +59,10 @@ IN_TRITON = SimpleNamespace(**{name: on_gpu(function) for name, function in vars
 IMPLEMENTATIONS = {
     "reference": Implementation(reference, (0.0, 1.6e-2)),
     "compiled": Implementation(IN_C, (2**-8, 1e-5), compiled.available),
-    # Triton's interpreter cuts a number off where the GPU rounds it
-    "cuda": Implementation(IN_TRITON, (2**-8 if torch.cuda.is_available() else 2**-7, 1e-5), cuda.available),
+    # Triton's interpreter truncates where a GPU rounds
+    "triton": Implementation(
+        IN_TRITON, (2**-8 if torch.cuda.is_available() else 2**-7, 1e-5), triton_backend.available
+    ),
     "chosen": Implementation(kernels, (2**-8, 1e-5) if compiled.available else (0.0, 1.6e-2)),
 }
 
@@ -77,7 +82,7 @@ compiled_only = pytest.mark.skipif(not compiled.available, reason="the C kernels
 
 
 def tolerance(implementation: Implementation, dtype: torch.dtype) -> tuple[float, float]:
-    """Shares of a value and of the largest that a result may be off by."""
+    """Returns the tolerance as a share of each value and a share of the largest value."""
     return implementation.bfloat16 if dtype == torch.bfloat16 else (0.0, 2e-6)
 
 
@@ -102,7 +107,7 @@ KERNELS: dict[str, tuple[str, Maker]] = {
         "causal_convolution",
         lambda t, b, d, dtype: [activations(t, b, d, dtype=dtype), torch.randn(b, 3, d), torch.randn(4, d)],
     ),
-    "causal_convolution of the present": (
+    "causal_convolution of one tap": (
         "causal_convolution",
         lambda t, b, d, dtype: [activations(t, b, d, dtype=dtype), torch.randn(b, 0, d), torch.randn(1, d)],
     ),
@@ -110,7 +115,7 @@ KERNELS: dict[str, tuple[str, Maker]] = {
         "add_dropped",
         lambda t, b, d, dtype: [torch.randn(t, b, d), activations(t, b, d, dtype=dtype), 0.3, 2**32 - 5],
     ),
-    "add_dropped of nothing": (
+    "add_dropped without dropout": (
         "add_dropped",
         lambda t, b, d, dtype: [torch.randn(t, b, d), activations(t, b, d, dtype=dtype), 0.0, 0],
     ),

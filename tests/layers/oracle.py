@@ -1,4 +1,4 @@
-"""The layers once more, forward and backward by hand, from the equations in their docstrings.
+"""Oracles of the layers: forward and backward by hand in NumPy, from the equations in their docstrings.
 
 NumPy in float64 and no PyTorch, so that nothing is shared with what is tested. An oracle is made from the
 weights of a layer, by their names in its `state_dict`; `backward` belongs to the `forward` before it.
@@ -16,12 +16,12 @@ Gradients = dict[str, Array]
 
 
 class Oracle(Protocol):
-    """A layer: x (T, B, D_in) and state to y (T, B, D_out) and state; and the gradients, the other way."""
+    """A layer in NumPy: maps x (T, B, D_in) and a state to y (T, B, D_out) and a state."""
 
     def forward(self, x: Array, state: State) -> tuple[Array, State]: ...
 
     def backward(self, dy: Array, dstate: State) -> tuple[Array, State, Gradients]:
-        """Gradients of x, of the state before and of the weights, for those of y and of the state after."""
+        """Returns the gradients of x, of the initial state and of the weights, given those of the results."""
         ...
 
 
@@ -39,17 +39,17 @@ def silu_slope(x: Array) -> Array:
 
 
 def product(x: Array, weight: Array) -> Array:
-    """W x at every position, for W (E, D)."""
+    """Returns W x at every position, for W (E, D)."""
     return np.einsum("tbd,ed->tbe", x, weight)
 
 
 def product_gradients(dy: Array, x: Array, weight: Array) -> tuple[Array, Array]:
-    """The gradients of x and of W in W x."""
+    """Returns the gradients of x and of W in W x."""
     return np.einsum("tbe,ed->tbd", dy, weight), np.einsum("tbe,tbd->ed", dy, x)
 
 
 def below(weights: Weights, prefix: str) -> Weights:
-    """The weights of one part, by their names in it."""
+    """Returns the weights whose names start with a prefix, without the prefix."""
     return {name[len(prefix) :]: value for name, value in weights.items() if name.startswith(prefix)}
 
 
@@ -58,7 +58,7 @@ def prefixed(gradients: Gradients, prefix: str) -> Gradients:
 
 
 class Recurrence:
-    """What SimpleRNN, LSTM and GRU share: W x_t + b and U h_{t-1} + c at each step."""
+    """The common part of SimpleRNN, LSTM and GRU: W x_t + b and U h_{t-1} + c at each step."""
 
     def __init__(self, weights: Weights) -> None:
         self.w, self.b = weights["rnn.weight_ih_l0"], weights["rnn.bias_ih_l0"]
@@ -266,7 +266,7 @@ class RMSNorm:
 
 
 class BatchNorm:
-    """Each feature less its mean over all positions and lanes, over its deviation; or by given statistics."""
+    """Normalises each feature by its mean and deviation over all positions and lanes, or by running ones."""
 
     def __init__(self, weights: Weights, training: bool, epsilon: float = 1e-5) -> None:
         self.scale, self.shift = weights["norm.weight"], weights["norm.bias"]
@@ -288,7 +288,7 @@ class BatchNorm:
 
 
 class Identity:
-    """y = x: dropout, once trained."""
+    """y = x, which is dropout in evaluation mode."""
 
     def forward(self, x: Array, state: State) -> tuple[Array, State]:
         return x, state

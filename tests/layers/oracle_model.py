@@ -1,4 +1,4 @@
-"""The layers made of layers and the whole language model once more, by hand: see oracle.py."""
+"""Oracles of the stack, the residual branch and the whole language model: see oracle.py."""
 
 from collections.abc import Callable, Sequence
 
@@ -8,7 +8,7 @@ from tests.layers.oracle import Array, Gradients, Oracle, State, Weights, below,
 
 
 class Residual:
-    """y = x + layer(norm(x)); without a norm the branch sees x."""
+    """y = x + layer(norm(x)), or x + layer(x) without a norm."""
 
     def __init__(self, norm: Oracle | None, layer: Oracle) -> None:
         self.norm, self.layer = norm or oracle.Identity(), layer
@@ -24,7 +24,7 @@ class Residual:
 
 
 class Stack:
-    """One layer after another; the state is the tuple of theirs."""
+    """One layer after another; the state is the tuple of their states."""
 
     def __init__(self, layers: Sequence[Oracle]) -> None:
         self.layers = layers
@@ -54,7 +54,7 @@ RECURRENT: dict[str, Callable[[Weights], Oracle]] = {
 
 
 class LanguageModel:
-    """Embedding, residual branches (recurrent, and feed-forward where there is one), a norm, a readout."""
+    """An embedding, residual branches (recurrent and feed-forward), a norm, and a readout."""
 
     def __init__(self, weights: Weights, layer: str, layers: int, feed_forward: bool, tied: bool) -> None:
         self.embedding, self.tied = weights["embedding.weight"], tied
@@ -69,13 +69,13 @@ class LanguageModel:
         self.stack = Stack([*stack, last])
 
     def forward(self, ids: Array, state: State) -> tuple[Array, State]:
-        """Logits (T, B, V) of the symbols (T, B)."""
+        """Returns the logits (T, B, V) for symbols (T, B)."""
         self.ids = ids
         self.top, state = self.stack.forward(self.embedding[ids], state)
         return oracle.product(self.top, self.readout) + self.shift, state
 
     def backward(self, dlogits: Array, dstate: State) -> tuple[State, Gradients]:
-        """The gradients of the state before and of the weights, by their names in the model."""
+        """Returns the gradients of the initial state and of the weights, by their names in the model."""
         dtop, dreadout = oracle.product_gradients(dlogits, self.top, self.readout)
         dx, dstate, of_stack = self.stack.backward(dtop, dstate)
         dembedding = np.zeros_like(self.embedding)
@@ -89,7 +89,7 @@ class LanguageModel:
 
 
 def nats(logits: Array, targets: Array) -> tuple[Array, Array]:
-    """-log softmax of each target, (T, B), and the gradient of their sum, (T, B, V)."""
+    """Returns -log softmax of each target, (T, B), and the gradient of their sum, (T, B, V)."""
     exponents = np.exp(logits - logits.max(-1, keepdims=True))
     probabilities = exponents / exponents.sum(-1, keepdims=True)
     came = np.eye(logits.shape[-1])[targets]

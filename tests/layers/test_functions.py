@@ -1,4 +1,4 @@
-"""The kernels in C refuse what does not fit, since they could not tell."""
+"""The kernels in C check shapes and devices first, since they would read beyond the end of an array."""
 
 import pytest
 import torch
@@ -26,21 +26,19 @@ FUNCTIONS = {
         ("causal_convolution", [(4, 3, 6), (3, 3, 6), (4, 5)], r"kernel must be of shape \(4, 6\)"),
     ],
 )
-def test_shapes_that_do_not_fit_are_refused(name: str, shapes: list[tuple[int, ...]], expected: str) -> None:
-    """C would read beyond the end of an array."""
+def test_wrong_shapes_are_refused(name: str, shapes: list[tuple[int, ...]], expected: str) -> None:
     with pytest.raises(ValueError, match=expected):
         FUNCTIONS[name](*(torch.zeros(shape) for shape in shapes))
 
 
-def test_a_width_that_does_not_fit_is_refused() -> None:
+def test_wrong_widths_are_refused() -> None:
     with pytest.raises(ValueError, match=r"scale must be of shape \(6,\), got \(5,\)"):
         functions.RMSNormFunction.apply(torch.zeros(3, 2, 6), torch.zeros(5), 1e-6, torch.float32)
     with pytest.raises(ValueError, match=r"branch must be of shape \(3, 2, 6\), got \(3, 1, 6\)"):
         functions.AddDropped.apply(torch.zeros(3, 2, 6), torch.zeros(3, 1, 6), 0.0, 0)
 
 
-def test_tensors_that_lie_elsewhere_are_refused() -> None:
-    """C would read at their address, which is none of this memory."""
+def test_tensors_on_another_device_are_refused() -> None:
     x, zvg = torch.randn(3, 2, 5), torch.randn(3, 2, 15)
     calls = (
         lambda: kernels.gated_scan(zvg, torch.zeros(2, 5, device="meta")),

@@ -1,5 +1,3 @@
-"""GatedLinear: how a new layer begins, and the inputs that it carries."""
-
 import pytest
 import torch
 from tests.layers.cases import scattered
@@ -8,18 +6,18 @@ from onward.layers.gated_linear import GatedLinear
 
 
 @pytest.mark.parametrize("longest", [20.0, 150.0, 2000.0])
-def test_a_new_layer_remembers_from_two_steps_to_the_longest(longest: float) -> None:
+def test_the_memory_of_a_new_layer_ranges_from_two_steps_to_the_longest(longest: float) -> None:
     layer = GatedLinear(8, 64, longest_memory=longest)
     torch.nn.init.zeros_(layer.project.weight)
     h = torch.ones(1, 64)
     _, (after, _) = layer(torch.zeros(1, 1, 8), (h, torch.zeros(1, 3, 8)))
-    memory = 1 / (1 - after[0].detach())  # h keeps 1 - 1 / memory of itself a step
+    memory = 1 / (1 - after[0].detach())  # each step keeps 1 - 1 / memory of h
     assert float(memory[0]) == pytest.approx(2.0, rel=1e-3)
     assert float(memory[-1]) == pytest.approx(longest, rel=0.15)
     assert bool((memory.diff() > 0).all())
 
 
-def test_the_convolution_begins_as_the_identity() -> None:
+def test_the_convolution_starts_as_the_identity() -> None:
     layer = GatedLinear(4, 6)
     x, h = torch.randn(5, 2, 4), torch.randn(2, 6)
     y, _ = layer(x, (h, torch.randn(2, 3, 4)))
@@ -28,7 +26,7 @@ def test_the_convolution_begins_as_the_identity() -> None:
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3, 4, 9])
-def test_it_carries_its_last_inputs_as_they_were(steps: int) -> None:
+def test_the_state_holds_the_last_inputs_unchanged(steps: int) -> None:
     layer = scattered(GatedLinear(4, 6))
     x, tail = torch.randn(steps, 2, 4), torch.randn(2, 3, 4)
     _, (_, after) = layer(x, (torch.zeros(2, 6), tail))
@@ -36,7 +34,7 @@ def test_it_carries_its_last_inputs_as_they_were(steps: int) -> None:
     assert torch.equal(after, seen[:, -3:])
 
 
-def test_a_gate_of_one_takes_the_new_value_and_of_nought_keeps_the_old() -> None:
+def test_a_gate_of_one_takes_the_new_value_and_of_zero_keeps_the_old() -> None:
     layer = scattered(GatedLinear(4, 6, convolution=1))
     x, h, none = torch.randn(1, 2, 4), torch.randn(2, 6), torch.zeros(2, 0, 4)
     value = (x[0] * layer.convolution[0]) @ layer.project.weight[6:12].T + layer.project.bias[6:12]

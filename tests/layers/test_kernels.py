@@ -1,6 +1,6 @@
-"""Every implementation of the kernels equals the equations: values and gradients, in each type it takes.
+"""Compares every implementation of the kernels with the reference in float64: values and gradients.
 
-The truth is the reference in float64, which the layers' oracles prove (test_conformance.py).
+The reference itself is compared with the layers' oracles (test_conformance.py).
 """
 
 from collections.abc import Callable
@@ -23,7 +23,7 @@ from tests.layers.implementations import (
 from torch import Tensor
 
 from onward.layers import kernels
-from onward.layers.kernels import compiled, cuda, functions, reference
+from onward.layers.kernels import compiled, functions, reference, triton_backend
 
 
 @pytest.fixture(autouse=True)
@@ -33,13 +33,13 @@ def seeded() -> None:
 
 @pytest.fixture(autouse=True)
 def interpreted(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where there is no GPU, Triton's interpreter takes the place of the kernels in C, in its own tests."""
-    if "cuda" in request.node.name and not torch.cuda.is_available():
-        monkeypatch.setattr(functions, "compiled", cuda)
+    """Without a GPU, runs the tests of Triton in its interpreter, in place of the C kernels."""
+    if "triton" in request.node.name and not torch.cuda.is_available():
+        monkeypatch.setattr(functions, "compiled", triton_backend)
 
 
 def in_float64(value: Any) -> Any:
-    """An argument in float64: a tensor, or a type."""
+    """Converts an argument to float64 if it is a tensor or a type."""
     if isinstance(value, torch.dtype):
         return torch.float64
     return value.double() if isinstance(value, Tensor) else value
@@ -51,24 +51,28 @@ def outputs_of(kernel: Callable[..., Any], inputs: list[Any]) -> list[Tensor]:
 
 
 def results(kernel: Callable[..., Any], inputs: list[Any], weights: list[Tensor]) -> list[Tensor]:
-    """The outputs, and the gradients of their weighted sum."""
+    """Returns the outputs, and the gradients of their weighted sum."""
     own = [x.detach().clone().requires_grad_() if isinstance(x, Tensor) else x for x in inputs]
     outputs = outputs_of(kernel, own)
-    sum((y.double() * w.double()).sum() for y, w in zip(outputs, weights, strict=True)).backward()
-    return [y.detach() for y in outputs] + [x.grad for x in own if isinstance(x, Tensor)]
+    total = torch.stack(
+        [(y.double() * w.double()).sum() for y, w in zip(outputs, weights, strict=True)]
+    ).sum()
+    total.backward()
+    gradients = [x.grad for x in own if isinstance(x, Tensor)]
+    return [y.detach() for y in outputs] + [x for x in gradients if x is not None]
 
 
 @every_implementation
 @every_kernel
 @pytest.mark.parametrize("size", SIZES, ids=str)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
-def test_values_and_gradients_are_the_truth(
+def test_values_and_gradients_equal_the_reference_in_float64(
     implementation: Implementation, name: str, size: tuple[int, int, int], dtype: torch.dtype
 ) -> None:
     function, make = KERNELS[name]
     inputs = make(*size, dtype)
     truth, kernel = getattr(reference, function), getattr(implementation.functions, function)
-    weights = [torch.randn_like(y) for y in outputs_of(kernel, inputs)]  # of the type of y: what flows back
+    weights = [torch.randn_like(y) for y in outputs_of(kernel, inputs)]  # in the type of y, as gradients are
     expected = results(truth, [in_float64(x) for x in inputs], weights)
     found = results(kernel, inputs, weights)
     of_value, of_largest = tolerance(implementation, dtype)
@@ -80,7 +84,7 @@ def test_values_and_gradients_are_the_truth(
 @every_implementation
 @every_kernel
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
-def test_types_and_shapes_are_those_of_the_reference(
+def test_types_and_shapes_equal_the_reference(
     implementation: Implementation, name: str, dtype: torch.dtype
 ) -> None:
     function, make = KERNELS[name]
@@ -93,9 +97,7 @@ def test_types_and_shapes_are_those_of_the_reference(
 
 @every_implementation
 @pytest.mark.parametrize("used", ["y", "state"])
-def test_a_scan_of_which_one_result_is_used_has_its_gradients(
-    implementation: Implementation, used: str
-) -> None:
+def test_a_scan_has_gradients_if_only_one_result_is_used(implementation: Implementation, used: str) -> None:
     zvg, h = torch.randn(5, 2, 9), torch.randn(2, 3)
     weights = [torch.randn(5, 2, 3), torch.randn(2, 3)]
     unused = 1 if used == "y" else 0
@@ -120,7 +122,7 @@ def test_the_scan_carries_its_state_across_blocks(implementation: Implementation
 
 @every_implementation
 def test_a_state_is_not_rounded_with_the_activations(implementation: Implementation) -> None:
-    """A thousand steps of a thousandth each: in bfloat16 the sum would stand still."""
+    """A thousand steps of a thousandth each: rounded to bfloat16, the sum would stop growing."""
     zvg = torch.tensor([-6.9, 1.0, 1.0]).bfloat16().expand(1000, 1, 3)
     _, h = implementation.functions.gated_scan(zvg, torch.zeros(1, 1))
     _, exact = reference.gated_scan(zvg.double(), torch.zeros(1, 1, dtype=torch.float64))
@@ -139,10 +141,8 @@ def test_a_long_scan_of_large_gates_stays_finite(implementation: Implementation)
 @every_implementation
 @every_kernel
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
-def test_what_is_not_a_number_stays_seen(
-    implementation: Implementation, name: str, dtype: torch.dtype
-) -> None:
-    """Or a run that diverged would go on unnoticed."""
+def test_nan_is_passed_on(implementation: Implementation, name: str, dtype: torch.dtype) -> None:
+    """Otherwise a diverged run would continue unnoticed."""
     function, make = KERNELS[name]
     inputs = make(6, 2, 70, dtype)
     inputs[0][2, 1, 3] = torch.nan
@@ -154,7 +154,7 @@ def test_what_is_not_a_number_stays_seen(
 
 @every_implementation
 @every_kernel
-def test_inputs_of_any_stride_are_taken(implementation: Implementation, name: str) -> None:
+def test_inputs_may_have_any_stride(implementation: Implementation, name: str) -> None:
     function, make = KERNELS[name]
     inputs = make(9, 3, 10, torch.float32)
     apart = [x.repeat_interleave(2, -1)[..., ::2] if isinstance(x, Tensor) else x for x in inputs]
@@ -164,7 +164,7 @@ def test_inputs_of_any_stride_are_taken(implementation: Implementation, name: st
 
 @every_implementation
 @every_kernel
-def test_the_number_of_threads_changes_nothing(implementation: Implementation, name: str) -> None:
+def test_results_do_not_depend_on_the_number_of_threads(implementation: Implementation, name: str) -> None:
     function, make = KERNELS[name]
     inputs = make(64, 5, 100, torch.float32)
     kernel = getattr(implementation.functions, function)
@@ -192,7 +192,7 @@ def test_dropout_drops_its_share_and_keeps_the_mean(
 
 @every_implementation
 @pytest.mark.parametrize("seed", [0, 1, 12345, 2**31, 2**32 - 1])
-def test_what_is_dropped_is_the_hash_of_the_place(implementation: Implementation, seed: int) -> None:
+def test_dropout_follows_the_hash_of_the_position(implementation: Implementation, seed: int) -> None:
     bits = np.arange(600, dtype=np.uint32) ^ np.uint32(seed)
     for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B), (16, 1)):
         bits = (bits ^ (bits >> np.uint32(shift))) * np.uint32(factor)
@@ -200,7 +200,7 @@ def test_what_is_dropped_is_the_hash_of_the_place(implementation: Implementation
     assert torch.equal(y.flatten() > 0, torch.from_numpy(bits >= 2**30))
 
 
-def test_seeds_drop_differently() -> None:
+def test_each_seed_drops_other_elements() -> None:
     x, branch = torch.zeros(10, 10, 10), torch.ones(10, 10, 10)
     masks = [kernels.add_dropped(x, branch, 0.5, seed) == 0 for seed in (1, 2)]
     assert 0.3 < float((masks[0] != masks[1]).float().mean()) < 0.7
@@ -208,20 +208,19 @@ def test_seeds_drop_differently() -> None:
 
 @compiled_only
 @every_kernel
-def test_the_fastest_that_can_is_chosen(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In C where the tensors allow it; by the reference in float64, and where there is no library."""
+def test_the_fastest_implementation_is_chosen(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """C if the tensors allow it; the reference for float64, and without the compiled library."""
     function, make = KERNELS[name]
     inputs, chosen = make(33, 3, 70, torch.float32), getattr(kernels, function)
     assert exactly(outputs_of(chosen, inputs), outputs_of(getattr(IN_C, function), inputs))
     precise = [in_float64(x) for x in inputs]
     assert exactly(outputs_of(chosen, precise), outputs_of(getattr(reference, function), precise))
     monkeypatch.setattr(compiled, "available", False)
-    monkeypatch.setattr(compiled, "_library", None)
     assert exactly(outputs_of(chosen, inputs), outputs_of(getattr(reference, function), inputs))
 
 
 def exactly(found: list[Tensor], expected: list[Tensor]) -> bool:
-    """Whether two lists of tensors are alike bit for bit."""
+    """Returns whether two lists of tensors are equal bit for bit."""
     return all(
         torch.equal(one, other) and one.dtype == other.dtype
         for one, other in zip(found, expected, strict=True)

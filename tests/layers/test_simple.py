@@ -1,5 +1,3 @@
-"""SimpleRNN: torch's own network, and two ways to begin."""
-
 import pytest
 import torch
 from torch import nn
@@ -8,7 +6,7 @@ from onward.layers.simple import Activation, SimpleRNN
 
 
 @pytest.mark.parametrize("activation", ["tanh", "relu"])
-def test_it_is_torch_s_own(activation: Activation) -> None:
+def test_a_simple_rnn_equals_torch(activation: Activation) -> None:
     layer, own = SimpleRNN(3, 5, activation=activation), nn.RNN(3, 5, nonlinearity=activation)
     own.load_state_dict({name.removeprefix("rnn."): value for name, value in layer.state_dict().items()})
     x, h = torch.randn(7, 2, 3), torch.randn(2, 5)
@@ -25,16 +23,16 @@ def test_with_the_identity_and_relu_an_untrained_network_remembers() -> None:
     assert torch.equal(last, h)
 
 
-def test_the_identity_adds_what_it_sees() -> None:
+def test_the_identity_adds_the_input() -> None:
     layer = SimpleRNN(3, 5, activation="relu", initialisation="identity")
     x, h = torch.rand(1, 2, 3), torch.full((2, 5), 10.0)
     _, (last,) = layer(x, (h,))
-    added = x[0] @ layer.rnn.weight_ih_l0.T
+    added = x[0] @ layer.rnn.get_parameter("weight_ih_l0").T
     assert added.abs().sum() > 0
     torch.testing.assert_close(last, h + added)
 
 
-def test_without_it_the_network_forgets() -> None:
+def test_without_the_identity_an_untrained_network_forgets() -> None:
     torch.manual_seed(0)
     layer = SimpleRNN(3, 5, activation="relu")
     outcomes = [

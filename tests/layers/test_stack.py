@@ -1,8 +1,9 @@
-"""Layers made of layers: what they refuse, and what chance does in training."""
+from collections.abc import Callable
 
 import pytest
 import torch
 
+from onward.layers.base import Layer
 from onward.layers.gru import GRU
 from onward.layers.lstm import LSTM
 from onward.layers.norm import RMSNorm
@@ -11,22 +12,22 @@ from onward.layers.stack import Dropout, Residual, Stack
 
 
 def test_a_stack_needs_a_layer() -> None:
-    with pytest.raises(ValueError, match="at least one layer, got none"):
+    with pytest.raises(ValueError, match="at least one layer"):
         Stack([])
 
 
-def test_widths_must_meet() -> None:
-    with pytest.raises(ValueError, match="GRU takes 5 features, but LSTM below it gives 4"):
+def test_the_widths_of_neighbours_must_match() -> None:
+    with pytest.raises(ValueError, match="GRU expects 5 features, but LSTM below it returns 4"):
         Stack([LSTM(3, 4), GRU(5, 6)])
 
 
 def test_a_residual_branch_keeps_the_width() -> None:
-    with pytest.raises(ValueError, match="must keep the width, got 3 -> 4"):
+    with pytest.raises(ValueError, match="keeps the width, got 3 -> 4"):
         Residual(SimpleRNN(3, 4))
 
 
 def test_a_stack_is_a_layer() -> None:
-    """One stack in another gives what the layers in a row give."""
+    """Nested stacks give the same as one flat stack."""
     torch.manual_seed(0)
     first, second, third = LSTM(3, 4), RMSNorm(4), GRU(4, 5)
     flat, nested = Stack([first, second, third]), Stack([first, Stack([second, third])])
@@ -46,7 +47,7 @@ def test_a_state_of_another_stack_is_refused() -> None:
         stack(torch.randn(2, 1, 3), stack.initial_state(1)[:1])
 
 
-def test_dropout_falls_on_the_branch_and_not_on_what_passes_by() -> None:
+def test_dropout_affects_only_the_branch() -> None:
     torch.manual_seed(0)
     layer = Residual(SimpleRNN(50, 50), dropout=0.4)
     x = torch.randn(40, 2, 50)
@@ -58,7 +59,7 @@ def test_dropout_falls_on_the_branch_and_not_on_what_passes_by() -> None:
     torch.testing.assert_close(kept[~gone], branch[~gone] / 0.6, atol=1e-5, rtol=1e-5)
 
 
-def test_dropout_does_not_touch_the_state() -> None:
+def test_dropout_does_not_affect_the_state() -> None:
     layer = Residual(LSTM(4, 4), norm=RMSNorm(4), dropout=0.5)
     x = torch.randn(6, 2, 4)
     _, trained = layer.train()(x, layer.initial_state(2))
@@ -68,7 +69,7 @@ def test_dropout_does_not_touch_the_state() -> None:
 
 
 @pytest.mark.parametrize("make", [lambda: Dropout(8, 0.5), lambda: Residual(GRU(8, 8), dropout=0.5)])
-def test_chance_is_torch_s_own_so_that_a_run_can_be_resumed(make: type) -> None:
+def test_dropout_uses_the_generator_of_torch_which_checkpoints_save(make: Callable[[], Layer]) -> None:
     torch.manual_seed(0)
     layer = make().train()
     x = torch.randn(9, 2, 8)
@@ -81,7 +82,7 @@ def test_chance_is_torch_s_own_so_that_a_run_can_be_resumed(make: type) -> None:
 
 
 @pytest.mark.parametrize("make", [lambda: Dropout(8, 0.0), lambda: Residual(GRU(8, 8), dropout=0.0)])
-def test_without_dropout_nothing_is_left_to_chance(make: type) -> None:
+def test_without_dropout_no_random_number_is_drawn(make: Callable[[], Layer]) -> None:
     layer = make().train()
     x, generator = torch.randn(9, 2, 8), torch.get_rng_state()
     layer(x, layer.initial_state(2))

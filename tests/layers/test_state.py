@@ -1,5 +1,3 @@
-"""States as values: parts, lanes and graphs."""
-
 import pytest
 import torch
 from hypothesis import given
@@ -9,12 +7,12 @@ from onward.layers.state import State, detach, join_lanes, map_state, select_lan
 
 
 def nested(lanes: int) -> State:
-    """Tensors of several shapes and depths; every number is different."""
+    """Returns a state of several shapes and depths, in which every number is different."""
     a, b = torch.arange(lanes * 3.0).view(lanes, 3), 100 + torch.arange(lanes * 4.0).view(lanes, 2, 2)
     return (a, (), (b, (a + 50,)))
 
 
-def test_tensors_come_depth_first_and_go_back() -> None:
+def test_tensors_of_and_with_tensors_are_inverse() -> None:
     state = nested(2)
     parts = list(tensors_of(state))
     assert [part.shape for part in parts] == [(2, 3), (2, 2, 2), (2, 3)]
@@ -25,14 +23,14 @@ def test_tensors_come_depth_first_and_go_back() -> None:
     assert torch.equal(doubled[2][1][0], state[2][1][0] * 2)
 
 
-def test_map_takes_several_states() -> None:
+def test_map_accepts_several_states() -> None:
     difference = map_state(lambda one, two: one - two, nested(2), nested(2))
     assert all(not part.any() for part in tensors_of(difference))
     assert difference[1] == ()
 
 
 @given(lanes=st.lists(st.integers(0, 4), min_size=1, max_size=8))
-def test_picked_lanes_are_lanes_joined(lanes: list[int]) -> None:
+def test_selecting_lanes_equals_joining_them(lanes: list[int]) -> None:
     state = nested(5)
     picked = select_lanes(state, torch.tensor(lanes))
     joined = join_lanes([select_lanes(state, torch.tensor([lane])) for lane in lanes])
@@ -41,7 +39,7 @@ def test_picked_lanes_are_lanes_joined(lanes: list[int]) -> None:
         assert torch.equal(one, torch.stack([whole[lane] for lane in lanes]))
 
 
-def test_detaching_keeps_the_values_and_cuts_the_graph() -> None:
+def test_detaching_keeps_the_values_and_drops_the_graph() -> None:
     state = map_state(lambda part: part.requires_grad_(), nested(2))
     for before, after in zip(tensors_of(state), tensors_of(detach(state)), strict=True):
         assert torch.equal(before, after)
@@ -49,6 +47,6 @@ def test_detaching_keeps_the_values_and_cuts_the_graph() -> None:
         assert not after.requires_grad
 
 
-def test_states_of_different_form_do_not_join() -> None:
+def test_states_of_different_forms_cannot_be_joined() -> None:
     with pytest.raises((IndexError, TypeError)):
         join_lanes([(torch.zeros(1, 2), torch.zeros(1, 2)), (torch.zeros(1, 2),)])

@@ -1,4 +1,4 @@
-"""By hand, in PyTensor and in PyTorch: one function, with one gradient."""
+"""Compares the network by hand, in PyTensor and in PyTorch: values and gradients."""
 
 from pathlib import Path
 
@@ -10,6 +10,8 @@ from onward.lesson import scan
 from onward.lesson.by_hand import backward, first_weights, forward, learn
 from onward.lesson.rung import LessonSettings
 from onward.lesson.text import read_text
+
+Sample = tuple[np.ndarray, np.ndarray]
 
 SYMBOLS, HIDDEN = 7, 5
 TOLERANCE = 1e-9
@@ -26,7 +28,7 @@ def sequence() -> tuple[np.ndarray, np.ndarray]:
     return one_hot[[0, 1, 5, 3, 2, 2, 6, 1]], one_hot[[1, 5, 3, 2, 2, 6, 1, 4]]
 
 
-def test_first_gradients_are_those_by_hand(form: type[scan.Form], sequence):
+def test_the_first_gradients_equal_those_by_hand(form: type[scan.Form], sequence: Sample) -> None:
     x, y = sequence
     weights = first_weights(SYMBOLS, hidden=HIDDEN, dtype=np.float64)
     by_hand = backward(weights, x, y, *forward(weights, x))
@@ -34,20 +36,20 @@ def test_first_gradients_are_those_by_hand(form: type[scan.Form], sequence):
         np.testing.assert_allclose(one, other, atol=TOLERANCE, rtol=0)
 
 
-def test_so_are_the_errors_of_ten_updates_and_the_prediction_after(form: type[scan.Form], sequence):
+def test_ten_updates_equal_those_by_hand(form: type[scan.Form], sequence: Sample) -> None:
     x, y = sequence
     weights = first_weights(SYMBOLS, hidden=HIDDEN, dtype=np.float64)
-    network = form(weights, 0.05)  # whose parameters are its own: the updates below do not move them
+    network = form(weights, 0.05)  # with a copy of the weights, which the updates below do not change
     for _ in range(10):
         assert float(network.learn(x, y)) == pytest.approx(learn(weights, x, y, 0.05), abs=TOLERANCE)
     np.testing.assert_allclose(network.predict(x), forward(weights, x)[1], atol=TOLERANCE)
 
 
-def test_the_full_size_on_the_text_in_torch():
+def test_gradients_of_the_full_network_in_torch() -> None:
     assert scan.differences(scan.InTorch, read_text("pydoc"), 0) < TOLERANCE
 
 
-def test_scan_is_a_loop():
+def test_scan_is_a_loop() -> None:
     def step(x: torch.Tensor, h: torch.Tensor, times: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         return h + x * times, h
 
@@ -56,10 +58,10 @@ def test_scan_is_a_loop():
     assert outputs.tolist() == [0, 10, 30, 60]
 
 
-def test_without_pytensor_the_rung_runs_its_other_half(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+def test_without_pytensor_the_rung_runs_only_pytorch(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(scan, "find_spec", lambda name: None)
     lines: list[str] = []
-    outcome = scan.run(LessonSettings(share=1 / 75, pictures=tmp_path, say=lines.append))
+    outcome = scan.run(LessonSettings(share=1 / 75, pictures=tmp_path, report=lines.append))
     assert "PyTensor is not installed" in lines[0]
     assert outcome.details["gradients_differ_by"].keys() == {"InTorch"}
     assert outcome.figure < 30
@@ -67,9 +69,9 @@ def test_without_pytensor_the_rung_runs_its_other_half(monkeypatch: pytest.Monke
 
 
 @pytest.mark.slow
-def test_a_first_look_learns_the_same_in_both(shared_data: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_short_run_learns_the_same_in_both(shared_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ONWARD_DATA", str(shared_data))
-    outcome = scan.run(LessonSettings(share=0.04, say=lambda _: None))
+    outcome = scan.run(LessonSettings(share=0.04, report=lambda _: None))
     assert outcome.figure < 21.5
     assert outcome.details["thousands_differ_by"] < 1e-3
     assert max(outcome.details["gradients_differ_by"].values()) < TOLERANCE

@@ -1,4 +1,4 @@
-"""The page of results."""
+from typing import Any
 
 import pytest
 
@@ -23,16 +23,16 @@ ROW = {
         ({"answers": ["a|b", 0.5]}, "- answers: a\\|b, 0.5"),
     ],
 )
-def test_what_a_rung_found_becomes_a_list_a_table_or_a_text(details: dict, expected: str) -> None:
+def test_details_become_a_list_a_table_or_a_text(details: dict[str, Any], expected: str) -> None:
     assert expected in as_markdown([ROW | {"details": details}])
 
 
-def test_the_table_says_what_was_reached() -> None:
+def test_the_table_shows_reached_targets() -> None:
     page = as_markdown([ROW | {"details": {}}, ROW | {"details": {}, "reached": False}])
     assert "**1.98** ✓" in page
     assert "**1.98** ✗" in page
-    assert "3 minutes in all" in page
+    assert "3 minutes in total" in page
 
 
-def test_a_rung_that_did_not_run_is_said_not_to_have() -> None:
+def test_a_rung_that_failed_is_shown_as_not_run() -> None:
     assert "| not run |" in as_markdown([ROW | {"details": {}, "figure": None, "reached": None}])

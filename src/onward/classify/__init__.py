@@ -1,4 +1,4 @@
-"""Classification: batches from several sources, pseudo-labels, and a classifier of sequences."""
+"""Classification of sequences: a classifier, mixed batches from several sources, and pseudo-labels."""
 
 from onward.classify.mix import MixIterator
 

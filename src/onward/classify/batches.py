@@ -1,4 +1,4 @@
-"""Readers: one source of a mix each, read in pieces of any size, begun anew as it runs out."""
+"""Readers: each reads one source of a mix in parts of any size, and restarts it when it ends."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
@@ -14,20 +14,21 @@ from onward.classify.nested import Nested, form_of, nested, rows, size_of, stack
 from onward.data.windows import shuffled
 from onward.errors import InputError
 
-Source: TypeAlias = Dataset[Any] | Iterable[Any] | Callable[[int], Iterable[Any]]
-"""A torch data set of samples, an iterable of batches, or a function of the epoch that gives batches."""
+SampleSource: TypeAlias = Dataset[Any] | Iterable[Any] | Callable[[int], Iterable[Any]]
+"""A torch data set of samples, an iterable of batches, or a function from the epoch to its batches."""
 
-_AT_ONCE = 64
+_CHUNK = 64
+"""Samples to read at once."""
 
 
 class Reader(ABC):
-    """A source from its first sample to its last, again and again.
+    """Reads a source from start to end, again and again.
 
     Attributes:
-        name: of the source, for messages.
-        size: samples in an epoch; None where that is not known beforehand.
-        epoch: how often it ran out.
-        offset: samples of this epoch that were taken.
+        name: name of the source, for messages.
+        size: number of samples in an epoch; None if it is not known in advance.
+        epoch: number of completed epochs.
+        offset: number of samples of this epoch already taken.
     """
 
     def __init__(self, name: str, size: int | None) -> None:
@@ -36,15 +37,15 @@ class Reader(ABC):
 
     @abstractmethod
     def take(self, count: int) -> list[Nested]:
-        """The next `count` samples, as batches."""
+        """Returns the next `count` samples as one or more batches."""
 
     @abstractmethod
     def move(self, epoch: int, offset: int) -> None:
-        """Goes to a place where it stood before."""
+        """Moves to an earlier or later position."""
 
 
 class SampleReader(Reader):
-    """A data set whose samples have numbers."""
+    """Reads a data set whose samples can be indexed."""
 
     def __init__(self, name: str, data: Dataset[Any], seed: int | None) -> None:
         size = len(data)  # type: ignore[arg-type]
@@ -54,7 +55,7 @@ class SampleReader(Reader):
         self._data, self._seed = data, seed
 
     def take(self, count: int) -> list[Nested]:
-        """A batch for each epoch that the samples are of."""
+        """Returns one batch for each epoch that the samples belong to."""
         parts, size = [], self.size or 0
         while count:
             stop = min(self.offset + count, size)
@@ -66,15 +67,14 @@ class SampleReader(Reader):
         return parts
 
     def move(self, epoch: int, offset: int) -> None:
-        """There is nothing to read for that."""
         if not 0 <= offset < (self.size or 0) or epoch < 0:
-            raise _elsewhere(self.name, epoch, offset)
+            raise _wrong_position(self.name, epoch, offset)
         self.epoch, self.offset = epoch, offset
 
     def _read(self, places: np.ndarray) -> Nested:
         if self._seed is not None:
             places = shuffled(places, self.size or 0, self._seed, self.epoch)
-        if isinstance(self._data, TensorDataset):  # all at once, instead of sample by sample
+        if isinstance(self._data, TensorDataset):  # faster than sample by sample
             chosen = torch.from_numpy(places)
             tensors: tuple[Tensor, ...] = self._data.tensors
             return tuple(tensor[chosen.to(tensor.device)] for tensor in tensors)
@@ -82,7 +82,7 @@ class SampleReader(Reader):
 
 
 class StreamReader(Reader):
-    """Batches of whatever sizes, of an iterable or of a function of the epoch."""
+    """Reads batches of any sizes from an iterable or a function of the epoch."""
 
     def __init__(self, name: str, start: Callable[[int], Iterator[Any]], size: int | None = None) -> None:
         super().__init__(name, size)
@@ -91,7 +91,7 @@ class StreamReader(Reader):
         self._left: Nested | None = None
 
     def take(self, count: int) -> list[Nested]:
-        """Pieces of the source's own batches."""
+        """Returns parts of the source's own batches."""
         parts = []
         while count:
             batch = self._batch()
@@ -104,16 +104,16 @@ class StreamReader(Reader):
         return parts
 
     def move(self, epoch: int, offset: int) -> None:
-        """Starts the epoch and reads up to the place."""
+        """Restarts the epoch and reads up to the offset."""
         self._stream, self._left = None, None
         self.epoch, self.offset = epoch, 0
         while self.epoch == epoch and self.offset < offset:
-            self.take(min(_AT_ONCE, offset - self.offset))
+            self.take(min(_CHUNK, offset - self.offset))
         if (self.epoch, self.offset) != (epoch, offset):
-            raise _elsewhere(self.name, epoch, offset)
+            raise _wrong_position(self.name, epoch, offset)
 
     def _batch(self) -> Nested:
-        """What is left of the present batch, or the next one that holds anything."""
+        """Returns the rest of the current batch, or the next batch that is not empty."""
         if self._left is not None:
             return self._left
         restarted = False
@@ -130,11 +130,11 @@ class StreamReader(Reader):
             restarted = True
 
 
-def reader_of(name: str, source: Source, seed: int | None) -> Reader:
-    """What reads a source; with a seed, a data set is shuffled.
+def reader_of(name: str, source: SampleSource, seed: int | None) -> Reader:
+    """Returns a reader for a source. With a seed, data sets are shuffled.
 
     Raises:
-        InputError: it is of no kind that can be read.
+        InputError: the source is of a kind that cannot be read.
     """
     if isinstance(source, IterableDataset):
         return StreamReader(name, lambda _: _in_batches(iter(source), name))
@@ -146,13 +146,13 @@ def reader_of(name: str, source: Source, seed: int | None) -> Reader:
     if callable(source):
         return StreamReader(name, lambda epoch: iter(source(epoch)))
     raise InputError(
-        f"{name} is a {type(source).__name__}, expected a torch Dataset or an iterable of batches",
-        hint="for tensors, give TensorDataset(x, y)",
+        f"expected {name} to be a torch Dataset or an iterable of batches, got {type(source).__name__}",
+        hint="wrap tensors in TensorDataset(x, y)",
     )
 
 
 class _Restarts:
-    """Begins an iterable anew; what is its own iterator can only be begun once."""
+    """Starts an iterable again for each epoch. An iterator can be started only once."""
 
     def __init__(self, name: str, source: Iterable[Any]) -> None:
         self._name, self._source, self._begun = name, source, False
@@ -162,48 +162,47 @@ class _Restarts:
         if self._begun and stream is self._source:
             raise InputError(
                 f"{self._name} is a {type(self._source).__name__}, which cannot be started again",
-                hint="give a list, a data set, or a function of the epoch that returns the batches",
+                hint="use a list, a data set, or a function from the epoch to its batches",
             )
         self._begun = True
         return stream
 
 
 def _size_of_list(name: str, source: Iterable[Any]) -> int | None:
-    """How many samples stand in a list of batches."""
+    """Returns the number of samples in a list of batches, or None if it is no list."""
     if not isinstance(source, list):
         return None
     return sum(size_of(nested(batch, name), name) for batch in source)
 
 
 def _in_batches(samples: Iterator[Any], name: str) -> Iterator[Nested]:
-    """The samples in batches."""
-    while chunk := list(islice(samples, _AT_ONCE)):
+    while chunk := list(islice(samples, _CHUNK)):
         yield _stacked([nested(sample, name) for sample in chunk], name)
 
 
 def _stacked(samples: list[Nested], name: str) -> Nested:
-    """One batch of them.
+    """Stacks samples into one batch.
 
     Raises:
-        InputError: they are not alike.
+        InputError: the samples differ in form, shape or type.
     """
     expected = form_of(stack(samples[:1]))
     for sample in samples:
         found = form_of(stack([sample]))
         if found != expected:
             raise InputError(
-                f"{name} gives samples that differ: {expected}, then {found}",
-                hint="bring all of them to one form, shape and type",
+                f"expected samples of the same form from {name}, got {expected}, then {found}",
+                hint="convert all samples to one form, shape and type",
             )
     return stack(samples)
 
 
 def _empty(name: str) -> InputError:
-    return InputError(f"{name} is empty, expected at least one sample")
+    return InputError(f"expected at least one sample in {name}, but it is empty")
 
 
-def _elsewhere(name: str, epoch: int, offset: int) -> InputError:
+def _wrong_position(name: str, epoch: int, offset: int) -> InputError:
     return InputError(
-        f"{name} has no sample {offset} in epoch {epoch}: the position is of another mix",
-        hint="go to a position of a mix of the same sources",
+        f"{name} has no sample {offset} in epoch {epoch}: the position is that of another mix",
+        hint="use a position of a mix of the same sources",
     )

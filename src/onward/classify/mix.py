@@ -1,8 +1,7 @@
-"""Batches drawn from several sources at once, each with its own share.
+"""Mixed batches: each batch takes a fixed share of its samples from each source.
 
-A labelled set and a far larger one whose labels a model made up, real sentences and generated ones: each
-batch holds so much of the one and so much of the other, whatever their sizes. A source that runs out begins
-anew, by itself, while the others go on.
+Use it to mix a labelled set with a larger pseudo-labelled one, or real sentences with generated ones. The
+shares do not depend on the sizes of the sources. A source that ends starts again while the others continue.
 """
 
 import math
@@ -10,59 +9,61 @@ from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
-from onward.classify.batches import Reader, Source, reader_of
+from onward.classify.batches import Reader, SampleSource, reader_of
 from onward.classify.nested import Nested, form_of, join
 from onward.errors import InputError
 
-_ANOTHER = "go to a position of a mix of the same sources, shares and size of batches"
+_ANOTHER = "use a position of a mix of the same sources, shares and batch size"
 FINEST_SHARE = 10**-6
 
 SEEDS_APART = 2**16
-"""More than there are sources: no two of them, nor of mixes with other seeds, are shuffled alike."""
+"""More than the number of sources, so that no two sources, or mixes of other seeds, have the same order."""
 
 
 class MixIterator:
     """An endless sequence of mixed batches, with a position that can be saved.
 
-    A sample is a tensor or a nested tuple of them, (x, y) as a rule; a batch has the same form, with the
-    samples along the leading axis of each tensor, those of the first source first.
+    A sample is a tensor or a nested tuple of tensors, usually (x, y). A batch has the same form, with the
+    samples along the first axis of each tensor, in the order of the sources.
 
-    `for batch in mix` gives what remains of the present epoch, `len(mix)` batches from its start; where no
-    source has a known length, it never ends. `next(mix)` gives one batch, and there always is one.
+    `for batch in mix` yields the rest of the current epoch, `len(mix)` batches from its start. It never ends
+    if no source has a known length. `next(mix)` always returns a batch.
 
     Args:
         sources: in order, or by name. Each is one of
-            a torch `Dataset` with a length: samples, shuffled anew each epoch, apart from the other sources;
-            a torch `IterableDataset`: samples, as they come;
-            an iterable of batches of any sizes, as they come: a list, a `DataLoader`, an endless generator;
-            a function that is given the epoch, 0 at first, and returns its batches, as `Windows.epoch` does.
+            a torch `Dataset` with a length: its samples, shuffled each epoch independently of other sources;
+            a torch `IterableDataset`: its samples, in their order;
+            an iterable of batches of any sizes, in their order: a list, a `DataLoader`, a generator;
+            a function from the epoch (0, 1, ...) to its batches, such as `Windows.epoch`.
         batch_size: B, samples in a batch.
-        shares: of the sources in the batches, in proportion to each other. A batch holds B times its share
-            of each source, rounded down or up. The rounding is carried: among up to three sources, after n
-            batches each has given n * B times its share to less than one sample, and exactly that where it
-            is a whole number; more sources may for a moment be two samples off.
-        seed: of the shuffling.
+        shares: relative shares of the sources. Each batch takes B times its share from each source, rounded
+            down or up, and rounding errors are carried over. With up to three sources, after n batches each
+            source has given n * B times its share, with an error below one sample. With more sources the
+            error may reach two samples for a moment.
+        seed: seed of the shuffling.
         shuffle: False reads data sets in their order.
 
     Raises:
-        InputError: no source or one of a wrong kind, a batch size or share that is not positive. While it is
-            read: a source that is empty, that cannot be started again, or whose samples differ in form,
-            shape, type or device from those of the first; the message names it.
+        InputError: there is no source, or one of a wrong kind; or a batch size or share is not positive.
+            While reading: a source is empty or cannot be started again, or its samples differ in form, shape,
+            type or device from those of the first source.
     """
 
     def __init__(
         self,
-        sources: Sequence[Source] | Mapping[str, Source],
+        sources: Sequence[SampleSource] | Mapping[str, SampleSource],
         batch_size: int,
         shares: Sequence[float | int],
         *,
         seed: int = 0,
         shuffle: bool = True,
     ) -> None:
-        named: Mapping[Any, Source] = sources if isinstance(sources, Mapping) else dict(enumerate(sources))
+        named: Mapping[Any, SampleSource] = (
+            sources if isinstance(sources, Mapping) else dict(enumerate(sources))
+        )
         if not named or batch_size < 1:
             raise InputError(
-                f"expected 1 source or more and batches of 1 or more, got {len(named)}, {batch_size}"
+                f"expected at least 1 source and a batch size of at least 1, got {len(named)}, {batch_size}"
             )
         self.batch_size = batch_size
         self._weights = _whole_weights(shares, len(named))
@@ -75,15 +76,15 @@ class MixIterator:
         self._forms: dict[str, str] = {}
 
     def __len__(self) -> int:
-        """Batches in an epoch: until each source of known length was read through at least once.
+        """Returns the batches in an epoch, which reads each source of known length at least once.
 
         Raises:
-            InputError: no source has one.
+            InputError: no source has a known length.
         """
         if self._epoch_length is None:
             raise InputError(
-                "no source of this mix says how many samples it has, so an epoch has no length",
-                hint="take as many batches of next(mix) as you need",
+                "no source of this mix has a known length, so the mix has none",
+                hint="call next(mix) for as many batches as you need",
             )
         return self._epoch_length
 
@@ -115,7 +116,7 @@ class MixIterator:
         return join(parts)
 
     def reset(self) -> None:
-        """Begins anew, as at first.
+        """Restarts the mix from its first batch.
 
         Raises:
             InputError: a source cannot be started again.
@@ -125,7 +126,7 @@ class MixIterator:
 
     @property
     def position(self) -> dict[str, Any]:
-        """Where it stands, as plain values: batches and samples given, and the place in each source."""
+        """The position as plain values: batches, samples of each source, and the place in each source."""
         return {
             "batches": self._batches,
             "given": list(self._given),
@@ -133,17 +134,17 @@ class MixIterator:
         }
 
     def move(self, position: Mapping[str, Any]) -> None:
-        """Goes to a `position` of a mix of the same sources, shares and seed, to give what came after it.
+        """Moves to a `position` of a mix of the same sources, shares and seed.
 
-        A source of batches is read up to its place again, and has to give the same batches again.
+        A source of batches is read again up to its place, and must yield the same batches again.
 
         Raises:
-            InputError: a position of another mix, or a source that cannot be started again.
+            InputError: the position is that of another mix, or a source cannot be started again.
         """
         given, places = position["given"], position["sources"]
         if not len(given) == len(places) == len(self._readers):
             raise InputError(
-                f"expected the places of {len(self._readers)} sources, got {len(places)}", hint=_ANOTHER
+                f"expected a position with {len(self._readers)} sources, got {len(places)}", hint=_ANOTHER
             )
         if sum(given) != position["batches"] * self.batch_size:
             raise InputError(
@@ -155,11 +156,11 @@ class MixIterator:
         self._batches, self._given = position["batches"], list(given)
 
     def _counts(self) -> list[int]:
-        """How many samples each source gives to the next batch.
+        """Returns the number of samples to take from each source for the next batch.
 
-        The whole samples of its share, and one of those that rounding leaves to the sources whose turn it is:
-        those that are not ahead of their share, and among them first those that would be behind it soonest.
-        (The earliest pseudo-deadline first: Srinivasan and Anderson 2005.)
+        Each source gives the whole part of its share. The samples that rounding leaves over are taken from
+        sources that are not ahead of their share, first from those that would soonest fall behind (earliest
+        pseudo-deadline first: Srinivasan and Anderson 2005).
         """
         total, after = sum(self._weights), self._batches + 1
         whole, parts = zip(
@@ -176,28 +177,28 @@ class MixIterator:
         return [count + (number in chosen) for number, count in enumerate(whole)]
 
     def _checked(self, name: str, part: Nested) -> Nested:
-        """The part, if its samples are like those of the source that was read first."""
+        """Returns the part if its samples have the form of those read first; otherwise raises InputError."""
         first, expected = next(iter(self._forms.items()), (name, form_of(part)))
         self._forms.setdefault(first, expected)
         if (found := form_of(part)) != expected:
-            before = "before that" if first == name else f"but {first} gives"
+            before = "before that" if first == name else f"but {first} has"
             raise InputError(
-                f"{name} gives samples of {found}, {before} {expected}",
-                hint="samples that are mixed must agree in form, shape, type and device",
+                f"{name} has samples of {found}, {before} {expected}",
+                hint="mixed samples must have the same form, shape, type and device",
             )
         return part
 
 
 def _whole_weights(shares: Sequence[float | int], sources: int) -> list[int]:
-    """Whole numbers that stand to each other as the shares do.
+    """Returns whole numbers in the same proportions as the shares.
 
     Raises:
-        InputError: not one share for each source, or one that is not positive.
+        InputError: there is not one share for each source, or a share is not positive.
     """
     if len(shares) != sources or not all(math.isfinite(share) and share > 0 for share in shares):
         raise InputError(
             f"expected {sources} positive shares, one for each source, got {list(shares)}",
-            hint="leave out a source that shall give nothing",
+            hint="leave out sources without a share",
         )
     total = sum(Fraction(share) for share in shares)
     fractions = [(Fraction(share) / total).limit_denominator(round(1 / FINEST_SHARE)) for share in shares]

@@ -1,10 +1,10 @@
-"""Pseudo-labels: a classifier that also learns from samples nobody labelled, by its own predictions.
+"""Pseudo-labels: trains a classifier on unlabelled samples too, with its own predictions as labels.
 
-    train on the labelled -> predict the unlabelled -> train on both, a share of each batch pseudo-labelled
+    train on the labelled samples -> predict the unlabelled ones -> train on a mix of both
 
-What the model is sure of, it is mostly right about, and those samples show it what the classes look like
-beyond the few that were labelled: the boundary moves out of the dense regions of the data (Lee, Pseudo-Label,
-2013). The share matters: there are far more pseudo-labels than labels, and they must not drown them.
+Confident predictions are mostly right, and they show the model what the classes look like beyond the few
+labelled samples. So the decision boundary moves out of dense regions of the data (Lee, Pseudo-Label, 2013).
+The share of pseudo-labels in each batch is limited, since there are many more of them than true labels.
 """
 
 import copy
@@ -20,21 +20,22 @@ from onward.classify.nested import nested
 from onward.classify.training import ClassifierTraining
 from onward.errors import InputError
 
-AT_ONCE = 500
+CHUNK = 500
+"""Samples to predict at once."""
 
 Train = Callable[[nn.Module, Sequence[Dataset[Any]], Sequence[float | int]], object]
-"""Trains a model in place on a mix of data sets of (x, y), with these shares."""
+"""Trains a model in place on a mix of data sets of (x, y) with given shares."""
 
 
 @dataclass(frozen=True)
 class PseudoLabels:
-    """What a model said of N unlabelled samples, after each of its trainings.
+    """The predictions of a model for N unlabelled samples, over R rounds.
 
     Attributes:
-        labels: (R + 1, N); row 0 after training on the labelled alone, row r after round r on the mixture.
+        labels: (R + 1, N); row 0 after training on the labelled samples, row r after round r on the mix.
         confidence: (R + 1, N), the probability of each of these labels.
-        used: (R, N), whether the label of row r was trained on in round r + 1.
-        classes: C.
+        used: (R, N), whether round r + 1 trained on the label in row r.
+        classes: C, the number of labels.
     """
 
     labels: Tensor
@@ -44,16 +45,16 @@ class PseudoLabels:
 
     @property
     def moved(self) -> Tensor:
-        """The samples whose label at the end is not the first one, (M,), as indices."""
+        """The indices of samples whose last label differs from their first, (M,)."""
         return (self.labels[0] != self.labels[-1]).nonzero()[:, 0]
 
     def moves(self) -> Tensor:
-        """How many samples went from each label (rows) to each label (columns), (C, C)."""
+        """Returns the number of samples that moved from each label (rows) to each label (columns), (C, C)."""
         pairs = self.labels[0] * self.classes + self.labels[-1]
         return pairs.bincount(minlength=self.classes**2).view(self.classes, self.classes)
 
     def rounds(self) -> list[dict[str, int | float]]:
-        """Of each round: labels `used`, labels that `moved` in it, mean `confidence` before and after it."""
+        """Returns for each round the labels `used`, the labels that `moved`, and mean confidences."""
         return [
             {
                 "used": int(self.used[r].sum()),
@@ -65,7 +66,7 @@ class PseudoLabels:
         ]
 
 
-def pseudo_label(  # noqa: PLR0913 - the three that matter come first, the rest by name
+def pseudo_label(  # noqa: PLR0913 - options are keyword arguments
     model: nn.Module,
     labelled: Dataset[Any] | tuple[Tensor, Tensor],
     unlabelled: Dataset[Any] | Tensor,
@@ -80,28 +81,28 @@ def pseudo_label(  # noqa: PLR0913 - the three that matter come first, the rest 
     """Trains a classifier on the labelled, then on the labelled and its own labels of the unlabelled.
 
     Args:
-        model: gives logits (B, C) for a batch of x; any module, trained in place.
-        labelled: a data set of (x, y), or its tensors x (N, ...) and y (N,); y is a label from 0 on.
-        unlabelled: x (N, ...), or a data set of x; of tuples, (x, y) say, the first member is taken.
-        share: of each batch that is pseudo-labelled.
-        rounds: how often it predicts and trains on the mixture.
-        soft: trains on the predicted probabilities; otherwise on the likeliest label.
-        threshold: the probability below which a label is not used.
-        restart: trains from the weights that the model came with each time, as if there had been no round
-            before. That lets go of early mistakes; False goes on from the weights of the round before.
-        train: `train(model, sources, shares)`; `ClassifierTraining()` where it is not given.
+        model: any module that returns logits (B, C) for a batch of x; trained in place.
+        labelled: a data set of (x, y), or its tensors x (N, ...) and y (N,); labels start at 0.
+        unlabelled: x (N, ...), or a data set of x; of tuples such as (x, y), the first member is used.
+        share: share of pseudo-labelled samples in each batch.
+        rounds: number of rounds, each of which predicts the labels and trains on the mix.
+        soft: whether to train on predicted probabilities instead of the most likely label.
+        threshold: labels with a lower probability are not used.
+        restart: whether each round starts from the weights that the model came with, which forgets early
+            mistakes; False continues from the weights of the round before.
+        train: `train(model, sources, shares)`; the default is `ClassifierTraining()`.
 
     Returns:
-        What became of the labels. The model is in evaluation mode.
+        The predicted labels of all rounds. The model is left in evaluation mode.
 
     Raises:
-        InputError: a share, threshold or number of rounds out of range; nothing unlabelled; no label as sure
-            as the threshold; a model that gives no logits (B, C).
+        InputError: a share, threshold or number of rounds is out of range; there are no unlabelled samples;
+            no label reaches the threshold; or the model does not return logits (B, C).
     """
     if not 0 < share < 1 or rounds < 1 or not 0 <= threshold <= 1:
         given = f"share={share}, rounds={rounds}, threshold={threshold}"
         raise InputError(
-            f"expected a share between 0 and 1, 1 round or more, a threshold of 0 to 1, got {given}"
+            f"expected a share between 0 and 1, rounds of 1 or more, a threshold from 0 to 1, got {given}"
         )
     data = TensorDataset(*labelled) if isinstance(labelled, tuple) else labelled
     train = train or ClassifierTraining()
@@ -124,10 +125,12 @@ def pseudo_label(  # noqa: PLR0913 - the three that matter come first, the rest 
 
 @torch.inference_mode()
 def predict(model: nn.Module, samples: Dataset[Any] | Tensor) -> Tensor:
-    """The probabilities (N, C) of each sample's labels, float32 on the CPU. It ends in evaluation mode.
+    """Returns the probabilities of the labels of each sample, (N, C) in float32 on the CPU.
+
+    The model is left in evaluation mode.
 
     Raises:
-        InputError: there are no samples, or the model gives no logits (B, C).
+        InputError: there are no samples, or the model does not return logits (B, C).
     """
     model.eval()
     device = next(model.parameters()).device
@@ -136,7 +139,7 @@ def predict(model: nn.Module, samples: Dataset[Any] | Tensor) -> Tensor:
         logits = model(x.to(device))
         if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != len(x):
             found = list(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-            raise InputError(f"expected logits ({len(x)}, classes) of the model, got {found}")
+            raise InputError(f"expected logits ({len(x)}, classes) from the model, got {found}")
         parts.append(logits.float().softmax(1).cpu())
     if not parts:
         raise InputError("expected unlabelled samples, got none")
@@ -144,17 +147,16 @@ def predict(model: nn.Module, samples: Dataset[Any] | Tensor) -> Tensor:
 
 
 def _inputs(samples: Dataset[Any] | Tensor) -> Iterator[Tensor]:
-    """The x of the samples, some at once."""
+    """Yields x of the samples in chunks."""
     if isinstance(samples, Tensor):
-        yield from samples.split(AT_ONCE) if len(samples) else ()
+        yield from samples.split(CHUNK) if len(samples) else ()
         return
     size = len(samples)  # type: ignore[arg-type]
-    for start in range(0, size, AT_ONCE):
-        yield torch.stack([_input(samples, i) for i in range(start, min(start + AT_ONCE, size))])
+    for start in range(0, size, CHUNK):
+        yield torch.stack([_input(samples, i) for i in range(start, min(start + CHUNK, size))])
 
 
 def _input(samples: Dataset[Any], index: int) -> Tensor:
-    """The x of one sample."""
     value = nested(samples[index], "the unlabelled data set")
     return value[0] if isinstance(value, tuple) else value
 
@@ -162,17 +164,17 @@ def _input(samples: Dataset[Any], index: int) -> Tensor:
 def _with_labels(
     samples: Dataset[Any] | Tensor, probabilities: Tensor, chosen: Tensor, *, soft: bool
 ) -> Dataset[Any]:
-    """The chosen samples with their predictions.
+    """Returns the chosen samples with their predicted labels.
 
     Raises:
-        InputError: none is chosen.
+        InputError: no sample is chosen.
     """
     indices = chosen.nonzero()[:, 0]
     if not len(indices):
-        surest = int(1000 * float(probabilities.max())) / 1000  # rounded down, so that it can be taken
+        highest = int(1000 * float(probabilities.max())) / 1000  # rounded down, so that the hint works
         raise InputError(
-            f"no prediction is as sure as the threshold: the surest has {surest:g}",
-            hint=f"take a threshold of at most {surest:g}, or train for longer",
+            f"expected predictions above the threshold, but the highest probability is {highest:g}",
+            hint=f"use a threshold of at most {highest:g}, or train for longer",
         )
     labels = probabilities[indices] if soft else probabilities[indices].argmax(1)
     if isinstance(samples, Tensor):
@@ -181,7 +183,7 @@ def _with_labels(
 
 
 class _Labelled(Dataset[Any]):
-    """Some samples of a data set, with labels."""
+    """Some samples of a data set with new labels."""
 
     def __init__(self, samples: Dataset[Any], indices: list[int], labels: Tensor) -> None:
         self._samples, self._indices, self._labels = samples, indices, labels
@@ -194,7 +196,7 @@ class _Labelled(Dataset[Any]):
 
 
 class _Soft(Dataset[Any]):
-    """A data set of (x, y) whose labels became probabilities: 1 for the label, 0 for the others."""
+    """A data set of (x, y) with probabilities as labels: 1 for y, 0 for the others."""
 
     def __init__(self, data: Dataset[Any], classes: int) -> None:
         self._data, self._classes = data, classes

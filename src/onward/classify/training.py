@@ -1,62 +1,62 @@
-"""Training of a classifier: samples in, one label each out."""
+"""Trains a classifier on a mix of labelled samples."""
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Annotated
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
-from onward.classify.batches import Source
+from onward.checks import checked_dataclass
+from onward.classify.batches import SampleSource
 from onward.classify.mix import MixIterator
 from onward.errors import DivergedError, RecipeError
 
-CHECKED = 100
-"""Steps between two looks at the loss."""
+CHECK_EVERY = 100
+"""Steps between two checks that the loss is finite."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@checked_dataclass(RecipeError, kw_only=True)
 class ClassifierTraining:
-    """How a classifier is trained: AdamW, at a rate that rises for a tenth of the steps and falls to zero.
+    """Trains with AdamW; the learning rate rises for a tenth of the steps and then falls to zero.
 
-    Called as `training(model, sources, shares)`, it trains the model in place.
+    Call it as `training(model, sources, shares)` to train a model in place.
 
     Attributes:
-        steps: batches to train on.
-        batch: samples in each.
-        rate: the largest learning rate.
-        weight_decay: AdamW's.
-        clip: the largest norm of the gradients.
-        seed: of the order of the samples; that of weights and dropout is torch's own.
+        steps: number of batches.
+        batch: samples in a batch.
+        rate: peak learning rate.
+        weight_decay: weight decay of AdamW.
+        clip: largest norm of the gradients; larger ones are clipped.
+        seed: seed of the order of samples. torch's own seed decides about weights and dropout.
+
+    Raises:
+        RecipeError: a value of the wrong type or outside its limits.
     """
 
-    steps: int = 1000
-    batch: int = 64
-    rate: float = 1e-3
-    weight_decay: float = 0.01
-    clip: float = 1.0
+    steps: Annotated[int, Field(ge=1)] = 1000
+    batch: Annotated[int, Field(ge=1)] = 64
+    rate: Annotated[float, Field(gt=0.0)] = 1e-3
+    weight_decay: Annotated[float, Field(ge=0.0)] = 0.01
+    clip: Annotated[float, Field(gt=0.0)] = 1.0
     seed: int = 0
 
-    def __post_init__(self) -> None:
-        """Refuses values that nothing can be trained with."""
-        for name in ("steps", "batch", "rate", "clip"):
-            value, whole = getattr(self, name), name in ("steps", "batch")
-            if isinstance(value, bool) or not value > 0 or (whole and not isinstance(value, int)):
-                kind = "a whole number above zero" if whole else "a number above zero"
-                raise RecipeError(f"{name} must be {kind}, got {value!r}")
-
-    def __call__(self, model: nn.Module, sources: Sequence[Source], shares: Sequence[float | int]) -> float:
-        """Trains on a mix of sources of (x, y): y a label, or a probability for each label.
+    def __call__(
+        self, model: nn.Module, sources: Sequence[SampleSource], shares: Sequence[float | int]
+    ) -> float:
+        """Trains on a mix of sources of (x, y), where y is a label or a probability for each label.
 
         Args:
-            model: gives logits (B, C) for x; it is left in training mode.
-            sources, shares: as `MixIterator` takes them.
+            model: returns logits (B, C) for x; left in training mode.
+            sources: as for `MixIterator`.
+            shares: as for `MixIterator`.
 
         Returns:
-            The mean loss of the last tenth of the steps, nats a sample.
+            The mean loss of the last tenth of the steps, in nats per sample.
 
         Raises:
-            DivergedError: the loss left the finite numbers.
+            DivergedError: the loss is no longer finite.
         """
         mix = MixIterator(sources, self.batch, shares, seed=self.seed)
         optimiser = torch.optim.AdamW(model.parameters(), lr=self.rate, weight_decay=self.weight_decay)
@@ -75,9 +75,9 @@ class ClassifierTraining:
             optimiser.step()
             recent.append(loss.detach())
             last = step == self.steps - 1
-            if (last or step % CHECKED == CHECKED - 1) and not torch.isfinite(loss):
+            if (last or step % CHECK_EVERY == CHECK_EVERY - 1) and not torch.isfinite(loss):
                 raise DivergedError(
                     f"the loss of the classifier is {loss.item()} after {step + 1} steps",
-                    hint=f"take a lower rate than {self.rate:g}",
+                    hint=f"use a rate below {self.rate:g}",
                 )
         return float(torch.stack([*recent]).mean())

@@ -1,4 +1,4 @@
-"""`onward lesson`: the ladder, a rung of it, or all of its figures."""
+"""`onward lesson`: lists the rungs of the lesson, or runs one or all of them."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,43 +12,43 @@ from onward.cli.output import FAILED, emit, emit_facts, emit_json, say
 
 ALL = "all"
 _FOLDERS = {"graph": Path("lesson-graph")}
-"""Where a rung that only draws puts its pictures, if it is run alone and given no folder."""
+"""The default folder for pictures of a rung that only draws."""
 
 
 def lesson(
     name: Annotated[
-        str, typer.Argument(metavar="[NAME]", help="A rung, or `all`; without it, the list.")
+        str, typer.Argument(metavar="[NAME]", help="A rung, or `all`. Leave it out to list the rungs.")
     ] = "",
     share: Annotated[
         float,
-        typer.Option(min=0.001, max=1.0, help="Share of each rung's training to run, for a first look."),
+        typer.Option(min=0.001, max=1.0, help="Share of the training to run, for a quick look."),
     ] = 1.0,
     pictures: Annotated[
         Path | None,
-        typer.Option(help="Folder for the pictures that rungs draw; `graph` draws into lesson-graph/."),
+        typer.Option(help="Folder for pictures; the default of `graph` is lesson-graph/."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of weights and order.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of weights and order.")] = 0,
     json: Json = False,
 ) -> None:
-    """Climb the ladder from embeddings to a network that writes: every idea a file, every figure checked.
+    """Learn how recurrent networks work, rung by rung: each rung adds one idea, in one readable file.
 
     \b
-    onward lesson                 the rungs, what each adds, what to expect
-    onward lesson three           run one
-    onward lesson all             run all, and print the table of figures beside the lesson's own
+    onward lesson                 list the rungs, with their ideas and figures
+    onward lesson three           run one rung
+    onward lesson all             run all rungs, and compare their figures with those of the lesson
     """
-    from onward.lesson.climb import climb, climb_all  # noqa: PLC0415 - torch, which `--help` does without
     from onward.lesson.ladder import rungs  # noqa: PLC0415
     from onward.lesson.rung import LessonSettings  # noqa: PLC0415
+    from onward.lesson.runner import run_all, run_rung  # noqa: PLC0415 - torch, which `--help` does without
     from onward.lesson.table import as_markdown  # noqa: PLC0415
 
-    settings = LessonSettings(seed=seed, share=share, pictures=pictures or _FOLDERS.get(name), say=say)
+    settings = LessonSettings(seed=seed, share=share, pictures=pictures or _FOLDERS.get(name), report=say)
     if not name:
         _list(rungs(), as_json=json)
     elif name != ALL:
-        _show(climb(name, settings), as_json=json)
+        _show(run_rung(name, settings), as_json=json)
     else:
-        rows = climb_all(settings)
+        rows = run_all(settings)
         if json:
             emit_json({"rungs": rows})
         else:
@@ -58,22 +58,21 @@ def lesson(
 
 
 def _list(rungs: list[Any], *, as_json: bool) -> None:
-    """What each rung adds and how long it takes."""
+    """Prints a table of the rungs."""
     if as_json:
         emit_json({"rungs": [vars(rung) for rung in rungs]})
         return
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in ("rung", "what is new", "the lesson", "ours", "minutes"):
+    for column in ("rung", "new idea", "the lesson", "target", "minutes"):
         table.add_column(column, justify="right" if column == "minutes" else "left", overflow="fold")
     for rung in rungs:
         target = "" if rung.target is None else f"≤ {rung.target:g}"
         table.add_row(rung.name, rung.new, rung.lesson or "", target, f"{rung.minutes:g}")
     Console().print(table)
-    say("run one with: onward lesson NAME")
+    say("run a rung with: onward lesson NAME")
 
 
 def _show(row: dict[str, Any], *, as_json: bool) -> None:
-    """What a rung found."""
     if as_json:
         emit_json(row)
     else:

@@ -1,1 +1,1 @@
-"""Sources, vocabularies, encoded corpora, and the order in which training reads them."""
+"""Text sources, vocabularies, encoded corpora, and the order in which training reads them."""

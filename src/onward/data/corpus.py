@@ -1,4 +1,4 @@
-"""Sources of text: what a user names, as documents that can be read piece by piece."""
+"""Finds the text files that a user names, and reads them piece by piece."""
 
 import atexit
 import codecs
@@ -16,7 +16,7 @@ from onward.data.named import find_named
 from onward.errors import CorpusError, WriteError
 
 CHUNK = 1 << 22
-"""Bytes read at once."""
+"""Bytes to read at once."""
 
 STANDARD_INPUT = "-"
 _SNIFFED = 8192
@@ -29,12 +29,12 @@ class Corpus:
     """Documents in a fixed order.
 
     Attributes:
-        name: what the user called it; the first of more than three sources stands for all.
+        name: the sources as the user named them; of more than three, the first and the number of the others.
         documents: the files.
-        skipped: files of a folder that are hidden or are not text (a NUL byte is among their first 8192).
-            Hidden folders are not entered, nor are links to folders followed, and neither are counted.
-        digests: SHA-256 of the documents that are copies of a pipe, in hexadecimal: they are known by their
-            content, since the path of the copy is another one each time.
+        skipped: number of files left out of folders because they are hidden, or binary (with a NUL byte
+            among their first 8192). Files in hidden folders and behind links to folders are not counted.
+        digests: SHA-256, in hexadecimal, of each document that is the copy of a pipe. It identifies the
+            document, because each copy has another path.
     """
 
     name: str
@@ -44,23 +44,23 @@ class Corpus:
 
     @property
     def size(self) -> int:
-        """Bytes in all documents."""
+        """Size of all files in bytes, compressed ones as they are."""
         return sum(status(document).st_size for document in self.documents)
 
 
 def find_sources(sources: Sequence[str | os.PathLike[str]]) -> Corpus:
-    """The documents that the sources name, each once, in the order of the sources and of their names.
+    """Finds the documents of all sources, each once, in the order of the sources and then of file names.
 
     Args:
-        sources: files; folders, of which all text files are taken, at any depth; patterns such as
-            `src/**/*.py`; "-" for standard input; or a named corpus (see `named`).
+        sources: files, plain or compressed (see `compressed`); folders, for all text files at any depth;
+            patterns such as `src/**/*.py`; "-" for standard input; or named corpora (see `named`).
 
     Raises:
-        CorpusError: a source that is missing or cannot be read, or no text in any of them.
-        WriteError: no room for the copy of a pipe, or for a named corpus.
+        CorpusError: a source is missing or cannot be read, or there is no text in any of them.
+        WriteError: there is no room for the copy of a pipe or for a named corpus.
     """
     found = _Found()
-    names = list(dict.fromkeys(str(source) for source in sources))  # standard input can be read once only
+    names = list(dict.fromkeys(str(source) for source in sources))  # standard input can be read only once
     for source in names:
         try:
             _find(source, found)
@@ -70,15 +70,15 @@ def find_sources(sources: Sequence[str | os.PathLike[str]]) -> Corpus:
             ) from error
     name = ", ".join(names) if len(names) <= 3 else f"{names[0]} and {len(names) - 1} more"
     if not found.documents:
-        left_out = f" but {found.skipped} hidden or binary" if found.skipped else ""
+        skipped = f" ({found.skipped} hidden or binary files were skipped)" if found.skipped else ""
         raise CorpusError(
-            f"expected text in {name or 'the sources'}, found no file of text{left_out}",
+            f"expected text in {name or 'the sources'}, found no text files{skipped}",
             hint="name a text file, a folder with text files, a pattern, or - for standard input",
         )
     corpus = Corpus(name, found.documents, found.skipped, found.digests)
     if not any(map(_has_content, corpus.documents)):
         what = "standard input" if name == STANDARD_INPUT else name
-        raise CorpusError(f"expected text, but {what} is empty", hint="name a file with text in it")
+        raise CorpusError(f"expected text, but {what} is empty", hint="name a file that contains text")
     return corpus
 
 
@@ -103,10 +103,10 @@ def read_bytes(document: Path, at: Callable[[int], None] | None = None) -> Itera
 
 
 def status(document: Path) -> os.stat_result:
-    """The size and times of a document.
+    """Returns the size and times of a document.
 
     Raises:
-        CorpusError: it cannot be read, or is no longer there.
+        CorpusError: the document cannot be read, or no longer exists.
     """
     try:
         return document.stat()
@@ -115,7 +115,7 @@ def status(document: Path) -> os.stat_result:
 
 
 def decode(pieces: Iterable[bytes]) -> Iterator[str]:
-    """Bytes as UTF-8, with U+FFFD for each invalid one; no character is cut, line ends stay as they are."""
+    """Decodes pieces of UTF-8; each invalid byte becomes U+FFFD, and line ends are not translated."""
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     for piece in pieces:
         yield decoder.decode(piece)
@@ -125,33 +125,30 @@ def decode(pieces: Iterable[bytes]) -> Iterator[str]:
 
 @dataclass
 class _Found:
-    """What was found so far; a file that is found in several ways is there once, as it was first named."""
+    """The documents found so far. A file found several times is listed once, under its first name."""
 
     digests: dict[Path, str] = field(default_factory=dict)
     skipped: int = 0
     _documents: dict[Path, Path] = field(default_factory=dict)
 
     def add(self, path: Path) -> None:
-        """One more document."""
         self._documents.setdefault(path.resolve(), path)
 
     @property
     def documents(self) -> tuple[Path, ...]:
-        """In the order in which they were found."""
         return tuple(self._documents.values())
 
 
 def _find(source: str, found: _Found) -> None:
-    """Adds the files of one source."""
     path = Path(source)
-    if source == STANDARD_INPUT and sys.stdin:  # which is None where it was closed
+    if source == STANDARD_INPUT and sys.stdin:  # None if it was closed
         _spool(sys.stdin.buffer.read, found)
     elif path.is_file():
         found.add(path)
     elif path.is_fifo():
         with path.open("rb") as pipe:
             _spool(pipe.read, found)
-    elif source and path.is_dir():  # a path of no letters is the folder one stands in
+    elif source and path.is_dir():  # an empty path would be the current folder
         _walk(path, found)
     elif _MAGIC & set(source):
         for match in _matches(source):
@@ -160,24 +157,24 @@ def _find(source: str, found: _Found) -> None:
         found.add(named)
     else:
         raise CorpusError(
-            f"expected a file, folder, pattern or named corpus, there is no {source!r}",
+            f"expected a file, folder, pattern or named corpus, but there is no {source!r}",
             hint="check the path; named corpora are pydoc (built in), nietzsche and tinyshakespeare",
         )
 
 
 def _matches(pattern: str) -> list[Path]:
-    """The files that a pattern names, sorted."""
+    """Returns the files that match a pattern, sorted."""
     names = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
     if files := [Path(name) for name in names if Path(name).is_file()]:
         return files
     raise CorpusError(
-        f"expected files that match {pattern}, there are none",
-        hint="check the folder it begins in; ** stands for folders at any depth",
+        f"expected files that match {pattern}, found none",
+        hint="check the folder at its start; ** matches folders at any depth",
     )
 
 
 def _walk(folder: Path, found: _Found) -> None:
-    """Adds the text files below a folder, and counts those that are hidden or binary."""
+    """Adds the text files below a folder, and counts the hidden and binary ones."""
     for parent, folders, files in os.walk(folder, onerror=_refuse):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for path in (Path(parent, name) for name in sorted(files)):
@@ -188,7 +185,7 @@ def _walk(folder: Path, found: _Found) -> None:
 
 
 def _refuse(error: OSError) -> None:
-    """Speaks of a folder that cannot be read; `os.walk` would leave it out in silence."""
+    """Raises CorpusError for an unreadable folder, which `os.walk` would skip silently."""
     raise CorpusError(f"cannot read {error.filename}: {error.strerror}", hint=_UNREADABLE) from error
 
 
@@ -203,7 +200,7 @@ def _has_content(path: Path) -> bool:
 
 
 def _spool(read: Callable[[int], bytes], found: _Found) -> None:
-    """Adds what a pipe gives, in a temporary file, since a corpus is read twice; it goes when Python ends."""
+    """Copies a pipe to a temporary file, since a corpus is read twice. The copy is deleted at exit."""
     digest = hashlib.sha256()
     try:
         with tempfile.NamedTemporaryFile(prefix="onward-", suffix=".txt", delete=False) as file:

@@ -1,4 +1,4 @@
-"""A corpus as ids: encoded once, kept beside a hash of its source, read from there ever after."""
+"""Encodes a corpus as ids, once: later runs read the ids from a cache while the source is unchanged."""
 
 import hashlib
 import json
@@ -20,13 +20,13 @@ from onward.data.vocabulary import END, SymbolKind, Vocabulary, as_bytes, as_tex
 from onward.errors import CorpusError, VocabularyError
 
 Progress = Callable[[int, int], None]
-"""Called with the bytes read so far and the bytes to read."""
+"""Called with the bytes read so far and the bytes to read in all."""
 
 _LAYOUT = 1
-"""Of the cache; one of another number is made anew."""
+"""Version of the cache's layout; caches of other versions are replaced."""
 
-_SETTLED = 2 * 10**9
-"""Nanoseconds after which a change of a file surely changes its times; clocks of file systems are coarse."""
+SETTLED = 2 * 10**9
+"""In nanoseconds. After this, any change of a file changes its times, however coarse their clock."""
 
 
 @dataclass(frozen=True)
@@ -34,13 +34,14 @@ class EncodedCorpus:
     """A corpus as ids.
 
     Attributes:
-        name: of the corpus.
-        vocabulary: what the ids mean.
-        ids: (N,) of the vocabulary's type. Each document of several is followed by END.
+        name: name of the corpus.
+        vocabulary: the meaning of the ids.
+        ids: (N,), in the vocabulary's type. If there are several documents, END follows each.
         counts: occurrences of each id, (V,).
-        digest: SHA-256 of the document, in hexadecimal; of several, that of their digests one after another.
-        source_bytes: in all documents.
-        replaced: invalid bytes (and U+FFFD) that were read as unknown.
+        digest: SHA-256 of the document's content, in hexadecimal; of several documents, the SHA-256 of
+            their digests joined.
+        source_bytes: size of all documents; compressed files count as they are.
+        replaced: number of invalid bytes (and U+FFFD) that were encoded as unknown.
     """
 
     name: str
@@ -54,13 +55,13 @@ class EncodedCorpus:
 
 @dataclass(frozen=True)
 class Encoding:
-    """How a text becomes ids.
+    """How a text is encoded as ids.
 
     Attributes:
-        kind: what one symbol is.
+        kind: unit of text that is one symbol.
         lower: whether the text is lower-cased first.
-        min_count: symbols that occur less often are unknown; has no effect on bytes.
-        vocabulary: the vocabulary to use; by default it is made from the corpus.
+        min_count: symbols that occur less often are unknown; no effect on bytes.
+        vocabulary: the vocabulary to use; by default it is built from the corpus.
     """
 
     kind: SymbolKind = "characters"
@@ -72,10 +73,10 @@ class Encoding:
 def encode_corpus(
     corpus: Corpus, encoding: Encoding, *, cache: Path | None = None, progress: Progress | None = None
 ) -> EncodedCorpus:
-    """The ids of a corpus, from the cache where its documents are as they were.
+    """Returns the ids of a corpus, from the cache if its documents are unchanged.
 
-    Takes two passes over the documents and constant memory. The cache is valid while the size and the times
-    of each document stay what they were, or else their SHA-256.
+    Encoding takes two passes over the documents, in constant memory. The cache is valid while each document
+    has the same size and times, or the same SHA-256.
 
     Raises:
         CorpusError: a document cannot be read, or changes while it is read.
@@ -89,7 +90,7 @@ def encode_corpus(
             facts = _encode(corpus, encoding, make_cache(folder), progress)
         if _stamps(corpus) != stamps:
             raise CorpusError(
-                f"{corpus.name} changed while it was read", hint="try again when nothing writes to it"
+                f"{corpus.name} changed while it was read", hint="try again when no program writes to it"
             )
         facts |= {"layout": _LAYOUT, "stamps": stamps, "settled": _is_settled(stamps)}
         with atomic_write(folder / "facts.json") as file:
@@ -107,7 +108,7 @@ def encode_corpus(
 
 
 def encode_text(text: str | bytes, encoding: Encoding, *, name: str = "text") -> EncodedCorpus:
-    """The ids of a text in memory, as one document.
+    """Returns the ids of a text in memory, as one document.
 
     Raises:
         CorpusError: the text is empty.
@@ -126,7 +127,7 @@ def encode_text(text: str | bytes, encoding: Encoding, *, name: str = "text") ->
 
 
 def _encode(corpus: Corpus, encoding: Encoding, folder: Path, progress: Progress | None) -> dict[str, Any]:
-    """Writes the ids of a corpus, and returns what is known of them."""
+    """Writes the ids of a corpus, and returns the facts to store with them."""
     report = _Report(progress, 2 * corpus.size)
     vocabulary, digest = _survey(corpus, encoding, report)
     counts = np.zeros(len(vocabulary), np.int64)
@@ -144,7 +145,7 @@ def _encode(corpus: Corpus, encoding: Encoding, folder: Path, progress: Progress
                 file.write(np.array(END, vocabulary.dtype).tobytes())
     for old in folder.glob("ids-*"):
         if old != ids_file:
-            with suppress(OSError):  # another run removed it
+            with suppress(OSError):  # another run may have removed it
                 old.unlink()
     return {
         "ids": ids_file.name,
@@ -156,10 +157,10 @@ def _encode(corpus: Corpus, encoding: Encoding, folder: Path, progress: Progress
 
 
 def _survey(corpus: Corpus, encoding: Encoding, report: "_Report") -> tuple[Vocabulary, str]:
-    """The vocabulary and the SHA-256 of a corpus, in one pass over its bytes."""
+    """Returns the vocabulary and the SHA-256 of a corpus, in one pass over its bytes."""
     digests = []
     counter = SymbolCounter(encoding.kind, lower=encoding.lower)
-    kind = "bytes" if encoding.vocabulary else encoding.kind  # nothing is counted of bytes
+    kind = "bytes" if encoding.vocabulary else encoding.kind  # bytes need no counting
     for document in corpus.documents:
         digest = hashlib.sha256()
         for piece in pieces(_hashing(report.reading(document), digest.update), kind):
@@ -188,14 +189,14 @@ class _Report:
 
 
 def _hashing(raw: Iterator[bytes], update: Callable[[bytes], None]) -> Iterator[bytes]:
-    """The same pieces, which update a hash as they pass."""
+    """Yields the same pieces, and updates a hash with each."""
     for piece in raw:
         update(piece)
         yield piece
 
 
 def _key(corpus: Corpus, encoding: Encoding) -> str:
-    """The name of a corpus and how it is encoded; of the copy of a pipe, its content."""
+    """Returns the cache key of a corpus and its encoding: made of paths, or of digests of copied pipes."""
     vocabulary = encoding.vocabulary.digest if encoding.vocabulary else None
     how = [encoding.kind, encoding.lower, encoding.min_count, vocabulary]
     what = [corpus.digests.get(document) or str(document.resolve()) for document in corpus.documents]
@@ -203,7 +204,7 @@ def _key(corpus: Corpus, encoding: Encoding) -> str:
 
 
 def _stamps(corpus: Corpus) -> list[list[int]]:
-    """What changes when a document does: its size and its two times; of the copy of a pipe, the size."""
+    """Returns size, modification and change time of each document; of copied pipes only the size."""
     stamps = []
     for document in corpus.documents:
         stat = status(document)
@@ -213,19 +214,19 @@ def _stamps(corpus: Corpus) -> list[list[int]]:
 
 
 def _is_settled(stamps: list[list[int]]) -> bool:
-    """Whether a later change of a document must show in its stamp."""
-    return time.time_ns() - max((when for _, *times in stamps for when in times), default=0) > _SETTLED
+    """Returns whether any later change of a document will change its stamp."""
+    return time.time_ns() - max((when for _, *times in stamps for when in times), default=0) > SETTLED
 
 
 def _unchanged(corpus: Corpus, facts: dict[str, Any]) -> bool:
-    """Whether the documents have the content of which these facts are."""
+    """Returns whether the documents still have the content that these facts describe."""
     if [size for size, *_ in facts["stamps"]] != [size for size, *_ in _stamps(corpus)]:
         return False
     return _survey(corpus, Encoding("bytes"), _Report(None, 0))[1] == facts["digest"]
 
 
 def _read_facts(folder: Path) -> dict[str, Any] | None:
-    """What the cache knows, or None where there is none, or not a whole one of this layout."""
+    """Returns the facts of the cache, or None if it is missing, incomplete or of another layout."""
     try:
         facts = json.loads((folder / "facts.json").read_bytes())
         size = (folder / facts["ids"]).stat().st_size

@@ -1,21 +1,21 @@
 """Lanes: the order in which stateful training reads a corpus.
 
-Row i of the next block must continue row i of this one, or the state that is carried over belongs to
-another place of the text. So a corpus of N symbols in B lanes is B contiguous streams of L = N // B
-symbols; lane i predicts the symbols from i * L to (i + 1) * L, each from the symbol before it:
+Lane i of each block continues lane i of the block before, because the state of a lane belongs to a place in
+the text. So a corpus of N symbols in B lanes is B contiguous streams of L = N // B symbols. Lane i predicts
+the symbols from i * L to (i + 1) * L, each from the symbol before it:
 
     x = BEGIN s_0 s_1 ... s_{N-2}
     y = s_0   s_1 s_2 ... s_{N-1}
 
-The N - B * L < B symbols at the end are not trained on.
+The last N - B * L < B symbols are not trained on.
 
-Lanes may be shifted: from the second epoch on they then begin elsewhere in the text, which is read as a ring,
-from BEGIN to its last symbol and on to BEGIN. So the gradients of truncated back-propagation reach over what
-was the border of two blocks before, and other symbols are left out. BEGIN itself is not predicted.
+Shifted lanes: from the second epoch on, the lanes start at other places. The text is then read as a ring,
+from BEGIN to its last symbol and on to BEGIN, which is never predicted. So gradients of truncated
+back-propagation cross what was a block border before, and other symbols are left out.
 
-They may be noisy: some of the symbols that are read, not of those that are predicted, are then those of other
-places (unigram noising: Xie et al. 2017, "Data noising as smoothing in neural network language models"). So
-a text that is read many times over is seldom read twice alike, and its contexts are harder to learn by heart.
+Noise: some symbols of x, never of y, are replaced by the symbol of a random place (unigram noising: Xie et
+al. 2017, "Data noising as smoothing in neural network language models"). A text that is read for many epochs
+then looks different each time, so the model overfits less.
 """
 
 from typing import NamedTuple, Protocol, runtime_checkable
@@ -31,19 +31,19 @@ from onward.errors import CorpusError, RecipeError
 from onward.shapes import Ids
 
 PADDING = -100
-"""In place of a symbol to predict: none. It is what torch's cross entropy leaves out."""
+"""The target where there is nothing to predict. torch's cross entropy ignores it."""
 
 _NOISE = 0x6E6F697365
-"""What makes the random numbers of the noise others than those of what is read as UNKNOWN."""
+"""Xored with the seed, so that noise and UNKNOWN use different random numbers."""
 
 
 class Block(NamedTuple):
-    """What one training step reads.
+    """The input of one training step.
 
     Attributes:
         x: symbols, (T, B).
         y: the symbol after each, (T, B), or PADDING.
-        start: whether the state before this block is the initial one.
+        start: whether the block starts from the initial state.
     """
 
     x: Ids
@@ -53,27 +53,27 @@ class Block(NamedTuple):
 
 @runtime_checkable
 class Blocks(Protocol):
-    """What training reads: an endless sequence of blocks with a cursor that can be saved."""
+    """An endless sequence of blocks for training, with a cursor that can be saved."""
 
     lanes: int
     epoch: int
 
     @property
     def blocks_per_epoch(self) -> int:
-        """Blocks in an epoch."""
+        """Number of blocks in an epoch."""
         ...
 
     @property
     def position(self) -> dict[str, int]:
-        """The cursor: `epoch`, and an `offset` that is 0 where an epoch begins."""
+        """The cursor: `epoch`, and an `offset` that is 0 at the start of an epoch."""
         ...
 
     def move(self, position: dict[str, int]) -> None:
-        """Goes to a `position`."""
+        """Moves the cursor to a `position`."""
         ...
 
     def next(self) -> Block:
-        """The block at the cursor, which then stands behind it."""
+        """Returns the block at the cursor, and advances the cursor."""
         ...
 
 
@@ -82,24 +82,23 @@ class Lanes:
 
     Args:
         ids: the corpus, (N,), in memory or in a file; N is at least 1.
-        lanes: B; fewer are used where the corpus has fewer symbols (see `lanes`).
-        steps: T, positions in a block; the last block of an epoch has what remains.
-        unknown: for each symbol the share of its occurrences that are read as UNKNOWN (V,), or None. Which
-            ones is decided anew each epoch by a hash of seed, epoch and position, so that the cursor is
-            all that a resumed run needs.
-        seed: of that hash, of the shifts, and of the noise.
-        shifted: whether the lanes of each epoch but the first begin at places of their own.
-        noise: share of the symbols of x that are read as the symbol at a place drawn at random, in [0, 1];
-            drawn anew each epoch, as `unknown` is.
+        lanes: B; reduced to N if the corpus has fewer symbols.
+        steps: T, positions in a block; the last block of an epoch may be shorter.
+        unknown: for each symbol, the share of its occurrences to replace by UNKNOWN (V,), or None. A hash of
+            seed, epoch and position chooses them, so a resumed run needs only the cursor.
+        seed: seed of that hash, of the shifts and of the noise.
+        shifted: whether the lanes start at other places from the second epoch on.
+        noise: share of the symbols of x to replace by the symbol of a random place, in [0, 1]; other ones
+            each epoch.
 
     Raises:
         CorpusError: the corpus is empty.
-        RecipeError: no lanes, no steps, or a share that is none.
+        RecipeError: `lanes` or `steps` is below 1, or `noise` is not in [0, 1].
 
     Attributes:
         lanes: B, as used.
-        symbols_per_epoch: targets in an epoch, B * L.
-        epoch: how many epochs have ended.
+        symbols_per_epoch: number of targets in an epoch, B * L.
+        epoch: number of completed epochs.
     """
 
     def __init__(
@@ -114,13 +113,13 @@ class Lanes:
         noise: float = 0.0,
     ) -> None:
         if lanes < 1 or steps < 1:
-            raise RecipeError(f"expected at least 1 lane of 1 step, got lanes={lanes}, steps={steps}")
+            raise RecipeError(f"expected at least 1 lane and 1 step, got lanes={lanes}, steps={steps}")
         if not 0.0 <= noise <= 1.0:
-            raise RecipeError(f"expected a share of noise from 0 to 1, got {noise}")
+            raise RecipeError(f"expected noise from 0 to 1, got {noise}")
         if len(ids) == 0:
             raise CorpusError(
                 "expected at least one symbol to train on, got an empty corpus",
-                hint="name a source with text",
+                hint="name a source that contains text",
             )
         self.lanes = min(lanes, len(ids))
         self.steps = steps
@@ -134,36 +133,36 @@ class Lanes:
 
     @property
     def blocks_per_epoch(self) -> int:
-        """Blocks in an epoch."""
+        """Number of blocks in an epoch."""
         return -(-self._length // self.steps)
 
     @property
     def position(self) -> dict[str, int]:
-        """The cursor: epochs ended, and symbols of each lane read in this one."""
+        """The cursor: completed epochs, and symbols of each lane read in the current one."""
         return {"epoch": self.epoch, "offset": self._offset}
 
     def move(self, position: dict[str, int]) -> None:
-        """Goes to a `position` of these lanes.
+        """Moves the cursor to a `position` of these lanes.
 
         Raises:
-            CorpusError: a cursor of another corpus.
+            CorpusError: the position is that of another corpus.
         """
         epoch, offset = position["epoch"], position["offset"]
         if epoch < 0 or not 0 <= offset < self._length:
             raise CorpusError(
-                f"expected a place in lanes of {self._length} symbols, got {position}",
-                hint="go to a position of lanes over the same corpus",
+                f"expected a position in lanes of {self._length} symbols, got {position}",
+                hint="resume with the same corpus and the same number of lanes",
             )
         self.epoch, self._offset = epoch, offset
 
     def next(self) -> Block:
-        """The block at the cursor, which then stands behind it."""
+        """Returns the block at the cursor, and advances the cursor."""
         start, size = self._offset, min(self.steps, self._length - self._offset)
         firsts = np.arange(self.lanes, dtype=np.int64) * self._length + start + self._shift()
         rows = np.stack([self._read(first, size + 1) for first in firsts.tolist()], axis=1)
         x, y = torch.from_numpy(rows[:-1].copy()), torch.from_numpy(rows[1:])  # (T, B)
         if self._noise:
-            self._disturb(x.numpy(), firsts + np.arange(size)[:, None])
+            self._add_noise(x.numpy(), firsts + np.arange(size)[:, None])
         self._offset += size
         if self._offset == self._length:
             self.epoch, self._offset = self.epoch + 1, 0
@@ -171,27 +170,27 @@ class Lanes:
             y[torch.from_numpy((firsts + np.arange(1, size + 1)[:, None]) % self._ring == 0)] = PADDING
         return Block(x, y, start == 0)
 
-    def _disturb(self, x: np.ndarray, places: np.ndarray) -> None:
-        """Reads some of the symbols x (T, B) at those places of the ring as others, in place."""
+    def _add_noise(self, x: np.ndarray, places: np.ndarray) -> None:
+        """Replaces some of the symbols x (T, B), which are at those places of the ring."""
         places = places % self._ring
         drawn = mixed(places, self._seed ^ _NOISE, self.epoch)
-        is_noisy = (drawn < self._noise) & (places > 0)  # BEGIN stays
+        is_noisy = (drawn < self._noise) & (places > 0)  # BEGIN is never replaced
         others = drawn[is_noisy] * np.uint64(len(self._ids)) // np.uint64(self._noise)
         x[is_noisy] = [int(np.asarray(self._ids[place : place + 1])[0]) for place in others.tolist()]
 
     @property
     def _ring(self) -> int:
-        """Places of the text as a ring: BEGIN at 0, then its symbols."""
+        """Number of places in the ring: BEGIN at 0, then the symbols of the text."""
         return len(self._ids) + 1
 
     def _shift(self) -> int:
-        """The place where the first lane of this epoch begins."""
+        """Returns the place at which the first lane of this epoch starts."""
         if not (self._shifted and self.epoch):
             return 0
         return int(mixed(np.array([self.epoch]), self._seed, -1)[0]) % self._ring
 
     def _read(self, start: int, count: int) -> np.ndarray:
-        """So many symbols of the ring from a place on, as trained on, int64."""
+        """Returns `count` symbols of the ring from a place on, with UNKNOWN for some, as int64."""
         places = np.arange(start, start + count) % self._ring
         ids, done = np.full(count, BEGIN, np.int64), 0
         while done < count:
@@ -207,17 +206,14 @@ class Lanes:
 
 
 def unknown_shares(counts: np.ndarray) -> np.ndarray:
-    """The share of each symbol's occurrences that training reads as UNKNOWN: half an occurrence an epoch.
+    """Returns, for each symbol, the share of its occurrences that training replaces by UNKNOWN, (V,) float64.
 
-    Absolute discounting (Ney, Essen and Kneser 1994) with a discount of 0.5: each distinct symbol gives up
-    half a count, so that the unknown symbol gets a probability in proportion to how many kinds there are,
-    and what is rare loses most. A symbol that occurs once is unknown in half of the epochs.
+    Absolute discounting (Ney, Essen and Kneser 1994) with a discount of 0.5: each distinct symbol loses half
+    an occurrence per epoch. So the probability of UNKNOWN grows with the number of distinct symbols, and rare
+    symbols lose most. A symbol that occurs once is UNKNOWN in half of the epochs.
 
     Args:
         counts: occurrences of each id, (V,); the first four ids are special and never replaced.
-
-    Returns:
-        (V,) in float64.
     """
     shares = np.minimum(0.5, 0.5 / np.maximum(counts, 1))
     shares[: len(SPECIAL)] = 0.0
@@ -225,6 +221,6 @@ def unknown_shares(counts: np.ndarray) -> np.ndarray:
 
 
 def as_stream(ids: Symbols) -> tuple[Tensor, Tensor]:
-    """A whole corpus as one lane: x (N, 1) from BEGIN on, and y (N, 1)."""
+    """Returns a whole corpus as one lane: x (N, 1), which starts with BEGIN, and y (N, 1)."""
     y = torch.from_numpy(np.asarray(ids).astype(np.int64))[:, None]
     return torch.cat([torch.full((1, 1), BEGIN), y[:-1]]), y

@@ -1,4 +1,7 @@
-"""Corpora with a name: one that comes with Python, and two that the field measures itself by."""
+"""Corpora with a name: Python's own documentation, and two standard texts of the field.
+
+Also the folder in which onward caches them, and everything else that it can make again.
+"""
 
 import hashlib
 import http.client
@@ -6,6 +9,8 @@ import os
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
+
+from platformdirs import user_cache_path
 
 from onward.atomic import atomic_write
 from onward.errors import CorpusError, WriteError
@@ -15,11 +20,11 @@ BUILT_IN = "pydoc"
 
 @dataclass(frozen=True)
 class NamedCorpus:
-    """A corpus that can be had by its name.
+    """A corpus that `find_named` finds by its name.
 
     Attributes:
-        file: where it lies below $ONWARD_DATA and below the cache folder.
-        url: where it is downloaded from when it lies in neither.
+        file: its path below $ONWARD_DATA and below the cache folder.
+        url: the address to download it from.
         sha256: of its content, in hexadecimal.
     """
 
@@ -43,52 +48,59 @@ NAMED = {
 
 
 def cache_folder() -> Path:
-    """Where onward keeps what it can make again: $ONWARD_CACHE, or `onward` in the user's cache folder."""
+    """Returns $ONWARD_CACHE, or `onward` in the user's cache folder of the platform."""
     if own := os.environ.get("ONWARD_CACHE"):
         return Path(own)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "onward"
+    return user_cache_path("onward", appauthor=False)
 
 
 def make_cache(folder: Path) -> Path:
-    """A folder of the cache, made where it was not there.
+    """Creates a folder of the cache if it is missing, and returns it.
 
     Raises:
-        WriteError: it cannot be made.
+        WriteError: the folder cannot be created.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise WriteError(
-            f"cannot make the cache folder {folder}: {error.strerror}",
-            hint="set ONWARD_CACHE to a folder that may be written to",
+            f"cannot create the cache folder {folder}: {error.strerror}",
+            hint="set ONWARD_CACHE to a folder that you may write to",
         ) from error
     return folder
 
 
 def find_named(name: str) -> Path | None:
-    """The file of a named corpus, or None where there is no corpus of that name.
+    """Returns the file of a named corpus, or None if no corpus has that name.
 
-    `pydoc` is made from the documentation that comes with the Python that runs, about 465,000 characters.
-    The others are looked up in $ONWARD_DATA, then in the cache folder, then downloaded there.
+    `pydoc` is made from the documentation of the running Python, about 465,000 characters. The others are
+    looked up in $ONWARD_DATA, then in the cache folder, then downloaded to the cache folder. Their sha256 is
+    checked each time.
 
     Raises:
-        CorpusError: it is not at hand and cannot be downloaded, or is not what it should be.
+        CorpusError: the corpus cannot be downloaded, or its content has another sha256.
+        OSError: the file cannot be read.
+        WriteError: the cache cannot be written.
     """
     if name == BUILT_IN:
         return _built_in()
     if name not in NAMED:
         return None
     corpus = NAMED[name]
-    if (own := os.environ.get("ONWARD_DATA")) and (Path(own) / corpus.file).is_file():
-        return Path(own) / corpus.file
+    if (own := os.environ.get("ONWARD_DATA")) and (path := Path(own, corpus.file)).is_file():
+        hint = "put the right file there, or name the file by its path to use it as it is"
+        _check(path.read_bytes(), name, path, hint)
+        return path
     cached = cache_folder() / corpus.file
-    if not cached.is_file():
+    if cached.is_file():
+        _check(cached.read_bytes(), name, cached, "delete the file: it is then downloaded again")
+    else:
         _save(cached, _download(name, corpus))
     return cached
 
 
 def _built_in() -> Path:
-    """The topics of `help()` one after another, in the order of their names."""
+    """Returns the file of the topics of `help()`, joined in the order of their names."""
     from pydoc_data.topics import topics  # noqa: PLC0415 - half a megabyte that only this needs
 
     content = "\n\n".join(topics[name] for name in sorted(topics)).encode()
@@ -99,23 +111,24 @@ def _built_in() -> Path:
 
 
 def _download(name: str, corpus: NamedCorpus) -> bytes:
-    """The content of a corpus from its address, checked."""
-    hint = f"put the file at $ONWARD_DATA/{corpus.file}, or train on pydoc, which needs no download"
+    hint = f"put the file at $ONWARD_DATA/{corpus.file}, or use pydoc, which needs no download"
     try:
         with urllib.request.urlopen(corpus.url, timeout=30) as response:
             content = response.read()
     except (OSError, http.client.HTTPException) as error:  # a URLError is an OSError
         raise CorpusError(f"cannot download {name} from {corpus.url}: {error}", hint=hint) from error
-    found = hashlib.sha256(content).hexdigest()
-    if found != corpus.sha256:
-        raise CorpusError(
-            f"{name} should have sha256 {corpus.sha256}, but {corpus.url} has {found}", hint=hint
-        )
+    _check(content, name, corpus.url, hint)
     return content
 
 
+def _check(content: bytes, name: str, where: Path | str, hint: str) -> None:
+    """Raises CorpusError if a content is not that of the named corpus."""
+    found, expected = hashlib.sha256(content).hexdigest(), NAMED[name].sha256
+    if found != expected:
+        raise CorpusError(f"expected {name} with sha256 {expected}, but {where} has {found}", hint=hint)
+
+
 def _save(path: Path, content: bytes) -> None:
-    """Keeps a corpus in the cache."""
     make_cache(path.parent)
     with atomic_write(path) as file:
         file.write(content)

@@ -1,4 +1,4 @@
-"""Texts larger than memory, piece by piece, and what they are made of."""
+"""Splits texts larger than memory into pieces that can be encoded one by one, and counts their symbols."""
 
 import re
 from collections import Counter
@@ -14,14 +14,14 @@ _CODE_POINTS = 0x110000
 
 
 def pieces(raw: Iterable[bytes], kind: SymbolKind) -> Iterator[bytes] | Iterator[str]:
-    """Bytes as pieces of what a vocabulary of that kind encodes, no symbol of it cut in two."""
+    """Yields text (or bytes) in pieces that a vocabulary of that kind can encode, never cutting a symbol."""
     if kind == "bytes":
         return iter(raw)
     return decode(raw) if kind == "characters" else _whole_words(decode(raw))
 
 
 class SymbolCounter:
-    """Counts the symbols of a text that arrives in pieces."""
+    """Counts the symbols of a text that comes in pieces."""
 
     def __init__(self, kind: SymbolKind, *, lower: bool) -> None:
         self._kind: SymbolKind = kind
@@ -30,7 +30,7 @@ class SymbolCounter:
         self._points = np.zeros(_CODE_POINTS if kind == "characters" else 0, np.int64)
 
     def add(self, piece: str | bytes) -> None:
-        """Counts a piece (see `pieces`). Bytes need no counting: their vocabulary has all of them."""
+        """Counts the symbols of a piece (see `pieces`). Bytes are not counted: their vocabulary is fixed."""
         if isinstance(piece, bytes):
             return
         text = lower_case(piece) if self._lower else piece
@@ -41,7 +41,7 @@ class SymbolCounter:
             self._points[: len(found)] += found
 
     def vocabulary(self, min_count: int) -> Vocabulary:
-        """The symbols that were counted at least that often, sorted by code point."""
+        """Returns the vocabulary of all symbols counted at least `min_count` times, sorted by code point."""
         if self._kind == "bytes":
             return Vocabulary.of_bytes(lower=self._lower)
         counts: dict[str, int] = self._words
@@ -51,7 +51,7 @@ class SymbolCounter:
 
 
 def _whole_words(texts: Iterable[str]) -> Iterator[str]:
-    """The same text, cut between words only; what may be the beginning of one waits for the rest of it."""
+    """Yields the same text, cut only between words; an unfinished word waits for the next piece."""
     rest = ""
     for text in texts:
         joined = rest + text

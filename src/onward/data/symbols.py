@@ -1,4 +1,4 @@
-"""A corpus as integers, in memory or in a file that is larger than memory."""
+"""The ids of a corpus, in memory or in a file larger than memory."""
 
 import os
 from pathlib import Path
@@ -10,10 +10,10 @@ from onward.errors import CorpusError
 
 
 class SymbolFile:
-    """The ids of a corpus in a file, (N,), read where they are asked for.
+    """The ids of a corpus in a file, (N,), read on demand.
 
-    A slice is another `SymbolFile` and reads nothing; `np.asarray` of it reads it. The file is read, not
-    mapped, because the pages of a map that were once touched count as memory of the process.
+    A slice is another `SymbolFile` and reads nothing; `np.asarray` reads it. The file is not mapped into
+    memory, because the system counts mapped pages as memory of the process.
     """
 
     def __init__(self, path: Path, dtype: np.dtype, start: int = 0, stop: int | None = None) -> None:
@@ -24,36 +24,36 @@ class SymbolFile:
             self._stop = path.stat().st_size // dtype.itemsize if stop is None else stop
         except OSError as error:
             raise CorpusError(
-                f"cannot read {path}: {error.strerror}", hint="another run encoded the corpus anew: try again"
+                f"cannot read {path}: {error.strerror}",
+                hint="another run has encoded the corpus again: try once more",
             ) from error
 
     def __len__(self) -> int:
-        """N."""
         return self._stop - self._start
 
     def __getitem__(self, part: slice) -> "SymbolFile":
-        """The symbols from one place to another, as a view."""
+        """Returns a range of symbols as a view."""
         start, stop, step = part.indices(len(self))
         if step != 1:
-            raise ValueError(f"a SymbolFile is sliced with a step of 1, got {step}")
+            raise ValueError(f"expected a slice with a step of 1, got {step}")
         view = object.__new__(SymbolFile)
         view.path, view.dtype, view._file = self.path, self.dtype, self._file
         view._start, view._stop = self._start + start, self._start + max(start, stop)
         return view
 
     def __array__(self, dtype: np.dtype | None = None, copy: bool | None = None) -> np.ndarray:
-        """The symbols, read now."""
+        """Reads the symbols."""
         ids = np.empty(len(self), self.dtype)
         target, at = ids.data.cast("B"), self._start * self.dtype.itemsize
         while target:
             count = os.preadv(self._file.fileno(), [target], at)
             if not count:
                 raise CorpusError(
-                    f"{self.path} ended before it should", hint="delete the file and train again"
+                    f"{self.path} is shorter than expected", hint="delete the file and train again"
                 )
             target, at = target[count:], at + count
         return ids if dtype is None else ids.astype(dtype, copy=False)
 
 
 Symbols: TypeAlias = np.ndarray | SymbolFile
-"""The ids of a corpus, (N,). What holds for both: `len`, slices, and `np.asarray` of a slice."""
+"""The ids of a corpus, (N,). Both types support `len`, slices, and `np.asarray` of a slice."""

@@ -1,14 +1,14 @@
 """Symbols and their ids.
 
-Every vocabulary begins with the same four ids, holds every possible input, and is a value: two
-vocabularies with the same symbols are equal.
+Every vocabulary can encode any input. Vocabularies with the same symbols are equal. All start with the same
+four special ids:
 
     0 NULL      the character NUL, and padding (the "\\0" of the lesson)
-    1 UNKNOWN   U+FFFD, and every symbol that the vocabulary does not have
-    2 BEGIN     what stands before the first symbol of a stream
-    3 END       what ends a document
+    1 UNKNOWN   U+FFFD, and every symbol that is not in the vocabulary
+    2 BEGIN     comes before the first symbol of a stream
+    3 END       comes after the last symbol of a document
 
-Bytes need no unknown symbol: their vocabulary has all 256, of which NUL is also byte 0.
+A vocabulary of bytes never encodes UNKNOWN: it has all 256 bytes, with NULL for byte 0.
 """
 
 import codecs
@@ -28,26 +28,26 @@ NULL, UNKNOWN, BEGIN, END = range(4)
 SPECIAL = ("<null>", "<unknown>", "<begin>", "<end>")
 SymbolKind = Literal["characters", "bytes", "words"]
 Ids: TypeAlias = np.ndarray | Sequence[SupportsIndex]
-"""Whole numbers, (N,)."""
+"""Ids, (N,)."""
 
 LONGEST_WORD = 256
-"""Characters; a longer run of them is several words, so that what has no spaces fits into memory."""
+"""In characters. Longer runs are split into several words, so that texts without spaces fit into memory."""
 
 REPLACEMENT = "\ufffd"
-"""What Unicode has for a character that is not known."""
+"""Unicode's replacement character, which stands for unknown ones."""
 
 _WORDS = re.compile(rf"\w{{1,{LONGEST_WORD}}}|\W")
 
 
 class Vocabulary:
-    """The symbols of one kind that a model knows, in the order of their ids.
+    """The symbols that a model knows, in the order of their ids.
 
     Attributes:
-        kind: what one symbol is. Words are runs of letters, digits and underscores, cut after
-            `LONGEST_WORD`; every other character is a symbol of its own, so that a text is the sum of its
-            symbols.
+        kind: unit of text that is one symbol. A word is a run of letters, digits and underscores of at most
+            `LONGEST_WORD` characters; every other character is a symbol too, so a text is its symbols
+            joined.
         lower: whether text is lower-cased before it is encoded.
-        symbols: those from id 4 on; for bytes all but NUL, as characters of Latin-1.
+        symbols: the symbols from id 4 on; for bytes all but NUL, as characters of Latin-1.
     """
 
     def __init__(self, kind: SymbolKind, symbols: Iterable[str], *, lower: bool = False) -> None:
@@ -58,12 +58,12 @@ class Vocabulary:
 
     @classmethod
     def of_bytes(cls, *, lower: bool = False) -> "Vocabulary":
-        """All bytes."""
+        """Returns the vocabulary of all bytes."""
         return cls("bytes", (chr(byte) for byte in range(1, 256)), lower=lower)
 
     @classmethod
     def of_text(cls, text: str, kind: SymbolKind, *, lower: bool = False, min_count: int = 1) -> "Vocabulary":
-        """The symbols that occur in a text at least `min_count` times, sorted by code point."""
+        """Returns the vocabulary of a text: symbols that occur `min_count` times, sorted by code point."""
         if kind == "bytes":
             return cls.of_bytes(lower=lower)
         counts: dict[str, int] = {}
@@ -75,37 +75,33 @@ class Vocabulary:
     def of_counts(
         cls, counts: dict[str, int], kind: SymbolKind, *, lower: bool = False, min_count: int = 1
     ) -> "Vocabulary":
-        """The symbols with at least `min_count` occurrences, sorted by code point."""
+        """Returns the vocabulary of symbols with at least `min_count` occurrences, sorted by code point."""
         kept = (s for s, n in counts.items() if n >= min_count and s not in ("\0", REPLACEMENT))
         return cls(kind, sorted(kept), lower=lower)
 
     def __len__(self) -> int:
-        """V: the four special ids and the symbols."""
         return len(SPECIAL) + len(self.symbols)
 
     def __eq__(self, other: object) -> bool:
-        """Whether both give every text the same ids."""
         return isinstance(other, Vocabulary) and self.to_json() == other.to_json()
 
     def __hash__(self) -> int:
-        """Of the kind and the symbols."""
         return hash((self.kind, self.lower, self.symbols))
 
     def __repr__(self) -> str:
-        """Kind and size."""
         return f"Vocabulary({self.kind!r}, {len(self)} symbols{', lower-cased' if self.lower else ''})"
 
     @cached_property
     def dtype(self) -> np.dtype:
-        """The smallest unsigned type that holds every id."""
+        """The smallest unsigned integer type that holds every id."""
         return np.min_scalar_type(len(self) - 1)
 
     def encode(self, text: str | bytes) -> np.ndarray:
-        """The ids of a text, (N,) of `dtype`. Takes any content: what is not known is UNKNOWN.
+        """Returns the ids of any text, (N,) of `dtype`; symbols outside the vocabulary become UNKNOWN.
 
         Args:
-            text: for a vocabulary of bytes a `str` stands for its UTF-8 and only ASCII is lower-cased; for
-                the others `bytes` are read as UTF-8, each invalid byte as U+FFFD.
+            text: a vocabulary of bytes encodes a `str` as UTF-8, and lower-cases only ASCII; the others
+                decode `bytes` as UTF-8, with U+FFFD for each invalid byte.
         """
         if self.kind == "bytes":
             raw = as_bytes(text)
@@ -118,30 +114,30 @@ class Vocabulary:
         return self._table[points if points.dtype == np.uint8 else np.minimum(points, len(self._table) - 1)]
 
     def decode(self, ids: Ids) -> str:
-        """The text of ids: NUL for null, U+FFFD for unknown, nothing for begin and end.
+        """Returns the text of ids: NUL for NULL, U+FFFD for UNKNOWN, nothing for BEGIN and END.
 
         Raises:
-            VocabularyError: an id that the vocabulary does not have.
+            VocabularyError: an id is not in the vocabulary.
         """
         if self.kind == "bytes":
             return self.decode_bytes(ids).decode("utf-8", "replace")
         return "".join(self._texts[i] for i in self._checked(ids))
 
     def decode_bytes(self, ids: Ids) -> bytes:
-        """The bytes of ids; those of a vocabulary of characters or words are the UTF-8 of their text."""
+        """Returns the bytes of ids; for characters and words, the UTF-8 of their text."""
         if self.kind != "bytes":
             return as_bytes(self.decode(ids))
         return "".join(self._texts[i] for i in self._checked(ids)).encode("latin-1", "replace")
 
     def decoder(self) -> "StreamDecoder":
-        """A decoder for ids that arrive a few at a time."""
+        """Returns a decoder for ids that arrive a few at a time."""
         return StreamDecoder(self)
 
     def symbol(self, index: int) -> str:
-        r"""The printable name of an id: "<end>", "e", "\n" as two characters, "0x8f" for a byte beyond ASCII.
+        r"""Returns the printable name of an id: "<end>", "e", "\n" as two characters, "0x8f" for a byte.
 
         Raises:
-            VocabularyError: an id that the vocabulary does not have.
+            VocabularyError: the id is not in the vocabulary.
         """
         (index,) = self._checked([index])
         if index < len(SPECIAL):
@@ -152,26 +148,28 @@ class Vocabulary:
         return name if name.isprintable() else name.encode("unicode_escape").decode("ascii")
 
     def to_json(self) -> dict[str, Any]:
-        """The vocabulary as plain values; `from_json` undoes it."""
+        """Returns the vocabulary as plain values, for `from_json`."""
         symbols = None if self.kind == "bytes" else list(self.symbols)
         return {"kind": self.kind, "lower": self.lower, "symbols": symbols}
 
     @classmethod
     def from_json(cls, data: Any) -> "Vocabulary":
-        """The vocabulary that `to_json` wrote.
+        """Returns the vocabulary that `to_json` described.
 
         Raises:
-            VocabularyError: anything else.
+            VocabularyError: the data do not describe a vocabulary.
         """
         if not isinstance(data, dict) or set(data) != {"kind", "lower", "symbols"}:
-            raise VocabularyError(f"expected a vocabulary: kind, lower and symbols, got {str(data)[:80]}")
+            raise VocabularyError(f"expected a vocabulary with kind, lower and symbols, got {str(data)[:80]}")
         kind, lower, symbols = data["kind"], data["lower"], data["symbols"]
         if not isinstance(lower, bool) or kind not in get_args(SymbolKind):
-            raise VocabularyError(f"expected a kind of symbol and true or false, got {kind!r} and {lower!r}")
+            raise VocabularyError(
+                f"expected a kind of symbol, and true or false for lower, got {kind!r} and {lower!r}"
+            )
         if kind == "bytes" and symbols is None:
             return cls.of_bytes(lower=lower)
         if not isinstance(symbols, list) or not all(isinstance(s, str) for s in symbols):
-            raise VocabularyError("the symbols of a vocabulary are a list of texts")
+            raise VocabularyError(f"expected a list of texts as symbols, got {str(symbols)[:80]}")
         return cls(kind, symbols, lower=lower)
 
     @cached_property
@@ -181,7 +179,7 @@ class Vocabulary:
 
     @cached_property
     def _texts(self) -> tuple[str, ...]:
-        """What each id decodes to."""
+        """The text of each id."""
         return ("\0", "?" if self.kind == "bytes" else REPLACEMENT, "", "", *self.symbols)
 
     @cached_property
@@ -191,17 +189,17 @@ class Vocabulary:
 
     @cached_property
     def _table(self) -> np.ndarray:
-        """The id of each code point, that of every byte at least; the last entry is that of all beyond."""
+        """The id of each code point, at least of each byte; the last entry is for all higher code points."""
         table = np.full(max(255, *map(ord, self.symbols), 0) + 2, UNKNOWN, self.dtype)
         for symbol, i in self._ids.items():
             table[ord(symbol)] = i
         return table
 
     def _checked(self, ids: Ids) -> list[int]:
-        """The ids as whole numbers within the vocabulary."""
+        """Returns the ids as Python numbers, or raises VocabularyError."""
         few = cast("list[int]", ids)
         if isinstance(ids, list) and set(map(type, ids)) == {int} and min(few) >= 0 and max(few) < len(self):
-            return few  # a few are checked in less time than it takes to make an array of them
+            return few  # faster than an array for a few ids
         array = np.asarray(ids)
         if array.size and (array.dtype.kind not in "ui" or array.min() < 0 or array.max() >= len(self)):
             raise VocabularyError(f"expected ids from 0 to {len(self) - 1}, got {array[:8].tolist()} ...")
@@ -209,69 +207,69 @@ class Vocabulary:
 
 
 class StreamDecoder:
-    """Text of ids that arrive a few at a time; bytes are held back until they make a character."""
+    """Decodes ids that arrive a few at a time; bytes wait until their character is complete."""
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self._vocabulary = vocabulary
         self._utf8 = codecs.getincrementaldecoder("utf-8")("replace")
 
     def feed(self, ids: Ids) -> str:
-        """The text that these ids complete.
+        """Returns the text that these ids complete.
 
         Raises:
-            VocabularyError: an id that the vocabulary does not have.
+            VocabularyError: an id is not in the vocabulary.
         """
         if self._vocabulary.kind != "bytes":
             return self._vocabulary.decode(ids)
         return self._utf8.decode(self._vocabulary.decode_bytes(ids))
 
     def finish(self) -> str:
-        """The text of bytes that were left without their end; the decoder then begins anew."""
+        """Returns the text of an incomplete last character, and resets the decoder."""
         rest = self._utf8.decode(b"", final=True)
         self._utf8.reset()
         return rest
 
 
 def lower_case(text: str) -> str:
-    """A text in lower case, each character by itself, so that it may be cut anywhere.
+    """Lower-cases each character by itself, so that a text may be cut anywhere.
 
-    `str.lower` is that but for the capital sigma, which it writes in another way where a word ends.
+    `str.lower` does the same, except that it writes a capital sigma differently at the end of a word.
     """
     return text.replace("\u03a3", "\u03c3").lower()
 
 
 def split(text: str, kind: SymbolKind) -> Iterable[str]:
-    """The symbols of a text, in order, whether or not a vocabulary has them."""
+    """Returns the symbols of a text in order."""
     return _WORDS.findall(text) if kind == "words" else text
 
 
 def as_bytes(text: str | bytes) -> bytes:
-    """A text as UTF-8; half a pair of surrogates, which UTF-8 does not have, as what it would be."""
+    """Encodes a text as UTF-8; a lone surrogate is encoded too, although UTF-8 forbids it."""
     return text.encode("utf-8", "surrogatepass") if isinstance(text, str) else bytes(text)
 
 
 def as_text(text: str | bytes) -> str:
-    """Bytes read as UTF-8, with U+FFFD for each that is invalid."""
+    """Decodes bytes as UTF-8, with U+FFFD for each invalid one."""
     return text if isinstance(text, str) else text.decode("utf-8", "replace")
 
 
 def code_points(text: str) -> np.ndarray:
-    """The code point of each character, (N,), of the smallest type that the encoding gives for nothing."""
+    """Returns the code point of each character, (N,), in uint8 for ASCII, else in uint32."""
     if text.isascii():
         return np.frombuffer(text.encode("ascii"), np.uint8)
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
 
 
 def _check(vocabulary: Vocabulary) -> None:
-    """Refuses symbols that a vocabulary of that kind cannot have."""
+    """Raises VocabularyError for symbols that a vocabulary of that kind cannot have."""
     kind, symbols = vocabulary.kind, vocabulary.symbols
     if kind not in get_args(SymbolKind):
-        raise VocabularyError(f"a kind of symbol is one of {', '.join(get_args(SymbolKind))}, got {kind!r}")
+        raise VocabularyError(f"expected a kind of symbol: {', '.join(get_args(SymbolKind))}, got {kind!r}")
     if kind == "bytes" and symbols != tuple(chr(byte) for byte in range(1, 256)):
-        raise VocabularyError("a vocabulary of bytes has all of them, in order")
+        raise VocabularyError("a vocabulary of bytes must have all bytes in order")
     if len(set(symbols)) != len(symbols) or not {"", "\0", REPLACEMENT}.isdisjoint(symbols):
-        raise VocabularyError("symbols are distinct, not empty, and neither NUL nor U+FFFD")
+        raise VocabularyError("symbols must be distinct, not empty, and neither NUL nor U+FFFD")
     if kind == "characters" and not all(len(symbol) == 1 for symbol in symbols):
-        raise VocabularyError("each symbol of a vocabulary of characters is one character")
+        raise VocabularyError("each symbol of a vocabulary of characters must be one character")
     if kind == "words" and not all(_WORDS.fullmatch(symbol) for symbol in symbols):
-        raise VocabularyError("each symbol of a vocabulary of words is one word, or one other character")
+        raise VocabularyError("each symbol of a vocabulary of words must be one word or one other character")

@@ -1,7 +1,7 @@
-"""Windows: samples that know nothing of each other, each from a state of nothing.
+"""Windows: independent training samples, each read from the initial state.
 
-This is how the lesson trained before it kept its state: T symbols in, the T that follow each of them out,
-in an order that is shuffled anew each epoch.
+The lesson trained this way before its networks were stateful: T symbols in, the symbol after each out,
+shuffled each epoch.
 
     x = s_i     s_{i+1} ... s_{i+T-1}
     y = s_{i+1} s_{i+2} ... s_{i+T}        i = 0, stride, 2 stride, ...
@@ -26,33 +26,32 @@ class Windows:
     Args:
         ids: the corpus, (N,), in memory or in a file.
         length: T, symbols in a window.
-        stride: symbols from the beginning of one window to that of the next; T gives windows that meet.
-        batch: B, windows at once; the last batch of an epoch has what remains.
-        seed: of the shuffling.
+        stride: symbols from the start of one window to the start of the next; with T they do not overlap.
+        batch: B, windows in a batch; the last batch of an epoch may be smaller.
+        seed: seed of the shuffling.
 
     Raises:
-        CorpusError: not one window fits into the corpus.
-        RecipeError: a length, stride or batch below 1.
+        CorpusError: the corpus is shorter than one window.
+        RecipeError: `length`, `stride` or `batch` is below 1.
     """
 
     def __init__(self, ids: Symbols, *, length: int, stride: int, batch: int, seed: int = 0) -> None:
         if min(length, stride, batch) < 1:
             given = f"length={length}, stride={stride}, batch={batch}"
-            raise RecipeError(f"expected windows of at least 1 symbol, 1 apart and 1 at once, got {given}")
+            raise RecipeError(f"expected a length, stride and batch of at least 1, got {given}")
         if len(ids) <= length:
             raise CorpusError(
                 f"expected at least {length + 1} symbols for a window of {length}, got {len(ids)}",
-                hint="take shorter windows or a longer text",
+                hint="use shorter windows or a longer text",
             )
         self.length, self.stride, self.batch, self.seed = length, stride, batch, seed
         self._ids = ids
 
     def __len__(self) -> int:
-        """How many windows there are."""
         return (len(self._ids) - 1 - self.length) // self.stride + 1
 
     def epoch(self, epoch: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
-        """All windows once, in the order of that epoch: x (T, B) and y (T, B)."""
+        """Yields all windows once, in the order of an epoch: x (T, B) and y (T, B)."""
         for first in range(0, len(self), self.batch):
             places = np.arange(first, min(first + self.batch, len(self)))
             starts = shuffled(places, len(self), self.seed, epoch) * self.stride
@@ -62,10 +61,10 @@ class Windows:
 
 
 def shuffled(places: np.ndarray, size: int, seed: int, epoch: int) -> np.ndarray:
-    """What stands at `places` (M,) of the numbers below `size` in shuffled order, (M,) in int64.
+    """Returns the numbers at `places` (M,) of a random permutation of 0 ... size - 1, (M,) in int64.
 
-    A permutation that is computed, not stored: a Feistel network over the smallest even number of bits that
-    holds `size`, walked on until it lands below `size` (Black and Rogaway 2002).
+    The permutation is computed, not stored: a Feistel network over the smallest even number of bits that
+    holds `size`, applied again until the result is below `size` (Black and Rogaway 2002).
     """
     half = np.uint64(max(1, (size - 1).bit_length() + 1 >> 1))
     mask = (np.uint64(1) << half) - np.uint64(1)

@@ -1,1 +1,1 @@
-"""Recurrent layers: state in, state out."""
+"""Recurrent layers. `base` states the conventions that they keep."""

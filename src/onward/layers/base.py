@@ -1,16 +1,24 @@
-"""What every layer is, and the conventions that all of them keep.
+"""The base class of all layers, and the conventions that all layers keep.
 
-    forward(x, state) -> (y, state)      x: (T, B, D_in), y: (T, B, D_out)
-    initial_state(lanes) -> state        what a stream starts from: zeros
+    forward(x, state) -> (y, state)      x (T, B, D_in), y (T, B, D_out)
+    initial_state(lanes) -> state        zeros, the state before the first symbol of a stream
 
-* State is an argument and a result, never an attribute. The result depends on nothing else: any
-  number of lanes, any cut into blocks, forks and rollbacks give what one pass gives.
-* Lanes never mix. Time only flows forward: y_t depends on x_0 ... x_t and the state.
-* The first block of a stream gets `initial_state`; nothing is learned in it.
-* Gate order, and what a gate means when it is 1, are those of the library each layer matches, and
-  stand in its docstring with the equations: i f g o for LSTM and r z n for GRU (torch.nn); in
-  `GatedLinear`, z = 1 takes the new value and forgets the old.
-* A state keeps the type (float32, float64) that the weights have, also where autocast computes in bfloat16.
+* State is an argument and a result, never an attribute. The result depends on nothing else, so any number of
+  lanes, any cut into blocks, forks and rollbacks give the same values as one pass.
+* Lanes never mix. Time only flows forward: y_t depends on x_0 ... x_t and on the state.
+* The initial state is not learned.
+* The tensors of a state are lane-major, (B, ...). They keep the type of the weights (float32 or float64),
+  even if autocast computes in bfloat16.
+
+Gates have the order of the library that each layer matches:
+
+    layer         gates     z = 1 means       the reset gate r acts           state              matches
+    SimpleRNN     none                                                        (h,)               torch.nn.RNN
+    LSTM          i f g o                                                     (h, c)             torch.nn.LSTM
+    GRU           r z n     keep the old h    after the product with U_n      (h,)               torch.nn.GRU
+    GatedLinear   z v g     take the new v    no reset gate                   (h, last inputs)   minGRU (*)
+
+(*) arXiv 2410.01201, with the convolution and output gate of Griffin (arXiv 2402.19427).
 """
 
 from abc import ABC, abstractmethod
@@ -23,7 +31,7 @@ from onward.shapes import Output, Sequence
 
 
 class Layer(nn.Module, ABC):
-    """A function of a sequence and a state. Subclasses are final.
+    """Maps a sequence and a state to a sequence and a state. Subclasses are final.
 
     Attributes:
         width_in, width_out: features of one position of the input and of the output.
@@ -34,14 +42,14 @@ class Layer(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, x: Sequence, state: State) -> tuple[Output, State]:
-        """y (T, B, width_out) for x (T, B, width_in), and the state after the last position."""
+        """Returns y (T, B, width_out) for x (T, B, width_in), and the state after the last position."""
 
     @abstractmethod
     def initial_state(self, lanes: int) -> State:
-        """The state before the first symbol, for that many lanes."""
+        """Returns the state before the first symbol, for a number of lanes."""
 
 
 def zeros_like_weights(layer: nn.Module, *shape: int) -> Tensor:
-    """Zeros of the type and on the device of the layer's first weight."""
+    """Returns zeros with the type and device of the layer's first weight."""
     weight = next(layer.parameters())
     return torch.zeros(shape, dtype=weight.dtype, device=weight.device)

@@ -1,4 +1,4 @@
-"""The gated recurrent unit."""
+"""The gated recurrent unit (GRU)."""
 
 from torch import nn
 
@@ -8,12 +8,12 @@ from onward.shapes import Output, Sequence
 
 
 class GRU(Layer):
-    """Gated recurrent unit (Cho et al. 2014), with the reset gate after the matrix product, as cuDNN has it.
+    """Gated recurrent unit (Cho et al. 2014), with the reset gate after the matrix product, as in cuDNN.
 
         r, z = sigmoid(W x_t + U h_{t-1} + b)      n = tanh(W_n x_t + b_n + r * (U_n h_{t-1} + c_n))
-        h_t = (1 - z) * n + z * h_{t-1},           y_t = h_t       (z = 1 keeps the old)
+        h_t = (1 - z) * n + z * h_{t-1},           y_t = h_t       (z = 1 keeps the old state)
 
-    Matches `torch.nn.GRU` (gate order r z n), on whose fused kernel it runs. State: (h (B, D),).
+    Matches `torch.nn.GRU` (gate order r z n) and runs on its fused kernel. State: (h (B, D),).
     """
 
     def __init__(self, width_in: int, width: int) -> None:
@@ -22,11 +22,9 @@ class GRU(Layer):
         self.rnn = nn.GRU(width_in, width)
 
     def forward(self, x: Sequence, state: State) -> tuple[Output, State]:
-        """Shapes as in `Layer.forward`."""
-        (h,) = state
-        y, last = self.rnn(x, h[None].to(x.dtype))
+        (h,) = state  # (B, D)
+        y, last = self.rnn(x, h[None].to(x.dtype))  # (T, B, D), (1, B, D)
         return y, (last[0].to(h.dtype),)
 
     def initial_state(self, lanes: int) -> State:
-        """Zeros (B, D)."""
         return (zeros_like_weights(self, lanes, self.width_out),)

@@ -1,4 +1,4 @@
-"""The linear layer of onward's own layers, by the quicker of the two libraries that torch brings along."""
+"""A linear layer that uses the faster of torch's two CPU libraries for matrix products."""
 
 from typing import Any
 
@@ -6,8 +6,11 @@ import torch
 from torch import Tensor, nn
 
 
-def _found() -> Any:
-    """What torch.compile calls for a linear layer on the CPU; private to torch, None if it has changed."""
+def find_one_dnn() -> Any:
+    """Returns oneDNN's linear layer, which torch.compile uses on the CPU, or None.
+
+    The function is private to torch, so it is first tried on one product.
+    """
     try:
         product = torch.ops.mkldnn._linear_pointwise
         one = torch.ones(1, 1, dtype=torch.float32, device="cpu")
@@ -16,18 +19,18 @@ def _found() -> Any:
         return None
 
 
-_one_dnn = _found()
+one_dnn = find_one_dnn()
 ROWS = 64
-"""From how many rows on oneDNN is quicker in float32 than MKL, torch's default (benchmarks/LOG.md)."""
+"""From this many rows on, oneDNN is faster in float32 than MKL, torch's default (benchmarks/LOG.md)."""
 
 
 class Linear(nn.Linear):
-    """`torch.nn.Linear`, with its parameters and values; in half the time where no gradient is wanted."""
+    """`torch.nn.Linear`, with the same parameters and values, in half the time if no gradient is needed."""
 
     def forward(self, input: Tensor) -> Tensor:
-        """y = x W^T + b: x (..., D), y (..., E)."""
+        """Returns y = x W^T + b, for x (..., D) and y (..., E)."""
         if (
-            _one_dnn is not None
+            one_dnn is not None
             and torch.backends.mkldnn.enabled
             and not torch.is_grad_enabled()
             and not torch.is_autocast_enabled("cpu")
@@ -35,5 +38,5 @@ class Linear(nn.Linear):
             and input.dtype == self.weight.dtype == torch.float32
             and input.numel() >= ROWS * self.in_features
         ):
-            return _one_dnn(input, self.weight, self.bias, "none", [], "")
+            return one_dnn(input, self.weight, self.bias, "none", [], "")
         return super().forward(input)

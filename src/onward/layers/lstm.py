@@ -1,4 +1,4 @@
-"""Long short-term memory."""
+"""Long short-term memory (LSTM)."""
 
 from torch import nn
 
@@ -13,11 +13,11 @@ class LSTM(Layer):
         i, f, o = sigmoid(W x_t + U h_{t-1} + b)   g = tanh(W_g x_t + U_g h_{t-1} + b_g)
         c_t = f * c_{t-1} + i * g                  h_t = o * tanh(c_t),  y_t = h_t
 
-    Matches `torch.nn.LSTM` (gate order i f g o), on whose fused kernel it runs. State: (h (B, D), c (B, D)).
+    Matches `torch.nn.LSTM` (gate order i f g o) and runs on its fused kernel. State: (h (B, D), c (B, D)).
 
     Args:
-        forget_bias: what the forget gate's bias starts from, so that a new network remembers
-            (Jozefowicz et al. 2015). torch's own start is about 0.
+        forget_bias: initial bias of the forget gate. A positive bias makes a new network remember
+            (Jozefowicz et al. 2015). torch starts at about 0.
     """
 
     def __init__(self, width_in: int, width: int, *, forget_bias: float = 1.0) -> None:
@@ -29,12 +29,10 @@ class LSTM(Layer):
         nn.init.zeros_(biases["bias_hh_l0"][width : 2 * width])
 
     def forward(self, x: Sequence, state: State) -> tuple[Output, State]:
-        """Shapes as in `Layer.forward`."""
-        h, c = state
+        h, c = state  # (B, D) each
         y, (h_last, c_last) = self.rnn(x, (h[None].to(x.dtype), c[None].to(x.dtype)))
         return y, (h_last[0].to(h.dtype), c_last[0].to(c.dtype))
 
     def initial_state(self, lanes: int) -> State:
-        """Zeros, h (B, D) and c (B, D)."""
         zeros = zeros_like_weights(self, lanes, self.width_out)
         return zeros, zeros

@@ -1,4 +1,4 @@
-"""The plain recurrent network of Elman (1990)."""
+"""The simple recurrent network of Elman (1990)."""
 
 from typing import Literal
 
@@ -15,12 +15,12 @@ Initialisation = Literal["uniform", "identity"]
 class SimpleRNN(Layer):
     """h_t = f(W_x x_t + b_x + W_h h_{t-1} + b_h), y_t = h_t.
 
-    Matches `torch.nn.RNN`, on whose fused kernel it runs. State: (h (B, D),).
+    Matches `torch.nn.RNN` and runs on its fused kernel. State: (h (B, D),).
 
     Args:
         activation: f, "tanh" or "relu".
-        initialisation: "uniform" in ±1/sqrt(D), torch's own, or "identity": W_h = I, W_x by Glorot and no
-            bias at first, so that with ReLU an untrained network remembers (arXiv 1504.00941).
+        initialisation: "uniform" in ±1/sqrt(D) as in torch, or "identity": W_h = I, W_x by Glorot, biases 0.
+            With the identity and ReLU, an untrained network remembers (arXiv 1504.00941).
     """
 
     def __init__(
@@ -42,11 +42,9 @@ class SimpleRNN(Layer):
             nn.init.zeros_(weights["bias_hh_l0"])
 
     def forward(self, x: Sequence, state: State) -> tuple[Output, State]:
-        """Shapes as in `Layer.forward`."""
-        (h,) = state
-        y, last = self.rnn(x, h[None].to(x.dtype))
+        (h,) = state  # (B, D)
+        y, last = self.rnn(x, h[None].to(x.dtype))  # (T, B, D), (1, B, D)
         return y, (last[0].to(h.dtype),)
 
     def initial_state(self, lanes: int) -> State:
-        """Zeros (B, D)."""
         return (zeros_like_weights(self, lanes, self.width_out),)

@@ -1,7 +1,6 @@
-"""State as a value: nested tuples of tensors, each with the lanes as its leading axis.
+"""States are values: nested tuples of tensors whose first axis is the lanes.
 
-Nothing here, and no layer, changes a state in place: whoever holds one may keep it, so a fork is an
-assignment and a rollback is the use of an older value.
+No function and no layer changes a state in place. So keeping a state is enough to fork it or to return to it.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,11 +10,11 @@ import torch
 from torch import Tensor
 
 State: TypeAlias = tuple[Any, ...]
-"""What a layer carries from one block to the next: tensors and states; `()` where it carries nothing."""
+"""The tensors and nested states that a layer passes from block to block; `()` for a stateless layer."""
 
 
 def map_state(function: Callable[..., Tensor], state: State, *others: State) -> State:
-    """The state whose tensors are `function` of the tensors of `state` (and of `others`, alike in form)."""
+    """Applies a function to each tensor of a state, and to the same tensors of `others`, of the same form."""
     return tuple(
         map_state(function, part, *(other[i] for other in others))
         if isinstance(part, tuple)
@@ -25,7 +24,7 @@ def map_state(function: Callable[..., Tensor], state: State, *others: State) -> 
 
 
 def tensors_of(state: State) -> Iterator[Tensor]:
-    """The tensors of a state, depth first."""
+    """Yields the tensors of a state, depth first."""
     for part in state:
         if isinstance(part, tuple):
             yield from tensors_of(part)
@@ -34,20 +33,20 @@ def tensors_of(state: State) -> Iterator[Tensor]:
 
 
 def with_tensors(state: State, tensors: Iterator[Tensor]) -> State:
-    """The state of the form of `state` that holds `tensors`, taken depth first: `tensors_of` undone."""
+    """Returns a state of the same form that holds other tensors: the inverse of `tensors_of`."""
     return map_state(lambda _: next(tensors), state)
 
 
 def detach(state: State) -> State:
-    """The same values, cut from the graph: where truncated back-propagation stops."""
+    """Detaches a state from the graph of gradients, for truncated back-propagation."""
     return map_state(Tensor.detach, state)
 
 
 def select_lanes(state: State, lanes: Tensor) -> State:
-    """The state of the lanes whose indices are given, in that order; a lane may be taken many times."""
+    """Returns the state of the lanes with the given indices (N,), in that order; lanes may repeat."""
     return map_state(lambda part: part[lanes], state)
 
 
 def join_lanes(states: list[State]) -> State:
-    """One state whose lanes are those of `states`, one after another."""
+    """Joins states lane after lane."""
     return map_state(lambda *parts: torch.cat(parts), states[0], *states[1:])

@@ -1,5 +1,5 @@
-"""The ladder of the lesson that onward descends from: one idea a rung, one readable file a rung.
+"""The ladder of the lesson that onward grew out of: each rung adds one idea, in one readable file.
 
-`ladder` lists the rungs. Each rung's file begins with what is new in it, holds the whole of that idea and
-nothing of the library's machinery (but the layers, where a rung is about them), and ends with `run`.
+`ladder` lists the rungs. The file of a rung starts with the new idea and ends with `run`. It holds the whole
+idea, and uses the library only for layers and data.
 """

@@ -1,26 +1,26 @@
 """Rung `numpy`: everything by hand.
 
-New here: **the pass back through time**, with no library to take a derivative. The network is that of rung
-`onehot`, one sequence of eight at a time, an output at every step:
+New here: **back-propagation through time**, without a library that takes derivatives. The network is that
+of rung `onehot`, with one sequence of eight at a time and an output at every step:
 
     a_t = x_t G + g + h_{t-1} O + o        G green, O orange (I at first), B blue; g, o, b their biases
     h_t = relu(a_t)                        h_0 = 0
     p_t = softmax(h_t B + b)
-    E = - sum_t log p_t[c_{t+1}]           a sum over the eight, in nats
+    E = - sum_t log p_t[c_{t+1}]           a sum over eight positions, in nats
 
-and back, from the last step to the first, with d? for dE/d?:
+and backward, from the last step to the first, where d? stands for dE/d?:
 
     dz_t = p_t - y_t                       softmax and cross-entropy together; y_t is one-hot
-    dh_t = B dz_t + O da_{t+1}             what the output wants of h_t, and what all later steps want of it
+    dh_t = B dz_t + O da_{t+1}             from the output at t, and from all later steps
     da_t = dh_t where h_t > 0, else 0
     dB = sum_t outer(h_t, dz_t)    dO = sum_t outer(h_{t-1}, da_t)    dG = sum_t outer(x_t, da_t)
 
-The weights are used at every step, so their gradients are sums over the steps, and no weight moves before the
-walk back has ended: a step that reads weights which a later one has changed takes the derivative of nothing.
-Whether all this is right is not a matter of belief: each derivative is held against a finite difference.
+Each weight is used at every step, so its gradient is a sum over the steps. No weight changes before the
+backward pass has ended; otherwise earlier steps would compute derivatives with weights that the forward
+pass never used. Each derivative is compared with a finite difference.
 
-Plain SGD, one sequence at a time, in the order of the text, once: expect 14.5 nats over eight characters (1.8
-a character) in the last thousand of 75, in a minute.
+Training is plain SGD, one sequence at a time, once through the text. Expect 14.5 nats over eight characters
+(1.8 per character) in the last thousand of 75, in a minute.
 """
 
 from collections.abc import Callable, Iterator
@@ -32,28 +32,27 @@ import numpy as np
 
 from onward.lesson.pictures import save_picture
 from onward.lesson.rung import LessonSettings, Outcome, Rung
-from onward.lesson.text import HELD_OUT, Text, read_text
+from onward.lesson.text import HELD_OUT, LessonText, read_text
 
 RUNG = Rung(
     name="numpy",
-    new="by hand: every derivative, back through time, checked by finite differences",
+    new="every derivative by hand: back-propagation through time, checked by finite differences",
     measure="training loss of the last thousand sequences, sum over 8 characters, nats",
-    lesson="27.69 (after 10 thousand, at a rate of 1e-4)",
+    lesson="27.69 (after 10 thousand sequences, at a rate of 1e-4)",
     target=14.6,
     minutes=1.0,
 )
 STEPS, HIDDEN = 8, 256
 RATE = 0.01
 THOUSANDS = 75
-"""Of sequences that do not overlap; the lesson's text has 75,112."""
-
+"""Thousands of sequences, which do not overlap; the lesson's text has 75,112 of them."""
 
 Learn = Callable[[np.ndarray, np.ndarray], float]
 Predict = Callable[[np.ndarray], np.ndarray]
 
 
 class Weights(NamedTuple):
-    """All that is learned, or the gradient of each."""
+    """All weights, or all gradients."""
 
     green: np.ndarray  # (V, H), input to hidden
     green_bias: np.ndarray  # (H,)
@@ -64,7 +63,7 @@ class Weights(NamedTuple):
 
 
 def first_weights(symbols: int, seed: int = 0, *, hidden: int = HIDDEN, dtype: Any = np.float32) -> Weights:
-    """Normal with a variance of 2 / fan-in (arXiv 1502.01852), the identity for orange, biases of zero."""
+    """Returns normal weights of variance 2 / fan-in (arXiv 1502.01852), but I for orange, and zero biases."""
     random = np.random.default_rng(seed)
 
     def normal(rows: int, columns: int) -> np.ndarray:
@@ -76,40 +75,40 @@ def first_weights(symbols: int, seed: int = 0, *, hidden: int = HIDDEN, dtype: A
 
 
 def relu(a: np.ndarray) -> np.ndarray:
-    """What is above zero, else zero."""
     return np.maximum(a, 0)
 
 
 def relu_slope(h: np.ndarray) -> np.ndarray:
-    """The derivative of relu where it gave h."""
+    """Returns the derivative of relu, given its result h."""
     return (h > 0).astype(h.dtype)
 
 
 def softmax(z: np.ndarray) -> np.ndarray:
-    """Probabilities (..., V) of logits; without the largest subtracted, exp would overflow."""
-    powers = np.exp(z - z.max(-1, keepdims=True))
+    """Returns the probabilities (..., V) of logits."""
+    powers = np.exp(z - z.max(-1, keepdims=True))  # subtracting the largest avoids overflow
     return powers / powers.sum(-1, keepdims=True)
 
 
 def softmax_back(p: np.ndarray, dp: np.ndarray) -> np.ndarray:
-    """dE/dz from dE/dp, both (..., V): the Jacobian diag(p) - outer(p, p), never written out."""
+    """Returns dE/dz for dE/dp, both (..., V): a product with the Jacobian diag(p) - outer(p, p)."""
     return p * (dp - (p * dp).sum(-1, keepdims=True))
 
 
 def cross_entropy(p: np.ndarray, y: np.ndarray) -> float:
-    """Nats of the one-hot targets y under p, both (..., V), a sum."""
-    return -float(np.log(p[y > 0]).sum())
+    """Returns the summed loss in nats of one-hot targets y under p, both (..., V)."""
+    smallest = np.finfo(p.dtype).tiny  # a probability that was rounded to zero would cost infinitely much
+    return -float(np.log(np.maximum(p[y > 0], smallest)).sum())
 
 
 def cross_entropy_slope(p: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """The derivative of `cross_entropy` by p."""
+    """Returns the derivative of `cross_entropy` with respect to p."""
     return -y / p
 
 
 def forward(weights: Weights, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The states h (T + 1, H), of which the first is zero, and the outputs p (T, V), for one-hot x (T, V)."""
+    """Returns the states h (T + 1, H), of which the first is zero, and the outputs p (T, V), for x (T, V)."""
     green, green_bias, orange, orange_bias, blue, blue_bias = weights
-    seen = x @ green + (green_bias + orange_bias)  # (T, H): what does not wait for the state before it
+    seen = x @ green + (green_bias + orange_bias)  # (T, H), the part that does not depend on the state
     h = np.zeros((len(x) + 1, green.shape[1]), green.dtype)
     for t in range(len(x)):
         h[t + 1] = relu(seen[t] + h[t] @ orange)
@@ -117,32 +116,32 @@ def forward(weights: Weights, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def backward(weights: Weights, x: np.ndarray, y: np.ndarray, h: np.ndarray, p: np.ndarray) -> Weights:
-    """The gradients, of what `forward` made of x under targets y, all from the weights as they were."""
+    """Returns the gradients for inputs x and targets y, given the results h and p of `forward`."""
     dz = p - y  # (T, V), which is softmax_back(p, cross_entropy_slope(p, y)) without its division by p
-    dh = dz @ weights.blue.T  # (T, H), so far only what the outputs want
+    dh = dz @ weights.blue.T  # (T, H), so far only from the outputs
     slope = relu_slope(h[1:])
     da = np.empty_like(dh)
     later = np.zeros_like(dh[0])
     for t in reversed(range(len(x))):
         da[t] = (dh[t] + later) * slope[t]
         later = weights.orange @ da[t]
-    # x.T @ da is the sum over t of outer(x_t, da_t), in one product.
+    # x.T @ da is the sum over t of outer(x_t, da_t)
     return Weights(x.T @ da, da.sum(0), h[:-1].T @ da, da.sum(0), h[1:].T @ dz, dz.sum(0))
 
 
 def error_of(weights: Weights, x: np.ndarray, y: np.ndarray) -> float:
-    """The summed error of a sequence, x and y (T, V)."""
+    """Returns the summed error of a sequence x with targets y, both (T, V)."""
     return cross_entropy(forward(weights, x)[1], y)
 
 
 def update(weights: Weights, gradients: Weights, rate: float) -> None:
-    """One step of plain SGD, in place."""
+    """Updates the weights in place by one step of plain SGD."""
     for weight, gradient in zip(weights, gradients, strict=True):
         np.subtract(weight, rate * gradient, out=weight)
 
 
 def learn(weights: Weights, x: np.ndarray, y: np.ndarray, rate: float = RATE) -> float:
-    """Forward, back, update; returns the error before the update."""
+    """Runs forward and backward passes and an update; returns the error before the update."""
     h, p = forward(weights, x)
     update(weights, backward(weights, x, y, h, p), rate)
     return cross_entropy(p, y)
@@ -151,13 +150,13 @@ def learn(weights: Weights, x: np.ndarray, y: np.ndarray, rate: float = RATE) ->
 def finite_differences(
     weights: Weights, x: np.ndarray, y: np.ndarray, *, each: int, seed: int = 0, width: float = 1e-5
 ) -> Iterator[tuple[str, float, float]]:
-    """The name of a weight, its derivative by hand, and by (E(w + width) - E(w - width)) / 2 width.
+    """Yields the name of a weight, its derivative by hand, and (E(w + width) - E(w - width)) / (2 width).
 
     Args:
-        weights: in float64; they end as they began.
+        weights: in float64; restored at the end.
         x: a sequence (T, V).
         y: its targets (T, V).
-        each: how many numbers to take of each array, at random.
+        each: how many random elements of each array to check.
         seed: of which.
         width: small enough for the curve, large enough for rounding.
     """
@@ -175,14 +174,14 @@ def finite_differences(
             yield name, float(gradient.reshape(-1)[at]), (above - below) / (2 * width)
 
 
-def sequences(text: Text) -> tuple[np.ndarray, np.ndarray]:
-    """Ids (N, 8) that do not overlap, in the order of the text, and those that follow each, (N, 8)."""
+def sequences(text: LessonText) -> tuple[np.ndarray, np.ndarray]:
+    """Returns sequences of ids that do not overlap, (N, 8), and the id after each of these, (N, 8)."""
     windows = text.ids.unfold(0, STEPS + 1, STEPS).numpy()  # (N, 9)
     return windows[:, :STEPS], windows[:, 1:]
 
 
-def check(text: Text, seed: int, each: int = 40) -> list[tuple[str, float, float]]:
-    """Finite differences in float64 on the first sequence of a text."""
+def check(text: LessonText, seed: int, each: int = 40) -> list[tuple[str, float, float]]:
+    """Compares derivatives with finite differences in float64, on the first sequence of a text."""
     symbols = len(text.symbols)
     one_hot = np.eye(symbols)
     x, y = sequences(text)
@@ -194,22 +193,23 @@ def check(text: Text, seed: int, each: int = 40) -> list[tuple[str, float, float
 
 
 def one_pass(
-    text: Text, settings: LessonSettings, learn: Learn, predict: Predict
+    text: LessonText, settings: LessonSettings, learn: Learn, predict: Predict
 ) -> tuple[list[float], float]:
-    """One pass over a text, in its order.
+    """Trains for one pass over a text, in its order.
 
     Args:
-        text: 75 thousand sequences of it are taken, or all that it has.
-        settings: their `share` is the share of these.
-        learn: changes weights by a sequence and its targets (T, V); returns the error before.
-        predict: probabilities (T, V), by the weights as they are.
+        text: its first 75 thousand sequences are used.
+        settings: `share` is the share of these sequences to use.
+        learn: updates the weights for a sequence and its targets (T, V); returns the error before.
+        predict: returns the probabilities (T, V) of a sequence.
 
     Returns:
-        The mean error of each thousand; and of the text's end, judged before anything of it was learned.
+        The mean error of each thousand sequences, and the mean error on the end of the text before training
+        on it.
     """
     x, y = sequences(text)
     one_hot = np.eye(len(text.symbols), dtype=np.float32)
-    count = min(1000 * settings.of(THOUSANDS), len(x))
+    count = min(1000 * settings.scaled(THOUSANDS), len(x))
     tail = round(len(x) * (1 - HELD_OUT))
     held_out, means, total = 0.0, [], 0.0
     for i in range(count):
@@ -219,20 +219,20 @@ def one_pass(
         total += float(learn(one_hot[x[i]], one_hot[y[i]]))
         if (i + 1) % 1000 == 0:
             means.append(total / 1000)
-            each = f"{means[-1] / STEPS:.4f} a character"
-            settings.say(f"{i + 1:,} sequences: {means[-1]:.3f} nats in sum, {each}")
+            each = f"{means[-1] / STEPS:.4f} per character"
+            settings.report(f"{i + 1:,} sequences: {means[-1]:.3f} nats over {STEPS} characters, {each}")
             total = 0.0
     return means, held_out
 
 
 def draw(means: list[float], checked: list[tuple[str, float, float]], folder: Path) -> Path:
-    """The errors of the thousands, and the derivatives against finite differences."""
+    """Draws the errors during training, and the derivatives against finite differences."""
 
     def errors(axes: Any) -> None:
         axes.plot(range(1, len(means) + 1), means, color="#2f6f4f", linewidth=1.8)
         axes.axhline(14.464, color="#64748b", linewidth=0.8, linestyle="--")
         axes.annotate(
-            "the lesson's last, 14.464",
+            "the lesson: 14.464",
             (0, 14.464),
             (3, 4),
             textcoords="offset points",
@@ -263,7 +263,7 @@ def draw(means: list[float], checked: list[tuple[str, float, float]], folder: Pa
 
     return save_picture(
         folder / "lesson-numpy.png",
-        "Derivatives by hand: they learn, and they are right",
+        "Training with derivatives by hand, and their comparison with finite differences",
         errors,
         derivatives,
         size=(10.0, 4.5),
@@ -275,7 +275,7 @@ def run(settings: LessonSettings) -> Outcome:
     text = read_text()
     checked = check(text, settings.seed)
     apart = max(abs(hand - found) for _, hand, found in checked)
-    settings.say(f"{len(checked)} derivatives differ from finite differences by {apart:.1e} at most")
+    settings.report(f"{len(checked)} derivatives differ from finite differences by at most {apart:.1e}")
     weights = first_weights(len(text.symbols), settings.seed)
     means, held_out = one_pass(text, settings, partial(learn, weights), lambda x: forward(weights, x)[1])
     return Outcome(

@@ -1,15 +1,15 @@
 """Rung `deep`: the network that wrote Nietzsche.
 
-New here: **all of it together, at length**. The text in lower case, an embedding of 24, batch norm, two LSTM
-layers of 512 with dropout of 0.2 on their inputs and on their states, one readout applied at every step
-(which is all that the lesson's TimeDistributed was), the state carried from block to block, and a sample
-after every epoch, so that one can watch a network learn to spell, to punctuate, and to sound like somebody.
+New here: **everything together, trained for longer**. The text is in lower case. The network has an
+embedding of 24, batch norm, two LSTM layers of 512 with dropout of 0.2 on inputs and states, and a readout
+at every step (which is what the lesson's TimeDistributed does). The state is carried from block to block. A
+sample after every epoch shows how the network learns to spell, to punctuate and to imitate the author.
 
-Dropout on the state is done where the state enters the gates: a fifth of the hidden-to-hidden weights is
-zeroed, anew for each block (arXiv 1708.02182), so that the fused kernel still runs.
+Dropout on the state sets a fifth of the hidden-to-hidden weights to zero, other ones for each block (arXiv
+1708.02182), so that the fused kernel can be used.
 
-Expect about 1.3 nats a character on the held-out tenth after twenty minutes on two cores. Where there is a
-GPU that CUDA knows, it is used.
+Expect about 1.3 nats per character on the held-out tenth after twenty minutes on two cores. A CUDA GPU is
+used if there is one.
 """
 
 import re
@@ -25,18 +25,18 @@ from torch import Tensor, nn
 from onward.data.lanes import Block, Lanes
 from onward.inference.novelty.novelty import novelty
 from onward.layers.lstm import LSTM
-from onward.layers.norm import BatchNorm
 from onward.layers.state import State, detach
-from onward.lesson.fit import cross_entropy, judge_stream
+from onward.lesson.batch_norm import BatchNorm
+from onward.lesson.fit import cross_entropy, evaluate_stream
 from onward.lesson.pictures import save_picture
 from onward.lesson.rung import LessonSettings, Outcome, Rung
-from onward.lesson.text import Text, read_text
+from onward.lesson.text import LessonText, read_text
 from onward.precision import Precision, in_precision, quick_precision
 
 RUNG = Rung(
     name="deep",
-    new="two LSTM layers with dropout, trained at length, that write",
-    measure="loss of the held-out last tenth in one pass, nats a character",
+    new="two LSTM layers with dropout, trained for longer, which write text",
+    measure="loss on the held-out last tenth in one pass, nats per character",
     lesson=None,
     target=1.32,
     minutes=20.0,
@@ -52,7 +52,7 @@ CLOSING = {"(": ")", "[": "]", '"': '"'}
 
 
 class Deep(nn.Module):
-    """Logits (T, B, V) and the state after, for characters (T, B) and the state before."""
+    """Maps characters (T, B) and a state to logits (T, B, V) and the next state."""
 
     def __init__(self, symbols: int) -> None:
         super().__init__()
@@ -63,8 +63,7 @@ class Deep(nn.Module):
         self.readout = nn.Linear(HIDDEN, symbols)
 
     def forward(self, characters: Tensor, state: State) -> tuple[Tensor, State]:
-        """Layer by layer, each with dropout on what it is given."""
-        x, _ = self.norm(self.embedding(characters), ())
+        x, _ = self.norm(self.embedding(characters), ())  # (T, B, D)
         after = []
         for layer, before in zip(self.layers, state, strict=True):
             weights = {"rnn.weight_hh_l0": self.dropout(layer.get_parameter("rnn.weight_hh_l0"))}
@@ -73,14 +72,13 @@ class Deep(nn.Module):
         return self.readout(self.dropout(x)), tuple(after)
 
     def initial_state(self, lanes: int) -> State:
-        """That of both layers."""
         return tuple(layer.initial_state(lanes) for layer in self.layers)  # type: ignore[operator]
 
 
-class Run:
-    """Training in as many epochs as one asks for, again and again: the lesson's `run_epochs(n)`."""
+class DeepTraining:
+    """Trains the network, epoch after epoch, with the lesson's `run_epochs(n)`."""
 
-    def __init__(self, text: Text, minutes: float, settings: LessonSettings) -> None:
+    def __init__(self, text: LessonText, minutes: float, settings: LessonSettings) -> None:
         torch.manual_seed(settings.seed)
         self.text, self.settings = text, settings
         self.training, self.held_out = text.split(0.1)
@@ -94,7 +92,7 @@ class Run:
         self.samples: list[str] = []
 
     def run_epochs(self, count: int) -> float:
-        """Trains for so many epochs; returns the mean loss of the last."""
+        """Trains for `count` epochs; returns the mean loss of the last one."""
         for _ in range(count):
             state, values = self.network.initial_state(LANES), []
             for _ in range(self.lanes.blocks_per_epoch):
@@ -102,13 +100,13 @@ class Run:
                 values.append(value)
             self.losses.append(sum(values) / len(values))
             self.samples.append(write(self.network, self.text, PRIME, SAMPLE))
-            self.settings.say(
-                f"epoch {self.lanes.epoch}: {self.losses[-1]:.4f} nats a character\n{self.samples[-1]}\n"
+            self.settings.report(
+                f"epoch {self.lanes.epoch}: {self.losses[-1]:.4f} nats per character\n{self.samples[-1]}\n"
             )
         return self.losses[-1]
 
     def step(self, block: Block, state: State) -> tuple[float, State]:
-        """One step; its rate falls with the time that is left."""
+        """Trains on one block, at a learning rate that falls with the time left; returns loss and state."""
         self.network.train()
         left = max(0.01, 1 - (time.monotonic() - self.started) / self.seconds)
         self.steps += 1
@@ -124,14 +122,14 @@ class Run:
 
     @property
     def is_over(self) -> bool:
-        """Whether another epoch would end after the time that was given."""
-        gone = time.monotonic() - self.started
-        return gone + gone / max(1, self.lanes.epoch) > self.seconds
+        """Whether another epoch would take longer than the time left."""
+        elapsed = time.monotonic() - self.started
+        return elapsed + elapsed / max(1, self.lanes.epoch) > self.seconds
 
 
 @torch.inference_mode()
-def write(network: Deep, text: Text, prime: str, length: int, *, seed: int = 0) -> str:
-    """The prime and what the network writes after it, each character drawn from its distribution."""
+def write(network: Deep, text: LessonText, prime: str, length: int, *, seed: int = 0) -> str:
+    """Returns the prime and a sample of the network that continues it."""
     network.eval()
     device = network.readout.weight.device
     random = torch.Generator().manual_seed(seed)
@@ -145,9 +143,10 @@ def write(network: Deep, text: Text, prime: str, length: int, *, seed: int = 0) 
 
 
 def closed(text: str) -> dict[str, dict[str, float]]:
-    """The share of opened quotes and brackets that get closed, by how many characters later.
+    """Returns the shares of quotes and brackets that are closed, by the distance of the closing mark.
 
-    Something is closed when its closing mark comes within the last of `REACHES` and before another opens.
+    A mark counts as closed if its closing mark follows within the last of `REACHES`, before another one
+    opens.
     """
     found: dict[str, Counter[str]] = {mark: Counter() for mark in CLOSING}
     for mark, closing in CLOSING.items():
@@ -166,13 +165,13 @@ def closed(text: str) -> dict[str, dict[str, float]]:
 
 
 def draw(losses: Sequence[float], shares: Mapping[str, Mapping[str, Any]], folder: Path) -> Path:
-    """The losses of the epochs, and how far away the text and the network close what they opened."""
+    """Draws the loss of each epoch, and the distances at which text and network close quotes and brackets."""
 
     def paint_losses(axes: Any) -> None:
         axes.plot(range(1, len(losses) + 1), losses, "o-", color="#2f6f4f")
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.set_xlabel("epoch")
-        axes.set_ylabel("training loss, nats a character")
+        axes.set_ylabel("training loss, nats per character")
 
     def paint_closed(axes: Any) -> None:
         columns = [(mark, who) for who in shares for mark in shares[who]]
@@ -184,36 +183,38 @@ def draw(losses: Sequence[float], shares: Mapping[str, Mapping[str, Any]], folde
             axes.bar(range(len(columns)), heights, 0.7, bottoms, color=colour, label=name)
             bottoms = [low + height for low, height in zip(bottoms, heights, strict=True)]
         axes.set_xticks(range(len(columns)), [f"{mark} {CLOSING[mark]}\n{who}" for mark, who in columns])
-        axes.set_ylabel("share of what was opened that is closed")
+        axes.set_ylabel("share of opened marks that are closed")
         axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
 
-    title = "The loss of each epoch, and how far away what was opened is closed"
+    title = "The loss of each epoch, and the distance at which quotes and brackets are closed"
     return save_picture(folder / "lesson-deep.png", title, paint_losses, paint_closed, size=(10.0, 4.5))
 
 
 def run(settings: LessonSettings) -> Outcome:
-    """Trains for the rung's minutes, and looks at what it writes."""
+    """Trains for the rung's minutes, and examines what the network writes."""
     started = time.monotonic()
-    going = Run(read_text(lower=True), RUNG.minutes - 0.5, settings)
-    loss = going.run_epochs(1)
-    while not going.is_over:
-        loss = going.run_epochs(1)
-    written = write(going.network, going.text, PRIME, 4000 if settings.share == 1 else SAMPLE)
-    copied = novelty(written[len(PRIME) :], going.text.name, lower=True, longest=3)
+    training = DeepTraining(read_text(lower=True), RUNG.minutes - 0.5, settings)
+    loss = training.run_epochs(1)
+    while not training.is_over:
+        loss = training.run_epochs(1)
+    written = write(training.network, training.text, PRIME, 4000 if settings.share == 1 else SAMPLE)
+    copied = novelty(written[len(PRIME) :], training.text.name, lower=True, longest=3)
     details: dict[str, Any] = {
         "training": loss,
-        "epochs": going.lanes.epoch,
-        "precision": going.precision,
+        "epochs": training.lanes.epoch,
+        "precision": training.precision,
         "seconds": time.monotonic() - started,
-        "closed": {"network": closed(written), "text": closed(going.text.decode(going.training.ids))},
+        "closed": {"network": closed(written), "text": closed(training.text.decode(training.training.ids))},
         "novelty": {"copied": copied.share, "longest": [span.text for span in copied.spans]},
         "sample": written[:SAMPLE],
     }
-    held_out = judge_stream(going.network, going.network.initial_state(1), going.held_out.ids, going.device)
+    held_out = evaluate_stream(
+        training.network, training.network.initial_state(1), training.held_out.ids, training.device
+    )
     return Outcome(
         figure=held_out,
         held_out=held_out,
-        text=going.text.name,
+        text=training.text.name,
         details=details,
-        pictures=(draw(going.losses, details["closed"], settings.pictures),) if settings.pictures else (),
+        pictures=(draw(training.losses, details["closed"], settings.pictures),) if settings.pictures else (),
     )

@@ -1,28 +1,28 @@
-"""Rung `eight`: the same in a loop, eight characters in, the ninth out.
+"""Rung `eight`: a loop with eight characters in and the ninth out.
 
-New here: **the loop**, and what it needs to learn at all: a hidden-to-hidden matrix that begins as the
-identity, so that before anything is learned the network adds up what it saw and forgets nothing (Le, Jaitly
-and Hinton, arXiv 1504.00941). Otherwise the three arrows of rung `three`, for any number of characters.
+New here: **the loop**. It learns only if the hidden-to-hidden matrix starts as the identity: the untrained
+network then sums its inputs and forgets nothing (Le, Jaitly and Hinton, arXiv 1504.00941). Otherwise it uses
+the three matrices of rung `three`, for any number of characters.
 
     h_1 = relu(G e(c_1))
     h_t = relu(G e(c_t)) + relu(O h_{t-1})        t = 2 ... 8,  O = I at first
     logits = B h_8
 
-Expect about 1.72 nats a character after twelve epochs, in two minutes.
+Expect about 1.72 nats per character after twelve epochs, in two minutes.
 """
 
 import torch
 from torch import Tensor, nn
 
-from onward.lesson.fit import fit, judge
+from onward.lesson.fit import evaluate, fit
 from onward.lesson.rung import LessonSettings, Outcome, Rung
-from onward.lesson.text import Text, read_text
+from onward.lesson.text import LessonText, read_text
 from onward.lesson.three import next_character
 
 RUNG = Rung(
     name="eight",
-    new="a loop over eight characters, and an identity to begin from",
-    measure="training loss of the last epoch, nats a character",
+    new="a loop over eight characters, which starts from the identity matrix",
+    measure="training loss of the last epoch, nats per character",
     lesson="1.8050",
     target=1.805,
     minutes=2.0,
@@ -31,11 +31,11 @@ INPUTS = 8
 EMBEDDING, HIDDEN = 42, 256
 EPOCHS = 12
 ANSWERS = {"for thos": "e", "part of ": "t", "queens a": "n"}
-"""What the lesson's network said comes next."""
+"""The next characters that the lesson's network predicted."""
 
 
 class Eight(nn.Module):
-    """Logits (B, V) of the character after any number of them, (B, T)."""
+    """Maps any number of characters (B, T) to the logits (B, V) of the next one."""
 
     def __init__(self, symbols: int) -> None:
         super().__init__()
@@ -50,7 +50,6 @@ class Eight(nn.Module):
         nn.init.zeros_(self.orange.bias)
 
     def forward(self, characters: Tensor) -> Tensor:
-        """One turn of the loop a character."""
         first, *rest = self.green(self.embedding(characters)).relu().unbind(1)  # (B, H) each
         hidden = first
         for seen in rest:
@@ -58,14 +57,14 @@ class Eight(nn.Module):
         return self.blue(hidden)
 
 
-def samples(text: Text) -> tuple[Tensor, Tensor]:
-    """Every eighth character begins a sample: x (N, 8) and the character after it, y (N,)."""
+def samples(text: LessonText) -> tuple[Tensor, Tensor]:
+    """Returns samples that start at every eighth character: x (N, 8) and the next character y (N,)."""
     windows = text.ids.unfold(0, INPUTS + 1, INPUTS)  # (N, 9)
     return windows[:, :INPUTS], windows[:, INPUTS]
 
 
 def run(settings: LessonSettings) -> Outcome:
-    """Trains the network, and asks it the lesson's three questions."""
+    """Trains the network, and asks it for the lesson's three predictions."""
     text = read_text()
     training, held_out = text.split()
     torch.manual_seed(settings.seed)
@@ -74,7 +73,7 @@ def run(settings: LessonSettings) -> Outcome:
     answers = {prime: next_character(network, text, prime) for prime in ANSWERS}
     return Outcome(
         figure=loss,
-        held_out=judge(network, *samples(held_out)),
+        held_out=evaluate(network, *samples(held_out)),
         text=text.name,
         details={"after": {repr(prime): repr(answer) for prime, answer in answers.items()}},
     )

@@ -1,4 +1,4 @@
-"""The training loop of the rungs: what the lesson's `model.fit` did, and nothing else."""
+"""The training loop of the rungs, which does what the lesson's `model.fit` did."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -10,20 +10,20 @@ from onward.data.lanes import as_stream
 from onward.lesson.rung import LessonSettings
 
 BATCH, RATE = 64, 1e-3
-"""The lesson's: samples in a batch, and the learning rate of Adam."""
+"""Samples in a batch, and the learning rate of Adam, as in the lesson."""
 
 Batch = tuple[Tensor, Tensor]
 Loss = Callable[[Tensor, Tensor], Tensor]
-"""The mean loss in nats of a batch's outputs and targets."""
+"""Returns the mean loss of a batch in nats, from its outputs and targets."""
 
 
 def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
-    """Mean nats of the targets (...), under logits (..., V)."""
+    """Returns the mean loss of targets (...) in nats, under logits (..., V)."""
     return nn.functional.cross_entropy(logits.flatten(0, -2), targets.flatten())
 
 
 def shuffled(x: Tensor, y: Tensor, size: int, generator: torch.Generator) -> Iterator[Batch]:
-    """The samples of x (N, ...) and y (N, ...) in a new order, `size` at a time."""
+    """Yields the samples of x (N, ...) and y (N, ...) in random order, in batches of `size`."""
     for rows in torch.randperm(len(x), generator=generator).split(size):
         yield x[rows], y[rows]
 
@@ -31,10 +31,10 @@ def shuffled(x: Tensor, y: Tensor, size: int, generator: torch.Generator) -> Ite
 def epoch(
     network: nn.Module, optimiser: torch.optim.Optimizer, batches: Iterable[Batch], loss: Loss = cross_entropy
 ) -> float:
-    """One pass of training.
+    """Trains for one pass.
 
     Returns:
-        What the lesson printed: the mean over the batches of the loss that each gave before its update.
+        The mean over the batches of the loss before each update, which is what the lesson printed.
     """
     network.train()
     total, count = 0.0, 0
@@ -50,38 +50,38 @@ def epoch(
 def fit(
     network: nn.Module, x: Tensor, y: Tensor, epochs: int, settings: LessonSettings, *, falls: bool = False
 ) -> float:
-    """Trains on samples x (N, ...) with targets y (N, ...), shuffled; returns the loss of the last epoch.
+    """Trains on shuffled samples x (N, ...) with targets y (N, ...); returns the loss of the last epoch.
 
-    The rate is the lesson's all the way, or `falls` towards zero in the second half of the epochs.
+    The learning rate is constant as in the lesson, or `falls` to zero in the second half of the epochs.
     """
     optimiser = torch.optim.Adam(network.parameters(), lr=RATE)
     generator = torch.Generator().manual_seed(settings.seed)
-    loss, epochs = 0.0, settings.of(epochs)
+    loss, epochs = 0.0, settings.scaled(epochs)
     for number in range(epochs):
         if falls:
             optimiser.param_groups[0]["lr"] = RATE * min(1.0, 2 * (1 - number / epochs))
         loss = epoch(network, optimiser, shuffled(x, y, BATCH, generator))
-        settings.say(f"epoch {number + 1}: {loss:.4f} nats a character")
+        settings.report(f"epoch {number + 1}: {loss:.4f} nats per character")
     return loss
 
 
 @torch.inference_mode()
-def judge(network: nn.Module, x: Tensor, y: Tensor, loss: Loss = cross_entropy) -> float:
-    """The mean loss on samples that were held out, in evaluation mode."""
+def evaluate(network: nn.Module, x: Tensor, y: Tensor, loss: Loss = cross_entropy) -> float:
+    """Returns the mean loss on held-out samples, in evaluation mode."""
     network.eval()
     parts = [(loss(network(a), b).item(), len(a)) for a, b in zip(x.split(4096), y.split(4096), strict=True)]
     return sum(value * size for value, size in parts) / len(x)
 
 
 @torch.inference_mode()
-def judge_stream(network: Any, state: Any, ids: Tensor, device: torch.device | None = None) -> float:
-    """The mean loss of a text (N,) read in one pass, the state carried throughout, in evaluation mode.
+def evaluate_stream(network: Any, state: Any, ids: Tensor, device: torch.device | None = None) -> float:
+    """Returns the mean loss of a text, read in one pass with its state carried over, in evaluation mode.
 
     Args:
         network: `network(characters (T, 1), state) -> (logits (T, 1, V), state)`.
-        state: the initial one, of one lane.
-        ids: of the text.
-        device: of the network; by default the CPU.
+        state: the initial state of one lane.
+        ids: the text, (N,).
+        device: the device of the network; the CPU by default.
     """
     network.eval()
     x, y = (part.to(device) for part in as_stream(ids.numpy()))

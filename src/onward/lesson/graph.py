@@ -1,14 +1,14 @@
-"""Rung `graph`: the computational graph, drawn.
+"""Rung `graph`: drawings of the computational graphs.
 
-New here: **nothing that computes**. The networks of the ladder, in the notation that the lesson drew on its
-slides, by the module that draws any model of onward's (`onward draw MODEL`):
+New here: **the networks of the ladder as pictures**, in the notation of the lesson's slides. `onward draw
+MODEL` draws any model of onward in the same way:
 
     rectangle    input              green     input to hidden
     circle       hidden             orange    hidden to hidden
     triangle     output             blue      hidden to output
 
-The dashed box is the loop. What it holds is there once in the program and once in memory, and is used at
-every step; unrolled, each step is a column, and the same arrow in each column is the same matrix.
+The dashed box is the loop: its content exists once in memory and is used at every step. In an unrolled graph,
+each step is a column, and the same arrow in each column is the same matrix.
 
 Expect five pictures in a few seconds.
 """
@@ -20,8 +20,8 @@ from onward.lesson.rung import LessonSettings, Outcome, Rung
 
 RUNG = Rung(
     name="graph",
-    new="the computational graph drawn: shapes, colours, the loop, unrolled and recurrent",
-    measure="pictures drawn",
+    new="drawings of the computational graphs, unrolled and recurrent",
+    measure="number of pictures",
     lesson=None,
     target=None,
     minutes=0.2,
@@ -52,11 +52,11 @@ PICTURES = {
     "lesson-graph-sequence": (SEQUENCE, 0),
     "lesson-graph-deep": (DEEP, 4),
 }
-"""Each file's graph, and how many steps of it are unrolled; 0 is the recurrent form."""
+"""The graph of each file, and the number of unrolled steps; 0 draws the recurrent form."""
 
 
 def draw_all(folder: Path) -> tuple[Path, ...]:
-    """The graphs of the ladder's networks, as PNG files."""
+    """Draws the networks of the ladder as PNG files."""
     folder.mkdir(parents=True, exist_ok=True)
     return tuple(
         draw(graph, folder / f"{name}.png", unrolled=unrolled) for name, (graph, unrolled) in PICTURES.items()
@@ -64,11 +64,11 @@ def draw_all(folder: Path) -> tuple[Path, ...]:
 
 
 def run(settings: LessonSettings) -> Outcome:
-    """Draws them, where pictures are wanted."""
+    """Draws the pictures if there is a folder for them."""
     if settings.pictures is None:
-        settings.say("this rung only draws; give it a folder: onward lesson graph --pictures FOLDER")
+        settings.report("this rung only draws pictures: run onward lesson graph --pictures FOLDER")
         return Outcome(figure=0.0)
     drawn = draw_all(settings.pictures)
     for picture in drawn:
-        settings.say(f"drew {picture}")
+        settings.report(f"drew {picture}")
     return Outcome(figure=float(len(drawn)), pictures=drawn)

@@ -1,4 +1,4 @@
-"""The rungs in order, from the bottom up."""
+"""The list of rungs, from the bottom up."""
 
 from importlib import import_module
 from types import ModuleType
@@ -17,23 +17,25 @@ MODULES = {
     "stateful": "stateful",
     "deep": "deep",
     "scan": "scan",
-    "numpy": "by_hand",  # a file called numpy.py would stand in the way of the library when run by itself
+    "numpy": "by_hand",  # a file numpy.py would shadow the library if it were run as a script
     "graph": "graph",
 }
-"""The file of each rung; it has `RUNG` and `run(settings)`."""
+"""The module of each rung, which has `RUNG` and `run(settings)`."""
 
 
 def module_of(name: str) -> ModuleType:
-    """The module of a rung.
+    """Returns the module of a rung.
 
     Raises:
         InputError: there is no such rung.
     """
     if name not in MODULES:
-        raise InputError(f"there is no rung {name!r}", hint=f"the rungs are {', '.join(MODULES)}")
+        raise InputError(
+            f"expected the name of a rung, got {name!r}", hint=f"the rungs are {', '.join(MODULES)}"
+        )
     return import_module(f"onward.lesson.{MODULES[name]}")
 
 
 def rungs() -> list[Rung]:
-    """All rungs, from the bottom up."""
+    """Returns all rungs from the bottom up."""
     return [module_of(name).RUNG for name in MODULES]

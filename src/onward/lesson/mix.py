@@ -1,19 +1,20 @@
-"""Rung `mix`: learning from what nobody labelled.
+"""Rung `mix`: learning from unlabelled data.
 
-New here: **pseudo-labels, and batches mixed from several sources**. A network trained on 1,000 labelled
-digits is asked about 20,000 others, and its answers become their labels, where it gives them a probability
-of 0.8 or more. Then it goes on with batches of which two thirds are labelled and one third is
-pseudo-labelled, is asked again every so often, and so on. It answers with all of its units and is trained
-with half of them dropped, so that digits which look alike come to get the same label: the boundaries move
-to where there are no digits.
+New here: **pseudo-labels, and batches mixed from several sources**. A network is trained on 1,000 labelled
+digits. It then labels 20,000 other digits itself, where its prediction has a probability of 0.8 or more.
+Training continues with batches that are two thirds labelled and one third pseudo-labelled; the
+pseudo-labels are predicted again after each round. The network predicts with all units and trains with half
+of them dropped, so similar digits get the same label: the decision boundaries move to regions without
+digits.
 
-    batch = (x, y) from the labelled + (x, argmax network(x)) from the others        2/3 + 1/3
+    batch = (x, y) of labelled digits + (x, argmax network(x)) of the others        2/3 + 1/3
 
-Both networks of a seed start from the same weights and see the same number of batches of the same size, at
-the same rates; all that differs is what is in the batches. Lee (Pseudo-Label, 2013), whose
-idea it is, gives test errors of 6.6 % without and 4.3 % with, for 1,000 labels and a dense network.
+Two networks are compared for each seed. They have the same initial weights, number and size of batches, and
+learning rates; only the content of the batches differs. The idea is from Lee (Pseudo-Label, 2013), who
+reports test errors of 6.6 % without pseudo-labels and 4.3 % with them, for 1,000 labels and a dense
+network.
 
-Expect about 3.7 % without and 2.4 % with, as means over five seeds, in six minutes.
+Expect about 3.7 % without and 2.4 % with pseudo-labels, as means over five seeds, in six minutes.
 """
 
 import gzip
@@ -40,7 +41,7 @@ from onward.lesson.text import data_folder
 
 RUNG = Rung(
     name="mix",
-    new="pseudo-labels: batches mixed from labelled images and images that the network labelled itself",
+    new="pseudo-labels: batches mix labelled images with images that the network labelled itself",
     measure="test error with pseudo-labels, %, mean of 5 seeds",
     lesson="4.3 (without: 6.6)",
     target=3.5,
@@ -50,7 +51,7 @@ RUNG = Rung(
 LABELLED, UNLABELLED, SEEDS = 1000, 20_000, 5
 SHARE, ROUNDS = 1 / 3, 20
 FIRST, EACH = 300, 200
-"""Batches before the first round, and in each round."""
+"""Number of batches before the first round, and in each round."""
 
 BATCH, RATE, DROPOUT, THRESHOLD = 96, 3e-3, 0.5, 0.8
 FOLDER = "mnist"
@@ -64,12 +65,11 @@ class Digits:
     labels: Tensor
 
     def __getitem__(self, rows: Tensor) -> "Digits":
-        """Those of the rows."""
         return Digits(self.images[rows], self.labels[rows])
 
 
 def network(seed: int) -> nn.Module:
-    """Two convolutions and two dense layers: logits (B, 10) of images (B, 1, 28, 28)."""
+    """Returns a network of two convolutions and two dense layers: images (B, 1, 28, 28) to logits (B, 10)."""
     torch.manual_seed(seed)
     return nn.Sequential(
         *(nn.Conv2d(1, 16, 5, stride=2, padding=2), nn.BatchNorm2d(16), nn.ReLU()),
@@ -79,10 +79,10 @@ def network(seed: int) -> nn.Module:
     )
 
 
-class Training:
-    """AdamW for a number of batches in all; the rate falls in the second half of them.
+class ResumableTraining:
+    """Trains with AdamW for a total number of batches; the learning rate falls in the second half of them.
 
-    It can be called again and again, with other sources, and goes on where it stopped.
+    `fit` can be called several times with other sources, and continues where it stopped.
     """
 
     def __init__(self, model: nn.Module, total: int, seed: int) -> None:
@@ -92,7 +92,7 @@ class Training:
     def fit(
         self, model: nn.Module, sources: Sequence[Dataset[Any]], shares: Sequence[float], batches: int
     ) -> None:
-        """So many batches of a mix of these sources."""
+        """Trains on a number of batches of a mix of sources."""
         mix = MixIterator(sources, BATCH, shares, seed=self.seed + self.done)
         model.train()
         for _ in range(batches):
@@ -106,13 +106,13 @@ class Training:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The test errors of one seed, in percent, and what became of the pseudo-labels.
+    """The test errors and pseudo-labels of one seed.
 
     Attributes:
-        without: of the network that saw the labelled alone.
-        with_pseudo: of the one that saw the mixture.
-        labels_wrong: share of the pseudo-labels that are wrong, in percent, before each round and at the end.
-        moved: how many of them ended as another label than they began with.
+        without: test error of the network that saw only labelled digits, in percent.
+        with_pseudo: test error of the network that saw the mix, in percent.
+        labels_wrong: share of wrong pseudo-labels before each round and at the end, in percent.
+        moved: number of digits whose last pseudo-label differs from their first.
     """
 
     without: float
@@ -122,7 +122,7 @@ class Comparison:
 
 
 def read_digits(folder: Path, part: str) -> Digits:
-    """`train` (60,000) or `t10k` (10,000), in the format of LeCun's files."""
+    """Reads the part `train` (60,000 digits) or `t10k` (10,000 digits) of MNIST."""
     with gzip.open(folder / f"{part}-images-idx3-ubyte.gz") as file:
         pixels = np.frombuffer(file.read(), dtype=np.uint8, offset=16)
     with gzip.open(folder / f"{part}-labels-idx1-ubyte.gz") as file:
@@ -132,12 +132,12 @@ def read_digits(folder: Path, part: str) -> Digits:
 
 
 def percent_wrong(predicted: Tensor, labels: Tensor) -> float:
-    """The share of labels (N,) that differ, in percent."""
+    """Returns the share of labels (N,) that differ, in percent."""
     return 100 * float((predicted != labels).float().mean())
 
 
 def compare(seed: int, folder: Path, share: float) -> Comparison:
-    """Both networks of a seed; this is all that a process does."""
+    """Trains both networks of a seed. Each seed runs in its own process."""
     torch.set_num_threads(1)
     training, test = read_digits(folder, "train"), read_digits(folder, "t10k")
     order = torch.randperm(len(training.labels), generator=torch.Generator().manual_seed(seed))
@@ -150,9 +150,9 @@ def compare(seed: int, folder: Path, share: float) -> Comparison:
 
     alone = network(seed)
     known = TensorDataset(labelled.images, labelled.labels)
-    Training(alone, total, seed).fit(alone, [known], [1.0], total)
+    ResumableTraining(alone, total, seed).fit(alone, [known], [1.0], total)
     mixed = network(seed)
-    training_of_mixed = Training(mixed, total, seed)
+    training_of_mixed = ResumableTraining(mixed, total, seed)
 
     def train(model: nn.Module, sources: Sequence[Dataset[Any]], shares: Sequence[float]) -> None:
         training_of_mixed.fit(model, sources, shares, each if training_of_mixed.done else first)
@@ -165,29 +165,29 @@ def compare(seed: int, folder: Path, share: float) -> Comparison:
 
 
 def draw(comparisons: Sequence[Comparison], folder: Path) -> Path:
-    """How the pseudo-labels got better from round to round, and what that did to the test error."""
+    """Draws the share of wrong pseudo-labels by round, and the test errors."""
 
     def paint_rounds(axes: Any) -> None:
         for comparison in comparisons:
             axes.plot(comparison.labels_wrong, color="#2f6f4f", alpha=0.7)
         axes.set_xlabel("rounds")
-        axes.set_ylabel("pseudo-labels that are wrong, %")
+        axes.set_ylabel("wrong pseudo-labels, %")
         axes.set_ylim(0)
 
     def paint_errors(axes: Any) -> None:
         for comparison in comparisons:
             axes.plot((0, 1), (comparison.without, comparison.with_pseudo), "o-", color="#2f6f4f", alpha=0.7)
-        axes.set_xticks((0, 1), ("1,000 labels", "and pseudo-labels"))
+        axes.set_xticks((0, 1), ("1,000 labels", "with pseudo-labels"))
         axes.set_xlim(-0.3, 1.3)
         axes.set_ylabel("test error, %")
         axes.set_ylim(0)
 
-    title = f"{len(comparisons)} seeds, each a line"
+    title = f"{len(comparisons)} seeds, one line each"
     return save_picture(folder / "lesson-mix.png", title, paint_rounds, paint_errors, size=(9.0, 4.2))
 
 
 def run(settings: LessonSettings) -> Outcome:
-    """Five seeds, as many at once as there are cores."""
+    """Runs five seeds, in parallel on all cores."""
     seeds = range(settings.seed, settings.seed + SEEDS)
     folder = data_folder(FOLDER, "train-images-idx3-ubyte.gz", "the four files of MNIST")
     work = partial(compare, folder=folder, share=settings.share)
@@ -195,7 +195,10 @@ def run(settings: LessonSettings) -> Outcome:
     with ProcessPoolExecutor(min(SEEDS, os.cpu_count() or 1), get_context("spawn")) as pool:
         for seed, found in zip(seeds, pool.map(work, seeds), strict=True):
             comparisons.append(found)
-            settings.say(f"seed {seed}: {found.without:.2f} % without, {found.with_pseudo:.2f} % with")
+            settings.report(
+                f"seed {seed}: test error {found.without:.2f} % without pseudo-labels, "
+                f"{found.with_pseudo:.2f} % with them"
+            )
     error = mean(found.with_pseudo for found in comparisons)
     details = {
         "without": mean(found.without for found in comparisons),
@@ -203,7 +206,7 @@ def run(settings: LessonSettings) -> Outcome:
             f"seed {seed}": {
                 "without": found.without,
                 "with": found.with_pseudo,
-                "pseudo-labels wrong at first": found.labels_wrong[0],
+                "wrong pseudo-labels at first": found.labels_wrong[0],
                 "at the end": found.labels_wrong[-1],
                 "labels that moved": found.moved,
             }

@@ -1,4 +1,4 @@
-"""How the rungs' pictures look alike."""
+"""Draws the pictures of the rungs in one style."""
 
 import io
 from collections.abc import Callable
@@ -16,11 +16,11 @@ def save_picture(path: Path, title: str, *paints: Paint, size: tuple[float, floa
 
     Args:
         path: the file.
-        title: above all panels.
-        paints: one a panel.
-        size: in inches.
+        title: title above all panels.
+        paints: one function per panel.
+        size: width and height in inches.
     """
-    from matplotlib.figure import Figure  # noqa: PLC0415 - a second to import, and not every run draws
+    from matplotlib.figure import Figure  # noqa: PLC0415 - takes a second, and not every run draws
 
     figure = Figure(figsize=size, layout="constrained")
     panels = figure.subplots(1, len(paints), squeeze=False)[0]

@@ -1,15 +1,15 @@
 """Rung `recurrent`: the loop as a layer.
 
-New here: **the recurrent form**. What rung `eight` wrote out is one line with the library's own layer: a
-simple RNN that is given eight characters and asked for its last output.
+New here: **the recurrent form**. The loop of rung `eight` is one line with a layer of the library: a simple
+RNN reads eight characters, and its last output predicts the ninth.
 
     h_t = relu(W e(c_t) + U h_{t-1} + b)          h_0 = 0,  U = I at first
     logits = B h_8
 
-(One relu about the sum, where rung `eight` had one about each part.) `Unrolled` is the same layer written
-out again; its outputs and gradients are those of the layer to 1e-6, which `run` shows.
+(Here relu is applied to the sum, in rung `eight` to each part.) `Unrolled` writes the same layer out as a
+loop. `run` shows that its outputs and gradients equal those of the layer, up to 1e-6.
 
-Expect about 1.44 nats a character after eight epochs, in a minute.
+Expect about 1.44 nats per character after eight epochs, in a minute.
 """
 
 import torch
@@ -17,14 +17,14 @@ from torch import Tensor, nn
 
 from onward.layers.simple import SimpleRNN
 from onward.lesson.eight import EMBEDDING, HIDDEN, samples
-from onward.lesson.fit import cross_entropy, fit, judge
+from onward.lesson.fit import cross_entropy, evaluate, fit
 from onward.lesson.rung import LessonSettings, Outcome, Rung
 from onward.lesson.text import read_text
 
 RUNG = Rung(
     name="recurrent",
-    new="the loop as a layer; unrolled and recurrent are one function",
-    measure="training loss of the last epoch, nats a character",
+    new="the loop as a layer; the unrolled and the recurrent form are the same function",
+    measure="training loss of the last epoch, nats per character",
     lesson="1.6421",
     target=1.645,
     minutes=1.5,
@@ -33,7 +33,7 @@ EPOCHS = 8
 
 
 class Recurrent(nn.Module):
-    """Logits (B, V) of the character after any number of them, (B, T)."""
+    """Maps any number of characters (B, T) to the logits (B, V) of the next one."""
 
     def __init__(self, symbols: int) -> None:
         super().__init__()
@@ -44,21 +44,19 @@ class Recurrent(nn.Module):
         nn.init.zeros_(self.blue.bias)
 
     def forward(self, characters: Tensor) -> Tensor:
-        """Through the layer; time is its leading axis."""
         x = self.embedding(characters.t())  # (T, B, D)
         y, _ = self.rnn(x, self.rnn.initial_state(x.shape[1]))
-        return self.blue(y[-1])
+        return self.blue(y[-1])  # (B, V)
 
 
 class Unrolled(nn.Module):
-    """The same function of the same weights, one turn of the loop after another."""
+    """The same function with the same weights, written as a loop."""
 
     def __init__(self, recurrent: Recurrent) -> None:
         super().__init__()
         self.recurrent = recurrent
 
     def forward(self, characters: Tensor) -> Tensor:
-        """The equations above."""
         weights = dict(self.recurrent.rnn.rnn.named_parameters())
         w, u = weights["weight_ih_l0"], weights["weight_hh_l0"]
         bias = weights["bias_ih_l0"] + weights["bias_hh_l0"]
@@ -69,7 +67,7 @@ class Unrolled(nn.Module):
 
 
 def greatest_difference(one: nn.Module, other: nn.Module, x: Tensor, y: Tensor) -> float:
-    """Between the outputs, and between the gradients, of two modules that share their weights."""
+    """Returns the largest difference of outputs and gradients between two modules with shared weights."""
     outputs, gradients = [], []
     for network in (one, other):
         network.zero_grad()
@@ -89,13 +87,13 @@ def run(settings: LessonSettings) -> Outcome:
     network = Recurrent(len(text.symbols))
     x, y = samples(training)
     difference = greatest_difference(network, Unrolled(network), x[:256], y[:256])
-    settings.say(f"unrolled and recurrent differ by {difference:.1e} at most")
+    settings.report(f"the unrolled and the recurrent form differ by at most {difference:.1e}")
     loss = fit(network, *samples(training), EPOCHS, settings)
     details = {"unrolled_differs_by": difference}
     return Outcome(
         figure=loss,
         holds=difference <= 1e-6,
-        held_out=judge(network, *samples(held_out)),
+        held_out=evaluate(network, *samples(held_out)),
         text=text.name,
         details=details,
     )

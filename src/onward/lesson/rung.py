@@ -1,4 +1,4 @@
-"""What a rung of the ladder is: what it says of itself, how it is run, and what it gives back."""
+"""A rung of the ladder: its description, its settings and its outcome."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -8,17 +8,17 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True)
 class Rung:
-    """What stands about a rung in the ladder; each rung's file has one as `RUNG`.
+    """The description of a rung; each rung's file has one as `RUNG`.
 
     Attributes:
-        name: what `onward lesson NAME` calls it.
-        new: the one idea that it adds, in a line.
-        measure: what its figure is, with the unit.
-        lesson: what the lesson printed; None where it printed none.
-        target: what ours must be; it is reached by a figure that is no greater, if all else holds.
-        minutes: it takes on two cores, about.
-        text: the corpus that the figures are of, or "" where the rung reads none.
-        threads: that PyTorch uses; small matrices only wait for a second one.
+        name: the name for `onward lesson NAME`.
+        new: the idea that the rung adds, in one line.
+        measure: the meaning of its figure, with the unit.
+        lesson: the figure that the lesson printed, or None.
+        target: the largest figure at which our rung counts as reached, or None.
+        minutes: approximate run time on two cores.
+        text: the corpus of the figures, or "" if the rung reads no text.
+        threads: number of PyTorch's threads. A second thread does not speed up small matrices.
     """
 
     name: str
@@ -33,36 +33,36 @@ class Rung:
 
 @dataclass(frozen=True, kw_only=True)
 class LessonSettings:
-    """How a rung is run.
+    """Settings for running a rung.
 
     Attributes:
-        seed: of weights and order.
-        share: of the rung's own number of epochs (or steps) that is run; below 1 for a first look.
-        pictures: the folder that pictures go to; None draws none.
-        say: takes a line about what happens.
+        seed: seed of weights and order.
+        share: share of the rung's epochs (or steps) to run; below 1 for a quick look.
+        pictures: folder for pictures; None draws none.
+        report: called with each line of progress.
     """
 
     seed: int = 0
     share: float = 1.0
     pictures: Path | None = None
-    say: Callable[[str], None] = print
+    report: Callable[[str], None] = print
 
-    def of(self, epochs: int) -> int:
-        """So many epochs of the rung's own number, at least one."""
+    def scaled(self, epochs: int) -> int:
+        """Returns the share of a number of epochs, at least one."""
         return max(1, round(epochs * self.share))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What a rung found.
+    """The result of a rung.
 
     Attributes:
-        figure: in the rung's measure.
-        holds: whether all else that the rung must show was shown too, such as the lesson's three answers.
-        held_out: the same on what was not trained on; None where that has no meaning.
-        text: the corpus it is of; "" where the rung reads none.
-        details: what else it found, by name, as plain values.
-        pictures: the files it drew.
+        figure: the result in the rung's measure.
+        holds: whether the rung's other checks passed, such as the lesson's three answers.
+        held_out: the same measure on held-out data; None if there is none.
+        text: the corpus that was used; "" if the rung reads no text.
+        details: further results by name, as plain values.
+        pictures: the files that were drawn.
     """
 
     figure: float

@@ -1,22 +1,22 @@
-"""Rung `scan`: the network in Theano's terms.
+"""Rung `scan`: the network in Theano.
 
-New here: **a function is described before it is run**. The lesson wrote its network for Theano, and
-[PyTensor](https://pytensor.readthedocs.io) is what Theano has become, word for word:
+New here: **a function is defined before it is run**. The lesson wrote its network in Theano, whose
+successor is [PyTensor](https://pytensor.readthedocs.io), with the same names:
 
-    variables      matrices x and y that have no value yet, only a type
-    shared         parameters, with a value that lives on between calls
-    step           one step of the loop: from x_t and h_{t-1}, h_t and the output
-    scan           the loop, as one node of the graph: `step` over the rows of x, from h_0 on
-    grad           from the graph of the error, the graph of its derivatives
-    updates        what becomes of each shared parameter when the function is called
-    function       compiles all of it
+    variables      matrices x and y that have a type but no value yet
+    shared         parameters, whose values persist between calls
+    step           one step of the loop: maps x_t and h_{t-1} to h_t and the output
+    scan           the loop as one node of the graph: `step` for each row of x, starting from h_0
+    grad           turns the graph of the error into the graph of its derivatives
+    updates        the new value of each shared parameter after a call
+    function       compiles the graph
 
-Below it stands the same in onward's terms, which are PyTorch's: the loop is Python's own, `scan` has six
-lines, and what is differentiated is what was run. First weights, data, order and rate are those of rung
+The second half of this file is the same network in PyTorch: the loop is Python's, `scan` has six lines, and
+the operations that ran are differentiated. Initial weights, data, order and learning rate are those of rung
 `numpy`, and the first gradients of all three agree to nine digits.
 
-Expect 14.5 nats over eight characters (1.8 a character) in the last thousand of 75, in four minutes. PyTensor
-comes with `pip install ".[theano]"`; without it the rung runs its second half alone.
+Expect 14.5 nats over eight characters (1.8 per character) in the last thousand of 75, in four minutes.
+Install PyTensor with `pip install ".[theano]"`; without it, the rung runs only its PyTorch half.
 """
 
 import warnings
@@ -46,11 +46,11 @@ from onward.lesson.by_hand import (
 )
 from onward.lesson.pictures import save_picture
 from onward.lesson.rung import LessonSettings, Outcome, Rung
-from onward.lesson.text import Text, read_text
+from onward.lesson.text import LessonText, read_text
 
 RUNG = Rung(
     name="scan",
-    new="variables, shared parameters, step, scan, grad, updates, function: a function described, then run",
+    new="a function is defined, then run: variables, shared parameters, step, scan, grad, updates, function",
     measure="training loss of the last thousand sequences, sum over 8 characters, nats",
     lesson="14.464",
     target=14.6,
@@ -60,15 +60,15 @@ PRIME = "for thos"
 
 
 class InTheano:
-    """The network in Theano's terms; each function is compiled when it is first asked for.
+    """The network in Theano; each function is compiled on first use.
 
     Args:
-        weights: what the shared parameters begin as, in the type of number that all is computed in.
-        rate: of the descent.
+        weights: initial values of the shared parameters; their type is used for all computations.
+        rate: learning rate.
     """
 
     def __init__(self, weights: Weights, rate: float = RATE) -> None:
-        self.theano, tensor = import_module("pytensor"), import_module("pytensor.tensor")  # seconds to import
+        self.theano, tensor = import_module("pytensor"), import_module("pytensor.tensor")  # takes seconds
         dtype = weights.green.dtype
         self.x, self.y = tensor.matrix("x", dtype=dtype), tensor.matrix("y", dtype=dtype)
         self.shared = [self.theano.shared(w, name) for w, name in zip(weights, Weights._fields, strict=True)]
@@ -90,27 +90,27 @@ class InTheano:
         self.rate = np.asarray(rate, dtype)
 
     def function(self, inputs: list[Any], output: Any, **options: Any) -> Callable[..., Any]:
-        """Compiles. Through C, where there is a compiler, that takes seconds; through Numba a minute."""
+        """Compiles a function: in seconds with a C compiler, else in a minute with Numba."""
         mode = "CVM" if self.theano.config.cxx else None
         with warnings.catch_warnings():
-            # It warns that it found no BLAS of its own; products this small do without.
+            # PyTensor warns that it found no BLAS; products this small do not need one.
             warnings.filterwarnings("ignore", message="PyTensor could not link to a BLAS")
             return self.theano.function(inputs, output, mode=mode, **options)
 
     @cached_property
     def learn(self) -> Learn:
-        """The error of a sequence; as it is computed, all parameters move."""
+        """Returns the error of a sequence, and updates all parameters."""
         moves = [(w, w - self.rate * slope) for w, slope in zip(self.shared, self.slopes, strict=True)]
         return self.function([self.x, self.y], self.error, updates=moves)
 
     @cached_property
     def predict(self) -> Predict:
-        """Probabilities (T, V)."""
+        """Returns the probabilities (T, V)."""
         return self.function([self.x], self.log_p.exp())
 
     @cached_property
     def gradients(self) -> Callable[[np.ndarray, np.ndarray], Weights]:
-        """Of the error of a sequence."""
+        """Returns the gradients of the error of a sequence."""
         compiled = self.function([self.x, self.y], self.slopes)
         return lambda x, y: Weights(*compiled(x, y))
 
@@ -118,7 +118,7 @@ class InTheano:
 def scan(
     step: Callable[..., tuple[Tensor, Tensor]], sequence: Tensor, state: Tensor, *constants: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """The last state, and the outputs of all steps over the rows of a sequence, one below the other."""
+    """Applies `step` to each row of a sequence; returns the last state and the stacked outputs."""
     outputs = []
     for row in sequence:
         state, output = step(row, state, *constants)
@@ -127,14 +127,14 @@ def scan(
 
 
 class InTorch:
-    """The network in onward's terms; what it does is that of `InTheano`."""
+    """The network in PyTorch, with the methods of `InTheano`."""
 
     def __init__(self, weights: Weights, rate: float = RATE) -> None:
         self.shared = [torch.tensor(weight, requires_grad=True) for weight in weights]
         self.rate = rate
 
     def log_p(self, x: np.ndarray) -> Tensor:
-        """Log-probabilities (T, V)."""
+        """Returns the log-probabilities (T, V)."""
 
         def step(x: Tensor, h: Tensor, *weights: Tensor) -> tuple[Tensor, Tensor]:
             green, green_bias, orange, orange_bias, blue, blue_bias = weights
@@ -144,12 +144,12 @@ class InTorch:
         return scan(step, torch.from_numpy(x), torch.zeros_like(self.shared[1]), *self.shared)[1]
 
     def slopes(self, x: np.ndarray, y: np.ndarray) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """The error, and its gradient by each parameter."""
+        """Returns the error, and its gradient for each parameter."""
         error = -(torch.from_numpy(y) * self.log_p(x)).sum()
         return error, torch.autograd.grad(error, self.shared)
 
     def learn(self, x: np.ndarray, y: np.ndarray) -> float:
-        """The error of a sequence, after which all parameters move."""
+        """Returns the error of a sequence, and updates all parameters."""
         error, slopes = self.slopes(x, y)
         with torch.no_grad():
             for weight, slope in zip(self.shared, slopes, strict=True):
@@ -158,11 +158,11 @@ class InTorch:
 
     @torch.inference_mode()
     def predict(self, x: np.ndarray) -> np.ndarray:
-        """Probabilities (T, V)."""
+        """Returns the probabilities (T, V)."""
         return self.log_p(x).exp().numpy()
 
     def gradients(self, x: np.ndarray, y: np.ndarray) -> Weights:
-        """Of the error of a sequence."""
+        """Returns the gradients of the error of a sequence."""
         return Weights(*(slope.numpy() for slope in self.slopes(x, y)[1]))
 
 
@@ -170,12 +170,12 @@ Form = InTheano | InTorch
 
 
 def forms() -> list[type[Form]]:
-    """Those that can be run here."""
+    """Returns the forms that can run on this machine."""
     return [InTheano, InTorch] if find_spec("pytensor") else [InTorch]
 
 
-def differences(form: type[Form], text: Text, seed: int) -> float:
-    """The greatest difference of first gradients, on the first sequence, from those by hand; in float64."""
+def differences(form: type[Form], text: LessonText, seed: int) -> float:
+    """Returns the largest difference of the first gradients from those of rung `numpy`, in float64."""
     symbols = len(text.symbols)
     one_hot = np.eye(symbols)
     x, y = (one_hot[ids[0]] for ids in sequences(text))
@@ -185,14 +185,14 @@ def differences(form: type[Form], text: Text, seed: int) -> float:
     return max(float(np.abs(one - other).max()) for one, other in pairs)
 
 
-def likeliest(predict: Predict, text: Text, prime: str) -> str:
-    """For each character of a text, the likeliest to follow."""
+def likeliest(predict: Predict, text: LessonText, prime: str) -> str:
+    """Returns the most likely next character after each character of the prime."""
     one_hot = np.eye(len(text.symbols), dtype=np.float32)
     return text.decode(torch.from_numpy(predict(one_hot[text.encode(prime).numpy()]).argmax(-1)))
 
 
-def draw(network: Form, text: Text, folder: Path) -> Path:
-    """What the network expects along one sequence: a column a step, a row a symbol."""
+def draw(network: Form, text: LessonText, folder: Path) -> Path:
+    """Draws the predictions along one sequence: a column per step, a row per symbol."""
     one_hot = np.eye(len(text.symbols), dtype=np.float32)
     p = network.predict(one_hot[text.encode(PRIME).numpy()])  # (8, V)
     rows = np.sort(np.unique(np.argsort(-p, -1)[:, :4]))
@@ -212,36 +212,38 @@ def draw(network: Form, text: Text, folder: Path) -> Path:
             )
         axes.set_xticks(range(STEPS), [repr(c) for c in PRIME])
         axes.set_yticks(range(len(rows)), [repr(chr(text.symbols[r])) for r in rows], fontsize=8)
-        axes.set_xlabel("read so far, up to and with")
-        axes.set_ylabel("expected next")
+        axes.set_xlabel("last character read")
+        axes.set_ylabel("predicted next character")
 
     return save_picture(
         folder / "lesson-scan.png",
-        "What is expected after each character of one sequence",
+        "Predictions after each character of one sequence",
         paint,
         size=(8.0, 5.5),
     )
 
 
-def train(form: type[Form], text: Text, settings: LessonSettings) -> tuple[Form, list[float], float]:
-    """The network in a form, trained by one pass, with what `one_pass` returns."""
-    settings.say(f"{form.__name__}:")
+def train(form: type[Form], text: LessonText, settings: LessonSettings) -> tuple[Form, list[float], float]:
+    """Trains a form of the network for one pass; returns it with the results of `one_pass`."""
+    settings.report(f"{form.__name__}:")
     network = form(first_weights(len(text.symbols), settings.seed))
     return network, *one_pass(text, settings, network.learn, network.predict)
 
 
 def run(settings: LessonSettings) -> Outcome:
-    """Compares the forms with the pass by hand, trains them, and lets the network predict a sequence."""
+    """Compares the forms with rung `numpy`, trains them, and predicts a sequence."""
     text = read_text()
-    here = forms()
-    if InTheano not in here:
-        settings.say('PyTensor is not installed, so this is PyTorch alone; pip install ".[theano]"')
+    available = forms()
+    if InTheano not in available:
+        settings.report(
+            'PyTensor is not installed, so only PyTorch runs; install it with pip install ".[theano]"'
+        )
     details: dict[str, Any] = {
-        "gradients_differ_by": {form.__name__: differences(form, text, settings.seed) for form in here}
+        "gradients_differ_by": {form.__name__: differences(form, text, settings.seed) for form in available}
     }
-    network, means, held_out = train(here[0], text, settings)
-    for form in here[1:]:
-        # The same numbers again: a tenth of them shows it.
+    network, means, held_out = train(available[0], text, settings)
+    for form in available[1:]:
+        # The numbers are the same, so a tenth of them is enough to compare.
         _, again, _ = train(form, text, replace(settings, share=settings.share / 10))
         pairs = zip(again, means, strict=False)
         details["thousands_differ_by"] = max(abs(one - other) for one, other in pairs)

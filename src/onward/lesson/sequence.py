@@ -1,16 +1,15 @@
 """Rung `sequence`: an output at every step.
 
-New here: **the network is asked after each character**, not only after the last, so that a sample of eight
-gives eight errors to learn from; and the state begins as a vector of zeros, so that the first step is like
-all others.
+New here: **the network predicts after each character**, not only after the last, so a sample of eight gives
+eight errors to learn from. The state starts as a vector of zeros, so the first step is like all others.
 
     h_0 = 0,  h_t = relu(W e(c_t) + U h_{t-1} + b)        U = I at first
     logits_t = B h_t  for the character after c_t,        t = 1 ... 8
 
-The loss falls along the positions, because the first output has seen one character and the last eight.
-The lesson gave sums over the eight: 16.44 is 2.055 a character.
+The loss falls with the position, since the first output has seen one character and the last one eight. The
+lesson printed sums over the eight positions: 16.44 is 2.055 per character.
 
-Expect about 1.66 nats a character, mean over the positions, after eight epochs, in two minutes.
+Expect about 1.66 nats per character, mean over the positions, after eight epochs, in two minutes.
 """
 
 from pathlib import Path
@@ -20,15 +19,15 @@ import torch
 from torch import Tensor, nn
 
 from onward.layers.simple import SimpleRNN
-from onward.lesson.fit import cross_entropy, fit, judge
+from onward.lesson.fit import cross_entropy, evaluate, fit
 from onward.lesson.pictures import save_picture
 from onward.lesson.rung import LessonSettings, Outcome, Rung
-from onward.lesson.text import Text, read_text
+from onward.lesson.text import LessonText, read_text
 
 RUNG = Rung(
     name="sequence",
-    new="an output, and an error, at every step",
-    measure="training loss of the last epoch, mean over 8 positions, nats a character",
+    new="an output and an error at every step",
+    measure="training loss of the last epoch, mean over 8 positions, nats per character",
     lesson="1.7258",
     target=1.73,
     minutes=2.0,
@@ -38,8 +37,8 @@ EMBEDDING, HIDDEN = 42, 256
 EPOCHS = 8
 
 
-class Sequence(nn.Module):
-    """Logits (B, T, V) of the character after each, for (B, T)."""
+class SequenceNetwork(nn.Module):
+    """Maps characters (B, T) to the logits (B, T, V) of the character after each."""
 
     def __init__(self, symbols: int) -> None:
         super().__init__()
@@ -48,21 +47,20 @@ class Sequence(nn.Module):
         self.blue = nn.Linear(HIDDEN, symbols)
 
     def forward(self, characters: Tensor) -> Tensor:
-        """Every output of the layer through the same readout."""
         x = self.embedding(characters.t())  # (T, B, D)
         y, _ = self.rnn(x, self.rnn.initial_state(x.shape[1]))
-        return self.blue(y).transpose(0, 1)
+        return self.blue(y).transpose(0, 1)  # (B, T, V)
 
 
-def samples(text: Text) -> tuple[Tensor, Tensor]:
-    """Every eighth character begins a sample: x (N, 8), and the character after each, y (N, 8)."""
+def samples(text: LessonText) -> tuple[Tensor, Tensor]:
+    """Returns samples that start at every eighth character: x (N, 8) and the next characters y (N, 8)."""
     windows = text.ids.unfold(0, STEPS + 1, STEPS)  # (N, 9)
     return windows[:, :STEPS], windows[:, 1:]
 
 
 @torch.inference_mode()
-def losses_by_position(network: nn.Module, text: Text) -> list[float]:
-    """The mean loss at each of the eight positions."""
+def losses_by_position(network: nn.Module, text: LessonText) -> list[float]:
+    """Returns the mean loss at each of the eight positions."""
     network.eval()
     x, y = samples(text)
     logits = network(x)  # (N, 8, V)
@@ -70,7 +68,7 @@ def losses_by_position(network: nn.Module, text: Text) -> list[float]:
 
 
 def draw(by_position: list[float], folder: Path) -> Path:
-    """The picture of loss by position."""
+    """Draws the loss at each position."""
 
     def paint(axes: Any) -> None:
         seen = range(1, STEPS + 1)
@@ -78,25 +76,27 @@ def draw(by_position: list[float], folder: Path) -> Path:
         for at, value in zip(seen, by_position, strict=True):
             axes.text(at, value + 0.02, f"{value:.2f}", ha="center", fontsize=9)
         axes.set_xlabel("characters seen")
-        axes.set_ylabel("nats for the next one, held-out text")
+        axes.set_ylabel("loss of the next one, nats, held-out text")
         axes.set_ylim(0, max(by_position) + 0.2)
 
     return save_picture(
-        folder / "lesson-sequence.png", "The more was seen, the less comes as a surprise", paint
+        folder / "lesson-sequence.png",
+        "The more characters it has seen, the better the network predicts",
+        paint,
     )
 
 
 def run(settings: LessonSettings) -> Outcome:
-    """Trains the network, and shows the loss at each position."""
+    """Trains the network, and measures the loss at each position."""
     text = read_text()
     training, held_out = text.split()
     torch.manual_seed(settings.seed)
-    network = Sequence(len(text.symbols))
+    network = SequenceNetwork(len(text.symbols))
     loss = fit(network, *samples(training), EPOCHS, settings)
     by_position = losses_by_position(network, held_out)
     return Outcome(
         figure=loss,
-        held_out=judge(network, *samples(held_out)),
+        held_out=evaluate(network, *samples(held_out)),
         text=text.name,
         details={"by_position": [round(value, 3) for value in by_position], "in_sum": STEPS * loss},
         pictures=(draw(by_position, settings.pictures),) if settings.pictures else (),

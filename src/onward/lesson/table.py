@@ -1,4 +1,4 @@
-"""The figures of the lesson as the page docs/lesson/RESULTS.md has them."""
+"""Writes the figures of all rungs as Markdown, for the page docs/lesson/RESULTS.md."""
 
 import datetime
 import importlib.metadata
@@ -6,18 +6,18 @@ import platform
 from collections.abc import Iterator
 from typing import Any
 
-HEADER = ("rung", "measure", "the lesson", "ours must be at most", "ours", "held out", "seconds")
+HEADER = ("rung", "measure", "the lesson", "target (at most)", "ours", "held out", "seconds")
 MARKS = {True: " ✓", False: " ✗", None: ""}
 PACKAGES = ("onward", "torch", "numpy")
 FENCE = "```"
 
 
 def as_markdown(rows: list[dict[str, Any]]) -> str:
-    """The table of all rungs, and below it what else each found."""
+    """Returns a table of all rungs, followed by the details of each."""
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in PACKAGES)
     made = f"{datetime.date.today()}, {versions}, Python {platform.python_version()}, {platform.machine()}"
     seconds = sum(row["seconds"] for row in rows)
-    parts = ["# What the rungs gave", f"{made}; {seconds / 60:.0f} minutes in all.", _figures(rows)]
+    parts = ["# Results of the rungs", f"{made}; {seconds / 60:.0f} minutes in total.", _figures(rows)]
     for row in rows:
         if row["details"]:
             parts += [f"## `{row['rung']}`", *_details(row["details"])]
@@ -25,7 +25,6 @@ def as_markdown(rows: list[dict[str, Any]]) -> str:
 
 
 def _figures(rows: list[dict[str, Any]]) -> str:
-    """A line for each rung."""
     cells = [
         (
             f"`{row['rung']}`",
@@ -42,14 +41,14 @@ def _figures(rows: list[dict[str, Any]]) -> str:
 
 
 def _details(details: dict[str, Any]) -> Iterator[str]:
-    """Single values as a list, what has columns as tables, texts of several lines as they are."""
+    """Yields single values as a list, nested values as tables, and texts of several lines as blocks."""
     nested = {name: value for name, value in details.items() if isinstance(value, dict)}
     texts = {name: value for name, value in details.items() if isinstance(value, str) and "\n" in value}
     single = [name for name in details if name not in nested and name not in texts]
     if single:
         yield "\n".join(f"- {_name(name)}: {_value(details[name])}" for name in single)
     if nested and not any(isinstance(part, dict) for value in nested.values() for part in value.values()):
-        yield _rows(nested)  # a table of its own, a row each
+        yield _rows(nested)  # one table with a row each
     else:
         for name, value in nested.items():
             yield f"{_name(name)}:"
@@ -60,7 +59,7 @@ def _details(details: dict[str, Any]) -> Iterator[str]:
 
 
 def _rows(value: dict[str, Any]) -> str:
-    """A table with a row for each name; a list where the values have no columns."""
+    """Returns a table with a row for each name, or a list if the values have no columns."""
     if not all(isinstance(part, dict) for part in value.values()):
         return "\n".join(f"- {_name(name)}: {_value(part)}" for name, part in value.items())
     columns = list(dict.fromkeys(column for part in value.values() for column in part))
@@ -80,7 +79,7 @@ def _name(name: str) -> str:
 
 
 def _value(value: Any) -> str:
-    """A value as it stands in a cell."""
+    """Returns a value as the text of a table cell."""
     match value:
         case float():
             return f"{value:.4g}"

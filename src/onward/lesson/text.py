@@ -1,4 +1,4 @@
-"""The lesson's text as the lesson read it: bytes, sorted, behind a null symbol."""
+"""Reads the text of the lesson the way the lesson did: symbols are bytes, with a null symbol as id 0."""
 
 import os
 from dataclasses import dataclass
@@ -13,17 +13,17 @@ from onward.data.named import BUILT_IN
 from onward.errors import CorpusError
 
 HELD_OUT = 0.05
-"""Share of the text, its end, that the rungs do not train on but are also judged by; the lesson had none."""
+"""Share of the text, at its end, that is held out. The lesson held out nothing."""
 
 
 @dataclass(frozen=True)
-class Text:
+class LessonText:
     """A text as integers.
 
     Attributes:
-        name: of the corpus.
-        ids: (N,), 0 is the null symbol and does not occur.
-        symbols: the byte of each id; that of id 0 is NUL.
+        name: name of the corpus.
+        ids: (N,); the null symbol 0 does not occur.
+        symbols: the byte of each id, with NUL for id 0.
     """
 
     name: str
@@ -31,23 +31,25 @@ class Text:
     symbols: bytes
 
     def encode(self, text: str) -> Tensor:
-        """The ids of a text, (N,); what the corpus does not have is the null symbol."""
+        """Returns the ids of a text, (N,); bytes that are not in the corpus become the null symbol."""
         return torch.tensor([max(0, self.symbols.find(byte)) for byte in text.encode()])
 
     def decode(self, ids: Tensor) -> str:
-        """The text of ids (N,)."""
+        """Returns the text of ids (N,)."""
         return bytes(self.symbols[i] for i in ids.tolist()).decode(errors="replace")
 
-    def split(self, held_out: float = HELD_OUT) -> tuple["Text", "Text"]:
-        """The text without its end, and its end, of that share."""
+    def split(self, held_out: float = HELD_OUT) -> tuple["LessonText", "LessonText"]:
+        """Splits off the end of the text, and returns the text for training and the held-out text."""
         cut = round(len(self.ids) * (1 - held_out))
-        return Text(self.name, self.ids[:cut], self.symbols), Text(self.name, self.ids[cut:], self.symbols)
+        return LessonText(self.name, self.ids[:cut], self.symbols), LessonText(
+            self.name, self.ids[cut:], self.symbols
+        )
 
 
-def read_text(name: str = "nietzsche", *, lower: bool = False) -> Text:
-    """The named corpus, or the built-in one where it is not at hand.
+def read_text(name: str = "nietzsche", *, lower: bool = False) -> LessonText:
+    """Reads a named corpus, or the built-in one if the named one is not available.
 
-    On the lesson's own file: 600,901 bytes of 85 kinds, so 86 symbols.
+    The lesson's text has 600,901 bytes of 85 kinds, so 86 symbols.
     """
     try:
         (path,) = find_sources([name]).documents
@@ -58,21 +60,23 @@ def read_text(name: str = "nietzsche", *, lower: bool = False) -> Text:
     if lower:
         content = content.decode().lower().encode()
     kinds, ids = np.unique(np.frombuffer(content, np.uint8), return_inverse=True)
-    return Text(name, torch.from_numpy(ids + 1), b"\0" + kinds.tobytes())
+    return LessonText(name, torch.from_numpy(ids + 1), b"\0" + kinds.tobytes())
 
 
 def data_folder(name: str, file: str, what: str) -> Path:
-    """Where a data set lies, below $ONWARD_DATA.
+    """Returns the folder of a data set below $ONWARD_DATA.
 
     Args:
-        name: of its folder.
-        file: one of its files, which is looked for.
-        what: the set is, for the message.
+        name: name of the folder.
+        file: one of its files, which must exist.
+        what: description of the data set, for the message.
 
     Raises:
-        CorpusError: it is not there.
+        CorpusError: the file is missing.
     """
     folder = Path(os.environ.get("ONWARD_DATA", "")) / name
     if not (folder / file).is_file():
-        raise CorpusError(f"there is no {file} in {folder}", hint=f"put {what} at $ONWARD_DATA/{name}")
+        raise CorpusError(
+            f"expected {file} in {folder}, but it is missing", hint=f"put {what} into $ONWARD_DATA/{name}"
+        )
     return folder

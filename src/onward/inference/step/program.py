@@ -17,7 +17,7 @@ from onward.layers.gru import GRU
 from onward.layers.kernels import compiled
 from onward.layers.kernels.compiled import Operation, Shares, Step
 from onward.layers.lstm import LSTM
-from onward.layers.norm import BatchNorm, RMSNorm
+from onward.layers.norm import RMSNorm
 from onward.layers.simple import SimpleRNN
 from onward.layers.stack import Dropout, Residual, Stack
 from onward.model import LanguageModel
@@ -157,14 +157,6 @@ class Program:
     def _(self, layer: RMSNorm, x: Tensor) -> Tensor:
         y = self._vector(layer.width_out)
         self._add("rms_norm", x=x, y=y, rows=layer.width_out, scale=layer.scale, number=layer.epsilon)
-        return y
-
-    @_layer.register
-    def _(self, layer: BatchNorm, x: Tensor) -> Tensor:
-        norm, y = layer.norm, self._vector(layer.width_out)
-        mean, variance = norm.get_buffer("running_mean"), norm.get_buffer("running_var")
-        scale = norm.weight / torch.sqrt(variance + norm.eps)
-        self._add("affine", x=x, y=y, rows=layer.width_out, scale=scale, bias=norm.bias - mean * scale)
         return y
 
     @_layer.register

@@ -1,8 +1,8 @@
-"""The elementwise work of onward's own layers: one interface, one implementation a file.
+"""The elementwise kernels of onward's layers: one interface, and one file per implementation.
 
-`reference` says what each kernel computes, in PyTorch; `compiled` computes it in C on the CPU, `cuda` in
-Triton on a GPU, and `functions` makes both differentiable. Each call takes the fastest that its tensors
-allow.
+`reference` defines each kernel in PyTorch, for every device and type. `compiled` computes it in C on the
+CPU, `triton_backend` in Triton on a GPU, and `functions` makes both differentiable. A call uses C on the CPU
+for float32 and bfloat16, Triton on a GPU if ONWARD_TRITON=1 is set, and otherwise the reference.
 """
 
 import torch

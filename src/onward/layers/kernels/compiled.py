@@ -1,8 +1,8 @@
-"""What is compiled: kernels (kernels.c), steps (step.c) and drawing (draw.c), for the CPU.
+"""Calls the compiled C library for the CPU: kernels (kernels.c), steps (step.c) and drawing (draw.c).
 
-The library is compiled when onward is installed, where there is a C compiler; without it `available` is
-False and the reference is used. It was chosen over numba because it starts in no time, needs no second
-array library at run time, and shares the thread pool of torch (both are linked to the one libgomp).
+The library is compiled when onward is installed, if there is a C compiler. Without it, `available` is False
+and PyTorch computes everything. C was chosen over numba because it loads at once, needs no second array
+library, and shares torch's thread pool (both link to the same libgomp).
 """
 
 import ctypes
@@ -14,13 +14,13 @@ import torch
 from torch import Tensor
 
 ACTIVATIONS = {torch.float32: "f32", torch.bfloat16: "bf16"}
-"""The types of activation that the kernels take, and how their names end."""
+"""The types of activations that the kernels support, and the ends of their names in C."""
 PARTS = 16
-"""Ranges of rows that the kernels sum over one by one, where they do, whatever the number of threads."""
+"""Number of ranges of rows for which a kernel returns one sum each. It does not depend on the threads."""
 
 
 def _load() -> ctypes.CDLL | None:
-    """The compiled library, or None where it was not built or cannot be loaded here."""
+    """Returns the compiled library, or None if it was not built or cannot be loaded."""
     found = find_spec("onward.layers.kernels._kernels")
     if found is None or found.origin is None:
         return None
@@ -38,11 +38,11 @@ def _load() -> ctypes.CDLL | None:
 _library = _load()
 available = _library is not None
 has_dot = _library is not None and bool(_library.onward_has_dot())
-"""Whether int8 weights are multiplied four at a time here (AVX-512 VNNI), rather than widened first."""
+"""Whether this CPU multiplies int8 weights four at a time (AVX-512 VNNI) instead of widening them first."""
 
 
 def call(name: str, activations: torch.dtype, *arguments: int | float | Tensor) -> None:
-    """Calls a kernel: whole numbers are passed as int64, fractions as float, tensors as pointers."""
+    """Calls a kernel; passes whole numbers as int64, fractions as float, and tensors as pointers."""
     function = getattr(_library, f"{name}_{ACTIVATIONS[activations]}")
     function(
         *(
@@ -57,7 +57,7 @@ def call(name: str, activations: torch.dtype, *arguments: int | float | Tensor) 
 
 
 class Operation(ctypes.Structure):
-    """As in step.c."""
+    """The struct of the same name in step.c."""
 
     _fields_ = (
         *((name, ctypes.c_int64) for name in ("kind", "product", "rows", "columns")),
@@ -67,7 +67,7 @@ class Operation(ctypes.Structure):
 
 
 class Step(ctypes.Structure):
-    """As in step.c."""
+    """The struct of the same name in step.c."""
 
     _fields_ = (
         *((name, ctypes.c_int64) for name in ("count", "lanes", "symbols")),
@@ -76,13 +76,13 @@ class Step(ctypes.Structure):
 
 
 class Shares(ctypes.Structure):
-    """As in step.c."""
+    """The struct of the same name in step.c."""
 
     _fields_ = (("count", ctypes.c_int64), ("threads", ctypes.c_int64), ("steps", ctypes.c_void_p))
 
 
 class Drawing(ctypes.Structure):
-    """As in draw.h."""
+    """The struct of the same name in draw.h."""
 
     _fields_ = (
         ("temperature", ctypes.c_double),
@@ -93,20 +93,20 @@ class Drawing(ctypes.Structure):
 
 
 def step(prepared: Shares) -> bool:
-    """Runs the operations of a step (inference/program.py).
+    """Runs the operations of a step (inference/step/program.py).
 
     Returns:
-        Whether all ids were symbols of the vocabulary; otherwise nothing was done.
+        Whether all ids were in the vocabulary; if not, nothing was computed.
     """
     library: Any = _library
     return not library.onward_step(ctypes.addressof(prepared))
 
 
 def write(prepared: Shares, drawing: Drawing, never: int) -> Literal["", "ids", "logits"]:
-    """Runs them, and draws the ids that follow; the first `never` ids are not drawn.
+    """Runs the operations of a step and draws the next ids; the first `never` ids are not drawn.
 
     Returns:
-        What was wrong, if anything: the ids as in `step`, or logits that are not finite numbers.
+        The cause of a failure: "ids" outside the vocabulary, "logits" that are not finite; or "".
     """
     library: Any = _library
     failed = library.onward_write(ctypes.addressof(prepared), ctypes.addressof(drawing), never)
@@ -114,10 +114,12 @@ def write(prepared: Shares, drawing: Drawing, never: int) -> Literal["", "ids", 
 
 
 def draw(logits: np.ndarray, chances: np.ndarray, drawing: Drawing) -> np.ndarray | None:
-    """What `Sampling.draw` gives for logits (B, V) in float32 and chances (B,) in float64, both contiguous.
+    """Draws a symbol for each lane, (B,), as `Sampling.draw` does; None if the logits are not finite.
 
-    Returns:
-        One symbol a lane, (B,); None if the logits are not finite numbers.
+    Args:
+        logits: (B, V) in float32, contiguous.
+        chances: random numbers in [0, 1), (B,) in float64, contiguous.
+        drawing: what to draw from.
     """
     library: Any = _library
     lanes, symbols = logits.shape

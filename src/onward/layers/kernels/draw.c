@@ -1,15 +1,15 @@
-/* What draw.h declares: by inversion of the cumulative distribution, in the order of the ids. */
+/* Draws by inverting the cumulative distribution, in the order of the ids. */
 
 #include "draw.h"
 
 #include "scalars.h"
 
-/* Of the thresholds t from 0 to 1, the largest such that the weights of at least t are `enough`: so many of
- * them, or such a sum. Bits of numbers that are not negative are in the order of the numbers, so that bisection
- * takes 30 readings whatever their number, and needs no sorting. */
+/* Returns the largest threshold t in [0, 1] for which the weights >= t are `enough`: their number if `counted`,
+ * else their sum. The bit patterns of non-negative floats are ordered like the floats, so bisection over them
+ * takes 30 passes for any V, without sorting. */
 INLINE float threshold(int64_t V, const float *restrict weights, double enough, int counted)
 {
-    uint32_t low = 0, high = 0x3f800000u; /* the bits of 0, at which all weights count, and of 1, the largest */
+    uint32_t low = 0, high = 0x3f800000u; /* the bits of 0 and of 1, the largest weight */
     while (low < high) {
         uint32_t middle = high - (high - low) / 2;
         float least;
@@ -41,19 +41,19 @@ INLINE double sum_of(int64_t V, const float *weights)
     return sum;
 }
 
-/* The largest logit; infinite if one is no number, or all are barred. */
+/* Returns the largest logit; infinity if a logit is NaN or infinite, or if all are -infinity. */
 INLINE float largest(int64_t V, const float *logits)
 {
     float top = -INFINITY;
     int numbers = 1;
     for (int64_t i = 0; i < V; i++) {
         top = logits[i] > top ? logits[i] : top;
-        numbers &= logits[i] < INFINITY; /* false of a NaN as well */
+        numbers &= logits[i] < INFINITY; /* false for NaN too */
     }
     return numbers ? top : INFINITY;
 }
 
-/* The weights of the symbols that may be drawn, at most 1, and 0 for the others. */
+/* Computes the weights of the symbols that may be drawn, at most 1, and 0 for the others. */
 INLINE void weigh(const Drawing *d, int64_t V, const float *restrict logits, float top, float *restrict weights)
 {
     for (int64_t i = 0; i < V; i++) {
@@ -86,7 +86,7 @@ MULTIVERSION int onward_draw(
         double place = chances[b] * sum_of(V, weights);
         for (int64_t i = 0; i < V && place >= 0.0; i++) {
             if (weights[i] > 0.0f)
-                drawn[b] = i; /* rounding may leave a rest after the last */
+                drawn[b] = i; /* rounding may leave a remainder after the last symbol */
             place -= weights[i];
         }
     }

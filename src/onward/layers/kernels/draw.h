@@ -1,20 +1,20 @@
-/* Drawing symbols as inference/sampling.py says. */
+/* Draws symbols as inference/step/sampling.py does. */
 
 #ifndef ONWARD_DRAW_H
 #define ONWARD_DRAW_H
 
 #include <stdint.h>
 
-/* What applies, in this order; a field that is to change nothing has the value after it. */
+/* Options, applied in this order. The comment gives the value that has no effect. */
 typedef struct {
-    double temperature; /* 1; at 0 the likeliest is taken */
+    double temperature; /* 1; at 0 the most likely symbol is drawn */
     int64_t top_k;      /* V or more */
     double top_p;       /* 1 */
     double min_p;       /* 0 */
 } Drawing;
 
-/* Draws one symbol for each lane into `drawn` (B,), from logits (B, V) and chances (B,); weights (V,) is a
- * workplace. Returns 0, or 1 if logits are not finite numbers. */
+/* Draws one symbol for each lane into `drawn` (B,), from logits (B, V) and random numbers `chances` (B,) in [0, 1).
+ * `weights` (V,) is scratch memory. Returns 0, or 1 if the logits are not finite. */
 int onward_draw(
     const Drawing *drawing, int64_t B, int64_t V, const float *logits, const double *chances, float *weights,
     int64_t *drawn);

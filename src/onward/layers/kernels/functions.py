@@ -1,11 +1,11 @@
-"""The kernels as differentiable functions: what each allocates, keeps for the way back, and calls.
+"""The kernels as differentiable functions. Each allocates its results and calls a backend.
 
-A backend computes on the arrays of one device: `compiled` in C on the CPU, `cuda` in Triton on a GPU. Both
-have the same kernels, with the same arguments, under the same names.
+There are two backends: `compiled` in C for the CPU, `triton_backend` in Triton for a GPU. Both have the same
+kernels with the same names and arguments.
 """
 
 # pyright: reportIncompatibleMethodOverride=false
-# (torch declares forward and backward of a Function without their arguments)
+# (torch declares forward and backward of a Function without arguments)
 
 from typing import Any
 
@@ -13,38 +13,34 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from onward.layers.kernels import compiled, cuda
+from onward.layers.kernels import compiled, triton_backend
 
 Context = Any
 ACTIVATIONS = tuple(compiled.ACTIVATIONS)
-"""The types of activation that the kernels take."""
+"""Types of activations that the kernels support."""
 
 
 def supports(*tensors: Tensor) -> bool:
-    """Whether there is a backend for the tensors: all on one device that has one, in float32 or bfloat16."""
+    """Returns whether a backend supports the tensors: all on its device, in float32 or bfloat16."""
     (device, *others) = {x.device for x in tensors}
-    here = compiled.available if device.type == "cpu" else cuda.available and device.type == "cuda"
+    here = compiled.available if device.type == "cpu" else triton_backend.available and device.type == "cuda"
     return here and not others and all(x.dtype in ACTIVATIONS for x in tensors)
 
 
 def _call(name: str, activations: torch.dtype, *arguments: int | float | Tensor) -> None:
-    """Calls the kernel of that name of the backend of the last argument, which is always an array."""
+    """Calls a kernel of the backend for the device of the last argument, which is always a tensor."""
     array = arguments[-1]
-    backend = cuda if isinstance(array, Tensor) and array.is_cuda else compiled
+    backend = triton_backend if isinstance(array, Tensor) and array.is_cuda else compiled
     backend.call(name, activations, *arguments)
 
 
 def _parts(x: Tensor) -> int:
-    """Ranges of rows whose sums the kernels give where rows are summed over."""
-    return cuda.PARTS if x.is_cuda else compiled.PARTS
+    """Returns the number of ranges of rows for which a kernel returns one sum each."""
+    return triton_backend.PARTS if x.is_cuda else compiled.PARTS
 
 
 def _expect(name: str, x: Tensor, *shape: int) -> None:
-    """Refuses a tensor of another shape: the kernels would read beyond its end.
-
-    Raises:
-        ValueError: with the shape expected and the shape found.
-    """
+    """Raises ValueError if a tensor has another shape, since a kernel would read beyond its end."""
     if x.shape != shape:
         raise ValueError(f"{name} must be of shape {shape}, got {tuple(x.shape)}")
 
@@ -121,7 +117,7 @@ class RMSNormFunction(torch.autograd.Function):
 
 
 class CausalConvolution(torch.autograd.Function):
-    """`reference.causal_convolution`, without the new tail, which is a slice."""
+    """`reference.causal_convolution`."""
 
     @staticmethod
     def forward(ctx: Context, x: Tensor, tail: Tensor, kernel: Tensor) -> Tensor:

@@ -1,19 +1,18 @@
-/* The elementwise kernels of onward on a CPU: C ABI, no Python and no torch in it, called through ctypes.
+/* The elementwise kernels of onward on a CPU: plain C without Python or torch, called through ctypes.
  *
- * Each function states its equations in reference.py; the names are the same. Arrays are contiguous, in
- * the order of their shapes; `_f32` and `_bf16` say the type of the activations. Arithmetic is float32
- * throughout, and so are states, weights of elementwise products and everything that is summed.
+ * reference.py has the equations, under the same names. Arrays are contiguous. `_f32` and `_bf16` are the types of
+ * the activations; all arithmetic, states, sums and the weights of elementwise products are float32.
  *
- * Every loop over features is written so that the compiler vectorises it, and every function is compiled
- * for three instruction sets, of which the loader picks the best that the processor has. Work is divided
- * so that no result depends on the number of threads.
+ * Loops over features are written so that the compiler vectorises them. Each function is compiled for three
+ * instruction sets, and the loader picks the best one for the processor. Results do not depend on the number of
+ * threads.
  */
 
 #include "scalars.h"
 
-enum { CHUNK = 64 }; /* features one thread carries along time at once */
+enum { CHUNK = 64 }; /* features that one thread computes together along time */
 
-/* The random bits of feature i under a seed: the integer hash "lowbias32" (C. Wellons, 2018). */
+/* Returns the random bits of element i under a seed: the integer hash "lowbias32" (C. Wellons, 2018). */
 INLINE uint32_t hash32(uint32_t i, uint32_t seed)
 {
     uint32_t x = i ^ seed;

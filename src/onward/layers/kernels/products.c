@@ -1,17 +1,17 @@
-/* What products.h declares: in vectors of GNU C for any processor, and bytes by AVX-512 VNNI where it is.
+/* Products in vectors of GNU C for any processor, and of int8 with AVX-512 VNNI if the processor has it.
  *
- * The weights of a model do not fit into the caches next to the core, so a product is as quick as they can be
- * read: about 100 GB/s from the third level (benchmarks/LOG.md). What the reading leaves free of a core's time
- * is enough for one instruction or two on each vector of weights, not for the four that widen int8.
+ * The weights of a model do not fit into the caches of a core, so reading them limits the speed: about 100 GB/s
+ * from the third-level cache (benchmarks/LOG.md). While it waits for memory, a core has time for one or two
+ * instructions per vector of weights, but not for the four that widen int8.
  */
 
 #include "products.h"
 
 #include "scalars.h"
 
-enum { PANEL = 64, VECTOR = 16, GROUPS = PANEL / VECTOR }; /* rows of a panel, of a vector; vectors of a panel */
-enum { SIDE = 4, DOT_SIDE = 2 }; /* lanes that share a reading: as many as have their sums in registers */
-enum { AHEAD = 2048 };           /* bytes; what the processor foresees by itself ends with each page */
+enum { PANEL = 64, VECTOR = 16, GROUPS = PANEL / VECTOR }; /* rows of a panel; of a vector; vectors of a panel */
+enum { SIDE = 4, DOT_SIDE = 2 }; /* lanes that share one read of the weights: their sums fit in registers */
+enum { AHEAD = 2048 };           /* bytes to prefetch; the processor itself does not prefetch across pages */
 
 typedef float floats __attribute__((vector_size(VECTOR * sizeof(float))));
 typedef int32_t integers __attribute__((vector_size(VECTOR * sizeof(int32_t))));
@@ -34,11 +34,11 @@ INLINE void widen_int8(const uint8_t *panel, int64_t c, int k, floats *x)
 {
     words w;
     memcpy(&w, panel + c / 4 * 4 * PANEL + k * 4 * VECTOR, sizeof w);
-    integers of_column = (integers)((w ^ 0x80808080u) << (24 - 8 * (c % 4))); /* less 128: the highest bit flips */
+    integers of_column = (integers)((w ^ 0x80808080u) << (24 - 8 * (c % 4))); /* flips the top bit: - 128 */
     *x = __builtin_convertvector(of_column >> 24, floats);
 }
 
-/* y = scale * sums + bias, or y += that, for the rows r to r + rows - 1 of a lane. */
+/* Computes y = scale * sums + bias for rows r to r + rows - 1 of a lane, or adds it to y if `add`. */
 INLINE void finish(
     int64_t r, int64_t rows, const float *restrict sums, const float *restrict scale, const float *restrict bias,
     float *restrict y, int add)
@@ -96,20 +96,20 @@ DEFINE_MULTIPLY(multiply_int8, uint8_t, widen_int8, 4)
 
 #define DOT __attribute__((target("arch=x86-64-v4,avx512vnni")))
 
-/* GCC else moves each sum to another register and back in each turn: a quarter more time for two lanes. */
+/* Without this, GCC moves each sum to another register and back in each turn, 25 % slower for two lanes. */
 #ifdef __clang__
 #define UNMOVED
 #else
 #define UNMOVED __attribute__((optimize("no-tree-pre")))
 #endif
 
-/* A vector as whole numbers of 16 bits times its scale: x = scale * (256 high + low), each digit a signed byte.
- * The second digit costs little, since the weights are not read again for it. */
+/* A vector as 16-bit integers times a scale: x = scale * (256 high + low), with signed bytes as digits. The second
+ * digit costs little, since the weights are not read again for it. */
 typedef struct {
     float scale;
-    int32_t high, low; /* -128 * the sum of the digits: what weights plus 128 count too much */
+    int32_t high, low; /* -128 * the sum of the digits, which corrects for the 128 added to weights */
     int32_t unused;
-    int8_t digits[]; /* of four columns: high, then low */
+    int8_t digits[]; /* for every four columns: high, then low */
 } Digits;
 
 enum { LARGEST = 127 * 256 };
@@ -119,7 +119,7 @@ DOT static void digits_of(int64_t C, const float *restrict x, Digits *restrict t
     float largest = 0.0f, odd = 0.0f;
     for (int64_t i = 0; i < C; i++) {
         largest = fabsf(x[i]) > largest ? fabsf(x[i]) : largest;
-        odd += x[i] * 0.0f; /* NaN if one is no finite number: then no sum is one */
+        odd += x[i] * 0.0f; /* NaN if an x is not finite, so that all sums become NaN */
     }
     to->scale = largest / LARGEST + odd;
     __m512 inverse = _mm512_set1_ps(largest > 1e-30f ? LARGEST / largest : 0.0f);
@@ -138,7 +138,7 @@ DOT static void digits_of(int64_t C, const float *restrict x, Digits *restrict t
     to->low = -128 * _mm512_reduce_add_epi32(lows);
 }
 
-/* The sums of a panel, without the scales of its rows, for one lane or two. */
+/* Computes the sums of a panel for one or two lanes, without the scales of its rows. */
 DOT INLINE void dot_panel(
     const int lanes, int64_t C, const uint8_t *restrict w, const Digits *const *x, float (*restrict sums)[PANEL])
 {
@@ -149,7 +149,7 @@ DOT INLINE void dot_panel(
             low[b][k] = _mm512_set1_epi32(x[b]->low);
         }
     for (int64_t c = 0; c < C; c += 4, w += 4 * PANEL) {
-        __m512i first[DOT_SIDE], second[DOT_SIDE]; /* digits of four columns, for every row */
+        __m512i first[DOT_SIDE], second[DOT_SIDE]; /* digits of four columns, repeated for every row */
         for (int b = 0; b < lanes; b++) {
             int32_t digits[2];
             memcpy(digits, x[b]->digits + 2 * c, sizeof digits);

@@ -1,4 +1,4 @@
-"""The kernels in plain PyTorch: what every other implementation must equal, values and gradients."""
+"""The kernels in plain PyTorch. Every other implementation must give the same values and gradients."""
 
 import torch
 from jaxtyping import Float
@@ -15,8 +15,8 @@ def gated_scan(zvg: Float[Tensor, "time lanes three_width"], h: LaneVector) -> t
         h: the state before the block, (B, E).
 
     Returns:
-        y (T, B, E) in the type of `zvg`, and the state after the block in that of `h`. In between, the state
-        is kept in that of `h`, since rounding it at every step would forget small changes.
+        y (T, B, E) in the type of `zvg`, and the state after the block in the type of `h`. The state has the
+        type of `h` at every step, since rounding it would lose small changes.
     """
     z, v, g = zvg.to(h.dtype).chunk(3, dim=-1)
     take = torch.sigmoid(z)
@@ -31,7 +31,7 @@ def gated_scan(zvg: Float[Tensor, "time lanes three_width"], h: LaneVector) -> t
 def causal_convolution(
     x: Sequence, tail: Float[Tensor, "lanes before width"], kernel: Float[Tensor, "taps width"]
 ) -> Sequence:
-    """y_t = sum_k kernel_k * x_{t-k}: each feature by itself, k = 0 the present.
+    """y_t = sum_k kernel_k * x_{t-k}, for each feature; k = 0 is the current position.
 
     Args:
         x: (T, B, D).
@@ -56,19 +56,19 @@ def gated_unit(ab: Float[Tensor, "time lanes two_width"]) -> Sequence:
 
 
 def rms_norm(x: Sequence, scale: Float[Tensor, " width"], epsilon: float, result: torch.dtype) -> Sequence:
-    """x / sqrt(mean(x²) + epsilon) * scale over the features of each position, given in the type `result`."""
+    """x / sqrt(mean(x²) + epsilon) * scale over the features of each position, in the type `result`."""
     return torch.nn.functional.rms_norm(x, scale.shape, scale, epsilon).to(result)
 
 
 def add_dropped(x: Sequence, branch: Sequence, probability: float, seed: int) -> Sequence:
     """x + dropout(branch), in the type of `x`.
 
-    Feature i of the branch, counted through the whole array, is dropped where hash(i) < probability, and the
-    rest are scaled by 1 / (1 - probability). The hash is "lowbias32" (C. Wellons, 2018) of i xor seed.
+    Element i of the flattened branch is set to zero if hash(i xor seed) / 2**32 < probability; the others are
+    scaled by 1 / (1 - probability). The hash is "lowbias32" (C. Wellons, 2018).
 
     Args:
         x, branch: (T, B, D).
-        probability: from 0 (nothing is dropped) to less than 1.
+        probability: from 0 (no dropout) to below 1.
         seed: below 2**32.
     """
     if not probability:

@@ -1,4 +1,4 @@
-/* What all kernels compute with: numbers of two types, and the functions of one number. */
+/* Scalar types and functions for all kernels. */
 
 #ifndef ONWARD_SCALARS_H
 #define ONWARD_SCALARS_H
@@ -27,7 +27,7 @@ INLINE float load_bf16(const bf16 *p)
     return x;
 }
 
-/* Rounds to nearest, ties to even, as torch does; a NaN becomes the quiet NaN. */
+/* Rounds to nearest, ties to even, as torch does; NaN becomes the quiet NaN. */
 INLINE void store_bf16(bf16 *p, float x)
 {
     uint32_t bits;
@@ -36,14 +36,15 @@ INLINE void store_bf16(bf16 *p, float x)
     *p = (bits & 0x7fffffffu) > 0x7f800000u ? 0x7fc0u : (bf16)rounded;
 }
 
-/* e^x, saturated beyond |x| = 87: 2^n times the Taylor polynomial of the rest. Relative errors are below 3e-7 in
- * vectors; in the rests of rows, where compilers take the two parts of ln 2 together, below 5e-8 * (2 + |x|). */
+/* e^x, saturated beyond |x| = 87: 2^n times the Taylor polynomial of the remainder. The relative error is below 3e-7
+ * in vectors. In the last elements of a row, where compilers merge the two parts of ln 2, it is below
+ * 5e-8 * (2 + |x|). */
 INLINE float exponential(float x)
 {
     x = x > 87.0f ? 87.0f : x;
     x = x < -87.0f ? -87.0f : x;
     float n = rintf(x * 1.44269504f);
-    float r = x - n * 0.693359375f + n * 2.12194440e-4f; /* ln 2 in two parts, so that r keeps its digits */
+    float r = x - n * 0.693359375f + n * 2.12194440e-4f; /* ln 2 in two parts, so that r stays exact */
     float p = 1.98756915e-4f;
     p = p * r + 1.39819995e-3f;
     p = p * r + 8.33345200e-3f;

@@ -1,9 +1,8 @@
-/* One symbol for each of a few lanes through a whole model, in one call: a list of operations on vectors.
+/* Runs one step, a symbol for each lane, through a whole model in one call: a list of operations on vectors.
  *
- * inference/program.py writes the list; there each operation stands with its equation. Matrices are those of
- * products.h; vectors, states and sums are float. Many lanes are divided into shares, which several threads may
- * take: what a lane gives depends on nothing of the others. Few lanes are one share, which the thread that calls
- * takes, since such a step is shorter than waking a second one.
+ * inference/step/program.py builds the list and has the equations. Matrices are stored as in products.h; vectors,
+ * states and sums are float. Many lanes are divided into shares for several threads, since lanes are independent.
+ * Few lanes are one share, which the calling thread computes: waking another thread would take longer.
  */
 
 #include "draw.h"
@@ -16,35 +15,35 @@
 enum { EMBED, LINEAR, RMS_NORM, AFFINE, CONVOLVE, GATED_SCAN, GATED_UNIT, ADD, LSTM, GRU, SIMPLE };
 
 typedef struct {
-    int64_t kind, product;    /* of the operation, and how its matrix is multiplied (products.h) */
-    int64_t rows, columns;    /* of the matrix; elsewhere the size of y and, of a convolution, its taps */
+    int64_t kind, product;    /* of the operation; of its matrix product (products.h) */
+    int64_t rows, columns;    /* of the matrix; else the size of y, and the taps of a convolution */
     const float *x;           /* (B, columns) */
     float *y;                 /* (B, rows) */
-    float *state, *more;      /* of the layer, (B, ...); of a product `more` is its workplace */
+    float *state, *more;      /* of the layer, (B, ...); for a product, `more` is its workplace */
     const void *matrix;
-    const float *scale, *bias; /* of rows; may be null */
-    double number;            /* epsilon; whether y is added to; which activation */
+    const float *scale, *bias; /* per row; may be null */
+    double number;            /* epsilon, or whether to add to y, or which activation */
 } Operation;
 
 typedef struct {
-    int64_t count, lanes, symbols; /* of the operations; B; V */
+    int64_t count, lanes, symbols; /* number of operations; B; V */
     const Operation *operations;
     int64_t *ids;                  /* (B,), below V */
-    float *logits;                 /* (B, V), what the operations give */
-    const double *chances;         /* (B,) of drawing */
-    float *weights;                /* (V,), the workplace of drawing */
+    float *logits;                 /* (B, V), the result of the operations */
+    const double *chances;         /* (B,), random numbers for drawing */
+    float *weights;                /* (V,), scratch memory for drawing */
 } Step;
 
 typedef struct {
-    int64_t count, threads; /* of the shares; at most as many threads take them */
-    const Step *steps;      /* of each share of the lanes */
+    int64_t count, threads; /* number of shares; the most threads that compute them */
+    const Step *steps;      /* one per share */
 } Shares;
 
 typedef struct {
     const Shares *shares;
-    const Drawing *drawing; /* null: nothing is drawn */
+    const Drawing *drawing; /* null if no symbols are drawn */
     int64_t never;
-    atomic_int failed; /* whether logits are not finite numbers */
+    atomic_int failed; /* whether a logit is not finite */
 } Call;
 
 INLINE float hyperbolic_tangent(float x) { return 2.0f * sigmoid(2.0f * x) - 1.0f; }
@@ -71,7 +70,7 @@ MULTIVERSION static void affine(
             y[b * D + i] = x[b * D + i] * scale[i] + bias[i];
 }
 
-/* kernel (K, D), the newest first; tail (B, K - 1, D), the oldest first. */
+/* kernel (K, D), newest first; tail (B, K - 1, D), oldest first. */
 MULTIVERSION static void convolve(
     int64_t B, int64_t D, int64_t K, const float *restrict kernel, const float *restrict x, float *restrict tail,
     float *restrict y)
@@ -107,7 +106,7 @@ MULTIVERSION static void gated_unit(int64_t B, int64_t F, const float *restrict 
             y[i] = ab[i] * sigmoid(ab[i]) * ab[F + i];
 }
 
-/* Gates i f g o. */
+/* Gate order i f g o. */
 MULTIVERSION static void lstm(
     int64_t B, int64_t D, const float *restrict gates, float *restrict h, float *restrict c, float *restrict y)
 {
@@ -118,7 +117,7 @@ MULTIVERSION static void lstm(
         }
 }
 
-/* Gates r z n, of the input and of the state apart. */
+/* Gate order r z n; the products with the input and with the state are separate. */
 MULTIVERSION static void gru(
     int64_t B, int64_t D, const float *restrict of_x, const float *restrict of_h, float *restrict h,
     float *restrict y)
@@ -167,7 +166,7 @@ static void run(const Operation *o, int64_t B, const int64_t *ids)
     }
 }
 
-/* The operations of a share in order, and its draws. */
+/* Runs the operations of a share in order, and draws its symbols. */
 static void run_share(void *argument, int64_t number)
 {
     Call *call = argument;
@@ -195,16 +194,16 @@ static int run_call(Call *call)
     return 2 * atomic_load(&call->failed);
 }
 
-/* Runs the operations, for lanes whose next symbols are the ids.
- * Returns 0, or 1 if an id is none of the vocabulary; then nothing was done. */
+/* Runs the operations, with the ids as the next symbols of the lanes.
+ * Returns 0, or 1 if an id is outside the vocabulary; then nothing was computed. */
 int onward_step(const Shares *shares)
 {
     Call call = {.shares = shares};
     return run_call(&call);
 }
 
-/* The same, and draws the ids that follow, of which the first `never` are not drawn.
- * Returns also 2 if the logits are not finite numbers. */
+/* Does the same and draws the next ids; the first `never` ids are not drawn.
+ * Also returns 2 if the logits are not finite. */
 int onward_write(const Shares *shares, const Drawing *drawing, int64_t never)
 {
     Call call = {.shares = shares, .drawing = drawing, .never = never};

@@ -1,8 +1,8 @@
-/* What team.h declares, by POSIX threads.
+/* A team of POSIX threads.
  *
- * OpenMP's threads wait by counting, for milliseconds, and a step of many lanes comes back within one: they would
- * take the core on which a server answers its connections. These sleep. A helper that wakes late, or loses
- * its core, costs no more than the part that it has begun: parts are taken one by one.
+ * OpenMP's threads wait by spinning for milliseconds, longer than a step takes. They would occupy the core on
+ * which a server answers its connections; the helpers here sleep instead. Helpers take parts one by one, so a
+ * helper that wakes late or loses its core delays only the part that it has begun.
  */
 
 #include "team.h"
@@ -10,21 +10,21 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-enum { MOST = 64, PATIENCE = 2000 }; /* helpers; turns of waiting before sleep */
+enum { MOST = 64, PATIENCE = 2000 }; /* most helpers; turns of spinning before sleep */
 
-static pthread_mutex_t in_use = PTHREAD_MUTEX_INITIALIZER; /* who holds it has the team */
+static pthread_mutex_t in_use = PTHREAD_MUTEX_INITIALIZER; /* held by the caller that uses the team */
 
 static struct {
     pthread_mutex_t lock;
     pthread_cond_t begin, end;
-    int64_t helpers, wanted; /* that there are; that may take part */
+    int64_t helpers, wanted; /* existing helpers; helpers that may take part */
     void (*work)(void *, int64_t);
     void *argument;
-    int64_t count;             /* of parts */
-    atomic_llong left, undone; /* parts that nobody has taken; that are not finished */
+    int64_t count;             /* number of parts */
+    atomic_llong left, undone; /* parts not yet taken; parts not yet finished */
 } team = {.lock = PTHREAD_MUTEX_INITIALIZER, .begin = PTHREAD_COND_INITIALIZER, .end = PTHREAD_COND_INITIALIZER};
 
-/* Works until no part is left. What a part is may be read once it is taken: nothing changes before its end. */
+/* Works until no part is left. `work` and `argument` cannot change while a taken part is unfinished. */
 static void take_part(void)
 {
     long long i = atomic_load(&team.left);
@@ -53,7 +53,7 @@ static void *help(void *number)
     return NULL;
 }
 
-/* A process that was forked has no helpers, and locks as they were. */
+/* Resets the team in a forked process: helpers do not survive a fork, and locks may be held. */
 static void forget(void)
 {
     pthread_mutex_init(&in_use, NULL);
@@ -64,7 +64,7 @@ static void forget(void)
     atomic_store(&team.left, 0);
 }
 
-/* Helpers are made when they are first wanted; with those that cannot be made, fewer take part. */
+/* Starts helpers on first use. If the system refuses a thread, fewer helpers take part. */
 static void engage(int64_t wanted)
 {
     static int is_known = 0;

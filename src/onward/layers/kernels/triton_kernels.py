@@ -1,6 +1,7 @@
-"""The kernels for a GPU, in Triton. Names, arguments and equations are those of kernels.inc.
+"""The kernels in Triton, for a GPU. Names, arguments and equations are those of kernels.inc.
 
-A program computes a block of features: of one lane where time has an order, else of some rows.
+A program computes a block of features: of one lane if the kernel runs along time, else of some rows.
+Unproven on a GPU: see `triton_backend`.
 """
 
 import triton
@@ -124,7 +125,7 @@ def causal_convolution_forward(T, B, D, x, tail, kernel, y, K: tl.constexpr, FEA
 
 @triton.jit
 def causal_convolution_backward_x(T, B, D, kernel, dy, dx, dtail, K: tl.constexpr, FEATURES: tl.constexpr):
-    """Of each place from the oldest of the tail (t = 1 - K) to the newest of x."""
+    """Computes the gradients of all positions, from the oldest of the tail (t = 1 - K) to the newest of x."""
     row = tl.program_id(0).to(tl.int64)
     i = tl.program_id(1) * FEATURES + tl.arange(0, FEATURES)
     real = i < D
@@ -143,7 +144,7 @@ def causal_convolution_backward_x(T, B, D, kernel, dy, dx, dtail, K: tl.constexp
 def causal_convolution_backward_kernel(
     T, B, D, parts, x, tail, dy, partial, K: tl.constexpr, FEATURES: tl.constexpr, ROWS: tl.constexpr
 ):
-    """Sums over a range of rows each: partial (parts, K, D)."""
+    """Computes one sum for each range of rows: partial (parts, K, D)."""
     k, part = tl.program_id(0), tl.program_id(2).to(tl.int64)
     first, end = T * B * part // parts, T * B * (part + 1) // parts
     i = (tl.program_id(1) * FEATURES + tl.arange(0, FEATURES))[None, :]
@@ -163,7 +164,7 @@ def causal_convolution_backward_kernel(
 
 @triton.jit
 def add_dropped(N, threshold, seed, scale, x, branch, y, ADDS: tl.constexpr, ELEMENTS: tl.constexpr):
-    """y = kept(branch), and x if it `ADDS`; the hash is "lowbias32" (C. Wellons, 2018), as in kernels.c."""
+    """y = kept(branch), plus x if `ADDS`; the hash is "lowbias32" (C. Wellons, 2018), as in kernels.c."""
     n = tl.program_id(0).to(tl.int64) * ELEMENTS + tl.arange(0, ELEMENTS)
     real = n < N
     bits = n.to(tl.uint32) ^ seed.to(tl.uint32)

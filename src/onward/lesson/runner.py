@@ -1,4 +1,4 @@
-"""Running a rung: what it found beside what the lesson printed and what ours must be."""
+"""Runs rungs, and returns their figures with those of the lesson and their targets."""
 
 import time
 from typing import Any
@@ -10,23 +10,25 @@ from onward.lesson.ladder import MODULES, module_of
 from onward.lesson.rung import LessonSettings
 
 
-def climb(name: str, settings: LessonSettings) -> dict[str, Any]:
-    """Runs a rung; its figures as plain values.
+def run_rung(name: str, settings: LessonSettings) -> dict[str, Any]:
+    """Runs a rung and returns its figures as plain values.
 
     Raises:
         InputError: there is no such rung.
-        OnwardError: it cannot run here, for want of its data.
+        OnwardError: the rung cannot run, because its data are missing.
     """
     module = module_of(name)
     rung = module.RUNG
-    settings.say(f"{rung.name}: {rung.new}")
+    settings.report(f"{rung.name}: {rung.new}")
     torch.set_num_threads(rung.threads)
     started = time.monotonic()
     outcome = module.run(settings)
     comparable = settings.share >= 1 and outcome.text == rung.text
     if outcome.text != rung.text:
-        settings.say(f"{rung.text} is not at hand, this is {outcome.text}: the lesson's figures do not apply")
-        settings.say(f"put it at $ONWARD_DATA/{rung.text}, or let `onward train {rung.text}` fetch it")
+        settings.report(
+            f"{rung.text} is not available, so {outcome.text} was used: the lesson's figures do not apply"
+        )
+        settings.report(f"put it at $ONWARD_DATA/{rung.text}/{rung.text}.txt, or go online to download it")
     return {
         "rung": rung.name,
         "measure": rung.measure,
@@ -44,14 +46,14 @@ def climb(name: str, settings: LessonSettings) -> dict[str, Any]:
     }
 
 
-def climb_all(settings: LessonSettings) -> list[dict[str, Any]]:
-    """Runs every rung, from the bottom up; one that cannot run here has its error in its row."""
+def run_all(settings: LessonSettings) -> list[dict[str, Any]]:
+    """Runs all rungs from the bottom up. The row of a rung that cannot run has its error."""
     rows = []
     for name in MODULES:
         try:
-            rows.append(climb(name, settings))
+            rows.append(run_rung(name, settings))
         except OnwardError as error:
-            settings.say(f"{name}: {error}; {error.hint}")
+            settings.report(f"{name}: {error}; {error.hint}")
             rung = module_of(name).RUNG
             rows.append(
                 {"rung": name, "measure": rung.measure, "lesson": rung.lesson, "target": rung.target}

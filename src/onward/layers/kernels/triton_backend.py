@@ -1,7 +1,8 @@
-"""The kernels on a GPU, for tensors in float32 and bfloat16: how those of triton_kernels.py are started.
+"""Launches the Triton kernels of triton_kernels.py on a GPU, for tensors in float32 and bfloat16.
 
-Triton comes with PyTorch where that was built for CUDA. With TRITON_INTERPRET=1 in the environment the same
-kernels run on the CPU, slowly, which is how they are tested where there is no GPU.
+Unproven: these kernels have never run on a GPU, only in Triton's interpreter on the CPU (TRITON_INTERPRET=1).
+So they are off unless ONWARD_TRITON=1 is set in the environment; by default, a GPU uses the plain PyTorch of
+`reference`. Triton comes with the CUDA builds of PyTorch.
 """
 
 import os
@@ -13,22 +14,23 @@ import torch
 from torch import Tensor
 
 kernels: Any = None
-if torch.cuda.is_available() or os.environ.get("TRITON_INTERPRET") == "1":  # it takes a second to load
+_can_run = torch.cuda.is_available() or os.environ.get("TRITON_INTERPRET") == "1"
+if _can_run and os.environ.get("ONWARD_TRITON") == "1":
     with suppress(ImportError):
         from onward.layers.kernels import triton_kernels as kernels
 
 available = kernels is not None
-"""Whether there is Triton, and something to run it on."""
+"""Whether Triton was requested, is installed, and has a device to run on."""
 
 PARTS = 256
-"""Ranges of rows that the kernels sum over one by one, where they do."""
+"""Number of ranges of rows for which a kernel returns one sum each."""
 
 FEATURES, ROWS, ELEMENTS = 64, 32, 1024
-"""What one program computes, of each at most."""
+"""The most features, rows or elements that one program computes."""
 
 
 def call(name: str, activations: torch.dtype, *arguments: int | float | Tensor) -> None:
-    """Calls a kernel with the arguments that the one in C takes; the type is that of the tensors."""
+    """Launches a kernel with the arguments of the C kernel; Triton finds the type in the tensors."""
     _LAUNCHES[name](*arguments)
 
 
@@ -37,12 +39,12 @@ def _blocks(size: int, block: int) -> int:
 
 
 def _power_of_two(size: int) -> int:
-    """The smallest that is no smaller."""
+    """Returns the smallest power of two that is at least `size`."""
     return 1 << (size - 1).bit_length()
 
 
 def _over_lanes(kernel: Any) -> Callable[..., None]:
-    """A program for each lane and block of features."""
+    """Returns a launcher with one program for each lane and block of features."""
 
     def launch(T: int, B: int, E: int, *arrays: Tensor) -> None:
         kernel[(B, _blocks(E, FEATURES))](T, B, E, *arrays, FEATURES=FEATURES)
@@ -51,7 +53,7 @@ def _over_lanes(kernel: Any) -> Callable[..., None]:
 
 
 def _over_elements(kernel: Any) -> Callable[..., None]:
-    """A program for each run of the elements of (N, F)."""
+    """Returns a launcher with one program for each block of the elements of (N, F)."""
 
     def launch(N: int, F: int, *arrays: Tensor) -> None:
         kernel[(_blocks(N * F, ELEMENTS),)](N, F, *arrays, ELEMENTS=ELEMENTS)
@@ -95,7 +97,7 @@ def _dropped_backward(N: int, threshold: int, seed: int, scale: float, dy: Tenso
 
 
 def _launches() -> dict[str, Callable[..., None]]:
-    """How each kernel is started."""
+    """Returns the launcher of each kernel."""
     return {
         "gated_scan_forward": _over_lanes(kernels.gated_scan_forward),
         "gated_scan_backward": _over_lanes(kernels.gated_scan_backward),
