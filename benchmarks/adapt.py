@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from onward.data.named import find_named
-from onward.inference.adapt import Adapting
+from onward.inference.adapt import AdaptOptions
 from onward.inference.trained_model import TrainedModel
 from record import command_line, record
 
@@ -45,7 +45,7 @@ def main() -> None:
 def read(trained: TrainedModel, text: str) -> dict[str, Any]:
     """Returns the mean surprise, as trained and adapting."""
     static = trained.score(text, lanes=1).nats_per_symbol
-    adaptive = trained.score(text, adapt=Adapting()).nats_per_symbol
+    adaptive = trained.score(text, adapt=AdaptOptions()).nats_per_symbol
     return {
         "characters": len(text),
         "static_nats_per_symbol": round(static, 4),

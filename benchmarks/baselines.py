@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from onward.data.vocabulary import END, Vocabulary
-from onward.inference.completion.options import Completing
-from onward.inference.completion.search import Begun, complete
+from onward.inference.completion.options import CompleteOptions
+from onward.inference.completion.search import SearchStart, complete
 from onward.layers.state import State
 from onward.watch.scoring.ngram import NgramModel
 
@@ -80,12 +80,12 @@ class CharacterNgram:
         grams: of the training text.
         vocabulary: of the grams.
         order: N; a context has N - 1 symbols.
-        completing: what to look for, as of the network.
+        options: of completions, as for the network.
     """
 
-    def __init__(self, grams: Grams, vocabulary: Vocabulary, order: int, completing: Completing) -> None:
+    def __init__(self, grams: Grams, vocabulary: Vocabulary, order: int, options: CompleteOptions) -> None:
         self._grams, self._vocabulary, self._order = grams, vocabulary, order
-        self._completing = completing
+        self._options = options
         self._known: dict[bytes, list[str]] = {}
 
     def nats(self, text: str) -> float:
@@ -101,7 +101,7 @@ class CharacterNgram:
         context = ids.tobytes()
         if context not in self._known:
             state: State = (torch.from_numpy(ids)[None],)
-            place = Begun(state, _logits(self._grams.after(context)), self._completing)
+            place = SearchStart(state, _logits(self._grams.after(context)), self._options)
             stepper: Any = _GramStepper(self._grams)
             (found,) = complete(stepper, self._vocabulary, [place])
             self._known[context] = [one.text for one in found]

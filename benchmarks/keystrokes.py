@@ -44,7 +44,7 @@ import torch
 
 from baselines import CharacterNgram, Grams, WordFrequency, ends_word
 from onward.data.named import find_named
-from onward.inference.completion.options import Completing
+from onward.inference.completion.options import CompleteOptions
 from onward.inference.trained_model import TrainedModel
 from record import command_line, record
 
@@ -159,7 +159,7 @@ def of_baselines(path: Path, learned: str, text: str) -> dict[str, Shares]:
     grams = Grams(vocabulary.encode(learned), len(vocabulary), max(ORDERS))
     saved = {"word_frequency": shares_saved(text, WordFrequency(learned).offers)}
     for order in ORDERS:
-        ngram = CharacterNgram(grams, vocabulary, order, Completing(n=MOST_SHOWN, shortest=SHORTEST))
+        ngram = CharacterNgram(grams, vocabulary, order, CompleteOptions(n=MOST_SHOWN, shortest=SHORTEST))
         saved[f"ngram {order}"] = shares_saved(text, ngram.offers)
     return saved
 

@@ -87,8 +87,8 @@ def reached(model: LanguageModel, weights: int, cores: int) -> dict[str, dict[st
     trainer.steps = 10**6
     trained = recipe.lanes * recipe.block / seconds(trainer.advance)
     text = ids[:SCORED]
-    reading = Protocol().reading(model, SCORED)
-    scored = SCORED / seconds(lambda: [*surprises(model, text, reading)])
+    plan = Protocol().plan(model, SCORED)
+    scored = SCORED / seconds(lambda: [*surprises(model, text, plan)])
     torch.set_num_threads(1)
     written = {}
     for kind, size in BYTES.items():
@@ -102,7 +102,7 @@ def reached(model: LanguageModel, weights: int, cores: int) -> dict[str, dict[st
         },
         "gigaflops_reached": {
             f"training {precision}": round(6 * weights * trained / 1e9, 1),
-            f"scoring {reading.precision}": round(2 * weights * scored / 1e9, 1),
+            f"scoring {plan.precision}": round(2 * weights * scored / 1e9, 1),
         },
         "gigabytes_of_weights_per_second": {
             f"steps {kind}, 1 core": round(rate / 1e9, 1) for kind, (_, rate) in written.items()

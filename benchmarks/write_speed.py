@@ -20,7 +20,7 @@ from onward.data.vocabulary import BEGIN
 from onward.inference.prediction import initial_state, predict
 from onward.inference.step.sampling import Sampling
 from onward.inference.step.stepper import Stepper
-from onward.inference.text_source import opened
+from onward.inference.text_source import open_source
 from onward.inference.trained_model import TrainedModel
 from onward.layers.kernels import compiled
 from record import command_line, megabytes, record
@@ -84,7 +84,7 @@ def plain(trained: TrainedModel, symbols: int) -> float:
 
 def surprise(trained: TrainedModel, text: Path, weights: Any) -> float:
     """Returns the mean nats of the start of a text, read symbol by symbol."""
-    with opened(text, trained.vocabulary) as source:
+    with open_source(text, trained.vocabulary) as source:
         ids = np.asarray(source.ids[:SCORED]).astype(np.int64)
     stepper = Stepper(trained.model, initial_state(trained.model, 1), weights)
     total = 0.0

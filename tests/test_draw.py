@@ -1,10 +1,11 @@
-"""Drawings: what is in them, where it stands, and what is refused."""
+"""Drawings of models: shapes, arrows, labels, and errors."""
 
 from collections import Counter
 from itertools import combinations
 from pathlib import Path
 
 import pytest
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
@@ -20,7 +21,7 @@ def model(layer: str = "lstm", layers: int = 2) -> LanguageModel:
     return LanguageModel(ModelConfig(symbols=86, layer=layer, width=8, layers=layers))  # type: ignore[arg-type]
 
 
-def painted(graph: Graph, unrolled: int = 0):
+def painted(graph: Graph, unrolled: int = 0) -> Axes:
     figure = Figure(dpi=100)
     axes = figure.add_axes((0, 0, 1, 1))
     width, height = paint(axes, graph, unrolled=unrolled)
@@ -29,31 +30,32 @@ def painted(graph: Graph, unrolled: int = 0):
     return axes
 
 
-def shapes(axes) -> Counter[type]:
+def shapes(axes: Axes) -> Counter[type]:
     return Counter(type(patch) for patch in axes.patches)
 
 
-def arrows(axes) -> Counter[str]:
-    """By colour, without those of the legend."""
+def arrows(axes: Axes) -> Counter[str]:
+    """Counts the arrows by colour, without those of the legend."""
     drawn = [to_hex(p.get_edgecolor()) for p in axes.patches if isinstance(p, FancyArrowPatch)]
-    return Counter(drawn) - Counter((GREEN, ORANGE, BLUE))
+    legend: list[str] = [GREEN, ORANGE, BLUE]
+    return Counter(drawn) - Counter(legend)
 
 
-def test_a_recurrent_form_has_one_of_each_its_loops_and_a_box():
+def test_the_recurrent_form_has_one_column_with_loops_and_a_box():
     axes = painted(graph_of(model()))
     counts = shapes(axes)
     assert (counts[Rectangle], counts[Circle], counts[Polygon], counts[FancyBboxPatch]) == (1, 2, 1, 1)
     assert arrows(axes) == {GREEN: 2, ORANGE: 2, BLUE: 1}
 
 
-def test_an_unrolled_form_has_a_column_a_step_and_no_box():
+def test_the_unrolled_form_has_one_column_per_step_and_no_box():
     axes = painted(graph_of(model()), unrolled=3)
     counts = shapes(axes)
     assert (counts[Rectangle], counts[Circle], counts[Polygon], counts[FancyBboxPatch]) == (3, 6, 3, 0)
     assert arrows(axes) == {GREEN: 6, ORANGE: 6, BLUE: 3}
 
 
-def test_an_output_at_the_end_alone_and_no_state_to_start_from():
+def test_a_graph_with_one_output_and_without_a_first_state():
     hidden = (Part(name="hidden", size=""),)
     part = Part(name="symbol", size="")
     axes = painted(Graph(source=part, hidden=hidden, target=part, every=False, start=False), unrolled=3)
@@ -73,16 +75,18 @@ def test_every_layer_of_every_model_is_named(layer: str, name: str):
 
 @pytest.mark.parametrize("unrolled", [0, 1, 2, 8])
 @pytest.mark.parametrize(("layer", "layers"), [("gated", 1), ("lstm", 4), ("simple", 40)])
-def test_no_two_labels_overlap_and_all_are_inside(layer: str, layers: int, unrolled: int):
+def test_labels_do_not_overlap_and_are_inside_the_picture(layer: str, layers: int, unrolled: int):
     axes = painted(graph_of(model(layer, layers)), unrolled)
-    renderer = FigureCanvasAgg(axes.figure).get_renderer()
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    renderer = FigureCanvasAgg(figure).get_renderer()
     boxes = [text.get_window_extent(renderer) for text in axes.texts]
     assert not [(a, b) for a, b in combinations(boxes, 2) if a.overlaps(b)]
     frame = axes.get_window_extent(renderer)
     assert all(frame.x0 <= b.x0 and b.x1 <= frame.x1 and frame.y0 <= b.y0 and b.y1 <= frame.y1 for b in boxes)
 
 
-def test_very_many_layers_are_told_and_the_highest_keeps_its_number():
+def test_many_layers_are_elided_and_the_last_keeps_its_number():
     labels = [text.get_text() for text in painted(graph_of(model("gru", 40))).texts]
     assert "32 more" in labels
     assert "$h^{4}_{t}$" in labels and "$h^{37}_{t}$" in labels and "$h^{40}_{t}$" in labels
@@ -96,7 +100,7 @@ def test_the_same_model_gives_the_same_file(tmp_path: Path, suffix: str):
     assert first.read_bytes().lstrip().startswith(b"<?xml" if suffix == "svg" else b"\x89PNG")
 
 
-def test_what_cannot_be_drawn_is_refused(tmp_path: Path):
+def test_wrong_formats_and_numbers_of_steps_are_refused(tmp_path: Path):
     graph = graph_of(model())
     with pytest.raises(InputError, match=r"\.svg or \.png, got 'a\.jpg'"):
         draw(graph, tmp_path / "a.jpg")
@@ -107,7 +111,7 @@ def test_what_cannot_be_drawn_is_refused(tmp_path: Path):
     assert not list(tmp_path.iterdir())
 
 
-def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_the_draw_command_writes_a_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     golden = Path(__file__).parent / "golden" / "format_1.onward"
     picture = tmp_path / "model.svg"
     assert run(["draw", str(golden), "--unrolled", "3", "-o", str(picture)]) == 0

@@ -1,4 +1,4 @@
-"""A text, a model of it, and a way to run a command line as a user would."""
+"""A text, a model of it, and fixtures that run command lines."""
 
 import io
 import json
@@ -21,7 +21,7 @@ TEXT = "the state goes on where the lane ended, and the lane goes on where the s
 
 @dataclass(frozen=True)
 class Ran:
-    """What a command line gave."""
+    """The result of a command line."""
 
     code: int
     out: str
@@ -29,7 +29,7 @@ class Ran:
 
     @property
     def json(self) -> dict[str, Any]:
-        """The one object, the last line of standard output."""
+        """The JSON object on the last line of standard output."""
         return json.loads(self.out.splitlines()[-1])
 
 
@@ -44,20 +44,21 @@ def onward(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data), encoding="utf-8"))
         capfd.readouterr()
         code = run([str(argument) for argument in arguments])
-        return Ran(code, *capfd.readouterr())
+        captured = capfd.readouterr()
+        return Ran(code, captured.out, captured.err)
 
     return call
 
 
 @pytest.fixture
 def process(tmp_path: Path) -> Callable[..., subprocess.Popen[bytes]]:
-    """Starts a command line in a process of its own, with a cache of its own."""
+    """Starts a command line in its own process, with its own cache."""
 
     def start(*arguments: object, **options: Any) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "onward", *map(str, arguments)]
         environment = os.environ | {"OMP_NUM_THREADS": "1", "ONWARD_CACHE": str(tmp_path / "cache")}
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
-        return subprocess.Popen(command, env=environment, **pipes)
+        pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
+        return subprocess.Popen(command, env=environment, text=False, **pipes)
 
     return start
 
@@ -72,7 +73,7 @@ def text(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model of that text."""
+    """A model trained on `TEXT`."""
     folder = tmp_path_factory.mktemp("model")
     (folder / "text.txt").write_text(TEXT, encoding="utf-8")
     path = folder / "small.onward"
@@ -83,7 +84,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def watching(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A detector of JSON lines."""
+    """A detector for JSON lines."""
     folder, chance = tmp_path_factory.mktemp("watching"), random.Random(0)
     (folder / "normal.jsonl").write_text(rows([session(chance) for _ in range(800)]))
     path = folder / "small.onward"

@@ -21,9 +21,7 @@ def test_no_command_shows_the_help(onward: Command) -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_the_help_of_each_command_has_an_example_that_begins_as_it_must(
-    onward: Command, command: str
-) -> None:
+def test_the_help_of_each_command_has_an_example(onward: Command, command: str) -> None:
     ran = onward(command, "--help")
     assert ran.code == 0
     assert f"onward {command}" in ran.out.partition("Usage")[2].partition("\n")[2]
@@ -47,7 +45,7 @@ def test_version(onward: Command) -> None:
     ],
     ids=" ".join,
 )
-def test_misuse_ends_with_2_and_one_line_of_error(onward: Command, arguments: list[str]) -> None:
+def test_misuse_has_exit_code_2_and_one_error_line(onward: Command, arguments: list[str]) -> None:
     ran = onward(*arguments)
     assert (ran.code, ran.out) == (2, "")
     errors = [line for line in ran.err.splitlines() if line.startswith("error: ")]
@@ -61,7 +59,7 @@ def test_misuse_ends_with_2_and_one_line_of_error(onward: Command, arguments: li
     [None, b"", b"\0" * 100, b"not a model", b"PK\3\4"],
     ids=["missing", "empty", "zeros", "text", "zip"],
 )
-def test_what_is_no_model_is_refused_by_name(
+def test_a_file_that_is_no_model_is_refused_with_its_path(
     onward: Command, command: str, content: bytes | None, tmp_path: Path
 ) -> None:
     path = tmp_path / "no.onward"
@@ -82,6 +80,6 @@ def test_help_imports_nothing_heavy() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
 
 
-def test_loading_a_model_does_not_import_the_compiler_of_torch(model: Path) -> None:
+def test_loading_a_model_does_not_import_the_torch_compiler(model: Path) -> None:
     code = "import sys, onward; onward.load(sys.argv[1]); sys.exit('torch._dynamo' in sys.modules)"
     subprocess.run([sys.executable, "-c", code, model], check=True)

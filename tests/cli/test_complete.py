@@ -10,7 +10,7 @@ from onward.cli.complete import _show
 from onward.inference.completion.options import Completion, Completions
 
 
-def test_a_prime_is_completed(onward: Command, model: Path) -> None:
+def test_complete_with_a_prime(onward: Command, model: Path) -> None:
     ran = onward("complete", model, "--prime", "the sta", "-n", "3", "--json")
     assert ran.code == 0
     assert ran.json["prime"] == "the sta"
@@ -26,7 +26,7 @@ def test_a_prime_is_completed(onward: Command, model: Path) -> None:
 
 
 @pytest.mark.parametrize("is_exact", [True, False])
-def test_a_person_is_told_when_others_may_be_likelier(
+def test_a_note_says_when_the_search_was_cut_short(
     is_exact: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
@@ -36,26 +36,26 @@ def test_a_person_is_told_when_others_may_be_likelier(
     assert ("others may be likelier" in err and "1,234" in err) is not is_exact
 
 
-def test_symbols_of_the_prime_that_are_unknown_are_told(onward: Command, model: Path) -> None:
+def test_complete_warns_about_unknown_symbols(onward: Command, model: Path) -> None:
     assert onward("complete", model, "--prime", "the \u4e16\u754c").err.startswith("2 of the prime's symbols")
     assert onward("complete", model, "--prime", "the ").err == ""
 
 
-def test_lines_of_a_pipe_are_completed_in_turn(onward: Command, model: Path) -> None:
+def test_lines_of_a_pipe_are_completed_one_by_one(onward: Command, model: Path) -> None:
     ran = onward("complete", model, "-n", "1", "--json", data=b"the sta\nthe la")
     assert ran.code == 0
     assert len(ran.out.splitlines()) == 2
     assert onward("complete", model, data=b"").out == ""
 
 
-def test_invalid_bytes_of_a_pipe_are_shown_as_unknown_and_told(onward: Command, model: Path) -> None:
+def test_invalid_bytes_of_a_pipe_are_replaced_with_a_warning(onward: Command, model: Path) -> None:
     ran = onward("complete", model, "-n", "1", "--json", data=b"the sta\ncaf\xe9 \xef\xbf\xbd the sta\r\n")
     assert ran.code == 0
     assert ran.json["prime"] == "caf\ufffd \ufffd the sta"
     assert ran.err == "line 2: 1 invalid bytes read as the unknown symbol\n"
 
 
-def test_what_is_no_boundary_is_refused(onward: Command, model: Path) -> None:
+def test_complete_refuses_a_wrong_boundary(onward: Command, model: Path) -> None:
     for until in ("page", "-3", "0"):
         ran = onward("complete", model, "--prime", "a", "--until", until)
         assert (ran.code, ran.out) == (2, "")

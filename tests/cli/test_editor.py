@@ -48,7 +48,7 @@ def assert_left_as_found(terminal: Terminal, code: int) -> None:
     assert "Traceback" not in terminal.text
 
 
-def test_tab_accepts_arrows_choose_and_lines_follow_each_other(terminal: Open, trained: TrainedModel) -> None:
+def test_tab_accepts_and_arrows_choose_in_line_after_line(terminal: Open, trained: TrainedModel) -> None:
     t = terminal()
     t.press("the sta")
     first = offered(trained, "the sta")[0]
@@ -82,7 +82,7 @@ def test_tab_accepts_arrows_choose_and_lines_follow_each_other(terminal: Open, t
 
 
 @pytest.mark.slow
-def test_there_is_no_grey_text_within_a_line_and_escape_hides_it(
+def test_no_suggestion_in_the_middle_of_a_line_and_escape_hides_it(
     terminal: Open, trained: TrainedModel
 ) -> None:
     t = terminal()
@@ -107,7 +107,7 @@ def test_there_is_no_grey_text_within_a_line_and_escape_hides_it(
 
 
 @pytest.mark.slow
-def test_a_dumb_terminal_reads_lines(terminal: Open) -> None:
+def test_a_dumb_terminal_reads_plain_lines(terminal: Open) -> None:
     t = terminal(term="dumb")
     t.press("the sta" + ENTER)
     t.wait(lambda t: t.line == ">")
@@ -116,7 +116,7 @@ def test_a_dumb_terminal_reads_lines(terminal: Open) -> None:
 
 
 @pytest.mark.slow
-def test_ends_in_the_middle_of_a_line(terminal: Open) -> None:
+def test_end_of_input_and_interrupt_in_the_middle_of_a_line(terminal: Open) -> None:
     t = terminal(term="dumb")
     t.press("the" + INTERRUPT)
     assert_left_as_found(t, 130)

@@ -21,7 +21,9 @@ from tests.cli.conftest import Command
     ],
     ids=lambda value: value[-2] if isinstance(value, list) and len(value) > 1 else "",
 )
-def test_it_says_what_was_expected_and_received(onward: Command, arguments: list[str], message: str) -> None:
+def test_errors_name_the_expected_and_the_received_value(
+    onward: Command, arguments: list[str], message: str
+) -> None:
     ran = onward(*arguments)
     assert (ran.code, ran.out) == (2, "")
     assert ran.err.splitlines() == [f"error: {message}", f"hint: onward {arguments[0]} --help"]

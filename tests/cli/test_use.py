@@ -19,7 +19,7 @@ def test_write_prints_the_prime_and_the_text(onward: Command, model: Path) -> No
     assert "30 symbols in" in ran.err
 
 
-def test_write_is_the_same_for_the_same_seed_alone(onward: Command, model: Path) -> None:
+def test_write_is_the_same_for_the_same_seed_only(onward: Command, model: Path) -> None:
     first, again, other = (
         onward("write", model, "--length", "60", "--seed", seed, "--temperature", "3").out
         for seed in (1, 1, 2)
@@ -27,7 +27,7 @@ def test_write_is_the_same_for_the_same_seed_alone(onward: Command, model: Path)
     assert first == again != other
 
 
-def test_write_json_holds_what_is_promised(onward: Command, model: Path) -> None:
+def test_write_json_has_the_documented_fields(onward: Command, model: Path) -> None:
     written = onward("write", model, "--prime", "the ", "--length", "20", "--samples", "3", "--json").json
     assert {"text", "symbols", "seconds"} <= set(written)
     assert written["symbols"] == len(written["text"]) == 20
@@ -48,13 +48,13 @@ def test_write_ends_before_a_stop_string(onward: Command, model: Path) -> None:
     [["--temperature", "-1"], ["--top-k", "0"], ["--top-p", "1.5"], ["--min-p", "2"], ["--samples", "0"]],
     ids=" ".join,
 )
-def test_write_refuses_what_is_out_of_range(onward: Command, model: Path, options: list[str]) -> None:
+def test_write_refuses_options_out_of_range(onward: Command, model: Path, options: list[str]) -> None:
     ran = onward("write", model, *options)
     assert (ran.code, ran.out) == (2, "")
     assert ran.err.startswith("error: ")
 
 
-def test_written_text_survives_a_reader_that_leaves(process: Callable, model: Path) -> None:
+def test_write_ends_quietly_when_the_reader_of_the_pipe_ends(process: Callable, model: Path) -> None:
     child = process("write", model, "--length", "100000")
     assert child.stdout.read(10)
     child.stdout.close()
@@ -69,7 +69,7 @@ def test_written_text_survives_a_reader_that_leaves(process: Callable, model: Pa
     ("options", "protocol"),
     [((), "streaming"), (("--cold", "64"), "cold-64"), (("--lanes", "3"), "streaming")],
 )
-def test_score_json_holds_what_is_promised(
+def test_score_json_has_the_documented_fields(
     onward: Command, model: Path, text: Path, options: tuple[str, ...], protocol: str
 ) -> None:
     scored = onward("score", model, text, *options, "--json").json
@@ -97,7 +97,7 @@ def test_score_reads_standard_input(onward: Command, model: Path, text: Path) ->
     assert piped["nats_per_symbol"] == onward("score", model, text, "--json").json["nats_per_symbol"]
 
 
-def test_score_draws_a_page(onward: Command, model: Path, text: Path, tmp_path: Path) -> None:
+def test_score_writes_a_page(onward: Command, model: Path, text: Path, tmp_path: Path) -> None:
     page = tmp_path / "surprise.html"
     ran = onward("score", model, text, "--html", page, "--json")
     assert ran.json["html"] == str(page)
@@ -110,7 +110,7 @@ def test_score_of_an_empty_file_is_refused(onward: Command, model: Path, tmp_pat
     assert (ran.code, ran.out) == (2, "")
 
 
-def test_novelty_finds_what_was_copied(onward: Command, text: Path, tmp_path: Path) -> None:
+def test_novelty_finds_copied_text(onward: Command, text: Path, tmp_path: Path) -> None:
     copied = TEXT[5:45]
     (tmp_path / "new.txt").write_text(f"0123456789{copied}9876543210")
     found = onward("novelty", tmp_path / "new.txt", "--corpus", text, "--json").json
@@ -129,13 +129,13 @@ def test_info_shows_architecture_vocabulary_training_and_hashes(
 
 
 @pytest.mark.parametrize("suffix", ["svg", "png"])
-def test_draw_makes_a_picture(onward: Command, model: Path, tmp_path: Path, suffix: str) -> None:
+def test_draw_writes_a_picture(onward: Command, model: Path, tmp_path: Path, suffix: str) -> None:
     picture = tmp_path / f"graph.{suffix}"
     assert onward("draw", model, "-o", picture).code == 0
     assert picture.read_bytes()[:4] in (b"<?xm", b"<svg", b"\x89PNG")
 
 
-def test_options_do_not_share_letters(onward: Command) -> None:
+def test_no_two_options_of_a_command_have_the_same_letter(onward: Command) -> None:
     """A user who learned -n in one command does not find it to mean another thing in the next."""
     letters: dict[str, set[str]] = {}
     for command in ("train", "write", "score", "novelty"):
@@ -147,9 +147,7 @@ def test_options_do_not_share_letters(onward: Command) -> None:
     assert all(len(options) == 1 for options in letters.values()), letters
 
 
-def test_a_score_of_symbols_that_the_model_does_not_know_warns(
-    onward: Command, model: Path, text: Path, tmp_path: Path
-) -> None:
+def test_score_warns_about_unknown_symbols(onward: Command, model: Path, text: Path, tmp_path: Path) -> None:
     path = tmp_path / "strange.txt"
     path.write_text("\u4e2d" * 30 + "the")
     ran = onward("score", model, path)
@@ -158,11 +156,11 @@ def test_a_score_of_symbols_that_the_model_does_not_know_warns(
     assert "unknown to this model" in onward("score", model, path, "--json").err
 
 
-def test_writing_tells_its_time_in_milliseconds(onward: Command, model: Path) -> None:
+def test_write_reports_its_time_in_milliseconds(onward: Command, model: Path) -> None:
     assert re.search(r"^10 symbols in \d+ ms$", onward("write", model, "--length", "10").err, re.MULTILINE)
 
 
-def test_what_is_no_model_is_shown_as_text(onward: Command, tmp_path: Path) -> None:
+def test_markup_in_a_path_is_shown_as_text(onward: Command, tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("# onward, a note\n" * 20)
     said = onward("info", path).err
@@ -171,7 +169,7 @@ def test_what_is_no_model_is_shown_as_text(onward: Command, tmp_path: Path) -> N
     assert "it begins with the bytes ff fe 00 01" in onward("info", path).err
 
 
-def test_a_short_answer_survives_a_reader_that_leaves_too(process: Callable, model: Path) -> None:
+def test_a_short_output_ends_quietly_when_the_reader_of_the_pipe_ends(process: Callable, model: Path) -> None:
     end, start = os.pipe()
     os.close(end)
     child = process("info", model, stdout=start)
@@ -182,7 +180,7 @@ def test_a_short_answer_survives_a_reader_that_leaves_too(process: Callable, mod
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
 @pytest.mark.parametrize("command", ["write", "info"])
-def test_a_full_disk_behind_standard_output_is_named(process: Callable, model: Path, command: str) -> None:
+def test_a_full_disk_behind_standard_output_is_an_error(process: Callable, model: Path, command: str) -> None:
     with Path("/dev/full").open("wb") as full:
         child = process(command, model, stdout=full)
         said = child.communicate(timeout=60)[1].decode()
@@ -191,7 +189,9 @@ def test_a_full_disk_behind_standard_output_is_named(process: Callable, model: P
     assert "hint: " in said
 
 
-def test_score_per_file_has_a_row_for_each(onward: Command, model: Path, text: Path, tmp_path: Path) -> None:
+def test_score_per_file_has_a_row_for_each_file(
+    onward: Command, model: Path, text: Path, tmp_path: Path
+) -> None:
     (tmp_path / "b.txt").write_text("the lane \u4e2d")
     (tmp_path / "empty.txt").touch()
     ran = onward("score", model, text, tmp_path / "b.txt", tmp_path / "empty.txt", "--per", "file")
@@ -207,7 +207,7 @@ def test_score_per_file_has_a_row_for_each(onward: Command, model: Path, text: P
     assert both["symbols"] == 19
 
 
-def test_a_picture_is_named_after_its_model(
+def test_the_picture_is_named_after_the_model(
     onward: Command, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

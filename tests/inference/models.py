@@ -1,4 +1,4 @@
-"""A model around each kind of layer, for what steps through all of them."""
+"""One model for each kind of layer."""
 
 from collections.abc import Callable
 
@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from onward.layers.base import Layer
 from onward.layers.gated_linear import GatedFeedForward, GatedLinear
 from onward.layers.gru import GRU
 from onward.layers.kernels import compiled
@@ -19,7 +20,7 @@ SYMBOLS = 19
 needs_kernels = pytest.mark.skipif(not compiled.available, reason="the C kernels were not built here")
 
 
-STACKS: dict[str, Callable[[], list]] = {
+STACKS: dict[str, Callable[[], list[Layer]]] = {
     "GatedLinear": lambda: [GatedLinear(12, 17)],
     "GatedLinear without convolution": lambda: [GatedLinear(12, 17, convolution=1)],
     "GatedLinear with a convolution of two": lambda: [GatedLinear(12, 17, convolution=2)],
@@ -37,7 +38,7 @@ STACKS: dict[str, Callable[[], list]] = {
 
 
 def model_of(name: str, seed: int = 0) -> LanguageModel:
-    """A model around the layers of that name, with weights large enough for the gates to move."""
+    """Returns a model with the layers of that name, whose weights are large enough to move the gates."""
     torch.manual_seed(seed)
     model = LanguageModel(ModelConfig(symbols=SYMBOLS, width=12, layers=1))
     model.stack = Stack(STACKS[name]())

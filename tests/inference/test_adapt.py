@@ -7,25 +7,26 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.inference.conftest import Maker
 
 from onward.artefact import digest_of, weights_of
 from onward.errors import ArtefactError, InputError
-from onward.inference.adapt import Adapter, Adapting
+from onward.inference.adapt import Adapter, AdaptOptions
 from onward.inference.session import Session
 from onward.inference.trained_model import TrainedModel
 
 TEXT = "bad cab. fade a face, a bad bag. " * 12
-ADAPTING = Adapting(block=16, rate=0.3)
+OPTIONS = AdaptOptions(block=16, rate=0.3)
 
 
-def adapted(trained: TrainedModel, adapting: Adapting = ADAPTING) -> Session:
+def adapted(trained: TrainedModel, options: AdaptOptions = OPTIONS) -> Session:
     session = trained.session()
-    session.adapt(adapting)
+    session.adapt(options)
     return session
 
 
 @pytest.mark.parametrize("layer", ["gated", "lstm", "gru", "simple"])
-def test_learning_lowers_the_surprise_of_more_of_the_same(make, layer: str) -> None:
+def test_learning_lowers_the_surprise_of_similar_text(make: Maker, layer: str) -> None:
     trained = make(layer=layer)
     before = digest_of(weights_of(trained.model))
     nats = adapted(trained).feed(TEXT)
@@ -35,7 +36,9 @@ def test_learning_lowers_the_surprise_of_more_of_the_same(make, layer: str) -> N
 
 @settings(max_examples=5, deadline=None)
 @given(at=st.integers(0, 60), symbol=st.sampled_from("abcdefgh .,\n"))
-def test_no_symbol_is_scored_by_what_was_learned_from_it(trained: TrainedModel, at: int, symbol: str) -> None:
+def test_no_symbol_is_scored_by_weights_that_learned_from_it(
+    trained: TrainedModel, at: int, symbol: str
+) -> None:
     # another symbol at a place changes no score before it, and there only what the symbol itself is worth
     changed = TEXT[:at] + symbol + TEXT[at + 1 :]
     one, other = adapted(trained), adapted(trained)
@@ -45,7 +48,7 @@ def test_no_symbol_is_scored_by_what_was_learned_from_it(trained: TrainedModel, 
     assert one.feed(TEXT[at])[0] == pytest.approx(-np.log(expected[TEXT[at]]), rel=1e-4)
 
 
-def test_the_first_block_is_scored_by_the_model_as_it_was_trained(trained: TrainedModel) -> None:
+def test_the_first_block_is_scored_with_the_trained_weights(trained: TrainedModel) -> None:
     learned, static = adapted(trained).feed(TEXT[:40]), trained.session().feed(TEXT[:40])
     np.testing.assert_allclose(learned[:16], static[:16], rtol=1e-4)
     assert abs(learned[17:] - static[17:]).max() > 1e-3
@@ -53,14 +56,14 @@ def test_the_first_block_is_scored_by_the_model_as_it_was_trained(trained: Train
 
 @settings(max_examples=4, deadline=None)
 @given(st.lists(st.integers(0, 100), max_size=5))
-def test_a_cut_into_feeds_changes_nothing(trained: TrainedModel, cuts: list[int]) -> None:
+def test_feeding_a_text_in_parts_changes_nothing(trained: TrainedModel, cuts: list[int]) -> None:
     places = [0, *sorted(cuts), 100]
     session = adapted(trained)
     parts = [session.feed(TEXT[a:b]) for a, b in pairwise(places)]
     np.testing.assert_allclose(np.concatenate(parts), adapted(trained).feed(TEXT[:100]), rtol=1e-3, atol=1e-4)
 
 
-def test_what_was_taken_back_in_time_is_not_learned(trained: TrainedModel) -> None:
+def test_symbols_taken_back_before_their_block_is_full_are_not_learned(trained: TrainedModel) -> None:
     session, never = adapted(trained), adapted(trained)
     session.feed("abc" + "hhhh")
     session.rollback(4)
@@ -72,7 +75,7 @@ def test_what_was_taken_back_in_time_is_not_learned(trained: TrainedModel) -> No
     assert session.adapter.steps > 10
 
 
-def test_what_is_read_without_learning_is_not_learned(trained: TrainedModel) -> None:
+def test_symbols_fed_without_learning_are_not_learned(trained: TrainedModel) -> None:
     session = adapted(trained)
     session.feed(TEXT[:40], learns=False)
     assert session.adapter is not None
@@ -82,7 +85,7 @@ def test_what_is_read_without_learning_is_not_learned(trained: TrainedModel) -> 
         assert session.adapter.steps == steps
 
 
-def test_forgetting_goes_back_to_the_model(trained: TrainedModel) -> None:
+def test_forget_goes_back_to_the_trained_weights(trained: TrainedModel) -> None:
     session = adapted(trained)
     session.feed(TEXT)
     session.forget()
@@ -93,12 +96,12 @@ def test_forgetting_goes_back_to_the_model(trained: TrainedModel) -> None:
     trained.session().forget()  # nothing to forget is no error
 
 
-def test_what_was_learned_can_be_saved(trained: TrainedModel, make) -> None:
+def test_learned_weights_can_be_saved_and_restored(trained: TrainedModel, make: Maker) -> None:
     session = adapted(trained)
     session.feed(TEXT)
     assert session.adapter is not None
     saved, other = session.adapter.to_bytes(), trained.session()
-    other.adapt(ADAPTING, saved)
+    other.adapt(OPTIONS, saved)
     assert other.adapter is not None
     assert other.adapter.steps == session.adapter.steps
     session.rollback(session.position)
@@ -116,7 +119,7 @@ def test_what_was_learned_can_be_saved(trained: TrainedModel, make) -> None:
         Adapter(trained.model).restore(nan.to_bytes())
 
 
-def test_a_fork_learns_by_itself(trained: TrainedModel) -> None:
+def test_a_fork_learns_independently(trained: TrainedModel) -> None:
     session = adapted(trained)
     session.feed(TEXT[:40])
     twin = session.fork()
@@ -129,8 +132,8 @@ def test_a_fork_learns_by_itself(trained: TrainedModel) -> None:
     assert session.adapter.steps == 2
 
 
-def test_the_weights_go_back_by_the_decay(trained: TrainedModel) -> None:
-    session = adapted(trained, Adapting(block=16, rate=0.3, decay=1.0))
+def test_decay_pulls_the_weights_back(trained: TrainedModel) -> None:
+    session = adapted(trained, AdaptOptions(block=16, rate=0.3, decay=1.0))
     session.feed(TEXT)
     np.testing.assert_allclose(
         session.next_distribution().probabilities, _static(trained).probabilities, atol=1e-5
@@ -144,6 +147,6 @@ def _static(trained: TrainedModel):
 
 
 @pytest.mark.parametrize("wrong", [{"block": 1}, {"rate": -1.0}, {"clip": 0.0}, {"decay": 2.0}])
-def test_numbers_that_are_none_are_refused(wrong: dict) -> None:
+def test_options_out_of_range_are_refused(wrong: dict) -> None:
     with pytest.raises(InputError, match="expected a"):
-        Adapting(**wrong)
+        AdaptOptions(**wrong)

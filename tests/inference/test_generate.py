@@ -3,18 +3,19 @@ import itertools
 import numpy as np
 import pytest
 import torch
+from tests.inference.conftest import Maker
 
 from onward.artefact import Artefact
-from onward.data.vocabulary import BEGIN, END, NULL, UNKNOWN, Vocabulary
+from onward.data.vocabulary import BEGIN, END, NULL, UNKNOWN, SymbolKind, Vocabulary
 from onward.errors import InputError
 from onward.inference.generate import Sample
-from onward.inference.trained_model import TrainedModel
+from onward.inference.trained_model import TrainedModel, WriteKeywords
 
 LAYERS = ("gated", "lstm", "gru", "simple")
 
 
 def prefer(trained: TrainedModel, ids: list[int]) -> TrainedModel:
-    """The same model, with a strong liking for some symbols."""
+    """Returns the model with a strong bias towards some symbols."""
     model = trained.model
     with torch.no_grad():
         model.readout.bias[ids] += 50.0
@@ -22,7 +23,7 @@ def prefer(trained: TrainedModel, ids: list[int]) -> TrainedModel:
 
 
 @pytest.mark.parametrize("layer", LAYERS)
-def test_greedy_takes_what_a_session_finds_likeliest(make, layer: str) -> None:
+def test_temperature_0_takes_the_likeliest_symbol_of_a_session(make: Maker, layer: str) -> None:
     trained = make(layer=layer)
     session, text = trained.session(), ""
     session.feed("bad ")
@@ -34,7 +35,7 @@ def test_greedy_takes_what_a_session_finds_likeliest(make, layer: str) -> None:
     assert trained.write("bad ", length=30, temperature=0, ignore_end=True) == text
 
 
-def test_a_seed_gives_the_same_text_alone_or_among_others(trained: TrainedModel) -> None:
+def test_a_sample_does_not_depend_on_the_number_of_samples(trained: TrainedModel) -> None:
     options = {"length": 60, "seed": 3, "ignore_end": True}
     alone = trained.write("abc", **options)
     assert len(alone) == 60
@@ -47,16 +48,16 @@ def test_a_seed_gives_the_same_text_alone_or_among_others(trained: TrainedModel)
     assert trained.write(length=0) == ""
 
 
-def test_special_symbols_are_never_drawn(make) -> None:
+def test_special_symbols_are_never_drawn(make: Maker) -> None:
     trained = prefer(make(), [NULL, UNKNOWN, BEGIN])
     text = trained.write(length=300, ignore_end=True)
     assert len(text) == 300
     assert not set(text) & {"\0", "\ufffd"}
-    with pytest.raises(InputError, match="no symbol"):
+    with pytest.raises(InputError, match="special symbols alone"):
         make(Vocabulary("characters", [])).write(ignore_end=True)
 
 
-def test_end_ends_a_sample_and_the_others_go_on(make) -> None:
+def test_a_drawn_end_ends_one_sample_only(make: Maker) -> None:
     trained = make(seed=4)
     writer = trained.writer("a", 8, length=40)
     texts = ["".join(parts) for parts in zip(*writer, strict=True)]
@@ -72,7 +73,7 @@ def test_end_ends_a_sample_and_the_others_go_on(make) -> None:
     assert len(never.write("abc", length=50, ignore_end=True)) == 50
 
 
-def test_lanes_that_stay_are_the_same_when_others_end(make) -> None:
+def test_a_sample_is_the_same_when_others_end_earlier(make: Maker) -> None:
     trained = make(seed=4)
     together = trained.samples("a", 6, length=40, seed=5)
     assert len({len(text) for text in together}) > 1
@@ -81,7 +82,7 @@ def test_lanes_that_stay_are_the_same_when_others_end(make) -> None:
 
 
 @pytest.mark.parametrize("kind", ["characters", "bytes", "words"])
-def test_stop_strings_are_never_given(make, kind: str) -> None:
+def test_stop_strings_are_not_part_of_the_text(make: Maker, kind: SymbolKind) -> None:
     vocabulary = Vocabulary.of_bytes() if kind == "bytes" else Vocabulary.of_text("ab. é cd ef\n", kind)
     trained = make(vocabulary)
     whole = trained.write(length=80, ignore_end=True)
@@ -104,7 +105,7 @@ def fed(text: str, *stop: str) -> tuple[list[str], Sample]:
     return [sample.feed([i]) for i in vocabulary.encode(text).tolist()] + [sample.end("length")], sample
 
 
-def test_what_may_begin_a_stop_string_is_held_back() -> None:
+def test_the_beginning_of_a_stop_string_is_held_back() -> None:
     assert fed("aababc", "abc")[0] == ["", "a", "", "ab", "", "", ""]
     assert fed("abab", "abc", "bd")[0] == ["", "", "ab", "", "ab"]
     assert fed("ab", "abc")[0] == ["", "", "ab"]
@@ -112,7 +113,7 @@ def test_what_may_begin_a_stop_string_is_held_back() -> None:
     assert (pieces, sample.ending, sample.symbols) == (["", "", ""], "stop", 0)
 
 
-def test_characters_of_several_bytes_come_whole(make) -> None:
+def test_characters_of_several_bytes_are_not_split(make: Maker) -> None:
     trained = prefer(make(Vocabulary.of_bytes()), Vocabulary.of_bytes().encode("\u00e9\u4e2d").tolist())
     pieces = [*trained.stream(length=120, ignore_end=True)]
     assert all(pieces)
@@ -121,16 +122,17 @@ def test_characters_of_several_bytes_come_whole(make) -> None:
 
 
 def test_wrong_options_are_refused(trained: TrainedModel) -> None:
-    for wrong in ({"length": -1}, {"seed": -1}, {"stop": ("a", "")}, {"temperature": -1.0}):
+    wrong: list[WriteKeywords] = [{"length": -1}, {"seed": -1}, {"stop": ("a", "")}, {"temperature": -1.0}]
+    for options in wrong:
         with pytest.raises(InputError):
-            trained.write(**wrong)
+            trained.write(**options)
     with pytest.raises(InputError, match="1 sample"):
         trained.writer(samples=0)
     with pytest.raises(TypeError):
         trained.write(temprature=1.0)  # type: ignore[call-arg]
 
 
-def test_the_prime_may_be_long_and_odd(trained: TrainedModel) -> None:
+def test_the_prime_may_be_long_or_have_unknown_symbols(trained: TrainedModel) -> None:
     prime = "ab\0\u4e2d\r\n" * 500
     session = trained.session()
     session.feed(prime)
@@ -140,7 +142,7 @@ def test_the_prime_may_be_long_and_odd(trained: TrainedModel) -> None:
     assert trained.write(prime, length=1, temperature=0, ignore_end=True) == wanted
 
 
-def test_training_mode_does_not_leak_in(make) -> None:
+def test_a_model_in_training_mode_writes_in_evaluation_mode(make: Maker) -> None:
     trained = make()
     text = trained.write(length=20)
     other = TrainedModel(Artefact(trained.model.train(), trained.vocabulary))

@@ -14,7 +14,7 @@ def test_blocks_are_bounded_and_never_empty(lanes: int, symbols: int) -> None:
     assert steps == 1 or (steps * lanes <= 1 << 12 and steps * lanes * symbols <= 1 << 22)
 
 
-def test_surprise_is_minus_the_log_of_what_was_predicted(trained: TrainedModel) -> None:
+def test_surprise_is_minus_the_log_of_the_predicted_probability(trained: TrainedModel) -> None:
     ids = torch.tensor([[2, 2], [4, 5], [6, 7]])
     state = trained.model.initial_state(2)
     logits, after = predict(trained.model, ids[:-1], state)

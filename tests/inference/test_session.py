@@ -1,3 +1,4 @@
+import re
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
@@ -6,10 +7,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.inference.conftest import Maker
 
 from onward.data.vocabulary import UNKNOWN, Vocabulary
 from onward.errors import InputError, VocabularyError
-from onward.inference import history as trail
+from onward.inference import history
 from onward.inference import session as module
 from onward.inference.session import Session
 from onward.inference.trained_model import TrainedModel
@@ -23,7 +25,7 @@ def expected(session: Session) -> np.ndarray:
 
 
 @pytest.mark.parametrize("layer", LAYERS)
-def test_each_symbol_is_scored_by_what_was_expected_before_it(make, layer: str) -> None:
+def test_each_symbol_is_scored_by_the_distribution_before_it(make: Maker, layer: str) -> None:
     trained = make(layer=layer)
     session, text = trained.session(), "bad cab.\nfa\0de\u00e9"
     one_by_one = []
@@ -38,7 +40,7 @@ def test_each_symbol_is_scored_by_what_was_expected_before_it(make, layer: str) 
 
 @settings(max_examples=15, deadline=None)
 @given(st.data())
-def test_a_cut_into_feeds_changes_nothing(trained: TrainedModel, data: st.DataObject) -> None:
+def test_feeding_a_text_in_parts_changes_nothing(trained: TrainedModel, data: st.DataObject) -> None:
     a, b = data.draw(texts), data.draw(texts)
     whole, cut = trained.session(), trained.session()
     together = whole.feed(a + b)
@@ -48,13 +50,13 @@ def test_a_cut_into_feeds_changes_nothing(trained: TrainedModel, data: st.DataOb
 
 @settings(max_examples=12, deadline=None)
 @given(st.lists(st.one_of(texts, st.integers(0, 40)), max_size=6), st.sampled_from([3, 11, 1024]))
-def test_what_was_taken_back_was_never_fed(
+def test_a_rollback_restores_the_session_as_it_was(
     trained: TrainedModel, events: list[str | int], block: int
 ) -> None:
     session, fed = trained.session(), ""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "block_length", lambda *_: block)
-        patch.setattr(trail, "_FEWEST", 6)
+        patch.setattr(history, "_FEWEST", 6)
         for event in events:
             if isinstance(event, str):
                 session.feed(event)
@@ -68,7 +70,7 @@ def test_what_was_taken_back_was_never_fed(
             np.testing.assert_allclose(expected(session), expected(fresh), atol=1e-5)
 
 
-def test_a_fork_goes_its_own_way(trained: TrainedModel) -> None:
+def test_a_fork_is_independent(trained: TrainedModel) -> None:
     session = trained.session()
     session.feed("abc")
     before, twin = expected(session), session.fork()
@@ -83,44 +85,26 @@ def test_a_fork_goes_its_own_way(trained: TrainedModel) -> None:
 
 def test_memory_is_bounded_and_the_reach_is_kept(trained: TrainedModel) -> None:
     session = trained.session(reach=300)
+    size = session.megabytes  # of one state
     for _ in range(330):
         session.feed("a")
-    assert len(session._trail.moments) <= 80
-    assert len(session._trail.ids) <= 700
-    for size in (5000, 5000):
-        session.feed("b" * size)
-    assert len(session._trail.ids) <= 300 + 2048
+    assert session.megabytes <= 80 * size
+    for count in (5000, 5000):
+        session.feed("b" * count)
+    with pytest.raises(InputError, match="to take back, got 100000") as error:
+        session.rollback(100_000)
+    found = re.search(r"0 to (\d+) symbols", str(error.value))
+    assert found
+    assert 300 <= int(found[1]) <= 300 + 2048
     session.rollback(300)
     fresh = trained.session()
     fresh.feed("a" * 330 + "b" * 9700)
     np.testing.assert_allclose(expected(session), expected(fresh), atol=1e-4)
-    with pytest.raises(InputError, match="to take back, got 100000"):
-        session.rollback(100_000)
     with pytest.raises(InputError):
         session.rollback(-1)
 
 
-def test_going_back_reads_a_part_of_the_way_again(
-    trained: TrainedModel, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(trail, "_FEWEST", 60)
-    session = trained.session()
-    for _ in range(200):
-        session.feed("a")
-    positions = np.array([moment.position for moment in session._trail.moments])
-    assert len(positions) <= 61
-    ages = 200 - positions[1:]
-    assert (np.diff(positions) <= np.maximum(1, (ages + np.diff(positions)) / 4)).all()
-
-
-def test_checkpoints_keep_no_block_alive(make) -> None:
-    session = make(layer="gru").session()
-    session.feed("a" * 900)
-    for part in torch.utils._pytree.tree_leaves(session._trail.moments[-1].state):
-        assert part.untyped_storage().nbytes() == part.nbytes
-
-
-def test_text_bytes_and_ids_are_the_same(trained: TrainedModel) -> None:
+def test_a_text_its_bytes_and_its_ids_are_equivalent(trained: TrainedModel) -> None:
     ids = trained.vocabulary.encode("a\nb")
     for same in ("a\nb", b"a\nb", ids, ids.tolist()):
         np.testing.assert_array_equal(trained.session().feed(same), trained.session().feed("a\nb"))
@@ -130,7 +114,7 @@ def test_text_bytes_and_ids_are_the_same(trained: TrainedModel) -> None:
             trained.session().feed(wrong)
 
 
-def test_the_distribution_is_one(trained: TrainedModel, make) -> None:
+def test_next_distribution_sums_to_1_and_follows_the_temperature(trained: TrainedModel, make: Maker) -> None:
     session = trained.session()
     session.feed("ab")
     distribution = session.next_distribution()
@@ -154,7 +138,7 @@ def test_the_distribution_is_one(trained: TrainedModel, make) -> None:
         trained.session(reach=-1)
 
 
-def test_forks_may_be_used_in_threads_of_their_own(trained: TrainedModel) -> None:
+def test_forks_may_be_used_in_different_threads(trained: TrainedModel) -> None:
     session = trained.session()
     session.feed("a")  # in C, by the stepper that a fork would share
     texts = ["bad cab. " * 200, "fed hag, " * 200]
@@ -167,7 +151,7 @@ def test_forks_may_be_used_in_threads_of_their_own(trained: TrainedModel) -> Non
                 np.testing.assert_array_equal(nats, right)
 
 
-def test_forks_may_take_their_first_step_at_once(make) -> None:
+def test_forks_may_take_their_first_step_at_the_same_time(make: Maker) -> None:
     text, interval = "bad cab, ", sys.getswitchinterval()
     alone = _one_by_one(make().session(), text)
     sys.setswitchinterval(1e-6)
@@ -186,7 +170,7 @@ def _one_by_one(session: Session, text: str) -> np.ndarray:
     return np.concatenate([session.feed(symbol) for symbol in text])
 
 
-def test_the_default_type_of_torch_changes_nothing(make) -> None:
+def test_the_default_type_of_torch_changes_nothing(make: Maker) -> None:
     trained = make()
     before = _one_by_one(trained.session(), "bad cab")
     torch.set_default_dtype(torch.float64)

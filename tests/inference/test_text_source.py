@@ -6,15 +6,15 @@ import pytest
 
 from onward.data.vocabulary import Vocabulary
 from onward.errors import CorpusError, VocabularyError
-from onward.inference.text_source import ids_of, opened
+from onward.inference.text_source import ids_of, open_source
 
 
-def test_files_are_encoded_to_a_file_that_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_are_encoded_to_a_temporary_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     source = tmp_path / "text"
     source.write_bytes(b"ab\r\nc\xffd")
     vocabulary = Vocabulary.of_text("abcd\n", "characters")
-    with opened(source, vocabulary) as text:
+    with open_source(source, vocabulary) as text:
         assert not isinstance(text.ids, np.ndarray)
         assert np.asarray(text.ids[:]).tolist() == vocabulary.encode(b"ab\r\nc\xffd").tolist()
         assert [tuple(line) for line in text.lines()] == [("ab", 4), ("c\ufffdd", 3)]
@@ -22,23 +22,25 @@ def test_files_are_encoded_to_a_file_that_goes(tmp_path: Path, monkeypatch: pyte
     assert [*tmp_path.iterdir()] == [source]
 
 
-def test_the_file_goes_when_reading_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_temporary_file_is_removed_after_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     (tmp_path / "text").write_text("ab")
-    with pytest.raises(KeyError), opened(tmp_path / "text", Vocabulary.of_bytes()):
+    with pytest.raises(KeyError), open_source(tmp_path / "text", Vocabulary.of_bytes()):
         raise KeyError
     assert len([*tmp_path.iterdir()]) == 1
 
 
 def test_a_folder_without_text_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(CorpusError), opened(tmp_path, Vocabulary.of_bytes()):
+    with pytest.raises(CorpusError), open_source(tmp_path, Vocabulary.of_bytes()):
         pass
 
 
 @pytest.mark.parametrize(
     "wrong", [np.array(None), np.array("text"), np.array(["a", "b"]), np.array(3)], ids=repr
 )
-def test_what_is_neither_text_nor_ids_is_refused_by_its_type(wrong: np.ndarray) -> None:
+def test_values_that_are_neither_text_nor_ids_are_refused(wrong: np.ndarray) -> None:
     vocabulary = Vocabulary.of_text("abc", "characters")
     with pytest.raises(
         VocabularyError, match="expected a text, bytes, or a row of ids from 0 to 6, got ndarray"

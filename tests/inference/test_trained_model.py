@@ -9,7 +9,7 @@ from onward.errors import ArtefactError
 from onward.inference.trained_model import TrainedModel
 
 
-def test_a_saved_model_is_the_same_model(trained: TrainedModel, tmp_path: Path) -> None:
+def test_a_saved_model_behaves_the_same(trained: TrainedModel, tmp_path: Path) -> None:
     path = tmp_path / "m.onward"
     trained.save(path)
     loaded = TrainedModel.load(path)
@@ -23,7 +23,7 @@ def test_a_saved_model_is_the_same_model(trained: TrainedModel, tmp_path: Path) 
         TrainedModel.load(tmp_path / "missing")
 
 
-def test_info_says_everything(trained: TrainedModel, tmp_path: Path) -> None:
+def test_info_has_all_facts(trained: TrainedModel, tmp_path: Path) -> None:
     assert trained.info()["file"] is None
     path = tmp_path / "m.onward"
     trained.save(path)

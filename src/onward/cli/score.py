@@ -67,9 +67,9 @@ def score(
         raise InputError("--exact reads in one pass", hint="leave out --cold and --lanes, or --exact")
     how: dict[str, Any] = {"cold": cold, "lanes": 1 if exact else lanes}
     if adapt:
-        from onward.inference.adapt import Adapting  # noqa: PLC0415 - not on the way to --help
+        from onward.inference.adapt import AdaptOptions  # noqa: PLC0415 - not on the way to --help
 
-        how["adapt"] = Adapting()
+        how["adapt"] = AdaptOptions()
     if html:
         if cold or lanes or adapt or per != "total":
             raise InputError(

@@ -1,1 +1,1 @@
-"""Using a trained model: sessions, writing, scoring, novelty."""
+"""The use of a trained model: sessions, writing, completion, scoring, novelty."""

@@ -1,11 +1,11 @@
-"""Dynamic evaluation: a model that goes on learning from the text it reads (Krause et al. 2018, 1709.07432).
+"""Dynamic evaluation: a model that learns from the text it reads (Krause et al. 2018, arXiv 1709.07432).
 
-The text is read in blocks. A block is scored with the weights as they are, and only then are they moved, by
-one small step against the gradient of its surprise: so nothing is scored by what was learned from it. The
-weights that move are a copy; the model that was trained stays as it is, and `reset` goes back to it.
+The text is read in blocks. The model scores a block first, and then takes one small gradient step on it, so
+no symbol is scored by weights that learned from it. The step changes a copy of the weights. The trained
+model stays as it is, and `reset` goes back to it.
 
-The paper scales its steps by the gradients of the training text, which a model file does not keep. Steps of
-plain descent whose length is limited lower the surprise as well, and need no memory beside the weights.
+The paper scales the steps by the gradients on the training text, which a model file does not contain. Plain
+gradient descent with clipped gradients also lowers the surprise, and needs no memory beside the weights.
 """
 
 import copy
@@ -25,21 +25,22 @@ from onward.inference.prediction import device_of
 from onward.layers.state import State, map_state
 from onward.model import LanguageModel, losses
 
-_BASE = "base"  # the key of a saved adapter under which the digest of the weights it began as stands
+_BASE_DIGEST = "base"  # metadata key of a saved adapter
 
 
 @dataclass(frozen=True, kw_only=True)
-class Adapting:
+class AdaptOptions:
     """How a model learns while it reads.
 
     Attributes:
-        rate: of a step, which is the gradient of the mean surprise of a block times this.
-        block: symbols that are scored before they are learned from.
-        clip: largest norm of the gradient.
-        decay: share of the way back to the trained weights that each step goes; 0 never goes back.
+        rate: learning rate of a step on the mean surprise of a block.
+        block: number of symbols that are scored, then learned from.
+        clip: maximum norm of the gradient.
+        decay: share of the difference to the trained weights that is removed with each step; 0 keeps all of
+            it.
 
     Raises:
-        InputError: a number that is none of these.
+        InputError: a value is out of range.
     """
 
     rate: float = 0.1
@@ -59,36 +60,36 @@ class Adapter:
     """A copy of a model that learns.
 
     Args:
-        base: the trained model, which is left as it is.
-        adapting: how it learns.
+        base: the trained model, which does not change.
+        options: how the copy learns.
 
     Attributes:
-        model: the copy, in evaluation mode, of the type of the base.
-        base, adapting: as given.
-        steps: how often it has learned since it was made or reset.
+        model: the copy, in evaluation mode.
+        base, options: as given.
+        steps: number of steps since the adapter was made or reset.
     """
 
-    def __init__(self, base: LanguageModel, adapting: Adapting | None = None) -> None:
-        self.base, self.adapting = base, adapting or Adapting()
+    def __init__(self, base: LanguageModel, options: AdaptOptions | None = None) -> None:
+        self.base, self.options = base, options or AdaptOptions()
         self.model = copy.deepcopy(base).eval()
         self.steps = 0
 
     def reset(self) -> None:
-        """Forgets all that was learned."""
+        """Goes back to the trained weights."""
         self._set(weights_of(self.base), 0)
 
     def learn(self, ids: Tensor, state: State) -> bool:
-        """Moves the weights by one step, so that the ids would have been less surprising.
+        """Takes one step on a block.
 
         Args:
-            ids: (T, 1), symbols that were scored, of which all but the first are learned.
-            state: before the first of them.
+            ids: symbols that were scored, (T, 1). The first one is only read, the others are learned.
+            state: before the first symbol.
 
         Returns:
-            Whether they moved: they do not where the gradient is no finite number.
+            Whether the weights changed. They do not change if the gradient is not finite.
         """
         with torch.inference_mode(False), torch.enable_grad():
-            # what inference mode made cannot be part of a gradient
+            # tensors made in inference mode cannot be part of a gradient
             state = map_state(lambda part: part.clone(), state)
             ids = ids.clone().to(device_of(self.model))
             parameters = [parameter.requires_grad_(True) for parameter in self.model.parameters()]
@@ -100,48 +101,51 @@ class Adapter:
     def _move(self, parameters: list[Tensor], gradients: list[Tensor]) -> bool:
         norm = float(torch.stack([gradient.norm() for gradient in gradients]).norm())
         moves = np.isfinite(norm)
-        factor = self.adapting.rate * min(1.0, self.adapting.clip / max(norm, 1e-30))
+        factor = self.options.rate * min(1.0, self.options.clip / max(norm, 1e-30))
         for parameter, gradient, base in zip(parameters, gradients, self.base.parameters(), strict=True):
             parameter.requires_grad_(False)
             if moves:
                 parameter.sub_(gradient, alpha=factor)
-                if self.adapting.decay:
-                    parameter.lerp_(base, self.adapting.decay)
+                if self.options.decay:
+                    parameter.lerp_(base, self.options.decay)
         self.steps += bool(moves)
         return bool(moves)
 
     def to_bytes(self) -> bytes:
-        """What was learned, as a safetensors file; `restore` undoes it."""
+        """Returns the learned weights as a safetensors file, for `restore`."""
         weights = {name: w.detach().cpu().contiguous() for name, w in weights_of(self.model).items()}
-        return to_safetensors(weights, {_BASE: digest_of(weights_of(self.base)), "steps": str(self.steps)})
+        metadata = {_BASE_DIGEST: digest_of(weights_of(self.base)), "steps": str(self.steps)}
+        return to_safetensors(weights, metadata)
 
     def restore(self, raw: bytes) -> None:
-        """Goes on from what `to_bytes` gave.
+        """Takes the weights that `to_bytes` returned.
 
         Raises:
-            ArtefactError: it is damaged, or was learned by a copy of another model.
+            ArtefactError: the bytes are damaged, or come from an adapter of another model.
         """
         hint = "reset the session: what it had learned is lost"
         try:
             weights = from_safetensors(raw)
             length = int.from_bytes(raw[:8], "little")
-            facts = _metadata(raw[8 : 8 + length])
-            steps, base = int(facts["steps"]), facts[_BASE]
+            metadata = json.loads(raw[8 : 8 + length])["__metadata__"]
+            steps, base = int(metadata["steps"]), metadata[_BASE_DIGEST]
         except (SafetensorError, ValueError, KeyError) as error:
-            raise ArtefactError(f"these are no weights that were learned: {error}", hint=hint) from error
+            raise ArtefactError(f"expected learned weights, got damaged data: {error}", hint=hint) from error
         own = weights_of(self.base)
         if base != digest_of(own):
-            raise ArtefactError("these weights were learned by a copy of another model", hint=hint)
+            raise ArtefactError(
+                "expected weights learned by this model, got those of another model", hint=hint
+            )
         shapes = {name: (w.shape, w.dtype) for name, w in weights.items()}
         if shapes != {name: (w.shape, w.dtype) for name, w in own.items()}:
-            raise ArtefactError("these weights have other shapes than those of the model", hint=hint)
+            raise ArtefactError("expected weights with the shapes of this model, got other shapes", hint=hint)
         if not all(bool(torch.isfinite(w).all()) for w in weights.values()):
-            raise ArtefactError("these weights are not finite numbers", hint=hint)
+            raise ArtefactError("expected finite learned weights, got infinite values or NaN", hint=hint)
         self._set(weights, steps)
 
     def copy(self) -> "Adapter":
-        """One that learns by itself from here on."""
-        twin = Adapter(self.base, self.adapting)
+        """Returns an independent adapter with the same weights."""
+        twin = Adapter(self.base, self.options)
         twin._set(weights_of(self.model), self.steps)
         return twin
 
@@ -151,6 +155,62 @@ class Adapter:
         self.steps = steps
 
 
-def _metadata(header: bytes) -> dict[str, str]:
-    """What a safetensors file says of itself."""
-    return json.loads(header)["__metadata__"]
+class BlockLearner:
+    """Collects the symbols that a session reads, and lets an adapter learn from each full block.
+
+    Args:
+        adapter: what learns.
+        state: of the session, before the first symbol of the first block.
+
+    Attributes:
+        adapter: as given.
+    """
+
+    def __init__(self, adapter: Adapter, state: State) -> None:
+        self.adapter = adapter
+        self._start = state
+        self._ids: tuple[int, ...] = ()
+
+    @property
+    def missing(self) -> int:
+        """Number of symbols until the block is full."""
+        return self.adapter.options.block - len(self._ids)
+
+    def add(self, ids: np.ndarray, state: State) -> bool:
+        """Adds symbols that were scored, at most `missing`, and learns if the block is full.
+
+        Args:
+            ids: the symbols, (n,).
+            state: after the last of them.
+
+        Returns:
+            Whether the weights changed.
+        """
+        self._ids = (*self._ids, *ids.tolist())
+        if self.missing > 0:
+            return False
+        changed = self.adapter.learn(torch.tensor(self._ids)[:, None], self._start)
+        self.restart(state)
+        return changed
+
+    def remove(self, symbols: int, state: State) -> None:
+        """Removes the last symbols, which the session took back.
+
+        Args:
+            symbols: how many.
+            state: after they were taken back.
+        """
+        kept = len(self._ids) - symbols
+        self._ids = self._ids[: max(0, kept)]
+        if kept < 0:  # part of a block that was learned: its state is gone
+            self.restart(state)
+
+    def restart(self, state: State) -> None:
+        """Drops the symbols of the block, and begins a new one at this state."""
+        self._start, self._ids = state, ()
+
+    def copy(self) -> "BlockLearner":
+        """Returns an independent learner in the same place."""
+        twin = BlockLearner(self.adapter.copy(), self._start)
+        twin._ids = self._ids
+        return twin

@@ -1,4 +1,4 @@
-"""What a model expects next."""
+"""The probabilities of the next symbol."""
 
 from dataclasses import dataclass
 
@@ -10,31 +10,31 @@ from onward.errors import InputError
 
 @dataclass(frozen=True)
 class Distribution:
-    """Probabilities of the next symbol.
+    """The probabilities of the next symbol.
 
     Attributes:
-        probabilities: (V,) in float32, of sum 1.
-        vocabulary: what the ids mean.
+        probabilities: (V,) in float32; they sum to 1.
+        vocabulary: of the model.
     """
 
     probabilities: np.ndarray
     vocabulary: Vocabulary
 
     def top(self, count: int) -> list[tuple[str, float]]:
-        """The likeliest symbols by their printable names, with their probabilities, the likeliest first."""
+        """Returns the printable names and the probabilities of the likeliest symbols, the likeliest first."""
         order = np.argsort(-self.probabilities, kind="stable")[: max(0, count)]
         return [(self.vocabulary.symbol(i), float(self.probabilities[i])) for i in order.tolist()]
 
     def __getitem__(self, symbol: str) -> float:
-        """The probability of a symbol; one that the vocabulary does not have is the unknown symbol.
+        """Returns the probability of a symbol. A symbol that is not in the vocabulary counts as UNKNOWN.
 
         Raises:
-            InputError: a text that is not one symbol.
+            InputError: the text is not exactly one symbol.
         """
         ids = self.vocabulary.encode(symbol).tolist()
         if len(ids) != 1:
             raise InputError(
-                f"expected one symbol, got {symbol!r}, which is {len(ids)}",
-                hint="ask the model's `score` for the probability of a longer text",
+                f"expected one symbol, got {symbol!r}, which has {len(ids)}",
+                hint="use the model's `score` for the probability of a longer text",
             )
         return float(self.probabilities[ids[0]])

@@ -1,4 +1,4 @@
-"""Writing: what a model draws is what it reads next."""
+"""Writing: a model reads a prime, then reads each symbol that is drawn from its own predictions."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,26 +14,26 @@ from onward.inference.step.decode import Decoder, uniform_numbers
 from onward.inference.step.packed_weights import WeightType
 from onward.inference.step.sampling import Sampling, never_drawn
 from onward.inference.step.stepper import Stepper
-from onward.inference.text_source import Readable, ids_of
+from onward.inference.text_source import TextOrIds, ids_of
 from onward.layers.state import select_lanes
 from onward.model import LanguageModel, block_length
 
 Ending = Literal["length", "stop", "end"]
-"""Why a sample ended: it has its length, a stop string came, or the model drew END."""
+"""Why a sample ended: it reached its length, a stop string was written, or END was drawn."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Writing:
+class WriteOptions:
     """What to write.
 
     Attributes:
-        length: symbols, at most.
-        sampling: how each is drawn.
-        seed: sample i of a seed draws from its own random stream, so it is the same (to rounding of the
-            model) whatever the number of samples.
-        stop: strings before which a sample ends. They are looked for in what is written, not in the prime.
-        ignore_end: END is not drawn, so that a sample never ends by itself.
-        weights: how a step reads the model's matrices; bf16 and int8 take less time, and are nearly as exact.
+        length: maximum number of symbols.
+        sampling: how symbols are drawn.
+        seed: each sample draws from a random stream of its own, which depends on the seed and the number of
+            the sample. So sample i is the same, to rounding, however many samples are written.
+        stop: strings that end a sample. They are looked for in the new text, not in the prime.
+        ignore_end: never draw END, so that a sample does not end by itself.
+        weights: precision of the weights. bf16 and int8 are faster and nearly as exact as fp32.
 
     Raises:
         InputError: a negative length or seed, or an empty stop string.
@@ -55,60 +55,60 @@ class Writing:
 
 
 class Writer:
-    """Writes one or more samples side by side, in constant memory, while it is iterated.
+    """Writes samples in one batch, in constant memory, while it is iterated.
 
-    An iteration, of which there is one, gives again and again what each sample gained, one text a sample.
-    NULL, UNKNOWN and BEGIN are never drawn. A stop string is never part of what is given, nor is a part of
-    one while the next symbols may complete it.
+    A writer can be iterated once. Each item is a list with the new text of each sample. NULL, UNKNOWN and
+    BEGIN are never drawn. Stop strings are not part of the text: characters that may become one are held
+    back.
 
     Args:
-        model: is used in evaluation mode.
-        vocabulary: what its ids mean.
-        prime: what the model reads first; it is not part of what is given.
-        writing: what to write.
-        samples: how many.
+        model: the model; it is set to evaluation mode.
+        vocabulary: of the model.
+        prime: text that the model reads first. It is not part of the samples.
+        options: what to write.
+        samples: number of samples.
 
     Raises:
-        InputError: no samples, or nothing that could be drawn.
+        InputError: no samples, or a vocabulary without a symbol that may be drawn.
     """
 
     def __init__(
         self,
         model: LanguageModel,
         vocabulary: Vocabulary,
-        prime: Readable,
-        writing: Writing,
+        prime: TextOrIds,
+        options: WriteOptions,
         samples: int = 1,
     ) -> None:
         if samples < 1:
             raise InputError(f"expected 1 sample or more, got {samples}")
-        never = never_drawn(ends=not writing.ignore_end)
+        never = never_drawn(ends=not options.ignore_end)
         if len(vocabulary) <= never:
-            raise InputError("the model's vocabulary has no symbol that could be written")
+            raise InputError("expected a vocabulary with symbols to write, got special symbols alone")
         self._model = model.eval()
         self._vocabulary = vocabulary
         self._prime = ids_of(prime, vocabulary)
-        self._writing = writing
+        self._options = options
         self._never = never
-        self._samples = [Sample(vocabulary, writing.stop) for _ in range(samples)]
+        self._samples = [Sample(vocabulary, options.stop) for _ in range(samples)]
 
     @property
     def symbols(self) -> list[int]:
-        """Symbols that each sample has so far, without END and without those of a stop string."""
+        """Number of symbols of each sample so far, without END and stop strings."""
         return [sample.symbols for sample in self._samples]
 
     @property
     def endings(self) -> list[Ending | None]:
-        """Why each sample ended; None while it goes on."""
+        """Why each sample ended; None if it has not ended."""
         return [sample.ending for sample in self._samples]
 
     def __iter__(self) -> Iterator[list[str]]:
-        writing, samples = self._writing, self._samples
+        options, samples = self._options, self._samples
         decoder = self._primed_decoder()
-        uniforms = [uniform_numbers(writing.seed, i) for i in range(len(samples))]
+        uniforms = [uniform_numbers(options.seed, i) for i in range(len(samples))]
         going = [*range(len(samples))]  # the sample of each lane
-        for _ in range(writing.length):
-            drawn = decoder.draw(np.array([next(uniforms[i]) for i in going]), writing.sampling)
+        for _ in range(options.length):
+            drawn = decoder.draw(np.array([next(uniforms[i]) for i in going]), options.sampling)
             gained = [""] * len(samples)
             for i, symbol in zip(going, drawn.tolist(), strict=True):
                 gained[i] = samples[i].feed([symbol])
@@ -125,28 +125,28 @@ class Writer:
             yield rests
 
     def _primed_decoder(self) -> Decoder:
-        """One lane for each sample, all of them after BEGIN and the prime."""
+        """Returns a decoder with one lane for each sample, after BEGIN and the prime."""
         ids = torch.from_numpy(np.concatenate([[BEGIN], self._prime]).astype(np.int64))[:, None]  # (T, 1)
         logits, state = torch.empty(0), initial_state(self._model, 1)
         for block in ids.split(block_length(1, len(self._vocabulary))):
             logits, state = predict(self._model, block, state)
         same = torch.zeros(len(self._samples), dtype=torch.int64)
         state = select_lanes(state, same)
-        decoder = Decoder(Stepper(self._model, state, self._writing.weights), self._never)
+        decoder = Decoder(Stepper(self._model, state, self._options.weights), self._never)
         decoder.add(logits[-1, same].cpu().numpy(), state)
         return decoder
 
 
 class Sample:
-    """The text of one sample: what may be given, and what may yet become a stop string.
+    """The text of one sample. Holds back characters that may become a stop string.
 
     Args:
-        vocabulary: what ids mean.
-        stop: strings before which the text ends.
+        vocabulary: of the model.
+        stop: strings that end the text.
 
     Attributes:
-        symbols: that it has, without END and without those of a stop string.
-        ending: why it ended, None while it goes on.
+        symbols: number of symbols so far, without END and stop strings.
+        ending: why the sample ended; None if it has not ended.
     """
 
     def __init__(self, vocabulary: Vocabulary, stop: tuple[str, ...]) -> None:
@@ -159,11 +159,11 @@ class Sample:
 
     @property
     def is_holding(self) -> bool:
-        """Whether characters are held back that may become a stop string."""
+        """Whether characters are held back."""
         return bool(self._held)
 
     def feed(self, symbols: list[int]) -> str:
-        """The text that may be given after more symbols; what follows its end is not read."""
+        """Adds symbols, and returns the text that can be released. Symbols after the end are ignored."""
         if not self._stop and END not in symbols:
             self.symbols += len(symbols)
             return self._decoder.feed(symbols)
@@ -174,24 +174,23 @@ class Sample:
         return text
 
     def _fed(self, symbol: int) -> str:
-        """The text that may be given after one more symbol."""
         if symbol == END:
             return self.end("end")
         self.symbols += 1
         return self._released(self._decoder.feed([symbol]))
 
     def end(self, ending: Ending) -> str:
-        """What was held back, since nothing follows; the empty text if the sample has ended before."""
+        """Ends the sample, if it has not ended, and returns the characters that were held back."""
         if self.ending:
             return ""
         text = self._released(self._decoder.finish())
-        if self.ending:  # the last characters made a stop string
+        if self.ending:  # the last characters completed a stop string
             return text
         self.ending, rest, self._held = ending, self._held, ""
         return text + rest
 
     def _released(self, text: str) -> str:
-        """The part of what is held back, and of the text that follows it, that may be given now."""
+        """Returns the part of the held characters and of a text that cannot become a stop string."""
         if not self._stop:
             return text
         held = self._held + text

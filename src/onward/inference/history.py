@@ -1,7 +1,7 @@
-"""Where a session has been: the state at some earlier moments, and the symbols since the oldest of them.
+"""The history of a session: earlier states, and the symbols since the oldest of them.
 
-The moments lie the further apart the longer ago they are, so that going back has a quarter of the way to
-read again at most, and there are few of them however far it reaches.
+Snapshots get sparser with age: going back to any position reads at most a quarter of the way again, and the
+number of snapshots grows only with the logarithm of the reach.
 """
 
 from array import array
@@ -13,12 +13,21 @@ from torch import Tensor
 from onward.layers.state import State, map_state, tensors_of
 from onward.shapes import Logits
 
-_FEWEST, _GROWTH = 64, 1.25  # moments before a trail is thinned: so many, or so much more than were left
-_SPACING = 4  # a moment goes if without it there is a gap of no more than this part of how far back it lies
+_FEWEST, _GROWTH = (
+    64,
+    1.25,
+)  # snapshots are thinned at this number, or when this many times as many as last time
+_SPACING = 4  # gaps between snapshots are at most their age divided by this
 
 
-class Moment(NamedTuple):
-    """A moment of a session: symbols fed, the state after them, and the logits of the next (1, 1, V)."""
+class Snapshot(NamedTuple):
+    """A session at one position.
+
+    Attributes:
+        position: number of symbols fed.
+        state: after them.
+        logits: of the next symbol, (1, 1, V).
+    """
 
     position: int
     state: State
@@ -26,77 +35,81 @@ class Moment(NamedTuple):
 
 
 class History:
-    """The moments of a session.
+    """The snapshots of a session.
 
     Args:
-        first: the oldest.
-        reach: symbols that can be taken back at least.
+        first: oldest snapshot.
+        reach: number of symbols that can be taken back, at least.
 
     Attributes:
-        moments: those that are kept, the oldest first.
-        ids: symbols since the oldest.
+        snapshots: oldest first.
+        ids: symbols since the oldest snapshot.
     """
 
-    def __init__(self, first: Moment, reach: int) -> None:
-        self.moments, self.ids = [first], array("I")
+    def __init__(self, first: Snapshot, reach: int) -> None:
+        self.snapshots, self.ids = [first], array("I")
         self._reach, self._most = reach, _FEWEST
 
     @property
     def oldest(self) -> int:
-        """The position to which it goes back."""
-        return self.moments[0].position
+        """The first position that the session can go back to."""
+        return self.snapshots[0].position
 
     @property
     def megabytes(self) -> float:
-        """What the states take, about: as many as there are, each as large as the last one."""
-        last = self.moments[-1]
+        """Approximate size of the snapshots."""
+        last = self.snapshots[-1]
         size = sum(part.nbytes for part in tensors_of(last.state)) + last.logits.nbytes
-        return len(self.moments) * size / 2**20
+        return len(self.snapshots) * size / 2**20
 
     def copy(self) -> "History":
-        """Another that goes on from here by itself."""
-        twin = History(self.moments[0], self._reach)
-        twin.moments, twin.ids, twin._most = self.moments[:], self.ids[:], self._most
+        """Returns an independent history."""
+        twin = History(self.snapshots[0], self._reach)
+        twin.snapshots, twin.ids, twin._most = self.snapshots[:], self.ids[:], self._most
         return twin
 
-    def append(self, ids: np.ndarray, moment: Moment) -> None:
-        """Remembers symbols and the moment to which they led."""
+    def append(self, ids: np.ndarray, snapshot: Snapshot) -> None:
+        """Adds symbols (n,) and the snapshot after them."""
         self.ids.frombytes(ids.astype(np.uintc).tobytes())
-        self.keep(moment)
+        self.keep(snapshot)
 
-    def keep(self, moment: Moment) -> None:
-        """Remembers a moment, and forgets those out of reach or too close to another."""
-        self.moments.append(moment._replace(state=map_state(_compact, moment.state)))
+    def keep(self, snapshot: Snapshot) -> None:
+        """Adds a snapshot, and drops snapshots that are out of reach or too close to another one."""
+        self.snapshots.append(snapshot._replace(state=map_state(_compact, snapshot.state)))
         oldest = self.oldest
-        if len(self.moments) <= max(_FEWEST, self._most) and moment.position - oldest <= 2 * self._reach:
+        if len(self.snapshots) <= max(_FEWEST, self._most) and snapshot.position - oldest <= 2 * self._reach:
             return
-        self.moments = _thinned(self.moments, moment.position - self._reach)
-        self._most = int(len(self.moments) * _GROWTH)
+        self.snapshots = _thinned(self.snapshots, snapshot.position - self._reach)
+        self._most = int(len(self.snapshots) * _GROWTH)
         del self.ids[: self.oldest - oldest]
 
-    def back(self, target: int) -> tuple[Moment, np.ndarray]:
-        """Goes back to a position: the last moment before it, and the symbols (N,) from there to it."""
-        while self.moments[-1].position > target:
-            self.moments.pop()
-        last, oldest = self.moments[-1], self.oldest
+    def back(self, target: int) -> tuple[Snapshot, np.ndarray]:
+        """Goes back to a position.
+
+        Returns:
+            The last snapshot before the position, and the symbols (n,) from there to the position.
+        """
+        while self.snapshots[-1].position > target:
+            self.snapshots.pop()
+        last, oldest = self.snapshots[-1], self.oldest
         again = np.array(self.ids[last.position - oldest : target - oldest], np.int64)
         del self.ids[target - oldest :]
         return last, again
 
 
-def _thinned(moments: list[Moment], reach: int) -> list[Moment]:
-    """Those needed to go back to any position from `reach` on by reading a quarter of the way again."""
-    now = moments[-1].position
-    kept = [moments[-1]]
-    for i in range(len(moments) - 2, -1, -1):
-        if kept[-1].position <= reach:
+def _thinned(snapshots: list[Snapshot], first: int) -> list[Snapshot]:
+    """Returns the snapshots that are needed to go back to any position from `first` on."""
+    now = snapshots[-1].position
+    kept = [snapshots[-1]]
+    for i in range(len(snapshots) - 2, -1, -1):
+        if kept[-1].position <= first:
             break
-        gap = kept[-1].position - moments[max(0, i - 1)].position
-        if i == 0 or moments[i].position <= reach or gap * _SPACING > now - kept[-1].position:
-            kept.append(moments[i])
+        gap = kept[-1].position - snapshots[max(0, i - 1)].position
+        if i == 0 or snapshots[i].position <= first or gap * _SPACING > now - kept[-1].position:
+            kept.append(snapshots[i])
     return kept[::-1]
 
 
 def _compact(part: Tensor) -> Tensor:
-    """The same values, without the block that they may be a slice of."""
+    """Returns the tensor without the rest of the block that it may be a slice of."""
     return part.clone() if part.untyped_storage().nbytes() > part.nbytes else part

@@ -1,4 +1,4 @@
-"""One block through a model: what it expected, what came, and the state after."""
+"""Runs one block of symbols through a model."""
 
 import torch
 
@@ -9,23 +9,36 @@ from onward.shapes import Ids, Logits, Losses
 
 @torch.inference_mode()
 def predict(model: LanguageModel, ids: Ids, state: State) -> tuple[Logits, State]:
-    """Logits after each position (T, B, V) and the state after the last, for ids (T, B) on any device."""
+    """Returns the logits after each position (T, B, V), and the state after the last.
+
+    Args:
+        model: the model.
+        ids: (T, B), on any device.
+        state: before the first position.
+    """
     return model(ids.to(device_of(model)), state)
 
 
 @torch.inference_mode()
 def surprise(model: LanguageModel, x: Ids, y: Ids, state: State) -> tuple[Losses, State]:
-    """Nats of y (T, B) given x (T, B), the symbols before each, and the state after the last."""
+    """Returns the surprise of y (T, B) in nats, and the state after the last symbol of x.
+
+    Args:
+        model: the model.
+        x: the symbol before each of y, (T, B).
+        y: symbols to score, (T, B).
+        state: before the first symbol of x.
+    """
     logits, state = predict(model, x, state)
     return losses(logits, y.to(logits.device)), state
 
 
 @torch.inference_mode()
 def initial_state(model: LanguageModel, lanes: int) -> State:
-    """The state before the first symbol."""
+    """Returns the empty state of B lanes."""
     return model.initial_state(lanes)
 
 
 def device_of(model: LanguageModel) -> torch.device:
-    """Where the weights are."""
+    """Returns the device of the weights."""
     return next(model.parameters()).device

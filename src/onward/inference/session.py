@@ -1,68 +1,55 @@
-"""A model that listens: it is fed symbols, says what it expects, and can be forked and taken back."""
+"""A session: a model, and its state after the text that it was fed."""
 
 import copy
 from collections.abc import Sequence
-from typing import NamedTuple, Unpack
+from typing import Unpack
 
 import numpy as np
 import torch
 
 from onward.data.vocabulary import BEGIN, Vocabulary
 from onward.errors import InputError
-from onward.inference.adapt import Adapter, Adapting
-from onward.inference.completion.boundaries import Prefix, unfinished
-from onward.inference.completion.options import CompleteOptions, Completing, Completions
-from onward.inference.completion.search import Begun, begun_word, complete
+from onward.inference.adapt import Adapter, AdaptOptions, BlockLearner
+from onward.inference.completion.boundaries import Prefix, incomplete_character
+from onward.inference.completion.options import CompleteKeywords, CompleteOptions, Completions
+from onward.inference.completion.search import SearchStart, complete, split_partial_word
 from onward.inference.distribution import Distribution
-from onward.inference.history import History, Moment
+from onward.inference.history import History, Snapshot
 from onward.inference.prediction import initial_state, predict
 from onward.inference.step.packed_weights import WeightType
 from onward.inference.step.sampling import SMALLEST_TEMPERATURE
 from onward.inference.step.stepper import Stepper
-from onward.inference.text_source import Readable, ids_of
+from onward.inference.text_source import TextOrIds, ids_of
 from onward.layers.state import State, join_lanes, map_state
 from onward.model import LanguageModel, block_length, losses
 from onward.shapes import Logits
 
 REACH = 1 << 16
-"""Symbols that a session can take back, unless it is told otherwise."""
-
-
-class _Lesson(NamedTuple):
-    """What a session will learn from: the state before it, its symbols, whether it was taken back."""
-
-    state: State
-    ids: tuple[int, ...] = ()
-    is_lost: bool = False
-
-    def longer(self, ids: np.ndarray) -> "_Lesson":
-        return self._replace(ids=(*self.ids, *ids.tolist()))
-
-    def shorter(self, symbols: int) -> "_Lesson":
-        kept = len(self.ids) - symbols
-        return self._replace(ids=self.ids[: max(0, kept)], is_lost=kept < 0)
+"""Default number of symbols that a session can take back."""
 
 
 class Session:
-    """A model and its state, one stream. A new session has been fed BEGIN, the start of a text.
+    """A model and its state, for one text. A new session has been fed BEGIN, the start of a text.
 
-    The state at earlier moments is kept for moments that lie the further apart the longer ago they are,
-    together with the last symbols, so that `rollback` has few symbols to read again. What that takes is
-    bounded: some hundred states, and four bytes for each symbol that can be taken back and as many more.
+    A session can be forked, and can take back the last symbols. For this it keeps some earlier states,
+    which get sparser with age (at most about a hundred), and the symbols within reach (at most eight bytes
+    for each symbol).
 
     Args:
-        model: is used in evaluation mode.
-        vocabulary: what its ids mean.
-        reach: how many symbols can be taken back at least; 0 keeps nothing.
-        weights: how a symbol that is fed by itself reads the model's matrices (see `WeightType`); several at
-            once are read in one block, with the weights as they are.
-        stepper: of this model, which other sessions may use as well, one at a time; None: one of its own.
+        model: the model; it is set to evaluation mode.
+        vocabulary: of the model.
+        reach: number of symbols that can be taken back, at least; with 0 the session keeps nothing.
+        weights: precision of the weights for single symbols (see `WeightType`). Several symbols at once are
+            read as a block, in the precision of the model.
+        stepper: of this model, shared with other sessions that are not used at the same time; None makes one.
 
     Attributes:
-        position: symbols fed so far.
-        state: where it stands.
-        logits: of the next symbol (1, 1, V).
-        adapter: what learns from what is fed, once `adapt` was called.
+        position: number of symbols fed so far.
+        state: after these symbols.
+        logits: of the next symbol, (1, 1, V).
+
+    Raises:
+        InputError: a negative reach.
     """
 
     def __init__(
@@ -79,69 +66,82 @@ class Session:
         self.model = model.eval()
         self.vocabulary = vocabulary
         self.position = 0
-        self.adapter: Adapter | None = None
-        self._weights: WeightType = weights
         self.logits, self.state = predict(model, torch.tensor([[BEGIN]]), initial_state(model, 1))
+        self._weights: WeightType = weights
         self._stepper = stepper or Stepper(model, self.state, weights)
-        self._trail = History(Moment(0, self.state, self.logits), reach)
+        self._history = History(self._snapshot(), reach)
+        self._learner: BlockLearner | None = None
 
-    def feed(self, symbols: Readable, *, learns: bool = True) -> np.ndarray:
-        """The surprise at each symbol in nats (N,) in float64, each computed before the symbol was read.
+    @property
+    def adapter(self) -> Adapter | None:
+        """The adapter that learns from the text; None before `adapt` was called."""
+        return self._learner.adapter if self._learner else None
+
+    @property
+    def megabytes(self) -> float:
+        """Approximate size of the earlier states."""
+        return self._history.megabytes
+
+    def feed(self, symbols: TextOrIds, *, learns: bool = True) -> np.ndarray:
+        """Reads symbols, and returns the surprise of each in nats, (N,) in float64.
+
+        A symbol is scored before the model reads it.
 
         Args:
-            symbols: a text, its bytes, or ids. Unknown characters are read as UNKNOWN. Text is encoded as it
-                comes: a word, or a character of several bytes, should not be cut between two calls.
-            learns: false: once `adapt` was called, nothing is learned from these symbols, nor from those
-                before them that were not yet a whole block.
+            symbols: a text, its bytes, or ids. Unknown characters are read as UNKNOWN. Each call encodes
+                its text by itself, so a call should not end within a word or a character of several bytes.
+            learns: whether a session that adapts learns from these symbols. If not, symbols before them that
+                do not fill a block are not learned either.
 
         Raises:
-            VocabularyError: ids that the vocabulary does not have.
+            VocabularyError: ids that are not in the vocabulary.
         """
         ids = ids_of(symbols, self.vocabulary).astype(np.int64, copy=False)
+        learner = self._learner if learns else None
         nats = np.empty(len(ids))
-        start = 0
+        block, start = block_length(1, len(self.vocabulary)), 0
         while start < len(ids):
-            part = ids[start : start + self._room(learns)]
+            part = ids[start : start + (min(block, learner.missing) if learner else block)]
             nats[start : start + len(part)] = self._read(part)
-            self._trail.append(part, Moment(self.position, self.state, self.logits))
+            self._history.append(part, self._snapshot())
             start += len(part)
-            if self.adapter and learns:
-                self._lesson = self._lesson.longer(part)
-                self._learn(self.adapter)
-        if self.adapter and not learns and len(ids):
-            self._lesson = _Lesson(self.state)
+            if learner and learner.add(part, self.state):
+                self._stepper = Stepper(self.model, self.state, self._weights)  # its weights must not change
+        if self._learner and not learns and len(ids):
+            self._learner.restart(self.state)
         return nats
 
-    def adapt(self, adapting: Adapting | None = None, learned: bytes | None = None) -> None:
-        """From here on learns from what is fed, a block at a time, each after it was scored.
+    def adapt(self, options: AdaptOptions | None = None, learned: bytes | None = None) -> None:
+        """Makes the session learn from the text that it is fed from now on, block by block.
 
-        The model itself is left as it is: what is learned belongs to this session. `session.adapter` can
-        save it (`to_bytes`); `forget` goes back to the model.
+        Each block is scored before it is learned. The model itself does not change: the learned weights
+        belong to this session. `session.adapter.to_bytes()` saves them, and `forget` goes back to the
+        model.
 
         Args:
-            adapting: how.
-            learned: what another session of this model had learned, as its adapter gave it.
+            options: how to learn.
+            learned: saved weights of another session of this model.
 
         Raises:
-            ArtefactError: `learned` is damaged, or of another model.
+            ArtefactError: `learned` is damaged, or comes from another model.
         """
-        adapter = Adapter(self.adapter.base if self.adapter else self.model, adapting)
+        adapter = Adapter(self.adapter.base if self.adapter else self.model, options)
         if learned is not None:
             adapter.restore(learned)
-        self._attend(adapter)
+        self._use(BlockLearner(adapter, self.state))
 
     def forget(self) -> None:
-        """Drops what was learned; learning goes on from the model as it was trained."""
+        """Goes back to the trained weights, and continues to learn from there."""
         if self.adapter:
             self.adapter.reset()
-            self._attend(self.adapter)
+            self._use(BlockLearner(self.adapter, self.state))
 
     @torch.inference_mode()
     def next_distribution(self, temperature: float | int = 1.0) -> Distribution:
-        """The probabilities of the next symbol.
+        """Returns the probabilities of the next symbol.
 
         Args:
-            temperature: divides the logits; below 1 the likely symbols become likelier.
+            temperature: divides the logits; below 1, likely symbols become likelier.
 
         Raises:
             InputError: the temperature is not above 0.
@@ -151,106 +151,83 @@ class Session:
         probabilities = torch.softmax(self.logits[0, 0] / max(temperature, SMALLEST_TEMPERATURE), dim=0)
         return Distribution(probabilities.cpu().numpy(), self.vocabulary)
 
-    def complete(self, started: str | bytes = "", **options: Unpack[CompleteOptions]) -> Completions:
-        """The likeliest continuations of what was fed and of the text after it, which is left as it is.
+    def complete(self, started: str | bytes = "", **options: Unpack[CompleteKeywords]) -> Completions:
+        """Returns the likeliest continuations. The session stays where it is.
 
         Args:
-            started: text that follows what was fed. With a vocabulary of words a word that is only begun
-                belongs here, since what is fed is whole words.
+            started: text after the text that was fed. If symbols are words, an incomplete word belongs
+                here, since only whole words can be fed.
             options: see `CompleteOptions`.
 
         Raises:
-            InputError: an option that cannot have that value.
+            InputError: an option is out of range.
         """
-        completing = Completing(**options)
-        head, word = begun_word(started, self.vocabulary)
+        checked = CompleteOptions(**options)
+        head, word = split_partial_word(started, self.vocabulary)
         after = self
         if len(head):
-            after = self._branch()
+            after = self._copy()
             after.feed(head)
-        return complete(self._stepper, self.vocabulary, [after.begun(completing, word)])[0]
+        return complete(self._stepper, self.vocabulary, [after.search_start(checked, word)])[0]
 
-    def begun(self, completing: Completing, word: str = "") -> Begun:
-        """Where continuations begin, for a search; the word is the beginning of their first symbol."""
-        logits = self.logits[0, 0].cpu().numpy()
-        return Begun(self.state, logits, completing, Prefix(pending=self._pending()), word)
+    def search_start(self, options: CompleteOptions, word: str = "") -> SearchStart:
+        """Returns the start of a search for continuations.
 
-    def _pending(self) -> bytes:
-        """The bytes at the end of what was fed that begin a character and do not end it."""
-        if self.vocabulary.kind != "bytes":
-            return b""
-        return unfinished(self.vocabulary.decode_bytes(self._trail.ids[-3:]))
-
-    @property
-    def megabytes(self) -> float:
-        """What the kept states take, about."""
-        return self._trail.megabytes
+        Args:
+            options: of the completion.
+            word: beginning of the first symbol, if symbols are words.
+        """
+        pending = b""
+        if self.vocabulary.kind == "bytes":
+            pending = incomplete_character(self.vocabulary.decode_bytes(self._history.ids[-3:]))
+        return SearchStart(
+            self.state, self.logits[0, 0].cpu().numpy(), options, Prefix(pending=pending), word
+        )
 
     def fork(self) -> "Session":
-        """A session that goes on from here by itself."""
-        twin = self._branch()
-        if self.adapter:
-            lesson = self._lesson
-            twin._attend(self.adapter.copy())
-            twin._lesson = lesson
-        return twin
-
-    def _branch(self) -> "Session":
-        """A session that goes on from here and does not learn, while this one is left alone."""
-        twin = copy.copy(self)
-        twin._trail, twin.adapter = self._trail.copy(), None
-        twin._stepper = self._stepper.twin()
+        """Returns an independent session in the same place."""
+        twin = self._copy()
+        if self._learner:
+            twin._use(self._learner.copy())
         return twin
 
     def rollback(self, symbols: int) -> None:
-        """Takes the last symbols back: the session is, to rounding, as if they had not been fed.
+        """Takes the last symbols back. The session is then, to rounding, as if they had not been fed.
+
+        What was learned from them stays learned.
 
         Raises:
             InputError: more symbols than were fed, or than are within reach.
         """
-        target, oldest = self.position - symbols, self._trail.oldest
+        target, oldest = self.position - symbols, self._history.oldest
         if symbols < 0 or target < oldest:
             raise InputError(
                 f"expected 0 to {self.position - oldest} symbols to take back, got {symbols}",
-                hint="a session made with a larger reach can go back further",
+                hint="a session with a larger reach can go back further",
             )
-        (self.position, self.state, self.logits), again = self._trail.back(target)
-        if self.adapter and symbols:
-            self._lesson = self._lesson.shorter(symbols)
+        (self.position, self.state, self.logits), again = self._history.back(target)
         block = block_length(1, len(self.vocabulary))
         for start in range(0, len(again), block):
             self._read(again[start : start + block])
         if len(again):
-            self._trail.keep(Moment(self.position, self.state, self.logits))
-        if self.adapter and self._lesson.is_lost:
-            self._lesson = _Lesson(self.state)
+            self._history.keep(self._snapshot())
+        if self._learner and symbols:
+            self._learner.remove(symbols, self.state)
 
-    def arrive(self, symbol: int, state: State, logits: Logits) -> None:
-        """Goes on to where a symbol led that was read elsewhere, with this state and this model."""
-        self.position, self.state, self.logits = self.position + 1, state, logits
-        self._trail.append(np.array([symbol]), Moment(self.position, state, logits))
+    def _copy(self) -> "Session":
+        """Returns an independent session that does not learn."""
+        twin = copy.copy(self)
+        twin._history, twin._learner = self._history.copy(), None
+        twin._stepper = self._stepper.fork()
+        return twin
 
-    def _room(self, learns: bool) -> int:
-        """Symbols that may be read at once: those of a computation, or those left of a lesson."""
-        block = block_length(1, len(self.vocabulary))
-        if self.adapter is None or not learns:
-            return block
-        return min(block, self.adapter.adapting.block - len(self._lesson.ids))
+    def _use(self, learner: BlockLearner) -> None:
+        """Continues with the weights of a learner."""
+        self._learner, self.model = learner, learner.adapter.model
+        self._stepper = Stepper(self.model, self.state, self._weights)
 
-    def _learn(self, adapter: Adapter) -> None:
-        """Learns a lesson that is complete; the steps are then those of the new weights."""
-        if len(self._lesson.ids) < adapter.adapting.block:
-            return
-        ids = torch.tensor(self._lesson.ids)[:, None]
-        if adapter.learn(ids, self._lesson.state):
-            self._stepper = Stepper(adapter.model, self.state, self._weights)
-        self._lesson = _Lesson(self.state)
-
-    def _attend(self, adapter: Adapter) -> None:
-        """Goes on with the model of an adapter, which learns from here on."""
-        self.adapter, self.model = adapter, adapter.model
-        self._stepper = Stepper(adapter.model, self.state, self._weights)
-        self._lesson = _Lesson(self.state)
+    def _snapshot(self) -> Snapshot:
+        return Snapshot(self.position, self.state, self.logits)
 
     @torch.inference_mode()
     def _read(self, ids: np.ndarray) -> np.ndarray:
@@ -264,18 +241,23 @@ class Session:
         else:
             logits, self.state = predict(self.model, y, self.state)
             nats = losses(torch.cat([self.logits, logits[:-1]]), y)
-            self.logits = logits[-1:].clone()  # a slice would keep the block
+            self.logits = logits[-1:].clone()  # a slice would keep the whole block in memory
         self.position += len(ids)
         return nats[:, 0].double().cpu().numpy()
+
+    def _advance(self, symbol: int, state: State, logits: Logits) -> None:
+        """Takes the state and the logits after a symbol that another stepper has read."""
+        self.position, self.state, self.logits = self.position + 1, state, logits
+        self._history.append(np.array([symbol]), self._snapshot())
 
 
 @torch.inference_mode()
 def feed_together(stepper: Stepper, sessions: Sequence[Session], symbols: Sequence[int]) -> None:
-    """Feeds each session a symbol. None may learn, since then its weights are its own.
+    """Feeds one symbol to each of several sessions, in one step of the model.
 
     Args:
-        stepper: of the model of all.
-        sessions: B of them, at most `FEW_LANES` for the step to be quick.
+        stepper: of the model of all sessions.
+        sessions: B sessions that do not adapt; up to `FEW_LANES` of them take little longer than one.
         symbols: B ids.
     """
     stepper.state = join_lanes([session.state for session in sessions])
@@ -283,4 +265,4 @@ def feed_together(stepper: Stepper, sessions: Sequence[Session], symbols: Sequen
     state = stepper.state
     for i, (session, symbol) in enumerate(zip(sessions, symbols, strict=True)):
         lane = map_state(lambda part, i=i: part[i : i + 1].clone(), state)
-        session.arrive(symbol, lane, logits[None, i : i + 1].to(session.logits, copy=True))
+        session._advance(symbol, lane, logits[None, i : i + 1].to(session.logits, copy=True))

@@ -1,4 +1,4 @@
-"""What a user gives to be read: a text, ids, or files, as symbols in order."""
+"""Sources of symbols: a text, ids, or files."""
 
 import re
 import tempfile
@@ -17,33 +17,38 @@ from onward.data.symbols import Symbols
 from onward.data.vocabulary import UNKNOWN, Vocabulary, as_bytes, as_text
 from onward.errors import CorpusError, VocabularyError
 
-Readable: TypeAlias = str | bytes | np.ndarray | Sequence[SupportsIndex]
+TextOrIds: TypeAlias = str | bytes | np.ndarray | Sequence[SupportsIndex]
 """A text, its bytes, or its ids (N,)."""
 
-Source: TypeAlias = Readable | Path | Corpus
-"""What can be read, or what `find_sources` takes (a `Path`, "-" among them), or has found (a `Corpus`)."""
+TextSource: TypeAlias = TextOrIds | Path | Corpus
+"""A text or ids, a file or folder as a `Path` ("-" is standard input), or a `Corpus`."""
 
 LONGEST_LINE = 1 << 16
-"""Characters of a line that are kept to show it."""
+"""Maximum number of characters of `Line.text`."""
 
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")
 _LINE_OF_BYTES = re.compile(rb"[^\n]*\n|[^\n]+")
 
 
 class Line(NamedTuple):
-    """A line of a text: its characters without the end (at most `LONGEST_LINE`), and its symbols with it."""
+    """A line of a text.
+
+    Attributes:
+        text: its characters without the line end, at most `LONGEST_LINE` of them.
+        symbols: number of its symbols, with the line end.
+    """
 
     text: str
     symbols: int
 
 
 @dataclass(frozen=True)
-class Text:
-    """A text as symbols.
+class OpenText:
+    """A text whose symbols can be read.
 
     Attributes:
         ids: (N,), in memory or in a file.
-        lines: gives its lines, in order; their symbols add up to N.
+        lines: returns the lines, in order; their symbols add up to N.
     """
 
     ids: Symbols
@@ -51,44 +56,44 @@ class Text:
 
 
 @contextmanager
-def opened(source: Source, vocabulary: Vocabulary) -> Iterator[Text]:
-    """The text of a source. Files are encoded to a temporary one, in constant memory.
+def open_source(source: TextSource, vocabulary: Vocabulary) -> Iterator[OpenText]:
+    """Opens a source. Files are encoded to a temporary file, in constant memory.
 
     Raises:
-        CorpusError: there is no text in it, or it cannot be read.
-        VocabularyError: ids that the vocabulary does not have.
-        WriteError: no room for the temporary file.
+        CorpusError: the source has no text, or cannot be read.
+        VocabularyError: ids that are not in the vocabulary.
+        WriteError: the disk has no space for the temporary file.
     """
     if isinstance(source, Path | Corpus):
         corpus = source if isinstance(source, Corpus) else find_sources([source])
         how = Encoding(vocabulary.kind, vocabulary.lower, vocabulary=vocabulary)
         with tempfile.TemporaryDirectory(prefix="onward-", ignore_cleanup_errors=True) as folder:
             ids = encode_corpus(corpus, how, cache=Path(folder)).ids
-            yield Text(ids, lambda: _lines_of_files(corpus, vocabulary))
+            yield OpenText(ids, lambda: _lines_of_files(corpus, vocabulary))
         return
     ids = ids_of(source, vocabulary)
     if len(ids) == 0:
         raise CorpusError(
-            "expected a text with at least one symbol, got an empty one", hint="give it text to read"
+            "expected a text with at least one symbol, got an empty one", hint="give a text that is not empty"
         )
     if isinstance(source, str | bytes):
-        yield Text(ids, lambda: _lines(_pieces_of(source, vocabulary), vocabulary))
+        yield OpenText(ids, lambda: _lines(_pieces_of(source, vocabulary), vocabulary))
     else:
-        yield Text(ids, lambda: _lines_of_ids(ids, vocabulary))
+        yield OpenText(ids, lambda: _lines_of_ids(ids, vocabulary))
 
 
-def ids_of(readable: Readable, vocabulary: Vocabulary) -> np.ndarray:
-    """The ids of what can be read, (N,).
+def ids_of(symbols: TextOrIds, vocabulary: Vocabulary) -> np.ndarray:
+    """Returns the ids (N,) of a text, or the ids themselves as an array.
 
     Raises:
-        VocabularyError: ids that the vocabulary does not have.
+        VocabularyError: neither a text nor a row of ids, or ids that are not in the vocabulary.
     """
-    if isinstance(readable, str | bytes):
-        return vocabulary.encode(readable)
-    ids = np.asarray(readable)
+    if isinstance(symbols, str | bytes):
+        return vocabulary.encode(symbols)
+    ids = np.asarray(symbols)
     if ids.dtype.kind not in "uifb" or ids.ndim == 0:
         expected = f"expected a text, bytes, or a row of ids from 0 to {len(vocabulary) - 1}"
-        raise VocabularyError(f"{expected}, got {type(readable).__name__}", hint="give it as text")
+        raise VocabularyError(f"{expected}, got {type(symbols).__name__}", hint="give a text instead")
     if ids.size == 0:
         return np.zeros(0, vocabulary.dtype)
     if ids.ndim != 1 or ids.dtype.kind not in "ui" or ids.min() < 0 or ids.max() >= len(vocabulary):
@@ -98,14 +103,13 @@ def ids_of(readable: Readable, vocabulary: Vocabulary) -> np.ndarray:
 
 
 def _pieces_of(text: str | bytes, vocabulary: Vocabulary) -> list[str] | list[bytes]:
-    """A text in memory as the one piece that its vocabulary encodes."""
     if vocabulary.kind == "bytes":
         return [as_bytes(text)]
     return [as_text(text)]
 
 
 def _lines_of_files(corpus: Corpus, vocabulary: Vocabulary) -> Iterator[Line]:
-    """The lines of documents; of several, the last line of each has the symbol for its end."""
+    """Yields the lines of documents. If there are several, END is part of the last line of each."""
     for document in corpus.documents:
         last: Line | None = None
         for line in _lines(pieces(read_bytes(document), vocabulary.kind), vocabulary):
@@ -119,7 +123,7 @@ def _lines_of_files(corpus: Corpus, vocabulary: Vocabulary) -> Iterator[Line]:
 
 
 def _lines(texts: Iterable[str] | Iterable[bytes], vocabulary: Vocabulary) -> Iterator[Line]:
-    """The lines of a text that comes in pieces, as it was before it was encoded."""
+    """Yields the lines of a text that comes in pieces."""
     shown, symbols = "", 0
     for text in texts:
         parts = _LINE.findall(text) if isinstance(text, str) else _LINE_OF_BYTES.findall(text)
@@ -135,7 +139,7 @@ def _lines(texts: Iterable[str] | Iterable[bytes], vocabulary: Vocabulary) -> It
 
 
 def _lines_of_ids(ids: np.ndarray, vocabulary: Vocabulary) -> Iterator[Line]:
-    """The lines of a text of which only the ids are known; one, if the vocabulary has no end of line."""
+    """Yields the lines of ids; a single one if the vocabulary has no newline."""
     (newline,) = vocabulary.encode("\n").tolist()
     ends = np.flatnonzero(ids == newline) + 1 if newline != UNKNOWN else np.zeros(0, np.int64)
     for part in np.split(ids, ends):

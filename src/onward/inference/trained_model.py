@@ -1,4 +1,4 @@
-"""A trained model as its user has it: one object that writes, scores and listens."""
+"""A trained model: writes, completes and scores texts, and opens sessions."""
 
 import hashlib
 import os
@@ -10,16 +10,16 @@ import torch
 
 from onward.artefact import FORMAT, Artefact, digest_of, load, save, weights_of
 from onward.data.vocabulary import SPECIAL, UNKNOWN, Vocabulary
-from onward.inference.adapt import Adapting
-from onward.inference.completion.options import CompleteOptions, Completions
-from onward.inference.generate import Writer, Writing
-from onward.inference.novelty.novelty import MINIMUM, Novelty, Sources, novelty
+from onward.inference.adapt import AdaptOptions
+from onward.inference.completion.options import CompleteKeywords, Completions
+from onward.inference.generate import WriteOptions, Writer
+from onward.inference.novelty.novelty import MINIMUM, CorpusSource, Novelty, novelty
 from onward.inference.scoring.html_report import write_page
 from onward.inference.scoring.protocol import Protocol
 from onward.inference.scoring.score import (
     LineScore,
-    Progress,
     Score,
+    ScoringProgress,
     SymbolScore,
     score,
     score_lines,
@@ -28,16 +28,16 @@ from onward.inference.scoring.score import (
 from onward.inference.session import REACH, Session
 from onward.inference.step.packed_weights import WeightType
 from onward.inference.step.sampling import Sampling
-from onward.inference.text_source import Readable, Source
+from onward.inference.text_source import TextOrIds, TextSource
 from onward.model import LanguageModel
 
 
-class WriteOptions(TypedDict, total=False):
-    """What can be said of writing.
+class WriteKeywords(TypedDict, total=False):
+    """The options of writing, as keyword arguments.
 
-    `temperature`, `top_k`, `top_p` and `min_p` are those of `Sampling`, the others those of `Writing`; one
-    stop string may stand by itself, and `ignore_end` is None where the model decides: one trained on a
-    single text never saw an end.
+    `temperature`, `top_k`, `top_p` and `min_p` are those of `Sampling`, the others those of `WriteOptions`.
+    `stop` may be a single string. `ignore_end` of None, the default, ignores END if the training text was a
+    single text: the model then never saw a text end.
     """
 
     length: int
@@ -52,11 +52,11 @@ class WriteOptions(TypedDict, total=False):
 
 
 class TrainedModel:
-    """What `onward.load` returns.
+    """A model with its vocabulary, as `onward.load` returns it.
 
     Args:
-        artefact: the model, its vocabulary, and where they come from.
-        path: the file it was read from, if any.
+        artefact: content of the model file.
+        path: the model file, if there is one.
 
     Attributes:
         artefact, path: as given.
@@ -68,18 +68,19 @@ class TrainedModel:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], *, device: str | torch.device = "cpu") -> "TrainedModel":
-        """The model of a file.
+        """Loads a model file.
 
         Raises:
-            ArtefactError: it is missing, damaged, not one of ours, or of a later version.
+            ArtefactError: the file is missing or damaged, is no model file, or was written by a later
+                version.
         """
         return cls(load(path, device=device), path)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes the file, whole or not at all.
+        """Writes the model file. If that fails, an earlier file at this path stays as it was.
 
         Raises:
-            WriteError: the disk refused.
+            WriteError: the file cannot be written.
         """
         save(self.artefact, path)
 
@@ -90,95 +91,95 @@ class TrainedModel:
 
     @property
     def vocabulary(self) -> Vocabulary:
-        """What its ids mean."""
+        """The vocabulary of the model."""
         return self.artefact.vocabulary
 
-    def write(self, prime: Readable = "", **options: Unpack[WriteOptions]) -> str:
-        """What the model writes after the prime, without the prime.
+    def write(self, prime: TextOrIds = "", **options: Unpack[WriteKeywords]) -> str:
+        """Returns a text that continues the prime, without the prime.
 
         Args:
-            prime: what it reads first.
-            options: see `WriteOptions`.
+            prime: text that the model reads first.
+            options: see `WriteKeywords`.
 
         Raises:
-            InputError: an option that cannot have that value.
+            InputError: an option is out of range.
         """
         return "".join(self.stream(prime, **options))
 
-    def stream(self, prime: Readable = "", **options: Unpack[WriteOptions]) -> Iterator[str]:
-        """The same text as `write`, piece by piece as it is written."""
+    def stream(self, prime: TextOrIds = "", **options: Unpack[WriteKeywords]) -> Iterator[str]:
+        """Yields the text of `write` piece by piece, as it is written."""
         return (piece for (piece,) in self.writer(prime, **options))
 
-    def writer(self, prime: Readable = "", samples: int = 1, **options: Unpack[WriteOptions]) -> Writer:
-        """Several samples side by side, piece by piece; also how many symbols each has, and why it ended."""
-        kept: dict[str, Any] = dict(options)
-        if kept.get("ignore_end") is None:
-            kept["ignore_end"] = not self.has_ends
-        drawing = {
-            name: kept.pop(name) for name in ("temperature", "top_k", "top_p", "min_p") if name in kept
-        }
-        stop = kept.pop("stop", ())
+    def writer(self, prime: TextOrIds = "", samples: int = 1, **options: Unpack[WriteKeywords]) -> Writer:
+        """Returns a `Writer`, which writes samples in one batch and knows how many symbols each has."""
+        others: dict[str, Any] = dict(options)
+        if others.get("ignore_end") is None:
+            others["ignore_end"] = not self.has_ends
+        names = ("temperature", "top_k", "top_p", "min_p")
+        sampling = {name: others.pop(name) for name in names if name in others}
+        stop = others.pop("stop", ())
         stop = (stop,) if isinstance(stop, str) else tuple(stop)
-        writing = Writing(sampling=Sampling(**drawing), stop=stop, **kept)
-        return Writer(self.model, self.vocabulary, prime, writing, samples)
+        checked = WriteOptions(sampling=Sampling(**sampling), stop=stop, **others)
+        return Writer(self.model, self.vocabulary, prime, checked, samples)
 
     @property
     def has_ends(self) -> bool:
-        """Whether training saw texts end; of an artefact older than that fact it is assumed.
+        """Whether the model saw texts end in training. If the artefact does not say so, it is assumed.
 
-        Where there are no symbols but the special ones, END is all that could be written.
+        Also true for a vocabulary of special symbols alone, where END is the only symbol that can be written.
         """
         seen = self.artefact.facts.get("corpus", {}).get("ends", 1)
         return bool(seen) or len(self.vocabulary) == len(SPECIAL)
 
-    def samples(self, prime: Readable = "", count: int = 1, **options: Unpack[WriteOptions]) -> list[str]:
-        """Several texts after one prime, written side by side. The first is the one that `write` gives."""
+    def samples(self, prime: TextOrIds = "", count: int = 1, **options: Unpack[WriteKeywords]) -> list[str]:
+        """Returns several texts that continue the prime. The first is the one that `write` returns."""
         texts = [""] * count
         for gained in self.writer(prime, count, **options):
             texts = [text + piece for text, piece in zip(texts, gained, strict=True)]
         return texts
 
     def unknown_symbols(self, text: str) -> int:
-        """How many symbols of a text the vocabulary does not have."""
+        """Returns the number of symbols of a text that are not in the vocabulary."""
         return int((self.vocabulary.encode(text) == UNKNOWN).sum())
 
-    def complete(self, prime: str | bytes = "", **options: Unpack[CompleteOptions]) -> Completions:
-        """The likeliest continuations of a text up to the end of a word, of a line, or by some symbols.
+    def complete(self, prime: str | bytes = "", **options: Unpack[CompleteKeywords]) -> Completions:
+        """Returns the likeliest continuations of a text, by default up to the end of a word.
 
         Args:
-            prime: what the model reads first. A word it has begun is continued: after "phil" comes "osophy".
+            prime: text that the model reads first. An incomplete word at its end is completed: "phil" by
+                "osophy".
             options: see `CompleteOptions`.
 
         Raises:
-            InputError: an option that cannot have that value.
+            InputError: an option is out of range.
         """
         return self.session(reach=4).complete(prime, **options)
 
     def session(self, *, reach: int = REACH, weights: WeightType = "fp32") -> Session:
-        """A stream of its own that is fed symbol by symbol; see `Session` for the arguments."""
+        """Opens a session. See `Session` for the arguments."""
         return Session(self.model, self.vocabulary, reach=reach, weights=weights)
 
     def score(
         self,
-        source: Source,
+        source: TextSource,
         *,
         cold: int | None = None,
         lanes: int | None = None,
-        adapt: Adapting | None = None,
-        progress: Progress | None = None,
+        adapt: AdaptOptions | None = None,
+        progress: ScoringProgress | None = None,
     ) -> Score:
-        """How surprising a text is to the model, in constant memory.
+        """Scores a text, in constant memory.
 
         Args:
             source: a text (`str` or `bytes`), its ids, a file as a `Path`, or a `Corpus`.
-            cold: score windows of this many symbols, each from the initial state; None reads in one pass.
-            lanes: segments read side by side, in float32; 1 is exact. None reads a long text in many, in the
-                quickest precision, which changes its score by less than 0.1 %.
-            adapt: how the model learns from what was scored, in one pass; the model itself is left as it is.
-            progress: is told of the symbols scored so far and of all.
+            cold: score windows of this number of symbols, each from the empty state. None keeps the state.
+            lanes: number of parallel lanes, in float32; 1 is exact. None takes the fastest number of lanes
+                and precision, which changes the score of a long text by less than 0.1 %.
+            adapt: learn from each block of the text after it was scored. The model itself does not change.
+            progress: called with the number of symbols scored so far and the number of all symbols.
 
         Raises:
-            CorpusError: there is no text in the source, or it cannot be read.
+            CorpusError: the source has no text, or cannot be read.
             InputError: a window or a number of lanes below 1.
         """
         return score(
@@ -187,47 +188,47 @@ class TrainedModel:
 
     def score_lines(
         self,
-        source: Source,
+        source: TextSource,
         *,
         cold: int | None = None,
         lanes: int | None = None,
-        adapt: Adapting | None = None,
+        adapt: AdaptOptions | None = None,
     ) -> Iterator[LineScore]:
-        """The score of each line, in order, as they are computed. Arguments and errors as for `score`."""
+        """Yields the score of each line, in order. Arguments and errors are those of `score`."""
         return score_lines(self.model, self.vocabulary, source, Protocol(cold=cold, lanes=lanes, adapt=adapt))
 
     def score_symbols(
         self,
-        source: Source,
+        source: TextSource,
         *,
         cold: int | None = None,
         lanes: int | None = None,
-        adapt: Adapting | None = None,
+        adapt: AdaptOptions | None = None,
     ) -> Iterator[SymbolScore]:
-        """The score of each symbol, in order, as they are computed. Arguments and errors as for `score`."""
+        """Yields the score of each symbol, in order. Arguments and errors are those of `score`."""
         return score_symbols(
             self.model, self.vocabulary, source, Protocol(cold=cold, lanes=lanes, adapt=adapt)
         )
 
-    def write_page(self, source: Source, path: str | os.PathLike[str], *, title: str = "") -> Score:
-        """Writes a page that colours each symbol by its surprise, read in one pass, and returns the score.
+    def write_page(self, source: TextSource, path: str | os.PathLike[str], *, title: str = "") -> Score:
+        """Writes an HTML page that colours each symbol by its surprise, and returns the score.
 
         Raises:
-            CorpusError: there is no text in the source, or it cannot be read.
-            InputError: more symbols than a browser could show.
-            WriteError: the disk refused.
+            CorpusError: the source has no text, or cannot be read.
+            InputError: the text has more than 200,000 symbols.
+            WriteError: the file cannot be written.
         """
         return write_page(self.model, self.vocabulary, source, path, title=title)
 
     def novelty(
-        self, text: str | bytes | Path, corpus: Sources, *, minimum: int = MINIMUM, longest: int = 10
+        self, text: str | bytes | Path, corpus: CorpusSource, *, minimum: int = MINIMUM, longest: int = 10
     ) -> Novelty:
-        """What of a text stands word for word in a corpus, in symbols of the model's kind (see `novelty`)."""
+        """Finds the spans of a text that are copied from a corpus, in the symbols of this model."""
         kind, lower = self.vocabulary.kind, self.vocabulary.lower
         return novelty(text, corpus, kind=kind, lower=lower, minimum=minimum, longest=longest)
 
     def info(self) -> dict[str, Any]:
-        """Everything there is to know of the model, as plain values."""
+        """Returns all facts about the model, as plain values."""
         config, vocabulary = self.artefact.model.config, self.vocabulary
         return {
             "file": self._file(),
@@ -247,7 +248,7 @@ class TrainedModel:
         }
 
     def _file(self) -> dict[str, Any] | None:
-        """Path, size in bytes and hash of the file the model was read from."""
+        """Returns the path, the size in bytes and the hash of the model file."""
         if self.path is None:
             return None
         with self.path.open("rb") as file:

@@ -3,17 +3,18 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.inference.conftest import Maker
 
 from onward.data.vocabulary import Vocabulary
 from onward.errors import CorpusError, InputError
-from onward.inference.novelty import matcher as grams
+from onward.inference.novelty import matcher
 from onward.inference.novelty.novelty import novelty
 
 Spans = list[tuple[int, int]]
 
 
-def by_hand(text: str, documents: list[str], minimum: int) -> tuple[int, Spans]:
-    """The symbols that spans cover, and the spans, the longest first."""
+def direct_search(text: str, documents: list[str], minimum: int) -> tuple[int, Spans]:
+    """Returns the number of covered symbols, and the spans, the longest first."""
     covered: set[int] = set()
     spans: Spans = []
     end = 0
@@ -37,7 +38,7 @@ def by_hand(text: str, documents: list[str], minimum: int) -> tuple[int, Spans]:
     st.integers(1, 8),
     st.sampled_from([(1, 1, 1), (3, 2, 2), (7, 1 << 17, 32), (1 << 19, 1 << 17, 32)]),
 )
-def test_spans_are_those_found_by_hand(
+def test_spans_are_those_of_a_direct_search(
     tmp_path_factory, documents: list[str], data: st.DataObject, minimum: int, sizes: tuple[int, int, int]
 ) -> None:
     copied = st.sampled_from(documents).flatmap(
@@ -51,9 +52,9 @@ def test_spans_are_those_found_by_hand(
         (folder / str(number)).write_bytes(document.encode())
     with pytest.MonkeyPatch.context() as patch:
         for name, size in zip(("_PIECE", "_MOST_PAIRS", "_COMPARED"), sizes, strict=True):
-            patch.setattr(grams, name, size)
+            patch.setattr(matcher, name, size)
         found = novelty(text, folder, minimum=minimum, longest=999)
-    assert (found.covered, [(span.start, span.length) for span in found.spans]) == by_hand(
+    assert (found.covered, [(span.start, span.length) for span in found.spans]) == direct_search(
         text, documents, minimum
     )
     assert found.symbols == len(text)
@@ -66,14 +67,14 @@ def test_spans_are_those_found_by_hand(
         assert span.line == documents[number][: span.position].count("\n") + 1
 
 
-def test_a_collision_of_hashes_finds_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(grams, "_FACTOR", 1)  # then the hash of a run is the sum of its symbols
+def test_hash_collisions_are_no_matches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(matcher, "_FACTOR", 1)  # the hash of a run is then the sum of its symbols
     (tmp_path / "corpus").write_text("badcfehgxxxabcdefgh")
     found = novelty("abcdefghbadc", tmp_path / "corpus", minimum=4)
     assert [(span.text, span.position) for span in found.spans] == [("abcdefgh", 11), ("badc", 0)]
 
 
-def test_kinds_of_symbols(tmp_path: Path, make) -> None:
+def test_spans_of_characters_bytes_and_words(tmp_path: Path, make: Maker) -> None:
     corpus = tmp_path / "corpus"
     corpus.write_bytes("One \u00e9t\u00e9 of summer,\ntwo of winter \u4e2d".encode() + b"\xff\n")
     text = "so: TWO OF WINTER \u4e2d"
@@ -89,7 +90,7 @@ def test_kinds_of_symbols(tmp_path: Path, make) -> None:
     assert trained.novelty(text, corpus, minimum=10) == found
 
 
-def test_a_text_may_be_a_file_or_bytes_and_a_corpus_several_sources(tmp_path: Path) -> None:
+def test_the_text_may_be_a_file_and_the_corpus_several_sources(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / name).write_text(f"the {name} of many things")
     wanted = novelty("the b of many", [tmp_path / "a", tmp_path / "b"], minimum=5)
@@ -101,7 +102,7 @@ def test_a_text_may_be_a_file_or_bytes_and_a_corpus_several_sources(tmp_path: Pa
     assert wanted.to_json()["spans"][0]["text"] == "the b of many"
 
 
-def test_a_text_shorter_than_a_span_has_none(tmp_path: Path) -> None:
+def test_a_text_shorter_than_the_minimum_has_no_span(tmp_path: Path) -> None:
     (tmp_path / "corpus").write_text("abc")
     found = novelty("ab", tmp_path / "corpus")
     assert (found.covered, found.share, found.spans, found.minimum) == (0, 0.0, (), 20)
@@ -113,6 +114,7 @@ def test_wrong_input_is_refused(tmp_path: Path) -> None:
         novelty("", tmp_path / "corpus")
     with pytest.raises(CorpusError):
         novelty("abc", tmp_path / "missing")
-    for wrong in ({"minimum": 0}, {"longest": -1}):
-        with pytest.raises(InputError):
-            novelty("abc", tmp_path / "corpus", **wrong)
+    with pytest.raises(InputError):
+        novelty("abc", tmp_path / "corpus", minimum=0)
+    with pytest.raises(InputError):
+        novelty("abc", tmp_path / "corpus", longest=-1)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.inference.conftest import Maker
 
 from onward.data.vocabulary import Vocabulary
 from onward.errors import CorpusError, InputError, WriteError
@@ -52,7 +53,7 @@ def page(trained: TrainedModel, tmp_path_factory) -> Page:
     return Page(path.read_text(encoding="utf-8"))
 
 
-def test_each_symbol_has_its_surprise_and_the_likeliest_alternatives(
+def test_each_symbol_has_its_surprise_and_the_three_likeliest_symbols(
     trained: TrainedModel, page: Page
 ) -> None:
     session, names = trained.session(), json.loads(page.scripts[0])
@@ -71,7 +72,7 @@ def test_each_symbol_has_its_surprise_and_the_likeliest_alternatives(
             assert float(percent) == pytest.approx(100 * chance, rel=0.01)
 
 
-def test_nothing_of_the_text_is_markup(trained: TrainedModel, page: Page) -> None:
+def test_the_text_cannot_become_markup(trained: TrainedModel, page: Page) -> None:
     tags = {tag for tag, _ in page.elements}
     assert tags == {
         "html",
@@ -94,7 +95,7 @@ def test_nothing_of_the_text_is_markup(trained: TrainedModel, page: Page) -> Non
     )
 
 
-def test_nothing_is_loaded_from_elsewhere(page: Page) -> None:
+def test_the_page_loads_no_outside_resources(page: Page) -> None:
     for _, attributes in page.elements:
         assert not {"src", "href", "onload", "onclick"} & set(attributes)
     policy = next(a["content"] for _, a in page.elements if a.get("http-equiv") == "Content-Security-Policy")
@@ -103,7 +104,7 @@ def test_nothing_is_loaded_from_elsewhere(page: Page) -> None:
     assert not re.search(r"https?://|url\(|@import", " ".join(page.scripts))
 
 
-def test_what_cannot_be_seen_has_a_sign(make, tmp_path: Path, page: Page) -> None:
+def test_invisible_symbols_have_a_sign(make: Maker, tmp_path: Path, page: Page) -> None:
     assert "".join(page.shown[:3]) == "abc"
     assert page.shown[TEXT.index("\n")] == "\u21b5\n"
     assert page.shown[TEXT.index("\0")] == "\u2400"
@@ -116,14 +117,14 @@ def test_what_cannot_be_seen_has_a_sign(make, tmp_path: Path, page: Page) -> Non
     assert Page((tmp_path / "ids.html").read_text()).shown[1:] == ["<begin>", "<end>"]
 
 
-def test_names_cannot_end_the_script_they_stand_in(make, tmp_path: Path) -> None:
+def test_symbol_names_cannot_close_the_script_element(make: Maker, tmp_path: Path) -> None:
     odd = make(Vocabulary.of_text("</script>", "characters"))
     odd.write_page("</script>", tmp_path / "p.html")
     found = Page((tmp_path / "p.html").read_text())
     assert set("</script>") <= set(json.loads(found.scripts[0]).values())
 
 
-def test_blocks_do_not_matter(trained: TrainedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_size_of_blocks_does_not_matter(trained: TrainedModel, monkeypatch: pytest.MonkeyPatch) -> None:
     ids = trained.vocabulary.encode(TEXT)
     whole = [*expectations(trained.model, ids)]
     monkeypatch.setattr(module, "block_length", lambda *_: 5)
@@ -132,7 +133,7 @@ def test_blocks_do_not_matter(trained: TrainedModel, monkeypatch: pytest.MonkeyP
     np.testing.assert_allclose(np.concatenate([part.nats for part in parts]), whole[0].nats, rtol=1e-4)
 
 
-def test_what_a_page_cannot_show_is_refused(trained: TrainedModel, tmp_path: Path, monkeypatch) -> None:
+def test_empty_and_too_long_texts_are_refused(trained: TrainedModel, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(module, "MOST_SYMBOLS", 3)
     with pytest.raises(InputError, match="expected at most 3 symbols for a page, got 4"):
         trained.write_page("abcd", tmp_path / "p.html")

@@ -3,6 +3,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.inference.conftest import Maker
 
 from onward.errors import InputError
 from onward.inference.scoring import protocol as module
@@ -11,9 +12,11 @@ from onward.inference.trained_model import TrainedModel
 from onward.model import losses
 
 
-def all_of(trained: TrainedModel, ids: np.ndarray, **how: int | None) -> np.ndarray:
-    reading = Protocol(**how).reading(trained.model, len(ids))
-    return np.concatenate([*surprises(trained.model, ids, reading)])
+def all_of(
+    trained: TrainedModel, ids: np.ndarray, *, cold: int | None = None, lanes: int | None = None
+) -> np.ndarray:
+    plan = Protocol(cold=cold, lanes=lanes).plan(trained.model, len(ids))
+    return np.concatenate([*surprises(trained.model, ids, plan)])
 
 
 @pytest.fixture(scope="module")
@@ -23,8 +26,8 @@ def ids() -> np.ndarray:
 
 @pytest.mark.parametrize("layer", ["gated", "lstm", "gru", "simple"])
 @pytest.mark.parametrize("block", [1, 7, 300])
-def test_streaming_is_what_a_session_hears(
-    make, ids: np.ndarray, layer: str, block: int, monkeypatch
+def test_streaming_agrees_with_a_session(
+    make: Maker, ids: np.ndarray, layer: str, block: int, monkeypatch
 ) -> None:
     trained = make(layer=layer)
     monkeypatch.setattr(module, "block_length", lambda *_: block)
@@ -35,11 +38,11 @@ def test_streaming_is_what_a_session_hears(
 
 @settings(max_examples=15, deadline=None)
 @given(st.integers(1, 120), st.integers(1, 40), st.integers(1, 50), st.integers(5, 40))
-def test_lanes_that_read_enough_before_give_what_one_pass_gives(
+def test_lanes_with_a_long_warm_up_agree_with_one_pass(
     trained: TrainedModel, ids: np.ndarray, size: int, lanes: int, length: int, block: int
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "WARM_UP", size)  # all there is: then it is exact
+        patch.setattr(module, "WARM_UP", size)  # the whole text, so the result is exact
         patch.setattr(module, "_SHORTEST_SEGMENT", min(4, length))
         patch.setattr(module, "_LONGEST_SEGMENT", length)
         patch.setattr(module, "block_length", lambda *_: block)
@@ -47,25 +50,25 @@ def test_lanes_that_read_enough_before_give_what_one_pass_gives(
     np.testing.assert_allclose(found, all_of(trained, ids[:size]), rtol=1e-4, atol=1e-5)
 
 
-def test_a_long_text_is_read_in_many_lanes_and_is_near_one_pass(
+def test_a_long_text_is_read_in_many_lanes_with_nearly_the_same_score(
     trained: TrainedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ids = np.random.default_rng(1).integers(4, len(trained.vocabulary), 6000)
     exact = all_of(trained, ids, lanes=1)
     monkeypatch.setattr(module, "WARM_UP", 256)
-    monkeypatch.setattr(module, "_WORTH_A_LANE", 512)
+    monkeypatch.setattr(module, "_SYMBOLS_PER_LANE", 512)
     monkeypatch.setattr(module, "_LONGEST_SEGMENT", 512)
-    reading = Protocol().reading(trained.model, len(ids))
-    assert (reading.lanes, reading.segment, reading.warm_up) == (6000 // 512, 512, 256)
+    plan = Protocol().plan(trained.model, len(ids))
+    assert (plan.lanes, plan.segment, plan.warm_up) == (6000 // 512, 512, 256)
     quick = all_of(trained, ids)
     assert quick.mean() == pytest.approx(exact.mean(), rel=1e-3)
-    assert np.abs(quick - exact).mean() < 0.05  # single symbols are off by more: bfloat16 has three digits
+    assert np.abs(quick - exact).mean() < 0.05  # bfloat16 has three digits only
     np.testing.assert_allclose(quick, exact, atol=1)
 
 
 @settings(max_examples=12, deadline=None)
 @given(st.integers(1, 40), st.integers(1, 45), st.integers(1, 300))
-def test_a_cold_window_knows_the_symbol_before_it_and_no_more(
+def test_a_cold_window_depends_on_the_symbol_before_it_only(
     trained: TrainedModel, ids: np.ndarray, size: int, cold: int, positions: int
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
@@ -112,6 +115,7 @@ def test_names_and_limits() -> None:
         "streaming",
         "cold-256",
     )
-    for wrong in ({"cold": 0}, {"lanes": 0}):
-        with pytest.raises(InputError):
-            Protocol(**wrong)
+    with pytest.raises(InputError):
+        Protocol(cold=0)
+    with pytest.raises(InputError):
+        Protocol(lanes=0)

@@ -1,13 +1,15 @@
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.inference.conftest import Maker
 
 from onward.data.corpus import find_sources
-from onward.data.vocabulary import END, Vocabulary
+from onward.data.vocabulary import END, SymbolKind, Vocabulary
 from onward.errors import CorpusError
 from onward.inference.scoring.score import Score
 from onward.inference.trained_model import TrainedModel
@@ -26,7 +28,7 @@ def test_a_score_is_the_sum_of_the_nats(trained: TrainedModel) -> None:
     assert trained.score(text, cold=99).nats == pytest.approx(score.nats, rel=1e-6)
 
 
-def test_what_a_score_says_as_json() -> None:
+def test_the_json_of_a_score() -> None:
     assert Score(2, 2 * math.log(2), "streaming").to_json() == {
         "symbols": 2,
         "nats": 2 * math.log(2),
@@ -41,7 +43,9 @@ def test_what_a_score_says_as_json() -> None:
 
 @pytest.mark.parametrize("kind", ["characters", "bytes", "words"])
 @pytest.mark.parametrize("how", [{}, {"cold": 5}, {"lanes": 3}])
-def test_files_texts_bytes_and_ids_score_the_same(make, tmp_path: Path, kind: str, how: dict) -> None:
+def test_files_texts_bytes_and_ids_score_the_same(
+    make: Maker, tmp_path: Path, kind: SymbolKind, how: dict[str, Any]
+) -> None:
     vocabulary = (
         Vocabulary.of_bytes() if kind == "bytes" else Vocabulary.of_text("ab cd\n\u00e9", kind, lower=True)
     )
@@ -69,7 +73,7 @@ def test_files_texts_bytes_and_ids_score_the_same(make, tmp_path: Path, kind: st
     assert [symbol.position for symbol in symbols] == list(range(len(symbols)))
 
 
-def test_documents_of_several_end(trained: TrainedModel, tmp_path: Path) -> None:
+def test_each_of_several_documents_has_an_end(trained: TrainedModel, tmp_path: Path) -> None:
     for name, content in (("1", "ab\ncd\n"), ("2", ""), ("3", "fa")):
         (tmp_path / name).write_text(content)
     corpus = find_sources([tmp_path])
@@ -83,7 +87,7 @@ def test_documents_of_several_end(trained: TrainedModel, tmp_path: Path) -> None
     assert lines[1].nats == pytest.approx(nats[3:7].sum(), rel=1e-6)
 
 
-def test_lines_are_found_where_the_vocabulary_has_no_end_of_line(make) -> None:
+def test_a_vocabulary_without_newline_has_one_line(make: Maker) -> None:
     trained = make(Vocabulary.of_text("abc", "characters"))
     assert [line.symbols for line in trained.score_lines("ab\ncc\n\na")] == [3, 3, 1, 1]
     assert len([*trained.score_lines(trained.vocabulary.encode("ab\ncc"))]) == 1
@@ -98,21 +102,21 @@ def test_any_text_has_a_finite_score(trained: TrainedModel, text: str) -> None:
     assert sum(line.symbols for line in trained.score_lines(text)) == len(text)
 
 
-def test_progress_is_told(trained: TrainedModel) -> None:
-    told: list[tuple[int, int]] = []
-    trained.score("a" * 3000, progress=lambda *done: told.append(done))
-    assert told[-1] == (3000, 3000)
-    assert len(told) > 1
+def test_progress_is_reported(trained: TrainedModel) -> None:
+    calls: list[tuple[int, int]] = []
+    trained.score("a" * 3000, progress=lambda done, total: calls.append((done, total)))
+    assert calls[-1] == (3000, 3000)
+    assert len(calls) > 1
 
 
-def test_no_text_is_refused(trained: TrainedModel, tmp_path: Path) -> None:
+def test_an_empty_text_is_refused(trained: TrainedModel, tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
     for nothing in ("", b"", [], tmp_path / "empty", tmp_path / "missing"):
         with pytest.raises(CorpusError):
             trained.score(nothing)
 
 
-def test_a_long_line_is_shown_in_part(trained: TrainedModel) -> None:
+def test_the_text_of_a_long_line_is_cut(trained: TrainedModel) -> None:
     (line,) = trained.score_lines("a" * 70_000)
     assert (line.symbols, len(line.text)) == (70_000, 65_536)
 

@@ -4,7 +4,7 @@ from importlib.resources import files
 import pytest
 import torch
 
-from onward.inference.step.packed_weights import Matrices, workplace_of
+from onward.inference.step.packed_weights import Matrices, WeightType, workplace_of
 from onward.model import LanguageModel, ModelConfig
 
 
@@ -26,7 +26,7 @@ def read(panels: torch.Tensor, scale: torch.Tensor | None, rows: int, columns: i
     return matrix if scale is None else (matrix - 128) * scale[:, None]
 
 
-def test_matrices_are_laid_out_as_the_products_read_them() -> None:
+def test_matrices_have_the_layout_of_the_c_code() -> None:
     model = small()
     for weights in ("fp32", "int8"):
         matrices = Matrices(model, weights)
@@ -37,7 +37,7 @@ def test_matrices_are_laid_out_as_the_products_read_them() -> None:
 
 
 @pytest.mark.parametrize("weights", ["fp32", "bf16", "int8"])
-def test_one_lies_behind_the_other_and_each_is_made_once(weights: str) -> None:
+def test_matrices_are_contiguous_and_packed_once(weights: WeightType) -> None:
     model = small()
     matrices, end = Matrices(model, weights), None
     for matrix in (p for p in model.parameters() if p.dim() == 2 and p is not model.embedding.weight):
@@ -63,7 +63,7 @@ def test_unknown_types_are_refused() -> None:
         Matrices(small(), "int4")  # type: ignore[arg-type]
 
 
-def test_a_workplace_is_as_large_as_the_products_want_it() -> None:
+def test_the_workspace_has_the_size_that_the_c_code_needs() -> None:
     header = files("onward.layers.kernels").joinpath("products.h").read_text("utf-8")
     macro = re.search(r"#define WORKPLACE\(columns\) (.+)", header)
     assert macro

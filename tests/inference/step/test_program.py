@@ -12,7 +12,7 @@ from tests.inference.models import STACKS, SYMBOLS, model_of, needs_kernels
 from onward.errors import InputError, RunError
 from onward.inference.prediction import initial_state
 from onward.inference.step import program
-from onward.inference.step.packed_weights import Matrices
+from onward.inference.step.packed_weights import Matrices, WeightType
 from onward.inference.step.program import division
 from onward.inference.step.sampling import Sampling
 from onward.inference.step.stepper import Stepper
@@ -25,9 +25,9 @@ def always_shared(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(program, "SHARED", 0)
 
 
-def steps_of(model: LanguageModel, lanes: int, threads: int, weights: str = "fp32") -> np.ndarray:
+def steps_of(model: LanguageModel, lanes: int, threads: int, weights: WeightType = "fp32") -> np.ndarray:
     """Logits of three steps, (3, B, V)."""
-    stepper = Stepper(model, initial_state(model, lanes), weights, threads=threads)  # type: ignore[arg-type]
+    stepper = Stepper(model, initial_state(model, lanes), weights, threads=threads)
     ids = np.arange(3 * lanes).reshape(3, lanes) * 7 % SYMBOLS
     return np.stack([stepper.step(row).copy() for row in ids])
 
@@ -35,8 +35,8 @@ def steps_of(model: LanguageModel, lanes: int, threads: int, weights: str = "fp3
 @needs_kernels
 @pytest.mark.usefixtures("always_shared")
 @pytest.mark.parametrize("weights", ["fp32", "bf16", "int8"])
-def test_threads_change_nothing(default: LanguageModel, weights: str):
-    alone = Stepper(default, initial_state(default, 1), weights)  # type: ignore[arg-type]
+def test_logits_do_not_depend_on_the_number_of_threads(default: LanguageModel, weights: WeightType):
+    alone = Stepper(default, initial_state(default, 1), weights)
     begin = alone.state
     for lanes in range(1, 41):
         found = [steps_of(default, lanes, threads, weights) for threads in (1, 2, 3)]
@@ -60,7 +60,7 @@ def test_every_layer_can_be_divided(name: str):
 
 @needs_kernels
 @pytest.mark.usefixtures("always_shared")
-def test_what_is_divided_is_drawn_and_refused_as_it_is_elsewhere(default: LanguageModel):
+def test_divided_steps_draw_and_raise_as_undivided_ones(default: LanguageModel):
     one, two = (Stepper(default, initial_state(default, 24), threads=threads) for threads in (1, 2))
     drawn = wanted = np.arange(24) % SYMBOLS
     for chances in np.random.default_rng(0).random((20, 24)):
@@ -77,7 +77,7 @@ def test_what_is_divided_is_drawn_and_refused_as_it_is_elsewhere(default: Langua
 
 @needs_kernels
 @pytest.mark.usefixtures("always_shared")
-def test_who_finds_the_helpers_at_work_goes_on_without_them(default: LanguageModel):
+def test_a_step_runs_alone_while_all_helper_threads_are_busy(default: LanguageModel):
     wanted = steps_of(default, 40, 1)
     with ThreadPoolExecutor(4) as pool:
         for found in pool.map(lambda _: steps_of(default, 40, 3), range(60)):
@@ -87,7 +87,7 @@ def test_who_finds_the_helpers_at_work_goes_on_without_them(default: LanguageMod
 @needs_kernels
 @pytest.mark.usefixtures("always_shared")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are not forked here")
-def test_a_forked_process_has_helpers_of_its_own(default: LanguageModel):
+def test_a_forked_process_has_its_own_helper_threads(default: LanguageModel):
     stepper = Stepper(default, initial_state(default, 24), threads=2)
     begin, ids = stepper.state, np.arange(24) % SYMBOLS
     wanted = stepper.step(ids).copy()
@@ -112,7 +112,7 @@ def test_few_lanes_and_small_models_are_not_divided(default: LanguageModel, monk
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3, 8, 100])
-def test_shares_are_whole_and_as_even_as_they_can_be(threads: int):
+def test_lanes_are_divided_evenly_among_threads(threads: int):
     for lanes in range(1, 300):
         sizes = division(lanes, threads)
         assert sum(sizes) == lanes

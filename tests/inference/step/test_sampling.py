@@ -38,7 +38,7 @@ def shares(sampling: Sampling, probabilities: np.ndarray = PROBABILITIES) -> np.
         ({"top_k": 3, "top_p": 0.9, "min_p": 0.5}, [4 / 7, 0, 3 / 7, 0, 0]),
     ],
 )
-def test_each_option_keeps_the_shares_it_should(options: dict, wanted: list[float]) -> None:
+def test_each_option_restricts_the_symbols_as_documented(options: dict, wanted: list[float]) -> None:
     np.testing.assert_allclose(shares(Sampling(**options)), wanted, atol=2e-3)
 
 
@@ -48,7 +48,9 @@ def test_each_option_keeps_the_shares_it_should(options: dict, wanted: list[floa
     st.integers(0, 2**32),
     st.floats(1e-3, 50) | st.sampled_from([1e-4, 1e38, 1e39, 1.7e308]),
 )
-def test_what_is_barred_is_never_drawn(chance: float, seed: int, temperature: float) -> None:
+def test_symbols_with_logit_minus_infinity_are_never_drawn(
+    chance: float, seed: int, temperature: float
+) -> None:
     logits = np.random.default_rng(seed).normal(0, 30, (3, 7)).astype(np.float32)
     logits[:, [0, 3, 6]] = -np.inf
     for kind in (np.float32, np.float64):  # in C, and in NumPy
@@ -60,7 +62,7 @@ def test_what_is_barred_is_never_drawn(chance: float, seed: int, temperature: fl
     "wrong",
     [{"temperature": -1.0}, {"temperature": float("nan")}, {"top_k": 0}, {"top_p": 1.1}, {"min_p": -0.1}],
 )
-def test_values_that_are_none_are_refused(wrong: dict) -> None:
+def test_values_out_of_range_are_refused(wrong: dict) -> None:
     with pytest.raises(InputError, match=next(iter(wrong))):
         Sampling(**wrong)
 
@@ -68,7 +70,7 @@ def test_values_that_are_none_are_refused(wrong: dict) -> None:
 @pytest.mark.parametrize("row", [[0, math.nan, 1], [math.inf, 0, 0], [-math.inf] * 3])
 @pytest.mark.parametrize("temperature", [0, 1])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])  # in C, and in NumPy
-def test_logits_that_are_no_numbers_are_told(row: list[float], temperature: int, dtype: type) -> None:
+def test_logits_that_are_not_finite_raise_an_error(row: list[float], temperature: int, dtype: type) -> None:
     with pytest.raises(RunError, match="finite"):
         Sampling(temperature=temperature).draw(np.array([row], dtype), np.zeros(1))
 
@@ -86,7 +88,7 @@ def test_logits_that_are_no_numbers_are_told(row: list[float], temperature: int,
     st.integers(1, 70),
     st.integers(0, 2**32),
 )
-def test_the_compiled_draw_is_that_of_numpy(sampling: Sampling, symbols: int, seed: int) -> None:
+def test_c_and_numpy_draw_the_same_symbols(sampling: Sampling, symbols: int, seed: int) -> None:
     random = np.random.default_rng(seed)
     logits = random.normal(0, 3, (20, symbols)).astype(np.float32).round(1)  # so that some are equal
     logits[:, random.random(symbols) < 0.2] = -np.inf
@@ -97,7 +99,7 @@ def test_the_compiled_draw_is_that_of_numpy(sampling: Sampling, symbols: int, se
     assert (found != wanted).sum() <= (sampling.top_p is not None)  # a sum may be the share but for rounding
 
 
-def test_arrays_may_be_parts_of_others_and_closed() -> None:
+def test_arrays_may_be_slices_and_read_only() -> None:
     logits = np.log(np.tile(PROBABILITIES, (6, 2)).astype(np.float32))
     chances = np.full(6, 0.45, np.float32)
     chances.flags.writeable = False

@@ -25,7 +25,7 @@ def probabilities(logits: torch.Tensor | np.ndarray) -> torch.Tensor:
 
 @pytest.mark.parametrize("lanes", [1, 3, FEW_LANES + 1])
 @pytest.mark.parametrize("name", STACKS)
-def test_steps_give_what_a_block_gives(name: str, lanes: int):
+def test_steps_agree_with_a_block(name: str, lanes: int):
     model = model_of(name)
     ids = torch.randint(SYMBOLS, (40, lanes))
     expected, last = predict(model, ids, initial_state(model, lanes))
@@ -37,7 +37,7 @@ def test_steps_give_what_a_block_gives(name: str, lanes: int):
         torch.testing.assert_close(part, wanted, atol=TOLERANCE, rtol=TOLERANCE)
 
 
-def test_a_state_that_was_taken_is_left_as_it_is(default: LanguageModel):
+def test_a_state_does_not_change_after_it_was_read(default: LanguageModel):
     stepper = Stepper(default, initial_state(default, 2))
     stepper.step(np.array([1, 2]))
     taken = stepper.state
@@ -49,7 +49,7 @@ def test_a_state_that_was_taken_is_left_as_it_is(default: LanguageModel):
 
 
 @needs_kernels
-def test_after_a_failure_a_state_can_be_set_again(default: LanguageModel):
+def test_a_state_can_be_set_after_an_error(default: LanguageModel):
     stepper = Stepper(default, initial_state(default, 1))
     before = stepper.state
     wanted = Stepper(default, before).step(np.array([7])).copy()
@@ -70,7 +70,7 @@ def test_after_a_failure_a_state_can_be_set_again(default: LanguageModel):
     assert np.array_equal(stepper.step(np.array([7])), wanted)
 
 
-def test_lanes_can_be_chosen_and_doubled(default: LanguageModel):
+def test_lanes_can_be_selected_and_duplicated(default: LanguageModel):
     stepper = Stepper(default, initial_state(default, 3))
     stepper.step(np.array([5, 6, 7]))
     whole = Stepper(default, stepper.state).step(np.array([8, 8, 9])).copy()
@@ -79,7 +79,7 @@ def test_lanes_can_be_chosen_and_doubled(default: LanguageModel):
     np.testing.assert_allclose(found, whole[[2, 0, 0]], atol=1e-5)
 
 
-def test_lanes_do_not_mix(default: LanguageModel):
+def test_lanes_are_independent(default: LanguageModel):
     alone = Stepper(default, initial_state(default, 1))
     beside = Stepper(default, initial_state(default, 4))
     for symbol in (4, 9, 11):
@@ -90,7 +90,7 @@ def test_lanes_do_not_mix(default: LanguageModel):
 
 @needs_kernels
 @pytest.mark.parametrize(("weights", "furthest"), [("bf16", 0.02), ("int8", 0.05)])
-def test_rounded_weights_are_near(default: LanguageModel, weights: str, furthest: float):
+def test_rounded_weights_are_nearly_exact(default: LanguageModel, weights: WeightType, furthest: float):
     exact = Stepper(default, initial_state(default, 1))
     rounded = Stepper(default, initial_state(default, 1), weights)
     differences = []
@@ -117,8 +117,8 @@ def rounded(model: LanguageModel, weights: str) -> LanguageModel:
 @pytest.mark.parametrize("weights", ["bf16", "int8"])
 @pytest.mark.parametrize("lanes", [1, 2, 3])
 @pytest.mark.parametrize("name", ["GatedLinear", "GatedFeedForward", "LSTM", "GRU", "a stack in a stack"])
-def test_nothing_but_the_weights_is_rounded(
-    name: str, lanes: int, weights: str, has_dot: bool, monkeypatch: pytest.MonkeyPatch
+def test_only_the_weights_are_rounded(
+    name: str, lanes: int, weights: WeightType, has_dot: bool, monkeypatch: pytest.MonkeyPatch
 ):
     if has_dot and not compiled.has_dot:
         pytest.skip("this processor does not multiply bytes four at a time")
@@ -133,7 +133,7 @@ def test_nothing_but_the_weights_is_rounded(
 
 
 @needs_kernels
-def test_weights_that_are_no_numbers_are_seen_in_every_type(default: LanguageModel):
+def test_weights_that_are_nan_raise_an_error_in_every_type(default: LanguageModel):
     with torch.no_grad():
         default.embedding.weight[7, 3] = float("nan")
     for weights in ("fp32", "bf16", "int8"):
@@ -144,7 +144,7 @@ def test_weights_that_are_no_numbers_are_seen_in_every_type(default: LanguageMod
 
 @pytest.mark.parametrize("is_compiled", [True, False])
 @pytest.mark.parametrize("sampling", [Sampling(), Sampling(temperature=0), Sampling(top_k=3, min_p=0.1)])
-def test_writing_is_a_step_and_a_draw(
+def test_write_is_a_step_and_a_draw(
     default: LanguageModel, sampling: Sampling, is_compiled: bool, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(compiled, "available", is_compiled and compiled.available)
@@ -160,7 +160,7 @@ def test_writing_is_a_step_and_a_draw(
 
 
 @needs_kernels
-def test_rounded_weights_serve_many_lanes(default: LanguageModel):
+def test_rounded_weights_work_with_many_lanes(default: LanguageModel):
     few, many = (Stepper(default, initial_state(default, lanes), "int8") for lanes in (1, 20))
     one = few.step(np.array([7]))
     assert np.array_equal(many.step(np.full(20, 7)), one.repeat(20, 0))
@@ -181,7 +181,7 @@ def test_unknown_weights_are_refused(default: LanguageModel):
         Stepper(default, initial_state(default, 1), "int4")  # type: ignore[arg-type]
 
 
-def test_double_precision_takes_the_model_itself():
+def test_a_float64_model_is_called_itself():
     model = model_of("LSTM").double()
     ids = torch.tensor([[3]])
     expected, _ = predict(model, ids, initial_state(model, 1))
@@ -191,7 +191,7 @@ def test_double_precision_takes_the_model_itself():
         Stepper(model, initial_state(model, 1), "bf16")
 
 
-def test_without_the_kernels_the_model_itself_is_called(
+def test_without_c_kernels_the_model_is_called_itself(
     default: LanguageModel, monkeypatch: pytest.MonkeyPatch
 ):
     expected = Stepper(default, initial_state(default, 1)).step(np.array([7])).copy()
@@ -202,7 +202,7 @@ def test_without_the_kernels_the_model_itself_is_called(
 
 @needs_kernels
 @pytest.mark.parametrize("weights", ["fp32", "int8"])
-def test_steps_of_any_number_of_lanes_share_their_vectors(default: LanguageModel, weights: WeightType):
+def test_programs_for_different_numbers_of_lanes_share_memory(default: LanguageModel, weights: WeightType):
     stepper, chance = Stepper(default, initial_state(default, 1), weights), np.random.default_rng(0)
     for lanes in (*range(1, 33), *chance.integers(1, 33, 40).tolist()):
         ids = chance.integers(4, SYMBOLS, (2, lanes))

@@ -1,1 +1,1 @@
-"""Completions: a search for the likeliest words, lines and continuations."""
+"""Completion: a search for the likeliest words, lines and continuations."""

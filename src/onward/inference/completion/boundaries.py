@@ -1,9 +1,10 @@
-"""Where a continuation ends: after a word, at the end of a line, or after so many symbols.
+"""Boundaries: where a continuation ends.
 
-A word is a run of letters, digits and underscores (`\\w`). A continuation up to the end of a word may begin
-with marks and spaces: after "the" come "re" and " world", after "the," comes " and". It always has a word, or
-the rest of one, in it; what ends it is not part of it. So "until the end of a word" means one thing wherever
-in a text it is asked, and the events of which a search gives the probabilities exclude each other.
+A continuation ends after a word, at the end of a line, or after a number of symbols. A word is a run of
+letters, digits and underscores (`\\w`). A continuation to the end of a word may begin with spaces and
+punctuation: "the" is followed by "re" or " world", and "the," by " and". It always contains a word or the
+rest of one, and not the symbol that ended it. So different continuations are events that exclude each
+other, wherever in the text they begin.
 """
 
 import codecs
@@ -20,106 +21,99 @@ from onward.data.vocabulary import BEGIN, END, NULL, UNKNOWN, Vocabulary
 from onward.errors import InputError
 
 Until: TypeAlias = Literal["word", "line"] | int
-"""The end of a word, the end of a line, or so many symbols (of bytes: characters)."""
+"""The end of a word, the end of a line, or a number of symbols (characters, if the symbols are bytes)."""
 
 _WORD = re.compile(r"\w+")
 _NEWLINE = re.compile(r"\n")
-_LAST = chr(0x10FFFF)
-_LEADS, _FOLLOWERS = (0xC2, 0xF5), (0x80, 0xC0)  # bytes that begin a character of several, and that go on
+_LAST_CHARACTER = chr(0x10FFFF)
+_LEAD_BYTES, _CONTINUATION_BYTES = (
+    (0xC2, 0xF5),
+    (0x80, 0xC0),
+)  # of UTF-8: the first, and the one after the last
 
 
 class Prefix(NamedTuple):
-    """A continuation on its way.
+    """An unfinished continuation.
 
     Attributes:
         text: its characters so far.
-        begun: whether a word, or the rest of one, is in it.
-        size: its symbols so far; of bytes, its characters.
-        pending: bytes that are not yet a character.
+        has_word: whether it contains a word or the rest of one.
+        size: number of its symbols; of its characters, if the symbols are bytes.
+        pending: bytes at its end that are not a whole character yet.
     """
 
     text: str = ""
-    begun: bool = False
+    has_word: bool = False
     size: int = 0
     pending: bytes = b""
 
 
 class Boundary(ABC):
-    """Where continuations in a vocabulary end. Symbols that stand for no text are never part of one.
-
-    Args:
-        vocabulary: what ids mean.
-    """
+    """Decides where continuations end. Special symbols, which have no text, are never part of one."""
 
     def __init__(self, vocabulary: Vocabulary) -> None:
-        self._alphabet = _alphabet(vocabulary)
+        self._classes = _character_classes(vocabulary)
 
     def beginning_with(self, word: str) -> list[int]:
-        """The symbols whose texts begin with a word."""
-        return self._alphabet.beginning_with(word)
+        """Returns the symbols whose text begins with a word."""
+        return self._classes.beginning_with(word)
 
     @abstractmethod
     def endings(self, prefix: Prefix) -> np.ndarray:
-        """The symbols that end the prefix and are not part of it, (V,) of bool."""
+        """Returns the symbols that end the prefix without being part of it, (V,) of bool."""
 
     @abstractmethod
     def extensions(self, prefix: Prefix) -> np.ndarray:
-        """The symbols that may be part of what follows the prefix, (V,) of bool."""
+        """Returns the symbols that may follow the prefix in a continuation, (V,) of bool."""
 
     @abstractmethod
     def extended(self, prefix: Prefix, symbol: int) -> tuple[Prefix, bool]:
-        """The prefix with one more symbol, and whether it ends there: then it is a whole continuation."""
+        """Returns the prefix with one more symbol, and whether it is then a whole continuation."""
 
 
 class WordEnd(Boundary):
-    """After a word."""
+    """Ends a continuation after a word."""
 
     def endings(self, prefix: Prefix) -> np.ndarray:
-        """Marks, spaces and END after a word, END after anything."""
         if prefix.pending or not prefix.text:
-            return self._alphabet.nothing
-        return self._alphabet.marks_and_end if prefix.begun else self._alphabet.end
+            return self._classes.none
+        return self._classes.non_word_or_end if prefix.has_word else self._classes.end
 
     def extensions(self, prefix: Prefix) -> np.ndarray:
-        """Letters; before the first of them anything."""
         if prefix.pending:
-            return self._alphabet.followers
-        return self._alphabet.words if prefix.begun else self._alphabet.anything
+            return self._classes.continuation_bytes
+        return self._classes.word if prefix.has_word else self._classes.text
 
     def extended(self, prefix: Prefix, symbol: int) -> tuple[Prefix, bool]:
-        """A mark of several bytes ends a word as one of a single byte does."""
-        longer = self._alphabet.append(prefix, symbol)
-        if longer.pending or (prefix.begun and not prefix.pending):
+        longer = self._classes.append(prefix, symbol)
+        if longer.pending or (prefix.has_word and not prefix.pending):
             return longer, False
         in_word = bool(_WORD.fullmatch(longer.text[len(prefix.text) :]))
-        if prefix.begun and not in_word:
+        if prefix.has_word and not in_word:  # punctuation of several bytes, known only by its last one
             return Prefix(prefix.text, True, prefix.size), True
         return Prefix(longer.text, in_word, longer.size), False
 
 
 class LineEnd(Boundary):
-    """Before the end of a line; the empty line is no continuation."""
+    """Ends a continuation before the end of the line. An empty line is no continuation."""
 
     def endings(self, prefix: Prefix) -> np.ndarray:
-        """The end of a line and END, once there is a text."""
         ends = prefix.text and not prefix.pending
-        return self._alphabet.newline_and_end if ends else self._alphabet.nothing
+        return self._classes.newline_or_end if ends else self._classes.none
 
     def extensions(self, prefix: Prefix) -> np.ndarray:
-        """Anything in a line."""
-        return self._alphabet.followers if prefix.pending else self._alphabet.in_line
+        return self._classes.continuation_bytes if prefix.pending else self._classes.in_line
 
     def extended(self, prefix: Prefix, symbol: int) -> tuple[Prefix, bool]:
-        """Never ends by what is part of it."""
-        return self._alphabet.append(prefix, symbol), False
+        return self._classes.append(prefix, symbol), False
 
 
 class Length(Boundary):
-    """After so many symbols, or at END.
+    """Ends a continuation after a number of symbols, or at END.
 
     Args:
-        vocabulary: what ids mean.
-        symbols: how many; of bytes, how many characters.
+        vocabulary: of the model.
+        symbols: number of symbols; of characters, if the symbols are bytes.
     """
 
     def __init__(self, vocabulary: Vocabulary, symbols: int) -> None:
@@ -127,25 +121,22 @@ class Length(Boundary):
         self._symbols = symbols
 
     def endings(self, prefix: Prefix) -> np.ndarray:
-        """END, once there is a text."""
         ends = prefix.text and not prefix.pending
-        return self._alphabet.end if ends else self._alphabet.nothing
+        return self._classes.end if ends else self._classes.none
 
     def extensions(self, prefix: Prefix) -> np.ndarray:
-        """Anything."""
-        return self._alphabet.followers if prefix.pending else self._alphabet.anything
+        return self._classes.continuation_bytes if prefix.pending else self._classes.text
 
     def extended(self, prefix: Prefix, symbol: int) -> tuple[Prefix, bool]:
-        """Ends with the last symbol."""
-        longer = self._alphabet.append(prefix, symbol)
+        longer = self._classes.append(prefix, symbol)
         return longer, longer.size == self._symbols
 
 
 def boundary_of(vocabulary: Vocabulary, until: Until) -> Boundary:
-    """The boundary of that name.
+    """Returns the boundary for `until`.
 
     Raises:
-        InputError: there is none.
+        InputError: `until` is not word, line or a positive number.
     """
     if until == "word":
         return WordEnd(vocabulary)
@@ -159,71 +150,75 @@ def boundary_of(vocabulary: Vocabulary, until: Until) -> Boundary:
     return Length(vocabulary, until)
 
 
-def unfinished(raw: bytes) -> bytes:
-    """The bytes at the end of a text in UTF-8 that begin a character and do not end it."""
+def incomplete_character(raw: bytes) -> bytes:
+    """Returns the bytes at the end of a UTF-8 text that are the beginning of a character."""
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     decoder.decode(raw[-3:] if len(raw) > 3 else raw)
     return decoder.getstate()[0]
 
 
-class _Alphabet:
-    """The symbols of a vocabulary by what they are, each set as (V,) of bool."""
+class _CharacterClasses:
+    """The symbols of a vocabulary by the characters they consist of.
+
+    Attributes:
+        none, end: no symbol, and END alone; each class is (V,) of bool.
+        text: symbols that have a text, and bytes that begin a character.
+        word: symbols that consist of word characters, and bytes that begin a character.
+        non_word_or_end: the other symbols with a text, and END.
+        newline_or_end: the newline, and END.
+        in_line: `text` without the newline.
+        continuation_bytes: bytes that continue a character of several bytes.
+    """
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         size = len(vocabulary)
         self._is_bytes = vocabulary.kind == "bytes"
-        self._texts = [
-            vocabulary.decode_bytes([i]) if self._is_bytes else vocabulary.decode([i]) for i in range(size)
+        self._raw = [vocabulary.decode_bytes([i]) for i in range(size)] if self._is_bytes else []
+        self._texts = [raw.decode("latin-1") for raw in self._raw] or [
+            vocabulary.decode([i]) for i in range(size)
         ]
-        self.nothing = np.zeros(size, bool)
-        self.end = self._set(lambda i: i == END)
-        special = {NULL, UNKNOWN, BEGIN, END}
-        single = self._set(lambda i: i not in special and self._is_text(i))
-        leads = self._set(lambda i: i not in special and self._is_byte(i, _LEADS))
-        self.followers = self._set(lambda i: i not in special and self._is_byte(i, _FOLLOWERS))
-        letters = self._set(lambda i: bool(single[i] and _WORD.fullmatch(self._text(i))))
-        newline = self._set(lambda i: bool(single[i] and _NEWLINE.fullmatch(self._text(i))))
-        self.anything = single | leads
-        self.words = letters | leads
-        self.marks_and_end = (single & ~letters) | self.end
-        self.newline_and_end = newline | self.end
-        self.in_line = self.anything & ~newline
+        special = np.isin(np.arange(size), (NULL, UNKNOWN, BEGIN, END))
+        whole = self._where(lambda text: not self._is_bytes or text.isascii()) & ~special
+        leads = self._where(lambda text: self._is_byte(text, _LEAD_BYTES)) & ~special
+        word = whole & self._where(lambda text: bool(_WORD.fullmatch(text)))
+        newline = whole & self._where(lambda text: bool(_NEWLINE.fullmatch(text)))
+        self.none = np.zeros(size, bool)
+        self.end = np.arange(size) == END
+        self.text = whole | leads
+        self.word = word | leads
+        self.non_word_or_end = (whole & ~word) | self.end
+        self.newline_or_end = newline | self.end
+        self.in_line = self.text & ~newline
+        self.continuation_bytes = (
+            self._where(lambda text: self._is_byte(text, _CONTINUATION_BYTES)) & ~special
+        )
 
     def append(self, prefix: Prefix, symbol: int) -> Prefix:
-        """The prefix with one more symbol; what is not a character yet does not count, nor what cannot be."""
+        """Returns the prefix with one more symbol. Its size grows with whole characters only."""
         if not self._is_bytes:
-            return Prefix(prefix.text + self._texts[symbol], prefix.begun, prefix.size + 1)  # type: ignore[operator]
-        raw = prefix.pending + self._texts[symbol]  # type: ignore[operator]
+            return Prefix(prefix.text + self._texts[symbol], prefix.has_word, prefix.size + 1)
+        raw = prefix.pending + self._raw[symbol]
         try:
-            return Prefix(prefix.text + raw.decode(), prefix.begun, prefix.size + 1)
+            return Prefix(prefix.text + raw.decode(), prefix.has_word, prefix.size + 1)
         except UnicodeDecodeError:
-            return Prefix(prefix.text, prefix.begun, prefix.size, raw)
+            return Prefix(prefix.text, prefix.has_word, prefix.size, raw)
 
     def beginning_with(self, word: str) -> list[int]:
-        """The symbols whose texts begin with a word."""
-        first, last = (bisect_left(self._sorted, (text,)) for text in (word, word + _LAST))
+        """Returns the symbols whose text begins with a word."""
+        first, last = (bisect_left(self._sorted, (text,)) for text in (word, word + _LAST_CHARACTER))
         return [symbol for _, symbol in self._sorted[first:last]]
 
     @cached_property
     def _sorted(self) -> list[tuple[str, int]]:
-        """The symbols that may be part of a text, by their texts."""
-        return sorted((self._text(i), i) for i in np.flatnonzero(self.anything).tolist())
+        return sorted((self._texts[i], i) for i in np.flatnonzero(self.text).tolist())
 
-    def _set(self, is_in: Callable[[int], bool]) -> np.ndarray:
-        return np.fromiter(map(is_in, range(len(self._texts))), bool, len(self._texts))
+    def _where(self, condition: Callable[[str], bool]) -> np.ndarray:
+        return np.fromiter(map(condition, self._texts), bool, len(self._texts))
 
-    def _text(self, symbol: int) -> str:
-        raw = self._texts[symbol]
-        return raw if isinstance(raw, str) else raw.decode("latin-1")
-
-    def _is_text(self, symbol: int) -> bool:
-        return not self._is_bytes or self._text(symbol).isascii()
-
-    def _is_byte(self, symbol: int, span: tuple[int, int]) -> bool:
-        return self._is_bytes and span[0] <= ord(self._text(symbol)) < span[1]
+    def _is_byte(self, text: str, span: tuple[int, int]) -> bool:
+        return self._is_bytes and len(text) == 1 and span[0] <= ord(text) < span[1]
 
 
 @lru_cache(maxsize=16)
-def _alphabet(vocabulary: Vocabulary) -> _Alphabet:
-    """Made once for each of the last vocabularies."""
-    return _Alphabet(vocabulary)
+def _character_classes(vocabulary: Vocabulary) -> _CharacterClasses:
+    return _CharacterClasses(vocabulary)

@@ -1,4 +1,4 @@
-"""Completions, and what can be asked of a search for them (`inference.complete`)."""
+"""The options of a completion, and its result."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from onward.errors import InputError
 from onward.inference.completion.boundaries import Until
 
 FLOOR = 1e-3
-"""Probability of the least likely word that is given, unless another is asked for."""
+"""The default of `CompleteOptions.floor` for words."""
 
 
 @dataclass(frozen=True)
@@ -16,8 +16,8 @@ class Completion:
     """A continuation.
 
     Attributes:
-        text: what follows, without what ended it.
-        probability: that exactly this follows, up to the boundary.
+        text: the continuation, without the symbol that ended it.
+        probability: of exactly this text up to the boundary.
     """
 
     text: str
@@ -26,13 +26,13 @@ class Completion:
 
 @dataclass(frozen=True)
 class Completions(Sequence[Completion]):
-    """Continuations, the likeliest first, no text twice.
+    """Different continuations, the likeliest first.
 
     Attributes:
         best: the continuations.
-        exact: whether it is certain that no other continuation is likelier than the last of these (and than
-            the floor, if they are fewer than was asked for).
-        steps: prefixes that were looked at.
+        exact: whether no other continuation is likelier than the last one. If there are fewer than `n`,
+            whether all continuations above the floor were found.
+        steps: number of prefixes that the search expanded.
     """
 
     best: tuple[Completion, ...]
@@ -50,26 +50,26 @@ class Completions(Sequence[Completion]):
     @overload
     def __getitem__(self, index: slice) -> tuple[Completion, ...]: ...
     def __getitem__(self, index: int | slice) -> Completion | tuple[Completion, ...]:
-        """One, or several as a tuple."""
         return self.best[index]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Completing:
-    """What to look for, and for how long.
+class CompleteOptions:
+    """How to complete a text.
 
     Attributes:
-        n: how many continuations, at most.
-        until: where they end.
-        shortest: continuations of fewer characters are not given, and take no place of others. With 2 none is
-            given that is as quickly typed as taken.
-        floor: continuations less likely than this are not given; None is `FLOOR` for words, 0 for the others.
-        effort: prefixes to look at, at most, where the search is best first.
-        lanes: prefixes that advance at once, the width of a beam; None is 8 for words, 32 for the others
-            (more where more than 16 are asked for).
+        n: maximum number of continuations.
+        until: where continuations end.
+        shortest: minimum number of characters of a continuation. With 2, continuations are left out that take
+            as many keystrokes to accept as to type.
+        floor: minimum probability of a continuation. None means `FLOOR` for words and 0 for lines and
+            lengths.
+        effort: maximum number of prefixes that the search for words expands.
+        lanes: number of prefixes that are expanded in one step; for lines and lengths, the width of the beam.
+            None means 8 for words and 32 for lines and lengths, or 2 n if that is more.
 
     Raises:
-        InputError: a number that is none of these.
+        InputError: a value is out of range.
     """
 
     n: int = 5
@@ -88,8 +88,8 @@ class Completing:
             raise InputError(f"expected a floor from 0 to below 1, got {self.floor}")
 
 
-class CompleteOptions(TypedDict, total=False):
-    """What can be said of completing; see `Completing`."""
+class CompleteKeywords(TypedDict, total=False):
+    """The options of `CompleteOptions` as keyword arguments."""
 
     n: int
     until: Until

@@ -1,18 +1,20 @@
-"""Completion: the likeliest continuations up to a boundary, by a search over forked states.
+"""The search for the likeliest continuations up to a boundary.
 
-The probability of a prefix bounds that of every continuation of it, so a prefix that is less likely than the
-n-th continuation found need not be looked at again. Several prefixes advance at once, as lanes of one step.
+No continuation is likelier than a prefix of it. So a search need not expand a prefix that is less likely
+than the n-th continuation found so far. The prefixes of all searches advance together, as lanes of one step
+of the model.
 
-    words            best first: always the likeliest prefixes. It ends when none is likelier than the n-th
-                     continuation found (then the result is exact), or after `effort` prefixes.
-    lines, lengths   a beam: of all prefixes of one length the `lanes` likeliest. The result is exact if
-                     none that was left behind was likelier than the last continuation given.
+    words            best-first search: expands the likeliest prefixes of any length. It ends when no prefix
+                     is likelier than the n-th continuation found (the result is then exact), or when
+                     `effort` prefixes were expanded.
+    lines, lengths   beam search: expands the `lanes` likeliest of all prefixes of one length. The result is
+                     exact if no discarded prefix was likelier than the last continuation of the result.
 
-Who asks for few gets the first of those that who asks for ten gets: what is looked at depends on how many are
-asked for in one way alone, that it ends sooner.
+`n` only decides when the search ends, so `n=3` finds the first three continuations of `n=10`.
 """
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Generator, Sequence
 from heapq import heappop, heappush, nlargest
 from itertools import count
@@ -23,73 +25,74 @@ import torch
 
 from onward.data.vocabulary import UNKNOWN, Vocabulary, as_text, lower_case
 from onward.inference.completion.boundaries import Boundary, Prefix, boundary_of
-from onward.inference.completion.options import FLOOR, Completing, Completion, Completions
-from onward.inference.completion.search_states import Node, States, Wave, softmax
+from onward.inference.completion.options import FLOOR, CompleteOptions, Completion, Completions
+from onward.inference.completion.search_states import Expansion, Node, StateTable, softmax
 from onward.inference.step.stepper import Stepper
 from onward.layers.state import State
 
-_LAST_WORD = re.compile(r"\w*\Z")
-
 LONGEST = 200
-"""Symbols after which a continuation that has not ended is given as far as it goes."""
+"""Symbols after which a beam search returns a continuation that has not ended."""
 
-_FINISHING = 12  # symbols by which what is left is followed when the effort is spent
-_SOUGHT = 10  # words that are looked for, however few are asked for
-_LANES, _BEAM = 8, 32  # of eight, ten and twenty the likeliest line was missed thrice as often as of 32
+_LAST_WORD = re.compile(r"\w*\Z")
+_FINISHING = 12  # symbols by which a best-first search extends its best prefixes when the effort is spent
+_SOUGHT = 10  # words that a best-first search looks for, at least, so that the result does not depend on n
+_LANES, _BEAM = 8, 32  # a beam of 8, 10 or 20 misses the likeliest line three times as often as one of 32
+
+_Run: TypeAlias = Generator[Expansion, np.ndarray, Completions]
+"""A running search: yields nodes to expand, and is sent the probabilities (B, V) of their children."""
 
 
-class Begun(NamedTuple):
-    """Where continuations begin.
+class SearchStart(NamedTuple):
+    """The start of a search.
 
     Attributes:
-        state: of one lane.
+        state: model state of one lane.
         logits: of the first symbol, (V,).
-        completing: what to look for.
-        prefix: what of the continuation is already there.
-        word: the beginning of the first symbol, which is a word; the text begins after it.
+        options: of the completion.
+        prefix: beginning of the continuation that is part of the text already, such as an incomplete
+            character.
+        word: beginning of the first symbol, if symbols are words; the continuation is the rest of it.
     """
 
     state: State
     logits: np.ndarray
-    completing: Completing
+    options: CompleteOptions
     prefix: Prefix = Prefix()
     word: str = ""
 
 
 @torch.inference_mode()
-def complete(stepper: Stepper, vocabulary: Vocabulary, places: Sequence[Begun]) -> list[Completions]:
-    """The likeliest continuations in each of some places, which are looked for side by side.
+def complete(stepper: Stepper, vocabulary: Vocabulary, starts: Sequence[SearchStart]) -> list[Completions]:
+    """Returns the likeliest continuations of each start.
 
-    Each search is the one that it would be by itself; the prefixes of all advance as lanes of one step.
+    The searches share the steps of the model, and have the results that they would have alone.
 
     Args:
-        stepper: of the model; is told the states.
-        vocabulary: what ids mean.
-        places: any number.
+        stepper: of the model; its state changes.
+        vocabulary: of the model.
+        starts: any number of them.
     """
-    if not places:
+    if not starts:
         return []
-    searches = [_Search(boundary_of(vocabulary, place.completing.until), place) for place in places]
-    states = States(stepper, [place.state for place in places], [search.capacity for search in searches])
-    found: list[Completions | None] = [None] * len(places)
-    waves: list[tuple[int, _Walk, Wave]] = []
-    answers: list[tuple[int, _Walk, Any]] = [
-        (i, search.run(base), None)
-        for i, (search, base) in enumerate(zip(searches, states.bases, strict=True))
-    ]
-    while answers:
-        for i, walk, rows in answers:
+    searches = [_search(boundary_of(vocabulary, start.options.until), start) for start in starts]
+    table = StateTable(stepper, [start.state for start in starts], [search.capacity for search in searches])
+    runs = [search.run(base) for search, base in zip(searches, table.bases, strict=True)]
+    found: list[Completions | None] = [None] * len(starts)
+    replies: list[tuple[int, Any]] = [(i, None) for i in range(len(starts))]
+    while replies:
+        expansions: dict[int, Expansion] = {}
+        for i, probabilities in replies:
             try:
-                waves.append((i, walk, walk.send(rows)))
+                expansions[i] = runs[i].send(probabilities)
             except StopIteration as stop:
                 found[i] = stop.value
-        rows = iter(states.step([wave for _, _, wave in waves]))
-        answers, waves = [(i, walk, next(rows)) for i, walk, _ in waves], []
+        children = table.step([*expansions.values()]) if expansions else []
+        replies = [*zip(expansions, children, strict=True)]
     return [each for each in found if each is not None]
 
 
-def begun_word(text: str | bytes, vocabulary: Vocabulary) -> tuple[str | bytes, str]:
-    """A text without the word at its end, and that word, if words are symbols; else the text, and nothing."""
+def split_partial_word(text: str | bytes, vocabulary: Vocabulary) -> tuple[str | bytes, str]:
+    """Splits a text before the word at its end, if symbols are words. Else the second part is empty."""
     if vocabulary.kind != "words":
         return text, ""
     text = as_text(text)
@@ -98,178 +101,241 @@ def begun_word(text: str | bytes, vocabulary: Vocabulary) -> tuple[str | bytes, 
     return (text[:start], word) if len(vocabulary.encode(word)) == 1 else (text, "")
 
 
-_Walk: TypeAlias = Generator[Wave, np.ndarray, Completions]
-"""A search: gives waves, is sent the probabilities (B, V) of each prefix with each symbol after it."""
+class _Found:
+    """The continuations found so far.
+
+    Args:
+        options: of the completion.
+        floor: minimum probability.
+        sought: number of continuations to look for, at least `options.n`.
+
+    Attributes:
+        last: probability of the n-th continuation. A search may end when no prefix is likelier.
+        bar: probability of the continuation number `sought`. A prefix that is not likelier is not kept.
+    """
+
+    def __init__(self, options: CompleteOptions, floor: float, sought: int) -> None:
+        self._n, self._shortest = options.n, options.shortest
+        self._floor, self._sought = floor, sought
+        self._probabilities: dict[str, float] = {}
+        self.last = self.bar = floor
+
+    def add(self, text: str, probability: float) -> None:
+        """Adds a continuation, or its probability if the text was found in another way before."""
+        if len(text) < self._shortest:
+            return
+        found = self._probabilities
+        found[text] = found.get(text, 0.0) + probability
+        if len(found) < self._n or found[text] <= self.bar:
+            return
+        best = nlargest(self._sought, found.values())
+        self.last = max(self._floor, best[self._n - 1])
+        if len(best) == self._sought:
+            self.bar = max(self._floor, best[-1])
+
+    def best(self) -> tuple[Completion, ...]:
+        """Returns the n likeliest continuations above the floor."""
+        best = sorted(self._probabilities.items(), key=lambda item: -item[1])[: self._n]
+        return tuple(Completion(text, p) for text, p in best if p >= self._floor)
 
 
-class _Search:
-    """One search.
+class _Search(ABC):
+    """A search for the continuations of one start.
 
     Args:
         boundary: where continuations end.
-        place: where they begin.
+        start: where they begin.
+        found: collects the continuations.
 
     Attributes:
-        capacity: states that it keeps, besides that of the beginning.
+        capacity: number of states to keep, without that of the start.
     """
 
-    def __init__(self, boundary: Boundary, place: Begun) -> None:
-        completing = place.completing
-        self._boundary, self._place = boundary, place
-        self._n, self._effort = completing.n, completing.effort
-        self._shortest = completing.shortest
-        self._is_beam = completing.until != "word"
-        self._floor = completing.floor if completing.floor is not None else 0.0 if self._is_beam else FLOOR
-        self._sought = self._n if self._is_beam else max(self._n, min(_SOUGHT, self._effort))
-        self._lanes = completing.lanes or (max(_BEAM, 2 * self._n) if self._is_beam else _LANES)
-        self.capacity = max(self._lanes, self._sought) + (0 if self._is_beam else self._effort)
-        self._found: dict[str, float] = {}
-        self._bar = self._floor  # a prefix that is no likelier than this is not kept
-        self._last = self._floor  # of what is given; nor does one matter that is no likelier than this
-        self._frontier: list[Node] = []
-        self._numbers = count()
-        self._left = 0.0  # the likeliest prefix that was left behind
-        self._steps = 0
-        self._base = self._next = 0
-        self._room = self._effort + self._sought  # prefixes that may still be looked at
+    capacity: int
 
-    def run(self, base: int) -> _Walk:
-        """Looks until nothing is left that could matter, or the effort is spent.
+    def __init__(self, boundary: Boundary, start: SearchStart, found: _Found) -> None:
+        self._boundary, self._start, self._found = boundary, start, found
+        self._frontier: list[Node] = []  # nodes to expand
+        self._numbers = count()
+        self._discarded = 0.0  # probability of the likeliest prefix that was discarded
+        self._steps = 0
+        self._base = 0
+
+    def run(self, base: int) -> _Run:
+        """Runs the search, whose states are in the rows from `base` on."""
+        self._base = base
+        probabilities = softmax(self._start.logits[None])[0]
+        if self._start.word:
+            self._frontier = self._completed_words(self._start.word, probabilities)
+        else:
+            self._frontier = self._children(self._start.prefix, probabilities, base)
+        yield from self._expand()
+        return Completions(self._found.best(), self._discarded <= self._found.last, self._steps)
+
+    @abstractmethod
+    def _expand(self) -> Generator[Expansion, np.ndarray, None]:
+        """Expands the frontier until the search ends."""
+
+    @abstractmethod
+    def _most_children(self) -> int | None:
+        """Returns the maximum number of children of a node, if there is one."""
+
+    def _step(self, nodes: list[Node], first_row: int) -> Generator[Expansion, np.ndarray, list[list[Node]]]:
+        """Expands nodes, and returns the children of each. Their states replace those from `first_row` on."""
+        rows = yield Expansion(nodes, first_row)
+        self._steps += len(nodes)
+        return [
+            self._children(node.prefix, probabilities, row)
+            for row, (node, probabilities) in enumerate(zip(nodes, rows, strict=True), first_row)
+        ]
+
+    def _children(self, prefix: Prefix, probabilities: np.ndarray, row: int) -> list[Node]:
+        """Returns the children of a prefix that are likely enough, and collects the continuations that end.
 
         Args:
-            base: the row of the state where it begins; its other states come after it.
+            prefix: the prefix.
+            probabilities: of the prefix with each symbol after it, (V,).
+            row: of the state after the prefix.
         """
-        self._base, self._next = base, base + 1
-        probabilities = softmax(self._place.logits[None])[0]
-        if self._place.word:
-            self._begin_within(self._place.word, probabilities)
-        else:
-            self._push(self._look(self._place.prefix, probabilities, base))
-        if self._is_beam:
-            while nodes := self._level():
-                for children in (yield from self._advance(nodes, keep=False)):
-                    self._push(children)
-        else:
-            while self._steps < self._effort and (nodes := self._likeliest(self._lanes)):
-                for children in (yield from self._advance(nodes, keep=True)):
-                    self._push(children)
-            yield from self._finish()
-        best = sorted(self._found.items(), key=lambda item: -item[1])[: self._n]
-        likely = tuple(
-            Completion(text, probability) for text, probability in best if probability >= self._floor
-        )
-        return Completions(likely, self._left <= self._last, self._steps)
+        ending = float(probabilities[self._boundary.endings(prefix)].sum())
+        if ending:
+            self._found.add(prefix.text, ending)
+        children = []
+        for symbol in self._likely(probabilities, self._boundary.extensions(prefix)):
+            probability = float(probabilities[symbol])
+            longer, ended = self._boundary.extended(prefix, symbol)
+            if ended:
+                self._found.add(longer.text, probability)
+            else:
+                children.append(self._node(longer, symbol, probability, row))
+        return children
 
-    def _begin_within(self, word: str, probabilities: np.ndarray) -> None:
-        """Begins with the symbols that begin with a word, given the probabilities (V,) of the next symbol."""
+    def _likely(self, probabilities: np.ndarray, allowed: np.ndarray) -> list[int]:
+        symbols = ((probabilities > self._found.bar) & allowed).nonzero()[0]
+        most = self._most_children()
+        if most is not None and len(symbols) > most:
+            order = np.argsort(-probabilities[symbols], kind="stable")
+            self._discard(float(probabilities[symbols[order[most]]]))
+            symbols = symbols[order[:most]]
+        return symbols.tolist()
+
+    def _completed_words(self, word: str, probabilities: np.ndarray) -> list[Node]:
+        """Returns a node for each symbol that begins with a word.
+
+        Args:
+            word: beginning of the symbols.
+            probabilities: of each symbol, (V,).
+        """
         symbols = self._boundary.beginning_with(word)
         total = float(probabilities[symbols].sum())
         if not total:
-            self._push([self._node(Prefix(), UNKNOWN, 1.0, self._base)])
-            return
+            return [self._node(Prefix(), UNKNOWN, 1.0, self._base)]
+        nodes = []
         for symbol in symbols:
             probability = float(probabilities[symbol]) / total
             longer, ended = self._boundary.extended(Prefix(), symbol)
             rest = longer._replace(text=longer.text[len(word) :])
             if not rest.text:
-                self._push([self._node(Prefix(), symbol, probability, self._base)])
+                nodes.append(self._node(Prefix(), symbol, probability, self._base))
             elif ended:
-                self._find(rest.text, probability)
+                self._found.add(rest.text, probability)
             else:
-                self._push([self._node(rest, symbol, probability, self._base)])
+                nodes.append(self._node(rest, symbol, probability, self._base))
+        return nodes
 
-    def _finish(self) -> Generator[Wave, np.ndarray, None]:
-        """Follows the likeliest prefixes that are left, each by its likeliest symbol, to where they end."""
-        nodes = self._likeliest(self._sought)
+    def _node(self, prefix: Prefix, symbol: int, probability: float, row: int) -> Node:
+        return Node(-probability, next(self._numbers), row, symbol, prefix)
+
+    def _discard(self, probability: float) -> None:
+        self._discarded = max(self._discarded, probability)
+
+
+class _BestFirstSearch(_Search):
+    """Expands the likeliest prefixes first, at most `effort` of them."""
+
+    def __init__(self, boundary: Boundary, start: SearchStart) -> None:
+        options = start.options
+        self._effort, self._sought = options.effort, max(options.n, min(_SOUGHT, options.effort))
+        self._lanes = options.lanes or _LANES
+        self._finishing = False
+        self.capacity = max(self._lanes, self._sought) + self._effort
+        floor = FLOOR if options.floor is None else options.floor
+        super().__init__(boundary, start, _Found(options, floor, self._sought))
+
+    def _expand(self) -> Generator[Expansion, np.ndarray, None]:
+        nodes, self._frontier = self._frontier, []
+        self._push(nodes)
+        row = self._base + 1
+        while self._steps < self._effort and (nodes := self._pop(self._lanes)):
+            for children in (yield from self._step(nodes, row)):
+                self._push(children)
+            row += len(nodes)
+        yield from self._finish()
+
+    def _finish(self) -> Generator[Expansion, np.ndarray, None]:
+        """Extends the likeliest prefixes, each by its likeliest symbol, until they end."""
+        self._finishing = True
+        nodes = self._pop(self._sought)
         for _ in range(_FINISHING):
             if not nodes:
                 break
-            ways = yield from self._advance(nodes, keep=False)
+            expanded = yield from self._step(nodes, self._base)
             nodes = []
-            for children in ways:
+            for children in expanded:
                 if children:
                     children.sort()
                     nodes.append(children[0])
                     self._push(children[1:])
         self._push(nodes)
         if self._frontier:
-            self._left = max(self._left, -self._frontier[0].less)
+            self._discard(-self._frontier[0].cost)
 
-    def _advance(self, nodes: list[Node], *, keep: bool) -> Generator[Wave, np.ndarray, list[list[Node]]]:
-        """Looks at prefixes; what may follow each of them. Other states are lost unless kept."""
-        first = self._next if keep else self._base
-        rows = yield Wave(nodes, first)
-        self._steps += len(nodes)
-        self._room = max(1, self._effort - self._steps) + self._sought if keep else 1
-        self._next = first + len(nodes)
-        return [
-            self._look(node.prefix, row, slot)
-            for slot, (node, row) in enumerate(zip(nodes, rows, strict=True), first)
-        ]
-
-    def _likeliest(self, lanes: int) -> list[Node]:
-        """The likeliest prefixes, at most so many, taken from the heap; none where not one matters."""
-        nodes: list[Node] = []
-        if not self._frontier or -self._frontier[0].less <= self._last:
-            return nodes
-        while self._frontier and len(nodes) < lanes and -self._frontier[0].less > self._bar:
-            nodes.append(heappop(self._frontier))
-        return nodes
-
-    def _level(self) -> list[Node]:
-        """The likeliest of all prefixes that matter, which are of one length; the others are left behind."""
-        nodes = sorted(node for node in self._frontier if -node.less > self._bar)
-        self._frontier = []
-        left = nodes[self._lanes :]
-        if nodes and nodes[0].prefix.size >= LONGEST:
-            left = nodes
-            for node in nodes[: self._lanes]:
-                self._find(node.prefix.text, -node.less)
-        if left:
-            self._left = max(self._left, -left[0].less)
-        return [] if left is nodes else nodes[: self._lanes]
-
-    def _look(self, prefix: Prefix, probabilities: np.ndarray, slot: int) -> list[Node]:
-        """What may follow a prefix, given the probabilities (V,) of it with each symbol; notes if it ends."""
-        ending = float(probabilities[self._boundary.endings(prefix)].sum())
-        if ending:
-            self._find(prefix.text, ending)
-        longer = []
-        for symbol in self._likely(probabilities, self._boundary.extensions(prefix)):
-            probability = float(probabilities[symbol])
-            extended, ended = self._boundary.extended(prefix, symbol)
-            if ended:
-                self._find(extended.text, probability)
-            else:
-                longer.append(self._node(extended, symbol, probability, slot))
-        return longer
-
-    def _likely(self, probabilities: np.ndarray, allowed: np.ndarray) -> list[int]:
-        """The symbols that matter; best first no more than may still be looked at."""
-        symbols = ((probabilities > self._bar) & allowed).nonzero()[0]
-        if not self._is_beam and len(symbols) > self._room:
-            order = np.argsort(-probabilities[symbols], kind="stable")
-            self._left = max(self._left, float(probabilities[symbols[order[self._room]]]))
-            symbols = symbols[order[: self._room]]
-        return symbols.tolist()
-
-    def _node(self, prefix: Prefix, symbol: int, probability: float, slot: int) -> Node:
-        return Node(-probability, next(self._numbers), slot, symbol, prefix)
+    def _most_children(self) -> int:
+        return 1 if self._finishing else max(1, self._effort - self._steps) + self._sought
 
     def _push(self, nodes: list[Node]) -> None:
-        """Keeps prefixes to be looked at."""
         for node in nodes:
             heappush(self._frontier, node)
 
-    def _find(self, text: str, probability: float) -> None:
-        """Counts a way to a continuation; equal texts are one, and short ones are none."""
-        if len(text) < self._shortest:
-            return
-        found = self._found
-        found[text] = found.get(text, 0.0) + probability
-        if len(found) < self._n or found[text] <= self._bar:
-            return
-        best = nlargest(self._sought, found.values())
-        self._last = max(self._floor, best[self._n - 1])
-        if len(best) == self._sought:
-            self._bar = max(self._floor, best[-1])
+    def _pop(self, most: int) -> list[Node]:
+        """Removes the likeliest nodes from the frontier; none if the search may end."""
+        nodes: list[Node] = []
+        if not self._frontier or -self._frontier[0].cost <= self._found.last:
+            return nodes
+        while self._frontier and len(nodes) < most and -self._frontier[0].cost > self._found.bar:
+            nodes.append(heappop(self._frontier))
+        return nodes
+
+
+class _BeamSearch(_Search):
+    """Expands all prefixes of one length at a time, and keeps the likeliest."""
+
+    def __init__(self, boundary: Boundary, start: SearchStart) -> None:
+        options = start.options
+        self._lanes = options.lanes or max(_BEAM, 2 * options.n)
+        self.capacity = max(self._lanes, options.n)
+        super().__init__(boundary, start, _Found(options, options.floor or 0.0, options.n))
+
+    def _expand(self) -> Generator[Expansion, np.ndarray, None]:
+        while nodes := self._beam():
+            expanded = yield from self._step(nodes, self._base)
+            self._frontier = [child for children in expanded for child in children]
+
+    def _most_children(self) -> None:
+        return None
+
+    def _beam(self) -> list[Node]:
+        """Returns the likeliest nodes of the frontier, and discards the others."""
+        nodes = sorted(node for node in self._frontier if -node.cost > self._found.bar)
+        beam, rest = nodes[: self._lanes], nodes[self._lanes :]
+        if beam and beam[0].prefix.size >= LONGEST:
+            for node in beam:
+                self._found.add(node.prefix.text, -node.cost)
+            beam, rest = [], nodes
+        if rest:
+            self._discard(-rest[0].cost)
+        return beam
+
+
+def _search(boundary: Boundary, start: SearchStart) -> _Search:
+    return (_BestFirstSearch if start.options.until == "word" else _BeamSearch)(boundary, start)

@@ -1,4 +1,4 @@
-"""Prefixes of continuations that advance together: many searches, one step of the model."""
+"""The model states of searches, in one table, so that many searches share each step of the model."""
 
 from collections.abc import Iterator
 from itertools import accumulate
@@ -13,78 +13,86 @@ from onward.layers.state import State, tensors_of
 
 
 class Node(NamedTuple):
-    """A prefix that may be looked at, likelier ones first in order.
+    """A prefix that a search may expand. Likelier nodes sort first.
 
     Attributes:
-        less: minus its probability.
-        number: tells those of one probability apart.
-        slot: where the state before its last symbol is kept.
-        symbol: its last.
-        prefix: what it is.
+        cost: minus the probability of the prefix.
+        number: order of creation, which decides between equal costs.
+        row: row of the state before its last symbol.
+        symbol: last symbol of the prefix.
+        prefix: the prefix.
     """
 
-    less: float
+    cost: float
     number: int
-    slot: int
+    row: int
     symbol: int
     prefix: Prefix
 
 
-class Wave(NamedTuple):
-    """Prefixes that advance at once, and the row of the first of the states after them."""
+class Expansion(NamedTuple):
+    """Nodes that a search expands in one step, and the row of the first of their new states."""
 
     nodes: list[Node]
-    first: int
+    first_row: int
 
 
-class States:
-    """The states of the prefixes that were looked at, in rows of a table: for each search that of the
-    beginning, and after it those that follow.
+class StateTable:
+    """The states of several searches, one state a row. A search has one row for its start, then its own rows.
 
     Args:
         stepper: of the model.
-        begun: the states where the searches begin, each of one lane.
-        capacities: how many each needs besides.
+        starts: state at the start of each search, of one lane.
+        capacities: number of rows of each search, without the one for its start.
+
+    Attributes:
+        bases: row of the start of each search.
     """
 
-    def __init__(self, stepper: Stepper, begun: list[State], capacities: list[int]) -> None:
+    def __init__(self, stepper: Stepper, starts: list[State], capacities: list[int]) -> None:
         self._stepper = stepper
         *self.bases, size = accumulate((capacity + 1 for capacity in capacities), initial=0)
-        self._rows = [part.new_empty(size, *part.shape[1:]) for part in tensors_of(begun[0])]
-        for base, state in zip(self.bases, begun, strict=True):
+        self._rows = [part.new_empty(size, *part.shape[1:]) for part in tensors_of(starts[0])]
+        for base, state in zip(self.bases, starts, strict=True):
             for rows, part in zip(self._rows, tensors_of(state), strict=True):
                 rows[base] = part[0]
 
-    def step(self, waves: list[Wave]) -> Iterator[np.ndarray]:
-        """For each wave the probabilities (B, V) of its prefixes with each symbol after them."""
-        nodes = [node for wave in waves for node in wave.nodes]
-        lanes = np.array([node.slot for node in nodes], np.int64)
-        symbols = np.array([node.symbol for node in nodes], np.int64)
-        to = np.array([wave.first + i for wave in waves for i in range(len(wave.nodes))], np.int64)
-        rows = softmax(self._stepped(lanes, symbols, to))
-        rows *= np.array([-node.less for node in nodes])[:, None]
-        start = 0
-        for wave in waves:
-            yield rows[start : start + len(wave.nodes)]
-            start += len(wave.nodes)
+    def step(self, expansions: list[Expansion]) -> Iterator[np.ndarray]:
+        """Steps the nodes of all expansions at once.
 
-    def _stepped(self, lanes: np.ndarray, symbols: np.ndarray, to: np.ndarray) -> np.ndarray:
-        """Logits (B, V), as `Stepper.step_rows` gives them, for any number of lanes."""
-        if len(lanes) <= FEW_LANES:
-            return self._stepper.step_rows(self._rows, lanes, symbols, to)
-        # The rows that one part of the lanes writes may be those that a later one reads: all are read first.
-        read, every = torch.from_numpy(lanes), np.arange(len(lanes))
-        after = [rows.index_select(0, read) for rows in self._rows]
-        parts = []
-        for start in range(0, len(lanes), FEW_LANES):
-            part = every[start : start + FEW_LANES]
-            parts.append(self._stepper.step_rows(after, part, symbols[part], part).copy())
-        for rows, part in zip(self._rows, after, strict=True):
-            rows.index_copy_(0, torch.from_numpy(to), part)
-        return np.concatenate(parts)
+        Yields:
+            For each expansion the probability of each of its prefixes with each symbol after it, (B, V).
+        """
+        nodes = [node for expansion in expansions for node in expansion.nodes]
+        rows = np.array([node.row for node in nodes], np.int64)
+        symbols = np.array([node.symbol for node in nodes], np.int64)
+        new_rows = np.concatenate(
+            [first + np.arange(len(part), dtype=np.int64) for part, first in expansions]
+        )
+        probabilities = softmax(self._logits(rows, symbols, new_rows))
+        probabilities *= np.array([-node.cost for node in nodes])[:, None]
+        start = 0
+        for expansion in expansions:
+            yield probabilities[start : start + len(expansion.nodes)]
+            start += len(expansion.nodes)
+
+    def _logits(self, rows: np.ndarray, symbols: np.ndarray, new_rows: np.ndarray) -> np.ndarray:
+        """Calls `Stepper.step_rows` for any number of lanes, and returns the logits (B, V)."""
+        if len(rows) <= FEW_LANES:
+            return self._stepper.step_rows(self._rows, rows, symbols, new_rows)
+        # A part of the lanes may write rows that a later part reads, so all rows are read first.
+        read, lanes = torch.from_numpy(rows), np.arange(len(rows))
+        states = [table.index_select(0, read) for table in self._rows]
+        logits = []
+        for start in range(0, len(rows), FEW_LANES):
+            part = lanes[start : start + FEW_LANES]
+            logits.append(self._stepper.step_rows(states, part, symbols[part], part).copy())
+        for table, state in zip(self._rows, states, strict=True):
+            table.index_copy_(0, torch.from_numpy(new_rows), state)
+        return np.concatenate(logits)
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
-    """Probabilities (B, V)."""
+    """Returns the probabilities (B, V) of logits (B, V)."""
     weights = np.exp(logits - logits.max(axis=1, keepdims=True))
     return weights / weights.sum(axis=1, keepdims=True)

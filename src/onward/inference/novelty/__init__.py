@@ -1,1 +1,1 @@
-"""Novelty: the spans of a text that stand word for word in a corpus."""
+"""Novelty: the spans of a text that are copied from a corpus."""

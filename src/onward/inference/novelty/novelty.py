@@ -1,7 +1,7 @@
-"""What of a text stands word for word in a corpus.
+"""The spans of a text that are copied from a corpus.
 
-A span is a run of symbols of the text that stands in one document of the corpus, and is part of no longer run
-that does. Spans are found exactly (see `grams`), in one pass over the corpus.
+A span is a run of symbols of the text that occurs in one document of the corpus, and that is not part of a
+longer one. All spans are found, in one pass over the corpus (see `matcher`).
 """
 
 import os
@@ -19,23 +19,23 @@ from onward.errors import CorpusError, InputError
 from onward.inference.novelty.matcher import NO_MATCH, SYMBOL, Matcher
 
 MINIMUM = 20
-"""Symbols from which a span counts, unless another length is asked for."""
+"""Default minimum length of a span, in symbols."""
 
-Sources: TypeAlias = Corpus | str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
-"""A corpus, or what `find_sources` finds one by."""
+CorpusSource: TypeAlias = Corpus | str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+"""A corpus, or one or several sources for `find_sources`."""
 
 
 @dataclass(frozen=True)
 class Span:
-    """A run of symbols of the text that stands in the corpus.
+    """A run of symbols of the text that occurs in the corpus.
 
     Attributes:
-        start: symbols of the text before it.
-        length: its symbols.
+        start: its position in the text, in symbols from 0.
+        length: number of its symbols.
         text: its characters.
-        document: the file that it stands in; of several, the first.
-        line: of the file, from 1, in which it begins there.
-        position: symbols of the file before it.
+        document: the first file that contains it.
+        line: line of the file on which it begins, from 1.
+        position: its position in the file, in symbols from 0.
     """
 
     start: int
@@ -48,14 +48,14 @@ class Span:
 
 @dataclass(frozen=True)
 class Novelty:
-    """What of a text stands in a corpus.
+    """The spans of a text that are copied from a corpus.
 
     Attributes:
-        symbols: in the text.
-        covered: how many of them are part of a span.
-        minimum: symbols from which a span counts.
-        span_count: how many spans there are.
-        spans: the longest of them, the longest first.
+        symbols: number of symbols of the text.
+        covered: number of symbols that are part of a span.
+        minimum: minimum length of a span, in symbols.
+        span_count: number of all spans.
+        spans: the longest spans, the longest first.
     """
 
     symbols: int
@@ -66,101 +66,100 @@ class Novelty:
 
     @property
     def share(self) -> float:
-        """The share of the text that is part of a span, from 0 to 1."""
+        """Share of the symbols that are part of a span, from 0 to 1."""
         return self.covered / self.symbols
 
     def to_json(self) -> dict[str, Any]:
-        """All of it as plain values."""
+        """Returns everything as plain values."""
         return asdict(self) | {"share": self.share, "spans": [asdict(span) for span in self.spans]}
 
 
 def novelty(
     text: str | bytes | Path,
-    corpus: Sources,
+    corpus: CorpusSource,
     *,
     kind: SymbolKind = "characters",
     lower: bool = False,
     minimum: int = MINIMUM,
     longest: int = 10,
 ) -> Novelty:
-    """Finds what of a text stands word for word in a corpus.
+    """Finds the spans of a text that are copied from a corpus.
 
-    Takes a second or two for ten million symbols of corpus, and constant memory but for some eighty bytes for
-    each symbol of the text.
+    Ten million symbols of corpus take one or two seconds. The memory does not depend on the size of the
+    corpus; each symbol of the text takes about eighty bytes.
 
     Args:
         text: the text itself, or a file as a `Path`.
-        corpus: where it may have been taken from.
-        kind: what one symbol is.
+        corpus: the corpus to search.
+        kind: kind of the symbols.
         lower: compare in lower case.
-        minimum: symbols from which a span counts.
-        longest: how many spans to give.
+        minimum: minimum length of a span, in symbols.
+        longest: number of spans to return.
 
     Raises:
-        CorpusError: no text in one of the two, or it cannot be read.
-        InputError: a minimum below 1.
+        CorpusError: the text or the corpus is empty, or cannot be read.
+        InputError: `minimum` is below 1, or `longest` below 0.
     """
     if minimum < 1 or longest < 0:
-        raise InputError(
-            f"expected spans of 1 symbol or more, and 0 of them or more, got {minimum} and {longest}"
-        )
-    against = _found(corpus)
-    compared = _Compared(_content(text), kind, lower=lower)
+        raise InputError(f"expected a minimum of 1 or more and 0 spans or more, got {minimum} and {longest}")
+    searched = _corpus(corpus)
+    compared = _ComparedText(_content(text), kind, lower=lower)
     matcher = Matcher(compared.symbols, minimum=minimum, newline=compared.newline)
-    for document in against.documents:
+    for document in searched.documents:
         matcher.begin_document()
         for piece in pieces(read_bytes(document), kind):
             matcher.read(compared.encode(piece))
     covered, starts = _spans(matcher.longest)
     order = starts[np.argsort(-matcher.longest[starts], kind="stable")][:longest]
-    spans = tuple(_span_at(start, matcher, compared, against) for start in order.tolist())
+    spans = tuple(_span_at(start, matcher, compared, searched) for start in order.tolist())
     return Novelty(len(compared.symbols), covered, minimum, len(starts), spans)
 
 
-def _span_at(start: int, matcher: Matcher, compared: "_Compared", against: Corpus) -> Span:
-    """The span that begins at a place of the text."""
+def _span_at(start: int, matcher: Matcher, compared: "_ComparedText", searched: Corpus) -> Span:
     number, position, line = matcher.origins[start].tolist()
     length = int(matcher.longest[start])
-    document = str(against.documents[number])
-    return Span(start, length, compared.shown(start, length), document, line + 1, position)
+    document = str(searched.documents[number])
+    return Span(start, length, compared.characters(start, length), document, line + 1, position)
 
 
 def _spans(longest: np.ndarray) -> tuple[int, np.ndarray]:
-    """How many places matches cover, and where those begin that are part of no other, by lengths (N,)."""
+    """Returns the number of covered symbols, and the start of each match that is not part of another one.
+
+    Args:
+        longest: length of the longest match at each place, (N,).
+    """
     starts = np.flatnonzero(longest)
     ends = starts + longest[starts]
     borders = np.zeros(len(longest) + 1, np.int64)
     np.add.at(borders, starts, 1)
     np.add.at(borders, ends, -1)
-    before = np.maximum.accumulate(np.append(0, ends))[:-1]  # the furthest end of those that begin earlier
+    before = np.maximum.accumulate(np.append(0, ends))[:-1]  # the largest end of all earlier matches
     return int((np.cumsum(borders) > 0).sum()), starts[ends > before]
 
 
-def _found(sources: Sources) -> Corpus:
-    """The corpus that is named."""
+def _corpus(sources: CorpusSource) -> Corpus:
     if isinstance(sources, Corpus):
         return sources
     return find_sources([sources] if isinstance(sources, str | os.PathLike) else sources)
 
 
 def _content(text: str | bytes | Path) -> str | bytes:
-    """The text itself."""
     if isinstance(text, Path):
-        return b"".join(piece for document in _found(text).documents for piece in read_bytes(document))
+        return b"".join(piece for document in _corpus(text).documents for piece in read_bytes(document))
     if not text:
         raise CorpusError(
-            "expected a text with at least one symbol, got an empty one", hint="give it text to read"
+            "expected a text with at least one symbol, got an empty one", hint="give a text that is not empty"
         )
     return text
 
 
-class _Compared:
-    """The text as symbols of a kind, and the way to make the same symbols of a corpus.
+class _ComparedText:
+    """The text as symbols, and the encoding of the corpus in the same symbols.
 
-    Unlike a vocabulary of a model, this tells all symbols apart.
+    Unlike in the vocabulary of a model, no two different characters or words are the same symbol.
 
     Attributes:
-        symbols: (N,).
+        symbols: of the text, (N,).
         newline: the symbol that ends a line.
     """
 
@@ -172,22 +171,22 @@ class _Compared:
             raw = as_bytes(text)
             self._text: str | bytes | list[str] = raw.lower() if lower else raw
         else:
-            readable = lower_case(as_text(text)) if lower else as_text(text)
-            self._text = list(split(readable, "words")) if kind == "words" else readable
+            characters = lower_case(as_text(text)) if lower else as_text(text)
+            self._text = list(split(characters, "words")) if kind == "words" else characters
         for word in self._text if isinstance(self._text, list) else ():
             self._words.setdefault(word, len(self._words))
         self.symbols = self._symbols(self._text)
         self.newline = 0 if kind == "words" else ord("\n")
 
     def encode(self, piece: str | bytes) -> np.ndarray:
-        """The symbols of a piece of corpus, (n,)."""
+        """Returns the symbols of a piece of the corpus, (n,)."""
         if isinstance(piece, bytes):
             return self._symbols(piece.lower() if self._lower else piece)
         text = lower_case(piece) if self._lower else piece
         return self._symbols(split(text, "words") if self._kind == "words" else text)
 
-    def shown(self, start: int, length: int) -> str:
-        """The characters of a run of symbols of the text."""
+    def characters(self, start: int, length: int) -> str:
+        """Returns the characters of a run of symbols of the text."""
         part = self._text[start : start + length]
         if isinstance(part, bytes):
             return part.decode("utf-8", "replace")

@@ -1,1 +1,1 @@
-"""Scores: how surprising a model finds a text, in total, by line or by symbol."""
+"""Scoring: the surprise of each symbol of a text."""

@@ -21,7 +21,7 @@ from onward.html import render_to, surprise_class
 from onward.inference.prediction import initial_state, predict
 from onward.inference.scoring.protocol import Protocol, part_of_stream
 from onward.inference.scoring.score import Score
-from onward.inference.text_source import Source, opened
+from onward.inference.text_source import TextSource, open_source
 from onward.model import LanguageModel, block_length
 from onward.units import as_percent, nats_to_bits
 
@@ -50,7 +50,7 @@ class Expectation(NamedTuple):
 def write_page(
     model: LanguageModel,
     vocabulary: Vocabulary,
-    source: Source,
+    source: TextSource,
     path: str | os.PathLike[str],
     *,
     title: str = "",
@@ -62,7 +62,7 @@ def write_page(
         InputError: the text has more than `MOST_SYMBOLS` symbols.
         WriteError: the file cannot be written.
     """
-    with opened(source, vocabulary) as text:
+    with open_source(source, vocabulary) as text:
         size = len(text.ids)
         if size > MOST_SYMBOLS:
             raise InputError(

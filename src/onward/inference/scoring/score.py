@@ -1,4 +1,4 @@
-"""Scoring: the surprise of a symbol is -log of the probability it was given before it was read."""
+"""The score of a text. The surprise of a symbol is -log of the probability that the model gave it."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -10,28 +10,28 @@ from onward.data.symbols import Symbols
 from onward.data.vocabulary import UNKNOWN, Vocabulary
 from onward.inference.scoring.protocol import Protocol, surprises
 from onward.inference.session import Session
-from onward.inference.text_source import Source, opened
+from onward.inference.text_source import TextSource, open_source
 from onward.model import LanguageModel
 from onward.precision import Precision
 from onward.units import nats_to_bits
 
 _PIECE = 1024
 
-Progress = Callable[[int, int], None]
-"""Called with the symbols scored so far and the symbols to score."""
+ScoringProgress = Callable[[int, int], None]
+"""Called with the number of symbols scored so far and the number of all symbols."""
 
 
 @dataclass(frozen=True)
 class Score:
-    """How surprising a text was.
+    """The surprise of a text.
 
     Attributes:
-        symbols: how many were scored.
-        nats: the sum of their surprises.
-        protocol: how the text was read, `streaming`, `adaptive` or `cold-256`.
-        lanes: parts of it that were read side by side; 1 is one pass.
+        symbols: number of symbols.
+        nats: sum of their surprises.
+        protocol: how the text was read: `streaming`, `adaptive`, or for example `cold-256`.
+        lanes: number of parallel lanes; 1 means one pass.
         precision: of the matrix products.
-        unknown: symbols among them that the vocabulary does not have.
+        unknown: number of symbols that are not in the vocabulary.
     """
 
     symbols: int
@@ -43,16 +43,16 @@ class Score:
 
     @property
     def nats_per_symbol(self) -> float:
-        """The mean."""
+        """Mean surprise in nats."""
         return self.nats / self.symbols
 
     @property
     def bits_per_symbol(self) -> float:
-        """The mean, in bits."""
+        """Mean surprise in bits."""
         return nats_to_bits(self.nats_per_symbol)
 
     def to_json(self) -> dict[str, Any]:
-        """The score as plain values."""
+        """Returns the score as plain values."""
         return {
             "symbols": self.symbols,
             "nats": self.nats,
@@ -66,7 +66,14 @@ class Score:
 
 
 class LineScore(NamedTuple):
-    """One line: its number from 1, its symbols with the end of the line, their nats in all, its text."""
+    """The surprise of a line.
+
+    Attributes:
+        line: its number, from 1.
+        symbols: number of its symbols, with the line end.
+        nats: sum of their surprises.
+        text: its characters, without the line end.
+    """
 
     line: int
     symbols: int
@@ -75,7 +82,13 @@ class LineScore(NamedTuple):
 
 
 class SymbolScore(NamedTuple):
-    """One symbol: its number from 0, its printable name, its nats."""
+    """The surprise of a symbol.
+
+    Attributes:
+        position: its number, from 0.
+        symbol: its printable name.
+        nats: its surprise.
+    """
 
     position: int
     symbol: str
@@ -85,19 +98,19 @@ class SymbolScore(NamedTuple):
 def score(
     model: LanguageModel,
     vocabulary: Vocabulary,
-    source: Source,
+    source: TextSource,
     protocol: Protocol | None = None,
-    progress: Progress | None = None,
+    progress: ScoringProgress | None = None,
 ) -> Score:
-    """The score of a text, in constant memory.
+    """Scores a text, in constant memory.
 
     Raises:
-        CorpusError: there is no text in the source, or it cannot be read.
-        VocabularyError: ids that the vocabulary does not have.
+        CorpusError: the source has no text, or cannot be read.
+        VocabularyError: ids that are not in the vocabulary.
     """
     protocol = protocol or Protocol()
-    with opened(source, vocabulary) as text:
-        reading = protocol.reading(model, len(text.ids))
+    with open_source(source, vocabulary) as text:
+        plan = protocol.plan(model, len(text.ids))
         nats, symbols, unknown = 0.0, 0, 0
         for part in _nats(model, vocabulary, text.ids, protocol):
             nats += float(part.sum(dtype=np.float64))
@@ -105,24 +118,24 @@ def score(
             symbols += len(part)
             if progress:
                 progress(symbols, len(text.ids))
-    return Score(symbols, nats, protocol.name, reading.lanes, reading.precision, unknown)
+    return Score(symbols, nats, protocol.name, plan.lanes, plan.precision, unknown)
 
 
 def score_lines(
-    model: LanguageModel, vocabulary: Vocabulary, source: Source, protocol: Protocol | None = None
+    model: LanguageModel, vocabulary: Vocabulary, source: TextSource, protocol: Protocol | None = None
 ) -> Iterator[LineScore]:
-    """The score of each line of a text, in order, as they are computed. Raises as `score`."""
-    with opened(source, vocabulary) as text:
-        nats = _Reader(_nats(model, vocabulary, text.ids, protocol or Protocol()))
+    """Yields the score of each line, in order, as soon as it is known. Raises the errors of `score`."""
+    with open_source(source, vocabulary) as text:
+        sums = _ConsecutiveSums(_nats(model, vocabulary, text.ids, protocol or Protocol()))
         for number, line in enumerate(text.lines(), 1):
-            yield LineScore(number, line.symbols, nats.sum_of(line.symbols), line.text)
+            yield LineScore(number, line.symbols, sums.next(line.symbols), line.text)
 
 
 def score_symbols(
-    model: LanguageModel, vocabulary: Vocabulary, source: Source, protocol: Protocol | None = None
+    model: LanguageModel, vocabulary: Vocabulary, source: TextSource, protocol: Protocol | None = None
 ) -> Iterator[SymbolScore]:
-    """The score of each symbol of a text, in order, as they are computed. Raises as `score`."""
-    with opened(source, vocabulary) as text:
+    """Yields the score of each symbol, in order, as soon as it is known. Raises the errors of `score`."""
+    with open_source(source, vocabulary) as text:
         position = 0
         for part in _nats(model, vocabulary, text.ids, protocol or Protocol()):
             ids = np.asarray(text.ids[position : position + len(part)]).tolist()
@@ -134,9 +147,9 @@ def score_symbols(
 def _nats(
     model: LanguageModel, vocabulary: Vocabulary, ids: Symbols, protocol: Protocol
 ) -> Iterator[np.ndarray]:
-    """The nats of each symbol, in order, in pieces (n,)."""
+    """Yields the surprise of the symbols, in order, in pieces (n,)."""
     if protocol.adapt is None:
-        yield from surprises(model, ids, protocol.reading(model, len(ids)))
+        yield from surprises(model, ids, protocol.plan(model, len(ids)))
         return
     session = Session(model, vocabulary, reach=0)
     session.adapt(protocol.adapt)
@@ -144,15 +157,15 @@ def _nats(
         yield session.feed(np.asarray(ids[start : start + _PIECE]))
 
 
-class _Reader:
-    """Sums over consecutive runs of numbers that come in pieces."""
+class _ConsecutiveSums:
+    """Sums of consecutive numbers that come in pieces."""
 
     def __init__(self, pieces: Iterator[np.ndarray]) -> None:
         self._pieces = pieces
         self._piece = np.zeros(0, np.float32)
 
-    def sum_of(self, count: int) -> float:
-        """The sum of the next `count` numbers."""
+    def next(self, count: int) -> float:
+        """Returns the sum of the next `count` numbers."""
         total = 0.0
         while count > len(self._piece):
             total += float(self._piece.sum(dtype=np.float64))

@@ -58,7 +58,7 @@ class Stepper:
         self._form = state
         self._program: Program | None = None  # which holds the present state; None: `_state` alone does
 
-    def twin(self) -> "Stepper":
+    def fork(self) -> "Stepper":
         """Another that stands in the same place; both may be used at once, in threads of their own."""
         other = copy.copy(self)
         other._state, other._program, other._programs = self.state, None, {}

@@ -89,7 +89,7 @@ class Engine:
         self._max_lanes, self._metrics = limits.lanes, metrics
         self._slots = Slots(limits.waiting, "requests wait for this model")
         self._predictor = Predictor(trained, self.stepper)
-        self._batcher = Batcher(trained, self.stepper.twin())
+        self._batcher = Batcher(trained, self.stepper.fork())
         self._keystrokes: deque[tuple[Keystroke, asyncio.Future[Prediction]]] = deque()
         self._jobs: deque[_Job] = deque()
         self._outbox = Outbox()

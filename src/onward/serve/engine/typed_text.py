@@ -8,8 +8,8 @@ import numpy as np
 
 from onward.data.vocabulary import LONGEST_WORD, Vocabulary
 from onward.errors import InputError
-from onward.inference.completion.options import Completing, Completions
-from onward.inference.completion.search import Begun
+from onward.inference.completion.options import CompleteOptions, Completions
+from onward.inference.completion.search import SearchStart
 from onward.inference.session import Session
 from onward.inference.step.stepper import Stepper
 from onward.inference.trained_model import TrainedModel
@@ -115,9 +115,9 @@ class TypedText:
             self._learner.forget()
         self._session, self._read = None, ""
 
-    def completion_start(self, options: AnswerOptions, effort: int) -> Begun:
+    def completion_start(self, options: AnswerOptions, effort: int) -> SearchStart:
         """Where a search for completions starts. It looks at no more prefixes than the effort."""
-        return self.session.begun(_search_options(options, effort), self._partial_word)
+        return self.session.search_start(_search_options(options, effort), self._partial_word)
 
     def complete(self, options: AnswerOptions, effort: int) -> Completions:
         """Finds the completions with the weights of this session."""
@@ -163,10 +163,10 @@ class TypedText:
             yield ids[first : first + SLICE], False
 
 
-def _search_options(options: AnswerOptions, effort: int) -> Completing:
+def _search_options(options: AnswerOptions, effort: int) -> CompleteOptions:
     """The smaller the effort, the fewer prefixes advance at once."""
     lanes = min(8, effort) if options.until == "word" else max(8, options.completions, effort // 2)
-    return Completing(
+    return CompleteOptions(
         n=options.completions, until=options.until, shortest=options.shortest, effort=effort, lanes=lanes
     )
 
