@@ -38,7 +38,7 @@ def keystrokes(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 def test_the_simulated_user_accepts_right_completions_that_save_a_key(keystrokes: ModuleType) -> None:
     shown = {"": ["the", "there"], "there": ["s", " cat", " can"], "there ": ["cap", "can"]}
     saved = keystrokes.shares_saved("there can", lambda typed, count: shown.get(typed, [])[:count])
-    # ghost: "the" is wrong inside "there", and so is "s" (five keys), then a space, then "cap" is wrong (three)
+    # ghost: "the" is wrong inside "there", so is "s": five keys; a space; "cap" is wrong: three keys
     assert saved["ghost"] == 0
     assert saved["list"] == pytest.approx(1 - 2 / 9)  # "there", " can"
 
