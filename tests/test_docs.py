@@ -120,6 +120,15 @@ def test_the_reference_lists_every_command_and_exit_code() -> None:
     assert codes == {DONE, FAILED, MISUSED, FLAGGED, INTERRUPTED, UNREAD}
 
 
+def test_the_architecture_names_files_that_exist() -> None:
+    text = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    files = {
+        f"/{file.relative_to(ROOT)}" for part in ("src", "tests") for file in (ROOT / part).rglob("*.py")
+    }
+    for name in set(re.findall(r"`([\w/]+\.py)`", text)):
+        assert any(file.endswith(f"/{name}") for file in files), name
+
+
 def test_the_reference_has_every_public_name() -> None:
     text = "".join(page.read_text(encoding="utf-8") for page in (ROOT / "docs" / "reference").glob("*.md"))
     modules = set(re.findall(r"^::: ([\w.]+)$", text, re.MULTILINE))
