@@ -1,4 +1,4 @@
-"""`onward watch judge` as a user has it."""
+"""`onward watch judge`, as a user runs it."""
 
 import random
 from collections.abc import Callable
@@ -21,7 +21,7 @@ BASELINES = {
 
 @pytest.fixture
 def labelled(tmp_path: Path) -> list[str]:
-    """60 normal sessions; 3 with an event too early, and 2 that are cut, as options."""
+    """Options for 60 normal sessions, 3 with an event too early, and 2 that were cut short."""
     chance = random.Random(7)
     contents = {
         "normal": [session(chance) for _ in range(60)],
@@ -34,7 +34,7 @@ def labelled(tmp_path: Path) -> list[str]:
     return ["--normal", str(tmp_path / "normal.jsonl"), *classes]
 
 
-def test_the_figures_in_json(onward: Command, watching: Path, labelled: list[str]) -> None:
+def test_the_figures_as_json(onward: Command, watching: Path, labelled: list[str]) -> None:
     ran = onward("watch", "judge", watching, *labelled, "--json")
     assert ran.code == 0, ran.err
     found = ran.json
@@ -57,10 +57,10 @@ def test_the_figures_in_json(onward: Command, watching: Path, labelled: list[str
 
 
 @pytest.mark.parametrize("named", ["", "odd="])
-def test_a_path_with_an_equals_sign_is_no_class(
+def test_an_equals_sign_in_a_path_does_not_make_a_class(
     named: str, onward: Command, watching: Path, labelled: list[str], tmp_path: Path
 ) -> None:
-    """Hive's partitions are folders of such names."""
+    """Partitions of Hive are folders with such names."""
     path = tmp_path / "dt=2026-01-01" / "x.jsonl"
     path.parent.mkdir()
     path.write_text(rows([["start", "sync", "read", "stop"]] * 3))
@@ -78,59 +78,85 @@ def test_the_figures_as_tables(onward: Command, watching: Path, labelled: list[s
     ran = onward("watch", "judge", watching, *labelled)
     assert ran.code == 0
     assert "5 anomalous and 60 normal sequences" in ran.out
-    assert ran.out.count("ngram_largest") == 2 and ran.out.count("detector") == 2
-    assert "each distinct one once" in ran.out
-    assert "3 of 3" in ran.out and "2 of 2" in ran.out
+    assert ran.out.count("ngram_largest") == ran.out.count("detector") == 2
+    assert "duplicates counted once" in ran.out
+    assert "3 of 3" in ran.out
+    assert "2 of 2" in ran.out
     assert max(map(len, ran.out.splitlines())) < 130
 
 
-def test_pictures_are_written(onward: Command, watching: Path, labelled: list[str], tmp_path: Path) -> None:
+def test_plots_are_written(onward: Command, watching: Path, labelled: list[str], tmp_path: Path) -> None:
     ran = onward("watch", "judge", watching, *labelled, "--pictures", tmp_path / "new" / "pictures", "--json")
     assert [Path(name).name for name in ran.json["pictures"]] == ["roc.png", "scores.png"]
     for name in ran.json["pictures"]:
         assert Path(name).read_bytes().startswith(b"\x89PNG")
+
+
+def test_plots_need_a_folder(onward: Command, watching: Path, labelled: list[str], tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     ran = onward("watch", "judge", watching, *labelled, "--pictures", tmp_path / "file")
-    assert ran.code == 1 and "cannot make" in ran.err and "hint: name another folder" in ran.err
+    assert ran.code == 1
+    assert "cannot make" in ran.err
+    assert "hint: name another folder" in ran.err
 
 
-def test_precision_is_that_of_all_where_the_normal_ones_are_a_sample(
+def test_the_precision_is_scaled_up_if_the_normal_sequences_are_a_sample(
     onward: Command, watching: Path, labelled: list[str]
 ) -> None:
     ran = onward("watch", "judge", watching, *labelled, "--scale", "6000", "--false-alarms", "10%", "--json")
-    assert ran.json["scale"] == 100.0 and ran.json["rate"] == 0.1
+    assert (ran.json["scale"], ran.json["rate"]) == (100.0, 0.1)
     assert ran.json["false_alarms"] > 0
     assert ran.json["precision"] == pytest.approx(5 / (5 + 100 * ran.json["false_alarms"]))
 
 
-def test_what_cannot_be_judged_is_told(
-    onward: Command, watching: Path, labelled: list[str], tmp_path: Path
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("none.jsonl", None, "none.jsonl"),
+        ("empty.jsonl", "", "empty.jsonl"),
+        ("other.jsonl", '{"host": 1}\n', "event"),
+    ],
+)
+def test_a_source_without_sequences_is_refused(
+    name: str,
+    content: str | None,
+    message: str,
+    onward: Command,
+    watching: Path,
+    labelled: list[str],
+    tmp_path: Path,
 ) -> None:
-    (tmp_path / "empty.jsonl").touch()
-    (tmp_path / "other.jsonl").write_text('{"host": 1}\n')
-    normal = labelled[1]
-    for wrong, told in (
-        ("none.jsonl", "none.jsonl"),
-        ("empty.jsonl", "empty.jsonl"),
-        ("other.jsonl", "there is no column 'event'"),
-    ):
-        ran = onward("watch", "judge", watching, "--normal", normal, "--anomalous", tmp_path / wrong)
-        assert ran.code in (1, 2) and told in ran.err and "Traceback" not in ran.err
-    ran = onward("watch", "judge", normal, *labelled)
-    assert ran.code == 2 and "is not a complete" in ran.err
-    assert onward("watch", "judge", watching, "--normal", normal).code == 2
+    if content is not None:
+        (tmp_path / name).write_text(content)
+    ran = onward("watch", "judge", watching, *labelled[:2], "--anomalous", tmp_path / name)
+    assert ran.code == 2
+    assert message in ran.err
+    assert "Traceback" not in ran.err
 
 
-def test_a_rate_that_does_not_hold_is_said_with_what_speaks(
+def test_a_file_that_is_not_a_detector_is_refused(onward: Command, labelled: list[str]) -> None:
+    ran = onward("watch", "judge", labelled[1], *labelled)
+    assert ran.code == 2
+    assert "is not a complete" in ran.err
+
+
+def test_anomalous_sequences_are_required(onward: Command, watching: Path, labelled: list[str]) -> None:
+    assert onward("watch", "judge", watching, *labelled[:2]).code == 2
+
+
+def test_a_warning_names_the_main_feature_if_there_are_too_many_false_alarms(
     onward: Command, watching: Path, labelled: list[str], tmp_path: Path
 ) -> None:
-    """Where what is normal has changed, a figure alone would be read as the detector's word broken."""
-    changed = [["start", "read", "compact", "sync", "stop"]] * 20
+    """If what is normal has changed, the figures alone would look like a broken promise."""
     path = tmp_path / "changed.jsonl"
-    path.write_text(rows(changed))
+    path.write_text(rows([["start", "read", "compact", "sync", "stop"]] * 20))
     ran = onward("watch", "judge", watching, "--normal", path, *labelled[2:])
-    assert "the rate does not hold" in ran.err and "speaks most in 20 of the 20" in ran.err
+    assert "more false alarms than the calibration allows" in ran.err
+    assert "is the main feature of 20 of the 20 false alarms" in ran.err
     found = onward("watch", "judge", watching, "--normal", path, *labelled[2:], "--json").json
-    assert not found["rate_holds"] and sum(found["false_alarms_by"].values()) == 20
-    held = onward("watch", "judge", watching, *labelled)
-    assert "does not hold" not in held.err
+    assert not found["rate_holds"]
+    assert sum(found["false_alarms_by"].values()) == 20
+
+
+def test_there_is_no_warning_if_the_rate_holds(onward: Command, watching: Path, labelled: list[str]) -> None:
+    assert "false alarms" not in onward("watch", "judge", watching, *labelled).err

@@ -1,4 +1,4 @@
-"""`onward watch learn` as a user has it: every form of source, and what is wrong with some."""
+"""`onward watch learn`, as a user runs it: every form of source, and wrong ones."""
 
 import gzip
 import json
@@ -20,13 +20,13 @@ LINES = "".join(" ".join(events) + "\n" for events in SESSIONS)
 
 @pytest.fixture
 def lines(tmp_path: Path) -> Path:
-    """A sequence a line."""
+    """One sequence per line."""
     path = tmp_path / "normal.txt"
     path.write_text(LINES)
     return path
 
 
-def test_the_summary_in_json(onward: Command, lines: Path, tmp_path: Path) -> None:
+def test_the_summary_as_json(onward: Command, lines: Path, tmp_path: Path) -> None:
     ran = onward(
         "watch", "learn", lines, "-o", tmp_path / "a.onward", "--false-alarms", "10%", *FAST, "--json"
     )
@@ -45,8 +45,7 @@ def test_the_summary_in_json(onward: Command, lines: Path, tmp_path: Path) -> No
     assert (tmp_path / "a.onward").is_file()
 
 
-def test_a_detector_is_told_as_one(onward: Command, lines: Path, tmp_path: Path) -> None:
-    """The symbols of its model are ids; who asks what a file is wants the events, and what it flags."""
+def test_info_shows_the_events_of_a_detector(onward: Command, lines: Path, tmp_path: Path) -> None:
     path = tmp_path / "a.onward"
     learned = onward("watch", "learn", lines, "-o", path, *TENTH, *FAST, "--json").json
     found = onward("info", path, "--json").json["detector"]
@@ -56,7 +55,7 @@ def test_a_detector_is_told_as_one(onward: Command, lines: Path, tmp_path: Path)
 
 
 @pytest.mark.parametrize("form", ["log", "jsonl"])
-def test_lines_that_look_like_no_sequences_are_doubted_before_the_learning(
+def test_lines_that_do_not_look_like_sequences_cause_a_warning_before_training(
     form: str, onward: Command, lines: Path, tmp_path: Path
 ) -> None:
     path = tmp_path / "server.txt"
@@ -65,24 +64,25 @@ def test_lines_that_look_like_no_sequences_are_doubted_before_the_learning(
     path.write_text("".join(line.format(i) + "\n" for i in range(60)))
     ran = onward("watch", "learn", path, "-o", tmp_path / "a.onward", *TENTH, *FAST)
     assert ran.code == 0
-    told = ran.err.splitlines()[0]
-    assert f"of {events} events are different" in told
-    assert "--log" in told and "--event" in told
+    warning = ran.err.splitlines()[0]
+    assert f"of {events} events are distinct" in warning
+    assert "--log" in warning
+    assert "--event" in warning
     assert "--log" not in onward("watch", "learn", lines, "-o", tmp_path / "b.onward", *TENTH, *FAST).err
 
 
-def test_the_summary_as_text_and_a_rate_that_so_few_cannot_tell(
+def test_a_rate_that_is_too_low_for_the_calibration_causes_a_warning(
     onward: Command, lines: Path, tmp_path: Path
 ) -> None:
     ran = onward("watch", "learn", lines, "-o", tmp_path / "a.onward", "--false-alarms", "1%", *FAST)
     assert ran.code == 0
     assert "distinct_events" in ran.out and "false_alarms_interval   0 to 0\n" in ran.out
     assert "15 calibration sequences are too few for a rate of 1.00%: nothing will be flagged" in ran.err
-    assert "6.25% is possible" in ran.err
+    assert "Use --false-alarms 6.25% or more" in ran.err
 
 
 @pytest.mark.parametrize("form", ["crlf", "gz", "unended", "blank", "stdin"])
-def test_line_ends_and_packing_make_no_difference(
+def test_line_ends_and_compression_make_no_difference(
     form: str, onward: Command, lines: Path, tmp_path: Path
 ) -> None:
     content = {
@@ -101,7 +101,7 @@ def test_line_ends_and_packing_make_no_difference(
     assert (tmp_path / "a.onward").read_bytes() == (tmp_path / "b.onward").read_bytes()
 
 
-def test_broken_bytes_and_a_very_long_line_are_read(onward: Command, tmp_path: Path) -> None:
+def test_invalid_bytes_and_a_very_long_line_can_be_read(onward: Command, tmp_path: Path) -> None:
     path = tmp_path / "odd.txt"
     path.write_bytes(LINES.encode() + b"start \xff\xfe stop\n" + b"x" * 3_000_000 + b"\n")
     ran = onward("watch", "learn", path, "-o", tmp_path / "a.onward", *FAST, "--json")
@@ -110,7 +110,7 @@ def test_broken_bytes_and_a_very_long_line_are_read(onward: Command, tmp_path: P
 
 
 @pytest.mark.parametrize("form", ["csv", "jsonl"])
-def test_columns(form: str, onward: Command, tmp_path: Path) -> None:
+def test_the_columns_of_records_are_read(form: str, onward: Command, tmp_path: Path) -> None:
     path = tmp_path / f"audit.{form}"
     records = [(f"s{i}", event) for i, events in enumerate(SESSIONS) for event in events]
     random.Random(0).shuffle(records)
@@ -139,7 +139,7 @@ def test_columns(form: str, onward: Command, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("symbols", ["templates", "bytes"])
-def test_log_lines(symbols: str, onward: Command, tmp_path: Path) -> None:
+def test_raw_log_lines_become_templates_or_bytes(symbols: str, onward: Command, tmp_path: Path) -> None:
     path = tmp_path / "server.log"
     path.write_text(
         "".join(f"took {i} ms for job_{i % 30}\nended job_{i % 30} in /tmp/{i}\n" for i in range(90))
@@ -152,7 +152,7 @@ def test_log_lines(symbols: str, onward: Command, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "how", "told"),
+    ("content", "how", "message"),
     [
         (None, [], "normal.csv"),
         (b"", [], "normal.csv"),
@@ -165,16 +165,17 @@ def test_log_lines(symbols: str, onward: Command, tmp_path: Path) -> None:
         (b"a line\n", ["--log", "--key-regex", "blk"], "there is no blk in it"),
         (LINES.encode(), ["--false-alarms", "2"], "--false-alarms must be a share"),
         (LINES.encode(), ["--false-alarms", "few"], "--false-alarms must be a share"),
-        (LINES.encode(), ["--folds", "1"], "2 to 100 folds"),
+        (LINES.encode(), ["--folds", "1"], "folds must be a whole number from 2 to 100, got 1"),
     ],
 )
-def test_what_cannot_be_learned_from_is_told_and_leaves_no_file(
-    content: bytes | None, how: list[str], told: str, onward: Command, tmp_path: Path
+def test_a_wrong_source_or_option_is_refused_and_leaves_no_file(
+    content: bytes | None, how: list[str], message: str, onward: Command, tmp_path: Path
 ) -> None:
     path = tmp_path / "normal.csv"
     if content is not None:
         path.write_bytes(content)
     ran = onward("watch", "learn", path, "-o", tmp_path / "a.onward", *how)
     assert ran.code in (1, 2)
-    assert told in ran.err and "Traceback" not in ran.err
+    assert message in ran.err
+    assert "Traceback" not in ran.err
     assert ran.out == "" and not (tmp_path / "a.onward").exists()

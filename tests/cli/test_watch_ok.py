@@ -1,4 +1,4 @@
-"""`onward watch ok --state` of what was flagged, and of what was not."""
+"""`onward watch ok --state`, as a user runs it."""
 
 import json
 from collections.abc import Callable
@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 Command = Callable[..., Any]
-STRANGE = ["stop", "start", "stop", "stop"]
+UNUSUAL = ["stop", "start", "stop", "stop"]
 
 
 @pytest.fixture
 def state(onward: Command, watching: Path, tmp_path: Path) -> Path:
-    """Of a watch in which two sequences are in flight: one has raised an alarm, one has not."""
-    records = [{"key": "odd", "event": event} for event in STRANGE]
+    """The state of a watch with two open sequences; only the first one has raised an alarm."""
+    records = [{"key": "odd", "event": event} for event in UNUSUAL]
     records += [{"key": "usual", "event": event} for event in ("start", "read")]
     log = tmp_path / "new.jsonl"
     log.write_text("".join(json.dumps(record) + "\n" for record in records))
@@ -23,22 +23,35 @@ def state(onward: Command, watching: Path, tmp_path: Path) -> Path:
     return tmp_path / "watch.db"
 
 
-def test_of_a_sequence_in_flight_no_end_is_learned_and_what_is_said_twice_changes_nothing(
+def test_only_the_prefix_of_an_open_sequence_is_learned(
+    onward: Command, watching: Path, state: Path, tmp_path: Path
+) -> None:
+    ran = onward("watch", "ok", watching, "--key", "odd", "--state", state, "-o", tmp_path / "new.onward")
+    assert ran.code == 0, ran.err
+    assert "the sequence is still open: only its prefix was learned" in ran.err
+
+
+def test_a_sequence_that_is_marked_twice_is_learned_once(
     onward: Command, watching: Path, state: Path, tmp_path: Path
 ) -> None:
     new, again = tmp_path / "new.onward", tmp_path / "again.onward"
-    ran = onward("watch", "ok", watching, "--key", "odd", "--state", state, "-o", new)
-    assert ran.code == 0, ran.err
-    assert "not that it ends there" in ran.err
+    assert onward("watch", "ok", watching, "--key", "odd", "--state", state, "-o", new).code == 0
     ran = onward("watch", "ok", new, "--key", "odd", "--state", state, "-o", again)
     assert ran.code == 0
-    assert "nothing has changed" in ran.err
+    assert "already marked as normal; nothing changed" in ran.err
     assert again.read_bytes() == new.read_bytes()
     ran = onward("watch", "ok", new, "--key", "odd", "--state", state, "-o", again, "--json")
     assert (ran.json["repeated"], ran.json["steps"]) == (True, 0)
 
 
-def test_what_was_not_flagged_is_refused(
+@pytest.mark.parametrize("extra", [[], ["log.jsonl", "--state", "watch.db"]])
+def test_either_a_source_or_a_state_is_needed(extra: list[str], onward: Command, watching: Path) -> None:
+    ran = onward("watch", "ok", watching, *extra, "--key", "odd")
+    assert ran.code == 2
+    assert "expected either SOURCE or --state" in ran.err
+
+
+def test_a_sequence_that_was_not_flagged_is_refused(
     onward: Command, watching: Path, state: Path, tmp_path: Path
 ) -> None:
     for key, told in (("usual", "the one in flight has raised no alarm"), ("nobody", "was flagged in")):

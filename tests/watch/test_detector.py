@@ -1,7 +1,10 @@
 """A detector: streams and batches agree, a file restores it, and it flags anomalies."""
 
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import replace
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +35,8 @@ SETTINGS = LearnSettings(folds=2, steps=150, rate=0.02)
 def detector() -> Detector:
     return learn_detector(NORMAL, SETTINGS)
 
+
+LoadChanged = Callable[[tuple[str, ...], Any], Detector]
 
 ANOMALIES = {
     "unseen event": ["open", "read", "format", "write", "sync", "close"],
@@ -133,19 +138,24 @@ def test_a_model_that_is_not_a_detector_is_refused(detector: Detector, tmp_path:
         Detector.load(tmp_path / "model")
 
 
+@pytest.fixture(scope="module")
+def header(detector: Detector, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    path = tmp_path_factory.mktemp("header") / "saved"
+    detector.save(path)
+    header = load(path).watch
+    assert header is not None
+    return header
+
+
 @pytest.fixture
-def load_changed(detector: Detector, tmp_path: Path) -> Callable[[tuple[str, ...], Any], Detector]:
+def load_changed(detector: Detector, header: dict[str, Any], tmp_path: Path) -> LoadChanged:
     """Loads the detector after one field of its header was changed."""
 
     def load_with(path: tuple[str, ...], value: Any) -> Detector:
-        detector.save(tmp_path / "saved")
-        watch = load(tmp_path / "saved").watch
-        assert watch is not None
-        parent = watch
-        for name in path[:-1]:
-            parent = parent[name]
-        parent[path[-1]] = value
-        save(replace(detector.artefact, watch=watch), tmp_path / "changed")
+        changed = deepcopy(header)
+        *parents, name = path
+        reduce(getitem, parents, changed)[name] = value
+        save(replace(detector.artefact, watch=changed), tmp_path / "changed")
         return Detector.load(tmp_path / "changed")
 
     return load_with
@@ -185,7 +195,7 @@ NAN = float("nan")
     ],
 )
 def test_a_header_with_wrong_sizes_or_numbers_is_refused(
-    path: tuple[str, ...], value: Any, load_changed: Callable[[tuple[str, ...], Any], Detector]
+    path: tuple[str, ...], value: Any, load_changed: LoadChanged
 ) -> None:
     """Without the checks, a number in the file decides how much memory is allocated."""
     with pytest.raises(ArtefactError, match=r"the detector in .* is damaged: ") as refused:
@@ -194,7 +204,7 @@ def test_a_header_with_wrong_sizes_or_numbers_is_refused(
 
 
 def test_an_error_of_the_header_names_the_field_and_what_was_expected(
-    load_changed: Callable[[tuple[str, ...], Any], Detector],
+    load_changed: LoadChanged,
 ) -> None:
     with pytest.raises(
         ArtefactError, match=r"expected a profile for 10 symbols, as the model has, found 999"
@@ -202,7 +212,7 @@ def test_an_error_of_the_header_names_the_field_and_what_was_expected(
         load_changed(("profile", "symbols"), 999)
     with pytest.raises(ArtefactError, match=r"rate: Input should be less than 1, found 3\.5"):
         load_changed(("rate",), 3.5)
-    with pytest.raises(ArtefactError, match=r"scores: .*expected finite numbers in ascending order, found"):
+    with pytest.raises(ArtefactError, match="scores: expected finite numbers in ascending order, found"):
         load_changed(("calibration", "scores"), [NAN])
 
 
@@ -212,20 +222,20 @@ def test_a_header_without_its_fields_is_refused(detector: Detector, tmp_path: Pa
         Detector.load(tmp_path / "broken")
 
 
-def test_a_detector_of_another_version_is_not_reported_as_damaged(detector: Detector, tmp_path: Path) -> None:
-    detector.save(tmp_path / "now")
-    watch = load(tmp_path / "now").watch
-    assert watch is not None
-    older = {name: value for name, value in watch.items() if name != "format"}
-    older["calibration"] = {"tails": [], "scores": [], "bits_per_event": 1.0}
-    for changed, message in (
-        (older, "an earlier.*expected format 2, found 1"),
-        (watch | {"format": 3}, "found 3"),
-    ):
-        save(replace(detector.artefact, watch=changed), tmp_path / "other")
-        with pytest.raises(ArtefactError, match=message) as refused:
-            Detector.load(tmp_path / "other")
-        assert "learn it again" in refused.value.hint
+@pytest.mark.parametrize(
+    ("is_older", "message"), [(True, "an earlier.*expected format 2, found 1"), (False, "another.*found 3")]
+)
+def test_a_detector_of_another_version_is_not_reported_as_damaged(
+    is_older: bool, message: str, detector: Detector, header: dict[str, Any], tmp_path: Path
+) -> None:
+    changed = header | {"format": 3}
+    if is_older:
+        del changed["format"]
+        changed["calibration"] = {"tails": [], "scores": [], "bits_per_event": 1.0}
+    save(replace(detector.artefact, watch=changed), tmp_path / "other")
+    with pytest.raises(ArtefactError, match=message) as refused:
+        Detector.load(tmp_path / "other")
+    assert "learn it again" in refused.value.hint
 
 
 def test_deeplogs_rule_flags_by_rank_only(detector: Detector) -> None:

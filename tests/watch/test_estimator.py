@@ -1,4 +1,6 @@
-"""The detector with scikit-learn's conventions."""
+"""The detector with the interface of scikit-learn."""
+
+from typing import Any
 
 import jaxtyping
 import numpy as np
@@ -8,7 +10,7 @@ import onward
 from onward.errors import InputError
 
 NORMAL = [["a", *["b", "c"] * (1 + i % 3), "d"] for i in range(60)]
-WRONG = [["a", "c", "b", "d"], ["z"], ["a", *["b", "c"] * 30, "d"]]
+ANOMALOUS = [["a", "c", "b", "d"], ["z"], ["a", *["b", "c"] * 30, "d"]]
 
 
 @pytest.fixture(scope="module")
@@ -16,23 +18,23 @@ def fitted() -> onward.SequenceDetector:
     return onward.SequenceDetector(false_alarms=0.05, folds=2, steps=80).fit(NORMAL)
 
 
-def test_predictions_are_the_sign_of_the_decision(fitted):
-    asked = NORMAL[:20] + WRONG
-    predicted, decision = fitted.predict(asked), fitted.decision_function(asked)
+def test_predictions_are_the_sign_of_the_decision(fitted: onward.SequenceDetector) -> None:
+    sequences = NORMAL[:20] + ANOMALOUS
+    predicted, decision = fitted.predict(sequences), fitted.decision_function(sequences)
     assert predicted.tolist() == [1] * 20 + [-1] * 3
     assert ((decision < 0) == (predicted == -1)).all()
-    assert fitted.score_samples(asked) == pytest.approx(decision + fitted.offset_)
-    assert ((fitted.p_values(asked) <= 0.05) == (predicted == -1)).all()
+    assert fitted.score_samples(sequences) == pytest.approx(decision + fitted.offset_)
+    assert ((fitted.p_values(sequences) <= 0.05) == (predicted == -1)).all()
 
 
-def test_events_are_known_by_their_text(fitted):
+def test_events_with_the_same_text_are_equal() -> None:
     numbers = [[1, 2, 3]] * 20
     one = onward.SequenceDetector(folds=2, steps=5).fit(numbers).score_samples(numbers)
     two = onward.SequenceDetector(folds=2, steps=5).fit([["1", "2", "3"]] * 20).score_samples(numbers)
     assert (one == two).all()
 
 
-def test_parameters_are_read_set_and_kept_as_given():
+def test_parameters_can_be_read_and_set() -> None:
     detector = onward.SequenceDetector(false_alarms=0.2)
     parameters = detector.get_params()
     assert parameters == {
@@ -40,35 +42,43 @@ def test_parameters_are_read_set_and_kept_as_given():
     }  # fmt: skip
     twin = onward.SequenceDetector(**parameters)
     assert twin.get_params() == parameters
-    assert twin.set_params(folds=3) is twin and twin.folds == 3
+    assert twin.set_params(folds=3) is twin
+    assert twin.folds == 3
     assert "folds=3" in repr(twin)
     with pytest.raises(InputError, match="no parameter 'fold'"):
         twin.set_params(fold=3)
 
 
-def test_a_wrong_parameter_is_refused_by_fit_and_not_before():
+def test_fit_refuses_a_wrong_parameter() -> None:
     detector = onward.SequenceDetector(false_alarms=2.0)
     with pytest.raises(InputError, match="between 0 and 1"):
         detector.fit(NORMAL)
 
 
-def test_it_must_be_fitted_and_given_sequences(fitted, monkeypatch):
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # so that its own checks speak
+def test_a_detector_that_is_not_fitted_is_refused() -> None:
     with pytest.raises(InputError, match="not fitted"):
         onward.SequenceDetector().predict(NORMAL)
-    for wrong in ("abc", ["abc", "abd"], 7, [1, 2]):
-        with pytest.raises(InputError, match="expected"):
-            fitted.predict(wrong)
 
 
-def test_fitting_again_gives_the_same_and_leaves_the_input(fitted):
+@pytest.mark.parametrize("wrong", ["abc", ["abc", "abd"], 7, [1, 2]])
+def test_data_without_sequences_is_refused(
+    wrong: Any, fitted: onward.SequenceDetector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # else the type checker refuses it first
+    with pytest.raises(InputError, match="expected"):
+        fitted.predict(wrong)
+
+
+def test_fitting_again_gives_the_same_scores_and_does_not_change_the_input(
+    fitted: onward.SequenceDetector,
+) -> None:
     before = [list(sequence) for sequence in NORMAL]
     again = onward.SequenceDetector(false_alarms=0.05, folds=2, steps=80).fit(NORMAL)
-    assert np.array_equal(again.score_samples(WRONG), fitted.score_samples(WRONG))
+    assert np.array_equal(again.score_samples(ANOMALOUS), fitted.score_samples(ANOMALOUS))
     assert before == NORMAL
 
 
-def test_scikit_learn_takes_it_for_an_estimator(fitted):
+def test_scikit_learn_accepts_it_as_an_outlier_detector(fitted: onward.SequenceDetector) -> None:
     base = pytest.importorskip("sklearn.base")
     sklearn_exceptions = pytest.importorskip("sklearn.exceptions")
     validation = pytest.importorskip("sklearn.utils.validation")
@@ -78,7 +88,8 @@ def test_scikit_learn_takes_it_for_an_estimator(fitted):
     validation.check_is_fitted(fitted)
     with pytest.raises(sklearn_exceptions.NotFittedError):
         validation.check_is_fitted(clone)
-    assert base.is_outlier_detector(fitted) and not base.is_classifier(fitted)
+    assert base.is_outlier_detector(fitted)
+    assert not base.is_classifier(fitted)
 
 
 @pytest.mark.parametrize(
@@ -95,13 +106,15 @@ def test_scikit_learn_takes_it_for_an_estimator(fitted):
         "check_valid_tag_types",
     ],
 )
-def test_checks_of_scikit_learn_that_feed_no_matrix_pass(name, monkeypatch):
+def test_it_passes_the_checks_of_scikit_learn_that_use_no_matrix(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
     checks = pytest.importorskip("sklearn.utils.estimator_checks")
     getattr(checks, name)("SequenceDetector", onward.SequenceDetector())
 
 
-def test_a_pipeline_takes_it():
+def test_a_pipeline_can_contain_it() -> None:
     pipeline = pytest.importorskip("sklearn.pipeline")
     whole = pipeline.make_pipeline(onward.SequenceDetector(false_alarms=0.05, folds=2, steps=80))
-    assert whole.fit(NORMAL).predict(WRONG).tolist() == [-1, -1, -1]
+    assert whole.fit(NORMAL).predict(ANOMALOUS).tolist() == [-1, -1, -1]

@@ -7,11 +7,11 @@ import typer
 
 from onward.cli.options import Json
 from onward.cli.output import emit, emit_json, say
-from onward.cli.watch_options import Detector
+from onward.cli.watch_options import DetectorPath
 
 
 def explain(
-    model: Detector,
+    model: DetectorPath,
     source: Annotated[str, typer.Argument(metavar="SOURCE", help="A file, or - for standard input.")],
     key: Annotated[
         str,
@@ -29,10 +29,10 @@ def explain(
     onward watch explain audit.onward audit.csv --key session-9 --html session-9.html
     """
     from onward.watch.datasets import load_sequences  # noqa: PLC0415
-    from onward.watch.detector import Detector as Loaded  # noqa: PLC0415 - torch, which `--help` does without
+    from onward.watch.detector import Detector  # noqa: PLC0415 - torch, which `--help` does without
     from onward.watch.evaluation.explain import as_text, explain_sequence, write_page  # noqa: PLC0415
 
-    detector = Loaded.load(model)
+    detector = Detector.load(model)
     explanation = explain_sequence(detector, load_sequences(detector, [source]), key)
     if html:
         write_page(explanation, html)

@@ -7,18 +7,18 @@ import typer
 
 from onward.cli.options import Json
 from onward.cli.output import emit, emit_json, say
-from onward.cli.watch_options import Detector, FalseAlarms, TopK, rate_of
+from onward.cli.watch_options import DetectorPath, FalseAlarms, TopKOption, rate_of
 
 
 def judge(
-    model: Detector,
+    model: DetectorPath,
     normal: Annotated[list[str], typer.Option(help="Source of normal sequences.")],
     anomalous: Annotated[
         list[str],
         typer.Option(help="Source of anomalous sequences; CLASS=SOURCE also gives the recall of each class."),
     ],
     false_alarms: FalseAlarms = None,
-    top_k: TopK = None,
+    top_k: TopKOption = None,
     scale: Annotated[
         int | None,
         typer.Option(
@@ -37,12 +37,12 @@ def judge(
     onward watch judge hdfs.onward --normal sample.gz --anomalous anomalous.gz --scale 553366
     """
     from onward.watch.datasets import load_sequences  # noqa: PLC0415
-    from onward.watch.detector import Detector as Loaded  # noqa: PLC0415 - torch, which `--help` does without
+    from onward.watch.detector import Detector  # noqa: PLC0415 - torch, which `--help` does without
     from onward.watch.evaluation.evaluate import evaluate  # noqa: PLC0415
     from onward.watch.evaluation.plots import draw_plots  # noqa: PLC0415
     from onward.watch.evaluation.summary import warnings  # noqa: PLC0415
 
-    detector = Loaded.load(model).with_rate(rate_of(false_alarms, top_k), top_k)
+    detector = Detector.load(model).with_rate(rate_of(false_alarms, top_k), top_k)
     normal_data = load_sequences(detector, normal)
     anomalous_data = [
         (name, load_sequences(detector, [source])) for name, source in map(_class_and_source, anomalous)

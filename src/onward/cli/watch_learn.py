@@ -8,7 +8,7 @@ import typer
 
 from onward.cli.options import Json
 from onward.cli.output import announce_standard_input, emit_facts, emit_json, say
-from onward.cli.watch_options import FalseAlarmsLearned, TopK, rate_of, refuse_both, share
+from onward.cli.watch_options import FalseAlarmsLearned, TopKOption, rate_of, refuse_both, share
 from onward.errors import InputError
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def learn(
         Literal["templates", "words", "bytes"], typer.Option(help="Log lines: what an event is.")
     ] = "templates",
     false_alarms: FalseAlarmsLearned = None,
-    top_k: TopK = None,
+    top_k: TopKOption = None,
     folds: Annotated[
         int | None, typer.Option(help="Number of folds of the calibration; 5 by default.")
     ] = None,

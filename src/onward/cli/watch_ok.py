@@ -7,12 +7,12 @@ import typer
 
 from onward.cli.options import Json
 from onward.cli.output import emit, emit_json, say
-from onward.cli.watch_options import Detector
+from onward.cli.watch_options import DetectorPath
 from onward.errors import InputError
 
 
 def ok(
-    model: Detector,
+    model: DetectorPath,
     source: Annotated[
         str | None,
         typer.Argument(metavar="[SOURCE]", help="Source that has the sequence; not needed with --state."),
@@ -37,7 +37,7 @@ def ok(
     """
     from onward.outputs import output_lock  # noqa: PLC0415 - torch, which `--help` does without
     from onward.watch.datasets import load_sequences  # noqa: PLC0415
-    from onward.watch.detector import Detector as Loaded  # noqa: PLC0415
+    from onward.watch.detector import Detector  # noqa: PLC0415 - torch, which `--help` does without
     from onward.watch.feedback import mark_normal  # noqa: PLC0415
     from onward.watch.stream.store import Flagged, flagged_in  # noqa: PLC0415
 
@@ -45,7 +45,7 @@ def ok(
         raise InputError("expected either SOURCE or --state", hint="give exactly one of them")
     target = output or Path(model)
     with output_lock(target):
-        detector = Loaded.load(model)
+        detector = Detector.load(model)
         if state:
             flagged = flagged_in(state, key)
         else:

@@ -7,7 +7,7 @@ import typer
 
 from onward.errors import InputError
 
-Detector = Annotated[str, typer.Argument(metavar="MODEL", help="Detector made by `onward watch learn`.")]
+DetectorPath = Annotated[str, typer.Argument(metavar="MODEL", help="Detector made by `onward watch learn`.")]
 _RATE = "Share of normal sequences that may be flagged, such as 0.1%"
 FalseAlarms = Annotated[
     str | None, typer.Option(metavar="SHARE", help=f"{_RATE}. Default: the detector's own.")
@@ -15,7 +15,7 @@ FalseAlarms = Annotated[
 FalseAlarmsLearned = Annotated[
     str | None, typer.Option("--false-alarms", metavar="SHARE", help=f"{_RATE}, the default.")
 ]
-TopK = Annotated[
+TopKOption = Annotated[
     int | None,
     typer.Option(
         metavar="K", help="Use DeepLog's rule instead: flag an event that is not among the K most likely."

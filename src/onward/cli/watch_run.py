@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from onward.cli.output import DONE, FLAGGED, INTERRUPTED, announce_standard_input, emit, emit_json, say
-from onward.cli.watch_options import Detector, FalseAlarms, TopK, duration, rate_of
+from onward.cli.watch_options import DetectorPath, FalseAlarms, TopKOption, duration, rate_of
 
 if TYPE_CHECKING:
     from onward.watch.stream.alarms import Alarm
 
 
 def run(
-    model: Detector,
+    model: DetectorPath,
     source: Annotated[
         str,
         typer.Argument(metavar="SOURCE", help="A file (also .gz, .xz, .bz2, .zst), or - for standard input."),
@@ -41,7 +41,7 @@ def run(
         ),
     ] = None,
     false_alarms: FalseAlarms = None,
-    top_k: TopK = None,
+    top_k: TopKOption = None,
     in_memory: Annotated[
         int, typer.Option(metavar="N", help="Open sequences in memory; the others are on disk.")
     ] = 20_000,
@@ -62,7 +62,7 @@ def run(
     expected. The exit code is 3 if anything was flagged, else 0.
     """
     from onward.watch.datasets import format_hint, no_records_error, parser_for  # noqa: PLC0415
-    from onward.watch.detector import Detector as Loaded  # noqa: PLC0415 - torch, which `--help` does without
+    from onward.watch.detector import Detector  # noqa: PLC0415 - torch, which `--help` does without
     from onward.watch.evaluation.summary import can_never_alarm, never_alarms_message  # noqa: PLC0415
     from onward.watch.stream.delivery import AlarmDelivery  # noqa: PLC0415
     from onward.watch.stream.monitor import Monitor  # noqa: PLC0415
@@ -71,7 +71,7 @@ def run(
     from onward.watch.stream.store import opened_store  # noqa: PLC0415
 
     notify = partial(say, style="yellow")
-    detector = Loaded.load(model).with_rate(rate_of(false_alarms, top_k), top_k)
+    detector = Detector.load(model).with_rate(rate_of(false_alarms, top_k), top_k)
     seconds = duration(idle, "--idle")
     announce_standard_input([source])
     if can_never_alarm(detector):

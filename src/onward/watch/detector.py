@@ -313,4 +313,5 @@ def _describe(error: ValueError) -> str:
         return str(error)
     first = error.errors(include_url=False, include_context=False)[0]
     where = ".".join(map(str, first["loc"]))
-    return f"{where}: {first['msg']}, found {first['input']!r:.40}" if where else first["msg"]
+    message = f"{first['msg'].removeprefix('Value error, ')}, found {first['input']!r:.40}"
+    return f"{where}: {message}" if where else message

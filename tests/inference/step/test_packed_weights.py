@@ -4,7 +4,7 @@ from importlib.resources import files
 import pytest
 import torch
 
-from onward.inference.step.packed_weights import Matrices, WeightType, workplace_of
+from onward.inference.step.packed_weights import PackedWeights, WeightType, workspace_size
 from onward.model import LanguageModel, ModelConfig
 
 
@@ -14,7 +14,7 @@ def small() -> LanguageModel:
 
 
 def read(panels: torch.Tensor, scale: torch.Tensor | None, rows: int, columns: int) -> torch.Tensor:
-    """The matrix (rows, columns) that step.c would find there, number by number as products.h has it."""
+    """Returns the matrix (rows, columns) that the C code reads from packed panels."""
     flat, matrix = panels.view(-1), torch.empty(rows, columns)
     width = columns if scale is None else 4 * -(-columns // 4)
     values = (flat.view(torch.float32) if scale is None else flat).float()
@@ -29,7 +29,7 @@ def read(panels: torch.Tensor, scale: torch.Tensor | None, rows: int, columns: i
 def test_matrices_have_the_layout_of_the_c_code() -> None:
     model = small()
     for weights in ("fp32", "int8"):
-        matrices = Matrices(model, weights)
+        matrices = PackedWeights(model, weights)
         for matrix in (model.readout.weight, *(p for p in model.stack.parameters() if p.dim() == 2)):
             found = read(*matrices.of(matrix), *matrix.shape)
             step = matrix.abs().amax(1, keepdim=True) / 127 if weights == "int8" else 0 * matrix
@@ -39,7 +39,7 @@ def test_matrices_have_the_layout_of_the_c_code() -> None:
 @pytest.mark.parametrize("weights", ["fp32", "bf16", "int8"])
 def test_matrices_are_contiguous_and_packed_once(weights: WeightType) -> None:
     model = small()
-    matrices, end = Matrices(model, weights), None
+    matrices, end = PackedWeights(model, weights), None
     for matrix in (p for p in model.parameters() if p.dim() == 2 and p is not model.embedding.weight):
         panels, _ = matrices.of(matrix)
         assert panels.data_ptr() % 64 == 0
@@ -51,7 +51,7 @@ def test_matrices_are_contiguous_and_packed_once(weights: WeightType) -> None:
 def test_rows_beyond_the_matrix_are_zeros() -> None:
     model = LanguageModel(ModelConfig(symbols=67, width=512, layers=1))
     matrix = model.readout.weight
-    panels, _ = Matrices(model, "fp32").of(matrix)
+    panels, _ = PackedWeights(model, "fp32").of(matrix)
     assert panels.data_ptr() % 64 == 0
     found = panels.view(torch.float32).view(-1, 512, 64).transpose(1, 2).flatten(0, 1)
     assert torch.equal(found[:67], matrix.detach())
@@ -59,8 +59,8 @@ def test_rows_beyond_the_matrix_are_zeros() -> None:
 
 
 def test_unknown_types_are_refused() -> None:
-    with pytest.raises(Exception, match="int4"):  # beartype's in the tests, an InputError outside
-        Matrices(small(), "int4")  # type: ignore[arg-type]
+    with pytest.raises(Exception, match="int4"):  # beartype raises in the tests, onward otherwise
+        PackedWeights(small(), "int4")  # type: ignore[arg-type]
 
 
 def test_the_workspace_has_the_size_that_the_c_code_needs() -> None:
@@ -69,4 +69,4 @@ def test_the_workspace_has_the_size_that_the_c_code_needs() -> None:
     assert macro
     for columns in (1, 15, 16, 17, 250, 512, 65_000):
         wanted = eval(macro[1].replace("/", "//"), {"columns": columns})  # C's division of whole numbers
-        assert workplace_of(columns) == wanted
+        assert workspace_size(columns) == wanted

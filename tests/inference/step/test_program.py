@@ -1,4 +1,4 @@
-"""Steps that are divided among threads give what they give undivided."""
+"""Steps that are divided among threads have the results of undivided steps."""
 
 import os
 import signal
@@ -12,8 +12,8 @@ from tests.inference.models import STACKS, SYMBOLS, model_of, needs_kernels
 from onward.errors import InputError, RunError
 from onward.inference.prediction import initial_state
 from onward.inference.step import program
-from onward.inference.step.packed_weights import Matrices, WeightType
-from onward.inference.step.program import division
+from onward.inference.step.packed_weights import PackedWeights, WeightType
+from onward.inference.step.program import divide_lanes
 from onward.inference.step.sampling import Sampling
 from onward.inference.step.stepper import Stepper
 from onward.model import LanguageModel
@@ -21,12 +21,12 @@ from onward.model import LanguageModel
 
 @pytest.fixture
 def always_shared(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Steps are divided however small the model is."""
+    """Divides all steps, however small the model is."""
     monkeypatch.setattr(program, "SHARED", 0)
 
 
 def steps_of(model: LanguageModel, lanes: int, threads: int, weights: WeightType = "fp32") -> np.ndarray:
-    """Logits of three steps, (3, B, V)."""
+    """Returns the logits of three steps, (3, B, V)."""
     stepper = Stepper(model, initial_state(model, lanes), weights, threads=threads)
     ids = np.arange(3 * lanes).reshape(3, lanes) * 7 % SYMBOLS
     return np.stack([stepper.step(row).copy() for row in ids])
@@ -104,17 +104,17 @@ def test_a_forked_process_has_its_own_helper_threads(default: LanguageModel):
 
 @needs_kernels
 def test_few_lanes_and_small_models_are_not_divided(default: LanguageModel, monkeypatch: pytest.MonkeyPatch):
-    matrices = Matrices(default, "fp32")
-    assert program.Program(default, 40, matrices).whole is not None
+    weights = PackedWeights(default, "fp32")
+    assert program.Program(default, 40, weights).whole is not None
     monkeypatch.setattr(program, "SHARED", 0)
-    assert [program.Program(default, lanes, matrices).whole is None for lanes in (4, 5)] == [False, True]
-    assert [program.Program(default, 40, matrices).shares(threads).count for threads in (1, 2)] == [1, 2]
+    assert [program.Program(default, lanes, weights).whole is None for lanes in (4, 5)] == [False, True]
+    assert [program.Program(default, 40, weights).shares(threads).count for threads in (1, 2)] == [1, 2]
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3, 8, 100])
 def test_lanes_are_divided_evenly_among_threads(threads: int):
     for lanes in range(1, 300):
-        sizes = division(lanes, threads)
+        sizes = divide_lanes(lanes, threads)
         assert sum(sizes) == lanes
         assert all(size > 0 for size in sizes)
         assert all(size % 4 == 0 for size in sizes[:-1])

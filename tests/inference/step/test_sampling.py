@@ -13,7 +13,7 @@ PROBABILITIES = np.array([0.4, 0.1, 0.3, 0.15, 0.05])
 
 
 def shares(sampling: Sampling, probabilities: np.ndarray = PROBABILITIES) -> np.ndarray:
-    """How often each symbol is drawn, over chances that cover [0, 1) evenly."""
+    """Returns how often each symbol is drawn, for random numbers that cover [0, 1) evenly."""
     chances = (np.arange(2000) + 0.5) / 2000
     logits = np.tile(np.log(probabilities).astype(np.float32), (len(chances), 1))
     return np.bincount(sampling.draw(logits, chances), minlength=len(probabilities)) / len(chances)
@@ -90,13 +90,15 @@ def test_logits_that_are_not_finite_raise_an_error(row: list[float], temperature
 )
 def test_c_and_numpy_draw_the_same_symbols(sampling: Sampling, symbols: int, seed: int) -> None:
     random = np.random.default_rng(seed)
-    logits = random.normal(0, 3, (20, symbols)).astype(np.float32).round(1)  # so that some are equal
+    logits = random.normal(0, 3, (20, symbols)).astype(np.float32).round(1)  # some are equal
     logits[:, random.random(symbols) < 0.2] = -np.inf
     logits[:, -1] = 0.0
     chances = random.random(20)
     chances[0] = 0.0
     found, wanted = sampling.draw(logits, chances), sampling.draw(logits.astype(np.float64), chances)
-    assert (found != wanted).sum() <= (sampling.top_p is not None)  # a sum may be the share but for rounding
+    assert (found != wanted).sum() <= (
+        sampling.top_p is not None
+    )  # rounding may decide whether a sum reaches the share
 
 
 def test_arrays_may_be_slices_and_read_only() -> None:

@@ -1,4 +1,4 @@
-"""A step in C gives what the model gives: every layer, any lanes, states that can be kept."""
+"""A step in C agrees with the model: for every layer and any number of lanes."""
 
 import numpy as np
 import pytest
@@ -101,7 +101,7 @@ def test_rounded_weights_are_nearly_exact(default: LanguageModel, weights: Weigh
 
 
 def rounded(model: LanguageModel, weights: str) -> LanguageModel:
-    """The model itself with the weights that a step in that type reads."""
+    """Rounds the weights of a model as a step with this type of weights does."""
     read = {id(module.weight) for module in model.modules() if isinstance(module, nn.Linear)}
     read |= {id(p) for name, p in model.named_parameters() if "rnn.weight" in name}
     with torch.no_grad():
@@ -177,7 +177,7 @@ def test_wrong_ids_are_refused(
 
 
 def test_unknown_weights_are_refused(default: LanguageModel):
-    with pytest.raises(Exception, match="int4"):  # beartype's in the tests, an InputError outside
+    with pytest.raises(Exception, match="int4"):  # beartype raises in the tests, onward otherwise
         Stepper(default, initial_state(default, 1), "int4")  # type: ignore[arg-type]
 
 
@@ -211,7 +211,7 @@ def test_programs_for_different_numbers_of_lanes_share_memory(default: LanguageM
         for row in ids:
             np.testing.assert_array_equal(stepper.step(row), fresh.step(row))
         kept = stepper.state
-        stepper.select(np.arange(lanes)[::2])  # the state goes on in another program
+        stepper.select(np.arange(lanes)[::2])  # another program takes the state over
         fresh.state = select_lanes(kept, torch.arange(lanes)[::2])
         np.testing.assert_array_equal(stepper.step(ids[0, ::2]), fresh.step(ids[0, ::2]))
     programs = stepper._programs
@@ -221,5 +221,5 @@ def test_programs_for_different_numbers_of_lanes_share_memory(default: LanguageM
 
 
 def storages(program: Program) -> dict[int, int]:
-    """Where the vectors of a program lie, and bytes there."""
+    """Returns the address and the size of the storages of a program's vectors."""
     return {part.untyped_storage().data_ptr(): part.untyped_storage().nbytes() for part in program.vectors}

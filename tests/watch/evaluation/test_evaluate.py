@@ -1,40 +1,65 @@
-"""Intervals that are known, and figures that follow from flags."""
+import json
 
-import numpy as np
 import pytest
 
-from onward.watch.calibration.statistics import (
-    auc_with_interval,
-    beta_quantile,
-    binomial_interval,
-    calibration_interval,
-)
-from onward.watch.evaluation.evaluate import evaluate
+from onward.errors import CorpusError, InputError
+from onward.watch.detector import Detector
+from onward.watch.evaluation.evaluate import Evaluation, evaluate
+
+USUAL = ["start", "read", "read", "sync", "stop"]
+NORMAL = [USUAL] * 3 + [["start", "read", "write", "sync", "stop"]]
+ANOMALOUS = {"cut": [["start"]] * 2, "odd": [["boom", "boom"]]}
 
 
-def test_exact_intervals_are_those_of_the_tables():
-    assert binomial_interval(5, 100) == pytest.approx((0.016432, 0.112835), abs=1e-6)
-    assert binomial_interval(0, 10) == pytest.approx((0.0, 0.308497), abs=1e-6)
-    assert beta_quantile(0.5, 1, 1) == pytest.approx(0.5)
-    assert calibration_interval(0.001, 500) == (0.0, 0.0)
-    low, high = calibration_interval(0.01, 999)
-    drawn = np.random.default_rng(0).beta(10, 990, 200_000)
-    assert (low, high) == pytest.approx(np.quantile(drawn, [0.025, 0.975]), abs=1e-4)
+@pytest.fixture(scope="module")
+def evaluation(detector: Detector) -> Evaluation:
+    return evaluate(detector, NORMAL, ANOMALOUS, normal_in_all=40)
 
 
-def test_the_area_counts_ties_half():
-    auc, (low, high) = auc_with_interval(np.array([0.0, 1.0, 2.0]), np.array([1.0, 3.0]))
-    assert auc == pytest.approx((1.5 + 3) / 6)
-    assert 0 <= low < auc < high <= 1
+def test_figures_follow_from_the_flags(evaluation: Evaluation) -> None:
+    figures = evaluation.detector
+    assert (figures.recall, figures.auc, figures.false_alarm_rate) == (1.0, 1.0, 0.0)
+    assert (figures.caught, figures.anomalous, figures.false_alarms, figures.normal) == (3, 3, 0, 4)
+    assert figures.precision == figures.f1 == 1.0
+    assert evaluation.classes == {"cut": (2, 2), "odd": (1, 1)}
+    assert evaluation.figures["new_event"].recall == pytest.approx(1 / 3)
+    assert evaluation.events == sum(map(len, [*NORMAL, *ANOMALOUS["cut"], *ANOMALOUS["odd"]])) + 7
 
 
-def test_figures_follow_from_the_flags(detector):
-    right = [["start", "read", "read", "sync", "stop"]] * 3 + [["start", "read", "write", "sync", "stop"]]
-    wrong = {"cut": [["start"]] * 2, "odd": [["boom", "boom"]]}
-    data = evaluate(detector, right, wrong, normal_in_all=40).to_json()
-    assert data["recall"] == 1.0 and data["auc"] == 1.0 and data["false_alarm_rate"] == 0.0
-    assert data["classes"]["cut"] == {"caught": 2, "of": 2, "recall": 1.0}
-    assert data["scale"] == 10.0
-    assert (data["deduplicated"]["normal"], data["deduplicated"]["anomalous"]) == (2, 2)
-    assert data["baselines"]["new_event"]["recall"] == pytest.approx(1 / 3)
-    assert set(data) >= {"precision", "f1", "threshold", "baselines"}
+def test_duplicates_are_counted_once(evaluation: Evaluation) -> None:
+    figures = evaluation.deduplicated["detector"]
+    assert (figures.normal, figures.anomalous, figures.scale) == (2, 2, 1.0)
+
+
+def test_false_alarms_of_a_sample_are_scaled_up(detector: Detector) -> None:
+    figures = evaluate(detector, [*NORMAL, ["stop"]], ANOMALOUS, normal_in_all=50).detector
+    assert (figures.false_alarms, figures.scale) == (1, 10.0)
+    assert figures.precision == pytest.approx(3 / 13)
+
+
+def test_the_baselines_are_a_field_of_the_json(evaluation: Evaluation) -> None:
+    found = json.loads(json.dumps(evaluation.to_json()))
+    assert found["scale"] == 10.0
+    assert found["classes"]["cut"] == {"caught": 2, "of": 2, "recall": 1.0}
+    assert found["baselines"]["new_event"]["recall"] == pytest.approx(1 / 3)
+    assert set(found["deduplicated"]["baselines"]) == set(found["baselines"])
+
+
+def test_the_rate_does_not_hold_if_normal_sequences_are_unlike_the_training_sequences(
+    detector: Detector, evaluation: Evaluation
+) -> None:
+    changed = evaluate(detector, [["start", "compact", "sync", "stop"]] * 20, ANOMALOUS)
+    assert evaluation.rate_holds
+    assert not changed.rate_holds
+    assert sum(changed.alarm_features.values()) == 20
+
+
+def test_sequences_of_both_labels_are_needed(detector: Detector) -> None:
+    for normal, anomalous in (([], ANOMALOUS), (NORMAL, {}), (NORMAL, {"cut": []})):
+        with pytest.raises(CorpusError, match="expected normal and anomalous sequences"):
+            evaluate(detector, normal, anomalous)
+
+
+def test_a_sample_larger_than_the_whole_is_refused(detector: Detector) -> None:
+    with pytest.raises(InputError, match="expected 4 or more normal sequences in all, received 3"):
+        evaluate(detector, NORMAL, ANOMALOUS, normal_in_all=3)

@@ -1,4 +1,4 @@
-"""A sequence with what was expected, on the terminal and as a page."""
+"""The explanation of a verdict, on the terminal and as an HTML page."""
 
 import base64
 import hashlib
@@ -14,9 +14,15 @@ from onward.errors import InputError
 from onward.html import SURPRISE_LEVELS
 from onward.watch.datasets import Dataset
 from onward.watch.detector import Detector
-from onward.watch.evaluation.explain import Explanation, as_text, explained, reason_of, write_page
+from onward.watch.evaluation.explain import (
+    Explanation,
+    as_text,
+    describe_reason,
+    explain_sequence,
+    write_page,
+)
 from onward.watch.input.records import KeyedSequence, UnreadableLines
-from onward.watch.scoring.features import FEATURES, Feature
+from onward.watch.scoring.features import FEATURES, CountDifference, Feature
 
 EVENTS = ["start", "read", "<b>bad & \x1b[31m\u202e", "read", "sync", "stop"]
 VOID = {"meta"}
@@ -24,7 +30,7 @@ ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")
-def loaded() -> Dataset:
+def dataset() -> Dataset:
     sequences = [
         KeyedSequence("a", ["start"], [1]),
         KeyedSequence("b", ["start", "read", "read", "sync", "stop"], [2, 3, 4, 5, 6]),
@@ -34,12 +40,12 @@ def loaded() -> Dataset:
 
 
 @pytest.fixture(scope="module")
-def found(detector: Detector, loaded: Dataset) -> Explanation:
-    return explained(detector, loaded, "a")
+def found(detector: Detector, dataset: Dataset) -> Explanation:
+    return explain_sequence(detector, dataset, "a")
 
 
 class Page(HTMLParser):
-    """The rows of a page's table, with its tags closed in order."""
+    """Collects the tags and the table rows of a page, and checks that tags are closed in order."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -64,10 +70,11 @@ class Page(HTMLParser):
             self.rows[-1][-1] += data
 
 
-def test_it_holds_the_last_sequence_of_the_key_event_by_event(found: Explanation, detector: Detector) -> None:
+def test_it_has_the_events_of_the_last_sequence_with_the_key(found: Explanation, detector: Detector) -> None:
     assert [event.event for event in found.events] == [*EVENTS, "<end>"]
     assert found.lines == (10, 12, 13, 14, 15, 2000)
-    assert found.verdict.flagged and found.verdict.key == "a"
+    assert found.verdict.flagged
+    assert found.verdict.key == "a"
     bits = [event.bits for event in found.events]
     assert found.verdict.features["largest"] == pytest.approx(max(bits), abs=1e-4)
     assert found.verdict.features["mean"] == pytest.approx(sum(bits) / len(bits), abs=1e-4)
@@ -75,31 +82,36 @@ def test_it_holds_the_last_sequence_of_the_key_event_by_event(found: Explanation
     assert found.bits_per_event == detector.calibration.bits_per_event
 
 
-def test_a_normal_one_is_told_as_such(detector: Detector, loaded: Dataset) -> None:
-    calm = explained(detector, loaded, "b")
-    assert calm.told.startswith("not flagged: p-value ") and "false alarms 0.03" in calm.told
+def test_the_summary_has_the_p_value_and_the_rate(detector: Detector, dataset: Dataset) -> None:
+    summary = explain_sequence(detector, dataset, "b").summary
+    assert summary.startswith("not flagged: p-value ")
+    assert "false-alarm rate 0.03" in summary
 
 
-def test_by_the_rule_of_ranks_the_rank_is_told_that_decided(detector: Detector, loaded: Dataset) -> None:
-    strict, lax = (explained(detector.with_rate(top_k=k), loaded, "a") for k in (2, 50))
-    worst = max(strict.events, key=lambda event: event.rank)
-    for found, said, among in ((strict, "flagged", 2), (lax, "not flagged", 50)):
-        assert found.told.startswith(f"{said}: {worst.rank} events were likelier than <b>bad")
-        assert found.told.endswith(f", and an event is to be among the {among} likeliest")
-    assert strict.to_json()["top_k"] == 2 and "p-value" not in as_text(strict)
+@pytest.mark.parametrize(("top_k", "result"), [(2, "flagged"), (50, "not flagged")])
+def test_with_deeplogs_rule_the_summary_has_the_rank(
+    top_k: int, result: str, detector: Detector, dataset: Dataset
+) -> None:
+    found = explain_sequence(detector.with_rate(top_k=top_k), dataset, "a")
+    rank = max(event.rank for event in found.events)
+    assert found.summary.startswith(f"{result}: {rank} events were more likely than <b>bad")
+    assert found.summary.endswith(f"; events must be among the {top_k} most likely")
+    assert found.to_json()["top_k"] == top_k
+    assert "p-value" not in as_text(found)
 
 
-def test_a_key_that_is_not_there(detector: Detector, loaded: Dataset) -> None:
+def test_a_missing_key_is_refused(detector: Detector, dataset: Dataset) -> None:
     with pytest.raises(InputError, match="no sequence 'c'") as caught:
-        explained(detector, loaded, "c")
-    assert caught.value.hint == "keys are such as a, b"
+        explain_sequence(detector, dataset, "c")
+    assert caught.value.hint == "some of the keys are a, b"
 
 
-def test_the_terminal_has_a_line_for_each_event(found: Explanation) -> None:
+def test_the_terminal_shows_a_line_for_each_event_without_control_characters(found: Explanation) -> None:
     text = as_text(found)
     head, empty, titles, *rows, blank, legend = text.splitlines()
-    assert not blank and "bits" in legend and "rank" in legend and "new here" in legend
-    assert head == f"sequence a, {found.told}" and not empty
+    assert not blank
+    assert all(word in legend for word in ("bits", "rank", "new here"))
+    assert head == f"sequence a, {found.summary}" and not empty
     assert titles.split() == ["line", "bits", "rank", "event;", "expected"]
     assert len(rows) == len(found.events)
     for row, event, line in zip(rows, found.events, [*found.lines, None], strict=True):
@@ -109,15 +121,17 @@ def test_the_terminal_has_a_line_for_each_event(found: Explanation) -> None:
         assert row.count("#") == min(12, round(event.bits))
         assert ("(new here)" in row) == event.new
         assert (event.expected[0].event in row.partition(";")[2]) == (event.rank > 0)
-    assert "\x1b" not in text and "\u202e" not in text and "\\x1b[31m\\u202e" in text
+    assert "\x1b" not in text
+    assert "\u202e" not in text
+    assert "\\x1b[31m\\u202e" in text
 
 
-def test_a_long_name_is_cut_on_the_terminal(found: Explanation) -> None:
+def test_a_long_name_is_shortened_on_the_terminal(found: Explanation) -> None:
     long = replace(found, events=(replace(found.events[0], event="x" * 500),), lines=())
     assert max(map(len, as_text(long).splitlines()[1:])) < 200
 
 
-def test_the_page_has_a_row_for_each_event_and_nothing_from_outside(
+def test_the_page_has_a_row_for_each_event_and_no_outside_resource(
     found: Explanation, tmp_path: Path
 ) -> None:
     write_page(found, tmp_path / "a.html")
@@ -132,7 +146,7 @@ def test_the_page_has_a_row_for_each_event_and_nothing_from_outside(
     for row, event in zip(rows, found.events, strict=True):
         assert row[1:3] == [f"{event.bits:.2f}", str(event.rank)]
         assert [row[4].count(other.event) > 0 for other in event.expected] == [True] * 3
-    assert text.count("never seen, or never behind the event before it") == 1
+    assert text.count("never seen, or never directly after the event before it") == 1
     assert "script" not in page.tags and not re.search(r"https?:|url\(|@import", text)
     assert "&lt;b&gt;bad &amp;" in text
     style = re.search(r"<style>(.*?)</style>", text, re.DOTALL)
@@ -143,23 +157,31 @@ def test_the_page_has_a_row_for_each_event_and_nothing_from_outside(
     assert f"style-src 'sha256-{digest}'" in text
 
 
-@pytest.mark.parametrize("speaks", FEATURES)
-def test_every_reason_is_a_sentence_with_its_figure(speaks: Feature, found: Explanation) -> None:
-    features = dict.fromkeys(found.verdict.features, 0.0) | {speaks: 7.0}
-    verdict = replace(found.verdict, speaks=speaks, features=features, counts=(("read", 9, 2),))
-    told = reason_of(verdict)
-    assert {"counts": "9 x read, normally 2", "total": "more bits in all"}.get(speaks, "7") in told
+@pytest.mark.parametrize("feature", FEATURES)
+def test_the_reason_has_the_value_of_the_main_feature(feature: Feature, found: Explanation) -> None:
+    features = dict.fromkeys(found.verdict.features, 0.0) | {feature: 7.0}
+    counts = (CountDifference("read", 9, 2),)
+    verdict = replace(found.verdict, main_feature=feature, features=features, counts=counts)
+    expected = {"counts": "9 x read, normally 2", "total": "more bits in total"}.get(feature, "7")
+    assert expected in describe_reason(verdict)
 
 
-def test_every_feature_has_a_sentence_of_its_own_wherever_it_is_told(found: Explanation) -> None:
-    verdicts = [replace(found.verdict, speaks=name, counts=()) for name in FEATURES]
-    assert len({re.sub(r"[\d.]+", "", reason_of(verdict)) for verdict in verdicts}) == len(FEATURES)
-    script = files("onward.serve").joinpath("static/watch/alarm.js").read_text("utf-8")
+def test_each_feature_has_its_own_reason(found: Explanation) -> None:
+    verdicts = [replace(found.verdict, main_feature=name, counts=()) for name in FEATURES]
+    reasons = {re.sub(r"[\d.]+", "", describe_reason(verdict)) for verdict in verdicts}
+    assert len(reasons) == len(FEATURES)
+
+
+def test_the_alarm_page_describes_each_feature() -> None:
+    script = files("onward.serve").joinpath("watch_page/alarm.js").read_text("utf-8")
     table = re.search(r"const FEATURES = \{(.*?)\n\};", script, re.DOTALL)
-    reference = (ROOT / "docs/reference/watch-http.md").read_text("utf-8")
-    told = re.search(r"`speaks` is the feature that says most: (.*?)\n\n", reference, re.DOTALL)
-    assert table and told
+    assert table
     sentences = dict(re.findall(r'^  (\w+): "(.+)",$', table[1], re.MULTILINE))
-    assert set(sentences) == {*FEATURES, "rank"}  # a detector with --top-k says "rank"
+    assert set(sentences) == {*FEATURES, "rank"}  # with --top-k, the main feature is "rank"
     assert len(set(sentences.values())) == len(sentences)
-    assert {*FEATURES, "rank"} <= set(re.findall(r"`(\w+)`", told[1]))
+
+
+def test_the_reference_names_each_feature() -> None:
+    reference = (ROOT / "docs/reference/watch-http.md").read_text("utf-8")
+    (paragraph,) = re.findall(r"`speaks` is the feature that.*?\n\n", reference, re.DOTALL)
+    assert {*FEATURES, "rank"} <= set(re.findall(r"`(\w+)`", paragraph))

@@ -1,1 +1,1 @@
-"""One step of a model, for one symbol in each of a few lanes, in C."""
+"""One step of a model, fast: packed weights, compiled programs, sampling."""

@@ -15,7 +15,7 @@ _BLOCK = 1024
 
 
 def uniform_numbers(seed: int, number: int) -> Iterator[float]:
-    """The random numbers in [0, 1) that draw the symbols of sample `number` of a seed."""
+    """Yields the uniform random numbers in [0, 1) that draw the symbols of sample `number` of a seed."""
     stream = random_stream(seed, number)
     while True:
         yield from stream.random(_BLOCK).tolist()

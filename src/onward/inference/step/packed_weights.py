@@ -1,4 +1,4 @@
-"""The matrices of a model as a step reads them: in panels (layers/kernels/products.h), in order of use."""
+"""The matrices of a model in the memory layout that the C code reads (see layers/kernels/products.h)."""
 
 import threading
 from typing import Literal, get_args
@@ -10,62 +10,62 @@ from onward.errors import InputError
 from onward.model import LanguageModel
 
 WeightType = Literal["fp32", "bf16", "int8"]
-"""How a step reads the matrices: as they are, rounded to bfloat16, or to int8 with a scale for each row."""
+"""Precision of the weights: float32, bfloat16, or int8 with a scale for each row."""
 
 FP32, BF16, INT8, INT8_DOT = range(4)
-"""How a matrix is multiplied, as products.h counts; the last two read the same matrix."""
+"""Kinds of product, numbered as in products.h. The last two read the same matrix."""
 
-_PANEL, _VECTOR, _WORD, _LINE = 64, 16, 4, 64
-"""Rows of a panel and of a vector in it; bytes of a word, and of a line of the cache: as in products.c."""
+_PANEL, _VECTOR = 64, 16  # rows of a panel, and of a vector in it, as in products.c
+_WORD, _CACHE_LINE = 4, 64  # bytes
 
 
-class Matrices:
-    """The matrices of a model, each converted once and laid behind the one that was asked for before it.
+class PackedWeights:
+    """The packed matrices of a model.
 
-    Several threads may ask at once: the steppers of forked sessions share one of these.
+    Each matrix is packed once, and stored behind the matrix that was requested before it. Several threads
+    may use it at once, since the steppers of forked sessions share it.
 
     Args:
-        model: whose weights must not change.
-        weights: see `WeightType`.
+        model: the model; its weights must not change.
+        weights: precision of the packed matrices.
 
     Attributes:
-        type: of weights, as products.h counts.
+        type: kind of product, numbered as in products.h.
 
     Raises:
-        InputError: a type of weights that there is not.
+        InputError: an unknown type of weights.
     """
 
     def __init__(self, model: LanguageModel, weights: WeightType) -> None:
         if weights not in get_args(WeightType):
-            raise InputError(f"weights must be one of {', '.join(get_args(WeightType))}, got {weights!r}")
+            raise InputError(f"expected weights of {', '.join(get_args(WeightType))}, got {weights!r}")
         self.type = get_args(WeightType).index(weights)
         self._made: dict[int, tuple[Tensor, Tensor | None]] = {}
         looked_up = None if model.config.tied else model.embedding.weight
         matrices = (p for p in model.parameters() if p.dim() == 2 and p is not looked_up)
         self._size = sum(_size(matrix.shape, self.type) for matrix in matrices)
-        self._free: Tensor | None = None  # bytes of the allocation that no matrix has yet
+        self._free: Tensor | None = None  # free bytes of the allocation
         self._making = threading.Lock()
 
     def of(self, matrix: Tensor) -> tuple[Tensor, Tensor | None]:
-        """The matrix (R, C) in panels, in the type of weights, and the scales of its rows (R,) if any."""
+        """Returns a matrix (R, C) as packed panels, and the scales of its rows (R,) if it is quantised."""
         key = matrix.data_ptr()
         if key not in self._made:
             with self._making:
-                if key not in self._made:  # nor did another thread make it meanwhile
-                    self._made[key] = self._laid(*self._converted(matrix.detach()))
+                if key not in self._made:  # another thread may have packed it meanwhile
+                    self._made[key] = self._stored(*self._packed(matrix.detach()))
         return self._made[key]
 
-    def _laid(self, panels: Tensor, scale: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """The panels behind those of the matrix before them."""
-        if self._free is None:  # only now, since many steppers never take a step
-            whole = torch.empty(self._size + _LINE, dtype=torch.uint8)
-            self._free = whole[-whole.data_ptr() % _LINE :]
+    def _stored(self, panels: Tensor, scale: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Copies panels behind those of the previous matrix."""
+        if self._free is None:  # many steppers never take a step, so this is not done earlier
+            whole = torch.empty(self._size + _CACHE_LINE, dtype=torch.uint8)
+            self._free = whole[-whole.data_ptr() % _CACHE_LINE :]
         flat = panels.flatten().view(torch.uint8)
         place, self._free = self._free[: len(flat)], self._free[len(flat) :]
         return place.copy_(flat), scale
 
-    def _converted(self, matrix: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Panels, and scales."""
+    def _packed(self, matrix: Tensor) -> tuple[Tensor, Tensor | None]:
         scale, (rows, columns) = None, matrix.shape
         if self.type == INT8:
             scale = matrix.abs().amax(1).clamp_min(1e-30) / 127
@@ -80,8 +80,8 @@ class Matrices:
         return panels.contiguous(), scale
 
 
-def workplace_of(columns: int) -> int:
-    """Bytes that each lane of a product of INT8_DOT needs: WORKPLACE of products.h."""
+def workspace_size(columns: int) -> int:
+    """Returns the bytes that each lane of an INT8_DOT product needs (WORKPLACE in products.h)."""
     return 16 + 2 * (columns + -columns % 16)
 
 
@@ -89,6 +89,6 @@ _TYPES = (torch.float32, torch.bfloat16, torch.uint8)
 
 
 def _size(shape: torch.Size, type_: int) -> int:
-    """Bytes of a matrix in panels."""
+    """Returns the bytes of a packed matrix."""
     rows, columns = shape
     return (rows + -rows % _PANEL) * (columns + -columns % _WORD) * _TYPES[type_].itemsize

@@ -1,6 +1,6 @@
-"""What a step computes, written down: the operations of a model on vectors, for layers/kernels/step.c to run.
+"""Programs: the operations of one step of a model as a list, which layers/kernels/step.c runs.
 
-Each layer of the library has its operations here, in the notation of its own docstring.
+Each kind of layer has a method that adds its operations, in the notation of the layer's docstring.
 """
 
 import ctypes
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from onward.inference.step.packed_weights import INT8, INT8_DOT, Matrices, workplace_of
+from onward.inference.step.packed_weights import INT8, INT8_DOT, PackedWeights, workspace_size
 from onward.layers.gated_linear import GatedFeedForward, GatedLinear
 from onward.layers.gru import GRU
 from onward.layers.kernels import compiled
@@ -37,62 +37,65 @@ KINDS = (
 )
 """The operations, in the order of the enumeration in step.c."""
 
-
 SHARED = 1 << 24
-"""Multiplications from which a step is divided among threads: 0.15 ms of a core, of which waking
-another takes 0.04."""
+"""Minimum number of multiplications of a step that is divided among threads.
 
-_SIDE = 4
-"""Lanes that share a reading of the weights, as in products.c."""
+They take 0.15 ms on one core; waking another one takes 0.04 ms.
+"""
 
-_OF_LANES = ("x", "y", "state", "more")
-"""What of an operation has a row for each lane."""
+_GROUP = 4  # lanes that are multiplied with the weights together, as in products.c
+_OF_LANES = ("x", "y", "state", "more")  # fields of an operation that have a row for each lane
 
 
 class Vectors:
-    """The memory of programs of one model, of which one is stepped at a time: those for about as many lanes
-    share it. A stepper of any number of lanes takes at most four times what its largest steps need."""
+    """The memory of the programs of one stepper, which never run at the same time.
+
+    Programs for similar numbers of lanes share vectors. So all programs together take at most four times as
+    much as the largest one.
+    """
 
     def __init__(self) -> None:
         self._made: dict[tuple[int, int], Tensor] = {}
 
     def get(self, number: int, lanes: int, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
-        """The vector (B, ...) of that number in the order of a program."""
-        room = 1 << (lanes - 1).bit_length()
-        key = (room, number)
+        """Returns vector `number` of a program, (B, ...)."""
+        capacity = 1 << (lanes - 1).bit_length()
+        key = (capacity, number)
         if key not in self._made:
-            self._made[key] = torch.zeros(room, *shape, dtype=dtype, device="cpu")
+            self._made[key] = torch.zeros(capacity, *shape, dtype=dtype, device="cpu")
         return self._made[key][:lanes]
 
 
 class Program:
-    """The operations of a step for so many lanes, and the vectors they work on.
+    """The operations of a step of B lanes, and the vectors that they work on.
 
     Args:
-        model: what is stepped.
+        model: the model.
         lanes: B.
-        matrices: of the model.
-        memory: of its vectors, which may be that of other programs of this model.
+        weights: packed weights of the model.
+        memory: for the vectors; other programs of this stepper may share it.
 
     Attributes:
-        whole: what the C code is called with, where a step is not worth dividing; else None.
-        ids: the symbols (B,) that a step reads, and that follow it where they are drawn.
-        chances: of drawing them, (B,).
-        out: the logits (B, V) that a step leaves.
-        states: the tensors of the state that a step changes, in the order of `tensors_of`.
-        vectors: all that has a row for each lane.
+        whole: argument of the C code for an undivided step; None if dividing the step is worthwhile.
+        ids: symbols that a step reads, and then the symbols drawn after it, (B,).
+        chances: random numbers for drawing, (B,).
+        out: logits after a step, (B, V).
+        states: tensors of the state, in the order of `tensors_of`; a step changes them.
+        vectors: all tensors with a row for each lane.
         lanes, symbols: B and V.
     """
 
     def __init__(
-        self, model: LanguageModel, lanes: int, matrices: Matrices, memory: Vectors | None = None
+        self, model: LanguageModel, lanes: int, weights: PackedWeights, memory: Vectors | None = None
     ) -> None:
-        self.lanes, self._matrices = lanes, matrices
+        self.lanes, self._weights = lanes, weights
         self._memory = memory or Vectors()
         self.vectors: list[Tensor] = []
-        self._operations: list[tuple[Operation, dict[str, int]]] = []  # with the bytes of a lane in each
-        self._kept: list[Any] = []  # what the operations point at
-        self.states: list[Tensor] = []  # in the order of `tensors_of`
+        self._operations: list[
+            tuple[Operation, dict[str, int]]
+        ] = []  # with the bytes of a lane in each field
+        self._kept: list[Any] = []  # keeps the tensors alive that the operations point to
+        self.states: list[Tensor] = []
         x = self._vector(model.embedding.embedding_dim)
         self._add("embed", y=x, matrix=model.embedding.weight, rows=x.shape[1])
         logits = self._linear(self._layer(model.stack, x), model.readout.weight, model.readout.bias)
@@ -100,26 +103,26 @@ class Program:
         self.ids, self.chances = np.zeros(lanes, np.int64), np.zeros(lanes)
         products = sum(o.rows * o.columns for o, _ in self._operations if o.kind == KINDS.index("linear"))
         self._shares: dict[int, Shares] = {}  # by the number of threads
-        self.whole = None if lanes > _SIDE and lanes * products >= SHARED else self.shares(1)
+        self.whole = None if lanes > _GROUP and lanes * products >= SHARED else self.shares(1)
 
     def shares(self, threads: int) -> Shares:
-        """What the C code is called with, where it may use so many threads."""
+        """Returns the argument of the C code for a step that uses this number of threads."""
         if threads not in self._shares:
-            sizes = division(self.lanes, threads)
+            sizes = divide_lanes(self.lanes, threads)
             ends = np.cumsum(sizes).tolist()
             steps = [self._step(end - size, size) for end, size in zip(ends, sizes, strict=True)]
-            listed = (Step * len(steps))(*steps)
-            self._kept.append(listed)
-            self._shares[threads] = Shares(len(steps), threads, ctypes.addressof(listed))
+            array = (Step * len(steps))(*steps)
+            self._kept.append(array)
+            self._shares[threads] = Shares(len(steps), threads, ctypes.addressof(array))
         return self._shares[threads]
 
     def _step(self, first: int, lanes: int) -> Step:
-        """The operations for some of the lanes, and where they find and leave what is not a layer's."""
+        """Returns the operations for some of the lanes, with their inputs and outputs."""
         operations = (Operation * len(self._operations))()
         for i, (operation, sizes) in enumerate(self._operations):
             operations[i] = operation
             for name, size in sizes.items():
-                if size:  # what has no bytes is nowhere
+                if size:  # an empty tensor has no address
                     setattr(operations[i], name, getattr(operation, name) + first * size)
         weights = np.empty(self.symbols, np.float32)
         arrays = {"ids": self.ids[first:], "logits": self.out[first:], "chances": self.chances[first:]}
@@ -134,8 +137,8 @@ class Program:
 
     @singledispatchmethod
     def _layer(self, layer: nn.Module, x: Tensor) -> Tensor:
-        """Adds the operations of a layer on x (B, D_in); its output (B, D_out)."""
-        raise NotImplementedError(f"no step is known of {type(layer).__name__}")
+        """Adds the operations of a layer on x (B, D_in), and returns its output (B, D_out)."""
+        raise NotImplementedError(f"there are no operations for {type(layer).__name__}")
 
     @_layer.register
     def _(self, layer: Stack, x: Tensor) -> Tensor:
@@ -207,16 +210,16 @@ class Program:
     def _linear(
         self, x: Tensor, weight: Tensor, bias: Tensor | None = None, *, onto: Tensor | None = None
     ) -> Tensor:
-        """y = W x + b, or y += W x + b."""
-        matrix, scale = self._matrices.of(weight)
+        """Adds y = W x + b, or y += W x + b if there is an `onto`, and returns y."""
+        matrix, scale = self._weights.of(weight)
         y = self._vector(len(weight)) if onto is None else onto
         rows, columns = weight.shape
-        product, workplace = self._matrices.type, None
+        product, workspace = self._weights.type, None
         if product == INT8 and compiled.has_dot:
-            product, workplace = INT8_DOT, self._vector(workplace_of(columns), dtype=torch.uint8)
+            product, workspace = INT8_DOT, self._vector(workspace_size(columns), dtype=torch.uint8)
         self._add(
             "linear", x=x, y=y, matrix=matrix, scale=scale, bias=bias, rows=rows, columns=columns,
-            product=product, more=workplace, number=float(onto is not None),
+            product=product, more=workspace, number=float(onto is not None),
         )  # fmt: skip
         return y
 
@@ -229,7 +232,7 @@ class Program:
         return self.states[-1]
 
     def _add(self, kind: str, **fields: Any) -> None:
-        """An operation whose tensors are given as tensors."""
+        """Adds an operation. Tensors among the fields become pointers."""
         tensors = {name: x.detach().contiguous() for name, x in fields.items() if isinstance(x, Tensor)}
         pointers = {name: x.data_ptr() for name, x in tensors.items()}
         sizes = {name: x.nbytes // self.lanes for name, x in tensors.items() if name in _OF_LANES}
@@ -237,10 +240,10 @@ class Program:
         self._operations.append((Operation(kind=KINDS.index(kind), **fields | pointers), sizes))
 
 
-def division(lanes: int, threads: int) -> list[int]:
-    """Lanes of each share, the largest first: one for each thread, in groups that share their readings."""
-    groups = -(-lanes // _SIDE)
+def divide_lanes(lanes: int, threads: int) -> list[int]:
+    """Returns the number of lanes of each thread, the largest first. Groups of lanes are not split."""
+    groups = -(-lanes // _GROUP)
     count = min(groups, threads)
-    sizes = [_SIDE * (groups // count + (i < groups % count)) for i in range(count)]
-    sizes[-1] -= _SIDE * groups - lanes
+    sizes = [_GROUP * (groups // count + (i < groups % count)) for i in range(count)]
+    sizes[-1] -= _GROUP * groups - lanes
     return sizes

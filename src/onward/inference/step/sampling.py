@@ -1,4 +1,4 @@
-"""How the next symbol is drawn from what a model expects."""
+"""Sampling: draws the next symbol from the predictions of a model."""
 
 import math
 from dataclasses import dataclass
@@ -12,44 +12,46 @@ from onward.layers.kernels import compiled
 from onward.layers.kernels.compiled import Drawing
 
 SMALLEST_TEMPERATURE = 1e-4
-"""Below it the likeliest symbol is taken, as at 0: a lead of 0.01 would be a factor of e^100."""
+"""Lower temperatures count as 0. At this one, a logit that is 0.01 larger is e^100 times as likely."""
 
 LARGEST_TEMPERATURE = 1e38
-"""Above it all is as at it: in float32 a larger one is infinite, and minus infinity by it is no number."""
+"""Higher temperatures are cut to this one: larger numbers are infinite in float32."""
 
 
 def random_stream(seed: int, number: int) -> np.random.Generator:
-    """Where sample `number` of a seed draws its chances from, beside however many others it is written."""
+    """Returns the random stream of sample `number` of a seed. It does not depend on the number of samples."""
     return np.random.default_rng([seed, number])
 
 
 def never_drawn(*, ends: bool) -> int:
-    """How many of the first ids are not drawn: what stands for no text, and END unless samples end at it."""
+    """Returns how many of the first ids are never drawn: the special symbols, END only if not `ends`."""
     return END if ends else END + 1
 
 
 def not_finite() -> RunError:
-    """What is raised where the logits are not numbers."""
-    return RunError("the model's logits are not finite numbers", hint="its weights may have diverged")
+    """Returns the error for logits that are infinite or NaN."""
+    return RunError(
+        "the model's logits are not finite numbers", hint="its weights may have diverged in training"
+    )
 
 
-_ALL = int(np.iinfo(np.int64).max)
-"""What C can be told of `top_k`; there is no vocabulary of so many symbols."""
+_ALL = int(np.iinfo(np.int64).max)  # largest top_k of the C code; no vocabulary is larger
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sampling:
-    """Which symbols may be drawn, and how boldly. What is set applies in the order of the attributes.
+    """How symbols are drawn. The restrictions apply in the order of the attributes.
 
     Attributes:
-        temperature: divides the logits; 0 takes the likeliest symbol every time (the first of equals).
-        top_k: only the k likeliest symbols, and those as likely as the last of them.
-        top_p: only the likeliest symbols that together hold this share, and those as likely as the last of
-            them (arXiv 1904.09751).
-        min_p: only symbols at least this many times as likely as the likeliest (arXiv 2407.01082).
+        temperature: divides the logits; 0 always takes the likeliest symbol (the first of equal ones).
+        top_k: draw only from the k likeliest symbols, and symbols as likely as the last of them.
+        top_p: draw only from the likeliest symbols whose probabilities sum to this share, and symbols as
+            likely as the last of them (arXiv 1904.09751).
+        min_p: draw only symbols whose probability is at least this share of the likeliest one's (arXiv
+            2407.01082).
 
     Raises:
-        InputError: a value that is none of these.
+        InputError: a value is out of range.
     """
 
     temperature: float | int = 1.0
@@ -68,14 +70,14 @@ class Sampling:
                 raise InputError(f"expected a {name} from 0 to 1, got {share}")
 
     def draw(self, logits: np.ndarray, chances: np.ndarray) -> np.ndarray:
-        """One symbol for each lane, (B,), by inversion of the cumulative distribution.
+        """Draws one symbol for each lane, (B,), by inversion of the cumulative distribution.
 
         Args:
-            logits: (B, V) in float32; minus infinity is never drawn.
-            chances: (B,) in [0, 1), the place in the distribution of the symbol to draw.
+            logits: (B, V) in float32; symbols with minus infinity are never drawn.
+            chances: uniform random numbers in [0, 1), (B,).
 
         Raises:
-            RunError: the logits are not numbers.
+            RunError: the logits are not finite numbers.
         """
         if compiled.available and logits.dtype == np.float32:
             drawn = compiled.draw(
@@ -93,7 +95,7 @@ class Sampling:
 
     @cached_property
     def drawing(self) -> Drawing:
-        """The same for the C code."""
+        """The same values for the C code."""
         return Drawing(
             temperature=0.0 if self.temperature < SMALLEST_TEMPERATURE else self._divisor,
             top_k=_ALL if self.top_k is None else min(self.top_k, _ALL),
@@ -102,7 +104,7 @@ class Sampling:
         )
 
     def _drawn(self, logits: np.ndarray, chances: np.ndarray) -> np.ndarray | None:
-        """What layers/kernels/draw.c computes, in NumPy; None if the logits are not finite numbers."""
+        """Does the same as layers/kernels/draw.c, in NumPy. Returns None if the logits are not finite."""
         top = logits.max(axis=1, keepdims=True)
         if not np.isfinite(top).all():
             return None
@@ -115,7 +117,7 @@ class Sampling:
         return (cumulative <= places[:, None]).sum(axis=1)
 
     def _restricted(self, weights: np.ndarray) -> np.ndarray:
-        """Weights (B, V), at most 1, with 0 for the symbols that may not be drawn."""
+        """Returns the weights (B, V), at most 1, with 0 for symbols that must not be drawn."""
         symbols = weights.shape[1]
         if self.top_k is not None and self.top_k < symbols:
             least = np.partition(weights, symbols - self.top_k, axis=1)[:, symbols - self.top_k, None]
@@ -123,7 +125,9 @@ class Sampling:
         if self.top_p is not None and self.top_p < 1:
             falling = np.sort(weights, axis=1)[:, ::-1]
             cumulative = falling.cumsum(axis=1, dtype=np.float64)
-            needed = (cumulative < self.top_p * cumulative[:, -1:]).sum(axis=1)  # before the last one needed
+            needed = (cumulative < self.top_p * cumulative[:, -1:]).sum(
+                axis=1
+            )  # index of the last one needed
             weights = np.where(weights >= np.take_along_axis(falling, needed[:, None], 1), weights, 0)
         if self.min_p is not None:
             weights = np.where(weights >= self.min_p * weights.max(axis=1, keepdims=True), weights, 0)

@@ -1,9 +1,9 @@
-"""One symbol at a time through a whole model, without the cost of PyTorch for each of its operations.
+"""Steps a model by one symbol, without the overhead of PyTorch for each operation.
 
-A step of a small model is a few million multiplications: a tenth of a millisecond, if nothing else is done.
-A `Stepper` writes down once what a step computes, as a list of operations on vectors, and has the list run
-in C (layers/kernels/step.c). Where that was not compiled, or the model is not one of float32 on a CPU, the
-model itself is called, which gives the same to rounding.
+A step of a small model has a few million multiplications, which take a tenth of a millisecond. A `Stepper`
+lists the operations of a step once (a `Program`), and runs the list in C (layers/kernels/step.c). If the C
+code was not compiled, or the model is not a float32 model on the CPU, the stepper calls the model itself.
+Both give the same logits, to rounding.
 """
 
 import copy
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from onward.errors import InputError
 from onward.inference.prediction import device_of, predict
-from onward.inference.step.packed_weights import FP32, Matrices, WeightType
+from onward.inference.step.packed_weights import FP32, PackedWeights, WeightType
 from onward.inference.step.program import Program, Vectors
 from onward.inference.step.sampling import Sampling, not_finite
 from onward.layers.kernels import compiled
@@ -23,43 +23,46 @@ from onward.layers.state import State, select_lanes, tensors_of, with_tensors
 from onward.model import LanguageModel
 
 FEW_LANES = 64
-"""Beyond them a block of PyTorch may be quicker. On two cores it was not up to here: for 64 lanes of the
-default model 1.4 ms against 4.0, for 8 lanes 0.19 against 1.1 (2026-11-24)."""
+"""Up to this number of lanes, a program is faster than PyTorch.
+
+On two cores, 64 lanes of the default model take 1.4 ms instead of 4.0 ms, 8 lanes 0.19 ms instead of 1.1 ms
+(2026-11-24).
+"""
 
 
 class Stepper:
-    """Carries a few lanes one symbol further at a time. The state given is left as it is.
+    """Steps B lanes by one symbol each.
 
     Args:
-        model: is used in evaluation mode; its weights must not change.
-        state: where the lanes stand, B of them.
-        weights: see `WeightType`; other than fp32 only where the steps are compiled.
-        threads: that many lanes are divided among, at most; None: as many as PyTorch uses. What a step gives
-            does not depend on it.
+        model: the model; it is set to evaluation mode. Its weights must not change.
+        state: of the lanes; it is not changed.
+        weights: precision of the weights. Types other than fp32 need the C code.
+        threads: maximum number of threads that share the lanes; None means as many as PyTorch uses. The
+            result does not depend on it.
 
     Raises:
-        InputError: weights of a type that there is not, or that cannot be had here.
+        InputError: an unknown type of weights, or one that is not available here.
     """
 
     def __init__(
         self, model: LanguageModel, state: State, weights: WeightType = "fp32", *, threads: int | None = None
     ) -> None:
         self._model = model.eval()
-        self._matrices, self._threads = Matrices(model, weights), threads
-        self._programs: dict[int, Program] = {}  # by the number of lanes
-        self._memory = Vectors()  # of all of them
+        self._weights, self._threads = PackedWeights(model, weights), threads
+        self._programs: dict[int, Program] = {}  # by number of lanes
+        self._memory = Vectors()  # of all programs
         self._compiled = compiled.available and device_of(model).type == "cpu" and _is_float32(model)
         if not self._compiled and weights != "fp32":
             raise InputError(
-                f"steps with {weights} weights need the C kernels, and a float32 model on the CPU",
-                hint="leave out the type of weights, or install onward where there is a C compiler",
+                f"{weights} weights need the C kernels, and a float32 model on the CPU",
+                hint="use fp32 weights, or install onward on a machine with a C compiler",
             )
         self._state: State | None = state
         self._form = state
-        self._program: Program | None = None  # which holds the present state; None: `_state` alone does
+        self._program: Program | None = None  # holds the current state; if None, `_state` does
 
     def fork(self) -> "Stepper":
-        """Another that stands in the same place; both may be used at once, in threads of their own."""
+        """Returns an independent stepper with the same state. Each may be used in its own thread."""
         other = copy.copy(self)
         other._state, other._program, other._programs = self.state, None, {}
         other._memory = Vectors()
@@ -67,7 +70,7 @@ class Stepper:
 
     @property
     def state(self) -> State:
-        """Where the lanes stand; it can be kept, nothing changes it. Set it to go on from another."""
+        """State of the lanes. It never changes after it was read; setting it moves the lanes."""
         if self._state is None:
             assert self._program is not None
             self._state = with_tensors(self._form, (part.clone() for part in self._program.states))
@@ -79,16 +82,21 @@ class Stepper:
             self._state, self._program = state, None
 
     def select(self, lanes: np.ndarray) -> None:
-        """Goes on with these lanes alone, (B,) as indices, in that order; one may be taken many times."""
+        """Replaces the lanes by some of them, (B,) as indices. A lane may be taken several times."""
         self.state = select_lanes(self.state, torch.from_numpy(lanes))
 
     def step(self, ids: np.ndarray) -> np.ndarray:
-        """Logits (B, V) in float32 after the symbols (B,). They may be changed; the next step replaces them.
+        """Reads one symbol in each lane, and returns the logits (B, V) in float32.
+
+        The next step overwrites the array. The caller may change it.
+
+        Args:
+            ids: of the symbols, (B,).
 
         Raises:
-            InputError: not one id of the vocabulary for each lane.
+            InputError: a wrong number of ids, or ids that are not in the vocabulary.
         """
-        program = self._standing(len(ids))
+        program = self._loaded_program(len(ids))
         if program is None:
             return self._step_of_model(np.ascontiguousarray(ids, np.int64))
         program.ids[:] = ids
@@ -98,19 +106,21 @@ class Stepper:
         return program.out
 
     def write(self, ids: np.ndarray, chances: np.ndarray, sampling: Sampling, never: int) -> np.ndarray:
-        """The symbols (B,) that follow the symbols (B,): a step, and what `sampling` draws after it.
+        """Reads one symbol in each lane, and draws the next ones, (B,).
+
+        The next call overwrites the array.
 
         Args:
-            ids: may be what an earlier call returned, which this one replaces.
-            chances: (B,) in [0, 1), see `Sampling.draw`.
+            ids: of the symbols to read, (B,); may be the array of an earlier call.
+            chances: uniform random numbers in [0, 1), (B,).
             sampling: how symbols are drawn.
-            never: how many of the first ids are not drawn.
+            never: number of first ids that are never drawn.
 
         Raises:
-            InputError: not one id of the vocabulary for each lane.
-            RunError: the logits are not numbers.
+            InputError: a wrong number of ids, or ids that are not in the vocabulary.
+            RunError: the logits are not finite numbers.
         """
-        program = self._standing(len(ids))
+        program = self._loaded_program(len(ids))
         if program is None:
             logits = self.step(ids)
             logits[:, :never] = -np.inf
@@ -127,27 +137,31 @@ class Stepper:
         return program.ids
 
     def _shares(self, program: Program) -> Shares:
-        """What the C code is called with, for a step that is worth dividing."""
         return program.shares(self._threads or torch.get_num_threads())
 
-    def _standing(self, lanes: int) -> Program | None:
-        """The program for so many lanes, with the present state in it; None: the model itself is called."""
+    def _loaded_program(self, lanes: int) -> Program | None:
+        """Returns the program for a number of lanes, with the current state, or None to call the model."""
         if self._program is not None and self._program.lanes == lanes:
             return self._program
         if not self._in_c(lanes):
             return None
-        self._program = self._loaded(lanes)
-        return self._program
+        program = self._program_of(lanes)
+        _check_lanes(self.state, lanes)
+        with torch.inference_mode():
+            for part, value in zip(program.states, tensors_of(self.state), strict=True):
+                part.copy_(value)
+        self._program = program
+        return program
 
     @torch.inference_mode()
     def step_rows(self, rows: list[Tensor], lanes: np.ndarray, ids: np.ndarray, to: np.ndarray) -> np.ndarray:
-        """Logits (B, V) in float32 after the symbols (B,), for states that lie in the rows of a table.
+        """Steps lanes whose states are rows of a table, and returns the logits (B, V) in float32.
 
         Args:
-            rows: the parts of the states, as `tensors_of` gives them; are changed.
-            lanes: the rows (B,) that are read; one may be read several times.
-            ids: the symbols (B,).
-            to: the rows (B,) where the states after them are written; none twice.
+            rows: the tensors of the states, in the order of `tensors_of`; the new states are written to them.
+            lanes: rows of the states before the step, (B,); a row may occur several times.
+            ids: of the symbols, (B,).
+            to: rows of the states after the step, (B,), all different.
         """
         origin, goal = torch.from_numpy(lanes), torch.from_numpy(to)
         if self._in_c(len(ids)):
@@ -164,11 +178,11 @@ class Stepper:
         return logits
 
     def _in_c(self, lanes: int) -> bool:
-        """Whether so many lanes are stepped by a program."""
-        return bool(lanes) and self._compiled and (lanes <= FEW_LANES or self._matrices.type != FP32)
+        """Whether a program steps this number of lanes."""
+        return bool(lanes) and self._compiled and (lanes <= FEW_LANES or self._weights.type != FP32)
 
     def _step_of_model(self, symbols: np.ndarray) -> np.ndarray:
-        """The same by a block of one position."""
+        """Steps by calling the model with a block of one position."""
         vocabulary = self._model.config.symbols
         _check_lanes(self.state, len(symbols))
         if not len(symbols) or symbols.min() < 0 or symbols.max() >= vocabulary:
@@ -177,18 +191,9 @@ class Stepper:
         self._program = None
         return logits[0].cpu().numpy()
 
-    @torch.inference_mode()
-    def _loaded(self, lanes: int) -> Program:
-        """The program for so many lanes, with the present state in it."""
-        program = self._program_of(lanes)
-        _check_lanes(self.state, lanes)
-        for part, value in zip(program.states, tensors_of(self.state), strict=True):
-            part.copy_(value)
-        return program
-
     def _program_of(self, lanes: int) -> Program:
         if lanes not in self._programs:
-            self._programs[lanes] = Program(self._model, lanes, self._matrices, self._memory)
+            self._programs[lanes] = Program(self._model, lanes, self._weights, self._memory)
         return self._programs[lanes]
 
 

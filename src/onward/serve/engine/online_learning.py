@@ -63,7 +63,7 @@ class OnlineLearner:
         """Continues to learn in a session that has not read anything yet."""
         try:
             session.adapt(learned=self._adapter.to_bytes() if self._adapter else self._weights)
-        except ArtefactError as error:  # the model was trained anew
+        except ArtefactError as error:  # the model was trained again
             _LOG.warning("a session lost what it had learned: %s", error)
             session.adapt()
         self._adapter, self._weights = session.adapter, None

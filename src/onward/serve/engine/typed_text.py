@@ -19,7 +19,7 @@ from onward.serve.engine.online_learning import OnlineLearner
 from onward.serve.engine.tokens import text_of
 
 REACH = 4096
-"""Symbols that a session can go back without reading its text anew."""
+"""Symbols that a session can go back without reading its text again."""
 
 SLICE = 256
 """Symbols of one slice of reading, about ten milliseconds."""
@@ -110,7 +110,7 @@ class TypedText:
         return read
 
     def forget(self) -> None:
-        """Drops what was learned. The text must be read anew."""
+        """Drops what was learned. The text must be read again."""
         if self._learner:
             self._learner.forget()
         self._session, self._read = None, ""

@@ -27,7 +27,7 @@ class ModelFollower:
     ) -> None:
         self._session_id, self._served, self._store, self._adapts = session_id, served, store, adapts
         self._learner: OnlineLearner | None = None  # None: not loaded, or the session does not adapt
-        self._typed: TypedText | None = None  # None: the text will be read anew
+        self._typed: TypedText | None = None  # None: the text will be read again
 
     @property
     def learned_blocks(self) -> int | None:
@@ -44,7 +44,7 @@ class ModelFollower:
         return self._typed is not None
 
     def drop_states(self) -> None:
-        """Frees the states; the text will be read anew."""
+        """Frees the states; the text will be read again."""
         self._typed = None
 
     async def predict(

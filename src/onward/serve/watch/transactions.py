@@ -45,7 +45,7 @@ class Commit:
 
 
 class _WatchState:
-    """The state in memory as of the last commit. After a rollback it is made anew from the store."""
+    """The state in memory as of the last commit. After a rollback it is created again from the store."""
 
     def __init__(
         self, detector: Detector, store: WatchStore, idle: float, warn: Callable[[str], None]
@@ -66,7 +66,7 @@ class WatchTransactions:
         idle: seconds without a record after which a sequence has ended.
         rate: false-alarm rate; None: the detector's own.
         warn: called with messages for the operator.
-        clock: tells how long nothing was read, in seconds.
+        clock: measures the time without records, in seconds.
 
     Raises:
         ArtefactError: the file is not a detector, or the state belongs to another one.

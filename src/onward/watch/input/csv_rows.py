@@ -24,7 +24,7 @@ MOST_LINES = 200
 _OPEN_QUOTE = "unexpected end of data"
 """Error message of `csv` for a quote that is not closed."""
 
-Line = tuple[int, str]
+NumberedLine = tuple[int, str]
 """Number and text of a line; for a row of several lines the number of the first."""
 
 
@@ -44,17 +44,17 @@ class CsvRows:
         self._names, self._delimiter = frozenset(names), delimiter
         self._any_name = next(iter(self._names), "")
         self.columns: list[str] | None = None
-        self.pending: list[Line] = []
+        self.pending: list[NumberedLine] = []
 
-    def add_line(self, number: int, text: str) -> list[Line]:
+    def add_line(self, number: int, text: str) -> list[NumberedLine]:
         """Returns the rows that one more line completes."""
         if not self.pending and '"' not in text:
             return [(number, text)]
         return self._split([(number, text)])
 
-    def finish(self) -> list[Line]:
+    def finish(self) -> list[NumberedLine]:
         """Returns the pending lines as rows, at the end of the input."""
-        found: list[Line] = []
+        found: list[NumberedLine] = []
         while self.pending:
             broken, *others = self.pending
             self.pending = []
@@ -87,9 +87,9 @@ class CsvRows:
         self.columns = data["columns"]
         self.pending = [(number, text) for number, text in data["held"]]
 
-    def _split(self, lines: Iterable[Line]) -> list[Line]:
+    def _split(self, lines: Iterable[NumberedLine]) -> list[NumberedLine]:
         """Returns the rows in the pending lines and these lines."""
-        waiting, found = deque(lines), list[Line]()
+        waiting, found = deque(lines), list[NumberedLine]()
         while waiting:
             number, text = waiting.popleft()
             self.pending.append((number, text))
