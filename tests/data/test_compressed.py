@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from onward.data import corpus as corpora
 from onward.data.compressed import open_bytes
-from onward.data.corpus import find_sources, read_bytes
+from onward.data.corpus import find_sources, has_content, read_bytes
 from onward.data.encoded import Encoding, encode_corpus
 from onward.errors import CorpusError
 
@@ -85,6 +85,7 @@ def test_zstandard_frames_to_skip_are_skipped(tmp_path: Path) -> None:
 def test_an_archive_of_an_empty_file_is_empty(suffix: str, tmp_path: Path) -> None:
     path = archive(tmp_path, suffix, b"")
     assert content_of(path) == b""
+    assert not has_content(path)
     with pytest.raises(CorpusError, match="is empty"):
         find_sources([path])
 

@@ -170,5 +170,5 @@ def test_a_snapshot_that_does_not_fit_is_refused(
     trainer = make_trainer(small())
     trainer.advance()
     damaged: Any = DAMAGES[damage](trainer.snapshot())
-    with pytest.raises((ArtefactError, CorpusError), match=r"checkpoint|place in lanes"):
+    with pytest.raises((ArtefactError, CorpusError), match=r"checkpoint|position in lanes"):
         trainer.restore(damaged)

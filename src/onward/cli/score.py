@@ -12,7 +12,7 @@ from rich.progress import Progress
 import onward
 from onward.cli.options import Json, Model, Sources
 from onward.cli.output import announce_standard_input, emit_facts, emit_json, emit_row, messages, say
-from onward.data.corpus import STANDARD_INPUT, Corpus, find_sources, status
+from onward.data.corpus import STANDARD_INPUT, Corpus, find_sources, has_content
 from onward.errors import InputError
 from onward.units import nats_to_bits
 
@@ -105,7 +105,7 @@ def _rows(trained: "TrainedModel", corpus: Corpus, per: str, how: dict[str, Any]
 def _files(trained: "TrainedModel", corpus: Corpus, how: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """A row for each file that is not empty, read as if it were the only one."""
     for document in corpus.documents:
-        if status(document).st_size:
+        if has_content(document):
             name = STANDARD_INPUT if document in corpus.digests else str(document)
             found = trained.score(replace(corpus, name=name, documents=(document,)), **how).to_json()
             kept = ("symbols", "nats_per_symbol", "bits_per_symbol", "unknown")

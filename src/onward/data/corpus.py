@@ -76,7 +76,7 @@ def find_sources(sources: Sequence[str | os.PathLike[str]]) -> Corpus:
             hint="name a text file, a folder with text files, a pattern, or - for standard input",
         )
     corpus = Corpus(name, found.documents, found.skipped, found.digests)
-    if not any(map(_has_content, corpus.documents)):
+    if not any(map(has_content, corpus.documents)):
         what = "standard input" if name == STANDARD_INPUT else name
         raise CorpusError(f"expected text, but {what} is empty", hint="name a file that contains text")
     return corpus
@@ -112,6 +112,15 @@ def status(document: Path) -> os.stat_result:
         return document.stat()
     except OSError as error:
         raise CorpusError(f"cannot read {document}: {error.strerror}", hint=_UNREADABLE) from error
+
+
+def has_content(document: Path) -> bool:
+    """Returns whether a document is not empty; a compressed document may be, though its file is not.
+
+    Raises:
+        CorpusError: the document cannot be read, or is a damaged archive.
+    """
+    return next(read_bytes(document), b"") != b""
 
 
 def decode(pieces: Iterable[bytes]) -> Iterator[str]:
@@ -193,10 +202,6 @@ def _is_binary(path: Path) -> bool:
     """Whether the beginning of a file's content holds a NUL byte, which is git's rule too."""
     with open_bytes(path) as file:
         return b"\0" in file.read(_SNIFFED)
-
-
-def _has_content(path: Path) -> bool:
-    return next(read_bytes(path), b"") != b""
 
 
 def _spool(read: Callable[[int], bytes], found: _Found) -> None:
