@@ -249,8 +249,8 @@ class Detector:
         by_lookup = LookupScores(new, ngram_totals, distances)
         features = features_of(by_model, by_lookup, self.calibration.bits_per_event)
         combination = self.calibration.combination
-        scores = combination.score(features)
-        main_features = combination.main_features(combination.tail_scores(features))
+        tail_scores = combination.tail_scores(features)
+        scores, main_features = combination.combine(tail_scores), combination.main_features(tail_scores)
         p_values = self.calibration.p_values(scores)
         flagged = by_model.ranks >= self.top_k if self.top_k else self.is_flagged(p_values)
         return [

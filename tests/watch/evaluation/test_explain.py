@@ -173,7 +173,7 @@ def test_each_feature_has_its_own_reason(found: Explanation) -> None:
 
 
 def test_the_alarm_page_describes_each_feature() -> None:
-    script = files("onward.serve").joinpath("watch_page/alarm.js").read_text("utf-8")
+    script = files("onward.serve").joinpath("static/watch/alarm.js").read_text("utf-8")
     table = re.search(r"const FEATURES = \{(.*?)\n\};", script, re.DOTALL)
     assert table
     sentences = dict(re.findall(r'^  (\w+): "(.+)",$', table[1], re.MULTILINE))

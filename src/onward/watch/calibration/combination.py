@@ -69,7 +69,7 @@ class OrderAndCounts:
         sums, largest = self._sum(tail_scores), self._largest(tail_scores)
         return self._combine(self.sums.score_left_out(sums), self.largest.score_left_out(largest))
 
-    @property
+    @cached_property
     def weights(self) -> np.ndarray:
         """The weight of each feature, (8,)."""
         weights = np.zeros(len(FEATURES))
@@ -116,7 +116,7 @@ class LargestPlusMean:
         weighted = tail_scores[:, [*self._BY_MODEL, *self._BY_LOOKUP]] * weights
         return weighted.max(axis=1) + weighted.sum(axis=1) / weights.sum()
 
-    @property
+    @cached_property
     def weights(self) -> np.ndarray:
         """The weight of each feature, (8,)."""
         weights = np.zeros(len(FEATURES))
@@ -159,7 +159,13 @@ class Combination:
 
     def score(self, features: np.ndarray) -> np.ndarray:
         """Returns the scores of sequences, (k,), by their features (k, 8)."""
-        return self._score(self.tail_scores(features))
+        return self.combine(self.tail_scores(features))
+
+    def combine(self, tail_scores: np.ndarray) -> np.ndarray:
+        """Returns the scores of sequences, (k,), by their tail scores (k, 8)."""
+        return self._round_blend(
+            self.order_and_counts.score(tail_scores), self.largest_plus_mean.score(tail_scores)
+        )
 
     def score_left_out(self, features: np.ndarray) -> np.ndarray:
         """Returns leave-one-out scores of the sequences that the combination was made from, (n,).
@@ -173,7 +179,7 @@ class Combination:
 
     def lower_bound(self, tail_scores: np.ndarray, known: Sequence[int]) -> np.ndarray:
         """Returns lower bounds of scores, (k,), by the tail scores of the known features, (k, m)."""
-        return self._score(_with_zeros(tail_scores, known))
+        return self.combine(_with_zeros(tail_scores, known))
 
     def main_features(
         self, tail_scores: np.ndarray, known: Sequence[int] = range(len(FEATURES))
@@ -184,13 +190,11 @@ class Combination:
             tail_scores: the tail scores of the known features, (k, m).
             known: the places of these features.
         """
-        weights = self._blend(self.order_and_counts.weights, self.largest_plus_mean.weights)
-        return (_with_zeros(tail_scores, known) * weights).argmax(axis=1)
+        return (_with_zeros(tail_scores, known) * self._weights).argmax(axis=1)
 
-    def _score(self, tail_scores: np.ndarray) -> np.ndarray:
-        return self._round_blend(
-            self.order_and_counts.score(tail_scores), self.largest_plus_mean.score(tail_scores)
-        )
+    @cached_property
+    def _weights(self) -> np.ndarray:
+        return self._blend(self.order_and_counts.weights, self.largest_plus_mean.weights)
 
     def _round_blend(self, if_recurring: np.ndarray, otherwise: np.ndarray) -> np.ndarray:
         return np.round(self._blend(if_recurring, otherwise), _DECIMALS)

@@ -17,7 +17,12 @@ class HeaderModel(BaseModel):
     )
 
 
-def _integers(data: Any) -> np.ndarray:
+def integers(data: Any) -> np.ndarray:
+    """Returns a list of whole numbers as an int64 array (n,).
+
+    Raises:
+        ValueError: the data is something else.
+    """
     array = np.array(_as_list(data) or np.zeros(0, np.int64))
     if array.ndim != 1 or array.dtype != np.int64:
         raise ValueError("expected a list of whole numbers in 64 bits")
@@ -40,7 +45,7 @@ def _as_list(data: Any) -> list[Any]:
     return data
 
 
-Integers = Annotated[np.ndarray, PlainValidator(_integers)]
+Integers = Annotated[np.ndarray, PlainValidator(integers)]
 """An int64 array (n,), from a list."""
 
 SortedFloats = Annotated[np.ndarray, PlainValidator(_sorted_floats)]

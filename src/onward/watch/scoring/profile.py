@@ -1,6 +1,7 @@
 """A profile of normal sequences: which events, pairs of events and numbers of events occurred."""
 
 from functools import cached_property
+from itertools import chain
 from typing import Annotated, Any
 
 import numpy as np
@@ -9,7 +10,14 @@ import torch
 from onward.data.hashing import mixed
 from onward.data.sequences import Sequences
 from onward.data.vocabulary import BEGIN, END, UNKNOWN
-from onward.watch.scoring.header_types import HeaderModel, Integers, Pair, check_codes, check_symbols
+from onward.watch.scoring.header_types import (
+    HeaderModel,
+    Integers,
+    Pair,
+    check_codes,
+    check_symbols,
+    integers,
+)
 
 MOST_COUNTS = 2000
 """How many vectors of event counts are kept from training; of more, a hash selects."""
@@ -123,26 +131,31 @@ class Profile:
         header = _ProfileHeader.model_validate(data)
         check_symbols(header.symbols, symbols, "a profile")
         check_codes(header.pairs, symbols**2, "pairs of events")
-        found = len(header.counts)
-        if not 1 <= found <= _MOST_COUNTS_WITH_FEEDBACK:
+        rows = len(header.counts)
+        if not 1 <= rows <= _MOST_COUNTS_WITH_FEEDBACK:
             raise ValueError(
-                f"expected 1 to {_MOST_COUNTS_WITH_FEEDBACK:,} vectors of counts, found {found:,}"
+                f"expected 1 to {_MOST_COUNTS_WITH_FEEDBACK:,} vectors of counts, found {rows:,}"
             )
-        for ids, numbers in header.counts:
-            check_codes(ids, symbols, "the events of a vector of counts")
-            is_counted = not len(ids) or 1 <= numbers.min() <= numbers.max() <= _LARGEST_COUNT
-            if len(ids) != len(numbers) or not is_counted:
-                raise ValueError(f"expected a count of 1 to {_LARGEST_COUNT:,} for each event of a vector")
-        counts = np.zeros((len(header.counts), symbols), np.uint16)
-        for row, (ids, numbers) in zip(counts, header.counts, strict=True):
-            row[ids] = numbers
-        return cls(symbols, header.pairs, counts)
+        if any(len(ids) != len(numbers) for ids, numbers in header.counts):
+            raise ValueError("expected a count for each event of a vector")
+        ids, numbers = (
+            integers(list(chain.from_iterable(part))) for part in zip(*header.counts, strict=True)
+        )
+        if len(ids) and not 0 <= ids.min() <= ids.max() < symbols:
+            raise ValueError(f"expected the events of a vector of counts from 0 to below {symbols:,}")
+        if len(ids) and not 1 <= numbers.min() <= numbers.max() <= _LARGEST_COUNT:
+            raise ValueError(f"expected counts from 1 to {_LARGEST_COUNT:,}")
+        codes = np.repeat(np.arange(rows), [len(ids) for ids, _ in header.counts]) * symbols + ids
+        check_codes(codes, rows * symbols, "the events of each vector of counts")
+        counts = np.zeros(rows * symbols, np.uint16)
+        counts[codes] = numbers
+        return cls(symbols, header.pairs, counts.reshape(rows, symbols))
 
 
 class _ProfileHeader(HeaderModel):
     symbols: int
     pairs: Integers
-    counts: list[Annotated[tuple[Integers, Integers], Pair]]
+    counts: list[Annotated[tuple[list[Any], list[Any]], Pair]]
 
 
 def pairs_of(sequences: Sequences, symbols: int) -> np.ndarray:
