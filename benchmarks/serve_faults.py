@@ -2,10 +2,10 @@
 
     python benchmarks/serve_faults.py MODEL [--requests 10000] [--sessions 50]
 
-The requests have changed, cut and foreign bytes in heads and bodies, sockets that close halfway, and heads
-that arrive byte by byte. Memory and open files are compared after a tenth of them and at the end. Then
-sessions type into a server with `--state` until it is killed. A new server must return for each session the
-distribution that was acknowledged last, or the one after the single key that was on its way.
+The requests have wrong fields, changed bytes in head or body, random bytes, or end early. The benchmark
+compares memory and open files after a tenth of the requests with those at the end. Then sessions type into
+a server that saves them, until it is killed. A new server must answer each session with the distribution
+for the last acknowledged text, or for that text with the key that was not answered.
 """
 
 import asyncio
@@ -59,7 +59,7 @@ def main() -> None:
 
 
 async def malformed(model: Path, count: int) -> dict[str, Any]:
-    """Sends malformed requests; returns the responses and the server's health."""
+    """Sends malformed requests, and returns the answers and the state of the server."""
     server = start(model)
     try:
         statuses: Counter[str] = Counter()
@@ -82,7 +82,7 @@ async def malformed(model: Path, count: int) -> dict[str, Any]:
 
 
 async def batch(server: Server, numbers: range, statuses: Counter[str]) -> None:
-    """Sends requests, some of them concurrently."""
+    """Sends requests over several connections at once."""
     waiting = iter(numbers)
 
     async def work() -> None:
@@ -93,14 +93,14 @@ async def batch(server: Server, numbers: range, statuses: Counter[str]) -> None:
 
 
 async def send(server: Server, rng: random.Random) -> str:
-    """The status of the answer to a request that is wrong; "closed" if there was none."""
+    """Sends a malformed request, and returns the status of the answer, or what happened instead."""
     raw, cut = damaged(rng), rng.random()
     reader, writer = await asyncio.open_connection(server.host, server.port)
     try:
-        if cut < 0.1:  # closed midway
+        if cut < 0.1:  # closed before the request is complete
             writer.write(raw[: rng.randrange(len(raw))])
             return "left"
-        if cut < 0.12:  # byte by byte, and then never ending
+        if cut < 0.12:  # byte by byte, and never complete
             for byte in raw[:40]:
                 if writer.is_closing():
                     break
@@ -133,7 +133,7 @@ def damaged(rng: random.Random) -> bytes:
         for _ in range(rng.randint(1, 4)):
             raw[rng.randrange(raw.index(b"\r\n\r\n"))] = rng.randrange(256)
         raw += b"\r\n\r\n"
-    elif kind == 3:  # a header too many
+    elif kind == 3:  # an extra header
         wrong = (b"Content-Length: -5", b"Transfer-Encoding: chunked", b"Host: evil", b"X: " + b"y" * 40_000)
         raw = raw.replace(b"Host: localhost", b"Host: localhost\r\n" + rng.choice(wrong))
     else:
@@ -142,7 +142,7 @@ def damaged(rng: random.Random) -> bytes:
 
 
 async def kill(model: Path, sessions: int) -> dict[str, Any]:
-    """Kills the server while sessions type; returns how they continue."""
+    """Kills a server while sessions type, and returns how they continue on a new one."""
     with tempfile.TemporaryDirectory() as folder:
         state = Path(folder) / "sessions.db"
         server = start(model, "--state", state)
@@ -166,7 +166,7 @@ async def kill(model: Path, sessions: int) -> dict[str, Any]:
 
 
 async def type_on(server: Server, number: int) -> tuple[str, str, int]:
-    """Types until the server is gone; returns the session, its text, and the last acknowledged version."""
+    """Types until the server is killed. Returns the session, its text, and the last acknowledged version."""
     connection, rng, text, version = Connection(server), random.Random(number), "", 0
     _, raw = await connection.post("/v1/sessions", {"next": 100})
     id_ = json.loads(raw)["id"]
@@ -180,7 +180,7 @@ async def type_on(server: Server, number: int) -> tuple[str, str, int]:
 
 
 async def compared(server: Server, id_: str, text: str, version: int) -> str:
-    """Returns whether a session has every acknowledged key and the predictions of a new one."""
+    """Compares a restored session with a new one: "same", "other", or "lost" if keys are missing."""
     connection = Connection(server)
     status, raw = await connection.post(f"/v1/sessions/{id_}/edit", {"next": 100})
     saved = json.loads(raw)

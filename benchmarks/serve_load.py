@@ -12,7 +12,7 @@ from record import megabytes
 
 
 class Server(NamedTuple):
-    """A running server."""
+    """A server process."""
 
     process: subprocess.Popen[str]
     host: str
@@ -49,8 +49,8 @@ class Connection(asyncio.Protocol):
         self._transport: Any = None
         self._answer: asyncio.Future[tuple[int, bytes]] | None = None
         self._raw = b""
-        self._size = 0  # of the answer, once its head is there
-        self._body = 0  # where its body begins
+        self._size = 0  # of the answer, once its head has arrived
+        self._body = 0  # where the body of the answer begins
 
     async def open(self) -> None:
         loop = asyncio.get_running_loop()

@@ -1,4 +1,4 @@
-"""`onward serve`: models over HTTP."""
+"""`onward serve`: serves models and detectors over HTTP."""
 
 from ipaddress import ip_address
 from pathlib import Path
@@ -14,56 +14,61 @@ from onward.errors import InputError
 def serve(
     models: Annotated[
         list[Path],
-        typer.Argument(metavar="MODEL...", help="Models that `onward train` or `onward watch learn` made."),
+        typer.Argument(metavar="MODEL...", help="Files that `onward train` or `onward watch learn` made."),
     ],
     host: Annotated[
-        str, typer.Option(help="Where to listen; others than this machine need a token.")
+        str,
+        typer.Option(help="Address to listen on. Other addresses than those of this machine need a token."),
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 is any that is free.")] = 8000,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port to listen on; 0 is any free port.")
+    ] = 8000,
     state: Annotated[
         Path | None,
-        typer.Option(help="A file that keeps the sessions, or the watch: they survive a restart."),
+        typer.Option(help="File that keeps sessions and alarms over a restart."),
     ] = None,
     idle: Annotated[
-        str, typer.Option(metavar="TIME", help="A watched sequence without a record for so long has ended.")
+        str, typer.Option(metavar="TIME", help="A watched sequence ends after this time without a record.")
     ] = "1h",
     false_alarms: FalseAlarms = None,
     corpus: Annotated[
         list[Path] | None,
-        typer.Option("--corpus", "-c", exists=True, help="Where /v1/novelty looks; may be repeated."),
+        typer.Option("--corpus", "-c", exists=True, help="Text that /v1/novelty searches; may be repeated."),
     ] = None,
     token: Annotated[
-        str | None, typer.Option(envvar="ONWARD_TOKEN", help="What requests must carry as a bearer token.")
+        str | None, typer.Option(envvar="ONWARD_TOKEN", help="Bearer token that requests must have.")
     ] = None,
     origin: Annotated[
-        list[str] | None, typer.Option(help="A site whose pages may use the server; may be repeated.")
+        list[str] | None, typer.Option(help="Site whose pages may use the server; may be repeated.")
     ] = None,
     allow_host: Annotated[
-        list[str] | None, typer.Option(help="A name by which the server is reached; may be repeated.")
+        list[str] | None, typer.Option(help="Further host name of the server; may be repeated.")
     ] = None,
-    sessions: Annotated[int, typer.Option(min=1, help="How many typing sessions are kept.")] = 1000,
-    memory: Annotated[int, typer.Option(min=1, help="Megabytes that they may take.")] = 512,
-    adapting: Annotated[int, typer.Option(min=0, help="How many of them may learn what is typed.")] = 8,
+    sessions: Annotated[int, typer.Option(min=1, help="Largest number of typing sessions.")] = 1000,
+    memory: Annotated[int, typer.Option(min=1, help="Megabytes of memory for typing sessions.")] = 512,
+    adapting: Annotated[
+        int, typer.Option(min=0, help="Largest number of sessions that learn from their text.")
+    ] = 8,
 ) -> None:
-    """Serve models: pages, completions as OpenAI's clients ask for them, typing sessions, and watches.
+    """Serve models and detectors: web pages, an OpenAI-compatible API, typing sessions, and alarms.
 
     \b
     onward serve nietzsche.onward
     onward serve nietzsche.onward code.onward --port 8080 --state sessions.db
-    onward serve audit.onward --state watch.db          a detector: records in, alarms out
+    onward serve audit.onward --state watch.db          a detector: reads records, raises alarms
     ONWARD_TOKEN=... onward serve nietzsche.onward --host 0.0.0.0
 
-    Ctrl-C finishes what runs, and ends.
+    Ctrl-C stops the server after the running requests.
     """
     if token == "":
         raise InputError(
             "expected a token of at least one character, got an empty one",
-            hint="unset ONWARD_TOKEN, or give it a secret of your own",
+            hint="unset ONWARD_TOKEN, or set it to a secret",
         )
     if token is None and not _is_loopback(host):
         raise InputError(
-            f"expected a token to listen to {host}, which others can reach, got none",
-            hint="give one in the variable ONWARD_TOKEN, or with --token",
+            f"expected a token to listen on {host}, which other machines can reach, got none",
+            hint="set the variable ONWARD_TOKEN, or use --token",
         )
     from onward.serve.app import ServerSettings  # noqa: PLC0415 - starlette and torch load only here
     from onward.serve.http.guard import Policy  # noqa: PLC0415
@@ -81,7 +86,7 @@ def serve(
         policy=policy,
         limits=limits,
     )
-    run(settings, host, port, lambda address: say(f"serving {address} (Ctrl-C ends)"))
+    run(settings, host, port, lambda address: say(f"serving {address} (Ctrl-C stops it)"))
 
 
 def _is_loopback(host: str) -> bool:
