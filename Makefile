@@ -1,4 +1,4 @@
-# Everything that people and CI run. Needs make and Python 3.11 to 3.13; the rest is set up in .venv.
+# The commands of contributors and CI. They need make and Python 3.11 to 3.13; everything else goes into .venv.
 
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -8,32 +8,32 @@ MAKEFLAGS += --no-print-directory
 
 VENV := .venv
 BIN := $(VENV)/bin
-# One thread a test process: small tensors gain nothing from more, and the workers of pytest share the cores.
+# One thread for each test process: small tensors gain nothing from more, and pytest's workers share the cores.
 TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto
 DEMO := demo/pydoc.onward
 KEPT := build/benchmarks
 PEERS := build/peers-venv
-SOURCES := setup.py src tests $(wildcard benchmarks)
+SOURCES := setup.py src tests .ci $(wildcard benchmarks)
 
-# Runs the first Python on the path that is new enough and can make environments.
+# Sets $python to the first Python on the path that is new enough and can make environments.
 FIND_PYTHON = for python in $(PYTHON) python3 python3.13 python3.12 python3.11 python; do \
 	if "$$python" -c 'import ensurepip, sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; \
 	then break; fi; python=; done; \
 	if [ -z "$$python" ]; then echo "error: no Python 3.11 to 3.13 with venv found" >&2; \
 	echo "hint: install one (Debian, Ubuntu: apt install python3 python3-venv), or name it: make PYTHON=/path/to/python3" >&2; exit 1; fi
 
-.PHONY: help setup demo test lint types imports fast slow docs serve-docs bench bench-peers format clean
+.PHONY: help setup demo test lint types imports fast slow docs serve-docs dist lower-bounds bench bench-peers format clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:.*## /\t/' | while IFS=$$'\t' read -r name text; \
-	do printf '  make %-11s %s\n' "$$name" "$$text"; done
+	do printf '  make %-13s %s\n' "$$name" "$$text"; done
 
-setup: $(VENV)/.installed ## install onward and its tools into .venv (done by every target that needs it)
+setup: $(VENV)/.installed ## install onward and its tools into .venv (other targets do this when needed)
 
 $(VENV)/.installed: pyproject.toml setup.py $(wildcard src/onward/layers/kernels/*.[ch] src/onward/layers/kernels/*.inc)
 	@if [ ! -x $(BIN)/python ]; then $(FIND_PYTHON); echo "making $(VENV) with $$("$$python" --version)"; \
 	"$$python" -m venv $(VENV); fi
-	@echo "installing onward and its tools into $(VENV) (PyTorch is large: minutes the first time)"
+	@echo "installing onward and its tools into $(VENV) (PyTorch is large: this takes minutes the first time)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	@touch $@
 
@@ -41,11 +41,11 @@ $(VENV)/.installed-docs: pyproject.toml $(VENV)/.installed
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[docs]'
 	@touch $@
 
-demo: setup ## train for two minutes on Python's own documentation, then write and score
+demo: setup ## train on Python's own manual for two minutes, then write and score
 	@mkdir -p demo
 	@PATH="$(CURDIR)/$(BIN):$$PATH" bash docs/demo.sh $(DEMO)
 
-test: lint types imports fast ## everything that must pass before a commit, in a few minutes
+test: lint types imports fast ## what must pass before a commit; takes a few minutes
 
 lint: setup ## style and common mistakes
 	$(BIN)/ruff check $(SOURCES)
@@ -54,7 +54,7 @@ lint: setup ## style and common mistakes
 types: setup ## static types
 	$(BIN)/basedpyright
 
-imports: setup ## imports point one way
+imports: setup ## the direction of imports
 	$(BIN)/lint-imports --no-logo --no-cache
 
 fast: setup ## the fast tests
@@ -64,13 +64,19 @@ slow: setup ## the slow tests
 	$(TEST) -m slow
 
 docs: $(VENV)/.installed-docs ## build the documentation into site/
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	$(BIN)/zensical build --strict --clean
 	@echo "open site/index.html"
 
-serve-docs: $(VENV)/.installed-docs ## the documentation at http://127.0.0.1:8000, rebuilt on change
-	$(BIN)/mkdocs serve --strict
+serve-docs: $(VENV)/.installed-docs ## serve the documentation at http://127.0.0.1:8000, rebuilt on change
+	$(BIN)/zensical serve
 
-bench: setup ## the figures of benchmarks/ (an hour, and the data sets beside the checkout)
+dist: ## build the sdist and a wheel into dist/, and test the wheel without a compiler
+	@$(FIND_PYTHON); bash .ci/dist "$$python"
+
+lower-bounds: ## run a smoke test with each dependency at its lower bound
+	@$(FIND_PYTHON); "$$python" .ci/lower_bounds.py
+
+bench: setup ## run the benchmarks (an hour; needs the data sets beside the checkout)
 	$(BIN)/python benchmarks/text_budget.py tinyshakespeare --minutes 3
 	$(BIN)/python benchmarks/text_budget.py nietzsche --minutes 5 --keep $(KEPT)
 	$(BIN)/python benchmarks/write_memory.py $(KEPT)/model.onward
@@ -91,7 +97,7 @@ $(PEERS)/.installed: benchmarks/peers.txt $(VENV)/.installed
 	@$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/peers.txt
 	@touch $@
 
-bench-peers: $(PEERS)/.installed ## the figures beside other libraries, which are installed into build/peers-venv
+bench-peers: $(PEERS)/.installed ## compare with other libraries, installed into build/peers-venv
 	$(BIN)/python benchmarks/peers_training.py --peers $(PEERS)/bin/python
 	$(BIN)/python benchmarks/report.py
 
@@ -99,6 +105,6 @@ format: setup ## format the code
 	$(BIN)/ruff check --fix $(SOURCES)
 	$(BIN)/ruff format $(SOURCES)
 
-clean: ## remove what was built; the environment and trained models stay
-	rm -rf site build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+clean: ## remove build products; keep the environment and trained models
+	rm -rf site build dist .cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,16 +1,15 @@
-"""How much less is a model surprised by a text from which it learns as it reads, and what does that cost?
+"""How much does a model gain by adapting to a text while it reads it, and what does that cost?
 
     python benchmarks/adapt.py MODEL SAME OTHER [--characters 20000]
 
-MODEL is an artefact of `onward train`; SAME is a text of the same kind that it was not trained on (of
-keystrokes.py: nietzsche.onward and nietzsche.heldout.txt), OTHER one of another author (tinyshakespeare). The
-first characters of each are read twice in one pass, by the model as it is and by one that adapts, with the
-settings of `onward score --adapt`. Those were chosen on other texts (see LOG.md). Each block is scored before
-it is learned from; nats are means over all characters from the first on. The first 2,000 characters are then
-typed key by key, and what a key costs is what feeding it takes. One core.
+MODEL is a model file of `onward train`. SAME is a text of the same kind that it was not trained on
+(keystrokes.py makes nietzsche.onward and nietzsche.heldout.txt); OTHER is by another author
+(tinyshakespeare). The start of each text is scored twice in one pass: by the trained model, and by a model
+that adapts with the settings of `onward score --adapt`. Those settings were chosen on other texts (see
+LOG.md). Each block is scored before it is learned. Then the first 2,000 characters are typed key by key; a
+key's time is the time to feed it. One core.
 """
 
-import argparse
 import time
 from pathlib import Path
 from typing import Any
@@ -21,17 +20,14 @@ import torch
 from onward.data.named import find_named
 from onward.inference.adapt import AdaptOptions
 from onward.inference.trained_model import TrainedModel
-from record import record
+from record import command_line, record
 
 TYPED = 2_000
-"""Keys that are timed."""
+"""The number of keys to time."""
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("model", type=Path)
+    parser = command_line(__doc__, "model")
     parser.add_argument("same", help="a file, or the name of a corpus")
     parser.add_argument("other", help="a file, or the name of a corpus")
     parser.add_argument("--characters", type=int, default=20_000)
@@ -47,7 +43,7 @@ def main() -> None:
 
 
 def read(trained: TrainedModel, text: str) -> dict[str, Any]:
-    """The mean surprise with and without learning."""
+    """Returns the mean surprise, as trained and adapting."""
     static = trained.score(text, lanes=1).nats_per_symbol
     adaptive = trained.score(text, adapt=AdaptOptions()).nats_per_symbol
     return {
@@ -59,7 +55,7 @@ def read(trained: TrainedModel, text: str) -> dict[str, Any]:
 
 
 def typed(trained: TrainedModel, text: str) -> dict[str, float]:
-    """What a key takes, with and without learning."""
+    """Returns the seconds for a key, as trained and adapting."""
     milliseconds: dict[str, np.ndarray] = {}
     for name in ("static", "adaptive"):
         session = trained.session()

@@ -1,4 +1,4 @@
-"""Completers without a network, to be measured beside the model: words by frequency, character n-grams."""
+"""Completers without a network, as baselines for the model: words by frequency, and character n-grams."""
 
 import re
 from collections import Counter, defaultdict
@@ -19,12 +19,12 @@ _MOST_KNOWN = 300_000  # distributions that are kept, to be computed once
 
 
 def ends_word(text: str, at: int) -> bool:
-    """Whether no letter stands at a place of a text."""
+    """Returns whether a position of a text has no letter."""
     return not _WORD.match(text, at)
 
 
 class WordFrequency:
-    """The most frequent words of the training text that begin with what was typed of the word at hand.
+    """Completes the current word by the most frequent words of the training text.
 
     Before a word has begun it offers the most frequent words of all.
     """
@@ -39,7 +39,7 @@ class WordFrequency:
                     best.append(word)
 
     def offers(self, typed: str, count: int) -> list[str]:
-        """Continuations of the text, of two characters or more, the likeliest first."""
+        """Returns continuations of two characters or more, the likeliest first."""
         start = _BEGUN.search(typed[-100:])
         begun = start[0] if start else ""
         return [word[len(begun) :] for word in self._by_start.get(begun, [])[:count]]
@@ -74,7 +74,7 @@ class Grams:
 
 
 class CharacterNgram:
-    """An interpolated character model of order N, completed by the search that completes with the network.
+    """An interpolated character model of order N, with the same search as the network.
 
     Args:
         grams: of the training text.
@@ -89,14 +89,14 @@ class CharacterNgram:
         self._known: dict[bytes, list[str]] = {}
 
     def nats(self, text: str) -> float:
-        """The mean surprise at a text."""
+        """Returns the mean surprise of a text."""
         ids = self._vocabulary.encode(text).astype(np.uint8).tobytes()
         reach = self._order - 1
         chances = [self._grams.after(ids[max(0, i - reach) : i])[ids[i]] for i in range(len(ids))]
         return float(-np.log(chances).mean())
 
     def offers(self, typed: str, count: int) -> list[str]:
-        """Continuations, the best first; they depend on the last symbols only, so they are kept."""
+        """Returns continuations, the best first; cached, because they depend on the last symbols only."""
         ids = self._vocabulary.encode(typed[-self._order + 1 :]).astype(np.uint8)
         context = ids.tobytes()
         if context not in self._known:
@@ -109,7 +109,7 @@ class CharacterNgram:
 
 
 class _GramStepper:
-    """Stands in for the `Stepper` of a network: its states are the last symbols (B, N - 1)."""
+    """Replaces the `Stepper` of a network; its states are the last symbols (B, N - 1)."""
 
     def __init__(self, grams: Grams) -> None:
         self._grams = grams
@@ -117,7 +117,7 @@ class _GramStepper:
     def step_rows(
         self, rows: list[torch.Tensor], lanes: np.ndarray, ids: np.ndarray, to: np.ndarray
     ) -> np.ndarray:
-        """The logarithms of the probabilities (B, V), as `Stepper.step_rows` gives logits."""
+        """Returns log-probabilities (B, V), like the logits of `Stepper.step_rows`."""
         (table,) = rows
         contexts = table.numpy()[lanes]
         longer = np.concatenate([contexts, ids[:, None].astype(np.uint8)], axis=1)
@@ -127,7 +127,7 @@ class _GramStepper:
 
 
 def _logits(probabilities: np.ndarray) -> np.ndarray:
-    """Their logarithms; a text does not end by itself."""
+    """Returns log-probabilities; the end of the text has none."""
     logits = np.log(probabilities)
     logits[END] = -np.inf
     return logits.astype(np.float32)

@@ -1,31 +1,25 @@
-"""How long do the ten likeliest words take after a keystroke, in process?
+"""How long does it take to find the ten likeliest words after a key, in this process?
 
     python benchmarks/complete_speed.py MODEL TEXT [--keys 2000] [--n 10]
 
-MODEL is an artefact of `onward train`, TEXT a file that it was not trained on. The text is typed key by key
-into one session; a key's time is that of feeding it and of finding the continuations up to the end of a
-word. The first 100 keys are not counted. One core.
+MODEL is a model file of `onward train`, TEXT a file that it was not trained on. TEXT is typed key by key
+into one session. A key's time includes feeding it and finding the completions. The first 100 keys are a
+warm-up. One core.
 """
 
-import argparse
 import time
-from pathlib import Path
 
 import numpy as np
 import torch
 
 from onward.inference.trained_model import TrainedModel
-from record import record
+from record import command_line, record
 
 WARM_UP = 100
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("model", type=Path)
-    parser.add_argument("text", type=Path)
+    parser = command_line(__doc__, "model", "text")
     parser.add_argument("--keys", type=int, default=2000)
     parser.add_argument("--n", type=int, default=10)
     arguments = parser.parse_args()

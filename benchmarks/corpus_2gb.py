@@ -1,15 +1,13 @@
-"""How long until the first step on a text of 2 GB, the first time and the second, and in how much memory?
-
-The text is lines of the built-in corpus in random order (seed 0). Each measurement is `onward train` as a
-user runs it, twice over the same text: the second run finds what the first encoded. Seconds are from the
-start of the process to the first step in its log, memory is the most that the process ever held. Text and
-cache are removed.
+"""How long does training take to start on a text of 2 GB, and how much memory does it need?
 
     python benchmarks/corpus_2gb.py                 # 2 GB, about three minutes and 4 GB of disk
     python benchmarks/corpus_2gb.py --gigabytes 0.2 --symbols words
+
+The text is made of lines of the built-in corpus in random order (seed 0). `onward train` runs twice on it;
+the second run finds the encoded text in the cache. Seconds are from the start of the process to the first
+step in its log; memory is the peak of the process. Text and cache are removed afterwards.
 """
 
-import argparse
 import os
 import random
 import subprocess
@@ -18,11 +16,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from record import record
+from record import command_line, record
 
 
 def make_text(path: Path, size: int) -> None:
-    """Writes lines of the built-in corpus, shuffled, until there are `size` bytes."""
+    """Writes shuffled lines of the built-in corpus, at least `size` bytes."""
     from onward.data.named import find_named  # noqa: PLC0415
 
     built_in = find_named("pydoc")
@@ -37,7 +35,7 @@ def make_text(path: Path, size: int) -> None:
 
 
 def train(text: Path, symbols: str, steps: int) -> dict[str, float]:
-    """One run of `onward train`: seconds until its first step, in all, and its peak of memory."""
+    """Runs `onward train`; returns seconds to the first step, seconds in total, and peak memory."""
     output = text.with_suffix(".onward")
     log = text.with_suffix(".log.jsonl")
     log.unlink(missing_ok=True)
@@ -63,13 +61,11 @@ def train(text: Path, symbols: str, steps: int) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_line(__doc__)
     parser.add_argument("--gigabytes", type=float, default=2.0)
     parser.add_argument("--symbols", choices=["characters", "bytes", "words"], default="characters")
     parser.add_argument("--steps", type=int, default=100)
-    parser.add_argument("--folder", help="where the text and the cache are made")
+    parser.add_argument("--folder", help="a folder for the text and the cache")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         text = Path(folder, "text.txt")

@@ -1,15 +1,14 @@
-"""What does a training step gain where freed memory is kept (`onward.allocator`) rather than given back?
+"""What does a training step gain when the process keeps freed memory (`onward.allocator`)?
 
     python benchmarks/kept_memory.py [--recipe default] [--turns 9]
 
-Two processes make whole steps of `onward train` in turns, one with ONWARD_MALLOC=default in its environment,
-and the medians count; the page faults of a step stand beside them.
+Two processes run whole steps of `onward train` in turns, one of them with ONWARD_MALLOC=default in its
+environment. The figures are medians, and the page faults of a step.
 """
 
-import argparse
 import statistics
 
-from record import record
+from record import command_line, record
 from sides import onward_side, spread
 
 SIZES = 69, 64, 64
@@ -18,12 +17,10 @@ SIDES = {"kept": {}, "given_back": {"ONWARD_MALLOC": "default"}}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_line(__doc__)
     parser.add_argument("--recipe", default="default")
     parser.add_argument("--turns", type=int, default=9)
-    parser.add_argument("--steps", type=int, default=8, help="in a turn")
+    parser.add_argument("--steps", type=int, default=8, help="steps in each turn")
     options = parser.parse_args()
     sides = [onward_side(name, options.recipe, SIZES, environment) for name, environment in SIDES.items()]
     for _ in range(options.turns):

@@ -1,39 +1,34 @@
-"""What share of the keystrokes does completion save, beside words by frequency and character n-grams?
+"""What share of keystrokes does completion save, beside frequent words and character n-grams?
 
     python benchmarks/keystrokes.py CORPUS FOLDER [--minutes 3] [--set NAME=VALUE] [--characters 15000]
         [--judged tail]
 
-CORPUS is nietzsche, tinyshakespeare or python. FOLDER gets the training text (CORPUS.train.txt), the text to
-be typed (CORPUS.heldout.txt) and, unless it is there, the model (CORPUS.onward): `onward train` with the
-default recipe, on all of the training text (validation=0), with what `--set` says, for so many minutes. The
-last tenth of nietzsche and of tinyshakespeare is held out. Of some packages of the standard library of the
-Python that runs (see PACKAGES; tests left out) each tenth file is held out, in the order of the hashes of
-their names, and of each of those the first 1,500 characters are typed; python.files.txt lists them.
+CORPUS is nietzsche, tinyshakespeare or python. FOLDER gets the training text (CORPUS.train.txt), the text
+to type (CORPUS.heldout.txt) and, unless it is there, the model (CORPUS.onward), trained with the default
+recipe on the whole training text (validation=0), with the given settings and minutes. The last tenth of
+nietzsche and of tinyshakespeare is held out. For python, the corpus is some packages of the standard
+library (see PACKAGES, without tests). Every tenth file, in the order of the hashes of their names, is held
+out, and the first 1,500 characters of each are typed; python.files.txt lists them.
 
-The simulated user types the held-out text from its first character, and after each keystroke (and before the
-first) looks at what is offered.
+The simulated user types the held-out text. Before each key, the user looks at the completions.
 
-    ghost    one continuation is shown. It is right if the text goes on with it. The user then accepts it with
-             one key, which enters all of it.
-    list     three continuations are shown, and the user accepts with one key the longest that is right.
+    ghost    One completion is shown. If the text continues with it, the user accepts it with one key.
+    list     Three completions are shown. The user accepts the longest right one with one key.
 
-A continuation of one character is neither shown nor accepted: typing it costs the same key. A right
-continuation must also end where the word ends in the text, so that "the" is not right where "there" follows;
-the space or mark after it is typed by the user. Each accepted continuation is one keystroke, so is each
-character typed; the share saved is 1 - keystrokes / characters. Each completer sees all of the text before,
-and nothing else.
+A completion of one character is not shown, because typing it costs the same key. A right completion must
+also end where the word ends in the text, so "the" is wrong where "there" follows. The user types the space
+or mark after it. Every accepted completion and every typed character is a keystroke; the saved share is 1 -
+keystrokes / characters. Each completer sees the text so far and nothing else.
 
-The model is asked for the likeliest words of two characters or more (`until="word"`, `shortest=2`), as it is
-and while it adapts: to text that was entered, in blocks, after it was entered. The n-grams, orders 3 to 8,
-learn from the same training text, and the very search that serves the model finds their words. Of the orders
-the best for each kind of user is the baseline, chosen on the judged text itself, which favours it. Words by
-frequency offer the rest of a word that has begun, or the most frequent words.
+The model finds the likeliest words of two characters or more (`until="word"`, `shortest=2`), as trained and
+while adapting to the text. The n-grams of orders 3 to 8 learn from the same training text and use the same
+search. The baseline is the best order for each kind of user, chosen on the judged text, which favours the
+baseline. Frequent words complete the current word, or offer the most frequent words.
 
-With `--judged tail` the text typed is the end of the training text, which `onward train` holds out by default
-(a twentieth) and the baselines then do not learn either: what settings were chosen on. Nothing is recorded.
+With `--judged tail`, the typed text is the end of the training text, which `onward train` holds out by
+default and the baselines then do not learn either. Settings were chosen on it. It records nothing.
 """
 
-import argparse
 import hashlib
 import platform
 import subprocess
@@ -51,7 +46,7 @@ from baselines import CharacterNgram, Grams, WordFrequency, ends_word
 from onward.data.named import find_named
 from onward.inference.completion.options import CompleteOptions
 from onward.inference.trained_model import TrainedModel
-from record import record
+from record import command_line, record
 
 ORDERS = range(3, 9)
 PACKAGES = (
@@ -68,9 +63,7 @@ Shares = dict[str, float]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_line(__doc__)
     parser.add_argument("corpus", choices=["nietzsche", "tinyshakespeare", "python"])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--minutes", type=float, default=3.0)
@@ -117,7 +110,7 @@ def main() -> None:
 
 
 def prepared(corpus: str, folder: Path) -> tuple[Path, Path]:
-    """The training text and the held-out text, as files."""
+    """Returns the files of the training text and of the held-out text."""
     folder.mkdir(parents=True, exist_ok=True)
     train, held_out = folder / f"{corpus}.train.txt", folder / f"{corpus}.heldout.txt"
     if corpus == "python":
@@ -134,7 +127,7 @@ def prepared(corpus: str, folder: Path) -> tuple[Path, Path]:
 
 
 def library(listed: Path) -> tuple[str, str]:
-    """Packages of the standard library: the files to train on, and the beginnings of those held out."""
+    """Returns the standard library's training files, and the starts of the held-out files."""
     root = Path(sysconfig.get_path("stdlib"))
     files = [path.relative_to(root) for name in PACKAGES for path in (root / name).rglob("*.py")]
     files = [path for path in files if not {"test", "tests"} & set(path.parts)]
@@ -147,12 +140,12 @@ def library(listed: Path) -> tuple[str, str]:
 
 
 def digest(path: Path) -> str:
-    """The first digits of the SHA-256 of a file."""
+    """Returns the first digits of a file's SHA-256."""
     return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
 
 
 def of_model(path: Path, text: str) -> dict[str, Shares]:
-    """The shares that the model saves, by how it is asked."""
+    """Returns the shares that the model saves, as trained and adapting."""
     trained = TrainedModel.load(path)
     return {
         "model": shares_saved(text, typist(trained, adapt=False)),
@@ -161,7 +154,7 @@ def of_model(path: Path, text: str) -> dict[str, Shares]:
 
 
 def of_baselines(path: Path, learned: str, text: str) -> dict[str, Shares]:
-    """The shares that the baselines save."""
+    """Returns the shares that the baselines save."""
     vocabulary = TrainedModel.load(path).vocabulary
     grams = Grams(vocabulary.encode(learned), len(vocabulary), max(ORDERS))
     saved = {"word_frequency": shares_saved(text, WordFrequency(learned).offers)}
@@ -172,7 +165,7 @@ def of_baselines(path: Path, learned: str, text: str) -> dict[str, Shares]:
 
 
 def compared(saved: dict[str, Shares], kind: str) -> dict[str, Any]:
-    """The shares saved for a kind of user; of the n-grams the best."""
+    """Returns the shares saved for one kind of user, with the best n-gram."""
     shares = {name: round(each[kind], 4) for name, each in saved.items()}
     best = max((name for name in shares if name.startswith("ngram")), key=lambda name: shares[name])
     rest = {name: share for name, share in shares.items() if not name.startswith("ngram")}
@@ -180,7 +173,7 @@ def compared(saved: dict[str, Shares], kind: str) -> dict[str, Any]:
 
 
 def typist(trained: TrainedModel, *, adapt: bool) -> Offers:
-    """The offers of a session that follows the text."""
+    """Returns the completions of a session that follows the text."""
     session = trained.session(reach=0)
     if adapt:
         session.adapt()
@@ -196,7 +189,7 @@ def typist(trained: TrainedModel, *, adapt: bool) -> Offers:
 
 
 def shares_saved(text: str, offers: Offers) -> Shares:
-    """The share of keystrokes that each kind of simulated user saves; all type at once.
+    """Returns the share of keystrokes that each kind of simulated user saves.
 
     A position is looked at once for all that come to it, with as many offers as the longest list shows.
     """
@@ -213,7 +206,7 @@ def shares_saved(text: str, offers: Offers) -> Shares:
 
 
 def is_right(text: str, at: int, offer: str) -> bool:
-    """Whether the text goes on with the offer, of two characters or more, and the word ends with it."""
+    """Returns whether a completion has two characters or more, is right, and ends a word."""
     return len(offer) >= SHORTEST and text.startswith(offer, at) and ends_word(text, at + len(offer))
 
 

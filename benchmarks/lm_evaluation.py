@@ -1,15 +1,13 @@
-"""Does lm-evaluation-harness read from `onward serve` what the model gives?
+"""Does lm-evaluation-harness get the model's own results from `onward serve`?
 
     python benchmarks/lm_evaluation.py MODEL TEXT --lm-eval ENVIRONMENT/bin/lm_eval
 
-MODEL is a model of characters, TEXT a file that it was not trained on; ENVIRONMENT has `lm-eval[api]` and
-`transformers` (the harness needs a tokenizer to count symbols; a folder of one is made here). The harness's
-`local-completions` asks for the likelihood of what follows (which of four next words is right), for that of
-whole passages, and for texts that are written up to the end of a line. Each answer is compared with that of
-the model in this process.
+MODEL is a model of characters, TEXT a file that it was not trained on. ENVIRONMENT has `lm-eval[api]` and
+`transformers` (the harness needs a tokenizer to count symbols; this program makes one). The harness's
+`local-completions` requests likelihoods of four possible next words, likelihoods of whole passages, and
+texts written to the end of a line. Each result is compared with that of the model in this process.
 """
 
-import argparse
 import json
 import os
 import random
@@ -21,7 +19,7 @@ from typing import Any
 
 import onward
 from onward.data.vocabulary import SPECIAL, Vocabulary
-from record import record
+from record import command_line, record
 from serve_load import start
 
 CONTEXT, PASSAGE, WRITTEN = 80, 400, 60
@@ -48,11 +46,7 @@ TASKS: dict[str, dict[str, Any]] = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("model", type=Path)
-    parser.add_argument("text", type=Path)
+    parser = command_line(__doc__, "model", "text")
     parser.add_argument("--lm-eval", type=Path, required=True)
     parser.add_argument("--documents", type=int, default=50)
     arguments = parser.parse_args()
@@ -71,7 +65,7 @@ def main() -> None:
 
 
 def prepare(folder: Path, vocabulary: Vocabulary, text: str, count: int) -> None:
-    """Writes the tasks, their documents, and a tokenizer whose ids are those of the model."""
+    """Writes the tasks, their documents, and a tokenizer with the model's ids."""
     for name, task in TASKS.items():
         path = folder / f"{name}.jsonl"
         path.write_text("".join(json.dumps(each) + "\n" for each in documents(text, name, count)))
@@ -94,7 +88,7 @@ def prepare(folder: Path, vocabulary: Vocabulary, text: str, count: int) -> None
 
 
 def documents(text: str, task: str, count: int) -> Iterator[dict[str, Any]]:
-    """The documents of a task: places of the text."""
+    """Returns the documents of a task, from random positions of the text."""
     chance = random.Random(task)
     for _ in range(count):
         if task == "passages":
@@ -108,13 +102,12 @@ def documents(text: str, task: str, count: int) -> Iterator[dict[str, Any]]:
 
 
 def word_at(text: str, chance: random.Random) -> tuple[str, str]:
-    """What stands before some space of the text, and the word after it with that space."""
+    """Returns the text before a random space, and the word after it with that space."""
     at = text.index(" ", chance.randrange(CONTEXT, len(text) - 10 * CONTEXT))
     return text[at - CONTEXT : at], " " + text[at : at + CONTEXT].split(maxsplit=1)[0]
 
 
 def evaluate(harness: Path, folder: Path, address: str, model: str) -> None:
-    """Runs the harness."""
     settings = {"model": model, "base_url": address, "tokenizer": folder, "tokenizer_backend": "huggingface"}
     command = [
         harness, "run", "--model", "local-completions", "--batch_size", "8", "--log_samples",
@@ -126,7 +119,7 @@ def evaluate(harness: Path, folder: Path, address: str, model: str) -> None:
 
 
 def compare(folder: Path, trained: onward.TrainedModel) -> dict[str, Any]:
-    """The harness's figures, and how far its answers are from the model's own."""
+    """Returns the harness's figures, and their distance from the model's own."""
     (results,) = folder.glob("out/**/results_*.json")
     figures = json.loads(results.read_text())["results"]
     furthest, likelihoods, texts, same = 0.0, 0, 0, 0
@@ -152,14 +145,14 @@ def compare(folder: Path, trained: onward.TrainedModel) -> dict[str, Any]:
 
 
 def likelihood(trained: onward.TrainedModel, context: str, rest: str | None = None) -> float:
-    """The log-likelihood of a text, or of the rest of one."""
+    """Returns the log-likelihood of a text, or of its rest."""
     if rest is None:
         return -trained.score(context).nats
     return trained.score(context).nats - trained.score(context + rest).nats
 
 
 def version(harness: Path) -> dict[str, str]:
-    """Of the harness."""
+    """Returns the harness's version."""
     code = "import importlib.metadata as m; print(m.version('lm_eval'))"
     ran = subprocess.run(
         [harness.with_name("python"), "-c", code], capture_output=True, text=True, check=True

@@ -1,18 +1,16 @@
-"""Does the millionth symbol cost what the thousandth did, when writing and when scoring?
+"""Does the millionth symbol cost what the thousandth did, in writing and in scoring?
 
     python benchmarks/long_run.py MODEL [--symbols 1000000]
 
-MODEL is an artefact of `onward train`. It writes a million symbols, and then reads them, one lane each. The
-state is kept at the thousandth symbol and at the last. Then both moments take turns: from each as many
-symbols are written, or read, and timed; so what else the machine does meets both alike. Medians count.
-Memory is that of the process, at the thousandth symbol and at the last.
+MODEL is a model file of `onward train`. It writes a million symbols and then scores them, in one lane. The
+state is kept after a thousand symbols and at the end. Then the program writes or scores from the two states
+in turns, so that other load affects both alike. The figures are medians, and the growth of the process's
+memory.
 """
 
-import argparse
 import statistics
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -23,16 +21,13 @@ from onward.inference.step.sampling import Sampling
 from onward.inference.step.stepper import Stepper
 from onward.inference.trained_model import TrainedModel
 from onward.layers.state import State
-from record import megabytes, record
+from record import command_line, megabytes, record
 
 EARLY, TURNS, WRITTEN, READ = 1000, 61, 400, 1024
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("model", type=Path)
+    parser = command_line(__doc__, "model")
     parser.add_argument("--symbols", type=int, default=1_000_000)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -49,7 +44,7 @@ def main() -> None:
 
 
 def writing(trained: TrainedModel, ids: np.ndarray) -> dict[str, float]:
-    """Fills ids (N + 1,) behind the first; the cost of a late symbol over that of an early one."""
+    """Writes ids (N + 1,) after the first; returns the time of a late symbol over that of an early one."""
     stepper = Stepper(trained.model, initial_state(trained.model, 1))
     chances, sampling = np.random.default_rng(0).random((len(ids), 1)), Sampling()
 
@@ -72,7 +67,7 @@ def writing(trained: TrainedModel, ids: np.ndarray) -> dict[str, float]:
 
 
 def scoring(trained: TrainedModel, ids: np.ndarray) -> dict[str, float]:
-    """The same for reading ids (N + 1,), each but the first predicted from those before."""
+    """Does the same for scoring ids (N + 1,)."""
     model, symbols = trained.model, torch.from_numpy(ids)[:, None]
 
     def read(start: int, stop: int, state: State) -> State:
@@ -90,7 +85,7 @@ def scoring(trained: TrainedModel, ids: np.ndarray) -> dict[str, float]:
 
 
 def compared(go_on: Callable[[State], object], early: State, late: State) -> dict[str, float]:
-    """The median seconds from the late moment over those from the early one, and how sure that is."""
+    """Returns the median of late over early seconds, and the spread of that ratio."""
     ratios = []
     for turn in range(TURNS + 1):
         seconds = {}

@@ -1,8 +1,8 @@
-"""onward's side of peers_training.py: whole steps of `onward train` on random symbols, in its own process.
+"""onward's side of peers_training.py: whole training steps on random symbols.
 
     python benchmarks/peers_onward.py RECIPE SYMBOLS LANES STEPS
 
-Speaks as peers_worker.py does.
+It has the same protocol as peers_worker.py.
 """
 
 import json
@@ -45,7 +45,7 @@ def main() -> None:
 
 
 def page_faults() -> int:
-    """Pages that this process has been given at their first touch."""
+    """Returns the number of minor page faults of this process."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 
 

@@ -1,20 +1,19 @@
-"""How many symbols a second does training read, beside the libraries that one would take in its place?
+"""How many symbols a second does training process, beside other libraries?
 
-    make bench-peers        (python benchmarks/peers_training.py --peers build/peers-venv/bin/python)
+    make bench-peers
 
-Each side is a process of its own, which makes steps when it is told to: the sides take turns, each a few
-steps, and the medians count. onward makes the whole steps of `onward train` (forward, backward, clipping,
-optimiser) with the recipes `lstm` and `default`; the peers are two layers as wide in torch.nn.LSTM,
-torch.nn.GRU (of 448), Keras 3 (stateful, on JAX and on torch) and minGRU-pytorch, with AdamW. All read the
-same lanes. A side that fails is told with its error.
+Each side is a process of its own. The sides run a few steps in turns, and the figures are medians. onward
+runs the whole steps of `onward train` (forward, backward, clipping, optimiser) with the recipes `lstm` and
+`default`. The others are two layers of equal width in torch.nn.LSTM, torch.nn.GRU (width 448), Keras 3
+(stateful, on JAX and on torch) and minGRU-pytorch, with AdamW. All read the same lanes. A side that fails
+is recorded with its error.
 """
 
-import argparse
 import json
 import statistics
 import subprocess
 
-from record import record
+from record import command_line, record
 from sides import HERE, Side, onward_side, spread
 
 SYMBOLS, LANES, STEPS = 69, 32, 128
@@ -34,7 +33,7 @@ SIDES: dict[str, tuple[str, list[str], dict[str, str]]] = {
 
 
 def side_of(name: str, peers: str) -> Side:
-    """The process of a side; `peers` is the Python of those that are not onward."""
+    """Starts a side; `peers` is the Python of the other libraries' environment."""
     kind, more, environment = SIDES[name]
     sizes = SYMBOLS, LANES, STEPS
     if kind == "onward":
@@ -45,12 +44,10 @@ def side_of(name: str, peers: str) -> Side:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_line(__doc__)
     parser.add_argument("--peers", required=True, help="the Python of the environment of peers.txt")
     parser.add_argument("--turns", type=int, default=7)
-    parser.add_argument("--steps", type=int, default=4, help="in a turn")
+    parser.add_argument("--steps", type=int, default=4, help="steps in each turn")
     options = parser.parse_args()
     sides = [side_of(name, options.peers) for name in SIDES]
     failed = [side for side in sides if "error" in side.facts]
@@ -79,7 +76,7 @@ def main() -> None:
 
 
 def packages(python: str) -> dict[str, str]:
-    """The versions of the peers."""
+    """Returns the versions of the other libraries."""
     names = ("keras", "jax", "minGRU-pytorch")
     code = f"import importlib.metadata as m, json; print(json.dumps({{n: m.version(n) for n in {names}}}))"
     return json.loads(subprocess.run([python, "-c", code], capture_output=True, check=True).stdout)

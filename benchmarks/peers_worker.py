@@ -1,11 +1,11 @@
-"""One side of peers_training.py: a model of a peer library, trained on random symbols, in its own process.
+"""One side of peers_training.py: a model of another library, trained on random symbols.
 
     python benchmarks/peers_worker.py {lstm,gru,mingru,keras} SYMBOLS LANES STEPS [--precision bf16]
 
-Runs in the environment of peers.txt. Once it is warm it prints {"parameters": N}; then it makes as many steps
-as each line of standard input says, and prints {"seconds": S}. A side that fails prints {"error": "..."}.
-All have an embedding, two recurrent layers and a readout, and are trained by AdamW with carried state (but
-minGRU-pytorch, whose language model carries none while it is trained).
+It runs in the environment of peers.txt. After the warm-up it prints {"parameters": N}. Then it reads
+numbers of steps from standard input, one a line, runs them, and prints {"seconds": S} for each. A side that
+fails prints {"error": "..."}. All have an embedding, two recurrent layers and a readout, and use AdamW with
+carried state (except minGRU-pytorch, whose language model carries no state in training).
 """
 
 import argparse

@@ -1,8 +1,8 @@
-"""The peer of the text benchmarks: what a careful user of plain PyTorch would write in an afternoon.
+"""The LSTM that text_budget.py compares with: what a careful user of plain PyTorch would write.
 
 Embedding, two layers of torch.nn.LSTM, readout; truncated back-propagation over lanes with carried state;
-AdamW with warm-up and a linear decay; bfloat16 autocast, which is the faster setting on the machines with
-bfloat16 units. It shares no code with onward.
+AdamW with warm-up and linear decay; bfloat16 autocast, the faster setting on machines with bfloat16 units.
+It shares no code with onward.
 """
 
 import math
@@ -13,11 +13,11 @@ from torch import nn
 
 LANES, STEPS, RATE, WARM_UP = 16, 128, 3e-3, 50
 TIMED = 25
-"""Steps that are timed, after as many to warm up, to know how many fit the seconds."""
+"""Steps to time, after as many warm-up steps, to plan how many fit the seconds."""
 
 
 class PlainLSTM:
-    """A character model of one text, its width chosen so that it has about `parameters` parameters."""
+    """A character model of one text, as wide as `parameters` allows."""
 
     def __init__(self, text: str, *, parameters: int) -> None:
         torch.manual_seed(0)
@@ -31,17 +31,17 @@ class PlainLSTM:
         self.ids = self.encode(text)
 
     def encode(self, text: str) -> torch.Tensor:
-        """The text as ids, (N,)."""
+        """Returns the text as ids, (N,)."""
         return torch.tensor([self.symbols.get(symbol, len(self.symbols)) for symbol in text])
 
     def nats(self, x: torch.Tensor, y: torch.Tensor, state: tuple | None) -> tuple[torch.Tensor, tuple]:
-        """The losses of y (T, B) given x (T, B), flat, and the state after."""
+        """Returns the losses of y (T, B) given x (T, B), flattened, and the next state."""
         hidden, after = self.network["rnn"](self.network["in"](x), state)
         logits = self.network["out"](hidden).float()
         return nn.functional.cross_entropy(logits.flatten(0, 1), y.flatten(), reduction="none"), after
 
     def train(self, *, seconds: float) -> dict:
-        """Trains for about that long, and says on how many symbols."""
+        """Trains for about `seconds`; returns the number of symbols."""
         started = time.perf_counter()
         length = (len(self.ids) - 1) // LANES
         x = self.ids[: LANES * length].view(LANES, length).t()
@@ -76,7 +76,7 @@ class PlainLSTM:
 
     @torch.inference_mode()
     def score(self, text: str, *, cold: int) -> dict:
-        """Mean nats of the text in one pass, and in windows of `cold` from a zero state."""
+        """Returns the mean nats of the text in one pass, and in windows of `cold` from an empty state."""
         ids = self.encode(text)
         x, y = ids[:-1], ids[1:]
         total, state = 0.0, None

@@ -1,27 +1,24 @@
-"""What does a change of the recipe do to the loss, judged on text that no benchmark's figure comes from?
+"""What does a change of the recipe do to the loss, on text that no benchmark reports?
 
     python benchmarks/recipe_search.py tinyshakespeare --steps 1200 --set dropout=0.1 --set lanes=16
 
-Trains on the first 93 % of what text_budget.py trains on, and scores the other 7 %, streaming and in cold
-windows of 256. The part that text_budget.py judges by is never read. Compare runs of equal symbols, or of
-equal seconds on a quiet machine; what was found stands in LOG.md.
+Trains on the first 93 % of the training text of text_budget.py and scores the other 7 %, in one pass and in
+cold windows of 256. It never reads the test text of text_budget.py. Compare runs of equal symbols, or of
+equal seconds on a quiet machine. LOG.md has the results.
 """
 
-import argparse
 import tempfile
 from pathlib import Path
 
-from record import record
+from record import command_line, record
 from text_budget import CORPORA, halves, train_and_score
 
 SHARE = 0.93
-"""Of the training part that is trained on."""
+"""The share of the training text to train on."""
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_line(__doc__)
     parser.add_argument("corpus", choices=CORPORA)
     parser.add_argument("--steps", type=int, required=True)
     parser.add_argument("--recipe", default="default")

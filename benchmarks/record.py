@@ -1,5 +1,6 @@
-"""Where a benchmark's figures go: one JSON line a run, with the machine, the versions and the date."""
+"""What the benchmarks share: the command line, and the JSON lines that keep their figures."""
 
+import argparse
 import datetime
 import importlib.metadata
 import json
@@ -12,13 +13,28 @@ RESULTS = Path(__file__).parent / "results"
 PACKAGES = ("onward", "torch", "numpy")
 
 
+def command_line(description: str | None, *paths: str) -> argparse.ArgumentParser:
+    """A parser whose `--help` is the benchmark's docstring.
+
+    Args:
+        description: the benchmark's `__doc__`.
+        paths: names of positional arguments that are files or folders.
+    """
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    for name in paths:
+        parser.add_argument(name, type=Path)
+    return parser
+
+
 def record(question: str, figures: dict[str, Any], *, packages: dict[str, str] | None = None) -> None:
-    """Appends `figures` to results/<question>.jsonl and prints the line.
+    """Appends `figures` to results/<question>.jsonl, with date, machine and versions, and prints the line.
 
     Args:
         question: the benchmark's file name without its suffix.
-        figures: what was measured; names carry their units (seconds, symbols_per_second, megabytes).
-        packages: versions besides those of this environment.
+        figures: the results; names carry their units (seconds, symbols_per_second, megabytes).
+        packages: versions of packages outside this environment.
     """
     line = {
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -35,7 +51,7 @@ def record(question: str, figures: dict[str, Any], *, packages: dict[str, str] |
 
 
 def machine() -> str:
-    """The processor's name and how many cores this process may use."""
+    """The processor's name and the number of cores that this process may use."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     name = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
@@ -45,7 +61,7 @@ def machine() -> str:
     return f"{name}, {cores} cores"
 
 
-def megabytes() -> float:
-    """Resident memory of this process."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
+def megabytes(process: int | str = "self") -> float:
+    """Resident memory of a process, by default of this one."""
+    pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20

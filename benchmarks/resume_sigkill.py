@@ -1,11 +1,11 @@
-"""Does a run that is killed and resumed end with the bytes of one that was left alone?
+"""Does a run that is killed and resumed end with the same bytes as an undisturbed run?
 
     python benchmarks/resume_sigkill.py [--kills 20] [--steps 1500] [--layer gated] [--precision bf16]
 
-A process trains on Python's own documentation without being disturbed. Then others train the same model:
-each is killed with SIGKILL at a random moment, be it in a step, a check, or the writing of a checkpoint,
-and the next resumes, until so many were killed; the last is left to end. The two files are compared.
-Checkpoints are written every second instead of every 20, so that short lives get somewhere.
+One process trains on Python's own manual without disturbance. Then others train the same model: each is
+killed with SIGKILL at a random moment (in a step, a check, or while it writes a checkpoint), and the next
+one resumes. The last one finishes, and the two files are compared. Checkpoints are written every second
+instead of every 20, so that short-lived processes make progress.
 """
 
 import argparse
@@ -24,14 +24,14 @@ from pathlib import Path
 from typing import Any
 
 from onward.outputs import checkpoint_path
-from record import record
+from record import command_line, record
 
 SECONDS_BETWEEN_CHECKPOINTS = 1.0
 LONGEST_LIFE = 2.5
 
 
 def live(output: Path, settings: dict[str, Any]) -> None:
-    """What the child process does: begin, or go on."""
+    """Runs in the child process: starts or resumes the training."""
     import onward  # noqa: PLC0415 - the parent needs none of it
     from onward.training import checkpointer  # noqa: PLC0415
     from onward.training.events import Started  # noqa: PLC0415
@@ -48,28 +48,27 @@ def live(output: Path, settings: dict[str, Any]) -> None:
 
 
 def start(output: Path, settings: dict[str, Any]) -> subprocess.Popen[str]:
-    """A process that trains into the output, with the package that lies frozen beside its folder."""
+    """Starts a training process that uses the frozen copy of the package."""
     command = [sys.executable, __file__, "--live", str(output), json.dumps(settings)]
     environment = os.environ | {"PYTHONPATH": str(output.parent.parent / "frozen")}
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
 
 
 def freeze(folder: Path) -> None:
-    """Copies the package, so that an edit of it in the meantime changes no run."""
+    """Copies the package, so that edits during the benchmark change no run."""
     spec = importlib.util.find_spec("onward")
     assert spec and spec.origin
     shutil.copytree(Path(spec.origin).parent, folder / "onward")
 
 
 def wait(child: subprocess.Popen[str]) -> None:
-    """Lets a process end."""
     child.communicate()
     if child.returncode:
         raise SystemExit(f"a run ended with {child.returncode}")
 
 
 def kill_somewhere(child: subprocess.Popen[str], chance: random.Random) -> int | None:
-    """Kills a process at a random moment: of its start, one time in ten, or of its training.
+    """Kills a process at a random moment: one time in ten at its start, else in its training.
 
     Returns:
         The step that its training began from, if it had.
@@ -84,7 +83,7 @@ def kill_somewhere(child: subprocess.Popen[str], chance: random.Random) -> int |
 
 
 def compare(folder: Path, settings: dict[str, Any], kills: int, seed: int = 0) -> dict[str, Any]:
-    """One run left alone, and one that is killed `kills` times, or until it ended all the same.
+    """Runs one undisturbed training, and one that is killed up to `kills` times.
 
     Returns:
         Whether the files are equal, their hash, where each life of the second began, and what lies about.
@@ -112,9 +111,7 @@ def compare(folder: Path, settings: dict[str, Any], kills: int, seed: int = 0) -
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    options = command_line(__doc__)
     options.add_argument("--kills", type=int, default=20)
     options.add_argument("--steps", type=int, default=1500)
     options.add_argument("--layer", default="gated")

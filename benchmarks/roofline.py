@@ -1,13 +1,12 @@
-"""What could this machine do, and how much of it do training, scoring and writing reach?
+"""How fast could this machine train, score and write, and how much of that does onward reach?
 
     python benchmarks/roofline.py
 
-Measured are the rate of matrix products of the default model's shapes, in float32 and bfloat16, and the
-rate at which memory is read by products of a matrix and a vector (as writing reads its weights), from
-matrices that fit into the second and third cache and from one that does not, on one core and on all. Beside
-them stands what is reached on the default model: operations of matrix products a second of a training step
-(forward, and twice that backward; Muon's not counted) and of scoring, and bytes of weights a second of
-writing on one core. Medians.
+Measures the rate of matrix products of the default model's shapes, in float32 and bfloat16, and the rate at
+which matrix-vector products read memory (as writing reads its weights), for matrices in the second cache,
+in the third, and in neither, on one core and on all. Compares them with the matrix products of a training
+step (forward, and twice that for backward, without Muon's) and of scoring, and with the weights that
+writing reads on one core. The figures are medians.
 """
 
 import os
@@ -55,7 +54,7 @@ def main() -> None:
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """Of one call, the median."""
+    """Returns the median seconds of a call."""
     taken = []
     for turn in range(TURNS + 1):
         started = time.perf_counter()
@@ -66,21 +65,21 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def products(dtype: torch.dtype) -> float:
-    """Operations a second of the products of a block, one shape after another."""
+    """Returns the operations a second of a block's matrix products."""
     pairs = [(torch.ones(ROWS, i, dtype=dtype), torch.ones(o, i, dtype=dtype).T) for i, o in SHAPES]
     work = sum(2 * ROWS * inside * out for inside, out in SHAPES)
     return work / seconds(lambda: [torch.mm(x, weight) for x, weight in pairs])
 
 
 def reading(rows: int) -> float:
-    """Bytes a second of matrix times vector; small matrices are read many times to be timed."""
+    """Returns the bytes a second that matrix-vector products read; small matrices repeat."""
     matrix, x = torch.ones(rows, 1024), torch.ones(1024)
     times = max(1, MATRICES["memory"] // rows // 4)
     return times * matrix.nbytes / seconds(lambda: [torch.mv(matrix, x) for _ in range(times)])
 
 
 def reached(model: LanguageModel, weights: int, cores: int) -> dict[str, dict[str, float]]:
-    """What training, scoring and writing come to."""
+    """Measures training, scoring and writing."""
     torch.set_num_threads(cores)
     precision, recipe = quick_precision(torch.device("cpu")), find_recipe("default")
     ids = np.random.default_rng(0).integers(4, SYMBOLS, max(SCORED, 100 * ROWS)).astype(np.uint8)
@@ -114,7 +113,7 @@ def reached(model: LanguageModel, weights: int, cores: int) -> dict[str, dict[st
 
 
 def steps(stepper: Stepper) -> Callable[[], object]:
-    """So many steps, without drawing symbols."""
+    """Runs `count` steps without drawing symbols."""
     symbol = np.array([5])
     return lambda: [stepper.step(symbol) for _ in range(WRITTEN)]
 

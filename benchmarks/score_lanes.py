@@ -1,25 +1,20 @@
-"""Do lanes change a score? One text in 1, 7 and 512 lanes: nats, and how far they are from one pass.
+"""Does the number of lanes change a score?
 
     python benchmarks/score_lanes.py MODEL TEXT [--lanes 1 7 512]
 
-MODEL is an artefact of `onward train`, TEXT a file. A lane reads the 1024 symbols before its segment, and a
-text of less than 1024 symbols a lane is read in fewer lanes.
+MODEL is a model file of `onward train`, TEXT a file. A lane first reads the 1,024 symbols before its
+segment. A text of less than 1,024 symbols a lane uses fewer lanes. The figures are the distances from one
+pass.
 """
 
-import argparse
 import time
-from pathlib import Path
 
 from onward.inference.trained_model import TrainedModel
-from record import record
+from record import command_line, record
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("model", type=Path)
-    parser.add_argument("text", type=Path)
+    parser = command_line(__doc__, "model", "text")
     parser.add_argument("--lanes", type=int, nargs="+", default=[1, 7, 512])
     arguments = parser.parse_args()
     trained = TrainedModel.load(arguments.model)

@@ -1,31 +1,25 @@
-"""How many symbols a second does scoring read, quick and exact, and how far apart are the two?
+"""How many symbols a second does scoring process, and how far is the fast score from the exact one?
 
     python benchmarks/score_speed.py MODEL TEXT
 
-MODEL is an artefact of `onward train`, TEXT a file of a million symbols or so. Both ways take turns; the
-medians count. The exact way reads a part of the text only, which is then scored both ways to compare the
-figures.
+MODEL is a model file of `onward train`, TEXT a file of about a million symbols. Both ways run in turns, and
+the figures are medians. The exact way scores the start of the text only; the fast way scores it too, to
+compare.
 """
 
-import argparse
 import statistics
 import time
-from pathlib import Path
 
 from onward.inference.trained_model import TrainedModel
-from record import record
+from record import command_line, record
 
 TURNS = 3
 EXACT = 100_000
-"""Characters that are read exactly."""
+"""Characters to score exactly."""
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("model", type=Path)
-    parser.add_argument("text", type=Path)
+    parser = command_line(__doc__, "model", "text")
     arguments = parser.parse_args()
     trained = TrainedModel.load(arguments.model)
     text = arguments.text.read_text(encoding="utf-8")

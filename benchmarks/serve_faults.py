@@ -8,7 +8,6 @@ a server that saves them, until it is killed. A new server must answer each sess
 for the last acknowledged text, or for that text with the key that was not answered.
 """
 
-import argparse
 import asyncio
 import json
 import random
@@ -20,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from record import record
+from record import command_line, record
 from serve_load import Connection, Server, request, start
 
 AT_ONCE = 32
@@ -50,10 +49,7 @@ WRONG: tuple[Any, ...] = (
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("model", type=Path)
+    parser = command_line(__doc__, "model")
     parser.add_argument("--requests", type=int, default=10_000)
     parser.add_argument("--sessions", type=int, default=50)
     arguments = parser.parse_args()

@@ -1,4 +1,4 @@
-"""A server process and a fast client for the benchmarks of the server."""
+"""What the server benchmarks share: a server process, and a cheap client."""
 
 import asyncio
 import json
@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from record import megabytes
 
 
 class Server(NamedTuple):
@@ -17,12 +19,11 @@ class Server(NamedTuple):
     port: int
 
     def megabytes(self) -> float:
-        """Returns the resident memory."""
-        pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+        """Returns the server's resident memory."""
+        return megabytes(self.process.pid)
 
     def seconds(self) -> float:
-        """Returns the processor time used so far."""
+        """Returns the server's processor time."""
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
@@ -41,7 +42,7 @@ def start(model: Path, *arguments: object) -> Server:
 
 
 class Connection(asyncio.Protocol):
-    """A persistent connection that sends JSON, one request at a time."""
+    """A kept-alive connection for JSON requests, one at a time."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
@@ -56,7 +57,7 @@ class Connection(asyncio.Protocol):
         await loop.create_connection(lambda: self, self._server.host, self._server.port)
 
     async def post(self, path: str, body: Any) -> tuple[int, bytes]:
-        """Sends a request, and returns the status and the body of the answer."""
+        """Returns the status and the body of the response."""
         if self._transport is None:
             await self.open()
         self._answer = asyncio.get_running_loop().create_future()
@@ -94,7 +95,7 @@ class Connection(asyncio.Protocol):
 
 
 def request(path: str, body: Any) -> bytes:
-    """Returns a request with a body of JSON."""
+    """Returns the bytes of a POST request with a JSON body."""
     raw = json.dumps(body).encode()
     return b"POST %b HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%b" % (
         path.encode(),

@@ -1,30 +1,25 @@
-"""How many symbols per second do 32 parallel streams of completions get, compared with one stream?
+"""How many symbols a second do 32 streamed completions get, beside one?
 
     python benchmarks/serve_streams.py MODEL [--streams 32] [--symbols 4000]
 
-One stream and many streams take turns, five times; the benchmark reports medians. Each stream has its own
-connection to a server in another process.
+One stream and many run in turns, five times; the figures are medians. Each stream has its own connection,
+and the server is another process.
 """
 
-import argparse
 import asyncio
 import statistics
 import time
-from pathlib import Path
 
 import uvloop
 
-from record import record
+from record import command_line, record
 from serve_load import Server, request, start
 
 TURNS = 5
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("model", type=Path)
+    parser = command_line(__doc__, "model")
     parser.add_argument("--streams", type=int, default=32)
     parser.add_argument("--symbols", type=int, default=4000)
     arguments = parser.parse_args()
@@ -48,14 +43,14 @@ async def measure(server: Server, streams: int, symbols: int) -> tuple[float, fl
 
 
 async def together(server: Server, count: int, symbols: int) -> float:
-    """Runs parallel streams, and returns their symbols per second."""
+    """Returns the symbols a second of `count` concurrent streams."""
     started = time.perf_counter()
     written = await asyncio.gather(*(stream(server, symbols, seed) for seed in range(count)))
     return sum(written) / (time.perf_counter() - started)
 
 
 async def stream(server: Server, symbols: int, seed: int) -> int:
-    """Runs one stream, and returns its number of symbols."""
+    """Reads one stream; returns its symbols."""
     reader, writer = await asyncio.open_connection(server.host, server.port)
     body = {"max_tokens": symbols, "seed": seed, "stream": True, "stream_options": {"include_usage": True}}
     writer.write(request("/v1/completions", body))

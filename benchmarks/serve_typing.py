@@ -1,34 +1,29 @@
-"""How long does the answer to a keystroke take, with one session and with 200 sessions at once?
+"""How long does the answer to a typed key take, with one session and with 200?
 
     python benchmarks/serve_typing.py MODEL TEXT [--sessions 200] [--keys 5] [--seconds 60]
 
-First one session types 1,000 keys of TEXT, each as soon as the last was answered. Then many sessions type
-at a fixed rate for twice the given time; the second half counts. Every answer has three completions and the
-next ten symbols. The time of a key counts from the moment it was due.
+First one session types 1,000 keys of TEXT, one after another. Then all sessions type at the given rate for
+two minutes, of which the second counts. Every response has three completions and the next ten symbols. A
+key's time starts when it was due.
 """
 
 import argparse
 import asyncio
 import json
 import time
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import uvloop
 
-from record import record
+from record import command_line, record
 from serve_load import Connection, Server, start
 
 ALONE = 1000
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("model", type=Path)
-    parser.add_argument("text", type=Path)
+    parser = command_line(__doc__, "model", "text")
     parser.add_argument("--sessions", type=int, default=200)
     parser.add_argument("--keys", type=float, default=5)
     parser.add_argument("--seconds", type=float, default=60)
@@ -42,7 +37,7 @@ def main() -> None:
 
 
 class Typist(NamedTuple):
-    """The seconds of each key of a session, its answers without completions, and its failed requests."""
+    """The seconds of each key, responses without completions, and responses other than 200."""
 
     times: list[float]
     without: int
@@ -74,7 +69,7 @@ async def measure(server: Server, text: str, arguments: argparse.Namespace) -> d
 
 
 async def many(server: Server, text: str, arguments: argparse.Namespace) -> list[Typist]:
-    """Runs all sessions at once, each from another place in the text, with their keys spread over time."""
+    """Runs all sessions at once, each from its own position in the text, out of phase."""
     count, period = arguments.sessions, 1 / arguments.keys
     keys = 2 * round(arguments.seconds * arguments.keys)
     places = np.linspace(0, max(0, len(text) - keys), count).astype(int)
@@ -84,7 +79,7 @@ async def many(server: Server, text: str, arguments: argparse.Namespace) -> list
 
 
 async def typed(server: Server, text: str, period: float, delay: float) -> Typist:
-    """Types a text, one key per period; without a period, each key as soon as the last was answered."""
+    """Types a text, one key each period; without a period, one key after each response."""
     connection, times, without, errors = Connection(server), [], 0, 0
     await asyncio.sleep(delay)
     _, raw = await connection.post("/v1/sessions", {"completions": 3, "next": 10})

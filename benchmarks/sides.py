@@ -1,4 +1,4 @@
-"""Processes that take turns, each doing so many steps when it is told to and timing them itself."""
+"""Processes that run steps in turns, and measure their own time."""
 
 import json
 import os
@@ -13,7 +13,7 @@ HERE = Path(__file__).parent
 
 
 class Side:
-    """One of them.
+    """A process that runs steps on request.
 
     Args:
         name: that its figures are told by.
@@ -40,30 +40,28 @@ class Side:
         self.facts = self.told = self._answer()
 
     def step(self, count: int) -> None:
-        """So many steps."""
+        """Runs `count` steps."""
         assert self._child.stdin
         print(count, file=self._child.stdin, flush=True)
         self.told = self._answer()
         self.seconds.append(self.told["seconds"] / count)
 
     def end(self) -> None:
-        """Lets the process end."""
         self._child.communicate()
 
     def _answer(self) -> dict[str, Any]:
-        """The next line of the process."""
         assert self._child.stdout
         line = self._child.stdout.readline()
         return json.loads(line) if line else {"error": f"ended with status {self._child.wait()}"}
 
 
 def onward_side(name: str, recipe: str, sizes: Sequence[int], environment: Mapping[str, str] = {}) -> Side:
-    """Whole training steps of onward: `sizes` are the symbols, lanes and steps of peers_onward.py."""
+    """Starts onward's side; `sizes` are the symbols, lanes and steps of peers_onward.py."""
     command = [sys.executable, str(HERE / "peers_onward.py"), recipe, *map(str, sizes)]
     return Side(name, command, environment)
 
 
 def spread(seconds: list[float]) -> float:
-    """The distance of the quartiles over the median."""
+    """Returns the interquartile range over the median."""
     low, middle, high = statistics.quantiles(seconds, n=4)
     return round((high - low) / middle, 3)

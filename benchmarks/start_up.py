@@ -2,27 +2,23 @@
 
     python benchmarks/start_up.py MODEL
 
-Medians of several runs, each a process of its own: `onward --help`, and `onward write` to its first
-character.
+Runs `onward --help`, and `onward write` to its first character, several times, each in a process of its
+own. The figures are medians.
 """
 
-import argparse
 import statistics
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-from record import record
+from record import command_line, record
 
 TURNS = 9
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("model", type=Path)
+    parser = command_line(__doc__, "model")
     model = parser.parse_args().model
     onward = Path(sys.executable).with_name("onward")
     commands = {"help": [onward, "--help"], "write": [onward, "write", model, "--length", "50"]}
@@ -35,7 +31,7 @@ def main() -> None:
 
 
 def first_character(command: list[str | Path]) -> float:
-    """Seconds from the start of a process to the first character of its standard output."""
+    """Returns the seconds from the start of a process to its first output."""
     started = time.perf_counter()
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as child:
         assert child.stdout

@@ -1,12 +1,12 @@
-"""Made-up system-call traces: programs as nested loops and choices over routines that they share.
+"""Synthetic system-call traces: programs are nested loops and choices over shared routines.
 
-Routines of a library are short runs of calls with a loop or a choice in some. A program is a grammar over
-some of these routines and of calls of its own; its traces begin alike and go through its states until their
-length is reached; now and then a signal comes, and a routine of the library in between. Calls and programs
-are popular as those of a system are: a few make up most of all, and some programs were hardly seen before.
-Attacks consist of the same calls: what an unknown program does, what a shell does (routines of the library in
-any order, each now and then cut short), and traces of a known program that one of these two takes over for
-a part.
+The routines of a library are short runs of calls, some with a loop or a choice. A program is a grammar over
+some of these routines and calls of its own. Its traces begin alike and walk through its states until they
+have their length; now and then a signal interrupts them with a routine of the library. Few calls and
+programs are frequent, and some programs are rare.
+
+Attacks use the same calls: traces of an unknown program, of a shell (routines of the library in any order,
+some cut short), and of a known program that one of these two takes over for a part.
 """
 
 from dataclasses import dataclass
@@ -36,12 +36,12 @@ class System:
     unknown: int = 8
 
     def normal(self, count: int, seed: int) -> list[list[str]]:
-        """Traces of the programs that run normally."""
+        """Returns normal traces."""
         rng = np.random.default_rng((self.seed, 1, seed))
         return [_named(self._trace(rng, self._known(rng), _length(rng))) for _ in range(count)]
 
     def attacks(self, count: int, seed: int) -> dict[str, list[list[str]]]:
-        """As many traces of each of `CLASSES`."""
+        """Returns `count` traces of each class in `CLASSES`."""
         rng = np.random.default_rng((self.seed, 2, seed))
         return {kind: [_named(self._attack(rng, kind)) for _ in range(count)] for kind in CLASSES}
 
@@ -68,7 +68,7 @@ class System:
         return (self._start + self._walk(rng, program, length))[:length]
 
     def _shell(self, rng: np.random.Generator, length: int) -> list[int]:
-        """Routines in any order, of which some are cut short."""
+        """Returns routines in any order, some cut short."""
         found: list[int] = []
         while len(found) < length:
             run = _run(rng, self._library[int(rng.integers(_LIBRARY))])
@@ -76,7 +76,7 @@ class System:
         return found[:length]
 
     def _walk(self, rng: np.random.Generator, program: int, length: int) -> list[int]:
-        """From state to state of a program; each state runs some routines, a few times over."""
+        """Walks through the states of a program; each state runs some routines, a few times."""
         grammar, found = self._grammars[program], list[int]()
         state = 0
         while len(found) < length:
@@ -94,7 +94,7 @@ class System:
 
     @cached_property
     def _start(self) -> list[int]:
-        """What every program does first: a loader's calls."""
+        """Returns the loader's calls, with which every program starts."""
         return self._drawn(24)
 
     @cached_property
@@ -106,7 +106,7 @@ class System:
         return [self._grammar() for _ in range(self.programs + self.unknown)]
 
     def _grammar(self) -> "Grammar":
-        """Some routines of the library and some of its own, two or three to a state."""
+        """Makes a program of library routines and its own, two or three for a state."""
         rng, library = self._rng, self._library
         own = [self._routine() for _ in range(_OWN)]
         chosen = [library[i] for i in rng.choice(_LIBRARY, 12, replace=False)] + own
@@ -130,7 +130,7 @@ class System:
 
 @dataclass(frozen=True)
 class Routine:
-    """Calls in a row; what is done instead of the middle one with some probability; how often it repeats."""
+    """A run of calls, with an alternative for the middle call, and a number of repetitions."""
 
     calls: list[int]
     other: list[int]
@@ -140,7 +140,7 @@ class Routine:
 
 @dataclass(frozen=True)
 class Grammar:
-    """Routines of each state, the probabilities of the next state, and of going on to it."""
+    """The routines of each state, and the transition probabilities."""
 
     routines: list[list[Routine]]
     moves: np.ndarray

@@ -1,14 +1,13 @@
-"""How well does a text model do after so many minutes, beside a plain peer given the same time?
+"""How well does a model learn a text in a few minutes, beside a plain LSTM with the same time?
 
     python benchmarks/text_budget.py tinyshakespeare --minutes 3
     python benchmarks/text_budget.py nietzsche --minutes 5
 
-Runs `onward train` as a user would, start-up and validation included in the minutes, on the first part of
-the text; scores the rest with `onward score`, which training never saw. Then the peer (a plain two-layer
-torch.nn.LSTM of about as many parameters, AdamW, no tricks) trains on the same part for the same seconds.
+Runs `onward train` on the first part of the text, with start-up and validation included in the minutes, and
+scores the rest with `onward score`. Then the LSTM (two layers of torch.nn.LSTM with about as many
+parameters, and AdamW) trains on the same part for the same seconds.
 """
 
-import argparse
 import json
 import os
 import subprocess
@@ -19,11 +18,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from plain_lstm import PlainLSTM
-from record import record
+from record import command_line, record
 
 
 class Corpus(NamedTuple):
-    """A text: its file, the share trained on, whether it is lower-cased, and changes of the recipe."""
+    """A text: its file, the training share, lower-casing, and changes to the recipe."""
 
     file: str
     share: float
@@ -48,15 +47,15 @@ much was chosen by recipe_search.py.
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_line(__doc__)
     parser.add_argument("corpus", choices=CORPORA)
     parser.add_argument("--minutes", type=float, required=True)
     parser.add_argument("--recipe", default="default")
-    parser.add_argument("--set", action="append", metavar="NAME=VALUE", help="in place of the corpus's own")
+    parser.add_argument(
+        "--set", action="append", metavar="NAME=VALUE", help="replaces a setting of the corpus"
+    )
     parser.add_argument("--no-peer", action="store_true")
-    parser.add_argument("--keep", type=Path, help="a folder that the model is left in")
+    parser.add_argument("--keep", type=Path, help="a folder to keep the model in")
     options = parser.parse_args()
     training, held_out = halves(options.corpus)
     chosen = CORPORA[options.corpus].settings if options.set is None else ("validation=0", *options.set)
@@ -76,13 +75,13 @@ def main() -> None:
 
 
 def pair(setting: str) -> tuple[str, str]:
-    """Its name and its value."""
+    """Splits NAME=VALUE."""
     name, _, value = setting.partition("=")
     return name, value
 
 
 def halves(corpus: str) -> tuple[str, str]:
-    """What a text's model is trained on, and what it is judged by."""
+    """Returns the training text and the test text."""
     file, share, lower, _ = CORPORA[corpus]
     text = (DATA / file).read_text(encoding="utf-8")
     text = text.lower() if lower else text
@@ -91,7 +90,7 @@ def halves(corpus: str) -> tuple[str, str]:
 
 
 def train_and_score(folder: Path, training: str, held_out: str, arguments: list[object]) -> dict[str, Any]:
-    """The figures of `onward train` with those arguments and `onward score`, each a process of its own."""
+    """Runs `onward train` and `onward score` as processes; returns their figures."""
     source, rest, model = folder / "training.txt", folder / "held_out.txt", folder / "model.onward"
     source.write_text(training, encoding="utf-8", newline="")
     rest.write_text(held_out, encoding="utf-8", newline="")
@@ -111,7 +110,7 @@ def train_and_score(folder: Path, training: str, held_out: str, arguments: list[
 
 
 def onward(*arguments: object) -> dict:
-    """What a command of onward printed with --json."""
+    """Runs a command with `--json`; returns its object."""
     command = [sys.executable, "-m", "onward", *map(str, arguments), "--json"]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(done.stdout)

@@ -1,13 +1,12 @@
-"""How far is a training step from its matrix products alone, and how much quicker than plain PyTorch?
+"""How much slower is a training step than its matrix products, and how much faster than plain PyTorch?
 
     python benchmarks/training_step.py [--recipe default] [--turns 15]
 
-Three things take turns over the same block, and the medians count: a whole step of `onward train` (forward,
-backward, clipping, optimiser); the same with the reference kernels in place of the compiled ones; all matrix
-products of a step, of the same shapes and in the same precision, and nothing else.
+Three programs run in turns on the same block, and the figures are medians: a whole step of `onward train`
+(forward, backward, clipping, optimiser); the same with the reference kernels instead of the compiled ones;
+and only the matrix products of a step, in the same shapes and precision.
 """
 
-import argparse
 import statistics
 import time
 from collections.abc import Callable
@@ -22,7 +21,7 @@ from onward.layers.kernels import compiled
 from onward.model import LanguageModel
 from onward.training.recipe import find_recipe
 from onward.training.trainer import Trainer
-from record import record
+from record import command_line, record
 
 SYMBOLS = 69
 NEWTON_SCHULZ = 5
@@ -30,9 +29,7 @@ NEWTON_SCHULZ = 5
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_line(__doc__)
     parser.add_argument("--recipe", default="default")
     parser.add_argument("--turns", type=int, default=15)
     options = parser.parse_args()
@@ -70,7 +67,7 @@ def main() -> None:
 
 
 def new_trainer(name: str) -> Trainer:
-    """A run of a recipe on random symbols."""
+    """Starts a training run on random symbols."""
     keep_freed_memory()
     recipe = find_recipe(name, {"precision": "bf16"})
     size = 4 * recipe.lanes * recipe.block * 8
@@ -83,13 +80,13 @@ def new_trainer(name: str) -> Trainer:
 
 
 def on_reference(step: Callable[[], object]) -> object:
-    """A step without the compiled kernels."""
+    """Runs a step without the compiled kernels."""
     with mock.patch.object(compiled, "available", False):
         return step()
 
 
 def matrix_products(trainer: Trainer) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    """The factors of each product of a step: of each matrix forward and twice backward, and Muon's."""
+    """Returns the factors of each matrix product of a step: forward, twice backward, and Muon's."""
     recipe, model = trainer.recipe, trainer.model
     rows = recipe.lanes * recipe.block
     products = []

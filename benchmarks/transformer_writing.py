@@ -1,11 +1,12 @@
-"""How many symbols a second are written, beside a transformer of equal size without a cache?
+"""How many symbols a second does onward write, beside a transformer of equal size without a cache?
 
     python benchmarks/transformer_writing.py
 
-The transformer is that of nanoGPT's character model (6 layers of 384, 6 heads, context of 256), written here
-in plain PyTorch, and computes its whole context for each symbol, as nanoGPT does; it has all cores, and the
-quicker of float32 and bfloat16 counts. onward's model has the default recipe, as wide as makes it that large,
-and one core. Weights are random: speed does not depend on them. The sides take turns; the medians count.
+The transformer is nanoGPT's character model (6 layers of 384, 6 heads, context of 256), written here in
+plain PyTorch. As nanoGPT does, it computes its whole context for each symbol. It has all cores, and the
+faster of float32 and bfloat16 counts. onward has the default recipe, widened to the same size, and one
+core. Weights are random, because speed does not depend on them. The sides run in turns; the figures are
+medians.
 """
 
 import os
@@ -42,7 +43,7 @@ class Block(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """x and the result are (B, T, D)."""
+        """Maps x (B, T, D) to (B, T, D)."""
         heads = self.project(self.before(x)).unflatten(-1, (3, HEADS, -1))
         q, k, v = heads.permute(2, 0, 3, 1, 4)  # (B, H, T, D / H)
         y = nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True)
@@ -51,7 +52,7 @@ class Block(nn.Module):
 
 
 class Transformer(nn.Module):
-    """nanoGPT's model: embeddings of symbol and place, blocks, a tied readout."""
+    """nanoGPT's model: symbol and position embeddings, blocks, a tied readout."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -60,13 +61,13 @@ class Transformer(nn.Module):
         self.norm = nn.LayerNorm(WIDTH, bias=False)
 
     def forward(self, ids: Tensor) -> Tensor:
-        """Logits (B, V) after the last of the ids (B, T)."""
+        """Returns the logits (B, V) after the ids (B, T)."""
         x = self.blocks(self.symbols(ids) + self.places(torch.arange(ids.shape[1])))
         return self.norm(x[:, -1]) @ self.symbols.weight.T
 
     @torch.inference_mode()
     def write(self, count: int) -> None:
-        """Writes so many symbols after a full context."""
+        """Writes `count` symbols after a full context."""
         ids = torch.randint(SYMBOLS, (1, CONTEXT))
         for _ in range(count):
             chances = torch.softmax(self(ids[:, -CONTEXT:]).float(), dim=-1)
@@ -108,7 +109,7 @@ def main() -> None:
 
 
 def speed(write: Callable[[int], None], count: int, threads: int) -> float:
-    """Symbols a second with so many threads."""
+    """Returns the symbols a second with `threads` threads."""
     torch.set_num_threads(threads)
     started = time.perf_counter()
     write(count)
@@ -116,7 +117,7 @@ def speed(write: Callable[[int], None], count: int, threads: int) -> float:
 
 
 def in_bfloat16(write: Callable[[int], None]) -> Callable[[int], None]:
-    """The same with matrix products in bfloat16."""
+    """Does the same with matrix products in bfloat16."""
 
     def within(count: int) -> None:
         with torch.autocast("cpu", torch.bfloat16):
@@ -126,7 +127,7 @@ def in_bfloat16(write: Callable[[int], None]) -> Callable[[int], None]:
 
 
 def written_by(stepper: Stepper) -> Callable[[int], None]:
-    """Writing with onward: a step, a draw."""
+    """Writes with onward: a step and a draw for each symbol."""
     sampling, generator = Sampling(), np.random.default_rng(0)
 
     def write(count: int) -> None:

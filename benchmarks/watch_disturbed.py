@@ -12,7 +12,6 @@ the alarms are those of an undisturbed run over the same log:
     clock jumps    one record has a time in 2099, another one in 1970: the alarms must not change
 """
 
-import argparse
 import json
 import random
 import resource
@@ -24,7 +23,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from record import record
+from record import command_line, record
 from watch_faults import learn, lines_of
 
 _LIMITS = (40_000, 120_000, 240_000)
@@ -124,9 +123,7 @@ def _message(said: list[str], about: str) -> str:
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    options = command_line(__doc__)
     options.add_argument("--sessions", type=int, default=300)
     asked = options.parse_args()
     with tempfile.TemporaryDirectory() as name:

@@ -23,7 +23,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from record import record
+from record import command_line, record
 
 LONGEST_LIFE = 1.0
 LINES_BETWEEN_ROTATIONS = 1500
@@ -33,13 +33,13 @@ def live(model: Path, log: Path, state: Path, alarms: Path, follow: bool) -> Non
     """Runs in the child process: starts or continues a watch."""
     from onward.watch.datasets import parser_for  # noqa: PLC0415
     from onward.watch.detector import Detector  # noqa: PLC0415
-    from onward.watch.input import tail as following  # noqa: PLC0415 - the parent needs none of it
+    from onward.watch.input import tail  # noqa: PLC0415 - the parent needs none of it
     from onward.watch.stream.delivery import AlarmDelivery  # noqa: PLC0415
     from onward.watch.stream.monitor import Monitor  # noqa: PLC0415
     from onward.watch.stream.runner import Runner, open_lines  # noqa: PLC0415
     from onward.watch.stream.store import opened_store  # noqa: PLC0415
 
-    following.LINGER = 0.3
+    tail.LINGER = 0.3
     detector = Detector.load(model)
     with opened_store(state) as store:
         monitor = Monitor(detector, store, in_memory=20)  # so that most sequences are on disk
@@ -115,13 +115,13 @@ def rotate(log: Path, rotation: int, *, copy: bool) -> None:
 
 
 def start(*arguments: object) -> subprocess.Popen[str]:
-    """A process that watches."""
+    """Starts a watching process."""
     command = [sys.executable, __file__, "--live", *map(str, arguments)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def ended(child: subprocess.Popen[str]) -> str:
-    """Lets a process end, and returns what it said."""
+    """Waits for a process and returns its messages."""
     _, said = child.communicate()
     if child.returncode:
         raise SystemExit(f"a watch ended with {child.returncode}: {said}")
@@ -173,9 +173,7 @@ def compare(folder: Path, kills: int, sessions: int, seed: int = 0) -> dict[str,
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    options = command_line(__doc__)
     options.add_argument("--kills", type=int, default=20)
     options.add_argument("--sessions", type=int, default=3000)
     options.add_argument("--live", nargs=5, help=argparse.SUPPRESS)

@@ -1,15 +1,14 @@
-"""Does the rate of false alarms hold where few kinds of sequences recur, and where hardly two are alike?
+"""Does the false-alarm rate hold where few kinds of sequences repeat, and where hardly two are equal?
 
     python benchmarks/watch_kinds.py [--seeds 3] [--learned 3000] [--asked 20000]
 
-Four made-up sources, each drawn anew for every seed: twelve kinds of sequences with fixed shares, requests
-of a shop with some 15 kinds, one in a hundred of them slow, walks among twelve states, hardly two alike, and
-single events of which most are rare (shares by Zipf's law).
-Learned in both ways of calibrating, and asked about as many sequences more as are said: `flagged` is the
-share of them with a p-value of at most each rate, `allowed` the interval that `learn_detector` prints for it.
+Four synthetic sources, drawn anew for every seed: twelve kinds of sequences with fixed shares; requests of
+a shop, of some 15 kinds, one in a hundred slow; walks among twelve states, hardly two equal; and single
+events, most of them rare (shares by Zipf's law). A detector is trained in both ways of calibrating and
+scores new sequences. `flagged` is the share with a p-value of at most each rate, `allowed` the interval
+that `learn_detector` gives.
 """
 
-import argparse
 import random
 from collections.abc import Callable
 
@@ -17,7 +16,7 @@ import numpy as np
 
 from onward.watch.calibration.statistics import calibration_interval
 from onward.watch.training import LearnSettings, learn_detector
-from record import record
+from record import command_line, record
 
 RATES = (0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001)
 
@@ -40,12 +39,12 @@ SHARES = {
 
 
 def kinds(count: int, chance: random.Random) -> Rows:
-    """Twelve kinds with fixed shares."""
+    """Returns sequences of twelve kinds with fixed shares."""
     return [kind.split() for kind in chance.choices(list(SHARES), list(SHARES.values()), k=count)]
 
 
 def requests(count: int, chance: random.Random) -> Rows:
-    """Requests of a shop, of which one in a hundred is slow."""
+    """Returns requests of a shop; one in a hundred is slow."""
     return [_request(chance) for _ in range(count)]
 
 
@@ -63,7 +62,7 @@ def _request(chance: random.Random) -> list[str]:
 
 
 def walks(count: int, chance: random.Random) -> Rows:
-    """Walks of ten to forty steps among twelve states, with rare events of three kinds among them."""
+    """Returns walks of ten to forty steps among twelve states, with three kinds of rare events."""
     states, way = [f"state{i}" for i in range(12)], random.Random(5)
     nearby = {state: way.sample(states, 4) for state in states}
     rows = []
@@ -81,7 +80,7 @@ def walks(count: int, chance: random.Random) -> Rows:
 
 
 def tail(count: int, chance: random.Random) -> Rows:
-    """Single events, the i-th of which is i^1.6 times as rare as the first: most are rare, many are new."""
+    """Returns single events; the i-th is i^1.6 times as rare as the first."""
     kinds = range(1, 100_000)
     return [[f"kind{kind}"] for kind in chance.choices(kinds, [kind**-1.6 for kind in kinds], k=count)]
 
@@ -95,10 +94,8 @@ SOURCES: dict[str, Callable[[int, random.Random], Rows]] = {
 
 
 def main() -> None:
-    """One line of results for each source and way of calibrating."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    """Records one result for each source and way of calibrating."""
+    parser = command_line(__doc__)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--learned", type=int, default=3000)
     parser.add_argument("--asked", type=int, default=20_000)
@@ -128,7 +125,7 @@ def main() -> None:
 def _flagged(
     draw: Callable[[int, random.Random], Rows], in_order: bool, seed: int, learned: int, asked: int
 ) -> list[float]:
-    """The share of sequences that are flagged at each rate."""
+    """Returns the share of sequences that is flagged at each rate."""
     chance = random.Random(seed)
     detector = learn_detector(draw(learned, chance), LearnSettings(in_order=in_order, seed=seed))
     p = np.array([verdict.p_value for verdict in detector.judge(draw(asked, chance), explain=False)])

@@ -1,15 +1,14 @@
-"""How well are anomalous log lines told from normal ones, by templates, by words, by bytes and by tables?
+"""How well are anomalous log lines found, by templates, words, bytes and lookup tables?
 
     python benchmarks/watch_logs.py DATA [--seed N] [--symbols templates words bytes context]
 
-DATA is the folder with logs/ and hdfs/. The first half of a log is learned from, without its anomalous lines;
-all lines of the second half are judged, each by itself; as `onward watch learn --log` does, the later half
-of what is learned calibrates. By `context` each is judged by its surprise, as a
-template, given the lines before it: the log is cut into sequences of 50 lines, and no end is judged.
-BGL's labels stand before its lines and are taken off; a line of HDFS is anomalous if its block is.
+DATA is the folder with logs/ and hdfs/. A detector is trained on the first half of a log, without its
+anomalous lines, and scores each line of the second half by itself. As in `onward watch learn --log`, the
+later half of the training lines calibrates. With `context`, a line's score is its surprise as a template
+given the lines before it, in sequences of 50 lines. BGL's labels are removed from its lines; a line of HDFS
+is anomalous if its block is.
 """
 
-import argparse
 import gzip
 import re
 import tempfile
@@ -24,28 +23,28 @@ from onward.watch.datasets import load_normal, load_sequences
 from onward.watch.evaluation.evaluate import evaluate
 from onward.watch.input.format import InputFormat, LogSymbols
 from onward.watch.training import LearnSettings, learn_detector
-from record import record
+from record import command_line, record
 
 CONTEXT = 50
 RATE = 0.01
 
 
 class Line(NamedTuple):
-    """Of a log."""
+    """A log line and its label."""
 
     text: str
     is_wrong: bool
 
 
 def bgl(data: Path) -> list[Line]:
-    """BGL_2k.log without its labels."""
+    """Reads BGL_2k.log and its labels."""
     lines = (data / "logs" / "BGL_2k.log").read_text(encoding="utf-8").splitlines()
     labelled = (line.partition(" ") for line in lines)
     return [Line(text, label != "-") for label, _, text in labelled]
 
 
 def hdfs(data: Path) -> list[Line]:
-    """HDFS_2k.log with the labels of its blocks."""
+    """Reads HDFS_2k.log with the labels of its blocks."""
     with gzip.open(data / "hdfs" / "ait_loghub_abnormal.gz", "rt", encoding="utf-8") as file:
         wrong = {line.partition(",")[0] for line in file}
     lines = (data / "logs" / "HDFS_2k.log").read_text(encoding="utf-8").splitlines()
@@ -53,7 +52,7 @@ def hdfs(data: Path) -> list[Line]:
 
 
 def by_lines(learned: list[str], judged: list[Line], symbols: LogSymbols, seed: int) -> dict[str, Any]:
-    """Each line by itself."""
+    """Scores each line by itself."""
     with tempfile.TemporaryDirectory() as folder:
         parts = {
             "learned": learned,
@@ -75,7 +74,7 @@ def by_lines(learned: list[str], judged: list[Line], symbols: LogSymbols, seed: 
 
 
 def in_context(learned: list[str], judged: list[Line], seed: int) -> dict[str, Any]:
-    """Each line given those before it."""
+    """Scores each line given the lines before it."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "learned"
         path.write_text("\n".join(learned) + "\n", encoding="utf-8")
@@ -94,15 +93,12 @@ def in_context(learned: list[str], judged: list[Line], seed: int) -> dict[str, A
 
 
 def pieces(events: list[str]) -> Iterator[list[str]]:
-    """Sequences of `CONTEXT` lines."""
+    """Yields sequences of `CONTEXT` lines."""
     return (events[start : start + CONTEXT] for start in range(0, len(events), CONTEXT))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("data", type=Path)
+    parser = command_line(__doc__, "data")
     parser.add_argument("--seed", type=int, default=0)
     every = [*get_args(LogSymbols), "context"]
     parser.add_argument("--symbols", nargs="+", choices=every, default=every)

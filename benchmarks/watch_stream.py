@@ -8,7 +8,6 @@ sequences: one event of each key in turn, and no sequence ends; the memory is th
 growth.
 """
 
-import argparse
 import itertools
 import random
 import re
@@ -28,7 +27,7 @@ from onward.watch.stream.monitor import Monitor
 from onward.watch.stream.runner import Runner, open_lines
 from onward.watch.stream.store import WatchStore
 from onward.watch.training import LearnSettings, learn_detector
-from record import megabytes, record
+from record import command_line, megabytes, record
 
 LOG = Path(__file__).parents[2] / "shared" / "data" / "logs" / "HDFS_2k.log"
 EVENTS_PER_KEY = 5
@@ -93,9 +92,7 @@ def interleaved(keys: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    options = command_line(__doc__)
     options.add_argument("--lines", type=int, default=200_000)
     options.add_argument("--keys", type=int, default=100_000)
     options.add_argument("--log", type=Path, default=LOG)

@@ -1,30 +1,27 @@
-"""Does a detector with default settings find attacks in long sequences of system calls as well as an n-gram?
+"""Does a detector with default settings find attacks in long system-call traces as well as an n-gram?
 
     python benchmarks/watch_synthetic.py [--seed 0] [--learned 400] [--normal 300] [--anomalous 150]
 
-The traces of system calls are synthetic (see synthetic_traces.py): hundreds to thousands of calls each, about
-180 distinct ones. The detector is compared with the baselines of `onward watch judge` and with an n-gram of
-order 10, which that command does not have: by its mean bits and by its largest. The formula for long
-sequences was chosen with seed 0; every other seed is another system.
+The traces are synthetic (see synthetic_traces.py): hundreds to thousands of calls, about 180 distinct ones.
+The baselines are those of `judge`, and an n-gram of order 10 with Witten-Bell backoff: the mean of its
+bits, and the largest. The features for long sequences were chosen with seed 0; every other seed is another
+system.
 """
 
-import argparse
 import time
 
 from onward.watch.calibration.statistics import auc_with_interval
 from onward.watch.evaluation.evaluate import evaluate
 from onward.watch.scoring.ngram import NgramModel
 from onward.watch.training import LearnSettings, learn_detector
-from record import record
+from record import command_line, record
 from synthetic_traces import System
 
 RATE, ORDER = 0.01, 10
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_line(__doc__)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--learned", type=int, default=400)
     parser.add_argument("--normal", type=int, default=300)

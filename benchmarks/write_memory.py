@@ -1,25 +1,21 @@
-"""Does writing take constant memory? 200,000 symbols: memory after the last, and after the first 10,000.
+"""Does writing 200,000 symbols take constant memory?
 
     python benchmarks/write_memory.py MODEL [--symbols 200000] [--samples 1]
 
-MODEL is an artefact of `onward train`. The text is counted and dropped, as a terminal would.
+MODEL is a model file of `onward train`. The text is counted and dropped. Memory is measured after the first
+10,000 symbols and after the last.
 """
 
-import argparse
 import time
-from pathlib import Path
 
 from onward.inference.trained_model import TrainedModel
-from record import megabytes, record
+from record import command_line, megabytes, record
 
 FIRST = 10_000
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("model", type=Path)
+    parser = command_line(__doc__, "model")
     parser.add_argument("--symbols", type=int, default=200_000)
     parser.add_argument("--samples", type=int, default=1)
     arguments = parser.parse_args()

@@ -1,14 +1,13 @@
-"""How many symbols a second does one lane write on one core, beside the same model called as it is?
+"""How many symbols a second does one lane write on one core, beside the PyTorch model?
 
     python benchmarks/write_speed.py MODEL TEXT [--symbols 4000] [--long 1000000]
 
-MODEL is an artefact of `onward train`, TEXT a file that it was not trained on. All ways of writing take
-turns, each a few times; the medians count. What rounded weights cost is measured on the first symbols of
-TEXT, one at a time. With --long as many symbols are written in one go, and the last twentieth of them is
-compared with the first: seconds for each symbol, and memory.
+MODEL is a model file of `onward train`, TEXT a file that it was not trained on. All ways of writing run in
+turns, and the figures are medians. The cost of rounded weights is measured on the start of TEXT, symbol by
+symbol. With `--long`, one run writes that many symbols, and its last twentieth is compared with its first:
+seconds for each symbol, and memory.
 """
 
-import argparse
 import statistics
 import time
 from pathlib import Path
@@ -24,7 +23,7 @@ from onward.inference.step.stepper import Stepper
 from onward.inference.text_source import open_source
 from onward.inference.trained_model import TrainedModel
 from onward.layers.kernels import compiled
-from record import megabytes, record
+from record import command_line, megabytes, record
 
 TYPES = ("fp32", "bf16", "int8")
 TURNS = 5
@@ -32,11 +31,7 @@ SCORED = 20_000
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("model", type=Path)
-    parser.add_argument("text", type=Path)
+    parser = command_line(__doc__, "model", "text")
     parser.add_argument("--symbols", type=int, default=4000)
     parser.add_argument("--long", type=int, default=0)
     arguments = parser.parse_args()
@@ -65,7 +60,7 @@ def main() -> None:
 
 
 def written(trained: TrainedModel, weights: Any, symbols: int) -> float:
-    """Symbols a second of `model.stream`, after the first hundred."""
+    """Returns the symbols a second of `model.stream`, after the first hundred."""
     started = 0.0
     for number, _ in enumerate(trained.stream(length=symbols + 100, ignore_end=True, weights=weights)):
         if number == 100:
@@ -74,7 +69,7 @@ def written(trained: TrainedModel, weights: Any, symbols: int) -> float:
 
 
 def plain(trained: TrainedModel, symbols: int) -> float:
-    """Symbols a second of a loop that calls the model for each, and draws in the same way."""
+    """Returns the symbols a second of a loop that calls the PyTorch model for each symbol."""
     model, sampling = trained.model, Sampling()
     chances = np.random.default_rng(0).random((symbols, 1))
     state, ids = initial_state(model, 1), torch.tensor([[5]])
@@ -88,7 +83,7 @@ def plain(trained: TrainedModel, symbols: int) -> float:
 
 
 def surprise(trained: TrainedModel, text: Path, weights: Any) -> float:
-    """Mean nats of the first symbols of a text, read one at a time."""
+    """Returns the mean nats of the start of a text, read symbol by symbol."""
     with open_source(text, trained.vocabulary) as source:
         ids = np.asarray(source.ids[:SCORED]).astype(np.int64)
     stepper = Stepper(trained.model, initial_state(trained.model, 1), weights)
@@ -100,7 +95,7 @@ def surprise(trained: TrainedModel, text: Path, weights: Any) -> float:
 
 
 def long(trained: TrainedModel, symbols: int) -> dict[str, float]:
-    """Whether the last symbols take longer, or more memory, than the first."""
+    """Returns the time and memory of the last symbols over those of the first."""
     part, times, memory = symbols // 20, [], []
     started = time.perf_counter()
     for number, _ in enumerate(trained.stream(length=symbols, ignore_end=True), 1):

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# What `make demo` shows: learn, write, complete a word, score, and what to do next.  usage: demo.sh MODEL
+# What `make demo` runs: train, write, complete, score, and hints for next steps.  usage: demo.sh MODEL
 set -euo pipefail
 model=$1
 
-echo "== learning Python's own manual for two minutes =="
+echo "== training on Python's own manual for two minutes =="
 onward train pydoc -o "$model" --minutes 2 --dropout 0.1
 
 echo
@@ -12,12 +12,11 @@ onward write "$model" --prime "The value of the expression " --length 300 --temp
 echo
 
 echo
-echo "== completing a word: how \"the excep\" goes on =="
-onward write "$model" --prime "the excep" --length 12 --temperature 0 --stop " "
-echo
+echo "== completing \"the excep\" =="
+onward complete "$model" --prime "the excep" --count 3
 
 echo
-echo "== how surprising is a text? bits per symbol, for one like the manual and for one unlike it =="
+echo "== scoring two sentences: one like the manual, one unlike it (bits per symbol) =="
 echo "An expression statement evaluates the expression list." | onward score "$model" - --per line
 echo "Zwölf Boxkämpfer jagen Viktor quer über den Sylter Deich." | onward score "$model" - --per line
 

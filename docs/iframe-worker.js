@@ -1,9 +1,11 @@
-/** The search of this site in pages that are opened as files, where browsers start no workers.
+/** Makes the site's search work in pages opened as files, where browsers start no workers.
  *
- * The script of a worker runs in a hidden frame instead; messages go to and fro as events. The name is the one by
- * which the plugin `offline` of mkdocs-material knows that it need not fetch such a script from elsewhere.
+ * Runs the worker's script in a hidden frame instead, and passes messages as events. The file keeps the name
+ * `iframe-worker`: the documentation builder's `offline` plugin looks for it, and else links to one on another server.
  */
 class FrameWorker extends EventTarget {
+  onmessage = null;
+  onerror = null;
   #frame = document.createElement("iframe");
   #ready;
 
@@ -15,19 +17,20 @@ class FrameWorker extends EventTarget {
     page.open();
     page.write("<!doctype html><body>");
     page.close();
-    const own = new URL(url, document.baseURI);
+    const script = new URL(url, document.baseURI);
     const load = (address) =>
       new Promise((resolve, reject) => {
-        const script = page.createElement("script");
-        script.onload = resolve;
-        script.onerror = () => reject(new Error(`cannot load ${address}`));
-        script.src = new URL(address, own);
-        page.body.append(script);
+        const element = page.createElement("script");
+        element.onload = resolve;
+        element.onerror = () => reject(new Error(`cannot load ${address}`));
+        element.src = new URL(address, script);
+        page.body.append(element);
       });
-    inside.postMessage = (data) => this.dispatchEvent(new MessageEvent("message", { data }));
-    inside.importScripts = (...addresses) => addresses.reduce((before, next) => before.then(() => load(next)), Promise.resolve());
-    this.#ready = load(own);
-    this.#ready.catch((error) => this.dispatchEvent(new ErrorEvent("error", { error })));
+    inside.postMessage = (data) => this.#emit(new MessageEvent("message", { data }));
+    inside.importScripts = (...addresses) =>
+      addresses.reduce((before, next) => before.then(() => load(next)), Promise.resolve());
+    this.#ready = load(script);
+    this.#ready.catch((error) => this.#emit(new ErrorEvent("error", { error })));
   }
 
   postMessage(data) {
@@ -37,6 +40,11 @@ class FrameWorker extends EventTarget {
 
   terminate() {
     this.#frame.remove();
+  }
+
+  #emit(event) {
+    this.dispatchEvent(event);
+    this[`on${event.type}`]?.(event);
   }
 }
 

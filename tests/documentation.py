@@ -1,4 +1,4 @@
-"""Reads the pages of the documentation, and runs their blocks as a reader would, only with smaller models."""
+"""Reads the pages of the documentation, and runs their blocks with smaller models and fewer steps."""
 
 import contextlib
 import io
@@ -26,7 +26,7 @@ BUDGETS = {"--minutes", "--epochs", "--steps"}
 
 @dataclass(frozen=True)
 class Block:
-    """One fenced block of a page."""
+    """A fenced block of a page."""
 
     page: Path
     line: int
@@ -35,7 +35,7 @@ class Block:
 
 
 def blocks(page: Path) -> list[Block]:
-    """The fenced blocks of a page, in order, with the files that it includes in their places."""
+    """Returns the fenced blocks of a page, in order, with included files in place."""
     included = lambda found: (ROOT / found[1]).read_text(encoding="utf-8")  # noqa: E731
     text = SNIPPET.sub(included, page.read_text(encoding="utf-8"))
     return [
@@ -44,10 +44,20 @@ def blocks(page: Path) -> list[Block]:
     ]
 
 
-def run_block(block: Block) -> None:
-    """Runs a block in the current folder; fails with its place where it does not work.
+def prose(page: Path) -> list[tuple[int, str]]:
+    """Returns the numbered lines of a page, without tables, code, images and long links."""
+    text = FENCE.sub(lambda block: "\n" * block[0].count("\n"), page.read_text(encoding="utf-8"))
+    lines = enumerate(text.splitlines(), start=1)
+    return [(number, line) for number, line in lines if not line.startswith(("|", "![", "    "))]
 
-    Blocks of Python run as a program; of those of the shell, each line; those of no language are pictures.
+
+def run_block(block: Block) -> None:
+    """Runs a block in the current folder.
+
+    A Python block runs as a program, a shell block line by line; a block without a language is only shown.
+
+    Raises:
+        AssertionError: a command failed; the message names the page and the line.
     """
     if block.language == "python":
         code = compile("\n" * (block.line - 1) + _addressed(block.text), str(block.page), "exec")
@@ -72,7 +82,7 @@ def _small_train():
 
 
 def _run_line(line: str, place: str) -> None:
-    """One line of a shell: commands joined by pipes, the last perhaps redirected to a file."""
+    """Runs one shell line: commands joined by pipes, perhaps redirected to a file."""
     words = list(shlex.shlex(line, posix=True, punctuation_chars="|>"))
     words = shlex.split(line) if not {"|", ">"} & set(words) else words
     *words, target = (
@@ -94,7 +104,7 @@ def _split(words: list[str], separator: str) -> Iterator[list[str]]:
 
 
 def _run_command(words: list[str], data: bytes, place: str) -> bytes:
-    """The output of one command that reads `data`."""
+    """Returns the output of one command whose standard input is `data`."""
     match words:
         case ["echo", text]:
             return f"{text}\n".encode()
@@ -123,7 +133,7 @@ _SERVERS: list[tuple[subprocess.Popen[str], str]] = []
 
 
 def _serve(arguments: list[str], place: str) -> None:
-    """A server at a port that is free; pages that speak of port 8000 find it."""
+    """Starts a server on a free port; `_addressed` replaces port 8000 in later blocks."""
     command = [sys.executable, "-m", "onward", "serve", *arguments, "--port", "0"]
     server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     assert server.stderr
@@ -137,7 +147,7 @@ def _addressed(text: str) -> str:
 
 
 def end_servers() -> None:
-    """Ends the servers of a page."""
+    """Stops the servers that a page started."""
     while _SERVERS:
         server, _ = _SERVERS.pop()
         server.terminate()
@@ -145,7 +155,7 @@ def end_servers() -> None:
 
 
 def _run_until_an_alarm(arguments: list[str], _: bytes, place: str) -> bytes:
-    """A watch that would not end by itself, ended when it has printed an alarm."""
+    """Runs a watch that does not end by itself until it has printed an alarm."""
     command = [sys.executable, "-m", "onward", *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as watch:
         assert watch.stdout
@@ -173,7 +183,10 @@ def _run_onward(arguments: list[str], data: bytes, place: str) -> bytes:
 
 
 def small(arguments: list[str]) -> list[str]:
-    """The same command with the smallest recipe and four steps, where it trains; of a rung the list."""
+    """Returns the same command, but with the smallest recipe and four steps if it trains.
+
+    `onward lesson NAME` becomes `onward lesson`, which only lists the rungs.
+    """
     if arguments[0] == "lesson":
         return ["lesson"]
     if arguments[:2] == ["watch", "learn"]:

@@ -1,4 +1,4 @@
-"""Every block of code in the README and the docs runs, in order, page by page; no link leads nowhere."""
+"""Checks the README and the docs: every block runs, every link works, and the references are complete."""
 
 import pydoc_data.topics
 import re
@@ -6,8 +6,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tests.documentation import PAGES, ROOT, blocks, end_servers, run_block
+from tests.documentation import PAGES, ROOT, blocks, end_servers, prose, run_block
 
+import onward
 from onward.cli.app import app, run
 from onward.cli.output import DONE, FAILED, FLAGGED, INTERRUPTED, MISUSED, UNREAD
 from onward.cli.watch import watch
@@ -15,11 +16,13 @@ from onward.training.recipe import find_recipe
 
 TEXT = "".join(pydoc_data.topics.topics.values())
 LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
+WIDTH = 100
+WRITTEN = [*PAGES, *(ROOT / name for name in ("CHANGELOG.md", "CONTRIBUTING.md"))]
 
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the files that the documentation speaks of."""
+    """A folder with the files that the documentation mentions."""
     folder = tmp_path_factory.mktemp("desk")
     (folder / "nietzsche.txt").write_text(TEXT[:20_000])
     for name in (
@@ -43,7 +46,11 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def page_name(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_name)
 def test_every_block_runs(page: Path, desk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(desk, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
@@ -54,34 +61,46 @@ def test_every_block_runs(page: Path, desk: Path, tmp_path: Path, monkeypatch: p
         end_servers()
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_every_link_leads_somewhere(page: Path) -> None:
+@pytest.mark.parametrize("page", WRITTEN, ids=page_name)
+def test_every_link_leads_to_a_file(page: Path) -> None:
     for target in LINK.findall(page.read_text(encoding="utf-8")):
         assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
-def test_the_site_links_to_files_so_that_it_works_without_a_server() -> None:
+@pytest.mark.parametrize("page", WRITTEN, ids=page_name)
+def test_text_wraps_at_the_width(page: Path) -> None:
+    long = [f"{page.name}:{number}" for number, line in prose(page) if len(line) > WIDTH]
+    assert not long, f"lines of more than {WIDTH} columns: {', '.join(long)}"
+
+
+def test_the_site_works_without_a_server() -> None:
     settings = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
-    assert "\nuse_directory_urls: false" in settings
+    assert "\nuse_directory_urls: false" in settings  # links to files
     (script,) = re.findall(r"^  polyfills: \[(.+)\]$", settings, re.MULTILINE)
-    assert "iframe-worker" in script  # by another name mkdocs-material would load its own from elsewhere
+    assert "iframe-worker" in script  # under another name the builder would load its own from another server
     assert (ROOT / "docs" / script).is_file()
 
 
-def test_the_guide_to_training_has_every_hyperparameter_with_its_default() -> None:
+def test_every_page_is_in_the_navigation() -> None:
+    settings = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    listed = set(re.findall(r": ([\w/-]+\.md)$", settings, re.MULTILINE))
+    assert listed == {str(page.relative_to(ROOT / "docs")) for page in (ROOT / "docs").rglob("*.md")}
+
+
+def test_the_guide_to_training_lists_every_hyperparameter_with_its_default() -> None:
     page = (ROOT / "docs" / "guides" / "train.md").read_text(encoding="utf-8")
     page = page.partition("| hyperparameters | default |")[2].partition("\n\n")[0]
-    told: dict[str, str] = {}
+    listed: dict[str, str] = {}
     for names, values in re.findall(r"^\| (`.+) \| (.+) \|$", page, re.MULTILINE):
         plain = re.sub(r" \([^)]*\)", "", names).replace("`", "")
-        told |= zip(plain.split(", "), values.split(", "), strict=True)
+        listed |= zip(plain.split(", "), values.split(", "), strict=True)
     recipe = find_recipe().to_json()
     recipe.pop("name")
-    assert told == {name: _as_told(value) for name, value in recipe.items()}
+    assert listed == {name: as_written(value) for name, value in recipe.items()}
 
 
-def _as_told(value: object) -> str:
-    """A default as the guide writes it."""
+def as_written(value: object) -> str:
+    """A default value as the guide writes it."""
     match value:
         case bool():
             return str(value).lower()
@@ -91,7 +110,7 @@ def _as_told(value: object) -> str:
             return str(value)
 
 
-def test_every_command_and_every_exit_code_stands_in_the_reference() -> None:
+def test_the_reference_lists_every_command_and_exit_code() -> None:
     text = (ROOT / "docs/reference/commands.md").read_text(encoding="utf-8")
     names = [getattr(command.callback, "__name__", "") for command in app.registered_commands]
     watches = [f"watch {getattr(command.callback, '__name__', '')}" for command in watch.registered_commands]
@@ -99,3 +118,21 @@ def test_every_command_and_every_exit_code_stands_in_the_reference() -> None:
     assert listed == {*names, *watches, "watch"}
     codes = {int(code) for code in re.findall(r"^\| (\d+) \|", text, re.MULTILINE)}
     assert codes == {DONE, FAILED, MISUSED, FLAGGED, INTERRUPTED, UNREAD}
+
+
+def test_the_architecture_names_files_that_exist() -> None:
+    text = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    files = {
+        f"/{file.relative_to(ROOT)}" for part in ("src", "tests") for file in (ROOT / part).rglob("*.py")
+    }
+    for name in set(re.findall(r"`([\w/]+\.py)`", text)):
+        assert any(file.endswith(f"/{name}") for file in files), name
+
+
+def test_the_reference_has_every_public_name() -> None:
+    text = "".join(page.read_text(encoding="utf-8") for page in (ROOT / "docs" / "reference").glob("*.md"))
+    modules = set(re.findall(r"^::: ([\w.]+)$", text, re.MULTILINE))
+    for name in onward.__all__:
+        module = getattr(onward, name).__module__
+        assert module in modules, f"no reference page has {module} ({name})"
+        assert f"[`{name}`][{module}.{name}]" in text, f"docs/reference/python.md does not list {name}"
