@@ -10,11 +10,11 @@ from torch import Tensor
 from onward.errors import ArtefactError
 from onward.model import LanguageModel
 from onward.training.checkpoint import ANEW
-from onward.training.muon import Muon
 from onward.training.plan import level_until
 from onward.training.recipe import Recipe
 
 BETAS = (0.9, 0.99)
+MOMENTUM = 0.95
 
 
 class RunOptimiser:
@@ -36,7 +36,7 @@ class RunOptimiser:
         decay = recipe.weight_decay
         if recipe.optimiser == "muon":
             self._optimisers = [
-                Muon(between, lr=recipe.muon_rate, weight_decay=decay),
+                torch.optim.Muon(between, lr=recipe.muon_rate, weight_decay=decay, momentum=MOMENTUM),
                 torch.optim.AdamW([plain], betas=BETAS, fused=True),
             ]
         else:
