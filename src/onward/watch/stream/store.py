@@ -258,7 +258,7 @@ def flagged_in(path: Path, key: str) -> Flagged:
     details = "; an open sequence has this key, but no alarm" if active else ""
     raise InputError(
         f"no sequence with the key {key!r} was flagged in {path}{details}",
-        hint="give the key of an alarm; or give the SOURCE, from which any sequence can be learned",
+        hint="give the key of an alarm; or name the SOURCE, from which any sequence can be learned",
     )
 
 
