@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Literal
 
 import numpy as np
@@ -10,9 +11,9 @@ import torch
 from onward.data.vocabulary import BEGIN, END, Vocabulary
 from onward.errors import InputError
 from onward.inference.prediction import initial_state, predict
-from onward.inference.step.decode import Decoder, uniform_numbers
+from onward.inference.step.decode import Decoder
 from onward.inference.step.packed_weights import WeightType
-from onward.inference.step.sampling import Sampling, never_drawn
+from onward.inference.step.sampling import Sampling, never_drawn, random_stream
 from onward.inference.step.stepper import Stepper
 from onward.inference.text_source import TextOrIds, ids_of
 from onward.layers.state import select_lanes
@@ -20,6 +21,8 @@ from onward.model import LanguageModel, block_length
 
 Ending = Literal["length", "stop", "end"]
 """Why a sample ended: it reached its length, a stop string was written, or END was drawn."""
+
+_BLOCK = 1024  # random numbers that are drawn at once
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,10 +108,10 @@ class Writer:
     def __iter__(self) -> Iterator[list[str]]:
         options, samples = self._options, self._samples
         decoder = self._primed_decoder()
-        uniforms = [uniform_numbers(options.seed, i) for i in range(len(samples))]
         going = [*range(len(samples))]  # the sample of each lane
-        for _ in range(options.length):
-            drawn = decoder.draw(np.array([next(uniforms[i]) for i in going]), options.sampling)
+        for uniforms in islice(_uniform_numbers(options.seed, len(samples)), options.length):
+            of_lanes = uniforms if len(going) == len(samples) else uniforms[going]
+            drawn = decoder.draw(of_lanes, options.sampling)
             gained = [""] * len(samples)
             for i, symbol in zip(going, drawn.tolist(), strict=True):
                 gained[i] = samples[i].feed([symbol])
@@ -206,3 +209,10 @@ class Sample:
 
     def _may_begin_stop(self, text: str) -> bool:
         return any(stop.startswith(text) for stop in self._stop)
+
+
+def _uniform_numbers(seed: int, samples: int) -> Iterator[np.ndarray]:
+    """Yields the numbers of `uniform_numbers` for all samples of a seed, (B,) for each step."""
+    streams = [random_stream(seed, i) for i in range(samples)]
+    while True:
+        yield from np.stack([stream.random(_BLOCK) for stream in streams], axis=1)
