@@ -55,18 +55,8 @@ def test_either_a_source_or_a_state_is_needed(extra: list[str], onward: Command,
 def test_a_sequence_that_was_not_flagged_is_refused(
     key: str, message: str, onward: Command, watching: Path, state: Path, tmp_path: Path
 ) -> None:
-<<<<<<< HEAD
     ran = onward("watch", "ok", watching, "--key", key, "--state", state, "-o", tmp_path / "new.onward")
     assert ran.code == 2
     assert message in ran.err
     assert "hint: give the key of an alarm" in ran.err
-=======
-    for key, message in (
-        ("usual", "an open sequence has this key, but no alarm"),
-        ("nobody", "was flagged in"),
-    ):
-        ran = onward("watch", "ok", watching, "--key", key, "--state", state, "-o", tmp_path / "new.onward")
-        assert ran.code == 2
-        assert message in ran.err and "hint: give the key of an alarm" in ran.err
->>>>>>> watchstream
     assert not (tmp_path / "new.onward").exists()
