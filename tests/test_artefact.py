@@ -110,7 +110,7 @@ def test_a_header_too_long_to_load_is_not_saved(file: Path, monkeypatch: pytest.
     monkeypatch.setattr(module, "LONGEST_HEADER", header)
     save(load(file), file)
     monkeypatch.setattr(module, "LONGEST_HEADER", header - 1)
-    with pytest.raises(ArtefactError, match=f"that of the model takes {header} bytes") as caught:
+    with pytest.raises(ArtefactError, match=f"but this model's takes {header} bytes") as caught:
         save(small(), file)
     assert "min_count" in caught.value.hint
     assert file.read_bytes() == before

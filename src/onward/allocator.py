@@ -9,22 +9,22 @@ import functools
 import os
 
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX, _ARENA_MAX = -1, -2, -4, -8
-"""Parameters of mallopt(3), glibc's malloc.h."""
+"""Parameters of mallopt(3), from glibc's malloc.h."""
 _HUGE_PAGES = 14
-"""MADV_HUGEPAGE of madvise(2)."""
+"""The advice MADV_HUGEPAGE of madvise(2)."""
 _HUGE_PAGE = 1 << 21
-"""Bytes of a huge page on x86-64; with larger pages the advice covers a little less."""
+"""Bytes of a huge page on x86-64. Where they are larger, slightly less memory is backed by huge pages."""
 RESERVE = 1 << 30
-"""Bytes of address space to reserve; only pages that are written take memory."""
+"""Bytes of address space to reserve. Only pages that are written to take memory."""
 
 
 @functools.cache
 def keep_freed_memory() -> None:
     """Makes this process reuse freed memory instead of returning it to the system.
 
-    This makes training faster. It holds for the whole process until it ends: its memory stays at its peak.
-    The commands that train call this; a program that trains with the library may. Nothing changes if malloc
-    is not glibc's, or if the environment variable ONWARD_MALLOC is "default".
+    This makes training faster, but the memory of the process stays at its peak until the process ends. The
+    commands that train call this function; a program that trains with the library may call it too. It does
+    nothing if malloc is not glibc's, or if the environment variable ONWARD_MALLOC is "default".
     """
     if os.environ.get("ONWARD_MALLOC") == "default":
         return
@@ -36,7 +36,7 @@ def keep_freed_memory() -> None:
     malloc.restype, malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
     free.argtypes = [ctypes.c_void_p]
     madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
-    mallopt(_ARENA_MAX, 1)  # the main thread and autograd's share one heap
+    mallopt(_ARENA_MAX, 1)  # the main thread and autograd's thread share one heap
     mallopt(_MMAP_MAX, 0)
     mallopt(_TRIM_THRESHOLD, -1)
     mallopt(_TOP_PAD, _HUGE_PAGE << 6)

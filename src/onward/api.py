@@ -22,7 +22,7 @@ from onward.training.train import train_model
 DEFAULT_MINUTES = 5.0
 
 SAMPLE_LENGTH = 200
-"""Symbols of a sample that is shown during training."""
+"""Length in symbols of the samples that are shown during training."""
 
 
 def train(  # noqa: PLR0913 - keyword arguments, most of which have defaults
@@ -53,7 +53,7 @@ def train(  # noqa: PLR0913 - keyword arguments, most of which have defaults
             hyperparameters come from the checkpoint; other values are refused.
         device: "cpu", "cuda" (a GPU), or "auto": a GPU if PyTorch finds one.
         observer: called with each event of the run (see `onward.training.events`).
-        started: start of the minutes, on the clock of `time.monotonic`; by default the time of this call.
+        started: when the minutes start, on the clock of `time.monotonic`; by default now.
         hyperparameters: values that replace the recipe's, such as `lower=True` or `dropout=0.2` (see
             `Recipe`).
 
@@ -62,10 +62,10 @@ def train(  # noqa: PLR0913 - keyword arguments, most of which have defaults
         RecipeError: a hyperparameter does not exist or has a wrong value; the device does not exist or has
             too little memory.
         VocabularyError: the vocabulary is too large for a model file.
-        InputError: the output is a source, or a file that is not a model; or the run to resume is finished.
+        InputError: the output is a source, or a file that is not a model; or the run to resume has finished.
         BusyError: another run is writing to the output.
-        ArtefactError: the checkpoint is damaged, or of another run.
-        Interrupted: Ctrl-C; the run was saved if it has an output.
+        ArtefactError: the checkpoint is damaged, or belongs to another run.
+        Interrupted: the user pressed Ctrl-C; the run was saved if it has an output.
         DivergedError: the loss was not finite at any learning rate.
         WriteError: a file could not be written.
     """
@@ -137,7 +137,7 @@ def _encode(corpus: Corpus, recipe: Recipe, notify: Observer) -> EncodedCorpus:
 
 
 def _sample(artefact: Artefact) -> str:
-    """Returns a sample of a model in training, which stays in its mode."""
+    """Returns a text that the model wrote; its training mode is restored afterwards."""
     training = artefact.model.training
     artefact.model.eval()
     try:

@@ -1,19 +1,19 @@
 """The model file: everything about a trained model in one safetensors file.
 
-It holds the weights, and in its header under the key `onward` a JSON object:
+It holds the weights. Its header has a JSON object under the key `onward`:
 
     format      version of this layout
     onward      version of onward that wrote the file
-    config      `ModelConfig`, which the shapes of the weights follow from
+    config      the `ModelConfig`, which determines the shapes of the weights
     vocabulary  the meaning of the ids
     recipe      every hyperparameter of the training run
     facts       results of training: steps, symbols, losses in nats per symbol, sha256 of the corpus
     watch       only in a detector: its calibration and its input format (see `onward.watch.detector`)
     units       the units of the values above
-    sha256      of the weights
-    header_sha256   of all the fields above, as JSON with sorted keys
+    sha256      the SHA-256 of the weights
+    header_sha256   the SHA-256 of all fields above, as JSON with sorted keys
 
-Loading a file runs no code. The same artefact gives the same bytes: the file holds no date and no duration.
+Loading a file runs no code. Equal artefacts give equal bytes: the file holds no date and no duration.
 """
 
 import hashlib
@@ -39,15 +39,15 @@ from onward.model import LanguageModel, ModelConfig
 
 FORMAT = 1
 LONGEST_HEADER = 1 << 25
-"""In bytes. A million English words take half of it. Parsing JSON may take 25 times as much memory."""
+"""In bytes. A million English words take half of it. Parsing it may take 25 times as much memory."""
 
 UNITS = {"nats": "natural logarithm", "per_symbol": "mean", "symbol": "one id of the vocabulary"}
 
 _KEY = "onward"
 _FIELDS = {"format", "onward", "config", "vocabulary", "recipe", "facts", "units", "sha256", "header_sha256"}
 _TYPES = {torch.float32: "F32"}
-_SHOWN = 200
-_DAMAGED = "copy the file again from an undamaged copy, or train again"
+_SHOWN = 200  # characters of foreign text in a message
+_DAMAGED = "replace the file by an undamaged copy, or train again"
 _HINT = "name a file that `onward train` or `onward watch learn` wrote"
 
 
@@ -71,7 +71,7 @@ class Artefact:
 
 
 def save(artefact: Artefact, path: str | os.PathLike[str]) -> None:
-    """Writes a model file, complete or not at all.
+    """Writes a model file atomically.
 
     Raises:
         ArtefactError: a weight is not a finite float32 number, or the header would be too long to load.
@@ -98,7 +98,7 @@ def save(artefact: Artefact, path: str | os.PathLike[str]) -> None:
     (length,) = struct.unpack("<Q", content[:8])
     if length > LONGEST_HEADER:
         raise ArtefactError(
-            f"expected a header of at most {LONGEST_HEADER} bytes, that of the model takes {length} bytes",
+            f"expected a header of at most {LONGEST_HEADER} bytes, but this model's takes {length} bytes",
             hint="its vocabulary is too large: train with a higher min_count",
         )
     with atomic_write(path) as file:
@@ -109,14 +109,14 @@ def load(path: str | os.PathLike[str], *, device: str | torch.device = "cpu") ->
     """Reads a model file. Memory use is bounded by the size of the file.
 
     Raises:
-        ArtefactError: the file is missing, damaged, no model file, or of a later version.
+        ArtefactError: the file is missing, damaged, not a model file, or from a later version.
     """
     source = Path(path)
     with _opened(source) as file:
         header = _read_header(source, file.metadata() or {})
         model = _empty_model(source, header, len(file.keys()))
         _check_shapes(source, file, weights_of(model))
-        # copied: if the file is truncated while it is mapped into memory, the system ends the process
+        # copied, because the system kills the process if a file is truncated while it is mapped into memory
         weights = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
     try:
         vocabulary = Vocabulary.from_json(header["vocabulary"])
@@ -137,7 +137,7 @@ def load(path: str | os.PathLike[str], *, device: str | torch.device = "cpu") ->
 
 
 def is_model(path: Path) -> bool:
-    """Returns whether a file is a model file; detectors are model files too."""
+    """Returns whether a file is a model file. Detectors are model files too."""
     try:
         with _opened(path) as file:
             return _KEY in (file.metadata() or {})
@@ -149,27 +149,27 @@ def is_detector(path: Path) -> bool:
     """Returns whether a model file holds a detector, without reading the weights.
 
     Raises:
-        ArtefactError: the file is missing, no model file, or of a later version.
+        ArtefactError: the file is missing, not a model file, or from a later version.
     """
     with _opened(path) as file:
         return "watch" in _read_header(path, file.metadata() or {})
 
 
 def weights_of(model: LanguageModel) -> dict[str, Tensor]:
-    """Returns the weights by name; a matrix that readout and embedding share is returned once."""
+    """Returns the weights by name. If readout and embedding share a matrix, it is returned once."""
     tied = {"readout.weight"} if model.config.tied else set()
     return {name: weight for name, weight in model.state_dict().items() if name not in tied}
 
 
 def set_weights(model: LanguageModel, weights: dict[str, Tensor]) -> None:
-    """Replaces the weights of a model by tensors (see `weights_of`), without copying them."""
+    """Replaces the weights of a model with tensors (see `weights_of`), without copying them."""
     model.load_state_dict(weights, strict=not model.config.tied, assign=True)
     if model.config.tied:
         model.readout.weight = model.embedding.weight
 
 
 def digest_of(weights: dict[str, Tensor]) -> str:
-    """Returns the SHA-256 of names, types, shapes and values, in hexadecimal."""
+    """Returns the SHA-256 of the names, types, shapes and values of tensors, in hexadecimal."""
     digest = hashlib.sha256()
     for name in sorted(weights):
         weight = weights[name].detach().cpu().contiguous()
@@ -179,11 +179,11 @@ def digest_of(weights: dict[str, Tensor]) -> str:
 
 
 def check_header(path: Path, what: str = "model file") -> None:
-    """Checks the first eight bytes of a safetensors file, which state the length of its header.
+    """Checks the length of a safetensors file's header, which its first eight bytes state.
 
     Args:
         path: the file.
-        what: the kind of file that was expected, for error messages.
+        what: the expected kind of file, for error messages.
 
     Raises:
         ArtefactError: the file is missing or too short, or the stated length is impossible.
@@ -210,7 +210,7 @@ def header_digest(header: dict[str, Any]) -> str:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
-    """Opens a safetensors file; errors of the library and of the system become ArtefactError."""
+    """Opens a safetensors file. Errors of the library and of the system become ArtefactError."""
     check_header(path)
     try:
         with safe_open(path, framework="pt") as file:
@@ -220,7 +220,7 @@ def _opened(path: Path) -> Iterator[Any]:
 
 
 def _read_header(path: Path, metadata: dict[str, str]) -> dict[str, Any]:
-    """Returns the JSON object of a model file, with its fields checked."""
+    """Returns the JSON object of a model file, and checks that it has the right fields."""
     if _KEY not in metadata:
         raise ArtefactError(f"{path} is a safetensors file, but not a model file of onward", hint=_HINT)
     try:
@@ -238,21 +238,21 @@ def _read_header(path: Path, metadata: dict[str, str]) -> dict[str, Any]:
 
 
 def _empty_model(path: Path, header: dict[str, Any], tensors: int) -> LanguageModel:
-    """Builds the model of a header's configuration; its weights take no memory yet."""
+    """Builds a model from the configuration in a header. Its weights take no memory yet."""
     try:
         config = ModelConfig.from_json(header["config"])
     except RecipeError as error:
         raise ArtefactError(
             f"this version cannot build the model that {path} describes: {_short(error)}", hint=_HINT
         ) from error
-    if config.layers > tensors:  # checked first, since building thousands of layers takes long
+    if config.layers > tensors:  # checked first, because building thousands of layers takes a long time
         raise ArtefactError(f"expected {config.layers} layers in {path}, found {tensors} tensors", hint=_HINT)
     with torch.device("meta"):
         return LanguageModel(config)
 
 
 def _check_shapes(path: Path, file: Any, expected: dict[str, Tensor]) -> None:
-    """Raises ArtefactError if names, shapes or types of the tensors are not those of the model."""
+    """Raises ArtefactError if the tensors do not have the names, shapes and types of the model's weights."""
     found = set(file.keys())
     if found != set(expected):
         missing, extra = sorted(set(expected) - found)[:3], sorted(found - set(expected))[:3]
@@ -291,6 +291,6 @@ def _printable(start: bytes) -> str:
 
 
 def _short(content: object) -> str:
-    """Returns the beginning of a text that may be as long as the file."""
+    """Returns the beginning of a text, which may be as long as the file."""
     text = str(content)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."

@@ -1,4 +1,4 @@
-"""Writes files so that readers see a complete file or none."""
+"""Writes files atomically: readers see the old file or the complete new one."""
 
 import os
 import secrets
@@ -26,7 +26,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         mode = _mode(target)
         handle, temporary = _create_temporary(target, 0o666 if mode is None else mode)
     except OSError as error:
-        raise _refused(target, error) from error
+        raise _write_error(target, error) from error
     try:
         with os.fdopen(handle, "wb") as file:
             if mode is not None:
@@ -37,13 +37,13 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         temporary.replace(target)
         _flush(target.parent)
     except OSError as error:
-        raise _refused(target, error) from error
+        raise _write_error(target, error) from error
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
 
 
-def _refused(target: Path, error: OSError) -> WriteError:
+def _write_error(target: Path, error: OSError) -> WriteError:
     return WriteError(
         f"cannot write {target}: {error.strerror or error}",
         hint="check that the folder exists, that you may write to it, and that its disk has room",
@@ -51,7 +51,7 @@ def _refused(target: Path, error: OSError) -> WriteError:
 
 
 def _mode(target: Path) -> int | None:
-    """Returns the permissions of a file, or None if it does not exist."""
+    """Returns the permissions of a file, or None if there is no file."""
     with suppress(FileNotFoundError):
         return target.stat().st_mode & 0o777
     return None
@@ -70,7 +70,7 @@ def _create_temporary(target: Path, mode: int) -> tuple[int, Path]:
 
 
 def _flush(folder: Path) -> None:
-    """Flushes the names in a folder to disk, if the file system supports that."""
+    """Flushes a folder's list of files to disk, if the file system supports that."""
     with suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:

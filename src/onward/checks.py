@@ -1,4 +1,4 @@
-"""Configuration classes: dataclasses that check their values when they are made.
+"""Configuration classes: dataclasses that check their values when an object is created.
 
     @checked_dataclass(RecipeError, kw_only=True)
     class Settings:
@@ -14,12 +14,12 @@
 
     Settings(lanes=0)    # RecipeError: lanes must be a whole number from 1 to 1024, got 0
 
-pydantic checks the values in strict mode: True is no whole number, "3" is no number, a list is no tuple, and
-NaN and infinity are refused. A whole number is accepted where a number is expected, and becomes a float. A
-rule that involves several fields is a `model_validator` that raises one of our errors.
+pydantic checks the values in strict mode: True is not a whole number, "3" is not a number, a list is not a
+tuple, and NaN and infinity are refused. A whole number is accepted where a number is expected, and becomes a
+float. A rule that involves several fields is a `model_validator` that raises one of our errors.
 
-None is left out of a message, since it means "not given". Annotations are read when the class is made, so the
-names in them must be imported at run time.
+Messages do not mention None as an allowed value, because it means "not given". Annotations are read when the
+class is created, so the names in them must be imported at run time.
 """
 
 import types
@@ -53,12 +53,12 @@ _WRONG_CALLS = {
     "unexpected_keyword_argument",
     "unexpected_positional_argument",
 }
-"""pydantic's names for a call that does not fit the signature; Python itself raises TypeError for these."""
+"""pydantic's names for calls that do not fit the signature. Python raises TypeError for such calls."""
 
 
 @dataclass(frozen=True)
 class Hint:
-    """The hint of the error for a field, in the field's `Annotated`."""
+    """The hint of a field's error. It is part of the field's `Annotated`."""
 
     text: str
 
@@ -70,7 +70,7 @@ def checked_dataclass(
     """Returns a decorator that makes a class a frozen dataclass with checked values.
 
     Args:
-        error: raised for a value of the wrong type or outside the field's limits.
+        error: the error to raise if a value has the wrong type or is outside the field's limits.
         kw_only: whether all fields are keyword arguments.
     """
 
@@ -83,7 +83,7 @@ def checked_dataclass(
             try:
                 validate(self, *map(_plain, args), **{name: _plain(value) for name, value in kwargs.items()})
             except ValidationError as refusal:
-                raise _as_ours(made, refusal, error) from None
+                raise _first_error(made, refusal, error) from None
 
         made.__init__ = init
         return made
@@ -92,19 +92,19 @@ def checked_dataclass(
 
 
 def _plain(value: Any) -> Any:
-    """Returns a NumPy scalar as Python's own number, which strict mode demands; anything else unchanged."""
+    """Converts a NumPy scalar to a Python number, which strict mode requires; leaves other values alone."""
     if type(value).__module__ == "numpy" and getattr(value, "shape", None) == () and hasattr(value, "item"):
         return value.item()
     return value
 
 
-def _as_ours(cls: Any, refusal: ValidationError, error: type[InputError]) -> Exception:
-    """Returns the error to raise for the first thing that pydantic found."""
+def _first_error(cls: Any, refusal: ValidationError, error: type[InputError]) -> Exception:
+    """Returns the error to raise for the first problem that pydantic found."""
     first = refusal.errors(include_url=False)[0]
     if first["type"] in _WRONG_CALLS:
         return TypeError(f"{cls.__name__}: {first['msg']} ({first['loc'][0]})")
     name, *path = first["loc"]
-    if isinstance(name, int):  # the position of an argument
+    if isinstance(name, int):  # the index of a positional argument
         name = list(cls.__pydantic_fields__)[name]
     field = cls.__pydantic_fields__[name]
     hints = [mark.text for mark in _marks(field.annotation, field.metadata) if isinstance(mark, Hint)]
@@ -115,7 +115,7 @@ def _as_ours(cls: Any, refusal: ValidationError, error: type[InputError]) -> Exc
 
 
 def _marks(kind: Any, marks: Sequence[Any]) -> list[Any]:
-    """Returns all metadata of an annotation, also of the members of a union."""
+    """Returns all metadata of an annotation, including that of a union's members."""
     if get_origin(kind) is Annotated:
         kind, *inner = get_args(kind)
         return _marks(kind, [*inner, *marks])
@@ -159,7 +159,7 @@ def _limits(marks: Sequence[Any]) -> dict[str, Any]:
 
 
 def _describe_limits(limits: dict[str, Any]) -> str:
-    """Returns the range of a number, or the least length of a text, in words that follow "a number"."""
+    """Returns the range of a number or the minimum length of a text, in words that follow the type."""
     shown = {name: f"{limit:g}" if isinstance(limit, float) else str(limit) for name, limit in limits.items()}
     match shown:
         case {"ge": least, "le": most}:

@@ -1,15 +1,15 @@
 """The errors that onward raises.
 
-    OnwardError                 what was expected and what was received; `hint` says what to do
-    ├── InputError              the caller can correct it (command line: exit code 2)
+    OnwardError                 the message says what was expected and received; `hint` says what to do
+    ├── InputError              the caller can correct the input (command line: exit code 2)
     │   ├── CorpusError         a source is missing, empty, or has the wrong format
     │   ├── VocabularyError     symbols or ids that the vocabulary cannot represent
     │   ├── RecipeError         a hyperparameter that does not exist or has a wrong value
-    │   ├── ArtefactError       a model file or checkpoint that is damaged or not onward's
+    │   ├── ArtefactError       a model file or checkpoint that is damaged, or not a file of onward
     │   └── BusyError           another run is writing to the same output
     ├── RunError                the input is correct, but the run failed (command line: exit code 1)
     │   ├── DivergedError       the loss became infinite or NaN, and lower learning rates did not help
-    │   └── WriteError          a file could not be written; the file before it is untouched
+    │   └── WriteError          a file could not be written; the previous file is unchanged
     └── Interrupted             the user stopped a run, which can be resumed (command line: exit code 130)
 
 Any other exception is a bug in onward and keeps its traceback.
@@ -17,7 +17,7 @@ Any other exception is a bug in onward and keeps its traceback.
 
 
 class OnwardError(Exception):
-    """Base class. `str(error)` says what was expected and what was received, `error.hint` what to do."""
+    """Base class. `str(error)` says what was expected and received; `error.hint` says what to do."""
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
@@ -25,7 +25,7 @@ class OnwardError(Exception):
 
 
 class InputError(OnwardError):
-    """The caller can correct it."""
+    """The input is wrong, and the caller can correct it."""
 
 
 class CorpusError(InputError):
@@ -41,7 +41,7 @@ class RecipeError(InputError):
 
 
 class ArtefactError(InputError):
-    """A model file or checkpoint that is damaged or not onward's."""
+    """A model file or checkpoint that is damaged, or not a file of onward."""
 
 
 class BusyError(InputError):
@@ -57,7 +57,7 @@ class DivergedError(RunError):
 
 
 class WriteError(RunError):
-    """A file could not be written. The file before it is untouched."""
+    """A file could not be written. The previous file is unchanged."""
 
 
 class Interrupted(OnwardError):  # noqa: N818 - not an error

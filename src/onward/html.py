@@ -1,12 +1,12 @@
 """HTML pages, rendered from the templates and static files of this package.
 
-Every page extends `templates/page.html.j2`. A page is one file without outside resources. Its content
-security policy allows its own style and script, and nothing else. The templates escape all values, so that a
-text cannot become markup.
+Every page extends `templates/page.html.j2`. A page is one file without external resources. Its content
+security policy allows only its own style and script. The templates escape all values, so that text cannot
+become markup.
 
 Inside a template:
 
-    static(name, ...)       the content of files in `static/`, one after the other
+    static(name, ...)       the concatenated content of files in `static/`
     bits | surprise_class   the CSS class that colours a symbol by its surprise
     probability | percent   the probability in percent
     text | source_hash      the hash that allows an inline style or script
@@ -25,11 +25,11 @@ from markupsafe import Markup
 from onward.units import as_percent
 
 SURPRISE_LEVELS = 10
-"""Number of colours: one for each bit of surprise, the last one for all surprises beyond."""
+"""Number of colours: one for each bit of surprise; the last one is for all higher surprises too."""
 
 
 def render(template: str, **values: Any) -> str:
-    """Returns a rendered template."""
+    """Renders a template to a string."""
     return _environment().get_template(template).render(values)
 
 

@@ -1,4 +1,4 @@
-"""The language model: maps symbols and a state to the logits of the next symbols and a new state."""
+"""The language model: maps symbols and a state to logits of the next symbols and a new state."""
 
 import math
 from collections.abc import Callable
@@ -62,7 +62,7 @@ class Architecture:
 
     @model_validator(mode="after")
     def _check_sizes(self) -> "Architecture":
-        """Refuses multiples of the width that come to less than one feature."""
+        """Refuses multiples of the width that round to zero features."""
         for name in ("inner", "feed_forward") if self.layer == "gated" else ():
             multiple = getattr(self, name)
             if multiple and not round(multiple * self.width):
@@ -72,7 +72,7 @@ class Architecture:
 
 @checked_dataclass(RecipeError, kw_only=True)
 class ModelConfig(Architecture):
-    """All that determines the shapes of a `LanguageModel`: an architecture and the vocabulary's size.
+    """Everything that determines the shapes of a `LanguageModel`: the architecture and the vocabulary's size.
 
     Attributes:
         symbols: V, the size of the vocabulary.
@@ -81,12 +81,12 @@ class ModelConfig(Architecture):
     symbols: Annotated[int, Field(ge=4, le=2**31)]
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the configuration as plain values for `from_json`."""
+        """Returns the configuration as plain values, for `from_json`."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "ModelConfig":
-        """Returns the configuration that `to_json` described.
+        """Returns the configuration from the values that `to_json` returned.
 
         Raises:
             RecipeError: a field is missing or unknown, or has a value that this version does not support.
@@ -125,12 +125,12 @@ class LanguageModel(nn.Module):
         return logits.to(torch.promote_types(logits.dtype, torch.float32)), state
 
     def initial_state(self, lanes: int) -> State:
-        """Returns the state before the first symbol, for a number of lanes."""
+        """Returns the state before the first symbol, for B lanes."""
         return self.stack.initial_state(lanes)
 
     @torch.no_grad()
     def scale_logits(self, factor: float) -> None:
-        """Multiplies all future logits by a factor: changes the last normalisation and the readout's bias."""
+        """Multiplies all future logits by a factor: scales the final normalisation and the readout's bias."""
         norm = self.stack.layers[-1]
         assert isinstance(norm, RMSNorm)
         norm.scale.mul_(factor)
@@ -143,7 +143,7 @@ class LanguageModel(nn.Module):
 
 
 def _layers(config: ModelConfig) -> list[Layer]:
-    """Returns the layers of the stack: dropout, residual branches, and a last normalisation."""
+    """Returns the layers of the stack: dropout, residual branches, and a final normalisation."""
     width, dropout = config.width, config.dropout
     layers: list[Layer] = [Dropout(width, dropout)] if dropout else []
     recurrent: dict[str, Callable[[], Layer]] = {
@@ -165,7 +165,7 @@ def losses(logits: Logits, targets: Ids) -> torch.Tensor:
 
     Args:
         logits: (T, B, V).
-        targets: the symbol that came, (T, B).
+        targets: the symbols to predict, (T, B).
     """
     nats = nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none")
     return nats.view_as(targets)
@@ -184,6 +184,7 @@ def block_length(lanes: int, symbols: int) -> int:
 def positions_at_once(symbols: int) -> int:
     """Returns T * B, the positions of all lanes to compute in one forward pass.
 
-    Large enough for fast matrix products, small enough to hold the logits of `symbols` symbols in memory.
+    The number is large enough for fast matrix products, and small enough that the logits of `symbols` symbols
+    fit into memory.
     """
     return max(1, min(_POSITIONS, _LARGEST_LOGITS // symbols))

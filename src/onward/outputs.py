@@ -34,9 +34,9 @@ def refuse_to_replace(output: Path, sources: Iterable[Path]) -> None:
     """Refuses to write a model over one of its sources, or over a file that is not a model.
 
     Raises:
-        InputError: with the file that would be lost.
+        InputError: the output is a source, or an existing file that is not a model.
     """
-    from onward.artefact import is_model  # noqa: PLC0415 - loads torch, which the functions above do without
+    from onward.artefact import is_model  # noqa: PLC0415 - imports torch, which the functions above do not need
 
     if not output.is_file():
         return
@@ -53,7 +53,7 @@ def refuse_to_replace(output: Path, sources: Iterable[Path]) -> None:
 
 @contextmanager
 def output_lock(output: Path) -> Iterator[None]:
-    """Locks a model file for the duration of the block; the lock of a killed process is free.
+    """Locks a model file for the duration of the block. A process that is killed releases its lock.
 
     Temporary files that killed runs left behind are removed first.
 

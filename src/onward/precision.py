@@ -1,4 +1,4 @@
-"""The faster precision for matrix products, measured: not every processor is faster in bfloat16."""
+"""Measures which precision is faster for matrix products: bfloat16 is not faster on every processor."""
 
 import time
 from functools import cache
@@ -7,11 +7,11 @@ from typing import Literal
 import torch
 
 Precision = Literal["fp32", "bf16"]
-"""Precision of matrix products; weights, states and sums are in float32 in both cases."""
+"""Precision of matrix products. Weights, states and sums are float32 in both cases."""
 
 _ROWS, _WIDTH, _TURNS = 4096, 512, 3
-_WORTH_IT = 0.8
-"""bfloat16 must take at most this share of the time of float32 to be worth its lower accuracy."""
+_LARGEST_SHARE = 0.8
+"""bfloat16 is used if it takes at most this share of the time of float32, since it is less accurate."""
 
 
 def quick_precision(device: torch.device) -> Precision:
@@ -20,15 +20,15 @@ def quick_precision(device: torch.device) -> Precision:
 
 
 def in_precision(device: torch.device, precision: Precision) -> torch.autocast:
-    """Returns a context in which matrix products have that precision."""
+    """Returns a context in which matrix products are computed in a precision."""
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
 
 
 @cache
 def measured_precision() -> Precision:
-    """Returns the faster precision on this processor, measured once in a process.
+    """Returns the faster precision on this processor, measured once per process.
 
-    Both precisions take turns, for a tenth of a second; the shortest time of each counts.
+    The two precisions alternate, for a tenth of a second in all. The shortest time of each counts.
     """
     factors = {
         dtype: (torch.ones(_ROWS, _WIDTH, dtype=dtype), torch.ones(_WIDTH, _WIDTH, dtype=dtype))
@@ -40,4 +40,4 @@ def measured_precision() -> Precision:
             started = time.perf_counter()
             torch.nn.functional.linear(x, weight)
             least[dtype] = min(least[dtype], time.perf_counter() - started)
-    return "bf16" if least[torch.bfloat16] < _WORTH_IT * least[torch.float32] else "fp32"
+    return "bf16" if least[torch.bfloat16] < _LARGEST_SHARE * least[torch.float32] else "fp32"

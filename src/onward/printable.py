@@ -1,7 +1,7 @@
 """Text from files, logs and models, made safe to show on a terminal.
 
-A terminal obeys control characters: escape sequences move the cursor, change the title or the clipboard, and
-bidirectional controls reorder what a person reads. `str.isprintable` is false for all of these.
+A terminal obeys control characters: escape sequences move the cursor or change the title or the clipboard,
+and bidirectional controls reorder the text that a person sees. `str.isprintable` is false for all of these.
 """
 
 
@@ -18,7 +18,7 @@ def printable(text: str, keep: str = "") -> str:
 
 
 def without_controls(text: str, keep: str = "\n\t") -> str:
-    """Returns the text with U+FFFD for each non-printable character but those to keep; its length stays."""
+    """Replaces each non-printable character by U+FFFD, except those to keep. The length does not change."""
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() or char in keep else "\ufffd" for char in text)

@@ -6,8 +6,9 @@
     symbols V   entries of the vocabulary
 
 Sequences are time-major, `(T, B, D)`: a step is a contiguous slice, and a block of T steps is one
-matrix of T*B rows. States are lane-major, `(B, ...)`: lanes can be picked, joined and dropped by
-one rule. The tests check the aliases at run time (jaxtyping and beartype); normal use does not.
+matrix of T*B rows. States are lane-major, `(B, ...)`: selecting, joining and dropping lanes work
+the same way for every tensor of a state. The tests check the aliases at run time (jaxtyping and
+beartype); normal use does not.
 """
 
 from jaxtyping import Float, Int

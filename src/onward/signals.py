@@ -1,4 +1,4 @@
-"""Signals that stop a run between two steps instead of within one."""
+"""Defers signals, so that they stop a run between two steps instead of within one."""
 
 import signal
 import threading
@@ -8,10 +8,11 @@ from contextlib import contextmanager
 
 @contextmanager
 def held_back_signals() -> Iterator[Callable[[], bool]]:
-    """Gives a function that returns whether SIGINT or SIGTERM has arrived since the block started.
+    """Yields a function that returns whether SIGINT or SIGTERM has arrived since the block started.
 
-    The first signal of each kind is only recorded, so that the caller can finish its step; a second one acts
-    at once. Python delivers signals to its main thread only: in other threads the function returns False.
+    The first signal of each kind is only recorded, so that the caller can finish its step. A second one has
+    its usual effect at once. Python delivers signals only to its main thread, so in other threads the
+    function always returns False.
     """
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False

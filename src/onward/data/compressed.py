@@ -1,7 +1,7 @@
-"""Reads compressed files (gzip, xz, bzip2, zstandard) as if they were plain ones.
+"""Reads compressed files (gzip, xz, bzip2, zstandard) as if they were plain files.
 
-A file's first bytes decide its format, so a renamed archive and a compressed pipe work too. Content is
-decompressed while it is read: memory does not grow with the file.
+The first bytes of a file determine its format, so renamed archives and compressed pipes work too. Content is
+decompressed while it is read, so memory does not grow with the file.
 """
 
 import io
@@ -17,27 +17,29 @@ from onward.errors import CorpusError
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-_BEGINNINGS = {
+_MAGIC_NUMBERS = {
     "gzip": re.compile(rb"\x1f\x8b\x08"),
     "xz": re.compile(rb"\xfd7zXZ\0"),
-    "bz2": re.compile(rb"BZh[1-9](1AY&SY|\x17rE8P\x90)"),  # the second if the content is empty
-    "zstd": re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18"),  # a frame, or one to skip
+    "bz2": re.compile(rb"BZh[1-9](1AY&SY|\x17rE8P\x90)"),  # the second alternative is an empty archive
+    "zstd": re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18"),  # a frame, or a skippable frame
 }
 """The first bytes of each format, by its name in fsspec."""
 
 _FORMAT_OF_SUFFIX = {".gz": "gzip", ".xz": "xz", ".bz2": "bz2", ".zst": "zstd"}
 
 _TESTED_BYTES = 512
+"""Bytes from which the format of a file is determined."""
+
 _ZSTD_CHUNK = 256
-"""Compressed bytes to decompress at once. Few, because each may expand to 32 KiB."""
+"""Compressed bytes to decompress at once. The number is small because each byte may expand to 32 KiB."""
 
 
 def open_bytes(path: Path) -> io.BufferedReader:
-    """Opens a file for reading; a compressed file yields its decompressed content.
+    """Opens a file for reading. The content of a compressed file is decompressed.
 
     Raises:
         OSError: the file cannot be opened. Reading may raise it too.
-        CorpusError: the file is a damaged archive. Reading raises it too, where the damage begins.
+        CorpusError: the file is a damaged archive. Reading raises it too, at the place of the damage.
     """
     return decompressed(path.open("rb"), path)
 
@@ -48,15 +50,15 @@ def decompressed(file: io.BufferedReader, path: Path) -> io.BufferedReader:
     Closing the result closes the file.
 
     Args:
-        file: at its first byte.
-        path: for error messages.
+        file: the file, at its first byte.
+        path: path of the file, for error messages.
 
     Raises:
-        CorpusError: the name is that of an archive, but the content is neither one nor text.
+        CorpusError: the file is named like an archive, but its content is neither an archive nor text.
     """
     head = file.peek(_TESTED_BYTES)[:_TESTED_BYTES]
-    for name, beginning in _BEGINNINGS.items():
-        if beginning.match(head):
+    for name, magic_number in _MAGIC_NUMBERS.items():
+        if magic_number.match(head):
             return io.BufferedReader(_Archive(file, path, name))
     if path.suffix in _FORMAT_OF_SUFFIX and not _is_text(head):
         file.close()
@@ -65,7 +67,7 @@ def decompressed(file: io.BufferedReader, path: Path) -> io.BufferedReader:
 
 
 class _Archive(io.RawIOBase):
-    """The content of a compressed file; damage raises CorpusError, whatever the library raises."""
+    """The content of a compressed file. Damage raises CorpusError, whatever the library raises."""
 
     def __init__(self, file: io.BufferedReader, path: Path, name: str) -> None:
         super().__init__()
@@ -79,7 +81,7 @@ class _Archive(io.RawIOBase):
         try:
             return self._content.readinto(buffer) or 0
         except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError) as error:
-            if isinstance(error, OSError) and error.errno:  # the disk, not the archive
+            if isinstance(error, OSError) and error.errno:  # an error of the disk, not of the archive
                 raise
             raise _damaged(self._path, self._name, str(error)) from error
 
@@ -146,7 +148,7 @@ def _decompressor(name: str) -> Callable[[io.BufferedReader], io.BufferedIOBase 
 
 
 def _is_text(head: bytes) -> bool:
-    """Whether the beginning of a file is UTF-8 without NUL; a character cut at the end is no error."""
+    """Whether the beginning of a file is UTF-8 without NUL. The last character may be incomplete."""
     try:
         head.decode()
     except UnicodeDecodeError as error:

@@ -1,4 +1,4 @@
-"""Finds the text files that a user names, and reads them piece by piece."""
+"""Finds the text files that a user named, and reads them piece by piece."""
 
 import atexit
 import codecs
@@ -29,12 +29,14 @@ class Corpus:
     """Documents in a fixed order.
 
     Attributes:
-        name: the sources as the user named them; of more than three, the first and the number of the others.
+        name: the sources as the user named them; if there are more than three, the first one and the number
+            of the others.
         documents: the files.
-        skipped: number of files left out of folders because they are hidden, or binary (with a NUL byte
-            among their first 8192). Files in hidden folders and behind links to folders are not counted.
-        digests: SHA-256, in hexadecimal, of each document that is the copy of a pipe. It identifies the
-            document, because each copy has another path.
+        skipped: number of files in source folders that were left out because they are hidden, or binary (with
+            a NUL byte among their first 8192). Files in hidden folders and behind links to folders are not
+            counted.
+        digests: SHA-256, in hexadecimal, of each document that is a copy of a pipe. It identifies the
+            document, because each copy has a different path.
     """
 
     name: str
@@ -44,20 +46,20 @@ class Corpus:
 
     @property
     def size(self) -> int:
-        """Size of all files in bytes, compressed ones as they are."""
+        """Size of all files in bytes. Compressed files count with their compressed size."""
         return sum(status(document).st_size for document in self.documents)
 
 
 def find_sources(sources: Sequence[str | os.PathLike[str]]) -> Corpus:
-    """Finds the documents of all sources, each once, in the order of the sources and then of file names.
+    """Finds the documents of all sources, each once, in the order of the sources, then of the file names.
 
     Args:
         sources: files, plain or compressed (see `compressed`); folders, for all text files at any depth;
             patterns such as `src/**/*.py`; "-" for standard input; or named corpora (see `named`).
 
     Raises:
-        CorpusError: a source is missing or cannot be read, or there is no text in any of them.
-        WriteError: there is no room for the copy of a pipe or for a named corpus.
+        CorpusError: a source is missing or cannot be read, or no source has any text.
+        WriteError: the disk has no room for the copy of a pipe or for a named corpus.
     """
     found = _Found()
     names = list(dict.fromkeys(str(source) for source in sources))  # standard input can be read only once
@@ -87,7 +89,7 @@ def read_bytes(document: Path, at: Callable[[int], None] | None = None) -> Itera
 
     Args:
         document: the file.
-        at: called after each piece with the bytes of the file read so far; of an archive, compressed bytes.
+        at: called after each piece with the bytes of the file read so far; for an archive, compressed bytes.
 
     Raises:
         CorpusError: the document cannot be read, or is a damaged archive.
@@ -115,7 +117,7 @@ def status(document: Path) -> os.stat_result:
 
 
 def has_content(document: Path) -> bool:
-    """Returns whether a document is not empty; a compressed document may be, though its file is not.
+    """Returns whether a document has any content. The content of a compressed file may be empty.
 
     Raises:
         CorpusError: the document cannot be read, or is a damaged archive.
@@ -124,7 +126,7 @@ def has_content(document: Path) -> bool:
 
 
 def decode(pieces: Iterable[bytes]) -> Iterator[str]:
-    """Decodes pieces of UTF-8; each invalid byte becomes U+FFFD, and line ends are not translated."""
+    """Decodes pieces of UTF-8. Each invalid byte becomes U+FFFD, and line ends are not translated."""
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     for piece in pieces:
         yield decoder.decode(piece)
@@ -134,7 +136,7 @@ def decode(pieces: Iterable[bytes]) -> Iterator[str]:
 
 @dataclass
 class _Found:
-    """The documents found so far. A file found several times is listed once, under its first name."""
+    """The documents found so far. A file that is found several times is listed once, under its first name."""
 
     digests: dict[Path, str] = field(default_factory=dict)
     skipped: int = 0
@@ -150,7 +152,7 @@ class _Found:
 
 def _find(source: str, found: _Found) -> None:
     path = Path(source)
-    if source == STANDARD_INPUT and sys.stdin:  # None if it was closed
+    if source == STANDARD_INPUT and sys.stdin:  # None if standard input was closed
         _spool(sys.stdin.buffer.read, found)
     elif path.is_file():
         found.add(path)
@@ -199,13 +201,13 @@ def _refuse(error: OSError) -> None:
 
 
 def _is_binary(path: Path) -> bool:
-    """Whether the beginning of a file's content holds a NUL byte, which is git's rule too."""
+    """Whether there is a NUL byte at the beginning of a file's content; git uses the same rule."""
     with open_bytes(path) as file:
         return b"\0" in file.read(_SNIFFED)
 
 
 def _spool(read: Callable[[int], bytes], found: _Found) -> None:
-    """Copies a pipe to a temporary file, since a corpus is read twice. The copy is deleted at exit."""
+    """Copies a pipe to a temporary file, because a corpus is read twice. The copy is deleted at exit."""
     digest = hashlib.sha256()
     try:
         with tempfile.NamedTemporaryFile(prefix="onward-", suffix=".txt", delete=False) as file:

@@ -1,4 +1,4 @@
-"""Encodes a corpus as ids, once: later runs read the ids from a cache while the source is unchanged."""
+"""Encodes a corpus as ids. Later runs read the ids from a cache, as long as the source is unchanged."""
 
 import hashlib
 import json
@@ -20,13 +20,13 @@ from onward.data.vocabulary import END, SymbolKind, Vocabulary, as_bytes, as_tex
 from onward.errors import CorpusError, VocabularyError
 
 Progress = Callable[[int, int], None]
-"""Called with the bytes read so far and the bytes to read in all."""
+"""Called with the number of bytes read so far and the total number of bytes to read."""
 
 _LAYOUT = 1
 """Version of the cache's layout; caches of other versions are replaced."""
 
 SETTLED = 2 * 10**9
-"""In nanoseconds. After this, any change of a file changes its times, however coarse their clock."""
+"""Nanoseconds after which any change of a file changes its times, even if their clock is coarse."""
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,9 @@ class EncodedCorpus:
         vocabulary: the meaning of the ids.
         ids: (N,), in the vocabulary's type. If there are several documents, END follows each.
         counts: occurrences of each id, (V,).
-        digest: SHA-256 of the document's content, in hexadecimal; of several documents, the SHA-256 of
-            their digests joined.
-        source_bytes: size of all documents; compressed files count as they are.
+        digest: SHA-256 of the document's content, in hexadecimal; for several documents, the SHA-256 of
+            their concatenated digests.
+        source_bytes: size of all documents; compressed files count with their compressed size.
         replaced: number of invalid bytes (and U+FFFD) that were encoded as unknown.
     """
 
@@ -60,7 +60,7 @@ class Encoding:
     Attributes:
         kind: unit of text that is one symbol.
         lower: whether the text is lower-cased first.
-        min_count: symbols that occur less often are unknown; no effect on bytes.
+        min_count: symbols that occur less often become UNKNOWN; bytes are not affected.
         vocabulary: the vocabulary to use; by default it is built from the corpus.
     """
 
@@ -79,7 +79,7 @@ def encode_corpus(
     has the same size and times, or the same SHA-256.
 
     Raises:
-        CorpusError: a document cannot be read, or changes while it is read.
+        CorpusError: a document cannot be read, or changed while it was read.
         WriteError: the cache cannot be written.
     """
     folder = (cache or cache_folder()) / "encoded" / _key(corpus, encoding)
@@ -127,8 +127,8 @@ def encode_text(text: str | bytes, encoding: Encoding, *, name: str = "text") ->
 
 
 def _encode(corpus: Corpus, encoding: Encoding, folder: Path, progress: Progress | None) -> dict[str, Any]:
-    """Writes the ids of a corpus, and returns the facts to store with them."""
-    report = _Report(progress, 2 * corpus.size)
+    """Writes the ids of a corpus to a file, and returns the facts to store with them."""
+    report = _ProgressReport(progress, 2 * corpus.size)
     vocabulary, digest = _survey(corpus, encoding, report)
     counts = np.zeros(len(vocabulary), np.int64)
     ids_file = folder / f"ids-{digest[:16]}"
@@ -156,7 +156,7 @@ def _encode(corpus: Corpus, encoding: Encoding, folder: Path, progress: Progress
     }
 
 
-def _survey(corpus: Corpus, encoding: Encoding, report: "_Report") -> tuple[Vocabulary, str]:
+def _survey(corpus: Corpus, encoding: Encoding, report: "_ProgressReport") -> tuple[Vocabulary, str]:
     """Returns the vocabulary and the SHA-256 of a corpus, in one pass over its bytes."""
     digests = []
     counter = SymbolCounter(encoding.kind, lower=encoding.lower)
@@ -170,8 +170,8 @@ def _survey(corpus: Corpus, encoding: Encoding, report: "_Report") -> tuple[Voca
     return encoding.vocabulary or counter.vocabulary(encoding.min_count), whole
 
 
-class _Report:
-    """Reports how many bytes of the files were read."""
+class _ProgressReport:
+    """Reports how many bytes of the files have been read."""
 
     def __init__(self, progress: Progress | None, total: int) -> None:
         self._progress, self._total, self._done = progress, total, 0
@@ -189,14 +189,14 @@ class _Report:
 
 
 def _hashing(raw: Iterator[bytes], update: Callable[[bytes], None]) -> Iterator[bytes]:
-    """Yields the same pieces, and updates a hash with each."""
+    """Yields the pieces unchanged, and updates a hash with each."""
     for piece in raw:
         update(piece)
         yield piece
 
 
 def _key(corpus: Corpus, encoding: Encoding) -> str:
-    """Returns the cache key of a corpus and its encoding: made of paths, or of digests of copied pipes."""
+    """Returns the cache key of a corpus and its encoding: a hash of paths, or of digests of copied pipes."""
     vocabulary = encoding.vocabulary.digest if encoding.vocabulary else None
     how = [encoding.kind, encoding.lower, encoding.min_count, vocabulary]
     what = [corpus.digests.get(document) or str(document.resolve()) for document in corpus.documents]
@@ -204,7 +204,7 @@ def _key(corpus: Corpus, encoding: Encoding) -> str:
 
 
 def _stamps(corpus: Corpus) -> list[list[int]]:
-    """Returns size, modification and change time of each document; of copied pipes only the size."""
+    """Returns size, modification time and change time of each document; for copied pipes only the size."""
     stamps = []
     for document in corpus.documents:
         stat = status(document)
@@ -222,11 +222,11 @@ def _unchanged(corpus: Corpus, facts: dict[str, Any]) -> bool:
     """Returns whether the documents still have the content that these facts describe."""
     if [size for size, *_ in facts["stamps"]] != [size for size, *_ in _stamps(corpus)]:
         return False
-    return _survey(corpus, Encoding("bytes"), _Report(None, 0))[1] == facts["digest"]
+    return _survey(corpus, Encoding("bytes"), _ProgressReport(None, 0))[1] == facts["digest"]
 
 
 def _read_facts(folder: Path) -> dict[str, Any] | None:
-    """Returns the facts of the cache, or None if it is missing, incomplete or of another layout."""
+    """Returns the facts in the cache, or None if the cache is missing, incomplete or of another layout."""
     try:
         facts = json.loads((folder / "facts.json").read_bytes())
         size = (folder / facts["ids"]).stat().st_size

@@ -1,4 +1,4 @@
-"""Stateless random numbers: hashes of the position that they are used at, so a resumed run draws the same."""
+"""Stateless random numbers: each is a hash of its position, so a resumed run draws the same numbers."""
 
 import numpy as np
 
@@ -6,9 +6,9 @@ _MASK = (1 << 64) - 1
 
 
 def mixed(places: np.ndarray, seed: int, stream: int) -> np.ndarray:
-    """Returns 32 random bits for each place (N,), as uint64 below 2^32, by the finaliser of SplitMix64.
+    """Returns 32 random bits for each position (N,), as uint64 below 2^32, by the finaliser of SplitMix64.
 
-    Each pair of seed and stream gives another sequence. Source: Steele, Lea and Flood 2014.
+    Each pair of seed and stream gives a different sequence. Source: Steele, Lea and Flood 2014.
     """
     key = (seed * 0x9E3779B97F4A7C15 + stream * 0xD1B54A32D192ED03) & _MASK
     x = (places.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15) ^ np.uint64(key)

@@ -1,7 +1,7 @@
 """Lanes: the order in which stateful training reads a corpus.
 
-Lane i of each block continues lane i of the block before, because the state of a lane belongs to a place in
-the text. So a corpus of N symbols in B lanes is B contiguous streams of L = N // B symbols. Lane i predicts
+Lane i of each block continues lane i of the previous block, because the state of a lane belongs to a position
+in the text. So a corpus of N symbols is cut into B contiguous streams of L = N // B symbols. Lane i predicts
 the symbols from i * L to (i + 1) * L, each from the symbol before it:
 
     x = BEGIN s_0 s_1 ... s_{N-2}
@@ -9,13 +9,13 @@ the symbols from i * L to (i + 1) * L, each from the symbol before it:
 
 The last N - B * L < B symbols are not trained on.
 
-Shifted lanes: from the second epoch on, the lanes start at other places. The text is then read as a ring,
-from BEGIN to its last symbol and on to BEGIN, which is never predicted. So gradients of truncated
-back-propagation cross what was a block border before, and other symbols are left out.
+Shifted lanes: from the second epoch on, the lanes start at different positions in each epoch. The text is
+then read as a ring: after its last symbol comes BEGIN again, which is never predicted. So truncated
+back-propagation crosses the block borders of earlier epochs, and different symbols are left out.
 
-Noise: some symbols of x, never of y, are replaced by the symbol of a random place (unigram noising: Xie et
-al. 2017, "Data noising as smoothing in neural network language models"). A text that is read for many epochs
-then looks different each time, so the model overfits less.
+Noise: some symbols of x, but never of y, are replaced by the symbol at a random position (unigram noising:
+Xie et al. 2017, "Data noising as smoothing in neural network language models"). A text that is read for many
+epochs then looks different each time, so the model overfits less.
 """
 
 from typing import NamedTuple, Protocol, runtime_checkable
@@ -31,7 +31,7 @@ from onward.errors import CorpusError, RecipeError
 from onward.shapes import Ids
 
 PADDING = -100
-"""The target where there is nothing to predict. torch's cross entropy ignores it."""
+"""The target at positions where there is nothing to predict. torch's cross entropy ignores it."""
 
 _NOISE = 0x6E6F697365
 """Xored with the seed, so that noise and UNKNOWN use different random numbers."""
@@ -42,7 +42,7 @@ class Block(NamedTuple):
 
     Attributes:
         x: symbols, (T, B).
-        y: the symbol after each, (T, B), or PADDING.
+        y: the symbol that follows each symbol of x, or PADDING, (T, B).
         start: whether the block starts from the initial state.
     """
 
@@ -85,11 +85,11 @@ class Lanes:
         lanes: B; reduced to N if the corpus has fewer symbols.
         steps: T, positions in a block; the last block of an epoch may be shorter.
         unknown: for each symbol, the share of its occurrences to replace by UNKNOWN (V,), or None. A hash of
-            seed, epoch and position chooses them, so a resumed run needs only the cursor.
+            seed, epoch and position selects the occurrences, so a resumed run needs only the cursor.
         seed: seed of that hash, of the shifts and of the noise.
-        shifted: whether the lanes start at other places from the second epoch on.
-        noise: share of the symbols of x to replace by the symbol of a random place, in [0, 1]; other ones
-            each epoch.
+        shifted: whether the lanes start at different positions from the second epoch on.
+        noise: share of the symbols of x to replace by the symbol at a random position, in [0, 1]; different
+            symbols in each epoch.
 
     Raises:
         CorpusError: the corpus is empty.
@@ -145,7 +145,7 @@ class Lanes:
         """Moves the cursor to a `position` of these lanes.
 
         Raises:
-            CorpusError: the position is that of another corpus.
+            CorpusError: the position belongs to another corpus.
         """
         epoch, offset = position["epoch"], position["offset"]
         if epoch < 0 or not 0 <= offset < self._length:
@@ -171,7 +171,7 @@ class Lanes:
         return Block(x, y, start == 0)
 
     def _add_noise(self, x: np.ndarray, places: np.ndarray) -> None:
-        """Replaces some of the symbols x (T, B), which are at those places of the ring."""
+        """Replaces some of the symbols x (T, B), whose positions in the ring are `places`."""
         places = places % self._ring
         drawn = mixed(places, self._seed ^ _NOISE, self.epoch)
         is_noisy = (drawn < self._noise) & (places > 0)  # BEGIN is never replaced
@@ -180,17 +180,17 @@ class Lanes:
 
     @property
     def _ring(self) -> int:
-        """Number of places in the ring: BEGIN at 0, then the symbols of the text."""
+        """Number of positions in the ring: BEGIN at 0, then the symbols of the text."""
         return len(self._ids) + 1
 
     def _shift(self) -> int:
-        """Returns the place at which the first lane of this epoch starts."""
+        """Returns the position at which the first lane of this epoch starts."""
         if not (self._shifted and self.epoch):
             return 0
         return int(mixed(np.array([self.epoch]), self._seed, -1)[0]) % self._ring
 
     def _read(self, start: int, count: int) -> np.ndarray:
-        """Returns `count` symbols of the ring from a place on, with UNKNOWN for some, as int64."""
+        """Returns `count` symbols of the ring from a position on, with UNKNOWN for some, as int64."""
         places = np.arange(start, start + count) % self._ring
         ids, done = np.full(count, BEGIN, np.int64), 0
         while done < count:
@@ -210,7 +210,7 @@ def unknown_shares(counts: np.ndarray) -> np.ndarray:
 
     Absolute discounting (Ney, Essen and Kneser 1994) with a discount of 0.5: each distinct symbol loses half
     an occurrence per epoch. So the probability of UNKNOWN grows with the number of distinct symbols, and rare
-    symbols lose most. A symbol that occurs once is UNKNOWN in half of the epochs.
+    symbols lose the largest share. A symbol that occurs once is UNKNOWN in half of the epochs.
 
     Args:
         counts: occurrences of each id, (V,); the first four ids are special and never replaced.

@@ -1,6 +1,6 @@
-"""Corpora with a name: Python's own documentation, and two standard texts of the field.
+"""Named corpora: Python's own documentation, and two standard texts of the field.
 
-Also the folder in which onward caches them, and everything else that it can make again.
+The module also finds the cache folder, which holds these corpora and other files that onward can recreate.
 """
 
 import hashlib
@@ -20,12 +20,12 @@ BUILT_IN = "pydoc"
 
 @dataclass(frozen=True)
 class NamedCorpus:
-    """A corpus that `find_named` finds by its name.
+    """A corpus that `find_named` can find.
 
     Attributes:
-        file: its path below $ONWARD_DATA and below the cache folder.
+        file: path of the file below $ONWARD_DATA and below the cache folder.
         url: the address to download it from.
-        sha256: of its content, in hexadecimal.
+        sha256: SHA-256 of its content, in hexadecimal.
     """
 
     file: str
@@ -48,14 +48,14 @@ NAMED = {
 
 
 def cache_folder() -> Path:
-    """Returns $ONWARD_CACHE, or `onward` in the user's cache folder of the platform."""
+    """Returns $ONWARD_CACHE, or the folder `onward` in the platform's cache folder of the user."""
     if own := os.environ.get("ONWARD_CACHE"):
         return Path(own)
     return user_cache_path("onward", appauthor=False)
 
 
 def make_cache(folder: Path) -> Path:
-    """Creates a folder of the cache if it is missing, and returns it.
+    """Creates a folder in the cache if it is missing, and returns it.
 
     Raises:
         WriteError: the folder cannot be created.
@@ -93,15 +93,15 @@ def find_named(name: str) -> Path | None:
         return path
     cached = cache_folder() / corpus.file
     if cached.is_file():
-        _check(cached.read_bytes(), name, cached, "delete the file: it is then downloaded again")
+        _check(cached.read_bytes(), name, cached, "delete the file, so that it is downloaded again")
     else:
         _save(cached, _download(name, corpus))
     return cached
 
 
 def _built_in() -> Path:
-    """Returns the file of the topics of `help()`, joined in the order of their names."""
-    from pydoc_data.topics import topics  # noqa: PLC0415 - half a megabyte that only this needs
+    """Returns a file with all topics of `help()`, in the order of their names."""
+    from pydoc_data.topics import topics  # noqa: PLC0415 - half a megabyte that nothing else needs
 
     content = "\n\n".join(topics[name] for name in sorted(topics)).encode()
     path = cache_folder() / f"pydoc-{hashlib.sha256(content).hexdigest()[:16]}.txt"
@@ -122,7 +122,7 @@ def _download(name: str, corpus: NamedCorpus) -> bytes:
 
 
 def _check(content: bytes, name: str, where: Path | str, hint: str) -> None:
-    """Raises CorpusError if a content is not that of the named corpus."""
+    """Raises CorpusError if the content is not that of the named corpus."""
     found, expected = hashlib.sha256(content).hexdigest(), NAMED[name].sha256
     if found != expected:
         raise CorpusError(f"expected {name} with sha256 {expected}, but {where} has {found}", hint=hint)

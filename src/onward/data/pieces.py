@@ -14,14 +14,14 @@ _CODE_POINTS = 0x110000
 
 
 def pieces(raw: Iterable[bytes], kind: SymbolKind) -> Iterator[bytes] | Iterator[str]:
-    """Yields text (or bytes) in pieces that a vocabulary of that kind can encode, never cutting a symbol."""
+    """Yields text (or bytes) in pieces that a vocabulary of that kind can encode. No symbol is cut."""
     if kind == "bytes":
         return iter(raw)
     return decode(raw) if kind == "characters" else _whole_words(decode(raw))
 
 
 class SymbolCounter:
-    """Counts the symbols of a text that comes in pieces."""
+    """Counts the symbols of a text that arrives in pieces."""
 
     def __init__(self, kind: SymbolKind, *, lower: bool) -> None:
         self._kind: SymbolKind = kind

@@ -1,4 +1,4 @@
-"""Many short sequences: stored as one array of ids, and read by training in blocks.
+"""Many short sequences, stored as one array of ids and read in blocks by training.
 
 Unlike the lanes of a text, sequences are independent: each starts with BEGIN in the initial state and ends
 with END. A batch is B sequences in parallel, padded after their ends:
@@ -61,16 +61,16 @@ class Sequences:
         return Sequences.of([self[index] for index in indices.tolist()])
 
     def distinct(self) -> tuple["Sequences", np.ndarray]:
-        """Returns the distinct sequences, and the index among them of each sequence of this set, (n,)."""
+        """Returns the distinct sequences, and for each sequence of this set its index among them, (n,)."""
         seen: dict[bytes, int] = {}
         places = np.array([seen.setdefault(part.tobytes(), len(seen)) for part in self], np.int64)
         firsts = np.unique(places, return_index=True)[1] if len(places) else places
         return self.take(firsts), places
 
     def padded(self, indices: np.ndarray, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
-        """Returns x and y of a batch, positions from start to stop, each (T, B) in int64, as shown above."""
+        """Returns x and y (see the module) of a batch, from position start to stop, each (T, B) in int64."""
         lengths = self.lengths[indices]
-        places = np.arange(start - 1, stop)[:, None]  # index into s of y; x is one behind
+        places = np.arange(start - 1, stop)[:, None]  # index of y in s; x is one behind
         inside = (places >= 0) & (places < lengths)
         found = np.where(inside, places + self.starts[indices], 0)
         rows = self.ids[found] if len(self.ids) else np.zeros(found.shape, np.int64)
@@ -81,7 +81,7 @@ class Sequences:
 
 
 class _PlannedBlock(NamedTuple):
-    """Positions from start to stop of a batch."""
+    """The positions from start to stop of a batch."""
 
     indices: np.ndarray  # of the sequences in the batch
     start: int
@@ -89,7 +89,7 @@ class _PlannedBlock(NamedTuple):
 
 
 class SequenceLanes:
-    """An endless sequence of blocks over independent sequences, in another order each epoch.
+    """An endless sequence of blocks over independent sequences, in a different order in each epoch.
 
     Args:
         sequences: at least one.
@@ -142,7 +142,7 @@ class SequenceLanes:
         """Moves the cursor to a `position` of these lanes.
 
         Raises:
-            CorpusError: the position is that of other sequences.
+            CorpusError: the position belongs to other sequences.
         """
         self.epoch, self._offset = position["epoch"], position["offset"]
         self._read, self._blocks = self._with_unknown(), self._plan()

@@ -12,8 +12,8 @@ from onward.errors import CorpusError
 class SymbolFile:
     """The ids of a corpus in a file, (N,), read on demand.
 
-    A slice is another `SymbolFile` and reads nothing; `np.asarray` reads it. The file is not mapped into
-    memory, because the system counts mapped pages as memory of the process.
+    A slice is another `SymbolFile`, and reads nothing; `np.asarray` reads its ids. The file is not mapped
+    into memory, because the system would count the mapped pages as memory of the process.
     """
 
     def __init__(self, path: Path, dtype: np.dtype, start: int = 0, stop: int | None = None) -> None:
@@ -25,14 +25,14 @@ class SymbolFile:
         except OSError as error:
             raise CorpusError(
                 f"cannot read {path}: {error.strerror}",
-                hint="another run has encoded the corpus again: try once more",
+                hint="another run may have encoded the corpus again: try once more",
             ) from error
 
     def __len__(self) -> int:
         return self._stop - self._start
 
     def __getitem__(self, part: slice) -> "SymbolFile":
-        """Returns a range of symbols as a view."""
+        """Returns a range of the ids as a view."""
         start, stop, step = part.indices(len(self))
         if step != 1:
             raise ValueError(f"expected a slice with a step of 1, got {step}")
@@ -42,7 +42,7 @@ class SymbolFile:
         return view
 
     def __array__(self, dtype: np.dtype | None = None, copy: bool | None = None) -> np.ndarray:
-        """Reads the symbols."""
+        """Reads the ids."""
         ids = np.empty(len(self), self.dtype)
         target, at = ids.data.cast("B"), self._start * self.dtype.itemsize
         while target:

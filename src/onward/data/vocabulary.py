@@ -1,7 +1,6 @@
 """Symbols and their ids.
 
-Every vocabulary can encode any input. Vocabularies with the same symbols are equal. All start with the same
-four special ids:
+Every vocabulary can encode any input. All vocabularies start with the same four special ids:
 
     0 NULL      the character NUL, and padding (the "\\0" of the lesson)
     1 UNKNOWN   U+FFFD, and every symbol that is not in the vocabulary
@@ -34,7 +33,7 @@ LONGEST_WORD = 256
 """In characters. Longer runs are split into several words, so that texts without spaces fit into memory."""
 
 REPLACEMENT = "\ufffd"
-"""Unicode's replacement character, which stands for unknown ones."""
+"""Unicode's replacement character, which stands for unknown characters."""
 
 _WORDS = re.compile(rf"\w{{1,{LONGEST_WORD}}}|\W")
 
@@ -47,7 +46,7 @@ class Vocabulary:
             `LONGEST_WORD` characters; every other character is a symbol too, so a text is its symbols
             joined.
         lower: whether text is lower-cased before it is encoded.
-        symbols: the symbols from id 4 on; for bytes all but NUL, as characters of Latin-1.
+        symbols: the symbols from id 4 on; for bytes, all bytes except NUL, as Latin-1 characters.
     """
 
     def __init__(self, kind: SymbolKind, symbols: Iterable[str], *, lower: bool = False) -> None:
@@ -63,7 +62,7 @@ class Vocabulary:
 
     @classmethod
     def of_text(cls, text: str, kind: SymbolKind, *, lower: bool = False, min_count: int = 1) -> "Vocabulary":
-        """Returns the vocabulary of a text: symbols that occur `min_count` times, sorted by code point."""
+        """Returns the symbols that occur at least `min_count` times in a text, sorted by code point."""
         if kind == "bytes":
             return cls.of_bytes(lower=lower)
         counts: dict[str, int] = {}
@@ -100,8 +99,8 @@ class Vocabulary:
         """Returns the ids of any text, (N,) of `dtype`; symbols outside the vocabulary become UNKNOWN.
 
         Args:
-            text: a vocabulary of bytes encodes a `str` as UTF-8, and lower-cases only ASCII; the others
-                decode `bytes` as UTF-8, with U+FFFD for each invalid byte.
+            text: a vocabulary of bytes encodes a `str` as UTF-8, and lower-cases only ASCII. Other
+                vocabularies decode `bytes` as UTF-8, with U+FFFD for each invalid byte.
         """
         if self.kind == "bytes":
             raw = as_bytes(text)
@@ -154,7 +153,7 @@ class Vocabulary:
 
     @classmethod
     def from_json(cls, data: Any) -> "Vocabulary":
-        """Returns the vocabulary that `to_json` described.
+        """Returns the vocabulary from the values that `to_json` returned.
 
         Raises:
             VocabularyError: the data do not describe a vocabulary.
@@ -189,7 +188,7 @@ class Vocabulary:
 
     @cached_property
     def _table(self) -> np.ndarray:
-        """The id of each code point, at least of each byte; the last entry is for all higher code points."""
+        """The id of each code point, for all bytes at least; the last entry is for all higher code points."""
         table = np.full(max(255, *map(ord, self.symbols), 0) + 2, UNKNOWN, self.dtype)
         for symbol, i in self._ids.items():
             table[ord(symbol)] = i
@@ -207,7 +206,7 @@ class Vocabulary:
 
 
 class StreamDecoder:
-    """Decodes ids that arrive a few at a time; bytes wait until their character is complete."""
+    """Decodes ids that arrive a few at a time. Bytes wait until their character is complete."""
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self._vocabulary = vocabulary
@@ -233,7 +232,7 @@ class StreamDecoder:
 def lower_case(text: str) -> str:
     """Lower-cases each character by itself, so that a text may be cut anywhere.
 
-    `str.lower` does the same, except that it writes a capital sigma differently at the end of a word.
+    `str.lower` does the same, except that it maps a capital sigma at the end of a word to another letter.
     """
     return text.replace("\u03a3", "\u03c3").lower()
 
@@ -244,12 +243,12 @@ def split(text: str, kind: SymbolKind) -> Iterable[str]:
 
 
 def as_bytes(text: str | bytes) -> bytes:
-    """Encodes a text as UTF-8; a lone surrogate is encoded too, although UTF-8 forbids it."""
+    """Encodes a text as UTF-8. Lone surrogates are encoded too, although UTF-8 forbids them."""
     return text.encode("utf-8", "surrogatepass") if isinstance(text, str) else bytes(text)
 
 
 def as_text(text: str | bytes) -> str:
-    """Decodes bytes as UTF-8, with U+FFFD for each invalid one."""
+    """Decodes bytes as UTF-8, with U+FFFD for each invalid byte."""
     return text if isinstance(text, str) else text.decode("utf-8", "replace")
 
 

@@ -1,7 +1,7 @@
 """Windows: independent training samples, each read from the initial state.
 
-The lesson trained this way before its networks were stateful: T symbols in, the symbol after each out,
-shuffled each epoch.
+The lesson trained its first networks this way, before it carried states from block to block: T symbols go in,
+the symbol after each comes out, and the windows are shuffled in each epoch.
 
     x = s_i     s_{i+1} ... s_{i+T-1}
     y = s_{i+1} s_{i+2} ... s_{i+T}        i = 0, stride, 2 stride, ...
@@ -17,7 +17,7 @@ from onward.data.hashing import mixed
 from onward.data.symbols import Symbols
 from onward.errors import CorpusError, RecipeError
 
-_ROUNDS = 4
+_ROUNDS = 4  # of the Feistel network
 
 
 class Windows:
@@ -26,7 +26,7 @@ class Windows:
     Args:
         ids: the corpus, (N,), in memory or in a file.
         length: T, symbols in a window.
-        stride: symbols from the start of one window to the start of the next; with T they do not overlap.
+        stride: symbols from the start of one window to the next; windows do not overlap if it is T or more.
         batch: B, windows in a batch; the last batch of an epoch may be smaller.
         seed: seed of the shuffling.
 
@@ -51,7 +51,7 @@ class Windows:
         return (len(self._ids) - 1 - self.length) // self.stride + 1
 
     def epoch(self, epoch: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yields all windows once, in the order of an epoch: x (T, B) and y (T, B)."""
+        """Yields all windows once, in the order of the given epoch: x (T, B) and y (T, B)."""
         for first in range(0, len(self), self.batch):
             places = np.arange(first, min(first + self.batch, len(self)))
             starts = shuffled(places, len(self), self.seed, epoch) * self.stride
@@ -61,10 +61,11 @@ class Windows:
 
 
 def shuffled(places: np.ndarray, size: int, seed: int, epoch: int) -> np.ndarray:
-    """Returns the numbers at `places` (M,) of a random permutation of 0 ... size - 1, (M,) in int64.
+    """Returns the elements at `places` (M,) of a random permutation of 0 ... size - 1, (M,) in int64.
 
-    The permutation is computed, not stored: a Feistel network over the smallest even number of bits that
-    holds `size`, applied again until the result is below `size` (Black and Rogaway 2002).
+    The permutation is not stored but computed, by a Feistel network over the smallest even number of bits
+    that holds `size`. It is applied again until the result is below `size` (cycle walking: Black and Rogaway
+    2002).
     """
     half = np.uint64(max(1, (size - 1).bit_length() + 1 >> 1))
     mask = (np.uint64(1) << half) - np.uint64(1)
