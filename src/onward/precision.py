@@ -19,7 +19,7 @@ def quick_precision(device: torch.device) -> Precision:
     return "bf16" if device.type == "cuda" else measured_precision()
 
 
-def in_precision(device: torch.device, precision: Precision) -> torch.autocast:
+def in_precision(device: torch.device, precision: str) -> torch.autocast:
     """Returns a context in which matrix products are computed in a precision."""
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
 

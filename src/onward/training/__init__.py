@@ -1,1 +1,1 @@
-"""Training of a language model on an encoded corpus; runs resume exactly."""
+"""Training of a language model on an encoded corpus. A stopped run can be resumed exactly."""

@@ -11,7 +11,7 @@ from onward.model import LanguageModel
 
 @dataclass
 class BestWeights:
-    """The weights that a run saves when it ends.
+    """The weights that a run saves at its end.
 
     Attributes:
         nats_per_symbol: the lowest held-out loss so far; infinity before the first check.

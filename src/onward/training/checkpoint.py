@@ -1,4 +1,4 @@
-"""The checkpoint file: all that a resumed run needs to end with the same bytes.
+"""The checkpoint file: everything that a resumed run needs to give the same bytes as an uninterrupted run.
 
 It is a safetensors file beside the model, `MODEL.checkpoint`, with tensors and one JSON object in its header.
 It is written atomically, and refused if it is damaged.
@@ -21,14 +21,14 @@ from onward.atomic import atomic_write
 from onward.errors import ArtefactError
 
 FORMAT = 2
-ANEW = "start again without --resume"
+START_AGAIN = "start again without --resume"
 _KEY = "onward-checkpoint"
 _Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The content of a checkpoint, or a snapshot of a run in memory.
+    """The content of a checkpoint file, or a snapshot of a run in memory.
 
     Attributes:
         tensors: by name; a name starts with its groups, as in "run/weights/a.b".
@@ -40,10 +40,10 @@ class Checkpoint:
 
 
 def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
-    """Writes the file atomically.
+    """Writes a checkpoint file atomically.
 
     Raises:
-        WriteError: the disk refused; the checkpoint before it is untouched.
+        WriteError: the file could not be written; the previous checkpoint is unchanged.
     """
     header = {"format": FORMAT, "sha256": digest_of(checkpoint.tensors), "facts": checkpoint.facts}
     header["header_sha256"] = header_digest(header)
@@ -53,12 +53,12 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """Reads the file.
+    """Reads a checkpoint file.
 
     Raises:
-        ArtefactError: it is missing, damaged, or not a checkpoint of this version.
+        ArtefactError: the file is missing, damaged, or not a checkpoint of this version.
     """
-    with _refused(path):
+    with _explained_errors(path):
         check_header(path, "checkpoint")
         content = path.read_bytes()
         tensors = from_safetensors(content)
@@ -80,8 +80,8 @@ def _header(content: bytes) -> dict[str, Any]:
 
 
 @contextmanager
-def _refused(path: Path) -> Iterator[None]:
-    """Turns every error of a damaged file into one error with one remedy."""
+def _explained_errors(path: Path) -> Iterator[None]:
+    """Turns every error about a damaged file into an ArtefactError with the same hint."""
     hint = f"delete {path} to start again"
     try:
         yield
@@ -91,13 +91,18 @@ def _refused(path: Path) -> Iterator[None]:
         raise ArtefactError(f"{path} is not a complete checkpoint: {error}", hint=hint) from error
 
 
+def resume_hint(path: Path) -> str:
+    """Returns the hint for a run that was stopped after it had written a checkpoint."""
+    return f"continue with the same command and --resume (the run is saved in {path})"
+
+
 def grouped(group: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Returns the tensors with the group in front of their names."""
+    """Returns the tensors with the group added in front of their names."""
     return {f"{group}/{name}": tensor for name, tensor in tensors.items()}
 
 
 def group_of(group: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Returns the tensors of a group without the group in their names."""
+    """Returns the tensors of a group, without the group in their names."""
     return {key.removeprefix(f"{group}/"): t for key, t in tensors.items() if key.startswith(f"{group}/")}
 
 
@@ -105,29 +110,29 @@ def take(facts: Mapping[str, Any], name: str, kind: type[_Value]) -> _Value:
     """Returns a fact of a checkpoint.
 
     Raises:
-        ArtefactError: it is missing or has another type.
+        ArtefactError: the fact is missing or has another type.
     """
     value = facts.get(name)
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         raise ArtefactError(
-            f"expected {name} of type {kind.__name__} in the checkpoint, got {value!r}", hint=ANEW
+            f"expected {name} of type {kind.__name__} in the checkpoint, got {value!r}", hint=START_AGAIN
         )
     return value
 
 
 def check_tensors(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
-    """Refuses tensors with other names, shapes or types than expected.
+    """Checks that tensors have the expected names, shapes and types.
 
     Raises:
-        ArtefactError: with the first difference.
+        ArtefactError: they do not; the message names the first difference.
     """
     for name in sorted(set(found) | set(expected)):
-        wanted, given = _form(expected.get(name)), _form(found.get(name))
+        wanted, given = _described(expected.get(name)), _described(found.get(name))
         if wanted != given:
             raise ArtefactError(
-                f"expected tensor {name} of the checkpoint to be {wanted}, got {given}", hint=ANEW
+                f"expected tensor {name} of the checkpoint to be {wanted}, got {given}", hint=START_AGAIN
             )
 
 
-def _form(tensor: Tensor | None) -> str:
+def _described(tensor: Tensor | None) -> str:
     return "absent" if tensor is None else f"{tuple(tensor.shape)} in {tensor.dtype}"

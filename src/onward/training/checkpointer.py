@@ -1,4 +1,4 @@
-"""Writing the checkpoints of a run, and reading one to resume it."""
+"""Writes the checkpoints of a run, and restores a run from a checkpoint."""
 
 import time
 from collections.abc import Mapping
@@ -16,11 +16,11 @@ from onward.training.validator import Validator
 
 
 class Checkpointer:
-    """Writes all that a run needs to continue: its state, its last good snapshot and its best weights.
+    """Writes everything that a run needs to continue: its state, last good snapshot and best weights.
 
     Args:
         path: the checkpoint file; None writes none.
-        facts: further facts about the run for the checkpoint.
+        facts: further facts about the run to store in the checkpoint.
 
     Attributes:
         path: as given.
@@ -39,10 +39,10 @@ class Checkpointer:
         return time.monotonic() - self._saved_at > SECONDS_BETWEEN_CHECKPOINTS
 
     def save(self, trainer: Trainer, rollback: Rollback, best: BestWeights) -> CheckpointSaved | None:
-        """Writes a checkpoint if there is a file for it.
+        """Writes a checkpoint, unless `path` is None.
 
         Raises:
-            WriteError: the disk refused; the checkpoint before it is untouched.
+            WriteError: the file could not be written; the previous checkpoint is unchanged.
         """
         event = None
         if self.path:
@@ -63,7 +63,7 @@ def restore_run(checkpoint: Checkpoint, trainer: Trainer, rollback: Rollback, va
     """Restores the state of a run from a checkpoint.
 
     Raises:
-        ArtefactError: the checkpoint is not of a run with this recipe and corpus.
+        ArtefactError: the checkpoint belongs to a run with another recipe or corpus.
     """
     facts = checkpoint.facts
     good, run = (

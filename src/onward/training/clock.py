@@ -1,4 +1,4 @@
-"""The clock of a run: how long steps take, how many fit the budget, and whether the run will be late."""
+"""The clock of a run: how long steps take, how many fit into the budget, and whether the run is late."""
 
 import statistics
 import time
@@ -16,7 +16,7 @@ from onward.training.plan import (
 from onward.training.trainer import Trainer
 
 _TIMED = 30
-"""Speed is the median duration of this many recent steps."""
+"""The duration of a step is the median over this many recent steps."""
 
 
 class RunClock:
@@ -38,7 +38,7 @@ class RunClock:
 
     @property
     def seconds_per_step(self) -> float:
-        """Median of the recent steps."""
+        """Median duration of the recent steps."""
         return statistics.median(self._durations)
 
     def is_time_to_plan(self, step: int) -> bool:
@@ -58,8 +58,9 @@ class RunClock:
         )
 
     def overtime(self, seconds_left: float) -> float | None:
-        """Returns by how many seconds the run will miss its deadline, the first time that it is worth a
-        warning.
+        """Returns the seconds by which the run will miss its deadline, or None.
+
+        Only the first considerable delay is returned, so that the user is warned once.
 
         Args:
             seconds_left: estimated time until the last step.

@@ -1,4 +1,4 @@
-"""The plot of a run: training and held-out loss by the number of symbols trained on."""
+"""The plot of a run: training and held-out loss over the number of symbols trained on."""
 
 import io
 import json
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 
 _TRAINING, _VALIDATION, _QUIET = "#4f6d8f", "#c2410c", "#64748b"
 _MOST_EPOCHS = 12
-"""The most epochs that are marked in a plot."""
+"""Maximum number of epochs that are marked in a plot."""
 
 
 def draw_curves(log: Path, output: Path, *, title: str) -> None:
     """Plots the losses in a log (see `log.RunLog`) to a PNG file.
 
     Raises:
-        WriteError: the disk refused.
+        WriteError: the file could not be written.
     """
-    from matplotlib.figure import Figure  # noqa: PLC0415 - a second to import, needed once a run
+    from matplotlib.figure import Figure  # noqa: PLC0415 - takes a second to import, and is needed once per run
 
     events = last_run(log)
     figure = Figure(figsize=(8, 4.5), layout="constrained")
@@ -40,7 +40,7 @@ def draw_curves(log: Path, output: Path, *, title: str) -> None:
 
 
 def _draw_training(axes: "Axes", steps: list[dict]) -> None:
-    """Draws the losses and their running mean; the steep start may lie outside the plot."""
+    """Draws the losses and their running mean. The steep start of the curve may be cut off."""
     nats = np.array([e["nats_per_symbol"] for e in steps])
     where = np.array([e["symbols"] for e in steps])
     axes.plot(where, nats, color=_TRAINING, linewidth=0.7, alpha=0.35)
@@ -52,7 +52,7 @@ def _draw_training(axes: "Axes", steps: list[dict]) -> None:
 
 
 def _draw_checks(axes: "Axes", checks: list[dict], symbols_per_step: float) -> None:
-    """Draws the held-out losses of the checks, with a ring around the lowest."""
+    """Draws the held-out losses of the checks, and marks the lowest one."""
     if not checks:
         return
     at = [e["step"] * symbols_per_step for e in checks]
@@ -77,7 +77,7 @@ def _draw_epochs(axes: "Axes", events: list[dict], symbols_per_step: float) -> N
 
 
 def _label(axes: "Axes", title: str) -> None:
-    """Adds the title and axes in nats and bits."""
+    """Adds the title, the legend, and axes in nats and bits."""
     shown = title.encode("utf-8", "replace").decode()  # a file name may be invalid UTF-8
     axes.set_title(shown, loc="left", fontsize=11, fontweight="bold", pad=10, parse_math=False)
     axes.set_xlabel("symbols trained on")
@@ -94,7 +94,7 @@ def _label(axes: "Axes", title: str) -> None:
 
 
 def last_run(log: Path) -> list[dict]:
-    """Returns the events without those that a resumed run or a roll-back repeated."""
+    """Returns the events of a log, without those that a resumed run or a rollback repeated."""
     kept: list[dict] = []
     for line in log.read_text(encoding="utf-8").splitlines():
         event = json.loads(line)
@@ -106,13 +106,13 @@ def last_run(log: Path) -> list[dict]:
 
 
 def _symbols_per_step(events: list[dict]) -> float:
-    """Returns the mean: the last block of an epoch is shorter than the others."""
+    """Returns the mean number of symbols per step; the last block of an epoch is shorter than the others."""
     last = next((e for e in reversed(events) if e["event"] == "stepped"), None)
     return last["symbols"] / last["step"] if last else 1.0
 
 
 def running_mean(where: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Returns the running mean over a fortieth of the run, for points at any distances."""
+    """Returns the running mean over a fortieth of the run, for points that need not be evenly spaced."""
     reach = where[-1] / 80 if len(where) else 0.0
     first, last = np.searchsorted(where, where - reach), np.searchsorted(where, where + reach, side="right")
     sums = np.concatenate([[0.0], np.cumsum(values)])

@@ -19,7 +19,7 @@ Observer: TypeAlias = Callable[[Event], None]
 
 @dataclass(frozen=True)
 class CorpusRead(Event):
-    """Part of the corpus was read while it is encoded: `done` of `total` bytes."""
+    """Part of the corpus was read, in order to encode it: `done` of `total` bytes."""
 
     done: int
     total: int
@@ -51,14 +51,14 @@ class OutputExists(Event):
 
 @dataclass(frozen=True)
 class CheckpointIgnored(Event):
-    """There is a checkpoint of a stopped run, but this run starts from the beginning."""
+    """There is a checkpoint of a stopped run, but this run ignores it and starts from the beginning."""
 
     path: str
 
 
 @dataclass(frozen=True)
 class CheckpointMissing(Event):
-    """The run should resume, but there is no checkpoint: it starts from the beginning."""
+    """The run should resume, but there is no checkpoint, so it starts from the beginning."""
 
     path: str
 
@@ -72,7 +72,7 @@ class Started(Event):
         parameters: number of trainable parameters.
         vocabulary: number of symbols in the vocabulary, without special symbols.
         training_symbols, validation_symbols: sizes of the training part and the held-out part of the corpus.
-        lanes: number of parallel streams; fewer than the recipe's for a small corpus.
+        lanes: number of parallel streams; for a small corpus, fewer than in the recipe.
         precision: precision of the matrix products.
         step: 0, or the step at which the run resumes.
     """
@@ -96,14 +96,14 @@ class Planned(Event):
 
 @dataclass(frozen=True)
 class ManyEpochs(Event):
-    """So many epochs are planned that the model may overfit (see `plan.may_overfit`)."""
+    """The run has so many epochs that the model may overfit (see `plan.may_overfit`)."""
 
     epochs: float
 
 
 @dataclass(frozen=True)
 class OverBudget(Event):
-    """Steps are slower than estimated: the run will end so many seconds after its deadline."""
+    """Steps are slower than estimated: the run will end this many seconds after its deadline."""
 
     seconds: float
 
@@ -114,7 +114,7 @@ class EpochStarted(Event):
 
     Attributes:
         epoch: counted from 1.
-        step: number of steps before it.
+        step: number of steps before the epoch.
     """
 
     epoch: int
@@ -123,13 +123,13 @@ class EpochStarted(Event):
 
 @dataclass(frozen=True)
 class Stepped(Event):
-    """A training step is done.
+    """A training step was made.
 
     Attributes:
         step: number of steps so far.
         steps: number of steps of the run; None until it is planned.
         nats_per_symbol: mean loss of the block, before the update.
-        gradient_norm: before clipping.
+        gradient_norm: norm of the gradient before clipping.
         symbols: number of symbols trained on so far.
         symbols_per_second: recent speed.
         seconds_left: estimated time until the last step; None until the steps are planned.
@@ -146,7 +146,7 @@ class Stepped(Event):
 
 @dataclass(frozen=True)
 class Validated(Event):
-    """A check scored part of the held-out text; `best` says whether its loss is the lowest so far."""
+    """A check scored part of the held-out text; `best` is whether the loss is the lowest so far."""
 
     step: int
     nats_per_symbol: float
@@ -169,7 +169,7 @@ class RolledBack(Event):
         step: the step that diverged.
         to: the step at which the run continues.
         reason: the loss and gradient norm that were found.
-        rate_scale: factor of all learning rates from now on.
+        rate_scale: factor that scales all learning rates from now on.
     """
 
     step: int

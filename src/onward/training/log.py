@@ -13,22 +13,22 @@ from onward.training.events import EpochStarted, Event, Stepped
 from onward.units import nats_to_bits
 
 LINES = 200
-"""The log has about this many lines about steps."""
+"""Approximate number of lines for training steps in a log."""
 
 
 class RunLog:
     """An observer that writes each event to a file as a JSON object on a line.
 
     An object holds the event's name in lower case, the seconds since this process started the run, the
-    event's values, and each loss also in bits. Steps are thinned to about `LINES`: each line has the mean
-    loss of the steps since the line before. Epochs are thinned likewise.
+    event's values, and each loss in bits too. Steps are thinned to about `LINES` lines: each has the mean
+    loss of the steps since the previous line. Epochs are thinned in the same way.
 
     Args:
         path: the log file.
-        resumed: append to the file; an incomplete last line of a killed run is removed.
+        resumed: whether to append to the file; an incomplete last line of a killed run is removed first.
 
     Raises:
-        WriteError: the disk refused, now or at a later event.
+        WriteError: the file could not be written, now or at a later event.
     """
 
     def __init__(self, path: Path, *, resumed: bool) -> None:
@@ -37,7 +37,7 @@ class RunLog:
             self._file = path.open("ab" if resumed else "wb", buffering=0)
             self._file.truncate(_whole_lines(path))
         except OSError as error:
-            raise self._refused(error) from error
+            raise self._write_error(error) from error
         self._started = time.monotonic()
         self._losses: list[float] = []
         self._every, self._epoch_step = 1, 0
@@ -73,9 +73,9 @@ class RunLog:
                 self._file.truncate(size)
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
-            raise self._refused(error) from error
+            raise self._write_error(error) from error
 
-    def _refused(self, error: OSError) -> WriteError:
+    def _write_error(self, error: OSError) -> WriteError:
         return WriteError(
             f"cannot write {self._path}: {error.strerror}",
             hint="check that the folder exists, may be written to, and that its disk has room",

@@ -9,7 +9,7 @@ from onward.data.symbols import Symbols
 from onward.errors import Interrupted
 from onward.signals import held_back_signals
 from onward.training.best_weights import BestWeights
-from onward.training.checkpoint import Checkpoint
+from onward.training.checkpoint import Checkpoint, resume_hint
 from onward.training.checkpointer import Checkpointer, restore_run
 from onward.training.clock import RunClock
 from onward.training.events import EpochStarted, Event, ManyEpochs, Observer, OverBudget, Planned, Stepped
@@ -24,12 +24,12 @@ class TrainingLoop:
 
     Args:
         trainer: the run, before its first step.
-        held_out: the held-out symbols. Without any, nothing is checked and the last weights are the best.
+        held_out: the held-out symbols. If there are none, nothing is checked, and the last weights are kept.
         plan: the length of the run.
         observer: receives all events.
         checkpoint: the checkpoint file; None writes none.
-        facts: further facts about the run for the checkpoint.
-        sampler: returns a short text by the trainer's model; called after checks.
+        facts: further facts about the run to store in the checkpoint.
+        sampler: returns a short text that the trainer's model wrote; called after checks.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class TrainingLoop:
         """Restores the state of the run from a checkpoint.
 
         Raises:
-            ArtefactError: the checkpoint is not of a run with this recipe and corpus.
+            ArtefactError: the checkpoint belongs to a run with another recipe or corpus.
         """
         restore_run(checkpoint, self._trainer, self._rollback, self._validator)
 
@@ -69,15 +69,15 @@ class TrainingLoop:
 
         Raises:
             Interrupted: SIGINT or SIGTERM arrived; a checkpoint was written.
-            DivergedError: lower learning rates did not help.
-            WriteError: a checkpoint could not be written; the one before it is untouched.
+            DivergedError: the run diverged, even at lower learning rates.
+            WriteError: a checkpoint could not be written; the previous one is unchanged.
         """
         trainer, path = self._trainer, self._checkpointer.path
         if trainer.steps is not None and trainer.step == 0:
             self._warn_if_many_epochs(trainer.steps)
         with held_back_signals() as interrupted:
             if trainer.step == 0 and path and path.exists():
-                self._save()  # replaces the checkpoint of another run, which must not be resumed as this one
+                self._save()  # replaces another run's checkpoint, so that nobody resumes it as this run
             while trainer.steps is None or trainer.step < trainer.steps:
                 self._step()
                 if interrupted():
@@ -85,7 +85,7 @@ class TrainingLoop:
             self._save()
 
     def _step(self) -> None:
-        """Makes a step, and everything that is due after it."""
+        """Makes a step, and does whatever is due after it."""
         trainer, started = self._trainer, time.perf_counter()
         self._rollback.before_step()
         result = trainer.advance()
@@ -126,7 +126,7 @@ class TrainingLoop:
             self._observer(OverBudget(overtime))
 
     def _plan(self) -> None:
-        """Turns the remaining time into a number of steps; from here on the clock decides nothing."""
+        """Turns the remaining time into a number of steps. Then the run no longer depends on the clock."""
         trainer = self._trainer
         self._save()
         checked, reported = self._validator.seconds_per_symbol(trainer)
@@ -149,7 +149,7 @@ class TrainingLoop:
         """Ends the run so that it can be resumed."""
         self._save()
         step, steps, path = self._trainer.step, self._trainer.steps, self._checkpointer.path
-        hint = f"continue with the same command and --resume (the run is saved in {path})" if path else ""
+        hint = resume_hint(path) if path else ""
         of = f" of {steps}" if steps else ""
         raise Interrupted(f"stopped at step {step}{of}", hint=hint)
 

@@ -1,4 +1,4 @@
-"""The optimisers of a run behind one interface: learning-rate schedule, clipping, and a state to save."""
+"""The optimisers of a run behind one interface, with learning-rate schedule, clipping, and saved state."""
 
 import math
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from onward.errors import ArtefactError
 from onward.model import LanguageModel
-from onward.training.checkpoint import ANEW
+from onward.training.checkpoint import START_AGAIN
 from onward.training.plan import level_until
 from onward.training.recipe import Recipe
 
@@ -20,36 +20,36 @@ MOMENTUM = 0.95
 class RunOptimiser:
     """Muon for the matrices between layers and AdamW for all other weights, or AdamW for all.
 
-    Muon never gets embedding, readout, biases, gains and convolutions. The first two are tables whose rows
-    are updated independently, and the others are no matrices (Jordan et al. 2024).
+    Muon never updates the embedding, the readout, biases, gains and convolutions. The first two are tables
+    whose rows are updated independently, and the others are not matrices (Jordan et al. 2024).
     """
 
     def __init__(self, model: LanguageModel, recipe: Recipe) -> None:
         self._parameters = list(model.parameters())
         self._clip = recipe.clip
-        between = [
+        matrices = [
             p for name, p in model.stack.named_parameters() if p.ndim == 2 and "convolution" not in name
         ]
-        chosen = set(map(id, between))
+        chosen = set(map(id, matrices))
         rest = [p for p in self._parameters if id(p) not in chosen]
-        plain = {"params": rest, "lr": recipe.rate, "weight_decay": 0.0}
+        without_decay = {"params": rest, "lr": recipe.rate, "weight_decay": 0.0}
         decay = recipe.weight_decay
         if recipe.optimiser == "muon":
             self._optimisers = [
-                torch.optim.Muon(between, lr=recipe.muon_rate, weight_decay=decay, momentum=MOMENTUM),
-                torch.optim.AdamW([plain], betas=BETAS, fused=True),
+                torch.optim.Muon(matrices, lr=recipe.muon_rate, weight_decay=decay, momentum=MOMENTUM),
+                torch.optim.AdamW([without_decay], betas=BETAS, fused=True),
             ]
         else:
-            matrices = {"params": between, "lr": recipe.rate, "weight_decay": decay}
-            self._optimisers = [torch.optim.AdamW([matrices, plain], betas=BETAS, fused=True)]
+            with_decay = {"params": matrices, "lr": recipe.rate, "weight_decay": decay}
+            self._optimisers = [torch.optim.AdamW([with_decay, without_decay], betas=BETAS, fused=True)]
         self._peaks = [group["lr"] for group in self._groups()]
 
     def step(self, share: float, *, largest: float) -> float:
-        """Clips the gradients, updates the weights, and drops the gradients.
+        """Clips the gradients, updates the weights, and deletes the gradients.
 
         Args:
-            share: share of the peak learning rates.
-            largest: if the norm of the gradients is not below this, no weight is updated.
+            share: the learning rates, as a share of their peaks.
+            largest: if the norm of the gradients is not below this, the weights are not updated.
 
         Returns:
             The norm of the gradients before clipping.
@@ -64,7 +64,7 @@ class RunOptimiser:
         return norm
 
     def _groups(self) -> list[dict[str, Any]]:
-        """Returns the parameter groups of all optimisers; `load_state_dict` replaces them."""
+        """Returns the parameter groups of all optimisers, which `load_state_dict` replaces."""
         return [group for optimiser in self._optimisers for group in optimiser.param_groups]
 
     def drop_gradients(self) -> None:
@@ -84,18 +84,18 @@ class RunOptimiser:
         """Restores a state that `tensors` returned; the tensors are copied.
 
         Raises:
-            ArtefactError: the state is not of these optimisers.
+            ArtefactError: the state belongs to other optimisers.
         """
         states: list[dict[int, dict[str, Tensor]]] = [{} for _ in self._optimisers]
         try:
             for key, value in tensors.items():
                 number, index, name = key.split(".")
-                moved = [
+                parameters = [
                     weight
                     for group in self._optimisers[int(number)].param_groups
                     for weight in group["params"]
                 ]
-                expected = moved[int(index)].shape
+                expected = parameters[int(index)].shape
                 if value.dtype != torch.float32 or value.shape not in (expected, ()):
                     raise ValueError(
                         f"expected {key} to be {tuple(expected)}, got {tuple(value.shape)} in {value.dtype}"
@@ -103,18 +103,18 @@ class RunOptimiser:
                 states[int(number)].setdefault(int(index), {})[name] = value.clone()
         except (ValueError, IndexError) as error:
             raise ArtefactError(
-                f"the optimiser state in the checkpoint is not of this run: {error}", hint=ANEW
+                f"the optimiser state in the checkpoint is not of this run: {error}", hint=START_AGAIN
             ) from error
         for optimiser, state in zip(self._optimisers, states, strict=True):
             optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
 
 
 def rate_share(recipe: Recipe, step: int, steps: int | None) -> float:
-    """Returns the share of the peak learning rates at a step.
+    """Returns the learning rates at a step, as a share of their peaks.
 
-    It is the smaller of two values. One rises over `warm_up` steps. The other stays at 1 until
-    `plan.level_until`, then falls to zero after the last step, on a line or a cosine. While the number of
-    steps is not known, only the first applies; the second is then 1 for any number.
+    The share is the smaller of two values. One rises over `warm_up` steps. The other is 1 until
+    `plan.level_until`, and then falls to zero by the end of the run, linearly or as a cosine. Until the
+    number of steps is known, only the first one is needed, because the second would be 1 in any case.
 
     Args:
         recipe: the recipe, with `warm_up` and `decay`.

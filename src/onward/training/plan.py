@@ -1,7 +1,8 @@
 """The length of a run: a number of steps, or minutes that are turned into steps once, early in the run.
 
-Everything that determines a weight depends on the number of steps, and on nothing before that number is
-known. So a run of some minutes gives the same bytes as a run of the number of steps that the minutes became.
+The weights depend on the number of steps, but not on the clock. Until the number of steps is known, they do
+not depend on it either. So a run with a budget in minutes gives the same bytes as a run with the resulting
+number of steps as its budget.
 """
 
 import math
@@ -15,30 +16,32 @@ from onward.errors import RecipeError
 from onward.training.validation import checked_symbols, reported_symbols
 
 TIMED_STEPS = 40
-"""The steps after which minutes are turned into a number of steps."""
+"""Number of steps after which minutes are turned into a number of steps."""
 
 LEVEL_STEPS = 50
-"""No learning rate falls and nothing is checked before this step: the number of steps may not be known."""
+"""Before this step, no learning rate falls and nothing is checked: the number of steps may be unknown."""
 
 FEWEST_TIMED = 3
+"""Number of steps that must be timed before minutes are turned into a number of steps."""
+
 CHECKS = 10
-"""Checks of the held-out loss in a run."""
+"""Number of checks of the held-out loss in a run."""
 
 SECONDS_BETWEEN_CHECKPOINTS = 20.0
 SAMPLES_SHARE = 0.02
-"""The largest share of the time that samples may take."""
+"""Maximum share of the time that samples may take."""
 
 RESERVE = 0.02
-"""Share of a step's time that is kept in reserve: machines slow down as they get warm."""
+"""Share of a step's time that is added as a reserve, because machines slow down as they get warm."""
 
 MANY_EPOCHS = 4.0
 """Above this many epochs, a model that is large enough to memorise the text begins to overfit."""
 
 LATE, LATE_SECONDS = 0.1, 5.0
-"""A run is reported as late when it exceeds its time by this share and, in addition, these seconds."""
+"""A run is reported as late if it exceeds its time by more than this share plus this many seconds."""
 
 SECONDS_TO_CLOSE = 2.5
-"""Time to save the model, draw its curves and end Python."""
+"""Time to save the model, draw its curves and exit Python."""
 
 
 @checked_dataclass(RecipeError)
@@ -79,7 +82,7 @@ class Plan:
 
     Attributes:
         steps: the number of steps; None: as many as fit before the deadline.
-        deadline: end of the run with everything after its last step, on the clock of `time.monotonic`.
+        deadline: end of the run, including the work after its last step, on the clock of `time.monotonic`.
     """
 
     steps: int | None = None
@@ -91,10 +94,10 @@ class Costs:
     """Seconds that the parts of a run take on this machine.
 
     Attributes:
-        step: a step.
+        step: making a step.
         checkpoint: writing a checkpoint.
-        checked_symbol: a symbol of a check, which scores many lanes at once.
-        reported_symbol: a symbol of the report at the end, which scores one lane.
+        checked_symbol: scoring a symbol in a check, which scores many lanes at once.
+        reported_symbol: scoring a symbol in the report at the end, which scores one lane.
     """
 
     step: float
@@ -106,8 +109,8 @@ class Costs:
 def is_time_to_plan(step: int, timed: int, seconds_spent: float, seconds_left: float) -> bool:
     """Returns whether to fix the number of steps now.
 
-    That is after `TIMED_STEPS`, or earlier if a quarter of the time is spent, so that slow models keep short
-    budgets.
+    The number is fixed after `TIMED_STEPS`, or earlier if a quarter of the time is spent, so that slow models
+    meet short budgets.
 
     Args:
         step: steps so far.
@@ -121,8 +124,8 @@ def is_time_to_plan(step: int, timed: int, seconds_spent: float, seconds_left: f
 def steps_that_fit(*, step: int, seconds: float, costs: Costs, symbols_per_step: float, held_out: int) -> int:
     """Returns the number of steps of a run, from the time that is left.
 
-    It is at least twice the steps so far: the learning rate was not allowed to fall in them (see
-    `optimiser.rate_share`).
+    The number is at least twice the steps so far. The learning rate did not fall in these steps, and it may
+    stay level for at most half of a run (see `level_until`).
 
     Args:
         step: steps so far.
@@ -133,7 +136,7 @@ def steps_that_fit(*, step: int, seconds: float, costs: Costs, symbols_per_step:
     """
     per_step = costs.step * (1 + RESERVE + SAMPLES_SHARE + costs.checkpoint / SECONDS_BETWEEN_CHECKPOINTS)
     steps = 2 * step
-    for _ in range(8):  # the time for checks and report depends on the answer; this converges at once
+    for _ in range(8):  # the time for checks and report depends on the result; converges quickly
         trained = int(steps * symbols_per_step)
         checks = CHECKS * checked_symbols(held_out, trained) * costs.checked_symbol
         closing = costs.checkpoint + SECONDS_TO_CLOSE
@@ -145,17 +148,17 @@ def steps_that_fit(*, step: int, seconds: float, costs: Costs, symbols_per_step:
 def may_overfit(epochs: float, symbols: int, parameters: int, regularisation: float) -> bool:
     """Returns whether the model may overfit.
 
-    It may if there are more than `MANY_EPOCHS`, more parameters than symbols in the text, and no
+    It may overfit if there are more than `MANY_EPOCHS`, more parameters than symbols in the text, and no
     regularisation (the sum of dropout and noise is 0).
     """
     return epochs > MANY_EPOCHS and parameters > symbols and not regularisation
 
 
 def level_until(warm_up: int, steps: int) -> int:
-    """Returns the step from which on the learning rates fall and the held-out loss is checked."""
+    """Returns the step from which the learning rates fall and the held-out loss is checked."""
     return min(max(warm_up, LEVEL_STEPS), steps // 2)
 
 
 def is_check_due(step: int, steps: int, warm_up: int) -> bool:
-    """Returns whether to check after this step, counted from 1: at each tenth of the run, and at its end."""
+    """Returns whether to check after this step, counted from 1. Checks come after each tenth of the run."""
     return step >= level_until(warm_up, steps) and step * CHECKS // steps > (step - 1) * CHECKS // steps

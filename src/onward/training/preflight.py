@@ -1,4 +1,4 @@
-"""Checks before a run: memory, and the size of the vocabulary."""
+"""Checks before a run: the memory, and the size of the vocabulary."""
 
 import json
 import os
@@ -14,8 +14,8 @@ from onward.model import LanguageModel
 from onward.training.recipe import Recipe
 
 FEWEST_BYTES = 24
-"""Bytes for each parameter, all in float32: its value, gradient and momentum, the last good snapshot of value
-and momentum, and its best value. Steps need more memory, which depends on lanes and block."""
+"""Minimum number of bytes for each parameter, all in float32: its value, gradient and momentum, the last good
+snapshot of value and momentum, and its best value. Steps need more, depending on lanes and block."""
 
 OTHER_HEADER_BYTES = 1 << 20
 """Bytes of a model file's header that are reserved for everything except the vocabulary."""
@@ -34,7 +34,7 @@ def check_memory(recipe: Recipe, symbols: int, device: torch.device) -> None:
         device: the device to train on.
 
     Raises:
-        RecipeError: with the number of parameters, the memory that they need, and the memory of the device.
+        RecipeError: the message states the parameters, the memory that they need, and that of the device.
     """
     count, available = _parameters(recipe, symbols), _bytes_of(device)
     if FEWEST_BYTES * count > available:
@@ -45,7 +45,7 @@ def check_memory(recipe: Recipe, symbols: int, device: torch.device) -> None:
 
 @contextmanager
 def explain_memory_errors(recipe: Recipe, symbols: int, device: torch.device) -> Iterator[None]:
-    """Turns the errors of PyTorch and NumPy for lack of memory into ours.
+    """Turns the out-of-memory errors of PyTorch and NumPy into a RecipeError.
 
     Raises:
         RecipeError: memory ran out in the block.
@@ -61,10 +61,10 @@ def explain_memory_errors(recipe: Recipe, symbols: int, device: torch.device) ->
 
 
 def check_vocabulary_size(vocabulary: Vocabulary) -> None:
-    """Refuses a vocabulary that is too large for a model file, before the training instead of after it.
+    """Refuses a vocabulary that is too large for a model file, before training instead of after it.
 
     Raises:
-        VocabularyError: with the bytes that it takes, and the bytes that there are.
+        VocabularyError: the message states the size of the vocabulary and the maximum size.
     """
     size, room = len(json.dumps(json.dumps(vocabulary.to_json()))), LONGEST_HEADER - OTHER_HEADER_BYTES
     if size > room:

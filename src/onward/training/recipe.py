@@ -20,7 +20,7 @@ Decay = Literal["linear", "cosine", "none"]
 
 @checked_dataclass(RecipeError, kw_only=True)
 class Recipe(Architecture):
-    """All that determines a run, together with the corpus, the budget and the number of threads.
+    """Everything that determines a run, apart from the corpus, the budget and the number of threads.
 
     The fields of `Architecture` (layer, width, layers, inner, feed_forward, convolution, dropout, tied)
     describe the model.
@@ -28,7 +28,7 @@ class Recipe(Architecture):
     Attributes:
         name: the recipe that this one was derived from.
         symbols, lower, min_count: how text becomes ids (see `data.encoded.Encoding`).
-        noise: share of the input symbols that are replaced by random symbols of the text (see
+        noise: share of the input symbols to replace by random symbols of the text (see
             `data.lanes.Lanes`). Like dropout, it reduces overfitting when a text is repeated many times.
         lanes: B, the number of parallel streams (the batch size).
         block: T, the number of symbols of each lane in a step; gradients are truncated there.
@@ -37,13 +37,13 @@ class Recipe(Architecture):
         rate: peak learning rate of AdamW.
         muon_rate: peak learning rate of Muon.
         weight_decay: weight decay of the matrices between layers; other weights do not decay.
-        clip: the largest norm of the gradient of all weights.
+        clip: maximum norm of the gradient of all weights; a larger gradient is scaled down.
         warm_up: number of steps over which the learning rates rise from zero.
-        decay: how the learning rates fall to zero by the last step.
+        decay: how the learning rates fall to zero by the last step; "none" keeps them level.
         validation: share of the corpus, taken from its end, that is held out.
         precision: precision of the matrix products in training; "auto" measures which is faster.
-        seed: seed of the initial weights, dropout, noise, and the choice of symbols replaced by the unknown
-            symbol.
+        seed: seed of the initial weights, dropout, noise, and the choice of the symbols that are replaced by
+            UNKNOWN.
 
     Raises:
         RecipeError: a value has the wrong type or is out of range.
@@ -69,7 +69,7 @@ class Recipe(Architecture):
 
     @property
     def encoding(self) -> Encoding:
-        """How text becomes ids."""
+        """How text is encoded as ids."""
         return Encoding(self.symbols, self.lower, self.min_count)
 
     def model_config(self, symbols: int) -> ModelConfig:
@@ -92,7 +92,7 @@ RECIPES: dict[str, Recipe] = {
         Recipe(name="tiny", width=64, layers=2, lanes=8, block=64),
     )
 }
-"""The named recipes; each lists what differs from the default."""
+"""The recipes by name; each lists its differences from the default."""
 
 
 def find_recipe(name: str = "default", overrides: Mapping[str, Any] | None = None) -> Recipe:

@@ -8,7 +8,7 @@ from typing import Any
 
 from onward.errors import ArtefactError, InputError, RecipeError
 from onward.outputs import checkpoint_path, output_lock
-from onward.training.checkpoint import ANEW, Checkpoint, load_checkpoint, take
+from onward.training.checkpoint import START_AGAIN, Checkpoint, load_checkpoint, take
 from onward.training.events import CheckpointIgnored, CheckpointMissing, Event, OutputExists
 from onward.training.plan import Budget
 from onward.training.recipe import Recipe, find_recipe
@@ -19,9 +19,9 @@ class RunStart:
     """The output of a run, and where the run starts.
 
     Attributes:
-        output: the model file, locked for this run; None: nothing is written.
-        checkpoint: the checkpoint to resume from; None: the run starts from the beginning.
-        notices: what the user should know about the files that were found.
+        output: the model file, locked for this run; None writes nothing.
+        checkpoint: the checkpoint to resume from; None starts from the beginning.
+        notices: events for the user about the files that were found.
     """
 
     output: Path | None = None
@@ -34,7 +34,7 @@ def start_run(output: Path | None, *, resume: bool) -> Iterator[RunStart]:
     """Locks the output for the duration of the block, and decides how the run starts.
 
     Args:
-        output: the model file; None: nothing is written.
+        output: the model file; None writes nothing.
         resume: whether to resume from the checkpoint beside the output, if there is one.
 
     Raises:
@@ -71,7 +71,8 @@ def _decide(output: Path, *, resume: bool) -> RunStart:
 def resumed_recipe(checkpoint: Checkpoint, name: str | None, overrides: Mapping[str, Any]) -> Recipe:
     """Returns the recipe of a run to resume.
 
-    That is the checkpoint's, unless another one is named; `check_same_run` then refuses any difference.
+    It is the recipe in the checkpoint, unless the user names another one. `check_same_run` then refuses any
+    difference.
 
     Args:
         checkpoint: the checkpoint of the run.
@@ -99,11 +100,11 @@ def check_same_run(path: Path, checkpoint: Checkpoint, facts: Mapping[str, Any])
         facts: `recipe`, `corpus`, `budget` and `lanes` of this run.
 
     Raises:
-        ArtefactError: another corpus or recipe, or lanes of an earlier version.
-        RecipeError: another budget.
+        ArtefactError: the corpus or the recipe differs, or the lanes are those of an earlier version.
+        RecipeError: the budget differs.
     """
-    recipe = {"name": facts["recipe"]["name"], **facts["recipe"]}  # the name is the clearest difference
-    # a hyperparameter that the checkpoint does not know had the effect of its default
+    recipe = {"name": facts["recipe"]["name"], **facts["recipe"]}  # first: the clearest difference
+    # hyperparameters that an older checkpoint does not have were equivalent to their defaults
     found = Recipe().to_json() | take(checkpoint.facts, "recipe", dict)
     changed = [(name, found.get(name), value) for name, value in recipe.items() if found.get(name) != value]
     if checkpoint.facts.get("corpus") != facts["corpus"]:
@@ -111,12 +112,12 @@ def check_same_run(path: Path, checkpoint: Checkpoint, facts: Mapping[str, Any])
     order = checkpoint.facts.get("lanes", "fixed")  # the first checkpoints did not state it
     if order != facts["lanes"]:
         raise ArtefactError(
-            f"the run in {path} was started with {order} lanes by another version of onward", hint=ANEW
+            f"the run in {path} was started with {order} lanes by another version of onward", hint=START_AGAIN
         )
     for name, was, value in changed[:1]:
         raise ArtefactError(
             f"the run in {path} has {name} {was!r}, not {value!r}",
-            hint=f"resume with the settings that it was started with, or {ANEW}",
+            hint=f"resume with the settings that it was started with, or {START_AGAIN}",
         )
     begun, asked = take(checkpoint.facts, "budget", dict), facts["budget"]
     planned = {"steps": take(checkpoint.facts, "run", dict).get("steps")}

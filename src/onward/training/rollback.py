@@ -1,4 +1,4 @@
-"""Rollback: a run that diverges returns to weights that gave a finite loss, at half the learning rate."""
+"""Rollback: a run that diverges returns to weights with a finite loss, and halves its learning rates."""
 
 import math
 
@@ -8,25 +8,25 @@ from onward.training.events import RolledBack
 from onward.training.trainer import EXPLODED, StepResult, Trainer
 
 ROLL_BACKS = 8
-"""A run gives up after this many."""
+"""Maximum number of rollbacks; the next divergence ends the run."""
 
 STEPS_BETWEEN_SNAPSHOTS = 200
-"""Steps from one snapshot to the next."""
+"""Number of steps from one snapshot to the next."""
 
 
 def has_diverged(result: StepResult, clip: float) -> bool:
-    """Returns whether a step found a loss that is not finite, or an exploded gradient."""
+    """Returns whether the loss of a step is not finite, or its gradient has exploded."""
     return not (math.isfinite(result.nats_per_symbol) and result.gradient_norm < EXPLODED * clip)
 
 
 class Rollback:
-    """Snapshots of a run, and the return to them.
+    """Takes snapshots of a run, and returns to them.
 
     Args:
         trainer: the run.
 
     Attributes:
-        last_good: the newest snapshot from which a step gave a finite loss.
+        last_good: the newest snapshot from which a step with a finite loss was made.
     """
 
     def __init__(self, trainer: Trainer) -> None:
@@ -40,14 +40,14 @@ class Rollback:
         self._candidate = self._trainer.snapshot() if due else self.last_good
 
     def accept(self) -> None:
-        """Keeps the snapshot from before the step, which gave a finite loss."""
+        """Keeps the snapshot from before the last step, because that step had a finite loss."""
         self.last_good = self._candidate
 
     def restore(self, snapshot: Checkpoint) -> None:
         """Makes a snapshot from a checkpoint the last good one, and moves the trainer there.
 
         Raises:
-            ArtefactError: the snapshot is not of a run with this recipe and corpus.
+            ArtefactError: the snapshot belongs to a run with another recipe or corpus.
         """
         self._trainer.restore(snapshot)
         self.last_good = self._trainer.snapshot()

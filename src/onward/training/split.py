@@ -8,10 +8,10 @@ from onward.data.symbols import Symbols
 from onward.training.recipe import Recipe
 
 LONGEST_HELD_OUT, SHORTEST_HELD_OUT = 1_000_000, 256
-"""The most and the fewest symbols to hold out; nothing is held out of a text that would give fewer."""
+"""Limits of the number of held-out symbols. If it would be below the minimum, nothing is held out."""
 
 LANE_STARTS = "shifted"
-"""Where lanes start from the second epoch on: "shifted" to other places in each epoch, or "fixed"."""
+"""Where lanes start from the second epoch on: "shifted" to new positions in each epoch, or "fixed"."""
 
 
 @dataclass(frozen=True)

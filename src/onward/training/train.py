@@ -14,6 +14,7 @@ from onward.data.vocabulary import END
 from onward.errors import Interrupted
 from onward.model import LanguageModel
 from onward.outputs import checkpoint_path, curves_path, log_path
+from onward.training.checkpoint import resume_hint
 from onward.training.curves import draw_curves
 from onward.training.events import Event, Finished, Observer, Started
 from onward.training.log import RunLog
@@ -37,8 +38,8 @@ class TrainingResult:
     Attributes:
         artefact: the trained model, in evaluation mode.
         output: the model file, if there is one.
-        steps, symbols: steps and symbols of the whole run, also of the part before it was resumed.
-        seconds: duration of this process's part.
+        steps, symbols: steps and symbols of the whole run, including the part before it was resumed.
+        seconds: duration of this process's part of the run.
         validation_nats_per_symbol: held-out loss, scored in one pass (see `validation.reported_symbols`);
             None if nothing was held out.
     """
@@ -53,7 +54,7 @@ class TrainingResult:
 
 @dataclass(frozen=True)
 class _Run:
-    """What a run is made of."""
+    """The input and the settings of a run."""
 
     corpus: EncodedCorpus
     recipe: Recipe
@@ -77,24 +78,25 @@ def train_model(
 ) -> TrainingResult:
     """Trains a model on a corpus.
 
-    A run with an output writes a checkpoint beside it while it trains, a log (`.log.jsonl`) and a plot of the
-    losses (`.curves.png`). The same corpus, recipe, number of steps and number of threads give the same
-    artefact, to the byte, however often the run was stopped and resumed. If the recipe's precision is "auto",
-    the measured precision counts too; the artefact's recipe states it.
+    A run with an output also writes a checkpoint while it trains, a log (`.log.jsonl`) and a plot of the
+    losses (`.curves.png`), all beside the output. The same corpus, recipe, number of steps and number of
+    threads give the same artefact, to the byte, however often the run was stopped and resumed. If the
+    recipe's precision is "auto", the measured precision must be the same too; the artefact's recipe states
+    it.
 
     Args:
         corpus: the text as ids.
         recipe: all hyperparameters.
         budget: the length of the run.
-        start: the output and the checkpoint to resume from (see `resume.start_run`); None writes nothing.
+        start: the output, and the checkpoint to resume from (see `resume.start_run`); None writes nothing.
         device: the device to train on; by default the CPU.
         observer: receives all events.
-        sampler: returns a short text by an artefact, for the observer.
+        sampler: returns a short text that the model of an artefact wrote, for the observer.
 
     Raises:
         VocabularyError: the vocabulary is too large for a model file.
-        ArtefactError, RecipeError: the checkpoint is of another run.
-        RecipeError: the run needs more memory than there is.
+        ArtefactError, RecipeError: the checkpoint belongs to another run.
+        RecipeError: the run needs more memory than the device has.
         Interrupted, DivergedError, WriteError: see `TrainingLoop.run`.
     """
     device, start = device or torch.device("cpu"), start or RunStart()
@@ -124,12 +126,12 @@ def _train_into(output: Path, run: _Run, observer: Observer) -> TrainingResult:
             result = _finish(run, *trained, notify)
         except KeyboardInterrupt as interrupt:
             message = "stopped after the last step, before the model was saved"
-            raise Interrupted(message, hint=_resume_hint(path)) from interrupt
+            raise Interrupted(message, hint=resume_hint(path)) from interrupt
     finally:
         log.close()
     title = f"{output.name}: {run.recipe.name}, {run.corpus.name}"
     draw_curves(log_path(output), curves_path(output), title=title)
-    path.unlink(missing_ok=True)  # last, so that a run that is killed before can be resumed
+    path.unlink(missing_ok=True)  # last, so that a run that is killed earlier can be resumed
     return result
 
 
@@ -137,7 +139,7 @@ def _train(run: _Run, notify: Observer) -> tuple[Trainer, int]:
     """Makes all steps.
 
     Returns:
-        The trainer, whose model has the best weights, and the step that gave them.
+        The trainer, whose model has the best weights, and the step after which these were copied.
     """
     checkpoint, output = run.start.checkpoint, run.start.output
     path = output and checkpoint_path(output)
@@ -153,7 +155,7 @@ def _train(run: _Run, notify: Observer) -> tuple[Trainer, int]:
             raise
         raise _stopped(path, is_saved=path.exists() if has_begun else checkpoint is not None) from interrupt
     best = loop.best
-    if not best.weights:  # nothing is held out: the last weights are the best
+    if not best.weights:  # nothing is held out, so the last weights are kept
         with trainer.evaluated() as model:
             best.keep(trainer.step, model)
     best.restore(trainer.model)
@@ -171,7 +173,7 @@ def _make_trainer(run: _Run) -> Trainer:
 
 
 def _make_loop(run: _Run, trainer: Trainer, path: Path | None, notify: Observer) -> TrainingLoop:
-    """Returns the loop of a run, moved to its checkpoint if it has one."""
+    """Returns the loop of a run, restored from its checkpoint if it has one."""
     sampler, checkpoint = run.sampler, run.start.checkpoint
     facts = {
         "recipe": run.recipe.to_json(),
@@ -204,7 +206,7 @@ def _make_plan(run: _Run) -> Plan:
 
 
 def _finish(run: _Run, trainer: Trainer, best_step: int, notify: Observer) -> TrainingResult:
-    """Calibrates the model on the held-out text, scores that in one pass, and saves the model."""
+    """Calibrates the model on the held-out text, scores this text in one pass, and saves the model."""
     held_out, output = run.split.held_out, run.start.output
     temperature = calibrate_temperature(trainer.model.eval(), held_out)
     size = reported_symbols(len(held_out), trainer.symbols)
@@ -219,7 +221,7 @@ def _finish(run: _Run, trainer: Trainer, best_step: int, notify: Observer) -> Tr
 
 
 def _make_artefact(run: _Run, trainer: Trainer, best_step: int, validation: dict[str, Any]) -> Artefact:
-    """Returns the trainer's model as it is now, with the facts of the run."""
+    """Returns the trainer's current model, with the facts of the run."""
     corpus = run.corpus
     facts: dict[str, Any] = {
         "corpus": {
@@ -241,7 +243,7 @@ def _make_artefact(run: _Run, trainer: Trainer, best_step: int, validation: dict
 
 
 def _without_folders(name: str) -> str:
-    """Returns a corpus's name without folders, which are private and must not change the model's bytes."""
+    """Removes folders from the name of a corpus: they are private, and must not change the model's bytes."""
     return ", ".join(Path(part).name or part for part in name.split(", "))
 
 
@@ -250,7 +252,7 @@ def _describe_start(run: _Run, trainer: Trainer) -> Started:
     return Started(
         recipe=run.recipe.name,
         parameters=trainer.model.parameter_count(),
-        # a NUL byte is a symbol of the text, though its id is that of a special symbol
+        # for bytes, NUL is a symbol of the text, although its id is that of a special symbol
         vocabulary=len(vocabulary.symbols) + (vocabulary.kind == "bytes"),
         training_symbols=len(split.training),
         validation_symbols=len(split.held_out),
@@ -261,18 +263,14 @@ def _describe_start(run: _Run, trainer: Trainer) -> Started:
 
 
 def _stopped(path: Path, *, is_saved: bool) -> Interrupted:
-    """Returns the error for a run that was stopped at once, in a step or before the first one."""
+    """Returns the error for a run that was stopped at once, in a step or before the first step."""
     if is_saved:
-        return Interrupted("stopped; the last checkpoint is kept", hint=_resume_hint(path))
+        return Interrupted("stopped; the last checkpoint is kept", hint=resume_hint(path))
     return Interrupted("stopped before the first checkpoint: nothing is saved")
 
 
-def _resume_hint(path: Path) -> str:
-    return f"continue with the same command and --resume (the run is saved in {path})"
-
-
 def _choose_precision(trainer: Trainer) -> str:
-    """Returns the recipe's precision; for "auto", the precision in which a block takes less time here."""
+    """Returns the recipe's precision; for "auto", the one in which a block takes less time here."""
     asked = trainer.recipe.precision
     if asked != "auto":
         return asked

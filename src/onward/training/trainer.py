@@ -1,4 +1,4 @@
-"""The training step, and all state that it needs to continue exactly."""
+"""The training step, and the state from which it can continue exactly."""
 
 import time
 from collections.abc import Iterator
@@ -12,12 +12,13 @@ from onward.artefact import weights_of
 from onward.data.lanes import Block, Blocks
 from onward.layers.state import State, detach, tensors_of, with_tensors
 from onward.model import LanguageModel, losses
+from onward.precision import in_precision
 from onward.training.checkpoint import Checkpoint, check_tensors, group_of, grouped, take
 from onward.training.optimiser import RunOptimiser, rate_share
 from onward.training.recipe import Recipe
 
 EXPLODED = 1e4
-"""A gradient norm of this many times the clipping norm counts as divergence, like one that is not finite."""
+"""A gradient norm of this many times the clipping norm counts as divergence, as does an infinite one."""
 
 
 class StepResult(NamedTuple):
@@ -25,7 +26,7 @@ class StepResult(NamedTuple):
 
     Attributes:
         nats_per_symbol: mean loss of the block, before the update.
-        gradient_norm: before clipping.
+        gradient_norm: norm of the gradient before clipping.
         epoch: the epoch, counted from 1, that started with this step; None within an epoch.
     """
 
@@ -38,7 +39,7 @@ class Trainer:
     """Truncated back-propagation through time over lanes, with the state carried from block to block.
 
     Args:
-        model: in training mode; it is trained on the device that holds it.
+        model: the model, in training mode. It is trained on its device.
         lanes: the blocks to train on.
         recipe: the hyperparameters.
         precision: precision of the matrix products, "bf16" or "fp32".
@@ -48,7 +49,7 @@ class Trainer:
         step: number of steps so far.
         symbols: number of symbols trained on so far.
         steps: number of steps of the run; None until it is planned.
-        rate_scale: factor of all learning rates; each roll-back halves it.
+        rate_scale: factor that scales all learning rates; each rollback halves it.
     """
 
     def __init__(self, model: LanguageModel, lanes: Blocks, recipe: Recipe, *, precision: str) -> None:
@@ -79,7 +80,7 @@ class Trainer:
 
     @contextmanager
     def evaluated(self) -> Iterator[LanguageModel]:
-        """Gives the model in evaluation mode and in this run's precision.
+        """Yields the model in evaluation mode and in this run's precision.
 
         Random numbers drawn in the block do not affect the training.
         """
@@ -91,7 +92,7 @@ class Trainer:
                 self.model.train()
 
     def seconds_of_block(self, block: Block, precision: str) -> float:
-        """Returns the time of a block's forward and backward pass in a precision; the run is unchanged."""
+        """Times the forward and backward pass of a block in a precision, without changing the run."""
         kept, self.precision, state = self.precision, precision, self.state
         with forked_random(self.device):
             started = time.perf_counter()
@@ -104,7 +105,7 @@ class Trainer:
         return seconds
 
     def snapshot(self) -> Checkpoint:
-        """Returns a copy of all state of the run, apart from its best weights."""
+        """Returns a copy of the whole state of the run, apart from its best weights."""
         facts = {
             "step": self.step,
             "steps": self.steps,
@@ -117,10 +118,10 @@ class Trainer:
         return Checkpoint({name: tensor.detach().clone() for name, tensor in tensors.items()}, facts)
 
     def restore(self, snapshot: Checkpoint) -> None:
-        """Restores the state of a snapshot; its tensors are copied.
+        """Restores the state in a snapshot, whose tensors are copied.
 
         Raises:
-            ArtefactError: the snapshot is not of a run with this recipe and corpus.
+            ArtefactError: the snapshot belongs to a run with another recipe or corpus.
             CorpusError: the snapshot's position does not exist in the corpus.
         """
         tensors, facts = snapshot.tensors, snapshot.facts
@@ -153,10 +154,10 @@ class Trainer:
         }
 
     def _autocast(self) -> AbstractContextManager:
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
+        return in_precision(self.device, self.precision)
 
     def _backward(self, block: Block) -> float:
-        """Computes the gradients of a block's mean loss and carries the state on; returns the loss."""
+        """Computes the gradients of a block's mean loss, keeps the new state, and returns the loss."""
         with self._autocast():
             logits, state = self.model(block.x.to(self.device), self.state)
         self.state = detach(state)
@@ -167,10 +168,10 @@ class Trainer:
 
 
 def _targets(block: Block) -> int:
-    """Returns the number of symbols that a block predicts, without padding."""
+    """Returns the number of symbols to predict in a block, without padding."""
     return int((block.y >= 0).sum())
 
 
 def forked_random(device: torch.device) -> AbstractContextManager:
-    """Returns a context after which the random state is what it was before."""
+    """Returns a context that restores the state of the random generators at its end."""
     return torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])

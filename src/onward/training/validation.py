@@ -1,4 +1,4 @@
-"""The held-out loss: scored with a state of its own, by a model in evaluation mode."""
+"""The held-out loss: scored with its own recurrent state, by a model in evaluation mode."""
 
 import torch
 from torch import Tensor
@@ -8,16 +8,16 @@ from onward.data.symbols import Symbols
 from onward.model import LanguageModel, block_length, losses
 
 CHECKED, FEWEST_CHECKED = 16_384, 1024
-"""The most and the fewest held-out symbols that a check during training scores."""
+"""Limits of the number of held-out symbols that a check during training scores."""
 
 REPORTED, FEWEST_REPORTED = 262_144, 16_384
-"""The most and the fewest held-out symbols that the report at the end of a run scores."""
+"""Limits of the number of held-out symbols that the report at the end of a run scores."""
 
 _CHECK_LANES, _SHORTEST_LANE = 16, 256
 
 
 def checked_symbols(held_out: int, trained: int) -> int:
-    """Returns the number of symbols to score in each check: a hundredth of those trained on, within limits.
+    """Returns the number of symbols to score in each check: 1 % of those trained on, within limits.
 
     Ten checks then take about a thirtieth of the run, since training on a symbol takes three times as long as
     scoring it.
@@ -30,21 +30,21 @@ def checked_symbols(held_out: int, trained: int) -> int:
 
 
 def reported_symbols(held_out: int, trained: int) -> int:
-    """Returns the number of symbols to score at the end: a fortieth of those trained on, within limits."""
+    """Returns the number of symbols to score at the end: 2.5 % of those trained on, within limits."""
     return min(held_out, REPORTED, max(FEWEST_REPORTED, trained // 40))
 
 
 def check(model: LanguageModel, held_out: Symbols, size: int) -> float:
     """Returns the mean loss, in nats per symbol, of about `size` held-out symbols (see `parts`).
 
-    Each part starts from an empty state, so the loss is higher than in one pass: compare checks with checks.
-    The precision is the one in force.
+    Each part starts from an empty state, so the loss is higher than in one pass: compare checks only with
+    checks. The precision is that of the enclosing autocast context.
     """
     return _mean_nats(model, *parts(held_out, size))
 
 
 def parts(held_out: Symbols, size: int) -> tuple[Tensor, Tensor]:
-    """Returns about `size` held-out symbols in lanes that start at evenly spaced places, each after BEGIN.
+    """Splits about `size` held-out symbols into lanes, which start with BEGIN at evenly spaced positions.
 
     Returns:
         x and y, each (T, B).
@@ -56,7 +56,7 @@ def parts(held_out: Symbols, size: int) -> tuple[Tensor, Tensor]:
 
 
 def report(model: LanguageModel, held_out: Symbols) -> float:
-    """Returns the mean loss of the held-out text in nats per symbol, in one pass that starts with BEGIN."""
+    """Returns the mean loss of the held-out text, in nats per symbol, in one pass that starts with BEGIN."""
     return _mean_nats(model, *as_stream(held_out))
 
 

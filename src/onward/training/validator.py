@@ -16,7 +16,7 @@ class Validator:
     """Scores the held-out text during a run and keeps the best weights.
 
     Args:
-        held_out: the held-out symbols. Without any, nothing is checked.
+        held_out: the held-out symbols. If there are none, nothing is checked.
 
     Attributes:
         best: the best weights so far.
@@ -29,7 +29,7 @@ class Validator:
         self.seconds = 0.0
 
     def check(self, trainer: Trainer, steps: int) -> Validated | None:
-        """Scores part of the held-out text, and keeps the weights if their loss is the lowest.
+        """Scores part of the held-out text, and keeps the weights if their loss is the lowest so far.
 
         Args:
             trainer: the run.
@@ -46,7 +46,7 @@ class Validator:
         return event
 
     def seconds_per_symbol(self, trainer: Trainer) -> tuple[float, float]:
-        """Returns the time to score a symbol in a check, and in the final report, which is in float32."""
+        """Returns the seconds to score a symbol in a check, and in the final report, which is in float32."""
         size = min(len(self._held_out), FEWEST_CHECKED)
         if not size:
             return 0.0, 0.0
@@ -59,10 +59,10 @@ class Validator:
 
 
 class SampleSchedule:
-    """Takes samples of a model in training, at most `SAMPLES_SHARE` of the time.
+    """Takes samples of a model in training, for at most `SAMPLES_SHARE` of the time.
 
     Args:
-        sampler: returns a short text by the trainer's model; None takes no samples.
+        sampler: returns a short text that the trainer's model wrote; None takes no samples.
     """
 
     def __init__(self, sampler: Callable[[], str] | None) -> None:
@@ -82,7 +82,7 @@ class SampleSchedule:
 
 
 def _seconds(work: Callable[[], object]) -> float:
-    """Returns the duration of the second call: the first allocates memory."""
+    """Returns the duration of a second call, because the first one also allocates memory."""
     work()
     started = time.perf_counter()
     work()
