@@ -1,4 +1,4 @@
-"""Readers: each reads one source of a mix in parts of any size, and restarts it when it ends."""
+"""Readers: each reads one source of a mix in parts of any size, and restarts the source at its end."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
@@ -18,17 +18,17 @@ SampleSource: TypeAlias = Dataset[Any] | Iterable[Any] | Callable[[int], Iterabl
 """A torch data set of samples, an iterable of batches, or a function from the epoch to its batches."""
 
 _CHUNK = 64
-"""Samples to read at once."""
+"""Number of samples to read at once."""
 
 
 class Reader(ABC):
-    """Reads a source from start to end, again and again.
+    """Reads a source from start to end, repeatedly.
 
     Attributes:
-        name: name of the source, for messages.
+        name: name of the source, for error messages.
         size: number of samples in an epoch; None if it is not known in advance.
         epoch: number of completed epochs.
-        offset: number of samples of this epoch already taken.
+        offset: number of samples of this epoch that were taken.
     """
 
     def __init__(self, name: str, size: int | None) -> None:
@@ -55,7 +55,7 @@ class SampleReader(Reader):
         self._data, self._seed = data, seed
 
     def take(self, count: int) -> list[Nested]:
-        """Returns one batch for each epoch that the samples belong to."""
+        """Returns one batch for each epoch from which samples are taken."""
         parts, size = [], self.size or 0
         while count:
             stop = min(self.offset + count, size)
@@ -82,7 +82,7 @@ class SampleReader(Reader):
 
 
 class StreamReader(Reader):
-    """Reads batches of any sizes from an iterable or a function of the epoch."""
+    """Reads batches of any size from an iterable, or from a function of the epoch."""
 
     def __init__(self, name: str, start: Callable[[int], Iterator[Any]], size: int | None = None) -> None:
         super().__init__(name, size)
@@ -131,10 +131,10 @@ class StreamReader(Reader):
 
 
 def reader_of(name: str, source: SampleSource, seed: int | None) -> Reader:
-    """Returns a reader for a source. With a seed, data sets are shuffled.
+    """Returns a reader for a source. If there is a seed, data sets are shuffled.
 
     Raises:
-        InputError: the source is of a kind that cannot be read.
+        InputError: a source of this kind cannot be read.
     """
     if isinstance(source, IterableDataset):
         return StreamReader(name, lambda _: _in_batches(iter(source), name))
@@ -152,7 +152,7 @@ def reader_of(name: str, source: SampleSource, seed: int | None) -> Reader:
 
 
 class _Restarts:
-    """Starts an iterable again for each epoch. An iterator can be started only once."""
+    """Restarts an iterable for each epoch. An iterator can be started only once."""
 
     def __init__(self, name: str, source: Iterable[Any]) -> None:
         self._name, self._source, self._begun = name, source, False
@@ -169,7 +169,7 @@ class _Restarts:
 
 
 def _size_of_list(name: str, source: Iterable[Any]) -> int | None:
-    """Returns the number of samples in a list of batches, or None if it is no list."""
+    """Returns the number of samples in a list of batches, or None if the source is not a list."""
     if not isinstance(source, list):
         return None
     return sum(size_of(nested(batch, name), name) for batch in source)
@@ -184,7 +184,7 @@ def _stacked(samples: list[Nested], name: str) -> Nested:
     """Stacks samples into one batch.
 
     Raises:
-        InputError: the samples differ in form, shape or type.
+        InputError: the samples differ in structure, shape or type.
     """
     expected = form_of(stack(samples[:1]))
     for sample in samples:
@@ -203,6 +203,6 @@ def _empty(name: str) -> InputError:
 
 def _wrong_position(name: str, epoch: int, offset: int) -> InputError:
     return InputError(
-        f"{name} has no sample {offset} in epoch {epoch}: the position is that of another mix",
+        f"{name} has no sample {offset} in epoch {epoch}: the position belongs to another mix",
         hint="use a position of a mix of the same sources",
     )

@@ -1,4 +1,4 @@
-"""A classifier of sequences: many symbols in, one label out."""
+"""A classifier that maps a sequence of symbols to one label."""
 
 import torch
 from jaxtyping import Float, Int
@@ -22,12 +22,12 @@ class SequenceClassifier(nn.Module):
     Shorter sequences of a batch are padded with the null symbol after their end, which does not affect the
     result.
 
-    Inputs are (B, T), like those of other torch classifiers and the batches of `MixIterator`; layers are
-    time-major.
+    Inputs are (B, T), like those of other torch classifiers and the batches of `MixIterator`. The layers
+    themselves are time-major.
 
     Args:
-        model: its embedding and stack are used without copying. A pretrained model starts from what it has
-            learned about the symbols. Its readout is not used.
+        model: the classifier uses its embedding and its stack without copying them, but not its readout. A
+            pretrained model helps, because its weights already represent the symbols.
         labels: C, the number of labels.
 
     Raises:
@@ -50,6 +50,6 @@ class SequenceClassifier(nn.Module):
 
 
 def last_steps(ids: Samples) -> Tensor:
-    """Returns the index of the last symbol of each sequence (B, T) that is not null, (B,), or 0."""
+    """Returns the index of the last symbol that is not null in each sequence (B, T), or 0, (B,)."""
     steps = torch.arange(ids.shape[1], device=ids.device)
     return (steps * (ids != NULL)).amax(1)

@@ -1,7 +1,8 @@
 """Mixed batches: each batch takes a fixed share of its samples from each source.
 
-Use it to mix a labelled set with a larger pseudo-labelled one, or real sentences with generated ones. The
-shares do not depend on the sizes of the sources. A source that ends starts again while the others continue.
+This is useful to mix a labelled set with a larger pseudo-labelled one, or real sentences with generated
+ones. The shares do not depend on the sizes of the sources. A source that ends is restarted; the others
+continue.
 """
 
 import math
@@ -13,11 +14,12 @@ from onward.classify.batches import Reader, SampleSource, reader_of
 from onward.classify.nested import Nested, form_of, join
 from onward.errors import InputError
 
-_ANOTHER = "use a position of a mix of the same sources, shares and batch size"
+_HINT = "use a position of a mix of the same sources, shares and batch size"
 FINEST_SHARE = 10**-6
+"""The smallest share that a source may have of the whole."""
 
 SEEDS_APART = 2**16
-"""More than the number of sources, so that no two sources, or mixes of other seeds, have the same order."""
+"""More than the number of sources, so that sources, even in mixes with other seeds, differ in their order."""
 
 
 class MixIterator:
@@ -30,7 +32,7 @@ class MixIterator:
     if no source has a known length. `next(mix)` always returns a batch.
 
     Args:
-        sources: in order, or by name. Each is one of
+        sources: a sequence of sources, or a mapping from names to sources. A source is one of
             a torch `Dataset` with a length: its samples, shuffled each epoch independently of other sources;
             a torch `IterableDataset`: its samples, in their order;
             an iterable of batches of any sizes, in their order: a list, a `DataLoader`, a generator;
@@ -44,9 +46,9 @@ class MixIterator:
         shuffle: False reads data sets in their order.
 
     Raises:
-        InputError: there is no source, or one of a wrong kind; or a batch size or share is not positive.
-            While reading: a source is empty or cannot be started again, or its samples differ in form, shape,
-            type or device from those of the first source.
+        InputError: there is no source, or a source of a wrong kind; or the batch size or a share is not
+            positive. While reading: a source is empty or cannot be restarted, or its samples differ from
+            those of the first source in structure, shape, type or device.
     """
 
     def __init__(
@@ -76,7 +78,7 @@ class MixIterator:
         self._forms: dict[str, str] = {}
 
     def __len__(self) -> int:
-        """Returns the batches in an epoch, which reads each source of known length at least once.
+        """Returns the number of batches in an epoch, which reads each source of known length at least once.
 
         Raises:
             InputError: no source has a known length.
@@ -119,14 +121,14 @@ class MixIterator:
         """Restarts the mix from its first batch.
 
         Raises:
-            InputError: a source cannot be started again.
+            InputError: a source cannot be restarted.
         """
         begin = [{"epoch": 0, "offset": 0} for _ in self._readers]
         self.move({"batches": 0, "given": [0] * len(begin), "sources": begin})
 
     @property
     def position(self) -> dict[str, Any]:
-        """The position as plain values: batches, samples of each source, and the place in each source."""
+        """The position as plain values: the batches, the samples of each source, and the position in each."""
         return {
             "batches": self._batches,
             "given": list(self._given),
@@ -136,19 +138,19 @@ class MixIterator:
     def move(self, position: Mapping[str, Any]) -> None:
         """Moves to a `position` of a mix of the same sources, shares and seed.
 
-        A source of batches is read again up to its place, and must yield the same batches again.
+        A source of batches is read again up to its position, and must yield the same batches as before.
 
         Raises:
-            InputError: the position is that of another mix, or a source cannot be started again.
+            InputError: the position belongs to another mix, or a source cannot be restarted.
         """
         given, places = position["given"], position["sources"]
         if not len(given) == len(places) == len(self._readers):
             raise InputError(
-                f"expected a position with {len(self._readers)} sources, got {len(places)}", hint=_ANOTHER
+                f"expected a position with {len(self._readers)} sources, got {len(places)}", hint=_HINT
             )
         if sum(given) != position["batches"] * self.batch_size:
             raise InputError(
-                f"expected a position after batches of {self.batch_size}, got {position}", hint=_ANOTHER
+                f"expected a position after batches of {self.batch_size}, got {position}", hint=_HINT
             )
         for reader, place in zip(self._readers, places, strict=True):
             if (reader.epoch, reader.offset) != (place["epoch"], place["offset"]):
@@ -158,26 +160,26 @@ class MixIterator:
     def _counts(self) -> list[int]:
         """Returns the number of samples to take from each source for the next batch.
 
-        Each source gives the whole part of its share. The samples that rounding leaves over are taken from
-        sources that are not ahead of their share, first from those that would soonest fall behind (earliest
-        pseudo-deadline first: Srinivasan and Anderson 2005).
+        Each source gives its share, rounded down. The missing samples are taken from sources that are not
+        ahead of their share, starting with the source that would fall behind first (earliest pseudo-deadline
+        first: Srinivasan and Anderson 2005).
         """
         total, after = sum(self._weights), self._batches + 1
         whole, parts = zip(
             *(divmod(self.batch_size * weight, total) for weight in self._weights), strict=True
         )
 
-        def turn(number: int) -> tuple[bool, int, bool]:
+        def priority(number: int) -> tuple[bool, int, bool]:
             extra = self._given[number] - self._batches * whole[number]
             due, remainder = divmod((extra + 1) * total, parts[number])
             return extra * total >= after * parts[number], due + (remainder > 0), remainder == 0
 
-        ordered = sorted((number for number, part in enumerate(parts) if part), key=turn)
+        ordered = sorted((number for number, part in enumerate(parts) if part), key=priority)
         chosen = set(ordered[: self.batch_size - sum(whole)])
         return [count + (number in chosen) for number, count in enumerate(whole)]
 
     def _checked(self, name: str, part: Nested) -> Nested:
-        """Returns the part if its samples have the form of those read first; otherwise raises InputError."""
+        """Returns the part; raises InputError if its samples do not have the structure of the first ones."""
         first, expected = next(iter(self._forms.items()), (name, form_of(part)))
         self._forms.setdefault(first, expected)
         if (found := form_of(part)) != expected:
@@ -193,7 +195,7 @@ def _whole_weights(shares: Sequence[float | int], sources: int) -> list[int]:
     """Returns whole numbers in the same proportions as the shares.
 
     Raises:
-        InputError: there is not one share for each source, or a share is not positive.
+        InputError: the numbers of shares and sources differ, or a share is not positive.
     """
     if len(shares) != sources or not all(math.isfinite(share) and share > 0 for share in shares):
         raise InputError(

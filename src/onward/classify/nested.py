@@ -16,7 +16,7 @@ def nested(value: Any, name: str) -> Nested:
     """Converts lists to tuples, and numbers and arrays to tensors.
 
     Raises:
-        InputError: the value holds something else. The message names the source `name`.
+        InputError: the value holds anything else. The message names the source `name`.
     """
     if isinstance(value, Tensor):
         return value
@@ -32,14 +32,14 @@ def nested(value: Any, name: str) -> Nested:
 
 
 def leaves(value: Nested) -> list[Tensor]:
-    """Returns the tensors, depth first."""
+    """Returns the tensors in a nested value, depth first."""
     if isinstance(value, tuple):
         return [leaf for part in value for leaf in leaves(part)]
     return [value]
 
 
 def map_nested(function: Callable[..., Any], values: Sequence[Nested]) -> Any:
-    """Applies a function to the tensors at each place of several values of the same form."""
+    """Applies a function to the corresponding tensors of several values with the same structure."""
     first = values[0]
     if isinstance(first, tuple):
         return tuple(map_nested(function, parts) for parts in zip(*values, strict=True))
@@ -47,7 +47,7 @@ def map_nested(function: Callable[..., Any], values: Sequence[Nested]) -> Any:
 
 
 def form_of(batch: Nested) -> str:
-    """Describes the samples of a batch: form, types, shapes, and devices other than the CPU."""
+    """Describes the samples of a batch: structure, types, shapes, and devices other than the CPU."""
     if isinstance(batch, tuple):
         return f"({', '.join(form_of(part) for part in batch)})"
     kind = str(batch.dtype).removeprefix("torch.")
@@ -56,12 +56,12 @@ def form_of(batch: Nested) -> str:
 
 
 def stack(samples: Sequence[Nested]) -> Nested:
-    """Stacks samples of the same form into a batch."""
+    """Stacks samples with the same structure into a batch."""
     return map_nested(torch.stack, samples)
 
 
 def join(batches: Sequence[Nested]) -> Nested:
-    """Joins batches of the same form in order."""
+    """Concatenates batches with the same structure."""
     return map_nested(torch.cat, batches)
 
 
@@ -74,7 +74,7 @@ def size_of(batch: Nested, name: str) -> int:
     """Returns the number of samples in a batch.
 
     Raises:
-        InputError: its tensors have different numbers of samples, or one is a single number.
+        InputError: the tensors have different numbers of samples, or one is a single number.
     """
     sizes = {len(leaf) if leaf.ndim else -1 for leaf in leaves(batch)}
     if len(sizes) != 1 or -1 in sizes:

@@ -1,10 +1,10 @@
-"""Pseudo-labels: trains a classifier on unlabelled samples too, with its own predictions as labels.
+"""Pseudo-labels: a classifier is also trained on unlabelled samples, with its own predictions as labels.
 
     train on the labelled samples -> predict the unlabelled ones -> train on a mix of both
 
 Confident predictions are mostly right, and they show the model what the classes look like beyond the few
 labelled samples. So the decision boundary moves out of dense regions of the data (Lee, Pseudo-Label, 2013).
-The share of pseudo-labels in each batch is limited, since there are many more of them than true labels.
+The share of pseudo-labels in each batch is limited, because they far outnumber the true labels.
 """
 
 import copy
@@ -21,7 +21,7 @@ from onward.classify.training import ClassifierTraining
 from onward.errors import InputError
 
 CHUNK = 500
-"""Samples to predict at once."""
+"""Number of samples to predict at once."""
 
 Train = Callable[[nn.Module, Sequence[Dataset[Any]], Sequence[float | int]], object]
 """Trains a model in place on a mix of data sets of (x, y) with given shares."""
@@ -32,9 +32,10 @@ class PseudoLabels:
     """The predictions of a model for N unlabelled samples, over R rounds.
 
     Attributes:
-        labels: (R + 1, N); row 0 after training on the labelled samples, row r after round r on the mix.
-        confidence: (R + 1, N), the probability of each of these labels.
-        used: (R, N), whether round r + 1 trained on the label in row r.
+        labels: the predicted labels, (R + 1, N); row 0 after training on the labelled samples, row r after
+            round r on the mix.
+        confidence: the probability of each of these labels, (R + 1, N).
+        used: whether round r + 1 trained on the label in row r, (R, N).
         classes: C, the number of labels.
     """
 
@@ -49,12 +50,12 @@ class PseudoLabels:
         return (self.labels[0] != self.labels[-1]).nonzero()[:, 0]
 
     def moves(self) -> Tensor:
-        """Returns the number of samples that moved from each label (rows) to each label (columns), (C, C)."""
+        """Counts the samples by their first label (rows) and their last label (columns), (C, C)."""
         pairs = self.labels[0] * self.classes + self.labels[-1]
         return pairs.bincount(minlength=self.classes**2).view(self.classes, self.classes)
 
     def rounds(self) -> list[dict[str, int | float]]:
-        """Returns for each round the labels `used`, the labels that `moved`, and mean confidences."""
+        """Returns for each round how many labels were `used` and `moved`, and the mean confidences."""
         return [
             {
                 "used": int(self.used[r].sum()),
@@ -78,18 +79,18 @@ def pseudo_label(  # noqa: PLR0913 - options are keyword arguments
     restart: bool = True,
     train: Train | None = None,
 ) -> PseudoLabels:
-    """Trains a classifier on the labelled, then on the labelled and its own labels of the unlabelled.
+    """Trains a classifier on labelled samples, then also on unlabelled ones that it has labelled itself.
 
     Args:
         model: any module that returns logits (B, C) for a batch of x; trained in place.
         labelled: a data set of (x, y), or its tensors x (N, ...) and y (N,); labels start at 0.
-        unlabelled: x (N, ...), or a data set of x; of tuples such as (x, y), the first member is used.
+        unlabelled: x (N, ...), or a data set of x; if its samples are tuples, the first member is x.
         share: share of pseudo-labelled samples in each batch.
-        rounds: number of rounds, each of which predicts the labels and trains on the mix.
+        rounds: number of rounds; each predicts the labels and trains on the mix.
         soft: whether to train on predicted probabilities instead of the most likely label.
         threshold: labels with a lower probability are not used.
-        restart: whether each round starts from the weights that the model came with, which forgets early
-            mistakes; False continues from the weights of the round before.
+        restart: whether each round starts from the initial weights of the model, so that early mistakes do
+            not last; False continues from the weights of the previous round.
         train: `train(model, sources, shares)`; the default is `ClassifierTraining()`.
 
     Returns:
@@ -113,10 +114,10 @@ def pseudo_label(  # noqa: PLR0913 - options are keyword arguments
         probabilities = history[-1]
         chosen = probabilities.max(1).values >= threshold
         pseudo = _with_labels(unlabelled, probabilities, chosen, soft=soft)
-        sure = _Soft(data, probabilities.shape[1]) if soft else data
+        known = _Soft(data, probabilities.shape[1]) if soft else data
         if restart:
             model.load_state_dict(initial)
-        train(model, [sure, pseudo], [1 - share, share])
+        train(model, [known, pseudo], [1 - share, share])
         used.append(chosen)
         history.append(predict(model, unlabelled))
     confidence, labels = torch.stack(history).max(2)
@@ -147,7 +148,7 @@ def predict(model: nn.Module, samples: Dataset[Any] | Tensor) -> Tensor:
 
 
 def _inputs(samples: Dataset[Any] | Tensor) -> Iterator[Tensor]:
-    """Yields x of the samples in chunks."""
+    """Yields the inputs x of the samples, in chunks."""
     if isinstance(samples, Tensor):
         yield from samples.split(CHUNK) if len(samples) else ()
         return
@@ -183,7 +184,7 @@ def _with_labels(
 
 
 class _Labelled(Dataset[Any]):
-    """Some samples of a data set with new labels."""
+    """Some samples of a data set, with new labels."""
 
     def __init__(self, samples: Dataset[Any], indices: list[int], labels: Tensor) -> None:
         self._samples, self._indices, self._labels = samples, indices, labels
@@ -196,7 +197,7 @@ class _Labelled(Dataset[Any]):
 
 
 class _Soft(Dataset[Any]):
-    """A data set of (x, y) with probabilities as labels: 1 for y, 0 for the others."""
+    """A data set of (x, y) with probabilities as labels: 1 for y, and 0 for the other classes."""
 
     def __init__(self, data: Dataset[Any], classes: int) -> None:
         self._data, self._classes = data, classes

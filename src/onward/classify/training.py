@@ -19,7 +19,7 @@ CHECK_EVERY = 100
 
 @checked_dataclass(RecipeError, kw_only=True)
 class ClassifierTraining:
-    """Trains with AdamW; the learning rate rises for a tenth of the steps and then falls to zero.
+    """Trains with AdamW. The learning rate rises for a tenth of the steps and then falls to zero.
 
     Call it as `training(model, sources, shares)` to train a model in place.
 
@@ -28,11 +28,11 @@ class ClassifierTraining:
         batch: samples in a batch.
         rate: peak learning rate.
         weight_decay: weight decay of AdamW.
-        clip: largest norm of the gradients; larger ones are clipped.
-        seed: seed of the order of samples. torch's own seed decides about weights and dropout.
+        clip: maximum norm of the gradients; larger gradients are clipped.
+        seed: seed of the order of samples. torch's own seed determines the initial weights and dropout.
 
     Raises:
-        RecipeError: a value of the wrong type or outside its limits.
+        RecipeError: a value has the wrong type or is out of range.
     """
 
     steps: Annotated[int, Field(ge=1)] = 1000
@@ -48,7 +48,7 @@ class ClassifierTraining:
         """Trains on a mix of sources of (x, y), where y is a label or a probability for each label.
 
         Args:
-            model: returns logits (B, C) for x; left in training mode.
+            model: returns logits (B, C) for x. It is left in training mode.
             sources: as for `MixIterator`.
             shares: as for `MixIterator`.
 

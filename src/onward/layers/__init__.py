@@ -1,1 +1,1 @@
-"""Recurrent layers. `base` states the conventions that they keep."""
+"""Recurrent layers. `base` states the conventions that they follow."""

@@ -1,16 +1,17 @@
-"""The base class of all layers, and the conventions that all layers keep.
+"""The base class of all layers, and the conventions that all layers follow.
 
     forward(x, state) -> (y, state)      x (T, B, D_in), y (T, B, D_out)
     initial_state(lanes) -> state        zeros, the state before the first symbol of a stream
 
-* State is an argument and a result, never an attribute. The result depends on nothing else, so any number of
-  lanes, any cut into blocks, forks and rollbacks give the same values as one pass.
-* Lanes never mix. Time only flows forward: y_t depends on x_0 ... x_t and on the state.
+* The state is an argument and a result, never an attribute. The result depends on nothing but the arguments.
+  So any number of lanes and any split into blocks give the same values as one pass, also after a fork or a
+  rollback.
+* Lanes never mix. Layers are causal: y_t depends only on x_0 ... x_t and on the state.
 * The initial state is not learned.
 * The tensors of a state are lane-major, (B, ...). They keep the type of the weights (float32 or float64),
   even if autocast computes in bfloat16.
 
-Gates have the order of the library that each layer matches:
+Each layer orders its gates like the library layer that it matches:
 
     layer         gates     z = 1 means       the reset gate r acts           state              matches
     SimpleRNN     none                                                        (h,)               torch.nn.RNN
@@ -34,7 +35,7 @@ class Layer(nn.Module, ABC):
     """Maps a sequence and a state to a sequence and a state. Subclasses are final.
 
     Attributes:
-        width_in, width_out: features of one position of the input and of the output.
+        width_in, width_out: number of features at each position of the input and of the output.
     """
 
     width_in: int
@@ -46,7 +47,7 @@ class Layer(nn.Module, ABC):
 
     @abstractmethod
     def initial_state(self, lanes: int) -> State:
-        """Returns the state before the first symbol, for a number of lanes."""
+        """Returns the state before the first symbol, for B lanes."""
 
 
 def zeros_like_weights(layer: nn.Module, *shape: int) -> Tensor:

@@ -14,7 +14,7 @@ from onward.shapes import Sequence
 
 
 class GatedLinear(Layer):
-    """A recurrence whose gates depend only on the input, so a block takes a few large products and one scan.
+    """A recurrence whose gates depend only on the input, so a block needs a few large products and one scan.
 
         u_t = sum_k c_k * x_{t-k},  k = 0 ... K-1       short causal convolution, one kernel c per feature
         z_t = sigmoid(W_z u_t + b_z)                    update gate, z = 1 takes the new value
@@ -27,11 +27,11 @@ class GatedLinear(Layer):
     Griffin (arXiv 2402.19427). State: (h (B, E), the last K - 1 inputs (B, K - 1, D)).
 
     Args:
-        width: D, features of input and output.
-        inner: E, features of the state.
-        convolution: K, positions that the convolution covers; 1 covers only the current one.
-        longest_memory: in steps. The biases of the update gates are spread so that the memory of a new layer
-            ranges from 2 steps to about this many.
+        width: D, number of features of input and output.
+        inner: E, number of features of the state.
+        convolution: K, number of positions that the convolution covers; 1 covers only the current one.
+        longest_memory: the biases of the update gates are spread so that the memory of a new layer ranges
+            from 2 steps to about this many.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class GatedLinear(Layer):
             self.convolution[0] = 1.0  # starts as the identity
             self.project.bias.zero_()
             slowest = math.log(longest_memory - 1.0)  # sigmoid(-slowest) = 1 / longest_memory
-            # by NumPy: a product on the meta device makes torch import its compiler, for half a second
+            # with NumPy: a product on the meta device makes torch import its compiler (half a second)
             spread = np.arange(inner, dtype=np.float32) * np.float32(-slowest / inner)
             self.project.bias[:inner] = torch.from_numpy(spread)
 
@@ -64,7 +64,7 @@ class GatedLinear(Layer):
 
 
 def _last_inputs(tail: Tensor, x: Sequence) -> Tensor:
-    """Returns the last K - 1 inputs of a stream, (B, K - 1, D), which continues `tail` with x (T, B, D)."""
+    """Returns the last K - 1 inputs, (B, K - 1, D), of a stream that continues `tail` with x (T, B, D)."""
     before = tail.shape[1]
     newest = x[max(0, x.shape[0] - before) :].transpose(0, 1).to(tail.dtype)
     return torch.cat([tail[:, newest.shape[1] :], newest], dim=1)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 def find_one_dnn() -> Any:
     """Returns oneDNN's linear layer, which torch.compile uses on the CPU, or None.
 
-    The function is private to torch, so it is first tried on one product.
+    The function is private to torch, so one product tests it first.
     """
     try:
         product = torch.ops.mkldnn._linear_pointwise
@@ -21,11 +21,11 @@ def find_one_dnn() -> Any:
 
 one_dnn = find_one_dnn()
 ROWS = 64
-"""From this many rows on, oneDNN is faster in float32 than MKL, torch's default (benchmarks/LOG.md)."""
+"""For this many rows or more, oneDNN is faster in float32 than MKL, torch's default (benchmarks/LOG.md)."""
 
 
 class Linear(nn.Linear):
-    """`torch.nn.Linear`, with the same parameters and values, in half the time if no gradient is needed."""
+    """`torch.nn.Linear` with the same parameters and results, in half the time if no gradient is needed."""
 
     def forward(self, input: Tensor) -> Tensor:
         """Returns y = x W^T + b, for x (..., D) and y (..., E)."""

@@ -16,8 +16,8 @@ class LSTM(Layer):
     Matches `torch.nn.LSTM` (gate order i f g o) and runs on its fused kernel. State: (h (B, D), c (B, D)).
 
     Args:
-        forget_bias: initial bias of the forget gate. A positive bias makes a new network remember
-            (Jozefowicz et al. 2015). torch starts at about 0.
+        forget_bias: initial bias of the forget gate. A positive bias makes a new network keep its state
+            (Jozefowicz et al. 2015). In torch the initial bias is about 0.
     """
 
     def __init__(self, width_in: int, width: int, *, forget_bias: float = 1.0) -> None:

@@ -20,7 +20,7 @@ class SimpleRNN(Layer):
     Args:
         activation: f, "tanh" or "relu".
         initialisation: "uniform" in ±1/sqrt(D) as in torch, or "identity": W_h = I, W_x by Glorot, biases 0.
-            With the identity and ReLU, an untrained network remembers (arXiv 1504.00941).
+            With the identity and ReLU, an untrained network keeps its state (arXiv 1504.00941).
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Layers made of layers: a stack, a residual branch, and dropout."""
+"""Layers that combine others: a stack and a residual branch; and dropout."""
 
 from collections.abc import Iterable
 from itertools import pairwise
@@ -13,7 +13,7 @@ from onward.shapes import Output, Sequence
 
 
 class Stack(Layer):
-    """Applies layers one after another. A stack is a layer too; its state is the tuple of their states."""
+    """Applies layers one after another. The state of a stack is the tuple of the states of its layers."""
 
     def __init__(self, layers: Iterable[Layer]) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ class Stack(Layer):
 class Residual(Layer):
     """y = x + dropout(layer(norm(x))), the pre-normalised residual branch (arXiv 2002.04745).
 
-    With `norm=None`, y = x + dropout(layer(x)). The output of the branch must be as wide as its input.
+    With `norm=None`, y = x + dropout(layer(x)). Input and output of the layer must have the same width.
     """
 
     def __init__(self, layer: Layer, *, norm: Layer | None = None, dropout: float = 0.0) -> None:
@@ -69,7 +69,7 @@ class Residual(Layer):
 
 
 class Dropout(Layer):
-    """Sets random features to zero in training and scales the others (torch.nn.Dropout). Stateless."""
+    """Sets random features to zero in training, and scales the others (torch.nn.Dropout). Stateless."""
 
     def __init__(self, width: int, probability: float) -> None:
         super().__init__()

@@ -1,6 +1,7 @@
 """States are values: nested tuples of tensors whose first axis is the lanes.
 
-No function and no layer changes a state in place. So keeping a state is enough to fork it or to return to it.
+No function and no layer changes a state in place. So a caller can fork a state, or return to it, just by
+keeping it.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ State: TypeAlias = tuple[Any, ...]
 
 
 def map_state(function: Callable[..., Tensor], state: State, *others: State) -> State:
-    """Applies a function to each tensor of a state, and to the same tensors of `others`, of the same form."""
+    """Applies a function to each tensor of a state and the corresponding tensors of `others`."""
     return tuple(
         map_state(function, part, *(other[i] for other in others))
         if isinstance(part, tuple)
@@ -33,12 +34,12 @@ def tensors_of(state: State) -> Iterator[Tensor]:
 
 
 def with_tensors(state: State, tensors: Iterator[Tensor]) -> State:
-    """Returns a state of the same form that holds other tensors: the inverse of `tensors_of`."""
+    """Returns a state with the same structure and other tensors: the inverse of `tensors_of`."""
     return map_state(lambda _: next(tensors), state)
 
 
 def detach(state: State) -> State:
-    """Detaches a state from the graph of gradients, for truncated back-propagation."""
+    """Detaches a state from the autograd graph, for truncated back-propagation."""
     return map_state(Tensor.detach, state)
 
 
@@ -48,5 +49,5 @@ def select_lanes(state: State, lanes: Tensor) -> State:
 
 
 def join_lanes(states: list[State]) -> State:
-    """Joins states lane after lane."""
+    """Concatenates states along their lanes."""
     return map_state(lambda *parts: torch.cat(parts), states[0], *states[1:])

@@ -20,7 +20,7 @@ _HIGHEST = 4.0
 show that the held-out text is of another kind than the training text."""
 
 _MOST_STEPS, _TOLERANCE = 10, 1e-3
-"""Newton's method stops after this many steps, or when the relative change is below this tolerance. The loss is
+"""Newton's method stops after this many steps, or if the relative change is below the tolerance. The loss is
 convex in the inverse of the temperature."""
 
 

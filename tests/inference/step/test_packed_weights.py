@@ -65,7 +65,7 @@ def test_unknown_types_are_refused() -> None:
 
 def test_the_workspace_has_the_size_that_the_c_code_needs() -> None:
     header = files("onward.layers.kernels").joinpath("products.h").read_text("utf-8")
-    macro = re.search(r"#define WORKPLACE\(columns\) (.+)", header)
+    macro = re.search(r"#define WORKSPACE\(columns\) (.+)", header)
     assert macro
     for columns in (1, 15, 16, 17, 250, 512, 65_000):
         wanted = eval(macro[1].replace("/", "//"), {"columns": columns})  # C's division of whole numbers

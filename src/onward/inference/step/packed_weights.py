@@ -81,7 +81,7 @@ class PackedWeights:
 
 
 def workspace_size(columns: int) -> int:
-    """Returns the bytes that each lane of an INT8_DOT product needs (WORKPLACE in products.h)."""
+    """Returns the bytes that each lane of an INT8_DOT product needs (WORKSPACE in products.h)."""
     return 16 + 2 * (columns + -columns % 16)
 
 

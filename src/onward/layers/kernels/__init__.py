@@ -1,4 +1,4 @@
-"""The elementwise kernels of onward's layers: one interface, and one file per implementation.
+"""The elementwise kernels of onward's layers: one interface, with one file for each implementation.
 
 `reference` defines each kernel in PyTorch, for every device and type. `compiled` computes it in C on the
 CPU, `triton_backend` in Triton on a GPU, and `functions` makes both differentiable. A call uses C on the CPU

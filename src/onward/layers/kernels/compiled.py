@@ -1,7 +1,7 @@
-"""Calls the compiled C library for the CPU: kernels (kernels.c), steps (step.c) and drawing (draw.c).
+"""Calls the compiled C library for the CPU: kernels (kernels.c), steps (step.c) and sampling (draw.c).
 
 The library is compiled when onward is installed, if there is a C compiler. Without it, `available` is False
-and PyTorch computes everything. C was chosen over numba because it loads at once, needs no second array
+and PyTorch computes everything. C was chosen over Numba because it loads at once, needs no second array
 library, and shares torch's thread pool (both link to the same libgomp).
 """
 
@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 ACTIVATIONS = {torch.float32: "f32", torch.bfloat16: "bf16"}
-"""The types of activations that the kernels support, and the ends of their names in C."""
+"""The types of activations that the kernels support, and the suffix of each in C names."""
 PARTS = 16
-"""Number of ranges of rows for which a kernel returns one sum each. It does not depend on the threads."""
+"""Number of row ranges for which a kernel returns partial sums. It does not depend on the threads."""
 
 
 def _load() -> ctypes.CDLL | None:
@@ -42,7 +42,7 @@ has_dot = _library is not None and bool(_library.onward_has_dot())
 
 
 def call(name: str, activations: torch.dtype, *arguments: int | float | Tensor) -> None:
-    """Calls a kernel; passes whole numbers as int64, fractions as float, and tensors as pointers."""
+    """Calls a kernel, with `int` passed as int64, `float` as float, and tensors as pointers."""
     function = getattr(_library, f"{name}_{ACTIVATIONS[activations]}")
     function(
         *(
@@ -106,7 +106,7 @@ def write(prepared: Shares, drawing: Drawing, never: int) -> Literal["", "ids", 
     """Runs the operations of a step and draws the next ids; the first `never` ids are not drawn.
 
     Returns:
-        The cause of a failure: "ids" outside the vocabulary, "logits" that are not finite; or "".
+        The cause of a failure: "ids" outside the vocabulary, or "logits" that are not finite; else "".
     """
     library: Any = _library
     failed = library.onward_write(ctypes.addressof(prepared), ctypes.addressof(drawing), never)
@@ -119,7 +119,7 @@ def draw(logits: np.ndarray, chances: np.ndarray, drawing: Drawing) -> np.ndarra
     Args:
         logits: (B, V) in float32, contiguous.
         chances: random numbers in [0, 1), (B,) in float64, contiguous.
-        drawing: what to draw from.
+        drawing: the sampling options.
     """
     library: Any = _library
     lanes, symbols = logits.shape

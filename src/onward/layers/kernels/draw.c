@@ -1,11 +1,11 @@
-/* Draws by inverting the cumulative distribution, in the order of the ids. */
+/* Samples symbols by inverting the cumulative distribution, in the order of the ids. */
 
 #include "draw.h"
 
 #include "scalars.h"
 
-/* Returns the largest threshold t in [0, 1] for which the weights >= t are `enough`: their number if `counted`,
- * else their sum. The bit patterns of non-negative floats are ordered like the floats, so bisection over them
+/* Returns the largest threshold t in [0, 1] for which the weights >= t reach `enough`: in number if `counted`,
+ * else in sum. The bit patterns of non-negative floats are ordered like the floats, so bisection over them
  * takes 30 passes for any V, without sorting. */
 INLINE float threshold(int64_t V, const float *restrict weights, double enough, int counted)
 {
@@ -53,7 +53,7 @@ INLINE float largest(int64_t V, const float *logits)
     return numbers ? top : INFINITY;
 }
 
-/* Computes the weights of the symbols that may be drawn, at most 1, and 0 for the others. */
+/* Computes the weights of the symbols: at most 1, and 0 for symbols that must not be drawn. */
 INLINE void weigh(const Drawing *d, int64_t V, const float *restrict logits, float top, float *restrict weights)
 {
     for (int64_t i = 0; i < V; i++) {

@@ -1,13 +1,13 @@
-/* Draws symbols as inference/step/sampling.py does. */
+/* Samples symbols in the same way as inference/step/sampling.py. */
 
 #ifndef ONWARD_DRAW_H
 #define ONWARD_DRAW_H
 
 #include <stdint.h>
 
-/* Options, applied in this order. The comment gives the value that has no effect. */
+/* Sampling options, applied in this order. Each comment gives the value without effect. */
 typedef struct {
-    double temperature; /* 1; at 0 the most likely symbol is drawn */
+    double temperature; /* 1; with 0 the most likely symbol is drawn */
     int64_t top_k;      /* V or more */
     double top_p;       /* 1 */
     double min_p;       /* 0 */

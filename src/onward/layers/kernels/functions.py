@@ -1,4 +1,4 @@
-"""The kernels as differentiable functions. Each allocates its results and calls a backend.
+"""The kernels as differentiable functions. Each function allocates its results and calls a backend.
 
 There are two backends: `compiled` in C for the CPU, `triton_backend` in Triton for a GPU. Both have the same
 kernels with the same names and arguments.
@@ -21,7 +21,7 @@ ACTIVATIONS = tuple(compiled.ACTIVATIONS)
 
 
 def supports(*tensors: Tensor) -> bool:
-    """Returns whether a backend supports the tensors: all on its device, in float32 or bfloat16."""
+    """Returns whether a backend supports the tensors: all must be on its device, in float32 or bfloat16."""
     (device, *others) = {x.device for x in tensors}
     here = compiled.available if device.type == "cpu" else triton_backend.available and device.type == "cuda"
     return here and not others and all(x.dtype in ACTIVATIONS for x in tensors)
@@ -35,12 +35,12 @@ def _call(name: str, activations: torch.dtype, *arguments: int | float | Tensor)
 
 
 def _parts(x: Tensor) -> int:
-    """Returns the number of ranges of rows for which a kernel returns one sum each."""
+    """Returns the number of row ranges for which a kernel returns partial sums."""
     return triton_backend.PARTS if x.is_cuda else compiled.PARTS
 
 
 def _expect(name: str, x: Tensor, *shape: int) -> None:
-    """Raises ValueError if a tensor has another shape, since a kernel would read beyond its end."""
+    """Raises ValueError if a tensor has another shape, because a kernel would read beyond its end."""
     if x.shape != shape:
         raise ValueError(f"{name} must be of shape {shape}, got {tuple(x.shape)}")
 

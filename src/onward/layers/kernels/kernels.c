@@ -1,7 +1,7 @@
-/* The elementwise kernels of onward on a CPU: plain C without Python or torch, called through ctypes.
+/* The elementwise kernels of onward for a CPU: plain C without Python or torch, called through ctypes.
  *
- * reference.py has the equations, under the same names. Arrays are contiguous. `_f32` and `_bf16` are the types of
- * the activations; all arithmetic, states, sums and the weights of elementwise products are float32.
+ * reference.py has the equations, under the same names. Arrays are contiguous. The suffixes `_f32` and `_bf16` state
+ * the type of the activations. All arithmetic, states, sums and the weights of elementwise products are float32.
  *
  * Loops over features are written so that the compiler vectorises them. Each function is compiled for three
  * instruction sets, and the loader picks the best one for the processor. Results do not depend on the number of
@@ -10,7 +10,7 @@
 
 #include "scalars.h"
 
-enum { CHUNK = 64 }; /* features that one thread computes together along time */
+enum { CHUNK = 64 }; /* number of features that a thread computes together along time */
 
 /* Returns the random bits of element i under a seed: the integer hash "lowbias32" (C. Wellons, 2018). */
 INLINE uint32_t hash32(uint32_t i, uint32_t seed)

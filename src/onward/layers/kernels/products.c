@@ -1,23 +1,23 @@
-/* Products in vectors of GNU C for any processor, and of int8 with AVX-512 VNNI if the processor has it.
+/* Matrix products: with vectors of GNU C for any processor, and for int8 with AVX-512 VNNI if available.
  *
  * The weights of a model do not fit into the caches of a core, so reading them limits the speed: about 100 GB/s
- * from the third-level cache (benchmarks/LOG.md). While it waits for memory, a core has time for one or two
- * instructions per vector of weights, but not for the four that widen int8.
+ * from the third-level cache (benchmarks/LOG.md). While a core waits for memory, it has time for one or two
+ * instructions per vector of weights, but not for the four instructions that widen int8.
  */
 
 #include "products.h"
 
 #include "scalars.h"
 
-enum { PANEL = 64, VECTOR = 16, GROUPS = PANEL / VECTOR }; /* rows of a panel; of a vector; vectors of a panel */
-enum { SIDE = 4, DOT_SIDE = 2 }; /* lanes that share one read of the weights: their sums fit in registers */
-enum { AHEAD = 2048 };           /* bytes to prefetch; the processor itself does not prefetch across pages */
+enum { PANEL = 64, VECTOR = 16, GROUPS = PANEL / VECTOR }; /* rows per panel; rows per vector; vectors per panel */
+enum { SIDE = 4, DOT_SIDE = 2 }; /* lanes that share a read of the weights; their sums fit into registers */
+enum { AHEAD = 2048 };           /* bytes to prefetch ahead; the processor itself does not prefetch across pages */
 
 typedef float floats __attribute__((vector_size(VECTOR * sizeof(float))));
 typedef int32_t integers __attribute__((vector_size(VECTOR * sizeof(int32_t))));
 typedef uint32_t words __attribute__((vector_size(VECTOR * sizeof(uint32_t))));
 
-/* Rows 16 k to 16 k + 15 of column c of a panel. */
+/* Each widen function reads rows 16 k to 16 k + 15 of column c of a panel as float. */
 INLINE void widen_float(const float *panel, int64_t c, int k, floats *x)
 {
     memcpy(x, panel + c * PANEL + k * VECTOR, sizeof *x);
@@ -34,7 +34,7 @@ INLINE void widen_int8(const uint8_t *panel, int64_t c, int k, floats *x)
 {
     words w;
     memcpy(&w, panel + c / 4 * 4 * PANEL + k * 4 * VECTOR, sizeof w);
-    integers of_column = (integers)((w ^ 0x80808080u) << (24 - 8 * (c % 4))); /* flips the top bit: - 128 */
+    integers of_column = (integers)((w ^ 0x80808080u) << (24 - 8 * (c % 4))); /* flipping the top bit subtracts 128 */
     *x = __builtin_convertvector(of_column >> 24, floats);
 }
 
@@ -96,18 +96,18 @@ DEFINE_MULTIPLY(multiply_int8, uint8_t, widen_int8, 4)
 
 #define DOT __attribute__((target("arch=x86-64-v4,avx512vnni")))
 
-/* Without this, GCC moves each sum to another register and back in each turn, 25 % slower for two lanes. */
+/* Without this, GCC moves each sum to another register and back in each iteration: 25 % slower for two lanes. */
 #ifdef __clang__
-#define UNMOVED
+#define NO_PRE
 #else
-#define UNMOVED __attribute__((optimize("no-tree-pre")))
+#define NO_PRE __attribute__((optimize("no-tree-pre")))
 #endif
 
 /* A vector as 16-bit integers times a scale: x = scale * (256 high + low), with signed bytes as digits. The second
- * digit costs little, since the weights are not read again for it. */
+ * digit costs little, because the weights are not read again for it. */
 typedef struct {
     float scale;
-    int32_t high, low; /* -128 * the sum of the digits, which corrects for the 128 added to weights */
+    int32_t high, low; /* -128 * the sum of the digits, to correct for the 128 that is added to each weight */
     int32_t unused;
     int8_t digits[]; /* for every four columns: high, then low */
 } Digits;
@@ -172,19 +172,19 @@ DOT INLINE void dot_panel(
         }
 }
 
-DOT UNMOVED static void multiply_dot(
+DOT NO_PRE static void multiply_dot(
     int64_t B, int64_t R, int64_t C, const uint8_t *restrict w, const float *restrict scale,
-    const float *restrict bias, const float *restrict x, float *restrict y, int add, char *restrict workplace)
+    const float *restrict bias, const float *restrict x, float *restrict y, int add, char *restrict workspace)
 {
     float sums[DOT_SIDE][PANEL];
     for (int64_t b = 0; b < B; b++)
-        digits_of(C, x + b * C, (Digits *)(workplace + b * WORKPLACE(C)));
+        digits_of(C, x + b * C, (Digits *)(workspace + b * WORKSPACE(C)));
     for (int64_t r = 0; r < R; r += PANEL, w += (C + 3) / 4 * 4 * PANEL)
         for (int64_t b = 0; b < B; b += DOT_SIDE) {
             int64_t lanes = B - b < DOT_SIDE ? B - b : DOT_SIDE, rows = R - r < PANEL ? R - r : PANEL;
             const Digits *digits[DOT_SIDE];
             for (int64_t l = 0; l < lanes; l++)
-                digits[l] = (const Digits *)(workplace + (b + l) * WORKPLACE(C));
+                digits[l] = (const Digits *)(workspace + (b + l) * WORKSPACE(C));
             if (lanes == 1)
                 dot_panel(1, C, w, digits, sums);
             else
@@ -207,9 +207,9 @@ int onward_has_dot(void)
 
 static void multiply_dot(
     int64_t B, int64_t R, int64_t C, const uint8_t *w, const float *scale, const float *bias, const float *x,
-    float *y, int add, char *workplace)
+    float *y, int add, char *workspace)
 {
-    (void)workplace;
+    (void)workspace;
     multiply_int8(B, R, C, w, scale, bias, x, y, add);
 }
 
@@ -219,12 +219,12 @@ int onward_has_dot(void) { return 0; }
 
 void multiply(
     int64_t product, int64_t B, int64_t R, int64_t C, const void *matrix, const float *scale, const float *bias,
-    const float *x, float *y, int add, void *workplace)
+    const float *x, float *y, int add, void *workspace)
 {
     switch (product) {
     case FLOAT: multiply_float(B, R, C, matrix, scale, bias, x, y, add); break;
     case BF16: multiply_bf16(B, R, C, matrix, scale, bias, x, y, add); break;
     case INT8: multiply_int8(B, R, C, matrix, scale, bias, x, y, add); break;
-    default: multiply_dot(B, R, C, matrix, scale, bias, x, y, add, workplace);
+    default: multiply_dot(B, R, C, matrix, scale, bias, x, y, add, workspace);
     }
 }

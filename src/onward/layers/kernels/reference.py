@@ -16,7 +16,7 @@ def gated_scan(zvg: Float[Tensor, "time lanes three_width"], h: LaneVector) -> t
 
     Returns:
         y (T, B, E) in the type of `zvg`, and the state after the block in the type of `h`. The state has the
-        type of `h` at every step, since rounding it would lose small changes.
+        type of `h` at every step, because rounding would lose small changes.
     """
     z, v, g = zvg.to(h.dtype).chunk(3, dim=-1)
     take = torch.sigmoid(z)

@@ -27,7 +27,7 @@ INLINE float load_bf16(const bf16 *p)
     return x;
 }
 
-/* Rounds to nearest, ties to even, as torch does; NaN becomes the quiet NaN. */
+/* Rounds to nearest, ties to even, as torch does. NaN becomes the quiet NaN. */
 INLINE void store_bf16(bf16 *p, float x)
 {
     uint32_t bits;

@@ -1,8 +1,8 @@
-/* Runs one step, a symbol for each lane, through a whole model in one call: a list of operations on vectors.
+/* Runs one step of a whole model, with one symbol for each lane, in one call. A step is a list of operations.
  *
- * inference/step/program.py builds the list and has the equations. Matrices are stored as in products.h; vectors,
- * states and sums are float. Many lanes are divided into shares for several threads, since lanes are independent.
- * Few lanes are one share, which the calling thread computes: waking another thread would take longer.
+ * inference/step/program.py builds the list, and has the equations. Matrices are stored as in products.h; vectors,
+ * states and sums are float. Lanes are independent, so many lanes are divided into shares for several threads. Few
+ * lanes form a single share, which the calling thread computes, because waking another thread would take longer.
  */
 
 #include "draw.h"
@@ -15,14 +15,14 @@
 enum { EMBED, LINEAR, RMS_NORM, AFFINE, CONVOLVE, GATED_SCAN, GATED_UNIT, ADD, LSTM, GRU, SIMPLE };
 
 typedef struct {
-    int64_t kind, product;    /* of the operation; of its matrix product (products.h) */
-    int64_t rows, columns;    /* of the matrix; else the size of y, and the taps of a convolution */
+    int64_t kind, product;    /* kind of the operation; kind of its matrix product (products.h) */
+    int64_t rows, columns;    /* size of the matrix; else size of y, and taps of a convolution */
     const float *x;           /* (B, columns) */
     float *y;                 /* (B, rows) */
-    float *state, *more;      /* of the layer, (B, ...); for a product, `more` is its workplace */
+    float *state, *more;      /* states of the layer, (B, ...); for a product, `more` is its workspace */
     const void *matrix;
     const float *scale, *bias; /* per row; may be null */
-    double number;            /* epsilon, or whether to add to y, or which activation */
+    double number;            /* epsilon; or whether to add to y; or whether the activation is ReLU */
 } Operation;
 
 typedef struct {
@@ -35,7 +35,7 @@ typedef struct {
 } Step;
 
 typedef struct {
-    int64_t count, threads; /* number of shares; the most threads that compute them */
+    int64_t count, threads; /* number of shares; maximum number of threads */
     const Step *steps;      /* one per share */
 } Shares;
 
@@ -70,7 +70,7 @@ MULTIVERSION static void affine(
             y[b * D + i] = x[b * D + i] * scale[i] + bias[i];
 }
 
-/* kernel (K, D), newest first; tail (B, K - 1, D), oldest first. */
+/* kernel (K, D) has the newest position first, tail (B, K - 1, D) the oldest. */
 MULTIVERSION static void convolve(
     int64_t B, int64_t D, int64_t K, const float *restrict kernel, const float *restrict x, float *restrict tail,
     float *restrict y)
@@ -166,7 +166,7 @@ static void run(const Operation *o, int64_t B, const int64_t *ids)
     }
 }
 
-/* Runs the operations of a share in order, and draws its symbols. */
+/* Runs the operations of a share in order, and then draws its symbols if requested. */
 static void run_share(void *argument, int64_t number)
 {
     Call *call = argument;
@@ -194,7 +194,7 @@ static int run_call(Call *call)
     return 2 * atomic_load(&call->failed);
 }
 
-/* Runs the operations, with the ids as the next symbols of the lanes.
+/* Runs a step that reads one id in each lane.
  * Returns 0, or 1 if an id is outside the vocabulary; then nothing was computed. */
 int onward_step(const Shares *shares)
 {
@@ -202,8 +202,8 @@ int onward_step(const Shares *shares)
     return run_call(&call);
 }
 
-/* Does the same and draws the next ids; the first `never` ids are not drawn.
- * Also returns 2 if the logits are not finite. */
+/* Runs a step like onward_step, and draws the next ids; the first `never` ids are not drawn.
+ * Returns 2 if the logits are not finite. */
 int onward_write(const Shares *shares, const Drawing *drawing, int64_t never)
 {
     Call call = {.shares = shares, .drawing = drawing, .never = never};

@@ -1,7 +1,7 @@
-/* A team of POSIX threads.
+/* A pool of POSIX threads.
  *
- * OpenMP's threads wait by spinning for milliseconds, longer than a step takes. They would occupy the core on
- * which a server answers its connections; the helpers here sleep instead. Helpers take parts one by one, so a
+ * OpenMP's threads wait by spinning for milliseconds, which is longer than a step. They would occupy the core on
+ * which a server answers its connections, so the helpers here sleep instead. Helpers take parts one by one, so a
  * helper that wakes late or loses its core delays only the part that it has begun.
  */
 
@@ -10,14 +10,14 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-enum { MOST = 64, PATIENCE = 2000 }; /* most helpers; turns of spinning before sleep */
+enum { MOST_HELPERS = 64, SPINS = 2000 }; /* SPINS: iterations of busy waiting before the caller sleeps */
 
-static pthread_mutex_t in_use = PTHREAD_MUTEX_INITIALIZER; /* held by the caller that uses the team */
+static pthread_mutex_t in_use = PTHREAD_MUTEX_INITIALIZER; /* held by the caller that uses the pool */
 
 static struct {
     pthread_mutex_t lock;
     pthread_cond_t begin, end;
-    int64_t helpers, wanted; /* existing helpers; helpers that may take part */
+    int64_t helpers, wanted; /* existing helpers; helpers that the current call may use */
     void (*work)(void *, int64_t);
     void *argument;
     int64_t count;             /* number of parts */
@@ -25,7 +25,7 @@ static struct {
 } team = {.lock = PTHREAD_MUTEX_INITIALIZER, .begin = PTHREAD_COND_INITIALIZER, .end = PTHREAD_COND_INITIALIZER};
 
 /* Works until no part is left. `work` and `argument` cannot change while a taken part is unfinished. */
-static void take_part(void)
+static void take_parts(void)
 {
     long long i = atomic_load(&team.left);
     while (i > 0) {
@@ -41,20 +41,20 @@ static void take_part(void)
     }
 }
 
-static void *help(void *number)
+static void *run_helper(void *number)
 {
     for (;;) {
         pthread_mutex_lock(&team.lock);
         while (atomic_load(&team.left) == 0 || (int64_t)(intptr_t)number >= team.wanted)
             pthread_cond_wait(&team.begin, &team.lock);
         pthread_mutex_unlock(&team.lock);
-        take_part();
+        take_parts();
     }
     return NULL;
 }
 
-/* Resets the team in a forked process: helpers do not survive a fork, and locks may be held. */
-static void forget(void)
+/* Resets the pool in a forked process: threads do not survive a fork, and locks may be held. */
+static void reset_after_fork(void)
 {
     pthread_mutex_init(&in_use, NULL);
     pthread_mutex_init(&team.lock, NULL);
@@ -64,15 +64,15 @@ static void forget(void)
     atomic_store(&team.left, 0);
 }
 
-/* Starts helpers on first use. If the system refuses a thread, fewer helpers take part. */
-static void engage(int64_t wanted)
+/* Starts helpers that do not exist yet. If the system refuses a thread, there are fewer helpers. */
+static void start_helpers(int64_t wanted)
 {
     static int is_known = 0;
     if (!is_known)
-        is_known = !pthread_atfork(NULL, NULL, forget);
+        is_known = !pthread_atfork(NULL, NULL, reset_after_fork);
     for (; is_known && team.helpers < wanted; team.helpers++) {
         pthread_t thread;
-        if (pthread_create(&thread, NULL, help, (void *)(intptr_t)team.helpers))
+        if (pthread_create(&thread, NULL, run_helper, (void *)(intptr_t)team.helpers))
             return;
         pthread_detach(thread);
     }
@@ -86,16 +86,16 @@ void share_out(void (*work)(void *, int64_t), void *argument, int64_t count, int
             work(argument, i);
         return;
     }
-    wanted = wanted < MOST ? wanted : MOST;
-    engage(wanted);
+    wanted = wanted < MOST_HELPERS ? wanted : MOST_HELPERS;
+    start_helpers(wanted);
     pthread_mutex_lock(&team.lock);
     team.work = work, team.argument = argument, team.count = count, team.wanted = wanted;
     atomic_store(&team.undone, count);
     atomic_store(&team.left, count);
     pthread_cond_broadcast(&team.begin);
     pthread_mutex_unlock(&team.lock);
-    take_part();
-    for (int i = 0; i < PATIENCE && atomic_load(&team.undone); i++)
+    take_parts();
+    for (int i = 0; i < SPINS && atomic_load(&team.undone); i++)
 #if defined(__x86_64__)
         __builtin_ia32_pause();
 #else

@@ -1,6 +1,6 @@
 """Launches the Triton kernels of triton_kernels.py on a GPU, for tensors in float32 and bfloat16.
 
-Unproven: these kernels have never run on a GPU, only in Triton's interpreter on the CPU (TRITON_INTERPRET=1).
+Experimental: these kernels have run only in Triton's interpreter on the CPU (TRITON_INTERPRET=1), not on GPUs.
 So they are off unless ONWARD_TRITON=1 is set in the environment; by default, a GPU uses the plain PyTorch of
 `reference`. Triton comes with the CUDA builds of PyTorch.
 """
@@ -23,14 +23,14 @@ available = kernels is not None
 """Whether Triton was requested, is installed, and has a device to run on."""
 
 PARTS = 256
-"""Number of ranges of rows for which a kernel returns one sum each."""
+"""Number of row ranges for which a kernel returns partial sums."""
 
 FEATURES, ROWS, ELEMENTS = 64, 32, 1024
-"""The most features, rows or elements that one program computes."""
+"""Maximum number of features, rows or elements that one program computes."""
 
 
 def call(name: str, activations: torch.dtype, *arguments: int | float | Tensor) -> None:
-    """Launches a kernel with the arguments of the C kernel; Triton finds the type in the tensors."""
+    """Launches a kernel with the arguments of the C kernel. Triton reads the types from the tensors."""
     _LAUNCHES[name](*arguments)
 
 

@@ -1,7 +1,7 @@
 """The kernels in Triton, for a GPU. Names, arguments and equations are those of kernels.inc.
 
-A program computes a block of features: of one lane if the kernel runs along time, else of some rows.
-Unproven on a GPU: see `triton_backend`.
+A program computes a block of features: for one lane if the kernel runs along time, else for some rows. The
+kernels are experimental (see `triton_backend`).
 """
 
 import triton
@@ -144,7 +144,7 @@ def causal_convolution_backward_x(T, B, D, kernel, dy, dx, dtail, K: tl.constexp
 def causal_convolution_backward_kernel(
     T, B, D, parts, x, tail, dy, partial, K: tl.constexpr, FEATURES: tl.constexpr, ROWS: tl.constexpr
 ):
-    """Computes one sum for each range of rows: partial (parts, K, D)."""
+    """Computes a partial sum for each range of rows: partial (parts, K, D)."""
     k, part = tl.program_id(0), tl.program_id(2).to(tl.int64)
     first, end = T * B * part // parts, T * B * (part + 1) // parts
     i = (tl.program_id(1) * FEATURES + tl.arange(0, FEATURES))[None, :]
