@@ -1,6 +1,6 @@
 """Rung `numpy`: everything by hand.
 
-New here: **back-propagation through time**, without a library that takes derivatives. The network is that
+New here: **back-propagation through time**, without a library that computes derivatives. The network is that
 of rung `onehot`, with one sequence of eight at a time and an output at every step:
 
     a_t = x_t G + g + h_{t-1} O + o        G green, O orange (I at first), B blue; g, o, b their biases
@@ -8,19 +8,19 @@ of rung `onehot`, with one sequence of eight at a time and an output at every st
     p_t = softmax(h_t B + b)
     E = - sum_t log p_t[c_{t+1}]           a sum over eight positions, in nats
 
-and backward, from the last step to the first, where d? stands for dE/d?:
+and backward, from the last step to the first, where dv means dE/dv for any variable v:
 
     dz_t = p_t - y_t                       softmax and cross-entropy together; y_t is one-hot
     dh_t = B dz_t + O da_{t+1}             from the output at t, and from all later steps
     da_t = dh_t where h_t > 0, else 0
     dB = sum_t outer(h_t, dz_t)    dO = sum_t outer(h_{t-1}, da_t)    dG = sum_t outer(x_t, da_t)
 
-Each weight is used at every step, so its gradient is a sum over the steps. No weight changes before the
-backward pass has ended; otherwise earlier steps would compute derivatives with weights that the forward
-pass never used. Each derivative is compared with a finite difference.
+Each weight is used at every step, so its gradient is a sum over the steps. The weights change only after the
+backward pass; otherwise earlier steps would compute derivatives with weights that the forward pass never
+used. A sample of the derivatives is compared with finite differences.
 
-Training is plain SGD, one sequence at a time, once through the text. Expect 14.5 nats over eight characters
-(1.8 per character) in the last thousand of 75, in a minute.
+Training is plain SGD on one sequence at a time, in one pass through the text. Expect a loss of 14.5 nats over
+eight characters (1.8 per character) in the last thousand of the 75 thousand sequences, in a minute.
 """
 
 from collections.abc import Callable, Iterator
@@ -45,7 +45,7 @@ RUNG = Rung(
 STEPS, HIDDEN = 8, 256
 RATE = 0.01
 THOUSANDS = 75
-"""Thousands of sequences, which do not overlap; the lesson's text has 75,112 of them."""
+"""Number of sequences, in thousands. They do not overlap; the lesson's text has 75,112."""
 
 Learn = Callable[[np.ndarray, np.ndarray], float]
 Predict = Callable[[np.ndarray], np.ndarray]
@@ -63,7 +63,7 @@ class Weights(NamedTuple):
 
 
 def first_weights(symbols: int, seed: int = 0, *, hidden: int = HIDDEN, dtype: Any = np.float32) -> Weights:
-    """Returns normal weights of variance 2 / fan-in (arXiv 1502.01852), but I for orange, and zero biases."""
+    """Returns normal weights of variance 2 / fan-in (arXiv 1502.01852), I for orange, and zero biases."""
     random = np.random.default_rng(seed)
 
     def normal(rows: int, columns: int) -> np.ndarray:
@@ -79,7 +79,7 @@ def relu(a: np.ndarray) -> np.ndarray:
 
 
 def relu_slope(h: np.ndarray) -> np.ndarray:
-    """Returns the derivative of relu, given its result h."""
+    """Returns the derivative of relu where its result is h."""
     return (h > 0).astype(h.dtype)
 
 
@@ -95,8 +95,8 @@ def softmax_back(p: np.ndarray, dp: np.ndarray) -> np.ndarray:
 
 
 def cross_entropy(p: np.ndarray, y: np.ndarray) -> float:
-    """Returns the summed loss in nats of one-hot targets y under p, both (..., V)."""
-    smallest = np.finfo(p.dtype).tiny  # a probability that was rounded to zero would cost infinitely much
+    """Returns the loss in nats of one-hot targets y under probabilities p, both (..., V), as a sum."""
+    smallest = np.finfo(p.dtype).tiny  # a probability that was rounded to zero would give an infinite loss
     return -float(np.log(np.maximum(p[y > 0], smallest)).sum())
 
 
@@ -106,19 +106,19 @@ def cross_entropy_slope(p: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def forward(weights: Weights, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the states h (T + 1, H), of which the first is zero, and the outputs p (T, V), for x (T, V)."""
+    """Returns the states h (T + 1, H), which start with h_0 = 0, and the outputs p (T, V), for x (T, V)."""
     green, green_bias, orange, orange_bias, blue, blue_bias = weights
-    seen = x @ green + (green_bias + orange_bias)  # (T, H), the part that does not depend on the state
+    from_input = x @ green + (green_bias + orange_bias)  # (T, H), the part that does not depend on the state
     h = np.zeros((len(x) + 1, green.shape[1]), green.dtype)
     for t in range(len(x)):
-        h[t + 1] = relu(seen[t] + h[t] @ orange)
+        h[t + 1] = relu(from_input[t] + h[t] @ orange)
     return h, softmax(h[1:] @ blue + blue_bias)
 
 
 def backward(weights: Weights, x: np.ndarray, y: np.ndarray, h: np.ndarray, p: np.ndarray) -> Weights:
     """Returns the gradients for inputs x and targets y, given the results h and p of `forward`."""
-    dz = p - y  # (T, V), which is softmax_back(p, cross_entropy_slope(p, y)) without its division by p
-    dh = dz @ weights.blue.T  # (T, H), so far only from the outputs
+    dz = p - y  # (T, V); equals softmax_back(p, cross_entropy_slope(p, y)), but without its division by p
+    dh = dz @ weights.blue.T  # (T, H), the part that comes from the outputs
     slope = relu_slope(h[1:])
     da = np.empty_like(dh)
     later = np.zeros_like(dh[0])
@@ -150,15 +150,15 @@ def learn(weights: Weights, x: np.ndarray, y: np.ndarray, rate: float = RATE) ->
 def finite_differences(
     weights: Weights, x: np.ndarray, y: np.ndarray, *, each: int, seed: int = 0, width: float = 1e-5
 ) -> Iterator[tuple[str, float, float]]:
-    """Yields the name of a weight, its derivative by hand, and (E(w + width) - E(w - width)) / (2 width).
+    """Yields names of weights, their derivatives by hand, and (E(w + width) - E(w - width)) / (2 width).
 
     Args:
-        weights: in float64; restored at the end.
+        weights: the weights, in float64. They are restored at the end.
         x: a sequence (T, V).
         y: its targets (T, V).
-        each: how many random elements of each array to check.
-        seed: of which.
-        width: small enough for the curve, large enough for rounding.
+        each: number of random elements of each array to check.
+        seed: seed for the choice of the elements.
+        width: small, so that the difference approximates the derivative, but large compared with rounding.
     """
     gradients = backward(weights, x, y, *forward(weights, x))
     random = np.random.default_rng(seed)
@@ -175,7 +175,7 @@ def finite_differences(
 
 
 def sequences(text: LessonText) -> tuple[np.ndarray, np.ndarray]:
-    """Returns sequences of ids that do not overlap, (N, 8), and the id after each of these, (N, 8)."""
+    """Returns sequences of ids that do not overlap, (N, 8), and the id that follows each id, (N, 8)."""
     windows = text.ids.unfold(0, STEPS + 1, STEPS).numpy()  # (N, 9)
     return windows[:, :STEPS], windows[:, 1:]
 
@@ -195,17 +195,17 @@ def check(text: LessonText, seed: int, each: int = 40) -> list[tuple[str, float,
 def one_pass(
     text: LessonText, settings: LessonSettings, learn: Learn, predict: Predict
 ) -> tuple[list[float], float]:
-    """Trains for one pass over a text, in its order.
+    """Trains for one pass over a text, in order.
 
     Args:
         text: its first 75 thousand sequences are used.
         settings: `share` is the share of these sequences to use.
-        learn: updates the weights for a sequence and its targets (T, V); returns the error before.
+        learn: updates the weights for a sequence and its targets (T, V); returns the error before the update.
         predict: returns the probabilities (T, V) of a sequence.
 
     Returns:
-        The mean error of each thousand sequences, and the mean error on the end of the text before training
-        on it.
+        The mean error of each thousand sequences, and the mean error on the last 5 % of the text, before the
+        network is trained on them.
     """
     x, y = sequences(text)
     one_hot = np.eye(len(text.symbols), dtype=np.float32)
@@ -274,19 +274,19 @@ def run(settings: LessonSettings) -> Outcome:
     """Checks the derivatives, then trains."""
     text = read_text()
     checked = check(text, settings.seed)
-    apart = max(abs(hand - found) for _, hand, found in checked)
-    settings.report(f"{len(checked)} derivatives differ from finite differences by at most {apart:.1e}")
+    largest = max(abs(hand - found) for _, hand, found in checked)
+    settings.report(f"{len(checked)} derivatives differ from finite differences by at most {largest:.1e}")
     weights = first_weights(len(text.symbols), settings.seed)
     means, held_out = one_pass(text, settings, partial(learn, weights), lambda x: forward(weights, x)[1])
     return Outcome(
         figure=means[-1],
-        holds=apart <= 1e-7,
+        holds=largest <= 1e-7,
         held_out=held_out,
         text=text.name,
         details={
             "first_thousand": round(means[0], 3),
             "nats_a_character": round(means[-1] / STEPS, 4),
-            "derivatives_differ_by": apart,
+            "derivatives_differ_by": largest,
         },
         pictures=(draw(means, checked, settings.pictures),) if settings.pictures else (),
     )

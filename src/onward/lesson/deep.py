@@ -2,10 +2,10 @@
 
 New here: **everything together, trained for longer**. The text is in lower case. The network has an
 embedding of 24, batch norm, two LSTM layers of 512 with dropout of 0.2 on inputs and states, and a readout
-at every step (which is what the lesson's TimeDistributed does). The state is carried from block to block. A
-sample after every epoch shows how the network learns to spell, to punctuate and to imitate the author.
+at every step (like the lesson's TimeDistributed). The state is carried from block to block. A sample after
+every epoch shows how the network learns to spell, to punctuate and to imitate the author.
 
-Dropout on the state sets a fifth of the hidden-to-hidden weights to zero, other ones for each block (arXiv
+Dropout on the state sets a fifth of the hidden-to-hidden weights to zero, chosen anew for each block (arXiv
 1708.02182), so that the fused kernel can be used.
 
 Expect about 1.3 nats per character on the held-out tenth after twenty minutes on two cores. A CUDA GPU is
@@ -76,7 +76,7 @@ class Deep(nn.Module):
 
 
 class DeepTraining:
-    """Trains the network, epoch after epoch, with the lesson's `run_epochs(n)`."""
+    """Trains the network epoch by epoch, with the `run_epochs(n)` of the lesson."""
 
     def __init__(self, text: LessonText, minutes: float, settings: LessonSettings) -> None:
         torch.manual_seed(settings.seed)
@@ -106,7 +106,7 @@ class DeepTraining:
         return self.losses[-1]
 
     def step(self, block: Block, state: State) -> tuple[float, State]:
-        """Trains on one block, at a learning rate that falls with the time left; returns loss and state."""
+        """Trains on one block; returns loss and state. The learning rate falls with the time left."""
         self.network.train()
         left = max(0.01, 1 - (time.monotonic() - self.started) / self.seconds)
         self.steps += 1
@@ -129,7 +129,7 @@ class DeepTraining:
 
 @torch.inference_mode()
 def write(network: Deep, text: LessonText, prime: str, length: int, *, seed: int = 0) -> str:
-    """Returns the prime and a sample of the network that continues it."""
+    """Returns the prime, continued by a sample from the network."""
     network.eval()
     device = network.readout.weight.device
     random = torch.Generator().manual_seed(seed)
@@ -145,8 +145,8 @@ def write(network: Deep, text: LessonText, prime: str, length: int, *, seed: int
 def closed(text: str) -> dict[str, dict[str, float]]:
     """Returns the shares of quotes and brackets that are closed, by the distance of the closing mark.
 
-    A mark counts as closed if its closing mark follows within the last of `REACHES`, before another one
-    opens.
+    A mark counts as closed if its closing mark follows within the largest of `REACHES`, and before the same
+    mark occurs again.
     """
     found: dict[str, Counter[str]] = {mark: Counter() for mark in CLOSING}
     for mark, closing in CLOSING.items():
@@ -165,7 +165,7 @@ def closed(text: str) -> dict[str, dict[str, float]]:
 
 
 def draw(losses: Sequence[float], shares: Mapping[str, Mapping[str, Any]], folder: Path) -> Path:
-    """Draws the loss of each epoch, and the distances at which text and network close quotes and brackets."""
+    """Plots the loss of each epoch, and the distances at which text and network close quotes and brackets."""
 
     def paint_losses(axes: Any) -> None:
         axes.plot(range(1, len(losses) + 1), losses, "o-", color="#2f6f4f")
@@ -191,7 +191,7 @@ def draw(losses: Sequence[float], shares: Mapping[str, Mapping[str, Any]], folde
 
 
 def run(settings: LessonSettings) -> Outcome:
-    """Trains for the rung's minutes, and examines what the network writes."""
+    """Trains for the rung's minutes, and analyses a text that the network writes."""
     started = time.monotonic()
     training = DeepTraining(read_text(lower=True), RUNG.minutes - 0.5, settings)
     loss = training.run_epochs(1)

@@ -1,8 +1,8 @@
-"""Rung `eight`: a loop with eight characters in and the ninth out.
+"""Rung `eight`: a loop reads eight characters and predicts the ninth.
 
-New here: **the loop**. It learns only if the hidden-to-hidden matrix starts as the identity: the untrained
-network then sums its inputs and forgets nothing (Le, Jaitly and Hinton, arXiv 1504.00941). Otherwise it uses
-the three matrices of rung `three`, for any number of characters.
+New here: **the loop**. The network has the three matrices of rung `three`, but it reads any number of
+characters. It learns only if the hidden-to-hidden matrix starts as the identity: the untrained network then sums its
+inputs and forgets nothing (Le, Jaitly and Hinton, arXiv 1504.00941).
 
     h_1 = relu(G e(c_1))
     h_t = relu(G e(c_t)) + relu(O h_{t-1})        t = 2 ... 8,  O = I at first
@@ -64,7 +64,7 @@ def samples(text: LessonText) -> tuple[Tensor, Tensor]:
 
 
 def run(settings: LessonSettings) -> Outcome:
-    """Trains the network, and asks it for the lesson's three predictions."""
+    """Trains the network, and makes the lesson's three predictions."""
     text = read_text()
     training, held_out = text.split()
     torch.manual_seed(settings.seed)

@@ -1,8 +1,8 @@
 """Rung `embeddings`: users, movies and words as vectors.
 
-New here: **an embedding**. A thing (a user, a movie, a word, a character) is a whole number, which selects
+New here: **an embedding**. A user, a movie, a word or a character is represented by an integer, which selects
 a row of a learned table. Looking up a row gives the same outputs and gradients as multiplying a one-hot
-vector by the table. But a lookup costs one row instead of the whole table, which `costs` measures.
+vector by the table. But a lookup reads one row instead of the whole table; `costs` measures the difference.
 
 The vectors of users u and movies m are learned from ratings alone:
 
@@ -112,7 +112,7 @@ def squared_error(predicted: Tensor, stars: Tensor) -> Tensor:
 def train(
     ratings: Ratings, training: Tensor, settings: LessonSettings, *, biases: bool = True
 ) -> RatingModel:
-    """Trains on the rows `training` with Adam, a rate that falls to zero, and a penalty on large vectors."""
+    """Trains on the rows `training` with Adam, a falling learning rate, and a penalty on large vectors."""
     torch.manual_seed(settings.seed)
     pairs, stars = ratings.pairs[training], ratings.stars[training]
     network = RatingModel(ratings.users, len(ratings.titles), float(stars.mean()), biases=biases)
@@ -159,7 +159,7 @@ def greatest_difference(symbols: int, *, batch: int = 64, width: int = 42) -> fl
 
 
 def costs(symbols: int, *, batch: int = 64, width: int = 42) -> dict[str, float]:
-    """Measures lookup and one-hot product with gradients: milliseconds, and megabytes allocated."""
+    """Measures lookup and one-hot product, with gradients: milliseconds, and megabytes that are allocated."""
     table, ids = torch.randn(symbols, width, requires_grad=True), torch.randint(symbols, (batch,))
     found = {}
     for name, way in (("lookup", looked_up), ("product", multiplied)):
@@ -178,7 +178,7 @@ def costs(symbols: int, *, batch: int = 64, width: int = 42) -> dict[str, float]
 
 
 def words_as_vectors(text: str) -> dict[str, Any]:
-    """Turns the words of a text into ids, and the ids into rows of a table."""
+    """Turns the words of a text into ids, and looks up the rows of these ids in a table."""
     words = sorted(set(text.split()))
     ids = [words.index(word) for word in text.split()]
     table = nn.Embedding(len(words), 3)
@@ -186,14 +186,14 @@ def words_as_vectors(text: str) -> dict[str, Any]:
 
 
 def components(network: RatingModel) -> np.ndarray:
-    """Projects the vectors of the movies on their first two principal components, (M, 2)."""
+    """Projects the vectors of the movies onto their first two principal components, (M, 2)."""
     vectors = network.movie.weight.detach().numpy()
     centred = vectors - vectors.mean(0)
     return centred @ np.linalg.svd(centred, full_matrices=False)[2][:2].T
 
 
 def short(title: str) -> str:
-    """Shortens a title: drops the year and other names, and moves the article to the front."""
+    """Shortens a title: drops the year and alternative titles, and moves the article to the front."""
     name = title.partition(" (")[0]
     for article in ("The", "A"):
         if name.endswith(f", {article}"):
@@ -202,7 +202,7 @@ def short(title: str) -> str:
 
 
 def draw(network: RatingModel, ratings: Ratings, folder: Path) -> Path:
-    """Draws the vectors of the most rated movies."""
+    """Plots the vectors of the movies with the most ratings."""
     often = torch.bincount(ratings.pairs[:, 1]).argsort(descending=True)[:SHOWN]
     places = components(network)[often.numpy()]
 

@@ -1,4 +1,4 @@
-"""The training loop of the rungs, which does what the lesson's `model.fit` did."""
+"""The training loop of the rungs, which does the same as `model.fit` in the lesson."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -14,7 +14,7 @@ BATCH, RATE = 64, 1e-3
 
 Batch = tuple[Tensor, Tensor]
 Loss = Callable[[Tensor, Tensor], Tensor]
-"""Returns the mean loss of a batch in nats, from its outputs and targets."""
+"""A function that returns the mean loss of a batch in nats, from its outputs and targets."""
 
 
 def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
@@ -31,10 +31,10 @@ def shuffled(x: Tensor, y: Tensor, size: int, generator: torch.Generator) -> Ite
 def epoch(
     network: nn.Module, optimiser: torch.optim.Optimizer, batches: Iterable[Batch], loss: Loss = cross_entropy
 ) -> float:
-    """Trains for one pass.
+    """Trains for one pass over the batches.
 
     Returns:
-        The mean over the batches of the loss before each update, which is what the lesson printed.
+        The mean of the losses of the batches, each before its update. The lesson printed the same mean.
     """
     network.train()
     total, count = 0.0, 0
@@ -75,7 +75,7 @@ def evaluate(network: nn.Module, x: Tensor, y: Tensor, loss: Loss = cross_entrop
 
 @torch.inference_mode()
 def evaluate_stream(network: Any, state: Any, ids: Tensor, device: torch.device | None = None) -> float:
-    """Returns the mean loss of a text, read in one pass with its state carried over, in evaluation mode.
+    """Returns the mean loss of a text in evaluation mode. The text is read in one pass with one state.
 
     Args:
         network: `network(characters (T, 1), state) -> (logits (T, 1, V), state)`.

@@ -1,14 +1,14 @@
-"""Rung `graph`: drawings of the computational graphs.
+"""Rung `graph`: pictures of the computational graphs.
 
 New here: **the networks of the ladder as pictures**, in the notation of the lesson's slides. `onward draw
-MODEL` draws any model of onward in the same way:
+MODEL` draws any model of onward in the same notation:
 
     rectangle    input              green     input to hidden
     circle       hidden             orange    hidden to hidden
     triangle     output             blue      hidden to output
 
 The dashed box is the loop: its content exists once in memory and is used at every step. In an unrolled graph,
-each step is a column, and the same arrow in each column is the same matrix.
+each step is a column, and corresponding arrows in all columns are the same matrix.
 
 Expect five pictures in a few seconds.
 """
@@ -52,7 +52,7 @@ PICTURES = {
     "lesson-graph-sequence": (SEQUENCE, 0),
     "lesson-graph-deep": (DEEP, 4),
 }
-"""The graph of each file, and the number of unrolled steps; 0 draws the recurrent form."""
+"""The graph in each file, and the number of unrolled steps; 0 draws the recurrent form."""
 
 
 def draw_all(folder: Path) -> tuple[Path, ...]:

@@ -1,18 +1,17 @@
 """Rung `mix`: learning from unlabelled data.
 
 New here: **pseudo-labels, and batches mixed from several sources**. A network is trained on 1,000 labelled
-digits. It then labels 20,000 other digits itself, where its prediction has a probability of 0.8 or more.
-Training continues with batches that are two thirds labelled and one third pseudo-labelled; the
-pseudo-labels are predicted again after each round. The network predicts with all units and trains with half
-of them dropped, so similar digits get the same label: the decision boundaries move to regions without
-digits.
+digits. It then predicts the labels of 20,000 other digits. Predictions with a probability of 0.8 or more
+become pseudo-labels. Training continues with batches that are two thirds labelled and one third
+pseudo-labelled; the pseudo-labels are predicted again after each round. The network predicts with all units,
+but trains with half of them dropped. So similar digits get the same label, and the decision boundaries move
+to regions without digits.
 
-    batch = (x, y) of labelled digits + (x, argmax network(x)) of the others        2/3 + 1/3
+    batch = (x, y) of labelled digits + (x, argmax network(x)) of other digits      2/3 + 1/3
 
-Two networks are compared for each seed. They have the same initial weights, number and size of batches, and
-learning rates; only the content of the batches differs. The idea is from Lee (Pseudo-Label, 2013), who
-reports test errors of 6.6 % without pseudo-labels and 4.3 % with them, for 1,000 labels and a dense
-network.
+Two networks are compared for each seed, one with pseudo-labels and one without. They have the same initial
+weights, number and size of batches, and learning rates. The idea is from Lee (Pseudo-Label, 2013), who
+reports test errors of 6.6 % without pseudo-labels and 4.3 % with them, for 1,000 labels and a dense network.
 
 Expect about 3.7 % without and 2.4 % with pseudo-labels, as means over five seeds, in six minutes.
 """
@@ -82,7 +81,7 @@ def network(seed: int) -> nn.Module:
 class ResumableTraining:
     """Trains with AdamW for a total number of batches; the learning rate falls in the second half of them.
 
-    `fit` can be called several times with other sources, and continues where it stopped.
+    `fit` can be called several times, with different sources. Each call continues the schedule.
     """
 
     def __init__(self, model: nn.Module, total: int, seed: int) -> None:
@@ -109,8 +108,8 @@ class Comparison:
     """The test errors and pseudo-labels of one seed.
 
     Attributes:
-        without: test error of the network that saw only labelled digits, in percent.
-        with_pseudo: test error of the network that saw the mix, in percent.
+        without: test error of the network that was trained on labelled digits only, in percent.
+        with_pseudo: test error of the network that was trained on the mix, in percent.
         labels_wrong: share of wrong pseudo-labels before each round and at the end, in percent.
         moved: number of digits whose last pseudo-label differs from their first.
     """
@@ -132,7 +131,7 @@ def read_digits(folder: Path, part: str) -> Digits:
 
 
 def percent_wrong(predicted: Tensor, labels: Tensor) -> float:
-    """Returns the share of labels (N,) that differ, in percent."""
+    """Returns the share of predicted labels that are wrong, in percent; both arguments are (N,)."""
     return 100 * float((predicted != labels).float().mean())
 
 

@@ -40,7 +40,7 @@ def one_hot(characters: Tensor, symbols: int) -> Tensor:
 
 
 def row_of_identity(characters: Tensor, symbols: int) -> Tensor:
-    """Returns the same vectors from a fixed embedding, which is the identity."""
+    """Returns the same vectors, as rows of a fixed embedding that is the identity."""
     return nn.functional.embedding(characters, torch.eye(symbols))
 
 
@@ -61,7 +61,7 @@ class OneHot(nn.Module):
 
 
 def one_hot_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
-    """Returns the mean loss of one-hot targets (..., V); `cross_entropy` takes integers."""
+    """Returns the mean loss of one-hot targets (..., V); `cross_entropy` is for integer targets."""
     return -(targets * logits.log_softmax(-1)).sum(-1).mean()
 
 

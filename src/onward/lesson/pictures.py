@@ -8,11 +8,11 @@ from typing import Any
 from onward.atomic import atomic_write
 
 Paint = Callable[[Any], None]
-"""Draws on matplotlib's axes."""
+"""A function that draws on the axes of matplotlib."""
 
 
 def save_picture(path: Path, title: str, *paints: Paint, size: tuple[float, float] = (8, 4.5)) -> Path:
-    """Draws one or several panels side by side into a PNG file.
+    """Draws one or several panels side by side, and saves them as a PNG file.
 
     Args:
         path: the file.

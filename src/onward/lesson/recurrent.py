@@ -6,7 +6,7 @@ RNN reads eight characters, and its last output predicts the ninth.
     h_t = relu(W e(c_t) + U h_{t-1} + b)          h_0 = 0,  U = I at first
     logits = B h_8
 
-(Here relu is applied to the sum, in rung `eight` to each part.) `Unrolled` writes the same layer out as a
+Here relu is applied to the sum, but in rung `eight` to each part. `Unrolled` is the same layer, written as a
 loop. `run` shows that its outputs and gradients equal those of the layer, up to 1e-6.
 
 Expect about 1.44 nats per character after eight epochs, in a minute.

@@ -13,12 +13,12 @@ class Rung:
     Attributes:
         name: the name for `onward lesson NAME`.
         new: the idea that the rung adds, in one line.
-        measure: the meaning of its figure, with the unit.
+        measure: what the rung's figure measures, with the unit.
         lesson: the figure that the lesson printed, or None.
-        target: the largest figure at which our rung counts as reached, or None.
+        target: the largest figure with which the rung counts as reached, or None.
         minutes: approximate run time on two cores.
-        text: the corpus of the figures, or "" if the rung reads no text.
-        threads: number of PyTorch's threads. A second thread does not speed up small matrices.
+        text: the corpus to which the figures apply; "" if the rung reads no text.
+        threads: number of PyTorch threads. A second thread does not speed up small matrices.
     """
 
     name: str
@@ -36,7 +36,7 @@ class LessonSettings:
     """Settings for running a rung.
 
     Attributes:
-        seed: seed of weights and order.
+        seed: seed of the initial weights and of the order of samples.
         share: share of the rung's epochs (or steps) to run; below 1 for a quick look.
         pictures: folder for pictures; None draws none.
         report: called with each line of progress.
@@ -57,7 +57,7 @@ class Outcome:
     """The result of a rung.
 
     Attributes:
-        figure: the result in the rung's measure.
+        figure: the result, in the rung's measure.
         holds: whether the rung's other checks passed, such as the lesson's three answers.
         held_out: the same measure on held-out data; None if there is none.
         text: the corpus that was used; "" if the rung reads no text.

@@ -1,4 +1,4 @@
-"""Runs rungs, and returns their figures with those of the lesson and their targets."""
+"""Runs rungs, and returns their figures together with the lesson's figures and the targets."""
 
 import time
 from typing import Any
@@ -15,7 +15,7 @@ def run_rung(name: str, settings: LessonSettings) -> dict[str, Any]:
 
     Raises:
         InputError: there is no such rung.
-        OnwardError: the rung cannot run, because its data are missing.
+        OnwardError: the rung cannot run, for instance because its data are missing.
     """
     module = module_of(name)
     rung = module.RUNG
@@ -47,7 +47,7 @@ def run_rung(name: str, settings: LessonSettings) -> dict[str, Any]:
 
 
 def run_all(settings: LessonSettings) -> list[dict[str, Any]]:
-    """Runs all rungs from the bottom up. The row of a rung that cannot run has its error."""
+    """Runs all rungs from the bottom up. If a rung cannot run, its row contains the error."""
     rows = []
     for name in MODULES:
         try:

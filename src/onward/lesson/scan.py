@@ -11,11 +11,12 @@ successor is [PyTensor](https://pytensor.readthedocs.io), with the same names:
     updates        the new value of each shared parameter after a call
     function       compiles the graph
 
-The second half of this file is the same network in PyTorch: the loop is Python's, `scan` has six lines, and
-the operations that ran are differentiated. Initial weights, data, order and learning rate are those of rung
-`numpy`, and the first gradients of all three agree to nine digits.
+The second half of this file is the same network in PyTorch: the loop is a Python loop, `scan` has six lines,
+and PyTorch differentiates the operations that ran. Initial weights, data, order and learning rate are those
+of rung `numpy`, and the first gradients of all three agree to nine digits.
 
-Expect 14.5 nats over eight characters (1.8 per character) in the last thousand of 75, in four minutes.
+Expect a loss of 14.5 nats over eight characters (1.8 per character) in the last thousand of the 75 thousand
+sequences, in four minutes.
 Install PyTensor with `pip install ".[theano]"`; without it, the rung runs only its PyTorch half.
 """
 
@@ -63,7 +64,7 @@ class InTheano:
     """The network in Theano; each function is compiled on first use.
 
     Args:
-        weights: initial values of the shared parameters; their type is used for all computations.
+        weights: initial values of the shared parameters. All computations use their type.
         rate: learning rate.
     """
 
@@ -90,7 +91,7 @@ class InTheano:
         self.rate = np.asarray(rate, dtype)
 
     def function(self, inputs: list[Any], output: Any, **options: Any) -> Callable[..., Any]:
-        """Compiles a function: in seconds with a C compiler, else in a minute with Numba."""
+        """Compiles a function. This takes seconds with a C compiler, and a minute with Numba."""
         mode = "CVM" if self.theano.config.cxx else None
         with warnings.catch_warnings():
             # PyTensor warns that it found no BLAS; products this small do not need one.
@@ -118,7 +119,7 @@ class InTheano:
 def scan(
     step: Callable[..., tuple[Tensor, Tensor]], sequence: Tensor, state: Tensor, *constants: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Applies `step` to each row of a sequence; returns the last state and the stacked outputs."""
+    """Applies `step` to each row of a sequence; returns the final state and the stacked outputs."""
     outputs = []
     for row in sequence:
         state, output = step(row, state, *constants)
@@ -192,7 +193,7 @@ def likeliest(predict: Predict, text: LessonText, prime: str) -> str:
 
 
 def draw(network: Form, text: LessonText, folder: Path) -> Path:
-    """Draws the predictions along one sequence: a column per step, a row per symbol."""
+    """Draws the predictions for one sequence, with a column for each step and a row for each symbol."""
     one_hot = np.eye(len(text.symbols), dtype=np.float32)
     p = network.predict(one_hot[text.encode(PRIME).numpy()])  # (8, V)
     rows = np.sort(np.unique(np.argsort(-p, -1)[:, :4]))
@@ -243,7 +244,7 @@ def run(settings: LessonSettings) -> Outcome:
     }
     network, means, held_out = train(available[0], text, settings)
     for form in available[1:]:
-        # The numbers are the same, so a tenth of them is enough to compare.
+        # The errors are the same, so a tenth of the sequences is enough to compare them.
         _, again, _ = train(form, text, replace(settings, share=settings.share / 10))
         pairs = zip(again, means, strict=False)
         details["thousands_differ_by"] = max(abs(one - other) for one, other in pairs)

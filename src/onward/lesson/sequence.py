@@ -1,15 +1,15 @@
 """Rung `sequence`: an output at every step.
 
-New here: **the network predicts after each character**, not only after the last, so a sample of eight gives
-eight errors to learn from. The state starts as a vector of zeros, so the first step is like all others.
+New here: **the network predicts after each character**, not only after the last one, so a sample of eight
+characters gives eight errors to learn from. The state starts as zeros, so the first step is like all others.
 
     h_0 = 0,  h_t = relu(W e(c_t) + U h_{t-1} + b)        U = I at first
     logits_t = B h_t  for the character after c_t,        t = 1 ... 8
 
-The loss falls with the position, since the first output has seen one character and the last one eight. The
-lesson printed sums over the eight positions: 16.44 is 2.055 per character.
+The loss falls with the position: the first output depends on one character, the last one on eight. The lesson
+printed sums over the eight positions: 16.44 is 2.055 per character.
 
-Expect about 1.66 nats per character, mean over the positions, after eight epochs, in two minutes.
+Expect about 1.66 nats per character (mean over the positions) after eight epochs, in two minutes.
 """
 
 from pathlib import Path

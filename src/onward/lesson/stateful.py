@@ -1,19 +1,19 @@
 """Rung `stateful`: state carried from block to block.
 
 New here: **the state is carried over to the next block**. The text is read in order in 64 lanes, eight
-characters of each per block, and each block starts from the final state of the block before. Gradients do
+characters of each per block, and each block starts from the final state of the previous block. Gradients do
 not flow from one block to another. Two things decide whether this works:
 
-*The lanes.* Row i of a block must continue row i of the block before. The lesson cut the text into samples
-of eight and made a batch of 64 neighbours. So row i of the next batch began 504 characters after the end of
-row i, and the carried state belonged to another page. `shifted_blocks` repeats that mistake; `Lanes` is
-right.
+*The lanes.* Row i of a block must continue row i of the previous block. The lesson cut the text into samples
+of eight, and made a batch of 64 neighbours. So row i of the next batch began 504 characters after the end of
+row i, and the state that was carried over belonged to another part of the text. `shifted_blocks` repeats that
+mistake; `Lanes` avoids it.
 
-*The layer.* With a carried state, the simple RNN multiplies by its hidden-to-hidden matrix throughout the
-text. In the first hundreds of steps its gradients explode to fifty thousand times their usual norm, and so
-does the loss of the first epoch; only then does it learn. The gradients of an LSTM stay below one from the
-first step, since gates keep its state. It learns best with normalised inputs (batch norm). `run` trains all
-variants and shows the norms of their gradients.
+*The layer.* With a carried state, the simple RNN multiplies its state by the hidden-to-hidden matrix
+throughout the text. In the first few hundred steps, its gradients explode to fifty thousand times their usual
+norm. The loss of the first epoch explodes too, and only then does the network learn. The gradients of an LSTM
+stay below one from the first step, because its gates preserve the state. It learns best with normalised
+inputs (batch norm). `run` trains all variants and shows the norms of their gradients.
 
 Expect about 1.32 nats per character after twelve epochs with the right lanes, in eight minutes for all
 variants.
@@ -71,14 +71,14 @@ class Stateful(nn.Module):
 
 
 def shifted_blocks(ids: Tensor) -> Iterator[Block]:
-    """Yields one epoch of the lesson's blocks: 64 neighbouring samples of eight, then the next 64."""
+    """Yields one epoch of the lesson's blocks: 64 neighbouring samples of eight, then the next 64 samples."""
     windows = ids.unfold(0, STEPS + 1, STEPS)  # (N, 9)
     for number, rows in enumerate(windows[: len(windows) // LANES * LANES].split(LANES)):
         yield Block(rows[:, :-1].t(), rows[:, 1:].t(), number == 0)
 
 
 def right_blocks(lanes: Lanes) -> Iterator[Block]:
-    """Yields one epoch of blocks, each of which continues the one before."""
+    """Yields one epoch of blocks. Each block continues the previous one."""
     return (lanes.next() for _ in range(lanes.blocks_per_epoch))
 
 
@@ -93,7 +93,7 @@ class Variant:
     norms: list[float] = field(default_factory=list)
 
     def train(self, text: LessonText, epochs: int, settings: LessonSettings) -> None:
-        """Trains with Adam and resets the state each epoch; stops early if the loss is not finite."""
+        """Trains with Adam, and resets the state in each epoch. Stops early if the loss is not finite."""
         optimiser = torch.optim.Adam(self.network.parameters(), lr=RATE)
         lanes = Lanes(text.ids.numpy(), lanes=LANES, steps=STEPS)
         for number in range(settings.scaled(epochs)):
@@ -131,7 +131,7 @@ class Variant:
 
 
 def _finite(value: float) -> float | None:
-    """Returns None for infinity and NaN, which JSON cannot hold."""
+    """Returns None for infinity and NaN, which JSON cannot represent, and other values unchanged."""
     return value if math.isfinite(value) else None
 
 

@@ -1,4 +1,4 @@
-"""Writes the figures of all rungs as Markdown, for the page docs/lesson/RESULTS.md."""
+"""Formats the figures of all rungs as Markdown, for the page docs/lesson/RESULTS.md."""
 
 import datetime
 import importlib.metadata
@@ -41,7 +41,7 @@ def _figures(rows: list[dict[str, Any]]) -> str:
 
 
 def _details(details: dict[str, Any]) -> Iterator[str]:
-    """Yields single values as a list, nested values as tables, and texts of several lines as blocks."""
+    """Yields single values as a list, nested values as tables, and texts of several lines as code blocks."""
     nested = {name: value for name, value in details.items() if isinstance(value, dict)}
     texts = {name: value for name, value in details.items() if isinstance(value, str) and "\n" in value}
     single = [name for name in details if name not in nested and name not in texts]
@@ -59,7 +59,7 @@ def _details(details: dict[str, Any]) -> Iterator[str]:
 
 
 def _rows(value: dict[str, Any]) -> str:
-    """Returns a table with a row for each name, or a list if the values have no columns."""
+    """Returns a table with a row for each name, or a list if the values are not dictionaries."""
     if not all(isinstance(part, dict) for part in value.values()):
         return "\n".join(f"- {_name(name)}: {_value(part)}" for name, part in value.items())
     columns = list(dict.fromkeys(column for part in value.values() for column in part))

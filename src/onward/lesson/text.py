@@ -1,4 +1,4 @@
-"""Reads the text of the lesson the way the lesson did: symbols are bytes, with a null symbol as id 0."""
+"""Reads the text of the lesson as the lesson did: symbols are bytes, and id 0 is a null symbol."""
 
 import os
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from onward.data.named import BUILT_IN
 from onward.errors import CorpusError
 
 HELD_OUT = 0.05
-"""Share of the text, at its end, that is held out. The lesson held out nothing."""
+"""Share of the text that is held out, at its end. The lesson held out nothing."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class LessonText:
         return bytes(self.symbols[i] for i in ids.tolist()).decode(errors="replace")
 
     def split(self, held_out: float = HELD_OUT) -> tuple["LessonText", "LessonText"]:
-        """Splits off the end of the text, and returns the text for training and the held-out text."""
+        """Returns the text for training, and the end of the text as held-out text."""
         cut = round(len(self.ids) * (1 - held_out))
         return LessonText(self.name, self.ids[:cut], self.symbols), LessonText(
             self.name, self.ids[cut:], self.symbols
@@ -49,7 +49,7 @@ class LessonText:
 def read_text(name: str = "nietzsche", *, lower: bool = False) -> LessonText:
     """Reads a named corpus, or the built-in one if the named one is not available.
 
-    The lesson's text has 600,901 bytes of 85 kinds, so 86 symbols.
+    The lesson's text has 600,901 bytes with 85 different values. With the null symbol, that makes 86 symbols.
     """
     try:
         (path,) = find_sources([name]).documents

@@ -1,8 +1,8 @@
-"""Rung `three`: three characters in, the fourth out.
+"""Rung `three`: predict the fourth character from three.
 
-New here: **weights shared between positions**. The network has three matrices. It uses input to hidden (green
-in the lesson's drawings) for every character, hidden to hidden (orange) between characters, and hidden to
-output (blue) once, at the end. The samples do not overlap.
+New here: **weights shared between positions**. The network has three matrices, named by their colours in the
+lesson's drawings. It uses input to hidden (green, G) for every character, hidden to hidden (orange, O)
+between characters, and hidden to output (blue, B) once, at the end. The samples do not overlap.
 
     h1 = relu(G e(c1))
     h2 = relu(G e(c2)) + tanh(O h1)

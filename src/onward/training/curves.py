@@ -13,7 +13,7 @@ from onward.units import nats_to_bits
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_TRAINING, _VALIDATION, _QUIET = "#4f6d8f", "#c2410c", "#64748b"
+_TRAINING, _VALIDATION, _GREY = "#4f6d8f", "#c2410c", "#64748b"
 _MOST_EPOCHS = 12
 """Maximum number of epochs that are marked in a plot."""
 
@@ -71,9 +71,9 @@ def _draw_epochs(axes: "Axes", events: list[dict], symbols_per_step: float) -> N
     begun = [e for e in events if e["event"] == "epochstarted" and e["epoch"] > 1]
     for event in begun[:: -(-len(begun) // _MOST_EPOCHS) or 1]:
         where = event["step"] * symbols_per_step
-        axes.axvline(where, color=_QUIET, linewidth=0.8, linestyle=(0, (1, 3)), zorder=0)
+        axes.axvline(where, color=_GREY, linewidth=0.8, linestyle=(0, (1, 3)), zorder=0)
         axes.annotate(f"epoch {event['epoch']}", (where, 0), (3, 4), xycoords=("data", "axes fraction"),
-                      textcoords="offset points", fontsize=8, color=_QUIET)  # fmt: skip
+                      textcoords="offset points", fontsize=8, color=_GREY)  # fmt: skip
 
 
 def _label(axes: "Axes", title: str) -> None:

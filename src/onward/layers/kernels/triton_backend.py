@@ -1,6 +1,6 @@
 """Launches the Triton kernels of triton_kernels.py on a GPU, for tensors in float32 and bfloat16.
 
-Experimental: these kernels have run only in Triton's interpreter on the CPU (TRITON_INTERPRET=1), not on GPUs.
+Experimental: these kernels have run only in Triton's interpreter on the CPU (TRITON_INTERPRET=1), on no GPU.
 So they are off unless ONWARD_TRITON=1 is set in the environment; by default, a GPU uses the plain PyTorch of
 `reference`. Triton comes with the CUDA builds of PyTorch.
 """
