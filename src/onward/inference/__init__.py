@@ -1,1 +1,1 @@
-"""The use of a trained model: sessions, writing, completion, scoring, novelty."""
+"""Use of a trained model: sessions, writing, completion, scoring, and novelty."""

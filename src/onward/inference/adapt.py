@@ -1,11 +1,11 @@
 """Dynamic evaluation: a model that learns from the text it reads (Krause et al. 2018, arXiv 1709.07432).
 
-The text is read in blocks. The model scores a block first, and then takes one small gradient step on it, so
+The text is read in blocks. The model first scores a block, and then takes a small gradient step on it, so
 no symbol is scored by weights that learned from it. The step changes a copy of the weights. The trained
-model stays as it is, and `reset` goes back to it.
+model does not change, and `reset` restores its weights.
 
 The paper scales the steps by the gradients on the training text, which a model file does not contain. Plain
-gradient descent with clipped gradients also lowers the surprise, and needs no memory except for the weights.
+gradient descent with clipped gradients also lowers the surprise, and needs memory only for the weights.
 """
 
 import copy
@@ -33,11 +33,10 @@ class AdaptOptions:
     """How a model learns while it reads.
 
     Attributes:
-        rate: learning rate of a step on the mean surprise of a block.
-        block: number of symbols that are scored, then learned from.
+        rate: learning rate of a step, whose loss is the mean surprise of a block.
+        block: number of symbols that are scored before the model learns from them.
         clip: maximum norm of the gradient.
-        decay: share of the difference to the trained weights that is removed with each step; 0 keeps all of
-            it.
+        decay: share of the difference from the trained weights that each step removes; 0 removes nothing.
 
     Raises:
         InputError: a value is out of range.
@@ -66,7 +65,7 @@ class Adapter:
     Attributes:
         model: the copy, in evaluation mode.
         base, options: as given.
-        steps: number of steps since the adapter was made or reset.
+        steps: number of steps since the adapter was created or reset.
     """
 
     def __init__(self, base: LanguageModel, options: AdaptOptions | None = None) -> None:
@@ -75,15 +74,15 @@ class Adapter:
         self.steps = 0
 
     def reset(self) -> None:
-        """Goes back to the trained weights."""
+        """Restores the trained weights."""
         self._set(weights_of(self.base), 0)
 
     def learn(self, ids: Tensor, state: State) -> bool:
         """Takes one step on a block.
 
         Args:
-            ids: symbols that were scored, (T, 1). The first one is only read, the others are learned.
-            state: before the first symbol.
+            ids: symbols that were scored, (T, 1). The model only reads the first, and learns from the others.
+            state: the state before the first symbol.
 
         Returns:
             Whether the weights changed. They do not change if the gradient is not finite.
@@ -95,21 +94,22 @@ class Adapter:
             parameters = [parameter.requires_grad_(True) for parameter in self.model.parameters()]
             logits, _ = self.model(ids[:-1], state)
             gradients = torch.autograd.grad(losses(logits, ids[1:]).mean(), parameters, allow_unused=True)
-        return self._move(parameters, [g if g is not None else torch.zeros(()) for g in gradients])
+        return self._update(parameters, [g if g is not None else torch.zeros(()) for g in gradients])
 
     @torch.no_grad()
-    def _move(self, parameters: list[Tensor], gradients: list[Tensor]) -> bool:
+    def _update(self, parameters: list[Tensor], gradients: list[Tensor]) -> bool:
+        """Updates the weights, unless the gradient is not finite; returns whether they changed."""
         norm = float(torch.stack([gradient.norm() for gradient in gradients]).norm())
-        moves = np.isfinite(norm)
+        is_finite = bool(np.isfinite(norm))
         factor = self.options.rate * min(1.0, self.options.clip / max(norm, 1e-30))
         for parameter, gradient, base in zip(parameters, gradients, self.base.parameters(), strict=True):
             parameter.requires_grad_(False)
-            if moves:
+            if is_finite:
                 parameter.sub_(gradient, alpha=factor)
                 if self.options.decay:
                     parameter.lerp_(base, self.options.decay)
-        self.steps += bool(moves)
-        return bool(moves)
+        self.steps += is_finite
+        return is_finite
 
     def to_bytes(self) -> bytes:
         """Returns the learned weights as a safetensors file, for `restore`."""
@@ -118,10 +118,10 @@ class Adapter:
         return to_safetensors(weights, metadata)
 
     def restore(self, raw: bytes) -> None:
-        """Takes the weights that `to_bytes` returned.
+        """Replaces the weights by those that `to_bytes` returned.
 
         Raises:
-            ArtefactError: the bytes are damaged, or come from an adapter of another model.
+            ArtefactError: the bytes are damaged, or belong to an adapter of another model.
         """
         hint = "reset the session; the learned weights are lost"
         try:
@@ -159,8 +159,8 @@ class BlockLearner:
     """Collects the symbols that a session reads, and lets an adapter learn from each full block.
 
     Args:
-        adapter: what learns.
-        state: of the session, before the first symbol of the first block.
+        adapter: the adapter that learns.
+        state: state of the session before the first symbol of the first block.
 
     Attributes:
         adapter: as given.
@@ -181,7 +181,7 @@ class BlockLearner:
 
         Args:
             ids: the symbols, (n,).
-            state: after the last of them.
+            state: the state after the last symbol.
 
         Returns:
             Whether the weights changed.
@@ -197,20 +197,20 @@ class BlockLearner:
         """Removes the last symbols, which the session took back.
 
         Args:
-            symbols: how many.
-            state: after they were taken back.
+            symbols: number of symbols to remove.
+            state: state of the session after it took them back.
         """
         kept = len(self._ids) - symbols
         self._ids = self._ids[: max(0, kept)]
-        if kept < 0:  # part of a block that was learned: its state is gone
+        if kept < 0:  # the block that they belong to was learned, and its first state is lost
             self.restart(state)
 
     def restart(self, state: State) -> None:
-        """Drops the symbols of the block, and begins a new one at this state."""
+        """Drops the symbols of the block, and begins a new block at this state."""
         self._start, self._ids = state, ()
 
     def copy(self) -> "BlockLearner":
-        """Returns an independent learner in the same place."""
+        """Returns an independent learner at the same position."""
         twin = BlockLearner(self.adapter.copy(), self._start)
         twin._ids = self._ids
         return twin

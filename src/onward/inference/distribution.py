@@ -14,19 +14,19 @@ class Distribution:
 
     Attributes:
         probabilities: (V,) in float32; they sum to 1.
-        vocabulary: of the model.
+        vocabulary: vocabulary of the model.
     """
 
     probabilities: np.ndarray
     vocabulary: Vocabulary
 
     def top(self, count: int) -> list[tuple[str, float]]:
-        """Returns the printable names and the probabilities of the likeliest symbols, the likeliest first."""
+        """Returns the likeliest symbols, the likeliest first, as printable names with probabilities."""
         order = np.argsort(-self.probabilities, kind="stable")[: max(0, count)]
         return [(self.vocabulary.symbol(i), float(self.probabilities[i])) for i in order.tolist()]
 
     def __getitem__(self, symbol: str) -> float:
-        """Returns the probability of a symbol. A symbol that is not in the vocabulary counts as UNKNOWN.
+        """Returns the probability of a symbol. For a symbol outside the vocabulary, that of UNKNOWN.
 
         Raises:
             InputError: the text is not exactly one symbol.

@@ -1,4 +1,4 @@
-"""Writing: a model reads a prime, then reads each symbol that is drawn from its own predictions."""
+"""Writing: a model reads a prime, and then each symbol that is drawn from its own predictions."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ from onward.model import LanguageModel, block_length
 Ending = Literal["length", "stop", "end"]
 """Why a sample ended: it reached its length, a stop string was written, or END was drawn."""
 
-_BLOCK = 1024  # random numbers that are drawn at once
+_BLOCK = 1024  # number of random numbers to draw at once
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,14 +32,14 @@ class WriteOptions:
     Attributes:
         length: maximum number of symbols.
         sampling: how symbols are drawn.
-        seed: each sample draws from a random stream of its own, which depends on the seed and the number of
-            the sample. So sample i is the same, to rounding, however many samples are written.
-        stop: strings that end a sample. They are looked for in the new text, not in the prime.
-        ignore_end: never draw END, so that a sample does not end by itself.
-        weights: precision of the weights. bf16 and int8 are faster and nearly as exact as fp32.
+        seed: each sample has its own random stream, which depends on the seed and the number of the sample.
+            So sample i is the same, up to rounding, however many samples are written.
+        stop: strings that end a sample. They are searched for in the new text, not in the prime.
+        ignore_end: whether END is never drawn, so that samples do not end by themselves.
+        weights: precision of the weights. bf16 and int8 are faster than fp32 and nearly as exact.
 
     Raises:
-        InputError: a negative length or seed, or an empty stop string.
+        InputError: the length or the seed is negative, or a stop string is empty.
     """
 
     length: int = 400
@@ -58,21 +58,21 @@ class WriteOptions:
 
 
 class Writer:
-    """Writes samples in one batch, in constant memory, while it is iterated.
+    """Writes samples in one batch while it is iterated, in constant memory.
 
-    A writer can be iterated once. Each item is a list with the new text of each sample. NULL, UNKNOWN and
-    BEGIN are never drawn. Stop strings are not part of the text: characters that may become one are held
+    A writer can be iterated only once. Each item is a list with the new text of each sample. NULL, UNKNOWN
+    and BEGIN are never drawn. Stop strings are not part of the text: characters that may become one are held
     back.
 
     Args:
         model: the model; it is set to evaluation mode.
-        vocabulary: of the model.
+        vocabulary: vocabulary of the model.
         prime: text that the model reads first. It is not part of the samples.
         options: what to write.
         samples: number of samples.
 
     Raises:
-        InputError: no samples, or a vocabulary without a symbol that may be drawn.
+        InputError: `samples` is below 1, or the vocabulary has no symbol that may be drawn.
     """
 
     def __init__(
@@ -141,10 +141,10 @@ class Writer:
 
 
 class Sample:
-    """The text of one sample. Holds back characters that may become a stop string.
+    """The text of one sample. It holds back characters that may become a stop string.
 
     Args:
-        vocabulary: of the model.
+        vocabulary: vocabulary of the model.
         stop: strings that end the text.
 
     Attributes:
@@ -193,7 +193,7 @@ class Sample:
         return text + rest
 
     def _released(self, text: str) -> str:
-        """Returns the part of the held characters and of a text that cannot become a stop string."""
+        """Appends a text to the held characters, and returns the part that cannot become a stop string."""
         if not self._stop:
             return text
         held = self._held + text
@@ -212,7 +212,7 @@ class Sample:
 
 
 def _uniform_numbers(seed: int, samples: int) -> Iterator[np.ndarray]:
-    """Yields the numbers of `uniform_numbers` for all samples of a seed, (B,) for each step."""
+    """Yields the random numbers of `uniform_numbers` for all samples, (B,) for each step."""
     streams = [random_stream(seed, i) for i in range(samples)]
     while True:
         yield from np.stack([stream.random(_BLOCK) for stream in streams], axis=1)

@@ -1,7 +1,7 @@
 """The history of a session: earlier states, and the symbols since the oldest of them.
 
-Snapshots get sparser with age: going back to any position reads at most a quarter of the way again, and the
-number of snapshots grows only with the logarithm of the reach.
+Snapshots get sparser with age: going back by n symbols re-reads at most n / 4 symbols, and the number of
+snapshots grows only with the logarithm of the reach.
 """
 
 from array import array
@@ -24,9 +24,9 @@ class Snapshot(NamedTuple):
     """A session at one position.
 
     Attributes:
-        position: number of symbols fed.
-        state: after them.
-        logits: of the next symbol, (1, 1, V).
+        position: number of symbols that were fed.
+        state: the state after them.
+        logits: logits of the next symbol, (1, 1, V).
     """
 
     position: int
@@ -38,12 +38,12 @@ class History:
     """The snapshots of a session.
 
     Args:
-        first: oldest snapshot.
-        reach: number of symbols that can be taken back, at least.
+        first: the first snapshot.
+        reach: minimum number of symbols that can be taken back.
 
     Attributes:
-        snapshots: oldest first.
-        ids: symbols since the oldest snapshot.
+        snapshots: the snapshots, oldest first.
+        ids: the symbols since the oldest snapshot.
     """
 
     def __init__(self, first: Snapshot, reach: int) -> None:
@@ -74,7 +74,7 @@ class History:
         self.keep(snapshot)
 
     def keep(self, snapshot: Snapshot) -> None:
-        """Adds a snapshot, and drops snapshots that are out of reach or too close to another one."""
+        """Adds a snapshot, and drops snapshots that are out of reach or too close to others."""
         self.snapshots.append(snapshot._replace(state=map_state(_compact, snapshot.state)))
         oldest = self.oldest
         if len(self.snapshots) <= max(_FEWEST, self._most) and snapshot.position - oldest <= 2 * self._reach:
@@ -87,7 +87,7 @@ class History:
         """Goes back to a position.
 
         Returns:
-            The last snapshot before the position, and the symbols (n,) from there to the position.
+            The last snapshot at or before the position, and the symbols (n,) from there to the position.
         """
         while self.snapshots[-1].position > target:
             self.snapshots.pop()
@@ -111,5 +111,5 @@ def _thinned(snapshots: list[Snapshot], first: int) -> list[Snapshot]:
 
 
 def _compact(part: Tensor) -> Tensor:
-    """Returns the tensor without the rest of the block that it may be a slice of."""
+    """Returns the tensor, copied if it is a slice of a larger block, which it would keep in memory."""
     return part.clone() if part.untyped_storage().nbytes() > part.nbytes else part

@@ -1,4 +1,4 @@
-"""Runs one block of symbols through a model."""
+"""Runs a model on one block of symbols."""
 
 import torch
 
@@ -9,12 +9,12 @@ from onward.shapes import Ids, Logits, Losses
 
 @torch.inference_mode()
 def predict(model: LanguageModel, ids: Ids, state: State) -> tuple[Logits, State]:
-    """Returns the logits after each position (T, B, V), and the state after the last.
+    """Returns the logits after each position, (T, B, V), and the state after the last position.
 
     Args:
         model: the model.
-        ids: (T, B), on any device.
-        state: before the first position.
+        ids: symbols, (T, B), on any device.
+        state: the state before the first position.
     """
     return model(ids.to(device_of(model)), state)
 
@@ -25,9 +25,9 @@ def surprise(model: LanguageModel, x: Ids, y: Ids, state: State) -> tuple[Losses
 
     Args:
         model: the model.
-        x: the symbol before each of y, (T, B).
-        y: symbols to score, (T, B).
-        state: before the first symbol of x.
+        x: the symbol before each symbol of y, (T, B).
+        y: the symbols to score, (T, B).
+        state: the state before the first symbol of x.
     """
     logits, state = predict(model, x, state)
     return losses(logits, y.to(logits.device)), state
@@ -35,7 +35,7 @@ def surprise(model: LanguageModel, x: Ids, y: Ids, state: State) -> tuple[Losses
 
 @torch.inference_mode()
 def initial_state(model: LanguageModel, lanes: int) -> State:
-    """Returns the empty state of B lanes."""
+    """Returns the empty state for B lanes."""
     return model.initial_state(lanes)
 
 

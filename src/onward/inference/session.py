@@ -1,4 +1,4 @@
-"""A session: a model, and its state after the text that it was fed."""
+"""A session: a model, and its state after the text that it has read."""
 
 import copy
 from collections.abc import Sequence
@@ -29,27 +29,28 @@ REACH = 1 << 16
 
 
 class Session:
-    """A model and its state, for one text. A new session has been fed BEGIN, the start of a text.
+    """A model and its state, for one text. A new session has already read BEGIN, the start of a text.
 
-    A session can be forked, and can take back the last symbols. For this it keeps some earlier states,
-    which get sparser with age (at most about a hundred), and the symbols within reach (at most eight bytes
-    for each symbol).
+    A session can be forked, and can take back its last symbols. For this it keeps up to about a hundred
+    earlier states, which get sparser with age, and the symbols within reach, with at most eight bytes for
+    each symbol.
 
     Args:
         model: the model; it is set to evaluation mode.
-        vocabulary: of the model.
-        reach: number of symbols that can be taken back, at least; with 0 the session keeps nothing.
+        vocabulary: vocabulary of the model.
+        reach: minimum number of symbols that can be taken back; with 0 the session keeps nothing.
         weights: precision of the weights for single symbols (see `WeightType`). Several symbols at once are
             read as a block, in the precision of the model.
-        stepper: of this model, shared with other sessions that are not used at the same time; None makes one.
+        stepper: stepper of this model. Sessions may share one if they are not used at the same time. None
+            creates one.
 
     Attributes:
         position: number of symbols fed so far.
-        state: after these symbols.
-        logits: of the next symbol, (1, 1, V).
+        state: the state after these symbols.
+        logits: logits of the next symbol, (1, 1, V).
 
     Raises:
-        InputError: a negative reach.
+        InputError: the reach is negative.
     """
 
     def __init__(
@@ -74,7 +75,7 @@ class Session:
 
     @property
     def adapter(self) -> Adapter | None:
-        """The adapter that learns from the text; None before `adapt` was called."""
+        """The adapter that learns from the text; None until `adapt` is called."""
         return self._learner.adapter if self._learner else None
 
     @property
@@ -89,12 +90,12 @@ class Session:
 
         Args:
             symbols: a text, its bytes, or ids. Unknown characters are read as UNKNOWN. Each call encodes
-                its text by itself, so a call should not end within a word or a character of several bytes.
-            learns: whether a session that adapts learns from these symbols. If not, symbols before them that
-                do not fill a block are not learned either.
+                its text separately, so a text should not end within a word or a character of several bytes.
+            learns: whether a session that adapts learns from these symbols. If not, it does not learn from
+                earlier symbols in an unfinished block either.
 
         Raises:
-            VocabularyError: ids that are not in the vocabulary.
+            VocabularyError: an id is not in the vocabulary.
         """
         ids = ids_of(symbols, self.vocabulary).astype(np.int64, copy=False)
         learner = self._learner if learns else None
@@ -106,24 +107,26 @@ class Session:
             self._history.append(part, self._snapshot())
             start += len(part)
             if learner and learner.add(part, self.state):
-                self._stepper = Stepper(self.model, self.state, self._weights)  # its weights must not change
+                self._stepper = Stepper(
+                    self.model, self.state, self._weights
+                )  # a stepper needs weights that do not change
         if self._learner and not learns and len(ids):
             self._learner.restart(self.state)
         return nats
 
     def adapt(self, options: AdaptOptions | None = None, learned: bytes | None = None) -> None:
-        """Makes the session learn from the text that it is fed from now on, block by block.
+        """Makes the session learn, block by block, from the text that it reads from now on.
 
-        Each block is scored before it is learned. The model itself does not change: the learned weights
-        belong to this session. `session.adapter.to_bytes()` saves them, and `forget` goes back to the
-        model.
+        Each block is scored before the session learns from it. The model itself does not change: the learned
+        weights belong to this session. `session.adapter.to_bytes()` saves them, and `forget` restores the
+        weights of the model.
 
         Args:
             options: how to learn.
             learned: saved weights of another session of this model.
 
         Raises:
-            ArtefactError: `learned` is damaged, or comes from another model.
+            ArtefactError: `learned` is damaged, or belongs to another model.
         """
         adapter = Adapter(self.adapter.base if self.adapter else self.model, options)
         if learned is not None:
@@ -131,7 +134,7 @@ class Session:
         self._use(BlockLearner(adapter, self.state))
 
     def forget(self) -> None:
-        """Goes back to the trained weights, and continues to learn from there."""
+        """Restores the trained weights, and continues to learn from there."""
         if self.adapter:
             self.adapter.reset()
             self._use(BlockLearner(self.adapter, self.state))
@@ -152,11 +155,11 @@ class Session:
         return Distribution(probabilities.cpu().numpy(), self.vocabulary)
 
     def complete(self, started: str | bytes = "", **options: Unpack[CompleteKeywords]) -> Completions:
-        """Returns the likeliest continuations. The session stays where it is.
+        """Returns the likeliest continuations. The session does not change.
 
         Args:
-            started: text after the text that was fed. If symbols are words, an incomplete word belongs
-                here, since only whole words can be fed.
+            started: text that follows the text of the session. If symbols are words, pass an incomplete word
+                here, because only whole words can be fed.
             options: see `CompleteOptions`.
 
         Raises:
@@ -174,8 +177,8 @@ class Session:
         """Returns the start of a search for continuations.
 
         Args:
-            options: of the completion.
-            word: beginning of the first symbol, if symbols are words.
+            options: options of the completion.
+            word: if symbols are words, the beginning of the first symbol.
         """
         pending = b""
         if self.vocabulary.kind == "bytes":
@@ -185,19 +188,19 @@ class Session:
         )
 
     def fork(self) -> "Session":
-        """Returns an independent session in the same place."""
+        """Returns an independent session with the same state."""
         twin = self._copy()
         if self._learner:
             twin._use(self._learner.copy())
         return twin
 
     def rollback(self, symbols: int) -> None:
-        """Takes the last symbols back. The session is then, to rounding, as if they had not been fed.
+        """Takes back the last symbols. The session is then, up to rounding, as if they had not been fed.
 
-        What was learned from them stays learned.
+        If the session has learned from them, the learned weights stay.
 
         Raises:
-            InputError: more symbols than were fed, or than are within reach.
+            InputError: there are fewer symbols, or fewer are within reach.
         """
         target, oldest = self.position - symbols, self._history.oldest
         if symbols < 0 or target < oldest:
@@ -222,7 +225,7 @@ class Session:
         return twin
 
     def _use(self, learner: BlockLearner) -> None:
-        """Continues with the weights of a learner."""
+        """Makes the session use a learner and its weights."""
         self._learner, self.model = learner, learner.adapter.model
         self._stepper = Stepper(self.model, self.state, self._weights)
 
@@ -231,7 +234,7 @@ class Session:
 
     @torch.inference_mode()
     def _read(self, ids: np.ndarray) -> np.ndarray:
-        """Advances by a block (T,), and returns its nats (T,)."""
+        """Reads a block of symbols (T,), and returns their surprise in nats, (T,)."""
         y = torch.from_numpy(ids)[:, None].to(self.logits.device)
         if len(ids) == 1:
             nats = losses(self.logits, y)
@@ -246,7 +249,7 @@ class Session:
         return nats[:, 0].double().cpu().numpy()
 
     def _advance(self, symbol: int, state: State, logits: Logits) -> None:
-        """Takes the state and the logits after a symbol that another stepper has read."""
+        """Stores the state and the logits after a symbol that another stepper has read."""
         self.position, self.state, self.logits = self.position + 1, state, logits
         self._history.append(np.array([symbol]), self._snapshot())
 
@@ -256,9 +259,9 @@ def feed_together(stepper: Stepper, sessions: Sequence[Session], symbols: Sequen
     """Feeds one symbol to each of several sessions, in one step of the model.
 
     Args:
-        stepper: of the model of all sessions.
-        sessions: B sessions that do not adapt; up to `FEW_LANES` of them take little longer than one.
-        symbols: B ids.
+        stepper: stepper of the model, which is the same for all sessions.
+        sessions: B sessions that do not adapt; up to `FEW_LANES` sessions take little longer than one.
+        symbols: an id for each session.
     """
     stepper.state = join_lanes([session.state for session in sessions])
     logits = torch.from_numpy(stepper.step(np.array(symbols, np.int64)))

@@ -1,4 +1,4 @@
-"""Sources of symbols: a text, ids, or files."""
+"""Sources of symbols: texts, ids, and files."""
 
 import re
 import tempfile
@@ -35,7 +35,7 @@ class Line(NamedTuple):
 
     Attributes:
         text: its characters without the line end, at most `LONGEST_LINE` of them.
-        symbols: number of its symbols, with the line end.
+        symbols: number of its symbols, including the line end.
     """
 
     text: str
@@ -47,8 +47,8 @@ class OpenText:
     """A text whose symbols can be read.
 
     Attributes:
-        ids: (N,), in memory or in a file.
-        lines: returns the lines, in order; their symbols add up to N.
+        ids: the ids of its symbols, (N,), in memory or in a file.
+        lines: a function that returns the lines in order; the numbers of their symbols add up to N.
     """
 
     ids: Symbols
@@ -61,7 +61,7 @@ def open_source(source: TextSource, vocabulary: Vocabulary) -> Iterator[OpenText
 
     Raises:
         CorpusError: the source has no text, or cannot be read.
-        VocabularyError: ids that are not in the vocabulary.
+        VocabularyError: an id is not in the vocabulary.
         WriteError: the disk has no space for the temporary file.
     """
     if isinstance(source, Path | Corpus):
@@ -86,7 +86,7 @@ def ids_of(symbols: TextOrIds, vocabulary: Vocabulary) -> np.ndarray:
     """Returns the ids (N,) of a text, or the ids themselves as an array.
 
     Raises:
-        VocabularyError: neither a text nor a row of ids, or ids that are not in the vocabulary.
+        VocabularyError: the symbols are neither a text nor ids, or an id is not in the vocabulary.
     """
     if isinstance(symbols, str | bytes):
         return vocabulary.encode(symbols)
@@ -109,7 +109,7 @@ def _pieces_of(text: str | bytes, vocabulary: Vocabulary) -> list[str] | list[by
 
 
 def _lines_of_files(corpus: Corpus, vocabulary: Vocabulary) -> Iterator[Line]:
-    """Yields the lines of documents. If there are several, END is part of the last line of each."""
+    """Yields the lines of documents. If there are several documents, each one's last line includes END."""
     for document in corpus.documents:
         last: Line | None = None
         for line in _lines(pieces(read_bytes(document), vocabulary.kind), vocabulary):
@@ -123,7 +123,7 @@ def _lines_of_files(corpus: Corpus, vocabulary: Vocabulary) -> Iterator[Line]:
 
 
 def _lines(texts: Iterable[str] | Iterable[bytes], vocabulary: Vocabulary) -> Iterator[Line]:
-    """Yields the lines of a text that comes in pieces."""
+    """Yields the lines of a text that arrives in pieces."""
     shown, symbols = "", 0
     for text in texts:
         parts = _LINE.findall(text) if isinstance(text, str) else _LINE_OF_BYTES.findall(text)
@@ -139,7 +139,7 @@ def _lines(texts: Iterable[str] | Iterable[bytes], vocabulary: Vocabulary) -> It
 
 
 def _lines_of_ids(ids: np.ndarray, vocabulary: Vocabulary) -> Iterator[Line]:
-    """Yields the lines of ids; a single one if the vocabulary has no newline."""
+    """Yields the lines of ids; only one line if the vocabulary has no newline."""
     (newline,) = vocabulary.encode("\n").tolist()
     ends = np.flatnonzero(ids == newline) + 1 if newline != UNKNOWN else np.zeros(0, np.int64)
     for part in np.split(ids, ends):

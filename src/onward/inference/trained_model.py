@@ -35,9 +35,9 @@ from onward.model import LanguageModel
 class WriteKeywords(TypedDict, total=False):
     """The options of writing, as keyword arguments.
 
-    `temperature`, `top_k`, `top_p` and `min_p` are those of `Sampling`, the others those of `WriteOptions`.
-    `stop` may be a single string. `ignore_end` of None, the default, ignores END if the training text was a
-    single text: the model then never saw a text end.
+    `Sampling` describes `temperature`, `top_k`, `top_p` and `min_p`; `WriteOptions` describes the others.
+    `stop` may be a single string. With `ignore_end=None`, the default, END is ignored if the model was
+    trained on a single text, because such a model never saw the end of a text.
     """
 
     length: int
@@ -55,7 +55,7 @@ class TrainedModel:
     """A model with its vocabulary, as `onward.load` returns it.
 
     Args:
-        artefact: content of the model file.
+        artefact: the content of the model file.
         path: the model file, if there is one.
 
     Attributes:
@@ -71,13 +71,12 @@ class TrainedModel:
         """Loads a model file.
 
         Raises:
-            ArtefactError: the file is missing or damaged, is no model file, or was written by a later
-                version.
+            ArtefactError: the file is missing, damaged, not a model file, or from a later version.
         """
         return cls(load(path, device=device), path)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes the model file. If that fails, an earlier file at this path does not change.
+        """Writes the model file. If this fails, a previous file at this path does not change.
 
         Raises:
             WriteError: the file cannot be written.
@@ -95,7 +94,7 @@ class TrainedModel:
         return self.artefact.vocabulary
 
     def write(self, prime: TextOrIds = "", **options: Unpack[WriteKeywords]) -> str:
-        """Returns a text that continues the prime, without the prime.
+        """Returns a continuation of the prime, without the prime itself.
 
         Args:
             prime: text that the model reads first.
@@ -107,7 +106,7 @@ class TrainedModel:
         return "".join(self.stream(prime, **options))
 
     def stream(self, prime: TextOrIds = "", **options: Unpack[WriteKeywords]) -> Iterator[str]:
-        """Yields the text of `write` piece by piece, as it is written."""
+        """Yields the text that `write` would return, piece by piece while it is written."""
         return (piece for (piece,) in self.writer(prime, **options))
 
     def writer(self, prime: TextOrIds = "", samples: int = 1, **options: Unpack[WriteKeywords]) -> Writer:
@@ -124,15 +123,16 @@ class TrainedModel:
 
     @property
     def has_ends(self) -> bool:
-        """Whether the model saw texts end in training. If the artefact does not say so, it is assumed.
+        """Whether the model saw the ends of texts in training. If this is not known, it is assumed.
 
-        Also true for a vocabulary of special symbols alone, where END is the only symbol that can be written.
+        It is also true if the vocabulary has only special symbols, because END is then the only symbol that
+        can be written.
         """
         seen = self.artefact.facts.get("corpus", {}).get("ends", 1)
         return bool(seen) or len(self.vocabulary) == len(SPECIAL)
 
     def samples(self, prime: TextOrIds = "", count: int = 1, **options: Unpack[WriteKeywords]) -> list[str]:
-        """Returns several texts that continue the prime. The first is the one that `write` returns."""
+        """Returns several continuations of the prime. The first one equals the result of `write`."""
         texts = [""] * count
         for gained in self.writer(prime, count, **options):
             texts = [text + piece for text, piece in zip(texts, gained, strict=True)]
@@ -146,8 +146,8 @@ class TrainedModel:
         """Returns the likeliest continuations of a text, by default up to the end of a word.
 
         Args:
-            prime: text that the model reads first. An incomplete word at its end is completed: "phil" by
-                "osophy".
+            prime: text that the model reads first. An incomplete word at its end is completed, such as "phil"
+                by "osophy".
             options: see `CompleteOptions`.
 
         Raises:
@@ -173,14 +173,14 @@ class TrainedModel:
         Args:
             source: a text (`str` or `bytes`), its ids, a file as a `Path`, or a `Corpus`.
             cold: score windows of this number of symbols, each from the empty state. None keeps the state.
-            lanes: number of parallel lanes, in float32; 1 is exact. None takes the fastest number of lanes
+            lanes: number of parallel lanes, in float32; 1 is exact. None uses the fastest number of lanes
                 and precision, which changes the score of a long text by less than 0.1 %.
-            adapt: learn from each block of the text after it was scored. The model itself does not change.
-            progress: called with the number of symbols scored so far and the number of all symbols.
+            adapt: how to learn from each block after it was scored. The model itself does not change.
+            progress: called with the number of symbols scored so far and the total number of symbols.
 
         Raises:
             CorpusError: the source has no text, or cannot be read.
-            InputError: a window or a number of lanes below 1.
+            InputError: `cold` or `lanes` is below 1, or one of them is combined with `adapt`.
         """
         return score(
             self.model, self.vocabulary, source, Protocol(cold=cold, lanes=lanes, adapt=adapt), progress

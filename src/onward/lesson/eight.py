@@ -1,8 +1,8 @@
 """Rung `eight`: a loop reads eight characters and predicts the ninth.
 
 New here: **the loop**. The network has the three matrices of rung `three`, but it reads any number of
-characters. It learns only if the hidden-to-hidden matrix starts as the identity: the untrained network then sums its
-inputs and forgets nothing (Le, Jaitly and Hinton, arXiv 1504.00941).
+characters. It learns only if the hidden-to-hidden matrix starts as the identity: the untrained network then
+sums its inputs and forgets nothing (Le, Jaitly and Hinton, arXiv 1504.00941).
 
     h_1 = relu(G e(c_1))
     h_t = relu(G e(c_t)) + relu(O h_{t-1})        t = 2 ... 8,  O = I at first

@@ -2,9 +2,9 @@
 
 A continuation ends after a word, at the end of a line, or after a number of symbols. A word is a run of
 letters, digits and underscores (`\\w`). A continuation to the end of a word may begin with spaces and
-punctuation: "the" is followed by "re" or " world", and "the," by " and". It always contains a word or the
-rest of one, and not the symbol that ended it. So different continuations are events that exclude each
-other, wherever in the text they begin.
+punctuation: "the" may be continued by "re" or " world", and "the," by " and". It always contains a word or
+the rest of one, but not the symbol that ended it. So different continuations are mutually exclusive events,
+wherever in the text they begin.
 """
 
 import codecs
@@ -21,7 +21,7 @@ from onward.data.vocabulary import BEGIN, END, NULL, UNKNOWN, Vocabulary
 from onward.errors import InputError
 
 Until: TypeAlias = Literal["word", "line"] | int
-"""The end of a word, the end of a line, or a number of symbols (characters, if the symbols are bytes)."""
+"""The end of a word, the end of a line, or a number of symbols (of characters, if the symbols are bytes)."""
 
 _WORD = re.compile(r"\w+")
 _NEWLINE = re.compile(r"\n")
@@ -38,8 +38,8 @@ class Prefix(NamedTuple):
     Attributes:
         text: its characters so far.
         has_word: whether it contains a word or the rest of one.
-        size: number of its symbols; of its characters, if the symbols are bytes.
-        pending: bytes at its end that are not a whole character yet.
+        size: number of its symbols, or of its characters if the symbols are bytes.
+        pending: bytes at its end that do not form a whole character yet.
     """
 
     text: str = ""
@@ -49,7 +49,7 @@ class Prefix(NamedTuple):
 
 
 class Boundary(ABC):
-    """Decides where continuations end. Special symbols, which have no text, are never part of one."""
+    """Decides where continuations end. Special symbols are never part of one, because they have no text."""
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self._classes = _character_classes(vocabulary)
@@ -60,15 +60,15 @@ class Boundary(ABC):
 
     @abstractmethod
     def endings(self, prefix: Prefix) -> np.ndarray:
-        """Returns the symbols that end the prefix without being part of it, (V,) of bool."""
+        """Returns which symbols end the prefix without being part of it, (V,) of bool."""
 
     @abstractmethod
     def extensions(self, prefix: Prefix) -> np.ndarray:
-        """Returns the symbols that may follow the prefix in a continuation, (V,) of bool."""
+        """Returns which symbols may follow the prefix in a continuation, (V,) of bool."""
 
     @abstractmethod
     def extended(self, prefix: Prefix, symbol: int) -> tuple[Prefix, bool]:
-        """Returns the prefix with one more symbol, and whether it is then a whole continuation."""
+        """Returns the prefix with one more symbol, and whether it is now a complete continuation."""
 
 
 class WordEnd(Boundary):
@@ -89,13 +89,13 @@ class WordEnd(Boundary):
         if longer.pending or (prefix.has_word and not prefix.pending):
             return longer, False
         in_word = bool(_WORD.fullmatch(longer.text[len(prefix.text) :]))
-        if prefix.has_word and not in_word:  # punctuation of several bytes, known only by its last one
+        if prefix.has_word and not in_word:  # punctuation of several bytes, which only the last byte reveals
             return Prefix(prefix.text, True, prefix.size), True
         return Prefix(longer.text, in_word, longer.size), False
 
 
 class LineEnd(Boundary):
-    """Ends a continuation before the end of the line. An empty line is no continuation."""
+    """Ends a continuation before the end of the line. An empty line is not a continuation."""
 
     def endings(self, prefix: Prefix) -> np.ndarray:
         ends = prefix.text and not prefix.pending
@@ -112,8 +112,8 @@ class Length(Boundary):
     """Ends a continuation after a number of symbols, or at END.
 
     Args:
-        vocabulary: of the model.
-        symbols: number of symbols; of characters, if the symbols are bytes.
+        vocabulary: vocabulary of the model.
+        symbols: number of symbols, or of characters if the symbols are bytes.
     """
 
     def __init__(self, vocabulary: Vocabulary, symbols: int) -> None:
@@ -158,10 +158,10 @@ def incomplete_character(raw: bytes) -> bytes:
 
 
 class _CharacterClasses:
-    """The symbols of a vocabulary by the characters they consist of.
+    """The symbols of a vocabulary, classified by the characters that they consist of.
 
     Attributes:
-        none, end: no symbol, and END alone; each class is (V,) of bool.
+        none, end: no symbol, and only END. Each class is (V,) of bool.
         text: symbols that have a text, and bytes that begin a character.
         word: symbols that consist of word characters, and bytes that begin a character.
         non_word_or_end: the other symbols with a text, and END.
@@ -194,7 +194,7 @@ class _CharacterClasses:
         )
 
     def append(self, prefix: Prefix, symbol: int) -> Prefix:
-        """Returns the prefix with one more symbol. Its size grows with whole characters only."""
+        """Returns the prefix with one more symbol. Only whole characters increase its size."""
         if not self._is_bytes:
             return Prefix(prefix.text + self._texts[symbol], prefix.has_word, prefix.size + 1)
         raw = prefix.pending + self._raw[symbol]

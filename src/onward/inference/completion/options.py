@@ -17,7 +17,7 @@ class Completion:
 
     Attributes:
         text: the continuation, without the symbol that ended it.
-        probability: of exactly this text up to the boundary.
+        probability: probability of exactly this text up to the boundary.
     """
 
     text: str
@@ -26,11 +26,11 @@ class Completion:
 
 @dataclass(frozen=True)
 class Completions(Sequence[Completion]):
-    """Different continuations, the likeliest first.
+    """Distinct continuations, the likeliest first.
 
     Attributes:
         best: the continuations.
-        exact: whether no other continuation is likelier than the last one. If there are fewer than `n`,
+        exact: whether no other continuation is likelier than the last one; if there are fewer than `n`,
             whether all continuations above the floor were found.
         steps: number of prefixes that the search expanded.
     """
@@ -60,8 +60,8 @@ class CompleteOptions:
     Attributes:
         n: maximum number of continuations.
         until: where continuations end.
-        shortest: minimum number of characters of a continuation. With 2, continuations are left out that take
-            as many keystrokes to accept as to type.
+        shortest: minimum number of characters of a continuation. With 2, a continuation of one character is
+            left out, because accepting it takes as many keystrokes as typing it.
         floor: minimum probability of a continuation. None means `FLOOR` for words and 0 for lines and
             lengths.
         effort: maximum number of prefixes that the search for words expands.

@@ -1,14 +1,14 @@
 """The search for the likeliest continuations up to a boundary.
 
 No continuation is likelier than a prefix of it. So a search need not expand a prefix that is less likely
-than the n-th continuation found so far. The prefixes of all searches advance together, as lanes of one step
-of the model.
+than the n-th continuation found so far. The prefixes of all searches are expanded together, as lanes of one
+step of the model.
 
     words            best-first search: expands the likeliest prefixes of any length. It ends when no prefix
                      is likelier than the n-th continuation found (the result is then exact), or when
                      `effort` prefixes were expanded.
-    lines, lengths   beam search: expands the `lanes` likeliest of all prefixes of one length. The result is
-                     exact if no discarded prefix was likelier than the last continuation of the result.
+    lines, lengths   beam search: of all prefixes of one length, expands the `lanes` likeliest. The result is
+                     exact if no discarded prefix was likelier than the last continuation in the result.
 
 `n` only decides when the search ends, so `n=3` finds the first three continuations of `n=10`.
 """
@@ -31,27 +31,27 @@ from onward.inference.step.stepper import Stepper
 from onward.layers.state import State
 
 LONGEST = 200
-"""Symbols after which a beam search returns a continuation that has not ended."""
+"""Number of symbols after which a beam search returns continuations that have not ended."""
 
 _LAST_WORD = re.compile(r"\w*\Z")
-_FINISHING = 12  # symbols by which a best-first search extends its best prefixes when the effort is spent
-_SOUGHT = 10  # words that a best-first search looks for, at least, so that the result does not depend on n
+_FINISHING = 12  # most symbols by which a best-first search extends its best prefixes at the end
+_SOUGHT = 10  # fewest words that a best-first search looks for, so that the result does not depend on n
 _LANES, _BEAM = 8, 32  # a beam of 8, 10 or 20 misses the likeliest line three times as often as one of 32
 
 _Run: TypeAlias = Generator[Expansion, np.ndarray, Completions]
-"""A running search: yields nodes to expand, and is sent the probabilities (B, V) of their children."""
+"""A running search: yields nodes to expand, and receives the probabilities (B, V) of their children."""
 
 
 class SearchStart(NamedTuple):
     """The start of a search.
 
     Attributes:
-        state: model state of one lane.
-        logits: of the first symbol, (V,).
-        options: of the completion.
-        prefix: beginning of the continuation that is part of the text already, such as an incomplete
+        state: state of the model, for one lane.
+        logits: logits of the first symbol, (V,).
+        options: options of the completion.
+        prefix: beginning of the continuation that is already part of the text, such as an incomplete
             character.
-        word: beginning of the first symbol, if symbols are words; the continuation is the rest of it.
+        word: if symbols are words, the beginning of the first symbol; the continuation is the rest of it.
     """
 
     state: State
@@ -65,12 +65,12 @@ class SearchStart(NamedTuple):
 def complete(stepper: Stepper, vocabulary: Vocabulary, starts: Sequence[SearchStart]) -> list[Completions]:
     """Returns the likeliest continuations of each start.
 
-    The searches share the steps of the model, and have the results that they would have alone.
+    The searches share the steps of the model. Each gives the same result as it would alone.
 
     Args:
-        stepper: of the model; its state changes.
-        vocabulary: of the model.
-        starts: any number of them.
+        stepper: stepper of the model; its state changes.
+        vocabulary: vocabulary of the model.
+        starts: any number of starts.
     """
     if not starts:
         return []
@@ -92,7 +92,7 @@ def complete(stepper: Stepper, vocabulary: Vocabulary, starts: Sequence[SearchSt
 
 
 def split_partial_word(text: str | bytes, vocabulary: Vocabulary) -> tuple[str | bytes, str]:
-    """Splits a text before the word at its end, if symbols are words. Else the second part is empty."""
+    """Splits a text before its last word, if symbols are words; otherwise the second part is empty."""
     if vocabulary.kind != "words":
         return text, ""
     text = as_text(text)
@@ -105,13 +105,13 @@ class _Found:
     """The continuations found so far.
 
     Args:
-        options: of the completion.
-        floor: minimum probability.
+        options: options of the completion.
+        floor: minimum probability of a continuation.
         sought: number of continuations to look for, at least `options.n`.
 
     Attributes:
-        last: probability of the n-th continuation. A search may end when no prefix is likelier.
-        bar: probability of the continuation number `sought`. A prefix that is not likelier is not kept.
+        last: probability of the n-th likeliest continuation. A search may end when no prefix is likelier.
+        bar: probability of the `sought`-th likeliest continuation. Less likely prefixes are dropped.
     """
 
     def __init__(self, options: CompleteOptions, floor: float, sought: int) -> None:
@@ -121,7 +121,7 @@ class _Found:
         self.last = self.bar = floor
 
     def add(self, text: str, probability: float) -> None:
-        """Adds a continuation, or its probability if the text was found in another way before."""
+        """Adds a continuation. If its text was found before, from other symbols, the probabilities add up."""
         if len(text) < self._shortest:
             return
         found = self._probabilities
@@ -148,7 +148,7 @@ class _Search(ABC):
         found: collects the continuations.
 
     Attributes:
-        capacity: number of states to keep, without that of the start.
+        capacity: number of states to keep, not counting the state of the start.
     """
 
     capacity: int
@@ -162,7 +162,7 @@ class _Search(ABC):
         self._base = 0
 
     def run(self, base: int) -> _Run:
-        """Runs the search, whose states are in the rows from `base` on."""
+        """Runs the search. Its states are in the rows of the state table from `base` on."""
         self._base = base
         probabilities = softmax(self._start.logits[None])[0]
         if self._start.word:
@@ -178,10 +178,10 @@ class _Search(ABC):
 
     @abstractmethod
     def _most_children(self) -> int | None:
-        """Returns the maximum number of children of a node, if there is one."""
+        """Returns the maximum number of children of a node, or None if there is no maximum."""
 
     def _step(self, nodes: list[Node], first_row: int) -> Generator[Expansion, np.ndarray, list[list[Node]]]:
-        """Expands nodes, and returns the children of each. Their states replace those from `first_row` on."""
+        """Expands nodes, and returns their children. The new states are in the rows from `first_row` on."""
         rows = yield Expansion(nodes, first_row)
         self._steps += len(nodes)
         return [
@@ -190,12 +190,12 @@ class _Search(ABC):
         ]
 
     def _children(self, prefix: Prefix, probabilities: np.ndarray, row: int) -> list[Node]:
-        """Returns the children of a prefix that are likely enough, and collects the continuations that end.
+        """Collects the continuations that end after a prefix, and returns its other likely children.
 
         Args:
             prefix: the prefix.
-            probabilities: of the prefix with each symbol after it, (V,).
-            row: of the state after the prefix.
+            probabilities: probability of the prefix with each symbol after it, (V,).
+            row: row of the state after the prefix.
         """
         ending = float(probabilities[self._boundary.endings(prefix)].sum())
         if ending:
@@ -223,8 +223,8 @@ class _Search(ABC):
         """Returns a node for each symbol that begins with a word.
 
         Args:
-            word: beginning of the symbols.
-            probabilities: of each symbol, (V,).
+            word: the beginning of the symbols.
+            probabilities: probability of each symbol, (V,).
         """
         symbols = self._boundary.beginning_with(word)
         total = float(probabilities[symbols].sum())
@@ -273,7 +273,7 @@ class _BestFirstSearch(_Search):
         yield from self._finish()
 
     def _finish(self) -> Generator[Expansion, np.ndarray, None]:
-        """Extends the likeliest prefixes, each by its likeliest symbol, until they end."""
+        """Extends the likeliest prefixes by their likeliest symbols, for at most `_FINISHING` steps."""
         self._finishing = True
         nodes = self._pop(self._sought)
         for _ in range(_FINISHING):
@@ -298,7 +298,7 @@ class _BestFirstSearch(_Search):
             heappush(self._frontier, node)
 
     def _pop(self, most: int) -> list[Node]:
-        """Removes the likeliest nodes from the frontier; none if the search may end."""
+        """Removes the likeliest nodes from the frontier and returns them; none if the search may end."""
         nodes: list[Node] = []
         if not self._frontier or -self._frontier[0].cost <= self._found.last:
             return nodes
@@ -308,7 +308,7 @@ class _BestFirstSearch(_Search):
 
 
 class _BeamSearch(_Search):
-    """Expands all prefixes of one length at a time, and keeps the likeliest."""
+    """Expands the likeliest prefixes of one length at a time, and discards the others."""
 
     def __init__(self, boundary: Boundary, start: SearchStart) -> None:
         options = start.options

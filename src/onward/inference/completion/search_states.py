@@ -1,4 +1,4 @@
-"""The model states of searches, in one table, so that many searches share each step of the model."""
+"""The model states of all searches in one table, so that the searches share each step of the model."""
 
 from collections.abc import Iterator
 from itertools import accumulate
@@ -16,9 +16,9 @@ class Node(NamedTuple):
     """A prefix that a search may expand. Likelier nodes sort first.
 
     Attributes:
-        cost: minus the probability of the prefix.
-        number: order of creation, which decides between equal costs.
-        row: row of the state before its last symbol.
+        cost: the negative probability of the prefix.
+        number: number in the order of creation, which breaks ties.
+        row: row of the state before the last symbol.
         symbol: last symbol of the prefix.
         prefix: the prefix.
     """
@@ -38,15 +38,15 @@ class Expansion(NamedTuple):
 
 
 class StateTable:
-    """The states of several searches, one state a row. A search has one row for its start, then its own rows.
+    """The states of several searches, one per row. Each search has a row for its start, then its other rows.
 
     Args:
-        stepper: of the model.
-        starts: state at the start of each search, of one lane.
-        capacities: number of rows of each search, without the one for its start.
+        stepper: stepper of the model.
+        starts: the state at the start of each search, for one lane.
+        capacities: number of rows of each search, not counting the row for its start.
 
     Attributes:
-        bases: row of the start of each search.
+        bases: the row of the start of each search.
     """
 
     def __init__(self, stepper: Stepper, starts: list[State], capacities: list[int]) -> None:
@@ -61,7 +61,7 @@ class StateTable:
         """Steps the nodes of all expansions at once.
 
         Yields:
-            For each expansion the probability of each of its prefixes with each symbol after it, (B, V).
+            For each expansion: the probability of each of its prefixes with each symbol after it, (B, V).
         """
         nodes = [node for expansion in expansions for node in expansion.nodes]
         rows = np.array([node.row for node in nodes], np.int64)
@@ -80,7 +80,7 @@ class StateTable:
         """Calls `Stepper.step_rows` for any number of lanes, and returns the logits (B, V)."""
         if len(rows) <= FEW_LANES:
             return self._stepper.step_rows(self._rows, rows, symbols, new_rows)
-        # A part of the lanes may write rows that a later part reads, so all rows are read first.
+        # One part of the lanes may write rows that a later part reads, so all rows are read first.
         read, lanes = torch.from_numpy(rows), np.arange(len(rows))
         states = [table.index_select(0, read) for table in self._rows]
         logits = []

@@ -1,9 +1,10 @@
 """Finds exact matches of at least k symbols between a text and documents, which are read piece by piece.
 
 1. The k-grams of the text are hashed and sorted. The k-grams of a document are looked up among them.
-2. A match begins where a k-gram is in both, and the symbols before it differ. If these are equal, the
+2. A match begins at a k-gram that occurs in both, if the symbols before it differ. If these are equal, the
    k-gram is part of a match that began earlier.
-3. From there on, symbols are compared until they differ. So a hash collision cannot produce a false match.
+3. From there on, the symbols themselves are compared until they differ. So hash collisions give no false
+   matches.
 
 Memory: about eighty bytes for each symbol of the text, and one piece of a document.
 """
@@ -17,7 +18,7 @@ SYMBOL = np.uint32
 """Type of symbols. The three largest numbers are not symbols."""
 
 NO_MATCH = 0xFFFF_FFFD
-"""A symbol of a document that does not occur in the text."""
+"""The number for symbols of a document that do not occur in the text."""
 
 _BEFORE_TEXT, _BEFORE_DOCUMENT = 0xFFFF_FFFE, 0xFFFF_FFFF  # different, so no match crosses a border
 _FACTOR = 0x9E37_79B9_7F4A_7C15
@@ -31,9 +32,9 @@ class _OpenMatches(NamedTuple):
     """Matches that reach the end of the document so far.
 
     Attributes:
-        starts: places in the text, (n,).
-        lengths: so far, (n,).
-        origins: in the documents, (n, 3).
+        starts: positions in the text, (n,).
+        lengths: lengths so far, (n,).
+        origins: origins in the documents (see `Matcher`), (n, 3).
     """
 
     starts: np.ndarray
@@ -45,7 +46,7 @@ _NO_MATCHES = _OpenMatches(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zero
 
 
 class Matcher:
-    """Matches a text with documents.
+    """Finds the matches between a text and documents.
 
     Args:
         text: symbols of the text, (N,).
@@ -53,10 +54,10 @@ class Matcher:
         newline: the symbol that ends a line.
 
     Attributes:
-        longest: length of the longest match that begins at each place of the text; 0 if no match begins
-            there, or if all of them began earlier. (N,)
-        origins: where this match is in the documents (the first one, if there are several): number of the
-            document, position in the document, and number of the line, all from 0. (N, 3)
+        longest: length of the longest match that begins at each position of the text, (N,); 0 if no match
+            begins there.
+        origins: where this match occurs first in the documents, (N, 3): number of the document, position in
+            the document, and number of the line, each counted from 0.
     """
 
     def __init__(self, text: np.ndarray, *, minimum: int, newline: int) -> None:
@@ -90,9 +91,9 @@ class Matcher:
         document.drop(len(hashes))
 
     def _longer(self, starts: np.ndarray, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Returns the matches that may be longer than the longest known one.
+        """Returns the matches that may be longer than the longest known match at the same position.
 
-        Their hashes agree for one symbol more than the known match has.
+        These are the matches whose hashes agree for one symbol more than the known match has.
 
         Args:
             starts: places in the text, (n,).
@@ -107,7 +108,7 @@ class Matcher:
         return starts[longer], places[longer]
 
     def _continue(self, known: int) -> None:
-        """Extends the matches that reached the end of the buffer, which had `known` symbols then."""
+        """Extends the matches that reached the end of the buffer when it had `known` symbols."""
         (starts, lengths, origins), self._open = self._open, _NO_MATCHES
         if len(starts):
             places = np.full(len(starts), known)
@@ -115,13 +116,13 @@ class Matcher:
             self._add(starts, lengths + more, origins, known + more)
 
     def _add(self, starts: np.ndarray, lengths: np.ndarray, origins: np.ndarray, ends: np.ndarray) -> None:
-        """Keeps the longest match of each place, and matches that may continue.
+        """Keeps the longest match at each position, and the matches that may continue.
 
         Args:
-            starts: places in the text, (n,).
-            lengths: of the matches, (n,).
-            origins: of the matches in the documents, (n, 3).
-            ends: of the matches in the buffer, (n,).
+            starts: positions of the matches in the text, (n,).
+            lengths: lengths of the matches, (n,).
+            origins: origins of the matches in the documents, (n, 3).
+            ends: ends of the matches in the buffer, (n,).
         """
         is_open = (ends == len(self._document.buffer)) & (starts + lengths < len(self.longest))
         self._open = _OpenMatches(
@@ -167,17 +168,17 @@ class _TextIndex:
         self._filter[_filter_index(self._hashes)] = True
 
     def candidates(self, hashes: np.ndarray) -> np.ndarray:
-        """Returns the indices of hashes that may be in the index. The others certainly are not."""
+        """Returns the positions of hashes that may be in the index; all others are certainly not."""
         return np.flatnonzero(self._filter[_filter_index(hashes)])
 
     def beginnings(
         self, hashes: np.ndarray, places: np.ndarray, before: np.ndarray
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yields where matches begin: places in the text and in the document, in the order of the document.
+        """Yields where matches begin: positions in the text and in the document, in the document's order.
 
         Args:
-            hashes: of k-grams of the document, (n,).
-            places: of the k-grams, (n,).
+            hashes: hashes of k-grams of the document, (n,).
+            places: positions of these k-grams in the document, (n,).
             before: the symbol before each of them, (n,).
         """
         ranks = np.minimum(np.searchsorted(self._hashes, hashes), max(0, len(self._hashes) - 1))
@@ -186,7 +187,7 @@ class _TextIndex:
         first, last = self._bounds[ranks], self._bounds[ranks + 1]
         begins = (last - first > 1) | (self._keys[first] != keys)  # most k-grams continue a match
         first, last, keys, places = first[begins], last[begins], keys[begins], places[begins]
-        # Of the places of a k-gram in the text, those after another symbol: all but a range in the middle.
+        # In the text, use the occurrences after a different symbol: all but a range in the middle.
         left, right = (np.searchsorted(self._keys, keys, side=side) for side in ("left", "right"))
         starts, counts = np.concatenate([first, right]), np.concatenate([left - first, last - right])
         places = np.tile(places, 2)
@@ -202,11 +203,11 @@ class _TextIndex:
             starts, counts, places, sums = starts[batch:], counts[batch:], places[batch:], sums[batch:]
 
     def common_length(self, starts: np.ndarray, document: np.ndarray, places: np.ndarray) -> np.ndarray:
-        """Returns the number of equal symbols from places of the text and of a document on, (n,).
+        """Returns the number of equal symbols from positions in the text and in a document on, (n,).
 
         Args:
             starts: places in the text, (n,).
-            document: symbols of the document, with a symbol at the end that never matches.
+            document: symbols of the document, followed by a symbol that never matches.
             places: places in the document, (n,).
         """
         lengths = np.zeros(len(starts), np.int64)
@@ -232,8 +233,8 @@ class _Document:
 
     Attributes:
         number, newline: as given.
-        buffer: symbols that can still be part of a new k-gram, after the symbol before them.
-        padded: the buffer, and a symbol that never matches.
+        buffer: the symbols that can still be part of a new k-gram, preceded by one more symbol.
+        padded: the buffer, followed by a symbol that never matches.
         sums: prefix sums of the buffer.
     """
 
@@ -257,7 +258,7 @@ class _Document:
         self.buffer = self.buffer[symbols:]
 
     def origins(self, places: np.ndarray) -> np.ndarray:
-        """Returns document, position and line of places in the buffer, (n, 3)."""
+        """Returns document, position and line for positions in the buffer, (n, 3)."""
         lines = self._line + np.searchsorted(self._newlines, places) - self._starts_with_newline
         return np.stack([np.full(len(places), self.number), self._offset + places - 1, lines], axis=1)
 
@@ -274,7 +275,7 @@ class _PolynomialHash:
         size: maximum number of symbols.
 
     Attributes:
-        powers: of an odd factor, modulo 2^64.
+        powers: the powers of an odd factor, modulo 2^64.
     """
 
     def __init__(self, size: int) -> None:
@@ -284,7 +285,7 @@ class _PolynomialHash:
         self.powers, self._inverses = np.cumprod(factors, axis=1, dtype=np.uint64)
 
     def sums(self, symbols: np.ndarray) -> np.ndarray:
-        """Returns the hash of all symbols before each place, (n + 1,)."""
+        """Returns the hash of all symbols before each position, (n + 1,)."""
         return np.append(np.uint64(0), np.cumsum(symbols * self.powers[: len(symbols)], dtype=np.uint64))
 
     def windows(self, sums: np.ndarray, k: int) -> np.ndarray:

@@ -1,7 +1,7 @@
 """The spans of a text that are copied from a corpus.
 
-A span is a run of symbols of the text that occurs in one document of the corpus, and that is not part of a
-longer one. All spans are found, in one pass over the corpus (see `matcher`).
+A span is a run of symbols of the text that occurs in a document of the corpus and is not part of a longer
+span. All spans are found in one pass over the corpus (see `matcher`).
 """
 
 import os
@@ -34,7 +34,7 @@ class Span:
         length: number of its symbols.
         text: its characters.
         document: the first file that contains it.
-        line: line of the file on which it begins, from 1.
+        line: the line of the file in which it begins, from 1.
         position: its position in the file, in symbols from 0.
     """
 
@@ -54,7 +54,7 @@ class Novelty:
         symbols: number of symbols of the text.
         covered: number of symbols that are part of a span.
         minimum: minimum length of a span, in symbols.
-        span_count: number of all spans.
+        span_count: total number of spans.
         spans: the longest spans, the longest first.
     """
 
@@ -91,8 +91,8 @@ def novelty(
     Args:
         text: the text itself, or a file as a `Path`.
         corpus: the corpus to search.
-        kind: kind of the symbols.
-        lower: compare in lower case.
+        kind: unit of text that is one symbol.
+        lower: whether to compare in lower case.
         minimum: minimum length of a span, in symbols.
         longest: number of spans to return.
 
@@ -126,7 +126,7 @@ def _spans(longest: np.ndarray) -> tuple[int, np.ndarray]:
     """Returns the number of covered symbols, and the start of each match that is not part of another one.
 
     Args:
-        longest: length of the longest match at each place, (N,).
+        longest: length of the longest match at each position, (N,).
     """
     starts = np.flatnonzero(longest)
     ends = starts + longest[starts]
@@ -154,12 +154,12 @@ def _content(text: str | bytes | Path) -> str | bytes:
 
 
 class _ComparedText:
-    """The text as symbols, and the encoding of the corpus in the same symbols.
+    """The text as symbols, and an encoder of the corpus into the same symbols.
 
-    Unlike in the vocabulary of a model, no two different characters or words are the same symbol.
+    Unlike in the vocabulary of a model, different characters or words are always different symbols.
 
     Attributes:
-        symbols: of the text, (N,).
+        symbols: symbols of the text, (N,).
         newline: the symbol that ends a line.
     """
 

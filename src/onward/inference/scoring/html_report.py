@@ -55,7 +55,7 @@ def write_page(
     *,
     title: str = "",
 ) -> Score:
-    """Scores a text in one pass, writes its page, and returns the score.
+    """Scores a text in one pass, writes the page, and returns the score.
 
     Raises:
         CorpusError: the source has no text, or cannot be read.
@@ -100,9 +100,10 @@ def expectations(model: LanguageModel, ids: Symbols) -> Iterator[Expectation]:
 
 
 def _blocks(vocabulary: Vocabulary, parts: list[Expectation]) -> Iterator[Markup]:
-    """Yields the elements of the symbols of each part.
+    """Yields the HTML elements of the symbols of each part.
 
-    They are formatted here since a loop in the template takes twice as long, and a page has up to 200,000.
+    They are formatted here because a loop in the template takes twice as long, and a page has up to 200,000
+    symbols.
     """
     shown: Callable[[int], str] = cache(lambda symbol: str(escape(_visible(vocabulary, symbol))))
     for part in parts:
@@ -123,12 +124,12 @@ def _blocks(vocabulary: Vocabulary, parts: list[Expectation]) -> Iterator[Markup
 
 
 def _visible(vocabulary: Vocabulary, symbol: int) -> str:
-    """Returns the text of a symbol, or its name or a sign if the text is invisible."""
+    """Returns the text of a symbol; if that is invisible, a visible character or the name of the symbol."""
     text = vocabulary.decode([symbol])
     if text == "\n":
         return "\u21b5\n"
     if len(text) == 1 and ord(text) < 32 and text != "\t":
-        return chr(0x2400 + ord(text))  # Unicode has a picture for each control character
-    if not text or (text == "\ufffd" and symbol != UNKNOWN):  # BEGIN, END, and bytes that are no character
+        return chr(0x2400 + ord(text))  # Unicode has a visible symbol for each control character
+    if not text or (text == "\ufffd" and symbol != UNKNOWN):  # BEGIN, END, and bytes that are not characters
         return vocabulary.symbol(symbol)
     return text if text.isprintable() or text == "\t" else vocabulary.symbol(symbol)

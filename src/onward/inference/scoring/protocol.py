@@ -2,17 +2,17 @@
 
 Each protocol scores every symbol once.
 
-    streaming   the text is read in one pass and the state is carried along. A long text is cut into segments
-                that are read in parallel lanes, in bfloat16 if the device is faster with it. This takes a
-                fraction of the time and changes the score by less than 0.1 %.
-    lanes       a given number of parallel lanes. Each lane first reads the `WARM_UP` symbols before its
-                segment, from the empty state, without scoring them. What lies further back is lost; for most
-                models this changes less than rounding does. One lane is exact.
+    streaming   the text is read in one pass, and the state is carried along. A long text is cut into
+                segments that are read in parallel lanes, in bfloat16 if the device is faster with it. This
+                takes a fraction of the time and changes the score by less than 0.1 %.
+    lanes       streaming with a given number of parallel lanes. Each lane starts from the empty state and
+                first reads the `WARM_UP` symbols before its segment without scoring them. Earlier symbols
+                have no influence; for most models this matters less than rounding. One lane is exact.
     cold        windows of a given number of symbols, each from the empty state. The first symbol of a
-                window is predicted from the symbol before the window (or BEGIN). Most published figures of
-                transformers are measured like this.
-    adaptive    the text is read in one pass by a model that learns: each block is scored, then learned (see
-                `inference.adapt`).
+                window is predicted from the symbol before the window (or BEGIN). Most published results of
+                transformers are measured in this way.
+    adaptive    the text is read in one pass by a model that learns: each block is scored, and then the model
+                learns from it (see `inference.adapt`).
 """
 
 from collections.abc import Iterator
@@ -44,12 +44,12 @@ class Protocol:
 
     Attributes:
         cold: number of symbols of a cold window; None reads the text as a whole.
-        lanes: number of parallel lanes, in float32; fewer for texts of less than 1024 symbols a lane. None
-            takes the fastest number of lanes and precision. Cold windows ignore it.
+        lanes: number of parallel lanes, in float32; fewer are used if a lane would have less than 1024
+            symbols. None uses the fastest number of lanes and precision. Cold windows ignore it.
         adapt: how the model learns while it reads; None means that it does not learn.
 
     Raises:
-        InputError: a window or a number of lanes below 1, or one of them together with `adapt`.
+        InputError: the window or the number of lanes is below 1, or one of them is combined with `adapt`.
     """
 
     cold: int | None = None
@@ -99,7 +99,7 @@ class ScoringPlan:
         segment: number of symbols of a segment.
         lanes: number of segments that are read in parallel.
         warm_up: number of symbols that a lane reads before its segment without scoring them.
-        precision: of the matrix products.
+        precision: precision of the matrix products.
     """
 
     segment: int
@@ -109,7 +109,7 @@ class ScoringPlan:
 
 
 def surprises(model: LanguageModel, ids: Symbols, plan: ScoringPlan) -> Iterator[np.ndarray]:
-    """Yields the surprise of the symbols in nats, in order, in pieces (n,) of float32."""
+    """Yields the surprise of each symbol in nats, in order, in pieces (n,) of float32."""
     model.eval()
     size, length = len(ids), plan.segment
     for first in range(0, size, length * plan.lanes):
@@ -123,9 +123,9 @@ def surprises(model: LanguageModel, ids: Symbols, plan: ScoringPlan) -> Iterator
 
 
 def part_of_stream(ids: Symbols, start: int, count: int) -> np.ndarray:
-    """Returns the symbols from start - 1 on, (count + 1,) in int64.
+    """Returns the symbols from position start - 1 on, (count + 1,) in int64.
 
-    BEGIN stands before the first symbol of the text, NULL after the last one.
+    BEGIN comes before the first symbol of the text, and NULL fills the rest after the last symbol.
     """
     part = np.full(count + 1, NULL, np.int64)
     if start == 0:
@@ -184,7 +184,7 @@ def _blocks(
         ids: the text.
         begins: where each lane starts, (B,).
         steps: number of symbols of each lane.
-        precision: of the matrix products.
+        precision: precision of the matrix products.
 
     Yields:
         The number of steps before the block, and the surprise of its symbols in nats, (T, B).

@@ -1,4 +1,4 @@
-"""The score of a text. The surprise of a symbol is -log of the probability that the model gave it."""
+"""The score of a text. The surprise of a symbol is the negative logarithm of its predicted probability."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from onward.units import nats_to_bits
 _PIECE = 1024
 
 ScoringProgress = Callable[[int, int], None]
-"""Called with the number of symbols scored so far and the number of all symbols."""
+"""Called with the number of symbols scored so far and the total number of symbols."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Score:
         nats: sum of their surprises.
         protocol: how the text was read: `streaming`, `adaptive`, or for example `cold-256`.
         lanes: number of parallel lanes; 1 means one pass.
-        precision: of the matrix products.
+        precision: precision of the matrix products.
         unknown: number of symbols that are not in the vocabulary.
     """
 
@@ -70,7 +70,7 @@ class LineScore(NamedTuple):
 
     Attributes:
         line: its number, from 1.
-        symbols: number of its symbols, with the line end.
+        symbols: number of its symbols, including the line end.
         nats: sum of their surprises.
         text: its characters, without the line end.
     """
@@ -106,7 +106,7 @@ def score(
 
     Raises:
         CorpusError: the source has no text, or cannot be read.
-        VocabularyError: ids that are not in the vocabulary.
+        VocabularyError: an id is not in the vocabulary.
     """
     protocol = protocol or Protocol()
     with open_source(source, vocabulary) as text:
@@ -147,7 +147,7 @@ def score_symbols(
 def _nats(
     model: LanguageModel, vocabulary: Vocabulary, ids: Symbols, protocol: Protocol
 ) -> Iterator[np.ndarray]:
-    """Yields the surprise of the symbols, in order, in pieces (n,)."""
+    """Yields the surprise of each symbol, in order, in pieces (n,)."""
     if protocol.adapt is None:
         yield from surprises(model, ids, protocol.plan(model, len(ids)))
         return
@@ -158,7 +158,7 @@ def _nats(
 
 
 class _ConsecutiveSums:
-    """Sums of consecutive numbers that come in pieces."""
+    """Sums consecutive numbers that arrive in pieces."""
 
     def __init__(self, pieces: Iterator[np.ndarray]) -> None:
         self._pieces = pieces

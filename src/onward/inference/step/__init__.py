@@ -1,1 +1,1 @@
-"""One step of a model, fast: packed weights, compiled programs, sampling."""
+"""Fast single steps of a model: packed weights, compiled programs, sampling."""

@@ -1,6 +1,6 @@
-"""The sampling loop: draws one symbol for each of B lanes, again and again.
+"""The sampling loop: repeatedly draws one symbol for each of B lanes.
 
-`Writer` and the server's batcher share it, so that a sample is the same text for the same seed in both.
+`Writer` and the server's batcher share it, so that both write the same text for the same seed.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,50 +15,50 @@ _BLOCK = 1024
 
 
 def uniform_numbers(seed: int, number: int) -> Iterator[float]:
-    """Yields the uniform random numbers in [0, 1) that draw the symbols of sample `number` of a seed."""
+    """Yields the uniform random numbers in [0, 1) for drawing the symbols of sample `number` of a seed."""
     stream = random_stream(seed, number)
     while True:
         yield from stream.random(_BLOCK).tolist()
 
 
 class Decoder:
-    """Lanes that are sampled from; lanes can be added and removed between two draws.
+    """Draws symbols for lanes, which can be added and removed between two draws.
 
-    The step over the symbols drawn last is delayed until the next draw: stepping and drawing are then one
+    The step over the last drawn symbols is delayed until the next draw. Stepping and drawing are then one
     call into C, and lanes that have ended are not stepped.
 
     Args:
-        stepper: of the model. Nothing else may use it meanwhile.
-        never: symbols with ids below this one are never drawn (see `never_drawn`).
+        stepper: stepper of the model. Nothing else may use it at the same time.
+        never: ids below this number are never drawn (see `never_drawn`).
     """
 
     def __init__(self, stepper: Stepper, never: int) -> None:
         self._stepper = stepper
         self._never = never
-        self._logits = np.empty((0, 0), np.float32)  # (B, V); outdated while there are pending symbols
+        self._logits = np.empty((0, 0), np.float32)  # (B, V); outdated while symbols are pending
         self._pending: np.ndarray | None = None  # (B,), drawn and not yet stepped over
 
     def __len__(self) -> int:
-        """B."""
+        """Returns the number of lanes, B."""
         return len(self._logits if self._pending is None else self._pending)
 
     def add(self, logits: np.ndarray, state: State) -> None:
-        """Adds lanes behind the others.
+        """Adds lanes after the existing ones.
 
         Args:
-            logits: of the first symbol of each new lane, (n, V).
-            state: of the n lanes.
+            logits: logits of the first symbol of each new lane, (n, V).
+            state: state of the n new lanes.
         """
         if len(self):
             logits = np.concatenate([self.logits(), logits])
             state = join_lanes([self._stepper.state, state])
         else:
-            logits = logits.copy()  # draws change it
+            logits = logits.copy()  # drawing changes them
         self._stepper.state = state
         self._logits, self._pending = logits, None
 
     def select(self, lanes: np.ndarray) -> None:
-        """Keeps these lanes, (n,) as indices, and removes the others."""
+        """Keeps the lanes with the given indices, (n,), and removes the others."""
         if self._pending is None:
             self._logits = self._logits[lanes]
         else:
@@ -67,17 +67,17 @@ class Decoder:
             self._stepper.select(lanes)
 
     def logits(self) -> np.ndarray:
-        """Logits of the next symbol, (B, V). The next draw replaces them."""
+        """Returns the logits of the next symbol, (B, V). The next draw overwrites them."""
         if self._pending is not None:
             self._logits, self._pending = self._stepper.step(self._pending), None
         return self._logits
 
     def draw(self, uniforms: np.ndarray, sampling: Sampling) -> np.ndarray:
-        """Draws the next symbol of each lane, (B,). The next call may replace the array.
+        """Draws the next symbol of each lane, (B,). The next call may overwrite the array.
 
         Args:
             uniforms: a random number in [0, 1) for each lane, (B,).
-            sampling: for all lanes.
+            sampling: how symbols are drawn, for all lanes.
 
         Raises:
             RunError: the logits are not finite numbers.
@@ -90,7 +90,7 @@ class Decoder:
         return self._pending
 
     def draw_each(self, uniforms: np.ndarray, samplings: Sequence[Sampling]) -> np.ndarray:
-        """Like `draw`, with a sampling for each lane."""
+        """Does the same as `draw`, with a separate `Sampling` for each lane."""
         logits = self.logits()
         logits[:, : self._never] = -np.inf
         drawn = np.empty(len(samplings), np.int64)

@@ -22,8 +22,8 @@ _WORD, _CACHE_LINE = 4, 64  # bytes
 class PackedWeights:
     """The packed matrices of a model.
 
-    Each matrix is packed once, and stored behind the matrix that was requested before it. Several threads
-    may use it at once, since the steppers of forked sessions share it.
+    Each matrix is packed at its first request, and stored after the previously packed matrix. Several threads
+    may use the object at once, because the steppers of forked sessions share it.
 
     Args:
         model: the model; its weights must not change.
@@ -33,7 +33,7 @@ class PackedWeights:
         type: kind of product, numbered as in products.h.
 
     Raises:
-        InputError: an unknown type of weights.
+        InputError: the type of weights is unknown.
     """
 
     def __init__(self, model: LanguageModel, weights: WeightType) -> None:
@@ -48,17 +48,17 @@ class PackedWeights:
         self._making = threading.Lock()
 
     def of(self, matrix: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Returns a matrix (R, C) as packed panels, and the scales of its rows (R,) if it is quantised."""
+        """Returns a matrix (R, C) as packed panels, and the scales of its rows, (R,), if it is quantised."""
         key = matrix.data_ptr()
         if key not in self._made:
             with self._making:
-                if key not in self._made:  # another thread may have packed it meanwhile
+                if key not in self._made:  # another thread may have packed it in the meantime
                     self._made[key] = self._stored(*self._packed(matrix.detach()))
         return self._made[key]
 
     def _stored(self, panels: Tensor, scale: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """Copies panels behind those of the previous matrix."""
-        if self._free is None:  # many steppers never take a step, so this is not done earlier
+        """Copies panels into the allocation, after those of the previous matrix."""
+        if self._free is None:  # allocated late, because many steppers never take a step
             whole = torch.empty(self._size + _CACHE_LINE, dtype=torch.uint8)
             self._free = whole[-whole.data_ptr() % _CACHE_LINE :]
         flat = panels.flatten().view(torch.uint8)
@@ -81,7 +81,7 @@ class PackedWeights:
 
 
 def workspace_size(columns: int) -> int:
-    """Returns the bytes that each lane of an INT8_DOT product needs (WORKSPACE in products.h)."""
+    """Returns the bytes of scratch memory for each lane of an INT8_DOT product (WORKSPACE in products.h)."""
     return 16 + 2 * (columns + -columns % 16)
 
 
@@ -89,6 +89,6 @@ _TYPES = (torch.float32, torch.bfloat16, torch.uint8)
 
 
 def _size(shape: torch.Size, type_: int) -> int:
-    """Returns the bytes of a packed matrix."""
+    """Returns the size of a packed matrix in bytes."""
     rows, columns = shape
     return (rows + -rows % _PANEL) * (columns + -columns % _WORD) * _TYPES[type_].itemsize

@@ -1,6 +1,6 @@
-"""Programs: the operations of one step of a model as a list, which layers/kernels/step.c runs.
+"""Programs: the list of operations of one step of a model, which layers/kernels/step.c runs.
 
-Each kind of layer has a method that adds its operations, in the notation of the layer's docstring.
+For each kind of layer, a method adds its operations, in the notation of the layer's docstring.
 """
 
 import ctypes
@@ -38,9 +38,9 @@ KINDS = (
 """The operations, in the order of the enumeration in step.c."""
 
 SHARED = 1 << 24
-"""Minimum number of multiplications of a step that is divided among threads.
+"""Minimum number of multiplications in a step that is divided among threads.
 
-They take 0.15 ms on one core; waking another one takes 0.04 ms.
+They take 0.15 ms on one core; waking another thread takes 0.04 ms.
 """
 
 _GROUP = 4  # lanes that are multiplied with the weights together, as in products.c
@@ -51,7 +51,7 @@ class Vectors:
     """The memory of the programs of one stepper, which never run at the same time.
 
     Programs for similar numbers of lanes share vectors. So all programs together take at most four times as
-    much as the largest one.
+    much memory as the largest one.
     """
 
     def __init__(self) -> None:
@@ -73,11 +73,11 @@ class Program:
         model: the model.
         lanes: B.
         weights: packed weights of the model.
-        memory: for the vectors; other programs of this stepper may share it.
+        memory: memory for the vectors; other programs of this stepper may share it.
 
     Attributes:
-        whole: argument of the C code for an undivided step; None if dividing the step is worthwhile.
-        ids: symbols that a step reads, and then the symbols drawn after it, (B,).
+        whole: argument of the C code for an undivided step; None if the step should be divided.
+        ids: the symbols that a step reads, and after the step the symbols that were drawn, (B,).
         chances: random numbers for drawing, (B,).
         out: logits after a step, (B, V).
         states: tensors of the state, in the order of `tensors_of`; a step changes them.
@@ -106,7 +106,7 @@ class Program:
         self.whole = None if lanes > _GROUP and lanes * products >= SHARED else self.shares(1)
 
     def shares(self, threads: int) -> Shares:
-        """Returns the argument of the C code for a step that uses this number of threads."""
+        """Returns the argument of the C code for a step on this number of threads."""
         if threads not in self._shares:
             sizes = divide_lanes(self.lanes, threads)
             ends = np.cumsum(sizes).tolist()
@@ -117,7 +117,7 @@ class Program:
         return self._shares[threads]
 
     def _step(self, first: int, lanes: int) -> Step:
-        """Returns the operations for some of the lanes, with their inputs and outputs."""
+        """Returns the operations for `lanes` lanes from lane `first` on, with their inputs and outputs."""
         operations = (Operation * len(self._operations))()
         for i, (operation, sizes) in enumerate(self._operations):
             operations[i] = operation
@@ -210,7 +210,7 @@ class Program:
     def _linear(
         self, x: Tensor, weight: Tensor, bias: Tensor | None = None, *, onto: Tensor | None = None
     ) -> Tensor:
-        """Adds y = W x + b, or y += W x + b if there is an `onto`, and returns y."""
+        """Adds the operation y = W x + b, or y += W x + b if `onto` is y, and returns y."""
         matrix, scale = self._weights.of(weight)
         y = self._vector(len(weight)) if onto is None else onto
         rows, columns = weight.shape
@@ -232,7 +232,7 @@ class Program:
         return self.states[-1]
 
     def _add(self, kind: str, **fields: Any) -> None:
-        """Adds an operation. Tensors among the fields become pointers."""
+        """Adds an operation. Fields that are tensors become pointers."""
         tensors = {name: x.detach().contiguous() for name, x in fields.items() if isinstance(x, Tensor)}
         pointers = {name: x.data_ptr() for name, x in tensors.items()}
         sizes = {name: x.nbytes // self.lanes for name, x in tensors.items() if name in _OF_LANES}
@@ -241,7 +241,7 @@ class Program:
 
 
 def divide_lanes(lanes: int, threads: int) -> list[int]:
-    """Returns the number of lanes of each thread, the largest first. Groups of lanes are not split."""
+    """Returns the number of lanes for each thread, the largest first. Groups of lanes are not split."""
     groups = -(-lanes // _GROUP)
     count = min(groups, threads)
     sizes = [_GROUP * (groups // count + (i < groups % count)) for i in range(count)]

@@ -12,19 +12,20 @@ from onward.layers.kernels import compiled
 from onward.layers.kernels.compiled import Drawing
 
 SMALLEST_TEMPERATURE = 1e-4
-"""Lower temperatures count as 0. At this one, a logit that is 0.01 larger is e^100 times as likely."""
+"""Lower temperatures count as 0. At this temperature, a symbol whose logit is 0.01 larger is e^100 times as
+likely."""
 
 LARGEST_TEMPERATURE = 1e38
-"""Higher temperatures are cut to this one: larger numbers are infinite in float32."""
+"""Higher temperatures are limited to this one, because larger numbers are infinite in float32."""
 
 
 def random_stream(seed: int, number: int) -> np.random.Generator:
-    """Returns the random stream of sample `number` of a seed. It does not depend on the number of samples."""
+    """Returns the random stream of sample `number` of a seed, which does not depend on other samples."""
     return np.random.default_rng([seed, number])
 
 
 def never_drawn(*, ends: bool) -> int:
-    """Returns how many of the first ids are never drawn: the special symbols, END only if not `ends`."""
+    """Returns how many of the first ids are never drawn: all special symbols, without END if `ends`."""
     return END if ends else END + 1
 
 
@@ -43,10 +44,10 @@ class Sampling:
     """How symbols are drawn. The restrictions apply in the order of the attributes.
 
     Attributes:
-        temperature: divides the logits; 0 always takes the likeliest symbol (the first of equal ones).
-        top_k: draw only from the k likeliest symbols, and symbols as likely as the last of them.
-        top_p: draw only from the likeliest symbols whose probabilities sum to this share, and symbols as
-            likely as the last of them (arXiv 1904.09751).
+        temperature: divides the logits; 0 always takes the likeliest symbol (the first if several are equal).
+        top_k: draw only from the k likeliest symbols, and from symbols as likely as the last of these.
+        top_p: draw only from the likeliest symbols whose probabilities sum to this share, and from symbols
+            as likely as the last of these (arXiv 1904.09751).
         min_p: draw only symbols whose probability is at least this share of the likeliest one's (arXiv
             2407.01082).
 
@@ -73,7 +74,7 @@ class Sampling:
         """Draws one symbol for each lane, (B,), by inversion of the cumulative distribution.
 
         Args:
-            logits: (B, V) in float32; symbols with minus infinity are never drawn.
+            logits: (B, V) in float32; symbols with a logit of minus infinity are never drawn.
             chances: uniform random numbers in [0, 1), (B,).
 
         Raises:
@@ -95,7 +96,7 @@ class Sampling:
 
     @cached_property
     def drawing(self) -> Drawing:
-        """The same values for the C code."""
+        """The options as a struct for the C code."""
         return Drawing(
             temperature=0.0 if self.temperature < SMALLEST_TEMPERATURE else self._divisor,
             top_k=_ALL if self.top_k is None else min(self.top_k, _ALL),
@@ -104,7 +105,7 @@ class Sampling:
         )
 
     def _drawn(self, logits: np.ndarray, chances: np.ndarray) -> np.ndarray | None:
-        """Does the same as layers/kernels/draw.c, in NumPy. Returns None if the logits are not finite."""
+        """Does the same as layers/kernels/draw.c in NumPy. Returns None if the logits are not finite."""
         top = logits.max(axis=1, keepdims=True)
         if not np.isfinite(top).all():
             return None
@@ -117,7 +118,7 @@ class Sampling:
         return (cumulative <= places[:, None]).sum(axis=1)
 
     def _restricted(self, weights: np.ndarray) -> np.ndarray:
-        """Returns the weights (B, V), at most 1, with 0 for symbols that must not be drawn."""
+        """Returns the weights (B, V), which are at most 1, with 0 for symbols that must not be drawn."""
         symbols = weights.shape[1]
         if self.top_k is not None and self.top_k < symbols:
             least = np.partition(weights, symbols - self.top_k, axis=1)[:, symbols - self.top_k, None]

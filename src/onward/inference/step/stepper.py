@@ -1,9 +1,9 @@
-"""Steps a model by one symbol, without the overhead of PyTorch for each operation.
+"""Steps a model by one symbol, without PyTorch's overhead for each operation.
 
 A step of a small model has a few million multiplications, which take a tenth of a millisecond. A `Stepper`
 lists the operations of a step once (a `Program`), and runs the list in C (layers/kernels/step.c). If the C
 code was not compiled, or the model is not a float32 model on the CPU, the stepper calls the model itself.
-Both give the same logits, to rounding.
+Both ways give the same logits, up to rounding.
 """
 
 import copy
@@ -35,13 +35,13 @@ class Stepper:
 
     Args:
         model: the model; it is set to evaluation mode. Its weights must not change.
-        state: of the lanes; it is not changed.
+        state: state of the lanes; it is not changed.
         weights: precision of the weights. Types other than fp32 need the C code.
         threads: maximum number of threads that share the lanes; None means as many as PyTorch uses. The
             result does not depend on it.
 
     Raises:
-        InputError: an unknown type of weights, or one that is not available here.
+        InputError: the type of weights is unknown, or not available here.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Stepper:
         self._model = model.eval()
         self._weights, self._threads = PackedWeights(model, weights), threads
         self._programs: dict[int, Program] = {}  # by number of lanes
-        self._memory = Vectors()  # of all programs
+        self._memory = Vectors()  # shared by all programs
         self._compiled = compiled.available and device_of(model).type == "cpu" and _is_float32(model)
         if not self._compiled and weights != "fp32":
             raise InputError(
@@ -59,7 +59,7 @@ class Stepper:
             )
         self._state: State | None = state
         self._form = state
-        self._program: Program | None = None  # holds the current state; if None, `_state` does
+        self._program: Program | None = None  # holds the current state; if it is None, `_state` does
 
     def fork(self) -> "Stepper":
         """Returns an independent stepper with the same state. Each may be used in its own thread."""
@@ -70,7 +70,7 @@ class Stepper:
 
     @property
     def state(self) -> State:
-        """State of the lanes. It never changes after it was read; setting it moves the lanes."""
+        """State of the lanes. The returned value never changes; setting the state moves the lanes."""
         if self._state is None:
             assert self._program is not None
             self._state = with_tensors(self._form, (part.clone() for part in self._program.states))
@@ -82,7 +82,7 @@ class Stepper:
             self._state, self._program = state, None
 
     def select(self, lanes: np.ndarray) -> None:
-        """Replaces the lanes by some of them, (B,) as indices. A lane may be taken several times."""
+        """Replaces the lanes by those with the given indices, (B,). An index may occur several times."""
         self.state = select_lanes(self.state, torch.from_numpy(lanes))
 
     def step(self, ids: np.ndarray) -> np.ndarray:
@@ -91,17 +91,17 @@ class Stepper:
         The next step overwrites the array. The caller may change it.
 
         Args:
-            ids: of the symbols, (B,).
+            ids: ids of the symbols, (B,).
 
         Raises:
-            InputError: a wrong number of ids, or ids that are not in the vocabulary.
+            InputError: the number of ids is wrong, or an id is not in the vocabulary.
         """
         program = self._loaded_program(len(ids))
         if program is None:
             return self._step_of_model(np.ascontiguousarray(ids, np.int64))
         program.ids[:] = ids
         if not compiled.step(program.whole or self._shares(program)):
-            raise _wrong(program.ids, program.symbols)
+            raise _wrong_ids(program.ids, program.symbols)
         self._state = None
         return program.out
 
@@ -111,13 +111,13 @@ class Stepper:
         The next call overwrites the array.
 
         Args:
-            ids: of the symbols to read, (B,); may be the array of an earlier call.
+            ids: ids of the symbols to read, (B,); may be the array that an earlier call returned.
             chances: uniform random numbers in [0, 1), (B,).
             sampling: how symbols are drawn.
-            never: number of first ids that are never drawn.
+            never: ids below this number are never drawn.
 
         Raises:
-            InputError: a wrong number of ids, or ids that are not in the vocabulary.
+            InputError: the number of ids is wrong, or an id is not in the vocabulary.
             RunError: the logits are not finite numbers.
         """
         program = self._loaded_program(len(ids))
@@ -130,7 +130,7 @@ class Stepper:
         program.chances[:] = chances
         wrong = compiled.write(program.whole or self._shares(program), sampling.drawing, never)
         if wrong == "ids":
-            raise _wrong(program.ids, program.symbols)
+            raise _wrong_ids(program.ids, program.symbols)
         self._state = None
         if wrong:
             raise not_finite()
@@ -160,7 +160,7 @@ class Stepper:
         Args:
             rows: the tensors of the states, in the order of `tensors_of`; the new states are written to them.
             lanes: rows of the states before the step, (B,); a row may occur several times.
-            ids: of the symbols, (B,).
+            ids: ids of the symbols, (B,).
             to: rows of the states after the step, (B,), all different.
         """
         origin, goal = torch.from_numpy(lanes), torch.from_numpy(to)
@@ -186,7 +186,7 @@ class Stepper:
         vocabulary = self._model.config.symbols
         _check_lanes(self.state, len(symbols))
         if not len(symbols) or symbols.min() < 0 or symbols.max() >= vocabulary:
-            raise _wrong(symbols, vocabulary)
+            raise _wrong_ids(symbols, vocabulary)
         logits, self._state = predict(self._model, torch.from_numpy(symbols)[None], self.state)
         self._program = None
         return logits[0].cpu().numpy()
@@ -203,7 +203,7 @@ def _check_lanes(state: State, lanes: int) -> None:
         raise InputError(f"expected ids for {found} lanes, got {lanes}")
 
 
-def _wrong(symbols: np.ndarray, vocabulary: int) -> InputError:
+def _wrong_ids(symbols: np.ndarray, vocabulary: int) -> InputError:
     return InputError(
         f"expected ids below {vocabulary}, one for each lane, got {symbols.tolist()}",
         hint="encode texts with the vocabulary of this model",
