@@ -61,7 +61,7 @@ def find_sources(sources: Sequence[str | os.PathLike[str]]) -> Corpus:
         CorpusError: a source is missing or cannot be read, or no source has any text.
         WriteError: the disk has no room for the copy of a pipe or for a named corpus.
     """
-    found = _Found()
+    found = _FoundDocuments()
     names = list(dict.fromkeys(str(source) for source in sources))  # standard input can be read only once
     for source in names:
         try:
@@ -135,7 +135,7 @@ def decode(pieces: Iterable[bytes]) -> Iterator[str]:
 
 
 @dataclass
-class _Found:
+class _FoundDocuments:
     """The documents found so far. A file that is found several times is listed once, under its first name."""
 
     digests: dict[Path, str] = field(default_factory=dict)
@@ -150,7 +150,7 @@ class _Found:
         return tuple(self._documents.values())
 
 
-def _find(source: str, found: _Found) -> None:
+def _find(source: str, found: _FoundDocuments) -> None:
     path = Path(source)
     if source == STANDARD_INPUT and sys.stdin:  # None if standard input was closed
         _spool(sys.stdin.buffer.read, found)
@@ -184,7 +184,7 @@ def _matches(pattern: str) -> list[Path]:
     )
 
 
-def _walk(folder: Path, found: _Found) -> None:
+def _walk(folder: Path, found: _FoundDocuments) -> None:
     """Adds the text files below a folder, and counts the hidden and binary ones."""
     for parent, folders, files in os.walk(folder, onerror=_refuse):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
@@ -206,7 +206,7 @@ def _is_binary(path: Path) -> bool:
         return b"\0" in file.read(_SNIFFED)
 
 
-def _spool(read: Callable[[int], bytes], found: _Found) -> None:
+def _spool(read: Callable[[int], bytes], found: _FoundDocuments) -> None:
     """Copies a pipe to a temporary file, because a corpus is read twice. The copy is deleted at exit."""
     digest = hashlib.sha256()
     try:

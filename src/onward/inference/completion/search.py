@@ -101,7 +101,7 @@ def split_partial_word(text: str | bytes, vocabulary: Vocabulary) -> tuple[str |
     return (text[:start], word) if len(vocabulary.encode(word)) == 1 else (text, "")
 
 
-class _Found:
+class _FoundContinuations:
     """The continuations found so far.
 
     Args:
@@ -153,7 +153,7 @@ class _Search(ABC):
 
     capacity: int
 
-    def __init__(self, boundary: Boundary, start: SearchStart, found: _Found) -> None:
+    def __init__(self, boundary: Boundary, start: SearchStart, found: _FoundContinuations) -> None:
         self._boundary, self._start, self._found = boundary, start, found
         self._frontier: list[Node] = []  # nodes to expand
         self._numbers = count()
@@ -260,7 +260,7 @@ class _BestFirstSearch(_Search):
         self._finishing = False
         self.capacity = max(self._lanes, self._sought) + self._effort
         floor = FLOOR if options.floor is None else options.floor
-        super().__init__(boundary, start, _Found(options, floor, self._sought))
+        super().__init__(boundary, start, _FoundContinuations(options, floor, self._sought))
 
     def _expand(self) -> Generator[Expansion, np.ndarray, None]:
         nodes, self._frontier = self._frontier, []
@@ -314,7 +314,7 @@ class _BeamSearch(_Search):
         options = start.options
         self._lanes = options.lanes or max(_BEAM, 2 * options.n)
         self.capacity = max(self._lanes, options.n)
-        super().__init__(boundary, start, _Found(options, options.floor or 0.0, options.n))
+        super().__init__(boundary, start, _FoundContinuations(options, options.floor or 0.0, options.n))
 
     def _expand(self) -> Generator[Expansion, np.ndarray, None]:
         while nodes := self._beam():

@@ -44,7 +44,7 @@ They take 0.15 ms on one core; waking another thread takes 0.04 ms.
 """
 
 _GROUP = 4  # lanes that are multiplied with the weights together, as in products.c
-_OF_LANES = ("x", "y", "state", "more")  # fields of an operation that have a row for each lane
+_LANE_FIELDS = ("x", "y", "state", "more")  # fields of an operation that have a row for each lane
 
 
 class Vectors:
@@ -235,7 +235,7 @@ class Program:
         """Adds an operation. Fields that are tensors become pointers."""
         tensors = {name: x.detach().contiguous() for name, x in fields.items() if isinstance(x, Tensor)}
         pointers = {name: x.data_ptr() for name, x in tensors.items()}
-        sizes = {name: x.nbytes // self.lanes for name, x in tensors.items() if name in _OF_LANES}
+        sizes = {name: x.nbytes // self.lanes for name, x in tensors.items() if name in _LANE_FIELDS}
         self._kept += tensors.values()
         self._operations.append((Operation(kind=KINDS.index(kind), **fields | pointers), sizes))
 
