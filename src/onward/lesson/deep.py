@@ -174,15 +174,17 @@ def draw(losses: Sequence[float], shares: Mapping[str, Mapping[str, Any]], folde
         axes.set_ylabel("training loss, nats per character")
 
     def paint_closed(axes: Any) -> None:
-        columns = [(mark, who) for who in shares for mark in shares[who]]
+        columns = [(mark, writer) for writer in shares for mark in shares[writer]]
         columns.sort(key=lambda column: list(CLOSING).index(column[0]))
         bottoms = [0.0] * len(columns)
         names = [*(f"within {reach}" for reach in REACHES), "never"]
         for name, colour in zip(names, ("#14532d", "#3f8f63", "#a7d3b8", "#e5e7eb"), strict=True):
-            heights = [shares[who][mark].get(name, 0.0) for mark, who in columns]
+            heights = [shares[writer][mark].get(name, 0.0) for mark, writer in columns]
             axes.bar(range(len(columns)), heights, 0.7, bottoms, color=colour, label=name)
             bottoms = [low + height for low, height in zip(bottoms, heights, strict=True)]
-        axes.set_xticks(range(len(columns)), [f"{mark} {CLOSING[mark]}\n{who}" for mark, who in columns])
+        axes.set_xticks(
+            range(len(columns)), [f"{mark} {CLOSING[mark]}\n{writer}" for mark, writer in columns]
+        )
         axes.set_ylabel("share of opened marks that are closed")
         axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
 
