@@ -3,8 +3,8 @@
 Each protocol scores every symbol once.
 
     streaming   the text is read in one pass and the state is carried along. A long text is cut into segments
-                that are read in parallel lanes, in bfloat16 if the device is faster with it. This takes a
-                fraction of the time and changes the score by less than 0.1 %.
+                that are read in parallel lanes, in bfloat16 if the device is faster with it. This is
+                faster and changes the score by less than 0.1 %.
     lanes       a given number of parallel lanes. Each lane first reads the `WARM_UP` symbols before its
                 segment, from the empty state, without scoring them. What lies further back is lost; for most
                 models this changes less than rounding does. One lane is exact.
