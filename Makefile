@@ -71,9 +71,9 @@ serve-docs: $(VENV)/.installed-docs ## serve the documentation at http://127.0.0
 	$(BIN)/zensical serve
 
 dist: ## build the sdist and a wheel into dist/, and test the wheel without a compiler
-	@$(FIND_PYTHON); bash .ci/dist "$$python"
+	@pythons="$(PYTHON)"; if [ -z "$$pythons" ]; then $(FIND_PYTHON); pythons=$$python; fi; bash .ci/dist $$pythons
 
-lower-bounds: ## run a smoke test with each dependency at its lower bound
+lower-bounds: ## run a smoke test with each dependency but torch at its lower bound
 	@$(FIND_PYTHON); "$$python" .ci/lower_bounds.py
 
 bench: setup ## run the benchmarks (an hour; needs the data sets beside the checkout)

@@ -611,8 +611,8 @@ def table(columns: list[str], *rows: list[str]) -> str:
 
 
 def headlines() -> str:
-    """The table of the README: a figure, what stands beside it, and the command."""
-    return table(["on two CPU cores", "onward", "beside it", "command"], *headline_rows())
+    """The table of the README: a figure, the figure to compare it with, and the command."""
+    return table(["on two CPU cores", "onward", "compared with", "command"], *headline_rows())
 
 
 def headline_rows() -> Rows:
@@ -624,50 +624,52 @@ def headline_rows() -> Rows:
         peer = run["peer"]["streaming_nats_per_symbol"]
         train = f"onward train TEXT{lower} --minutes {minutes} {shlex.join(run['options'])}"
         yield [
-            f"{corpus}, {minutes} minutes: nats per character of the {share}, held out",
+            f"{corpus}, trained for {minutes} minutes: nats per character of the held-out {share}",
             f"**{run['streaming_nats_per_symbol']:.3f}**",
-            f"two LSTM layers in PyTorch, same size and time: {peer:.3f}",
+            f"two LSTM layers in PyTorch, with the same size and time: {peer:.3f}",
             f"`{train}`, then `onward score`",
         ]
     speeds = newest(WRITE)["symbols_per_second"]
     yield [
-        "writing on one core, symbols a second",
+        "writing on one core, symbols per second",
         f"**{speeds['bf16']:,}**",
-        f"the model called in PyTorch: {speeds['plain']:,}",
+        f"the same model in PyTorch, called for each symbol: {speeds['plain']:,}",
         "`onward write MODEL --weights bf16`",
     ]
     speeds = newest(SCORE)["symbols_per_second"]
     yield [
-        "scoring, symbols a second",
+        "scoring, symbols per second",
         f"**{speeds['quick']:,}**",
-        f"in one pass, in float32: {speeds['exact']:,}",
+        f"with `--exact` (one pass, float32): {speeds['exact']:,}",
         "`onward score MODEL TEXT`",
     ]
     run = newest(KEYSTROKES, corpus="nietzsche")["list"]
     yield [
-        "keystrokes saved on nietzsche, three words shown",
+        "keystrokes saved on nietzsche, with three suggestions",
         f"**{run['model']:.1%}**",
         f"best n-gram: {run['ngram']:.1%}",
         "`onward complete MODEL`",
     ]
     run = newest(ADAPT, kind="other")
     yield [
-        "nats per character of Shakespeare by the nietzsche model, adapting",
+        "Shakespeare, scored by the nietzsche model: nats per character",
         f"**{run['adaptive_nats_per_symbol']:.3f}**",
-        f"not adapting: {run['static_nats_per_symbol']:.3f}",
+        f"without `--adapt`: {run['static_nats_per_symbol']:.3f}",
         "`onward score MODEL TEXT --adapt`",
     ]
     runs = [run for run in HDFS.runs() if run["rate"] == 0.001]
     lookup = max(baseline["f1"] for baseline in runs[0]["baselines"].values())
     yield [
-        f"HDFS blocks, trained on normal ones: F1 over {len(runs)} seeds (one choice saw the test files)",
+        f"anomalous HDFS blocks, trained on normal blocks: F1 in %, {len(runs)} seeds "
+        "(the test files influenced one design decision)",
         f"**{_range(runs, 'f1', 1)}**",
         f"best lookup table: {100 * lookup:.1f}",
-        "`onward watch learn FILE --false-alarms 0.1%`, then `onward watch judge`",
+        "`onward watch learn FILE -o MODEL --false-alarms 0.1%`, then `onward watch judge`",
     ]
     run = newest(KILLS)
     yield [
-        f"a watch killed {run['kills']} times, its log rotated {run['rotations']}: alarms lost, repeated",
+        f"a watch that was killed {run['kills']} times while its log rotated {run['rotations']} times: "
+        "lost alarms, repeated alarms",
         f"**{run['missing']}, {run['twice_or_too_many']}**",
         "",
         "`onward watch run MODEL LOG --follow --state FILE --alarms FILE`",
@@ -675,15 +677,15 @@ def headline_rows() -> Rows:
     run = newest(LARGE)
     yield [
         f"{run['gigabytes']:g} GB of text: seconds to the first training step",
-        f"**{run['first_seconds']:.0f}**, then **{run['second_seconds']:.0f}**",
-        f"memory at most {run['peak_megabytes']:,.0f} MB",
+        f"first run **{run['first_seconds']:.0f}**, later runs **{run['second_seconds']:.0f}**",
+        f"peak memory: {run['peak_megabytes']:,.0f} MB",
         "`onward train TEXT`",
     ]
     run = newest(RESUME)
     yield [
-        f"a run killed {run['kills']} times and resumed",
-        f"**{'same' if run['equal'] else 'other'} bytes**",
-        "as a run that was never killed",
+        f"a training run that was killed and resumed {run['kills']} times: the model file",
+        f"**{'identical' if run['equal'] else 'different'}**",
+        "the file of an undisturbed run",
         "`onward train TEXT --resume`",
     ]
 

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 
 import onward
 from onward.cli.command import Command, Group
@@ -106,6 +105,8 @@ def _explain(error: typer.TyperException | OnwardError | OSError) -> int:
 
 def _misuse(error: typer.TyperException) -> str:
     """Returns the message of a wrong command line; for a wrong value in the form "expected ..., got ..."."""
+    from pydantic import ValidationError  # noqa: PLC0415 - `--help` does without it
+
     parameter = getattr(error, "param", None)
     if parameter is None or not isinstance(error.__cause__, ValidationError):
         return error.format_message()

@@ -3,8 +3,8 @@
 Each protocol scores every symbol once.
 
     streaming   the text is read in one pass, and the state is carried along. A long text is cut into
-                segments that are read in parallel lanes, in bfloat16 if the device is faster with it. This
-                takes a fraction of the time and changes the score by less than 0.1 %.
+                segments that are read in parallel lanes, in bfloat16 if the device is faster with it. This is
+                faster and changes the score by less than 0.1 %.
     lanes       streaming with a given number of parallel lanes. Each lane starts from the empty state and
                 first reads the `WARM_UP` symbols before its segment without scoring them. Earlier symbols
                 have no influence; for most models this matters less than rounding. One lane is exact.
