@@ -14,7 +14,7 @@ from onward.classify.batches import Reader, SampleSource, reader_of
 from onward.classify.nested import Nested, form_of, join
 from onward.errors import InputError
 
-_HINT = "use a position of a mix of the same sources, shares and batch size"
+_ANOTHER = "use a position of a mix of the same sources, shares and batch size"
 FINEST_SHARE = 10**-6
 """The smallest share that a source may have of the whole."""
 
@@ -146,11 +146,11 @@ class MixIterator:
         given, places = position["given"], position["sources"]
         if not len(given) == len(places) == len(self._readers):
             raise InputError(
-                f"expected a position with {len(self._readers)} sources, got {len(places)}", hint=_HINT
+                f"expected a position with {len(self._readers)} sources, got {len(places)}", hint=_ANOTHER
             )
         if sum(given) != position["batches"] * self.batch_size:
             raise InputError(
-                f"expected a position after batches of {self.batch_size}, got {position}", hint=_HINT
+                f"expected a position after batches of {self.batch_size}, got {position}", hint=_ANOTHER
             )
         for reader, place in zip(self._readers, places, strict=True):
             if (reader.epoch, reader.offset) != (place["epoch"], place["offset"]):
