@@ -123,7 +123,7 @@ def learn_detector(
     settings = settings or LearnSettings()
     if len(sequences) < FEWEST_SEQUENCES:
         raise CorpusError(
-            f"expected at least {FEWEST_SEQUENCES} normal sequences to learn from, received {len(sequences)}",
+            f"expected at least {FEWEST_SEQUENCES} normal sequences to learn from, got {len(sequences)}",
             hint="name more sources, or group the records by another key",
         )
     plan = plan_splits(

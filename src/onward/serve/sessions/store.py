@@ -72,7 +72,7 @@ class SessionStore:
             self._database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
             (found,) = self._database.execute("pragma user_version").fetchone()
             if not 0 <= found <= FORMAT:  # format 1 had no learned weights
-                message = f"expected format {FORMAT} of {path}, received format {found}"
+                message = f"expected format {FORMAT} of {path}, got format {found}"
                 raise InputError(message, hint="update onward")
             path.chmod(0o600)  # it holds what people type
             self._database.execute("pragma journal_mode = wal")

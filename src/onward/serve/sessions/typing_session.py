@@ -135,7 +135,7 @@ class TypingSession:
         if edit:
             size = len(before.text) - edit.delete + len(edit.insert)
             if size > self._max_characters:
-                message = f"expected a text of at most {self._max_characters} characters, received {size}"
+                message = f"expected a text of at most {self._max_characters} characters, got {size}"
                 hint = "create a new session with the end of the text"
                 raise ApiError(413, "too_large", message, param="insert", hint=hint)
             after = after.after(edit)
