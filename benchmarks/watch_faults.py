@@ -39,7 +39,7 @@ def live(model: Path, log: Path, state: Path, alarms: Path, follow: bool) -> Non
     from onward.watch.stream.runner import Runner, open_lines  # noqa: PLC0415
     from onward.watch.stream.store import opened_store  # noqa: PLC0415
 
-    tail.LINGER = 0.3
+    tail.QUIET_SECONDS = 0.3
     detector = Detector.load(model)
     with opened_store(state) as store:
         monitor = Monitor(detector, store, in_memory=20)  # so that most sequences are on disk

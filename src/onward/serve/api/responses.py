@@ -52,7 +52,7 @@ class VocabularyFacts(TypedDict):
 
 
 class ModelFacts(ModelEntry):
-    """What is known of a model: `recipe` and `facts` are those of its file."""
+    """The facts about a model: `recipe` and `facts` come from its file."""
 
     parameters: int
     architecture: dict[str, Any]

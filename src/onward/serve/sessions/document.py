@@ -12,10 +12,10 @@ class Edit:
     """Replaces a part of a text.
 
     Attributes:
-        at: where the part begins.
+        at: position at which the part begins.
         delete: number of characters that are removed.
         insert: characters that take their place.
-        cursor: where the cursor stands afterwards.
+        cursor: position of the cursor after the edit.
     """
 
     at: int
@@ -33,9 +33,9 @@ class Document:
     """A session's text, cursor and options.
 
     Attributes:
-        text, cursor: as of the last edit.
+        text, cursor: text and cursor after the last edit.
         version: number of edits.
-        options: of the answers, as the client last set them.
+        options: options of the answers, as the client last set them.
     """
 
     text: str = ""
@@ -52,15 +52,15 @@ class Document:
 class DocumentChange:
     """A change as a client requests it. None keeps a value, or stands for a default that depends on the text.
 
-    Other changes can be under way when it arrives, so its positions are checked when its turn comes.
+    Other changes may be waiting when it arrives, so its positions are checked when its turn comes.
 
     Attributes:
-        at: where the edit begins; None: at the cursor.
+        at: position at which the edit begins; None: the cursor.
         delete: number of characters that are removed; None: none.
         insert: characters that take their place; None: none.
-        cursor: where the cursor stands afterwards; None: behind the inserted characters.
-        version: that the document must have; None: any.
-        forget: drop what the session has learned.
+        cursor: position of the cursor after the edit; None: after the inserted characters.
+        version: version that the document must have; None: any.
+        forget: whether to drop the learned weights.
         completions, until, shortest, next: see `AnswerOptions`.
     """
 

@@ -12,7 +12,7 @@ from onward.watch.scoring.features import BURST_WEIGHT, EventScore, Expected
 from onward.watch.scoring.ngram import ORDER
 
 MOST_SURPRISING = 3
-"""How many of the most surprising events of a sequence are kept."""
+"""Number of most surprising events of a sequence that are kept."""
 
 _MAGIC = b"OW2"
 _FIXED = struct.Struct("<3sqqqdddqq")

@@ -31,7 +31,7 @@ BOUND = 0.001
 """Probability that drift is ever reported although there is none."""
 
 BLOCK = 50
-"""Sequences that are tested together."""
+"""Number of sequences that are tested together."""
 
 _WIDEST = 0.2
 """A level that is always tested: only it shows a small change of all sequences."""
@@ -41,7 +41,7 @@ _SHARES = np.array([1.5, 3.0, 6.0])
 """The shares r, as multiples of t."""
 
 _RECENT = 10
-"""Blocks whose share of small p-values the message reports."""
+"""Number of last blocks whose share of small p-values the message reports."""
 
 
 @dataclass

@@ -21,7 +21,7 @@ from onward.watch.stream.monitor import Monitor
 from onward.watch.stream.store import WatchStore
 
 POLL = 0.2
-"""Seconds between two looks for new lines."""
+"""Seconds between two checks for new lines."""
 
 
 @runtime_checkable
@@ -149,7 +149,7 @@ class Runner:
         """Lets time pass, which may end idle sequences, and returns the present time.
 
         Args:
-            since: when all lines had been read at the last call; None: it is not known.
+            since: the time that the last call returned; None: it is not known.
         """
         now = time.monotonic()
         if since is not None and (alarms := self._monitor.wait(now - since)):
