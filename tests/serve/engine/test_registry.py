@@ -1,4 +1,4 @@
-"""What the server reports of a model."""
+"""The server's report about a model."""
 
 import json
 import shutil

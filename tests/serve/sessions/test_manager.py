@@ -1,4 +1,4 @@
-"""Typing sessions: whatever edits were made, the answer is that of the text."""
+"""Typing sessions: the answer depends only on the text, not on the edits that made it."""
 
 import asyncio
 import json
@@ -177,7 +177,7 @@ async def predict(session: TypingSession) -> Json:
 
 
 def age(session: TypingSession, seconds: float) -> None:
-    """Makes a session as if it had not been used for some time."""
+    """Sets back the time of a session's last use."""
     session.last_used -= seconds
 
 

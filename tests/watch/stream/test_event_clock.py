@@ -1,4 +1,4 @@
-"""The event clock: which steps in time it accepts, and which records wait for that."""
+"""The event clock: the steps in time that it accepts, and the records that wait for them."""
 
 import json
 import random

@@ -176,7 +176,7 @@ class Monitor:
         return alarms
 
     def _test_drift(self, found: Findings) -> None:
-        """Tests sequences in the order of their last records, since in parallel reading short ones end first."""
+        """Tests sequences in the order of their last records: in parallel, short ones end first."""
         for _, p_value in sorted((ended.last_number, ended.verdict.p_value) for ended in found.ended):
             if message := self.drift.observe(p_value):
                 self._notify(message)
