@@ -611,7 +611,7 @@ def table(columns: list[str], *rows: list[str]) -> str:
 
 
 def headlines() -> str:
-    """The table of the README: a figure, what stands beside it, and the command."""
+    """The table of the README: a figure, its comparison, and the command."""
     return table(["on two CPU cores", "onward", "beside it", "command"], *headline_rows())
 
 

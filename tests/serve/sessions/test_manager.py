@@ -256,7 +256,7 @@ def test_waiting_edits_apply_to_the_text_and_options_that_earlier_ones_left(run:
     run(work)
 
 
-def test_dropped_states_are_computed_anew(run: RunWork, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dropped_states_are_computed_again(run: RunWork, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(TypedText, "megabytes", property(lambda typed: 1.0))
 
     async def work(sessions: SessionManager, served: ServedModel) -> None:
@@ -344,7 +344,7 @@ def test_adapting_sessions_are_evicted_for_those_that_come_back_from_the_file(
     store.close()
 
 
-def test_a_session_whose_prediction_fails_reads_its_text_anew(
+def test_a_session_whose_prediction_fails_reads_its_text_again(
     run: RunWork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def work(sessions: SessionManager, served: ServedModel) -> None:

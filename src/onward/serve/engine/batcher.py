@@ -206,7 +206,7 @@ class Batcher:
             self._set_lanes([self._lanes[i] for i in going])
 
     def _deliver(self) -> None:
-        """Delivers what was drawn since the last delivery."""
+        """Delivers the symbols that were drawn since the last delivery."""
         self._last_delivery = time.monotonic()
         if not self._drawn:
             return

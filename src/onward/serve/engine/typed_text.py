@@ -94,7 +94,7 @@ class TypedText:
         return cursor - kept
 
     def read(self, text: str, cursor: int, unchanged: int) -> Generator[None, None, int]:
-        """Reads up to the cursor in slices; an adapting session learns from what is new.
+        """Reads up to the cursor in slices; an adapting session learns from the new text.
 
         The arguments are those of `rewind`.
 

@@ -84,7 +84,7 @@ class DocumentChange:
         """Returns the edit of a document; None if only options change.
 
         Raises:
-            ApiError: 400, a position lies outside the text; 409, the document has another version.
+            ApiError: 400, a position is outside the text; 409, the document has another version.
         """
         if self.version is not None and self.version != document.version:
             message = f"expected version {document.version} of the session, got {self.version}"

@@ -93,7 +93,7 @@ class SessionStore:
         return await asyncio.wrap_future(found)
 
     async def put(self, session: StoredSession) -> None:
-        """Saves a session, replacing what was saved of it.
+        """Saves a session in place of its earlier version.
 
         Raises:
             WriteError: the disk refused.

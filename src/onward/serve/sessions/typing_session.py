@@ -110,7 +110,7 @@ class TypingSession:
         Changes are made in order. An edit gets no prediction if another one arrives before its turn.
 
         Raises:
-            ApiError: 400, a position lies outside the text, or there is nothing to forget; 409, the document
+            ApiError: 400, a position is outside the text, or there is nothing to forget; 409, the document
                 has another version; 410, the session has ended; 413, the text becomes too long.
         """
         if change.forget and not self.adapts:

@@ -17,7 +17,7 @@ class AlarmFeed:
 
     Args:
         alarms: the last alarms so far.
-        report: what the detector has seen so far.
+        report: the report of the detector so far.
 
     Attributes:
         report: the report as of the last commit.
@@ -29,7 +29,7 @@ class AlarmFeed:
         self._changed = asyncio.Event()
 
     def publish(self, commit: Commit) -> None:
-        """Adds what was committed, and wakes up the clients that wait."""
+        """Adds a commit, and wakes up the clients that wait."""
         self._recent.extend(commit.alarms)
         self.report = commit.report
         self._changed.set()

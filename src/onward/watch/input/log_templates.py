@@ -88,6 +88,6 @@ _VARIABLE = re.compile(
 def mask_line(line: str) -> str:
     """Returns the first `LONGEST` characters with MASK for each number, address, id and time.
 
-    The mask may stand inside a word: `blk_-1608` becomes `blk_<*>`, and `R02-M1` becomes `R<*>-M<*>`.
+    The mask may be inside a word: `blk_-1608` becomes `blk_<*>`, and `R02-M1` becomes `R<*>-M<*>`.
     """
     return _VARIABLE.sub(MASK, line[:LONGEST])

@@ -1,4 +1,4 @@
-"""Reads a file that grows, is truncated, or is renamed and begun anew, as `tail -F` does, by polling.
+"""Reads a file that grows, is truncated, or is renamed and created again, as `tail -F` does, by polling.
 
 Another process can continue from a `Position`, whatever happened to the file: it may be unchanged, renamed by
 a rotation, copied and then truncated, or compressed. The rest of that file is read first, then the files that

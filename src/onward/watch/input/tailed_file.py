@@ -81,8 +81,8 @@ class GrowingFile:
         self._modified = status.st_mtime  # taken before each read, so that a later write has a later time
         self.truncated = 0
         self._head, self._tail = self._file.skip_to(offset)  # before the position
-        self._offset = self._read = offset  # the position, and the end of what was read
-        self._last = self._tail  # before the end of what was read
+        self._offset = self._read = offset  # the position, and the end of the bytes read
+        self._last = self._tail  # before the end of the bytes read
         self._rest = bytearray()  # of a line whose end was not read
 
     @property
