@@ -37,7 +37,7 @@ _LARGEST_LEVEL = 0.2
 """A level that is always tested: only it shows a small change of all sequences."""
 
 _SLACK, _EXCEEDED, _TAIL = 1.5, 1e-4, 0.1
-"""Factor in q for models that saw part of the data; probability that the limit of the calibration is exceeded;
+"""Factor in q for models that saw part of the data; probability that the calibration limit is exceeded;
 largest t."""
 
 _SHARES = np.array([1.5, 3.0, 6.0])
