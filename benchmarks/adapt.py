@@ -1,4 +1,4 @@
-"""How much does a model gain by adapting to a text while it reads it, and what does that cost?
+"""How much does adapting to a text while reading it improve a model, and what does it cost?
 
     python benchmarks/adapt.py MODEL SAME OTHER [--characters 20000]
 
@@ -6,8 +6,8 @@ MODEL is a model file of `onward train`. SAME is a text of the same kind that it
 (keystrokes.py makes nietzsche.onward and nietzsche.heldout.txt); OTHER is by another author
 (tinyshakespeare). The start of each text is scored twice in one pass: by the trained model, and by a model
 that adapts with the settings of `onward score --adapt`. Those settings were chosen on other texts (see
-LOG.md). Each block is scored before it is learned. Then the first 2,000 characters are typed key by key; a
-key's time is the time to feed it. One core.
+LOG.md). Each block is scored before it is learned. Then the first 2,000 characters are typed key by key; the
+time of a key is the time to feed it. One core.
 """
 
 import time
@@ -43,7 +43,7 @@ def main() -> None:
 
 
 def read(trained: TrainedModel, text: str) -> dict[str, Any]:
-    """Returns the mean surprise, as trained and adapting."""
+    """Returns the mean surprise by the trained model and by the adapting one."""
     static = trained.score(text, lanes=1).nats_per_symbol
     adaptive = trained.score(text, adapt=AdaptOptions()).nats_per_symbol
     return {
@@ -55,7 +55,7 @@ def read(trained: TrainedModel, text: str) -> dict[str, Any]:
 
 
 def typed(trained: TrainedModel, text: str) -> dict[str, float]:
-    """Returns the seconds for a key, as trained and adapting."""
+    """Returns the seconds for a key with the trained model and with the adapting one."""
     milliseconds: dict[str, np.ndarray] = {}
     for name in ("static", "adaptive"):
         session = trained.session()

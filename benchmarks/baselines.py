@@ -15,7 +15,7 @@ from onward.watch.scoring.ngram import NgramModel
 
 _WORD = re.compile(r"\w+")
 _BEGUN = re.compile(r"\w*\Z")
-_MOST_KNOWN = 300_000  # distributions that are kept, to be computed once
+_MOST_KNOWN = 300_000  # maximum number of cached distributions
 
 
 def ends_word(text: str, at: int) -> bool:
@@ -26,14 +26,14 @@ def ends_word(text: str, at: int) -> bool:
 class WordFrequency:
     """Completes the current word by the most frequent words of the training text.
 
-    Before a word has begun it offers the most frequent words of all.
+    Before the first letter of a word it offers the most frequent words.
     """
 
     def __init__(self, text: str) -> None:
         self._counts = Counter(_WORD.findall(text))
         self._by_start: dict[str, list[str]] = defaultdict(list)
         for word, _ in self._counts.most_common():
-            for end in range(len(word) - 1):  # one more character is as quickly typed as taken
+            for end in range(len(word) - 1):  # a single character is typed as quickly as accepted
                 best = self._by_start[word[:end]]
                 if len(best) < 3:
                     best.append(word)
@@ -77,10 +77,10 @@ class CharacterNgram:
     """An interpolated character model of order N, with the same search as the network.
 
     Args:
-        grams: of the training text.
-        vocabulary: of the grams.
+        grams: n-grams of the training text.
+        vocabulary: vocabulary of the n-grams.
         order: N; a context has N - 1 symbols.
-        options: of completions, as for the network.
+        options: options of completions, as for the network.
     """
 
     def __init__(self, grams: Grams, vocabulary: Vocabulary, order: int, options: CompleteOptions) -> None:

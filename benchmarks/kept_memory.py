@@ -1,9 +1,9 @@
-"""What does a training step gain when the process keeps freed memory (`onward.allocator`)?
+"""How much faster is a training step if the process keeps freed memory (`onward.allocator`)?
 
     python benchmarks/kept_memory.py [--recipe default] [--turns 9]
 
 Two processes run whole steps of `onward train` in turns, one of them with ONWARD_MALLOC=default in its
-environment. The figures are medians, and the page faults of a step.
+environment. The figures are median seconds, and the page faults of a step.
 """
 
 import statistics
@@ -36,7 +36,7 @@ def main() -> None:
             "symbols_per_step": SIZES[1] * SIZES[2],
             "milliseconds": {name: round(1000 * value, 1) for name, value in medians.items()},
             "spread": {side.name: spread(side.seconds) for side in sides},
-            "page_faults_per_step": {side.name: round(side.told["faults"] / options.steps) for side in sides},
+            "page_faults_per_step": {side.name: round(side.last["faults"] / options.steps) for side in sides},
             "given_back_takes_times": round(medians["given_back"] / medians["kept"], 3),
         },
     )

@@ -1,32 +1,32 @@
-"""What share of keystrokes does completion save, beside frequent words and character n-grams?
+"""What share of keystrokes does completion save, compared with frequent words and character n-grams?
 
     python benchmarks/keystrokes.py CORPUS FOLDER [--minutes 3] [--set NAME=VALUE] [--characters 15000]
         [--judged tail]
 
-CORPUS is nietzsche, tinyshakespeare or python. FOLDER gets the training text (CORPUS.train.txt), the text
-to type (CORPUS.heldout.txt) and, unless it is there, the model (CORPUS.onward), trained with the default
-recipe on the whole training text (validation=0), with the given settings and minutes. The last tenth of
-nietzsche and of tinyshakespeare is held out. For python, the corpus is some packages of the standard
-library (see PACKAGES, without tests). Every tenth file, in the order of the hashes of their names, is held
-out, and the first 1,500 characters of each are typed; python.files.txt lists them.
+CORPUS is nietzsche, tinyshakespeare or python. FOLDER gets the training text (CORPUS.train.txt), the text to
+type (CORPUS.heldout.txt) and, unless it is there, the model (CORPUS.onward), trained with the default recipe
+on the whole training text (validation=0), with the given settings and minutes. The last tenth of nietzsche
+and of tinyshakespeare is held out. For python, the corpus is some packages of the standard library (see
+PACKAGES, without tests). Every tenth file, in the order of the hashes of their names, is held out, and the
+first 1,500 characters of each are typed; python.files.txt lists them.
 
 The simulated user types the held-out text. Before each key, the user looks at the completions.
 
     ghost    One completion is shown. If the text continues with it, the user accepts it with one key.
     list     Three completions are shown. The user accepts the longest right one with one key.
 
-A completion of one character is not shown, because typing it costs the same key. A right completion must
-also end where the word ends in the text, so "the" is wrong where "there" follows. The user types the space
-or mark after it. Every accepted completion and every typed character is a keystroke; the saved share is 1 -
+A completion of one character is not shown, because typing it takes one key too. A right completion must also
+end where the word ends in the text, so "the" is wrong if the text has "there". The user types the space or
+mark after it. Every accepted completion and every typed character is a keystroke; the saved share is 1 -
 keystrokes / characters. Each completer sees the text so far and nothing else.
 
-The model finds the likeliest words of two characters or more (`until="word"`, `shortest=2`), as trained and
-while adapting to the text. The n-grams of orders 3 to 8 learn from the same training text and use the same
-search. The baseline is the best order for each kind of user, chosen on the judged text, which favours the
-baseline. Frequent words complete the current word, or offer the most frequent words.
+The model finds the likeliest words of two characters or more (`until="word"`, `shortest=2`), once without
+adapting to the text and once with it. The n-grams of orders 3 to 8 learn from the same training text and use
+the same search. The baseline is the best order for each kind of user, chosen on the typed text, which favours
+the baseline. The other baseline completes the current word by frequent words.
 
 With `--judged tail`, the typed text is the end of the training text, which `onward train` holds out by
-default and the baselines then do not learn either. Settings were chosen on it. It records nothing.
+default and the baselines then do not learn either. Settings were chosen with this option. It records nothing.
 """
 
 import hashlib
@@ -55,7 +55,7 @@ PACKAGES = (
 )  # fmt: skip
 FROM_EACH_FILE = 1500
 SHOWN = {"ghost": 1, "list": 3}
-SHORTEST = 2  # characters of a continuation that is worth a key
+SHORTEST = 2  # characters of the shortest completion that saves a key
 MOST_SHOWN = max(SHOWN.values())
 TAIL = 0.05  # of the training text; what `onward train` holds out
 Offers = Callable[[str, int], list[str]]
@@ -118,7 +118,7 @@ def prepared(corpus: str, folder: Path) -> tuple[Path, Path]:
     else:
         path = find_named(corpus)
         if path is None:
-            raise SystemExit(f"{corpus} is not at hand: name its folder in ONWARD_DATA")
+            raise SystemExit(f"{corpus} was not found: set ONWARD_DATA to its folder")
         whole = path.read_text(encoding="utf-8", errors="replace")
         first, rest = whole[: len(whole) * 9 // 10], whole[len(whole) * 9 // 10 :]
     train.write_text(first, encoding="utf-8")
@@ -145,7 +145,7 @@ def digest(path: Path) -> str:
 
 
 def of_model(path: Path, text: str) -> dict[str, Shares]:
-    """Returns the shares that the model saves, as trained and adapting."""
+    """Returns the shares that the model saves without and with adapting."""
     trained = TrainedModel.load(path)
     return {
         "model": shares_saved(text, typist(trained, adapt=False)),
@@ -191,7 +191,7 @@ def typist(trained: TrainedModel, *, adapt: bool) -> Offers:
 def shares_saved(text: str, offers: Offers) -> Shares:
     """Returns the share of keystrokes that each kind of simulated user saves.
 
-    A position is looked at once for all that come to it, with as many offers as the longest list shows.
+    The completions at a position are found once for all users that reach it, as many as the longest list has.
     """
     at, keys = dict.fromkeys(SHOWN, 0), dict.fromkeys(SHOWN, 0)
     while (here := min(at.values())) < len(text):

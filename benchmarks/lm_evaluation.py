@@ -1,11 +1,11 @@
-"""Does lm-evaluation-harness get the model's own results from `onward serve`?
+"""Does lm-evaluation-harness compute the model's own results through `onward serve`?
 
     python benchmarks/lm_evaluation.py MODEL TEXT --lm-eval ENVIRONMENT/bin/lm_eval
 
 MODEL is a model of characters, TEXT a file that it was not trained on. ENVIRONMENT has `lm-eval[api]` and
 `transformers` (the harness needs a tokenizer to count symbols; this program makes one). The harness's
-`local-completions` requests likelihoods of four possible next words, likelihoods of whole passages, and
-texts written to the end of a line. Each result is compared with that of the model in this process.
+`local-completions` requests likelihoods of four possible next words, likelihoods of whole passages, and texts
+written to the end of a line. Each result is compared with that of the model in this process.
 """
 
 import json
@@ -119,7 +119,7 @@ def evaluate(harness: Path, folder: Path, address: str, model: str) -> None:
 
 
 def compare(folder: Path, trained: onward.TrainedModel) -> dict[str, Any]:
-    """Returns the harness's figures, and their distance from the model's own."""
+    """Returns the harness's figures, and their distance from the model's own figures."""
     (results,) = folder.glob("out/**/results_*.json")
     figures = json.loads(results.read_text())["results"]
     furthest, likelihoods, texts, same = 0.0, 0, 0, 0

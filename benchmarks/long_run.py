@@ -1,4 +1,4 @@
-"""Does the millionth symbol cost what the thousandth did, in writing and in scoring?
+"""Does the millionth symbol take as long as the thousandth, in writing and in scoring?
 
     python benchmarks/long_run.py MODEL [--symbols 1000000]
 
@@ -67,7 +67,7 @@ def writing(trained: TrainedModel, ids: np.ndarray) -> dict[str, float]:
 
 
 def scoring(trained: TrainedModel, ids: np.ndarray) -> dict[str, float]:
-    """Does the same for scoring ids (N + 1,)."""
+    """Returns the same ratio for scoring ids (N + 1,)."""
     model, symbols = trained.model, torch.from_numpy(ids)[:, None]
 
     def read(start: int, stop: int, state: State) -> State:
@@ -84,14 +84,14 @@ def scoring(trained: TrainedModel, ids: np.ndarray) -> dict[str, float]:
     return found | {"megabytes_grown": round(after - before, 2)}
 
 
-def compared(go_on: Callable[[State], object], early: State, late: State) -> dict[str, float]:
+def compared(continue_from: Callable[[State], object], early: State, late: State) -> dict[str, float]:
     """Returns the median of late over early seconds, and the spread of that ratio."""
     ratios = []
     for turn in range(TURNS + 1):
         seconds = {}
-        for which in (0, 1) if turn % 2 else (1, 0):  # neither is always the first
+        for which in (0, 1) if turn % 2 else (1, 0):  # so that neither always runs first
             started = time.perf_counter()
-            go_on(late if which else early)
+            continue_from(late if which else early)
             seconds[which] = time.perf_counter() - started
         if turn:
             ratios.append(seconds[1] / seconds[0])

@@ -40,8 +40,8 @@ def main() -> None:
         started, faults = time.perf_counter(), page_faults()
         for _ in range(int(line)):
             trainer.advance()
-        told = {"seconds": time.perf_counter() - started, "faults": page_faults() - faults}
-        print(json.dumps(told), flush=True)
+        result = {"seconds": time.perf_counter() - started, "faults": page_faults() - faults}
+        print(json.dumps(result), flush=True)
 
 
 def page_faults() -> int:

@@ -1,12 +1,12 @@
-"""How many symbols a second does training process, beside other libraries?
+"""How many symbols a second does training process, compared with other libraries?
 
     make bench-peers
 
 Each side is a process of its own. The sides run a few steps in turns, and the figures are medians. onward
 runs the whole steps of `onward train` (forward, backward, clipping, optimiser) with the recipes `lstm` and
 `default`. The others are two layers of equal width in torch.nn.LSTM, torch.nn.GRU (width 448), Keras 3
-(stateful, on JAX and on torch) and minGRU-pytorch, with AdamW. All read the same lanes. A side that fails
-is recorded with its error.
+(stateful, on JAX and on torch) and minGRU-pytorch, with AdamW. All read the same lanes. A side that fails is
+recorded with its error.
 """
 
 import json

@@ -2,10 +2,10 @@
 
     python benchmarks/peers_worker.py {lstm,gru,mingru,keras} SYMBOLS LANES STEPS [--precision bf16]
 
-It runs in the environment of peers.txt. After the warm-up it prints {"parameters": N}. Then it reads
-numbers of steps from standard input, one a line, runs them, and prints {"seconds": S} for each. A side that
-fails prints {"error": "..."}. All have an embedding, two recurrent layers and a readout, and use AdamW with
-carried state (except minGRU-pytorch, whose language model carries no state in training).
+It runs in the environment of peers.txt. After the warm-up it prints {"parameters": N}. Then it reads numbers
+of steps from standard input, one a line, runs them, and prints {"seconds": S} for each. A side that fails
+prints {"error": "..."}. All have an embedding, two recurrent layers and a readout, and use AdamW with carried
+state (except minGRU-pytorch, whose language model carries no state in training).
 """
 
 import argparse
@@ -17,7 +17,7 @@ from collections.abc import Callable
 WARM_UP = 5
 RATE, DECAY, CLIP = 3e-3, 0.1, 1.0
 WIDTH, LAYERS = {"lstm": 384, "keras": 384, "gru": 448, "mingru": 308}, 2
-"""minGRU-pytorch has a feed-forward layer behind each recurrent one: at 308 it is as large."""
+"""minGRU-pytorch has a feed-forward layer after each recurrent layer: width 308 gives as many parameters."""
 
 
 def torch_rnn(options: argparse.Namespace) -> tuple[int, Callable[[], None]]:

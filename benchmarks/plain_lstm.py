@@ -1,8 +1,8 @@
 """The LSTM that text_budget.py compares with: what a careful user of plain PyTorch would write.
 
 Embedding, two layers of torch.nn.LSTM, readout; truncated back-propagation over lanes with carried state;
-AdamW with warm-up and linear decay; bfloat16 autocast, the faster setting on machines with bfloat16 units.
-It shares no code with onward.
+AdamW with warm-up and linear decay; bfloat16 autocast, the faster setting on machines with bfloat16 units. It
+shares no code with onward.
 """
 
 import math
@@ -13,7 +13,7 @@ from torch import nn
 
 LANES, STEPS, RATE, WARM_UP = 16, 128, 3e-3, 50
 TIMED = 25
-"""Steps to time, after as many warm-up steps, to plan how many fit the seconds."""
+"""Steps to time, after as many warm-up steps, to plan how many steps fit into the seconds."""
 
 
 class PlainLSTM:
@@ -22,8 +22,8 @@ class PlainLSTM:
     def __init__(self, text: str, *, parameters: int) -> None:
         torch.manual_seed(0)
         self.symbols = {symbol: i for i, symbol in enumerate(sorted(set(text)))}
-        size = len(self.symbols) + 1  # and one for what the text did not have
-        linear = 16 + 2 * size  # 16 w² + linear w = parameters
+        size = len(self.symbols) + 1  # and one for unknown symbols
+        linear = 16 + 2 * size  # solves 16 w² + linear w = parameters
         width = round((math.sqrt(linear**2 + 64 * parameters) - linear) / 32)
         self.network = nn.ModuleDict(
             {"in": nn.Embedding(size, width), "rnn": nn.LSTM(width, width, 2), "out": nn.Linear(width, size)}

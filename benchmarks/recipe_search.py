@@ -1,4 +1,4 @@
-"""What does a change of the recipe do to the loss, on text that no benchmark reports?
+"""How does a change of the recipe affect the loss, on text that no benchmark reports?
 
     python benchmarks/recipe_search.py tinyshakespeare --steps 1200 --set dropout=0.1 --set lanes=16
 

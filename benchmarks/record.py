@@ -1,4 +1,4 @@
-"""What the benchmarks share: the command line, and the JSON lines that keep their figures."""
+"""Common code of the benchmarks: the command line, and the JSON lines with their figures."""
 
 import argparse
 import datetime

@@ -3,9 +3,9 @@
     python benchmarks/resume_sigkill.py [--kills 20] [--steps 1500] [--layer gated] [--precision bf16]
 
 One process trains on Python's own manual without disturbance. Then others train the same model: each is
-killed with SIGKILL at a random moment (in a step, a check, or while it writes a checkpoint), and the next
-one resumes. The last one finishes, and the two files are compared. Checkpoints are written every second
-instead of every 20, so that short-lived processes make progress.
+killed with SIGKILL at a random moment (in a step, a check, or while it writes a checkpoint), and the next one
+resumes. The last one finishes, and the two files are compared. Checkpoints are written every second instead
+of every 20, so that short-lived processes make progress.
 """
 
 import argparse
@@ -30,7 +30,7 @@ SECONDS_BETWEEN_CHECKPOINTS = 1.0
 LONGEST_LIFE = 2.5
 
 
-def live(output: Path, settings: dict[str, Any]) -> None:
+def run_child(output: Path, settings: dict[str, Any]) -> None:
     """Runs in the child process: starts or resumes the training."""
     import onward  # noqa: PLC0415 - the parent needs none of it
     from onward.training import checkpointer  # noqa: PLC0415
@@ -39,12 +39,12 @@ def live(output: Path, settings: dict[str, Any]) -> None:
     if "frozen" not in Path(onward.__file__).parts:
         raise SystemExit(f"expected the frozen package, got {onward.__file__}")
 
-    def tell(event: object) -> None:
+    def report(event: object) -> None:
         if isinstance(event, Started):
             print(json.dumps({"from_step": event.step}), flush=True)
 
     checkpointer.SECONDS_BETWEEN_CHECKPOINTS = SECONDS_BETWEEN_CHECKPOINTS
-    onward.train("pydoc", output=output, recipe="tiny", resume=True, observer=tell, **settings)
+    onward.train("pydoc", output=output, recipe="tiny", resume=True, observer=report, **settings)
 
 
 def start(output: Path, settings: dict[str, Any]) -> subprocess.Popen[str]:
@@ -71,22 +71,22 @@ def kill_somewhere(child: subprocess.Popen[str], chance: random.Random) -> int |
     """Kills a process at a random moment: one time in ten at its start, else in its training.
 
     Returns:
-        The step that its training began from, if it had.
+        The step from which its training began; None if it was killed before.
     """
     assert child.stdout
     line = "" if chance.random() < 0.1 else child.stdout.readline()
     time.sleep(chance.uniform(0, LONGEST_LIFE))
     child.send_signal(signal.SIGKILL)
     rest, _ = child.communicate()
-    told = (line + rest).splitlines()
-    return json.loads(told[0])["from_step"] if told else None
+    lines = (line + rest).splitlines()
+    return json.loads(lines[0])["from_step"] if lines else None
 
 
 def compare(folder: Path, settings: dict[str, Any], kills: int, seed: int = 0) -> dict[str, Any]:
     """Runs one undisturbed training, and one that is killed up to `kills` times.
 
     Returns:
-        Whether the files are equal, their hash, where each life of the second began, and what lies about.
+        Whether the files are equal, their hashes, the first step of each killed process, and leftover files.
     """
     freeze(folder / "frozen")
     runs = folder / "runs"
@@ -119,7 +119,7 @@ def main() -> None:
     options.add_argument("--live", nargs=2, help=argparse.SUPPRESS)
     asked = options.parse_args()
     if asked.live:
-        live(Path(asked.live[0]), json.loads(asked.live[1]))
+        run_child(Path(asked.live[0]), json.loads(asked.live[1]))
         return
     settings = {"steps": asked.steps, "layer": asked.layer, "precision": asked.precision}
     settings |= {"dropout": 0.1}

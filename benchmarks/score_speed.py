@@ -15,7 +15,7 @@ from record import command_line, record
 
 TURNS = 3
 EXACT = 100_000
-"""Characters to score exactly."""
+"""Number of characters to score exactly."""
 
 
 def main() -> None:

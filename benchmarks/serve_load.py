@@ -1,4 +1,4 @@
-"""What the server benchmarks share: a server process, and a cheap client."""
+"""Common code of the server benchmarks: a server process, and a client that needs little time."""
 
 import asyncio
 import json
@@ -49,7 +49,7 @@ class Connection(asyncio.Protocol):
         self._transport: Any = None
         self._answer: asyncio.Future[tuple[int, bytes]] | None = None
         self._raw = b""
-        self._size = 0  # of the answer, once its head has arrived
+        self._size = 0  # length of the answer, once its head has arrived
         self._body = 0  # where the body of the answer begins
 
     async def open(self) -> None:

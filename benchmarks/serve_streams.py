@@ -1,9 +1,9 @@
-"""How many symbols a second do 32 streamed completions get, beside one?
+"""How many symbols a second do 32 streamed completions get, compared with one?
 
     python benchmarks/serve_streams.py MODEL [--streams 32] [--symbols 4000]
 
-One stream and many run in turns, five times; the figures are medians. Each stream has its own connection,
-and the server is another process.
+One stream and many run in turns, five times; the figures are medians. Each stream has its own connection, and
+the server is another process.
 """
 
 import asyncio

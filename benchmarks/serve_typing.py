@@ -3,8 +3,8 @@
     python benchmarks/serve_typing.py MODEL TEXT [--sessions 200] [--keys 5] [--seconds 60]
 
 First one session types 1,000 keys of TEXT, one after another. Then all sessions type at the given rate for
-two minutes, of which the second counts. Every response has three completions and the next ten symbols. A
-key's time starts when it was due.
+two minutes; only the second minute counts. Every response has three completions and the next ten symbols. The
+time of a key starts at the moment when it was due.
 """
 
 import argparse
@@ -37,7 +37,7 @@ def main() -> None:
 
 
 class Typist(NamedTuple):
-    """The seconds of each key, responses without completions, and responses other than 200."""
+    """The seconds of each key, and the numbers of responses without completions and of errors."""
 
     times: list[float]
     without: int

@@ -16,15 +16,15 @@ class Side:
     """A process that runs steps on request.
 
     Args:
-        name: that its figures are told by.
+        name: label of its figures.
         command: prints a JSON object when it is ready, then reads numbers of steps from its input, a line
             each, and prints an object with "seconds" for each.
-        environment: variables besides those of this process.
+        environment: environment variables, in addition to those of this process.
 
     Attributes:
-        facts: what it printed first; {"error": ...} if it ended instead.
-        seconds: of a step, one value for each turn.
-        told: the last object that it printed.
+        facts: the first object that it printed; {"error": ...} if it ended instead.
+        seconds: seconds of a step, one value for each turn.
+        last: the last object that it printed.
     """
 
     def __init__(self, name: str, command: Sequence[str], environment: Mapping[str, str] = {}) -> None:
@@ -37,14 +37,14 @@ class Side:
             text=True,
             env={**os.environ, **environment},
         )
-        self.facts = self.told = self._answer()
+        self.facts = self.last = self._answer()
 
     def step(self, count: int) -> None:
         """Runs `count` steps."""
         assert self._child.stdin
         print(count, file=self._child.stdin, flush=True)
-        self.told = self._answer()
-        self.seconds.append(self.told["seconds"] / count)
+        self.last = self._answer()
+        self.seconds.append(self.last["seconds"] / count)
 
     def end(self) -> None:
         self._child.communicate()

@@ -1,9 +1,9 @@
 """Synthetic system-call traces: programs are nested loops and choices over shared routines.
 
 The routines of a library are short runs of calls, some with a loop or a choice. A program is a grammar over
-some of these routines and calls of its own. Its traces begin alike and walk through its states until they
-have their length; now and then a signal interrupts them with a routine of the library. Few calls and
-programs are frequent, and some programs are rare.
+some of these routines and calls of its own. Its traces have the same beginning and walk through its states up
+to a random length. Sometimes a signal interrupts them with a routine of the library. Few calls and programs
+are frequent, and some programs are rare.
 
 Attacks use the same calls: traces of an unknown program, of a shell (routines of the library in any order,
 some cut short), and of a known program that one of these two takes over for a part.
@@ -24,10 +24,10 @@ class System:
     """Programs over one set of calls.
 
     Attributes:
-        seed: of all of it.
-        calls: distinct ones.
-        programs: that run normally.
-        unknown: programs that run in attacks alone.
+        seed: seed of the whole system.
+        calls: number of distinct calls.
+        programs: number of programs that run normally.
+        unknown: number of programs that only run in attacks.
     """
 
     seed: int

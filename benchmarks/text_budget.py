@@ -1,11 +1,11 @@
-"""How well does a model learn a text in a few minutes, beside a plain LSTM with the same time?
+"""How well does a model learn a text in a few minutes, compared with a plain LSTM in the same time?
 
     python benchmarks/text_budget.py tinyshakespeare --minutes 3
     python benchmarks/text_budget.py nietzsche --minutes 5
 
 Runs `onward train` on the first part of the text, with start-up and validation included in the minutes, and
-scores the rest with `onward score`. Then the LSTM (two layers of torch.nn.LSTM with about as many
-parameters, and AdamW) trains on the same part for the same seconds.
+scores the rest with `onward score`. Then the LSTM (two layers of torch.nn.LSTM with about as many parameters,
+and AdamW) trains on the same part for the same seconds.
 """
 
 import json
@@ -39,10 +39,10 @@ CORPORA = {
 }
 """The splits are those of the published results.
 
-Of the one nothing more is held out, since the text is judged by its end anyhow: the last twentieth of the
-training part begins the play that the judged part goes on with. Three minutes are five epochs of it, five
-minutes are eighteen of the other, which calls for dropout, noise, and a temperature by what is held out; how
-much was chosen by recipe_search.py.
+For tinyshakespeare nothing is held out for validation: the last twentieth of the training part is the start
+of the play that the test part continues. Three minutes are about five epochs of it. Five minutes are eighteen
+epochs of nietzsche, so that it needs dropout, noise, and a held-out part to fit the temperature.
+recipe_search.py found the values.
 """
 
 

@@ -1,4 +1,4 @@
-"""How much slower is a training step than its matrix products, and how much faster than plain PyTorch?
+"""How much slower is a training step than its matrix products alone, and how much faster than plain PyTorch?
 
     python benchmarks/training_step.py [--recipe default] [--turns 15]
 

@@ -1,12 +1,11 @@
-"""How many symbols a second does onward write, beside a transformer of equal size without a cache?
+"""How many symbols a second does onward write, compared with a transformer of equal size without a cache?
 
     python benchmarks/transformer_writing.py
 
-The transformer is nanoGPT's character model (6 layers of 384, 6 heads, context of 256), written here in
-plain PyTorch. As nanoGPT does, it computes its whole context for each symbol. It has all cores, and the
-faster of float32 and bfloat16 counts. onward has the default recipe, widened to the same size, and one
-core. Weights are random, because speed does not depend on them. The sides run in turns; the figures are
-medians.
+The transformer is nanoGPT's character model (6 layers of 384, 6 heads, context of 256), written here in plain
+PyTorch. As nanoGPT does, it computes its whole context for each symbol. It has all cores, and the faster of
+float32 and bfloat16 counts. onward has the default recipe, widened to the same size, and one core. Weights
+are random, because speed does not depend on them. The sides run in turns; the figures are medians.
 """
 
 import os

@@ -4,8 +4,8 @@
 
 OLD is a checkout of another version, with its kernels built (`make setup` there). A process of each version
 does the same work through the public interface: train 40 steps of the default recipe on the built-in corpus,
-write, score, and complete with one model file. The two take turns, so that both see the same machine, and the
-medians count. A ratio above 1 means that this version is slower.
+write, score, and complete with one model file. The two take turns, so that other load affects both alike, and
+the figures are medians. A ratio above 1 means that this version is slower.
 """
 
 import argparse
@@ -30,7 +30,7 @@ HERE = Path(__file__).resolve().parents[1]
 STEPS, LETTERS, SCORED, WORDS = 40, 20_000, 200_000, 100
 TASKS = ("train", "write", "score", "complete")
 WARM_UP = 1
-"""Turns that do not count."""
+"""Number of warm-up turns."""
 
 
 def main() -> None:
@@ -66,7 +66,7 @@ def main() -> None:
 
 
 def measure(workers: "dict[str, Worker]", turns: int) -> dict[str, dict[str, list[float]]]:
-    """The seconds of each task, by version; the versions take turns, and so does who begins."""
+    """Returns the seconds of each task, by version. The versions take turns, in alternating order."""
     seconds: dict[str, dict[str, list[float]]] = {task: {name: [] for name in workers} for task in TASKS}
     for turn in range(WARM_UP + turns):
         order = list(workers) if turn % 2 else list(reversed(workers))
@@ -97,15 +97,15 @@ class Worker:
         self._process.wait()
 
     def ask(self, task: str) -> dict[str, Any]:
-        """Has a task done, and returns what the process prints of it."""
+        """Requests a task, and returns the object that the process prints."""
         assert self._process.stdin and self._process.stdout
         print(task, file=self._process.stdin, flush=True)
         return json.loads(self._process.stdout.readline())
 
 
 def work(model: Path) -> None:
-    """Does the tasks that come over standard input, one a line."""
-    import onward  # noqa: PLC0415 - of the checkout that PYTHONPATH names
+    """Does the tasks that arrive on standard input, one per line."""
+    import onward  # noqa: PLC0415 - from the checkout in PYTHONPATH
 
     text = " ".join(_topics())
     beginnings = [text[place : place + 200] for place in range(0, WORDS * 300, 300)]
@@ -122,7 +122,7 @@ def work(model: Path) -> None:
     }
 
     def results() -> dict[str, str]:
-        """What the tasks give, as hashes and digits that must be the same."""
+        """Returns the results of the tasks, as hashes and digits that must be equal."""
         fresh = onward.train("pydoc", steps=STEPS, precision="fp32")
         if not model.exists():
             onward.train("pydoc", steps=STEPS, output=model)

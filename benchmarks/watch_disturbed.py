@@ -2,8 +2,8 @@
 
     python benchmarks/watch_disturbed.py [--sessions 300]
 
-Each fault really happens, in a process of its own. The result has the message on standard error, and whether
-the alarms are those of an undisturbed run over the same log:
+Each fault really happens, in its own process. The result contains the message on standard error, and whether
+the alarms equal those of an undisturbed run over the same log:
 
     older state    the state file has format 1: it must be refused, and stay unchanged to the byte
     full disk      no file may grow beyond some size (RLIMIT_FSIZE) until the watch ends with an error;
@@ -27,7 +27,7 @@ from record import command_line, record
 from watch_faults import learn, lines_of
 
 _LIMITS = (40_000, 120_000, 240_000)
-"""Largest file in bytes on a full disk: first too small to begin, then too small to finish."""
+"""Largest size of a file in bytes on a full disk: first too small to begin, then too small to finish."""
 
 
 def watch(model: Path, log: Path, alarms: Path, limit: int = 0) -> tuple[int, list[str]]:

@@ -3,9 +3,9 @@
     python benchmarks/watch_faults.py [--kills 20] [--sessions 3000]
 
 A process follows a log that is written and rotated at the same time, as logrotate does: older files get the
-next number, the last but one is compressed, and the log is in turn renamed, or copied and truncated. The
-process is killed with SIGKILL at random moments; the next one continues from the state. The alarms in the
-file of `--alarms` are compared with those of one undisturbed run over the same lines.
+next number, files from number 2 on are compressed, and the log is alternately renamed, or copied and
+truncated. The process is killed with SIGKILL at random moments; the next one continues from the state. The
+alarms in the file of `--alarms` are compared with those of one undisturbed run over the same lines.
 """
 
 import argparse
@@ -29,7 +29,7 @@ LONGEST_LIFE = 1.0
 LINES_BETWEEN_ROTATIONS = 1500
 
 
-def live(model: Path, log: Path, state: Path, alarms: Path, follow: bool) -> None:
+def run_child(model: Path, log: Path, state: Path, alarms: Path, follow: bool) -> None:
     """Runs in the child process: starts or continues a watch."""
     from onward.watch.datasets import parser_for  # noqa: PLC0415
     from onward.watch.detector import Detector  # noqa: PLC0415
@@ -39,7 +39,7 @@ def live(model: Path, log: Path, state: Path, alarms: Path, follow: bool) -> Non
     from onward.watch.stream.runner import Runner, open_lines  # noqa: PLC0415
     from onward.watch.stream.store import opened_store  # noqa: PLC0415
 
-    tail.LINGER = 0.3
+    tail.QUIET_SECONDS = 0.3
     detector = Detector.load(model)
     with opened_store(state) as store:
         monitor = Monitor(detector, store, in_memory=20)  # so that most sequences are on disk
@@ -180,7 +180,7 @@ def main() -> None:
     asked = options.parse_args()
     if asked.live:
         *paths, follow = asked.live
-        live(*map(Path, paths), follow=bool(follow))
+        run_child(*map(Path, paths), follow=bool(follow))
         return
     with tempfile.TemporaryDirectory() as folder:
         found = compare(Path(folder), asked.kills, asked.sessions)

@@ -1,4 +1,4 @@
-"""How many symbols a second does one lane write on one core, beside the PyTorch model?
+"""How many symbols a second does one lane write on one core, compared with the PyTorch model?
 
     python benchmarks/write_speed.py MODEL TEXT [--symbols 4000] [--long 1000000]
 
@@ -95,7 +95,7 @@ def surprise(trained: TrainedModel, text: Path, weights: Any) -> float:
 
 
 def long(trained: TrainedModel, symbols: int) -> dict[str, float]:
-    """Returns the time and memory of the last symbols over those of the first."""
+    """Returns the ratio of the time of the last symbols to the first, and the growth of memory."""
     part, times, memory = symbols // 20, [], []
     started = time.perf_counter()
     for number, _ in enumerate(trained.stream(length=symbols, ignore_end=True), 1):

@@ -1,4 +1,4 @@
-"""What all tests share: shapes checked at run time, and the real data beside the checkout."""
+"""Common fixtures: shapes are checked at run time, and the real data is beside the checkout."""
 
 import os
 from pathlib import Path
@@ -21,7 +21,7 @@ install_import_hook([f"onward.{name}" for name in CHECKED], "beartype.beartype")
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """The folder of real data sets; a test that asks for it is skipped where it is missing."""
+    """The folder of real data sets; tests that use it are skipped if it is missing."""
     folder = Path(os.environ.get("ONWARD_SHARED_DATA", Path(__file__).parents[2] / "shared" / "data"))
     if not folder.is_dir():
         pytest.skip(f"the data sets are not at {folder} (set ONWARD_SHARED_DATA)")

@@ -11,7 +11,7 @@ import pytest
 pexpect = pytest.importorskip("pexpect", reason="pip install pexpect")
 pyte = pytest.importorskip("pyte", reason="pip install pyte")
 
-PATIENCE = 60.0
+TIMEOUT = 60.0
 """Maximum seconds to wait for a change of the screen."""
 COLUMNS, LINES = 80, 24
 
@@ -56,7 +56,7 @@ class Terminal:
 
     def wait(self, seen: Callable[["Terminal"], bool]) -> None:
         """Reads the output of the command until the condition is true."""
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + TIMEOUT
         while not seen(self):
             assert time.monotonic() < end, self.text
             try:

@@ -5,7 +5,7 @@ import pytest
 from onward.cli.output import complain, emit_facts, emit_row, say
 
 
-def test_a_row_is_one_line_whatever_its_cells_hold(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_row_is_one_line_for_any_content_of_its_cells(capsys: pytest.CaptureFixture[str]) -> None:
     emit_row({"line": 3, "nats": 0.123456, "text": "a\tb\n\x1b[2Jc\u4e2d"}, header=True)
     assert capsys.readouterr().out == "line\tnats\ttext\n3\t0.1235\ta\\tb\\n\\x1b[2Jc\u4e2d\n"
 

@@ -59,7 +59,7 @@ def test_write_ends_quietly_when_the_reader_of_the_pipe_ends(process: Callable, 
     assert child.stdout.read(10)
     child.stdout.close()
     said = child.stderr.read()
-    assert child.wait(timeout=60) == 141  # as a program that SIGPIPE ended is to a shell
+    assert child.wait(timeout=60) == 141  # the exit code that a shell reports after SIGPIPE
     assert b"error" not in said
     assert b"Traceback" not in said
     assert b"Exception" not in said

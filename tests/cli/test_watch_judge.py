@@ -147,7 +147,7 @@ def test_anomalous_sequences_are_required(onward: Command, watching: Path, label
 def test_a_warning_names_the_main_feature_if_there_are_too_many_false_alarms(
     onward: Command, watching: Path, labelled: list[str], tmp_path: Path
 ) -> None:
-    """If what is normal has changed, the figures alone would look like a broken promise."""
+    """If normal behaviour has changed, the figures alone would look as if the guarantee did not hold."""
     path = tmp_path / "changed.jsonl"
     path.write_text(rows([["start", "read", "compact", "sync", "stop"]] * 20))
     ran = onward("watch", "judge", watching, "--normal", path, *labelled[2:])

@@ -88,7 +88,7 @@ def test_judge_refuses_a_total_below_the_sample(
 ) -> None:
     ran = onward("watch", "judge", watching, "--normal", source, "--anomalous", source, "--scale", scale)
     assert (ran.code, ran.out) == (2, "") and "Traceback" not in ran.err
-    assert f"expected 3 or more normal sequences in all, received {scale}" in ran.err
+    assert f"expected 3 or more normal sequences in all, got {scale}" in ran.err
     assert "--scale" in ran.err.partition("hint: ")[2]
 
 

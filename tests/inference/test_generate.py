@@ -65,7 +65,7 @@ def test_a_drawn_end_ends_one_sample_only(make: Maker) -> None:
     assert [len(text) for text in texts] == writer.symbols
     for text, ending in zip(texts, writer.endings, strict=True):
         assert (ending == "length") == (len(text) == 40)
-    # each as if it were written alone: a lane that ended takes none of the others along
+    # each sample is as if it were written alone: a lane that ends does not affect the others
     ignored = trained.samples("a", 8, length=40, ignore_end=True)
     assert all(len(text) == 40 for text in ignored)
     never = prefer(make(), [END])

@@ -1,6 +1,6 @@
 """Oracles of the layers: forward and backward by hand in NumPy, from the equations in their docstrings.
 
-NumPy in float64 and no PyTorch, so that nothing is shared with what is tested. An oracle is made from the
+NumPy in float64 and no PyTorch, so that nothing is shared with the tested code. An oracle is made from the
 weights of a layer, by their names in its `state_dict`; `backward` belongs to the `forward` before it.
 """
 

@@ -142,7 +142,7 @@ def test_a_long_scan_of_large_gates_stays_finite(implementation: Implementation)
 @every_kernel
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
 def test_nan_is_passed_on(implementation: Implementation, name: str, dtype: torch.dtype) -> None:
-    """Otherwise a diverged run would continue unnoticed."""
+    """Otherwise a run that has diverged would continue unnoticed."""
     function, make = KERNELS[name]
     inputs = make(6, 2, 70, dtype)
     inputs[0][2, 1, 3] = torch.nan

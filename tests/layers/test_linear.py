@@ -42,7 +42,7 @@ def test_gradients_equal_torch() -> None:
         (64, torch.float32, True, False),
     ],
 )
-def testone_dnn_is_used_for_many_rows_without_gradients(
+def test_onednn_is_used_for_many_rows_without_gradients(
     rows: int, dtype: torch.dtype, gradients: bool, used: bool
 ) -> None:
     layer = Linear(8, 4).to(dtype)
@@ -61,7 +61,7 @@ def test_autocast_decides_the_precision() -> None:
 
 
 @pytest.mark.skipif(linear.one_dnn is None, reason="this torch has no oneDNN")
-def testone_dnn_is_not_used_if_it_is_switched_off_or_has_changed() -> None:
+def test_onednn_is_not_used_if_it_is_switched_off_or_has_changed() -> None:
     layer, x = Linear(8, 4), torch.ones(64, 8)
     with mock.patch.object(linear, "one_dnn", side_effect=RuntimeError), torch.no_grad():
         with torch.backends.mkldnn.flags(enabled=False):

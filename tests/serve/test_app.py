@@ -1,4 +1,4 @@
-"""How the application answers requests for what it does not have."""
+"""Responses to requests for unknown paths and methods."""
 
 import pytest
 from tests.serve.conftest import Server

@@ -128,7 +128,7 @@ def test_a_run_killed_anywhere_ends_with_the_same_state(
     expected.run()
     end, chance, path = alone.snapshot(), random.Random(layer), tmp_path / "c"
 
-    def live(trainer: Trainer, steps: int) -> TrainingLoop:
+    def resume(trainer: Trainer, steps: int) -> TrainingLoop:
         """Resumes the run and ends it after that many steps, with checkpoints after some of them."""
         left = steps
 
@@ -155,7 +155,7 @@ def test_a_run_killed_anywhere_ends_with_the_same_state(
         torch.manual_seed(chance.randrange(10**6))  # another process has another random state
         lives += 1
         try:
-            done = live(trainer, chance.randrange(2, 10))
+            done = resume(trainer, chance.randrange(2, 10))
             break
         except StoppedError:
             continue

@@ -1,4 +1,4 @@
-"""Long sequences without any surprising event: the mean tells, and default settings find it."""
+"""Long anomalous sequences without any surprising event are found by their mean surprise."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The calibration of a learned detector: the rate holds, also if time changes what is normal."""
+"""The calibration of a learned detector: the rate holds, even if normal behaviour changes with time."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The command line: one command a file, no logic in it."""
+"""The command line: one file for each command, without logic of its own."""
 
 from onward.cli.app import main
 

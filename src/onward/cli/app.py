@@ -117,7 +117,7 @@ def _misuse(error: typer.TyperException) -> str:
 
 
 def _open_streams() -> None:
-    """Replaces closed streams by the null device, and makes the others escape what they cannot encode."""
+    """Replaces closed streams by the null device; the others escape characters that they cannot encode."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:

@@ -1,7 +1,6 @@
-"""Commands whose help names the values of options in words: N, NUMBER, TEXT or PATH, and nothing for a flag.
+"""Commands whose help names types of values in words: N, NUMBER, TEXT or PATH; flags have no value.
 
-Typer shows names of Python types instead, such as `<list[str]>`, and `<bool>` even for a flag without a
-value.
+Typer shows Python types instead, such as `<list[str]>`, and `<bool>` even for a flag.
 """
 
 from collections.abc import Iterable
@@ -13,7 +12,7 @@ _WORDS = {"bool": "", "int": "N", "float": "NUMBER", "str": "TEXT", "Path": "PAT
 
 
 class Command(TyperCommand):
-    """A command whose help names values in words."""
+    """A command whose help names types of values in words."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         _name_values(self.get_params(ctx))
@@ -21,7 +20,7 @@ class Command(TyperCommand):
 
 
 class Group(TyperGroup):
-    """A group of commands whose help names values in words."""
+    """A group of commands whose help names types of values in words."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         _name_values(self.get_params(ctx))
@@ -31,7 +30,7 @@ class Group(TyperGroup):
 def _name_values(parameters: Iterable[Any]) -> None:
     for parameter in parameters:
         if parameter.param_type_name == "argument":
-            parameter.display_type_rich = lambda **_: ""  # its name says enough
+            parameter.display_type_rich = lambda **_: ""  # the name of an argument is enough
         elif parameter.metavar is None:
             kind = parameter.bare_type().removeprefix("list[").removesuffix("]")
             parameter.metavar = _WORDS.get(kind)  # choices keep the list that Typer shows

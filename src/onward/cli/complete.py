@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from onward.inference.completion.options import Completions
     from onward.inference.session import Session
 
-_SHORTEST_SUGGESTION = 2  # characters; a single one is typed as fast as accepted
+_SHORTEST_SUGGESTION = 2  # characters; a single character is typed as fast as accepted
 
 
 def complete(
@@ -87,7 +87,7 @@ def _until(text: str) -> Any:
 
 
 def _feed_head(session: "Session", text: str) -> str:
-    """Feeds the text to a session that learns, up to the last word, which is returned."""
+    """Feeds the text up to its last word to a session that learns, and returns the last word."""
     head = text.rstrip("".join(char for char in set(text) if char.isalnum() or char == "_"))
     session.feed(head)
     return text[len(head) :]

@@ -4,8 +4,7 @@
     hint: the remedy              one line, if there is a remedy
 
 Exit codes: 0 success, 1 the run failed, 2 misuse or wrong input, 3 `watch run` flagged something, 130
-interrupted, 141 the reader of standard output has ended (as shells report a program that was ended by
-SIGPIPE).
+interrupted, 141 the reader of standard output has ended (the code that shells report after SIGPIPE).
 """
 
 import json
@@ -40,13 +39,13 @@ def complain(message: str, hint: str = "") -> None:
 
 
 def announce_standard_input(sources: Sequence[str]) -> None:
-    """Prints a message if `-` was given at a terminal, where nothing else shows that the command waits."""
+    """Prints a message if `-` was given at a terminal, so that the user knows what the command waits for."""
     if "-" in sources and sys.stdin and sys.stdin.isatty():
         say("reading standard input; press Ctrl-D to end it")
 
 
 def emit(text: str) -> None:
-    """Writes data to standard output, without delay for the reader of a pipe."""
+    """Writes data to standard output, and flushes it for the reader of a pipe."""
     sys.stdout.write(text)
     sys.stdout.flush()
 

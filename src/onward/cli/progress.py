@@ -1,4 +1,4 @@
-"""The progress of a training run: a bar on a terminal, a line now and then elsewhere."""
+"""The progress of a training run: a bar on a terminal, otherwise occasional lines."""
 
 import time
 from typing import Protocol
@@ -216,7 +216,7 @@ def _clock(seconds: float) -> str:
 
 
 def _brief(text: str, longest: int = 240) -> str:
-    """The beginning of a sample, without what would move the cursor."""
+    """Returns the beginning of a sample, without characters that would move the cursor."""
     shown = without_controls(text.strip(), keep="\n")
     return shown if len(shown) <= longest else shown[:longest] + " …"
 

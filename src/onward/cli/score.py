@@ -19,7 +19,7 @@ from onward.units import nats_to_bits
 if TYPE_CHECKING:
     from onward.inference.trained_model import TrainedModel
 
-_LONG = 500_000  # symbols of a text that gets a progress bar; they take some tens of seconds
+_LONG = 500_000  # symbols; longer texts take tens of seconds, and get a progress bar
 
 
 def score(

@@ -23,10 +23,10 @@ from onward.training.events import Event, Started
 from onward.units import nats_to_bits
 
 _PROCESS_STARTED = [time.monotonic()]
-"""When this process started, until its first run takes it: a run's minutes include loading PyTorch."""
+"""The start time of this process; its first run takes it, because its minutes include loading PyTorch."""
 
 _PRIME_BYTES = 4096
-"""Bytes at the start of the text to search for words that the user can prime the model with."""
+"""Number of bytes at the start of the text in which to find words for a suggested prime."""
 
 _WORD = re.compile(r"^[^\W\d_]\w{0,19} ?", re.MULTILINE)
 _TWO_WORDS = re.compile(r"^[^\W\d_]\w{0,19} \w{1,20} ?", re.MULTILINE)
@@ -181,11 +181,11 @@ def _resume_hint(sources: list[str], target: Path) -> str:
 
 
 def _prime(corpus: Corpus) -> str:
-    """Returns the first words of the text, which its model knows; "" for a text from a pipe."""
+    """Returns the first words of the text as a prime that the model knows; "" for a text from a pipe."""
     if corpus.digests:
         return ""
     text = ""
-    with suppress(OSError, OnwardError), open_bytes(corpus.documents[0]) as file:  # may be gone
+    with suppress(OSError, OnwardError), open_bytes(corpus.documents[0]) as file:  # may be deleted
         text = file.read(_PRIME_BYTES).decode("utf-8", "ignore")
     found = _TWO_WORDS.search(text) or _WORD.search(text)
     return found[0] if found else ""

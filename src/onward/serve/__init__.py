@@ -1,1 +1,1 @@
-"""The server: completions, typing sessions, scores and the page over HTTP. Nothing but `cli` imports it."""
+"""The server: completions, typing sessions, scores and the page over HTTP. Only `cli` imports it."""

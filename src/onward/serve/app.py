@@ -44,14 +44,14 @@ _ALTERNATIVES = {
     "/v1/responses": "these models continue a text: send it as prompt to /v1/completions",
     "/v1/embeddings": "these models have no embeddings; /v1/score returns the surprise of a text",
 }
-"""What OpenAI's clients may ask for in vain, and what to use in its place."""
+"""Endpoints that OpenAI's clients may request but this server does not have, with their alternatives."""
 
 _LOG = logging.getLogger("onward.serve")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ServerSettings:
-    """What a server serves, and to whom.
+    """Settings of a server: its models and detectors, its users and its limits.
 
     Attributes:
         models: files of models and of detectors.

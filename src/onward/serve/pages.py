@@ -1,4 +1,4 @@
-"""The pages of the server: one that completes what is typed, and one that shows alarms.
+"""The pages of the server: one completes the typed text, and one shows alarms.
 
 The HTML comes from templates (`onward.html`). Scripts and styles are the files in `static/`, and those in
 `onward/static` that the pages share with the HTML reports.

@@ -19,11 +19,11 @@ from onward.errors import InputError
 from onward.serve.app import ServerSettings, make_app
 
 MAX_HEAD_BYTES = 1 << 14
-"""Bytes of the head of a request."""
+"""Maximum number of bytes of the head of a request."""
 
 SWITCH_SECONDS = 0.0002
-"""How long the thread of the connections may run while the thread of a model waits for its turn. Python's
-usual 5 ms are fifty times as long as a step."""
+"""Python's switch interval: how long the thread of the connections may run while a model's thread waits for
+its turn. The default of 5 ms is fifty times as long as a step."""
 
 
 class LimitedProtocol(HttpToolsProtocol):
@@ -128,7 +128,7 @@ def serve(settings: ServerSettings, host: str, port: int, ready: Callable[[str],
     settings = replace(settings, threads=settings.threads or torch.get_num_threads())
     torch.set_num_threads(max(1, min(torch.get_num_threads(), (os.cpu_count() or 1) - 1)))
     sys.setswitchinterval(SWITCH_SECONDS)
-    disable_created_metrics()  # the times at which counters were made, one more series for each
+    disable_created_metrics()  # otherwise each counter has one more series, with its creation time
     listening = listen(host, port)
     limits = settings.limits
     protocol: Any = type(

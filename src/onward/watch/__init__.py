@@ -1,1 +1,1 @@
-"""Events and log lines in, calibrated alarms out: what deviates from what a model of normal data expects."""
+"""Watches events and log lines, and raises calibrated alarms for sequences that are not normal."""

@@ -18,7 +18,7 @@ from onward.watch.input.records import KeyedSequence, UnreadableLines, group_by_
 Names = Sequence[str | PathLike[str]]
 
 _FEW_EVENTS, _MANY_DISTINCT = 20, 0.1
-"""Number of distinct events that is never suspicious, and the share of all events above which it is."""
+"""Up to this number of distinct events, or up to this share of all events, there is no format warning."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Dataset:
     """Sequences, and the format that they were read in.
 
     Attributes:
-        sequences: in the order of their first records.
+        sequences: the sequences in the order of their first records.
         source: the format and the log templates as JSON values; a detector stores it as its `source`.
         unreadable: lines that could not be parsed.
     """

@@ -182,7 +182,7 @@ class Detector:
         return self._verdicts(by_model, new, ngram_totals, counts, keys, [s.events for s in ended])
 
     def bounds(self, sequences: Sequence[OpenSequence]) -> tuple[np.ndarray, list[Feature | Literal["rank"]]]:
-        """Returns upper bounds of the p-values of sequences at their end, (n,), and the main features."""
+        """Returns upper bounds of the final p-values of open sequences, (n,), and the main features."""
         if self.top_k:
             is_beyond = np.array([sequence.rank >= self.top_k for sequence in sequences])
             return np.where(is_beyond, 0.0, 1.0), ["rank"] * len(sequences)
@@ -207,7 +207,7 @@ class Detector:
 
         Args:
             sequences: the events of each sequence, by name.
-            keys: the keys of the sequences; by default their numbers, from 1.
+            keys: the keys of the sequences; by default "1", "2" and so on.
             repeats: score equal sequences once; with False, each is scored by itself.
             explain: score flagged sequences again, event by event, to name their most surprising events.
         """

@@ -1,13 +1,13 @@
-"""Feedback: a detector learns one more normal sequence and keeps what it knew.
+"""Feedback: a detector learns one more normal sequence and does not forget the others.
 
 The file of a detector does not contain its training sequences. Therefore the model is trained on the new
 sequence together with sequences that it samples itself, which stand for the training sequences (rehearsal:
 Robins 1995; Shin et al. 2017). The sequence joins the calibration with the score that it had before it was
 learned: it is one more normal sequence that the model had not seen.
 
-Of a sequence that has not ended, only the prefix is learned. Its verdict is the upper bound of its p-value
-(see `Detector.bounds`), and it does not join the calibration. A sequence is learned once: the file has a list
-of learned sequences, so that a repeated request changes nothing.
+If a sequence has not ended, only its prefix is learned. Its verdict is the upper bound of its p-value (see
+`Detector.bounds`), and it does not join the calibration. A sequence is learned once: the file has a list of
+learned sequences, so that a repeated request changes nothing.
 """
 
 import hashlib
@@ -30,14 +30,14 @@ from onward.watch.detector import Detector
 from onward.watch.scoring.features import Verdict
 
 _REPLAYED, _LONGEST_REPLAY = 64, 512
-"""How many sequences the model samples, and the most symbols of one."""
+"""Number of sequences that the model samples, and the maximum length of each."""
 
 _STEPS, _LEARNING_RATE = 60, 1e-3
 _NEW_WEIGHT = 1 / 8
 """Weight of the new sequence in the loss."""
 
-_PARENTS, _REMEMBERED = 20, 1000
-"""How many digests of earlier weights, and of learned sequences, the file keeps."""
+_KEPT_PARENTS, _KEPT_LEARNED = 20, 1000
+"""Numbers of digests that the file keeps: of earlier weights, and of learned sequences."""
 
 
 @dataclass(frozen=True)
@@ -131,20 +131,20 @@ def _encode_known(detector: Detector, events: Sequence[str]) -> Sequences:
             f"{event!r} as event {place} of {len(events)}" for event, place in [*unknown.items()][:3]
         )
         raise InputError(
-            f"expected events that the detector knows, received {found or 'none'}",
+            f"expected events that the detector knows, got {found or 'none'}",
             hint="learn again with this sequence among the normal ones: new events need new weights",
         )
     return detector.vocabulary.encode([events])
 
 
 def _digest(key: str, began: int, ended: bool, events: Sequence[str]) -> str:
-    """Returns the name under which the file remembers a learned sequence."""
+    """Returns the digest by which the file recognises a learned sequence."""
     content = "\0".join([key, str(began), str(ended), *events]).encode("utf-8", "replace")
     return hashlib.sha256(content).hexdigest()[:16]
 
 
 def _verdict(detector: Detector, events: Sequence[str], key: str, ended: bool) -> Verdict:
-    """Returns the verdict on a sequence; if it has not ended, by the upper bound of its p-value."""
+    """Returns the verdict on a sequence. An open sequence is judged by the upper bound of its p-value."""
     (verdict,) = detector.judge([events], [key])
     if ended:
         return verdict
@@ -174,12 +174,12 @@ def _extend(detector: Detector, sequence: Sequences, score: float | None, digest
         detector: the detector.
         sequence: the sequence.
         score: its score; None if the sequence has not ended. Then its counts and its score are left out.
-        digest: the name under which the file remembers the sequence.
+        digest: see `_digest`.
     """
     facts, calibration = dict(detector.artefact.facts), detector.calibration
     parents = [*facts.get("parents", []), digest_of(weights_of(detector.model))]
-    facts["parents"] = parents[-_PARENTS:]
-    facts["forgiven"] = [*facts.get("forgiven", []), digest][-_REMEMBERED:]  # the key is part of the format
+    facts["parents"] = parents[-_KEPT_PARENTS:]
+    facts["forgiven"] = [*facts.get("forgiven", []), digest][-_KEPT_LEARNED:]  # the key is part of the format
     if score is not None:
         calibration = replace(calibration, scores=np.sort(np.append(calibration.scores, score)))
     return replace(

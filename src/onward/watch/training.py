@@ -2,10 +2,10 @@
 
 By default every sequence is used for both. The sequences are drawn into random folds. For each fold, a model
 is trained on the other folds and scores this one. The detector's own model is trained on all sequences.
-Lookups and the n-gram are cheap, so they have smaller folds: whether two sequences with the same rare event
-are in one fold decides whether the event is new, and in small folds this is rare. Sequences that recur are
-scored by the detector itself (see `calibration/out_of_fold.py`). docs/concepts.md has the guarantee that
-follows. With `held_out` there is a single split instead, and the guarantee is exact.
+Lookups and the n-gram are cheap, so they have smaller folds. An event counts as new if all sequences that
+contain it are in one fold, and small folds rarely hold all of them. Sequences that recur are scored by the
+detector itself (see `calibration/out_of_fold.py`). docs/concepts.md explains the resulting guarantee. With
+`held_out` there is a single split instead, and the guarantee is exact.
 
 Sequences in time order are scored forward instead: the third quarter by a model of the first half, and the
 last quarter by a model of the first three. What is normal changes with time, and random folds cannot show
@@ -123,7 +123,7 @@ def learn_detector(
     settings = settings or LearnSettings()
     if len(sequences) < FEWEST_SEQUENCES:
         raise CorpusError(
-            f"expected at least {FEWEST_SEQUENCES} normal sequences to learn from, received {len(sequences)}",
+            f"expected at least {FEWEST_SEQUENCES} normal sequences to learn from, got {len(sequences)}",
             hint="name more sources, or group the records by another key",
         )
     plan = plan_splits(

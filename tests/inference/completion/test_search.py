@@ -1,4 +1,4 @@
-"""Completions are those of an exhaustive search."""
+"""Completions equal those of an exhaustive search."""
 
 import re
 from itertools import product
@@ -51,7 +51,7 @@ def test_a_word_has_the_probability_of_its_symbols_and_its_end(trained: TrainedM
     assert len(set(texts(found))) == 4
     for one in found:
         assert re.fullmatch(r"\W*\w+|\W+", one.text)
-        marks = " .,\n" if re.search(r"\w", one.text) else ""  # only END ends punctuation without a word
+        marks = " .,\n" if re.search(r"\w", one.text) else ""  # punctuation without a word only ends at END
         assert one.probability == pytest.approx(probability_of(trained, prime, one.text, marks), rel=1e-3)
 
 

@@ -1,4 +1,4 @@
-"""Samples in a batch: each is what it would be alone, whatever joins or leaves the batch."""
+"""Samples in a batch equal samples generated alone, even if other samples join or leave."""
 
 import copy
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ REQUESTS = [
 
 
 class Received(NamedTuple):
-    """Everything that was delivered of a sample."""
+    """All deliveries for a sample."""
 
     text: str
     tokens: list[Token]
@@ -38,7 +38,7 @@ class Received(NamedTuple):
 
 
 class Batch:
-    """A batcher, and what it delivers of each sample."""
+    """A batcher, and its deliveries for each sample."""
 
     def __init__(self, trained: TrainedModel) -> None:
         self.trained = trained

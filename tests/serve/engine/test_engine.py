@@ -1,4 +1,4 @@
-"""The model's thread: work takes turns, errors reach their requests, and no request waits for ever."""
+"""The model's thread: work takes turns, errors reach their requests, and no request waits forever."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,4 @@
-"""Who may use a server: hosts, origins, tokens, and what a browser asks before it sends a request."""
+"""Access to a server: hosts, origins, tokens, and the preflight requests of browsers."""
 
 import socket
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""JSON bodies: what is written can be read, and everything else is refused."""
+"""JSON bodies: written values can be read back, and everything else is refused."""
 
 import json
 from typing import Any

@@ -19,7 +19,7 @@ LINES = [
 ]
 TEXT = "".join(LINES[(7 * i * i + i // 3) % 4] for i in range(160))
 TYPED = "the state goes on where the l"
-"""Four continuations are likely."""
+"""A text with four likely continuations."""
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 

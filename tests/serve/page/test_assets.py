@@ -1,4 +1,4 @@
-"""The files of the pages: complete, from this server alone, and cached by their ETag."""
+"""The files of the pages are complete, come only from this server, and are cached by their ETag."""
 
 from pathlib import Path
 

@@ -100,7 +100,7 @@ def test_edits_use_the_websocket(open_page: Open, small: TrainedModel) -> None:
 
 
 def test_a_lost_websocket_loses_no_edit(open_page: Open, small: TrainedModel) -> None:
-    """Its last edit is sent again over HTTP, and so are others until a new WebSocket is open."""
+    """Its last edit is sent again over HTTP, like all further edits until a new WebSocket is open."""
     page = open_page()
     forwarded: list[Any] = []
 

@@ -1,4 +1,4 @@
-"""Typing sessions: whatever edits were made, the answer is that of the text."""
+"""Typing sessions: the answer depends only on the text, not on the edits that made it."""
 
 import asyncio
 import json
@@ -177,7 +177,7 @@ async def predict(session: TypingSession) -> Json:
 
 
 def age(session: TypingSession, seconds: float) -> None:
-    """Makes a session as if it had not been used for some time."""
+    """Sets back the time of a session's last use."""
     session.last_used -= seconds
 
 
@@ -256,7 +256,7 @@ def test_waiting_edits_apply_to_the_text_and_options_that_earlier_ones_left(run:
     run(work)
 
 
-def test_dropped_states_are_computed_anew(run: RunWork, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dropped_states_are_computed_again(run: RunWork, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(TypedText, "megabytes", property(lambda typed: 1.0))
 
     async def work(sessions: SessionManager, served: ServedModel) -> None:
@@ -344,7 +344,7 @@ def test_adapting_sessions_are_evicted_for_those_that_come_back_from_the_file(
     store.close()
 
 
-def test_a_session_whose_prediction_fails_reads_its_text_anew(
+def test_a_session_whose_prediction_fails_reads_its_text_again(
     run: RunWork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def work(sessions: SessionManager, served: ServedModel) -> None:

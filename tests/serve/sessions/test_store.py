@@ -1,4 +1,4 @@
-"""The file of the sessions has everything that was acknowledged."""
+"""The file of the sessions has every acknowledged edit."""
 
 import asyncio
 import sqlite3
@@ -90,7 +90,7 @@ def test_a_change_that_fails_is_undone_without_the_others_of_its_transaction(tmp
             "create trigger fails before delete on edits when old.id = 'stays' "
             "begin select raise(abort, 'no more'); end"
         )
-        other.execute("begin immediate")  # all changes wait for its end, and so for one another
+        other.execute("begin immediate")  # all changes wait for its end, so they share one transaction
         changes = [
             store.put(stored("first", "1", 0)),
             store.remove("stays"),  # fails at its second statement
@@ -130,7 +130,7 @@ def test_a_later_format_is_refused(tmp_path: Path) -> None:
     database = sqlite3.connect(tmp_path / "s.db")
     database.execute("pragma user_version = 99")
     database.close()
-    with pytest.raises(InputError, match="received format 99"):
+    with pytest.raises(InputError, match="got format 99"):
         SessionStore(tmp_path / "s.db")
 
 

@@ -1,4 +1,4 @@
-"""The rate of false alarms holds, whatever the scores are."""
+"""The rate of false alarms holds for any scores."""
 
 import json
 from typing import Any, get_args

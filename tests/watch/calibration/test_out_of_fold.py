@@ -1,4 +1,4 @@
-"""Calibration sequences are scored by models and lookups that do not know them."""
+"""Calibration sequences are scored by models and lookups that were not trained on them."""
 
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ from onward.watch.scoring.profile import Profile
 
 
 class Marks(NamedTuple):
-    """Scores that only say who gave them, (n,)."""
+    """Scores that only identify their scorer, (n,)."""
 
     values: np.ndarray
 

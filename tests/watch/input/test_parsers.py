@@ -1,4 +1,4 @@
-"""Parsers turn every form of line into records, whatever its bytes."""
+"""Parsers turn every form of line, with any bytes, into records."""
 
 import bz2
 import gzip

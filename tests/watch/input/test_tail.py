@@ -19,8 +19,8 @@ from onward.watch.input.tailed_file import Position
 
 
 @pytest.fixture(autouse=True)
-def no_linger(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tail, "LINGER", 0.0)
+def no_quiet_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tail, "QUIET_SECONDS", 0.0)
 
 
 def add(path: Path, *lines: str, end: str = "\n") -> None:
@@ -71,7 +71,7 @@ def test_a_rotated_file_is_finished_before_the_new_one(tmp_path: Path) -> None:
 def test_a_writer_may_not_notice_the_rotation_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tail, "LINGER", 60.0)
+    monkeypatch.setattr(tail, "QUIET_SECONDS", 60.0)
     path = tmp_path / "a.log"
     add(path, "one")
     follower = Follower(path)

@@ -35,7 +35,7 @@ def test_the_size_of_a_read_does_not_matter(
     piece: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tailed_file, "_PIECE", piece)
-    monkeypatch.setattr(tailed_file, "_PRINTED", 5)
+    monkeypatch.setattr(tailed_file, "_FINGERPRINT_BYTES", 5)
     path = tmp_path / "log"
     path.write_bytes(b"one\n\ntwo three\nfour\nfi")
     file, lines, position = GrowingFile(path), list[bytes](), None

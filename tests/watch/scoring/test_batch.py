@@ -1,4 +1,4 @@
-"""The scores of whole sequences are those of their events."""
+"""The scores of whole sequences follow from those of their events."""
 
 import random
 

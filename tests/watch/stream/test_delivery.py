@@ -33,7 +33,7 @@ def test_a_file_is_completed_after_a_kill_at_any_byte(seed: int, tmp_path: Path)
     assert path.read_text().splitlines() == ["earlier content", *encoded(*alarms)]
 
 
-def test_a_file_that_was_moved_away_is_begun_anew(tmp_path: Path) -> None:
+def test_a_file_that_was_moved_away_is_created_again(tmp_path: Path) -> None:
     path = tmp_path / "alarms.jsonl"
     AlarmFile(path, 1000).write([alarm(1)])
     assert path.read_text().splitlines() == encoded(alarm(1))

@@ -1,4 +1,4 @@
-"""Drift: reported once and soon, and not without reason."""
+"""Drift is reported once and early, and hardly ever without drift."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The event clock: which steps in time it accepts, and which records wait for that."""
+"""The event clock: the steps in time that it accepts, and the records that wait for them."""
 
 import json
 import random
@@ -6,7 +6,7 @@ import random
 import pytest
 
 from onward.watch.input.records import Record
-from onward.watch.stream.event_clock import CONFIRMED, PATIENCE, EventClock
+from onward.watch.stream.event_clock import CONFIRMED, RELEASE_SECONDS, EventClock
 
 
 def record(number: int, time: float | None) -> Record:
@@ -44,7 +44,7 @@ def test_a_step_as_long_as_the_wait_is_accepted_at_once() -> None:
     clock.take(record(1, 0.0))
     clock.wait(950.0)
     assert moments(clock, 1000.0, 5000.0) == [(1000.0,), ()]
-    assert clock.wait(PATIENCE - 1) == []
+    assert clock.wait(RELEASE_SECONDS - 1) == []
     assert [now for _, now in clock.wait(1.0)] == [5000.0]
     assert clock.now == 1000.0
 

@@ -35,7 +35,7 @@ from onward.serve.http.responses import (
 from onward.serve.http.validation import read_model
 
 Chunks: TypeAlias = AsyncGenerator[tuple[int, TextChunk]]
-"""What the completions gain: the index of a completion, and its next text."""
+"""Yields the index of a completion and its next chunk."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def _prompts(asked: CompletionRequest, vocabulary: Vocabulary, limits: Limits) -
 
 
 async def _chunks(served: ServedModel, job: Job) -> Chunks:
-    """Yields the chunks of all completions, as they come."""
+    """Yields the chunks of all completions as they arrive."""
     inbox: asyncio.Queue[tuple[int, TextChunk] | Exception | None] = asyncio.Queue()
 
     async def run(number: int) -> None:
@@ -166,8 +166,8 @@ async def _chunks_of_prompt(
 
 
 @dataclass
-class _Gained:
-    """What a completion has gained so far."""
+class _Collected:
+    """The text and tokens of a completion so far."""
 
     text: str = ""
     tokens: list[Token] = field(default_factory=list)
@@ -176,18 +176,18 @@ class _Gained:
 
 
 async def _collect(chunks: Chunks, served: ServedModel, job: Job) -> tuple[list[CompletionChoice], Usage]:
-    """Waits for all completions."""
-    gained = [_Gained() for _ in range(job.choices)]
+    """Returns the completions after all of them have ended, and the counts of symbols."""
+    collected = [_Collected() for _ in range(job.choices)]
     async for i, chunk in chunks:
-        one = gained[i]
+        one = collected[i]
         one.text += chunk.text
         one.tokens += chunk.tokens
         one.ending, one.symbols = chunk.ending, chunk.symbols
     choices = [
         _choice(i, one.text, _logprobs(served, job, one.tokens, 0), one.ending)
-        for i, one in enumerate(gained)
+        for i, one in enumerate(collected)
     ]
-    return choices, job.usage(sum(one.symbols for one in gained))
+    return choices, job.usage(sum(one.symbols for one in collected))
 
 
 async def _events(

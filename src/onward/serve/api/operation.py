@@ -1,4 +1,4 @@
-"""An operation of the API: the route of a handler, and all that the OpenAPI document says about it."""
+"""An operation of the API: the route of a handler, and its description in the OpenAPI document."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,9 +25,9 @@ class Operation:
         query: model of the query.
         path_parameters: description of each parameter in the path.
         response: type of the JSON response; None: the response has no JSON body.
-        media_types: of a response that is not JSON.
-        status: of the response.
-        errors: further statuses, which have the body of an error.
+        media_types: media types of a response that is not JSON.
+        status: status of a successful response.
+        errors: statuses of errors, whose body is that of an error.
         streams: whether the response may be a stream of server-sent events.
     """
 

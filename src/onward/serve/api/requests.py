@@ -39,7 +39,7 @@ class StreamOptions(BaseModel):
 
 
 class CompletionRequest(RequestModel):
-    """What to complete, and how. Fields that only OpenAI knows are ignored."""
+    """A request for completions. Fields that only OpenAI's API has are ignored."""
 
     model_config = ConfigDict(extra="ignore") | _example(prompt="what is ", max_tokens=40, seed=1)
 
@@ -119,7 +119,7 @@ class NoveltyRequest(RequestModel):
 
 
 class CompletionOptions(RequestModel):
-    """What a session answers with. Options that are left out keep the value of the last request."""
+    """Options of the answers of a session. Options that are left out keep their last value."""
 
     completions: Annotated[int, Field(ge=0, le=20), WHOLE] | None = Field(
         None, description="Number of completions. First value: 3."
@@ -168,7 +168,7 @@ class EditRequest(CompletionOptions):
     version: Annotated[int, Field(ge=0, le=_LARGEST_VERSION), WHOLE] | None = Field(
         None, description="Version that the session must have. Default: any."
     )
-    forget: bool = Field(False, description="Whether to drop what the session has learned.")
+    forget: bool = Field(False, description="Whether to drop the learned weights.")
 
 
 class NoFields(RequestModel):

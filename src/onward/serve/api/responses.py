@@ -6,7 +6,7 @@ from typing_extensions import TypedDict
 
 
 class ErrorDetails(TypedDict):
-    """What went wrong. `hint` is the remedy, `param` the wrong field."""
+    """An error. `hint` is the remedy, `param` the wrong field."""
 
     message: str
     type: str
@@ -52,7 +52,7 @@ class VocabularyFacts(TypedDict):
 
 
 class ModelFacts(ModelEntry):
-    """What is known of a model: `recipe` and `facts` are those of its file."""
+    """The facts about a model: `recipe` and `facts` come from its file."""
 
     parameters: int
     architecture: dict[str, Any]
@@ -88,7 +88,7 @@ class Logprobs(TypedDict):
 
 
 class CompletionChoice(TypedDict):
-    """A completion, or what an event adds to it."""
+    """A completion, or the next part of it in an event."""
 
     text: str
     index: int
@@ -105,7 +105,7 @@ class Usage(TypedDict):
 
 
 class CompletionHead(TypedDict):
-    """What each event of a stream of completions repeats."""
+    """The fields that each event of a stream of completions repeats."""
 
     id: str
     object: Literal["text_completion"]
@@ -129,7 +129,7 @@ class LikelySymbol(TypedDict):
 
 
 class ScoredSymbol(TypedDict):
-    """The surprise of a symbol, and what was likely in its place."""
+    """The surprise of a symbol, and the likely symbols in its place."""
 
     symbol: str
     text: str
@@ -148,7 +148,7 @@ class Score(TypedDict):
 
 
 class Match(TypedDict):
-    """A part of the text that is in the corpus. `line` and `position` say where in the document."""
+    """A part of the text that is in the corpus. `line` and `position` are its place in the document."""
 
     start: int
     length: int
@@ -261,7 +261,7 @@ class SequenceVerdict(TypedDict):
 
 
 class BatchReport(TypedDict):
-    """What a batch led to. `first` is the number of its first item."""
+    """The results of a batch. `first` is the number of its first item."""
 
     model: str
     first: int
@@ -283,7 +283,7 @@ class AlarmList(TypedDict):
 
 
 class ScoredEvent(TypedDict):
-    """The surprise of an event of a sequence, and what was expected."""
+    """The surprise of an event of a sequence, and the expected events."""
 
     position: int
     event: str
@@ -321,7 +321,7 @@ class FlagChange(TypedDict):
 
 
 class FeedbackReport(TypedDict):
-    """What marking an alarm as normal changed."""
+    """The effect of marking an alarm as normal."""
 
     alarm: int
     key: str
@@ -335,7 +335,7 @@ class FeedbackReport(TypedDict):
 
 
 class WatchReport(TypedDict):
-    """A detector, and what it has seen."""
+    """A detector, and its report on the records so far."""
 
     id: str
     object: Literal["watch"]

@@ -26,7 +26,7 @@ MOST_SYMBOLS = 20_000
 
 
 async def score(request: Request, models: ModelRegistry, limits: Limits) -> Response:
-    """`POST /v1/score`: the surprise of each symbol of a text, and what was likely in its place."""
+    """`POST /v1/score`: the surprise of each symbol of a text, and the likely symbols in its place."""
     asked = read_model(ScoreRequest, await read_body(request.receive, limits), limits)
     served = models.get(asked.model)
     vocabulary = served.trained.vocabulary

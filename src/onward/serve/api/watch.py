@@ -34,7 +34,7 @@ def watch_operations(detectors: DetectorRegistry, limits: Limits) -> list[Operat
             method="GET",
             path="/v1/watch",
             id="listDetectors",
-            summary="List the detectors, with what each has seen: alarms, rates, drift.",
+            summary="List the detectors with their reports: alarms, rates, drift.",
             handler=partial(_list, detectors=detectors),
             response=WatchList,
         ),

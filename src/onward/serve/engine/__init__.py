@@ -1,1 +1,1 @@
-"""The thread that owns a model, and what it computes."""
+"""The thread that owns a model, and its work."""

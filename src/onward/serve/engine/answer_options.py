@@ -1,4 +1,4 @@
-"""What the client of a typing session wants to see at the cursor."""
+"""The options of a typing session: which predictions it returns."""
 
 from dataclasses import dataclass
 
@@ -11,9 +11,10 @@ class AnswerOptions:
 
     Attributes:
         completions: the largest number of completions.
-        until: where they end.
-        shortest: characters of the shortest; accepting a single character takes as long as typing it.
-        next: number of next symbols.
+        until: where completions end.
+        shortest: characters of the shortest completion; accepting a single character takes as long as typing
+            it.
+        next: number of likely next symbols.
     """
 
     completions: int = 3

@@ -21,7 +21,8 @@ from onward.layers.state import State
 from onward.serve.engine.tokens import Token, log_probabilities, token_of
 
 DELIVERY_SECONDS = 0.05
-"""Seconds between two deliveries of text, too short to notice. Fewer, longer events cost less."""
+"""Seconds between two deliveries of text. Users do not notice the delay, and fewer, longer events cost
+less."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,8 +33,8 @@ class SampleRequest:
         length: the largest number of symbols.
         sampling: how each symbol is drawn.
         stop: the sample ends before any of these strings.
-        seed: of the random numbers.
-        number: of the sample among those of the same seed.
+        seed: seed of the random numbers.
+        number: number of the sample among the samples of this seed.
         logprobs: report this many of the likeliest symbols at each place; None: no log-probabilities.
     """
 
@@ -65,13 +66,13 @@ class Lane:
     """A sample that is being generated.
 
     Args:
-        vocabulary: of the model.
-        request: how to generate it.
+        vocabulary: vocabulary of the model.
+        request: how to generate the sample.
         deliver: called on the model's thread with each new piece, or with the error that ended the sample.
 
     Attributes:
         request: as given.
-        left: symbols that it may still get.
+        left: number of symbols that may still be drawn.
         is_done: the sample has ended, failed or was cancelled; nothing more is delivered.
         tokens: symbols with log-probabilities that are not delivered yet.
     """
@@ -132,7 +133,7 @@ class Batcher:
 
     Args:
         trained: the model.
-        stepper: of the model. Nothing else may use it.
+        stepper: stepper of the model. Nothing else may use it.
     """
 
     def __init__(self, trained: TrainedModel, stepper: Stepper) -> None:
@@ -151,8 +152,8 @@ class Batcher:
 
         Args:
             lanes: the new lanes.
-            logits: of their first symbols, (n, V).
-            state: of the n lanes.
+            logits: logits of their first symbols, (n, V).
+            state: state of the n lanes.
         """
         self._deliver()
         self._remove_finished()
@@ -205,7 +206,7 @@ class Batcher:
             self._set_lanes([self._lanes[i] for i in going])
 
     def _deliver(self) -> None:
-        """Delivers what was drawn since the last delivery."""
+        """Delivers the symbols that were drawn since the last delivery."""
         self._last_delivery = time.monotonic()
         if not self._drawn:
             return

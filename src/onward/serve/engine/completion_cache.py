@@ -1,4 +1,4 @@
-"""The completions that were found before a keystroke, and those of them that remain after it."""
+"""A cache of completions: after a keystroke, the completions that begin with the typed text remain."""
 
 from collections.abc import Sequence
 
@@ -32,8 +32,8 @@ class CompletionCache:
         """Keeps the completions that begin with the text that was typed, without this text.
 
         Args:
-            text: of the symbol that was typed.
-            probability: of this symbol, by which those of the completions are divided.
+            text: text of the symbol that was typed.
+            probability: probability of this symbol; the probabilities of the completions are divided by it.
         """
         options = self._options
         if options is None or isinstance(options.until, int) or not text or probability <= 0.0:

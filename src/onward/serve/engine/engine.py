@@ -78,7 +78,7 @@ class Engine:
 
     Attributes:
         trained: as given. Use it only in submitted work.
-        stepper: of the model, for sessions. Use it only in submitted work.
+        stepper: stepper of the model, for sessions. Use it only in submitted work.
     """
 
     def __init__(
@@ -192,7 +192,7 @@ class Engine:
         return Lane(self.trained.vocabulary, request, deliver)
 
     def _admit(self, prompt: PromptState, lanes: list[Lane]) -> SlicedWork[None]:
-        """Adds lanes to the batch as soon as there is room for them."""
+        """Adds lanes to the batch as soon as it has free places."""
         waiting = deque(lanes)
         while waiting:
             room = self._max_lanes - len(self._batcher)
@@ -270,7 +270,7 @@ class Engine:
 def _forward_error(
     done: asyncio.Future[None], inbox: asyncio.Queue[tuple[int, TextChunk | Exception]]
 ) -> None:
-    """Puts the error of lanes that could not be admitted where the consumer of the samples sees it."""
+    """Forwards the error of lanes that could not be admitted to the consumer of the samples."""
     if not done.cancelled() and isinstance(error := done.exception(), Exception):
         inbox.put_nowait((0, error))
 

@@ -15,20 +15,21 @@ from onward.serve.engine.tokens import NextSymbol, SymbolRanking
 from onward.serve.engine.typed_text import TypedText
 
 TOTAL_EFFORT, LEAST_EFFORT = 64, 4
-"""Prefixes that the search looks at for all keystrokes of a batch together, and at least for each: a single
-keystroke gets all 64, sixteen get four each. The likeliest prefixes are then followed to where they end."""
+"""Number of prefixes that the search expands for all keystrokes of a batch together, and the minimum for each
+keystroke: a single keystroke gets all 64, and sixteen keystrokes get four each. The likeliest prefixes are
+then completed."""
 
 CACHE_FROM = 4
-"""In batches of this size or more, a keystroke gets the completions of the one before it that still fit, if
-there are any: their probabilities are right, but there may be fewer."""
+"""In batches of this size or more, a keystroke gets the completions of the previous keystroke that still fit,
+if there are any. Their probabilities are right, but there may be fewer than requested."""
 
 
 @dataclass
 class CancellationToken:
-    """Shared by whoever waits for an answer and whoever computes it.
+    """Tells the thread that computes an answer that the client no longer needs it.
 
     Attributes:
-        is_cancelled: nobody needs the answer any more, because a newer edit has arrived.
+        is_cancelled: whether the answer is no longer needed, because a newer edit has arrived.
     """
 
     is_cancelled: bool = False
@@ -39,9 +40,9 @@ class Keystroke:
     """A text, and what to predict at its cursor.
 
     Attributes:
-        typed: what the model has read of the text.
-        text, cursor: as they are now.
-        unchanged: length of the beginning that is the same as at the last keystroke.
+        typed: the part of the text that the model has read.
+        text, cursor: the text and the cursor after the keystroke.
+        unchanged: length of the common beginning with the text at the last keystroke.
         options: what to predict.
         cancellation: if cancelled, the text is read, but nothing is predicted.
     """
@@ -74,7 +75,7 @@ class Predictor:
 
     Args:
         trained: the model.
-        stepper: of the model.
+        stepper: stepper of the model.
     """
 
     def __init__(self, trained: TrainedModel, stepper: Stepper) -> None:
@@ -98,7 +99,7 @@ class Predictor:
         return predictions
 
     def _feed(self, keystrokes: Sequence[Keystroke]) -> list[int | Exception]:
-        """Feeds each session what is new. Returns for each the number of symbols, or an error."""
+        """Feeds each session its new text. Returns for each the number of symbols read, or an error."""
         read: list[int | Exception] = []
         single: list[tuple[TypedText, int]] = []
         for keystroke in keystrokes:
@@ -119,7 +120,7 @@ class Predictor:
         return read
 
     def _complete(self, keystrokes: Sequence[Keystroke]) -> list[Sequence[Completion]]:
-        """The completions of each keystroke, from the cache or by searches that share the effort."""
+        """Returns the completions of each keystroke, from the cache or from a common search."""
         found: list[Sequence[Completion]] = [()] * len(keystrokes)
         searched = [i for i, keystroke in enumerate(keystrokes) if keystroke.options.completions]
         effort = max(LEAST_EFFORT, TOTAL_EFFORT // max(1, len(searched)))

@@ -1,7 +1,7 @@
-"""Online learning of a typing session: its own weights, and which parts of its text they were learned from.
+"""Online learning of a typing session: its own weights, and the parts of its text that they have learned.
 
-The model may read a part of a text several times: when the cursor moves back and forth, when the states were
-dropped to save memory, after a restart. The session learns from each character once, the first time.
+The model may read a part of a text several times: after the cursor moved back, after the states were dropped
+to save memory, or after a restart. The session learns from each character once, the first time.
 """
 
 import logging
@@ -16,7 +16,7 @@ from onward.inference.session import Session
 from onward.model import LanguageModel
 
 LEARNING_SLICE, READING_SLICE = 32, 2048
-"""Characters of a slice that is learned from, and of one that is only read."""
+"""Number of characters of a slice that is learned, and of a slice that is only read."""
 
 _NEW, _LEARNED = b"\0", b"\1"
 _LOG = logging.getLogger("onward.serve")
@@ -26,8 +26,8 @@ class LearnedState(NamedTuple):
     """What a session has learned, as the store keeps it.
 
     Attributes:
-        weights: from `Adapter.to_bytes`.
-        text: of the session at that time.
+        weights: result of `Adapter.to_bytes`.
+        text: text of the session at that time.
         spans: parts of the text that were learned from, each as (start, end).
     """
 
@@ -60,7 +60,7 @@ class OnlineLearner:
         return self._adapter.steps if self._adapter else 0
 
     def attach(self, session: Session) -> None:
-        """Continues to learn in a session that has not read anything yet."""
+        """Attaches the weights to a session that has not read anything yet, in which learning continues."""
         try:
             session.adapt(learned=self._adapter.to_bytes() if self._adapter else self._weights)
         except ArtefactError as error:  # the model was trained again
@@ -85,10 +85,10 @@ class OnlineLearner:
         self._text = text
 
     def slices(self, start: int, end: int, *, words: bool) -> Iterator[tuple[str, bool]]:
-        """Cuts a part of the text into slices, and marks them as learned.
+        """Yields the slices of a part of the text, and marks them as learned.
 
         Args:
-            start, end: of the part.
+            start, end: start and end of the part.
             words: slices end between words.
 
         Yields:

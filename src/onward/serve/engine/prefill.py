@@ -42,6 +42,6 @@ def prefill(
 
 
 def _tokens(logits: np.ndarray, symbols: np.ndarray, top: int) -> Iterator[Token]:
-    """The tokens of symbols (N,), given the logits (N or more, V) before each."""
+    """Returns the tokens of symbols (N,), given the logits (N or more, V) before each."""
     for logs, symbol in zip(log_probabilities(logits), symbols.tolist(), strict=False):
         yield token_of(logs, symbol, top)

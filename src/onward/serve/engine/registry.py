@@ -20,10 +20,10 @@ class ServedModel:
     """A model and its engine.
 
     Attributes:
-        name: of its file, without the extension.
+        name: name of its file, without the extension.
         trained: the model.
         engine: runs it.
-        metrics: count its symbols.
+        metrics: the metrics that count its symbols.
         created: when its file was written, in seconds since 1970.
     """
 
@@ -43,8 +43,8 @@ def load_models(
     """Loads models, and makes an engine for each.
 
     Args:
-        paths: of the model files.
-        limits, metrics, threads: of the engines.
+        paths: paths of the model files.
+        limits, metrics, threads: see `Engine`.
 
     Raises:
         ArtefactError: a file is not a model.
@@ -59,12 +59,12 @@ def load_models(
 
 
 def entry(served: ServedModel) -> dict[str, Any]:
-    """A model as OpenAI lists it."""
+    """Returns the entry of a model in OpenAI's list of models."""
     return {"id": served.name, "object": "model", "created": served.created, "owned_by": "onward"}
 
 
 def facts(served: ServedModel) -> dict[str, Any]:
-    """Everything about a model except where its file is."""
+    """Returns everything about a model except the path of its file."""
     vocabulary, artefact = served.trained.vocabulary, served.trained.artefact
     return entry(served) | {
         "parameters": served.trained.model.parameter_count(),
@@ -76,7 +76,7 @@ def facts(served: ServedModel) -> dict[str, Any]:
 
 
 def curve(served: ServedModel) -> dict[str, Any]:
-    """The training and validation losses of a model, from the log beside its file.
+    """Returns the training and validation losses of a model from the log beside its file.
 
     Raises:
         ApiError: 404, there is no log, or it cannot be read.
@@ -96,7 +96,7 @@ def curve(served: ServedModel) -> dict[str, Any]:
 
 
 def _events(path: Path) -> list[dict[str, Any]]:
-    """The complete lines of a log; none if it cannot be read."""
+    """Yields the events in the complete lines of a log; none if it cannot be read."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
         values = [json.loads(line) for line in lines if line.endswith("}")]

@@ -27,7 +27,7 @@ class NextSymbol(NamedTuple):
     Attributes:
         symbol: its name.
         text: its text by itself, see `text_of`.
-        probability: of this symbol.
+        probability: probability of this symbol.
     """
 
     symbol: str
@@ -36,13 +36,13 @@ class NextSymbol(NamedTuple):
 
 
 def log_probabilities(logits: np.ndarray) -> np.ndarray:
-    """Log-softmax of logits (..., V), in float64."""
+    """Returns the log-softmax of logits (..., V), in float64."""
     shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
 
 
 def likeliest(values: np.ndarray, count: int) -> list[int]:
-    """The ids of the greatest of values (V,), the greatest first; of equal values the lower id first."""
+    """Returns the ids of the greatest of values (V,), the greatest first; equal ones by id."""
     count = min(count, len(values))
     if count <= 0:
         return []
@@ -52,12 +52,12 @@ def likeliest(values: np.ndarray, count: int) -> list[int]:
 
 
 def token_of(logs: np.ndarray, symbol: int, count: int) -> Token:
-    """The token of a symbol, given the log-probabilities (V,) at its place, with `count` alternatives."""
+    """Returns the token of a symbol and `count` alternatives, by the log-probabilities (V,) at its place."""
     return Token(symbol, float(logs[symbol]), [(i, float(logs[i])) for i in likeliest(logs, count)])
 
 
 def text_of(vocabulary: Vocabulary, symbol: int) -> str:
-    """The text of a symbol by itself; "" if it has none, such as a byte that is part of a character."""
+    """Returns the text of a symbol by itself; "" if it has none, as a byte within a character."""
     if vocabulary.kind == "bytes":
         raw = vocabulary.decode_bytes([symbol])
         return raw.decode() if raw.isascii() else ""
@@ -65,7 +65,8 @@ def text_of(vocabulary: Vocabulary, symbol: int) -> str:
 
 
 def name_of(vocabulary: Vocabulary, symbol: int) -> str:
-    r"""The name of a symbol in `logprobs`: its text, "<end>", or "bytes:\xe2" as OpenAI names a byte."""
+    r"""Returns the name of a symbol in `logprobs`: its text, "<end>", or "bytes:\xe2" as OpenAI names a
+    byte."""
     if symbol < len(SPECIAL) and not (vocabulary.kind == "bytes" and symbol == 0):
         return SPECIAL[symbol]
     text = text_of(vocabulary, symbol)
@@ -79,7 +80,7 @@ class SymbolRanking:
         self._names = [(vocabulary.symbol(i), text_of(vocabulary, i)) for i in range(len(vocabulary))]
 
     def top(self, probabilities: np.ndarray, count: int) -> list[NextSymbol]:
-        """The `count` likeliest symbols, given the probabilities (V,)."""
+        """Returns the `count` likeliest symbols, given the probabilities (V,)."""
         likely = likeliest(probabilities, count)
         return [
             NextSymbol(*self._names[i], probability)

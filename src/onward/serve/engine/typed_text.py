@@ -19,13 +19,13 @@ from onward.serve.engine.online_learning import OnlineLearner
 from onward.serve.engine.tokens import text_of
 
 REACH = 4096
-"""Symbols that a session can go back without reading its text again."""
+"""Number of symbols that a session can go back without reading its text again."""
 
 SLICE = 256
-"""Symbols of one slice of reading, about ten milliseconds."""
+"""Number of symbols that one slice reads, in about ten milliseconds."""
 
 _SYMBOLS_PER_CHARACTER = 4
-"""At most: the bytes of a character."""
+"""Maximum number of symbols of a character: its bytes."""
 
 _WORD = re.compile(rf"\w{{1,{LONGEST_WORD}}}\Z")
 
@@ -37,11 +37,11 @@ class TypedText:
 
     Args:
         trained: the model.
-        stepper: of the model, shared by all sessions that do not adapt.
-        learner: learns from what is read; None: the session does not adapt.
+        stepper: stepper of the model, shared by all sessions that do not adapt.
+        learner: learns from the text that is read; None: the session does not adapt.
 
     Attributes:
-        cache: the completions that were found last.
+        cache: the last completions.
     """
 
     def __init__(self, trained: TrainedModel, stepper: Stepper, learner: OnlineLearner | None = None) -> None:
@@ -58,7 +58,7 @@ class TypedText:
 
     @property
     def session(self) -> Session:
-        """The model's session, which stands after the text that was read."""
+        """The model's session after the text that was read."""
         if self._session is None:
             model, vocabulary = self._trained.model, self._trained.vocabulary
             self._session = Session(model, vocabulary, reach=REACH, stepper=self._stepper)
@@ -73,11 +73,11 @@ class TypedText:
         return 0.0 if session is None else session.megabytes
 
     def rewind(self, text: str, cursor: int, unchanged: int) -> np.ndarray:
-        """Takes back what has changed.
+        """Rewinds the session to the part of the text that has not changed.
 
         Args:
             text: the new text.
-            cursor: where the model should stand.
+            cursor: position up to which the model should read.
             unchanged: length of the beginning that is the same in the old and the new text.
 
         Returns:
@@ -87,14 +87,14 @@ class TypedText:
         return self._trained.vocabulary.encode(self._read[kept:])
 
     def characters_to_read(self, cursor: int, unchanged: int) -> int:
-        """About how many characters `read` would read."""
+        """Returns the approximate number of characters that `read` would read."""
         kept = min(cursor, unchanged, len(self._read))
         if len(self._read) - kept > REACH // _SYMBOLS_PER_CHARACTER:
             kept = 0  # it may be out of reach
         return cursor - kept
 
     def read(self, text: str, cursor: int, unchanged: int) -> Generator[None, None, int]:
-        """Reads up to the cursor in slices; an adapting session learns from what is new.
+        """Reads up to the cursor in slices; an adapting session learns from the new text.
 
         The arguments are those of `rewind`.
 
@@ -110,13 +110,13 @@ class TypedText:
         return read
 
     def forget(self) -> None:
-        """Drops what was learned. The text must be read again."""
+        """Drops the learned weights. The text must be read again."""
         if self._learner:
             self._learner.forget()
         self._session, self._read = None, ""
 
     def completion_start(self, options: AnswerOptions, effort: int) -> SearchStart:
-        """Where a search for completions starts. It looks at no more prefixes than the effort."""
+        """Returns the start of a search for completions that expands at most `effort` prefixes."""
         return self.session.search_start(_search_options(options, effort), self._partial_word)
 
     def complete(self, options: AnswerOptions, effort: int) -> Completions:
@@ -124,7 +124,7 @@ class TypedText:
         return self.session.complete(self._partial_word, **asdict(_search_options(options, effort)))
 
     def update_cache(self, symbols: np.ndarray) -> None:
-        """Prepares the completions that were found last for the symbols (N,) that will be fed."""
+        """Updates the last completions for symbols (N,) that will be fed."""
         if len(symbols) != 1 or self._partial_word or self.cache.is_empty:
             self.cache.clear()
             return
@@ -133,7 +133,7 @@ class TypedText:
         self.cache.advance(text_of(self._trained.vocabulary, int(symbols[0])), probability)
 
     def _rewind(self, text: str, cursor: int, unchanged: int) -> int:
-        """Does what `rewind` does, and returns where in `_read` the model stands."""
+        """Does the work of `rewind`, and returns the position of the model in `_read`."""
         vocabulary = self._trained.vocabulary
         head = text[:cursor]
         self._partial_word = _partial_word(head, vocabulary)
@@ -153,7 +153,7 @@ class TypedText:
         return kept
 
     def _slices(self, start: int) -> Iterator[tuple[str | np.ndarray, bool]]:
-        """The slices of `_read` from a place on, and whether to learn from each."""
+        """Yields the slices of `_read` from a place on, and whether to learn from each."""
         vocabulary = self._trained.vocabulary
         if self._learner:
             yield from self._learner.slices(start, len(self._read), words=vocabulary.kind == "words")
@@ -164,7 +164,7 @@ class TypedText:
 
 
 def _search_options(options: AnswerOptions, effort: int) -> CompleteOptions:
-    """The smaller the effort, the fewer prefixes advance at once."""
+    """Returns the options of a search; with less effort, fewer prefixes advance at once."""
     lanes = min(8, effort) if options.until == "word" else max(8, options.completions, effort // 2)
     return CompleteOptions(
         n=options.completions, until=options.until, shortest=options.shortest, effort=effort, lanes=lanes
@@ -172,6 +172,6 @@ def _search_options(options: AnswerOptions, effort: int) -> CompleteOptions:
 
 
 def _partial_word(head: str, vocabulary: Vocabulary) -> str:
-    """The word at the end of a text, if words are symbols: it may not be complete."""
+    """Returns the word at the end of a text, which may be incomplete, if symbols are words."""
     found = _WORD.search(head[-LONGEST_WORD:]) if vocabulary.kind == "words" else None
     return found[0] if found else ""

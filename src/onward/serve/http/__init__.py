@@ -1,1 +1,1 @@
-"""What all endpoints share: checks of requests, errors, limits, metrics."""
+"""The code that all endpoints share: checks of requests, errors, limits, metrics."""

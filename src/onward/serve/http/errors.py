@@ -11,12 +11,12 @@ FIELDS_HINT = "GET /openapi.json lists every field with its limits"
 
 
 class ApiError(InputError):
-    """An error that the server answers with.
+    """An error response.
 
     Args:
         status: HTTP status, 400 or above.
         code: kind of the error, for programs.
-        message: what was expected and what was received.
+        message: the expected and the received value.
         hint: what the caller can do about it.
         param: name of the wrong field.
         headers: further headers of the response.

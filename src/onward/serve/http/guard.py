@@ -1,4 +1,4 @@
-"""What every request passes before it reaches the application: host, origin, CORS and token.
+"""Checks of every request before it reaches the application: host, origin, CORS and token.
 
 The checks of host and origin protect a server that only listens to its own machine: neither a DNS name that
 was pointed at it (DNS rebinding) nor the page of another site can use it.
@@ -54,7 +54,7 @@ def guarded(app: ASGIApp, policy: Policy, metrics: Metrics) -> ASGIApp:
             app,
             allow_origins=policy.origins,
             allow_methods=_CORS_METHODS,
-            allow_headers=["*"],  # clients send headers of their own, such as x-stainless-os of OpenAI's
+            allow_headers=["*"],  # clients send their own headers, such as OpenAI's x-stainless-os
             expose_headers=_EXPOSED_HEADERS,
             allow_private_network=True,
         )

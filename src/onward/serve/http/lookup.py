@@ -1,4 +1,4 @@
-"""What a server serves, by name: a request may name a model or a detector, or leave the name out."""
+"""Looks up models and detectors by name; a request may leave the name out."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -10,16 +10,16 @@ from onward.serve.http.errors import ApiError
 T = TypeVar("T")
 
 LONGEST_NAME = 200
-"""Characters of the name of a model or a detector in a request."""
+"""Maximum number of characters of a name in a request."""
 
 
 class Lookup(Generic[T]):
     """Served models or detectors by name, in the order of the command line. The first is the default.
 
     Args:
-        kind: of what is served, in the plural: "models".
-        served: by name.
-        remedy: how to start a server that serves one, for the error where there is none.
+        kind: plural noun for the served things, such as "models".
+        served: the models or detectors by name.
+        remedy: how to start a server that has one, for the error message of a server that has none.
     """
 
     def __init__(self, kind: str, served: Mapping[str, T], *, remedy: str) -> None:
@@ -35,7 +35,7 @@ class Lookup(Generic[T]):
         return name in self._served
 
     def get(self, name: str | None) -> T:
-        """Returns the one of that name, or the first one for None.
+        """Returns the model or detector of a name; for None, the first one.
 
         Raises:
             ApiError: 404, there is none.
@@ -47,7 +47,7 @@ class Lookup(Generic[T]):
             return next(iter(self))
         if name not in self._served:
             names, given = ", ".join(self._served), name[:LONGEST_NAME]
-            message = f"expected one of the {self._kind} {names}, received {given!r}"
+            message = f"expected one of the {self._kind} {names}, got {given!r}"
             hint = "leave model out to use the first one"
             raise ApiError(404, "model_not_found", message, param="model", hint=hint)
         return self._served[name]
@@ -57,8 +57,8 @@ def paths_by_name(kind: str, paths: Sequence[Path]) -> dict[str, Path]:
     """Names each file by its file name without the extension.
 
     Args:
-        kind: what the files hold, in the plural.
-        paths: of the files.
+        kind: plural noun for the content of the files.
+        paths: paths of the files.
 
     Raises:
         InputError: two files have the same name.
@@ -67,7 +67,7 @@ def paths_by_name(kind: str, paths: Sequence[Path]) -> dict[str, Path]:
     for path in paths:
         if path.stem in named:
             raise InputError(
-                f"expected {kind} with different names, received two named {path.stem!r}",
+                f"expected {kind} with different names, got two named {path.stem!r}",
                 hint="the name is that of the file: rename one of them",
             )
         named[path.stem] = path

@@ -1,4 +1,4 @@
-"""What the server counts, for Prometheus. Each application has its own registry."""
+"""Metrics for Prometheus. Each application has its own registry."""
 
 from collections.abc import Callable, Iterator
 
@@ -17,11 +17,12 @@ class Metrics:
     """The metrics of one application.
 
     Attributes:
-        requests: by method, route and status. A message of a WebSocket counts as a request of method WS.
+        requests: number of requests by method, route and status. A message of a WebSocket counts as a request
+            of method WS.
         seconds: time from a request to the end of its response, by route.
-        symbols_written: symbols of completions.
-        symbols_read: symbols of prompts, edits and scored texts.
-        sessions_ended: by reason.
+        symbols_written: number of symbols of completions.
+        symbols_read: number of symbols of prompts, edits and scored texts.
+        sessions_ended: number of ended sessions by reason.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Bodies of requests, responses of JSON and of server-sent events, and clients that leave."""
+"""Reads bodies of requests, sends JSON and server-sent events, and detects clients that leave."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping

@@ -1,4 +1,4 @@
-"""A bounded number of requests at once."""
+"""Bounds the number of requests at once."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,11 +11,11 @@ class Slots:
 
     Args:
         limit: the largest number of requests at once.
-        busy: what there are too many of, for the error message: "requests wait for this model".
-        retry_seconds: when a refused client should try again.
+        busy: end of the error message after the number, such as "requests wait for this model".
+        retry_seconds: seconds after which a refused client should try again.
 
     Attributes:
-        used: requests at present.
+        used: current number of requests.
     """
 
     def __init__(self, limit: int, busy: str, *, retry_seconds: int = 1) -> None:

@@ -1,8 +1,8 @@
 """Request models: pydantic checks the fields, and the same models document them.
 
 Types are strict, except that a whole number may be written as 3.0. A field that is missing or null has its
-default. A limit that differs from server to server is named in the model (`AtMost("max_tokens")`): the check
-reads it from `Limits`, and so does the schema.
+default. A limit that differs between servers has a name in the model (`AtMost("max_tokens")`); the check and
+the schema read its value from `Limits`.
 """
 
 import json

@@ -12,10 +12,10 @@ class Edit:
     """Replaces a part of a text.
 
     Attributes:
-        at: where the part begins.
+        at: position at which the part begins.
         delete: number of characters that are removed.
         insert: characters that take their place.
-        cursor: where the cursor stands afterwards.
+        cursor: position of the cursor after the edit.
     """
 
     at: int
@@ -33,9 +33,9 @@ class Document:
     """A session's text, cursor and options.
 
     Attributes:
-        text, cursor: as of the last edit.
+        text, cursor: text and cursor after the last edit.
         version: number of edits.
-        options: of the answers, as the client last set them.
+        options: options of the answers, as the client last set them.
     """
 
     text: str = ""
@@ -52,15 +52,15 @@ class Document:
 class DocumentChange:
     """A change as a client requests it. None keeps a value, or stands for a default that depends on the text.
 
-    Other changes can be under way when it arrives, so its positions are checked when its turn comes.
+    Other changes may be waiting when it arrives, so its positions are checked when its turn comes.
 
     Attributes:
-        at: where the edit begins; None: at the cursor.
+        at: position at which the edit begins; None: the cursor.
         delete: number of characters that are removed; None: none.
         insert: characters that take their place; None: none.
-        cursor: where the cursor stands afterwards; None: behind the inserted characters.
-        version: that the document must have; None: any.
-        forget: drop what the session has learned.
+        cursor: position of the cursor after the edit; None: after the inserted characters.
+        version: version that the document must have; None: any.
+        forget: whether to drop the learned weights.
         completions, until, shortest, next: see `AnswerOptions`.
     """
 
@@ -84,10 +84,10 @@ class DocumentChange:
         """Returns the edit of a document; None if only options change.
 
         Raises:
-            ApiError: 400, a position lies outside the text; 409, the document has another version.
+            ApiError: 400, a position is outside the text; 409, the document has another version.
         """
         if self.version is not None and self.version != document.version:
-            message = f"expected version {document.version} of the session, received {self.version}"
+            message = f"expected version {document.version} of the session, got {self.version}"
             hint = "GET the session for its present text and version"
             raise ApiError(409, "version_conflict", message, param="version", hint=hint)
         if not self.has_edit:
@@ -110,7 +110,7 @@ def _checked(name: str, value: int | None, default: int, largest: int) -> int:
     if value is None:
         return default
     if not 0 <= value <= largest:
-        message = f"expected {name} to be a whole number from 0 to {largest}, received {value}"
+        message = f"expected {name} to be a whole number from 0 to {largest}, got {value}"
         hint = "positions count the characters of the session's text: GET the session to see it"
         raise ApiError(400, "invalid_value", message, param=name, hint=hint)
     return value

@@ -11,15 +11,15 @@ from onward.serve.sessions.store import SessionStore
 
 
 class ModelFollower:
-    """The states of a model that follows a document and, if the session adapts, weights of its own.
+    """The states of a model that follows a document and, if the session adapts, its own weights.
 
     Both are loaded when they are first needed. The states can be dropped to save memory.
 
     Args:
         session_id: name of the session in the store.
         served: the model.
-        store: where the learned weights are saved; None: nowhere.
-        adapts: the session learns from its text.
+        store: the store that saves the learned weights; None: they are not saved.
+        adapts: whether the session learns from its text.
     """
 
     def __init__(
@@ -31,7 +31,7 @@ class ModelFollower:
 
     @property
     def learned_blocks(self) -> int | None:
-        """Blocks that the session has learned; None if it does not adapt."""
+        """Number of blocks that the session has learned; None if it does not adapt."""
         return self._learner.steps if self._learner else None
 
     @property
@@ -50,13 +50,13 @@ class ModelFollower:
     async def predict(
         self, document: Document, unchanged: int, cancellation: CancellationToken, *, forget: bool
     ) -> Prediction:
-        """Reads what is new in a document, and predicts what follows at the cursor.
+        """Reads the new text of a document, and predicts what follows at the cursor.
 
         Args:
-            document: of the session.
+            document: document of the session.
             unchanged: length of the beginning that is the same as before.
             cancellation: if cancelled, nothing is predicted.
-            forget: drop what was learned first.
+            forget: whether to drop the learned weights first.
         """
         typed = await self._load()
         engine, metrics = self._served.engine, self._served.metrics
@@ -82,7 +82,7 @@ class ModelFollower:
         return self._typed
 
     async def _read(self, typed: TypedText, document: Document, unchanged: int, *, forget: bool) -> int:
-        """Reads up to the cursor in slices, saves what was learned, and returns the number of symbols."""
+        """Reads up to the cursor in slices, saves the learned weights, and returns the number of symbols."""
         learner = self._learner if self._store else None
 
         def work() -> Generator[None, None, tuple[int, LearnedState | None]]:

@@ -1,4 +1,4 @@
-"""All typing sessions of a server: looks them up, and removes those that are too old or too many."""
+"""Manages the typing sessions of a server: looks them up, and removes old or excess sessions."""
 
 import math
 import secrets
@@ -18,10 +18,10 @@ _MAX_ENDED = 10_000
 
 
 class SessionManager:
-    """The sessions in memory, the least recently used first, and those that only the store has.
+    """The sessions in memory, the least recently used first, and the sessions that are only in the store.
 
     Args:
-        models: that are served.
+        models: the served models.
         limits: number, size and lifetime of sessions.
         metrics: count the sessions that end.
         store: saves the sessions; None: they end with the server.
@@ -32,7 +32,7 @@ class SessionManager:
     ) -> None:
         self._models, self._limits, self._metrics, self._store = models, limits, metrics, store
         self._sessions: OrderedDict[str, TypingSession] = OrderedDict()
-        self._stored_only: dict[str, float] = {}  # when each was last used, on the clock of time.monotonic
+        self._stored_only: dict[str, float] = {}  # times of last use, on the clock of time.monotonic
         self._ended: OrderedDict[str, None] = OrderedDict()
         for stored in sorted(store.load_all(), key=lambda stored: stored.used) if store else ():
             idle = time.time() - stored.used
@@ -181,7 +181,7 @@ class SessionManager:
             await self._remove(session.id, reason)
 
     async def _remove(self, id_: str, reason: str | None) -> None:
-        """Removes what is left of a session that has ended."""
+        """Removes a session that has ended, also from the store."""
         self._ended[id_] = None
         while len(self._ended) > _MAX_ENDED:
             self._ended.popitem(last=False)

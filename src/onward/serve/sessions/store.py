@@ -22,7 +22,7 @@ from onward.serve.sessions.document import Document, Edit
 
 FORMAT = 2
 FOLD_EVERY = 256
-"""Edits of a session that the file holds at most, besides its text."""
+"""Maximum number of edits of a session in the file, besides its text."""
 
 _TABLES = """
 create table if not exists sessions (
@@ -42,7 +42,7 @@ class StoredSession:
 
     Attributes:
         id, model: names of the session and of its model.
-        document: of the session.
+        document: document of the session.
         adapts: the session learns from its text.
         used: when it was last used, in seconds since 1970.
     """
@@ -58,7 +58,7 @@ class SessionStore:
     """An SQLite file of sessions.
 
     Args:
-        path: of the file, which is created if it does not exist.
+        path: path of the file, which is created if it does not exist.
 
     Raises:
         InputError: the file is something else, or was written by a later version.
@@ -72,7 +72,7 @@ class SessionStore:
             self._database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
             (found,) = self._database.execute("pragma user_version").fetchone()
             if not 0 <= found <= FORMAT:  # format 1 had no learned weights
-                message = f"expected format {FORMAT} of {path}, received format {found}"
+                message = f"expected format {FORMAT} of {path}, got format {found}"
                 raise InputError(message, hint="update onward")
             path.chmod(0o600)  # it holds what people type
             self._database.execute("pragma journal_mode = wal")
@@ -93,7 +93,7 @@ class SessionStore:
         return await asyncio.wrap_future(found)
 
     async def put(self, session: StoredSession) -> None:
-        """Saves a session, replacing what was saved of it.
+        """Saves a session in place of its earlier version.
 
         Raises:
             WriteError: the disk refused.
@@ -105,7 +105,7 @@ class SessionStore:
 
         Args:
             session: after the edit.
-            edit: the last edit of it.
+            edit: its last edit.
 
         Raises:
             WriteError: the disk refused.
@@ -123,7 +123,7 @@ class SessionStore:
         await self._write(insert)
 
     async def save_learned(self, id_: str, learned: LearnedState) -> None:
-        """Saves what a session has learned, replacing the last. Does nothing if the session has ended.
+        """Saves the learned state of a session, unless the session has ended.
 
         Raises:
             WriteError: the disk refused.
@@ -138,7 +138,7 @@ class SessionStore:
         )
 
     async def learned(self, id_: str) -> LearnedState | None:
-        """Loads what a session has learned, if anything."""
+        """Loads the learned state of a session; None if it has learned nothing."""
         statement = "select weights, text, known from learned where id = ?"
         found = self._thread.submit(lambda: self._database.execute(statement, (id_,)).fetchone())
         row = await asyncio.wrap_future(found)
@@ -159,7 +159,7 @@ class SessionStore:
         await self._write(remove)
 
     def close(self) -> None:
-        """Finishes what is being written, and closes the file."""
+        """Finishes the changes that wait, and closes the file."""
         self._thread.shutdown(wait=True)
         self._database.close()
 
@@ -201,7 +201,7 @@ class SessionStore:
         self._database.execute(statement, values)
 
     async def _write(self, change: Callable[[], None]) -> None:
-        """Makes a change together with the others that wait; returns when it is on the disk."""
+        """Makes a change together with other changes that wait; returns when it is on the disk."""
         done: Future[None] = Future()
         self._waiting.append((change, done))
         if len(self._waiting) == 1:

@@ -20,8 +20,8 @@ class SessionPrediction:
 
     Attributes:
         id, model: names of the session and of its model.
-        document: of the session.
-        learned: blocks that the session has learned; None if it does not adapt.
+        document: document of the session.         learned: number of blocks that the session has learned;
+        None if it does not adapt.
         prediction: what may follow at the cursor.
     """
 
@@ -55,8 +55,8 @@ class TypingSession:
         id_: its name.
         served: its model.
         document: its text.
-        adapts: it learns from its text.
-        store: where it is saved; None: nowhere.
+        adapts: whether it learns from its text.
+        store: the store that saves it; None: it is not saved.
         max_characters: length of the longest text.
 
     Attributes:
@@ -64,7 +64,7 @@ class TypingSession:
         follower: the model's part of the session.
         lock: held while a request is answered.
         last_used: on the clock of `time.monotonic`.
-        is_ended: it was deleted, has expired or was evicted.
+        is_ended: whether it was deleted, has expired or was evicted.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class TypingSession:
 
     @property
     def megabytes(self) -> float:
-        """Approximate size of its states, and of its own weights if it adapts."""
+        """Approximate size of its states, and of its weights if it adapts."""
         return self.follower.state_megabytes + self.weight_megabytes
 
     @property
@@ -110,7 +110,7 @@ class TypingSession:
         Changes are made in order. An edit gets no prediction if another one arrives before its turn.
 
         Raises:
-            ApiError: 400, a position lies outside the text, or there is nothing to forget; 409, the document
+            ApiError: 400, a position is outside the text, or there is nothing to forget; 409, the document
                 has another version; 410, the session has ended; 413, the text becomes too long.
         """
         if change.forget and not self.adapts:
@@ -127,7 +127,7 @@ class TypingSession:
             return await self._answer(0 if change.forget else unchanged, cancellation, forget=change.forget)
 
     async def _apply(self, change: DocumentChange) -> int:
-        """Changes the document, in the store first. Returns how much of its beginning is unchanged."""
+        """Changes the document, in the store first. Returns the length of the unchanged beginning."""
         before = self.document
         edit = change.edit_of(before)
         after = replace(before, options=change.options_of(before))
@@ -135,7 +135,7 @@ class TypingSession:
         if edit:
             size = len(before.text) - edit.delete + len(edit.insert)
             if size > self._max_characters:
-                message = f"expected a text of at most {self._max_characters} characters, received {size}"
+                message = f"expected a text of at most {self._max_characters} characters, got {size}"
                 hint = "create a new session with the end of the text"
                 raise ApiError(413, "too_large", message, param="insert", hint=hint)
             after = after.after(edit)

@@ -1,4 +1,4 @@
-"""The latest alarms of a detector, for the clients that follow them."""
+"""Keeps the latest alarms of a detector for the clients that follow them."""
 
 import asyncio
 from collections import deque
@@ -9,18 +9,18 @@ from onward.serve.watch.transactions import Commit
 from onward.watch.stream.alarms import Alarm
 
 RECENT = 500
-"""Alarms in memory: they can be read while the detector is busy."""
+"""Number of alarms in memory. They can be read while the detector is busy."""
 
 
 class AlarmFeed:
     """The last alarms and the report of a detector as of the last commit. For the event loop alone.
 
     Args:
-        alarms: the last ones so far.
-        report: what the detector has seen so far.
+        alarms: the last alarms so far.
+        report: the report of the detector so far.
 
     Attributes:
-        report: as of the last commit.
+        report: the report as of the last commit.
     """
 
     def __init__(self, alarms: Sequence[Alarm], report: dict[str, Any]) -> None:
@@ -29,7 +29,7 @@ class AlarmFeed:
         self._changed = asyncio.Event()
 
     def publish(self, commit: Commit) -> None:
-        """Adds what was committed, and wakes up the clients that wait."""
+        """Adds a commit, and wakes up the clients that wait."""
         self._recent.extend(commit.alarms)
         self.report = commit.report
         self._changed.set()
@@ -40,7 +40,7 @@ class AlarmFeed:
         return list(self._recent)[-count:]
 
     def after(self, number: int, count: int) -> list[Alarm] | None:
-        """Returns the first alarms after that of a number; None if they are no longer in memory."""
+        """Returns the first alarms after a number; None if they are no longer in memory."""
         if number >= self.report["last_alarm"]:
             return []
         if self._recent and self._recent[0].number <= number + 1:

@@ -27,9 +27,9 @@ from onward.watch.input.times import parse_time
 
 KINDS = ("lines", "records", "sequences")
 LONGEST_NAME = 1000
-"""Characters of a key, and of an event."""
+"""Maximum number of characters of a key or an event."""
 
-_ANY_LIMITS = Limits()  # the models of items have none that differ from server to server
+_ANY_LIMITS = Limits()  # the models of items have no limits that differ between servers
 _Item = TypeVar("_Item", bound=RequestModel)
 
 
@@ -194,7 +194,7 @@ def _shown(value: Any) -> str:
 
 
 def _check_size(kind: str, items: list[Any], limits: Limits) -> None:
-    """Counts the events of sequences too: a list of few sequences may be long."""
+    """Checks the number of records. Events of sequences count too: a few sequences may be long."""
     count = sum(map(_length, items)) if kind == "sequences" else len(items)
     if count > limits.batch_records:
         message = f"expected at most {limits.batch_records:,} records in a batch, got {count:,}"

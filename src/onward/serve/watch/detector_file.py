@@ -1,4 +1,4 @@
-"""The file of a detector that is served, and learns which sequences are normal."""
+"""The file of a served detector, which can learn that sequences are normal."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,11 +18,11 @@ class DetectorFile:
     """A detector and its file.
 
     Args:
-        path: of the file.
+        path: path of the file.
         rate: false-alarm rate; None: the detector's own.
 
     Attributes:
-        detector: with this rate.
+        detector: the detector with this rate.
 
     Raises:
         ArtefactError: the file is not a detector.

@@ -9,17 +9,17 @@ from onward.watch.detector import Detector
 from onward.watch.stream.alarms import Alarm
 
 LONGEST = 1000
-"""Events of an explanation, those around the most surprising one."""
+"""Maximum number of events of an explanation, around the most surprising event."""
 
 
 def explain_alarm(detector: Detector, alarm: Alarm, events: Sequence[str], *, ended: bool) -> dict[str, Any]:
     """Explains an alarm.
 
     Args:
-        detector: that raised it.
-        alarm: to explain.
-        events: of its sequence, by name.
-        ended: the sequence has ended, so its end has a surprise too.
+        detector: the detector that raised the alarm.
+        alarm: the alarm to explain.
+        events: the events of its sequence, by name.
+        ended: whether the sequence has ended; if so, its END is explained too.
     """
     scores = detector.score_events(events)
     scores = scores if ended else scores[:-1]

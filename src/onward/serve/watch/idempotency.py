@@ -14,7 +14,7 @@ MAX_BYTES = 64 * MEGABYTE
 
 
 class _Response(NamedTuple):
-    """Where a response is kept, the digest of its batch, and its length as JSON."""
+    """The number of a stored response, the digest of its batch, and its length as JSON."""
 
     number: int
     digest: str
@@ -27,7 +27,7 @@ class IdempotencyStore:
     The keys are in memory. The responses stay in the file until they are needed.
 
     Args:
-        store: of the detector.
+        store: store of the detector.
     """
 
     def __init__(self, store: WatchStore) -> None:
@@ -51,7 +51,7 @@ class IdempotencyStore:
         if known is None:
             return None
         if known.digest != batch.digest:
-            message = f"expected a new idempotency_key for a new batch, received {batch.key!r} again"
+            message = f"expected a new idempotency_key for a new batch, got {batch.key!r} again"
             hint = "use a key again only to send the same batch again"
             raise ApiError(409, "idempotency_conflict", message, param="idempotency_key", hint=hint)
         return self._store.fact(_response_fact(known.number))
@@ -70,7 +70,7 @@ class IdempotencyStore:
         self._store.set_fact("replies", self._next)
 
     def _drop_oldest(self, size: int) -> None:
-        """Makes room for a response of this size."""
+        """Drops the oldest responses until a response of this size fits."""
         total = size + sum(response.size for response in self._known.values())
         while self._known and (len(self._known) >= MAX_RESPONSES or total > MAX_BYTES):
             oldest = self._known.pop(next(iter(self._known)))
@@ -80,10 +80,10 @@ class IdempotencyStore:
 
 
 def _key_fact(number: int) -> str:
-    """The name of the fact that holds the key of a response. Names are reused in a ring."""
+    """Returns the name of the fact that holds the key of a response. Names are reused in a ring."""
     return f"reply {number % MAX_RESPONSES}"
 
 
 def _response_fact(number: int) -> str:
-    """The name of the fact that holds a response."""
+    """Returns the name of the fact that holds a response."""
     return f"answer {number % MAX_RESPONSES}"

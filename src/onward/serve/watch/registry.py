@@ -24,12 +24,12 @@ def load_detectors(
     """Loads detectors, and starts a worker for each.
 
     Args:
-        paths: of the detector files.
-        state: where their states are kept, see `state_of`; None: they end with the server.
-        alone: the server serves nothing but detectors.
+        paths: paths of the detector files.
+        state: file of the states, see `state_of`; None: the states end with the server.
+        alone: whether the server serves only detectors.
         idle: seconds without a record after which a sequence has ended.
         rate: false-alarm rate; None: each detector's own.
-        limits: of batches and of clients that follow the alarms.
+        limits: limits of batches and of clients that follow the alarms.
 
     Raises:
         ArtefactError: a file is not a detector, or a state belongs to another one.

@@ -1,4 +1,4 @@
-"""How long no records have come."""
+"""Measures how long no records have arrived."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -7,21 +7,21 @@ from contextlib import contextmanager
 class SilenceTimer:
     """Measures the time without records.
 
-    While a batch is processed, no records can be read: others wait for their turn. So this time is not
-    silence, except before the next records: for them it has passed.
+    While a batch is processed, other records wait for their turn, so this time does not count as silence. It
+    counts as time passed once the next records are read.
 
     Args:
-        clock: in seconds.
+        clock: returns a time in seconds.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._since = clock()
-        self._busy = 0.0  # seconds since the last records that are not silence
+        self._busy = 0.0  # busy seconds since the last records; they are not silence
 
     @contextmanager
     def busy(self) -> Iterator[None]:
-        """The time until the block ends is not silence."""
+        """Excludes the time until the block ends from the silence."""
         begin = self._clock()
         try:
             yield
@@ -37,7 +37,7 @@ class SilenceTimer:
         return seconds
 
     def until_records(self) -> float:
-        """Returns the seconds since the last records or `silence`, the busy ones included."""
+        """Returns the seconds since the last records or call of `silence`, busy seconds included."""
         seconds = self.silence() + self._busy
         self._busy = 0.0
         return seconds

@@ -2,7 +2,7 @@
 
 A batch is one transaction: its records, the alarms that they raise, and the response to its client. So if the
 process is killed, no alarm is lost and none is raised twice. If a transaction fails, the detector returns to
-what the store has.
+the state in the store.
 """
 
 from collections.abc import Callable, Iterator
@@ -33,11 +33,11 @@ _MAX_MARKED = 1000
 
 @dataclass(frozen=True)
 class Commit:
-    """What a transaction has made durable.
+    """The durable result of a transaction.
 
     Attributes:
-        alarms: that it raised.
-        report: what the detector has seen so far.
+        alarms: the alarms that it raised.
+        report: the report of the detector.
     """
 
     alarms: list[Alarm]
@@ -50,7 +50,9 @@ class _WatchState:
     def __init__(
         self, detector: Detector, store: WatchStore, idle: float, warn: Callable[[str], None]
     ) -> None:
-        self.verdicts: dict[int, Verdict] = {}  # of sequences that ended in this batch, by their first item
+        self.verdicts: dict[
+            int, Verdict
+        ] = {}  # verdicts on the sequences that ended in this batch, by their first item
         self.monitor = Monitor(detector, store, idle=idle, notify=warn, on_verdict=self.verdicts.__setitem__)
         self.responses = IdempotencyStore(store)
         self.items: int = store.fact("lines") or 0
@@ -61,7 +63,7 @@ class WatchTransactions:
     """A detector with durable state. It belongs to the thread that creates it.
 
     Args:
-        path: of the detector.
+        path: path of the detector.
         state: the file of the state.
         idle: seconds without a record after which a sequence has ended.
         rate: false-alarm rate; None: the detector's own.
@@ -98,17 +100,17 @@ class WatchTransactions:
 
     @property
     def report(self) -> dict[str, Any]:
-        """What the detector has seen so far."""
+        """The report of the detector."""
         marked = self._store.fact("ok") or []
         return watch_report(self._state.monitor) | {"last_alarm": self._state.last_alarm, "ok": marked}
 
     def alarms(self, after: int | None, count: int) -> list[Alarm]:
-        """Returns the first alarms after that of a number, in order; for None, the last ones."""
+        """Returns the first alarms after a number, in order; for None, the last alarms."""
         begin = max(0, self._state.last_alarm - count) if after is None else after
         return self._store.alarms_after(begin, count)
 
     def feed(self, batch: Batch) -> tuple[dict[str, Any], Commit | None]:
-        """Reads a batch. Returns the response, and what was committed: nothing if the batch is repeated.
+        """Reads a batch. Returns the response and the commit; there is no commit if the batch is repeated.
 
         Raises:
             ApiError: the batch cannot be read, or not be committed; then nothing of it was read.
@@ -122,7 +124,7 @@ class WatchTransactions:
         with self._timer.busy(), self._transaction():
             passed = self._timer.until_records() if records else 0.0
             alarms: list[Alarm] = []
-            if all(record.time is None for record in records):  # else the records tell the time
+            if all(record.time is None for record in records):  # otherwise the times of the records count
                 alarms += state.monitor.wait(passed)
             alarms += state.monitor.feed(records, unparsable=unreadable.count)
             if batch.end:
@@ -144,7 +146,7 @@ class WatchTransactions:
             return response, self._commit(alarms)
 
     def end_idle(self) -> Commit | None:
-        """Ends the sequences that have been idle too long. Returns what was committed, if anything."""
+        """Ends the sequences that have been idle too long. Returns the commit, if there is one."""
         seconds = self._timer.silence()
         with self._transaction():
             before = self._state.monitor.counts.sequences
@@ -196,7 +198,7 @@ class WatchTransactions:
         return _WatchState(self.detector, self._store, self._idle, self._warn)
 
     def _roll_back(self) -> None:
-        """Returns to what the store has."""
+        """Restores the state of the last commit from the store."""
         self._store.undo()
         self._state = self._restored()
 

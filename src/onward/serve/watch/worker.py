@@ -1,4 +1,4 @@
-"""A detector that is served: it works on a thread of its own, and clients follow its alarms."""
+"""A served detector: it works on its own thread, and clients follow its alarms."""
 
 import asyncio
 import logging
@@ -27,13 +27,13 @@ class DetectorWorker:
     """A detector that is served.
 
     Args:
-        path: of the detector.
+        path: path of the detector.
         state: the file of its state; None: the state ends with the server.
         idle, rate: see `WatchTransactions`.
         limits: the number of batches that wait, and of clients that follow the alarms.
 
     Attributes:
-        name: that of the file, without the extension.
+        name: name of the file, without the extension.
 
     Raises:
         OnwardError: see `WatchTransactions`.
@@ -67,7 +67,7 @@ class DetectorWorker:
 
     @property
     def report(self) -> dict[str, Any]:
-        """What the detector has seen so far."""
+        """The report of the detector."""
         return self._feed.report
 
     @property
@@ -106,7 +106,7 @@ class DetectorWorker:
             await self._transact(lambda transactions: (None, transactions.end_idle()))
 
     async def alarms(self, after: int | None, count: int) -> list[Alarm]:
-        """Returns the first alarms after that of a number, in order; for None, the last ones."""
+        """Returns the first alarms after a number, in order; for None, the last alarms."""
         if after is None:
             return self._feed.last(count)
         found = self._feed.after(after, count)
@@ -115,12 +115,12 @@ class DetectorWorker:
         return await self._transact(lambda transactions: (transactions.alarms(after, count), None))
 
     async def follow(self, after: int, seconds: float) -> AsyncIterator[list[Alarm]]:
-        """Yields alarms as they come.
+        """Yields alarms as they are committed.
 
         Args:
             after: the number of the last alarm that the client knows.
-            seconds: yield an empty list after this time without a commit. A commit without an alarm yields
-                an empty list too.
+            seconds: yield an empty list after this time without a commit. A commit without an alarm yields an
+                empty list too.
         """
         while True:
             change = self._feed.next_change()
@@ -154,7 +154,7 @@ class DetectorWorker:
         work: Callable[[WatchTransactions], tuple[_T, Commit | None]],
         loop: asyncio.AbstractEventLoop,
     ) -> _T:
-        """On the thread. The commit is published even if the client has left meanwhile."""
+        """Does work on the detector's thread. The commit is published even if the client has left."""
         result, commit = work(self._transactions)
         if commit:
             with suppress(RuntimeError):  # the loop is closed

@@ -1,13 +1,14 @@
 """Combines the features of a sequence into one score.
 
-Each feature becomes a tail score (see `tail.py`). Two formulas combine tail scores. Their weights are the
-share of normal sequences whose event counts equal those of another sequence, and the rest.
+Each feature becomes a tail score (see `tail.py`). Two formulas combine the tail scores. The weight of the
+first is the share of normal sequences whose event counts equal those of another sequence. The second has the
+remaining weight.
 
 If counts recur, the order of events and their counts are two kinds of evidence. Features of order are
 correlated, so their largest tail score stands for all of them, and the tail score of the counts is added, as
-in Fisher's method. Such a sum is weak evidence against a sequence that is wrong in one way only, because
-normal sequences are slightly unusual in both. Therefore the largest single tail score is a second candidate
-with a lower weight, and the larger candidate is the score.
+in Fisher's method. Such a sum hardly shows a sequence that is unusual in one kind only, because normal
+sequences are slightly unusual in both. Therefore the largest single tail score is a second candidate with a
+lower weight, and the larger candidate is the score.
 
 If no two sequences have the same counts, as with long sequences, many small deviations are better evidence
 than one. The score is then the largest tail score plus the mean of all. If an n-gram needs fewer bits than
@@ -32,7 +33,7 @@ _SINGLE_WEIGHT = 0.8
 one costs recall at 0.1 % (measured on corrupted training sequences of HDFS; see benchmarks/LOG.md)."""
 
 _TIE_BREAK = 1e-3
-"""Weight of the sum of both candidates, which breaks ties."""
+"""Weight of the sum of the candidates, which breaks ties."""
 
 
 def _places(*names: Feature) -> list[int]:

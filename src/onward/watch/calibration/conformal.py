@@ -4,16 +4,16 @@ The p-value of a sequence is the rank of its score among the scores of n held-ou
 
     p = (1 + number of held-out scores >= score) / (n + 1)
 
-If the new sequence is exchangeable with the held-out ones, P(p <= a) <= a for every a, however the score is
-made (Vovk, Gammerman and Shafer 2005). The scheme "split" meets this condition. The other schemes use the
-sequences more efficiently; that they keep the rate is measured (docs/concepts.md). Ties count against an
-alarm.
+If the new sequence is exchangeable with the held-out ones, P(p <= a) <= a for every a, for any way of
+computing scores (Vovk, Gammerman and Shafer 2005). The scheme "split" meets this condition. The other schemes
+use the sequences more efficiently; measurements show that they keep the rate (docs/concepts.md). Ties count
+against an alarm.
 
 Sequences that were drawn at random are scored by the combination of all others. Sequences in time order come
-in groups, whose most unusual members are not unusual among the rest of the group. There, each half is scored
-by the combination of the other half, and new sequences by that of the later half. All combinations are made
-from equally many sequences: one made from all sequences would give new sequences larger tail scores than
-calibration sequences can have, and at small rates twice as many would be flagged.
+in groups, and the most unusual members of a group are not unusual within it. Therefore each half is scored by
+the combination of the other half, and new sequences by that of the later half. All combinations are made from
+equally many sequences: a combination of all sequences would give new sequences larger tail scores than
+calibration sequences can have. At small rates twice as many would be flagged.
 """
 
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ Scheme = Literal["others", "halves", "split"]
 
 @dataclass(frozen=True)
 class Calibration:
-    """The scores of held-out normal sequences, and how a score is made.
+    """The scores of held-out normal sequences, and the way to compute a score.
 
     Attributes:
         combination: combines features into a score.
@@ -54,7 +54,7 @@ class Calibration:
         return (1.0 + at_least) / (len(self.scores) + 1.0)
 
     def threshold(self, rate: float) -> float:
-        """Returns the score above which the p-value is at most the rate; infinity if no p-value can be."""
+        """Returns the score above which p-values are at most the rate; infinity if there is none."""
         return threshold_of(self.scores, rate) + _TOLERANCE
 
     @property
@@ -99,7 +99,7 @@ class _CalibrationHeader(HeaderModel):
 
 
 def threshold_of(scores: np.ndarray, rate: float) -> float:
-    """Returns the threshold that at most this share of sorted scores (n,) reaches; infinity if none is."""
+    """Returns the k-th highest of sorted scores (n,), with k from `allowed_alarms`; infinity if k is 0."""
     allowed = allowed_alarms(rate, len(scores))
     return float(scores[-allowed]) if allowed else float("inf")
 

@@ -23,8 +23,8 @@ from onward.watch.scoring.ngram import NgramModel
 from onward.watch.scoring.profile import Profile, counts_of
 
 _FEWEST_DUPLICATES = 4
-"""A sequence with fewer duplicates in other folds is scored out of fold: the detector's score of it would
-depend on the fact that the detector was trained on the sequence itself."""
+"""A sequence with fewer duplicates in other folds is scored out of fold, because the detector was trained on
+the sequence itself and would score it too low."""
 
 Scores = TypeVar("Scores", bound=tuple[np.ndarray, ...])
 
@@ -46,7 +46,7 @@ class CalibrationLookups(NamedTuple):
 
 
 def score_by_lookups(profile: Profile, ngrams: NgramModel, sequences: Sequences) -> CalibrationLookups:
-    """Returns the scores of sequences by the profile and the n-gram model of others."""
+    """Returns the scores of sequences by the profile and the n-gram model of other sequences."""
     distances = profile.nearest(counts_of(sequences, profile.symbols))[0]
     largest, mean = ngrams.largest_and_mean(sequences)
     totals = mean * (sequences.lengths + 1)
@@ -61,7 +61,7 @@ class OutOfFoldScores(Generic[Scores]):
         indices: the indices of the sequences, (n,).
         sequences: the sequences, with events that were unknown to their fold's model replaced by UNKNOWN.
         scores: their scores.
-        recurs: whether the detector itself is to score the sequence (see the module), (n,).
+        recurs: whether the detector itself scores the sequence (see the module), (n,).
     """
 
     indices: np.ndarray
@@ -70,7 +70,7 @@ class OutOfFoldScores(Generic[Scores]):
     recurs: np.ndarray
 
     def with_recurring(self, score: Callable[[Sequences], Scores]) -> Scores:
-        """Returns the scores, with those of recurring sequences by the detector itself, ordered by index.
+        """Returns the scores ordered by index; the detector itself scores the recurring sequences.
 
         Args:
             score: scores sequences by the detector.
@@ -115,7 +115,7 @@ class OutOfFold:
         return OutOfFoldScores(held_out_in(splits), sequences, _concatenate(parts), np.concatenate(recurs))
 
     def _recurs(self, split: Split, held_out: Sequences) -> np.ndarray:
-        """Returns whether the detector itself is to score each held-out sequence, (n,)."""
+        """Returns whether the detector itself scores each held-out sequence, (n,)."""
         owners, forms = np.repeat(np.arange(len(held_out)), held_out.lengths), held_out.distinct()[1]
         has_unknown = np.bincount(owners[held_out.ids == UNKNOWN], minlength=len(held_out)) > 0
         has_twin = np.bincount(forms)[forms] > 1
@@ -124,7 +124,7 @@ class OutOfFold:
 
     @cached_property
     def _kinds(self) -> np.ndarray:
-        """A number for each sequence, which equal sequences share, (N,)."""
+        """A number for each sequence, (N,); equal sequences have the same number."""
         return self._sequences.distinct()[1]
 
     def _replace_unknown(self, training: Sequences, sequences: Sequences) -> Sequences:

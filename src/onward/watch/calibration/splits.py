@@ -18,7 +18,7 @@ _MOST_HELD_OUT = 100_000
 
 
 class Split(NamedTuple):
-    """The indices of the sequences to train on, and of those that this model scores."""
+    """The indices of the sequences that a model is trained on, and of those that it scores."""
 
     training: np.ndarray
     held_out: np.ndarray
@@ -53,7 +53,7 @@ def plan_splits(
         folds: see `LearnSettings`.
         held_out: see `LearnSettings`.
         in_order: see `LearnSettings`.
-        seed: of the random order.
+        seed: seed of the random order.
     """
     drawn = np.argsort(mixed(np.arange(count), seed, 1), kind="stable")
     if held_out is not None:
@@ -70,8 +70,8 @@ def plan_splits(
 def random_folds(drawn: np.ndarray, folds: int) -> list[Split]:
     """Returns folds of sequences in random order; each sequence is held out once.
 
-    If one number of folds is a multiple of another, each of its folds is a part of one of the other's. Of
-    more than `_MOST_HELD_OUT` sequences, the first ones of the random order are held out.
+    If one number of folds is a multiple of another, each of its folds is a part of one of the other's. If
+    there are more than `_MOST_HELD_OUT` sequences, only the first ones of the random order are held out.
     """
     held_out = [drawn[:_MOST_HELD_OUT][fold::folds] for fold in range(min(folds, len(drawn)))]
     return [Split(np.sort(np.setdiff1d(drawn, part)), part) for part in held_out]

@@ -9,14 +9,14 @@ from pydantic import Field
 from onward.watch.scoring.header_types import HeaderModel, SortedFloats
 
 _BEYOND = 0.1
-"""The most that a tail score rises beyond the largest normal value."""
+"""The most that a tail score rises for values beyond the largest normal value."""
 
 _DECIMALS = 6
 """Decimals of the values that are kept."""
 
 _TOLERANCE = 1e-4
 """Values that differ by less count as equal. They are computed in float32, and streaming adds in another
-order than batches do. Rounding instead would separate two values at a rounding edge."""
+order than batches do. Rounding would instead separate two close values on both sides of an edge."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
-"""Evaluates a detector on labelled sequences: how well does it separate normal from anomalous ones?
+"""Evaluates a detector on labelled sequences: how well does it separate normal from anomalous sequences?
 
-Labels are used only here. The threshold of the detector is fixed before. The baselines are evaluated on the
-same sequences, and all figures are also given with duplicates counted once.
+Labels are used only here. The threshold of the detector is fixed beforehand. The baselines are evaluated on
+the same sequences, and all figures are also given with duplicates counted once.
 """
 
 import time
@@ -38,7 +38,7 @@ class Figures:
         anomalous: number of anomalous sequences.
         false_alarms: number of normal sequences that are flagged.
         normal: number of normal sequences.
-        scale: number of normal sequences that each of them stands for.
+        scale: number of normal sequences that each normal sequence of the sample represents.
     """
 
     auc: float
@@ -159,13 +159,14 @@ class Evaluation:
 
     Attributes:
         figures: the figures of the detector and of each baseline, by name.
-        deduplicated: the same with duplicates counted once, and without scale.
+        deduplicated: the same figures with duplicates counted once, and not scaled up.
         classes: for each class of anomalous sequences, how many are flagged and how many there are.
         scored: the sequences with their scores.
         rate: the rate of false alarms that the detector was made for.
         calibration: number of calibration sequences behind the threshold.
-        rate_interval: 95 % interval of the expected false-alarm rate for so many calibration sequences, if
-            the normal sequences are like those that the detector learned; (0, 1) for the rule of `top_k`.
+        rate_interval: 95 % interval of the false-alarm rate to expect with this number of calibration
+            sequences, if the normal sequences are like those that the detector learned; (0, 1) for the rule
+            of `top_k`.
         alarm_features: the main features of false alarms and how often they occur, the most frequent first.
         seconds: time to score all sequences.
         events: number of events of all sequences, ENDs included.
@@ -230,8 +231,8 @@ def evaluate(
         detector: the detector.
         normal: normal sequences.
         anomalous: anomalous sequences by the name of their class.
-        normal_in_all: number of normal sequences of which these are a sample; the precision is then estimated
-            for all of them.
+        normal_in_all: number of normal sequences that `normal` is a sample of; the precision is then
+            estimated for all of them.
 
     Raises:
         CorpusError: there are no normal or no anomalous sequences.
@@ -240,12 +241,12 @@ def evaluate(
     wrong = [sequence for sequences in anomalous.values() for sequence in sequences]
     if not normal or not wrong:
         raise CorpusError(
-            f"expected normal and anomalous sequences, received {len(normal)} and {len(wrong)}",
+            f"expected normal and anomalous sequences, got {len(normal)} and {len(wrong)}",
             hint="name a file of each",
         )
     if normal_in_all is not None and normal_in_all < len(normal):
         raise InputError(
-            f"expected {len(normal):,} or more normal sequences in all, received {normal_in_all:,}",
+            f"expected {len(normal):,} or more normal sequences in all, got {normal_in_all:,}",
             hint="--scale is the number of sequences that the normal ones are a sample of",
         )
     started = time.perf_counter()
@@ -282,7 +283,7 @@ def _caught_by_class(anomalous: Labelled, verdicts: Sequence[Verdict]) -> dict[s
 
 
 def _first_of_duplicates(encoded: Sequences, is_anomalous: np.ndarray) -> np.ndarray:
-    """Returns the places of the distinct sequences, each with its first place. Labels are kept apart."""
+    """Returns the first place of each distinct sequence. Different labels make sequences distinct."""
     seen: set[tuple[bool, bytes]] = set()
     places = []
     for place, (ids, label) in enumerate(zip(encoded, is_anomalous.tolist(), strict=True)):

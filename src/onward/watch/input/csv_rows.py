@@ -2,13 +2,13 @@
 
 A quoted cell may contain line breaks, so a row may span several lines. Until the closing quote comes, such a
 row looks the same as a row whose quote was never closed, so its lines are held back. If the following lines
-cannot complete the row, or `MOST_LINES` are not enough, the first line is returned alone, to be counted as
-unreadable, and the lines after it are split again.
+do not complete the row within `MOST_LINES`, the first line is returned alone and counted as unreadable, and
+the lines after it are split again.
 
 The first row names the columns. A later row that names them again is the header of another file, and replaces
 the names, so that files with different column orders may follow each other. A row counts as such a header if
 it has the same names, or all names that are looked for. The latter needs two names or more, because a single
-cell may well hold the name of its column.
+cell may contain the name of its column.
 """
 
 import csv
@@ -19,10 +19,10 @@ from typing import Any
 from onward.watch.input.lines import LONGEST_LINE
 
 MOST_LINES = 200
-"""Longest row, in lines."""
+"""The most lines that a row may span."""
 
 _OPEN_QUOTE = "unexpected end of data"
-"""Error message of `csv` for a quote that is not closed."""
+"""The `csv` module's error message for a quote that is not closed."""
 
 NumberedLine = tuple[int, str]
 """Number and text of a line; for a row of several lines the number of the first."""

@@ -1,11 +1,11 @@
-"""The input format: which kind of lines a source has, and where keys, events and times stand in them.
+"""The input format: the kind of lines in a source, and the parts of a line that are its key, event and time.
 
     sequences   one sequence per line, its events separated by white space
     csv         columns, by the names in the first row
     jsonl       one JSON object per line, columns by the names of its fields
     log         raw log lines
 
-Everything that checks, detects, describes or stores a format is in this file; `parsers` reads by it.
+This file checks, detects, describes and stores formats; `parsers` reads lines by a format.
 """
 
 import re
@@ -45,8 +45,8 @@ class InputFormat:
         key: column of the key; None: all records belong to one sequence.
         event: columns whose values, joined by a space, are the event.
         time: column of the time.
-        key_regex: pattern that finds the key in a log line: its first group, or the whole match. Lines
-            without a match are unreadable. None: each line is a sequence.
+        key_regex: pattern that finds the key in a log line: its first group, or the whole match if it has no
+            group. Lines without a match are unreadable. None: each line is a sequence.
         symbols: what the events of a log line are.
         delimiter: character between the columns of a CSV row; "tab" and a backslash with a t mean a tab.
     """
@@ -149,7 +149,7 @@ class InputFormat:
 
 
 def detect_format(names: Iterable[str], *, log: bool, columns: bool) -> Form:
-    """Returns the form of sources by the options given and by the name of the first source.
+    """Returns the form of sources, which follows from the options and from the name of the first source.
 
     Args:
         names: the sources.

@@ -10,10 +10,10 @@ NO_TEMPLATE = SPECIAL[UNKNOWN]
 """The event of a line that matches no template."""
 
 LONGEST = 1000
-"""Characters of a line to use; the rest is usually data, not message."""
+"""The maximum number of characters of a line to use; the rest is usually data and not a message."""
 
-_REMEMBERED = 1 << 16
-"""Masked lines whose template is cached."""
+_CACHED_LINES = 1 << 16
+"""Number of masked lines whose templates are cached."""
 
 
 class Templates:
@@ -57,7 +57,7 @@ class Templates:
         if event is None:
             cluster = self._miner.match(content, full_search_strategy="fallback")
             event = cluster.get_template() if cluster else NO_TEMPLATE
-            if len(self._cache) >= _REMEMBERED:
+            if len(self._cache) >= _CACHED_LINES:
                 self._cache.clear()
             self._cache[content] = event
         return event
@@ -88,6 +88,6 @@ _VARIABLE = re.compile(
 def mask_line(line: str) -> str:
     """Returns the first `LONGEST` characters with MASK for each number, address, id and time.
 
-    The mask may stand inside a word: `blk_-1608` becomes `blk_<*>`, and `R02-M1` becomes `R<*>-M<*>`.
+    The mask may be inside a word: `blk_-1608` becomes `blk_<*>`, and `R02-M1` becomes `R<*>-M<*>`.
     """
     return _VARIABLE.sub(MASK, line[:LONGEST])

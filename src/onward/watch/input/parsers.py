@@ -1,7 +1,7 @@
 """Parsers: turn the lines of a source into records, by its input format (see `format`).
 
-Lines may have any line ends, and bytes that are not UTF-8. A line that cannot be parsed is counted with the
-reason, and skipped.
+Lines may have any line ends, and may contain bytes that are not UTF-8. A line that cannot be parsed is
+counted with the reason, and skipped.
 """
 
 import json
@@ -18,7 +18,7 @@ from onward.watch.input.records import Record, UnreadableLines
 from onward.watch.input.times import parse_time
 
 MOST_BYTES = 1000
-"""Events of a line whose symbols are bytes; further bytes are dropped."""
+"""Maximum number of events of a line whose symbols are bytes; further bytes are dropped."""
 
 _SHOWN_COLUMNS = 80
 
@@ -135,7 +135,7 @@ class _LogParser(RecordParser):
             case "words":
                 return mask_line(line).split()
             case "bytes":
-                # masked, because times and counters rise: those of tomorrow would all be new
+                # masked, because times and counters rise: tomorrow all of them would be new
                 return list(mask_line(line).encode("utf-8", "replace")[:MOST_BYTES].decode("latin-1"))
             case "templates":
                 assert self._templates is not None

@@ -8,8 +8,8 @@ from typing import BinaryIO
 from onward.watch.input.lines import LONGEST_LINE
 
 _PIECE = 1 << 16
-_PATIENCE = 0.2
-"""Seconds that one read waits for input."""
+_READ_SECONDS = 0.2
+"""Maximum seconds that one read waits for input."""
 
 
 class Pipe:
@@ -51,13 +51,13 @@ class Pipe:
         """Does nothing: standard input stays open."""
 
     def _read_piece(self) -> bytes:
-        """Returns the bytes that arrive within `_PATIENCE` seconds, and notes the end of the pipe."""
+        """Returns the bytes that arrive within `_READ_SECONDS` seconds, and notes the end of the pipe."""
         try:
             handle = self._file.fileno()
         except OSError:  # bytes in memory
             piece = self._file.read(_PIECE)
         else:
-            if not select.select([handle], [], [], _PATIENCE)[0]:
+            if not select.select([handle], [], [], _READ_SECONDS)[0]:
                 return b""
             piece = os.read(handle, _PIECE)
         self.ended = not piece

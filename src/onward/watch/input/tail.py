@@ -1,8 +1,8 @@
-"""Reads a file that grows, is truncated, or is renamed and begun anew, as `tail -F` does, by polling.
+"""Reads a file that grows, is truncated, or is renamed and created again, as `tail -F` does, by polling.
 
-A `Position` is a value, from which another process continues in whatever became of the file: the same file,
-one that a rotation renamed, a copy made before the file was truncated, or a compressed one of these. The rest
-of that file, and files that were begun and rotated since, come before the file that has the name now.
+Another process can continue from a `Position`, whatever happened to the file: it may be unchanged, renamed by
+a rotation, copied and then truncated, or compressed. The rest of that file is read first, then the files that
+were begun and rotated since, then the file that has the name now.
 """
 
 import re
@@ -16,7 +16,7 @@ from onward.errors import CorpusError
 from onward.watch.input.format import COMPRESSED
 from onward.watch.input.tailed_file import GrowingFile, Position
 
-LINGER = 1.0
+QUIET_SECONDS = 1.0
 """Seconds without a write after which a renamed file is finished: its writer may notice the rotation late."""
 
 
@@ -31,7 +31,7 @@ class Follower:
 
     Attributes:
         path: as given.
-        ended: whether an empty result of `read` means that there are no more lines.
+        ended: whether the lines end when `read` returns []; otherwise more may come.
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class Follower:
     def _open_next(self) -> bool:
         """Opens the file that was begun after the last one, and returns whether there is one.
 
-        Names are looked up each time, because a rotation may have given them to other files.
+        Names are looked up each time, because a rotation may have changed them.
         """
         with suppress(FileNotFoundError):
             while self._file is None:
@@ -120,7 +120,7 @@ class Follower:
         return self._file is not None
 
     def _look(self, finished: GrowingFile | Position) -> None:
-        """Looks for files that were begun and rotated after one, and reports those that were removed."""
+        """Looks for files that were begun and rotated after `finished`, and reports lost ones."""
         found = _begun_after(self.path, finished)
         for known in self._waiting:
             if not any(known.is_same(other) for other in found):
@@ -153,7 +153,7 @@ class Follower:
 
     def _is_finished(self, file: GrowingFile) -> bool:
         """Whether a file was rotated, is no longer written to, and another one follows it."""
-        if file.is_at(self.path) or (not self.ended and 0 <= time.time() - file.modified < LINGER):
+        if file.is_at(self.path) or (not self.ended and 0 <= time.time() - file.modified < QUIET_SECONDS):
             return False
         return self.path.exists() or bool(_begun_after(self.path, file))
 
@@ -183,7 +183,7 @@ def _find_file(path: Path, position: Position) -> Path | None:
 
 
 def _begun_after(path: Path, file: GrowingFile | Position) -> list[_Rotated]:
-    """Returns the rotated files that were last written to after a file, in that order; without `path`.
+    """Returns the rotated files that were last written after a file, in order of time; without `path` itself.
 
     Looks until two results agree, so that no result is from the middle of a rotation.
     """

@@ -13,8 +13,8 @@ from onward.errors import CorpusError
 from onward.watch.input.lines import LONGEST_LINE
 
 _PIECE = 1 << 18
-_PRINTED = 1024
-"""Bytes at either end of what was read that a fingerprint covers."""
+_FINGERPRINT_BYTES = 1024
+"""Maximum number of bytes that a fingerprint covers at the start, and as many before the position."""
 
 
 @dataclass(frozen=True)
@@ -81,8 +81,8 @@ class GrowingFile:
         self._modified = status.st_mtime  # taken before each read, so that a later write has a later time
         self.truncated = 0
         self._head, self._tail = self._file.skip_to(offset)  # before the position
-        self._offset = self._read = offset  # the position, and the end of what was read
-        self._last = self._tail  # before the end of what was read
+        self._offset = self._read = offset  # the position, and the end of the bytes read
+        self._last = self._tail  # before the end of the bytes read
         self._rest = bytearray()  # of a line whose end was not read
 
     @property
@@ -123,14 +123,15 @@ class GrowingFile:
         while piece := self._file.read(_PIECE):
             before = self._last
             self._read += len(piece)
-            self._head = (self._head + piece)[:_PRINTED] if len(self._head) < _PRINTED else self._head
-            self._last = (before + piece)[-_PRINTED:]
+            if len(self._head) < _FINGERPRINT_BYTES:
+                self._head = (self._head + piece)[:_FINGERPRINT_BYTES]
+            self._last = (before + piece)[-_FINGERPRINT_BYTES:]
             end = piece.rfind(b"\n") + 1
             if end:
                 first, *others, rest = piece.split(b"\n")
                 lines = [self._complete(first), *map(self._truncate, others)]
                 self._offset = self._read - len(rest)
-                self._tail = (before + piece[:end])[-_PRINTED:]
+                self._tail = (before + piece[:end])[-_FINGERPRINT_BYTES:]
                 self._rest += rest
                 return lines
             self._rest += piece[: LONGEST_LINE + 1 - len(self._rest)]  # one byte more shows that it is cut
@@ -192,15 +193,15 @@ class _Content:
         Raises:
             EOFError: the file ends before the offset.
         """
-        if not self.is_compressed and offset > 2 * _PRINTED:
-            head = self._read_exactly(_PRINTED)
-            self._content.seek(offset - _PRINTED)
-            return head, self._read_exactly(_PRINTED)
-        head = tail = self._read_exactly(min(_PRINTED, offset))
+        if not self.is_compressed and offset > 2 * _FINGERPRINT_BYTES:
+            head = self._read_exactly(_FINGERPRINT_BYTES)
+            self._content.seek(offset - _FINGERPRINT_BYTES)
+            return head, self._read_exactly(_FINGERPRINT_BYTES)
+        head = tail = self._read_exactly(min(_FINGERPRINT_BYTES, offset))
         left = offset - len(head)
         while left:
             piece = self._read_exactly(min(_PIECE, left))
-            tail = (tail + piece)[-_PRINTED:]
+            tail = (tail + piece)[-_FINGERPRINT_BYTES:]
             left -= len(piece)
         return head, tail
 

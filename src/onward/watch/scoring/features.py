@@ -5,7 +5,7 @@ A detector computes these features when a sequence has ended. END counts as an e
 largest   bits of the most surprising event
 mean      mean bits per event
 total     total bits above the normal total for this number of events, over the square root of the number
-burst     the highest value of a running mean of the bits over about sixteen events
+burst     the highest running mean of the bits, over about sixteen events
 counts    events too many or missing against the nearest normal sequence, over the square root of the number
 new       events that never occurred in training, or never directly after the event before them
 unseen    `new` divided by the number of events

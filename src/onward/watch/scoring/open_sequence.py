@@ -12,7 +12,7 @@ from onward.watch.scoring.features import BURST_WEIGHT, EventScore, Expected
 from onward.watch.scoring.ngram import ORDER
 
 MOST_SURPRISING = 3
-"""How many of the most surprising events of a sequence are kept."""
+"""Number of most surprising events of a sequence that are kept."""
 
 _MAGIC = b"OW2"
 _FIXED = struct.Struct("<3sqqqdddqq")
@@ -104,7 +104,7 @@ class OpenSequence:
             )
         except (struct.error, ValueError, TypeError) as error:
             raise InputError(
-                f"expected the bytes of an open sequence, received {data[:16]!r}: {error}",
+                f"expected the bytes of an open sequence, got {data[:16]!r}: {error}",
                 hint="use the result of `to_bytes` of the same version of onward",
             ) from error
         half = kinds // 2

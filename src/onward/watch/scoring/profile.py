@@ -20,7 +20,7 @@ from onward.watch.scoring.header_types import (
 )
 
 MOST_COUNTS = 2000
-"""How many vectors of event counts are kept from training; of more, a hash selects."""
+"""The most vectors of event counts that are kept from training. If there are more, a hash selects some."""
 
 _MOST_COUNTS_WITH_FEEDBACK = 10 * MOST_COUNTS
 _LARGEST_COUNT = 65_535

@@ -10,13 +10,13 @@ from onward.watch.scoring.open_sequence import OpenSequence
 from onward.watch.stream.store import SequenceRow, WatchStore
 
 IN_MEMORY = 20_000
-"""Sequences in memory by default, at some kilobytes each."""
+"""Default number of sequences in memory; each takes some kilobytes."""
 
-REMEMBERED = 10_000
-"""Events of a sequence whose names are kept, the last ones; `onward watch ok` learns from at most these."""
+KEPT_EVENTS = 10_000
+"""Number of the last events of a sequence whose names are kept; `onward watch ok` learns from these."""
 
 _LONGEST_LINE = 1000
-"""Characters to keep of a line."""
+"""Maximum number of characters of a line to keep."""
 
 
 @dataclass
@@ -26,7 +26,7 @@ class ActiveSequence:
     Attributes:
         key: key of the sequence.
         number: line number of its first record.
-        sequence: what the detector knows of it.
+        sequence: its state in the detector.
         events: names of its last events.
         seen: time of its last record by the event clock.
         time: time of its last record as written in the record.
@@ -58,8 +58,8 @@ class ActiveSequence:
             is_worst: whether it is the most surprising one so far.
         """
         self.events.append(record.event)
-        if len(self.events) > 2 * REMEMBERED:
-            del self.events[:-REMEMBERED]
+        if len(self.events) > 2 * KEPT_EVENTS:
+            del self.events[:-KEPT_EVENTS]
         self.seen = seen
         self.time = record.time if record.time is not None else self.time
         self.last, self.last_number = record.line[:_LONGEST_LINE], record.number
@@ -98,7 +98,7 @@ class ActiveSequence:
         )
 
     def events_json(self) -> str:
-        return json.dumps(self.events[-REMEMBERED:])
+        return json.dumps(self.events[-KEPT_EVENTS:])
 
 
 class ActiveSequences:

@@ -31,17 +31,20 @@ BOUND = 0.001
 """Probability that drift is ever reported although there is none."""
 
 BLOCK = 50
-"""Sequences that are tested together."""
+"""Number of sequences that are tested together."""
 
-_WIDEST = 0.2
+_LARGEST_LEVEL = 0.2
 """A level that is always tested: only it shows a small change of all sequences."""
 
-_SLACK, _OPEN, _TAIL = 1.5, 1e-4, 0.1
+_SLACK, _EXCEEDED, _TAIL = 1.5, 1e-4, 0.1
+"""Factor in q for models that saw part of the data; probability that the calibration limit is exceeded;
+largest t."""
+
 _SHARES = np.array([1.5, 3.0, 6.0])
 """The shares r, as multiples of t."""
 
 _RECENT = 10
-"""Blocks whose share of small p-values the message reports."""
+"""Number of last blocks whose share of small p-values the message reports."""
 
 
 @dataclass
@@ -100,7 +103,7 @@ class Drift:
     def __init__(self, rate: float, calibrated: int) -> None:
         smallest = 1 / (calibrated + 1)
         lowest = max(rate, smallest)
-        levels = sorted({lowest, min(_WIDEST, 10 * lowest), max(_WIDEST, lowest)})
+        levels = sorted({lowest, min(_LARGEST_LEVEL, 10 * lowest), max(_LARGEST_LEVEL, lowest)})
         self._bets = [Bet(level, _SLACK * _limit(level, calibrated)) for level in levels]
         self._in_block = 0
         self.message = ""
@@ -125,7 +128,9 @@ class Drift:
         if self._in_block:
             return ""
         drifted = [
-            bet for bet in self._bets if bet.settle() >= len(self._bets) / (BOUND - len(self._bets) * _OPEN)
+            bet
+            for bet in self._bets
+            if bet.settle() >= len(self._bets) / (BOUND - len(self._bets) * _EXCEEDED)
         ]
         if self.message or not drifted:
             return ""
@@ -160,7 +165,7 @@ def _limit(level: float, calibrated: int) -> float:
     count = max(1, math.floor(level * (calibrated + 1) + 1e-9))
     if count > calibrated:
         return 0.6
-    return min(0.6, beta_quantile(1 - _OPEN, count, calibrated + 1 - count))
+    return min(0.6, beta_quantile(1 - _EXCEEDED, count, calibrated + 1 - count))
 
 
 def _block_limit(share: float) -> tuple[int, float]:

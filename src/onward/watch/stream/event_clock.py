@@ -1,4 +1,4 @@
-"""The event clock: the time that has passed by the times of records, although clocks may be wrong."""
+"""The event clock: computes how much time has passed from the times of records, some of them wrong."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,9 +6,9 @@ from typing import Any
 from onward.watch.input.records import Record
 
 CONFIRMED = 8
-"""Records in a row that must agree on a jump in time before the clock accepts it."""
+"""Number of records in a row that must agree on a jump in time before the clock accepts it."""
 
-PATIENCE = 10.0
+RELEASE_SECONDS = 10.0
 """Seconds without a record after which records in doubt are accepted."""
 
 Timed = tuple[Record, float]
@@ -19,12 +19,12 @@ class EventClock:
     """Seconds since the first record, which never run backwards.
 
     A step of more than `idle` seconds, forward or back, may come from a wrong clock. It is accepted once
-    `CONFIRMED` records in a row agree on it, or if as much real time was spent waiting. Records that are
-    ahead are held until then: after a real pause they begin new sequences, after a wrong clock they continue
-    the open ones. An accepted step back takes no time.
+    `CONFIRMED` records in a row agree on it, or if the watch waited that long for the record. Records that
+    are ahead are held until then: after a real pause they begin new sequences, after a wrong clock they
+    continue the open ones. An accepted step back takes no time.
 
-    Apart from the waiting, everything follows from the times of the records, so an interrupted run gives the
-    same result. Records without times do not move the clock; then only waiting does.
+    Apart from waiting, the result depends only on the times of the records, so an interrupted run gives the
+    same result. Records without times do not move the clock; without times, only waiting moves it.
 
     Args:
         idle: the largest step in seconds that is accepted at once.
@@ -91,7 +91,7 @@ class EventClock:
             self.now += seconds
             return []
         self.silence += seconds
-        return self.release() if self.silence >= PATIENCE else []
+        return self.release() if self.silence >= RELEASE_SECONDS else []
 
     def _take_odd(self, record: Record, time: float, reference: float) -> list[Timed]:
         """Handles a record with a large step in time, and accepts the step if it is confirmed."""
@@ -118,12 +118,12 @@ class EventClock:
         return found
 
     def _accept(self, records: list[Record]) -> list[Timed]:
-        """Returns records with the times that they give themselves."""
+        """Returns records with their own times."""
         reference = self._reference or 0.0
         return [(record, self.now + max(0.0, (record.time or 0.0) - reference)) for record in records]
 
     def _reject(self) -> list[Timed]:
-        """Returns the records in doubt with the present time, because their own times are wrong."""
+        """Returns the records in doubt with the current time, because their own times are wrong."""
         held, self.held = self.held, []
         return [(record, self.now) for record in held]
 

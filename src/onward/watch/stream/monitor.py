@@ -1,6 +1,6 @@
 """The monitor: takes the records of a stream, and returns alarms.
 
-EventClock        decides what time it is, although clocks may be wrong
+EventClock        decides what time it is, even if some times of records are wrong
 ActiveSequences   holds the open sequences
 SequenceTracker   scores them, and raises alarms
 Drift             tests whether the stream still resembles the training data
@@ -68,7 +68,7 @@ class Monitor:
     Attributes:
         detector: as given.
         store: as given.
-        counts: since the watch began.
+        counts: the counts since the watch began.
         drift: the test for drift.
     """
 
@@ -176,7 +176,7 @@ class Monitor:
         return alarms
 
     def _test_drift(self, found: Findings) -> None:
-        """Tests in the order of the last records: of sequences read in parallel the short ones end first."""
+        """Tests sequences in the order of their last records: in parallel, short ones end first."""
         for _, p_value in sorted((ended.last_number, ended.verdict.p_value) for ended in found.ended):
             if message := self.drift.observe(p_value):
                 self._notify(message)

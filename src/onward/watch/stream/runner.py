@@ -1,7 +1,7 @@
 """The run of a watch: lines in, alarms out, continued after a kill at any moment.
 
-One transaction holds what was read and everything that follows from it: the position in the source, the open
-sequences, the counts, and the alarms in the outbox. Alarms are delivered after it (see `delivery`).
+One transaction holds the position in the source and all results of the lines before it: the open sequences,
+the counts, and the alarms in the outbox. Alarms are delivered after it (see `delivery`).
 """
 
 import time
@@ -21,7 +21,7 @@ from onward.watch.stream.monitor import Monitor
 from onward.watch.stream.store import WatchStore
 
 POLL = 0.2
-"""Seconds between two looks for new lines."""
+"""Seconds between two checks for new lines."""
 
 
 @runtime_checkable
@@ -149,7 +149,7 @@ class Runner:
         """Lets time pass, which may end idle sequences, and returns the present time.
 
         Args:
-            since: when all lines had been read at the last call; None: it is not known.
+            since: the time that the last call returned; None: it is not known.
         """
         now = time.monotonic()
         if since is not None and (alarms := self._monitor.wait(now - since)):
@@ -168,7 +168,7 @@ class Runner:
         self._commit()
 
     def _commit(self) -> None:
-        """Commits what was read and what follows from it, then delivers the alarms."""
+        """Commits the position and the results, then delivers the alarms."""
         facts: dict[str, Any] = {"lines": self._line_number}
         if position := self._lines.position:
             facts["position"] = position.to_json()

@@ -20,7 +20,7 @@ from onward.watch.stream.alarms import Alarm, UnexpectedEvent
 from onward.watch.stream.event_clock import Timed
 
 LANES = 1024
-"""Sequences that one step of the model advances."""
+"""Maximum number of sequences that one step of the model advances."""
 
 _UNNUMBERED = 0
 

@@ -1,4 +1,4 @@
-/** The page that completes what is typed: connects its parts. */
+/** The page that completes the typed text: connects its parts. */
 
 import { Api } from "./api.js";
 import { CompletionView } from "./completions.js";

@@ -1,9 +1,9 @@
-/** The surprise of the text: a colour behind each character, and the details of the one that is pointed at. */
+/** The surprise of the text: a colour behind each character, and details of the one under the pointer. */
 
 import { reading } from "./reading.js";
 import { percent, points, symbolSpans } from "./text.js";
 
-const MAX_POINTS = 20_000; // of a longer text, only the last code points are scored
+const MAX_POINTS = 20_000; // only the last code points of a longer text are scored
 const LEVELS = 10;
 const DELAY = 120; // milliseconds without an edit before the text is scored, and one more for each 20 characters
 const ALTERNATIVES = 3;

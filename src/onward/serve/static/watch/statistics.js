@@ -1,4 +1,4 @@
-/** What a detector has seen: its false-alarm rate, the share of flagged sequences, drift. */
+/** The statistics of a detector: its false-alarm rate, the share of flagged sequences, drift. */
 
 import { count, element, percent } from "../text.js";
 

@@ -36,8 +36,8 @@ const feed = new AlarmFeed(api, {
 });
 let connection = "";
 let paused = false;
-let held = []; // the last alarms that came during the pause
-let heldCount = 0; // how many came
+let held = []; // the last alarms of the pause
+let heldCount = 0; // number of alarms during the pause
 
 /** Lists the detectors, and begins with the chosen one, or the first. */
 async function begin() {
