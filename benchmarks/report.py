@@ -611,13 +611,8 @@ def table(columns: list[str], *rows: list[str]) -> str:
 
 
 def headlines() -> str:
-<<<<<<< HEAD
     """The table of the README: a figure, the figure to compare it with, and the command."""
     return table(["on two CPU cores", "onward", "compared with", "command"], *headline_rows())
-=======
-    """The table of the README: a figure, its comparison, and the command."""
-    return table(["on two CPU cores", "onward", "beside it", "command"], *headline_rows())
->>>>>>> readerD
 
 
 def headline_rows() -> Rows:
