@@ -22,7 +22,7 @@ def novelty(
         ),
     ],
     minimum: Annotated[int, typer.Option("--min", help="Minimum length of a span, in symbols.")] = 20,
-    longest: Annotated[int, typer.Option(help="Number of spans to show.")] = 10,
+    longest: Annotated[int, typer.Option(help="Maximum number of spans to show, longest first.")] = 10,
     symbols: Annotated[
         Literal["characters", "bytes", "words"], typer.Option(help="Kind of symbols.")
     ] = "characters",

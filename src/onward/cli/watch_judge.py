@@ -22,7 +22,8 @@ def judge(
     scale: Annotated[
         int | None,
         typer.Option(
-            metavar="N", help="The normal sequences are a sample of N; estimates the precision for all N."
+            metavar="N",
+            help="The normal sequences are a sample of N sequences; estimate the precision for all N.",
         ),
     ] = None,
     pictures: Annotated[
@@ -30,7 +31,7 @@ def judge(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Evaluate a detector at its threshold, with lookup tables and an n-gram as baselines.
+    """Evaluate a detector on labelled sequences, and compare it with lookup tables and an n-gram.
 
     \b
     onward watch judge hdfs.onward --normal normal.gz --anomalous anomalous.gz --pictures .
