@@ -22,7 +22,7 @@ def test_an_option_has_a_word_for_its_value_and_a_flag_has_none(onward: Command)
     assert rows["--minutes"][:2] == ["-m", "NUMBER"]
     assert rows["--steps"][0] == "N"
     assert rows["--output"][:2] == ["-o", "PATH"]
-    assert rows["--resume"][0] == "Go"
+    assert rows["--resume"][0] == "Resume"
 
 
 def test_choices_stay(onward: Command) -> None:

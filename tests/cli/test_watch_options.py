@@ -88,7 +88,7 @@ def test_judge_refuses_a_total_below_the_sample(
 ) -> None:
     ran = onward("watch", "judge", watching, "--normal", source, "--anomalous", source, "--scale", scale)
     assert (ran.code, ran.out) == (2, "") and "Traceback" not in ran.err
-    assert f"expected 3 or more normal sequences in all, received {scale}" in ran.err
+    assert f"expected 3 or more normal sequences in all, got {scale}" in ran.err
     assert "--scale" in ran.err.partition("hint: ")[2]
 
 
@@ -99,7 +99,7 @@ def test_the_help_names_every_default(onward: Command) -> None:
 
     help_text = " ".join(onward("watch", "learn", "--help").out.replace("\u2502", " ").split())
     assert f"{FALSE_ALARMS:.1%}, the default" in help_text
-    assert f"{FOLDS} by default" in help_text
+    assert f"folds for the calibration. Default: {FOLDS}." in help_text
     assert "Default: the rate of the detector" in " ".join(
         onward("watch", "run", "--help").out.replace("\u2502", " ").split()
     )

@@ -81,7 +81,7 @@ def test_the_next_sequence_of_the_same_key_is_learned_too(detector: Detector) ->
     ("events", "found"), [([], "none"), (["start", "boom", "boom", "stop"], "'boom' as event 2 of 4")]
 )
 def test_unknown_events_are_refused(events: list[str], found: str, detector: Detector) -> None:
-    with pytest.raises(InputError, match=f"that the detector knows, received {found}") as caught:
+    with pytest.raises(InputError, match=f"that the detector knows, got {found}") as caught:
         mark_normal(detector, events)
     assert "learn again" in caught.value.hint
 

@@ -17,7 +17,7 @@ _FOLDERS = {"graph": Path("lesson-graph")}
 
 def lesson(
     name: Annotated[
-        str, typer.Argument(metavar="[NAME]", help="A rung, or `all`. Leave it out to list the rungs.")
+        str, typer.Argument(metavar="NAME", help="A rung, or `all`. Leave it out to list the rungs.")
     ] = "",
     share: Annotated[
         float,

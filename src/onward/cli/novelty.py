@@ -29,7 +29,7 @@ def novelty(
     lower: Annotated[bool, typer.Option("--lower", help="Compare in lower case.")] = False,
     json: Json = False,
 ) -> None:
-    """Find the longest spans of a text that are copied from a corpus, and the share of the text they cover.
+    """Find the longest spans of a text that are copied from a corpus, and the share that they cover.
 
     \b
     onward novelty dream.txt --corpus nietzsche.txt

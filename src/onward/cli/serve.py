@@ -14,7 +14,7 @@ from onward.errors import InputError
 def serve(
     models: Annotated[
         list[Path],
-        typer.Argument(metavar="MODEL...", help="Files that `onward train` or `onward watch learn` made."),
+        typer.Argument(metavar="MODEL", help="Files that `onward train` or `onward watch learn` made."),
     ],
     host: Annotated[
         str,

@@ -57,7 +57,8 @@ def train(
         bool | None, typer.Option("--lower", help="Convert the text to lower case before training.")
     ] = None,
     min_count: Annotated[
-        int | None, typer.Option(help="Replace symbols that occur less often by the unknown symbol.")
+        int | None,
+        typer.Option(help="Replace symbols that occur less often than this with the unknown symbol."),
     ] = None,
     width: Annotated[int | None, typer.Option(help="Number of features of each layer.")] = None,
     layers: Annotated[int | None, typer.Option(help="Number of recurrent layers.")] = None,
@@ -198,7 +199,8 @@ def _conclude(result: dict[str, Any], target: Path, prime: str, *, resumed_at: i
     loss = "none (the text is too short)" if nats is None else f"{nats:.4f} nats, {bits:.4f} bits per symbol"
     say(f"{'held-out loss':<15} {loss}")
     if nats is not None:
-        say(f"{'':<15} scored in one pass; the losses above start from an empty state: do not compare them")
+        remark = "scored in one pass; not comparable with the checks above, which start from an empty state"
+        say(f"{'':<15} {remark}")
     seconds = f"{result['seconds']:,.0f} s{f' since it resumed at step {resumed_at:,}' if resumed_at else ''}"
     say(f"{'trained on':<15} {result['symbols']:,} symbols in {result['steps']:,} steps, {seconds}")
     say(f"{'model':<15} {target}")

@@ -15,9 +15,7 @@ def ok(
     model: DetectorPath,
     source: Annotated[
         str | None,
-        typer.Argument(
-            metavar="[SOURCE]", help="Source that contains the sequence; not needed with --state."
-        ),
+        typer.Argument(metavar="SOURCE", help="Source that contains the sequence; not needed with --state."),
     ] = None,
     *,
     key: Annotated[str, typer.Option("--key", help="Key of the sequence.")],

@@ -90,7 +90,8 @@ def encode_corpus(
             facts = _encode(corpus, encoding, make_cache(folder), progress)
         if _stamps(corpus) != stamps:
             raise CorpusError(
-                f"{corpus.name} changed while it was read", hint="try again when no program writes to it"
+                f"{corpus.name} changed while it was read",
+                hint="try again when no other program is writing to it",
             )
         facts |= {"layout": _LAYOUT, "stamps": stamps, "settled": _is_settled(stamps)}
         with atomic_write(folder / "facts.json") as file:

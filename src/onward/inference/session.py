@@ -202,7 +202,7 @@ class Session:
         target, oldest = self.position - symbols, self._history.oldest
         if symbols < 0 or target < oldest:
             raise InputError(
-                f"expected 0 to {self.position - oldest} symbols to take back, got {symbols}",
+                f"expected 0 to {self.position - oldest} symbols to roll back, got {symbols}",
                 hint="a session with a larger reach can go back further",
             )
         (self.position, self.state, self.logits), again = self._history.back(target)

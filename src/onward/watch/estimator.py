@@ -138,11 +138,11 @@ _PARAMETERS = tuple(
 def _with_names(sequences: Events) -> list[list[str]]:
     """Returns the sequences with each event as its name."""
     if isinstance(sequences, str) or not hasattr(sequences, "__len__"):
-        raise InputError(f"expected a list of sequences of events, received {type(sequences).__name__}")
+        raise InputError(f"expected a list of sequences of events, got {type(sequences).__name__}")
     for sequence in sequences:
         if isinstance(sequence, str) or not hasattr(sequence, "__len__"):
             raise InputError(
-                f"expected each sequence to be a list of events, received {sequence!r:.60}",
+                f"expected each sequence to be a list of events, got {sequence!r:.60}",
                 hint="put the events of each sequence in a list",
             )
     return [[str(event) for event in sequence] for sequence in sequences]

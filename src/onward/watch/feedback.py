@@ -131,7 +131,7 @@ def _encode_known(detector: Detector, events: Sequence[str]) -> Sequences:
             f"{event!r} as event {place} of {len(events)}" for event, place in [*unknown.items()][:3]
         )
         raise InputError(
-            f"expected events that the detector knows, received {found or 'none'}",
+            f"expected events that the detector knows, got {found or 'none'}",
             hint="learn again with this sequence among the normal ones: new events need new weights",
         )
     return detector.vocabulary.encode([events])

@@ -93,9 +93,10 @@ class LearnSettings:
     seed: int = 0
     rate: Rate = FALSE_ALARMS
     top_k: TopK | None = None
-    steps: Annotated[int, Field(ge=1), Hint("leave out --steps: the amount of data then decides")] | None = (
-        None
-    )
+    steps: (
+        Annotated[int, Field(ge=1), Hint("leave out --steps: the default depends on the amount of data")]
+        | None
+    ) = None
 
 
 def learn_detector(
@@ -123,7 +124,7 @@ def learn_detector(
     settings = settings or LearnSettings()
     if len(sequences) < FEWEST_SEQUENCES:
         raise CorpusError(
-            f"expected at least {FEWEST_SEQUENCES} normal sequences to learn from, received {len(sequences)}",
+            f"expected at least {FEWEST_SEQUENCES} normal sequences to learn from, got {len(sequences)}",
             hint="name more sources, or group the records by another key",
         )
     plan = plan_splits(

@@ -30,9 +30,7 @@ def test_a_model_is_found_by_name_and_the_first_one_is_the_default(model: Path, 
         shutil.copy(model, path)
     models = load_models(paths, Limits(), Metrics())
     assert [models.get(name).name for name in (None, "first", "second")] == ["first", "first", "second"]
-    with pytest.raises(
-        ApiError, match="expected one of the models first, second, received 'third'"
-    ) as caught:
+    with pytest.raises(ApiError, match="expected one of the models first, second, got 'third'") as caught:
         models.get("third")
     assert (caught.value.status, caught.value.code) == (404, "model_not_found")
 

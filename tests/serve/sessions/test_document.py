@@ -48,6 +48,6 @@ def test_positions_outside_the_text_are_refused(fields: dict[str, Any], param: s
 
 
 def test_another_version_is_refused() -> None:
-    with pytest.raises(ApiError, match="expected version 5 of the session, received 4") as caught:
+    with pytest.raises(ApiError, match="expected version 5 of the session, got 4") as caught:
         DocumentChange(insert="x", version=4).edit_of(DOCUMENT)
     assert (caught.value.status, caught.value.code) == (409, "version_conflict")

@@ -130,7 +130,7 @@ def test_a_later_format_is_refused(tmp_path: Path) -> None:
     database = sqlite3.connect(tmp_path / "s.db")
     database.execute("pragma user_version = 99")
     database.close()
-    with pytest.raises(InputError, match="received format 99"):
+    with pytest.raises(InputError, match="got format 99"):
         SessionStore(tmp_path / "s.db")
 
 

@@ -29,7 +29,7 @@ def test_a_response_is_found_by_key_also_after_a_restart(tmp_path: Path) -> None
 def test_a_key_that_belongs_to_another_batch_is_refused() -> None:
     responses = IdempotencyStore(WatchStore())
     responses.keep(BATCH, {"first": 1})
-    with pytest.raises(ApiError, match="new idempotency_key for a new batch, received 'b0'") as caught:
+    with pytest.raises(ApiError, match="new idempotency_key for a new batch, got 'b0'") as caught:
         responses.find(replace(BATCH, digest="other"))
     assert (caught.value.status, caught.value.code) == (409, "idempotency_conflict")
     assert "same batch again" in caught.value.hint

@@ -61,5 +61,5 @@ def test_sequences_of_both_labels_are_needed(detector: Detector) -> None:
 
 
 def test_a_sample_larger_than_the_whole_is_refused(detector: Detector) -> None:
-    with pytest.raises(InputError, match="expected 4 or more normal sequences in all, received 3"):
+    with pytest.raises(InputError, match="expected 4 or more normal sequences in all, got 3"):
         evaluate(detector, NORMAL, ANOMALOUS, normal_in_all=3)

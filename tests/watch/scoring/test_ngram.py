@@ -111,7 +111,7 @@ def test_the_model_of_a_text_predicts_all_symbols_after_a_context() -> None:
 
 
 def test_the_order_for_a_text_must_fit_into_63_bits() -> None:
-    with pytest.raises(ValueError, match="received 20 for 9 symbols"):
+    with pytest.raises(ValueError, match="got 20 for 9 symbols"):
         NgramModel.of_text(np.array([4, 5]), SYMBOLS, 20)
 
 

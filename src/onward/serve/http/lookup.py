@@ -47,7 +47,7 @@ class Lookup(Generic[T]):
             return next(iter(self))
         if name not in self._served:
             names, given = ", ".join(self._served), name[:LONGEST_NAME]
-            message = f"expected one of the {self._kind} {names}, received {given!r}"
+            message = f"expected one of the {self._kind} {names}, got {given!r}"
             hint = "leave model out to use the first one"
             raise ApiError(404, "model_not_found", message, param="model", hint=hint)
         return self._served[name]
@@ -67,8 +67,8 @@ def paths_by_name(kind: str, paths: Sequence[Path]) -> dict[str, Path]:
     for path in paths:
         if path.stem in named:
             raise InputError(
-                f"expected {kind} with different names, received two named {path.stem!r}",
-                hint="the name is that of the file: rename one of them",
+                f"expected {kind} with different names, got two with the name {path.stem!r}",
+                hint="each is named after its file: rename one of the files",
             )
         named[path.stem] = path
     return named

@@ -87,8 +87,8 @@ class DocumentChange:
             ApiError: 400, a position lies outside the text; 409, the document has another version.
         """
         if self.version is not None and self.version != document.version:
-            message = f"expected version {document.version} of the session, received {self.version}"
-            hint = "GET the session for its present text and version"
+            message = f"expected version {document.version} of the session, got {self.version}"
+            hint = "GET the session for its current text and version"
             raise ApiError(409, "version_conflict", message, param="version", hint=hint)
         if not self.has_edit:
             return None
@@ -110,7 +110,7 @@ def _checked(name: str, value: int | None, default: int, largest: int) -> int:
     if value is None:
         return default
     if not 0 <= value <= largest:
-        message = f"expected {name} to be a whole number from 0 to {largest}, received {value}"
+        message = f"expected {name} to be a whole number from 0 to {largest}, got {value}"
         hint = "positions count the characters of the session's text: GET the session to see it"
         raise ApiError(400, "invalid_value", message, param=name, hint=hint)
     return value

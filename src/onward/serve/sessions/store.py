@@ -72,7 +72,7 @@ class SessionStore:
             self._database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
             (found,) = self._database.execute("pragma user_version").fetchone()
             if not 0 <= found <= FORMAT:  # format 1 had no learned weights
-                message = f"expected format {FORMAT} of {path}, received format {found}"
+                message = f"expected format {FORMAT} of {path}, got format {found}"
                 raise InputError(message, hint="update onward")
             path.chmod(0o600)  # it holds what people type
             self._database.execute("pragma journal_mode = wal")
@@ -238,9 +238,9 @@ def _write_error(error: Exception) -> Exception:
     if not isinstance(error, sqlite3.Error):
         return error
     if isinstance(error, sqlite3.OperationalError):
-        hint = "check that the disk has free space and can be written"
+        hint = "check that the file is writable and that the disk has free space"
     else:
-        hint = "report this as a bug of onward"
+        hint = "report this as a bug in onward"
     return WriteError(f"cannot save a session: {error}", hint=hint)
 
 

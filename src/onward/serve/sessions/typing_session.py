@@ -114,7 +114,7 @@ class TypingSession:
                 has another version; 410, the session has ended; 413, the text becomes too long.
         """
         if change.forget and not self.adapts:
-            message = "expected forget to be false, since this session does not learn"
+            message = "expected forget to be false, since this session does not adapt"
             raise ApiError(400, "invalid_value", message, param="forget", hint="leave forget out")
         cancellation = CancellationToken()
         if change.has_edit:
@@ -135,7 +135,7 @@ class TypingSession:
         if edit:
             size = len(before.text) - edit.delete + len(edit.insert)
             if size > self._max_characters:
-                message = f"expected a text of at most {self._max_characters} characters, received {size}"
+                message = f"expected a text of at most {self._max_characters} characters, got {size}"
                 hint = "create a new session with the end of the text"
                 raise ApiError(413, "too_large", message, param="insert", hint=hint)
             after = after.after(edit)

@@ -51,7 +51,7 @@ class IdempotencyStore:
         if known is None:
             return None
         if known.digest != batch.digest:
-            message = f"expected a new idempotency_key for a new batch, received {batch.key!r} again"
+            message = f"expected a new idempotency_key for a new batch, got {batch.key!r} again"
             hint = "use a key again only to send the same batch again"
             raise ApiError(409, "idempotency_conflict", message, param="idempotency_key", hint=hint)
         return self._store.fact(_response_fact(known.number))

@@ -240,13 +240,13 @@ def evaluate(
     wrong = [sequence for sequences in anomalous.values() for sequence in sequences]
     if not normal or not wrong:
         raise CorpusError(
-            f"expected normal and anomalous sequences, received {len(normal)} and {len(wrong)}",
-            hint="name a file of each",
+            f"expected normal and anomalous sequences, got {len(normal)} and {len(wrong)}",
+            hint="give at least one file of each",
         )
     if normal_in_all is not None and normal_in_all < len(normal):
         raise InputError(
-            f"expected {len(normal):,} or more normal sequences in all, received {normal_in_all:,}",
-            hint="--scale is the number of sequences that the normal ones are a sample of",
+            f"expected {len(normal):,} or more normal sequences in all, got {normal_in_all:,}",
+            hint="--scale is the number of sequences from which the normal ones were sampled",
         )
     started = time.perf_counter()
     verdicts = detector.judge([*wrong, *normal], explain=False)

@@ -122,7 +122,7 @@ class NgramModel:
         """
         if symbols**order >= 1 << 63:
             raise ValueError(
-                f"expected an order whose codes fit into 63 bits, received {order} for {symbols} symbols"
+                f"expected an order whose codes fit into 63 bits, got {order} for {symbols} symbols"
             )
         tables, codes = [], np.zeros(len(ids), np.int64)
         for length in range(order):

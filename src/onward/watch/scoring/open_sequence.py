@@ -104,7 +104,7 @@ class OpenSequence:
             )
         except (struct.error, ValueError, TypeError) as error:
             raise InputError(
-                f"expected the bytes of an open sequence, received {data[:16]!r}: {error}",
+                f"expected the bytes of an open sequence, got {data[:16]!r}: {error}",
                 hint="use the result of `to_bytes` of the same version of onward",
             ) from error
         half = kinds // 2
