@@ -363,7 +363,8 @@ TEXT = Question(
     text_rows,
     kind=("corpus", "minutes", "recipe"),
     note="Nats per character of the held-out end of the text, in one pass / in cold windows of 256. The "
-    "PyTorch network has the same number of parameters and the same time. It is trained with AdamW, without dropout.",
+    "PyTorch network has the same number of parameters and the same time. It is trained with AdamW, "
+    "without dropout.",
 )
 WRITE = Question(
     "write_speed",
