@@ -78,7 +78,7 @@ def pseudo_label(  # noqa: PLR0913 - options are keyword arguments
     restart: bool = True,
     train: Train | None = None,
 ) -> PseudoLabels:
-    """Trains a classifier on the labelled, then on the labelled and its own labels of the unlabelled.
+    """Trains a classifier on labelled samples, then on these and on unlabelled ones with predicted labels.
 
     Args:
         model: any module that returns logits (B, C) for a batch of x; trained in place.

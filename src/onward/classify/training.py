@@ -29,7 +29,7 @@ class ClassifierTraining:
         rate: peak learning rate.
         weight_decay: weight decay of AdamW.
         clip: largest norm of the gradients; larger ones are clipped.
-        seed: seed of the order of samples. torch's own seed decides about weights and dropout.
+        seed: seed of the order of samples. The weights and dropout depend on torch's own seed.
 
     Raises:
         RecipeError: a value of the wrong type or outside its limits.

@@ -44,7 +44,7 @@ class Corpus:
 
     @property
     def size(self) -> int:
-        """Size of all files in bytes, compressed ones as they are."""
+        """Size of all files in bytes; compressed files count with their compressed size."""
         return sum(status(document).st_size for document in self.documents)
 
 
@@ -87,7 +87,7 @@ def read_bytes(document: Path, at: Callable[[int], None] | None = None) -> Itera
 
     Args:
         document: the file.
-        at: called after each piece with the bytes of the file read so far; of an archive, compressed bytes.
+        at: called after each piece with the number of bytes of the file read so far, before decompression.
 
     Raises:
         CorpusError: the document cannot be read, or is a damaged archive.
@@ -115,7 +115,7 @@ def status(document: Path) -> os.stat_result:
 
 
 def has_content(document: Path) -> bool:
-    """Returns whether a document is not empty; a compressed document may be, though its file is not.
+    """Returns whether a document has any content after decompression.
 
     Raises:
         CorpusError: the document cannot be read, or is a damaged archive.

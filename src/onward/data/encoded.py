@@ -40,7 +40,7 @@ class EncodedCorpus:
         counts: occurrences of each id, (V,).
         digest: SHA-256 of the document's content, in hexadecimal; of several documents, the SHA-256 of
             their digests joined.
-        source_bytes: size of all documents; compressed files count as they are.
+        source_bytes: size of all documents; compressed files count with their compressed size.
         replaced: number of invalid bytes (and U+FFFD) that were encoded as unknown.
     """
 

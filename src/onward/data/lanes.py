@@ -88,8 +88,8 @@ class Lanes:
             seed, epoch and position chooses them, so a resumed run needs only the cursor.
         seed: seed of that hash, of the shifts and of the noise.
         shifted: whether the lanes start at other places from the second epoch on.
-        noise: share of the symbols of x to replace by the symbol of a random place, in [0, 1]; other ones
-            each epoch.
+        noise: share of the symbols of x to replace by the symbol of a random place, in [0, 1]. Each epoch
+            replaces other symbols.
 
     Raises:
         CorpusError: the corpus is empty.
@@ -145,7 +145,7 @@ class Lanes:
         """Moves the cursor to a `position` of these lanes.
 
         Raises:
-            CorpusError: the position is that of another corpus.
+            CorpusError: the position belongs to another corpus.
         """
         epoch, offset = position["epoch"], position["offset"]
         if epoch < 0 or not 0 <= offset < self._length:

@@ -159,7 +159,7 @@ class BlockLearner:
     """Collects the symbols that a session reads, and lets an adapter learn from each full block.
 
     Args:
-        adapter: what learns.
+        adapter: the adapter that learns.
         state: of the session, before the first symbol of the first block.
 
     Attributes:
@@ -194,7 +194,7 @@ class BlockLearner:
         return changed
 
     def remove(self, symbols: int, state: State) -> None:
-        """Removes the last symbols, which the session took back.
+        """Removes the last symbols, which the session rolled back.
 
         Args:
             symbols: how many.

@@ -31,14 +31,14 @@ REACH = 1 << 16
 class Session:
     """A model and its state, for one text. A new session has been fed BEGIN, the start of a text.
 
-    A session can be forked, and can take back the last symbols. For this it keeps some earlier states,
+    A session can be forked, and its last symbols can be rolled back. For this it keeps some earlier states,
     which get sparser with age (at most about a hundred), and the symbols within reach (at most eight bytes
     for each symbol).
 
     Args:
         model: the model; it is set to evaluation mode.
         vocabulary: of the model.
-        reach: number of symbols that can be taken back, at least; with 0 the session keeps nothing.
+        reach: minimum number of symbols by which it can be rolled back; with 0 it keeps no earlier states.
         weights: precision of the weights for single symbols (see `WeightType`). Several symbols at once are
             read as a block, in the precision of the model.
         stepper: of this model, shared with other sessions that are not used at the same time; None makes one.
@@ -152,7 +152,7 @@ class Session:
         return Distribution(probabilities.cpu().numpy(), self.vocabulary)
 
     def complete(self, started: str | bytes = "", **options: Unpack[CompleteKeywords]) -> Completions:
-        """Returns the likeliest continuations. The session stays where it is.
+        """Returns the likeliest continuations. The session does not change.
 
         Args:
             started: text after the text that was fed. If symbols are words, an incomplete word belongs
@@ -185,14 +185,14 @@ class Session:
         )
 
     def fork(self) -> "Session":
-        """Returns an independent session in the same place."""
+        """Returns an independent session in the same state."""
         twin = self._copy()
         if self._learner:
             twin._use(self._learner.copy())
         return twin
 
     def rollback(self, symbols: int) -> None:
-        """Takes the last symbols back. The session is then, to rounding, as if they had not been fed.
+        """Rolls back the last symbols. Up to rounding, the session is then as if they had not been fed.
 
         What was learned from them stays learned.
 

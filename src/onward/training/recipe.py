@@ -20,7 +20,7 @@ Decay = Literal["linear", "cosine", "none"]
 
 @checked_dataclass(RecipeError, kw_only=True)
 class Recipe(Architecture):
-    """All that determines a run, together with the corpus, the budget and the number of threads.
+    """Everything that determines a run, besides the corpus, the budget and the number of threads.
 
     The fields of `Architecture` (layer, width, layers, inner, feed_forward, convolution, dropout, tied)
     describe the model.

@@ -37,7 +37,7 @@ class TrainingResult:
     Attributes:
         artefact: the trained model, in evaluation mode.
         output: the model file, if there is one.
-        steps, symbols: steps and symbols of the whole run, also of the part before it was resumed.
+        steps, symbols: steps and symbols of the whole run, including the part before it was resumed.
         seconds: duration of this process's part.
         validation_nats_per_symbol: held-out loss, scored in one pass (see `validation.reported_symbols`);
             None if nothing was held out.
@@ -80,7 +80,7 @@ def train_model(
     A run with an output writes a checkpoint beside it while it trains, a log (`.log.jsonl`) and a plot of the
     losses (`.curves.png`). The same corpus, recipe, number of steps and number of threads give the same
     artefact, to the byte, however often the run was stopped and resumed. If the recipe's precision is "auto",
-    the measured precision counts too; the artefact's recipe states it.
+    the artefact also depends on the measured precision, which its recipe contains.
 
     Args:
         corpus: the text as ids.
@@ -89,7 +89,7 @@ def train_model(
         start: the output and the checkpoint to resume from (see `resume.start_run`); None writes nothing.
         device: the device to train on; by default the CPU.
         observer: receives all events.
-        sampler: returns a short text by an artefact, for the observer.
+        sampler: writes a short text with an artefact, for the observer.
 
     Raises:
         VocabularyError: the vocabulary is too large for a model file.

@@ -1,7 +1,7 @@
 """Evaluates a detector on labelled sequences: how well does it separate normal from anomalous ones?
 
-Labels are used only here. The threshold of the detector is fixed before. The baselines are evaluated on the
-same sequences, and all figures are also given with duplicates counted once.
+Labels are used only here. The threshold of the detector is fixed beforehand. The baselines are evaluated on
+the same sequences, and all figures are also given with duplicates counted once.
 """
 
 import time
@@ -162,7 +162,7 @@ class Evaluation:
         deduplicated: the same with duplicates counted once, and without scale.
         classes: for each class of anomalous sequences, how many are flagged and how many there are.
         scored: the sequences with their scores.
-        rate: the rate of false alarms that the detector was made for.
+        rate: the false-alarm rate that was requested.
         calibration: number of calibration sequences behind the threshold.
         rate_interval: 95 % interval of the expected false-alarm rate for so many calibration sequences, if
             the normal sequences are like those that the detector learned; (0, 1) for the rule of `top_k`.
