@@ -61,4 +61,4 @@ def test_complete_refuses_a_wrong_boundary(onward: Command, model: Path) -> None
     for until in ("page", "-3", "0"):
         ran = onward("complete", model, "--prime", "a", "--until", until)
         assert (ran.code, ran.out) == (2, "")
-        assert "word, line, or 1 or more symbols" in ran.err
+        assert "word, line, or a number above 0" in ran.err

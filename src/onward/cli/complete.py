@@ -86,7 +86,7 @@ def _until(text: str) -> Any:
     if text.isdecimal() and int(text):
         return int(text)
     if text not in ("word", "line"):
-        raise InputError(f"expected --until to be word, line, or 1 or more symbols, got {text!r}")
+        raise InputError(f"expected --until to be word, line, or a number above 0, got {text!r}")
     return text
 
 
