@@ -17,13 +17,14 @@ FIRST_MARK, LAST_MARK = "<!-- written by benchmarks/report.py -->", "<!-- until 
 
 HEADING = """# Results
 
-One table for each question, from the newest run. Each title links to the program that measured it; the
-program's first lines say how. Every run ever made, with its machine and versions, is a line in
-[`results/`](results/). Experiments, and what did not help, are in [LOG.md](LOG.md).
+Each table answers one question with the newest run. Its title links to the program that measured it;
+the docstring of the program describes the method. [`results/`](results/) has every run, with its machine
+and versions. [LOG.md](LOG.md) has the experiments, including those that did not help.
 
-The machines are shared, and their speed varies by a third: compare figures of one table, not of two.
+The machines are shared, and their speed varies by a third: compare figures within a table, not between
+tables.
 
-`python benchmarks/report.py` writes this page and the table in the README.
+`python benchmarks/report.py` generates this page and the table in the README.
 """
 
 Run = dict[str, Any]
@@ -232,7 +233,7 @@ def kind_rows(runs: list[Run]) -> Rows:
         "kinds": "twelve kinds",
         "requests": "web requests, 15 kinds",
         "walks": "random walks",
-        "tail": "single events, most rare",
+        "tail": "single events, most of them rare",
     }
     for run in runs:
         flagged = dict(zip(run["rates"], run["flagged_mean"], strict=True))
@@ -319,7 +320,7 @@ def fault_rows(runs: list[Run]) -> Rows:
             f"{run['requests']:,} malformed requests: crashes, server errors",
             f"{int(run['crashed'])}, {run['server_errors']}",
         ]
-        yield ["memory grown meanwhile", f"{run['megabytes_grown']:.0f} MB"]
+        yield ["memory growth during these requests", f"{run['megabytes_grown']:.0f} MB"]
         yield [
             f"{run['sessions']} sessions typing, SIGKILL: sessions lost or changed",
             f"{run['sessions_lost_or_other']}",
@@ -361,13 +362,14 @@ TEXT = Question(
     ["text", "minutes", "options", "onward", "two LSTM layers in PyTorch"],
     text_rows,
     kind=("corpus", "minutes", "recipe"),
-    note="Nats per character of the held-out end of the text: in one pass / in cold windows of 256. The LSTM "
-    "has as many parameters, AdamW, no dropout, and the same seconds.",
+    note="Nats per character of the held-out end of the text, in one pass / in cold windows of 256. The "
+    "PyTorch network has the same number of parameters and the same time. It is trained with AdamW, "
+    "without dropout.",
 )
 WRITE = Question(
     "write_speed",
     "How fast does one core write?",
-    ["", "symbols a second", "nats per symbol of a text"],
+    ["", "symbols a second", "nats per symbol"],
     write_rows,
 )
 SCORE = Question(
@@ -380,7 +382,7 @@ START = Question("start_up", "How long does a command take to start?", ["", "sec
 KEYSTROKES = Question(
     "keystrokes",
     "How many keystrokes does completion save?",
-    ["text", "shown", "onward", "onward, adapting", "best n-gram", "frequent words"],
+    ["text", "suggestions", "onward", "onward, adapting", "best n-gram", "frequent words"],
     keystroke_rows,
     kind=("corpus",),
     note="A simulated user types 15,000 characters that the model was not trained on.",
@@ -388,18 +390,18 @@ KEYSTROKES = Question(
 ADAPT = Question(
     "adapt",
     "What does a model gain by adapting to a text while it reads it?",
-    ["text", "nats, as trained", "nats, adapting", "a key, as trained", "a key, adapting"],
+    ["text", "nats, not adapting", "nats, adapting", "time a key, not adapting", "time a key, adapting"],
     adapt_rows,
     kind=("kind", "text"),
 )
 HDFS = Question(
     "watch_hdfs",
     "How well does a detector find anomalous HDFS blocks?",
-    ["asked rate", "seeds", "false alarms, %", "recall, %", "F1, %", "best lookup, F1"],
+    ["requested rate", "seeds", "false alarms, %", "recall, %", "F1, %", "best lookup table, F1"],
     hdfs_rows,
     kind=("seed", "rate"),
-    note="Trained on 4,855 normal blocks; smallest and largest figure over the seeds. The decision to add "
-    "event counts to event order was made after a look at the test files.",
+    note="Trained on 4,855 normal blocks; the smallest and the largest figure of the seeds. The decision to "
+    "use event counts besides event order was made after a look at the test files.",
 )
 STREAM = Question(
     "watch_stream", "How fast is a log watched?", ["", ""], stream_rows, kind=("lines", "keys_in_flight")
@@ -407,14 +409,14 @@ STREAM = Question(
 KILLS = Question(
     "watch_faults",
     "Does a watch that is killed while its log grows and rotates raise the same alarms?",
-    ["kills", "rotations", "alarms", "missing", "twice or too many"],
+    ["kills", "rotations", "alarms", "missing", "repeated or extra"],
     kill_rows,
     kind=("kills",),
 )
 LARGE = Question(
     "corpus_2gb",
     "How long until training starts on a large text?",
-    ["text", "first time", "second time", "memory at most"],
+    ["text", "first time", "second time", "peak memory"],
     large_rows,
     kind=("gigabytes", "symbols"),
 )
@@ -444,14 +446,14 @@ SECTIONS: dict[str, list[Question]] = {
         ),
         Question(
             "peers_training",
-            "How fast is training beside other libraries?",
+            "How fast is training, compared with other libraries?",
             ["", "parameters", "symbols a second"],
             peer_rows,
         ),
         Question(
             "kept_memory",
-            "What does a training step gain when the process keeps freed memory?",
-            ["freed memory is", "step", "page faults a step"],
+            "How much faster is a training step if the process keeps freed memory?",
+            ["freed memory", "step", "page faults a step"],
             memory_rows,
             kind=("recipe",),
         ),
@@ -462,10 +464,11 @@ SECTIONS: dict[str, list[Question]] = {
         WRITE,
         Question(
             "transformer_writing",
-            "How fast is writing with 10.7 million parameters, beside a transformer?",
+            "How fast is writing with 10.7 million parameters, compared with a transformer?",
             ["", "symbols a second"],
             transformer_rows,
-            note="Random weights. The transformer has no cache (as in nanoGPT) and all cores, onward one.",
+            note="Random weights. The transformer has no cache (as in nanoGPT) and uses all cores; "
+            "onward uses one.",
         ),
         Question(
             "write_memory",
@@ -476,8 +479,8 @@ SECTIONS: dict[str, list[Question]] = {
         ),
         Question(
             "long_run",
-            "Does the millionth symbol cost what the thousandth did?",
-            ["", "time, late / early", "memory grown"],
+            "Does the millionth symbol take as long as the thousandth?",
+            ["", "time, late / early", "memory growth"],
             long_run_rows,
         ),
         SCORE,
@@ -490,7 +493,7 @@ SECTIONS: dict[str, list[Question]] = {
         START,
         Question(
             "complete_speed",
-            "How long do ten completions take after a key?",
+            "How long does it take to find ten completions after a key?",
             ["weights", "p50, ms", "p95, ms", "p99, ms", "exact"],
             complete_rows,
             kind=("weights", "n", "parameters"),
@@ -500,7 +503,7 @@ SECTIONS: dict[str, list[Question]] = {
         Question(
             "roofline",
             "How much of the machine is used?",
-            ["", "reached", "the machine's most"],
+            ["", "reached", "maximum of the machine"],
             roofline_rows,
         ),
     ],
@@ -509,23 +512,24 @@ SECTIONS: dict[str, list[Question]] = {
         Question(
             "watch_kinds",
             "Does the false-alarm rate hold for sources of different kinds?",
-            ["source", "calibration", "asked 5 %", "asked 1 %", "asked 0.1 %"],
+            ["source", "calibration", "5 % requested", "1 % requested", "0.1 % requested"],
             kind_rows,
             kind=("source", "in_order"),
-            note="Share of 20,000 normal sequences that was flagged, mean of three seeds.",
+            note="The flagged share of 20,000 normal sequences, mean of three seeds.",
         ),
         Question(
             "watch_logs",
             "How well are single anomalous log lines found?",
-            ["log", "events are", "AUC", "recall", "false alarms", "best lookup, AUC"],
+            ["log", "events", "AUC", "recall", "false alarms", "best lookup table, AUC"],
             log_rows,
             kind=("log", "symbols"),
-            note="The rate asked is 1 %. Most kinds of line in BGL's second half are new there.",
+            note="The requested rate is 1 %. Most kinds of line in the second half of BGL never occur in "
+            "the first half.",
         ),
         Question(
             "watch_synthetic",
             "How well are attacks found in long sequences of system calls?",
-            ["seed", "AUC", "recall at 0.1 %", "false alarms", "best lookup, AUC"],
+            ["seed", "AUC", "recall at 0.1 %", "false alarms", "best lookup table, AUC"],
             synthetic_rows,
             kind=("seed", "learned"),
         ),
@@ -534,14 +538,14 @@ SECTIONS: dict[str, list[Question]] = {
         Question(
             "watch_disturbed",
             "Does a watch survive a full disk, broken lines and wrong clocks?",
-            ["fault", "same alarms as without it"],
+            ["fault", "same alarms as without the fault"],
             disturbed_rows,
         ),
     ],
     "Serving": [
         Question(
             "serve_typing",
-            "How long does an answer to a key take?",
+            "How long does the server take to answer a key?",
             ["", "p50, ms", "p95, ms", "p99, ms"],
             typing_rows,
             kind=("sessions", "keys_per_second"),
@@ -549,7 +553,7 @@ SECTIONS: dict[str, list[Question]] = {
         Question(
             "serve_streams",
             "How fast are many streamed completions?",
-            ["streams", "symbols a second, all together"],
+            ["streams", "symbols a second in total"],
             streaming_rows,
             kind=("streams",),
         ),
@@ -562,7 +566,7 @@ SECTIONS: dict[str, list[Question]] = {
         ),
         Question(
             "lm_evaluation",
-            "Does lm-evaluation-harness get from the server what the model gives?",
+            "Does lm-evaluation-harness get the same results from the server as from the model?",
             ["", "server and model"],
             harness_rows,
         ),

@@ -53,7 +53,7 @@ def train(  # noqa: PLR0913 - keyword arguments, most of which have defaults
             hyperparameters come from the checkpoint; other values are refused.
         device: "cpu", "cuda" (a GPU), or "auto": a GPU if PyTorch finds one.
         observer: called with each event of the run (see `onward.training.events`).
-        started: when the minutes start, on the clock of `time.monotonic`; by default now.
+        started: when the minutes start, by `time.monotonic`; the default is the time of this call.
         hyperparameters: values that replace the recipe's, such as `lower=True` or `dropout=0.2` (see
             `Recipe`).
 

@@ -98,8 +98,8 @@ def save(artefact: Artefact, path: str | os.PathLike[str]) -> None:
     (length,) = struct.unpack("<Q", content[:8])
     if length > LONGEST_HEADER:
         raise ArtefactError(
-            f"expected a header of at most {LONGEST_HEADER} bytes, but this model's takes {length} bytes",
-            hint="its vocabulary is too large: train with a higher min_count",
+            f"expected a header of at most {LONGEST_HEADER} bytes, got one of {length} bytes",
+            hint="the vocabulary is too large: train with a higher min_count",
         )
     with atomic_write(path) as file:
         file.write(content)
@@ -123,7 +123,7 @@ def load(path: str | os.PathLike[str], *, device: str | torch.device = "cpu") ->
     except VocabularyError as error:
         raise ArtefactError(f"the vocabulary of {source} is damaged: {_short(error)}", hint=_HINT) from error
     if len(vocabulary) != model.config.symbols:
-        found = f"{len(vocabulary)} symbols and a model for {model.config.symbols}"
+        found = f"{len(vocabulary)} symbols, but a model for {model.config.symbols}"
         raise ArtefactError(f"{source} has a vocabulary of {found}", hint=_HINT)
     if digest_of(weights) != header["sha256"]:
         raise ArtefactError(f"the weights of {source} are damaged: their sha256 differs", hint=_DAMAGED)
@@ -256,7 +256,7 @@ def _check_shapes(path: Path, file: Any, expected: dict[str, Tensor]) -> None:
     found = set(file.keys())
     if found != set(expected):
         missing, extra = sorted(set(expected) - found)[:3], sorted(found - set(expected))[:3]
-        parts = f"missing {missing}, not expected {_short(extra)}"
+        parts = f"missing {missing}, unexpected {_short(extra)}"
         raise ArtefactError(f"the tensors of {path} do not fit its configuration: {parts}", hint=_HINT)
     for name, weight in expected.items():
         part = file.get_slice(name)
@@ -280,7 +280,7 @@ def _check_values(where: str, weights: dict[str, Tensor]) -> None:
         if not weight.isfinite().all():
             raise ArtefactError(
                 f"expected finite numbers in tensor {name} of {where}, found infinity or NaN",
-                hint="the training run diverged; train again at a lower learning rate",
+                hint="the training run diverged: train again with a lower learning rate",
             )
 
 

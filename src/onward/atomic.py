@@ -46,7 +46,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 def _write_error(target: Path, error: OSError) -> WriteError:
     return WriteError(
         f"cannot write {target}: {error.strerror or error}",
-        hint="check that the folder exists, that you may write to it, and that its disk has room",
+        hint="check that the folder exists and is writable, and that the disk has free space",
     )
 
 

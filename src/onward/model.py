@@ -72,7 +72,7 @@ class Architecture:
 
 @checked_dataclass(RecipeError, kw_only=True)
 class ModelConfig(Architecture):
-    """Everything that determines the shapes of a `LanguageModel`: the architecture and the vocabulary's size.
+    """Everything that determines the shapes of a `LanguageModel`: its architecture and vocabulary size.
 
     Attributes:
         symbols: V, the size of the vocabulary.

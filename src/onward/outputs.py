@@ -42,11 +42,11 @@ def refuse_to_replace(output: Path, sources: Iterable[Path]) -> None:
         return
     if any(output.samefile(source) for source in sources if source.exists()):
         raise InputError(
-            f"{output} is a source: the model would replace it", hint="name another file with -o"
+            f"{output} is a source: the model would overwrite it", hint="name another file with -o"
         )
     if not is_model(output):
         raise InputError(
-            f"{output} exists and is not a model of onward: it would be lost",
+            f"{output} exists and is not a model of onward: it would be overwritten",
             hint="name another file with -o, or delete it first",
         )
 

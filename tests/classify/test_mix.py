@@ -191,7 +191,7 @@ def test_a_loop_yields_the_rest_of_the_epoch() -> None:
 
 def test_without_known_lengths_a_mix_has_no_length_and_does_not_end() -> None:
     mix = MixIterator([endless()], 4, [1])
-    with pytest.raises(InputError, match="has a known length"):
+    with pytest.raises(InputError, match="length of this mix is unknown"):
         len(mix)
     assert len(list(islice(mix, 100))) == 100
 
@@ -238,8 +238,8 @@ WRONG: dict[str, tuple[Any, str]] = {
         [(torch.zeros(3), torch.zeros(4))],
         "same number of samples in a batch of source 0",
     ),
-    "ragged": (Samples(lambda i: torch.zeros(i + 1)), "samples of the same form from source 0"),
-    "read once": (iter(batches(4, 2)), "source 0 is a list_iterator, which cannot be started again"),
+    "ragged": (Samples(lambda i: torch.zeros(i + 1)), "all samples of source 0 to have one form"),
+    "read once": (iter(batches(4, 2)), "source 0 is a list_iterator, which can be read only once"),
 }
 
 
@@ -258,7 +258,7 @@ def test_wrong_shares_are_refused(shares: list[float]) -> None:
 
 def test_a_mix_without_sources_or_with_an_empty_batch_is_refused() -> None:
     for sources, size in (([], 4), ([numbered(3)], 0)):
-        with pytest.raises(InputError, match="expected at least 1 source and a batch size"):
+        with pytest.raises(InputError, match="expected 1 source or more and a batch size"):
             MixIterator(sources, size, [1] * len(sources))
 
 

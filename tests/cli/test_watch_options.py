@@ -99,8 +99,8 @@ def test_the_help_names_every_default(onward: Command) -> None:
 
     help_text = " ".join(onward("watch", "learn", "--help").out.replace("\u2502", " ").split())
     assert f"{FALSE_ALARMS:.1%}, the default" in help_text
-    assert f"{FOLDS} by default" in help_text
-    assert "Default: the detector's own" in " ".join(
+    assert f"folds for the calibration. Default: {FOLDS}." in help_text
+    assert "Default: the rate of the detector" in " ".join(
         onward("watch", "run", "--help").out.replace("\u2502", " ").split()
     )
 

@@ -82,7 +82,7 @@ def test_another_file_in_the_data_folder_is_refused(
     with pytest.raises(CorpusError, match="sha256") as caught:
         find_sources(["hamlet"])
     assert str(path) in str(caught.value)
-    assert "by its path" in caught.value.hint
+    assert "its path" in caught.value.hint
 
 
 @pytest.mark.usefixtures("network")

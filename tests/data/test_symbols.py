@@ -52,4 +52,4 @@ def test_a_truncated_file_is_refused(tmp_path: Path) -> None:
 def test_a_file_that_another_run_deleted_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match=r"cannot read .*ids: No such file") as caught:
         SymbolFile(tmp_path / "ids", IDS.dtype)
-    assert "once more" in caught.value.hint
+    assert "try again" in caught.value.hint

@@ -91,7 +91,7 @@ def test_memory_is_bounded_and_the_reach_is_kept(trained: TrainedModel) -> None:
     assert session.megabytes <= 80 * size
     for count in (5000, 5000):
         session.feed("b" * count)
-    with pytest.raises(InputError, match="to take back, got 100000") as error:
+    with pytest.raises(InputError, match="to roll back, got 100000") as error:
         session.rollback(100_000)
     found = re.search(r"0 to (\d+) symbols", str(error.value))
     assert found

@@ -161,8 +161,8 @@ class _Restarts:
         stream = iter(self._source)
         if self._begun and stream is self._source:
             raise InputError(
-                f"{self._name} is a {type(self._source).__name__}, which cannot be started again",
-                hint="use a list, a data set, or a function from the epoch to its batches",
+                f"{self._name} is a {type(self._source).__name__}, which can be read only once",
+                hint="use a list, a Dataset, or a function that returns the batches of an epoch",
             )
         self._begun = True
         return stream
@@ -191,8 +191,8 @@ def _stacked(samples: list[Nested], name: str) -> Nested:
         found = form_of(stack([sample]))
         if found != expected:
             raise InputError(
-                f"expected samples of the same form from {name}, got {expected}, then {found}",
-                hint="convert all samples to one form, shape and type",
+                f"expected all samples of {name} to have one form, got {expected}, then {found}",
+                hint="convert all samples to the same form, shape and type",
             )
     return stack(samples)
 
@@ -204,5 +204,5 @@ def _empty(name: str) -> InputError:
 def _wrong_position(name: str, epoch: int, offset: int) -> InputError:
     return InputError(
         f"{name} has no sample {offset} in epoch {epoch}: the position belongs to another mix",
-        hint="use a position of a mix of the same sources",
+        hint="use a position of a mix with the same sources",
     )

@@ -14,7 +14,7 @@ from onward.classify.batches import Reader, SampleSource, reader_of
 from onward.classify.nested import Nested, form_of, join
 from onward.errors import InputError
 
-_ANOTHER = "use a position of a mix of the same sources, shares and batch size"
+_ANOTHER = "use a position of a mix with the same sources, shares and batch size"
 FINEST_SHARE = 10**-6
 """The smallest share that a source may have of the whole."""
 
@@ -65,7 +65,7 @@ class MixIterator:
         )
         if not named or batch_size < 1:
             raise InputError(
-                f"expected at least 1 source and a batch size of at least 1, got {len(named)}, {batch_size}"
+                f"expected 1 source or more and a batch size of 1 or more, got {len(named)} and {batch_size}"
             )
         self.batch_size = batch_size
         self._weights = _whole_weights(shares, len(named))
@@ -85,7 +85,7 @@ class MixIterator:
         """
         if self._epoch_length is None:
             raise InputError(
-                "no source of this mix has a known length, so the mix has none",
+                "the length of this mix is unknown, because the length of each source is unknown",
                 hint="call next(mix) for as many batches as you need",
             )
         return self._epoch_length
@@ -150,7 +150,8 @@ class MixIterator:
             )
         if sum(given) != position["batches"] * self.batch_size:
             raise InputError(
-                f"expected a position after batches of {self.batch_size}, got {position}", hint=_ANOTHER
+                f"expected a position of a mix with batches of {self.batch_size}, got {position}",
+                hint=_ANOTHER,
             )
         for reader, place in zip(self._readers, places, strict=True):
             if (reader.epoch, reader.offset) != (place["epoch"], place["offset"]):
@@ -200,7 +201,7 @@ def _whole_weights(shares: Sequence[float | int], sources: int) -> list[int]:
     if len(shares) != sources or not all(math.isfinite(share) and share > 0 for share in shares):
         raise InputError(
             f"expected {sources} positive shares, one for each source, got {list(shares)}",
-            hint="leave out sources without a share",
+            hint="leave out sources with a share of 0",
         )
     total = sum(Fraction(share) for share in shares)
     fractions = [(Fraction(share) / total).limit_denominator(round(1 / FINEST_SHARE)) for share in shares]

@@ -79,7 +79,7 @@ def pseudo_label(  # noqa: PLR0913 - options are keyword arguments
     restart: bool = True,
     train: Train | None = None,
 ) -> PseudoLabels:
-    """Trains a classifier on labelled samples, then also on unlabelled ones that it has labelled itself.
+    """Trains a classifier on labelled samples, then on these and on unlabelled ones with predicted labels.
 
     Args:
         model: any module that returns logits (B, C) for a batch of x; trained in place.

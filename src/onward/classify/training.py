@@ -28,8 +28,8 @@ class ClassifierTraining:
         batch: samples in a batch.
         rate: peak learning rate.
         weight_decay: weight decay of AdamW.
-        clip: maximum norm of the gradients; larger gradients are clipped.
-        seed: seed of the order of samples. torch's own seed determines the initial weights and dropout.
+        clip: largest norm of the gradients; larger ones are clipped.
+        seed: seed of the order of samples. The weights and dropout depend on torch's own seed.
 
     Raises:
         RecipeError: a value has the wrong type or is out of range.

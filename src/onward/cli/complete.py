@@ -28,7 +28,8 @@ def complete(
     until: Annotated[
         str,
         typer.Option(
-            metavar="word|line|K", help="Complete to the end of the word, of the line, or by K symbols."
+            metavar="word|line|K",
+            help="Complete up to the end of the word, up to the end of the line, or by K symbols.",
         ),
     ] = "word",
     adapt: Annotated[
@@ -72,7 +73,10 @@ def complete(
         _show(prime, ask(started), json, is_first=True)
     elif sys.stdin.isatty():
         if json:
-            raise InputError("expected a text to complete with --json", hint="give --prime, or a pipe")
+            raise InputError(
+                "expected a text to complete with --json",
+                hint="give --prime, or pipe a text into the command",
+            )
         _edit(session, lambda started: ask(started, _SHORTEST_SUGGESTION))
     else:
         _follow(session, ask, json)
@@ -82,7 +86,7 @@ def _until(text: str) -> Any:
     if text.isdecimal() and int(text):
         return int(text)
     if text not in ("word", "line"):
-        raise InputError(f"expected --until to be word, line or a number from 1 on, got {text!r}")
+        raise InputError(f"expected --until to be word, line, or a number above 0, got {text!r}")
     return text
 
 
@@ -120,7 +124,7 @@ def _show(prime: str, found: "Completions", json: bool, *, is_first: bool) -> No
         console.print(table)
         if not found.exact:
             say(
-                f"the search was cut short after {found.steps:,} prefixes: others may be likelier",
+                f"the search was cut short after {found.steps:,} prefixes: others may be more likely",
                 style="dim",
             )
     else:

@@ -10,7 +10,7 @@ _SHOWN = 40  # symbols of the vocabulary that are printed; --json prints all
 
 
 def info(model: Model, json: Json = False) -> None:
-    """Show the facts about a model: architecture, size, vocabulary, training and hashes.
+    """Show facts about a model: architecture, size, vocabulary, training and hashes.
 
     \b
     onward info nietzsche.onward

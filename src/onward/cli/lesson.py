@@ -17,17 +17,17 @@ _FOLDERS = {"graph": Path("lesson-graph")}
 
 def lesson(
     name: Annotated[
-        str, typer.Argument(metavar="[NAME]", help="A rung, or `all`. Leave it out to list the rungs.")
+        str, typer.Argument(metavar="NAME", help="A rung, or `all`. Leave it out to list the rungs.")
     ] = "",
     share: Annotated[
         float,
-        typer.Option(min=0.001, max=1.0, help="Share of the training to run, for a quick look."),
+        typer.Option(min=0.001, max=1.0, help="Run only this share of the training, for a quick look."),
     ] = 1.0,
     pictures: Annotated[
         Path | None,
-        typer.Option(help="Folder for pictures; the default of `graph` is lesson-graph/."),
+        typer.Option(help="Folder for pictures. Default: none; for `graph`, lesson-graph/."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of weights and order.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed for the weights and the order of the data.")] = 0,
     json: Json = False,
 ) -> None:
     """Learn how recurrent networks work, rung by rung: each rung adds one idea, in one readable file.

@@ -22,14 +22,14 @@ def novelty(
         ),
     ],
     minimum: Annotated[int, typer.Option("--min", help="Minimum length of a span, in symbols.")] = 20,
-    longest: Annotated[int, typer.Option(help="Number of spans to show.")] = 10,
+    longest: Annotated[int, typer.Option(help="Maximum number of spans to show, longest first.")] = 10,
     symbols: Annotated[
         Literal["characters", "bytes", "words"], typer.Option(help="Kind of symbols.")
     ] = "characters",
     lower: Annotated[bool, typer.Option("--lower", help="Compare in lower case.")] = False,
     json: Json = False,
 ) -> None:
-    """Find the longest spans of a text that are copied from a corpus, and the share of the text they cover.
+    """Find the longest spans of a text that are copied from a corpus, and the share that they cover.
 
     \b
     onward novelty dream.txt --corpus nietzsche.txt

@@ -37,17 +37,21 @@ def score(
         typer.Option("--exact", help="Score a long text in one pass, in float32: slower, but exact."),
     ] = False,
     lanes: Annotated[
-        int | None, typer.Option(help="Number of parallel lanes, in float32; by default the fastest number.")
+        int | None, typer.Option(help="Number of parallel lanes, in float32. Default: the fastest number.")
     ] = None,
     adapt: Annotated[
-        bool, typer.Option("--adapt", help="Let the model learn from each block after it was scored.")
+        bool,
+        typer.Option(
+            "--adapt",
+            help="Let the model learn from each block after scoring it. The model file does not change.",
+        ),
     ] = False,
     html: Annotated[
         Path | None, typer.Option(help="Write an HTML page that colours each symbol by its surprise.")
     ] = None,
     json: Json = False,
 ) -> None:
-    """Score a text: how surprising is it to a model?
+    """Score a text: how surprising is it to the model?
 
     The surprise of a symbol is -log of the probability that the model gave it
     before reading it. 1 bit means a probability of 50 %, 2 bits mean 25 %.

@@ -14,40 +14,46 @@ from onward.errors import InputError
 def serve(
     models: Annotated[
         list[Path],
-        typer.Argument(metavar="MODEL...", help="Files that `onward train` or `onward watch learn` made."),
+        typer.Argument(metavar="MODEL", help="Files that `onward train` or `onward watch learn` made."),
     ],
     host: Annotated[
         str,
-        typer.Option(help="Address to listen on. Other addresses than those of this machine need a token."),
+        typer.Option(help="Address to listen on. An address that other machines can reach needs a token."),
     ] = "127.0.0.1",
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="Port to listen on; 0 is any free port.")
     ] = 8000,
     state: Annotated[
         Path | None,
-        typer.Option(help="File that keeps sessions and alarms over a restart."),
+        typer.Option(help="File that stores sessions and alarms, so that they survive a restart."),
     ] = None,
     idle: Annotated[
-        str, typer.Option(metavar="TIME", help="A watched sequence ends after this time without a record.")
+        str,
+        typer.Option(
+            metavar="TIME", help="End a watched sequence after this time without a record: 90s, 2h."
+        ),
     ] = "1h",
     false_alarms: FalseAlarms = None,
     corpus: Annotated[
         list[Path] | None,
-        typer.Option("--corpus", "-c", exists=True, help="Text that /v1/novelty searches; may be repeated."),
+        typer.Option("--corpus", "-c", exists=True, help="Text that /v1/novelty searches; can be repeated."),
     ] = None,
     token: Annotated[
-        str | None, typer.Option(envvar="ONWARD_TOKEN", help="Bearer token that requests must have.")
+        str | None, typer.Option(envvar="ONWARD_TOKEN", help="Bearer token that requests must send.")
     ] = None,
     origin: Annotated[
-        list[str] | None, typer.Option(help="Site whose pages may use the server; may be repeated.")
+        list[str] | None,
+        typer.Option(
+            help="Origin whose pages may use the server, such as https://example.org; can be repeated."
+        ),
     ] = None,
     allow_host: Annotated[
-        list[str] | None, typer.Option(help="Further host name of the server; may be repeated.")
+        list[str] | None, typer.Option(help="Additional host name of the server; can be repeated.")
     ] = None,
-    sessions: Annotated[int, typer.Option(min=1, help="Largest number of typing sessions.")] = 1000,
+    sessions: Annotated[int, typer.Option(min=1, help="Maximum number of typing sessions.")] = 1000,
     memory: Annotated[int, typer.Option(min=1, help="Megabytes of memory for typing sessions.")] = 512,
     adapting: Annotated[
-        int, typer.Option(min=0, help="Largest number of sessions that learn from their text.")
+        int, typer.Option(min=0, help="Maximum number of sessions that learn from their text.")
     ] = 8,
 ) -> None:
     """Serve models and detectors: web pages, an OpenAI-compatible API, typing sessions, and alarms.
@@ -55,10 +61,10 @@ def serve(
     \b
     onward serve nietzsche.onward
     onward serve nietzsche.onward code.onward --port 8080 --state sessions.db
-    onward serve audit.onward --state watch.db          a detector: reads records, raises alarms
+    onward serve audit.onward --state watch.db          a detector: receives records, raises alarms
     ONWARD_TOKEN=... onward serve nietzsche.onward --host 0.0.0.0
 
-    Ctrl-C stops the server after the running requests.
+    Ctrl-C stops the server after the requests in progress are finished.
     """
     if token == "":
         raise InputError(

@@ -36,28 +36,29 @@ def train(
     source: Sources,
     output: Annotated[
         Path | None,
-        typer.Option(
-            "--output", "-o", help="The model file; by default SOURCE.onward in the current folder."
-        ),
+        typer.Option("--output", "-o", help="The model file. Default: SOURCE.onward in the current folder."),
     ] = None,
     recipe: Annotated[
-        str | None, typer.Option(help="Set of hyperparameters: default, lstm, gru, simple or tiny.")
+        str | None, typer.Option(help="Named set of hyperparameters: default, lstm, gru, simple or tiny.")
     ] = None,
     minutes: Annotated[
         float | None,
-        typer.Option("--minutes", "-m", help="Train for this many minutes in total; by default 5."),
+        typer.Option("--minutes", "-m", help="Train for this many minutes in total. Default: 5."),
     ] = None,
     epochs: Annotated[float | None, typer.Option(help="Train for this many passes over the text.")] = None,
     steps: Annotated[int | None, typer.Option(help="Train for this many steps.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Resume a run that was stopped.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Resume a run that was stopped, from its checkpoint.")
+    ] = False,
     symbols: Annotated[
-        str | None, typer.Option(help="What a symbol is: characters (the default), bytes or words.")
+        str | None, typer.Option(help="What counts as a symbol: characters (the default), bytes or words.")
     ] = None,
     lower: Annotated[
-        bool | None, typer.Option("--lower", help="Convert the text to lower case first.")
+        bool | None, typer.Option("--lower", help="Convert the text to lower case before training.")
     ] = None,
     min_count: Annotated[
-        int | None, typer.Option(help="Replace symbols that occur less often by the unknown symbol.")
+        int | None,
+        typer.Option(help="Replace symbols that occur less often than this with the unknown symbol."),
     ] = None,
     width: Annotated[int | None, typer.Option(help="Number of features of each layer.")] = None,
     layers: Annotated[int | None, typer.Option(help="Number of recurrent layers.")] = None,
@@ -73,13 +74,13 @@ def train(
         str | None, typer.Option(help="Precision of matrix products: auto (the faster one), bf16 or fp32.")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Random seed; the same seed gives the same model.")] = None,
-    device: Annotated[str, typer.Option(help="auto (a GPU if there is one), cpu or cuda.")] = "auto",
+    device: Annotated[str, typer.Option(help="Device: auto (a GPU if there is one), cpu or cuda.")] = "auto",
     set_: Annotated[
         list[str] | None,
         typer.Option(
             "--set",
             metavar="NAME=VALUE",
-            help="Set any hyperparameter (docs/guides/train.md lists them); may be repeated.",
+            help="Set any hyperparameter (docs/guides/train.md lists them); can be repeated.",
         ),
     ] = None,
     json: Json = False,
@@ -93,7 +94,8 @@ def train(
     onward train nietzsche.txt -o small.onward --width 128 --set clip=0.5 --set block=64
     onward train nietzsche.txt -o nietzsche.onward --resume
 
-    Ctrl-C saves the run. --resume continues it and ends with the same model as a run that was never stopped.
+    Ctrl-C saves the run, and --resume continues it. The final model is the
+    same as if the run had never been stopped.
     """
     common = {
         "symbols": symbols, "lower": lower, "min_count": min_count, "width": width, "layers": layers,
@@ -197,7 +199,8 @@ def _conclude(result: dict[str, Any], target: Path, prime: str, *, resumed_at: i
     loss = "none (the text is too short)" if nats is None else f"{nats:.4f} nats, {bits:.4f} bits per symbol"
     say(f"{'held-out loss':<15} {loss}")
     if nats is not None:
-        say(f"{'':<15} scored in one pass; not comparable with the checks, which start from an empty state")
+        remark = "scored in one pass; not comparable with the checks above, which start from an empty state"
+        say(f"{'':<15} {remark}")
     seconds = f"{result['seconds']:,.0f} s{f' since it resumed at step {resumed_at:,}' if resumed_at else ''}"
     say(f"{'trained on':<15} {result['symbols']:,} symbols in {result['steps']:,} steps, {seconds}")
     say(f"{'model':<15} {target}")

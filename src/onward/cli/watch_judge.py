@@ -22,7 +22,8 @@ def judge(
     scale: Annotated[
         int | None,
         typer.Option(
-            metavar="N", help="The normal sequences are a sample of N; estimates the precision for all N."
+            metavar="N",
+            help="The normal sequences are a sample of N sequences; estimate the precision for all N.",
         ),
     ] = None,
     pictures: Annotated[
@@ -30,7 +31,7 @@ def judge(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Evaluate a detector at its threshold, with lookup tables and an n-gram as baselines.
+    """Evaluate a detector on labelled sequences, and compare it with lookup tables and an n-gram model.
 
     \b
     onward watch judge hdfs.onward --normal normal.gz --anomalous anomalous.gz --pictures .
@@ -104,7 +105,7 @@ def _rate_warning(found: dict[str, Any]) -> str:
         "more false alarms than the calibration allows: for sequences like the training sequences, at most "
         f"{found['rate_interval'][1]:.3%} are expected. These normal sequences differ from them: "
         f"'{feature}' is the main feature of {count:,} of the {found['false_alarms']:,} false alarms. "
-        "Learn from sequences like these, or mark them as normal with `onward watch ok`"
+        "Learn again with such sequences, or mark them as normal with `onward watch ok`"
     )
 
 

@@ -29,20 +29,25 @@ EventSources = Annotated[
 def learn(
     source: EventSources,
     output: Annotated[Path, typer.Option("--output", "-o", help="The detector file to write.")],
-    log: Annotated[bool, typer.Option("--log", help="The source has raw log lines.")] = False,
+    log: Annotated[bool, typer.Option("--log", help="The source consists of raw log lines.")] = False,
     key: Annotated[
-        str | None, typer.Option(help="CSV or JSON lines: column that names the sequence of a record.")
+        str | None,
+        typer.Option(help="CSV or JSON lines: column with the key that groups records into sequences."),
     ] = None,
     event: Annotated[
         list[str] | None,
-        typer.Option(help="CSV or JSON lines: column of the event; several columns are joined."),
+        typer.Option(
+            help="CSV or JSON lines: column with the event; can be repeated, and the columns are joined."
+        ),
     ] = None,
     time_column: Annotated[
-        str | None, typer.Option("--time", help="CSV or JSON lines: column of the time.")
+        str | None, typer.Option("--time", help="CSV or JSON lines: column with the time.")
     ] = None,
     form: Annotated[
         Literal["csv", "jsonl"] | None,
-        typer.Option(help="Format of columns; by default from the file name, .jsonl, .ndjson or .json."),
+        typer.Option(
+            help="Format of a source with columns. Default: jsonl for .jsonl, .ndjson and .json, else csv."
+        ),
     ] = None,
     delimiter: Annotated[
         str, typer.Option(metavar="CHARACTER", help="Character between CSV columns; 'tab' for a tab.")
@@ -51,30 +56,31 @@ def learn(
         str | None, typer.Option(help="Log lines: pattern that groups lines, such as 'blk_-?\\d+'.")
     ] = None,
     symbols: Annotated[
-        Literal["templates", "words", "bytes"], typer.Option(help="Log lines: what an event is.")
+        Literal["templates", "words", "bytes"], typer.Option(help="Log lines: what counts as an event.")
     ] = "templates",
     false_alarms: FalseAlarmsLearned = None,
     top_k: TopKOption = None,
     folds: Annotated[
-        int | None, typer.Option(help="Number of folds of the calibration; 5 by default.")
+        int | None, typer.Option(help="Number of folds for the calibration. Default: 5.")
     ] = None,
     in_order: Annotated[
         bool | None,
         typer.Option(
             "--in-order/--any-order",
-            help="Whether the sequences are in time order; the later half then calibrates. "
-            "By default yes for records and log lines, no for one sequence per line.",
+            help="Whether the sequences are in time order. If so, the later half is the calibration set. "
+            "Default: yes for records and log lines, no for one sequence per line.",
         ),
     ] = None,
     held_out: Annotated[
         str | None,
         typer.Option(
             metavar="SHARE",
-            help="Calibrate on this share only, such as 50%, without folds: the guarantee is then exact.",
+            help="Hold out this share, such as 50%, as the calibration set, and use no folds. "
+            "The false-alarm guarantee is then exact.",
         ),
     ] = None,
     steps: Annotated[
-        int | None, typer.Option(help="Number of training steps; by default the amount of data decides.")
+        int | None, typer.Option(help="Number of training steps. Default: depends on the amount of data.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the weights and of the folds.")] = 0,
     json: Json = False,

@@ -15,21 +15,21 @@ def ok(
     model: DetectorPath,
     source: Annotated[
         str | None,
-        typer.Argument(metavar="[SOURCE]", help="Source that has the sequence; not needed with --state."),
+        typer.Argument(metavar="SOURCE", help="Source that contains the sequence; not needed with --state."),
     ] = None,
     *,
     key: Annotated[str, typer.Option("--key", help="Key of the sequence.")],
     state: Annotated[
         Path | None,
-        typer.Option(help="State file of `watch run`, which has the events of flagged sequences."),
+        typer.Option(help="State file of `watch run`, which contains the flagged sequences."),
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="File of the new detector; by default MODEL is replaced."),
+        typer.Option("--output", "-o", help="File for the new detector. Default: replace MODEL."),
     ] = None,
     json: Json = False,
 ) -> None:
-    """Mark a flagged sequence as normal: the detector learns it and keeps what it knew.
+    """Mark a flagged sequence as normal: the detector learns it, and keeps what it has learned before.
 
     \b
     onward watch ok blocks.onward --key blk_-1608999687919862906 --state watch.db

@@ -10,7 +10,7 @@ from onward.errors import InputError
 DetectorPath = Annotated[str, typer.Argument(metavar="MODEL", help="Detector made by `onward watch learn`.")]
 _RATE = "Share of normal sequences that may be flagged, such as 0.1%"
 FalseAlarms = Annotated[
-    str | None, typer.Option(metavar="SHARE", help=f"{_RATE}. Default: the detector's own.")
+    str | None, typer.Option(metavar="SHARE", help=f"{_RATE}. Default: the rate of the detector.")
 ]
 FalseAlarmsLearned = Annotated[
     str | None, typer.Option("--false-alarms", metavar="SHARE", help=f"{_RATE}, the default.")

@@ -22,11 +22,11 @@ def run(
     follow: Annotated[
         bool,
         typer.Option(
-            "--follow", "-f", help="Wait for more lines, through rotations of the file, as tail -F."
+            "--follow", "-f", help="Wait for more lines, even after the file is rotated, like tail -F."
         ),
     ] = False,
     state: Annotated[
-        Path | None, typer.Option(help="File that stores the state, so that the next run continues there.")
+        Path | None, typer.Option(help="File that stores the state, so that the next run continues from it.")
     ] = None,
     alarms: Annotated[
         Path | None, typer.Option(help="File to append the alarms to as JSON lines, each exactly once.")
@@ -37,13 +37,17 @@ def run(
     end: Annotated[
         bool | None,
         typer.Option(
-            "--end/--no-end", help="Whether open sequences end with the source. Default: yes without --state."
+            "--end/--no-end",
+            help="Whether to end open sequences when the source ends. Default: yes, unless --state is given.",
         ),
     ] = None,
     false_alarms: FalseAlarms = None,
     top_k: TopKOption = None,
     in_memory: Annotated[
-        int, typer.Option(metavar="N", help="Open sequences in memory; the others are on disk.")
+        int,
+        typer.Option(
+            metavar="N", help="Maximum number of open sequences in memory; the others are kept on disk."
+        ),
     ] = 20_000,
     json: Annotated[
         bool,
@@ -58,8 +62,9 @@ def run(
     onward watch run blocks.onward /var/log/hdfs.log --follow --state watch.db --alarms alarms.jsonl
     kubectl logs -f pod | onward watch run server.onward - --json
 
-    The line has five columns, separated by tabs: time, key, p-value, log line with its number, and what was
-    expected. The exit code is 3 if anything was flagged, else 0.
+    The line has five columns, separated by tabs: time, key, p-value, log line
+    with its number, and what was expected. The exit code is 3 if a sequence
+    was flagged, else 0.
     """
     from onward.watch.datasets import format_hint, no_records_error, parser_for  # noqa: PLC0415
     from onward.watch.detector import Detector  # noqa: PLC0415 - torch, which `--help` does without

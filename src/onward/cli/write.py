@@ -18,7 +18,9 @@ def write(
     temperature: Annotated[
         float,
         typer.Option(
-            "--temperature", "-t", help="Below 1: safer; above 1: bolder; 0: always the likeliest symbol."
+            "--temperature",
+            "-t",
+            help="Below 1: more predictable; above 1: more varied; 0: always the likeliest symbol.",
         ),
     ] = 1.0,
     top_k: Annotated[
@@ -35,20 +37,21 @@ def write(
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Random seed: the same seed writes the same text.")] = 0,
-    stop: Annotated[list[str] | None, typer.Option(help="End before this text; can be repeated.")] = None,
+    stop: Annotated[list[str] | None, typer.Option(help="Stop before this text; can be repeated.")] = None,
     ignore_end: Annotated[
-        bool | None, typer.Option("--ignore-end", help="Continue where the model would end the text.")
+        bool | None, typer.Option("--ignore-end", help="Continue when the model would end the text.")
     ] = None,
     samples: Annotated[int, typer.Option(help="Number of samples, generated in one batch.")] = 1,
     weights: Annotated[
         Literal["fp32", "bf16", "int8"],
         typer.Option(
-            help="Precision of the weights: int8 is fastest with AVX-512 VNNI, else bf16; nearly exact."
+            help="Precision of the weights. int8 is fastest on a CPU with AVX-512 VNNI, else bf16. "
+            "Both are nearly exact."
         ),
     ] = "fp32",
     json: Json = False,
 ) -> None:
-    """Write a text that continues a prime. Prints the prime, then the text while it is written.
+    """Write a text that continues a prime. Prints the prime, then the text as it is written.
 
     \b
     onward write nietzsche.onward --prime "what is "
@@ -56,7 +59,7 @@ def write(
     onward write nietzsche.onward --prime "what is " --stop "." --stop "?"
     onward write nietzsche.onward --samples 4 --length 80 --json
 
-    Several samples are separated by a line of three dashes.
+    A line of three dashes separates samples.
     """
     trained = onward.load(model)
     if unknown := trained.unknown_symbols(prime):

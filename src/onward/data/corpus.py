@@ -46,7 +46,7 @@ class Corpus:
 
     @property
     def size(self) -> int:
-        """Size of all files in bytes. Compressed files count with their compressed size."""
+        """Size of all files in bytes; compressed files count with their compressed size."""
         return sum(status(document).st_size for document in self.documents)
 
 
@@ -89,7 +89,7 @@ def read_bytes(document: Path, at: Callable[[int], None] | None = None) -> Itera
 
     Args:
         document: the file.
-        at: called after each piece with the bytes of the file read so far; for an archive, compressed bytes.
+        at: called after each piece with the number of bytes of the file read so far, before decompression.
 
     Raises:
         CorpusError: the document cannot be read, or is a damaged archive.
@@ -117,7 +117,7 @@ def status(document: Path) -> os.stat_result:
 
 
 def has_content(document: Path) -> bool:
-    """Returns whether a document has any content. The content of a compressed file may be empty.
+    """Returns whether a document has any content after decompression.
 
     Raises:
         CorpusError: the document cannot be read, or is a damaged archive.

@@ -38,8 +38,8 @@ class EncodedCorpus:
         vocabulary: the meaning of the ids.
         ids: (N,), in the vocabulary's type. If there are several documents, END follows each.
         counts: occurrences of each id, (V,).
-        digest: SHA-256 of the document's content, in hexadecimal; for several documents, the SHA-256 of
-            their concatenated digests.
+        digest: SHA-256 of the document's content, in hexadecimal; of several documents, the SHA-256 of
+            their digests joined.
         source_bytes: size of all documents; compressed files count with their compressed size.
         replaced: number of invalid bytes (and U+FFFD) that were encoded as unknown.
     """
@@ -90,7 +90,8 @@ def encode_corpus(
             facts = _encode(corpus, encoding, make_cache(folder), progress)
         if _stamps(corpus) != stamps:
             raise CorpusError(
-                f"{corpus.name} changed while it was read", hint="try again when no program writes to it"
+                f"{corpus.name} changed while it was read",
+                hint="try again when no other program is writing to it",
             )
         facts |= {"layout": _LAYOUT, "stamps": stamps, "settled": _is_settled(stamps)}
         with atomic_write(folder / "facts.json") as file:

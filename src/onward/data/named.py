@@ -88,7 +88,7 @@ def find_named(name: str) -> Path | None:
         return None
     corpus = NAMED[name]
     if (own := os.environ.get("ONWARD_DATA")) and (path := Path(own, corpus.file)).is_file():
-        hint = "put the right file there, or name the file by its path to use it as it is"
+        hint = "replace the file, or give its path to train on it as it is"
         _check(path.read_bytes(), name, path, hint)
         return path
     cached = cache_folder() / corpus.file

@@ -25,7 +25,7 @@ class SymbolFile:
         except OSError as error:
             raise CorpusError(
                 f"cannot read {path}: {error.strerror}",
-                hint="another run may have encoded the corpus again: try once more",
+                hint="another run has encoded the corpus again: try again",
             ) from error
 
     def __len__(self) -> int:

@@ -62,7 +62,7 @@ class Vocabulary:
 
     @classmethod
     def of_text(cls, text: str, kind: SymbolKind, *, lower: bool = False, min_count: int = 1) -> "Vocabulary":
-        """Returns the symbols that occur at least `min_count` times in a text, sorted by code point."""
+        """Returns the vocabulary of a text: symbols that occur `min_count` times or more, by code point."""
         if kind == "bytes":
             return cls.of_bytes(lower=lower)
         counts: dict[str, int] = {}

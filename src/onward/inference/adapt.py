@@ -160,7 +160,7 @@ class BlockLearner:
 
     Args:
         adapter: the adapter that learns.
-        state: state of the session before the first symbol of the first block.
+        state: of the session, before the first symbol of the first block.
 
     Attributes:
         adapter: as given.
@@ -194,7 +194,7 @@ class BlockLearner:
         return changed
 
     def remove(self, symbols: int, state: State) -> None:
-        """Removes the last symbols, which the session took back.
+        """Removes the last symbols, which the session rolled back.
 
         Args:
             symbols: number of symbols to remove.

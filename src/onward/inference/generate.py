@@ -87,7 +87,7 @@ class Writer:
             raise InputError(f"expected 1 sample or more, got {samples}")
         never = never_drawn(ends=not options.ignore_end)
         if len(vocabulary) <= never:
-            raise InputError("expected a vocabulary with symbols to write, got special symbols alone")
+            raise InputError("expected a vocabulary with symbols to write, got only special symbols")
         self._model = model.eval()
         self._vocabulary = vocabulary
         self._prime = ids_of(prime, vocabulary)

@@ -31,14 +31,14 @@ REACH = 1 << 16
 class Session:
     """A model and its state, for one text. A new session has already read BEGIN, the start of a text.
 
-    A session can be forked, and can take back its last symbols. For this it keeps up to about a hundred
-    earlier states, which get sparser with age, and the symbols within reach, with at most eight bytes for
-    each symbol.
+    A session can be forked, and its last symbols can be rolled back. For this it keeps some earlier states,
+    which get sparser with age (at most about a hundred), and the symbols within reach (at most eight bytes
+    for each symbol).
 
     Args:
         model: the model; it is set to evaluation mode.
-        vocabulary: vocabulary of the model.
-        reach: minimum number of symbols that can be taken back; with 0 the session keeps nothing.
+        vocabulary: of the model.
+        reach: minimum number of symbols by which it can be rolled back; with 0 it keeps no earlier states.
         weights: precision of the weights for single symbols (see `WeightType`). Several symbols at once are
             read as a block, in the precision of the model.
         stepper: stepper of this model. Sessions may share one if they are not used at the same time. None
@@ -188,14 +188,14 @@ class Session:
         )
 
     def fork(self) -> "Session":
-        """Returns an independent session with the same state."""
+        """Returns an independent session in the same state."""
         twin = self._copy()
         if self._learner:
             twin._use(self._learner.copy())
         return twin
 
     def rollback(self, symbols: int) -> None:
-        """Takes back the last symbols. The session is then, up to rounding, as if they had not been fed.
+        """Rolls back the last symbols. Up to rounding, the session is then as if they had not been fed.
 
         If the session has learned from them, the learned weights stay.
 
@@ -205,7 +205,7 @@ class Session:
         target, oldest = self.position - symbols, self._history.oldest
         if symbols < 0 or target < oldest:
             raise InputError(
-                f"expected 0 to {self.position - oldest} symbols to take back, got {symbols}",
+                f"expected 0 to {self.position - oldest} symbols to roll back, got {symbols}",
                 hint="a session with a larger reach can go back further",
             )
         (self.position, self.state, self.logits), again = self._history.back(target)

@@ -15,7 +15,7 @@ State: TypeAlias = tuple[Any, ...]
 
 
 def map_state(function: Callable[..., Tensor], state: State, *others: State) -> State:
-    """Applies a function to each tensor of a state and the corresponding tensors of `others`."""
+    """Applies a function to each tensor of a state, together with the corresponding tensors of `others`."""
     return tuple(
         map_state(function, part, *(other[i] for other in others))
         if isinstance(part, tuple)

@@ -128,11 +128,11 @@ def make_app(settings: ServerSettings) -> ASGIApp:
 
 def _add_gauges(metrics: Metrics, models: ModelRegistry, sessions: SessionManager) -> None:
     metrics.add_gauge("onward_sessions", "Open sessions.", lambda: len(sessions))
-    metrics.add_gauge("onward_sessions_adapting", "Sessions that learn.", lambda: len(sessions.adapting))
+    metrics.add_gauge("onward_sessions_adapting", "Sessions that adapt.", lambda: len(sessions.adapting))
     metrics.add_gauge("onward_session_megabytes", "Memory of all sessions.", lambda: sessions.megabytes)
     metrics.add_gauge(
         "onward_waiting",
-        "Requests that wait for a model, or are in work.",
+        "Requests in progress, or waiting for a model.",
         lambda: sum(served.engine.requests for served in models),
     )
 
@@ -194,7 +194,7 @@ def _server_operations(metrics: Metrics, document: Callable[[], dict[str, Any]])
             method="GET",
             path="/healthz",
             id="getHealth",
-            summary="Tell whether the server runs.",
+            summary="Return ok while the server runs.",
             handler=health,
             response=Health,
         ),
@@ -210,7 +210,7 @@ def _server_operations(metrics: Metrics, document: Callable[[], dict[str, Any]])
             method="GET",
             path="/openapi.json",
             id="getOpenApi",
-            summary="Return this document.",
+            summary="Return this description of the API.",
             handler=show_document,
             response=dict[str, Any],
         ),

@@ -5,7 +5,7 @@ const element = (name, content, parent) => {
   return made;
 };
 
-/** The name of a symbol as it stands on a page: a space would not be seen. */
+/** The name of a symbol on a page. A space would be invisible, so it is written as a word. */
 export const named = (symbol) => (symbol === " " ? "space" : symbol);
 
 const fill = (detail, { name, percent, bits, likeliest }) => {
@@ -45,11 +45,11 @@ const inLine = (mark, down) => {
 };
 
 /**
- * Lets a reader go from mark to mark of a text, by pointing and by the arrow keys, each with its detail.
+ * Lets the user move between the marks of a text with the pointer or the arrow keys, and shows details of each mark.
  *
- * `describe` gives what is told of a mark: `name`, `percent`, `bits`, and of the `likeliest` symbols `name`,
- * `percent` and whether it `came`; nothing for a mark of which nothing is known. `first` is where the keys begin.
- * Returns the function that shows the detail of a mark, or of none.
+ * `describe` returns the details of a mark: `name`, `percent`, `bits`, and for each of the `likeliest` symbols `name`,
+ * `percent` and whether it `came`. It returns nothing if a mark has no details. `first` returns the mark at which the
+ * arrow keys start. Returns a function that shows the details of a mark, or hides them.
  */
 export const reading = (text, detail, describe, first = () => text.firstElementChild) => {
   let on = null;

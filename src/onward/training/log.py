@@ -78,7 +78,7 @@ class RunLog:
     def _write_error(self, error: OSError) -> WriteError:
         return WriteError(
             f"cannot write {self._path}: {error.strerror}",
-            hint="check that the folder exists, may be written to, and that its disk has room",
+            hint="check that the folder exists and is writable, and that the disk has free space",
         )
 
 

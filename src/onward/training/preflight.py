@@ -77,7 +77,7 @@ def check_vocabulary_size(vocabulary: Vocabulary) -> None:
 
 def _out_of_memory(recipe: Recipe, symbols: int, device: torch.device) -> RecipeError:
     needed = _needed(_parameters(recipe, symbols))
-    steps = f"steps of {recipe.lanes:,} lanes and {recipe.block:,} symbols need more"
+    steps = f"a step of {recipe.lanes:,} lanes and {recipe.block:,} symbols needs more"
     return RecipeError(f"{_place(device)} ran out of memory: {needed}, and {steps}", hint=_REMEDY)
 
 

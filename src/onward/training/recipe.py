@@ -20,7 +20,7 @@ Decay = Literal["linear", "cosine", "none"]
 
 @checked_dataclass(RecipeError, kw_only=True)
 class Recipe(Architecture):
-    """Everything that determines a run, apart from the corpus, the budget and the number of threads.
+    """Everything that determines a run, besides the corpus, the budget and the number of threads.
 
     The fields of `Architecture` (layer, width, layers, inner, feed_forward, convolution, dropout, tied)
     describe the model.
@@ -102,10 +102,10 @@ def find_recipe(name: str = "default", overrides: Mapping[str, Any] | None = Non
         RecipeError: the recipe or a hyperparameter does not exist, or a value is out of range.
     """
     if name not in RECIPES:
-        raise RecipeError(f"there is no recipe {name!r}", hint=f"recipes are {', '.join(RECIPES)}")
+        raise RecipeError(f"there is no recipe {name!r}", hint=f"the recipes are {', '.join(RECIPES)}")
     known = [field.name for field in fields(Recipe) if field.name != "name"]
     for unknown in set(overrides or {}) - set(known):
         near = difflib.get_close_matches(unknown, known, 1, 0.5)
-        hint = f"did you mean {near[0]}?" if near else f"hyperparameters are {', '.join(known)}"
+        hint = f"did you mean {near[0]}?" if near else f"the hyperparameters are {', '.join(known)}"
         raise RecipeError(f"there is no hyperparameter {unknown!r}", hint=hint)
     return Recipe(**RECIPES[name].to_json() | dict(overrides or {}))

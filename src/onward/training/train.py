@@ -39,7 +39,7 @@ class TrainingResult:
         artefact: the trained model, in evaluation mode.
         output: the model file, if there is one.
         steps, symbols: steps and symbols of the whole run, including the part before it was resumed.
-        seconds: duration of this process's part of the run.
+        seconds: duration of this process's part.
         validation_nats_per_symbol: held-out loss, scored in one pass (see `validation.reported_symbols`);
             None if nothing was held out.
     """
@@ -78,11 +78,10 @@ def train_model(
 ) -> TrainingResult:
     """Trains a model on a corpus.
 
-    A run with an output also writes a checkpoint while it trains, a log (`.log.jsonl`) and a plot of the
-    losses (`.curves.png`), all beside the output. The same corpus, recipe, number of steps and number of
-    threads give the same artefact, to the byte, however often the run was stopped and resumed. If the
-    recipe's precision is "auto", the measured precision must be the same too; the artefact's recipe states
-    it.
+    A run with an output writes a checkpoint beside it while it trains, a log (`.log.jsonl`) and a plot of the
+    losses (`.curves.png`). The same corpus, recipe, number of steps and number of threads give the same
+    artefact, to the byte, however often the run was stopped and resumed. If the recipe's precision is "auto",
+    the artefact also depends on the measured precision, which its recipe contains.
 
     Args:
         corpus: the text as ids.
@@ -91,7 +90,7 @@ def train_model(
         start: the output, and the checkpoint to resume from (see `resume.start_run`); None writes nothing.
         device: the device to train on; by default the CPU.
         observer: receives all events.
-        sampler: returns a short text that the model of an artefact wrote, for the observer.
+        sampler: writes a short text with an artefact, for the observer.
 
     Raises:
         VocabularyError: the vocabulary is too large for a model file.

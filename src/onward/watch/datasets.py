@@ -103,9 +103,8 @@ def no_records_error(names: Names, unreadable: UnreadableLines, hint: str) -> Co
 
 def format_hint(detector: Detector) -> str:
     """Returns a hint with the format that the detector reads."""
-    return (
-        f"the detector reads {format_of(detector).describe()}: give it such a source, or learn a new detector"
-    )
+    form = format_of(detector).describe()
+    return f"the detector reads {form}: give a source in this format, or learn a new detector"
 
 
 def format_of(detector: Detector) -> InputFormat:

@@ -38,9 +38,7 @@ FALSE_ALARMS = 0.001
 """The default rate of false alarms."""
 
 Rate = Annotated[float, Field(gt=0, lt=1), Hint("such as 0.001, for 0.1 %")]
-TopK = Annotated[
-    int, Field(ge=1), Hint("it is a number of events; leave it out to use the rate of false alarms")
-]
+TopK = Annotated[int, Field(ge=1), Hint("it is a number of events; leave it out to use the false-alarm rate")]
 
 _MODEL_SCORES = ("length", "total", "largest", "burst", "rank")
 """The attributes of an open sequence in the order of `ModelScores`."""
@@ -64,8 +62,8 @@ class Detector:
         vocabulary: the events that the detector knows.
         profile: what occurred in training.
         calibration: the calibration of the p-values.
-        baselines: lookups and an n-gram, for comparison.
-        rate: the rate of false alarms: the share of normal sequences that may be flagged.
+        baselines: lookup tables and an n-gram model, for comparison.
+        rate: the false-alarm rate: the share of normal sequences that may be flagged.
         top_k: DeepLog's rule in place of the calibration: flag a sequence if one of its events is not among
             this many most likely events. With None, the calibration decides.
         source: how records are parsed (see `onward.watch.input.parsers`).
@@ -140,7 +138,7 @@ class Detector:
         return self.artefact.model
 
     def with_rate(self, rate: float | None = None, top_k: int | None = None) -> "Detector":
-        """Returns the detector with another rate of false alarms, or with DeepLog's rule.
+        """Returns the detector with another false-alarm rate, or with DeepLog's rule.
 
         Raises:
             InputError: the rate is not between 0 and 1, or `top_k` is below 1.

@@ -24,10 +24,10 @@ class SequenceDetector:
     same event. X is not a matrix, so scikit-learn's checks with matrices of real numbers do not apply.
 
     Args:
-        false_alarms: the rate of false alarms: the share of normal sequences that may be flagged.
+        false_alarms: the false-alarm rate: the share of normal sequences that may be flagged.
         folds: see `LearnSettings`.
         held_out: see `LearnSettings`.
-        steps: number of training steps; with None, the amount of data decides.
+        steps: number of training steps; with None, it depends on the amount of data.
         random_state: seed of the weights and of the folds.
 
     Attributes:

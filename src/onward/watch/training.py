@@ -2,10 +2,10 @@
 
 By default every sequence is used for both. The sequences are drawn into random folds. For each fold, a model
 is trained on the other folds and scores this one. The detector's own model is trained on all sequences.
-Lookups and the n-gram are cheap, so they have smaller folds. An event counts as new if all sequences that
-contain it are in one fold, and small folds rarely hold all of them. Sequences that recur are scored by the
-detector itself (see `calibration/out_of_fold.py`). docs/concepts.md explains the resulting guarantee. With
-`held_out` there is a single split instead, and the guarantee is exact.
+Lookup tables and the n-gram model are cheap, so they use smaller folds. If two sequences with the same rare
+event are in one fold, the event looks new; in small folds this happens rarely. Sequences that recur are
+scored by the detector itself (see `calibration/out_of_fold.py`). docs/concepts.md has the guarantee that
+follows. With `held_out` there is a single split instead, and the guarantee is exact.
 
 Sequences in time order are scored forward instead: the third quarter by a model of the first half, and the
 last quarter by a model of the first three. What is normal changes with time, and random folds cannot show
@@ -77,11 +77,11 @@ class LearnSettings:
     Attributes:
         recipe: recipe of the model; by default `RECIPE`, with a larger width for many events.
         folds: number of folds of the calibration.
-        held_out: share of the sequences that only calibrate, in place of folds.
+        held_out: share of the sequences that are only used to calibrate, in place of folds.
         in_order: whether the sequences are in time order. The calibration then scores later sequences by
             models of earlier ones, in place of folds; with `held_out`, the last sequences are held out.
         seed: seed of the weights and of the folds.
-        rate: the rate of false alarms, a share of normal sequences.
+        rate: the false-alarm rate, a share of normal sequences.
         top_k: see `Detector`.
         steps: number of training steps; by default 10 epochs, but at least 400 and at most 2000 steps.
     """
@@ -93,9 +93,10 @@ class LearnSettings:
     seed: int = 0
     rate: Rate = FALSE_ALARMS
     top_k: TopK | None = None
-    steps: Annotated[int, Field(ge=1), Hint("leave out --steps: the amount of data then decides")] | None = (
-        None
-    )
+    steps: (
+        Annotated[int, Field(ge=1), Hint("leave out --steps: the default depends on the amount of data")]
+        | None
+    ) = None
 
 
 def learn_detector(
@@ -107,7 +108,7 @@ def learn_detector(
     observer: Observer | None = None,
     notify: Notify = lambda _: None,
 ) -> Detector:
-    """Learns a detector of sequences that deviate from these normal sequences.
+    """Learns a detector from normal sequences.
 
     Args:
         sequences: the events of each sequence, by name.
@@ -115,7 +116,7 @@ def learn_detector(
         is_bytes: whether events are bytes, as Latin-1 characters.
         source: how records are parsed (see `Detector`).
         observer: receives the events of each training run.
-        notify: receives a sentence at the start of each stage.
+        notify: receives a message at the start of each stage.
 
     Raises:
         CorpusError: there are fewer than ten sequences.

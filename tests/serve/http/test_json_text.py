@@ -32,7 +32,7 @@ def test_any_bytes_are_either_json_or_refused(raw: bytes) -> None:
 
 @pytest.mark.parametrize("raw", [b"NaN", b"[Infinity]", b"1e999", b"\xff", b"[" * 100_000, b"{}x"])
 def test_a_body_that_is_not_json_is_refused(raw: bytes) -> None:
-    with pytest.raises(ApiError, match="expected JSON in UTF-8, got a body that is not: ") as caught:
+    with pytest.raises(ApiError, match="expected JSON in UTF-8, got an invalid body: ") as caught:
         parse(raw)
     assert "for example" in caught.value.hint
 

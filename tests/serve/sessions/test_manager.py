@@ -336,7 +336,7 @@ def test_adapting_sessions_are_evicted_for_those_that_come_back_from_the_file(
         assert (await predict(first))["learned"] == 2
         await sessions.enforce_limits()
         assert [session.id for session in sessions.adapting] == [ids[2], ids[0]]
-        with pytest.raises(ApiError, match="sessions learn already"):
+        with pytest.raises(ApiError, match="sessions are adapting already"):
             await create(sessions, served, adapts=True)
 
     run(learn, store)

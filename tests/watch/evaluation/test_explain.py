@@ -183,5 +183,5 @@ def test_the_alarm_page_describes_each_feature() -> None:
 
 def test_the_reference_names_each_feature() -> None:
     reference = (ROOT / "docs/reference/watch-http.md").read_text("utf-8")
-    (paragraph,) = re.findall(r"`speaks` is the feature that.*?\n\n", reference, re.DOTALL)
-    assert {*FEATURES, "rank"} <= set(re.findall(r"`(\w+)`", paragraph))
+    (table,) = re.findall(r"### Features\n\n(.*?)\n\n", reference, re.DOTALL)
+    assert {*FEATURES, "rank"} == set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE))

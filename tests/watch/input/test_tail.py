@@ -306,7 +306,7 @@ def test_a_missing_file_is_reported(known: bool, tmp_path: Path) -> None:
     messages: list[str] = []
     position = Position(1, 2, 0, "", 0.0) if known else None
     follower = Follower(tmp_path / "a.log", position, messages.append)
-    assert messages == [f"waiting for {tmp_path / 'a.log'}: the file does not exist yet"]
+    assert messages == [f"waiting for {tmp_path / 'a.log'}, which does not exist yet"]
     (tmp_path / "a.log").write_text("one\n")
     assert follower.read() == [b"one"]
     follower.close()

@@ -74,7 +74,9 @@ def test_the_first_large_step_is_reported_once_across_restarts() -> None:
     clock = EventClock(100.0, messages.append)
     moments(clock, 0.0, 1e9, 1.0, -1e9)
     assert len(messages) == 1
-    assert messages[0].startswith("line 1: the time is more than 100 seconds from the times before")
+    assert messages[0].startswith(
+        "line 1: the time differs by more than 100 seconds from the times before it"
+    )
     restored = EventClock(100.0, messages.append)
     restored.restore(clock.to_json())
     moments(restored, 1e9)

@@ -144,7 +144,7 @@ def boundary_of(vocabulary: Vocabulary, until: Until) -> Boundary:
         return LineEnd(vocabulary)
     if isinstance(until, bool) or not isinstance(until, int) or until < 1:
         raise InputError(
-            f"expected until to be word, line, or a number of symbols from 1 on, got {until!r}",
+            f"expected until to be word, line, or a number of symbols above 0, got {until!r}",
             hint="until=20 completes by 20 symbols",
         )
     return Length(vocabulary, until)

@@ -60,8 +60,8 @@ class CompleteOptions:
     Attributes:
         n: maximum number of continuations.
         until: where continuations end.
-        shortest: minimum number of characters of a continuation. With 2, a continuation of one character is
-            left out, because accepting it takes as many keystrokes as typing it.
+        shortest: minimum number of characters of a continuation. 2 leaves out continuations that take as
+            many keystrokes to accept as to type.
         floor: minimum probability of a continuation. None means `FLOOR` for words and 0 for lines and
             lengths.
         effort: maximum number of prefixes that the search for words expands.

@@ -63,7 +63,7 @@ class Protocol:
             raise InputError(f"expected 1 lane or more, got {self.lanes}")
         if self.adapt and (self.cold or (self.lanes or 1) > 1):
             raise InputError(
-                "expected one pass for a model that learns, got cold windows or several lanes",
+                "expected adaptive scoring in one pass, got cold windows or several lanes",
                 hint="leave out cold and lanes",
             )
 

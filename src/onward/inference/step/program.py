@@ -138,7 +138,7 @@ class Program:
     @singledispatchmethod
     def _layer(self, layer: nn.Module, x: Tensor) -> Tensor:
         """Adds the operations of a layer on x (B, D_in), and returns its output (B, D_out)."""
-        raise NotImplementedError(f"there are no operations for {type(layer).__name__}")
+        raise NotImplementedError(f"inference does not support the layer {type(layer).__name__}")
 
     @_layer.register
     def _(self, layer: Stack, x: Tensor) -> Tensor:

@@ -83,7 +83,7 @@ def model_operations(models: ModelRegistry, limits: Limits, corpus: Sequence[Pat
             method="POST",
             path="/v1/novelty",
             id="findNovelty",
-            summary="Find the parts of a text that are in the corpus word for word.",
+            summary="Find the spans of a text that are in the corpus word for word.",
             handler=partial(scoring.novelty, corpus=corpus, **limited),
             body=NoveltyRequest,
             response=NoveltyReport,

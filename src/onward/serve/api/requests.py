@@ -34,7 +34,7 @@ class StreamOptions(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True)
 
     include_usage: bool | None = Field(
-        None, description="Whether an event with the counts precedes the end of the stream."
+        None, description="Whether the last event of the stream has the symbol counts."
     )
 
 
@@ -50,27 +50,29 @@ class CompletionRequest(RequestModel):
         description="A text, a list of texts, a list of symbol ids, or a list of such lists.",
     )
     max_tokens: Annotated[int, Field(ge=0), WHOLE, AtMost("max_tokens")] = Field(
-        16, description="Symbols to write."
+        16, description="Maximum number of symbols to write."
     )
-    temperature: float = Field(1.0, ge=0, le=100, description="0 takes the most likely symbol every time.")
-    top_p: float = Field(1.0, ge=0, le=1, description="Only the most likely symbols with this total share.")
+    temperature: float = Field(1.0, ge=0, le=100, description="0 always takes the most likely symbol.")
+    top_p: float = Field(
+        1.0, ge=0, le=1, description="Draw only from the most likely symbols whose probabilities sum to this."
+    )
     top_k: Annotated[int, Field(ge=1), WHOLE] | None = Field(
-        None, description="Only so many of the most likely symbols. Default: all."
+        None, description="Draw only from this many of the most likely symbols. Default: all."
     )
     min_p: float = Field(
-        0.0, ge=0, le=1, description="Only symbols with at least this share of the highest probability."
+        0.0, ge=0, le=1, description="Draw only symbols with at least this share of the highest probability."
     )
     n: Annotated[int, Field(ge=1), WHOLE, AtMost("choices")] = Field(
-        1, description="Completions of each prompt."
+        1, description="Number of samples for each prompt."
     )
     seed: Annotated[int, Field(ge=-_LARGEST_SEED - 1, le=_LARGEST_SEED), WHOLE] | None = Field(
-        None, description="The same seed gives the same text. Default: a new one for each request."
+        None, description="The same seed gives the same text. Default: a random seed."
     )
     stop: StopText | Annotated[list[StopText], AtMost(16)] | None = Field(
-        None, description="Texts that end a completion; they are not part of it."
+        None, description="Texts that end a sample; the sample does not contain them."
     )
     logprobs: bool | Annotated[int, Field(ge=0, le=20), WHOLE] | None = Field(
-        None, description="Number of likely symbols to list with each symbol; true stands for 1."
+        None, description="Number of the most likely symbols to list for each symbol; true means 1."
     )
     echo: bool = Field(False, description="Whether the text begins with the prompt.")
     stream: bool = Field(False, description="Whether to send server-sent events.")
@@ -99,7 +101,7 @@ class ScoreRequest(RequestModel):
     model: ModelName = None
     text: Text = Field("", description="At most 20,000 symbols.")
     alternatives: Annotated[int, Field(ge=0, le=20), WHOLE] = Field(
-        3, description="Number of likely symbols to list in the place of each symbol."
+        3, description="Number of the most likely symbols to list for each position."
     )
 
 
@@ -111,27 +113,28 @@ class NoveltyRequest(RequestModel):
     model: ModelName = None
     text: Annotated[Text, Field(min_length=1)]
     minimum: Annotated[int, Field(ge=1), WHOLE, AtMost("text_characters")] = Field(
-        20, description="Symbols of the shortest match that counts."
+        20, description="Minimum length of a span, in symbols."
     )
     longest: Annotated[int, Field(ge=0, le=1000), WHOLE] = Field(
-        10, description="How many of the longest matches to list."
+        10, description="Number of spans to list, longest first."
     )
 
 
 class CompletionOptions(RequestModel):
-    """Options of the answers of a session. Options that are left out keep their last value."""
+    """What a session returns. An option that is left out keeps the value of the last request."""
 
     completions: Annotated[int, Field(ge=0, le=20), WHOLE] | None = Field(
-        None, description="Number of completions. First value: 3."
+        None, description="Number of completions. Default in a new session: 3."
     )
     until: Literal["word", "line"] | Annotated[int, Field(ge=1, le=100), WHOLE] | None = Field(
-        None, description='Where completions end; a number is a number of symbols. First value: "word".'
+        None,
+        description='Where a completion ends; a number counts symbols. Default in a new session: "word".',
     )
     shortest: Annotated[int, Field(ge=1, le=100), WHOLE] | None = Field(
-        None, description="Characters of the shortest completion. First value: 2."
+        None, description="Minimum length of a completion in characters. Default in a new session: 2."
     )
     next: Annotated[int, Field(ge=0, le=100), WHOLE] | None = Field(
-        None, description="Number of likely next symbols. First value: 10."
+        None, description="Number of the most likely next symbols. Default in a new session: 10."
     )
 
     def options(self) -> dict[str, Any]:
@@ -147,7 +150,7 @@ class SessionRequest(CompletionOptions):
     model: ModelName = None
     text: Text = ""
     cursor: Annotated[int, Field(ge=0), WHOLE] | None = Field(
-        None, description="Position in the text that is completed. Default: the end."
+        None, description="Typing position; the text before it is completed. Default: the end."
     )
     adapt: bool = Field(False, description="Whether the session learns from its text.")
 
@@ -157,7 +160,9 @@ class EditRequest(CompletionOptions):
 
     model_config = _example(at=12, delete=0, insert="o")
 
-    at: Annotated[int, Field(ge=0), WHOLE] | None = Field(None, description="Position. Default: the cursor.")
+    at: Annotated[int, Field(ge=0), WHOLE] | None = Field(
+        None, description="Position of the edit. Default: the cursor."
+    )
     delete: Annotated[int, Field(ge=0), WHOLE] | None = Field(
         None, description="Characters to delete. Default: 0."
     )
@@ -185,11 +190,11 @@ class AlarmQuery(DetectorQuery):
     """Which alarms to return."""
 
     after: Annotated[int, Field(ge=0, le=_LARGEST_ALARM), FROM_DIGITS] | None = Field(
-        None, description="Return the first alarms after this number. Default: the last alarms."
+        None, description="Return the alarms after this number. Default: the newest alarms."
     )
     limit: Annotated[int, Field(ge=1, le=RECENT), FROM_DIGITS] = Field(
-        100, description="Greatest number of alarms."
+        100, description="Maximum number of alarms."
     )
     stream: Annotated[bool, FROM_WORD] = Field(
-        False, description="Whether to send alarms as server-sent events, for as long as the client stays."
+        False, description="Whether to send alarms as server-sent events, until the client disconnects."
     )

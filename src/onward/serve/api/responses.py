@@ -52,7 +52,7 @@ class VocabularyFacts(TypedDict):
 
 
 class ModelFacts(ModelEntry):
-    """The facts about a model: `recipe` and `facts` come from its file."""
+    """Facts about a model; `recipe` and `facts` come from its file."""
 
     parameters: int
     architecture: dict[str, Any]
@@ -88,7 +88,7 @@ class Logprobs(TypedDict):
 
 
 class CompletionChoice(TypedDict):
-    """A completion, or the next part of it in an event."""
+    """A sample, or the part of it that an event adds."""
 
     text: str
     index: int
@@ -97,7 +97,7 @@ class CompletionChoice(TypedDict):
 
 
 class Usage(TypedDict):
-    """Symbols of the prompts and of the completions."""
+    """Numbers of symbols of the prompts and of the samples."""
 
     prompt_tokens: int
     completion_tokens: int
@@ -105,7 +105,7 @@ class Usage(TypedDict):
 
 
 class CompletionHead(TypedDict):
-    """The fields that each event of a stream of completions repeats."""
+    """The fields that each event of a stream repeats."""
 
     id: str
     object: Literal["text_completion"]
@@ -114,7 +114,7 @@ class CompletionHead(TypedDict):
 
 
 class Completion(CompletionHead):
-    """The completions of all prompts."""
+    """The samples of all prompts."""
 
     choices: list[CompletionChoice]
     usage: Usage
@@ -148,7 +148,7 @@ class Score(TypedDict):
 
 
 class Match(TypedDict):
-    """A part of the text that is in the corpus. `line` and `position` are its place in the document."""
+    """A span of the text that is in the corpus, from `line` and `position` of the document."""
 
     start: int
     length: int
@@ -217,7 +217,7 @@ class ExpectedEvent(TypedDict):
 
 
 class UnusualCount(TypedDict):
-    """An event that a sequence has too often or too rarely."""
+    """An event that is too frequent or too rare in a sequence."""
 
     event: str
     found: int
@@ -225,7 +225,7 @@ class UnusualCount(TypedDict):
 
 
 class AlarmBase(TypedDict):
-    """An alarm. `began` is the number of the first record of its sequence, `number` that of the record."""
+    """An alarm. `began` is the number of the first record of the sequence, `number` that of the `line`."""
 
     alarm: int
     key: str
@@ -261,7 +261,7 @@ class SequenceVerdict(TypedDict):
 
 
 class BatchReport(TypedDict):
-    """The results of a batch. `first` is the number of its first item."""
+    """The result of a batch. `first` is the number of its first item."""
 
     model: str
     first: int
@@ -294,7 +294,7 @@ class ScoredEvent(TypedDict):
 
 
 class AlarmExplanation(TypedDict):
-    """An alarm with the events of its sequence. `events` begins with event number `first` of `of`."""
+    """An alarm with the events of its sequence. `events` starts at event number `first` of `of` events."""
 
     alarm: Alarm
     ended: bool
@@ -321,7 +321,7 @@ class FlagChange(TypedDict):
 
 
 class FeedbackReport(TypedDict):
-    """The effect of marking an alarm as normal."""
+    """The changes that marking an alarm as normal made."""
 
     alarm: int
     key: str

@@ -67,7 +67,7 @@ async def novelty(
     served = models.get(asked.model)
     if not corpus:
         message = "this server has no corpus to search"
-        raise ApiError(404, "no_corpus", message, hint="start it with --corpus FILE")
+        raise ApiError(404, "no_corpus", message, hint="start the server with --corpus FILE")
     with served.engine.slot():  # the search has its own thread, since it does not use the model
         find = served.trained.novelty
         work = asyncio.to_thread(find, asked.text, [*corpus], minimum=asked.minimum, longest=asked.longest)

@@ -50,7 +50,7 @@ def session_operations(sessions: SessionManager, models: ModelRegistry, limits: 
             method="POST",
             path="/v1/sessions",
             id="createSession",
-            summary="Begin a text that is typed.",
+            summary="Start a session for a text that is being typed.",
             handler=partial(_create, models=models, limits=limits, **known),
             body=SessionRequest,
             response=SessionAnswer,

@@ -52,7 +52,7 @@ def watch_operations(detectors: DetectorRegistry, limits: Limits) -> list[Operat
             method="GET",
             path="/v1/watch/alarms",
             id="listAlarms",
-            summary="Return alarms, or stream them as they come.",
+            summary="Return alarms, or stream them as they are raised.",
             handler=partial(_alarms, **known),
             query=AlarmQuery,
             response=AlarmList,

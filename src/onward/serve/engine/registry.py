@@ -55,7 +55,7 @@ def load_models(
         trained = TrainedModel.load(path)
         engine = Engine(trained, limits, metrics, threads=threads)
         served[name] = ServedModel(name, trained, engine, metrics, int(path.stat().st_mtime))
-    return Lookup("models", served, remedy="start it with the file of a model that writes text")
+    return Lookup("models", served, remedy="start the server with the file of a text model")
 
 
 def entry(served: ServedModel) -> dict[str, Any]:
@@ -89,7 +89,7 @@ def curve(served: ServedModel) -> dict[str, Any]:
         if name and isinstance(event.get("nats_per_symbol"), float) and isinstance(event.get("step"), int):
             series[name].append({"step": event["step"], "value": event["nats_per_symbol"]})
     if not any(series.values()):
-        message = f"there is no training log beside the file of {served.name}"
+        message = f"there is no training log in the folder of the model {served.name}"
         hint = "copy the log of `onward train` to the folder of the model"
         raise ApiError(404, "no_curve", message, hint=hint)
     return {"model": served.name, "unit": "nats_per_symbol", **series}

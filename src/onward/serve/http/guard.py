@@ -111,11 +111,11 @@ class OriginGuard:
         if not self._is_host(host):
             message = f"expected a host name of this server, got {host[:80]!r}"
             return ApiError(
-                403, "wrong_host", message, hint="start it with --allow-host NAME to allow a name"
+                403, "wrong_host", message, hint="start the server with --allow-host NAME to allow a name"
             )
         if origin is not None and not self._is_allowed(origin, host):
             message = f"expected a request from an allowed origin, got {origin[:80]!r}"
-            hint = "start it with --origin ORIGIN to allow the pages of a site"
+            hint = "start the server with --origin ORIGIN to allow the pages of a site"
             return ApiError(403, "wrong_origin", message, hint=hint)
         return None
 
@@ -148,7 +148,7 @@ class TokenGuard:
         refusal = ApiError(
             401,
             "invalid_token",
-            "expected the server's token in a header `Authorization: Bearer TOKEN`, got none or another",
+            "expected the server's token in a header `Authorization: Bearer TOKEN`, got none or a wrong one",
             hint="use the token that the server was started with (--token or ONWARD_TOKEN)",
             headers={"WWW-Authenticate": "Bearer"},
         )

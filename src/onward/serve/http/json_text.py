@@ -19,7 +19,7 @@ def parse(body: bytes | str) -> Any:
         return json.loads(body, parse_constant=_refuse_constant, parse_float=_finite_float)
     except (ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError
         reason = "too deeply nested" if isinstance(error, RecursionError) else str(error)
-        message = f"expected JSON in UTF-8, got a body that is not: {shortened(reason)}"
+        message = f"expected JSON in UTF-8, got an invalid body: {shortened(reason)}"
         raise ApiError(400, "invalid_json", message, hint=_EXAMPLE) from None
 
 

@@ -67,8 +67,8 @@ def paths_by_name(kind: str, paths: Sequence[Path]) -> dict[str, Path]:
     for path in paths:
         if path.stem in named:
             raise InputError(
-                f"expected {kind} with different names, got two named {path.stem!r}",
-                hint="the name is that of the file: rename one of them",
+                f"expected {kind} with different names, got two with the name {path.stem!r}",
+                hint="each is named after its file: rename one of the files",
             )
         named[path.stem] = path
     return named

@@ -40,7 +40,7 @@ class Metrics:
             "onward_symbols_written", "Symbols written by completions.", registry=registry
         )
         self.symbols_read = Counter(
-            "onward_symbols_read", "Symbols read of prompts, edits and scored texts.", registry=registry
+            "onward_symbols_read", "Symbols read from prompts, edits and scored texts.", registry=registry
         )
         self.sessions_ended = Counter(
             "onward_sessions_ended", "Sessions that ended, by reason.", ["reason"], registry=registry

@@ -187,7 +187,7 @@ def _too_long(name: str, errors: Sequence[ErrorDetails]) -> ApiError | None:
     if len(errors) > 1 or error["type"] != _TOO_LONG or len(error["loc"]) > 1:
         return None
     found = error.get("ctx", {})
-    message = f"expected {name} of length {found['limit']:,} at most, got {found['size']:,}"
+    message = f"expected {name} to have a length of at most {found['limit']:,}, got {found['size']:,}"
     return ApiError(413, "too_large", message, param=name, hint="send it in parts, as several requests")
 
 

@@ -88,7 +88,7 @@ class DocumentChange:
         """
         if self.version is not None and self.version != document.version:
             message = f"expected version {document.version} of the session, got {self.version}"
-            hint = "GET the session for its present text and version"
+            hint = "GET the session for its current text and version"
             raise ApiError(409, "version_conflict", message, param="version", hint=hint)
         if not self.has_edit:
             return None

@@ -87,7 +87,7 @@ class SessionManager:
         """
         session = self._make(f"s-{secrets.token_urlsafe(16)}", served, document, adapts=adapts)
         if adapts and self._are_too_many([*self.adapting, session]):
-            message = f"expected adapt to be false, since {len(self.adapting)} sessions learn already"
+            message = f"expected adapt to be false, since {len(self.adapting)} sessions are adapting already"
             hint = "delete one of them, or create this session without adapt"
             raise ApiError(429, "too_many_adapting", message, param="adapt", hint=hint)
         self._sessions[session.id] = session

@@ -238,9 +238,9 @@ def _write_error(error: Exception) -> Exception:
     if not isinstance(error, sqlite3.Error):
         return error
     if isinstance(error, sqlite3.OperationalError):
-        hint = "check that the disk has free space and can be written"
+        hint = "check that the file is writable and that the disk has free space"
     else:
-        hint = "report this as a bug of onward"
+        hint = "report this as a bug in onward"
     return WriteError(f"cannot save a session: {error}", hint=hint)
 
 

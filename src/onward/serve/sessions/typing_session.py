@@ -114,7 +114,7 @@ class TypingSession:
                 has another version; 410, the session has ended; 413, the text becomes too long.
         """
         if change.forget and not self.adapts:
-            message = "expected forget to be false, since this session does not learn"
+            message = "expected forget to be false, since this session does not adapt"
             raise ApiError(400, "invalid_value", message, param="forget", hint="leave forget out")
         cancellation = CancellationToken()
         if change.has_edit:

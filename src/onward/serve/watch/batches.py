@@ -72,7 +72,7 @@ class BatchRequest(RequestModel):
     records: Annotated[list[SkipValidation[EventRecord]], AtMost("batch_records")] | None = None
     sequences: Annotated[list[SkipValidation[EventSequence]], AtMost("batch_records")] | None = None
     idempotency_key: Annotated[str, AtMost(200)] | None = Field(
-        None, description="Names the batch, so that one that is sent twice is read once."
+        None, description="Name of the batch. A batch that is sent twice under one name is read once."
     )
     verdicts: bool = Field(False, description="Whether to return the verdict on each sequence that ended.")
     end: bool = Field(False, description="Whether all open sequences end with this batch.")

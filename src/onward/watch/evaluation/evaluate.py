@@ -162,7 +162,7 @@ class Evaluation:
         deduplicated: the same figures with duplicates counted once, and not scaled up.
         classes: for each class of anomalous sequences, how many are flagged and how many there are.
         scored: the sequences with their scores.
-        rate: the rate of false alarms that the detector was made for.
+        rate: the false-alarm rate that was requested.
         calibration: number of calibration sequences behind the threshold.
         rate_interval: 95 % interval of the false-alarm rate to expect with this number of calibration
             sequences, if the normal sequences are like those that the detector learned; (0, 1) for the rule
@@ -242,12 +242,12 @@ def evaluate(
     if not normal or not wrong:
         raise CorpusError(
             f"expected normal and anomalous sequences, got {len(normal)} and {len(wrong)}",
-            hint="name a file of each",
+            hint="give at least one file of each",
         )
     if normal_in_all is not None and normal_in_all < len(normal):
         raise InputError(
             f"expected {len(normal):,} or more normal sequences in all, got {normal_in_all:,}",
-            hint="--scale is the number of sequences that the normal ones are a sample of",
+            hint="--scale is the number of sequences from which the normal ones were sampled",
         )
     started = time.perf_counter()
     verdicts = detector.judge([*wrong, *normal], explain=False)

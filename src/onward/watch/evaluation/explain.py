@@ -94,7 +94,7 @@ def describe_reason(verdict: Verdict) -> str:
         case "mean":
             reason = f"its events have {value:.2f} bits on average"
         case "total":
-            reason = "its events have more bits in total than normal for their number"
+            reason = "its events have more bits in total than is normal for so many events"
         case "burst":
             reason = f"some consecutive events have {value:.1f} bits on average"
         case "counts":

@@ -40,7 +40,7 @@ def warnings(detector: Detector, unreadable: Sequence[UnreadableLines]) -> list[
     if detector.top_k:
         found.append(
             f"events beyond the {detector.top_k} most likely are flagged: "
-            "this rule does not control the rate of false alarms"
+            "this rule does not control the false-alarm rate"
         )
     elif can_never_alarm(detector):
         found.append(never_alarms_message(detector))

@@ -55,7 +55,7 @@ class Follower:
             with suppress(OSError, CorpusError):  # `read` raises it again
                 self._open_next()
         if grows and self._file is None and not path.exists():
-            notify(f"waiting for {path}: the file does not exist yet")
+            notify(f"waiting for {path}, which does not exist yet")
 
     @property
     def position(self) -> Position:
@@ -133,8 +133,8 @@ class Follower:
         if found is None:
             if position.offset:
                 self._notify(
-                    f"the part that was read before is no longer in {self.path} or a rotated file beside it: "
-                    "lines written since may be lost; reading the files that were begun since"
+                    f"the lines read before are no longer in {self.path} or a rotated file beside it: "
+                    "later lines may be lost; reading the newer files"
                 )
             return
         self._file = GrowingFile(found, position.offset)

@@ -125,5 +125,5 @@ class AlarmFile:
 
 
 def _write_error(path: Path, error: OSError) -> WriteError:
-    hint = "check that the folder exists and may be written to, and that the disk has space; no alarm is lost"
+    hint = "check that the folder exists and is writable, and that the disk has free space; no alarm is lost"
     return WriteError(f"cannot write alarms to {path}: {error.strerror}", hint=hint)

@@ -154,7 +154,7 @@ def _message(bet: Bet) -> str:
     found, of = bet.recent
     return (
         f"drift: {found / of:.1%} of the last {of:,} sequences have a p-value of at most {bet.level:.2g}, "
-        f"but at most {bet.share:.2%} of normal ones have. Either there are many anomalies, or the normal "
+        f"but at most {bet.share:.2%} of normal sequences do. Either there are many anomalies, or normal "
         "behaviour has changed. Check some alarms; then mark normal ones with `onward watch ok`, or learn a "
         "new detector from recent data"
     )

@@ -133,9 +133,9 @@ class EventClock:
 
     def _warning(self, record: Record) -> str:
         return (
-            f"line {record.number:,}: the time is more than {self.idle:,.0f} seconds from the times before; "
-            f"either nothing happened for so long, or a clock jumped. Such times are accepted, and end "
-            f"sequences, once {CONFIRMED} records in a row agree"
+            f"line {record.number:,}: the time differs by more than {self.idle:,.0f} seconds from the times "
+            f"before it. Either there were no records for so long, or a clock jumped. Once {CONFIRMED} "
+            f"records in a row agree, such times are accepted, and idle sequences end"
         )
 
     def to_json(self) -> dict[str, Any]:

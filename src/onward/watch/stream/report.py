@@ -51,6 +51,6 @@ def report_lines(report: dict[str, Any], unreadable: UnreadableLines) -> list[st
         were = "line was" if truncated == 1 else "lines were"
         lines.append(f"{truncated:,} {were} too long: only the first {LONGEST_LINE:,} bytes were read")
     if report["odd_times"]:
-        lines.append(f"{report['odd_times']:,} records had a time far from that of their neighbours")
+        lines.append(f"{report['odd_times']:,} records had a time far from those of their neighbours")
     lines.append(report["drift"] or "no drift detected")
     return lines

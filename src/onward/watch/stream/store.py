@@ -225,7 +225,7 @@ class WatchStore:
         except sqlite3.DatabaseError as error:
             code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF  # without the detail code
             if code in _DISK_ERRORS:
-                hint = "check that the folder exists and may be written to, and that the disk has space"
+                hint = "check that the folder exists and is writable, and that the disk has free space"
                 raise WriteError(f"cannot {what} {self._name}: {error}", hint=hint) from error
             problem = "is damaged" if code == sqlite3.SQLITE_ERROR else "is not the state of a watch"
             raise ArtefactError(f"{self._name} {problem}: {error}", hint=_HINT) from error

@@ -7,13 +7,13 @@ const LEVELS = 10;
 const SINGLE_EVENT = ["largest", "new", "rank"]; // features that come from one event
 const FEATURES = {
   largest: "a very surprising event",
-  mean: "events are surprising on average",
+  mean: "events that are surprising on average",
   total: "more surprise in total than is normal for so many events",
   burst: "several surprising events in a row",
   counts: "events that are too frequent or too rare",
   new: "an event, or a pair of events, that was never seen before",
   unseen: "a large share of events or pairs of events that were never seen before",
-  table: "events are surprising on average for an n-gram model",
+  table: "events that are surprising on average for an n-gram model",
   rank: "an event that is not among the most likely ones",
 };
 
