@@ -72,6 +72,12 @@ def test_each_symbol_has_its_surprise_and_the_three_likeliest_symbols(
             assert float(percent) == pytest.approx(100 * chance, rel=0.01)
 
 
+def test_the_score_of_a_page_counts_unknown_symbols(trained: TrainedModel, tmp_path: Path) -> None:
+    text = f"{TEXT}\u2603\u2603"
+    score = trained.write_page(text, tmp_path / "unknown.html")
+    assert score.unknown == trained.score(text).unknown >= 2
+
+
 def test_the_text_cannot_become_markup(trained: TrainedModel, page: Page) -> None:
     tags = {tag for tag, _ in page.elements}
     assert tags == {

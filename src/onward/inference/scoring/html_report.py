@@ -70,7 +70,9 @@ def write_page(
                 hint="cut out a part of the text, or score it by line",
             )
         parts = [*expectations(model.eval(), text.ids)]
-    score = Score(size, sum(float(part.nats.sum(dtype=np.float64)) for part in parts), Protocol().name)
+    nats = sum(float(part.nats.sum(dtype=np.float64)) for part in parts)
+    unknown = sum(int((part.ids == UNKNOWN).sum()) for part in parts)
+    score = Score(size, nats, Protocol().name, unknown=unknown)
     used = np.unique(
         np.concatenate([array.ravel() for part in parts for array in (part.ids, part.likeliest)])
     )
