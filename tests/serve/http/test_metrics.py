@@ -1,5 +1,6 @@
 """Metrics, as a Prometheus server reads them."""
 
+import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 from tests.serve.conftest import Server
@@ -52,6 +53,12 @@ def test_the_accept_header_chooses_openmetrics(server: Server) -> None:
     openmetrics = server.client.get("/metrics", headers=asked)
     assert openmetrics.headers["content-type"].startswith("application/openmetrics-text; version=1.0.0")
     assert openmetrics.text.endswith("# EOF\n")
+
+
+@pytest.mark.parametrize("version", ["x", "1.0.0=3", "1.0.x"])
+def test_a_version_that_is_none_gets_plain_text(version: str) -> None:
+    _, media_type = Metrics().export(f"application/openmetrics-text; version={version}")
+    assert media_type.startswith("text/plain; version=0.0.4")
 
 
 def test_the_server_exports_every_metric(server: Server) -> None:

@@ -28,6 +28,7 @@ class Asked(RequestModel):
     flag: bool = False
     text: Annotated[str, AtMost("text_characters")] | None = None
     names: Annotated[list[Annotated[str, AtMost(2)]], AtMost(2)] | None = None
+    nothing: Annotated[dict[str, float], Field(max_length=0)] | None = None
 
 
 def read(**fields: Any) -> Asked:
@@ -46,6 +47,7 @@ def read(**fields: Any) -> Asked:
         ("share", False, "a number from 0 to 5, got False"),
         ("flag", 1, "true or false, got 1"),
         ("text", [], r"a text with at most 3 characters, got \[\]"),
+        ("nothing", {"a": 1}, "an object with at most 0 fields, got {'a': 1}"),
         ("names", ["a", 1], "a list of texts with at most 2 characters \\(at most 2\\), got "),
     ],
 )
@@ -70,7 +72,7 @@ def test_missing_and_null_fields_have_the_default() -> None:
 
 def test_an_unknown_field_is_refused() -> None:
     with pytest.raises(
-        ApiError, match="expected the fields count, flag, names, share, text, got c"
+        ApiError, match="expected the fields count, flag, names, nothing, share, text, got c"
     ) as caught:
         read(c=1)
     assert caught.value.param == "c"

@@ -211,6 +211,19 @@ def test_a_rotated_file_that_is_being_compressed_is_read_once(tmp_path: Path) ->
     assert all_of(follower) == ["a3", "b1", "b2", "c1", "c2", "d1"]
 
 
+def test_a_compressed_copy_with_a_new_time_is_read_once(tmp_path: Path) -> None:
+    path = tmp_path / "a.log"
+    add(path, "a1", "a2")
+    older(path, 10)
+    follower = Follower(path)
+    assert all_of(follower) == ["a1", "a2"]
+    rotated = path.rename(tmp_path / "a.log.1")
+    rotated.with_name("a.log.1.gz").write_bytes(gzip.compress(rotated.read_bytes()))
+    rotated.unlink()
+    add(path, "b1")
+    assert all_of(follower) == ["b1"]
+
+
 def test_a_rotated_file_that_was_removed_unread_is_reported(tmp_path: Path) -> None:
     messages: list[str] = []
     follower, _ = waiting(tmp_path, messages)

@@ -59,7 +59,10 @@ class Metrics:
 
     def export(self, accept: str = "") -> tuple[bytes, str]:
         """Returns all metrics and their media type: OpenMetrics if the Accept header asks for it."""
-        encode, media_type = choose_encoder(accept)
+        try:
+            encode, media_type = choose_encoder(accept)
+        except (TypeError, ValueError):  # of a version that is not one
+            encode, media_type = choose_encoder("")
         return encode(self._registry), media_type
 
 

@@ -36,7 +36,7 @@ Model = TypeVar("Model", bound="RequestModel")
 REFERENCE = "#/components/schemas/{model}"
 
 _LIMIT = "limit"  # the key of a placeholder in a schema: {"maximum": {"limit": "max_tokens"}}
-_TOO_LONG = "too_long"
+_TOO_LONG = "longer_than_limit"  # pydantic's own too_long has another context
 _KEYWORDS = {"string": "maxLength", "array": "maxItems"}
 _UNITS = {"imum": "", "Length": "characters", "Properties": "fields"}
 _PLURALS = {"string": "texts", "integer": "whole numbers", "number": "numbers"}

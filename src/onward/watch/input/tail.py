@@ -205,9 +205,15 @@ def _look_once(path: Path, file: GrowingFile | Position) -> list[_Rotated]:
         with suppress(OSError):
             status = sibling.stat()
             other = (status.st_dev, status.st_ino) != (file.device, file.inode)
-            if other and sibling != path and status.st_mtime > file.modified:
+            if other and sibling != path and status.st_mtime > file.modified and not _is_copy(sibling, file):
                 found.append(_Rotated(status.st_mtime, sibling, status.st_ino))
     return sorted(found)
+
+
+def _is_copy(path: Path, file: GrowingFile | Position) -> bool:
+    """Whether a compressed file is a copy of a file; Python's gzip and log4j give it a new time."""
+    position = file.position if isinstance(file, GrowingFile) else file
+    return path.name.endswith(COMPRESSED) and position.offset > 0 and position.is_in(path)
 
 
 def _siblings(path: Path) -> Iterator[Path]:
