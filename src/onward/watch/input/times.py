@@ -34,6 +34,12 @@ _ZONES: dict[str | None, int] = {
 }  # fmt: skip
 """Hours from UTC of no zone and of the zone names in RFC 2822. Other names are ambiguous."""
 
+_NAMED_OFFSET = re.compile(r"(?:UTC|GMT) ?[+-]\d")
+
+_YEAR_FIRST = re.compile(r"\d{4}\D")
+_ORDERS = (False, True), (False, False), (True, True), (True, False)
+"""Whether the day comes before the month, and whether the year comes before both."""
+
 _LONGEST = 100
 _DEFAULTS = datetime(2001, 1, 1), datetime(2002, 2, 2)
 
@@ -120,14 +126,20 @@ def _latest(month: str, day: int, clock: str) -> float:
 def _from_any_format(text: str) -> float:
     """Parses with dateutil, which completes a partial date: "May" becomes a day of this year.
 
-    Two results from two default dates differ if the text lacks a part of the date; it is refused then.
+    Two results from two default dates differ if the text lacks a part of the date, and two orders of day,
+    month and year give two results for a date such as 05/11/2026. Both are refused. So is UTC+3, which means
+    three hours east of Greenwich to most programs and three hours west to dateutil.
     """
     from dateutil import parser  # noqa: PLC0415 - few sources need it
 
-    if len(text) > _LONGEST or not any(map(str.isdigit, text)):
+    if len(text) > _LONGEST or not any(map(str.isdigit, text)) or _NAMED_OFFSET.search(text):
         raise ValueError
     try:
-        first, second = (parser.parse(text, default=default, tzinfos=_offset) for default in _DEFAULTS)
+        moments = {
+            parser.parse(text, default=default, tzinfos=_offset, dayfirst=day_first, yearfirst=year_first)
+            for default in _DEFAULTS
+            for day_first, year_first in (_ORDERS[:1] if _YEAR_FIRST.match(text) else _ORDERS)
+        }
     except (
         OverflowError,
         TypeError,
@@ -135,9 +147,9 @@ def _from_any_format(text: str) -> float:
         IndexError,
     ) as error:  # of texts that it does not expect
         raise ValueError from error
-    if first != second:
+    if len(moments) != 1:
         raise ValueError
-    return first.timestamp()
+    return moments.pop().timestamp()
 
 
 def _offset(name: str | None, offset: int | None) -> int:
