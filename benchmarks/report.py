@@ -115,7 +115,7 @@ def roofline_rows(runs: list[Run]) -> Rows:
         yield [
             "writing, fp32, 1 core",
             f"{weights['steps fp32, 1 core']:.0f} GB/s of weights",
-            f"{read['second cache, 1 cores']:.0f} GB/s from the second cache, "
+            f"{read['second cache, 1 cores']:.0f} GB/s from the L2 cache, "
             f"{read['memory, 1 cores']:.0f} GB/s from memory",
         ]
 
@@ -390,7 +390,7 @@ KEYSTROKES = Question(
 ADAPT = Question(
     "adapt",
     "What does a model gain by adapting to a text while it reads it?",
-    ["text", "nats, not adapting", "nats, adapting", "time a key, not adapting", "time a key, adapting"],
+    ["text", "nats, not adapting", "nats, adapting", "time per key, not adapting", "time per key, adapting"],
     adapt_rows,
     kind=("kind", "text"),
 )
@@ -493,7 +493,7 @@ SECTIONS: dict[str, list[Question]] = {
         START,
         Question(
             "complete_speed",
-            "How long does it take to find ten completions after a key?",
+            "How long does it take to find ten completions after a keystroke?",
             ["weights", "p50, ms", "p95, ms", "p99, ms", "exact"],
             complete_rows,
             kind=("weights", "n", "parameters"),
@@ -502,7 +502,7 @@ SECTIONS: dict[str, list[Question]] = {
         ADAPT,
         Question(
             "roofline",
-            "How much of the machine is used?",
+            "How close does onward come to the maximum speed of the machine?",
             ["", "reached", "maximum of the machine"],
             roofline_rows,
         ),
@@ -515,7 +515,7 @@ SECTIONS: dict[str, list[Question]] = {
             ["source", "calibration", "5 % requested", "1 % requested", "0.1 % requested"],
             kind_rows,
             kind=("source", "in_order"),
-            note="The flagged share of 20,000 normal sequences, mean of three seeds.",
+            note="The flagged share of 20,000 normal sequences, mean over three seeds.",
         ),
         Question(
             "watch_logs",
@@ -545,7 +545,7 @@ SECTIONS: dict[str, list[Question]] = {
     "Serving": [
         Question(
             "serve_typing",
-            "How long does the server take to answer a key?",
+            "How long does the server take to answer a keystroke?",
             ["", "p50, ms", "p95, ms", "p99, ms"],
             typing_rows,
             kind=("sessions", "keys_per_second"),

@@ -3,8 +3,8 @@
     python benchmarks/roofline.py
 
 Measures the rate of matrix products of the default model's shapes, in float32 and bfloat16, and the rate at
-which matrix-vector products read memory (as writing reads its weights), for matrices in the second cache,
-in the third, and in neither, on one core and on all. Compares them with the matrix products of a training
+which matrix-vector products read memory (as writing reads its weights), for matrices in the L2 cache,
+in the L3 cache, and in neither, on one core and on all. Compares them with the matrix products of a training
 step (forward, and twice that for backward, without Muon's) and of scoring, and with the weights that
 writing reads on one core. The figures are medians.
 """

@@ -92,6 +92,6 @@ def test_a_state_of_another_shape_is_refused(small: Small, make_trainer: MakeTra
     state = trainer.optimiser.tensors()
     name = next(name for name, value in state.items() if value.ndim == 2)
     for damaged in ({name: state[name][:1]}, {"7.0.step": torch.tensor(1.0)}, {"nonsense": torch.zeros(1)}):
-        with pytest.raises(ArtefactError, match="is not of this run") as caught:
+        with pytest.raises(ArtefactError, match="does not fit this run") as caught:
             trainer.optimiser.restore(state | damaged)
         assert "start again" in caught.value.hint

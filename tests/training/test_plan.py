@@ -114,7 +114,7 @@ def test_slow_models_are_planned_after_a_quarter_of_the_time(
 
 @pytest.mark.parametrize("given", [{}, {"minutes": 1.0, "steps": 5}, {"minutes": 1, "epochs": 1, "steps": 1}])
 def test_a_budget_has_exactly_one_unit(given: dict[str, Any]) -> None:
-    with pytest.raises(RecipeError, match="expected one of minutes, epochs and steps"):
+    with pytest.raises(RecipeError, match="one of minutes, epochs and steps, got"):
         Budget(**given)
 
 

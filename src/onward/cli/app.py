@@ -36,6 +36,15 @@ for command in (train, write, complete, score, serve, novelty, info, lesson, dra
 app.add_typer(watch)
 
 
+_PLAIN = {
+    "a valid integer": "a whole number",
+    "a valid number": "a number",
+    "less than or equal to": "at most",
+    "greater than or equal to": "at least",
+}
+"""Words of pydantic's messages, and plainer ones."""
+
+
 def _version(wanted: bool) -> None:
     if wanted:
         emit(f"onward {onward.__version__}\n")
@@ -112,6 +121,8 @@ def _misuse(error: typer.TyperException) -> str:
         return error.format_message()
     problem = error.__cause__.errors()[0]
     message = problem["msg"].partition(", unable")[0].rstrip(".")
+    for theirs, ours in _PLAIN.items():
+        message = message.replace(theirs, ours)
     expected = message.partition("Input should be ")[2] or f"one of {message.partition(' is not one of ')[2]}"
     return f"expected {max(parameter.opts, key=len)} to be {expected}, got {problem['input']!r}"
 

@@ -54,8 +54,8 @@ def complete(
     the editor. If standard input is a pipe, each of its lines is completed, as
     a continuation of the lines before it.
 
-    The search is limited. A note says when it was cut short, so that likelier
-    continuations may exist.
+    The search is limited. If it was cut short, a note says so: other
+    continuations may then be more likely.
     """
     boundary = _until(until)
     trained = onward.load(model)
@@ -74,7 +74,7 @@ def complete(
     elif sys.stdin.isatty():
         if json:
             raise InputError(
-                "expected a text to complete with --json",
+                "--json needs a text to complete",
                 hint="give --prime, or pipe a text into the command",
             )
         _edit(session, lambda started: ask(started, _SHORTEST_SUGGESTION))
@@ -124,7 +124,8 @@ def _show(prime: str, found: "Completions", json: bool, *, is_first: bool) -> No
         console.print(table)
         if not found.exact:
             say(
-                f"the search was cut short after {found.steps:,} prefixes: others may be more likely",
+                f"the search was cut short after {found.steps:,} prefixes: "
+                "other continuations may be more likely",
                 style="dim",
             )
     else:

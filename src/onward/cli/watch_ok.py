@@ -29,7 +29,7 @@ def ok(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Mark a flagged sequence as normal: the detector learns it, and keeps what it has learned before.
+    """Mark a flagged sequence as normal: the detector learns it, and keeps what it learned before.
 
     \b
     onward watch ok blocks.onward --key blk_-1608999687919862906 --state watch.db

@@ -45,7 +45,7 @@ def write(
     weights: Annotated[
         Literal["fp32", "bf16", "int8"],
         typer.Option(
-            help="Precision of the weights. int8 is fastest on a CPU with AVX-512 VNNI, else bf16. "
+            help="Precision of the weights. int8 is fastest on a CPU with AVX-512 VNNI, bf16 on others. "
             "Both are nearly exact."
         ),
     ] = "fp32",

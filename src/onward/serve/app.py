@@ -43,8 +43,9 @@ _ALTERNATIVES = {
     "/v1/chat/completions": "these models cannot chat: send the text as prompt to /v1/completions",
     "/v1/responses": "these models continue a text: send it as prompt to /v1/completions",
     "/v1/embeddings": "these models have no embeddings; /v1/score returns the surprise of a text",
+    "/watch": "serve a detector made by `onward watch learn`: this page shows its alarms",
 }
-"""Endpoints that OpenAI's clients may request but this server does not have, with their alternatives."""
+"""Paths that clients may request but this server does not have, with what to do instead."""
 
 _LOG = logging.getLogger("onward.serve")
 

@@ -73,9 +73,9 @@ def _header(content: bytes) -> dict[str, Any]:
     if header["format"] != FORMAT:
         raise ValueError(f"it has format {header['format']!r}, expected {FORMAT}")
     if not isinstance(header["facts"], dict):
-        raise TypeError("its facts are not an object")
+        raise TypeError("its metadata is not an object")
     if header["header_sha256"] != header_digest(header):
-        raise ValueError("its facts are damaged: their sha256 differs")
+        raise ValueError("its metadata is damaged: the sha256 differs")
     return header
 
 

@@ -103,7 +103,7 @@ class RunOptimiser:
                 states[int(number)].setdefault(int(index), {})[name] = value.clone()
         except (ValueError, IndexError) as error:
             raise ArtefactError(
-                f"the optimiser state in the checkpoint is not of this run: {error}", hint=START_AGAIN
+                f"the optimiser state in the checkpoint does not fit this run: {error}", hint=START_AGAIN
             ) from error
         for optimiser, state in zip(self._optimisers, states, strict=True):
             optimiser.load_state_dict({**optimiser.state_dict(), "state": state})

@@ -64,9 +64,10 @@ class Budget:
     def _check_one_is_given(self) -> "Budget":
         given = self.to_json()
         if len(given) != 1:
+            only = "only one" if given else "one"
             raise RecipeError(
-                f"expected one of minutes, epochs and steps, got {', '.join(given) or 'none'}",
-                hint="for instance 5 minutes: --minutes 5, in Python minutes=5",
+                f"expected {only} of minutes, epochs and steps, got {', '.join(given) or 'none'}",
+                hint="for instance --minutes 5, or minutes=5 in Python",
             )
         return self
 

@@ -68,7 +68,7 @@ def check_vocabulary_size(vocabulary: Vocabulary) -> None:
     """
     size, room = len(json.dumps(json.dumps(vocabulary.to_json()))), LONGEST_HEADER - OTHER_HEADER_BYTES
     if size > room:
-        found = f"{len(vocabulary)} symbols of {size} bytes"
+        found = f"{size} bytes for {len(vocabulary)} symbols"
         raise VocabularyError(
             f"a model file holds a vocabulary of at most {room} bytes, got {found}",
             hint="leave out rare symbols with a higher min_count, or use characters or bytes as symbols",

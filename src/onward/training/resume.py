@@ -112,7 +112,8 @@ def check_same_run(path: Path, checkpoint: Checkpoint, facts: Mapping[str, Any])
     order = checkpoint.facts.get("lanes", "fixed")  # the first checkpoints did not state it
     if order != facts["lanes"]:
         raise ArtefactError(
-            f"the run in {path} was started with {order} lanes by another version of onward", hint=START_AGAIN
+            f"the run in {path} was started by a version of onward that cuts the text into lanes differently",
+            hint=START_AGAIN,
         )
     for name, was, value in changed[:1]:
         raise ArtefactError(
@@ -123,7 +124,9 @@ def check_same_run(path: Path, checkpoint: Checkpoint, facts: Mapping[str, Any])
     planned = {"steps": take(checkpoint.facts, "run", dict).get("steps")}
     if asked not in (begun, planned):
         was, now = (", ".join(_amount(*one) for one in budget.items()) for budget in (begun, asked))
-        raise RecipeError(f"the run in {path} has {was}, not {now}", hint="resume without a budget")
+        raise RecipeError(
+            f"the run in {path} has a budget of {was}, not {now}", hint="leave out the budget to resume"
+        )
 
 
 def _amount(unit: str, size: object) -> str:

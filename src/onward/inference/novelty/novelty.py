@@ -101,7 +101,8 @@ def novelty(
         InputError: `minimum` is below 1, or `longest` below 0.
     """
     if minimum < 1 or longest < 0:
-        raise InputError(f"expected a minimum of 1 or more and 0 spans or more, got {minimum} and {longest}")
+        expected = "expected a minimum length of 1 or more, and a number of spans of 0 or more"
+        raise InputError(f"{expected}, got {minimum} and {longest}")
     searched = _corpus(corpus)
     compared = _ComparedText(_content(text), kind, lower=lower)
     matcher = Matcher(compared.symbols, minimum=minimum, newline=compared.newline)

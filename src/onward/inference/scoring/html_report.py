@@ -67,7 +67,7 @@ def write_page(
         if size > MOST_SYMBOLS:
             raise InputError(
                 f"expected at most {MOST_SYMBOLS:,} symbols for a page, got {size:,}",
-                hint="cut out a part of the text, or score it by line",
+                hint="score only a part of the text, or print a row for each line",
             )
         parts = [*expectations(model.eval(), text.ids)]
     nats = sum(float(part.nats.sum(dtype=np.float64)) for part in parts)

@@ -150,7 +150,7 @@ class SessionRequest(CompletionOptions):
     model: ModelName = None
     text: Text = ""
     cursor: Annotated[int, Field(ge=0), WHOLE] | None = Field(
-        None, description="Typing position; the text before it is completed. Default: the end."
+        None, description="Typing position: completions continue the text before it. Default: the end."
     )
     adapt: bool = Field(False, description="Whether the session learns from its text.")
 

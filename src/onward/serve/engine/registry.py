@@ -55,7 +55,7 @@ def load_models(
         trained = TrainedModel.load(path)
         engine = Engine(trained, limits, metrics, threads=threads)
         served[name] = ServedModel(name, trained, engine, metrics, int(path.stat().st_mtime))
-    return Lookup("models", served, remedy="start the server with the file of a text model")
+    return Lookup("models", served, remedy="serve a model made by `onward train`")
 
 
 def entry(served: ServedModel) -> dict[str, Any]:

@@ -41,7 +41,7 @@ def load_detectors(
     for name, path in paths_by_name("detectors", paths).items():
         file = state_of(path, state, alone=alone and len(paths) == 1)
         served[name] = DetectorWorker(path, file, idle=idle, rate=rate, limits=limits)
-    return Lookup("detectors", served, remedy="start the server with the file of a detector")
+    return Lookup("detectors", served, remedy="serve a detector made by `onward watch learn`")
 
 
 def add_detector_metrics(metrics: Metrics, detectors: DetectorRegistry) -> None:

@@ -107,7 +107,7 @@ def describe_reason(verdict: Verdict) -> str:
                 "or never directly after the event before them"
             )
         case "table":
-            reason = f"an n-gram gives its events {value:.2f} bits on average"
+            reason = f"an n-gram model gives its events {value:.2f} bits on average"
         case _:
             assert_never(verdict.main_feature)
     return reason

@@ -96,7 +96,7 @@ class InputFormat:
         given = [name for name in ("key", "event", "time") if getattr(self, name)]
         given += ["delimiter"] if self.delimiter != "," else []
         if given:
-            kind = "raw log lines" if self.form == "log" else "lines that are a sequence each"
+            kind = "raw log lines" if self.form == "log" else "sources with one sequence per line"
             raise InputError(
                 f"{kind} have no columns, got {', '.join(given)}",
                 hint="CSV and JSON lines need --event NAME; --key-regex groups raw log lines",

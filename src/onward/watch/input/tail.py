@@ -133,8 +133,8 @@ class Follower:
         if found is None:
             if position.offset:
                 self._notify(
-                    f"the lines read before are no longer in {self.path} or a rotated file beside it: "
-                    "later lines may be lost; reading the newer files"
+                    f"the lines that were already read are no longer in {self.path} or a rotated file "
+                    "beside it: lines that followed them may be lost; reading the newer files"
                 )
             return
         self._file = GrowingFile(found, position.offset)

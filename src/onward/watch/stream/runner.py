@@ -60,7 +60,8 @@ def open_lines(
     if source == "-":
         if follow:
             raise InputError(
-                "standard input cannot be followed: it ends by itself", hint="leave out --follow"
+                "standard input cannot be followed: it is always read until it ends",
+                hint="leave out --follow",
             )
         return Pipe()
     path = Path(source)

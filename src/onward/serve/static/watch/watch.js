@@ -120,7 +120,7 @@ async function markNormal(row, button, status) {
     const response = await api.stream("POST", `${pathOf(row)}/ok?${query()}`, {}, signal);
     const { p_value: p, flagged } = await response.json();
     const [before, after] = [p.before, p.after].map((value) => Number(value.toPrecision(2)));
-    const still = flagged.after ? ". It would still be flagged: mark more sequences like it" : "";
+    const still = flagged.after ? ". The sequence would still be flagged: mark more sequences like it" : "";
     status.textContent = `Learned: the p-value was ${before} and is now ${after}${still}.`;
     showNormal(row);
   } catch (error) {
