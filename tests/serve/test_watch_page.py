@@ -222,7 +222,7 @@ class TestConnection:
         page = live(open_page(server.url, errors=True))  # the server stops before the page
         body = json.dumps({"sequences": [{"events": BAD}] * 400})
         server.client.post("/v1/watch", content=body)
-        expect(page.locator("#drift")).to_contain_text("what is normal has changed")
+        expect(page.locator("#drift")).to_contain_text("normal behaviour has changed")
         expect(page.locator("#figures")).to_contain_text("Driftdetected")
         server.end()
 

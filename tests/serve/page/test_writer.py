@@ -60,6 +60,7 @@ def test_writing_streams_and_stops_and_one_undo_removes_it(open_page: Open) -> N
     lengths = {0}
     for _ in range(10):
         page.evaluate("pass()")
+        page.wait_for_timeout(100)
         lengths.add(len(page.locator("#ghost").text_content()))
     assert len(lengths) > 3
     expect(page.locator("#go")).to_have_text("Stop")
