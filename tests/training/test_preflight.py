@@ -72,7 +72,7 @@ def test_an_accepted_vocabulary_can_be_saved(tmp_path: Path, monkeypatch: pytest
     check_vocabulary_size(WORDS)
     save(Artefact(model, WORDS), tmp_path / "m")
     monkeypatch.setattr(preflight, "LONGEST_HEADER", size - 200)
-    with pytest.raises(VocabularyError, match="got 1504 symbols of") as caught:
+    with pytest.raises(VocabularyError, match="bytes for 1504 symbols") as caught:
         check_vocabulary_size(WORDS)
     assert "min_count" in caught.value.hint
 
