@@ -40,7 +40,8 @@ class Recipe(Architecture):
         clip: maximum norm of the gradient of all weights; a larger gradient is scaled down.
         warm_up: number of steps over which the learning rates rise from zero.
         decay: how the learning rates fall to zero by the last step; "none" keeps them level.
-        validation: share of the corpus, taken from its end, that is held out.
+        validation: share of the corpus to hold out; None: at most 5 %, and only as much as the checks need
+            (see `split.held_out_symbols`).
         precision: precision of the matrix products in training; "auto" measures which is faster.
         seed: seed of the initial weights, dropout, noise, and the choice of the symbols that are replaced by
             UNKNOWN.
@@ -63,7 +64,7 @@ class Recipe(Architecture):
     clip: Annotated[float, Field(ge=1e-6, le=1e6)] = 1.0
     warm_up: Annotated[int, Field(ge=0, le=2**31)] = 50
     decay: Decay = "linear"
-    validation: Annotated[float, Field(ge=0.0, le=0.5)] = 0.05
+    validation: Annotated[float, Field(ge=0.0, le=0.5)] | None = None
     precision: Precision = "auto"
     seed: Annotated[int, Field(ge=0, le=2**31)] = 0
 

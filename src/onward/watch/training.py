@@ -29,9 +29,11 @@ from onward.data.sequences import SequenceLanes, Sequences
 from onward.errors import CorpusError
 from onward.model import LanguageModel
 from onward.training.events import Observer
+from onward.training.held_out import HeldOut
 from onward.training.loop import TrainingLoop
 from onward.training.plan import Plan
 from onward.training.recipe import Recipe
+from onward.training.schedule import Schedule
 from onward.training.trainer import Trainer, forked_random
 from onward.watch.calibration.baselines import Baselines
 from onward.watch.calibration.out_of_fold import (
@@ -228,7 +230,7 @@ class _Learner:
             torch.manual_seed(recipe.seed)
             model = LanguageModel(recipe.model_config(self._vocabulary.size)).train()
             trainer = Trainer(model, lanes, recipe, precision="fp32")
-            loop = TrainingLoop(trainer, np.zeros(0, np.int64), Plan(steps), self._observer)
+            loop = TrainingLoop(trainer, HeldOut.none(), Plan(Schedule.of(steps)), self._observer)
             loop.run()
         facts = {"steps": trainer.step, "symbols": trainer.symbols, "threads": torch.get_num_threads()}
         return model.eval(), facts
