@@ -62,15 +62,15 @@ class JoinedSymbols:
     """Ranges of a corpus as one sequence of ids, (N,). A slice reads its ids.
 
     Args:
-        parts: the ranges, in order.
+        parts: the ranges, in order; at least one.
     """
 
     def __init__(self, parts: "Sequence[np.ndarray | SymbolFile]") -> None:
-        self._parts = parts
+        self._parts, self.dtype = parts, parts[0].dtype
         self._ends = list(accumulate(map(len, parts)))
 
     def __len__(self) -> int:
-        return self._ends[-1] if self._ends else 0
+        return self._ends[-1]
 
     def __getitem__(self, part: slice) -> np.ndarray:
         """Returns a range of the ids."""

@@ -70,6 +70,11 @@ class Plan:
     schedule: Schedule = field(default_factory=Schedule)
     deadline: float = math.inf
 
+    @classmethod
+    def of(cls, steps: int) -> "Plan":
+        """Returns the plan of a run with a fixed number of steps."""
+        return cls(Schedule.of(steps))
+
 
 def may_overfit(epochs: float, symbols: int, parameters: int, regularisation: float) -> bool:
     """Returns whether the model may overfit.

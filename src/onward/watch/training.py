@@ -33,7 +33,6 @@ from onward.training.held_out import HeldOut
 from onward.training.loop import TrainingLoop
 from onward.training.plan import Plan
 from onward.training.recipe import Recipe
-from onward.training.schedule import Schedule
 from onward.training.trainer import Trainer, forked_random
 from onward.watch.calibration.baselines import Baselines
 from onward.watch.calibration.out_of_fold import (
@@ -230,7 +229,7 @@ class _Learner:
             torch.manual_seed(recipe.seed)
             model = LanguageModel(recipe.model_config(self._vocabulary.size)).train()
             trainer = Trainer(model, lanes, recipe, precision="fp32")
-            loop = TrainingLoop(trainer, HeldOut.none(), Plan(Schedule.of(steps)), self._observer)
+            loop = TrainingLoop(trainer, HeldOut.none(), Plan.of(steps), self._observer)
             loop.run()
         facts = {"steps": trainer.step, "symbols": trainer.symbols, "threads": torch.get_num_threads()}
         return model.eval(), facts
