@@ -11,7 +11,14 @@ from onward.serve.api import scoring
 from onward.serve.api.completions import complete
 from onward.serve.api.operation import Operation
 from onward.serve.api.requests import CompletionRequest, NoveltyRequest, ScoreRequest
-from onward.serve.api.responses import Completion, Curve, ModelFacts, ModelList, NoveltyReport, Score
+from onward.serve.api.responses import (
+    CompletionResponse,
+    Curve,
+    ModelFacts,
+    ModelList,
+    NoveltyReport,
+    ScoreResponse,
+)
 from onward.serve.engine.registry import ModelRegistry, curve, entry, facts
 from onward.serve.http.limits import Limits
 from onward.serve.http.responses import json_response
@@ -65,7 +72,7 @@ def model_operations(models: ModelRegistry, limits: Limits, corpus: Sequence[Pat
             summary="Continue a text.",
             handler=partial(complete, **limited),
             body=CompletionRequest,
-            response=Completion,
+            response=CompletionResponse,
             errors=(404,),
             streams=True,
         ),
@@ -76,7 +83,7 @@ def model_operations(models: ModelRegistry, limits: Limits, corpus: Sequence[Pat
             summary="Compute the surprise of each symbol of a text.",
             handler=partial(scoring.score, **limited),
             body=ScoreRequest,
-            response=Score,
+            response=ScoreResponse,
             errors=(404,),
         ),
         Operation(

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from onward.data.vocabulary import Vocabulary
 from onward.inference.text_source import ids_of
 from onward.serve.api.requests import NoveltyRequest, ScoreRequest
-from onward.serve.api.responses import LikelySymbol, Score, ScoredSymbol
+from onward.serve.api.responses import LikelySymbol, ScoredSymbol, ScoreResponse
 from onward.serve.engine.prefill import prefill
 from onward.serve.engine.registry import ModelRegistry
 from onward.serve.engine.tokens import text_of
@@ -49,7 +49,7 @@ async def score(request: Request, models: ModelRegistry, limits: Limits) -> Resp
         for token in tokens
     ]
     bits = sum(symbol["bits"] for symbol in symbols)
-    found: Score = {
+    found: ScoreResponse = {
         "model": served.name,
         "count": len(symbols),
         "bits": bits,
