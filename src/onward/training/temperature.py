@@ -10,7 +10,7 @@ import torch
 from onward.data.symbols import Symbols
 from onward.model import LanguageModel, block_length
 from onward.shapes import Ids
-from onward.training.validation import parts
+from onward.training.validation import held_out_lanes
 
 FEWEST_SYMBOLS, MOST_SYMBOLS = 4096, 16_384
 """Limits of the held-out text. Less text gives a noisy temperature; more text does not change it."""
@@ -29,15 +29,15 @@ def calibrate_temperature(model: LanguageModel, held_out: Symbols) -> float:
 
     Args:
         model: in evaluation mode.
-        held_out: the held-out symbols (N,). At most `MOST_SYMBOLS` are scored, in lanes (see `parts`), which
-            takes a tenth of the time of a single lane.
+        held_out: the held-out symbols (N,). At most `MOST_SYMBOLS` are scored, in lanes (see
+            `held_out_lanes`), which takes a tenth of the time of a single lane.
 
     Returns:
         The temperature: above 1 if the model was overconfident; 1 if there are fewer than `FEWEST_SYMBOLS`.
     """
     if len(held_out) < FEWEST_SYMBOLS:
         return 1.0
-    inverse, (x, y) = 1.0, parts(held_out, min(len(held_out), MOST_SYMBOLS))
+    inverse, (x, y) = 1.0, held_out_lanes(held_out, min(len(held_out), MOST_SYMBOLS))
     for _ in range(_MOST_STEPS):
         slope, curvature = _slope_and_curvature(model, x, y, inverse)
         if not curvature > 0:  # every distribution is concentrated on one symbol

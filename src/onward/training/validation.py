@@ -35,15 +35,15 @@ def reported_symbols(held_out: int, trained: int) -> int:
 
 
 def check(model: LanguageModel, held_out: Symbols, size: int) -> float:
-    """Returns the mean loss, in nats per symbol, of about `size` held-out symbols (see `parts`).
+    """Returns the mean loss, in nats per symbol, of about `size` held-out symbols (see `held_out_lanes`).
 
-    Each part starts from an empty state, so the loss is higher than in one pass: compare checks only with
+    Each lane starts from an empty state, so the loss is higher than in one pass: compare checks only with
     checks. The precision is that of the enclosing autocast context.
     """
-    return _mean_nats(model, *parts(held_out, size))
+    return _mean_nats(model, *held_out_lanes(held_out, size))
 
 
-def parts(held_out: Symbols, size: int) -> tuple[Tensor, Tensor]:
+def held_out_lanes(held_out: Symbols, size: int) -> tuple[Tensor, Tensor]:
     """Splits about `size` held-out symbols into lanes, which start with BEGIN at evenly spaced positions.
 
     Returns:
