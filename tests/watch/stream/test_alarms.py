@@ -42,7 +42,7 @@ ALARM = Alarm(3, "s1", 17, 1793527200.25, False, 0.00123456789, "largest", "s1: 
 def test_an_alarm_that_was_read_back_gives_the_same_bytes(fields: tuple[Any, ...]) -> None:
     """After a kill the alarm file is completed by comparing bytes."""
     *others, event, counts = fields
-    alarm = Alarm(*others, event and UnexpectedEvent(*event), counts)
+    alarm = Alarm(*[*others, event and UnexpectedEvent(*event), counts])
     line = alarm.encode()
     assert "\n" not in line
     again = Alarm.from_json(json.loads(line))
