@@ -15,6 +15,8 @@
 Any other exception is a bug in onward and keeps its traceback.
 """
 
+import os
+
 
 class OnwardError(Exception):
     """Base class. `str(error)` says what was expected and received; `error.hint` says what to do."""
@@ -58,6 +60,14 @@ class DivergedError(RunError):
 
 class WriteError(RunError):
     """A file could not be written. The previous file is unchanged."""
+
+    @classmethod
+    def of(cls, path: os.PathLike[str], error: OSError) -> "WriteError":
+        """Returns the error for a file that the operating system did not write."""
+        return cls(
+            f"cannot write {path}: {error.strerror or error}",
+            hint="check that the folder exists and is writable, and that the disk has free space",
+        )
 
 
 class Interrupted(OnwardError):  # noqa: N818 - not an error

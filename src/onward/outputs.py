@@ -77,8 +77,7 @@ def output_lock(output: Path) -> Iterator[None]:
         hint = "wait until it ends, or write to another file with -o"
         raise BusyError(f"another run is writing {output}", hint=hint) from error
     except OSError as error:
-        hint = "check that the folder exists and is writable"
-        raise WriteError(f"cannot write {output}: {error.strerror}", hint=hint) from error
+        raise WriteError.of(output, error) from error
     try:
         _remove_temporary_files(output)
         yield

@@ -21,7 +21,7 @@ from onward.lesson import (
     stateful,
     three,
 )
-from onward.lesson.fit import cross_entropy, epoch, evaluate, shuffled
+from onward.lesson.fit import cross_entropy, epoch, evaluate, shuffled_batches
 from onward.lesson.rung import LessonSettings, Outcome
 from onward.lesson.text import read_text
 
@@ -154,7 +154,7 @@ def test_training_lowers_the_loss_and_evaluating_changes_nothing() -> None:
     assert all(torch.equal(a, b) for a, b in zip(weights, network.parameters(), strict=True))
     optimiser = torch.optim.Adam(network.parameters())
     for _ in range(3):
-        epoch(network, optimiser, shuffled(x, y, 64, torch.Generator().manual_seed(0)))
+        epoch(network, optimiser, shuffled_batches(x, y, 64, torch.Generator().manual_seed(0)))
     assert evaluate(network, x, y) < before - 1
 
 

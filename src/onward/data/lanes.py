@@ -51,6 +51,16 @@ class Block(NamedTuple):
     start: bool
 
 
+def check_block_size(lanes: int, steps: int) -> None:
+    """Checks B and T.
+
+    Raises:
+        RecipeError: one of them is below 1.
+    """
+    if lanes < 1 or steps < 1:
+        raise RecipeError(f"expected at least 1 lane and 1 step, got lanes={lanes}, steps={steps}")
+
+
 @runtime_checkable
 class Blocks(Protocol):
     """An endless sequence of blocks for training, with a cursor that can be saved."""
@@ -112,8 +122,7 @@ class Lanes:
         shifted: bool = False,
         noise: float = 0.0,
     ) -> None:
-        if lanes < 1 or steps < 1:
-            raise RecipeError(f"expected at least 1 lane and 1 step, got lanes={lanes}, steps={steps}")
+        check_block_size(lanes, steps)
         if not 0.0 <= noise <= 1.0:
             raise RecipeError(f"expected noise from 0 to 1, got {noise}")
         if len(ids) == 0:

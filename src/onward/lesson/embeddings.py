@@ -26,7 +26,7 @@ import torch
 from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
 
-from onward.lesson.fit import evaluate, shuffled
+from onward.lesson.fit import evaluate, shuffled_batches
 from onward.lesson.pictures import save_picture
 from onward.lesson.rung import LessonSettings, Outcome, Rung
 from onward.lesson.text import data_folder
@@ -122,7 +122,7 @@ def train(
     for number in range(epochs):
         optimiser.param_groups[0]["lr"] = RATE * (1 - number / epochs)
         total = 0.0
-        for x, y in shuffled(pairs, stars, BATCH, generator):
+        for x, y in shuffled_batches(pairs, stars, BATCH, generator):
             error = squared_error(network(x), y)
             vectors, offsets = network.rows(x)
             penalty = WEIGHT_OF_VECTORS * vectors.square().sum((1, 2)).mean()

@@ -12,8 +12,8 @@ from onward.data.encoded import Encoding
 from onward.data.vocabulary import SymbolKind
 from onward.errors import RecipeError
 from onward.model import Architecture, ModelConfig
+from onward.precision import Precision
 
-Precision = Literal["auto", "bf16", "fp32"]
 Optimiser = Literal["muon", "adamw"]
 Decay = Literal["linear", "cosine", "none"]
 
@@ -65,7 +65,7 @@ class Recipe(Architecture):
     warm_up: Annotated[int, Field(ge=0, le=2**31)] = 50
     decay: Decay = "linear"
     validation: Annotated[float, Field(ge=0.0, le=0.5)] | None = None
-    precision: Precision = "auto"
+    precision: Literal["auto", Precision] = "auto"
     seed: Annotated[int, Field(ge=0, le=2**31)] = 0
 
     @property

@@ -64,12 +64,12 @@ class Matcher:
         self.longest = np.zeros(len(text), np.int64)
         self.origins = np.zeros((len(text), 3), np.int64)
         self._text = _TextIndex(text, minimum)
-        self._document = _Document(-1, newline)
+        self._document = _DocumentTail(-1, newline)
         self._open = _NO_MATCHES
 
     def begin_document(self) -> None:
         """Begins the next document. Matches do not continue from one document to the next."""
-        self._document = _Document(self._document.number + 1, self._document.newline)
+        self._document = _DocumentTail(self._document.number + 1, self._document.newline)
         self._open = _NO_MATCHES
 
     def read(self, symbols: np.ndarray) -> None:
@@ -224,7 +224,7 @@ class _TextIndex:
         return lengths
 
 
-class _Document:
+class _DocumentTail:
     """The end of a document that is read piece by piece.
 
     Args:

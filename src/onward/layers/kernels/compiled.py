@@ -56,7 +56,7 @@ def call(name: str, activations: torch.dtype, *arguments: int | float | Tensor) 
     )
 
 
-class Operation(ctypes.Structure):
+class StepOperation(ctypes.Structure):
     """The struct of the same name in step.c."""
 
     _fields_ = (
