@@ -138,7 +138,7 @@ def test_a_header_too_long_to_load_is_not_saved(file: Path, monkeypatch: pytest.
         (config(layer="lstm"), "missing"),
         (config(tied=True), "unexpected"),
         (lambda h: h.update(vocabulary=None), "vocabulary of"),
-        (lambda h: h["vocabulary"]["symbols"].pop(), "vocabulary of 8 symbols, but a model for 9"),
+        (lambda h: h["vocabulary"]["symbols"].pop(), "vocabulary of 8 symbols, but a model for 9 symbols"),
         (lambda h: h["vocabulary"].update(symbols=["a"] * 5), "distinct"),
         (lambda h: h["vocabulary"].update(kind="bytes", symbols=None), "vocabulary of 259 symbols"),
         (lambda h: h.update(sha256="0" * 64), "sha256 differs"),

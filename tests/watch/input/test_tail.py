@@ -95,7 +95,7 @@ def test_a_writer_may_not_notice_the_rotation_at_once(
         (".zst", zstandard.compress),
     ],
 )
-def test_a_restart_reads_the_lines_of_the_meantime_through_rotations(
+def test_a_restart_reads_lines_that_were_written_meanwhile_across_rotations(
     compress: Callable[[bytes], bytes] | None, suffix: str, tmp_path: Path
 ) -> None:
     path, messages = tmp_path / "a.log", list[str]()

@@ -22,7 +22,7 @@ from onward.serve.http.validation import read_model
 from onward.units import nats_to_bits
 
 MOST_SYMBOLS = 20_000
-"""Symbols of a text that is scored symbol by symbol. The response is a hundred times as large."""
+"""Maximum number of symbols of a scored text. The response is a hundred times as large as the text."""
 
 
 async def score(request: Request, models: ModelRegistry, limits: Limits) -> Response:
