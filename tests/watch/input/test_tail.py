@@ -176,7 +176,7 @@ def shift(path: Path, last: int) -> None:
 
 
 def pack(path: Path) -> None:
-    """Replaces a file by a compressed one with the same modification time, as gzip does."""
+    """Replaces a file with a compressed one with the same modification time, as gzip does."""
     packed = path.with_name(f"{path.name}.gz")
     packed.write_bytes(gzip.compress(path.read_bytes()))
     shutil.copystat(path, packed)
