@@ -45,7 +45,7 @@ demo: setup ## train on Python's own manual for two minutes, then write and scor
 	@mkdir -p demo
 	@PATH="$(CURDIR)/$(BIN):$$PATH" bash docs/demo.sh $(DEMO)
 
-test: lint types imports fast ## what must pass before a commit; takes a few minutes
+test: lint types imports fast ## the checks that must pass before a commit; takes a few minutes
 
 lint: setup ## style and common mistakes
 	$(BIN)/ruff check $(SOURCES)

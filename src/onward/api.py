@@ -101,7 +101,7 @@ def load(path: str | os.PathLike[str]) -> TrainedModel:
     """Loads a model from a file. No code in the file is executed.
 
     Raises:
-        ArtefactError: the file is missing, damaged, or not a model of onward.
+        ArtefactError: the file is missing, damaged, or not an onward model.
     """
     return TrainedModel.load(path)
 
@@ -140,7 +140,7 @@ def _encode(corpus: Corpus, recipe: Recipe, notify: Observer) -> EncodedCorpus:
 
 
 def _sample(artefact: Artefact) -> str:
-    """Returns a text that the model wrote; its training mode is restored afterwards."""
+    """Returns a text that the model wrote, and restores the mode of the model."""
     training = artefact.model.training
     artefact.model.eval()
     try:

@@ -5,7 +5,7 @@
     │   ├── CorpusError         a source is missing, empty, or has the wrong format
     │   ├── VocabularyError     symbols or ids that the vocabulary cannot represent
     │   ├── RecipeError         a hyperparameter that does not exist or has a wrong value
-    │   ├── ArtefactError       a model file or checkpoint that is damaged, or not a file of onward
+    │   ├── ArtefactError       a model file or checkpoint that is damaged, or not an onward file
     │   └── BusyError           another run is writing to the same output
     ├── RunError                the input is correct, but the run failed (command line: exit code 1)
     │   ├── DivergedError       the loss became infinite or NaN, and lower learning rates did not help
@@ -43,7 +43,7 @@ class RecipeError(InputError):
 
 
 class ArtefactError(InputError):
-    """A model file or checkpoint that is damaged, or not a file of onward."""
+    """A model file or checkpoint that is damaged, or not an onward file."""
 
 
 class BusyError(InputError):

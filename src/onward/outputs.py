@@ -46,7 +46,7 @@ def refuse_to_replace(output: Path, sources: Iterable[Path]) -> None:
         )
     if not is_model(output):
         raise InputError(
-            f"{output} exists and is not a model of onward: it would be overwritten",
+            f"{output} exists and is not an onward model: it would be overwritten",
             hint="name another file with -o, or delete it first",
         )
 

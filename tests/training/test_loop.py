@@ -169,7 +169,7 @@ def test_a_run_killed_anywhere_ends_with_the_same_state(
 def make_diverge(
     trainer: Trainer, monkeypatch: pytest.MonkeyPatch, diverges: Callable[[Trainer], bool]
 ) -> None:
-    """Makes the loss of a step NaN where `diverges` says so before it, as if weights had overflowed."""
+    """Makes the loss of a step NaN if `diverges` is true before the step, as if weights had overflowed."""
     advance = trainer.advance
 
     def faulty() -> StepResult:

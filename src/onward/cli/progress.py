@@ -39,7 +39,7 @@ _SMOOTHING = 0.95
 
 
 class Display(Protocol):
-    """An observer that shows the events of a run; as a context, it restores the terminal at its end."""
+    """An observer that shows the events of a run. Leaving its context restores the terminal."""
 
     def __enter__(self) -> "Display": ...
 

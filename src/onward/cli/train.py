@@ -23,7 +23,7 @@ from onward.training.events import Event, Started
 from onward.units import nats_to_bits
 
 _PROCESS_STARTED = [time.monotonic()]
-"""The start time of this process; its first run takes it, because its minutes include loading PyTorch."""
+"""The start time of this process, for its first run: the minutes of that run include loading PyTorch."""
 
 _PRIME_BYTES = 4096
 """Number of bytes at the start of the text in which to find words for a suggested prime."""
@@ -63,7 +63,7 @@ def train(
         int | None,
         typer.Option(help="Replace symbols that occur less often than this with the unknown symbol."),
     ] = None,
-    width: Annotated[int | None, typer.Option(help="Number of features of each layer.")] = None,
+    width: Annotated[int | None, typer.Option(help="Number of features that each layer returns.")] = None,
     layers: Annotated[int | None, typer.Option(help="Number of recurrent layers.")] = None,
     dropout: Annotated[
         float | None, typer.Option(help="Set this share of features to zero while training.")

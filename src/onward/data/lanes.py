@@ -97,9 +97,9 @@ class Lanes:
         unknown: for each symbol, the share of its occurrences to replace by UNKNOWN (V,), or None. A hash of
             seed, epoch and position selects the occurrences, so a resumed run needs only the cursor.
         seed: seed of that hash, of the shifts and of the noise.
-        shifted: whether the lanes start at other places from the second epoch on.
-        noise: share of the symbols of x to replace by the symbol of a random place, in [0, 1]. Each epoch
-            replaces other symbols.
+        shifted: whether the lanes start at other positions from the second epoch on.
+        noise: share of the symbols of x to replace with the symbol at a random position, in [0, 1]. Each
+            epoch replaces other symbols.
 
     Raises:
         CorpusError: the corpus is empty.

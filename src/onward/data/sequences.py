@@ -20,7 +20,7 @@ from onward.data.vocabulary import BEGIN, END, NULL, UNKNOWN
 from onward.errors import CorpusError
 
 _BATCHES_AT_ONCE = 32
-"""Batches whose sequences are sorted by length together, so that each batch needs little padding."""
+"""Number of batches whose sequences are sorted by length together, so that batches need little padding."""
 
 
 @dataclass(frozen=True)

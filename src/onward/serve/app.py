@@ -57,8 +57,8 @@ class ServerSettings:
     Attributes:
         models: files of models and of detectors.
         corpus: files that `/v1/novelty` searches.
-        state: file that keeps the sessions; None: they end with the server. For detectors see
-            `DetectorRegistry`.
+        state: file that keeps the sessions; None: they end with the server. `registry.state_of` names the
+            files of detectors.
         idle: seconds without a record after which a watched sequence has ended.
         false_alarms: false-alarm rate of all detectors; None: each keeps its own.
         policy: who may use the server.
@@ -164,7 +164,7 @@ async def _lifespan(
 
 
 async def _repeat(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
-    """Does some work every few seconds, and again after it failed."""
+    """Does some work every few seconds. After a failure, it is tried again."""
     while True:
         await asyncio.sleep(seconds)
         try:

@@ -284,7 +284,7 @@ def _describe_start(run: _Run, trainer: Trainer) -> Started:
 
 
 def _stopped(path: Path, *, is_saved: bool) -> Interrupted:
-    """Returns the error for a run that was stopped at once, in a step or before the first step."""
+    """Returns the error for a run that was stopped within a step, or before the first step."""
     if is_saved:
         return Interrupted("stopped; the last checkpoint is kept", hint=resume_hint(path))
     return Interrupted("stopped before the first checkpoint: nothing is saved")

@@ -43,7 +43,7 @@ SHARED = 1 << 24
 They take 0.15 ms on one core; waking another thread takes 0.04 ms.
 """
 
-_GROUP = 4  # lanes that are multiplied with the weights together, as in products.c
+_GROUP = 4  # lanes that share a read of the weights, as in products.c
 _LANE_FIELDS = ("x", "y", "state", "more")  # fields of an operation that have a row for each lane
 
 

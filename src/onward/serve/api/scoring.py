@@ -23,7 +23,7 @@ from onward.serve.http.validation import read_model
 from onward.units import nats_to_bits
 
 MOST_SYMBOLS = 20_000
-"""Symbols of a text that is scored symbol by symbol. The response is a hundred times as large."""
+"""Maximum number of symbols of a scored text. The response is a hundred times as large as the text."""
 
 
 @operation("POST", "/v1/score", id="scoreText", body=ScoreRequest, response=ScoreResponse)

@@ -20,7 +20,7 @@ from onward.serve.watch.transactions import LISTED
 from onward.serve.watch.worker import DetectorWorker
 
 _HEARTBEAT_SECONDS = 5.0
-"""Silence after which a stream of alarms sends a comment, so that a client can see that it still works."""
+"""Seconds without an event after which a stream sends a comment, to show the client that it still works."""
 
 _ALARM_NUMBER = {"number": "Number of an alarm."}
 

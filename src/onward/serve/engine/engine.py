@@ -229,7 +229,7 @@ class Engine:
             return not self._is_stopping
 
     def _answer_keystrokes(self) -> None:
-        """Answers the keystrokes that wait: in one batch, but adapting sessions have weights of their own."""
+        """Answers the keystrokes that wait: one by one in adapting sessions, and all others in one batch."""
         waiting = [self._keystrokes.popleft() for _ in range(min(FEW_LANES, len(self._keystrokes)))]
         waiting = [(keystroke, future) for keystroke, future in waiting if not future.cancelled()]
         batch = [each for each in waiting if not each[0].typed.adapts]

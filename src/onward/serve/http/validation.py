@@ -156,7 +156,7 @@ class _Untitled(GenerateJsonSchema):
 
 
 def _resolved(value: Any, limits: Limits) -> Any:
-    """Replaces the placeholders in a schema by the limits of this server."""
+    """Replaces the placeholders in a schema with the limits of this server."""
     if isinstance(value, list):
         return [_resolved(each, limits) for each in value]
     if not isinstance(value, dict):
