@@ -17,12 +17,13 @@ FIRST_MARK, LAST_MARK = "<!-- written by benchmarks/report.py -->", "<!-- until 
 
 HEADING = """# Results
 
-Each table answers one question with the newest run. Its title links to the program that measured it;
-the docstring of the program describes the method. [`results/`](results/) has every run, with its machine
-and versions. [LOG.md](LOG.md) has the experiments, including those that did not help.
+Each table answers one question with the figures of the newest run. Its title links to the program
+that measured it; the docstring of the program describes the method. [`results/`](results/) has
+every run, with its machine and versions. [LOG.md](LOG.md) has the experiments, including those that
+did not help.
 
-The machines are shared, and their speed varies by a third: compare figures within a table, not between
-tables.
+The machines are shared, and their speed varies by a third: compare figures within a table, not
+between tables.
 
 `python benchmarks/report.py` generates this page and the table in the README.
 """
@@ -230,8 +231,8 @@ def _range(runs: list[Run], name: str, digits: int) -> str:
 
 def kind_rows(runs: list[Run]) -> Rows:
     sources = {
-        "kinds": "twelve kinds",
-        "requests": "web requests, 15 kinds",
+        "kinds": "twelve kinds of sequences",
+        "requests": "web requests of 15 kinds",
         "walks": "random walks",
         "tail": "single events, most of them rare",
     }
@@ -322,7 +323,7 @@ def fault_rows(runs: list[Run]) -> Rows:
         ]
         yield ["memory growth during these requests", f"{run['megabytes_grown']:.0f} MB"]
         yield [
-            f"{run['sessions']} sessions typing, SIGKILL: sessions lost or changed",
+            f"{run['sessions']} typing sessions after a SIGKILL: lost or changed",
             f"{run['sessions_lost_or_other']}",
         ]
 
@@ -362,9 +363,9 @@ TEXT = Question(
     ["text", "minutes", "options", "onward", "two LSTM layers in PyTorch"],
     text_rows,
     kind=("corpus", "minutes", "recipe"),
-    note="Nats per character of the held-out end of the text, in one pass / in cold windows of 256. The "
-    "PyTorch network has the same number of parameters and the same time. It is trained with AdamW, "
-    "without dropout.",
+    note="The last two columns give nats per character on the held-out end of the text: in one pass / in "
+    "cold windows of 256 characters. The PyTorch network has the same number of parameters, and is trained "
+    "for the same time, with AdamW and without dropout.",
 )
 WRITE = Question(
     "write_speed",
@@ -375,7 +376,7 @@ WRITE = Question(
 SCORE = Question(
     "score_speed",
     "How fast is a long text scored?",
-    ["", "symbols a second", "difference of the score"],
+    ["", "symbols a second", "relative difference of the score"],
     score_rows,
 )
 START = Question("start_up", "How long does a command take to start?", ["", "seconds"], start_rows)
@@ -400,8 +401,8 @@ HDFS = Question(
     ["requested rate", "seeds", "false alarms, %", "recall, %", "F1, %", "best lookup table, F1"],
     hdfs_rows,
     kind=("seed", "rate"),
-    note="Trained on 4,855 normal blocks; the smallest and the largest figure of the seeds. The decision to "
-    "use event counts besides event order was made after a look at the test files.",
+    note="The detectors are trained on 4,855 normal blocks. A range gives the smallest and the largest "
+    "figure of the seeds. We decided to use event counts besides event order after a look at the test files.",
 )
 STREAM = Question(
     "watch_stream", "How fast is a log watched?", ["", ""], stream_rows, kind=("lines", "keys_in_flight")
@@ -416,7 +417,7 @@ KILLS = Question(
 LARGE = Question(
     "corpus_2gb",
     "How long until training starts on a large text?",
-    ["text", "first time", "second time", "peak memory"],
+    ["text", "first run", "second run", "peak memory"],
     large_rows,
     kind=("gigabytes", "symbols"),
 )
@@ -467,20 +468,20 @@ SECTIONS: dict[str, list[Question]] = {
             "How fast is writing with 10.7 million parameters, compared with a transformer?",
             ["", "symbols a second"],
             transformer_rows,
-            note="Random weights. The transformer has no cache (as in nanoGPT) and uses all cores; "
-            "onward uses one.",
+            note="Both models have random weights. The transformer has no cache (as in nanoGPT) and uses all "
+            "cores; onward uses one.",
         ),
         Question(
             "write_memory",
             "Does writing take constant memory?",
-            ["symbols", "after 10,000", "at the end"],
+            ["symbols", "memory after 10,000 symbols", "memory at the end"],
             write_memory_rows,
             kind=("layer", "samples"),
         ),
         Question(
             "long_run",
             "Does the millionth symbol take as long as the thousandth?",
-            ["", "time, late / early", "memory growth"],
+            ["", "time per symbol, millionth / thousandth", "memory growth"],
             long_run_rows,
         ),
         SCORE,
@@ -503,8 +504,10 @@ SECTIONS: dict[str, list[Question]] = {
         Question(
             "roofline",
             "How close does onward come to the maximum speed of the machine?",
-            ["", "reached", "maximum of the machine"],
+            ["", "onward", "estimated maximum"],
             roofline_rows,
+            note="The estimated maximum is the speed of PyTorch's matrix products alone; for writing, these "
+            "multiply a matrix by a vector. onward's own kernels can exceed this estimate.",
         ),
     ],
     "Watching": [
@@ -515,7 +518,7 @@ SECTIONS: dict[str, list[Question]] = {
             ["source", "calibration", "5 % requested", "1 % requested", "0.1 % requested"],
             kind_rows,
             kind=("source", "in_order"),
-            note="The flagged share of 20,000 normal sequences, mean over three seeds.",
+            note="Each figure is the flagged share of 20,000 normal sequences, a mean over three seeds.",
         ),
         Question(
             "watch_logs",
@@ -628,9 +631,9 @@ def headline_rows() -> Rows:
         peer = run["peer"]["streaming_nats_per_symbol"]
         train = f"onward train TEXT{lower} --minutes {minutes} {shlex.join(run['options'])}"
         yield [
-            f"{corpus}, trained for {minutes} minutes: nats per character of the held-out {share}",
+            f"{corpus}, trained for {minutes} minutes: nats per character on the held-out {share}",
             f"**{run['streaming_nats_per_symbol']:.3f}**",
-            f"two LSTM layers in PyTorch, with the same size and time: {peer:.3f}",
+            f"two LSTM layers in PyTorch, of the same size, trained for the same time: {peer:.3f}",
             f"`{train}`, then `onward score`",
         ]
     speeds = newest(WRITE)["symbols_per_second"]
@@ -664,7 +667,7 @@ def headline_rows() -> Rows:
     runs = [run for run in HDFS.runs() if run["rate"] == 0.001]
     lookup = max(baseline["f1"] for baseline in runs[0]["baselines"].values())
     yield [
-        f"anomalous HDFS blocks, trained on normal blocks: F1 in %, {len(runs)} seeds "
+        f"anomalous HDFS blocks, found by detectors trained on normal blocks: F1 in %, {len(runs)} seeds "
         "(the test files influenced one design decision)",
         f"**{_range(runs, 'f1', 1)}**",
         f"best lookup table: {100 * lookup:.1f}",
