@@ -31,9 +31,9 @@ def headline_rows() -> Rows:
         peer = run["peer"]["streaming_nats_per_symbol"]
         train = f"onward train TEXT{lower} --minutes {minutes} {shlex.join(run['options'])}"
         yield [
-            f"{corpus}, trained for {minutes} minutes: nats per character of the held-out {share}",
+            f"{corpus}, trained for {minutes} minutes: nats per character on the held-out {share}",
             f"**{run['streaming_nats_per_symbol']:.3f}**",
-            f"two LSTM layers in PyTorch, with the same size and time: {peer:.3f}",
+            f"two LSTM layers in PyTorch, of the same size, trained for the same time: {peer:.3f}",
             f"`{train}`, then `onward score`",
         ]
     speeds = WRITE.newest()["symbols_per_second"]
@@ -67,7 +67,7 @@ def headline_rows() -> Rows:
     runs = [run for run in HDFS.runs() if run["rate"] == 0.001]
     lookup = max(baseline["f1"] for baseline in runs[0]["baselines"].values())
     yield [
-        f"anomalous HDFS blocks, trained on normal blocks: F1 in %, {len(runs)} seeds "
+        f"anomalous HDFS blocks, found by detectors trained on normal blocks: F1 in %, {len(runs)} seeds "
         "(the test files influenced one design decision)",
         f"**{range_in_percent(runs, 'f1', 1)}**",
         f"best lookup table: {100 * lookup:.1f}",

@@ -15,12 +15,13 @@ HERE = Path(__file__).parent
 
 HEADING = """# Results
 
-Each table answers one question with the newest run. Its title links to the program that measured it;
-the docstring of the program describes the method. [`results/`](results/) has every run, with its machine
-and versions. [LOG.md](LOG.md) has the experiments, including those that did not help.
+Each table answers one question with the figures of the newest run. Its title links to the program
+that measured it; the docstring of the program describes the method. [`results/`](results/) has
+every run, with its machine and versions. [LOG.md](LOG.md) has the experiments, including those that
+did not help.
 
-The machines are shared, and their speed varies by a third: compare figures within a table, not between
-tables.
+The machines are shared, and their speed varies by a third: compare figures within a table, not
+between tables.
 
 `python benchmarks/report.py` generates this page and the table in the README.
 """

@@ -35,7 +35,8 @@ TRANSFORMER = Question(
     "How fast is writing with 10.7 million parameters, compared with a transformer?",
     ["", "symbols a second"],
     transformer_rows,
-    note="Random weights. The transformer has no cache (as in nanoGPT) and uses all cores; onward uses one.",
+    note="Both models have random weights. The transformer has no cache (as in nanoGPT) and uses all cores; "
+    "onward uses one.",
 )
 
 
@@ -51,7 +52,7 @@ def write_memory_rows(runs: list[Run]) -> Rows:
 WRITE_MEMORY = Question(
     "write_memory",
     "Does writing take constant memory?",
-    ["symbols", "after 10,000", "at the end"],
+    ["symbols", "memory after 10,000 symbols", "memory at the end"],
     write_memory_rows,
     kind=("layer", "samples"),
 )
@@ -67,7 +68,7 @@ def long_run_rows(runs: list[Run]) -> Rows:
 LONG_RUN = Question(
     "long_run",
     "Does the millionth symbol take as long as the thousandth?",
-    ["", "time, late / early", "memory growth"],
+    ["", "time per symbol, millionth / thousandth", "memory growth"],
     long_run_rows,
 )
 
@@ -81,7 +82,7 @@ def score_rows(runs: list[Run]) -> Rows:
 SCORE = Question(
     "score_speed",
     "How fast is a long text scored?",
-    ["", "symbols a second", "difference of the score"],
+    ["", "symbols a second", "relative difference of the score"],
     score_rows,
 )
 
@@ -190,8 +191,10 @@ def roofline_rows(runs: list[Run]) -> Rows:
 ROOFLINE = Question(
     "roofline",
     "How close does onward come to the maximum speed of the machine?",
-    ["", "reached", "maximum of the machine"],
+    ["", "onward", "estimated maximum"],
     roofline_rows,
+    note="The estimated maximum is the speed of PyTorch's matrix products alone; for writing, these "
+    "multiply a matrix by a vector. onward's own kernels can exceed this estimate.",
 )
 
 

@@ -42,7 +42,7 @@ def fault_rows(runs: list[Run]) -> Rows:
         ]
         yield ["memory growth during these requests", f"{run['megabytes_grown']:.0f} MB"]
         yield [
-            f"{run['sessions']} sessions typing, SIGKILL: sessions lost or changed",
+            f"{run['sessions']} typing sessions after a SIGKILL: lost or changed",
             f"{run['sessions_lost_or_other']}",
         ]
 

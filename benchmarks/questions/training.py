@@ -31,9 +31,9 @@ TEXT = Question(
     ["text", "minutes", "options", "onward", "two LSTM layers in PyTorch"],
     text_rows,
     kind=("corpus", "minutes", "recipe"),
-    note="Nats per character of the held-out end of the text, in one pass / in cold windows of 256. The "
-    "PyTorch network has the same number of parameters and the same time. It is trained with AdamW, "
-    "without dropout.",
+    note="The last two columns give nats per character on the held-out end of the text: in one pass / in "
+    "cold windows of 256 characters. The PyTorch network has the same number of parameters, and is trained "
+    "for the same time, with AdamW and without dropout.",
 )
 
 
@@ -113,7 +113,7 @@ def large_rows(runs: list[Run]) -> Rows:
 LARGE = Question(
     "corpus_2gb",
     "How long until training starts on a large text?",
-    ["text", "first time", "second time", "peak memory"],
+    ["text", "first run", "second run", "peak memory"],
     large_rows,
     kind=("gigabytes", "symbols"),
 )

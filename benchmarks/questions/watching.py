@@ -23,15 +23,15 @@ HDFS = Question(
     ["requested rate", "seeds", "false alarms, %", "recall, %", "F1, %", "best lookup table, F1"],
     hdfs_rows,
     kind=("seed", "rate"),
-    note="Trained on 4,855 normal blocks; the smallest and the largest figure of the seeds. The decision to "
-    "use event counts besides event order was made after a look at the test files.",
+    note="The detectors are trained on 4,855 normal blocks. A range gives the smallest and the largest "
+    "figure of the seeds. We decided to use event counts besides event order after a look at the test files.",
 )
 
 
 def kind_rows(runs: list[Run]) -> Rows:
     sources = {
-        "kinds": "twelve kinds",
-        "requests": "web requests, 15 kinds",
+        "kinds": "twelve kinds of sequences",
+        "requests": "web requests of 15 kinds",
         "walks": "random walks",
         "tail": "single events, most of them rare",
     }
@@ -50,7 +50,7 @@ KINDS = Question(
     ["source", "calibration", "5 % requested", "1 % requested", "0.1 % requested"],
     kind_rows,
     kind=("source", "in_order"),
-    note="The flagged share of 20,000 normal sequences, mean over three seeds.",
+    note="Each figure is the flagged share of 20,000 normal sequences, a mean over three seeds.",
 )
 
 

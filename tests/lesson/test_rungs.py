@@ -224,7 +224,7 @@ def test_a_short_run_of_rung_embeddings_is_better_with_biases(
 ) -> None:
     monkeypatch.setenv("ONWARD_DATA", str(shared_data))
     outcome = embeddings.run(LessonSettings(share=0.15, report=lambda line: None))
-    assert outcome.figure < 0.85 < outcome.details["without_biases"]
+    assert outcome.figure < 0.85 < outcome.details["error_without_biases"]
     assert outcome.holds
 
 

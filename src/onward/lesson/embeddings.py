@@ -227,10 +227,10 @@ def run(settings: LessonSettings) -> Outcome:
     x, y = ratings.pairs[held_out], ratings.stars[held_out]
     errors = {biases: evaluate(network, x, y, squared_error) for biases, network in networks.items()}
     details = {
-        "without_biases": errors[False],
+        "error_without_biases": errors[False],
         "lookup_and_product_differ_by": greatest_difference(10_000),
-        "costs": {f"{size} symbols": costs(size) for size in (86, 10_000, 1_000_000)},
-        "rhyme": words_as_vectors(RHYME),
+        "time and memory": {f"{size} symbols": costs(size) for size in (86, 10_000, 1_000_000)},
+        "a rhyme as vectors": words_as_vectors(RHYME),
     }
     return Outcome(
         figure=errors[True],

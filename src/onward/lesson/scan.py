@@ -249,11 +249,11 @@ def run(settings: LessonSettings) -> Outcome:
         # The errors are the same, so a tenth of the sequences is enough to compare them.
         _, again, _ = train(form, text, replace(settings, share=settings.share / 10))
         pairs = zip(again, means, strict=False)
-        details["thousands_differ_by"] = max(abs(one - other) for one, other in pairs)
+        details["means_of_a_thousand_differ_by"] = max(abs(one - other) for one, other in pairs)
     details |= {
-        "first_thousand": round(means[0], 3),
-        "nats_a_character": round(means[-1] / STEPS, 4),
-        f"after each of {PRIME!r}": likeliest(network.predict, text, PRIME),
+        "mean_of_the_first_thousand": round(means[0], 3),
+        "nats_per_character_of_the_last_thousand": round(means[-1] / STEPS, 4),
+        f"predictions after each character of {PRIME!r}": likeliest(network.predict, text, PRIME),
     }
     return Outcome(
         figure=means[-1],
