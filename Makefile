@@ -45,7 +45,7 @@ demo: setup ## train on Python's own manual for two minutes, then write and scor
 	@mkdir -p demo
 	@PATH="$(CURDIR)/$(BIN):$$PATH" bash docs/demo.sh $(DEMO)
 
-test: lint types imports fast ## what must pass before a commit; takes a few minutes
+test: lint types imports fast ## the checks that must pass before a commit; takes a few minutes
 
 lint: setup ## style and common mistakes
 	$(BIN)/ruff check $(SOURCES)
@@ -76,7 +76,7 @@ dist: ## build the sdist and a wheel into dist/, and test the wheel without a co
 lower-bounds: ## run a smoke test with each dependency but torch at its lower bound
 	@$(FIND_PYTHON); "$$python" .ci/lower_bounds.py
 
-bench: setup ## run the benchmarks (an hour; needs the data sets beside the checkout)
+bench: setup ## run the benchmarks (an hour; needs the data sets in ../shared/data)
 	$(BIN)/python benchmarks/text_budget.py tinyshakespeare --minutes 3
 	$(BIN)/python benchmarks/text_budget.py nietzsche --minutes 5 --keep $(KEPT)
 	$(BIN)/python benchmarks/write_memory.py $(KEPT)/model.onward

@@ -1,4 +1,4 @@
-"""The one part of the build that pyproject.toml cannot say: the C kernels, which may fail to build."""
+"""The part of the build that pyproject.toml cannot describe: the C kernels, which may fail to build."""
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
@@ -19,10 +19,9 @@ FLAGS = [
 
 
 class BuildKernels(build_ext):
-    """A library with a C interface: found by its file, loaded by ctypes, so nothing of Python is exported."""
+    """Builds a C library for ctypes. It is not a Python module, so it exports no PyInit function."""
 
     def get_export_symbols(self, ext: Extension) -> list[str]:
-        """No PyInit function."""
         return []
 
 
@@ -38,7 +37,7 @@ setup(
             extra_compile_args=FLAGS,
             extra_link_args=["-pthread"],
             libraries=["m"],
-            optional=True,  # without a compiler onward runs on the PyTorch reference, slower
+            optional=True,  # without a compiler, onward uses the PyTorch reference, which is slower
         )
     ],
 )

@@ -39,7 +39,7 @@ from onward.model import LanguageModel, ModelConfig
 
 FORMAT = 1
 LONGEST_HEADER = 1 << 25
-"""In bytes. A million English words take half of it. Parsing it may take 25 times as much memory."""
+"""In bytes. A million English words take half of it. Parsing may take 25 times the header's size."""
 
 UNITS = {"nats": "natural logarithm", "per_symbol": "mean", "symbol": "one id of the vocabulary"}
 
@@ -47,7 +47,7 @@ _KEY = "onward"
 _FIELDS = {"format", "onward", "config", "vocabulary", "recipe", "facts", "units", "sha256", "header_sha256"}
 _TYPES = {torch.float32: "F32"}
 _SHOWN = 200  # characters of foreign text in a message
-_DAMAGED = "replace the file by an undamaged copy, or train again"
+_DAMAGED = "replace the file with an undamaged copy, or train again"
 _HINT = "name a file that `onward train` or `onward watch learn` wrote"
 
 
@@ -123,7 +123,7 @@ def load(path: str | os.PathLike[str], *, device: str | torch.device = "cpu") ->
     except VocabularyError as error:
         raise ArtefactError(f"the vocabulary of {source} is damaged: {_short(error)}", hint=_HINT) from error
     if len(vocabulary) != model.config.symbols:
-        found = f"{len(vocabulary)} symbols, but a model for {model.config.symbols}"
+        found = f"{len(vocabulary)} symbols, but a model for {model.config.symbols} symbols"
         raise ArtefactError(f"{source} has a vocabulary of {found}", hint=_HINT)
     if digest_of(weights) != header["sha256"]:
         raise ArtefactError(f"the weights of {source} are damaged: their sha256 differs", hint=_DAMAGED)
@@ -222,7 +222,7 @@ def _opened(path: Path) -> Iterator[Any]:
 def _read_header(path: Path, metadata: dict[str, str]) -> dict[str, Any]:
     """Returns the JSON object of a model file, and checks that it has the right fields."""
     if _KEY not in metadata:
-        raise ArtefactError(f"{path} is a safetensors file, but not a model file of onward", hint=_HINT)
+        raise ArtefactError(f"{path} is a safetensors file, but not an onward model", hint=_HINT)
     try:
         header = json.loads(metadata[_KEY])
     except (ValueError, RecursionError) as error:
@@ -246,7 +246,8 @@ def _empty_model(path: Path, header: dict[str, Any], tensors: int) -> LanguageMo
             f"this version cannot build the model that {path} describes: {_short(error)}", hint=_HINT
         ) from error
     if config.layers > tensors:  # checked first, because building thousands of layers takes a long time
-        raise ArtefactError(f"expected {config.layers} layers in {path}, found {tensors} tensors", hint=_HINT)
+        expected = f"at least {config.layers} tensors in {path} for its {config.layers} layers"
+        raise ArtefactError(f"expected {expected}, found {tensors}", hint=_HINT)
     with torch.device("meta"):
         return LanguageModel(config)
 

@@ -18,7 +18,7 @@ def printable(text: str, keep: str = "") -> str:
 
 
 def without_controls(text: str, keep: str = "\n\t") -> str:
-    """Replaces each non-printable character by U+FFFD, except those to keep. The length does not change."""
+    """Replaces each non-printable character with U+FFFD, except those to keep. The length does not change."""
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() or char in keep else "\ufffd" for char in text)

@@ -118,7 +118,7 @@ class Adapter:
         return to_safetensors(weights, metadata)
 
     def restore(self, raw: bytes) -> None:
-        """Replaces the weights by those that `to_bytes` returned.
+        """Replaces the weights with those that `to_bytes` returned.
 
         Raises:
             ArtefactError: the bytes are damaged, or belong to an adapter of another model.
@@ -198,7 +198,7 @@ class BlockLearner:
 
         Args:
             symbols: number of symbols to remove.
-            state: state of the session after it took them back.
+            state: state of the session after the rollback.
         """
         kept = len(self._ids) - symbols
         self._ids = self._ids[: max(0, kept)]

@@ -37,7 +37,7 @@ class RunLog:
             self._file = path.open("ab" if resumed else "wb", buffering=0)
             self._file.truncate(_whole_lines(path))
         except OSError as error:
-            raise self._write_error(error) from error
+            raise WriteError.of(self._path, error) from error
         self._started = time.monotonic()
         self._losses: list[float] = []
         self._every, self._epoch_step = 1, 0
@@ -73,13 +73,7 @@ class RunLog:
                 self._file.truncate(size)
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
-            raise self._write_error(error) from error
-
-    def _write_error(self, error: OSError) -> WriteError:
-        return WriteError(
-            f"cannot write {self._path}: {error.strerror}",
-            hint="check that the folder exists and is writable, and that the disk has free space",
-        )
+            raise WriteError.of(self._path, error) from error
 
 
 def _whole_lines(path: Path) -> int:

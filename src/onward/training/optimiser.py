@@ -10,8 +10,8 @@ from torch import Tensor
 from onward.errors import ArtefactError
 from onward.model import LanguageModel
 from onward.training.checkpoint import START_AGAIN
-from onward.training.plan import level_until
 from onward.training.recipe import Recipe
+from onward.training.schedule import Schedule
 
 BETAS = (0.9, 0.99)
 MOMENTUM = 0.95
@@ -109,22 +109,18 @@ class RunOptimiser:
             optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
 
 
-def rate_share(recipe: Recipe, step: int, steps: int | None) -> float:
+def rate_share(recipe: Recipe, step: int, schedule: Schedule) -> float:
     """Returns the learning rates at a step, as a share of their peaks.
 
-    The share is the smaller of two values. One rises over `warm_up` steps. The other is 1 until
-    `plan.level_until`, and then falls to zero by the end of the run, linearly or as a cosine. Until the
-    number of steps is known, only the first one is needed, because the second would be 1 in any case.
+    The share is the smaller of two values. One rises to 1 over `warm_up` steps. The other falls from 1 to 0
+    over the run, linearly or as a cosine.
 
     Args:
         recipe: the recipe, with `warm_up` and `decay`.
         step: the step, counted from 0.
-        steps: the number of steps; None while it is not known.
+        schedule: the progress of the run.
     """
     rise = min(1.0, (step + 1) / (recipe.warm_up + 1))
-    if steps is None:
-        return rise
-    level = level_until(recipe.warm_up, steps)
-    done = max(0.0, (step - level) / max(1, steps - level))
+    done = schedule.progress(step)
     fall = {"linear": 1 - done, "cosine": (1 + math.cos(math.pi * done)) / 2, "none": 1.0}[recipe.decay]
     return min(rise, fall)

@@ -16,6 +16,7 @@ from onward.precision import in_precision
 from onward.training.checkpoint import Checkpoint, check_tensors, group_of, grouped, take
 from onward.training.optimiser import RunOptimiser, rate_share
 from onward.training.recipe import Recipe
+from onward.training.schedule import Schedule
 
 EXPLODED = 1e4
 """A gradient norm of this many times the clipping norm counts as divergence, as does an infinite one."""
@@ -48,7 +49,7 @@ class Trainer:
         device: the model's device.
         step: number of steps so far.
         symbols: number of symbols trained on so far.
-        steps: number of steps of the run; None until it is planned.
+        schedule: the progress of the run by steps; the learning rates follow it.
         rate_scale: factor that scales all learning rates; each rollback halves it.
     """
 
@@ -58,7 +59,7 @@ class Trainer:
         self.optimiser = RunOptimiser(model, recipe)
         self.state: State = model.initial_state(lanes.lanes)
         self.step, self.symbols = 0, 0
-        self.steps: int | None = None
+        self.schedule = Schedule()
         self.rate_scale = 1.0
 
     def advance(self) -> StepResult:
@@ -72,7 +73,7 @@ class Trainer:
         if block.start:
             self.state = self.model.initial_state(self.lanes.lanes)
         nats = self._backward(block)
-        share = self.rate_scale * rate_share(self.recipe, self.step, self.steps)
+        share = self.rate_scale * rate_share(self.recipe, self.step, self.schedule)
         norm = self.optimiser.step(share, largest=EXPLODED * self.recipe.clip)
         self.step += 1
         self.symbols += _targets(block)
@@ -108,7 +109,7 @@ class Trainer:
         """Returns a copy of the whole state of the run, apart from its best weights."""
         facts = {
             "step": self.step,
-            "steps": self.steps,
+            "schedule": str(self.schedule),
             "symbols": self.symbols,
             "rate_scale": self.rate_scale,
             "precision": self.precision,
@@ -131,7 +132,8 @@ class Trainer:
         position = take(facts, "position", dict)
         self.lanes.move({name: take(position, name, int) for name in ("epoch", "offset")})
         self.step, self.symbols = take(facts, "step", int), take(facts, "symbols", int)
-        self.steps = None if facts.get("steps") is None else take(facts, "steps", int)
+        schedule = take(facts, "schedule", str)
+        self.schedule = Schedule.parse(schedule) if schedule else Schedule()
         self.rate_scale, self.precision = take(facts, "rate_scale", float), take(facts, "precision", str)
         self.optimiser.restore(group_of("optimiser", tensors))
         self.model.load_state_dict(group_of("weights", tensors), strict=not self.model.config.tied)

@@ -166,7 +166,7 @@ class Detector:
         return scores
 
     def close(self, sequences: Sequence[OpenSequence], keys: Sequence[str] | None = None) -> list[Verdict]:
-        """Returns the verdicts on sequences if they end now; the sequences themselves stay open."""
+        """Returns the verdicts on sequences as if they ended now. The sequences themselves stay open."""
         ended = [sequence.copy() for sequence in sequences]
         self._online.add(ended, [END] * len(ended), [END_NAME] * len(ended))
         largest_count = np.iinfo(_COUNT_TYPE).max

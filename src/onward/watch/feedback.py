@@ -206,9 +206,9 @@ def _train(
 
 
 def _loss(model: LanguageModel, sequences: Sequences, excluded: list[int], ended: bool) -> torch.Tensor:
-    """Returns the weighted mean over sequences of their mean loss per event; the first one is the new one.
+    """Returns the weighted mean over sequences of their mean loss per event.
 
-    If the new sequence has not ended, its END is not a target.
+    The first sequence is the new one. If it has not ended, its END is not a target.
     """
     indices = np.arange(len(sequences))
     targets = sequences.lengths + 1

@@ -157,7 +157,7 @@ def test_top_k_and_min_p_are_those_of_onward_write(
     assert made.choices[0].text != trained.write("the ", length=60, seed=5, temperature=1.5)
 
 
-def test_values_that_request_nothing_are_accepted(client: openai.OpenAI) -> None:
+def test_neutral_values_of_unsupported_fields_are_accepted(client: openai.OpenAI) -> None:
     neutral: dict[str, Any] = {
         "best_of": 1,
         "suffix": "",

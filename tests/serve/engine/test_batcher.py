@@ -123,7 +123,7 @@ def test_a_sample_ends_before_its_stop_string(trained: TrainedModel) -> None:
     assert (found.text, found.ending) == (whole[: whole.index(stop)], "stop")
 
 
-def test_a_sample_whose_stop_string_was_not_seen_before_another_joins_ends_once(
+def test_a_sample_with_an_undelivered_stop_string_ends_once_when_another_joins(
     trained: TrainedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(batcher_module, "DELIVERY_SECONDS", 1e9)

@@ -76,7 +76,7 @@ def feed(watch: WatchTransactions, fed: Batch) -> dict[str, Any]:
 
 
 def feed_record(watch: WatchTransactions, key: str, time: float | None) -> int:
-    """Reads one record, and returns the number of sequences in flight."""
+    """Reads one record, and returns the number of open sequences."""
     record = {"key": key, "event": "start"} | ({} if time is None else {"time": time})
     return feed(watch, batch("records", [record]))["in_flight"]
 

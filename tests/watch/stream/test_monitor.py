@@ -29,7 +29,7 @@ def alarms_of(monitor: Monitor, records: list[Record], size: int = 10**9) -> lis
 
 
 def facts(alarms: Iterable[Alarm]) -> set[tuple[object, ...]]:
-    """Returns what does not depend on rounding."""
+    """Returns the fields of alarms without their rounding errors."""
     return {
         (a.key, a.began, a.line_number, a.line, a.ended, round(a.p_value, 6), a.main_feature) for a in alarms
     }

@@ -68,7 +68,7 @@ def _address(name: str) -> int | None:
     return ctypes.cast(getattr(_library, name), ctypes.c_void_p).value
 
 
-class Operation(ctypes.Structure):
+class StepOperation(ctypes.Structure):
     """The struct of the same name in step.c."""
 
     _fields_ = (

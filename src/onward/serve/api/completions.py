@@ -16,8 +16,9 @@ from onward.errors import OnwardError
 from onward.inference.generate import Ending
 from onward.inference.step.sampling import Sampling
 from onward.inference.text_source import ids_of
+from onward.serve.api.operation import operation
 from onward.serve.api.requests import CompletionRequest
-from onward.serve.api.responses import CompletionChoice, CompletionHead, Logprobs, Usage
+from onward.serve.api.responses import CompletionChoice, CompletionHead, CompletionResponse, Logprobs, Usage
 from onward.serve.engine.batcher import SampleRequest, TextChunk
 from onward.serve.engine.prefill import prefill
 from onward.serve.engine.registry import ModelRegistry, ServedModel
@@ -64,8 +65,16 @@ class Job:
         return {"prompt_tokens": prompt, "completion_tokens": written, "total_tokens": prompt + written}
 
 
+@operation(
+    "POST",
+    "/v1/completions",
+    id="createCompletion",
+    body=CompletionRequest,
+    response=CompletionResponse,
+    streams=True,
+)
 async def complete(request: Request, models: ModelRegistry, limits: Limits) -> Response | EventStream:
-    """`POST /v1/completions`."""
+    """Continue a text."""
     asked = read_model(CompletionRequest, await read_body(request.receive, limits), limits)
     served = models.get(asked.model)
     job = prepare(asked, served.trained.vocabulary, limits)

@@ -10,8 +10,9 @@ from starlette.responses import Response
 
 from onward.data.vocabulary import Vocabulary
 from onward.inference.text_source import ids_of
+from onward.serve.api.operation import operation
 from onward.serve.api.requests import NoveltyRequest, ScoreRequest
-from onward.serve.api.responses import LikelySymbol, Score, ScoredSymbol
+from onward.serve.api.responses import LikelySymbol, NoveltyReport, ScoredSymbol, ScoreResponse
 from onward.serve.engine.prefill import prefill
 from onward.serve.engine.registry import ModelRegistry
 from onward.serve.engine.tokens import text_of
@@ -22,11 +23,12 @@ from onward.serve.http.validation import read_model
 from onward.units import nats_to_bits
 
 MOST_SYMBOLS = 20_000
-"""Symbols of a text that is scored symbol by symbol. The response is a hundred times as large."""
+"""Maximum number of symbols of a scored text. The response is a hundred times as large as the text."""
 
 
+@operation("POST", "/v1/score", id="scoreText", body=ScoreRequest, response=ScoreResponse)
 async def score(request: Request, models: ModelRegistry, limits: Limits) -> Response:
-    """`POST /v1/score`: the surprise of each symbol of a text, and the likely symbols in its place."""
+    """Compute the surprise of each symbol of a text."""
     asked = read_model(ScoreRequest, await read_body(request.receive, limits), limits)
     served = models.get(asked.model)
     vocabulary = served.trained.vocabulary
@@ -49,7 +51,7 @@ async def score(request: Request, models: ModelRegistry, limits: Limits) -> Resp
         for token in tokens
     ]
     bits = sum(symbol["bits"] for symbol in symbols)
-    found: Score = {
+    found: ScoreResponse = {
         "model": served.name,
         "count": len(symbols),
         "bits": bits,
@@ -59,10 +61,11 @@ async def score(request: Request, models: ModelRegistry, limits: Limits) -> Resp
     return json_response(found)
 
 
+@operation("POST", "/v1/novelty", id="findNovelty", body=NoveltyRequest, response=NoveltyReport)
 async def novelty(
     request: Request, models: ModelRegistry, limits: Limits, corpus: Sequence[Path]
 ) -> Response:
-    """`POST /v1/novelty`: which parts of a text are in the corpus word for word."""
+    """Find the spans of a text that are in the corpus word for word."""
     asked = read_model(NoveltyRequest, await read_body(request.receive, limits), limits)
     served = models.get(asked.model)
     if not corpus:

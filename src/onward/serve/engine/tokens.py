@@ -57,7 +57,7 @@ def token_of(logs: np.ndarray, symbol: int, count: int) -> Token:
 
 
 def text_of(vocabulary: Vocabulary, symbol: int) -> str:
-    """Returns the text of a symbol by itself; "" if it has none, as a byte within a character."""
+    """Returns the text of a symbol by itself; "" if it has none, such as a byte within a character."""
     if vocabulary.kind == "bytes":
         raw = vocabulary.decode_bytes([symbol])
         return raw.decode() if raw.isascii() else ""

@@ -16,7 +16,7 @@ class Limits:
         max_tokens: symbols of one completion.
         choices: completions of one request.
         lanes: completions that a model generates in one batch; further ones wait.
-        waiting: requests that wait for a model or are in work; further ones get status 429.
+        waiting: requests that wait for a model or use it; further ones get status 429.
         sessions: open sessions; beyond that the least recently used one is closed.
         adapting: sessions that learn, each with its own weights; further ones are refused.
         batch_records: lines, records or events of one batch for a detector.

@@ -190,7 +190,7 @@ class WatchTransactions:
         return feedback.to_json() | {"alarm": number}, Commit([], self.report)
 
     def close(self) -> None:
-        """Saves the sequences in flight, and closes the store."""
+        """Saves the open sequences, and closes the store."""
         with self._resources, self._transaction():
             self._commit([])
 
@@ -207,7 +207,7 @@ class WatchTransactions:
         """Rolls back if the block fails.
 
         Raises:
-            ApiError: 503, the disk refused.
+            ApiError: 503, the state cannot be written.
         """
         try:
             yield

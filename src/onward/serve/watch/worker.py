@@ -61,7 +61,7 @@ class DetectorWorker:
         self._facts_json: bytes | None = None  # None: the report has changed
 
     def stop(self) -> None:
-        """Finishes the batches that wait, and saves the sequences in flight if there is a state."""
+        """Finishes the batches that wait, and saves the open sequences if there is a state."""
         with self._resources:
             self._thread.submit(self._transactions.close).result()
 

@@ -90,7 +90,7 @@ class Baselines:
         return cls(NgramModel.from_json(header.grams, symbols), header.lengths, held_out)
 
 
-_Length = Annotated[int, Field(ge=0)]
+_SequenceLength = Annotated[int, Field(ge=0)]
 
 
 class _HeldOutHeader(HeaderModel):
@@ -100,7 +100,7 @@ class _HeldOutHeader(HeaderModel):
 
 class _BaselinesHeader(HeaderModel):
     grams: dict[str, Any]
-    lengths: Annotated[tuple[_Length, _Length], Pair]
+    lengths: Annotated[tuple[_SequenceLength, _SequenceLength], Pair]
     held_out: _HeldOutHeader
 
 

@@ -142,7 +142,7 @@ class Monitor:
         """Makes the state durable, together with further facts such as the position in the source.
 
         Raises:
-            WriteError: the disk refused; the store is unchanged.
+            WriteError: the store cannot be written, and is unchanged.
         """
         if self.store.is_kept:
             self._sequences.save()

@@ -127,7 +127,7 @@ class WatchStore:
         """Makes all changes since the last commit durable at once.
 
         Raises:
-            WriteError: the disk refused; the file is unchanged.
+            WriteError: the file cannot be written, and is unchanged.
         """
         self._guarded(lambda: self._database.execute("commit"))
         self._guarded(lambda: self._database.execute("begin immediate"))
