@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import torch
@@ -15,6 +16,9 @@ from onward.training.schedule import Schedule
 
 BETAS = (0.9, 0.99)
 MOMENTUM = 0.95
+LARGE = 1 << 16
+"""Minimum number of elements of a model's largest matrix for its matrices to be updated at the same time. The
+operations on smaller matrices are so short that Python's threads would wait for each other."""
 
 
 class RunOptimiser:
@@ -22,6 +26,10 @@ class RunOptimiser:
 
     Muon never updates the embedding, the readout, biases, gains and convolutions. The first two are tables
     whose rows are updated independently, and the others are not matrices (Jordan et al. 2024).
+
+    Muon updates a matrix with dozens of small operations. If PyTorch divided each of them among its threads,
+    waking the threads would take as long as the work. So each optimiser runs on one thread. Large matrices
+    have an optimiser each, and several of these run at the same time.
     """
 
     def __init__(self, model: LanguageModel, recipe: Recipe) -> None:
@@ -34,15 +42,20 @@ class RunOptimiser:
         rest = [p for p in self._parameters if id(p) not in chosen]
         without_decay = {"params": rest, "lr": recipe.rate, "weight_decay": 0.0}
         decay = recipe.weight_decay
+        are_large = max(matrix.numel() for matrix in matrices) >= LARGE
         if recipe.optimiser == "muon":
+            options = {"lr": recipe.muon_rate, "weight_decay": decay, "momentum": MOMENTUM}
+            groups = [[matrix] for matrix in matrices] if are_large else [matrices]
             self._optimisers = [
-                torch.optim.Muon(matrices, lr=recipe.muon_rate, weight_decay=decay, momentum=MOMENTUM),
+                *(torch.optim.Muon(group, **options) for group in groups),
                 torch.optim.AdamW([without_decay], betas=BETAS, fused=True),
             ]
         else:
             with_decay = {"params": matrices, "lr": recipe.rate, "weight_decay": decay}
             self._optimisers = [torch.optim.AdamW([with_decay, without_decay], betas=BETAS, fused=True)]
         self._peaks = [group["lr"] for group in self._groups()]
+        on_cpu = all(p.device.type == "cpu" for p in self._parameters)
+        self._pool = ThreadPoolExecutor(torch.get_num_threads()) if are_large and on_cpu else None
 
     def step(self, share: float, *, largest: float) -> float:
         """Clips the gradients, updates the weights, and deletes the gradients.
@@ -58,10 +71,16 @@ class RunOptimiser:
         if norm < largest:
             for group, peak in zip(self._groups(), self._peaks, strict=True):
                 group["lr"] = peak * share
-            for optimiser in self._optimisers:
-                optimiser.step()
+            self._run_optimisers()
         self.drop_gradients()
         return norm
+
+    def _run_optimisers(self) -> None:
+        threads = torch.get_num_threads()
+        run = self._pool.map if self._pool and threads > 1 else map
+        for _ in run(_step_on_one_thread, self._optimisers):
+            pass
+        torch.set_num_threads(threads)
 
     def _groups(self) -> list[dict[str, Any]]:
         """Returns the parameter groups of all optimisers, which `load_state_dict` replaces."""
@@ -107,6 +126,11 @@ class RunOptimiser:
             ) from error
         for optimiser, state in zip(self._optimisers, states, strict=True):
             optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
+
+
+def _step_on_one_thread(optimiser: torch.optim.Optimizer) -> None:
+    torch.set_num_threads(1)  # of the calling thread
+    optimiser.step()
 
 
 def rate_share(recipe: Recipe, step: int, schedule: Schedule) -> float:
