@@ -44,10 +44,12 @@ class RunOptimiser:
         decay = recipe.weight_decay
         are_large = max(matrix.numel() for matrix in matrices) >= LARGE
         if recipe.optimiser == "muon":
-            options = {"lr": recipe.muon_rate, "weight_decay": decay, "momentum": MOMENTUM}
             groups = [[matrix] for matrix in matrices] if are_large else [matrices]
             self._optimisers = [
-                *(torch.optim.Muon(group, **options) for group in groups),
+                *(
+                    torch.optim.Muon(group, lr=recipe.muon_rate, weight_decay=decay, momentum=MOMENTUM)
+                    for group in groups
+                ),
                 torch.optim.AdamW([without_decay], betas=BETAS, fused=True),
             ]
         else:
@@ -78,9 +80,11 @@ class RunOptimiser:
     def _run_optimisers(self) -> None:
         threads = torch.get_num_threads()
         run = self._pool.map if self._pool and threads > 1 else map
-        for _ in run(_step_on_one_thread, self._optimisers):
-            pass
-        torch.set_num_threads(threads)
+        try:
+            for _ in run(_step_on_one_thread, self._optimisers):
+                pass
+        finally:
+            torch.set_num_threads(threads)
 
     def _groups(self) -> list[dict[str, Any]]:
         """Returns the parameter groups of all optimisers, which `load_state_dict` replaces."""
