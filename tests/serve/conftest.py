@@ -52,7 +52,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("served")
     (folder / "text.txt").write_text(TEXT, encoding="utf-8")
     path = folder / "small.onward"
-    onward.train(folder / "text.txt", output=path, recipe="tiny", steps=60)
+    onward.train(folder / "text.txt", output=path, recipe="tiny", steps=60, precision="bf16")
     return path
 
 
