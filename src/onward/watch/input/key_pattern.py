@@ -60,7 +60,7 @@ class KeyPattern:
             self._regex = re2.compile(translated, options)
         except re2.error as error:
             message = f"expected a pattern that RE2 can match in linear time, got {pattern!r}"
-            raise InputError(f"{message}: {bytes(error.args[0]).decode()}", hint=_HINT) from error
+            raise InputError(f"{message}: {error.args[0].decode()}", hint=_HINT) from error
         self._group = min(1, self._regex.groups)
 
     def find(self, line: str) -> str | None:
@@ -69,7 +69,7 @@ class KeyPattern:
         Returns None if the pattern does not match. Lines are read up to `SEARCHED` characters.
         """
         found = self._regex.search(line[:SEARCHED].encode("utf-8", "replace"))
-        return (found.group(self._group) or b"").decode() if found else None
+        return (found[self._group] or b"").decode() if found else None
 
 
 def _translated(part: re.Match[str]) -> str:
