@@ -216,7 +216,11 @@ def header_digest(header: dict[str, Any]) -> str:
         ValueError: a number is infinite or NaN.
     """
     content = {name: value for name, value in header.items() if name != "header_sha256"}
-    return hashlib.sha256(json.dumps(content, sort_keys=True, allow_nan=False).encode()).hexdigest()
+    try:
+        text = json.dumps(content, sort_keys=True, allow_nan=False)
+    except ValueError:
+        raise ValueError("expected finite numbers, found infinity or NaN") from None
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 @contextmanager

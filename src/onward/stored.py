@@ -14,14 +14,25 @@ problem is an `ArtefactError` that names the field.
 import reprlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from onward.errors import ArtefactError, OnwardError
 from onward.printable import printable
 
 _SHOWN = 200
 """Characters of foreign text in a message."""
+
+
+def _paired(text: str) -> str:
+    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+        raise ValueError("expected text that UTF-8 can hold, found an unpaired surrogate")
+    return text
+
+
+Text = Annotated[str, AfterValidator(_paired)]
+"""Text that can be written to any file."""
 
 
 class StoredModel(BaseModel):

@@ -142,7 +142,9 @@ class InputFormat:
         try:
             return cls(**{**data, "event": tuple(data["event"])})
         except (KeyError, TypeError) as error:
-            raise InputError(f"expected an input format, got {str(data)[:80]}") from error
+            raise InputError(
+                f"expected an input format, got {str(data)[:80]!r}", hint="learn the detector again"
+            ) from error
 
 
 def detect_format(names: Iterable[str], *, log: bool, columns: bool) -> Form:
