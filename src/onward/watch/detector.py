@@ -8,15 +8,17 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import Field, InstanceOf, ValidationError
+from pydantic import ConfigDict, Field, InstanceOf
 
 from onward.artefact import Artefact, load, save
 from onward.checks import Hint, checked_dataclass
 from onward.data.vocabulary import END
 from onward.errors import ArtefactError
 from onward.model import LanguageModel
+from onward.stored import StoredModel, Text, refusing_damage, shown
 from onward.watch.calibration.baselines import Baselines
 from onward.watch.calibration.conformal import Calibration
+from onward.watch.input.format import InputFormat
 from onward.watch.scoring.batch import score_sequences
 from onward.watch.scoring.event_vocabulary import END_NAME, EventVocabulary
 from onward.watch.scoring.features import (
@@ -29,7 +31,7 @@ from onward.watch.scoring.features import (
     Verdict,
     features_of,
 )
-from onward.watch.scoring.header_types import HeaderModel
+from onward.watch.scoring.header_types import Count
 from onward.watch.scoring.online import OnlineScorer
 from onward.watch.scoring.open_sequence import MOST_SURPRISING, OpenSequence
 from onward.watch.scoring.profile import Profile, counts_of
@@ -89,12 +91,8 @@ class Detector:
         if artefact.watch is None:
             raise ArtefactError(f"{path} is a model, but not a detector", hint=_LEARN)
         _check_format(path, artefact.watch)
-        try:
+        with refusing_damage(f"the detector in {path}", _LEARN):
             return cls._from_header(artefact)
-        except ValueError as error:  # pydantic's errors are ValueErrors
-            raise ArtefactError(
-                f"the detector in {path} is damaged: {_describe(error)}", hint=_LEARN
-            ) from error
 
     @classmethod
     def _from_header(cls, artefact: Artefact) -> "Detector":
@@ -104,6 +102,9 @@ class Detector:
             raise ValueError(
                 f"expected events for a model of {symbols:,} symbols, found events for {vocabulary.size:,}"
             )
+        _Facts.model_validate(artefact.facts)
+        if header.source:
+            _check_source(_Source.model_validate(header.source))
         return cls(
             artefact,
             vocabulary,
@@ -278,17 +279,53 @@ class Detector:
         return OnlineScorer(self.model, self.vocabulary, self.profile, self.baselines.ngrams)
 
 
-class _DetectorHeader(HeaderModel):
+class _DetectorHeader(StoredModel):
     """The detector's part of the header; its parts are checked by their own classes."""
 
     format: Literal[2]
-    events: list[str] | None
+    events: list[Text] | None
     profile: dict[str, Any]
     calibration: dict[str, Any]
     baselines: dict[str, Any]
     rate: Annotated[float, Field(gt=0, lt=1)]
-    top_k: Annotated[int, Field(ge=1)] | None
+    top_k: Annotated[int, Field(ge=1, le=2**53)] | None
     source: dict[str, Any]
+
+
+class _Source(StoredModel):
+    """The source of a detector that was learned from files."""
+
+    reader: dict[str, Any]
+    templates: list[Text] | None
+
+
+def _check_source(source: _Source) -> None:
+    """Raises InputError or ValueError if lines cannot be parsed by a source."""
+    reader = InputFormat.from_json(source.reader)
+    if reader.form == "log" and reader.symbols == "templates" and source.templates is None:
+        raise ValueError("expected the templates of log lines, found none")
+
+
+class _TrainingData(StoredModel):
+    sequences: Count
+    symbols: Count
+
+
+class _CalibrationFacts(StoredModel):
+    sequences: Count
+    folds: Count | None
+    in_order: bool = False
+
+
+class _Facts(StoredModel):
+    """The facts of a detector's training that are used; there are others."""
+
+    model_config = ConfigDict(extra="allow")
+
+    corpus: _TrainingData
+    calibration: _CalibrationFacts
+    parents: tuple[()] | list[str] = ()
+    forgiven: tuple[()] | list[str] = ()
 
 
 def _check_format(path: str | os.PathLike[str], watch: dict[str, Any]) -> None:
@@ -300,16 +337,6 @@ def _check_format(path: str | os.PathLike[str], watch: dict[str, Any]) -> None:
         age = "an earlier" if found == 1 else "another"
         raise ArtefactError(
             f"the detector in {path} was made by {age} version: expected format {_FORMAT}, "
-            f"found {found!s:.20}",
+            f"found {shown(found)}",
             hint="learn it again with `onward watch learn`, or use the version of onward that made it",
         )
-
-
-def _describe(error: ValueError) -> str:
-    """Returns the first problem of an error as one line."""
-    if not isinstance(error, ValidationError):
-        return str(error)
-    first = error.errors(include_url=False, include_context=False)[0]
-    where = ".".join(map(str, first["loc"]))
-    message = f"{first['msg'].removeprefix('Value error, ')}, found {first['input']!r:.40}"
-    return f"{where}: {message}" if where else message
