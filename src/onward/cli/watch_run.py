@@ -101,4 +101,4 @@ def run(
 
 
 def _print_alarm(alarm: "Alarm", *, json: bool) -> None:
-    emit((alarm.encode() if json else alarm.as_line()) + "\n")
+    emit(alarm.encode() if json else alarm.as_line())
