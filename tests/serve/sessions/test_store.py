@@ -118,6 +118,14 @@ def test_other_users_cannot_read_the_file(tmp_path: Path) -> None:
     assert (tmp_path / "s.db").stat().st_mode & 0o077 == 0
 
 
+def test_sessions_are_not_written_through_a_link(tmp_path: Path) -> None:
+    (tmp_path / "s.db").symlink_to("secret")
+    (tmp_path / "secret").touch(0o644)
+    with pytest.raises(WriteError, match="got a link"):
+        SessionStore(tmp_path / "s.db")
+    assert ((tmp_path / "secret").read_bytes(), (tmp_path / "secret").stat().st_mode & 0o777) == (b"", 0o644)
+
+
 def test_a_file_of_another_kind_is_refused_and_not_changed(tmp_path: Path) -> None:
     path = tmp_path / "s.db"
     path.write_bytes(b"no database, but a text that somebody wrote" * 100)

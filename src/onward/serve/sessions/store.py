@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from onward.errors import InputError, WriteError
+from onward.in_place import PRIVATE, create_private
 from onward.serve.engine.answer_options import AnswerOptions
 from onward.serve.engine.online_learning import LearnedState
 from onward.serve.sessions.document import Document, Edit
@@ -69,19 +70,22 @@ class SessionStore:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="onward-store")
         self._waiting: list[tuple[Callable[[], None], Future[None]]] = []
         try:
+            create_private(path)
             self._database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
             (found,) = self._database.execute("pragma user_version").fetchone()
             if not 0 <= found <= FORMAT:  # format 1 had no learned weights
                 message = f"expected format {FORMAT} of {path}, got format {found}"
                 raise InputError(message, hint="update onward")
-            path.chmod(0o600)  # it holds what people type
+            path.chmod(PRIVATE)  # it holds what people type
             self._database.execute("pragma journal_mode = wal")
             self._database.execute("pragma synchronous = full")
             self._database.executescript(_TABLES)
             self._database.execute(f"pragma user_version = {FORMAT}")
+        except (OSError, sqlite3.OperationalError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise WriteError(f"cannot keep sessions in {path}: {reason}", hint="name another file") from error
         except sqlite3.DatabaseError as error:
-            kind = WriteError if isinstance(error, sqlite3.OperationalError) else InputError
-            raise kind(f"cannot keep sessions in {path}: {error}", hint="name another file") from error
+            raise InputError(f"cannot keep sessions in {path}: {error}", hint="name another file") from error
 
     def load_all(self) -> Iterator[StoredSession]:
         """Loads all sessions, each as of its last acknowledged edit."""

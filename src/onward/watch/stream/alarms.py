@@ -3,13 +3,12 @@
 An alarm is an `Alarm` from the monitor to the output. It is JSON only in the store and in the output.
 """
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from onward.printable import printable
+from onward.printable import printable, printable_json
 from onward.watch.scoring.features import CountDifference, EventScore, Expected
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -118,8 +117,8 @@ class Alarm:
         )
 
     def encode(self) -> str:
-        """Returns the alarm as one line of JSON."""
-        return json.dumps(self.to_json(), ensure_ascii=False, allow_nan=False)
+        """Returns the alarm as one line of JSON, without control characters."""
+        return printable_json(self.to_json())
 
     @property
     def time_text(self) -> str | None:

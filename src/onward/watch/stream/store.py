@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from onward.errors import ArtefactError, BusyError, InputError, WriteError
+from onward.in_place import PRIVATE, create_private
 from onward.outputs import output_lock
 from onward.watch.stream.alarms import Alarm
 
@@ -37,6 +38,7 @@ create table flagged (
 );
 """
 _HINT = "name another file with --state, or delete this one to start a new watch"
+_DISK_HINT = "check that the folder exists and is writable, and that the disk has free space"
 _DISK_ERRORS = {
     sqlite3.SQLITE_PERM,
     sqlite3.SQLITE_BUSY,
@@ -92,8 +94,16 @@ class WatchStore:
 
     def __init__(self, path: Path | None = None) -> None:
         self.path = path
+        if path:
+            self._create(path)
         self._database = self._guarded(lambda: sqlite3.connect(path or "", isolation_level=None))
         self._guarded(self._prepare)
+
+    def _create(self, path: Path) -> None:
+        try:
+            create_private(path)
+        except OSError as error:
+            raise WriteError(f"cannot write {path}: {error.strerror}", hint=_DISK_HINT) from error
 
     def _prepare(self) -> None:
         (version,), (application,) = (
@@ -106,7 +116,7 @@ class WatchStore:
             hint = f"use the version of onward that wrote it; or {_HINT}"
             raise ArtefactError(f"{self.path} has format {version}, expected {FORMAT}", hint=hint)
         if self.path:
-            self.path.chmod(0o600)  # logs may be private; SQLite gives its other files the same mode
+            self.path.chmod(PRIVATE)  # logs may be private; SQLite gives its other files the same mode
         self._database.execute(f"pragma journal_mode = {'wal' if self.path else 'off'}")
         self._database.execute(f"pragma synchronous = {'full' if self.path else 'off'}")
         self._database.execute("begin immediate")
@@ -225,8 +235,7 @@ class WatchStore:
         except sqlite3.DatabaseError as error:
             code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF  # without the detail code
             if code in _DISK_ERRORS:
-                hint = "check that the folder exists and is writable, and that the disk has free space"
-                raise WriteError(f"cannot {what} {self._name}: {error}", hint=hint) from error
+                raise WriteError(f"cannot {what} {self._name}: {error}", hint=_DISK_HINT) from error
             problem = "is damaged" if code == sqlite3.SQLITE_ERROR else "is not the state of a watch"
             raise ArtefactError(f"{self._name} {problem}: {error}", hint=_HINT) from error
 
