@@ -7,7 +7,7 @@ KERNELS = "src/onward/layers/kernels"
 FLAGS = [
     "-O3",
     "-std=gnu11",
-    "-fopenmp",
+    "-fopenmp-simd",
     "-pthread",
     "-fno-math-errno",
     "-fno-trapping-math",
@@ -35,7 +35,7 @@ setup(
                 f"{KERNELS}/{name}" for name in ("kernels.inc", "scalars.h", "products.h", "draw.h", "team.h")
             ],
             extra_compile_args=FLAGS,
-            extra_link_args=["-fopenmp", "-pthread"],
+            extra_link_args=["-pthread"],
             libraries=["m"],
             optional=True,  # without a compiler, onward uses the PyTorch reference, which is slower
         )
