@@ -11,7 +11,6 @@ from onward.training.clock import SECONDS_TO_EXIT, RunClock
 from onward.training.plan import CHECKS, is_check_due
 from onward.training.schedule import Schedule
 
-
 CHANGES = st.lists(st.tuples(st.floats(0, 1), st.integers(0, 300)), max_size=4)
 
 
