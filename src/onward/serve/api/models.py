@@ -1,5 +1,6 @@
 """The operations on models: list them, complete with them, and score texts with them."""
 
+import asyncio
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -8,13 +9,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from onward.serve.api import scoring
+from onward.serve.api.answer_size import AnswerSizes
 from onward.serve.api.completions import complete
 from onward.serve.api.operation import Operation
 from onward.serve.api.requests import CompletionRequest, NoveltyRequest, ScoreRequest
 from onward.serve.api.responses import Completion, Curve, ModelFacts, ModelList, NoveltyReport, Score
 from onward.serve.engine.registry import ModelRegistry, curve, entry, facts
+from onward.serve.http.json_text import dump_items, dump_members
 from onward.serve.http.limits import Limits
-from onward.serve.http.responses import json_response
+from onward.serve.http.responses import LargeJson, json_of_parts, json_response
 
 _MODEL_ID = {"id": "Id of a model."}
 
@@ -29,6 +32,7 @@ def model_operations(models: ModelRegistry, limits: Limits, corpus: Sequence[Pat
     """
     known = {"models": models}
     limited = known | {"limits": limits}
+    sized = limited | {"sizes": AnswerSizes(limits)}
     return [
         Operation(
             method="GET",
@@ -53,7 +57,7 @@ def model_operations(models: ModelRegistry, limits: Limits, corpus: Sequence[Pat
             path="/v1/models/{id}/curve",
             id="getTrainingCurve",
             summary="Return the losses of a model's training run.",
-            handler=partial(_curve, **known),
+            handler=partial(_curve, **limited),
             path_parameters=_MODEL_ID,
             response=Curve,
             errors=(404,),
@@ -63,7 +67,7 @@ def model_operations(models: ModelRegistry, limits: Limits, corpus: Sequence[Pat
             path="/v1/completions",
             id="createCompletion",
             summary="Continue a text.",
-            handler=partial(complete, **limited),
+            handler=partial(complete, **sized),
             body=CompletionRequest,
             response=Completion,
             errors=(404,),
@@ -74,7 +78,7 @@ def model_operations(models: ModelRegistry, limits: Limits, corpus: Sequence[Pat
             path="/v1/score",
             id="scoreText",
             summary="Compute the surprise of each symbol of a text.",
-            handler=partial(scoring.score, **limited),
+            handler=partial(scoring.score, **sized),
             body=ScoreRequest,
             response=Score,
             errors=(404,),
@@ -100,5 +104,9 @@ async def _show(request: Request, models: ModelRegistry, *, novelty: bool) -> Re
     return json_response(facts(models.get(request.path_params["id"])) | {"novelty": novelty})
 
 
-async def _curve(request: Request, models: ModelRegistry) -> Response:
-    return json_response(curve(models.get(request.path_params["id"])))
+async def _curve(request: Request, models: ModelRegistry, limits: Limits) -> Response | LargeJson:
+    served = models.get(request.path_params["id"])
+    found = await asyncio.to_thread(curve, served)  # the log of a long run is large
+    lists = {name: found[name] for name in ("training", "validation")}
+    parts = dump_members(found | {name: dump_items(points) for name, points in lists.items()})
+    return json_of_parts(parts, sum(map(len, lists.values())), limits)
