@@ -21,8 +21,8 @@ PARTS = 16
 """Number of row ranges for which a kernel returns partial sums. It does not depend on the threads."""
 
 SHARES = 2
-"""Shares of a kernel's work for each thread. If a thread starts late, another thread takes its second share; more
-and smaller shares would read memory less in order."""
+"""Shares of a kernel's work for each thread. If a thread starts late, another thread takes its second share;
+more and smaller shares would read memory less in order."""
 
 SHARED = 1 << 19
 """Minimum number of elements in the tensors of a kernel that is divided among threads."""
