@@ -4,6 +4,12 @@ A terminal obeys control characters: escape sequences move the cursor or change 
 and bidirectional controls reorder the text that a person sees. `str.isprintable` is false for all of these.
 """
 
+import reprlib
+
+_LONGEST = 200
+_VALUES = reprlib.Repr()
+_VALUES.maxstring = _VALUES.maxother = _VALUES.maxlong = 100
+
 
 def printable(text: str, keep: str = "") -> str:
     r"""Returns the text with each non-printable character escaped as in Python source: "\x1b", "\u202e".
@@ -22,3 +28,14 @@ def without_controls(text: str, keep: str = "\n\t") -> str:
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() or char in keep else "\ufffd" for char in text)
+
+
+def shown(content: object) -> str:
+    """Returns the beginning of a text of any length, for a message. Non-printable characters are escaped."""
+    text = str(content)
+    return printable(text if len(text) <= _LONGEST else f"{text[:_LONGEST]}...")
+
+
+def shown_value(value: object) -> str:
+    """Returns the `repr` of a value of any size and depth, abridged for a message."""
+    return printable(_VALUES.repr(value))
