@@ -155,7 +155,7 @@ def change_tensor(tensors: dict[str, np.ndarray], chance: random.Random) -> None
         case 1:
             tensors[chance.choice(("extra", "\x1b[31m", f"{name}x"))] = tensor
         case 2:
-            tensors[name] = np.ascontiguousarray(tensor.T if tensor.ndim > 1 else tensor[:-1])
+            tensors[name] = np.ascontiguousarray(tensor.T if tensor.ndim > 1 else tensor.reshape(-1)[:-1])
         case 3:
             tensors[name] = tensor.astype(_TYPES[chance.choice(tuple(_TYPES))], casting="unsafe")
         case 4:

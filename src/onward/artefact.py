@@ -36,7 +36,8 @@ from onward.atomic import atomic_write
 from onward.data.vocabulary import Vocabulary
 from onward.errors import ArtefactError, RecipeError
 from onward.model import LanguageModel, ModelConfig
-from onward.stored import StoredModel, refusing_damage, shown
+from onward.printable import shown
+from onward.stored import StoredModel, refusing_damage
 
 FORMAT = 1
 LONGEST_HEADER = 1 << 25

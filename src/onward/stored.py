@@ -11,7 +11,6 @@ A file may come from anywhere. So everything in it is checked before it is used,
 problem is an `ArtefactError` that names the field.
 """
 
-import reprlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated
@@ -19,10 +18,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from onward.errors import ArtefactError, OnwardError
-from onward.printable import printable
-
-_SHOWN = 200
-"""Characters of foreign text in a message."""
+from onward.printable import shown, shown_value
 
 
 def _paired(text: str) -> str:
@@ -68,11 +64,5 @@ def describe(error: Exception) -> str:
     first = error.errors(include_url=False, include_context=False)[0]
     where = ".".join(map(str, first["loc"]))
     problem = first["msg"].removeprefix("Value error, ")
-    found = "nothing" if first["type"] == "missing" else reprlib.repr(first["input"])
+    found = "nothing" if first["type"] == "missing" else shown_value(first["input"])
     return shown(f"{where}: {problem}, found {found}" if where else f"{problem}, found {found}")
-
-
-def shown(content: object) -> str:
-    """Returns the beginning of foreign text, which may be as long as the file, without control characters."""
-    text = str(content)
-    return printable(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}...")

@@ -15,7 +15,8 @@ from onward.checks import Hint, checked_dataclass
 from onward.data.vocabulary import END
 from onward.errors import ArtefactError
 from onward.model import LanguageModel
-from onward.stored import StoredModel, Text, refusing_damage, shown
+from onward.printable import shown
+from onward.stored import StoredModel, Text, refusing_damage
 from onward.watch.calibration.baselines import Baselines
 from onward.watch.calibration.conformal import Calibration
 from onward.watch.input.format import InputFormat
