@@ -69,6 +69,7 @@ def train(  # noqa: PLR0913 - keyword arguments, most of which have defaults
         Interrupted: the user pressed Ctrl-C; the run was saved if it has an output.
         DivergedError: the loss was not finite at any learning rate.
         WriteError: a file could not be written.
+        RunError: the process was forked from one that used a GPU.
     """
     started = time.monotonic() if started is None else started
     trained_on = _find_device(device)

@@ -83,7 +83,7 @@ def test_a_corpus_in_a_file_is_split_alike(tmp_path: Path) -> None:
     ids = np.asarray(corpus.ids)
     path = tmp_path / "ids"
     ids.tofile(path)
-    on_disk: Symbols = SymbolFile(path, ids.dtype)
+    on_disk: Symbols = SymbolFile(path, ids.dtype, len(corpus.vocabulary))
     again = replace(corpus, ids=on_disk)
     one, other = split(corpus, 0.3), split(again, 0.3)
     assert np.array_equal(np.asarray(one.training[:]), np.asarray(other.training[:]))

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from tests.training.conftest import MakeTrainer, Small
 
 from onward.errors import ArtefactError
+from onward.training import optimiser
 from onward.training.optimiser import RunOptimiser, rate_share
 from onward.training.recipe import find_recipe
 from onward.training.schedule import Schedule
@@ -77,6 +78,42 @@ def test_exploded_gradients_change_no_weight(small: Small, make_trainer: MakeTra
     assert not run.step(1.0, largest=1e4) < 1e4
     assert all(weight.equal(before[name]) for name, weight in model.named_parameters())
     assert all(weight.grad is None for weight in model.parameters())
+
+
+@pytest.mark.parametrize("largest", [0, 10**9], ids=["matrices at the same time", "one after the other"])
+def test_the_update_does_not_depend_on_the_number_of_threads(
+    largest: int, small: Small, make_trainer: MakeTrainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(optimiser, "LARGE", largest)
+    before, found = torch.get_num_threads(), []
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            model = make_trainer(small(width=40)).model
+            run = RunOptimiser(model, small(width=40))
+            for step in range(3):
+                for number, weight in enumerate(model.parameters()):
+                    weight.grad = torch.sin(
+                        torch.arange(weight.numel()).reshape(weight.shape) + number + step
+                    )
+                run.step(1.0, largest=1e9)
+            assert torch.get_num_threads() == threads
+            found.append([*model.parameters()])
+    finally:
+        torch.set_num_threads(before)
+    assert all(torch.equal(one, two) for one, two in zip(*found, strict=True))
+
+
+def test_a_failed_update_is_not_ignored(
+    small: Small, make_trainer: MakeTrainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(optimiser, "LARGE", 0)
+    monkeypatch.setattr(torch.optim.Muon, "step", fail)
+    with pytest.raises(MemoryError):
+        make_trainer(small()).advance()
 
 
 def test_a_state_of_another_shape_is_refused(small: Small, make_trainer: MakeTrainer) -> None:

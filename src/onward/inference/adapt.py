@@ -24,6 +24,7 @@ from onward.errors import ArtefactError, InputError
 from onward.inference.prediction import device_of
 from onward.layers.state import State, map_state
 from onward.model import LanguageModel, losses
+from onward.threads import explain_fork_errors
 
 _BASE_DIGEST = "base"  # metadata key of a saved adapter
 
@@ -87,7 +88,7 @@ class Adapter:
         Returns:
             Whether the weights changed. They do not change if the gradient is not finite.
         """
-        with torch.inference_mode(False), torch.enable_grad():
+        with torch.inference_mode(False), torch.enable_grad(), explain_fork_errors():
             # tensors made in inference mode cannot be part of a gradient
             state = map_state(lambda part: part.clone(), state)
             ids = ids.clone().to(device_of(self.model))

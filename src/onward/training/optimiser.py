@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import torch
@@ -21,6 +22,9 @@ _STATE_NAMES: dict[type, tuple[str, ...]] = {
     torch.optim.AdamW: ("step", "exp_avg", "exp_avg_sq"),
 }
 """The tensors that each optimiser keeps for a weight, once it has made a step."""
+LARGE = 1 << 16
+"""Minimum number of elements of a model's largest matrix for its matrices to be updated at the same time. The
+operations on smaller matrices are so short that Python's threads would wait for each other."""
 
 
 class RunOptimiser:
@@ -28,6 +32,10 @@ class RunOptimiser:
 
     Muon never updates the embedding, the readout, biases, gains and convolutions. The first two are tables
     whose rows are updated independently, and the others are not matrices (Jordan et al. 2024).
+
+    Muon updates a matrix with dozens of small operations. If PyTorch divided each of them among its threads,
+    waking the threads would take as long as the work. So each optimiser runs on one thread. Large matrices
+    have an optimiser each, and several of these run at the same time.
     """
 
     def __init__(self, model: LanguageModel, recipe: Recipe) -> None:
@@ -40,15 +48,22 @@ class RunOptimiser:
         rest = [p for p in self._parameters if id(p) not in chosen]
         without_decay = {"params": rest, "lr": recipe.rate, "weight_decay": 0.0}
         decay = recipe.weight_decay
+        are_large = max(matrix.numel() for matrix in matrices) >= LARGE
         if recipe.optimiser == "muon":
+            groups = [[matrix] for matrix in matrices] if are_large else [matrices]
             self._optimisers = [
-                torch.optim.Muon(matrices, lr=recipe.muon_rate, weight_decay=decay, momentum=MOMENTUM),
+                *(
+                    torch.optim.Muon(group, lr=recipe.muon_rate, weight_decay=decay, momentum=MOMENTUM)
+                    for group in groups
+                ),
                 torch.optim.AdamW([without_decay], betas=BETAS, fused=True),
             ]
         else:
             with_decay = {"params": matrices, "lr": recipe.rate, "weight_decay": decay}
             self._optimisers = [torch.optim.AdamW([with_decay, without_decay], betas=BETAS, fused=True)]
         self._peaks = [group["lr"] for group in self._groups()]
+        on_cpu = all(p.device.type == "cpu" for p in self._parameters)
+        self._pool = ThreadPoolExecutor(torch.get_num_threads()) if are_large and on_cpu else None
 
     def step(self, share: float, *, largest: float) -> float:
         """Clips the gradients, updates the weights, and deletes the gradients.
@@ -64,10 +79,16 @@ class RunOptimiser:
         if norm < largest:
             for group, peak in zip(self._groups(), self._peaks, strict=True):
                 group["lr"] = peak * share
-            for optimiser in self._optimisers:
-                optimiser.step()
+            self._run_optimisers()
         self.drop_gradients()
         return norm
+
+    def _run_optimisers(self) -> None:
+        threads = torch.get_num_threads()
+        run = self._pool.map if self._pool and threads > 1 else map
+        for _ in run(_step_on_one_thread, self._optimisers):
+            pass
+        torch.set_num_threads(threads)
 
     def _groups(self) -> list[dict[str, Any]]:
         """Returns the parameter groups of all optimisers, which `load_state_dict` replaces."""
@@ -123,6 +144,11 @@ def _take_state(
 def _does_not_fit(reason: str) -> ArtefactError:
     message = f"the optimiser state in the checkpoint does not fit this run: {reason}"
     return ArtefactError(message, hint=START_AGAIN)
+
+
+def _step_on_one_thread(optimiser: torch.optim.Optimizer) -> None:
+    torch.set_num_threads(1)  # of the calling thread
+    optimiser.step()
 
 
 def rate_share(recipe: Recipe, step: int, schedule: Schedule) -> float:

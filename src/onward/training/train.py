@@ -16,6 +16,7 @@ from onward.errors import Interrupted
 from onward.model import LanguageModel
 from onward.outputs import checkpoint_path, curves_path, log_path
 from onward.stored import refusing_damage
+from onward.threads import explain_fork_errors
 from onward.training.checkpoint import START_AGAIN, resume_hint, take
 from onward.training.curves import draw_curves
 from onward.training.events import Event, Finished, Observer, Started
@@ -98,6 +99,7 @@ def train_model(
         VocabularyError: the vocabulary is too large for a model file.
         ArtefactError, RecipeError: the checkpoint belongs to another run.
         RecipeError: the run needs more memory than the device has.
+        RunError: the process was forked from one that used a GPU.
         Interrupted, DivergedError, WriteError: see `TrainingLoop.run`.
     """
     device, start = device or torch.device("cpu"), start or RunStart()
@@ -105,7 +107,11 @@ def train_model(
     started = time.monotonic() if budget.started is None else budget.started
     run = _Run(corpus, recipe, budget, start, device, split_corpus(corpus, recipe), sampler, started)
     notify = observer or (lambda event: None)
-    with forked_random(device), explain_memory_errors(recipe, len(corpus.vocabulary), device):
+    with (
+        forked_random(device),
+        explain_memory_errors(recipe, len(corpus.vocabulary), device),
+        explain_fork_errors(),
+    ):
         if start.output is None:
             return _finish(run, *_train(run, notify), notify)
         check_vocabulary_size(corpus.vocabulary)

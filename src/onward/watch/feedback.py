@@ -25,6 +25,7 @@ from onward.data.vocabulary import BEGIN, END, UNKNOWN
 from onward.errors import InputError
 from onward.inference.prediction import initial_state, predict
 from onward.model import LanguageModel, losses
+from onward.threads import explain_fork_errors
 from onward.units import nats_to_bits
 from onward.watch.detector import MOST_AT_ONCE, Detector
 from onward.watch.scoring.features import Verdict
@@ -199,7 +200,8 @@ def _train(
     for _ in range(_STEPS):
         model.train()
         optimiser.zero_grad()
-        _loss(model, both, excluded, ended).backward()
+        with explain_fork_errors():
+            _loss(model, both, excluded, ended).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
         yield

@@ -28,6 +28,7 @@ from onward.data.lanes import unknown_shares
 from onward.data.sequences import SequenceLanes, Sequences
 from onward.errors import CorpusError
 from onward.model import LanguageModel
+from onward.threads import explain_fork_errors
 from onward.training.events import Observer
 from onward.training.held_out import HeldOut
 from onward.training.loop import TrainingLoop
@@ -225,7 +226,7 @@ class _Learner:
         )
         epochs = _EPOCHS * lanes.blocks_per_epoch
         steps = self._settings.steps or min(_MOST_STEPS, max(_FEWEST_STEPS, epochs))
-        with forked_random(device):
+        with forked_random(device), explain_fork_errors():
             torch.manual_seed(recipe.seed)
             model = LanguageModel(recipe.model_config(self._vocabulary.size)).train()
             trainer = Trainer(model, lanes, recipe, precision="fp32")

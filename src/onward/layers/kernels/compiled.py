@@ -21,11 +21,14 @@ PARTS = 16
 """Number of row ranges for which a kernel returns partial sums. It does not depend on the threads."""
 
 SHARES = 2
-"""Shares of a kernel's work for each thread. If a thread starts late, another thread takes its second share;
-more and smaller shares would read memory less in order."""
+"""Shares of a kernel's work for each thread. If a thread starts late, another one takes over a share. Scans
+read memory less in order if there are more shares."""
 
 SHARED = 1 << 19
-"""Minimum number of elements in the tensors of a kernel that is divided among threads."""
+"""Minimum number of elements in the arguments of a kernel for its work to be divided among threads.
+
+One thread takes about 0.06 ms for them; waking another takes 0.03 ms.
+"""
 
 
 def _load() -> ctypes.CDLL | None:
@@ -59,7 +62,7 @@ def call(name: str, activations: torch.dtype, *arguments: int | float | Tensor) 
     threads = torch.get_num_threads() if elements >= SHARED else 1
     library: Any = _library
     kernel, packed = _address(f"{name}_{ACTIVATIONS[activations]}"), struct.pack("".join(kinds), *values)
-    library.onward_run(kernel, packed, SHARES * threads if threads > 1 else 1, threads)
+    library.onward_run(kernel, packed, 1 if threads == 1 else SHARES * threads, threads)
 
 
 @cache
