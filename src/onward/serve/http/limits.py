@@ -27,7 +27,10 @@ class Limits:
         open_sequences: open sequences of a detector; records that would begin further ones get status 429.
         batches: batches that wait for a detector; further ones get status 429.
         listeners: clients that follow the alarms of one detector.
-        session_megabytes: memory for the states of all sessions and the weights of those that learn.
+        session_megabytes: memory for the texts and states of all sessions, and for the weights of those that
+            learn.
+        stored_megabytes: disk space of all sessions in a store; beyond that the least recently used ones that
+            are only there are removed.
         session_seconds: idle time after which a session is closed.
         connections: open connections; further ones are closed.
         request_seconds: time for the head of a request to arrive, and for its body.
@@ -52,6 +55,7 @@ class Limits:
     batches: int = 64
     listeners: int = 200
     session_megabytes: int = 512
+    stored_megabytes: int = 1024
     session_seconds: float = 3600.0
     connections: int = 2000
     request_seconds: float = 10.0
