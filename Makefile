@@ -46,7 +46,7 @@ demo: setup ## train on Python's own manual for two minutes, then write and scor
 	@mkdir -p demo
 	@PATH="$(CURDIR)/$(BIN):$$PATH" bash docs/demo.sh $(DEMO)
 
-test: lint types imports fast ## what must pass before a commit; takes a few minutes
+test: lint types imports fast ## the checks that must pass before a commit; takes a few minutes
 
 lint: setup ## style and common mistakes
 	$(BIN)/ruff check $(SOURCES)
@@ -85,7 +85,7 @@ $(AUDIT)/.installed: $(VENV)/.installed
 audit: $(AUDIT)/.installed ## look for known vulnerabilities of the dependencies, on PyPI
 	$(BIN)/python .ci/audit.py $(AUDIT)/bin/pip-audit
 
-bench: setup ## run the benchmarks (an hour; needs the data sets beside the checkout)
+bench: setup ## run the benchmarks (an hour; needs the data sets in ../shared/data)
 	$(BIN)/python benchmarks/text_budget.py tinyshakespeare --minutes 3
 	$(BIN)/python benchmarks/text_budget.py nietzsche --minutes 5 --keep $(KEPT)
 	$(BIN)/python benchmarks/write_memory.py $(KEPT)/model.onward

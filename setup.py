@@ -1,4 +1,4 @@
-"""The one part of the build that pyproject.toml cannot say: the C kernels, which may fail to build."""
+"""The part of the build that pyproject.toml cannot describe: the C kernels, which may fail to build."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,7 +12,7 @@ HEADERS = ("kernels.inc", "scalars.h", "products.h", "draw.h", "team.h")
 FLAGS = [
     "-O3",
     "-std=gnu11",
-    "-fopenmp",
+    "-fopenmp-simd",
     "-pthread",
     "-fno-math-errno",
     "-fno-trapping-math",
@@ -32,7 +32,7 @@ HARDENING = [
 
 
 class BuildKernels(build_ext):
-    """A library with a C interface: found by its file, loaded by ctypes, so nothing of Python is exported."""
+    """Builds a C library for ctypes. It is not a Python module, so it exports no PyInit function."""
 
     def build_extensions(self) -> None:
         """Adds the flags that the compiler accepts."""
@@ -43,7 +43,6 @@ class BuildKernels(build_ext):
         super().build_extensions()
 
     def get_export_symbols(self, ext: Extension) -> list[str]:
-        """No PyInit function."""
         return []
 
     def _accepts(self, flags: list[str]) -> bool:
@@ -68,9 +67,9 @@ setup(
             sources=[f"{KERNELS}/{name}.c" for name in ("kernels", "step", "products", "draw", "team")],
             depends=["setup.py", *(f"{KERNELS}/{name}" for name in HEADERS)],
             extra_compile_args=FLAGS,
-            extra_link_args=["-fopenmp", "-pthread"],
+            extra_link_args=["-pthread"],
             libraries=["m"],
-            optional=True,  # without a compiler onward runs on the PyTorch reference, slower
+            optional=True,  # without a compiler, onward uses the PyTorch reference, which is slower
         )
     ],
 )

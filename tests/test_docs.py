@@ -104,6 +104,8 @@ def as_written(value: object) -> str:
     match value:
         case bool():
             return str(value).lower()
+        case None:
+            return "null"
         case int() | float():
             return f"{value:g}"
         case _:

@@ -34,7 +34,7 @@ def test_only_models_are_replaced(tmp_path: Path) -> None:
     text.write_text("some text that took long to write")
     save_file({"w": torch.zeros(3)}, foreign, {"format": "pt"})
     for path in (zeros, text, foreign):
-        with pytest.raises(InputError, match="is not a model of onward"):
+        with pytest.raises(InputError, match="is not an onward model"):
             refuse_to_replace(path, [])
 
 

@@ -32,7 +32,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         mode = _mode(target)
         handle, temporary = _create_temporary(target, 0o666 if mode is None else mode)
     except OSError as error:
-        raise _write_error(target, error) from error
+        raise WriteError.of(target, error) from error
     try:
         with os.fdopen(handle, "wb") as file:
             if mode is not None:
@@ -43,17 +43,10 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         temporary.replace(target)
         _flush(target.parent)
     except OSError as error:
-        raise _write_error(target, error) from error
+        raise WriteError.of(target, error) from error
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
-
-
-def _write_error(target: Path, error: OSError) -> WriteError:
-    return WriteError(
-        f"cannot write {target}: {error.strerror or error}",
-        hint="check that the folder exists and is writable, and that the disk has free space",
-    )
 
 
 def _refuse_special(target: Path) -> None:

@@ -46,7 +46,7 @@ def refuse_to_replace(output: Path, sources: Iterable[Path]) -> None:
         )
     if not is_model(output):
         raise InputError(
-            f"{output} exists and is not a model of onward: it would be overwritten",
+            f"{output} exists and is not an onward model: it would be overwritten",
             hint="name another file with -o, or delete it first",
         )
 
@@ -76,8 +76,7 @@ def output_lock(output: Path) -> Iterator[None]:
         hint = "wait until it ends, or write to another file with -o"
         raise BusyError(f"another run is writing {output}", hint=hint) from error
     except OSError as error:
-        hint = "check that the folder exists and is writable"
-        raise WriteError(f"cannot write {output}: {error.strerror}", hint=hint) from error
+        raise WriteError.of(output, error) from error
     try:
         _remove_temporary_files(output)
         yield

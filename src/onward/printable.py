@@ -5,7 +5,12 @@ and bidirectional controls reorder the text that a person sees. `str.isprintable
 """
 
 import json
+import reprlib
 from typing import Any
+
+_LONGEST = 200
+_VALUES = reprlib.Repr()
+_VALUES.maxstring = _VALUES.maxother = _VALUES.maxlong = 100
 
 
 def printable(text: str, keep: str = "") -> str:
@@ -35,7 +40,18 @@ def printable_json(data: Any) -> str:
 
 
 def without_controls(text: str, keep: str = "\n\t") -> str:
-    """Replaces each non-printable character by U+FFFD, except those to keep. The length does not change."""
+    """Replaces each non-printable character with U+FFFD, except those to keep. The length does not change."""
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() or char in keep else "\ufffd" for char in text)
+
+
+def shown(content: object) -> str:
+    """Returns the beginning of a text of any length, for a message. Non-printable characters are escaped."""
+    text = str(content)
+    return printable(text if len(text) <= _LONGEST else f"{text[:_LONGEST]}...")
+
+
+def shown_value(value: object) -> str:
+    """Returns the `repr` of a value of any size and depth, abridged for a message."""
+    return printable(_VALUES.repr(value))

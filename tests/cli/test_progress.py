@@ -13,7 +13,6 @@ from onward.training.events import (
     Event,
     ManyEpochs,
     OutputExists,
-    OverBudget,
     Sampled,
     Started,
     Validated,
@@ -59,7 +58,6 @@ def test_a_short_text_is_reported() -> None:
 def test_warnings_state_their_figures() -> None:
     assert "8.2 epochs planned" in describe(ManyEpochs(8.2))
     assert "--dropout" in describe(ManyEpochs(8.2))
-    assert "about 3:10 late" in describe(OverBudget(190.0))
     assert "a.onward is a finished model" in describe(OutputExists("a.onward"))
     assert "there is no checkpoint a" in describe(CheckpointMissing("a"))
     assert "--resume continues it" in describe(CheckpointIgnored("a"))

@@ -51,7 +51,7 @@ def test_the_built_in_corpus_is_the_documentation_of_python() -> None:
     assert path.stat().st_mtime_ns == stamp
 
 
-def test_other_names_are_no_corpus() -> None:
+def test_an_unknown_name_has_no_corpus() -> None:
     assert find_named("hamlet") is None
 
 

@@ -43,7 +43,7 @@ _PLAIN = {
     "less than or equal to": "at most",
     "greater than or equal to": "at least",
 }
-"""Words of pydantic's messages, and plainer ones."""
+"""Plainer replacements for words in pydantic's messages."""
 
 
 def _version(wanted: bool) -> None:
@@ -114,7 +114,7 @@ def _explain(error: typer.TyperException | OnwardError | OSError) -> int:
 
 
 def _misuse(error: typer.TyperException) -> str:
-    """Returns the message of a wrong command line; for a wrong value in the form "expected ..., got ..."."""
+    """Returns the message for a wrong command line. A wrong value has the form "expected ..., got ..."."""
     from pydantic import ValidationError  # noqa: PLC0415 - `--help` does without it
 
     parameter = getattr(error, "param", None)
@@ -129,7 +129,7 @@ def _misuse(error: typer.TyperException) -> str:
 
 
 def _open_streams() -> None:
-    """Replaces closed streams by the null device; the others escape characters that they cannot encode."""
+    """Replaces closed streams with the null device; open ones escape characters that they cannot encode."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:

@@ -19,7 +19,6 @@ from onward.training.events import (
     Event,
     ManyEpochs,
     OutputExists,
-    OverBudget,
     Planned,
     RolledBack,
     Sampled,
@@ -40,7 +39,7 @@ _SMOOTHING = 0.95
 
 
 class Display(Protocol):
-    """An observer that shows the events of a run; as a context, it restores the terminal at its end."""
+    """An observer that shows the events of a run. Leaving its context restores the terminal."""
 
     def __enter__(self) -> "Display": ...
 
@@ -147,19 +146,16 @@ def describe(event: Event) -> list[str]:
         case Started():
             line = _describe_start(event)
         case Planned(steps):
-            line = f"{steps:,} steps planned for this budget"
+            line = f"about {steps:,} steps fit into the time; the number follows the speed of the machine"
         case ManyEpochs(epochs):
             line = f"{epochs:.1f} epochs planned: the model may overfit (--dropout 0.1 to 0.3 helps)"
-        case OverBudget(seconds):
-            line = f"steps are slower than estimated: the run will end about {_clock(seconds)} late"
-            line += " (Ctrl-C saves it, --resume continues it)"
         case EpochStarted(epoch):
             line = f"epoch {epoch} starts: the state is reset"
         case Validated(step, nats, best):
             line = f"step {step:,}  held-out loss {_loss(nats)}{'  best so far' if best else ''}"
         case RolledBack(step, to, reason, scale):
             rate = f"learning rates are now {scale:g} times the recipe's"
-            line = f"step {step:,}  {reason}: rolled back to step {to:,}, {rate}"
+            line = f"step {step:,}  {reason}: returned to the weights of step {to:,}, {rate}"
         case Sampled(step, text):
             line = f"step {step:,}  sample: {' '.join(_brief(text).split())}"
         case _:

@@ -1,4 +1,4 @@
-"""`onward watch explain`: shows the surprise of each event of a sequence, and what was expected."""
+"""`onward watch explain`: shows the surprise of each event of a sequence, and the expected events."""
 
 from pathlib import Path
 from typing import Annotated
@@ -22,7 +22,7 @@ def explain(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Show the verdict on a sequence, with the surprise of each event and what was expected in its place.
+    """Show the verdict on a sequence, the surprise of each event, and the events that were expected instead.
 
     \b
     onward watch explain hdfs.onward anomalous.gz --key 17

@@ -70,8 +70,8 @@ def run(
     kubectl logs -f pod | onward watch run server.onward - --json
 
     The line has five columns, separated by tabs: time, key, p-value, log line
-    with its number, and what was expected. The exit code is 3 if a sequence
-    was flagged, else 0.
+    with its number, and an explanation. The exit code is 3 if a sequence was
+    flagged, else 0.
     """
     from onward.watch.datasets import format_hint, no_records_error, parser_for  # noqa: PLC0415
     from onward.watch.detector import Detector  # noqa: PLC0415 - torch, which `--help` does without

@@ -26,8 +26,8 @@ from onward.errors import VocabularyError
 NULL, UNKNOWN, BEGIN, END = range(4)
 SPECIAL = ("<null>", "<unknown>", "<begin>", "<end>")
 SymbolKind = Literal["characters", "bytes", "words"]
-Ids: TypeAlias = np.ndarray | Sequence[SupportsIndex]
-"""Ids, (N,)."""
+IdSequence: TypeAlias = np.ndarray | Sequence[SupportsIndex]
+"""Ids of a text, (N,)."""
 
 LONGEST_WORD = 256
 """In characters. Longer runs are split into several words, so that texts without spaces fit into memory."""
@@ -36,6 +36,7 @@ REPLACEMENT = "\ufffd"
 """Unicode's replacement character, which stands for unknown characters."""
 
 _WORDS = re.compile(rf"\w{{1,{LONGEST_WORD}}}|\W")
+_WORD_CHARACTERS = re.compile(r"\w*")
 
 
 class Vocabulary:
@@ -112,7 +113,7 @@ class Vocabulary:
         points = code_points(text)
         return self._table[points if points.dtype == np.uint8 else np.minimum(points, len(self._table) - 1)]
 
-    def decode(self, ids: Ids) -> str:
+    def decode(self, ids: IdSequence) -> str:
         """Returns the text of ids: NUL for NULL, U+FFFD for UNKNOWN, nothing for BEGIN and END.
 
         Raises:
@@ -122,7 +123,7 @@ class Vocabulary:
             return self.decode_bytes(ids).decode("utf-8", "replace")
         return "".join(self._texts[i] for i in self._checked(ids))
 
-    def decode_bytes(self, ids: Ids) -> bytes:
+    def decode_bytes(self, ids: IdSequence) -> bytes:
         """Returns the bytes of ids; for characters and words, the UTF-8 of their text."""
         if self.kind != "bytes":
             return as_bytes(self.decode(ids))
@@ -194,7 +195,7 @@ class Vocabulary:
             table[ord(symbol)] = i
         return table
 
-    def _checked(self, ids: Ids) -> list[int]:
+    def _checked(self, ids: IdSequence) -> list[int]:
         """Returns the ids as Python numbers, or raises VocabularyError."""
         few = cast("list[int]", ids)
         if isinstance(ids, list) and set(map(type, ids)) == {int} and min(few) >= 0 and max(few) < len(self):
@@ -212,7 +213,7 @@ class StreamDecoder:
         self._vocabulary = vocabulary
         self._utf8 = codecs.getincrementaldecoder("utf-8")("replace")
 
-    def feed(self, ids: Ids) -> str:
+    def feed(self, ids: IdSequence) -> str:
         """Returns the text that these ids complete.
 
         Raises:
@@ -240,6 +241,12 @@ def lower_case(text: str) -> str:
 def split(text: str, kind: SymbolKind) -> Iterable[str]:
     """Returns the symbols of a text in order."""
     return _WORDS.findall(text) if kind == "words" else text
+
+
+def last_word_length(text: str) -> int:
+    """Returns the number of word characters at the end of a text."""
+    found = _WORD_CHARACTERS.match(text[::-1])  # a search for them from the start takes quadratic time
+    return found.end() if found else 0
 
 
 def as_bytes(text: str | bytes) -> bytes:

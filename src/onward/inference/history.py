@@ -13,10 +13,10 @@ from torch import Tensor
 from onward.layers.state import State, map_state, tensors_of
 from onward.shapes import Logits
 
-_FEWEST, _GROWTH = (
-    64,
-    1.25,
-)  # snapshots are thinned at this number, or when this many times as many as last time
+_FEWEST, _GROWTH = 64, 1.25
+"""Snapshots are thinned if there are more than `_FEWEST`, and more than `_GROWTH` times as many as after the
+last time."""
+
 _SPACING = 4  # gaps between snapshots are at most their age divided by this
 
 

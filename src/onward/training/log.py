@@ -41,7 +41,7 @@ class RunLog:
             self._file = os.fdopen(handle, "r+b", buffering=0)
             self._file.truncate(self._file.read().rfind(b"\n") + 1)  # to the last complete line
         except OSError as error:
-            raise self._write_error(error) from error
+            raise WriteError.of(self._path, error) from error
         self._started = time.monotonic()
         self._losses: list[float] = []
         self._every, self._epoch_step = 1, 0
@@ -77,10 +77,4 @@ class RunLog:
                 self._file.truncate(size)
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
-            raise self._write_error(error) from error
-
-    def _write_error(self, error: OSError) -> WriteError:
-        return WriteError(
-            f"cannot write {self._path}: {error.strerror}",
-            hint="check that the folder exists and is writable, and that the disk has free space",
-        )
+            raise WriteError.of(self._path, error) from error

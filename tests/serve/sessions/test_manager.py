@@ -306,7 +306,7 @@ def test_other_sessions_are_answered_while_the_cursor_moves_far_back(run: RunWor
     run(work)
 
 
-def test_learned_weights_count_and_stay_when_states_are_dropped(run: RunWork) -> None:
+def test_learned_weights_count_as_memory_and_remain_when_states_are_dropped(run: RunWork) -> None:
     async def work(sessions: SessionManager, served: ServedModel) -> None:
         weights = megabytes_to_learn(served.trained.model)
         learning = await create(sessions, served, "the lane goes on. " * 4, adapts=True)

@@ -94,7 +94,7 @@ def test_a_writer_may_not_notice_the_rotation_at_once(
         (".zst", zstandard.compress),
     ],
 )
-def test_a_restart_reads_the_lines_of_the_meantime_through_rotations(
+def test_a_restart_reads_lines_that_were_written_meanwhile_across_rotations(
     compress: Callable[[bytes], bytes] | None, suffix: str, tmp_path: Path
 ) -> None:
     path, messages = tmp_path / "a.log", list[str]()
@@ -175,7 +175,7 @@ def shift(path: Path, last: int) -> None:
 
 
 def pack(path: Path) -> None:
-    """Replaces a file by a compressed one with the same modification time, as gzip does."""
+    """Replaces a file with a compressed one with the same modification time, as gzip does."""
     packed = path.with_name(f"{path.name}.gz")
     packed.write_bytes(gzip.compress(path.read_bytes()))
     shutil.copystat(path, packed)

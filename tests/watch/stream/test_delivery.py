@@ -1,4 +1,4 @@
-"""Delivery: the alarm file has each alarm once, wherever a process is killed."""
+"""Delivery: the alarm file has each alarm once, even if a process is killed at any moment."""
 
 import os
 import random

@@ -100,7 +100,7 @@ class SessionStore:
         """Saves a session in place of its earlier version.
 
         Raises:
-            WriteError: the disk refused.
+            WriteError: the file cannot be written.
         """
         await self._write(lambda: self._put(session))
 
@@ -112,7 +112,7 @@ class SessionStore:
             edit: its last edit.
 
         Raises:
-            WriteError: the disk refused.
+            WriteError: the file cannot be written.
         """
         document = session.document
         if document.version % FOLD_EVERY == 0:
@@ -130,7 +130,7 @@ class SessionStore:
         """Saves the learned state of a session, unless the session has ended.
 
         Raises:
-            WriteError: the disk refused.
+            WriteError: the file cannot be written.
         """
         values = (id_, learned.weights, _encoded(learned.text), json.dumps(learned.spans), id_)
         await self._write(
@@ -152,7 +152,7 @@ class SessionStore:
         """Removes a session.
 
         Raises:
-            WriteError: the disk refused.
+            WriteError: the file cannot be written.
         """
 
         def remove() -> None:

@@ -20,8 +20,8 @@ class SessionPrediction:
 
     Attributes:
         id, model: names of the session and of its model.
-        document: document of the session.         learned: number of blocks that the session has learned;
-        None if it does not adapt.
+        document: document of the session.
+        learned: number of blocks that the session has learned; None if it does not adapt.
         prediction: what may follow at the cursor.
     """
 

@@ -6,7 +6,8 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import Field
 
-from onward.watch.scoring.header_types import HeaderModel, SortedFloats
+from onward.stored import StoredModel
+from onward.watch.scoring.header_types import LARGEST, SortedFloats
 
 _BEYOND = 0.1
 """The most that a tail score rises for values beyond the largest normal value."""
@@ -16,7 +17,8 @@ _DECIMALS = 6
 
 _TOLERANCE = 1e-4
 """Values that differ by less count as equal. They are computed in float32, and streaming adds in another
-order than batches do. Rounding would instead separate two close values on both sides of an edge."""
+order than batches do. Rounding is no remedy: it separates close values that it rounds in different
+directions."""
 
 
 @dataclass(frozen=True)
@@ -62,11 +64,11 @@ class Tail:
         return {"values": self.values.tolist(), "scale": self.scale}
 
 
-class TailHeader(HeaderModel):
+class TailHeader(StoredModel):
     """What `Tail.to_json` writes."""
 
     values: SortedFloats
-    scale: Annotated[float, Field(gt=0)]
+    scale: Annotated[float, Field(gt=_TOLERANCE, le=LARGEST)]
 
     def tail(self) -> Tail:
         return Tail(self.values, self.scale)

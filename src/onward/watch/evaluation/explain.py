@@ -1,4 +1,4 @@
-"""Explains a verdict: the surprise of each event and what was expected, for a terminal or as an HTML page."""
+"""Explains a verdict by the surprise of each event and the expected events: as text, or as an HTML page."""
 
 import os
 from collections.abc import Iterator

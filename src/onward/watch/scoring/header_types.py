@@ -1,20 +1,19 @@
-"""Pydantic types for the header of a detector's file: finite numbers, sorted arrays, nothing unexpected.
+"""Pydantic types for the header of a detector's file: numbers within limits, and sorted arrays.
 
-A file comes from anywhere, so its numbers are checked before memory is allocated by them.
+A file may come from an untrusted source, so a number is checked before it decides how much memory is
+allocated.
 """
 
 from typing import Annotated, Any
 
 import numpy as np
-from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainValidator
+from pydantic import BeforeValidator, Field, PlainValidator
 
+LARGEST = 1e100
+"""The largest number in a header: products and sums of such numbers with scores stay finite."""
 
-class HeaderModel(BaseModel):
-    """A JSON object of the header: exact types, finite numbers, no other fields."""
-
-    model_config = ConfigDict(
-        strict=True, extra="forbid", frozen=True, allow_inf_nan=False, arbitrary_types_allowed=True
-    )
+Count = Annotated[int, Field(ge=0, le=2**53)]
+"""A whole number that float64 holds exactly."""
 
 
 def integers(data: Any) -> np.ndarray:
@@ -34,8 +33,8 @@ def _sorted_floats(data: Any) -> np.ndarray:
     if array.ndim != 1 or not len(array) or array.dtype.kind not in "if":
         raise ValueError("expected a list of one or more numbers")
     array = array.astype(np.float64)
-    if not np.isfinite(array).all() or (np.diff(array) < 0).any():
-        raise ValueError("expected finite numbers in ascending order")
+    if not (np.abs(array) <= LARGEST).all() or (np.diff(array) < 0).any():
+        raise ValueError(f"expected numbers up to {LARGEST:g} in ascending order")
     return array
 
 
@@ -49,7 +48,7 @@ Integers = Annotated[np.ndarray, PlainValidator(integers)]
 """An int64 array (n,), from a list."""
 
 SortedFloats = Annotated[np.ndarray, PlainValidator(_sorted_floats)]
-"""A float64 array (n,) of one or more finite numbers in ascending order, from a list."""
+"""A float64 array (n,) of one or more numbers up to `LARGEST` in ascending order, from a list."""
 
 Pair = BeforeValidator(lambda data: tuple(data) if isinstance(data, list) else data)
 """Lets a JSON list be a tuple, which strict mode would refuse."""
@@ -62,7 +61,7 @@ def check_codes(codes: np.ndarray, limit: int, what: str) -> None:
         ValueError: they are not.
     """
     if len(codes) and (codes[0] < 0 or codes[-1] >= limit or (np.diff(codes) <= 0).any()):
-        raise ValueError(f"expected the codes of {what} to ascend from 0 to below {limit:,}")
+        raise ValueError(f"expected distinct codes of {what} in ascending order, from 0 to below {limit:,}")
 
 
 def check_symbols(found: int, expected: int, what: str) -> None:

@@ -20,13 +20,18 @@ import numpy as np
 
 from onward.data.sequences import Sequences
 from onward.data.vocabulary import BEGIN, END
-from onward.watch.scoring.header_types import HeaderModel, Integers, check_codes, check_symbols
+from onward.stored import StoredModel
+from onward.watch.scoring.header_types import Integers, check_codes, check_symbols
 
 ORDER = 6
 """The longest n-grams of a detector; shorter if their codes do not fit into int64 (see `order_of`)."""
 
 MOST_NGRAMS = 100_000
 """How many n-grams of each length a detector keeps; the rarest are dropped."""
+
+
+MOST_OCCURRENCES = 2**53
+"""The largest total of the counts of one length, so that float64 holds it exactly."""
 
 
 class _Table(NamedTuple):
@@ -208,12 +213,14 @@ class NgramModel:
         for length, (codes, counts) in enumerate(zip(header.codes, header.counts, strict=True), 1):
             if not len(codes) or len(codes) != len(counts) or counts.min() < 1:
                 raise ValueError(f"expected a count of 1 or more for each n-gram of {length} symbols")
+            if counts.sum(dtype=np.float64) > MOST_OCCURRENCES:
+                raise ValueError(f"expected n-grams of {length} symbols to occur at most 2**53 times")
             check_codes(codes, symbols**length, f"n-grams of {length} symbols")
             tables.append(_Table.of(codes, counts, codes // symbols))
         return cls(symbols, tuple(tables))
 
 
-class _NgramHeader(HeaderModel):
+class _NgramHeader(StoredModel):
     symbols: int
     codes: list[Integers]
     counts: list[Integers]
@@ -241,7 +248,7 @@ def _runs_of_sequences(sequences: Sequences, symbols: int, order: int) -> list[_
     contexts, before, is_before_begin, weight = np.zeros(len(y), np.int64), y, begins, 1
     runs = []
     for length in range(1, order + 1):
-        codes = contexts * symbols + y  # of hashed contexts it wraps around, which is as good a hash
+        codes = contexts * symbols + y  # with a hashed context it wraps around, and is an equally good hash
         runs.append(_Runs(contexts, codes))
         before = np.where(is_before_begin, BEGIN, np.append(BEGIN, before[:-1]))
         is_before_begin = begins | np.append(True, is_before_begin[:-1])
@@ -254,7 +261,7 @@ def _runs_of_sequences(sequences: Sequences, symbols: int, order: int) -> list[_
 
 
 def _hash(contexts: np.ndarray, before: np.ndarray) -> np.ndarray:
-    """Returns hashes of contexts that one more symbol precedes, (N,); the finaliser of SplitMix64."""
+    """Returns hashes of contexts with one more symbol before them, (N,); the finaliser of SplitMix64."""
     x = contexts.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + before.astype(np.uint64) + np.uint64(1)
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

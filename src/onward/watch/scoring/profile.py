@@ -10,8 +10,8 @@ import torch
 from onward.data.hashing import mixed
 from onward.data.sequences import Sequences
 from onward.data.vocabulary import BEGIN, END, UNKNOWN
+from onward.stored import StoredModel
 from onward.watch.scoring.header_types import (
-    HeaderModel,
     Integers,
     Pair,
     check_codes,
@@ -23,6 +23,9 @@ MOST_COUNTS = 2000
 """The most vectors of event counts that are kept from training. If there are more, a hash selects some."""
 
 _MOST_COUNTS_WITH_FEEDBACK = 10 * MOST_COUNTS
+_MOST_CELLS = 1 << 25
+"""The largest number of counts in all vectors together; in memory, each takes eight bytes."""
+
 _LARGEST_COUNT = 65_535
 _BATCH = 4096
 
@@ -57,7 +60,7 @@ class Profile:
         pairs, counts = pairs_of(sequence, self.symbols), self.counts
         if not ended:
             pairs = pairs[:-1]
-        elif len(counts) < _MOST_COUNTS_WITH_FEEDBACK:
+        elif len(counts) < _most_vectors(self.symbols):
             counts = np.unique(np.concatenate([counts, counts_of(sequence, self.symbols)]), axis=0)
         return Profile(self.symbols, np.union1d(self.pairs, pairs), counts)
 
@@ -73,8 +76,8 @@ class Profile:
         return np.add.reduceat(new.astype(np.int64), starts) if len(sequences) else np.zeros(0, np.int64)
 
     def nearest(self, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Returns the distances of count vectors (n, V) from the nearest vector of the profile, and its
-        places.
+        """Returns the distances of count vectors (n, V) from the nearest vectors of the profile, and the
+        indices of these vectors.
 
         The distance is the number of events to add or remove. Both results are (n,).
         """
@@ -95,10 +98,11 @@ class Profile:
         return distances, places
 
     def differences(self, counts: np.ndarray, place: int, most: int) -> list[tuple[int, int, int]]:
-        """Returns the events whose number in a count vector (V,) differs from that of the vector at a place.
+        """Compares a count vector (V,) with the vector of the profile at index `place`.
 
         Returns:
-            At most `most` tuples (event, number, number at the place), the largest difference first.
+            At most `most` tuples (event, number, number in the profile) of numbers that differ, the largest
+            difference first.
         """
         found, normal = counts.astype(np.int64), self.counts[place].astype(np.int64)
         order = np.argsort(-np.abs(found - normal), kind="stable")[:most].tolist()
@@ -131,18 +135,16 @@ class Profile:
         header = _ProfileHeader.model_validate(data)
         check_symbols(header.symbols, symbols, "a profile")
         check_codes(header.pairs, symbols**2, "pairs of events")
-        rows = len(header.counts)
-        if not 1 <= rows <= _MOST_COUNTS_WITH_FEEDBACK:
-            raise ValueError(
-                f"expected 1 to {_MOST_COUNTS_WITH_FEEDBACK:,} vectors of counts, found {rows:,}"
-            )
+        rows, most = len(header.counts), _most_vectors(symbols)
+        if not 1 <= rows <= most:
+            raise ValueError(f"expected 1 to {most:,} vectors of counts, found {rows:,}")
         if any(len(ids) != len(numbers) for ids, numbers in header.counts):
             raise ValueError("expected a count for each event of a vector")
         ids, numbers = (
             integers(list(chain.from_iterable(part))) for part in zip(*header.counts, strict=True)
         )
         if len(ids) and not 0 <= ids.min() <= ids.max() < symbols:
-            raise ValueError(f"expected the events of a vector of counts from 0 to below {symbols:,}")
+            raise ValueError(f"expected event ids from 0 to below {symbols:,} in each vector of counts")
         if len(ids) and not 1 <= numbers.min() <= numbers.max() <= _LARGEST_COUNT:
             raise ValueError(f"expected counts from 1 to {_LARGEST_COUNT:,}")
         codes = np.repeat(np.arange(rows), [len(ids) for ids, _ in header.counts]) * symbols + ids
@@ -152,7 +154,12 @@ class Profile:
         return cls(symbols, header.pairs, counts.reshape(rows, symbols))
 
 
-class _ProfileHeader(HeaderModel):
+def _most_vectors(symbols: int) -> int:
+    """Returns the largest number of vectors of event counts (V,), with those of feedback."""
+    return min(_MOST_COUNTS_WITH_FEEDBACK, max(MOST_COUNTS, _MOST_CELLS // symbols))
+
+
+class _ProfileHeader(StoredModel):
     symbols: int
     pairs: Integers
     counts: list[Annotated[tuple[list[Any], list[Any]], Pair]]

@@ -17,7 +17,7 @@ _MILLISECOND = timedelta(milliseconds=1)
 
 @dataclass(frozen=True)
 class UnexpectedEvent:
-    """The event that an alarm points at, and what was expected in its place.
+    """The event that an alarm points at, and the events that were expected instead.
 
     Attributes:
         event: its name; "<end>" for the end of the sequence.
@@ -65,7 +65,7 @@ class Alarm:
         time: time of the decisive or the last record in seconds since 1970; None if records have no times.
         ended: whether the sequence had ended.
         p_value: p-value of the sequence. If it had not ended, an upper bound of the p-value at its end.
-        main_feature: the feature that contributes most; "speaks" in JSON.
+        main_feature: the feature that adds most to the score. Its name in JSON is "speaks".
         line: line of the decisive record; at the end of the sequence, its most surprising line.
         line_number: number of this line.
         event: the event of this line; None if no event is known.

@@ -30,7 +30,6 @@ create table keys (
     line text not null, line_number integer not null, last text not null, last_number integer not null,
     events text not null, state blob not null
 ) without rowid;
-create index idle on keys (seen);
 create table alarms (number integer primary key, delivered integer not null, alarm text not null);
 create index outbox on alarms (number) where not delivered;
 create table flagged (
@@ -125,8 +124,10 @@ class WatchStore:
                 self._database.execute(statement)
             self._database.execute(f"pragma user_version = {FORMAT}")
             self._database.execute(f"pragma application_id = {_APPLICATION}")
-            self._database.execute("commit")  # otherwise `undo` would remove the tables
-            self._database.execute("begin immediate")
+        self._database.execute("drop index if exists idle")  # of a file from version 0.2
+        self._database.execute("create index if not exists idle_in_order on keys (seen, number, key)")
+        self._database.execute("commit")  # otherwise `undo` would remove the tables
+        self._database.execute("begin immediate")
 
     @property
     def is_kept(self) -> bool:
@@ -137,7 +138,7 @@ class WatchStore:
         """Makes all changes since the last commit durable at once.
 
         Raises:
-            WriteError: the disk refused; the file is unchanged.
+            WriteError: the file cannot be written, and is unchanged.
         """
         self._guarded(lambda: self._database.execute("commit"))
         self._guarded(lambda: self._database.execute("begin immediate"))
@@ -180,9 +181,15 @@ class WatchStore:
     def remove_sequences(self, keys: Iterable[str]) -> None:
         self._change("delete from keys where key = ?", ((key,) for key in keys))
 
-    def idle_keys(self, since: float) -> list[str]:
-        """Returns the keys of open sequences last seen before a time."""
-        return [key for (key,) in self._rows("select key from keys where seen < ?", since)]
+    def idle_keys(self, since: float, most: int | None = None) -> list[str]:
+        """Returns the keys of open sequences last seen before a time, in the order of last and first records.
+
+        Args:
+            since: the time.
+            most: return at most this many; None: all.
+        """
+        query = "select key from keys where seen < ? order by seen, number, key limit ?"
+        return [key for (key,) in self._rows(query, since, -1 if most is None else most)]
 
     def keys(self) -> list[str]:
         """Returns the keys of all open sequences."""
