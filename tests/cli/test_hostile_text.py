@@ -147,7 +147,7 @@ def _write_log(path: Path, sessions: list[list[str]]) -> None:
 
 
 COMMANDS = {
-    "train": ["train", "@text.txt", "-o", "new.onward", "--recipe", "tiny", "--steps", "20"],
+    "train": ["train", "@text.txt", "-o", "new.onward", "--recipe", "tiny", "--steps", "5"],
     "train on a missing file": ["train", f"missing{NAME}", "-o", "new.onward"],
     "write": ["write", "@m.onward", "--prime", HOSTILE, "--length", "300"],
     "write samples": ["write", "@m.onward", "--samples", "2", "--length", "300"],
