@@ -94,6 +94,7 @@ bench: setup ## run the benchmarks (an hour; needs the data sets in ../shared/da
 	$(BIN)/python benchmarks/score_lanes.py $(KEPT)/model.onward $(KEPT)/training.txt
 	$(BIN)/python benchmarks/start_up.py $(KEPT)/model.onward
 	$(BIN)/python benchmarks/training_step.py
+	$(BIN)/python benchmarks/busy_machine.py $(KEPT)/training.txt
 	$(BIN)/python benchmarks/roofline.py
 	$(BIN)/python benchmarks/transformer_writing.py
 	$(BIN)/python benchmarks/long_run.py $(KEPT)/model.onward

@@ -126,8 +126,8 @@ def serve(settings: ServerSettings, host: str, port: int, ready: Callable[[str],
         host, port: address to listen on; port 0 is any free port.
         ready: called with the URL once the server listens.
     """
-    # One core stays free for the connections, since PyTorch's threads would keep it busy while they wait. The
-    # threads that help with steps sleep while they wait, so there may be as many as there are cores.
+    # One core stays free for the connections while PyTorch works on a long request. Steps are short, so they
+    # may use all cores.
     settings = replace(settings, threads=settings.threads or torch.get_num_threads())
     torch.set_num_threads(max(1, min(torch.get_num_threads(), (os.cpu_count() or 1) - 1)))
     sys.setswitchinterval(SWITCH_SECONDS)
