@@ -1,4 +1,4 @@
-"""The one part of the build that pyproject.toml cannot say: the C kernels, which may fail to build."""
+"""The one part of the build that pyproject.toml cannot say: the C code, which may fail to build."""
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
@@ -39,6 +39,13 @@ setup(
             extra_link_args=["-fopenmp", "-pthread"],
             libraries=["m"],
             optional=True,  # without a compiler onward runs on the PyTorch reference, slower
-        )
+        ),
+        Extension(
+            "onward.inference.novelty._automaton",
+            sources=["src/onward/inference/novelty/automaton.c"],
+            extra_compile_args=FLAGS,
+            extra_link_args=["-fopenmp"],
+            optional=True,  # without a compiler Python does the same, slower
+        ),
     ],
 )

@@ -71,7 +71,8 @@ class LimitedProtocol(HttpToolsProtocol):
         self._stop_timer()
         if sum(len(name) + len(value) for name, value in self.headers) + len(self.url) > MAX_HEAD_BYTES:
             raise ValueError("the head of the request is too long")  # uvicorn answers with 400
-        self.scope[HANG_UP] = self.transport.abort
+        scope: dict[str, Any] = self.scope  # type: ignore[assignment] - with a key of ours
+        scope[HANG_UP] = self.transport.abort
         super().on_headers_complete()
 
     def _start_timer(self) -> None:

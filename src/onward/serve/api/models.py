@@ -18,6 +18,7 @@ from onward.serve.engine.registry import ModelRegistry, curve, entry, facts
 from onward.serve.http.json_text import dump_items, dump_members
 from onward.serve.http.limits import Limits
 from onward.serve.http.responses import LargeJson, json_of_parts, json_response
+from onward.serve.http.slots import Slots
 
 _MODEL_ID = {"id": "Id of a model."}
 
@@ -32,6 +33,7 @@ def model_operations(models: ModelRegistry, limits: Limits, corpus: Sequence[Pat
     """
     known = {"models": models}
     limited = known | {"limits": limits}
+    searches = Slots(limits.searches, "searches are in progress", each=-(-limits.searches // 2))
     sized = limited | {"sizes": AnswerSizes(limits)}
     return [
         Operation(
@@ -88,7 +90,7 @@ def model_operations(models: ModelRegistry, limits: Limits, corpus: Sequence[Pat
             path="/v1/novelty",
             id="findNovelty",
             summary="Find the spans of a text that are in the corpus word for word.",
-            handler=partial(scoring.novelty, corpus=corpus, **limited),
+            handler=partial(scoring.novelty, corpus=corpus, searches=searches, **limited),
             body=NoveltyRequest,
             response=NoveltyReport,
             errors=(404,),
