@@ -21,6 +21,8 @@ class Limits:
             status 429.
         lanes: completions that a model generates in one batch; further ones wait.
         waiting: requests that wait for a model or use it; further ones get status 429.
+        searches: searches of the corpus that wait or run, half of them for one client; further ones
+            get status 429.
         sessions: open sessions; beyond that the least recently used one is closed.
         adapting: sessions that learn, each with its own weights; further ones are refused.
         batch_records: lines, records or events of one batch for a detector.
@@ -48,6 +50,7 @@ class Limits:
     large_answers: int = 16
     lanes: int = 64
     waiting: int = 1024
+    searches: int = 64
     sessions: int = 1000
     adapting: int = 8
     batch_records: int = 50_000

@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 from onward.serve.http.errors import ApiError, to_json
 from onward.serve.http.json_text import dump, in_pieces
 from onward.serve.http.limits import Limits
-from onward.serve.http.text_thread import SMALL, on_text_thread
+from onward.serve.http.work_thread import SMALL, TEXT_THREAD
 
 T = TypeVar("T")
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -59,16 +59,18 @@ async def read_body(receive: Receive, limits: Limits) -> bytes:
     return b"".join(parts)
 
 
-async def until_client_leaves(request: Request, work: Awaitable[T]) -> T:
+async def until_client_leaves(receive: Receive, work: Awaitable[T]) -> T:
     """Returns the result of some work, and cancels the work if the client leaves.
 
-    The body of the request must have been read before.
+    Args:
+        receive: receives the messages of a request whose body has been read.
+        work: the work.
 
     Raises:
         ClientLeft: the client left.
     """
     task = asyncio.ensure_future(work)
-    leaving = asyncio.ensure_future(_disconnect(request.receive))
+    leaving = asyncio.ensure_future(_disconnect(receive))
     try:
         await asyncio.wait({task, leaving}, return_when=asyncio.FIRST_COMPLETED)
         if not task.done():
@@ -110,14 +112,14 @@ class LargeJson:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         with self._during, suppress(ClientLeft):
             try:
-                await until_client_leaves(Request(scope, receive), self._send(send))
+                await until_client_leaves(receive, self._send(send))
             except TimeoutError:
                 await hang_up(scope, receive)
 
     async def _send(self, send: Send) -> None:
         headers = [(b"content-type", b"application/json")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
-        while (piece := await on_text_thread(lambda: next(self._pieces, None))) is not None:
+        while (piece := await TEXT_THREAD.run(lambda: next(self._pieces, None))) is not None:
             async with asyncio.timeout(self._limits.send_seconds):
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
         await send({"type": "http.response.body"})
