@@ -8,6 +8,7 @@ the state in the store.
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -19,6 +20,7 @@ from onward.serve.watch.detector_file import DetectorFile
 from onward.serve.watch.explanation import explain_alarm
 from onward.serve.watch.idempotency import IdempotencyStore
 from onward.serve.watch.silence import SilenceTimer
+from onward.stored import Count, checked, whole_number
 from onward.watch.detector import Detector
 from onward.watch.scoring.features import Verdict
 from onward.watch.stream.alarms import Alarm
@@ -55,8 +57,8 @@ class _WatchState:
         ] = {}  # verdicts on the sequences that ended in this batch, by their first item
         self.monitor = Monitor(detector, store, idle=idle, notify=warn, on_verdict=self.verdicts.__setitem__)
         self.responses = IdempotencyStore(store)
-        self.items: int = store.fact("lines") or 0
-        self.last_alarm: int = store.fact("alarms") or 0
+        self.items: int = store.fact("lines", whole_number) or 0
+        self.last_alarm: int = store.fact("alarms", whole_number) or 0
 
 
 class WatchTransactions:
@@ -101,8 +103,7 @@ class WatchTransactions:
     @property
     def report(self) -> dict[str, Any]:
         """The report of the detector."""
-        marked = self._store.fact("ok") or []
-        return watch_report(self._state.monitor) | {"last_alarm": self._state.last_alarm, "ok": marked}
+        return watch_report(self._state.monitor) | {"last_alarm": self._state.last_alarm, "ok": self._marked}
 
     def alarms(self, after: int | None, count: int) -> list[Alarm]:
         """Returns the first alarms after a number, in order; for None, the last alarms."""
@@ -182,7 +183,7 @@ class WatchTransactions:
             feedback = self._file.mark_normal(alarm, events, ended=self._has_ended(alarm))
             if not feedback.repeated:
                 self._roll_back()  # continues with the new detector
-            marked = self._store.fact("ok") or []
+            marked = self._marked
             if number not in marked:
                 with self._transaction():
                     self._store.set_fact("ok", [*marked[1 - _MAX_MARKED :], number])
@@ -193,6 +194,11 @@ class WatchTransactions:
         """Saves the sequences in flight, and closes the store."""
         with self._resources, self._transaction():
             self._commit([])
+
+    @property
+    def _marked(self) -> list[int]:
+        """The numbers of the alarms that were marked as normal."""
+        return self._store.fact("ok", partial(checked, list[Count])) or []
 
     def _restored(self) -> _WatchState:
         return _WatchState(self.detector, self._store, self._idle, self._warn)

@@ -10,6 +10,7 @@ import torch
 from onward.data.sequences import Sequences
 from onward.data.vocabulary import END
 from onward.inference.prediction import initial_state
+from onward.inference.step.sampling import not_finite
 from onward.inference.step.stepper import Stepper
 from onward.layers.state import tensors_of, with_tensors
 from onward.model import LanguageModel
@@ -86,6 +87,9 @@ class OnlineScorer:
         """Has the model read the pending event of each sequence, and scores the ids that come next.
 
         Only the recurrent states of the sequences change.
+
+        Raises:
+            RunError: the surprise of an id is not a finite number.
         """
         if not sequences:
             return []
@@ -94,6 +98,8 @@ class OnlineScorer:
         logits -= logits.max(axis=1, keepdims=True)
         nats = np.log(np.exp(logits).sum(axis=1, keepdims=True)) - logits
         found = nats[np.arange(len(ids)), ids]
+        if not np.isfinite(found).all():  # a state that was restored may be damaged
+            raise not_finite()
         ranks = (nats < found[:, None]).sum(axis=1)
         best = np.argsort(nats, axis=1)[:, :_ALTERNATIVES]
         probabilities = np.exp(-np.take_along_axis(nats, best, axis=1))

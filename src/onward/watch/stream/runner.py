@@ -11,6 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from onward.errors import InputError
 from onward.signals import held_back_signals
+from onward.stored import whole_number
 from onward.watch.input.parsers import RecordParser
 from onward.watch.input.records import Record
 from onward.watch.input.stdin import Pipe
@@ -67,8 +68,7 @@ def open_lines(
     path = Path(source)
     if not follow and not path.is_file():
         raise InputError(f"expected a file, got {path}", hint="use --follow to wait for a file")
-    position = store.fact("position")
-    return Follower(path, Position.from_json(position) if position else None, notify, grows=follow)
+    return Follower(path, store.fact("position", Position.from_json), notify, grows=follow)
 
 
 class Runner:
@@ -93,9 +93,9 @@ class Runner:
     ) -> None:
         self._monitor, self._parser, self._lines, self._delivery = monitor, parser, lines, delivery
         self._end = not monitor.store.is_kept if end is None else end
-        self._line_number = monitor.store.fact("lines") or 0
+        self._line_number = monitor.store.fact("lines", whole_number) or 0
         self._counted = parser.unreadable.count  # unreadable lines that the monitor has counted
-        parser.restore(monitor.store.fact("reader"))
+        monitor.store.fact("reader", parser.restore)
 
     @property
     def delivered(self) -> int:
