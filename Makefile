@@ -13,6 +13,7 @@ TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto
 DEMO := demo/pydoc.onward
 KEPT := build/benchmarks
 PEERS := build/peers-venv
+AUDIT := build/audit-venv
 SOURCES := setup.py src tests .ci $(wildcard benchmarks)
 
 # Sets $python to the first Python on the path that is new enough and can make environments.
@@ -22,7 +23,7 @@ FIND_PYTHON = for python in $(PYTHON) python3 python3.13 python3.12 python3.11 p
 	if [ -z "$$python" ]; then echo "error: no Python 3.11 to 3.13 with venv found" >&2; \
 	echo "hint: install one (Debian, Ubuntu: apt install python3 python3-venv), or name it: make PYTHON=/path/to/python3" >&2; exit 1; fi
 
-.PHONY: help setup demo test lint types imports fast slow docs serve-docs dist lower-bounds bench bench-peers format clean
+.PHONY: help setup demo test lint types imports fast slow docs serve-docs dist lower-bounds audit bench bench-peers format clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:.*## /\t/' | while IFS=$$'\t' read -r name text; \
@@ -45,7 +46,7 @@ demo: setup ## train on Python's own manual for two minutes, then write and scor
 	@mkdir -p demo
 	@PATH="$(CURDIR)/$(BIN):$$PATH" bash docs/demo.sh $(DEMO)
 
-test: lint types imports fast ## what must pass before a commit; takes a few minutes
+test: lint types imports fast ## the checks that must pass before a commit; takes a few minutes
 
 lint: setup ## style and common mistakes
 	$(BIN)/ruff check $(SOURCES)
@@ -76,7 +77,15 @@ dist: ## build the sdist and a wheel into dist/, and test the wheel without a co
 lower-bounds: ## run a smoke test with each dependency but torch at its lower bound
 	@$(FIND_PYTHON); "$$python" .ci/lower_bounds.py
 
-bench: setup ## run the benchmarks (an hour; needs the data sets beside the checkout)
+$(AUDIT)/.installed: $(VENV)/.installed
+	@$(BIN)/python -m venv $(AUDIT)
+	@$(AUDIT)/bin/python -m pip install --quiet --disable-pip-version-check pip-audit
+	@touch $@
+
+audit: $(AUDIT)/.installed ## look for known vulnerabilities of the dependencies, on PyPI
+	$(BIN)/python .ci/audit.py $(AUDIT)/bin/pip-audit
+
+bench: setup ## run the benchmarks (an hour; needs the data sets in ../shared/data)
 	$(BIN)/python benchmarks/text_budget.py tinyshakespeare --minutes 3
 	$(BIN)/python benchmarks/text_budget.py nietzsche --minutes 5 --keep $(KEPT)
 	$(BIN)/python benchmarks/write_memory.py $(KEPT)/model.onward
@@ -85,6 +94,7 @@ bench: setup ## run the benchmarks (an hour; needs the data sets beside the chec
 	$(BIN)/python benchmarks/score_lanes.py $(KEPT)/model.onward $(KEPT)/training.txt
 	$(BIN)/python benchmarks/start_up.py $(KEPT)/model.onward
 	$(BIN)/python benchmarks/training_step.py
+	$(BIN)/python benchmarks/busy_machine.py $(KEPT)/training.txt
 	$(BIN)/python benchmarks/roofline.py
 	$(BIN)/python benchmarks/transformer_writing.py
 	$(BIN)/python benchmarks/long_run.py $(KEPT)/model.onward

@@ -1,6 +1,6 @@
 """Runs each part of an installed onward once, on small data: `PYTHON .ci/smoke.py [--compiled]`.
 
-The environment of PYTHON is what is tested; the checkout is not imported. `--compiled` also demands that the
+It tests the environment of PYTHON, and does not import the checkout. `--compiled` also requires that the
 compiled kernels load.
 """
 
@@ -18,7 +18,7 @@ NORMAL = "open read close\nopen read read close\nopen write close\n" * 10
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--compiled", action="store_true", help="demand that the compiled kernels load")
+    parser.add_argument("--compiled", action="store_true", help="fail unless the compiled kernels load")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)

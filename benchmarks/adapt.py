@@ -2,7 +2,7 @@
 
     python benchmarks/adapt.py MODEL SAME OTHER [--characters 20000]
 
-MODEL is a model file of `onward train`. SAME is a text of the same kind that it was not trained on
+MODEL is a model file made by `onward train`. SAME is a text of the same kind that it was not trained on
 (keystrokes.py makes nietzsche.onward and nietzsche.heldout.txt); OTHER is by another author
 (tinyshakespeare). The start of each text is scored twice in one pass: by the trained model, and by a model
 that adapts with the settings of `onward score --adapt`. Those settings were chosen on other texts (see

@@ -2,8 +2,8 @@
 
     python benchmarks/complete_speed.py MODEL TEXT [--keys 2000] [--n 10]
 
-MODEL is a model file of `onward train`, TEXT a file that it was not trained on. TEXT is typed key by key into
-one session. The time of a key includes feeding it and finding the completions. The first 100 keys are a
+MODEL is a model file made by `onward train`, TEXT a file that it was not trained on. TEXT is typed key by key
+into one session. The time of a key includes feeding it and finding the completions. The first 100 keys are a
 warm-up. One core.
 """
 

@@ -2,10 +2,10 @@
 
     python benchmarks/long_run.py MODEL [--symbols 1000000]
 
-MODEL is a model file of `onward train`. It writes a million symbols and then scores them, in one lane. The
-state is kept after a thousand symbols and at the end. Then the program writes or scores from the two states
-in turns, so that other load affects both alike. The figures are medians, and the growth of the process's
-memory.
+MODEL is a model file made by `onward train`. It writes a million symbols and then scores them, in one lane.
+The state is kept after a thousand symbols and at the end. Then the program writes or scores from the two
+states in turns, so that other load affects both alike. The figures are medians, and the growth of the
+process's memory.
 """
 
 import statistics

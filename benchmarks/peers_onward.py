@@ -10,14 +10,15 @@ import resource
 import sys
 import time
 
+from onward.allocator import keep_freed_memory  # isort: skip - before PyTorch, for its threads
 import numpy as np
 import torch
 
-from onward.allocator import keep_freed_memory
 from onward.data.lanes import Lanes
 from onward.model import LanguageModel
 from onward.precision import quick_precision
 from onward.training.recipe import find_recipe
+from onward.training.schedule import Schedule
 from onward.training.trainer import Trainer
 
 WARM_UP = 5
@@ -32,7 +33,7 @@ def main() -> None:
     ids = np.random.default_rng(0).integers(4, symbols, lanes * steps * 100).astype(np.uint8)
     precision = quick_precision(torch.device("cpu"))
     trainer = Trainer(model, Lanes(ids, lanes=lanes, steps=steps), recipe, precision=precision)
-    trainer.steps = 10**6
+    trainer.schedule = Schedule.of(10**6)
     for _ in range(WARM_UP):
         trainer.advance()
     print(json.dumps({"parameters": model.parameter_count(), "precision": precision}), flush=True)

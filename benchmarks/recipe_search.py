@@ -1,43 +1,57 @@
-"""How does a change of the recipe affect the loss, on text that no benchmark reports?
+"""How do hyperparameters affect the loss on texts of many kinds?
 
-    python benchmarks/recipe_search.py tinyshakespeare --steps 1200 --set dropout=0.1 --set lanes=16
+    python benchmarks/recipe_search.py "web 50K" --symbols 2000000 --set dropout=0.3 --set lanes=16
 
-Trains on the first 93 % of the training text of text_budget.py and scores the other 7 %, in one pass and in
-cold windows of 256. It never reads the test text of text_budget.py. Compare runs of equal symbols, or of
-equal seconds on a quiet machine. LOG.md has the results.
+Trains on a text of `corpora.py` and scores its continuation in one pass. Runs of the same text and number of
+symbols take about the same time. LOG.md has the conclusions.
 """
 
+import json
 import tempfile
+import time
 from pathlib import Path
+from typing import Any
 
+import onward
+from corpora import CONFIRM, SEARCH
 from record import command_line, record
-from text_budget import CORPORA, halves, train_and_score
 
-SHARE = 0.93
-"""The share of the training text to train on."""
+TEXTS = SEARCH | CONFIRM
 
 
 def main() -> None:
     parser = command_line(__doc__)
-    parser.add_argument("corpus", choices=CORPORA)
-    parser.add_argument("--steps", type=int, required=True)
+    parser.add_argument("text", choices=TEXTS)
+    parser.add_argument("--symbols", type=int, required=True, help="number of symbols to train on in all")
     parser.add_argument("--recipe", default="default")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
     options = parser.parse_args()
-    training, _ = halves(options.corpus)
-    cut = int(SHARE * len(training))
-    settings = [part for value in ("validation=0", *options.set) for part in ("--set", value)]
+    changes = {name: json.loads(value) for name, _, value in (each.partition("=") for each in options.set)}
+    figures = trial(options.text, options.symbols, options.recipe, changes)
+    record("recipe_search", {"text": options.text, "recipe": options.recipe, "changes": changes, **figures})
+
+
+def trial(text: str, symbols: int, recipe: str, changes: dict[str, Any]) -> dict[str, Any]:
+    """Returns the loss of a recipe with changes, trained for a number of symbols."""
+    training, continuation = TEXTS[text].halves()
+    chosen = onward.find_recipe(recipe, changes)
+    steps = max(1, symbols // (chosen.lanes * chosen.block))
     with tempfile.TemporaryDirectory() as folder:
-        figures = train_and_score(
-            Path(folder),
-            training[:cut],
-            training[cut:],
-            ["--steps", options.steps, "--recipe", options.recipe, *settings],
-        )
-    record(
-        "recipe_search",
-        {"corpus": options.corpus, "recipe": options.recipe, "changes": options.set, **figures},
-    )
+        source = Path(folder) / "text.txt"
+        source.write_text(training, encoding="utf-8", newline="")
+        started = time.perf_counter()
+        model = onward.train(source, steps=steps, recipe=recipe, **changes)
+        seconds = time.perf_counter() - started
+    facts = model.artefact.facts
+    return {
+        "steps": steps,
+        "symbols": facts["symbols"],
+        "epochs": facts["epochs"],
+        "best_step": facts["best_step"],
+        "seconds": round(seconds, 1),
+        "held_out_nats_per_symbol": round(facts["validation"]["nats_per_symbol"], 4),
+        "nats_per_symbol": round(model.score(continuation).nats_per_symbol, 4),
+    }
 
 
 if __name__ == "__main__":

@@ -14,10 +14,10 @@ import statistics
 import time
 from collections.abc import Callable
 
+from onward.allocator import keep_freed_memory  # isort: skip - before PyTorch, for its threads
 import numpy as np
 import torch
 
-from onward.allocator import keep_freed_memory
 from onward.data.lanes import Lanes
 from onward.inference.prediction import initial_state
 from onward.inference.scoring.protocol import Protocol, surprises
@@ -26,6 +26,7 @@ from onward.inference.step.stepper import Stepper
 from onward.model import LanguageModel
 from onward.precision import quick_precision
 from onward.training.recipe import find_recipe
+from onward.training.schedule import Schedule
 from onward.training.trainer import Trainer
 from record import record
 
@@ -86,7 +87,7 @@ def reached(model: LanguageModel, weights: int, cores: int) -> dict[str, dict[st
     lanes = Lanes(ids, lanes=recipe.lanes, steps=recipe.block)
     keep_freed_memory()
     trainer = Trainer(model.train(), lanes, recipe, precision=precision)
-    trainer.steps = 10**6
+    trainer.schedule = Schedule.of(10**6)
     trained = recipe.lanes * recipe.block / seconds(trainer.advance)
     text = ids[:SCORED]
     plan = Protocol().plan(model, SCORED)

@@ -2,9 +2,9 @@
 
     python benchmarks/score_lanes.py MODEL TEXT [--lanes 1 7 512]
 
-MODEL is a model file of `onward train`, TEXT a file. A lane first reads the 1,024 symbols before its
-segment. A text of less than 1,024 symbols a lane uses fewer lanes. The figures are the distances from one
-pass.
+MODEL is a model file made by `onward train`, TEXT a file. A lane first reads the 1,024 symbols before its
+segment. If a lane would have less than 1,024 symbols, there are fewer lanes. The figures are the distances
+from one pass.
 """
 
 import time

@@ -2,8 +2,8 @@
 
     python benchmarks/score_speed.py MODEL TEXT
 
-MODEL is a model file of `onward train`, TEXT a file of about a million symbols. Both ways run in turns, and
-the figures are medians. The exact way scores the start of the text only; the fast way scores it too, to
+MODEL is a model file made by `onward train`, TEXT a file of about a million symbols. Both ways run in turns,
+and the figures are medians. The exact way scores the start of the text only; the fast way scores it too, to
 compare.
 """
 

@@ -12,14 +12,15 @@ import time
 from collections.abc import Callable
 from unittest import mock
 
+from onward.allocator import keep_freed_memory  # isort: skip - before PyTorch, for its threads
 import numpy as np
 import torch
 
-from onward.allocator import keep_freed_memory
 from onward.data.lanes import Lanes
 from onward.layers.kernels import compiled
 from onward.model import LanguageModel
 from onward.training.recipe import find_recipe
+from onward.training.schedule import Schedule
 from onward.training.trainer import Trainer
 from record import command_line, record
 
@@ -75,7 +76,7 @@ def new_trainer(name: str) -> Trainer:
     torch.manual_seed(0)
     model = LanguageModel(recipe.model_config(SYMBOLS)).train()
     trainer = Trainer(model, Lanes(ids, lanes=recipe.lanes, steps=recipe.block), recipe, precision="bf16")
-    trainer.steps = 10**6
+    trainer.schedule = Schedule.of(10**6)
     return trainer
 
 

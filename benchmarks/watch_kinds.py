@@ -1,12 +1,12 @@
-"""Does the false-alarm rate hold if few kinds of sequences recur, and if hardly two sequences are equal?
+"""Does the false-alarm rate hold if few kinds of sequences recur, and if almost no two sequences are equal?
 
     python benchmarks/watch_kinds.py [--seeds 3] [--learned 3000] [--asked 20000]
 
 Four synthetic sources, drawn anew for every seed: twelve kinds of sequences with fixed shares; requests of a
-shop, of some 15 kinds, one in a hundred slow; walks among twelve states, hardly two equal; and single events,
-most of them rare (shares by Zipf's law). A detector is trained in both ways of calibrating and scores new
-sequences. `flagged` is the share with a p-value of at most each rate, `allowed` the interval that
-`learn_detector` gives.
+shop, of some 15 kinds, one in a hundred slow; walks among twelve states, almost all different; and single
+events, most of them rare (shares by Zipf's law). For each source, a detector with each way of calibrating
+scores new sequences. `flagged` is the share with a p-value of at most each rate, `allowed` the interval of
+the false-alarm rate (see `calibration_interval`).
 """
 
 import random

@@ -4,9 +4,9 @@
 
 DATA is the folder with logs/ and hdfs/. A detector is trained on the first half of a log, without its
 anomalous lines, and scores each line of the second half by itself. As in `onward watch learn --log`, the
-later half of the training lines calibrates. With `context`, a line's score is its surprise as a template
-given the lines before it, in sequences of 50 lines. BGL's labels are removed from its lines; a line of HDFS
-is anomalous if its block is.
+later half of the training lines is the calibration set. With `context`, a line's score is its surprise as a
+template given the lines before it, in sequences of 50 lines. BGL's labels are removed from its lines; a line
+of HDFS is anomalous if its block is.
 """
 
 import gzip

@@ -2,8 +2,8 @@
 
     python benchmarks/write_memory.py MODEL [--symbols 200000] [--samples 1]
 
-MODEL is a model file of `onward train`. The text is counted and dropped. Memory is measured after the first
-10,000 symbols and after the last.
+MODEL is a model file made by `onward train`. The text is counted and dropped. Memory is measured after the
+first 10,000 symbols and after the last.
 """
 
 import time

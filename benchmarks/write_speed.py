@@ -2,8 +2,8 @@
 
     python benchmarks/write_speed.py MODEL TEXT [--symbols 4000] [--long 1000000]
 
-MODEL is a model file of `onward train`, TEXT a file that it was not trained on. All ways of writing run in
-turns, and the figures are medians. The cost of rounded weights is measured on the start of TEXT, symbol by
+MODEL is a model file made by `onward train`, TEXT a file that it was not trained on. All ways of writing run
+in turns, and the figures are medians. The cost of rounded weights is measured on the start of TEXT, symbol by
 symbol. With `--long`, one run writes that many symbols, and its last twentieth is compared with its first:
 seconds for each symbol, and memory.
 """

@@ -101,7 +101,7 @@ def test_a_model_never_replaces_a_text(name: str, text: Path, tmp_path: Path) ->
     (tmp_path / "other.txt").write_text("mine")
     (tmp_path / "link.txt").symlink_to(text)
     before = (tmp_path / name).read_bytes()
-    with pytest.raises(InputError, match=r"is a source|is not a model"):
+    with pytest.raises(InputError, match=r"is a source|is not an onward model"):
         onward.train(text, output=tmp_path / name, recipe="tiny", steps=2)
     assert (tmp_path / name).read_bytes() == before
     assert not [*tmp_path.glob("*.log.jsonl"), *tmp_path.glob("*.lock")]

@@ -6,6 +6,8 @@ Importing onward is fast: each name loads its modules, such as PyTorch, when it 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from onward.threads import configure_threads
+
 if TYPE_CHECKING:
     from onward.api import load, train
     from onward.classify.classifier import SequenceClassifier
@@ -50,6 +52,8 @@ __all__ = [
     "pseudo_label",
     "train",
 ]
+
+configure_threads()
 
 
 def __getattr__(name: str) -> Any:

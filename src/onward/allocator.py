@@ -15,7 +15,7 @@ _HUGE_PAGES = 14
 _HUGE_PAGE = 1 << 21
 """Bytes of a huge page on x86-64. Where they are larger, slightly less memory is backed by huge pages."""
 RESERVE = 1 << 30
-"""Bytes of address space to reserve. Only pages that are written to take memory."""
+"""Bytes of address space to reserve. A page takes memory only once it is written."""
 
 
 @functools.cache

@@ -31,7 +31,7 @@ def train(  # noqa: PLR0913 - keyword arguments, most of which have defaults
     recipe: str | None = None,
     minutes: float | None = None,
     epochs: float | None = None,
-    steps: int | None = None,
+    steps: int | str | None = None,
     resume: bool = False,
     device: str = "auto",
     observer: Observer | None = None,
@@ -48,7 +48,8 @@ def train(  # noqa: PLR0913 - keyword arguments, most of which have defaults
         output: the model file; a log and a plot of the losses are written beside it. Without it nothing is
             written.
         recipe: "default", "lstm", "gru", "simple" or "tiny".
-        minutes, epochs, steps: how long to train; give at most one. The default is five minutes.
+        minutes, epochs, steps: how long to train; give at most one. The default is five minutes. `steps` may
+            also be the schedule of a timed run, as text, which repeats that run.
         resume: resume from the checkpoint that a stopped run left beside the output. Budget, recipe and
             hyperparameters come from the checkpoint; other values are refused.
         device: "cpu", "cuda" (a GPU), or "auto": a GPU if PyTorch finds one.
@@ -68,6 +69,7 @@ def train(  # noqa: PLR0913 - keyword arguments, most of which have defaults
         Interrupted: the user pressed Ctrl-C; the run was saved if it has an output.
         DivergedError: the loss was not finite at any learning rate.
         WriteError: a file could not be written.
+        RunError: the process was forked from one that used a GPU.
     """
     started = time.monotonic() if started is None else started
     trained_on = _find_device(device)
@@ -100,7 +102,7 @@ def load(path: str | os.PathLike[str]) -> TrainedModel:
     """Loads a model from a file. No code in the file is executed.
 
     Raises:
-        ArtefactError: the file is missing, damaged, or not a model of onward.
+        ArtefactError: the file is missing, damaged, or not an onward model.
     """
     return TrainedModel.load(path)
 
@@ -113,7 +115,9 @@ def _find_device(name: str) -> torch.device:
     return torch.device("cuda" if found and name != "cpu" else "cpu")
 
 
-def _budget(minutes: float | None, epochs: float | None, steps: int | None, started: float) -> Budget | None:
+def _budget(
+    minutes: float | None, epochs: float | None, steps: int | str | None, started: float
+) -> Budget | None:
     """Returns the budget that the caller gave, if any."""
     if minutes is epochs is steps is None:
         return None
@@ -137,7 +141,7 @@ def _encode(corpus: Corpus, recipe: Recipe, notify: Observer) -> EncodedCorpus:
 
 
 def _sample(artefact: Artefact) -> str:
-    """Returns a text that the model wrote; its training mode is restored afterwards."""
+    """Returns a text that the model wrote, and restores the mode of the model."""
     training = artefact.model.training
     artefact.model.eval()
     try:

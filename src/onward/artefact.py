@@ -41,13 +41,13 @@ from onward.stored import StoredModel, refusing_damage
 
 FORMAT = 1
 LONGEST_HEADER = 1 << 25
-"""In bytes. A million English words take half of it. Parsing it may take 25 times as much memory."""
+"""In bytes. A million English words take half of it. Parsing may take 25 times the header's size."""
 
 UNITS = {"nats": "natural logarithm", "per_symbol": "mean", "symbol": "one id of the vocabulary"}
 
 _KEY = "onward"
 _TYPES = {torch.float32: "F32"}
-_DAMAGED = "replace the file by an undamaged copy, or train again"
+_DAMAGED = "replace the file with an undamaged copy, or train again"
 _DIVERGED = "the training run diverged: train again with a lower learning rate"
 _HINT = "name a file that `onward train` or `onward watch learn` wrote"
 
@@ -131,7 +131,7 @@ def load(path: str | os.PathLike[str], *, device: str | torch.device = "cpu") ->
     with refusing_damage(f"the vocabulary of {source}", _HINT):
         vocabulary = Vocabulary.from_json(header.vocabulary)
     if len(vocabulary) != model.config.symbols:
-        found = f"{len(vocabulary)} symbols, but a model for {model.config.symbols}"
+        found = f"{len(vocabulary)} symbols, but a model for {model.config.symbols} symbols"
         raise ArtefactError(f"{source} has a vocabulary of {found}", hint=_HINT)
     if digest_of(weights) != header.sha256:
         raise ArtefactError(f"the weights of {source} are damaged: their sha256 differs", hint=_DAMAGED)
@@ -253,7 +253,7 @@ class _Header(StoredModel):
 def _header_json(path: Path, metadata: dict[str, str]) -> Any:
     """Returns the value that the header of a model file holds as JSON."""
     if _KEY not in metadata:
-        raise ArtefactError(f"{path} is a safetensors file, but not a model file of onward", hint=_HINT)
+        raise ArtefactError(f"{path} is a safetensors file, but not an onward model", hint=_HINT)
     with refusing_damage(f"the header of {path}", _HINT):
         return json.loads(metadata[_KEY])
 
@@ -277,7 +277,8 @@ def _empty_model(path: Path, description: dict[str, Any], tensors: int) -> Langu
             f"this version cannot build the model that {path} describes: {shown(error)}", hint=_HINT
         ) from error
     if config.layers > tensors:  # checked first, because building thousands of layers takes a long time
-        raise ArtefactError(f"expected {config.layers} layers in {path}, found {tensors} tensors", hint=_HINT)
+        expected = f"at least {config.layers} tensors in {path} for its {config.layers} layers"
+        raise ArtefactError(f"expected {expected}, found {tensors}", hint=_HINT)
     with torch.device("meta"):
         return LanguageModel(config)
 

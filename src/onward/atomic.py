@@ -2,12 +2,14 @@
 
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from onward.errors import WriteError
+from onward.file_kind import kind_of
 
 
 @contextmanager
@@ -16,44 +18,57 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 
     The content goes to a temporary file beside `path`, which is flushed to disk and then renamed. So neither
     a crash nor a full disk leaves half a file. The folder is flushed too, so that the rename survives a power
-    cut. An existing file's permissions are kept. If `path` is a symbolic link, its target is replaced.
+    cut. The permissions of an existing file are kept if it belongs to this user.
+
+    A link is replaced itself, and what it leads to is unchanged: in a folder that others may write to, it
+    may lead to a file that only this user may change.
 
     Raises:
         WriteError: the file cannot be written; the old file is unchanged.
     """
-    target = Path(os.path.realpath(path))
+    target = Path(path)
+    _refuse_special(target)
     try:
         mode = _mode(target)
         handle, temporary = _create_temporary(target, 0o666 if mode is None else mode)
     except OSError as error:
-        raise _write_error(target, error) from error
+        raise WriteError.of(target, error) from error
     try:
         with os.fdopen(handle, "wb") as file:
             if mode is not None:
-                temporary.chmod(mode)
+                os.fchmod(handle, mode)
             yield file
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(target)
         _flush(target.parent)
     except OSError as error:
-        raise _write_error(target, error) from error
+        raise WriteError.of(target, error) from error
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
 
 
-def _write_error(target: Path, error: OSError) -> WriteError:
-    return WriteError(
-        f"cannot write {target}: {error.strerror or error}",
-        hint="check that the folder exists and is writable, and that the disk has free space",
-    )
+def _refuse_special(target: Path) -> None:
+    """Refuses to replace a device or a pipe, such as /dev/null, or a link to one.
+
+    Raises:
+        WriteError: the target is one.
+    """
+    with suppress(OSError):
+        mode = target.stat().st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            raise WriteError(
+                f"expected a file to write at {target}, got {kind_of(mode)}", hint="name another file"
+            )
 
 
 def _mode(target: Path) -> int | None:
-    """Returns the permissions of a file, or None if there is no file."""
+    """Returns the permissions of a file, or None if there is no file of this user."""
     with suppress(FileNotFoundError):
-        return target.stat().st_mode & 0o777
+        status = target.lstat()
+        if stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid():
+            return status.st_mode & 0o777
     return None
 
 

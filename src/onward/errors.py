@@ -5,7 +5,7 @@
     │   ├── CorpusError         a source is missing, empty, or has the wrong format
     │   ├── VocabularyError     symbols or ids that the vocabulary cannot represent
     │   ├── RecipeError         a hyperparameter that does not exist or has a wrong value
-    │   ├── ArtefactError       a model file or checkpoint that is damaged, or not a file of onward
+    │   ├── ArtefactError       a model file or checkpoint that is damaged, or not an onward file
     │   └── BusyError           another run is writing to the same output
     ├── RunError                the input is correct, but the run failed (command line: exit code 1)
     │   ├── DivergedError       the loss became infinite or NaN, and lower learning rates did not help
@@ -14,6 +14,8 @@
 
 Any other exception is a bug in onward and keeps its traceback.
 """
+
+import os
 
 
 class OnwardError(Exception):
@@ -41,7 +43,7 @@ class RecipeError(InputError):
 
 
 class ArtefactError(InputError):
-    """A model file or checkpoint that is damaged, or not a file of onward."""
+    """A model file or checkpoint that is damaged, or not an onward file."""
 
 
 class BusyError(InputError):
@@ -58,6 +60,14 @@ class DivergedError(RunError):
 
 class WriteError(RunError):
     """A file could not be written. The previous file is unchanged."""
+
+    @classmethod
+    def of(cls, path: os.PathLike[str], error: OSError) -> "WriteError":
+        """Returns the error for a file that the operating system did not write."""
+        return cls(
+            f"cannot write {path}: {error.strerror or error}",
+            hint="check that the folder exists and is writable, and that the disk has free space",
+        )
 
 
 class Interrupted(OnwardError):  # noqa: N818 - not an error

@@ -46,7 +46,7 @@ def refuse_to_replace(output: Path, sources: Iterable[Path]) -> None:
         )
     if not is_model(output):
         raise InputError(
-            f"{output} exists and is not a model of onward: it would be overwritten",
+            f"{output} exists and is not an onward model: it would be overwritten",
             hint="name another file with -o, or delete it first",
         )
 
@@ -67,8 +67,7 @@ def output_lock(output: Path) -> Iterator[None]:
             f"expected a file to write the model to, got the folder {output}",
             hint=f"name a file in it, such as {output / 'model.onward'}",
         )
-    model = Path(os.path.realpath(output))  # a link and its target are one model
-    path = model.with_name(f"{model.name}.lock")
+    path = _in_real_folder(output.with_name(f"{output.name}.lock"))
     lock = FileLock(path, timeout=0, thread_local=False)
     try:
         path.parent.stat()  # filelock would create a missing folder
@@ -77,8 +76,7 @@ def output_lock(output: Path) -> Iterator[None]:
         hint = "wait until it ends, or write to another file with -o"
         raise BusyError(f"another run is writing {output}", hint=hint) from error
     except OSError as error:
-        hint = "check that the folder exists and is writable"
-        raise WriteError(f"cannot write {output}: {error.strerror}", hint=hint) from error
+        raise WriteError.of(output, error) from error
     try:
         _remove_temporary_files(output)
         yield
@@ -88,10 +86,15 @@ def output_lock(output: Path) -> Iterator[None]:
         lock.release()
 
 
+def _in_real_folder(path: Path) -> Path:
+    """Returns a path without links in its folder. The file itself may be a link, which is replaced."""
+    return Path(os.path.realpath(path.parent), path.name)
+
+
 def _remove_temporary_files(output: Path) -> None:
     """Removes the temporary files (see `atomic_write`) of runs that were killed while they wrote."""
     for written in (output, checkpoint_path(output), curves_path(output)):
-        file = Path(os.path.realpath(written))
+        file = _in_real_folder(written)
         for temporary in file.parent.glob(f".{glob.escape(file.name)}.????????.tmp"):
             with suppress(OSError):
                 temporary.unlink()

@@ -6,7 +6,7 @@ from typing import Literal
 
 import torch
 
-Precision = Literal["fp32", "bf16"]
+Precision = Literal["bf16", "fp32"]
 """Precision of matrix products. Weights, states and sums are float32 in both cases."""
 
 _ROWS, _WIDTH, _TURNS = 4096, 512, 3

@@ -1,10 +1,12 @@
-"""Text from files, logs and models, made safe to show on a terminal.
+"""Text from files, logs, requests and models, made safe to show on a terminal.
 
 A terminal obeys control characters: escape sequences move the cursor or change the title or the clipboard,
 and bidirectional controls reorder the text that a person sees. `str.isprintable` is false for all of these.
 """
 
+import json
 import reprlib
+from typing import Any
 
 _LONGEST = 200
 _VALUES = reprlib.Repr()
@@ -23,8 +25,22 @@ def printable(text: str, keep: str = "") -> str:
     return "".join(char if char.isprintable() or char in keep else repr(char)[1:-1] for char in text)
 
 
+def printable_json(data: Any) -> str:
+    r"""Returns data as JSON on one line, with each non-printable character as its JSON escape: "\u001b".
+
+    A reader of the JSON gets the characters themselves.
+
+    Raises:
+        ValueError: the data contain NaN or an infinity.
+    """
+    text = json.dumps(data, ensure_ascii=False, allow_nan=False)
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in text)
+
+
 def without_controls(text: str, keep: str = "\n\t") -> str:
-    """Replaces each non-printable character by U+FFFD, except those to keep. The length does not change."""
+    """Replaces each non-printable character with U+FFFD, except those to keep. The length does not change."""
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() or char in keep else "\ufffd" for char in text)

@@ -205,7 +205,7 @@ def test_nested_tuples_keep_their_form() -> None:
 MISFITS: dict[str, tuple[Any, str]] = {
     "shape": (TensorDataset(torch.zeros(4, 2), torch.zeros(4).long()), r"float32\[2\], int64\[\]"),
     "type": (TensorDataset(torch.zeros(4, 1), torch.zeros(4)), r"float32\[1\], float32\[\]"),
-    "form": (Samples(lambda _: torch.zeros(1)), r"samples of float32\[1\]"),
+    "form": (Samples(lambda _: torch.zeros(1)), r"float32\[1\]$"),
     "batches": ([(torch.zeros(4, 1), torch.zeros(4, 2).long())], r"float32\[1\], int64\[2\]"),
 }
 
@@ -214,7 +214,7 @@ MISFITS: dict[str, tuple[Any, str]] = {
 def test_a_source_with_other_samples_is_named(kind: str) -> None:
     source, found = MISFITS[kind]
     mix = MixIterator({"labelled": numbered(4), "other": source}, 4, [0.5, 0.5])
-    with pytest.raises(InputError, match=f"source 'other' has .*{found}.*but source 'labelled' has"):
+    with pytest.raises(InputError, match=f"from source 'other', as from source 'labelled', got .*{found}"):
         next(mix)
 
 
@@ -222,7 +222,7 @@ def test_a_source_whose_samples_change_is_named() -> None:
     later = [(torch.zeros(3, 1), torch.zeros(3).long()), (torch.zeros(3, 2), torch.zeros(3).long())]
     mix = MixIterator([later], 3, [1])
     next(mix)
-    with pytest.raises(InputError, match=r"source 0 has samples of .*\[2\].*before that .*\[1\]"):
+    with pytest.raises(InputError, match=r"samples of .*\[1\].* from source 0, as before, got .*\[2\]"):
         next(mix)
 
 

@@ -59,7 +59,7 @@ def test_misuse_has_exit_code_2_and_one_error_line(onward: Command, arguments: l
     [None, b"", b"\0" * 100, b"not a model", b"PK\3\4"],
     ids=["missing", "empty", "zeros", "text", "zip"],
 )
-def test_a_file_that_is_no_model_is_refused_with_its_path(
+def test_a_file_that_is_not_a_model_is_refused_with_its_path(
     onward: Command, command: str, content: bytes | None, tmp_path: Path
 ) -> None:
     path = tmp_path / "no.onward"

@@ -25,5 +25,5 @@ def test_an_option_has_a_word_for_its_value_and_a_flag_has_none(onward: Command)
     assert rows["--resume"][0] == "Resume"
 
 
-def test_choices_stay(onward: Command) -> None:
+def test_an_option_with_choices_lists_them(onward: Command) -> None:
     assert "<total|file|line|symbol>" in onward("score", "--help").out

@@ -4,14 +4,15 @@ from typing import Any
 
 import pytest
 
-from onward.cli.progress import FEWEST_TRAINING_SYMBOLS, describe
+from onward.cli.progress import FEWEST_TRAINING_SYMBOLS
+from onward.cli.progress import describe as describe_lines
 from onward.training.events import (
     CheckpointIgnored,
     CheckpointMissing,
     CorpusEncoded,
+    Event,
     ManyEpochs,
     OutputExists,
-    OverBudget,
     Sampled,
     Started,
     Validated,
@@ -20,6 +21,10 @@ from onward.training.events import (
 STARTED: dict[str, Any] = {
     "recipe": "tiny", "parameters": 5, "validation_symbols": 0, "lanes": 1, "precision": "fp32", "step": 0,
 }  # fmt: skip
+
+
+def describe(event: Event) -> str:
+    return "\n".join(describe_lines(event))
 
 
 def test_invalid_bytes_are_reported_with_two_remedies() -> None:
@@ -53,7 +58,6 @@ def test_a_short_text_is_reported() -> None:
 def test_warnings_state_their_figures() -> None:
     assert "8.2 epochs planned" in describe(ManyEpochs(8.2))
     assert "--dropout" in describe(ManyEpochs(8.2))
-    assert "about 3:10 late" in describe(OverBudget(190.0))
     assert "a.onward is a finished model" in describe(OutputExists("a.onward"))
     assert "there is no checkpoint a" in describe(CheckpointMissing("a"))
     assert "--resume continues it" in describe(CheckpointIgnored("a"))

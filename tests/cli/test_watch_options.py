@@ -93,7 +93,7 @@ def test_judge_refuses_a_total_below_the_sample(
 
 
 def test_the_help_names_every_default(onward: Command) -> None:
-    """A user who trusts a rate must know it."""
+    """A user who relies on the false-alarm rate must be able to find its default."""
     from onward.watch.detector import FALSE_ALARMS  # noqa: PLC0415
     from onward.watch.training import FOLDS  # noqa: PLC0415
 

@@ -51,7 +51,7 @@ def test_the_built_in_corpus_is_the_documentation_of_python() -> None:
     assert path.stat().st_mtime_ns == stamp
 
 
-def test_other_names_are_no_corpus() -> None:
+def test_an_unknown_name_has_no_corpus() -> None:
     assert find_named("hamlet") is None
 
 
@@ -123,6 +123,13 @@ def test_a_file_comes_before_a_named_corpus(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.chdir(tmp_path)
     Path("pydoc").write_text("mine")
     assert find_sources(["pydoc"]).documents == (Path("pydoc"),)
+
+
+def test_other_users_cannot_look_into_a_folder_of_the_cache(tmp_path: Path) -> None:
+    folder = make_cache(tmp_path / "cache" / "encoded" / "1")
+    assert folder.stat().st_mode & 0o777 == 0o700
+    folder.chmod(0o755)
+    assert make_cache(folder).stat().st_mode & 0o777 == 0o755  # somebody chose that
 
 
 def test_a_cache_folder_that_cannot_be_created(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

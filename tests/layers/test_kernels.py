@@ -3,7 +3,8 @@
 The reference itself is compared with the layers' oracles (test_conformance.py).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,19 @@ from onward.layers.kernels import compiled, functions, reference, triton_backend
 @pytest.fixture(autouse=True)
 def seeded() -> None:
     torch.manual_seed(0)
+
+
+@pytest.fixture
+def always_shared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Divides the work of all kernels among threads, however small it is."""
+    monkeypatch.setattr(compiled, "SHARED", 0)
+
+
+@pytest.fixture
+def same_threads_after() -> Iterator[None]:
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(autouse=True)
@@ -164,19 +178,36 @@ def test_inputs_may_have_any_stride(implementation: Implementation, name: str) -
 
 @every_implementation
 @every_kernel
-def test_results_do_not_depend_on_the_number_of_threads(implementation: Implementation, name: str) -> None:
+@pytest.mark.parametrize("size", [(64, 5, 100), (7, 3, 37)], ids=str)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+@pytest.mark.usefixtures("always_shared", "same_threads_after")
+def test_results_do_not_depend_on_the_number_of_threads(
+    implementation: Implementation, name: str, size: tuple[int, int, int], dtype: torch.dtype
+) -> None:
     function, make = KERNELS[name]
-    inputs = make(64, 5, 100, torch.float32)
+    inputs = make(*size, dtype)
     kernel = getattr(implementation.functions, function)
     weights = [torch.ones_like(y) for y in outputs_of(kernel, inputs)]
-    before, found = torch.get_num_threads(), []
-    try:
-        for threads in (1, 2):
-            torch.set_num_threads(threads)
-            found.append(results(kernel, inputs, weights))
-    finally:
-        torch.set_num_threads(before)
-    assert all(torch.equal(one, two) for one, two in zip(*found, strict=True))
+    found = []
+    for threads in (1, 2, 3):
+        torch.set_num_threads(threads)
+        found.append(results(kernel, inputs, weights))
+    assert exactly(found[1], found[0]) and exactly(found[2], found[0])
+
+
+@compiled_only
+@pytest.mark.usefixtures("always_shared", "same_threads_after")
+def test_kernels_may_be_called_from_several_threads_at_the_same_time() -> None:
+    """Only one call at a time has helpers."""
+    zvg, h = torch.randn(64, 5, 300), torch.randn(5, 100)
+    expected = outputs_of(IN_C.gated_scan, [zvg, h])
+
+    def scan(_: int) -> list[Tensor]:
+        torch.set_num_threads(3)
+        return outputs_of(IN_C.gated_scan, [zvg, h])
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(exactly(found, expected) for found in pool.map(scan, range(100)))
 
 
 @every_implementation

@@ -21,7 +21,7 @@ from onward.lesson import (
     stateful,
     three,
 )
-from onward.lesson.fit import cross_entropy, epoch, evaluate, shuffled
+from onward.lesson.fit import cross_entropy, epoch, evaluate, shuffled_batches
 from onward.lesson.rung import LessonSettings, Outcome
 from onward.lesson.text import read_text
 
@@ -154,7 +154,7 @@ def test_training_lowers_the_loss_and_evaluating_changes_nothing() -> None:
     assert all(torch.equal(a, b) for a, b in zip(weights, network.parameters(), strict=True))
     optimiser = torch.optim.Adam(network.parameters())
     for _ in range(3):
-        epoch(network, optimiser, shuffled(x, y, 64, torch.Generator().manual_seed(0)))
+        epoch(network, optimiser, shuffled_batches(x, y, 64, torch.Generator().manual_seed(0)))
     assert evaluate(network, x, y) < before - 1
 
 
@@ -224,7 +224,7 @@ def test_a_short_run_of_rung_embeddings_is_better_with_biases(
 ) -> None:
     monkeypatch.setenv("ONWARD_DATA", str(shared_data))
     outcome = embeddings.run(LessonSettings(share=0.15, report=lambda line: None))
-    assert outcome.figure < 0.85 < outcome.details["without_biases"]
+    assert outcome.figure < 0.85 < outcome.details["error_without_biases"]
     assert outcome.holds
 
 

@@ -7,7 +7,7 @@ from urllib.parse import urljoin
 import httpx
 
 FORBIDDEN = r"\burl\(|@import|innerHTML|eval\("
-ELSEWHERE = r"https?://(?!www\.w3\.org/)"  # the names of SVG's namespaces are no addresses
+ELSEWHERE = r"https?://(?!www\.w3\.org/)"  # names of SVG namespaces are not requested
 
 
 class References(HTMLParser):

@@ -34,7 +34,7 @@ def test_steps_are_thinned_to_mean_losses(tmp_path: Path) -> None:
 def test_losses_are_logged_in_nats_and_bits(tmp_path: Path) -> None:
     log = RunLog(tmp_path / "log", resumed=False)
     log(Validated(3, math.log(2), True))
-    log(Finished(3, 30, 1.5, None, 3))
+    log(Finished(3, 30, 1.5, None, 3, "3"))
     log.close()
     first, second = lines(tmp_path / "log")
     assert (first["event"], first["step"], first["best"]) == ("validated", 3, True)
@@ -61,10 +61,22 @@ def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("room", [0, 1, 100, 250])
 def test_a_full_disk_leaves_complete_lines(room: int, tmp_path: Path, small_files: Limit) -> None:
     log = RunLog(tmp_path / "log", resumed=False)
-    log(Finished(3, 30, 1.5, None, 3))
+    log(Finished(3, 30, 1.5, None, 3, "3"))
     before = (tmp_path / "log").read_bytes()
     with small_files(len(before) + room), pytest.raises(WriteError, match=r"cannot write .*log"):
         log(stepped(1, 10))
         log(stepped(2, 10))
     assert lines(tmp_path / "log")[0]["event"] == "finished"
     assert (tmp_path / "log").read_bytes().endswith(b"}\n")
+
+
+def test_a_log_is_not_written_through_a_link(tmp_path: Path) -> None:
+    """In a folder that others may write to, the link may lead to a file that only this user may change."""
+    secret, path = tmp_path / "secret", tmp_path / "log"
+    secret.write_text("secret\n")
+    path.symlink_to(secret)
+    with pytest.raises(WriteError, match="got a link"):
+        RunLog(path, resumed=True)
+    RunLog(path, resumed=False).close()
+    assert not path.is_symlink()
+    assert secret.read_text() == "secret\n"

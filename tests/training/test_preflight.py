@@ -13,7 +13,7 @@ from onward import artefact as artefacts
 from onward.artefact import Artefact, save
 from onward.data.encoded import EncodedCorpus, Encoding, encode_text
 from onward.data.vocabulary import Vocabulary
-from onward.errors import RecipeError, VocabularyError
+from onward.errors import RecipeError, RunError, VocabularyError
 from onward.model import LanguageModel, ModelConfig
 from onward.training import preflight
 from onward.training.plan import Budget
@@ -86,3 +86,24 @@ def test_a_vocabulary_that_cannot_be_saved_is_refused_before_training(
         train(corpus, small(symbols="words"), Budget(steps=1), tmp_path / "m.onward")
     assert list(tmp_path.iterdir()) == []
     assert train(corpus, small(symbols="words"), Budget(steps=1)).steps == 1  # without an output
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Unable to handle autograd's threading in combination with fork-based multiprocessing.",
+        "Cannot re-initialize CUDA in forked subprocess. To use CUDA with multiprocessing, you must ...",
+    ],
+)
+def test_a_refusal_to_train_after_a_fork_is_explained(
+    message: str, corpus: EncodedCorpus, small: Small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PyTorch refuses only if the parent has used a GPU, so its refusal is simulated."""
+
+    def refuse(*_: object) -> None:
+        raise RuntimeError(message)
+
+    monkeypatch.setattr(torch.Tensor, "backward", refuse)
+    with pytest.raises(RunError, match="forked from one that used a GPU") as caught:
+        train(corpus, small(), Budget(steps=1))
+    assert "spawn" in caught.value.hint

@@ -18,8 +18,9 @@ from onward.data.encoded import EncodedCorpus, Encoding, encode_text
 from onward.errors import BusyError, Interrupted, WriteError
 from onward.outputs import checkpoint_path, output_lock
 from onward.training.events import Event, Finished, Sampled, Started, Validated
+from onward.training.held_out import held_out_loss
 from onward.training.plan import Budget
-from onward.training.validation import check, checked_symbols, report
+from onward.training.split import split_corpus
 
 
 def test_a_run_writes_model_log_and_curves(corpus: EncodedCorpus, small: Small, tmp_path: Path) -> None:
@@ -28,16 +29,18 @@ def test_a_run_writes_model_log_and_curves(corpus: EncodedCorpus, small: Small, 
     result = train(corpus, recipe, Budget(epochs=1.5), output=output, observer=events.append)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["m.curves.png", "m.log.jsonl", "m.onward"]
     loaded = artefacts.load(output)
-    held_out = corpus.ids[-int(0.1 * len(corpus.ids)) :]
+    held_out = split_corpus(corpus, recipe).held_out
     blocks = math.ceil((len(corpus.ids) - len(held_out)) // 4 / 16)
     assert result.steps == loaded.facts["steps"] == round(1.5 * blocks)
     assert loaded.recipe == recipe.to_json() | {"precision": loaded.facts["precision"]}
     assert loaded.recipe["precision"] in ("bf16", "fp32")
     named = {"name": "words", "sha256": corpus.digest, "symbols": len(corpus.ids), "ends": 0}
     assert loaded.facts["corpus"] == named
-    assert result.validation_nats_per_symbol == report(loaded.model, held_out)
+    assert result.validation_nats_per_symbol == held_out_loss(loaded.model, held_out)
     assert loaded.facts["validation"] == {
         "symbols": len(held_out),
+        "pieces": held_out.pieces,
+        "burn_in": held_out.burn_in,
         "nats_per_symbol": result.validation_nats_per_symbol,
         "temperature": 1.0,  # the held-out text is too short
     }
@@ -84,15 +87,14 @@ def test_samples_do_not_change_the_model(corpus: EncodedCorpus, small: Small, tm
 
 def test_the_best_weights_are_saved(corpus: EncodedCorpus, small: Small) -> None:
     """The learning rate is too high and never falls, so the last check is not the best."""
-    recipe, events = small(decay="none", optimiser="adamw", rate=0.4), list[Event]()
+    recipe, events = small(decay="none", optimiser="adamw", rate=0.6), list[Event]()
     best = train(corpus, recipe, Budget(steps=200), observer=events.append).artefact
     checks = [event for event in events if isinstance(event, Validated)]
     lowest = min(checks, key=lambda check: check.nats_per_symbol)
     assert lowest is not checks[-1]
     assert best.facts["best_step"] == lowest.step
-    held_out = corpus.ids[-int(0.1 * len(corpus.ids)) :]
-    size = checked_symbols(len(held_out), 200 * 4 * 16)
-    assert check(best.model, held_out, size) == pytest.approx(lowest.nats_per_symbol, rel=1e-6)
+    held_out = split_corpus(corpus, recipe).held_out
+    assert held_out_loss(best.model, held_out) == pytest.approx(lowest.nats_per_symbol, rel=1e-6)
 
 
 @pytest.mark.parametrize("text", ["a", "ab", "this text is too short to hold some out"])
@@ -102,6 +104,8 @@ def test_the_shortest_texts_train(text: str, small: Small, tmp_path: Path) -> No
     assert result.validation_nats_per_symbol is None
     assert artefacts.load(output).facts["validation"] == {
         "symbols": 0,
+        "pieces": 0,
+        "burn_in": 0,
         "nats_per_symbol": None,
         "temperature": 1.0,
     }
@@ -139,6 +143,7 @@ import sys
 from pathlib import Path
 from onward.data.encoded import Encoding, encode_text
 from onward.errors import Interrupted
+from onward.training.held_out import held_out_loss
 from onward.training.plan import Budget
 from onward.training.recipe import find_recipe
 from onward.training.events import Stepped
@@ -180,16 +185,17 @@ def test_ctrl_c_after_the_last_step_keeps_the_checkpoint(
 
     output = tmp_path / "m.onward"
     with monkeypatch.context() as patch:
-        patch.setattr("onward.training.train.report", interrupted)
+        patch.setattr("onward.training.train.held_out_loss", interrupted)
         with pytest.raises(Interrupted) as error:
             train(corpus, small(), Budget(steps=4), output=output)
     assert "--resume" in error.value.hint
     assert train(corpus, small(), Budget(steps=4), output=output, resume=True).steps == 4
 
 
-def test_minutes_give_the_model_of_their_steps(corpus: EncodedCorpus, small: Small, tmp_path: Path) -> None:
+def test_the_schedule_of_a_timed_run_repeats_it(corpus: EncodedCorpus, small: Small, tmp_path: Path) -> None:
     recipe, timed, counted = small(dropout=0.2), tmp_path / "timed.onward", tmp_path / "counted.onward"
     budget = Budget(minutes=0.055, started=time.monotonic())
-    steps = train(corpus, recipe, budget, output=timed).steps
-    train(corpus, recipe, Budget(steps=steps), output=counted)
+    schedule = train(corpus, recipe, budget, output=timed).artefact.facts["schedule"]
+    assert ":" in schedule
+    train(corpus, recipe, Budget(steps=schedule), output=counted)
     assert counted.read_bytes() == timed.read_bytes()

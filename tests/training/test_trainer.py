@@ -14,8 +14,8 @@ from onward.errors import ArtefactError, CorpusError
 from onward.layers.state import tensors_of
 from onward.model import LanguageModel, losses
 from onward.training.checkpoint import Checkpoint
+from onward.training.held_out import HeldOut, held_out_loss
 from onward.training.trainer import EXPLODED, Trainer
-from onward.training.validation import check
 
 LAYERS = ["gated", "lstm", "gru", "simple"]
 
@@ -104,7 +104,7 @@ def test_evaluation_does_not_change_the_training(
             if evaluates:
                 with trainer.evaluated() as model:
                     assert not model.training
-                    check(model, corpus.ids[-700:], 700)
+                    held_out_loss(model, HeldOut.cut(corpus.ids, [100], 700, 10))
                     torch.rand(5)  # a sampler may draw random numbers
                 assert model.training
         ends.append(trainer.snapshot())

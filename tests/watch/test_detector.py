@@ -61,7 +61,7 @@ def test_a_stream_has_the_verdicts_of_a_batch(detector: Detector) -> None:
     opened = [detector.open() for _ in sequences]
     for position in range(max(map(len, sequences))):
         active = [i for i, sequence in enumerate(sequences) if position < len(sequence)]
-        detector.observe([opened[i] for i in active], [sequences[i][position] for i in active])
+        detector.observe([opened[i] for i in active], [sequences[i][position : position + 1] for i in active])
     for streamed, judged in zip(detector.close(opened), detector.judge(sequences), strict=True):
         assert streamed.p_value == judged.p_value
         assert streamed.features == pytest.approx(judged.features, abs=1e-4)
@@ -73,17 +73,19 @@ def test_interleaved_sequences_do_not_mix_and_bytes_restore_them(detector: Detec
     opened = [detector.open() for _ in range(3)]
     for position in range(4):
         opened = [OpenSequence.from_bytes(sequence.to_bytes()) for sequence in opened]
-        scores = detector.observe(opened, [sequence[position] for sequence in NORMAL[:3]])
-        for score, expected in zip(scores, alone, strict=True):
-            assert score.bits == pytest.approx(expected[position].bits, abs=1e-4)
-            assert score.event == expected[position].event
+        observed = detector.observe(opened, [sequence[position : position + 1] for sequence in NORMAL[:3]])
+        for (event,), expected in zip(observed, alone, strict=True):
+            assert event.score.bits == pytest.approx(expected[position].bits, abs=1e-4)
+            assert event.score.event == expected[position].event
     assert len(opened[0].to_bytes()) < 2000  # 100,000 keys take less than 200 MB
 
 
 def test_an_event_is_scored_before_it_is_read(detector: Detector) -> None:
     first = detector.open()
     second = first.copy()
-    (known,), (unknown,) = detector.observe([first], ["open"]), detector.observe([second], ["format"])
+    ((known,),) = detector.observe([first], [["open"]])
+    ((unknown,),) = detector.observe([second], [["format"]])
+    known, unknown = known.score, unknown.score
     assert known.expected == unknown.expected
     assert (known.expected[0].event, known.rank, known.new) == ("open", 0, False)
     assert 4 < unknown.bits < np.inf
@@ -93,7 +95,7 @@ def test_an_event_is_scored_before_it_is_read(detector: Detector) -> None:
 
 def test_closing_leaves_the_sequence_open(detector: Detector) -> None:
     sequence = detector.open()
-    detector.observe([sequence], ["open"])
+    detector.observe([sequence], [["open"]])
     before = sequence.to_bytes()
     detector.close([sequence])
     assert sequence.to_bytes() == before

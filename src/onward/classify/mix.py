@@ -19,7 +19,8 @@ FINEST_SHARE = 10**-6
 """The smallest share that a source may have of the whole."""
 
 SEEDS_APART = 2**16
-"""More than the number of sources, so that sources, even in mixes with other seeds, differ in their order."""
+"""The seed of source i is the seed of the mix times this number, plus i. The number is larger than the number
+of sources, so no two sources have the same seed, even in mixes with different seeds."""
 
 
 class MixIterator:
@@ -38,9 +39,9 @@ class MixIterator:
             an iterable of batches of any sizes, in their order: a list, a `DataLoader`, a generator;
             a function from the epoch (0, 1, ...) to its batches, such as `Windows.epoch`.
         batch_size: B, samples in a batch.
-        shares: relative shares of the sources. Each batch takes B times its share from each source, rounded
-            down or up, and rounding errors are carried over. With up to three sources, after n batches each
-            source has given n * B times its share, with an error below one sample. With more sources the
+        shares: relative shares of the sources. A batch takes B times the share of a source from this source,
+            rounded down or up, and rounding errors are carried over. After n batches, each of up to three
+            sources has given n * B times its share, with an error below one sample. With more sources the
             error may reach two samples for a moment.
         seed: seed of the shuffling.
         shuffle: False reads data sets in their order.
@@ -184,9 +185,9 @@ class MixIterator:
         first, expected = next(iter(self._forms.items()), (name, form_of(part)))
         self._forms.setdefault(first, expected)
         if (found := form_of(part)) != expected:
-            before = "before that" if first == name else f"but {first} has"
+            earlier = "as before" if first == name else f"as from {first}"
             raise InputError(
-                f"{name} has samples of {found}, {before} {expected}",
+                f"expected samples of {expected} from {name}, {earlier}, got {found}",
                 hint="mixed samples must have the same form, shape, type and device",
             )
         return part

@@ -180,10 +180,10 @@ def _with_labels(
     labels = probabilities[indices] if soft else probabilities[indices].argmax(1)
     if isinstance(samples, Tensor):
         return TensorDataset(samples[indices.to(samples.device)], labels.to(samples.device))
-    return _Labelled(samples, indices.tolist(), labels)
+    return _Relabelled(samples, indices.tolist(), labels)
 
 
-class _Labelled(Dataset[Any]):
+class _Relabelled(Dataset[Any]):
     """Some samples of a data set, with new labels."""
 
     def __init__(self, samples: Dataset[Any], indices: list[int], labels: Tensor) -> None:

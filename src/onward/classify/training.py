@@ -12,6 +12,7 @@ from onward.checks import checked_dataclass
 from onward.classify.batches import SampleSource
 from onward.classify.mix import MixIterator
 from onward.errors import DivergedError, RecipeError
+from onward.threads import explain_fork_errors
 
 CHECK_EVERY = 100
 """Steps between two checks that the loss is finite."""
@@ -42,6 +43,7 @@ class ClassifierTraining:
     clip: Annotated[float, Field(gt=0.0)] = 1.0
     seed: int = 0
 
+    @explain_fork_errors()
     def __call__(
         self, model: nn.Module, sources: Sequence[SampleSource], shares: Sequence[float | int]
     ) -> float:

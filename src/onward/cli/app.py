@@ -18,6 +18,7 @@ from onward.cli.novelty import novelty
 from onward.cli.output import DONE, FAILED, INTERRUPTED, MISUSED, UNREAD, complain, emit, say
 from onward.cli.score import score
 from onward.cli.serve import serve
+from onward.cli.terminal import guard_streams
 from onward.cli.train import train
 from onward.cli.watch import watch
 from onward.cli.write import write
@@ -42,12 +43,12 @@ _PLAIN = {
     "less than or equal to": "at most",
     "greater than or equal to": "at least",
 }
-"""Words of pydantic's messages, and plainer ones."""
+"""Plainer replacements for words in pydantic's messages."""
 
 
 def _version(wanted: bool) -> None:
     if wanted:
-        emit(f"onward {onward.__version__}\n")
+        emit(f"onward {onward.__version__}")
         raise typer.Exit
 
 
@@ -66,7 +67,7 @@ def root(
     onward score pydoc.onward some.txt               measure its surprise
     """
     if context.invoked_subcommand is None:
-        emit(context.get_help() + "\n")
+        emit(context.get_help())
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -113,7 +114,7 @@ def _explain(error: typer.TyperException | OnwardError | OSError) -> int:
 
 
 def _misuse(error: typer.TyperException) -> str:
-    """Returns the message of a wrong command line; for a wrong value in the form "expected ..., got ..."."""
+    """Returns the message for a wrong command line. A wrong value has the form "expected ..., got ..."."""
     from pydantic import ValidationError  # noqa: PLC0415 - `--help` does without it
 
     parameter = getattr(error, "param", None)
@@ -128,7 +129,7 @@ def _misuse(error: typer.TyperException) -> str:
 
 
 def _open_streams() -> None:
-    """Replaces closed streams by the null device; the others escape characters that they cannot encode."""
+    """Replaces closed streams with the null device; open ones escape characters that they cannot encode."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:
@@ -140,6 +141,7 @@ def _open_streams() -> None:
 def main() -> None:
     """Runs the command line of the process."""
     _open_streams()
+    guard_streams()
     code = run(sys.argv[1:])
     try:
         sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""Commands whose help names types of values in words: N, NUMBER, TEXT or PATH; flags have no value.
+"""Commands whose help shows the type of a value as a word: N, NUMBER, TEXT or PATH; flags have no type.
 
 Typer shows Python types instead, such as `<list[str]>`, and `<bool>` even for a flag.
 """
@@ -12,7 +12,7 @@ _WORDS = {"bool": "", "int": "N", "float": "NUMBER", "str": "TEXT", "Path": "PAT
 
 
 class Command(TyperCommand):
-    """A command whose help names types of values in words."""
+    """A command whose help shows types as words."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         _name_values(self.get_params(ctx))
@@ -20,7 +20,7 @@ class Command(TyperCommand):
 
 
 class Group(TyperGroup):
-    """A group of commands whose help names types of values in words."""
+    """A group of commands whose help shows types as words."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         _name_values(self.get_params(ctx))

@@ -1,4 +1,4 @@
-"""`onward complete`: the likeliest continuations of a text, of each line of a pipe, or while typing."""
+"""`onward complete`: completes a text, each line of a pipe, or the line that the user types."""
 
 import sys
 from collections.abc import Callable
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from onward.inference.completion.options import Completions
     from onward.inference.session import Session
 
-_SHORTEST_SUGGESTION = 2  # characters; a single character is typed as fast as accepted
+_SHORTEST_SUGGESTION = 2  # characters; typing one character is as fast as accepting it
 
 
 def complete(
@@ -51,8 +51,8 @@ def complete(
 
     Without --prime, a line editor opens. It shows a continuation in grey: Tab
     accepts it, the up and down arrows show others, Esc hides it. Ctrl-D ends
-    the editor. If standard input is a pipe, each of its lines is completed, as
-    a continuation of the lines before it.
+    the editor. If standard input is a pipe, each of its lines is completed. The
+    model first reads the lines before it.
 
     The search is limited. If it was cut short, a note says so: other
     continuations may then be more likely.
@@ -91,7 +91,7 @@ def _until(text: str) -> Any:
 
 
 def _feed_head(session: "Session", text: str) -> str:
-    """Feeds the text up to its last word to a session that learns, and returns the last word."""
+    """Feeds a text without its last word to a session that adapts, and returns the last word."""
     head = text.rstrip("".join(char for char in set(text) if char.isalnum() or char == "_"))
     session.feed(head)
     return text[len(head) :]

@@ -12,7 +12,7 @@ from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 FindContinuations = Callable[[str], list[str]]
 """Returns the continuations of a line, the likeliest first."""
 
-_ESCAPE_SECONDS = 0.2  # after this time, Escape is a key and not the beginning of another key
+_ESCAPE_SECONDS = 0.2  # after this time, an escape character is the Escape key, not the start of a code
 
 
 class Editor:

@@ -9,7 +9,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from rich.text import Text
 
 from onward.cli.output import messages
-from onward.printable import without_controls
+from onward.printable import printable, without_controls
 from onward.training.events import (
     CheckpointIgnored,
     CheckpointMissing,
@@ -19,7 +19,6 @@ from onward.training.events import (
     Event,
     ManyEpochs,
     OutputExists,
-    OverBudget,
     Planned,
     RolledBack,
     Sampled,
@@ -35,12 +34,12 @@ LINE_EVERY = 15.0
 FEWEST_TRAINING_SYMBOLS = 10_000
 """A run on fewer symbols warns that the text is too short."""
 
-_TOO_SHORT = f"\nthis text is too short: a useful model needs {FEWEST_TRAINING_SYMBOLS:,} symbols or more"
+_TOO_SHORT = f"this text is too short: a useful model needs {FEWEST_TRAINING_SYMBOLS:,} symbols or more"
 _SMOOTHING = 0.95
 
 
 class Display(Protocol):
-    """An observer that shows the events of a run; as a context, it restores the terminal at its end."""
+    """An observer that shows the events of a run. Leaving its context restores the terminal."""
 
     def __enter__(self) -> "Display": ...
 
@@ -90,8 +89,8 @@ class ProgressBar:
             self._console.print(Padding(Text(_brief(event.text), style="dim italic"), (0, 0, 0, 4)))
         elif isinstance(event, EpochStarted) and not self._epochs.due():
             pass
-        elif line := describe(event):
-            self._console.print(Text(line), soft_wrap=True)
+        else:
+            _print_lines(self._console, describe(event))
 
     def _move(self, task: str, done: int, total: int | None, figures: str) -> None:
         self._progress.update(self._task, description=task, completed=done, total=total, figures=figures)
@@ -122,42 +121,46 @@ class PlainProgress:
                 self._say("  ".join([f"step {event.step:,}{of}", *_figures(event, nats)]))
         elif isinstance(event, EpochStarted) and not self._epochs.due():
             pass
-        elif line := describe(event):
-            self._say(line)
+        else:
+            _print_lines(self._console, describe(event))
 
     def _say(self, line: str) -> None:
-        self._console.print(Text(line), soft_wrap=True)
+        _print_lines(self._console, [line])
 
 
-def describe(event: Event) -> str:
-    """Returns a line about an event, or "" if it needs none."""
+def _print_lines(console: Console, lines: list[str]) -> None:
+    for line in lines:
+        console.print(Text(printable(line)), soft_wrap=True)
+
+
+def describe(event: Event) -> list[str]:
+    """Returns lines about an event; none if it needs none."""
     line = ""
     match event:
         case CorpusEncoded():
             line = _describe_corpus(event)
         case OutputExists() | CheckpointIgnored() | CheckpointMissing():
             line = _describe_output(event)
+        case Started() if event.training_symbols < FEWEST_TRAINING_SYMBOLS:
+            return [_describe_start(event), _TOO_SHORT]
         case Started():
             line = _describe_start(event)
         case Planned(steps):
-            line = f"{steps:,} steps planned for this budget"
+            line = f"about {steps:,} steps fit into the time; the number follows the speed of the machine"
         case ManyEpochs(epochs):
             line = f"{epochs:.1f} epochs planned: the model may overfit (--dropout 0.1 to 0.3 helps)"
-        case OverBudget(seconds):
-            line = f"steps are slower than estimated: the run will end about {_clock(seconds)} late"
-            line += " (Ctrl-C saves it, --resume continues it)"
         case EpochStarted(epoch):
             line = f"epoch {epoch} starts: the state is reset"
         case Validated(step, nats, best):
             line = f"step {step:,}  held-out loss {_loss(nats)}{'  best so far' if best else ''}"
         case RolledBack(step, to, reason, scale):
             rate = f"learning rates are now {scale:g} times the recipe's"
-            line = f"step {step:,}  {reason}: rolled back to step {to:,}, {rate}"
+            line = f"step {step:,}  {reason}: returned to the weights of step {to:,}, {rate}"
         case Sampled(step, text):
             line = f"step {step:,}  sample: {' '.join(_brief(text).split())}"
         case _:
             pass
-    return line
+    return [line] if line else []
 
 
 def _describe_output(event: OutputExists | CheckpointIgnored | CheckpointMissing) -> str:
@@ -188,8 +191,7 @@ def _describe_start(event: Started) -> str:
     size = f"{event.parameters:,} parameters, {different}, {event.precision}"
     text = f"{_count(event.training_symbols, 'symbol')} to train on, {event.validation_symbols:,} held out"
     resumed = f", resumed at step {event.step:,}" if event.step else ""
-    warning = _TOO_SHORT if event.training_symbols < FEWEST_TRAINING_SYMBOLS else ""
-    return f"recipe {event.recipe}: {size}; {text}{resumed}{warning}"
+    return f"recipe {event.recipe}: {size}; {text}{resumed}"
 
 
 def _figures(event: Stepped, nats: float) -> list[str]:

@@ -37,7 +37,7 @@ def score(
         typer.Option("--exact", help="Score a long text in one pass, in float32: slower, but exact."),
     ] = False,
     lanes: Annotated[
-        int | None, typer.Option(help="Number of parallel lanes, in float32. Default: the fastest number.")
+        int | None, typer.Option(help="Score in N parallel lanes, in float32. Default: the fastest setting.")
     ] = None,
     adapt: Annotated[
         bool,

@@ -23,7 +23,7 @@ from onward.training.events import Event, Started
 from onward.units import nats_to_bits
 
 _PROCESS_STARTED = [time.monotonic()]
-"""The start time of this process; its first run takes it, because its minutes include loading PyTorch."""
+"""The start time of this process, for its first run: the minutes of that run include loading PyTorch."""
 
 _PRIME_BYTES = 4096
 """Number of bytes at the start of the text in which to find words for a suggested prime."""
@@ -46,7 +46,10 @@ def train(
         typer.Option("--minutes", "-m", help="Train for this many minutes in total. Default: 5."),
     ] = None,
     epochs: Annotated[float | None, typer.Option(help="Train for this many passes over the text.")] = None,
-    steps: Annotated[int | None, typer.Option(help="Train for this many steps.")] = None,
+    steps: Annotated[
+        str | None,
+        typer.Option(metavar="N", help="Train for this many steps, or repeat the schedule of a timed run."),
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Resume a run that was stopped, from its checkpoint.")
     ] = False,
@@ -60,7 +63,7 @@ def train(
         int | None,
         typer.Option(help="Replace symbols that occur less often than this with the unknown symbol."),
     ] = None,
-    width: Annotated[int | None, typer.Option(help="Number of features of each layer.")] = None,
+    width: Annotated[int | None, typer.Option(help="Number of features that each layer returns.")] = None,
     layers: Annotated[int | None, typer.Option(help="Number of recurrent layers.")] = None,
     dropout: Annotated[
         float | None, typer.Option(help="Set this share of features to zero while training.")
@@ -133,6 +136,8 @@ def train(
     if json:
         emit_json(result)
     _conclude(result, target, _prime(corpus), resumed_at=resumed_at)
+    if ":" in result["schedule"]:
+        say(f"{'repeat':<15} the same command with --steps {result['schedule']}")
 
 
 def _parse(setting: str) -> tuple[str, Any]:
@@ -168,7 +173,10 @@ def _summary(recipe: str, parameters: int, facts: dict[str, Any]) -> dict[str, A
         "parameters": parameters,
         "steps": facts["steps"],
         "symbols": facts["symbols"],
+        "schedule": facts["schedule"],
         "validation": {
+            "symbols": facts["validation"]["symbols"],
+            "pieces": facts["validation"]["pieces"],
             "nats_per_symbol": nats,
             "bits_per_symbol": None if nats is None else nats_to_bits(nats),
         },
@@ -195,12 +203,12 @@ def _prime(corpus: Corpus) -> str:
 
 def _conclude(result: dict[str, Any], target: Path, prime: str, *, resumed_at: int) -> None:
     """Prints the result, the files that were written, and what to do with them."""
-    nats, bits = result["validation"].values()
+    nats, bits = (result["validation"][name] for name in ("nats_per_symbol", "bits_per_symbol"))
     loss = "none (the text is too short)" if nats is None else f"{nats:.4f} nats, {bits:.4f} bits per symbol"
     say(f"{'held-out loss':<15} {loss}")
     if nats is not None:
-        remark = "scored in one pass; not comparable with the checks above, which start from an empty state"
-        say(f"{'':<15} {remark}")
+        pieces, symbols = result["validation"]["pieces"], result["validation"]["symbols"]
+        say(f"{'':<15} {pieces} pieces from all parts of the text, {symbols:,} symbols, not trained on")
     seconds = f"{result['seconds']:,.0f} s{f' since it resumed at step {resumed_at:,}' if resumed_at else ''}"
     say(f"{'trained on':<15} {result['symbols']:,} symbols in {result['steps']:,} steps, {seconds}")
     say(f"{'model':<15} {target}")

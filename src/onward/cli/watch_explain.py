@@ -1,4 +1,4 @@
-"""`onward watch explain`: shows the surprise of each event of a sequence, and what was expected."""
+"""`onward watch explain`: shows the surprise of each event of a sequence, and the expected events."""
 
 from pathlib import Path
 from typing import Annotated
@@ -22,7 +22,7 @@ def explain(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Show the verdict on a sequence, with the surprise of each event and what was expected in its place.
+    """Show the verdict on a sequence, the surprise of each event, and the events that were expected instead.
 
     \b
     onward watch explain hdfs.onward anomalous.gz --key 17
@@ -30,7 +30,7 @@ def explain(
     """
     from onward.watch.datasets import load_sequences  # noqa: PLC0415
     from onward.watch.detector import Detector  # noqa: PLC0415 - torch, which `--help` does without
-    from onward.watch.evaluation.explain import as_text, explain_sequence, write_page  # noqa: PLC0415
+    from onward.watch.evaluation.explain import as_lines, explain_sequence, write_page  # noqa: PLC0415
 
     detector = Detector.load(model)
     explanation = explain_sequence(detector, load_sequences(detector, [source]), key)
@@ -40,4 +40,5 @@ def explain(
     if json:
         emit_json(explanation.to_json())
     elif not html:
-        emit(as_text(explanation))
+        for line in as_lines(explanation):
+            emit(line)

@@ -33,7 +33,7 @@ def write(
     min_p: Annotated[
         float | None,
         typer.Option(
-            help="Draw only symbols with at least this share of the likeliest one's probability, e.g. 0.05."
+            help="Draw only symbols with at least this share of the highest probability, e.g. 0.05."
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Random seed: the same seed writes the same text.")] = 0,
@@ -71,7 +71,8 @@ def write(
     )  # fmt: skip
     if not json:
         _stream(writer, prime)
-        say(f"\n{sum(writer.symbols):,} symbols in {_duration(time.perf_counter() - started)}", style="dim")
+        say()
+        say(f"{sum(writer.symbols):,} symbols in {_duration(time.perf_counter() - started)}", style="dim")
         return
     texts = _collect(writer, samples)
     made = [

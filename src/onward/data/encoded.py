@@ -28,7 +28,7 @@ _LAYOUT = 1
 """Version of the cache's layout; caches of other versions are replaced."""
 
 SETTLED = 2 * 10**9
-"""Nanoseconds after which any change of a file changes its times, even if their clock is coarse."""
+"""In nanoseconds. Two changes of a file that are this far apart give it different times, even coarse ones."""
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,16 @@ class Block(NamedTuple):
     start: bool
 
 
+def check_block_size(lanes: int, steps: int) -> None:
+    """Checks B and T.
+
+    Raises:
+        RecipeError: one of them is below 1.
+    """
+    if lanes < 1 or steps < 1:
+        raise RecipeError(f"expected at least 1 lane and 1 step, got lanes={lanes}, steps={steps}")
+
+
 @runtime_checkable
 class Blocks(Protocol):
     """An endless sequence of blocks for training, with a cursor that can be saved."""
@@ -87,9 +97,9 @@ class Lanes:
         unknown: for each symbol, the share of its occurrences to replace by UNKNOWN (V,), or None. A hash of
             seed, epoch and position selects the occurrences, so a resumed run needs only the cursor.
         seed: seed of that hash, of the shifts and of the noise.
-        shifted: whether the lanes start at other places from the second epoch on.
-        noise: share of the symbols of x to replace by the symbol of a random place, in [0, 1]. Each epoch
-            replaces other symbols.
+        shifted: whether the lanes start at other positions from the second epoch on.
+        noise: share of the symbols of x to replace with the symbol at a random position, in [0, 1]. Each
+            epoch replaces other symbols.
 
     Raises:
         CorpusError: the corpus is empty.
@@ -112,8 +122,7 @@ class Lanes:
         shifted: bool = False,
         noise: float = 0.0,
     ) -> None:
-        if lanes < 1 or steps < 1:
-            raise RecipeError(f"expected at least 1 lane and 1 step, got lanes={lanes}, steps={steps}")
+        check_block_size(lanes, steps)
         if not 0.0 <= noise <= 1.0:
             raise RecipeError(f"expected noise from 0 to 1, got {noise}")
         if len(ids) == 0:

@@ -15,12 +15,12 @@ import numpy as np
 import torch
 
 from onward.data.hashing import mixed
-from onward.data.lanes import PADDING, Block
+from onward.data.lanes import PADDING, Block, check_block_size
 from onward.data.vocabulary import BEGIN, END, NULL, UNKNOWN
-from onward.errors import CorpusError, RecipeError
+from onward.errors import CorpusError
 
 _BATCHES_AT_ONCE = 32
-"""Batches whose sequences are sorted by length together, so that each batch needs little padding."""
+"""Number of batches whose sequences are sorted by length together, so that batches need little padding."""
 
 
 @dataclass(frozen=True)
@@ -116,8 +116,7 @@ class SequenceLanes:
         unknown: np.ndarray | None = None,
         seed: int = 0,
     ) -> None:
-        if lanes < 1 or steps < 1:
-            raise RecipeError(f"expected at least 1 lane and 1 step, got lanes={lanes}, steps={steps}")
+        check_block_size(lanes, steps)
         if len(sequences) == 0:
             raise CorpusError("expected at least one sequence to train on, got none")
         self.lanes = min(lanes, len(sequences))

@@ -1,6 +1,9 @@
 """The ids of a corpus, in memory or in a file larger than memory."""
 
 import os
+from bisect import bisect_right
+from collections.abc import Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import TypeAlias
 
@@ -68,5 +71,33 @@ class SymbolFile:
         return ids if dtype is None else ids.astype(dtype, copy=False)
 
 
-Symbols: TypeAlias = np.ndarray | SymbolFile
-"""The ids of a corpus, (N,). Both types support `len`, slices, and `np.asarray` of a slice."""
+class JoinedSymbols:
+    """Ranges of a corpus as one sequence of ids, (N,). A slice reads its ids.
+
+    Args:
+        parts: the ranges, in order; at least one.
+    """
+
+    def __init__(self, parts: "Sequence[np.ndarray | SymbolFile]") -> None:
+        self._parts, self.dtype = parts, parts[0].dtype
+        self._ends = list(accumulate(map(len, parts)))
+
+    def __len__(self) -> int:
+        return self._ends[-1]
+
+    def __getitem__(self, part: slice) -> np.ndarray:
+        """Returns a range of the ids."""
+        start, stop, step = part.indices(len(self))
+        if step != 1:
+            raise ValueError(f"expected a slice with a step of 1, got {step}")
+        found, number = [np.asarray(self._parts[0][:0])], bisect_right(self._ends, start)
+        while start < stop:
+            end = self._ends[number]
+            offset = end - len(self._parts[number])
+            found.append(np.asarray(self._parts[number][start - offset : min(stop, end) - offset]))
+            start, number = end, number + 1
+        return np.concatenate(found)
+
+
+Symbols: TypeAlias = np.ndarray | SymbolFile | JoinedSymbols
+"""The ids of a corpus, (N,). All types support `len`, slices, and `np.asarray` of a slice."""

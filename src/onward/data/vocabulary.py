@@ -26,8 +26,8 @@ from onward.errors import VocabularyError
 NULL, UNKNOWN, BEGIN, END = range(4)
 SPECIAL = ("<null>", "<unknown>", "<begin>", "<end>")
 SymbolKind = Literal["characters", "bytes", "words"]
-Ids: TypeAlias = np.ndarray | Sequence[SupportsIndex]
-"""Ids, (N,)."""
+IdSequence: TypeAlias = np.ndarray | Sequence[SupportsIndex]
+"""Ids of a text, (N,)."""
 
 LONGEST_WORD = 256
 """In characters. Longer runs are split into several words, so that texts without spaces fit into memory."""
@@ -113,7 +113,7 @@ class Vocabulary:
         points = code_points(text)
         return self._table[points if points.dtype == np.uint8 else np.minimum(points, len(self._table) - 1)]
 
-    def decode(self, ids: Ids) -> str:
+    def decode(self, ids: IdSequence) -> str:
         """Returns the text of ids: NUL for NULL, U+FFFD for UNKNOWN, nothing for BEGIN and END.
 
         Raises:
@@ -123,7 +123,7 @@ class Vocabulary:
             return self.decode_bytes(ids).decode("utf-8", "replace")
         return "".join(self._texts[i] for i in self._checked(ids))
 
-    def decode_bytes(self, ids: Ids) -> bytes:
+    def decode_bytes(self, ids: IdSequence) -> bytes:
         """Returns the bytes of ids; for characters and words, the UTF-8 of their text."""
         if self.kind != "bytes":
             return as_bytes(self.decode(ids))
@@ -195,7 +195,7 @@ class Vocabulary:
             table[ord(symbol)] = i
         return table
 
-    def _checked(self, ids: Ids) -> list[int]:
+    def _checked(self, ids: IdSequence) -> list[int]:
         """Returns the ids as Python numbers, or raises VocabularyError."""
         few = cast("list[int]", ids)
         if isinstance(ids, list) and set(map(type, ids)) == {int} and min(few) >= 0 and max(few) < len(self):
@@ -213,7 +213,7 @@ class StreamDecoder:
         self._vocabulary = vocabulary
         self._utf8 = codecs.getincrementaldecoder("utf-8")("replace")
 
-    def feed(self, ids: Ids) -> str:
+    def feed(self, ids: IdSequence) -> str:
         """Returns the text that these ids complete.
 
         Raises:

@@ -24,6 +24,7 @@ from onward.errors import ArtefactError, InputError
 from onward.inference.prediction import device_of
 from onward.layers.state import State, map_state
 from onward.model import LanguageModel, losses
+from onward.threads import explain_fork_errors
 
 _BASE_DIGEST = "base"  # metadata key of a saved adapter
 
@@ -87,7 +88,7 @@ class Adapter:
         Returns:
             Whether the weights changed. They do not change if the gradient is not finite.
         """
-        with torch.inference_mode(False), torch.enable_grad():
+        with torch.inference_mode(False), torch.enable_grad(), explain_fork_errors():
             # tensors made in inference mode cannot be part of a gradient
             state = map_state(lambda part: part.clone(), state)
             ids = ids.clone().to(device_of(self.model))
@@ -118,7 +119,7 @@ class Adapter:
         return to_safetensors(weights, metadata)
 
     def restore(self, raw: bytes) -> None:
-        """Replaces the weights by those that `to_bytes` returned.
+        """Replaces the weights with those that `to_bytes` returned.
 
         Raises:
             ArtefactError: the bytes are damaged, or belong to an adapter of another model.
@@ -198,7 +199,7 @@ class BlockLearner:
 
         Args:
             symbols: number of symbols to remove.
-            state: state of the session after it took them back.
+            state: state of the session after the rollback.
         """
         kept = len(self._ids) - symbols
         self._ids = self._ids[: max(0, kept)]

@@ -13,10 +13,10 @@ from torch import Tensor
 from onward.layers.state import State, map_state, tensors_of
 from onward.shapes import Logits
 
-_FEWEST, _GROWTH = (
-    64,
-    1.25,
-)  # snapshots are thinned at this number, or when this many times as many as last time
+_FEWEST, _GROWTH = 64, 1.25
+"""Snapshots are thinned if there are more than `_FEWEST`, and more than `_GROWTH` times as many as after the
+last time."""
+
 _SPACING = 4  # gaps between snapshots are at most their age divided by this
 
 
@@ -57,10 +57,10 @@ class History:
 
     @property
     def megabytes(self) -> float:
-        """Approximate size of the snapshots."""
+        """Approximate size of the snapshots and the symbols."""
         last = self.snapshots[-1]
         size = sum(part.nbytes for part in tensors_of(last.state)) + last.logits.nbytes
-        return len(self.snapshots) * size / 2**20
+        return (len(self.snapshots) * size + len(self.ids) * self.ids.itemsize) / 2**20
 
     def copy(self) -> "History":
         """Returns an independent history."""

@@ -1,4 +1,4 @@
-"""Batch normalisation, which the lesson used before its LSTM. The models of onward do not use it."""
+"""Batch normalisation, which the lesson used before its LSTM. onward's own models do not use it."""
 
 import math
 

@@ -284,8 +284,8 @@ def run(settings: LessonSettings) -> Outcome:
         held_out=held_out,
         text=text.name,
         details={
-            "first_thousand": round(means[0], 3),
-            "nats_a_character": round(means[-1] / STEPS, 4),
+            "mean_of_the_first_thousand": round(means[0], 3),
+            "nats_per_character_of_the_last_thousand": round(means[-1] / STEPS, 4),
             "derivatives_differ_by": largest,
         },
         pictures=(draw(means, checked, settings.pictures),) if settings.pictures else (),

@@ -201,13 +201,17 @@ def run(settings: LessonSettings) -> Outcome:
         loss = training.run_epochs(1)
     written = write(training.network, training.text, PRIME, 4000 if settings.share == 1 else SAMPLE)
     copied = novelty(written[len(PRIME) :], training.text.name, lower=True, longest=3)
+    shares = {"network": closed(written), "text": closed(training.text.decode(training.training.ids))}
     details: dict[str, Any] = {
-        "training": loss,
+        "training_loss": loss,
         "epochs": training.lanes.epoch,
         "precision": training.precision,
         "seconds": time.monotonic() - started,
-        "closed": {"network": closed(written), "text": closed(training.text.decode(training.training.ids))},
-        "novelty": {"copied": copied.share, "longest": [span.text for span in copied.spans]},
+        "share of quotes and brackets closed within a number of characters": shares,
+        "novelty": {
+            "copied_share": copied.share,
+            "longest_copied_spans": [span.text for span in copied.spans],
+        },
         "sample": written[:SAMPLE],
     }
     held_out = evaluate_stream(
@@ -218,5 +222,5 @@ def run(settings: LessonSettings) -> Outcome:
         held_out=held_out,
         text=training.text.name,
         details=details,
-        pictures=(draw(training.losses, details["closed"], settings.pictures),) if settings.pictures else (),
+        pictures=(draw(training.losses, shares, settings.pictures),) if settings.pictures else (),
     )

@@ -75,5 +75,5 @@ def run(settings: LessonSettings) -> Outcome:
         figure=loss,
         held_out=evaluate(network, *samples(held_out)),
         text=text.name,
-        details={"after": {repr(prime): repr(answer) for prime, answer in answers.items()}},
+        details={"predicted_next": {repr(prime): repr(answer) for prime, answer in answers.items()}},
     )

@@ -26,7 +26,7 @@ import torch
 from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
 
-from onward.lesson.fit import evaluate, shuffled
+from onward.lesson.fit import evaluate, shuffled_batches
 from onward.lesson.pictures import save_picture
 from onward.lesson.rung import LessonSettings, Outcome, Rung
 from onward.lesson.text import data_folder
@@ -122,7 +122,7 @@ def train(
     for number in range(epochs):
         optimiser.param_groups[0]["lr"] = RATE * (1 - number / epochs)
         total = 0.0
-        for x, y in shuffled(pairs, stars, BATCH, generator):
+        for x, y in shuffled_batches(pairs, stars, BATCH, generator):
             error = squared_error(network(x), y)
             vectors, offsets = network.rows(x)
             penalty = WEIGHT_OF_VECTORS * vectors.square().sum((1, 2)).mean()
@@ -210,7 +210,7 @@ def draw(network: RatingModel, ratings: Ratings, folder: Path) -> Path:
         axes.scatter(places[:, 0], places[:, 1], s=14, color="#2f6f4f")
         for (x, y), movie in zip(places, often.tolist(), strict=True):
             name = short(ratings.titles[movie])
-            axes.annotate(name, (x, y), (4, 3), textcoords="offset points", fontsize=8)
+            axes.annotate(name, (x, y), (4, 3), textcoords="offset points", fontsize=8, parse_math=False)
         axes.set_xlabel("first component")
         axes.set_ylabel("second component")
 
@@ -227,10 +227,10 @@ def run(settings: LessonSettings) -> Outcome:
     x, y = ratings.pairs[held_out], ratings.stars[held_out]
     errors = {biases: evaluate(network, x, y, squared_error) for biases, network in networks.items()}
     details = {
-        "without_biases": errors[False],
+        "error_without_biases": errors[False],
         "lookup_and_product_differ_by": greatest_difference(10_000),
-        "costs": {f"{size} symbols": costs(size) for size in (86, 10_000, 1_000_000)},
-        "rhyme": words_as_vectors(RHYME),
+        "time and memory": {f"{size} symbols": costs(size) for size in (86, 10_000, 1_000_000)},
+        "a rhyme as vectors": words_as_vectors(RHYME),
     }
     return Outcome(
         figure=errors[True],

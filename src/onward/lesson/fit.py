@@ -12,7 +12,7 @@ from onward.lesson.rung import LessonSettings
 BATCH, RATE = 64, 1e-3
 """Samples in a batch, and the learning rate of Adam, as in the lesson."""
 
-Batch = tuple[Tensor, Tensor]
+SampleBatch = tuple[Tensor, Tensor]
 Loss = Callable[[Tensor, Tensor], Tensor]
 """A function that returns the mean loss of a batch in nats, from its outputs and targets."""
 
@@ -22,14 +22,17 @@ def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
     return nn.functional.cross_entropy(logits.flatten(0, -2), targets.flatten())
 
 
-def shuffled(x: Tensor, y: Tensor, size: int, generator: torch.Generator) -> Iterator[Batch]:
+def shuffled_batches(x: Tensor, y: Tensor, size: int, generator: torch.Generator) -> Iterator[SampleBatch]:
     """Yields the samples of x (N, ...) and y (N, ...) in random order, in batches of `size`."""
     for rows in torch.randperm(len(x), generator=generator).split(size):
         yield x[rows], y[rows]
 
 
 def epoch(
-    network: nn.Module, optimiser: torch.optim.Optimizer, batches: Iterable[Batch], loss: Loss = cross_entropy
+    network: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    batches: Iterable[SampleBatch],
+    loss: Loss = cross_entropy,
 ) -> float:
     """Trains for one pass over the batches.
 
@@ -60,7 +63,7 @@ def fit(
     for number in range(epochs):
         if falls:
             optimiser.param_groups[0]["lr"] = RATE * min(1.0, 2 * (1 - number / epochs))
-        loss = epoch(network, optimiser, shuffled(x, y, BATCH, generator))
+        loss = epoch(network, optimiser, shuffled_batches(x, y, BATCH, generator))
         settings.report(f"epoch {number + 1}: {loss:.4f} nats per character")
     return loss
 

@@ -1,7 +1,7 @@
 """Rung `graph`: pictures of the computational graphs.
 
 New here: **the networks of the ladder as pictures**, in the notation of the lesson's slides. `onward draw
-MODEL` draws any model of onward in the same notation:
+MODEL` draws any onward model in the same notation:
 
     rectangle    input              green     input to hidden
     circle       hidden             orange    hidden to hidden

@@ -167,15 +167,15 @@ class InTorch:
         return Weights(*(slope.numpy() for slope in self.slopes(x, y)[1]))
 
 
-Form = InTheano | InTorch
+ScanNetwork = InTheano | InTorch
 
 
-def forms() -> list[type[Form]]:
+def forms() -> list[type[ScanNetwork]]:
     """Returns the forms that can run on this machine."""
     return [InTheano, InTorch] if find_spec("pytensor") else [InTorch]
 
 
-def differences(form: type[Form], text: LessonText, seed: int) -> float:
+def differences(form: type[ScanNetwork], text: LessonText, seed: int) -> float:
     """Returns the largest difference of the first gradients from those of rung `numpy`, in float64."""
     symbols = len(text.symbols)
     one_hot = np.eye(symbols)
@@ -192,7 +192,7 @@ def likeliest(predict: Predict, text: LessonText, prime: str) -> str:
     return text.decode(torch.from_numpy(predict(one_hot[text.encode(prime).numpy()]).argmax(-1)))
 
 
-def draw(network: Form, text: LessonText, folder: Path) -> Path:
+def draw(network: ScanNetwork, text: LessonText, folder: Path) -> Path:
     """Draws the predictions for one sequence, with a column for each step and a row for each symbol."""
     one_hot = np.eye(len(text.symbols), dtype=np.float32)
     p = network.predict(one_hot[text.encode(PRIME).numpy()])  # (8, V)
@@ -224,7 +224,9 @@ def draw(network: Form, text: LessonText, folder: Path) -> Path:
     )
 
 
-def train(form: type[Form], text: LessonText, settings: LessonSettings) -> tuple[Form, list[float], float]:
+def train(
+    form: type[ScanNetwork], text: LessonText, settings: LessonSettings
+) -> tuple[ScanNetwork, list[float], float]:
     """Trains a form of the network for one pass; returns it with the results of `one_pass`."""
     settings.report(f"{form.__name__}:")
     network = form(first_weights(len(text.symbols), settings.seed))
@@ -247,11 +249,11 @@ def run(settings: LessonSettings) -> Outcome:
         # The errors are the same, so a tenth of the sequences is enough to compare them.
         _, again, _ = train(form, text, replace(settings, share=settings.share / 10))
         pairs = zip(again, means, strict=False)
-        details["thousands_differ_by"] = max(abs(one - other) for one, other in pairs)
+        details["means_of_a_thousand_differ_by"] = max(abs(one - other) for one, other in pairs)
     details |= {
-        "first_thousand": round(means[0], 3),
-        "nats_a_character": round(means[-1] / STEPS, 4),
-        f"after each of {PRIME!r}": likeliest(network.predict, text, PRIME),
+        "mean_of_the_first_thousand": round(means[0], 3),
+        "nats_per_character_of_the_last_thousand": round(means[-1] / STEPS, 4),
+        f"predictions after each character of {PRIME!r}": likeliest(network.predict, text, PRIME),
     }
     return Outcome(
         figure=means[-1],

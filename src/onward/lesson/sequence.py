@@ -98,6 +98,9 @@ def run(settings: LessonSettings) -> Outcome:
         figure=loss,
         held_out=evaluate(network, *samples(held_out)),
         text=text.name,
-        details={"by_position": [round(value, 3) for value in by_position], "in_sum": STEPS * loss},
+        details={
+            "held-out loss by position": [round(value, 3) for value in by_position],
+            "sum of the training losses": STEPS * loss,
+        },
         pictures=(draw(by_position, settings.pictures),) if settings.pictures else (),
     )

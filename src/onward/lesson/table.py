@@ -84,7 +84,7 @@ def _value(value: Any) -> str:
         case float():
             return f"{value:.4g}"
         case dict():
-            return ", ".join(f"{_name(name)} {_value(part)}" for name, part in value.items())
+            return ", ".join(f"{_name(name)}: {_value(part)}" for name, part in value.items())
         case list() | tuple():
             return ", ".join(map(_value, value))
         case _:

@@ -78,5 +78,5 @@ def run(settings: LessonSettings) -> Outcome:
         holds=answers == ANSWERS,
         held_out=evaluate(network, *samples(held_out)),
         text=text.name,
-        details={"after": {repr(prime): repr(answer) for prime, answer in answers.items()}},
+        details={"predicted_next": {repr(prime): repr(answer) for prime, answer in answers.items()}},
     )

@@ -19,7 +19,7 @@ from onward.artefact import is_detector
 from onward.errors import InputError, OnwardError
 from onward.serve.api.models import model_operations
 from onward.serve.api.openapi import openapi_document
-from onward.serve.api.operation import Operation
+from onward.serve.api.operation import Operation, operation
 from onward.serve.api.responses import Health
 from onward.serve.api.sessions import session_operations, session_socket
 from onward.serve.api.watch import watch_operations
@@ -57,8 +57,8 @@ class ServerSettings:
     Attributes:
         models: files of models and of detectors.
         corpus: files that `/v1/novelty` searches.
-        state: file that keeps the sessions; None: they end with the server. For detectors see
-            `DetectorRegistry`.
+        state: file that keeps the sessions; None: they end with the server. `registry.state_of` names the
+            files of detectors.
         idle: seconds without a record after which a watched sequence has ended.
         false_alarms: false-alarm rate of all detectors; None: each keeps its own.
         policy: who may use the server.
@@ -112,7 +112,7 @@ def make_app(settings: ServerSettings) -> ASGIApp:
     ]
     operations += _server_operations(metrics, lambda: openapi_document(operations, limits))
     routes = [
-        *(operation.route for operation in operations),
+        *(each.route for each in operations),
         session_socket(sessions, limits, metrics),
         *page_routes(writes=bool(model_paths), watches=bool(detector_paths)),
     ]
@@ -164,7 +164,7 @@ async def _lifespan(
 
 
 async def _repeat(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
-    """Does some work every few seconds, and again after it failed."""
+    """Does some work every few seconds. After a failure, it is tried again."""
     while True:
         await asyncio.sleep(seconds)
         try:
@@ -176,10 +176,14 @@ async def _repeat(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
 
 
 def _server_operations(metrics: Metrics, document: Callable[[], dict[str, Any]]) -> list[Operation]:
+    @operation("GET", "/healthz", id="getHealth", response=Health)
     async def health(_: Request) -> Response:
+        """Return ok while the server runs."""
         return json_response({"status": "ok"})
 
+    @operation("GET", "/metrics", id="getMetrics", media_types=("text/plain", "application/openmetrics-text"))
     async def export_metrics(request: Request) -> Response:
+        """Export metrics for Prometheus, as text or as OpenMetrics."""
         content, media_type = metrics.export(request.headers.get("accept", ""))
         return Response(content, headers={"Content-Type": media_type})
 
@@ -187,35 +191,12 @@ def _server_operations(metrics: Metrics, document: Callable[[], dict[str, Any]])
     def encoded() -> bytes:
         return dump(document())
 
+    @operation("GET", "/openapi.json", id="getOpenApi", response=dict[str, Any])
     async def show_document(_: Request) -> Response:
+        """Return this description of the API."""
         return Response(encoded(), media_type="application/json")
 
-    return [
-        Operation(
-            method="GET",
-            path="/healthz",
-            id="getHealth",
-            summary="Return ok while the server runs.",
-            handler=health,
-            response=Health,
-        ),
-        Operation(
-            method="GET",
-            path="/metrics",
-            id="getMetrics",
-            summary="Export metrics for Prometheus, as text or as OpenMetrics.",
-            handler=export_metrics,
-            media_types=("text/plain", "application/openmetrics-text"),
-        ),
-        Operation(
-            method="GET",
-            path="/openapi.json",
-            id="getOpenApi",
-            summary="Return this description of the API.",
-            handler=show_document,
-            response=dict[str, Any],
-        ),
-    ]
+    return [health, export_metrics, show_document]
 
 
 async def _answer_error(_: Request, error: Exception) -> Response:

@@ -17,6 +17,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from onward.errors import InputError
 from onward.serve.app import ServerSettings, make_app
+from onward.serve.http.responses import HANG_UP
 
 MAX_HEAD_BYTES = 1 << 14
 """Maximum number of bytes of the head of a request."""
@@ -70,6 +71,8 @@ class LimitedProtocol(HttpToolsProtocol):
         self._stop_timer()
         if sum(len(name) + len(value) for name, value in self.headers) + len(self.url) > MAX_HEAD_BYTES:
             raise ValueError("the head of the request is too long")  # uvicorn answers with 400
+        scope: Any = self.scope
+        scope[HANG_UP] = self.transport.abort
         super().on_headers_complete()
 
     def _start_timer(self) -> None:
@@ -123,8 +126,8 @@ def serve(settings: ServerSettings, host: str, port: int, ready: Callable[[str],
         host, port: address to listen on; port 0 is any free port.
         ready: called with the URL once the server listens.
     """
-    # One core stays free for the connections, since PyTorch's threads would keep it busy while they wait. The
-    # threads that help with steps sleep while they wait, so there may be as many as there are cores.
+    # One core stays free for the connections while PyTorch works on a long request. Steps are short, so they
+    # may use all cores.
     settings = replace(settings, threads=settings.threads or torch.get_num_threads())
     torch.set_num_threads(max(1, min(torch.get_num_threads(), (os.cpu_count() or 1) - 1)))
     sys.setswitchinterval(SWITCH_SECONDS)
@@ -147,6 +150,7 @@ def serve(settings: ServerSettings, host: str, port: int, ready: Callable[[str],
         proxy_headers=False,
         server_header=False,
         access_log=False,
+        log_config=None,  # its own has colours of its own, and would not be escaped (see `cli.terminal`)
         log_level="error",
     )
     _relax_garbage_collector()

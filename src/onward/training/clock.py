@@ -1,36 +1,39 @@
-"""The clock of a run: how long steps take, how many fit into the budget, and whether the run is late."""
+"""The clock of a run with a budget in minutes: decides how many steps still fit before the deadline."""
 
+import math
 import statistics
 import time
 from collections import deque
 
-from onward.training.plan import (
-    LATE,
-    LATE_SECONDS,
-    SECONDS_TO_CLOSE,
-    Costs,
-    Plan,
-    is_time_to_plan,
-    steps_that_fit,
-)
-from onward.training.trainer import Trainer
+from onward.training.schedule import Schedule
 
-_TIMED = 30
+SECONDS_TO_EXIT = 1.5
+"""Time to save the model, draw its curves and exit Python."""
+
+_TIMED = 15
 """The duration of a step is the median over this many recent steps."""
+
+_FEWEST_TIMED = 3
+"""Number of steps to time before the first plan: the first step also allocates memory."""
+
+_TOLERANCE = 0.05
+"""The plan changes if the remaining steps differ from it by more than this share."""
+
+_SHARE_BETWEEN_PLANS = 0.01
+"""Minimum progress from one plan to the next."""
 
 
 class RunClock:
-    """Times the steps of a run and compares them with its plan.
+    """Times the steps of a run, and revises its schedule so that it ends at the deadline.
 
     Args:
-        plan: the length of the run, which starts now.
+        deadline: end of the run, including the work after its last step, on the clock of `time.monotonic`;
+            infinity for a run with a fixed number of steps.
     """
 
-    def __init__(self, plan: Plan) -> None:
-        self._plan = plan
+    def __init__(self, deadline: float) -> None:
+        self._deadline = deadline
         self._durations: deque[float] = deque(maxlen=_TIMED)
-        self._started = time.monotonic()
-        self._is_late = False
 
     def record(self, seconds: float) -> None:
         """Adds the duration of a step."""
@@ -41,32 +44,24 @@ class RunClock:
         """Median duration of the recent steps."""
         return statistics.median(self._durations)
 
-    def is_time_to_plan(self, step: int) -> bool:
-        """Returns whether the number of steps should be fixed after this step."""
-        now = time.monotonic()
-        left = self._plan.deadline - now - SECONDS_TO_CLOSE
-        return is_time_to_plan(step, len(self._durations), now - self._started, left)
-
-    def planned_steps(self, trainer: Trainer, costs: Costs, held_out: int) -> int:
-        """Returns the number of steps that fit before the deadline (see `plan.steps_that_fit`)."""
-        return steps_that_fit(
-            step=trainer.step,
-            seconds=self._plan.deadline - time.monotonic(),
-            costs=costs,
-            symbols_per_step=trainer.symbols / trainer.step,
-            held_out=held_out,
-        )
-
-    def overtime(self, seconds_left: float) -> float | None:
-        """Returns the seconds by which the run will miss its deadline, or None.
-
-        Only the first considerable delay is returned, so that the user is warned once.
+    def revise(self, schedule: Schedule, step: int, seconds_to_close: float) -> Schedule:
+        """Returns the schedule after a step: the same one, or one with a new plan.
 
         Args:
-            seconds_left: estimated time until the last step.
+            schedule: the schedule so far.
+            step: number of steps so far.
+            seconds_to_close: duration of the work after the last step, without saving the model.
         """
-        late = time.monotonic() + seconds_left + SECONDS_TO_CLOSE - self._plan.deadline
-        if self._is_late or late <= LATE * (self._plan.deadline - self._started) + LATE_SECONDS:
-            return None
-        self._is_late = True
-        return late
+        if self._deadline == math.inf:
+            return schedule
+        seconds = self._deadline - time.monotonic() - seconds_to_close - SECONDS_TO_EXIT
+        left = max(0, math.floor(seconds / self.seconds_per_step))
+        if schedule.steps is None:
+            is_slow = left < _FEWEST_TIMED
+            return schedule.revised(step, step + left) if step >= _FEWEST_TIMED or is_slow else schedule
+        planned = schedule.steps - step
+        is_wrong = abs(left - planned) > max(1, _TOLERANCE * max(left, planned))
+        since = schedule.progress(step) - schedule.progress(schedule.plans[-1][0])
+        if is_wrong and (left == 0 or since >= _SHARE_BETWEEN_PLANS):
+            return schedule.revised(step, step + left)
+        return schedule

@@ -89,7 +89,7 @@ class Started(Event):
 
 @dataclass(frozen=True)
 class Planned(Event):
-    """The budget in minutes was turned into a number of steps, which is now fixed."""
+    """The first plan of a run with a budget in minutes; the number of steps may change with the speed."""
 
     steps: int
 
@@ -99,13 +99,6 @@ class ManyEpochs(Event):
     """The run has so many epochs that the model may overfit (see `plan.may_overfit`)."""
 
     epochs: float
-
-
-@dataclass(frozen=True)
-class OverBudget(Event):
-    """Steps are slower than estimated: the run will end this many seconds after its deadline."""
-
-    seconds: float
 
 
 @dataclass(frozen=True)
@@ -127,7 +120,8 @@ class Stepped(Event):
 
     Attributes:
         step: number of steps so far.
-        steps: number of steps of the run; None until it is planned.
+        steps: number of steps of the run, which may change in a run with a budget in minutes; None before
+            the first plan.
         nats_per_symbol: mean loss of the block, before the update.
         gradient_norm: norm of the gradient before clipping.
         symbols: number of symbols trained on so far.
@@ -163,11 +157,11 @@ class Sampled(Event):
 
 @dataclass(frozen=True)
 class RolledBack(Event):
-    """The run diverged and was rolled back.
+    """The run diverged and went back to earlier weights.
 
     Attributes:
         step: the step that diverged.
-        to: the step at which the run continues.
+        to: the step whose weights were restored; the count of steps goes on from `step`.
         reason: the loss and gradient norm that were found.
         rate_scale: factor that scales all learning rates from now on.
     """
@@ -194,8 +188,9 @@ class Finished(Event):
         step: number of steps.
         symbols: number of symbols trained on.
         seconds: duration of this process's part of the run.
-        nats_per_symbol: held-out loss, scored in one pass; None if nothing was held out.
+        nats_per_symbol: loss of all held-out pieces; None if nothing was held out.
         best_step: the step whose weights were saved.
+        schedule: the schedule of the whole run (see `onward.training.schedule`).
     """
 
     step: int
@@ -203,3 +198,4 @@ class Finished(Event):
     seconds: float
     nats_per_symbol: float | None
     best_step: int
+    schedule: str

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from onward.errors import WriteError
+from onward.in_place import open_in_place
 from onward.training.events import EpochStarted, Event, Stepped
 from onward.units import nats_to_bits
 
@@ -34,10 +35,13 @@ class RunLog:
     def __init__(self, path: Path, *, resumed: bool) -> None:
         self._path = path
         try:
-            self._file = path.open("ab" if resumed else "wb", buffering=0)
-            self._file.truncate(_whole_lines(path))
+            if not resumed:
+                path.unlink(missing_ok=True)  # not truncated: it may be a link that somebody else made
+            handle = open_in_place(path, os.O_RDWR | os.O_APPEND, 0o666)
+            self._file = os.fdopen(handle, "r+b", buffering=0)
+            self._file.truncate(self._file.read().rfind(b"\n") + 1)  # to the last complete line
         except OSError as error:
-            raise self._write_error(error) from error
+            raise WriteError.of(self._path, error) from error
         self._started = time.monotonic()
         self._losses: list[float] = []
         self._every, self._epoch_step = 1, 0
@@ -73,15 +77,4 @@ class RunLog:
                 self._file.truncate(size)
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
-            raise self._write_error(error) from error
-
-    def _write_error(self, error: OSError) -> WriteError:
-        return WriteError(
-            f"cannot write {self._path}: {error.strerror}",
-            hint="check that the folder exists and is writable, and that the disk has free space",
-        )
-
-
-def _whole_lines(path: Path) -> int:
-    """Returns the size of a file up to the end of its last complete line."""
-    return path.read_bytes().rfind(b"\n") + 1
+            raise WriteError.of(self._path, error) from error

@@ -5,15 +5,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from onward.data.symbols import Symbols
 from onward.errors import Interrupted
 from onward.signals import held_back_signals
 from onward.training.best_weights import BestWeights
 from onward.training.checkpoint import Checkpoint, resume_hint
 from onward.training.checkpointer import Checkpointer, restore_run
 from onward.training.clock import RunClock
-from onward.training.events import EpochStarted, Event, ManyEpochs, Observer, OverBudget, Planned, Stepped
-from onward.training.plan import CHECKS, Costs, Plan, is_check_due, may_overfit
+from onward.training.events import EpochStarted, Event, ManyEpochs, Observer, Planned, Stepped
+from onward.training.held_out import HeldOut
+from onward.training.plan import CHECKS, Plan, is_check_due, may_overfit
 from onward.training.rollback import Rollback, has_diverged
 from onward.training.trainer import StepResult, Trainer
 from onward.training.validator import SampleSchedule, Validator
@@ -24,7 +24,7 @@ class TrainingLoop:
 
     Args:
         trainer: the run, before its first step.
-        held_out: the held-out symbols. If there are none, nothing is checked, and the last weights are kept.
+        held_out: the held-out pieces. If there are none, nothing is checked, and the last weights are kept.
         plan: the length of the run.
         observer: receives all events.
         checkpoint: the checkpoint file; None writes none.
@@ -35,7 +35,7 @@ class TrainingLoop:
     def __init__(
         self,
         trainer: Trainer,
-        held_out: Symbols,
+        held_out: HeldOut,
         plan: Plan,
         observer: Observer,
         *,
@@ -43,13 +43,13 @@ class TrainingLoop:
         facts: Mapping[str, Any] | None = None,
         sampler: Callable[[], str] | None = None,
     ) -> None:
-        self._trainer, self._observer, self._held_out = trainer, observer, held_out
-        self._clock = RunClock(plan)
+        self._trainer, self._observer = trainer, observer
+        self._clock = RunClock(plan.deadline)
         self._validator = Validator(held_out)
         self._samples = SampleSchedule(sampler)
         self._rollback = Rollback(trainer)
         self._checkpointer = Checkpointer(checkpoint, facts or {})
-        trainer.steps = plan.steps
+        trainer.schedule = plan.schedule
 
     @property
     def best(self) -> BestWeights:
@@ -73,12 +73,12 @@ class TrainingLoop:
             WriteError: a checkpoint could not be written; the previous one is unchanged.
         """
         trainer, path = self._trainer, self._checkpointer.path
-        if trainer.steps is not None and trainer.step == 0:
-            self._warn_if_many_epochs(trainer.steps)
+        if trainer.step == 0:
+            self._warn_if_many_epochs()
         with held_back_signals() as interrupted:
             if trainer.step == 0 and path and path.exists():
                 self._save()  # replaces another run's checkpoint, so that nobody resumes it as this run
-            while trainer.steps is None or trainer.step < trainer.steps:
+            while trainer.schedule.steps is None or trainer.step < trainer.schedule.steps:
                 self._step()
                 if interrupted():
                     self._stop()
@@ -94,27 +94,36 @@ class TrainingLoop:
             self._observer(self._rollback.roll_back(result))
             return
         self._rollback.accept()
+        self._revise_schedule()
         self._report(result)
-        if trainer.steps is None and self._clock.is_time_to_plan(trainer.step):
-            self._plan()
-        if trainer.steps and is_check_due(trainer.step, trainer.steps, trainer.recipe.warm_up):
-            self._notify(self._validator.check(trainer, trainer.steps))
+        if is_check_due(trainer.schedule, trainer.step):
+            self._notify(self._validator.check(trainer))
             self._notify(self._samples.sample(trainer))
         if self._checkpointer.is_due:
             self._save()
 
+    def _revise_schedule(self) -> None:
+        """Adapts the schedule to the speed of the machine, if the run has a deadline."""
+        trainer = self._trainer
+        before, closing = trainer.schedule, self._validator.seconds_to_close + self._checkpointer.seconds
+        trainer.schedule = self._clock.revise(before, trainer.step, closing)
+        if before.steps is None and trainer.schedule.steps is not None:
+            self._observer(Planned(trainer.schedule.steps))
+            self._warn_if_many_epochs()
+
     def _report(self, result: StepResult) -> None:
-        """Notifies the observer of a step, and of a run that will be late."""
+        """Notifies the observer of a step."""
         trainer, per_step, left = self._trainer, self._clock.seconds_per_step, None
+        steps = trainer.schedule.steps
         if result.epoch:
             self._observer(EpochStarted(result.epoch, trainer.step - 1))
-        if trainer.steps is not None:
-            share_left = 1 - trainer.step / trainer.steps
-            left = (trainer.steps - trainer.step) * per_step + CHECKS * share_left * self._validator.seconds
+        if steps is not None:
+            share_left = 1 - trainer.schedule.progress(trainer.step)
+            left = (steps - trainer.step) * per_step + CHECKS * share_left * self._validator.seconds
         self._observer(
             Stepped(
                 step=trainer.step,
-                steps=trainer.steps,
+                steps=steps,
                 nats_per_symbol=result.nats_per_symbol,
                 gradient_norm=result.gradient_norm,
                 symbols=trainer.symbols,
@@ -122,23 +131,11 @@ class TrainingLoop:
                 seconds_left=left,
             )
         )
-        if left is not None and (overtime := self._clock.overtime(left)) is not None:
-            self._observer(OverBudget(overtime))
 
-    def _plan(self) -> None:
-        """Turns the remaining time into a number of steps. Then the run no longer depends on the clock."""
+    def _warn_if_many_epochs(self) -> None:
         trainer = self._trainer
-        self._save()
-        checked, reported = self._validator.seconds_per_symbol(trainer)
-        costs = Costs(self._clock.seconds_per_step, self._checkpointer.seconds, checked, reported)
-        trainer.steps = self._clock.planned_steps(trainer, costs, len(self._held_out))
-        self._observer(Planned(trainer.steps))
-        self._warn_if_many_epochs(trainer.steps)
-
-    def _warn_if_many_epochs(self, steps: int) -> None:
-        trainer = self._trainer
-        blocks, recipe = trainer.lanes.blocks_per_epoch, trainer.recipe
-        symbols, epochs = blocks * trainer.lanes.lanes * recipe.block, steps / blocks
+        blocks, recipe, steps = trainer.lanes.blocks_per_epoch, trainer.recipe, trainer.schedule.steps
+        symbols, epochs = blocks * trainer.lanes.lanes * recipe.block, (steps or 0) / blocks
         if may_overfit(epochs, symbols, trainer.model.parameter_count(), recipe.dropout + recipe.noise):
             self._observer(ManyEpochs(epochs))
 
@@ -148,7 +145,7 @@ class TrainingLoop:
     def _stop(self) -> None:
         """Ends the run so that it can be resumed."""
         self._save()
-        step, steps, path = self._trainer.step, self._trainer.steps, self._checkpointer.path
+        step, steps, path = self._trainer.step, self._trainer.schedule.steps, self._checkpointer.path
         hint = resume_hint(path) if path else ""
         of = f" of {steps}" if steps else ""
         raise Interrupted(f"stopped at step {step}{of}", hint=hint)

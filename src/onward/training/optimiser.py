@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import torch
@@ -11,8 +12,8 @@ from onward.errors import ArtefactError
 from onward.model import LanguageModel
 from onward.printable import shown_value
 from onward.training.checkpoint import START_AGAIN
-from onward.training.plan import level_until
 from onward.training.recipe import Recipe
+from onward.training.schedule import Schedule
 
 BETAS = (0.9, 0.99)
 MOMENTUM = 0.95
@@ -21,6 +22,9 @@ _STATE_NAMES: dict[type, tuple[str, ...]] = {
     torch.optim.AdamW: ("step", "exp_avg", "exp_avg_sq"),
 }
 """The tensors that each optimiser keeps for a weight, once it has made a step."""
+LARGE = 1 << 16
+"""Minimum number of elements of a model's largest matrix for its matrices to be updated at the same time. The
+operations on smaller matrices are so short that Python's threads would wait for each other."""
 
 
 class RunOptimiser:
@@ -28,6 +32,10 @@ class RunOptimiser:
 
     Muon never updates the embedding, the readout, biases, gains and convolutions. The first two are tables
     whose rows are updated independently, and the others are not matrices (Jordan et al. 2024).
+
+    Muon updates a matrix with dozens of small operations. If PyTorch divided each of them among its threads,
+    waking the threads would take as long as the work. So each optimiser runs on one thread. Large matrices
+    have an optimiser each, and several of these run at the same time.
     """
 
     def __init__(self, model: LanguageModel, recipe: Recipe) -> None:
@@ -40,15 +48,22 @@ class RunOptimiser:
         rest = [p for p in self._parameters if id(p) not in chosen]
         without_decay = {"params": rest, "lr": recipe.rate, "weight_decay": 0.0}
         decay = recipe.weight_decay
+        are_large = max(matrix.numel() for matrix in matrices) >= LARGE
         if recipe.optimiser == "muon":
+            groups = [[matrix] for matrix in matrices] if are_large else [matrices]
             self._optimisers = [
-                torch.optim.Muon(matrices, lr=recipe.muon_rate, weight_decay=decay, momentum=MOMENTUM),
+                *(
+                    torch.optim.Muon(group, lr=recipe.muon_rate, weight_decay=decay, momentum=MOMENTUM)
+                    for group in groups
+                ),
                 torch.optim.AdamW([without_decay], betas=BETAS, fused=True),
             ]
         else:
             with_decay = {"params": matrices, "lr": recipe.rate, "weight_decay": decay}
             self._optimisers = [torch.optim.AdamW([with_decay, without_decay], betas=BETAS, fused=True)]
         self._peaks = [group["lr"] for group in self._groups()]
+        on_cpu = all(p.device.type == "cpu" for p in self._parameters)
+        self._pool = ThreadPoolExecutor(torch.get_num_threads()) if are_large and on_cpu else None
 
     def step(self, share: float, *, largest: float) -> float:
         """Clips the gradients, updates the weights, and deletes the gradients.
@@ -64,10 +79,18 @@ class RunOptimiser:
         if norm < largest:
             for group, peak in zip(self._groups(), self._peaks, strict=True):
                 group["lr"] = peak * share
-            for optimiser in self._optimisers:
-                optimiser.step()
+            self._run_optimisers()
         self.drop_gradients()
         return norm
+
+    def _run_optimisers(self) -> None:
+        threads = torch.get_num_threads()
+        run = self._pool.map if self._pool and threads > 1 else map
+        try:
+            for _ in run(_step_on_one_thread, self._optimisers):
+                pass
+        finally:
+            torch.set_num_threads(threads)
 
     def _groups(self) -> list[dict[str, Any]]:
         """Returns the parameter groups of all optimisers, which `load_state_dict` replaces."""
@@ -125,22 +148,23 @@ def _does_not_fit(reason: str) -> ArtefactError:
     return ArtefactError(message, hint=START_AGAIN)
 
 
-def rate_share(recipe: Recipe, step: int, steps: int | None) -> float:
+def _step_on_one_thread(optimiser: torch.optim.Optimizer) -> None:
+    torch.set_num_threads(1)  # of the calling thread
+    optimiser.step()
+
+
+def rate_share(recipe: Recipe, step: int, schedule: Schedule) -> float:
     """Returns the learning rates at a step, as a share of their peaks.
 
-    The share is the smaller of two values. One rises over `warm_up` steps. The other is 1 until
-    `plan.level_until`, and then falls to zero by the end of the run, linearly or as a cosine. Until the
-    number of steps is known, only the first one is needed, because the second would be 1 in any case.
+    The share is the smaller of two values. One rises to 1 over `warm_up` steps. The other falls from 1 to 0
+    over the run, linearly or as a cosine.
 
     Args:
         recipe: the recipe, with `warm_up` and `decay`.
         step: the step, counted from 0.
-        steps: the number of steps; None while it is not known.
+        schedule: the progress of the run.
     """
     rise = min(1.0, (step + 1) / (recipe.warm_up + 1))
-    if steps is None:
-        return rise
-    level = level_until(recipe.warm_up, steps)
-    done = max(0.0, (step - level) / max(1, steps - level))
+    done = schedule.progress(step)
     fall = {"linear": 1 - done, "cosine": (1 + math.cos(math.pi * done)) / 2, "none": 1.0}[recipe.decay]
     return min(rise, fall)

@@ -12,8 +12,8 @@ from onward.data.encoded import Encoding
 from onward.data.vocabulary import SymbolKind
 from onward.errors import RecipeError
 from onward.model import Architecture, ModelConfig
+from onward.precision import Precision
 
-Precision = Literal["auto", "bf16", "fp32"]
 Optimiser = Literal["muon", "adamw"]
 Decay = Literal["linear", "cosine", "none"]
 
@@ -40,7 +40,8 @@ class Recipe(Architecture):
         clip: maximum norm of the gradient of all weights; a larger gradient is scaled down.
         warm_up: number of steps over which the learning rates rise from zero.
         decay: how the learning rates fall to zero by the last step; "none" keeps them level.
-        validation: share of the corpus, taken from its end, that is held out.
+        validation: share of the corpus to hold out; None: at most 5 %, and only as much as the checks need
+            (see `split.held_out_symbols`).
         precision: precision of the matrix products in training; "auto" measures which is faster.
         seed: seed of the initial weights, dropout, noise, and the choice of the symbols that are replaced by
             UNKNOWN.
@@ -63,8 +64,8 @@ class Recipe(Architecture):
     clip: Annotated[float, Field(ge=1e-6, le=1e6)] = 1.0
     warm_up: Annotated[int, Field(ge=0, le=2**31)] = 50
     decay: Decay = "linear"
-    validation: Annotated[float, Field(ge=0.0, le=0.5)] = 0.05
-    precision: Precision = "auto"
+    validation: Annotated[float, Field(ge=0.0, le=0.5)] | None = None
+    precision: Literal["auto", Precision] = "auto"
     seed: Annotated[int, Field(ge=0, le=2**31)] = 0
 
     @property

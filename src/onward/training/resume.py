@@ -113,7 +113,7 @@ class _Budget(StoredModel):
 
     minutes: float | None = None
     epochs: float | None = None
-    steps: int | None = None
+    steps: str | None = None
 
 
 def check_same_run(path: Path, checkpoint: Checkpoint, facts: Mapping[str, Any]) -> None:
@@ -146,7 +146,7 @@ def check_same_run(path: Path, checkpoint: Checkpoint, facts: Mapping[str, Any])
             hint=f"resume with the settings that it was started with, or {START_AGAIN}",
         )
     begun, asked = take(checkpoint.facts, "budget", dict), facts["budget"]
-    planned = {"steps": take(checkpoint.facts, "run", dict).get("steps")}
+    planned = {"steps": take(checkpoint.facts, "run", dict).get("schedule")}
     if asked not in (begun, planned):
         was, now = (", ".join(_amount(*one) for one in budget.items()) for budget in (begun, asked))
         raise RecipeError(

@@ -55,10 +55,12 @@ class Rollback:
     def roll_back(self, result: StepResult) -> RolledBack:
         """Moves the trainer back to the last good snapshot, at half the learning rate.
 
+        The count of steps goes on, because the schedule follows it.
+
         Raises:
             DivergedError: `ROLL_BACKS` halvings of the learning rate did not help.
         """
-        trainer, step, steps = self._trainer, self._trainer.step, self._trainer.steps
+        trainer, step, schedule = self._trainer, self._trainer.step, self._trainer.schedule
         scale = trainer.rate_scale / 2
         nats, norm = result.nats_per_symbol, result.gradient_norm
         reason = f"the loss was {nats:.4g} nats per symbol and the gradient norm {norm:.4g}"
@@ -69,5 +71,6 @@ class Rollback:
                 hint="choose a lower rate and muon_rate, or a lower clip",
             )
         trainer.restore(self.last_good)
-        trainer.rate_scale, trainer.steps = scale, steps
-        return RolledBack(step, trainer.step, reason, scale)
+        returned_to = trainer.step
+        trainer.step, trainer.schedule, trainer.rate_scale = step, schedule, scale
+        return RolledBack(step, returned_to, reason, scale)

@@ -1,5 +1,6 @@
 """A training run: from an encoded corpus to an artefact."""
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,19 +15,22 @@ from onward.data.vocabulary import END
 from onward.errors import Interrupted
 from onward.model import LanguageModel
 from onward.outputs import checkpoint_path, curves_path, log_path
-from onward.training.checkpoint import resume_hint
+from onward.stored import refusing_damage
+from onward.threads import explain_fork_errors
+from onward.training.checkpoint import START_AGAIN, resume_hint, take
 from onward.training.curves import draw_curves
 from onward.training.events import Event, Finished, Observer, Started
+from onward.training.held_out import held_out_loss
 from onward.training.log import RunLog
 from onward.training.loop import TrainingLoop
 from onward.training.plan import Budget, Plan
 from onward.training.preflight import check_memory, check_vocabulary_size, explain_memory_errors
 from onward.training.recipe import Recipe
 from onward.training.resume import RunStart, check_model_size, check_same_run
+from onward.training.schedule import Schedule
 from onward.training.split import LANE_STARTS, CorpusSplit, split_corpus
 from onward.training.temperature import calibrate_temperature
 from onward.training.trainer import Trainer, forked_random
-from onward.training.validation import report, reported_symbols
 
 Sampler = Callable[[Artefact], str]
 
@@ -40,8 +44,7 @@ class TrainingResult:
         output: the model file, if there is one.
         steps, symbols: steps and symbols of the whole run, including the part before it was resumed.
         seconds: duration of this process's part.
-        validation_nats_per_symbol: held-out loss, scored in one pass (see `validation.reported_symbols`);
-            None if nothing was held out.
+        validation_nats_per_symbol: loss of all held-out pieces; None if nothing was held out.
     """
 
     artefact: Artefact
@@ -96,6 +99,7 @@ def train_model(
         VocabularyError: the vocabulary is too large for a model file.
         ArtefactError, RecipeError: the checkpoint belongs to another run.
         RecipeError: the run needs more memory than the device has.
+        RunError: the process was forked from one that used a GPU.
         Interrupted, DivergedError, WriteError: see `TrainingLoop.run`.
     """
     device, start = device or torch.device("cpu"), start or RunStart()
@@ -103,7 +107,11 @@ def train_model(
     started = time.monotonic() if budget.started is None else budget.started
     run = _Run(corpus, recipe, budget, start, device, split_corpus(corpus, recipe), sampler, started)
     notify = observer or (lambda event: None)
-    with forked_random(device), explain_memory_errors(recipe, len(corpus.vocabulary), device):
+    with (
+        forked_random(device),
+        explain_memory_errors(recipe, len(corpus.vocabulary), device),
+        explain_fork_errors(),
+    ):
         if start.output is None:
             return _finish(run, *_train(run, notify), notify)
         check_vocabulary_size(corpus.vocabulary)
@@ -196,7 +204,7 @@ def _make_loop(
     loop = TrainingLoop(
         trainer,
         run.split.held_out,
-        _make_plan(run),
+        Plan(_make_schedule(run), _deadline(run)),
         notify,
         checkpoint=path,
         facts=facts,
@@ -207,27 +215,48 @@ def _make_loop(
     return loop
 
 
-def _make_plan(run: _Run) -> Plan:
-    """Returns the budget as a number of steps or as a deadline."""
+def _make_schedule(run: _Run) -> Schedule:
+    """Returns the schedule of a new run; that of a run with a budget in minutes is empty at first."""
     budget = run.budget
     if budget.minutes is not None:
-        return Plan(None, run.started + 60 * budget.minutes)
-    epochs = budget.epochs or 0.0
-    return Plan(budget.steps or max(1, round(epochs * run.split.lanes.blocks_per_epoch)))
+        return Schedule()
+    if budget.epochs is not None:
+        return Schedule.of(max(1, round(budget.epochs * run.split.lanes.blocks_per_epoch)))
+    return Schedule.parse(str(budget.steps))
+
+
+def _deadline(run: _Run) -> float:
+    """Returns the end of a run with a budget in minutes. A resumed run has the share of time that is left."""
+    budget, checkpoint = run.budget, run.start.checkpoint
+    if budget.minutes is None:
+        return math.inf
+    left = 1.0
+    if checkpoint:
+        facts = take(checkpoint.facts, "run", dict)
+        with refusing_damage("the schedule in the checkpoint", START_AGAIN):
+            if schedule := take(facts, "schedule", str):
+                left = 1 - Schedule.parse(schedule).progress(take(facts, "step", int))
+    return run.started + 60 * budget.minutes * left
 
 
 def _finish(run: _Run, trainer: Trainer, best_step: int, notify: Observer) -> TrainingResult:
-    """Calibrates the model on the held-out text, scores this text in one pass, and saves the model."""
+    """Calibrates the model on the held-out pieces, scores them, and saves the model."""
     held_out, output = run.split.held_out, run.start.output
     temperature = calibrate_temperature(trainer.model.eval(), held_out)
-    size = reported_symbols(len(held_out), trainer.symbols)
-    nats = report(trainer.model, held_out[:size]) if size else None
-    validation = {"symbols": size, "nats_per_symbol": nats, "temperature": round(temperature, 4)}
+    nats = held_out_loss(trainer.model, held_out) if len(held_out) else None
+    validation = {
+        "symbols": len(held_out),
+        "pieces": held_out.pieces,
+        "burn_in": held_out.burn_in,
+        "nats_per_symbol": nats,
+        "temperature": round(temperature, 4),
+    }
     artefact = _make_artefact(run, trainer, best_step, validation)
     if output:
         save(artefact, output)
     seconds = time.monotonic() - run.started
-    notify(Finished(trainer.step, trainer.symbols, seconds, nats, best_step))
+    schedule = str(trainer.schedule)
+    notify(Finished(trainer.step, trainer.symbols, seconds, nats, best_step, schedule))
     return TrainingResult(artefact, output, trainer.step, trainer.symbols, seconds, nats)
 
 
@@ -242,6 +271,7 @@ def _make_artefact(run: _Run, trainer: Trainer, best_step: int, validation: dict
             "ends": int(corpus.counts[END]),
         },
         "steps": trainer.step,
+        "schedule": str(trainer.schedule),
         "symbols": trainer.symbols,
         "epochs": round(trainer.symbols / run.split.lanes.symbols_per_epoch, 3),
         "best_step": best_step,
@@ -274,7 +304,7 @@ def _describe_start(run: _Run, trainer: Trainer) -> Started:
 
 
 def _stopped(path: Path, *, is_saved: bool) -> Interrupted:
-    """Returns the error for a run that was stopped at once, in a step or before the first step."""
+    """Returns the error for a run that was stopped within a step, or before the first step."""
     if is_saved:
         return Interrupted("stopped; the last checkpoint is kept", hint=resume_hint(path))
     return Interrupted("stopped before the first checkpoint: nothing is saved")

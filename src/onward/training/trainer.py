@@ -19,6 +19,7 @@ from onward.stored import Count, StoredModel, refusing_damage
 from onward.training.checkpoint import START_AGAIN, Checkpoint, check_tensors, group_of, grouped
 from onward.training.optimiser import RunOptimiser, rate_share
 from onward.training.recipe import Recipe
+from onward.training.schedule import Schedule
 
 EXPLODED = 1e4
 """A gradient norm of this many times the clipping norm counts as divergence, as does an infinite one."""
@@ -33,7 +34,7 @@ class _RunFacts(StoredModel):
     """The facts of a `Trainer.snapshot`."""
 
     step: Count
-    steps: Annotated[int, Field(ge=1, le=2**53)] | None
+    schedule: str
     symbols: Count
     rate_scale: Annotated[float, Field(gt=0, le=1)]
     precision: Literal["bf16", "fp32"]
@@ -67,7 +68,7 @@ class Trainer:
         device: the model's device.
         step: number of steps so far.
         symbols: number of symbols trained on so far.
-        steps: number of steps of the run; None until it is planned.
+        schedule: the progress of the run by steps; the learning rates follow it.
         rate_scale: factor that scales all learning rates; each rollback halves it.
     """
 
@@ -77,7 +78,7 @@ class Trainer:
         self.optimiser = RunOptimiser(model, recipe)
         self.state: State = model.initial_state(lanes.lanes)
         self.step, self.symbols = 0, 0
-        self.steps: int | None = None
+        self.schedule = Schedule()
         self.rate_scale = 1.0
 
     def advance(self) -> StepResult:
@@ -91,7 +92,7 @@ class Trainer:
         if block.start:
             self.state = self.model.initial_state(self.lanes.lanes)
         nats = self._backward(block)
-        share = self.rate_scale * rate_share(self.recipe, self.step, self.steps)
+        share = self.rate_scale * rate_share(self.recipe, self.step, self.schedule)
         norm = self.optimiser.step(share, largest=EXPLODED * self.recipe.clip)
         self.step += 1
         self.symbols += _targets(block)
@@ -127,7 +128,7 @@ class Trainer:
         """Returns a copy of the whole state of the run, apart from its best weights."""
         facts = {
             "step": self.step,
-            "steps": self.steps,
+            "schedule": str(self.schedule),
             "symbols": self.symbols,
             "rate_scale": self.rate_scale,
             "precision": self.precision,
@@ -149,8 +150,9 @@ class Trainer:
         )
         with refusing_damage("the state of the run in the checkpoint", START_AGAIN):
             run = _RunFacts.model_validate(facts)
+            self.schedule = Schedule.parse(run.schedule) if run.schedule else Schedule()
         self.lanes.move({"epoch": run.position.epoch, "offset": run.position.offset})
-        self.step, self.symbols, self.steps = run.step, run.symbols, run.steps
+        self.step, self.symbols = run.step, run.symbols
         self.rate_scale, self.precision = run.rate_scale, run.precision
         self.optimiser.restore(group_of("optimiser", tensors))
         self.model.load_state_dict(group_of("weights", tensors), strict=not self.model.config.tied)

@@ -3,59 +3,49 @@
 import time
 from collections.abc import Callable
 
-from onward.data.symbols import Symbols
-from onward.precision import in_precision
 from onward.training.best_weights import BestWeights
 from onward.training.events import Sampled, Validated
+from onward.training.held_out import HeldOut, held_out_loss
 from onward.training.plan import SAMPLES_SHARE
 from onward.training.trainer import Trainer
-from onward.training.validation import FEWEST_CHECKED, check, checked_symbols, report
+
+_FITTING_PASSES, _FP32_IS_SLOWER = 4, 2.0
+"""Passes over the pieces of a check to fit the temperature; duration of a pass in float32, in checks."""
 
 
 class Validator:
     """Scores the held-out text during a run and keeps the best weights.
 
     Args:
-        held_out: the held-out symbols. If there are none, nothing is checked.
+        held_out: the held-out pieces, of which each check scores the same. If there are none, nothing is
+            checked.
 
     Attributes:
         best: the best weights so far.
         seconds: duration of the last check.
     """
 
-    def __init__(self, held_out: Symbols) -> None:
-        self._held_out = held_out
+    def __init__(self, held_out: HeldOut) -> None:
+        self._held_out = held_out.some()
+        self._times_as_many = len(held_out) / max(1, len(self._held_out))
         self.best = BestWeights()
         self.seconds = 0.0
 
-    def check(self, trainer: Trainer, steps: int) -> Validated | None:
-        """Scores part of the held-out text, and keeps the weights if their loss is the lowest so far.
-
-        Args:
-            trainer: the run.
-            steps: number of steps of the run, which determines how much is scored.
-        """
+    def check(self, trainer: Trainer) -> Validated | None:
+        """Scores held-out pieces, and keeps the weights if their loss is the lowest so far."""
+        if not len(self._held_out):
+            return None
         started = time.monotonic()
-        size = checked_symbols(len(self._held_out), round(trainer.symbols / trainer.step * steps))
-        event = None
-        if size:
-            with trainer.evaluated() as model:
-                nats = check(model, self._held_out, size)
-                event = Validated(trainer.step, nats, self.best.offer(nats, trainer.step, model))
+        with trainer.evaluated() as model:
+            nats = held_out_loss(model, self._held_out)
+            event = Validated(trainer.step, nats, self.best.offer(nats, trainer.step, model))
         self.seconds = time.monotonic() - started
         return event
 
-    def seconds_per_symbol(self, trainer: Trainer) -> tuple[float, float]:
-        """Returns the seconds to score a symbol in a check, and in the final report, which is in float32."""
-        size = min(len(self._held_out), FEWEST_CHECKED)
-        if not size:
-            return 0.0, 0.0
-        held_out = self._held_out[:size]
-        with trainer.evaluated() as model:
-            checked = _seconds(lambda: check(model, held_out, size)) / size
-            with in_precision(trainer.device, "fp32"):
-                reported = _seconds(lambda: report(model, held_out)) / size
-        return checked, reported
+    @property
+    def seconds_to_close(self) -> float:
+        """Estimated duration of the work after the last step: temperature and report (`train.py`)."""
+        return (_FITTING_PASSES + self._times_as_many) * self.seconds * _FP32_IS_SLOWER
 
 
 class SampleSchedule:
@@ -79,11 +69,3 @@ class SampleSchedule:
         self._sampled_at = time.monotonic()
         self._seconds = self._sampled_at - started
         return Sampled(trainer.step, text)
-
-
-def _seconds(work: Callable[[], object]) -> float:
-    """Returns the duration of a second call, because the first one also allocates memory."""
-    work()
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started

@@ -29,6 +29,8 @@ from onward.watch.scoring.features import (
     Feature,
     LookupScores,
     ModelScores,
+    ObservedEvent,
+    Peaks,
     Verdict,
     features_of,
 )
@@ -38,6 +40,9 @@ from onward.watch.scoring.profile import Profile, counts_of
 
 FALSE_ALARMS = 0.001
 """The default rate of false alarms."""
+
+MOST_AT_ONCE = 1024
+"""Number of events to observe at once: those of all sequences together."""
 
 Rate = Annotated[float, Field(gt=0, lt=1), Hint("such as 0.001, for 0.1 %")]
 TopK = Annotated[int, Field(ge=1), Hint("it is a number of events; leave it out to use the false-alarm rate")]
@@ -167,24 +172,24 @@ class Detector:
             )
         return sequence
 
-    def observe(self, sequences: Sequence[OpenSequence], events: Sequence[str]) -> list[EventScore]:
-        """Adds one event to each of several sequences, which must be distinct objects.
+    def observe(
+        self, sequences: Sequence[OpenSequence], runs: Sequence[Sequence[str]]
+    ) -> list[list[ObservedEvent]]:
+        """Adds the next events to each of several sequences, which must be distinct objects.
+
+        Args:
+            sequences: the sequences.
+            runs: the next events of each, by name; the same number for all.
 
         Returns:
-            The score of each event, computed before the model read it.
+            The events of each sequence, with scores that were computed before the model read them.
         """
-        names = [str(event) for event in events]
-        ids = [self.vocabulary.id(name) for name in names]
-        scores = self._online.add(sequences, ids, names)
-        for sequence, event in zip(sequences, ids, strict=True):
-            sequence.advance(event)
-            sequence.counts[event] = sequence.counts.get(event, 0) + 1
-        return scores
+        return self._online.observe(sequences, runs)
 
     def close(self, sequences: Sequence[OpenSequence], keys: Sequence[str] | None = None) -> list[Verdict]:
-        """Returns the verdicts on sequences if they end now; the sequences themselves stay open."""
+        """Returns the verdicts on sequences as if they ended now. The sequences themselves stay open."""
         ended = [sequence.copy() for sequence in sequences]
-        self._online.add(ended, [END] * len(ended), [END_NAME] * len(ended))
+        self._online.end(ended)
         largest_count = np.iinfo(_COUNT_TYPE).max
         counts = np.zeros((len(ended), self.vocabulary.size), _COUNT_TYPE)
         for row, sequence in zip(counts, ended, strict=True):
@@ -195,14 +200,19 @@ class Detector:
         keys = keys or [""] * len(ended)
         return self._verdicts(by_model, new, ngram_totals, counts, keys, [s.events for s in ended])
 
-    def bounds(self, sequences: Sequence[OpenSequence]) -> tuple[np.ndarray, list[Feature | Literal["rank"]]]:
-        """Returns upper bounds of the final p-values of open sequences, (n,), and the main features."""
+    def bounds(self, peaks: Sequence[Peaks]) -> tuple[np.ndarray, list[Feature | Literal["rank"]]]:
+        """Returns upper bounds of the final p-values of open sequences (n,), and the main features.
+
+        Args:
+            peaks: the peaks of the sequences.
+        """
+        table = np.array(peaks, float).reshape(-1, len(Peaks._fields))
+        columns = dict(zip(Peaks._fields, table.T, strict=True))
         if self.top_k:
-            is_beyond = np.array([sequence.rank >= self.top_k for sequence in sequences])
-            return np.where(is_beyond, 0.0, 1.0), ["rank"] * len(sequences)
+            return np.where(columns["rank"] >= self.top_k, 0.0, 1.0), ["rank"] * len(peaks)
         known = [FEATURES.index(name) for name in _MONOTONIC]
         combination = self.calibration.combination
-        values = [np.array([getattr(s, name) for s in sequences], float) for name in _MONOTONIC]
+        values = [columns[name] for name in _MONOTONIC]
         tail_scores = np.stack(
             [combination.tails[place].score(column) for place, column in zip(known, values, strict=True)], 1
         )
@@ -242,8 +252,12 @@ class Detector:
     def score_events(self, events: Sequence[str]) -> list[EventScore]:
         """Returns the score of each event of one whole sequence, and of its END."""
         sequence = self.open()
-        scores = [self.observe([sequence], [event])[0] for event in events]
-        return scores + self._online.score([sequence], [END], [END_NAME])
+        found: list[EventScore] = []
+        for start in range(0, len(events), MOST_AT_ONCE):
+            (observed,) = self.observe([sequence], [events[start : start + MOST_AT_ONCE]])
+            found += [event.score for event in observed]
+        ((end,),) = self._online.score([sequence], np.array([[END]]), [[END_NAME]])
+        return [*found, end]
 
     def is_flagged(self, p_values: np.ndarray) -> np.ndarray:
         """Whether the calibration flags sequences with these p-values, (n,)."""

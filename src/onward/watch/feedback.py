@@ -25,8 +25,9 @@ from onward.data.vocabulary import BEGIN, END, UNKNOWN
 from onward.errors import InputError
 from onward.inference.prediction import initial_state, predict
 from onward.model import LanguageModel, losses
+from onward.threads import explain_fork_errors
 from onward.units import nats_to_bits
-from onward.watch.detector import Detector
+from onward.watch.detector import MOST_AT_ONCE, Detector
 from onward.watch.scoring.features import Verdict
 
 _REPLAYED, _LONGEST_REPLAY = 64, 512
@@ -149,9 +150,9 @@ def _verdict(detector: Detector, events: Sequence[str], key: str, ended: bool) -
     if ended:
         return verdict
     sequence = detector.open()
-    for event in events:
-        detector.observe([sequence], [event])
-    p_values, (main_feature,) = detector.bounds([sequence])
+    for start in range(0, len(events), MOST_AT_ONCE):
+        detector.observe([sequence], [events[start : start + MOST_AT_ONCE]])
+    p_values, (main_feature,) = detector.bounds([sequence.peaks])
     features = verdict.features | {
         "mean": sequence.total / sequence.length,
         "largest": sequence.largest,
@@ -199,16 +200,17 @@ def _train(
     for _ in range(_STEPS):
         model.train()
         optimiser.zero_grad()
-        _loss(model, both, excluded, ended).backward()
+        with explain_fork_errors():
+            _loss(model, both, excluded, ended).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
         yield
 
 
 def _loss(model: LanguageModel, sequences: Sequences, excluded: list[int], ended: bool) -> torch.Tensor:
-    """Returns the weighted mean over sequences of their mean loss per event; the first one is the new one.
+    """Returns the weighted mean over sequences of their mean loss per event.
 
-    If the new sequence has not ended, its END is not a target.
+    The first sequence is the new one. If it has not ended, its END is not a target.
     """
     indices = np.arange(len(sequences))
     targets = sequences.lengths + 1

@@ -1,15 +1,15 @@
 """Learns a detector from normal sequences: trains its model, and calibrates it on held-out sequences.
 
-By default every sequence is used for both. The sequences are drawn into random folds. For each fold, a model
-is trained on the other folds and scores this one. The detector's own model is trained on all sequences.
+By default every sequence is used for both. The sequences are split at random into folds. For each fold, a
+model is trained on the other folds and scores this one. The detector's own model is trained on all sequences.
 Lookup tables and the n-gram model are cheap, so they use smaller folds. If two sequences with the same rare
 event are in one fold, the event looks new; in small folds this happens rarely. Sequences that recur are
-scored by the detector itself (see `calibration/out_of_fold.py`). docs/concepts.md has the guarantee that
-follows. With `held_out` there is a single split instead, and the guarantee is exact.
+scored by the detector itself (see `calibration/out_of_fold.py`). docs/concepts.md states the resulting
+guarantee. With `held_out` there is a single split instead, and the guarantee is exact.
 
 Sequences in time order are scored forward instead: the third quarter by a model of the first half, and the
-last quarter by a model of the first three. What is normal changes with time, and random folds cannot show
-that: each held-out sequence has neighbours among the training sequences.
+last quarter by a model of the first three quarters. What is normal changes with time, and random folds cannot
+show that: each held-out sequence has neighbours among the training sequences.
 """
 
 from collections.abc import Callable, Sequence
@@ -28,7 +28,9 @@ from onward.data.lanes import unknown_shares
 from onward.data.sequences import SequenceLanes, Sequences
 from onward.errors import CorpusError
 from onward.model import LanguageModel
+from onward.threads import explain_fork_errors
 from onward.training.events import Observer
+from onward.training.held_out import HeldOut
 from onward.training.loop import TrainingLoop
 from onward.training.plan import Plan
 from onward.training.recipe import Recipe
@@ -224,11 +226,11 @@ class _Learner:
         )
         epochs = _EPOCHS * lanes.blocks_per_epoch
         steps = self._settings.steps or min(_MOST_STEPS, max(_FEWEST_STEPS, epochs))
-        with forked_random(device):
+        with forked_random(device), explain_fork_errors():
             torch.manual_seed(recipe.seed)
             model = LanguageModel(recipe.model_config(self._vocabulary.size)).train()
             trainer = Trainer(model, lanes, recipe, precision="fp32")
-            loop = TrainingLoop(trainer, np.zeros(0, np.int64), Plan(steps), self._observer)
+            loop = TrainingLoop(trainer, HeldOut.none(), Plan.of(steps), self._observer)
             loop.run()
         facts = {"steps": trainer.step, "symbols": trainer.symbols, "threads": torch.get_num_threads()}
         return model.eval(), facts

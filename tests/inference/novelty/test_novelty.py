@@ -67,7 +67,7 @@ def test_spans_are_those_of_a_direct_search(
         assert span.line == documents[number][: span.position].count("\n") + 1
 
 
-def test_hash_collisions_are_no_matches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hash_collisions_are_not_matches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(matcher, "_FACTOR", 1)  # the hash of a run is then the sum of its symbols
     (tmp_path / "corpus").write_text("badcfehgxxxabcdefgh")
     found = novelty("abcdefghbadc", tmp_path / "corpus", minimum=4)

@@ -181,7 +181,7 @@ def test_unknown_weights_are_refused(default: LanguageModel):
         Stepper(default, initial_state(default, 1), "int4")  # type: ignore[arg-type]
 
 
-def test_a_float64_model_is_called_itself():
+def test_a_float64_model_is_stepped_by_pytorch():
     model = model_of("LSTM").double()
     ids = torch.tensor([[3]])
     expected, _ = predict(model, ids, initial_state(model, 1))
@@ -191,7 +191,7 @@ def test_a_float64_model_is_called_itself():
         Stepper(model, initial_state(model, 1), "bf16")
 
 
-def test_without_c_kernels_the_model_is_called_itself(
+def test_without_c_kernels_the_model_is_stepped_by_pytorch(
     default: LanguageModel, monkeypatch: pytest.MonkeyPatch
 ):
     expected = Stepper(default, initial_state(default, 1)).step(np.array([7])).copy()

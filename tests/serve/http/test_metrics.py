@@ -56,7 +56,7 @@ def test_the_accept_header_chooses_openmetrics(server: Server) -> None:
 
 
 @pytest.mark.parametrize("version", ["x", "1.0.0=3", "1.0.x"])
-def test_a_version_that_is_none_gets_plain_text(version: str) -> None:
+def test_an_invalid_version_gets_plain_text(version: str) -> None:
     _, media_type = Metrics().export(f"application/openmetrics-text; version={version}")
     assert media_type.startswith("text/plain; version=0.0.4")
 

@@ -20,11 +20,11 @@ DOCUMENT = Document("the lane", 3, 5, AnswerOptions(completions=1))
         ({"at": 8, "insert": "s", "cursor": 0}, Edit(8, 0, "s", 0)),
     ],
 )
-def test_missing_positions_are_those_of_the_cursor(fields: dict[str, Any], edit: Edit) -> None:
+def test_missing_positions_default_to_the_cursor(fields: dict[str, Any], edit: Edit) -> None:
     assert DocumentChange(**fields).edit_of(DOCUMENT) == edit
 
 
-def test_a_change_of_options_alone_is_no_edit() -> None:
+def test_a_change_of_options_alone_is_not_an_edit() -> None:
     change = DocumentChange(next=2, version=5)
     assert change.edit_of(DOCUMENT) is None
     assert change.options_of(DOCUMENT) == AnswerOptions(completions=1, next=2)

@@ -25,7 +25,7 @@ def test_lookup_folds_are_parts_of_the_folds_of_the_model() -> None:
 
 
 @pytest.mark.parametrize(("events", "lookup_folds"), [(1_000_000, 20), (1_000_001, 0)])
-def test_with_many_events_lookups_have_the_folds_of_the_model(events: int, lookup_folds: int) -> None:
+def test_with_many_events_lookups_use_the_folds_of_the_model(events: int, lookup_folds: int) -> None:
     plan = plan_splits(103, events, folds=5, held_out=None, in_order=False, seed=0)
     assert len(plan.lookup_folds) == lookup_folds
 

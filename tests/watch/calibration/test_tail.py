@@ -4,7 +4,7 @@ import pytest
 from onward.watch.calibration.tail import Tail
 
 
-def test_scores_rise_with_the_value_and_hardly_beyond_the_largest_one() -> None:
+def test_scores_rise_with_the_value_and_little_beyond_the_largest_one() -> None:
     tail = Tail.of(np.arange(100.0))
     scores = tail.score(np.array([0.0, 50.0, 99.0, 120.0, 1e9]))
     assert (np.diff(scores) > 0).all()

@@ -1,4 +1,4 @@
-"""CSV rows: headers that come again, and cells that contain line breaks."""
+"""CSV rows: repeated headers, and cells that contain line breaks."""
 
 import csv
 import io

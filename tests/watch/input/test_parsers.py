@@ -114,7 +114,7 @@ def test_log_lines_by_bytes_keep_every_byte_up_to_a_limit() -> None:
     assert len(events) == 1000 and events[-1].last and not events[0].last
 
 
-def test_lines_of_files_may_be_compressed_or_have_no_end(tmp_path: Path) -> None:
+def test_files_may_be_compressed_and_their_last_line_may_have_no_end(tmp_path: Path) -> None:
     plain, packed = tmp_path / "a.log", tmp_path / "b.log.gz"
     plain.write_bytes(b"\xef\xbb\xbfone\r\n\r\n" + b"x" * (LONGEST_LINE + 5) + b"\nlast")
     packed.write_bytes(gzip.compress(b"two\n"))

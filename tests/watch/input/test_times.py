@@ -39,7 +39,7 @@ MOMENT = datetime(2026, 11, 1, 10, 0, tzinfo=UTC).timestamp()
         "Sunday, November 1, 2026 10:00:00",
     ],
 )
-def test_formats_of_one_moment(text: str) -> None:
+def test_every_format_gives_the_same_time(text: str) -> None:
     assert parse_time(text) == pytest.approx(MOMENT, abs=1e-3)
 
 

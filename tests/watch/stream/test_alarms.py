@@ -2,6 +2,7 @@
 
 import datetime
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,16 +14,15 @@ from onward.watch.stream.alarms import Alarm, UnexpectedEvent
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 SHARES = st.floats(0, 1)
 PLACES = st.integers(0, 2**53)
-EVENTS = st.builds(
-    UnexpectedEvent,
+# Fields, not objects: beartype checks a constructor with random numbers, which strategies must not use.
+EVENTS = st.tuples(
     NAMES,
     st.floats(0, 1e4),
     st.integers(0, 1000),
     st.booleans(),
     st.lists(st.builds(Expected, NAMES, SHARES), max_size=3).map(tuple),
 )
-ALARMS = st.builds(
-    Alarm,
+ALARMS = st.tuples(
     PLACES,
     NAMES,
     PLACES,
@@ -40,8 +40,10 @@ ALARM = Alarm(3, "s1", 17, 1793527200.25, False, 0.00123456789, "largest", "s1: 
 
 
 @given(ALARMS)
-def test_an_alarm_that_was_read_back_gives_the_same_bytes(alarm: Alarm) -> None:
+def test_an_alarm_that_was_read_back_gives_the_same_bytes(fields: tuple[Any, ...]) -> None:
     """After a kill the alarm file is completed by comparing bytes."""
+    *others, event, counts = fields
+    alarm = Alarm(*[*others, event and UnexpectedEvent(*event), counts])
     line = alarm.encode()
     assert "\n" not in line
     again = Alarm.from_json(json.loads(line))

@@ -46,6 +46,14 @@ def test_only_the_owner_may_read_the_files(tmp_path: Path) -> None:
     assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
 
 
+def test_a_state_is_not_written_through_a_link(tmp_path: Path) -> None:
+    (tmp_path / "watch.db").symlink_to("secret")
+    (tmp_path / "secret").touch(0o644)
+    with pytest.raises(WriteError, match="got a link"):
+        WatchStore(tmp_path / "watch.db")
+    assert ((tmp_path / "secret").read_bytes(), (tmp_path / "secret").stat().st_mode & 0o777) == (b"", 0o644)
+
+
 def test_uncommitted_changes_are_undone(tmp_path: Path) -> None:
     path = tmp_path / "watch.db"
     store = WatchStore(path)

@@ -4,7 +4,7 @@ A continuation ends after a word, at the end of a line, or after a number of sym
 letters, digits and underscores (`\\w`). A continuation to the end of a word may begin with spaces and
 punctuation: "the" may be continued by "re" or " world", and "the," by " and". It always contains a word or
 the rest of one, but not the symbol that ended it. So different continuations are mutually exclusive events,
-wherever in the text they begin.
+whether they begin within a word or after it.
 """
 
 import codecs
@@ -55,7 +55,7 @@ class Boundary(ABC):
         self._classes = _character_classes(vocabulary)
 
     def beginning_with(self, word: str) -> list[int]:
-        """Returns the symbols whose text begins with a word."""
+        """Returns the symbols whose text begins with `word`."""
         return self._classes.beginning_with(word)
 
     @abstractmethod
@@ -89,7 +89,7 @@ class WordEnd(Boundary):
         if longer.pending or (prefix.has_word and not prefix.pending):
             return longer, False
         in_word = bool(_WORD.fullmatch(longer.text[len(prefix.text) :]))
-        if prefix.has_word and not in_word:  # punctuation of several bytes, which only the last byte reveals
+        if prefix.has_word and not in_word:  # only the last byte shows that it is punctuation
             return Prefix(prefix.text, True, prefix.size), True
         return Prefix(longer.text, in_word, longer.size), False
 
@@ -204,7 +204,7 @@ class _CharacterClasses:
             return Prefix(prefix.text, prefix.has_word, prefix.size, raw)
 
     def beginning_with(self, word: str) -> list[int]:
-        """Returns the symbols whose text begins with a word."""
+        """Returns the symbols whose text begins with `word`."""
         first, last = (bisect_left(self._sorted, (text,)) for text in (word, word + _LAST_CHARACTER))
         return [symbol for _, symbol in self._sorted[first:last]]
 

@@ -32,11 +32,11 @@ from onward.layers.state import State
 LONGEST = 200
 """Number of symbols after which a beam search returns continuations that have not ended."""
 
-_FINISHING = 12  # most symbols by which a best-first search extends its best prefixes at the end
-_SOUGHT = 10  # fewest words that a best-first search looks for, so that the result does not depend on n
+_FINISHING = 12  # maximum number of symbols that a best-first search adds to its best prefixes at the end
+_SOUGHT = 10  # minimum number of words to look for, so that the result does not depend on n
 _LANES, _BEAM = 8, 32  # a beam of 8, 10 or 20 misses the likeliest line three times as often as one of 32
 
-_Run: TypeAlias = Generator[Expansion, np.ndarray, Completions]
+_RunningSearch: TypeAlias = Generator[Expansion, np.ndarray, Completions]
 """A running search: yields nodes to expand, and receives the probabilities (B, V) of their children."""
 
 
@@ -159,7 +159,7 @@ class _Search(ABC):
         self._steps = 0
         self._base = 0
 
-    def run(self, base: int) -> _Run:
+    def run(self, base: int) -> _RunningSearch:
         """Runs the search. Its states are in the rows of the state table from `base` on."""
         self._base = base
         probabilities = softmax(self._start.logits[None])[0]
@@ -218,7 +218,7 @@ class _Search(ABC):
         return symbols.tolist()
 
     def _completed_words(self, word: str, probabilities: np.ndarray) -> list[Node]:
-        """Returns a node for each symbol that begins with a word.
+        """Returns a node for each symbol whose text begins with `word`.
 
         Args:
             word: the beginning of the symbols.

@@ -29,7 +29,7 @@ _COMPARED, _MOST_COMPARED = 32, 1 << 22
 
 
 class _OpenMatches(NamedTuple):
-    """Matches that reach the end of the document so far.
+    """Matches that reach the end of the part of the document that was read.
 
     Attributes:
         starts: positions in the text, (n,).
@@ -64,12 +64,12 @@ class Matcher:
         self.longest = np.zeros(len(text), np.int64)
         self.origins = np.zeros((len(text), 3), np.int64)
         self._text = _TextIndex(text, minimum)
-        self._document = _Document(-1, newline)
+        self._document = _DocumentTail(-1, newline)
         self._open = _NO_MATCHES
 
     def begin_document(self) -> None:
         """Begins the next document. Matches do not continue from one document to the next."""
-        self._document = _Document(self._document.number + 1, self._document.newline)
+        self._document = _DocumentTail(self._document.number + 1, self._document.newline)
         self._open = _NO_MATCHES
 
     def read(self, symbols: np.ndarray) -> None:
@@ -96,8 +96,8 @@ class Matcher:
         These are the matches whose hashes agree for one symbol more than the known match has.
 
         Args:
-            starts: places in the text, (n,).
-            places: places in the buffer of the document, (n,).
+            starts: positions in the text, (n,).
+            places: positions in the buffer of the document, (n,).
         """
         text, document, powers = self._text, self._document, self._text.hashing.powers
         ahead = self.longest[starts] + 1
@@ -159,7 +159,7 @@ class _TextIndex:
         self._hashes, ranks = np.unique(hashes, return_inverse=True)
         before = np.append(SYMBOL(_BEFORE_TEXT), self._symbols[: max(0, len(hashes) - 1)])[: len(hashes)]
         keys = _sort_keys(ranks, before)
-        self._order = np.argsort(keys, kind="stable")  # places of the k-grams, (G,)
+        self._order = np.argsort(keys, kind="stable")  # positions of the k-grams, (G,)
         self._keys = keys[self._order]
         self._bounds = np.searchsorted(
             self._keys, np.arange(len(self._hashes) + 1, dtype=np.uint64) << np.uint64(32)
@@ -206,9 +206,9 @@ class _TextIndex:
         """Returns the number of equal symbols from positions in the text and in a document on, (n,).
 
         Args:
-            starts: places in the text, (n,).
+            starts: positions in the text, (n,).
             document: symbols of the document, followed by a symbol that never matches.
-            places: places in the document, (n,).
+            places: positions in the document, (n,).
         """
         lengths = np.zeros(len(starts), np.int64)
         active, width = np.arange(len(starts)), _COMPARED
@@ -224,7 +224,7 @@ class _TextIndex:
         return lengths
 
 
-class _Document:
+class _DocumentTail:
     """The end of a document that is read piece by piece.
 
     Args:

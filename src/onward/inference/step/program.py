@@ -15,7 +15,7 @@ from onward.inference.step.packed_weights import INT8, INT8_DOT, PackedWeights, 
 from onward.layers.gated_linear import GatedFeedForward, GatedLinear
 from onward.layers.gru import GRU
 from onward.layers.kernels import compiled
-from onward.layers.kernels.compiled import Operation, Shares, Step
+from onward.layers.kernels.compiled import Shares, Step, StepOperation
 from onward.layers.lstm import LSTM
 from onward.layers.norm import RMSNorm
 from onward.layers.simple import SimpleRNN
@@ -43,7 +43,7 @@ SHARED = 1 << 24
 They take 0.15 ms on one core; waking another thread takes 0.04 ms.
 """
 
-_GROUP = 4  # lanes that are multiplied with the weights together, as in products.c
+_GROUP = 4  # lanes that share a read of the weights, as in products.c
 _LANE_FIELDS = ("x", "y", "state", "more")  # fields of an operation that have a row for each lane
 
 
@@ -92,7 +92,7 @@ class Program:
         self._memory = memory or Vectors()
         self.vectors: list[Tensor] = []
         self._operations: list[
-            tuple[Operation, dict[str, int]]
+            tuple[StepOperation, dict[str, int]]
         ] = []  # with the bytes of a lane in each field
         self._kept: list[Any] = []  # keeps the tensors alive that the operations point to
         self.states: list[Tensor] = []
@@ -118,7 +118,7 @@ class Program:
 
     def _step(self, first: int, lanes: int) -> Step:
         """Returns the operations for `lanes` lanes from lane `first` on, with their inputs and outputs."""
-        operations = (Operation * len(self._operations))()
+        operations = (StepOperation * len(self._operations))()
         for i, (operation, sizes) in enumerate(self._operations):
             operations[i] = operation
             for name, size in sizes.items():
@@ -237,7 +237,7 @@ class Program:
         pointers = {name: x.data_ptr() for name, x in tensors.items()}
         sizes = {name: x.nbytes // self.lanes for name, x in tensors.items() if name in _LANE_FIELDS}
         self._kept += tensors.values()
-        self._operations.append((Operation(kind=KINDS.index(kind), **fields | pointers), sizes))
+        self._operations.append((StepOperation(kind=KINDS.index(kind), **fields | pointers), sizes))
 
 
 def divide_lanes(lanes: int, threads: int) -> list[int]:

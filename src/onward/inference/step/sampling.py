@@ -25,7 +25,7 @@ def random_stream(seed: int, number: int) -> np.random.Generator:
 
 
 def never_drawn(*, ends: bool) -> int:
-    """Returns how many of the first ids are never drawn: all special symbols, without END if `ends`."""
+    """Returns n: ids below n are never drawn. They are the special ids, without END if `ends`."""
     return END if ends else END + 1
 
 
@@ -48,8 +48,7 @@ class Sampling:
         top_k: draw only from the k likeliest symbols, and from symbols as likely as the last of these.
         top_p: draw only from the likeliest symbols whose probabilities sum to this share, and from symbols
             as likely as the last of these (arXiv 1904.09751).
-        min_p: draw only symbols whose probability is at least this share of the likeliest one's (arXiv
-            2407.01082).
+        min_p: draw only symbols with at least this share of the highest probability (arXiv 2407.01082).
 
     Raises:
         InputError: a value is out of range.
@@ -126,9 +125,8 @@ class Sampling:
         if self.top_p is not None and self.top_p < 1:
             falling = np.sort(weights, axis=1)[:, ::-1]
             cumulative = falling.cumsum(axis=1, dtype=np.float64)
-            needed = (cumulative < self.top_p * cumulative[:, -1:]).sum(
-                axis=1
-            )  # index of the last one needed
+            # the index of the last symbol that is needed
+            needed = (cumulative < self.top_p * cumulative[:, -1:]).sum(axis=1)
             weights = np.where(weights >= np.take_along_axis(falling, needed[:, None], 1), weights, 0)
         if self.min_p is not None:
             weights = np.where(weights >= self.min_p * weights.max(axis=1, keepdims=True), weights, 0)

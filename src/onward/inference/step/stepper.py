@@ -82,7 +82,7 @@ class Stepper:
             self._state, self._program = state, None
 
     def select(self, lanes: np.ndarray) -> None:
-        """Replaces the lanes by those with the given indices, (B,). An index may occur several times."""
+        """Replaces the lanes with those at the given indices, (B,). An index may occur several times."""
         self.state = select_lanes(self.state, torch.from_numpy(lanes))
 
     def step(self, ids: np.ndarray) -> np.ndarray:

@@ -23,11 +23,11 @@ typedef struct {
     const void *matrix;
     const float *scale, *bias; /* per row; may be null */
     double number;            /* epsilon; or whether to add to y; or whether the activation is ReLU */
-} Operation;
+} StepOperation;
 
 typedef struct {
     int64_t count, lanes, symbols; /* number of operations; B; V */
-    const Operation *operations;
+    const StepOperation *operations;
     int64_t *ids;                  /* (B,), below V */
     float *logits;                 /* (B, V), the result of the operations */
     const double *chances;         /* (B,), random numbers for drawing */
@@ -139,7 +139,7 @@ MULTIVERSION static void simple(
     }
 }
 
-static void run(const Operation *o, int64_t B, const int64_t *ids)
+static void run(const StepOperation *o, int64_t B, const int64_t *ids)
 {
     int64_t rows = o->rows, columns = o->columns;
     switch (o->kind) {

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic.json_schema import JsonSchemaMode
 
-from onward.serve.api.operation import BODY_ERRORS, Operation
+from onward.serve.api.operation import BODY_ERRORS, LOOKUP_ERRORS, Operation
 from onward.serve.api.responses import ErrorBody
 from onward.serve.http.limits import Limits
 from onward.serve.http.validation import Schema, schemas
@@ -92,4 +92,6 @@ def _responses(operation: Operation, known: Mapping[Any, Schema]) -> Schema:
         success["content"] = content
     error = {"description": "An error.", "content": {"application/json": {"schema": known[ErrorBody]}}}
     statuses = {*operation.errors, *_TOKEN_ERRORS, *(BODY_ERRORS if operation.body else ())}
+    if operation.path_parameters or operation.body or operation.query:
+        statuses.update(LOOKUP_ERRORS)
     return {str(operation.status): success} | {str(status): error for status in sorted(statuses)}

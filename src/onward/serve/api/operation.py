@@ -1,20 +1,27 @@
 """An operation of the API: the route of a handler, and its description in the OpenAPI document."""
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Literal
 
 from starlette.routing import Route
 
 from onward.serve.http.validation import RequestModel
 
+Method = Literal["GET", "POST", "DELETE"]
+
+LOOKUP_ERRORS = (404,)
+"""Statuses of errors of every operation that names something, in its path, body or query."""
+
 BODY_ERRORS = (400, 408, 413, 429, 503)
-"""Statuses of errors that every operation with a body may have."""
+"""Statuses of errors of every operation with a body."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Operation:
-    """An operation.
+    """An operation. `operation` makes one of a handler.
 
     Attributes:
         method, path: the route.
@@ -27,11 +34,11 @@ class Operation:
         response: type of the JSON response; None: the response has no JSON body.
         media_types: media types of a response that is not JSON.
         status: status of a successful response.
-        errors: statuses of errors, whose body is that of an error.
+        errors: statuses of errors that only some operations have (see `LOOKUP_ERRORS`, `BODY_ERRORS`).
         streams: whether the response may be a stream of server-sent events.
     """
 
-    method: Literal["GET", "POST", "DELETE"]
+    method: Method
     path: str
     id: str
     summary: str
@@ -49,3 +56,23 @@ class Operation:
     def route(self) -> Route:
         """The route of the handler."""
         return Route(self.path, self.handler, methods=[self.method])
+
+    def bind(self, **arguments: Any) -> "Operation":
+        """Returns the operation with the arguments that its handler takes besides the request."""
+        return replace(self, handler=partial(self.handler, **arguments))
+
+
+def operation(method: Method, path: str, **described: Any) -> Callable[[Callable[..., Any]], Operation]:
+    """Returns a decorator that makes an operation of a handler.
+
+    Args:
+        method, path: the route.
+        described: other attributes of the operation. The summary is the first line of the handler's
+            docstring.
+    """
+
+    def decorate(handler: Callable[..., Any]) -> Operation:
+        summary = (inspect.getdoc(handler) or "").partition("\n")[0]
+        return Operation(method=method, path=path, summary=summary, handler=handler, **described)
+
+    return decorate

@@ -181,13 +181,13 @@ class NoFields(RequestModel):
 
 
 class DetectorQuery(RequestModel):
-    """Which detector is meant."""
+    """The query parameter that selects a detector."""
 
     model: str | None = Field(None, description="Id of a detector. Default: the first detector.")
 
 
 class AlarmQuery(DetectorQuery):
-    """Which alarms to return."""
+    """The query parameters that select alarms."""
 
     after: Annotated[int, Field(ge=0, le=_LARGEST_ALARM), FROM_DIGITS] | None = Field(
         None, description="Return the alarms after this number. Default: the newest alarms."

@@ -113,7 +113,7 @@ class CompletionHead(TypedDict):
     model: str
 
 
-class Completion(CompletionHead):
+class CompletionResponse(CompletionHead):
     """The samples of all prompts."""
 
     choices: list[CompletionChoice]
@@ -137,7 +137,7 @@ class ScoredSymbol(TypedDict):
     alternatives: list[LikelySymbol]
 
 
-class Score(TypedDict):
+class ScoreResponse(TypedDict):
     """The surprise of a text."""
 
     model: str
@@ -239,7 +239,7 @@ class AlarmBase(TypedDict):
     counts: list[UnusualCount]
 
 
-class Alarm(AlarmBase, total=False):
+class AlarmEntry(AlarmBase, total=False):
     """An alarm. The last fields are missing if no single event raised it."""
 
     event: str
@@ -267,7 +267,7 @@ class BatchReport(TypedDict):
     first: int
     records: int
     unreadable: UnreadableItems
-    alarms: list[Alarm]
+    alarms: list[AlarmEntry]
     verdicts: list[SequenceVerdict] | None
     in_flight: int
     repeated: bool
@@ -278,7 +278,7 @@ class AlarmList(TypedDict):
 
     object: Literal["list"]
     model: str
-    data: list[Alarm]
+    data: list[AlarmEntry]
     last: int
 
 
@@ -296,7 +296,7 @@ class ScoredEvent(TypedDict):
 class AlarmExplanation(TypedDict):
     """An alarm with the events of its sequence. `events` starts at event number `first` of `of` events."""
 
-    alarm: Alarm
+    alarm: AlarmEntry
     ended: bool
     rate: float
     bits_per_event: float

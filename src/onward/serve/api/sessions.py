@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from onward.errors import OnwardError
-from onward.serve.api.operation import Operation
+from onward.serve.api.operation import Operation, operation
 from onward.serve.api.requests import EditRequest, SessionRequest
 from onward.serve.api.responses import SessionAnswer, SessionState
 from onward.serve.engine.registry import ModelRegistry
@@ -33,50 +33,11 @@ _SOCKET_PATH = "/v1/sessions/{id}/ws"
 
 def session_operations(sessions: SessionManager, models: ModelRegistry, limits: Limits) -> list[Operation]:
     """Returns the operations. Edits come first, since every key that is typed is one."""
-    known = {"sessions": sessions}
     return [
-        Operation(
-            method="POST",
-            path="/v1/sessions/{id}/edit",
-            id="editSession",
-            summary="Change the text of a session, and complete it at the cursor.",
-            handler=EditHandler(sessions, limits),
-            path_parameters=_SESSION_ID,
-            body=EditRequest,
-            response=SessionAnswer,
-            errors=(404, 409, 410),
-        ),
-        Operation(
-            method="POST",
-            path="/v1/sessions",
-            id="createSession",
-            summary="Start a session for a text that is being typed.",
-            handler=partial(_create, models=models, limits=limits, **known),
-            body=SessionRequest,
-            response=SessionAnswer,
-            status=201,
-            errors=(404,),
-        ),
-        Operation(
-            method="GET",
-            path="/v1/sessions/{id}",
-            id="getSession",
-            summary="Return the text of a session and its completions.",
-            handler=partial(_show, **known),
-            path_parameters=_SESSION_ID,
-            response=SessionState,
-            errors=(404, 410, 429, 503),
-        ),
-        Operation(
-            method="DELETE",
-            path="/v1/sessions/{id}",
-            id="deleteSession",
-            summary="End a session.",
-            handler=partial(_delete, **known),
-            path_parameters=_SESSION_ID,
-            status=204,
-            errors=(404, 410),
-        ),
+        _edit_operation(EditHandler(sessions, limits)),
+        _create.bind(sessions=sessions, models=models, limits=limits),
+        _show.bind(sessions=sessions),
+        _delete.bind(sessions=sessions),
     ]
 
 
@@ -86,7 +47,10 @@ def session_socket(sessions: SessionManager, limits: Limits, metrics: Metrics) -
 
 
 class EditHandler:
-    """`POST /v1/sessions/{id}/edit`. An ASGI application, because every key that is typed passes here."""
+    """Change the text of a session, and complete it at the cursor.
+
+    An ASGI application, because every key that is typed passes here.
+    """
 
     def __init__(self, sessions: SessionManager, limits: Limits) -> None:
         self._sessions, self._limits = sessions, limits
@@ -98,9 +62,24 @@ class EditHandler:
         await json_response(answer)(scope, receive, send)
 
 
+_edit_operation = operation(
+    "POST",
+    "/v1/sessions/{id}/edit",
+    id="editSession",
+    path_parameters=_SESSION_ID,
+    body=EditRequest,
+    response=SessionAnswer,
+    errors=(409, 410),
+)
+
+
+@operation(
+    "POST", "/v1/sessions", id="createSession", body=SessionRequest, response=SessionAnswer, status=201
+)
 async def _create(
     request: Request, sessions: SessionManager, models: ModelRegistry, limits: Limits
 ) -> Response:
+    """Start a session for a text that is being typed."""
     asked = read_model(SessionRequest, await read_body(request.receive, limits), limits)
     served = models.get(asked.model)
     cursor = len(asked.text) if asked.cursor is None else asked.cursor
@@ -112,13 +91,31 @@ async def _create(
     return json_response(made.to_json(), 201, {"Location": f"/v1/sessions/{made.id}"})
 
 
+@operation(
+    "GET",
+    "/v1/sessions/{id}",
+    id="getSession",
+    path_parameters=_SESSION_ID,
+    response=SessionState,
+    errors=(410, 429, 503),
+)
 async def _show(request: Request, sessions: SessionManager) -> Response:
+    """Return the text of a session and its completions."""
     session = await sessions.get(request.path_params["id"])
     answer = await session.edit(DocumentChange())
     return json_response(answer.to_json() | {"text": answer.document.text})
 
 
+@operation(
+    "DELETE",
+    "/v1/sessions/{id}",
+    id="deleteSession",
+    path_parameters=_SESSION_ID,
+    status=204,
+    errors=(410,),
+)
 async def _delete(request: Request, sessions: SessionManager) -> Response:
+    """End a session."""
     await sessions.delete(request.path_params["id"])
     return Response(status_code=204)
 

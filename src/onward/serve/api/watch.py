@@ -2,12 +2,11 @@
 
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from functools import partial
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from onward.serve.api.operation import Operation
+from onward.serve.api.operation import Operation, operation
 from onward.serve.api.requests import AlarmQuery, DetectorQuery, NoFields
 from onward.serve.api.responses import AlarmExplanation, AlarmList, BatchReport, FeedbackReport, WatchList
 from onward.serve.http.errors import ApiError
@@ -21,7 +20,7 @@ from onward.serve.watch.transactions import LISTED
 from onward.serve.watch.worker import DetectorWorker
 
 _HEARTBEAT_SECONDS = 5.0
-"""Silence after which a stream of alarms sends a comment, so that a client can see that it still works."""
+"""Seconds without an event after which a stream sends a comment, to show the client that it still works."""
 
 _ALARM_NUMBER = {"number": "Number of an alarm."}
 
@@ -30,66 +29,20 @@ def watch_operations(detectors: DetectorRegistry, limits: Limits) -> list[Operat
     """Returns the operations."""
     known = {"detectors": detectors, "limits": limits}
     return [
-        Operation(
-            method="GET",
-            path="/v1/watch",
-            id="listDetectors",
-            summary="List the detectors with their reports: alarms, rates, drift.",
-            handler=partial(_list, detectors=detectors),
-            response=WatchList,
-        ),
-        Operation(
-            method="POST",
-            path="/v1/watch",
-            id="watchRecords",
-            summary="Read a batch of records, and return the alarms that it raises.",
-            handler=partial(_feed, **known),
-            body=BatchRequest,
-            response=BatchReport,
-            errors=(404, 409),
-        ),
-        Operation(
-            method="GET",
-            path="/v1/watch/alarms",
-            id="listAlarms",
-            summary="Return alarms, or stream them as they are raised.",
-            handler=partial(_alarms, **known),
-            query=AlarmQuery,
-            response=AlarmList,
-            errors=(400, 404, 429),
-            streams=True,
-        ),
-        Operation(
-            method="GET",
-            path="/v1/watch/alarms/{number}",
-            id="explainAlarm",
-            summary="Return an alarm with the surprise of each event of its sequence.",
-            handler=partial(_explain, **known),
-            path_parameters=_ALARM_NUMBER,
-            query=DetectorQuery,
-            response=AlarmExplanation,
-            errors=(404, 429),
-        ),
-        Operation(
-            method="POST",
-            path="/v1/watch/alarms/{number}/ok",
-            id="markAlarmNormal",
-            summary="Mark the sequence of an alarm as normal: the detector learns it.",
-            handler=partial(_mark_normal, **known),
-            path_parameters=_ALARM_NUMBER,
-            query=DetectorQuery,
-            body=NoFields,
-            response=FeedbackReport,
-            errors=(404, 409),
-        ),
+        _list.bind(detectors=detectors),
+        *(each.bind(**known) for each in (_feed, _alarms, _explain, _mark_normal)),
     ]
 
 
+@operation("GET", "/v1/watch", id="listDetectors", response=WatchList)
 async def _list(_: Request, detectors: DetectorRegistry) -> Response:
+    """List the detectors with their reports: alarms, rates, drift."""
     return json_response({"object": "list", "data": [served.facts for served in detectors]})
 
 
+@operation("POST", "/v1/watch", id="watchRecords", body=BatchRequest, response=BatchReport, errors=(409,))
 async def _feed(request: Request, detectors: DetectorRegistry, limits: Limits) -> Response:
+    """Read a batch of records, and return the alarms that it raises."""
     body = await read_body(request.receive, limits)
     asked = read_model(BatchRequest, body, limits)
     served = detectors.get(asked.model)
@@ -98,7 +51,17 @@ async def _feed(request: Request, detectors: DetectorRegistry, limits: Limits) -
     return json_response({"model": served.name, **report})
 
 
+@operation(
+    "GET",
+    "/v1/watch/alarms",
+    id="listAlarms",
+    query=AlarmQuery,
+    response=AlarmList,
+    errors=(400, 429),
+    streams=True,
+)
 async def _alarms(request: Request, detectors: DetectorRegistry, limits: Limits) -> Response | EventStream:
+    """Return alarms, or stream them as they are raised."""
     asked = read_query(AlarmQuery, request.query_params, limits)
     served = detectors.get(asked.model)
     if asked.stream:
@@ -125,13 +88,34 @@ async def _events(served: DetectorWorker, after: int | None) -> AsyncIterator[by
                 yield b": nothing new\n\n"
 
 
+@operation(
+    "GET",
+    "/v1/watch/alarms/{number}",
+    id="explainAlarm",
+    path_parameters=_ALARM_NUMBER,
+    query=DetectorQuery,
+    response=AlarmExplanation,
+    errors=(429,),
+)
 async def _explain(request: Request, detectors: DetectorRegistry, limits: Limits) -> Response:
+    """Return an alarm with the surprise of each event of its sequence."""
     number = _alarm_number(request)
     served = _detector(request, detectors, limits)
     return json_response(await served.explain(number))
 
 
+@operation(
+    "POST",
+    "/v1/watch/alarms/{number}/ok",
+    id="markAlarmNormal",
+    path_parameters=_ALARM_NUMBER,
+    query=DetectorQuery,
+    body=NoFields,
+    response=FeedbackReport,
+    errors=(409,),
+)
 async def _mark_normal(request: Request, detectors: DetectorRegistry, limits: Limits) -> Response:
+    """Mark the sequence of an alarm as normal: the detector learns it."""
     read_model(NoFields, await read_body(request.receive, limits), limits)
     number = _alarm_number(request)
     served = _detector(request, detectors, limits)

@@ -1,7 +1,7 @@
 """The thread that owns a model. Requests submit work to it, and wait on the event loop for the result.
 
 The thread works in turns: first it answers the keystrokes that wait (several sessions in one batch), then it
-advances all samples by one symbol, then it does one slice of a long job (reading a prompt, scoring a text).
+advances all samples by one symbol, then it does one slice of long work (reading a prompt, scoring a text).
 Nothing else touches the model, so the model needs no lock.
 """
 
@@ -46,7 +46,7 @@ class PromptState:
 
 
 @dataclass(frozen=True)
-class _Job:
+class _SubmittedWork:
     """Long work and the future of its result."""
 
     work: SlicedWork[Any]
@@ -91,7 +91,7 @@ class Engine:
         self._predictor = Predictor(trained, self.stepper)
         self._batcher = Batcher(trained, self.stepper.fork())
         self._keystrokes: deque[tuple[Keystroke, asyncio.Future[Prediction]]] = deque()
-        self._jobs: deque[_Job] = deque()
+        self._submitted: deque[_SubmittedWork] = deque()
         self._outbox = Outbox()
         self._wake = threading.Condition()
         self._is_stopping = False
@@ -177,7 +177,7 @@ class Engine:
     async def _submit(self, work: SlicedWork[T]) -> T:
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         with self._wake:
-            self._jobs.append(_Job(work, future))
+            self._submitted.append(_SubmittedWork(work, future))
             self._wake.notify()
         return await future
 
@@ -214,22 +214,22 @@ class Engine:
                 self._answer_keystrokes()
             if self._batcher:
                 self._step()
-            if self._jobs:
-                job = self._jobs.popleft()
-                if not job.run_slice(self._outbox):
-                    self._jobs.append(job)
+            if self._submitted:
+                submitted = self._submitted.popleft()
+                if not submitted.run_slice(self._outbox):
+                    self._submitted.append(submitted)
             self._outbox.flush()
         self._fail_waiting()
 
     def _wait(self) -> bool:
         """Sleeps until there is work. Returns False when the engine stops."""
         with self._wake:
-            while not (self._keystrokes or self._jobs or self._batcher or self._is_stopping):
+            while not (self._keystrokes or self._submitted or self._batcher or self._is_stopping):
                 self._wake.wait()
             return not self._is_stopping
 
     def _answer_keystrokes(self) -> None:
-        """Answers the keystrokes that wait: in one batch, but adapting sessions have weights of their own."""
+        """Answers the keystrokes that wait: one by one in adapting sessions, and all others in one batch."""
         waiting = [self._keystrokes.popleft() for _ in range(min(FEW_LANES, len(self._keystrokes)))]
         waiting = [(keystroke, future) for keystroke, future in waiting if not future.cancelled()]
         batch = [each for each in waiting if not each[0].typed.adapts]
@@ -258,9 +258,9 @@ class Engine:
             self._batcher.fail(_failed())
 
     def _fail_waiting(self) -> None:
-        for job in self._jobs:
-            job.work.close()
-            self._outbox.resolve(job.future, _stopping())
+        for submitted in self._submitted:
+            submitted.work.close()
+            self._outbox.resolve(submitted.future, _stopping())
         for _, future in self._keystrokes:
             self._outbox.resolve(future, _stopping())
         self._batcher.fail(_stopping())

@@ -61,7 +61,7 @@ class Metrics:
         """Returns all metrics and their media type: OpenMetrics if the Accept header asks for it."""
         try:
             encode, media_type = choose_encoder(accept)
-        except (TypeError, ValueError):  # of a version that is not one
+        except (TypeError, ValueError):  # the header has an invalid version
             encode, media_type = choose_encoder("")
         return encode(self._registry), media_type
 

@@ -31,7 +31,7 @@ from onward.serve.http.json_text import parse_object
 from onward.serve.http.limits import Limits
 
 Schema = dict[str, Any]
-Model = TypeVar("Model", bound="RequestModel")
+ModelT = TypeVar("ModelT", bound="RequestModel")
 
 REFERENCE = "#/components/schemas/{model}"
 
@@ -112,7 +112,7 @@ class RequestModel(BaseModel):
         return {name: value for name, value in values.items() if value is not None}
 
 
-def read_model(model: type[Model], body: bytes | str, limits: Limits) -> Model:
+def read_model(model: type[ModelT], body: bytes | str, limits: Limits) -> ModelT:
     """Checks a JSON body.
 
     Raises:
@@ -125,7 +125,7 @@ def read_model(model: type[Model], body: bytes | str, limits: Limits) -> Model:
         raise _refusal(model, values, error, limits) from None
 
 
-def read_query(model: type[Model], query: Mapping[str, str], limits: Limits) -> Model:
+def read_query(model: type[ModelT], query: Mapping[str, str], limits: Limits) -> ModelT:
     """Checks the parameters of a query. Unknown parameters are ignored.
 
     Raises:
@@ -156,7 +156,7 @@ class _Untitled(GenerateJsonSchema):
 
 
 def _resolved(value: Any, limits: Limits) -> Any:
-    """Replaces the placeholders in a schema by the limits of this server."""
+    """Replaces the placeholders in a schema with the limits of this server."""
     if isinstance(value, list):
         return [_resolved(each, limits) for each in value]
     if not isinstance(value, dict):

@@ -34,10 +34,13 @@ class ModelFollower:
         """Number of blocks that the session has learned; None if it does not adapt."""
         return self._learner.steps if self._learner else None
 
-    @property
-    def state_megabytes(self) -> float:
-        """Approximate size of the states."""
-        return self._typed.megabytes if self._typed else 0.0
+    def state_megabytes(self, text: str) -> float:
+        """Returns the approximate size of the states, and of the text that was read, if it is not `text`."""
+        return self._typed.megabytes(text) if self._typed else 0.0
+
+    def learned_bytes(self, text: str) -> int:
+        """Returns the bytes that note what was learned of a text; the weights are not counted."""
+        return self._learner.text_bytes(text) if self._learner else 0
 
     @property
     def has_states(self) -> bool:

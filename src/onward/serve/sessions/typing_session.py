@@ -1,6 +1,7 @@
 """A typing session: a document, and a model that follows it."""
 
 import asyncio
+import sys
 import time
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,9 +10,13 @@ from onward.serve.engine.keystrokes import CancellationToken, Prediction
 from onward.serve.engine.online_learning import megabytes_to_learn
 from onward.serve.engine.registry import ServedModel
 from onward.serve.http.errors import ApiError
+from onward.serve.http.limits import MEGABYTE
 from onward.serve.sessions.document import Document, DocumentChange
 from onward.serve.sessions.follower import ModelFollower
 from onward.serve.sessions.store import SessionStore, StoredSession
+
+_OBJECT_BYTES = 8192
+"""Approximate size of a session without its text."""
 
 
 @dataclass(frozen=True)
@@ -20,8 +25,8 @@ class SessionPrediction:
 
     Attributes:
         id, model: names of the session and of its model.
-        document: document of the session.         learned: number of blocks that the session has learned;
-        None if it does not adapt.
+        document: document of the session.
+        learned: number of blocks that the session has learned; None if it does not adapt.
         prediction: what may follow at the cursor.
     """
 
@@ -87,8 +92,15 @@ class TypingSession:
 
     @property
     def megabytes(self) -> float:
-        """Approximate size of its states, and of its weights if it adapts."""
-        return self.follower.state_megabytes + self.weight_megabytes
+        """Approximate size of its text and states, and of its weights if it adapts."""
+        text = self.document.text
+        size = _OBJECT_BYTES + sys.getsizeof(text) + self.follower.learned_bytes(text)
+        return size / MEGABYTE + self.state_megabytes + self.weight_megabytes
+
+    @property
+    def state_megabytes(self) -> float:
+        """Approximate size of what can be dropped: its states, and the text that they have read."""
+        return self.follower.state_megabytes(self.document.text)
 
     @property
     def weight_megabytes(self) -> float:

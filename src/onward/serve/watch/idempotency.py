@@ -12,7 +12,7 @@ from onward.watch.stream.store import WatchStore
 
 MAX_RESPONSES = 256
 MAX_BYTES = 64 * MEGABYTE
-"""Bounds of all responses together; the oldest are dropped first."""
+"""Maximum number and total size of the responses; the oldest are dropped first."""
 
 
 class _Response(NamedTuple):

@@ -6,7 +6,7 @@ remaining weight.
 
 If counts recur, the order of events and their counts are two kinds of evidence. Features of order are
 correlated, so their largest tail score stands for all of them, and the tail score of the counts is added, as
-in Fisher's method. Such a sum hardly shows a sequence that is unusual in one kind only, because normal
+in Fisher's method. Such a sum rises little for a sequence that is unusual in one kind only, because normal
 sequences are slightly unusual in both. Therefore the largest single tail score is a second candidate with a
 lower weight, and the larger candidate is the score.
 
@@ -29,8 +29,9 @@ _DECIMALS = 6
 """Decimals of a score."""
 
 _SINGLE_WEIGHT = 0.8
-"""Weight of the largest single tail score. A lower weight hardly flags wrong order at a rate of 1 %; a higher
-one costs recall at 0.1 % (measured on corrupted training sequences of HDFS; see benchmarks/LOG.md)."""
+"""Weight of the largest single tail score. With a lower weight, few sequences in a wrong order are flagged at
+a rate of 1 %; a higher one costs recall at 0.1 % (measured on corrupted training sequences of HDFS; see
+benchmarks/LOG.md)."""
 
 _TIE_BREAK = 1e-3
 """Weight of the sum of the candidates, which breaks ties."""
@@ -185,11 +186,11 @@ class Combination:
     def main_features(
         self, tail_scores: np.ndarray, known: Sequence[int] = range(len(FEATURES))
     ) -> np.ndarray:
-        """Returns the place in `FEATURES` of the feature that adds most to each score, (k,).
+        """Returns the index in `FEATURES` of the feature that adds most to each score, (k,).
 
         Args:
             tail_scores: the tail scores of the known features, (k, m).
-            known: the places of these features.
+            known: the indices of these features.
         """
         return (_with_zeros(tail_scores, known) * self._weights).argmax(axis=1)
 

@@ -10,10 +10,10 @@ use the sequences more efficiently; measurements show that they keep the rate (d
 against an alarm.
 
 Sequences that were drawn at random are scored by the combination of all others. Sequences in time order come
-in groups, and the most unusual members of a group are not unusual within it. Therefore each half is scored by
-the combination of the other half, and new sequences by that of the later half. All combinations are made from
-equally many sequences: a combination of all sequences would give new sequences larger tail scores than
-calibration sequences can have. At small rates twice as many would be flagged.
+in groups of similar sequences, and beside its own group even an unusual sequence looks normal. Therefore each
+half is scored by the combination of the other half, and new sequences by that of the later half. All
+combinations are made from equally many sequences: a combination of all sequences would give new sequences
+larger tail scores than calibration sequences can have. At small rates twice as many would be flagged.
 """
 
 import math
@@ -31,7 +31,7 @@ from onward.watch.scoring.features import FEATURES
 from onward.watch.scoring.header_types import LARGEST, SortedFloats
 
 _TOLERANCE = 1e-5
-"""Scores that differ by less are equal: streaming and batches add float32 numbers in different orders."""
+"""Scores that differ by less count as equal: streams and batches add float32 numbers in different orders."""
 
 Scheme = Literal["others", "halves", "split"]
 

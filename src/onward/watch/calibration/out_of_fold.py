@@ -1,6 +1,6 @@
 """Out-of-fold scores: each calibration sequence is scored by a model that was not trained on it.
 
-Exceptions are sequences that will recur. A new sequence is scored by the detector itself, and two models
+The exceptions are sequences that recur. A new sequence is scored by the detector itself, and two models
 differ slightly. If few kinds of sequences recur often, this small difference decides whether a whole kind is
 above the threshold. Therefore the detector itself scores a calibration sequence that has several duplicates
 in other folds, or that equals another one once unknown events are replaced.

@@ -11,10 +11,10 @@ from onward.watch.calibration.conformal import Scheme
 
 _LOOKUP_FOLDS = 20
 _MOST_EVENTS_FOR_LOOKUP_FOLDS = 1_000_000
-"""With more events, lookups and the n-gram have the folds of the model."""
+"""With more events, lookups and the n-gram use the folds of the model."""
 
 _MOST_HELD_OUT = 100_000
-"""The most calibration sequences: enough for a rate of 0.01 %, and the scores fit into the file's header."""
+"""Maximum number of calibration sequences: enough for a rate of 0.01 %, and few enough for the header."""
 
 
 class Split(NamedTuple):
@@ -29,9 +29,9 @@ class SplitPlan(NamedTuple):
 
     Attributes:
         training: indices of the sequences that the detector's own model is trained on, in their order.
-        held_out: indices of the sequences that only calibrate; empty if there are folds.
+        held_out: indices of the sequences that are only used to calibrate; empty if there are folds.
         folds: splits of all sequences, for the calibration.
-        lookup_folds: smaller folds for lookups and the n-gram; empty if they have the folds of the model.
+        lookup_folds: smaller folds for lookups and the n-gram; empty if they use the folds of the model.
         scheme: the scheme of the calibration (see `calibrate`).
     """
 
@@ -70,8 +70,8 @@ def plan_splits(
 def random_folds(drawn: np.ndarray, folds: int) -> list[Split]:
     """Returns folds of sequences in random order; each sequence is held out once.
 
-    If one number of folds is a multiple of another, each of its folds is a part of one of the other's. If
-    there are more than `_MOST_HELD_OUT` sequences, only the first ones of the random order are held out.
+    If the number of folds is multiplied, each of the new folds is a part of one of the old ones. If there
+    are more than `_MOST_HELD_OUT` sequences, only the first ones of the random order are held out.
     """
     held_out = [drawn[:_MOST_HELD_OUT][fold::folds] for fold in range(min(folds, len(drawn)))]
     return [Split(np.sort(np.setdiff1d(drawn, part)), part) for part in held_out]

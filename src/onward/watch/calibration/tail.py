@@ -17,7 +17,8 @@ _DECIMALS = 6
 
 _TOLERANCE = 1e-4
 """Values that differ by less count as equal. They are computed in float32, and streaming adds in another
-order than batches do. Rounding would instead separate two close values on both sides of an edge."""
+order than batches do. Rounding is no remedy: it separates close values that it rounds in different
+directions."""
 
 
 @dataclass(frozen=True)

@@ -283,7 +283,7 @@ def _caught_by_class(anomalous: Labelled, verdicts: Sequence[Verdict]) -> dict[s
 
 
 def _first_of_duplicates(encoded: Sequences, is_anomalous: np.ndarray) -> np.ndarray:
-    """Returns the first place of each distinct sequence. Different labels make sequences distinct."""
+    """Returns the index of the first copy of each sequence. Copies have the same events and label."""
     seen: set[tuple[bool, bytes]] = set()
     places = []
     for place, (ids, label) in enumerate(zip(encoded, is_anomalous.tolist(), strict=True)):

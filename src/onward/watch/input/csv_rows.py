@@ -7,8 +7,8 @@ the lines after it are split again.
 
 The first row names the columns. A later row that names them again is the header of another file, and replaces
 the names, so that files with different column orders may follow each other. A row counts as such a header if
-it has the same names, or all names that are looked for. The latter needs two names or more, because a single
-cell may contain the name of its column.
+it has the same names, or all names that are looked for. The second rule needs two names or more, because a
+single cell may contain the name of its column.
 """
 
 import csv

@@ -47,7 +47,7 @@ class InputFormat:
         time: column of the time.
         key_regex: pattern that finds the key in a log line (see `KeyPattern`): its first group, or the whole
             match if it has no group. Lines without a match are unreadable. None: each line is a sequence.
-        symbols: what the events of a log line are.
+        symbols: kind of the events of a log line.
         delimiter: character between the columns of a CSV row; "tab" and a backslash with a t mean a tab.
     """
 

@@ -32,7 +32,7 @@ _ZONES: dict[str | None, int] = {
     None: 0, "UT": 0, "GMT": 0, "UTC": 0, "Z": 0,
     "EST": -5, "EDT": -4, "CST": -6, "CDT": -5, "MST": -7, "MDT": -6, "PST": -8, "PDT": -7,
 }  # fmt: skip
-"""Hours from UTC of no zone and of the zone names in RFC 2822. Other names are ambiguous."""
+"""Hours from UTC of the zones in RFC 2822, and of a time without a zone (None). Other names are ambiguous."""
 
 _NAMED_OFFSET = re.compile(r"(?:UTC|GMT) ?[+-]\d")
 
@@ -126,9 +126,10 @@ def _latest(month: str, day: int, clock: str) -> float:
 def _from_any_format(text: str) -> float:
     """Parses with dateutil, which completes a partial date: "May" becomes a day of this year.
 
-    Two results from two default dates differ if the text lacks a part of the date, and two orders of day,
-    month and year give two results for a date such as 05/11/2026. Both are refused. So is UTC+3, which means
-    three hours east of Greenwich to most programs and three hours west to dateutil.
+    The text is parsed with two default dates: if the results differ, it lacks a part of the date. It is also
+    parsed with each order of day, month and year: if the results differ, it is ambiguous, such as 05/11/2026.
+    Both are refused. So is UTC+3, which means three hours east of Greenwich to most programs, and three hours
+    west to dateutil.
     """
     from dateutil import parser  # noqa: PLC0415 - few sources need it
 
@@ -140,12 +141,7 @@ def _from_any_format(text: str) -> float:
             for default in _DEFAULTS
             for day_first, year_first in (_ORDERS[:1] if _YEAR_FIRST.match(text) else _ORDERS)
         }
-    except (
-        OverflowError,
-        TypeError,
-        AttributeError,
-        IndexError,
-    ) as error:  # of texts that it does not expect
+    except (OverflowError, TypeError, AttributeError, IndexError) as error:  # for texts that it cannot parse
         raise ValueError from error
     if len(moments) != 1:
         raise ValueError

@@ -6,7 +6,7 @@ largest   bits of the most surprising event
 mean      mean bits per event
 total     total bits above the normal total for this number of events, over the square root of the number
 burst     the highest running mean of the bits, over about sixteen events
-counts    events too many or missing against the nearest normal sequence, over the square root of the number
+counts    events missing or extra compared to the nearest normal sequence, over the square root of the number
 new       events that never occurred in training, or never directly after the event before them
 unseen    `new` divided by the number of events
 table     mean bits per event by an n-gram model
@@ -60,6 +60,29 @@ class EventScore:
             "expected": [alternative._asdict() for alternative in self.expected],
             "new": self.new,
         }
+
+
+class Peaks(NamedTuple):
+    """The features of an open sequence that never fall as it goes on.
+
+    Attributes:
+        largest: bits of the most surprising event.
+        burst: the highest running mean of the bits.
+        new: number of new events.
+        rank: highest rank of an event.
+    """
+
+    largest: float
+    burst: float
+    new: int
+    rank: int
+
+
+class ObservedEvent(NamedTuple):
+    """An event that was added to an open sequence, and the sequence's peaks after it."""
+
+    score: EventScore
+    peaks: Peaks
 
 
 class ModelScores(NamedTuple):
@@ -136,7 +159,7 @@ class Verdict:
         flagged: whether the detector flags the sequence.
         score: the number that the p-value ranks; higher is more unusual, and ties are rare.
         features: the features by name (see the module).
-        main_feature: the feature that adds most to the score; "speaks" in JSON.
+        main_feature: the feature that adds most to the score. Its name in JSON is "speaks".
         length: number of events.
         events: the most surprising events, the most surprising first. If the sequence is not flagged, they
             are present only if it was read event by event.

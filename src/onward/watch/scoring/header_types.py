@@ -1,6 +1,7 @@
 """Pydantic types for the header of a detector's file: numbers within limits, and sorted arrays.
 
-A file comes from anywhere, so its numbers are checked before memory is allocated by them.
+A file may come from an untrusted source, so a number is checked before it decides how much memory is
+allocated.
 """
 
 from typing import Annotated, Any
@@ -54,7 +55,7 @@ def check_codes(codes: np.ndarray, limit: int, what: str) -> None:
         ValueError: they are not.
     """
     if len(codes) and (codes[0] < 0 or codes[-1] >= limit or (np.diff(codes) <= 0).any()):
-        raise ValueError(f"expected the codes of {what} to ascend from 0 to below {limit:,}")
+        raise ValueError(f"expected distinct codes of {what} in ascending order, from 0 to below {limit:,}")
 
 
 def check_symbols(found: int, expected: int, what: str) -> None:

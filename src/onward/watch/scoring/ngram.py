@@ -248,7 +248,7 @@ def _runs_of_sequences(sequences: Sequences, symbols: int, order: int) -> list[_
     contexts, before, is_before_begin, weight = np.zeros(len(y), np.int64), y, begins, 1
     runs = []
     for length in range(1, order + 1):
-        codes = contexts * symbols + y  # of hashed contexts it wraps around, which is as good a hash
+        codes = contexts * symbols + y  # with a hashed context it wraps around, and is an equally good hash
         runs.append(_Runs(contexts, codes))
         before = np.where(is_before_begin, BEGIN, np.append(BEGIN, before[:-1]))
         is_before_begin = begins | np.append(True, is_before_begin[:-1])
@@ -261,7 +261,7 @@ def _runs_of_sequences(sequences: Sequences, symbols: int, order: int) -> list[_
 
 
 def _hash(contexts: np.ndarray, before: np.ndarray) -> np.ndarray:
-    """Returns hashes of contexts that one more symbol precedes, (N,); the finaliser of SplitMix64."""
+    """Returns hashes of contexts with one more symbol before them, (N,); the finaliser of SplitMix64."""
     x = contexts.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + before.astype(np.uint64) + np.uint64(1)
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

@@ -11,7 +11,7 @@ from pydantic import Field
 from onward.data.vocabulary import BEGIN
 from onward.errors import InputError
 from onward.stored import AsTuple, Count, Number, checked, describe
-from onward.watch.scoring.features import BURST_WEIGHT, EventScore, Expected
+from onward.watch.scoring.features import BURST_WEIGHT, EventScore, Expected, Peaks
 from onward.watch.scoring.ngram import ORDER
 
 MOST_SURPRISING = 3
@@ -56,6 +56,11 @@ class OpenSequence:
     table: float = 0.0
     counts: dict[int, int] = field(default_factory=dict)
     events: tuple[EventScore, ...] = ()
+
+    @property
+    def peaks(self) -> Peaks:
+        """The features that never fall."""
+        return Peaks(self.largest, self.burst, self.new, self.rank)
 
     def add(self, score: EventScore, ngram_bits: float) -> None:
         """Adds the score of the next event, or of the END, and its bits by the n-gram model."""

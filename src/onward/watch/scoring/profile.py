@@ -75,8 +75,8 @@ class Profile:
         return np.add.reduceat(new.astype(np.int64), starts) if len(sequences) else np.zeros(0, np.int64)
 
     def nearest(self, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Returns the distances of count vectors (n, V) from the nearest vector of the profile, and its
-        places.
+        """Returns the distances of count vectors (n, V) from the nearest vectors of the profile, and the
+        indices of these vectors.
 
         The distance is the number of events to add or remove. Both results are (n,).
         """
@@ -97,10 +97,11 @@ class Profile:
         return distances, places
 
     def differences(self, counts: np.ndarray, place: int, most: int) -> list[tuple[int, int, int]]:
-        """Returns the events whose number in a count vector (V,) differs from that of the vector at a place.
+        """Compares a count vector (V,) with the vector of the profile at index `place`.
 
         Returns:
-            At most `most` tuples (event, number, number at the place), the largest difference first.
+            At most `most` tuples (event, number, number in the profile) of numbers that differ, the largest
+            difference first.
         """
         found, normal = counts.astype(np.int64), self.counts[place].astype(np.int64)
         order = np.argsort(-np.abs(found - normal), kind="stable")[:most].tolist()
@@ -142,7 +143,7 @@ class Profile:
             integers(list(chain.from_iterable(part))) for part in zip(*header.counts, strict=True)
         )
         if len(ids) and not 0 <= ids.min() <= ids.max() < symbols:
-            raise ValueError(f"expected the events of a vector of counts from 0 to below {symbols:,}")
+            raise ValueError(f"expected event ids from 0 to below {symbols:,} in each vector of counts")
         if len(ids) and not 1 <= numbers.min() <= numbers.max() <= _LARGEST_COUNT:
             raise ValueError(f"expected counts from 1 to {_LARGEST_COUNT:,}")
         codes = np.repeat(np.arange(rows), [len(ids) for ids, _ in header.counts]) * symbols + ids

@@ -3,12 +3,14 @@
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from heapq import nsmallest
 
 from onward.errors import InputError
 from onward.printable import shown_value
 from onward.stored import checked
 from onward.watch.detector import Detector
 from onward.watch.input.records import Record
+from onward.watch.scoring.features import Peaks
 from onward.watch.scoring.open_sequence import OpenSequence
 from onward.watch.stream.store import SequenceRow, WatchStore
 
@@ -38,6 +40,7 @@ class ActiveSequence:
         line_number: number of this line.
         last: its last line.
         last_number: number of the last line.
+        peaks: its peaks when the bound of its p-value was last computed in this process.
     """
 
     key: str
@@ -51,6 +54,7 @@ class ActiveSequence:
     line_number: int = 0
     last: str = ""
     last_number: int = 0
+    peaks: Peaks | None = None
 
     def add(self, record: Record, seen: float, *, is_worst: bool) -> None:
         """Notes a record that the detector has read.
@@ -132,6 +136,9 @@ class ActiveSequences:
         self._changed: set[str] = set()
         self._stored = set(store.keys())  # keys with a row in the store, which may be outdated
 
+    def __contains__(self, key: str) -> bool:
+        return key in self._held or key in self._stored
+
     def __len__(self) -> int:
         return len(self._stored) + sum(key not in self._stored for key in self._held)
 
@@ -158,9 +165,9 @@ class ActiveSequences:
             self._held[sequence.key] = sequence
             self._changed.add(sequence.key)
 
-    def remove(self, keys: Iterable[str]) -> None:
-        """Removes sequences that have ended."""
-        ended = list(keys)
+    def remove(self, sequences: Iterable[ActiveSequence]) -> None:
+        """Removes sequences that have ended, unless another one is open under the key."""
+        ended = [each.key for each in sequences if self._held.get(each.key) is each]
         for key in ended:
             self._held.pop(key, None)
         self._changed.difference_update(ended)
@@ -174,11 +181,23 @@ class ActiveSequences:
         sequence.alarmed = True
         self._store.flag(sequence.key, sequence.number, sequence.events_json())
 
-    def idle(self, since: float) -> list[ActiveSequence]:
-        """Returns the sequences last seen before a time, in the order of their last and first records."""
-        self.get([key for key in self._store.idle_keys(since) if key not in self._held])
+    def idle(self, since: float, most: int | None = None) -> list[ActiveSequence]:
+        """Returns the sequences last seen before a time, in the order of their last and first records.
+
+        Args:
+            since: the time.
+            most: return at most this many; None: all.
+        """
+        keys = self._store.idle_keys(since, most)
+        if most is not None and not self._held.keys().isdisjoint(keys):
+            keys = self._store.idle_keys(since, most + len(self._held))
+        self.get([key for key in keys if key not in self._held][:most])
         found = [sequence for sequence in self._held.values() if sequence.seen < since]
-        return sorted(found, key=lambda sequence: (sequence.seen, sequence.number, sequence.key))
+        return nsmallest(
+            len(found) if most is None else most,
+            found,
+            key=lambda sequence: (sequence.seen, sequence.number, sequence.key),
+        )
 
     def trim(self) -> None:
         """Moves the least recent sequences to the store, down to the limit."""

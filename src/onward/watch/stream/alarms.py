@@ -3,13 +3,12 @@
 An alarm is an `Alarm` from the monitor to the output. It is JSON only in the store and in the output.
 """
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from onward.printable import printable
+from onward.printable import printable, printable_json
 from onward.stored import Count, Finite, Number, StoredModel, checked
 from onward.watch.scoring.features import CountDifference, EventScore, Expected
 
@@ -19,7 +18,7 @@ _MILLISECOND = timedelta(milliseconds=1)
 
 @dataclass(frozen=True)
 class UnexpectedEvent:
-    """The event that an alarm points at, and what was expected in its place.
+    """The event that an alarm points at, and the events that were expected instead.
 
     Attributes:
         event: its name; "<end>" for the end of the sequence.
@@ -70,7 +69,7 @@ class Alarm:
         time: time of the decisive or the last record in seconds since 1970; None if records have no times.
         ended: whether the sequence had ended.
         p_value: p-value of the sequence. If it had not ended, an upper bound of the p-value at its end.
-        main_feature: the feature that contributes most; "speaks" in JSON.
+        main_feature: the feature that adds most to the score. Its name in JSON is "speaks".
         line: line of the decisive record; at the end of the sequence, its most surprising line.
         line_number: number of this line.
         event: the event of this line; None if no event is known.
@@ -128,8 +127,8 @@ class Alarm:
         )
 
     def encode(self) -> str:
-        """Returns the alarm as one line of JSON."""
-        return json.dumps(self.to_json(), ensure_ascii=False, allow_nan=False)
+        """Returns the alarm as one line of JSON, without control characters."""
+        return printable_json(self.to_json())
 
     @property
     def time_text(self) -> str | None:

@@ -1,10 +1,10 @@
 """Delivers alarms once they are committed, and continues after a kill.
 
-The store keeps the alarms that were committed and not delivered: the outbox. The delivery is noted in a
-transaction of its own, which follows at once. So after a kill
+The store keeps the alarms that were committed and not delivered: the outbox. After the delivery, a
+second transaction marks them as delivered. So after a kill
 
     the alarm file    has each alarm exactly once, as soon as the next run has started
-    the callable      has each alarm at least once: a kill before the note repeats the alarms of one batch,
+    the callable      has each alarm at least once: a kill during a delivery repeats the alarms of one batch,
                       with the same numbers, so that a reader can recognise them
 """
 
@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from onward.errors import WriteError
+from onward.in_place import open_in_place
 from onward.stored import whole_number
 from onward.watch.stream.alarms import Alarm
 from onward.watch.stream.store import WatchStore
@@ -49,7 +50,7 @@ class AlarmDelivery:
         """Delivers the pending alarms, and commits that they are delivered.
 
         Raises:
-            WriteError: the disk refused; the alarms stay in the outbox.
+            WriteError: a file cannot be written; the alarms stay in the outbox.
         """
         alarms = self._pending
         is_noted = self._file is None or self._file.length == self._store.fact("alarms_length")
@@ -72,14 +73,15 @@ class AlarmDelivery:
 
 
 class AlarmFile:
-    """A file of JSON lines that gets each alarm once, wherever a process is killed.
+    """A file of JSON lines that gets each alarm once, even if the process is killed.
 
-    The store knows the length of the file at the last note. Bytes beyond it come from a run that was killed
-    before its note. They are a prefix of the alarms in the outbox, so only the rest is written.
+    The store holds the length of the file after the last delivery. Bytes beyond this length come from a run
+    that was killed during a delivery. They are a prefix of the alarms in the outbox, so only the rest is
+    written.
 
     Args:
-        path: the file; it is created if it does not exist.
-        length: length of the file in bytes as the store knows it; None if it knows none.
+        path: the file; if it does not exist, it is created for this user alone, because logs may be private.
+        length: length of the file in bytes according to the store; None if the store has none.
 
     Attributes:
         length: bytes of the file that are accounted for.
@@ -91,7 +93,7 @@ class AlarmFile:
     def __init__(self, path: Path, length: int | None) -> None:
         self._path = path
         try:
-            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+            self._file = open_in_place(path, os.O_RDWR | os.O_APPEND)
             size = os.fstat(self._file).st_size
         except OSError as error:
             raise _write_error(path, error) from error
@@ -105,7 +107,7 @@ class AlarmFile:
         """Appends alarms, and flushes them to the disk.
 
         Raises:
-            WriteError: the disk refused.
+            WriteError: the file cannot be written.
         """
         content = "".join(f"{alarm.encode()}\n" for alarm in alarms).encode()
         surplus, self._surplus = self._surplus, b""

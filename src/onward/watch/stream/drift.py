@@ -1,18 +1,20 @@
 """Drift: tests whether the stream still resembles the training data, with a bound on false reports.
 
-Of normal sequences at most a share q has a p-value of at most a. q is a, plus the uncertainty of a
-calibration on n sequences (the upper limit of Beta(k, n + 1 - k) with k = floor(a (n + 1)), which is exceeded
-with probability 1/10,000), plus half of the sum, because the models of the calibration scores saw part of the
-data. So among fifty sequences more than c have such a p-value with a probability t of at most 1/10, where c
-is the smallest number for which Binomial(50, q) gives that. Fifty sequences are tested together because
-unusual but normal sequences come in bursts: a burst of a minute is not drift.
+A p-value is small if it is at most a level a. At most a share q of the normal sequences has a small p-value.
+The calibration on n sequences gives an upper limit of this share: the limit of Beta(k, n + 1 - k) with
+k = floor(a (n + 1)), which is exceeded with probability 1/10,000. q is 1.5 times this limit, because the
+models of the calibration scores saw part of the data.
 
-A bet against "no drift" is a capital that each block of fifty sequences multiplies by
+Fifty sequences form a block and are tested together, because unusual but normal sequences come in bursts: a
+burst of a minute is not drift. Without drift, more than c p-values of a block are small with a probability of
+at most t. c is the smallest number for which Binomial(50, q) gives a t of at most 1/10.
 
-    r/t if more than c of them have such a p-value, else (1 - r)/(1 - t)
+A bet against "no drift" is a capital that each block multiplies by
 
-with a share r above t. Without drift its expected value does not grow. The capital is split over several
-shares r; of each part a fraction 1/(k (k + 1)) is only bet from block k on, so that late changes are found
+    r/t if more than c of its p-values are small, else (1 - r)/(1 - t)
+
+with a share r above t. Without drift, the expected capital does not grow. The capital is split over several
+shares r. Of each part, a fraction 1/(k (k + 1)) is only bet from block k on, so that late changes are found
 too. By Ville's inequality the total ever reaches b with probability at most 1/b, however long the stream is
 (Ramdas, Gruenwald, Vovk and Shafer 2023). `BOUND` covers the uncertainty of the calibration and the bets.
 """
@@ -36,11 +38,10 @@ BLOCK = 50
 """Number of sequences that are tested together."""
 
 _LARGEST_LEVEL = 0.2
-"""A level that is always tested: only it shows a small change of all sequences."""
+"""A level that is always tested, because a small change of all sequences shows only there."""
 
 _SLACK, _EXCEEDED, _TAIL = 1.5, 1e-4, 0.1
-"""Factor in q for models that saw part of the data; probability that the calibration limit is exceeded;
-largest t."""
+"""Factor of the limit in q; probability that the limit is exceeded; largest t (see the module)."""
 
 _SHARES = np.array([1.5, 3.0, 6.0])
 """The shares r, as multiples of t."""

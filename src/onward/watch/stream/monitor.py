@@ -87,6 +87,8 @@ class Monitor:
         store: holds the open sequences and the alarms; a temporary one by default.
         idle: seconds without a record after which a sequence ends.
         in_memory: open sequences to hold in memory.
+        ends_at_once: idle sequences that end in one call, the longest idle first; the others end in the next
+            calls. None: all end at once.
         notify: called once with a message about drift, and once about wrong clocks.
         on_verdict: called for each sequence that ended, with the number of its first record and its verdict.
 
@@ -98,6 +100,7 @@ class Monitor:
         store: as given.
         counts: the counts since the watch began.
         drift: the test for drift.
+        has_idle: whether the last call left idle sequences open, see `ends_at_once`.
     """
 
     def __init__(
@@ -107,6 +110,7 @@ class Monitor:
         *,
         idle: float = IDLE,
         in_memory: int = IN_MEMORY,
+        ends_at_once: int | None = None,
         notify: Callable[[str], None] = lambda _: None,
         on_verdict: Callable[[int, Verdict], None] = lambda *_: None,
     ) -> None:
@@ -115,7 +119,8 @@ class Monitor:
         _check_model(detector, self.store)
         self.counts = self.store.fact("counts", MonitorCounts.from_json) or MonitorCounts()
         self.drift = self.store.fact("drift", partial(Drift.of, detector)) or Drift.of(detector)
-        self._notify, self._on_verdict = notify, on_verdict
+        self.has_idle = False
+        self._notify, self._on_verdict, self._ends_at_once = notify, on_verdict, ends_at_once
         self._clock = EventClock(idle, notify)
         self.store.fact("clock", self._clock.restore)
         self._sequences = ActiveSequences(self.store, detector, in_memory)
@@ -169,7 +174,7 @@ class Monitor:
         """Makes the state durable, together with further facts such as the position in the source.
 
         Raises:
-            WriteError: the disk refused; the store is unchanged.
+            WriteError: the store cannot be written, and is unchanged.
         """
         if self.store.is_kept:
             self._sequences.save()
@@ -183,9 +188,15 @@ class Monitor:
                 self.store.set_fact(name, value)
         self.store.commit()
 
+    def newly_open(self, records: Sequence[Record]) -> int:
+        """Returns how many of the sequences that are open after these records are not open now."""
+        ends = {record.key: record.last for record in records}
+        return sum(not is_last and key not in self._sequences for key, is_last in ends.items())
+
     def _settle(self, found: Findings) -> list[Alarm]:
-        if self._clock.is_check_due():
-            self._tracker.end_idle(self._clock.elapsed, found)
+        if self._clock.is_check_due() or self.has_idle:
+            ended = self._tracker.end_idle(self._clock.elapsed, found, self._ends_at_once)
+            self.has_idle = ended == self._ends_at_once
         return self._register(found)
 
     def _register(self, found: Findings) -> list[Alarm]:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, overload
 
 from onward.errors import ArtefactError, BusyError, InputError, WriteError
+from onward.in_place import PRIVATE, create_private
 from onward.outputs import output_lock
 from onward.printable import shown_value
 from onward.stored import Count, Finite, checked, refusing_damage, whole_number
@@ -31,7 +32,6 @@ create table keys (
     line text not null, line_number integer not null, last text not null, last_number integer not null,
     events text not null, state blob not null
 ) without rowid;
-create index idle on keys (seen);
 create table alarms (number integer primary key, delivered integer not null, alarm text not null);
 create index outbox on alarms (number) where not delivered;
 create table flagged (
@@ -39,6 +39,7 @@ create table flagged (
 );
 """
 _HINT = "name another file with --state, or delete this one to start a new watch"
+_DISK_HINT = "check that the folder exists and is writable, and that the disk has free space"
 _DISK_ERRORS = {
     sqlite3.SQLITE_PERM,
     sqlite3.SQLITE_BUSY,
@@ -94,8 +95,16 @@ class WatchStore:
 
     def __init__(self, path: Path | None = None) -> None:
         self.path = path
+        if path:
+            self._create(path)
         self._database = self._guarded(lambda: sqlite3.connect(path or "", isolation_level=None))
         self._guarded(self._prepare)
+
+    def _create(self, path: Path) -> None:
+        try:
+            create_private(path)
+        except OSError as error:
+            raise WriteError(f"cannot write {path}: {error.strerror}", hint=_DISK_HINT) from error
 
     def _prepare(self) -> None:
         (version,), (application,) = (
@@ -111,7 +120,7 @@ class WatchStore:
         if tables:
             _check_tables(self._database, self._name)
         if self.path:
-            self.path.chmod(0o600)  # logs may be private; SQLite gives its other files the same mode
+            self.path.chmod(PRIVATE)  # logs may be private; SQLite gives its other files the same mode
         self._database.execute(f"pragma journal_mode = {'wal' if self.path else 'off'}")
         self._database.execute(f"pragma synchronous = {'full' if self.path else 'off'}")
         self._database.execute("begin immediate")
@@ -120,8 +129,10 @@ class WatchStore:
                 self._database.execute(statement)
             self._database.execute(f"pragma user_version = {FORMAT}")
             self._database.execute(f"pragma application_id = {_APPLICATION}")
-            self._database.execute("commit")  # otherwise `undo` would remove the tables
-            self._database.execute("begin immediate")
+        self._database.execute("drop index if exists idle")  # of a file from version 0.2
+        self._database.execute("create index if not exists idle_in_order on keys (seen, number, key)")
+        self._database.execute("commit")  # otherwise `undo` would remove the tables
+        self._database.execute("begin immediate")
 
     @property
     def is_kept(self) -> bool:
@@ -132,7 +143,7 @@ class WatchStore:
         """Makes all changes since the last commit durable at once.
 
         Raises:
-            WriteError: the disk refused; the file is unchanged.
+            WriteError: the file cannot be written, and is unchanged.
         """
         self._guarded(lambda: self._database.execute("commit"))
         self._guarded(lambda: self._database.execute("begin immediate"))
@@ -191,9 +202,15 @@ class WatchStore:
     def remove_sequences(self, keys: Iterable[str]) -> None:
         self._change("delete from keys where key = ?", ((key,) for key in keys))
 
-    def idle_keys(self, since: float) -> list[str]:
-        """Returns the keys of open sequences last seen before a time."""
-        return self._texts("select key from keys where seen < ?", since)
+    def idle_keys(self, since: float, most: int | None = None) -> list[str]:
+        """Returns the keys of open sequences last seen before a time, in the order of last and first records.
+
+        Args:
+            since: the time.
+            most: return at most this many; None: all.
+        """
+        query = "select key from keys where seen < ? order by seen, number, key limit ?"
+        return self._texts(query, since, -1 if most is None else most)
 
     def keys(self) -> list[str]:
         """Returns the keys of all open sequences."""
@@ -254,8 +271,7 @@ class WatchStore:
         except sqlite3.DatabaseError as error:
             code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF  # without the detail code
             if code in _DISK_ERRORS:
-                hint = "check that the folder exists and is writable, and that the disk has free space"
-                raise WriteError(f"cannot {what} {self._name}: {error}", hint=hint) from error
+                raise WriteError(f"cannot {what} {self._name}: {error}", hint=_DISK_HINT) from error
             problem = "is damaged" if code == sqlite3.SQLITE_ERROR else "is not the state of a watch"
             raise ArtefactError(f"{self._name} {problem}: {error}", hint=_HINT) from error
 

@@ -1,0 +1,85 @@
+"""Texts of many kinds and sizes, each with a part to train on and its continuation to score.
+
+The recipe's rules are chosen on `SEARCH` and confirmed on `CONFIRM`. Most texts lie in `../shared/data`
+(`$ONWARD_SHARED_DATA`); the Python and C texts are those of the running Python.
+"""
+
+import bz2
+import gzip
+import lzma
+import os
+import sysconfig
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+DATA = Path(os.environ.get("ONWARD_SHARED_DATA", Path(__file__).parents[2] / "shared" / "data"))
+LONGEST_TEST = 100_000
+"""Maximum number of characters to score."""
+
+_OPEN = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
+
+
+class Text(NamedTuple):
+    """A text: what it is, how to read it, and how many of its characters to train on.
+
+    Attributes:
+        kind: a few words.
+        read: returns the whole text.
+        start: position of the first character to use.
+        size: number of characters to train on; None takes nine tenths of the text.
+    """
+
+    kind: str
+    read: Callable[[], str]
+    start: int = 0
+    size: int | None = None
+
+    def halves(self) -> tuple[str, str]:
+        """Returns the text to train on, and its continuation."""
+        text = self.read()[self.start :]
+        size = int(0.9 * len(text)) if self.size is None else self.size
+        return text[:size], text[size : size + LONGEST_TEST]
+
+
+def data(name: str) -> Callable[[], str]:
+    """Returns a function that reads a file of the shared data, decompressed."""
+
+    def read() -> str:
+        path = DATA / name
+        with _OPEN.get(path.suffix, open)(path, "rb") as file:
+            return file.read().decode("utf-8", "replace")
+
+    return read
+
+
+def files(folder: str, pattern: str) -> Callable[[], str]:
+    """Returns a function that reads files of the running Python, joined in the order of their names."""
+
+    def read() -> str:
+        found = sorted(Path(sysconfig.get_path(folder)).glob(pattern))
+        return "\n".join(path.read_text(encoding="utf-8", errors="replace") for path in found)
+
+    return read
+
+
+SEARCH = {
+    "web 50K": Text("English web prose", data("english/govweb.txt.xz"), 1_000_000, 50_000),
+    "nursery": Text("English verse", data("nursery/real-mother-goose.txt")),
+    "names": Text("a list of film titles", data("movielens/ml-latest-small-2016-10/movies.csv")),
+    "log 250K": Text("a log", data("logs/HDFS_2k.log"), 0, 250_000),
+    "novel 200K": Text("an English novel", data("english/literature.txt.xz"), 5_000_000, 200_000),
+    "shell": Text("shell commands with descriptions", data("shell/tldr.tsv.xz"), 0, 600_000),
+    "Chinese": Text("Chinese poems", data("chinese/tang.txt")),
+    "C": Text("C headers", files("include", "*.h")),
+    "tinyshakespeare": Text("English plays", data("tinyshakespeare/input.txt")),
+    "chat 1M": Text("English chat", data("english/chat_irc.txt.xz"), 0, 1_000_000),
+    "Python 4M": Text("Python source", files("stdlib", "*.py")),
+    "textbooks 20M": Text("English textbooks", data("english/textbooks.txt.xz"), 0, 20_000_000),
+}
+CONFIRM = {
+    "web 20K": Text("English web prose", data("english/govweb.txt.xz"), 6_000_000, 20_000),
+    "nietzsche": Text("English philosophy", data("nietzsche/nietzsche.txt"), 0, 480_000),
+    "Wikipedia 3M": Text("Wikipedia's XML", data("enwik8-head/enwik8.head4000000.xz"), 0, 3_000_000),
+    "manual 1M": Text("technical documentation", data("english/techdocs.txt.xz"), 2_000_000, 1_000_000),
+}

@@ -1,0 +1,10 @@
+"""The questions that RESULTS.md answers, in sections: how to make the rows of a table from runs."""
+
+from questions import inference, serving, training, watching
+
+SECTIONS = {
+    "Training": training.QUESTIONS,
+    "Writing, scoring, completing": inference.QUESTIONS,
+    "Watching": watching.QUESTIONS,
+    "Serving": serving.QUESTIONS,
+}

@@ -1,0 +1,214 @@
+"""The questions about writing, scoring and completing."""
+
+from questions.question import Question, Rows, Run
+
+
+def write_rows(runs: list[Run]) -> Rows:
+    run = runs[-1]
+    names = {
+        "plain": "the PyTorch model, called for each symbol",
+        "fp32": "`--weights fp32`",
+        "bf16": "`--weights bf16`",
+        "int8": "`--weights int8`",
+    }
+    for name, text in names.items():
+        nats = run["nats_per_symbol"].get(name)
+        yield [text, f"{run['symbols_per_second'][name]:,}", f"{nats:.4f}" if nats else ""]
+
+
+WRITE = Question(
+    "write_speed",
+    "How fast does one core write?",
+    ["", "symbols a second", "nats per symbol"],
+    write_rows,
+)
+
+
+def transformer_rows(runs: list[Run]) -> Rows:
+    for run in runs:
+        for name, speed in run["symbols_per_second"].items():
+            yield [name, f"{speed:,.0f}"]
+
+
+TRANSFORMER = Question(
+    "transformer_writing",
+    "How fast is writing with 10.7 million parameters, compared with a transformer?",
+    ["", "symbols a second"],
+    transformer_rows,
+    note="Both models have random weights. The transformer has no cache (as in nanoGPT) and uses all cores; "
+    "onward uses one.",
+)
+
+
+def write_memory_rows(runs: list[Run]) -> Rows:
+    for run in runs:
+        yield [
+            f"{run['symbols']:,}",
+            f"{run['megabytes_after_10000']:.0f} MB",
+            f"{run['megabytes_after_last']:.0f} MB",
+        ]
+
+
+WRITE_MEMORY = Question(
+    "write_memory",
+    "Does writing take constant memory?",
+    ["symbols", "memory after 10,000 symbols", "memory at the end"],
+    write_memory_rows,
+    kind=("layer", "samples"),
+)
+
+
+def long_run_rows(runs: list[Run]) -> Rows:
+    for run in runs:
+        for name in ("writing", "scoring"):
+            figures = run[name]
+            yield [name, f"{figures['late_over_early']:.3f}", f"{figures['megabytes_grown']:.0f} MB"]
+
+
+LONG_RUN = Question(
+    "long_run",
+    "Does the millionth symbol take as long as the thousandth?",
+    ["", "time per symbol, millionth / thousandth", "memory growth"],
+    long_run_rows,
+)
+
+
+def score_rows(runs: list[Run]) -> Rows:
+    run = runs[-1]
+    yield ["`onward score`", f"{run['symbols_per_second']['quick']:,}", f"{run['relative_difference']:.3%}"]
+    yield ["`onward score --exact`", f"{run['symbols_per_second']['exact']:,}", ""]
+
+
+SCORE = Question(
+    "score_speed",
+    "How fast is a long text scored?",
+    ["", "symbols a second", "relative difference of the score"],
+    score_rows,
+)
+
+
+def lane_rows(runs: list[Run]) -> Rows:
+    for run in runs[-1]["runs"]:
+        difference = run["relative_difference"]
+        yield [
+            f"{run['lanes']}",
+            f"{difference:.0e}" if difference else "0",
+            f"{run['symbols_per_second']:,}",
+        ]
+
+
+LANES = Question(
+    "score_lanes",
+    "Does scoring in lanes change the score?",
+    ["lanes", "relative difference", "symbols a second"],
+    lane_rows,
+)
+
+
+def start_rows(runs: list[Run]) -> Rows:
+    for run in runs:
+        yield ["`onward --help`", f"{run['help_seconds']:.2f}"]
+        yield ["`onward write`, first character", f"{run['write_seconds']:.2f}"]
+
+
+START = Question("start_up", "How long does a command take to start?", ["", "seconds"], start_rows)
+
+
+def complete_rows(runs: list[Run]) -> Rows:
+    for run in runs:
+        yield [
+            run["weights"],
+            *(f"{run[f'{name}_milliseconds']:.1f}" for name in ("p50", "p95", "p99")),
+            f"{run['share_exact']:.1%}",
+        ]
+
+
+COMPLETE = Question(
+    "complete_speed",
+    "How long does it take to find ten completions after a keystroke?",
+    ["weights", "p50, ms", "p95, ms", "p99, ms", "exact"],
+    complete_rows,
+    kind=("weights", "n", "parameters"),
+)
+
+
+def keystroke_rows(runs: list[Run]) -> Rows:
+    for run in runs:
+        for kind, text in (("ghost", "one word"), ("list", "three words")):
+            figures = run[kind]
+            yield [
+                run["corpus"],
+                text,
+                *(f"{figures[name]:.1%}" for name in ("model", "model_adapting", "ngram", "word_frequency")),
+            ]
+
+
+KEYSTROKES = Question(
+    "keystrokes",
+    "How many keystrokes does completion save?",
+    ["text", "suggestions", "onward", "onward, adapting", "best n-gram", "frequent words"],
+    keystroke_rows,
+    kind=("corpus",),
+    note="A simulated user types 15,000 characters that the model was not trained on.",
+)
+
+
+def adapt_rows(runs: list[Run]) -> Rows:
+    for run in runs:
+        yield [
+            run["text"],
+            f"{run['static_nats_per_symbol']:.3f}",
+            f"{run['adaptive_nats_per_symbol']:.3f}",
+            f"{run['static_mean_milliseconds_a_key']:.2f} ms",
+            f"{run['adaptive_mean_milliseconds_a_key']:.2f} ms",
+        ]
+
+
+ADAPT = Question(
+    "adapt",
+    "What does a model gain by adapting to a text while it reads it?",
+    ["text", "nats, not adapting", "nats, adapting", "time per key, not adapting", "time per key, adapting"],
+    adapt_rows,
+    kind=("kind", "text"),
+)
+
+
+def roofline_rows(runs: list[Run]) -> Rows:
+    for run in runs:
+        products, read = run["gigaflops_of_products"], run["gigabytes_read_per_second"]
+        reached, weights = run["gigaflops_reached"], run["gigabytes_of_weights_per_second"]
+        most = f"{products['bfloat16, 2 cores']:.0f} GFLOP/s"
+        yield ["training, bf16, 2 cores", f"{reached['training bf16']:.0f} GFLOP/s", most]
+        yield ["scoring, bf16, 2 cores", f"{reached['scoring bf16']:.0f} GFLOP/s", most]
+        yield [
+            "writing, fp32, 1 core",
+            f"{weights['steps fp32, 1 core']:.0f} GB/s of weights",
+            f"{read['second cache, 1 cores']:.0f} GB/s from the L2 cache, "
+            f"{read['memory, 1 cores']:.0f} GB/s from memory",
+        ]
+
+
+ROOFLINE = Question(
+    "roofline",
+    "How close does onward come to the maximum speed of the machine?",
+    ["", "onward", "estimated maximum"],
+    roofline_rows,
+    note="The estimated maximum is the speed of PyTorch's matrix products alone; for writing, these "
+    "multiply a matrix by a vector. onward's own kernels can exceed this estimate.",
+)
+
+
+QUESTIONS = [
+    WRITE,
+    TRANSFORMER,
+    WRITE_MEMORY,
+    LONG_RUN,
+    SCORE,
+    LANES,
+    START,
+    COMPLETE,
+    KEYSTROKES,
+    ADAPT,
+    ROOFLINE,
+]
+"""In the order of the page."""

@@ -1,0 +1,165 @@
+"""The questions about training."""
+
+import shlex
+
+from questions.question import Question, Rows, Run
+
+
+def text_rows(runs: list[Run]) -> Rows:
+    for run in runs:
+        yield [
+            run["corpus"],
+            f"{run['minutes']:g}",
+            options_of(run),
+            _both_protocols(run),
+            _both_protocols(run["peer"]) if run.get("peer") else "",
+        ]
+
+
+def options_of(run: Run) -> str:
+    """The options of `onward train` that a run was given."""
+    return f"`{shlex.join(run['options'])}`"
+
+
+def _both_protocols(figures: Run) -> str:
+    return f"{figures['streaming_nats_per_symbol']:.3f} / {figures['cold_256_nats_per_symbol']:.3f}"
+
+
+TEXT = Question(
+    "text_budget",
+    "How well does a model learn a text in a few minutes?",
+    ["text", "minutes", "options", "onward", "two LSTM layers in PyTorch"],
+    text_rows,
+    kind=("corpus", "minutes", "recipe"),
+    note="The last two columns give nats per character on the held-out end of the text: in one pass / in "
+    "cold windows of 256 characters. The PyTorch network has the same number of parameters, and is trained "
+    "for the same time, with AdamW and without dropout.",
+)
+
+
+def step_rows(runs: list[Run]) -> Rows:
+    for run in runs:
+        milliseconds = run["milliseconds"]
+        yield [
+            run["recipe"],
+            f"{run['symbols_per_second']:,}",
+            f"{milliseconds['step']:.0f} ms",
+            f"{milliseconds['matrix_products_alone']:.0f} ms",
+            f"{milliseconds['step_on_reference_kernels']:.0f} ms",
+        ]
+
+
+STEP = Question(
+    "training_step",
+    "How fast is a training step?",
+    [
+        "recipe",
+        "symbols a second",
+        "step",
+        "its matrix products alone",
+        "step without compiled kernels",
+    ],
+    step_rows,
+    kind=("recipe",),
+)
+
+
+def peer_rows(runs: list[Run]) -> Rows:
+    for run in runs:
+        for name, speed in sorted(run["symbols_per_second"].items(), key=lambda each: -each[1]):
+            yield [name, f"{run['parameters'][name]:,}", f"{speed:,}"]
+
+
+PEERS = Question(
+    "peers_training",
+    "How fast is training, compared with other libraries?",
+    ["", "parameters", "symbols a second"],
+    peer_rows,
+)
+
+
+def memory_rows(runs: list[Run]) -> Rows:
+    for run in runs:
+        for name, text in (
+            ("kept", "kept (default)"),
+            ("given_back", "given back (`ONWARD_MALLOC=default`)"),
+        ):
+            yield [
+                text,
+                f"{run['milliseconds'][name]:.0f} ms",
+                f"{run['page_faults_per_step'][name]:,}",
+            ]
+
+
+KEPT_MEMORY = Question(
+    "kept_memory",
+    "How much faster is a training step if the process keeps freed memory?",
+    ["freed memory", "step", "page faults a step"],
+    memory_rows,
+    kind=("recipe",),
+)
+
+
+def large_rows(runs: list[Run]) -> Rows:
+    for run in runs:
+        yield [
+            f"{run['gigabytes']:g} GB",
+            f"{run['first_seconds']:.0f} s",
+            f"{run['second_seconds']:.0f} s",
+            f"{run['peak_megabytes']:,.0f} MB",
+        ]
+
+
+LARGE = Question(
+    "corpus_2gb",
+    "How long until training starts on a large text?",
+    ["text", "first run", "second run", "peak memory"],
+    large_rows,
+    kind=("gigabytes", "symbols"),
+)
+
+
+def resume_rows(runs: list[Run]) -> Rows:
+    for run in runs:
+        settings = run["settings"]
+        yield [
+            f"{settings['layer']}, {settings['precision']}, {settings['steps']:,} steps",
+            f"{run['kills']}",
+            "yes" if run["equal"] else "no",
+        ]
+
+
+RESUME = Question(
+    "resume_sigkill",
+    "Does a run that is killed and resumed end with the same bytes?",
+    ["run", "kills", "same bytes"],
+    resume_rows,
+    kind=("settings", "threads"),
+)
+
+
+def busy_rows(runs: list[Run]) -> Rows:
+    for run in runs:
+        for name, seconds in run["seconds"].items():
+            ratios = run["times_as_long"][name]
+            yield [
+                name,
+                run["source"] or "this one",
+                f"{seconds['alone']:.1f} s",
+                f"{ratios['beside_a_busy_process']:.2f}",
+                f"{ratios['beside_a_busy_session']:.2f}",
+            ]
+
+
+BUSY = Question(
+    "busy_machine",
+    "How much longer do commands take beside another busy process?",
+    ["command", "version", "alone", "beside a busy process", "beside one of another session"],
+    busy_rows,
+    kind=("source",),
+    note="The last two columns are multiples of the time alone. A command is stopped after two minutes.",
+)
+
+
+QUESTIONS = [TEXT, STEP, PEERS, KEPT_MEMORY, LARGE, RESUME, BUSY]
+"""In the order of the page."""
