@@ -13,6 +13,7 @@ TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto
 DEMO := demo/pydoc.onward
 KEPT := build/benchmarks
 PEERS := build/peers-venv
+AUDIT := build/audit-venv
 SOURCES := setup.py src tests .ci $(wildcard benchmarks)
 
 # Sets $python to the first Python on the path that is new enough and can make environments.
@@ -22,7 +23,7 @@ FIND_PYTHON = for python in $(PYTHON) python3 python3.13 python3.12 python3.11 p
 	if [ -z "$$python" ]; then echo "error: no Python 3.11 to 3.13 with venv found" >&2; \
 	echo "hint: install one (Debian, Ubuntu: apt install python3 python3-venv), or name it: make PYTHON=/path/to/python3" >&2; exit 1; fi
 
-.PHONY: help setup demo test lint types imports fast slow docs serve-docs dist lower-bounds bench bench-peers format clean
+.PHONY: help setup demo test lint types imports fast slow docs serve-docs dist lower-bounds audit bench bench-peers format clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:.*## /\t/' | while IFS=$$'\t' read -r name text; \
@@ -30,7 +31,7 @@ help: ## show this list
 
 setup: $(VENV)/.installed ## install onward and its tools into .venv (other targets do this when needed)
 
-$(VENV)/.installed: pyproject.toml setup.py $(wildcard src/onward/layers/kernels/*.[ch] src/onward/layers/kernels/*.inc)
+$(VENV)/.installed: pyproject.toml setup.py $(wildcard src/onward/layers/kernels/*.[ch] src/onward/layers/kernels/*.inc src/onward/inference/novelty/*.c)
 	@if [ ! -x $(BIN)/python ]; then $(FIND_PYTHON); echo "making $(VENV) with $$("$$python" --version)"; \
 	"$$python" -m venv $(VENV); fi
 	@echo "installing onward and its tools into $(VENV) (PyTorch is large: this takes minutes the first time)"
@@ -75,6 +76,14 @@ dist: ## build the sdist and a wheel into dist/, and test the wheel without a co
 
 lower-bounds: ## run a smoke test with each dependency but torch at its lower bound
 	@$(FIND_PYTHON); "$$python" .ci/lower_bounds.py
+
+$(AUDIT)/.installed: $(VENV)/.installed
+	@$(BIN)/python -m venv $(AUDIT)
+	@$(AUDIT)/bin/python -m pip install --quiet --disable-pip-version-check pip-audit
+	@touch $@
+
+audit: $(AUDIT)/.installed ## look for known vulnerabilities of the dependencies, on PyPI
+	$(BIN)/python .ci/audit.py $(AUDIT)/bin/pip-audit
 
 bench: setup ## run the benchmarks (an hour; needs the data sets in ../shared/data)
 	$(BIN)/python benchmarks/text_budget.py tinyshakespeare --minutes 3

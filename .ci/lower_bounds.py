@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tomllib
 import venv
+from collections.abc import Collection
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -18,10 +19,10 @@ REQUIREMENT = re.compile(r"^([A-Za-z0-9_.\[\]-]+)>=([0-9.]+)")
 FREE = {"torch"}
 
 
-def constraints(requirements: list[str]) -> list[str]:
-    """`name==version` for each requirement that has a lower bound."""
+def constraints(requirements: list[str], free: Collection[str] = FREE) -> list[str]:
+    """`name==version` for each requirement that has a lower bound, but for the free ones."""
     found = (REQUIREMENT.match(requirement) for requirement in requirements)
-    return [f"{match[1]}=={match[2]}" for match in found if match and match[1] not in FREE]
+    return [f"{match[1]}=={match[2]}" for match in found if match and match[1] not in free]
 
 
 def main() -> None:

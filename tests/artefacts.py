@@ -1,5 +1,6 @@
 """Builds small artefacts, and model files with a changed header or changed weights."""
 
+import hashlib
 import json
 import struct
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
-from onward.artefact import Artefact
+from onward.artefact import Artefact, digest_of
 from onward.data.vocabulary import Vocabulary
 from onward.model import LanguageModel, LayerKind, ModelConfig
 
@@ -47,6 +48,19 @@ def rewrite(path: Path, change: Change | None = None, weights: dict[str, torch.T
     header, weights = header_of(path), weights or load_file(path)
     if change:
         change(header)
+    save_file(
+        {name: weight.contiguous() for name, weight in weights.items()}, path, {"onward": json.dumps(header)}
+    )
+
+
+def forge(path: Path, change: Change | None = None, weights: dict[str, torch.Tensor] | None = None) -> None:
+    """Replaces the header or the weights of a file, with digests that fit."""
+    header, weights = header_of(path), weights or load_file(path)
+    if change:
+        change(header)
+    header["sha256"] = digest_of(weights)
+    others = {name: value for name, value in header.items() if name != "header_sha256"}
+    header["header_sha256"] = hashlib.sha256(json.dumps(others, sort_keys=True).encode()).hexdigest()
     save_file(
         {name: weight.contiguous() for name, weight in weights.items()}, path, {"onward": json.dumps(header)}
     )

@@ -87,13 +87,51 @@ def test_the_umask_is_not_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert (tmp_path / "model").stat().st_mode & 0o777 == 0o640
 
 
-def test_links_are_followed_and_a_circular_link_is_a_write_error(tmp_path: Path) -> None:
-    link, circle = tmp_path / "link", tmp_path / "circle"
-    link.symlink_to("model")
-    circle.symlink_to("circle")
+@pytest.mark.parametrize("target", ["secret", "missing", "link", "folder"])
+def test_a_link_is_replaced_and_what_it_leads_to_stays(target: str, tmp_path: Path) -> None:
+    """In a folder that others may write to, a link may lead to a file that only this user may change."""
+    secret, link = tmp_path / "secret", tmp_path / "link"
+    secret.write_bytes(b"secret")
+    secret.chmod(0o600)
+    (tmp_path / "folder").mkdir()
+    link.symlink_to(target)
     with atomic_write(link) as file:
         file.write(b"x")
-    assert (link.is_symlink(), (tmp_path / "model").read_bytes()) == (True, b"x")
-    with pytest.raises(WriteError), atomic_write(circle) as file:
+    assert not link.is_symlink()
+    assert (link.read_bytes(), secret.read_bytes()) == (b"x", b"secret")
+    assert names(tmp_path) == ["folder", "link", "secret"]
+
+
+def test_the_folder_may_be_a_link(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to("folder")
+    with atomic_write(tmp_path / "link" / "model") as file:
         file.write(b"x")
-    assert names(tmp_path) == ["circle", "link", "model"]
+    assert names(tmp_path / "folder") == ["model"]
+
+
+def test_a_device_or_a_pipe_is_not_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("pipe")
+    for target in ("pipe", "link"):
+        with (
+            pytest.raises(WriteError, match="got a named pipe") as caught,
+            atomic_write(tmp_path / target),
+        ):
+            pass
+        assert "name another file" in caught.value.hint
+    assert names(tmp_path) == ["link", "pipe"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_permissions_of_a_file_of_another_user_are_not_kept(tmp_path: Path) -> None:
+    """Otherwise its owner could choose who may change the new file."""
+    (tmp_path / "plain").touch()
+    planted = tmp_path / "model"
+    planted.touch()
+    planted.chmod(0o666)
+    os.chown(planted, 12345, 12345)
+    with atomic_write(planted) as file:
+        file.write(b"x")
+    assert planted.stat().st_mode == (tmp_path / "plain").stat().st_mode
+    assert planted.stat().st_uid == 0

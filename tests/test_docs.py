@@ -17,7 +17,7 @@ from onward.training.recipe import find_recipe
 TEXT = "".join(pydoc_data.topics.topics.values())
 LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
 WIDTH = 100
-WRITTEN = [*PAGES, *(ROOT / name for name in ("CHANGELOG.md", "CONTRIBUTING.md"))]
+WRITTEN = [*PAGES, *(ROOT / name for name in ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"))]
 
 
 @pytest.fixture(scope="module")

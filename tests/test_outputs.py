@@ -80,18 +80,30 @@ def test_only_temporary_files_of_killed_runs_are_removed(tmp_path: Path) -> None
     assert sorted(tmp_path.iterdir()) == sorted(kept)
 
 
-def test_a_link_and_its_target_are_one_output(tmp_path: Path) -> None:
-    output, link = tmp_path / "m.onward", tmp_path / "links" / "l.onward"
-    link.parent.mkdir()
-    link.symlink_to(output)
-    left = tmp_path / ".m.onward.abcdefgh.tmp"
+def test_two_names_of_one_folder_are_one_output_and_a_link_to_a_model_is_another(tmp_path: Path) -> None:
+    """A link is replaced by the new model, and the model that it leads to stays."""
+    output, folder = tmp_path / "models" / "m.onward", tmp_path / "folder"
+    output.parent.mkdir()
+    folder.symlink_to("models")
+    (output.parent / "l.onward").symlink_to("m.onward")
+    left = output.with_name(".m.onward.abcdefgh.tmp")
     left.write_bytes(b"half")
-    with output_lock(link):
+    with output_lock(folder / "m.onward"):
         assert not left.exists()
         with pytest.raises(BusyError), output_lock(output):
             pass
-    assert list(tmp_path.iterdir()) == [link.parent]
-    assert list(link.parent.iterdir()) == [link]
+        with output_lock(folder / "l.onward"):
+            pass
+    assert [path.name for path in output.parent.iterdir()] == ["l.onward"]
+
+
+def test_a_lock_does_not_follow_a_link(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_bytes(b"secret")
+    (tmp_path / "m.onward.lock").symlink_to("secret")
+    with pytest.raises(WriteError), output_lock(tmp_path / "m.onward"):
+        pass
+    assert secret.read_bytes() == b"secret"
 
 
 def test_a_missing_folder_and_a_folder_are_refused(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
+import json
+
 import pytest
 
-from onward.printable import printable, without_controls
+from onward.printable import printable, printable_json, without_controls
 
 
 @pytest.mark.parametrize(
@@ -21,6 +23,16 @@ def test_controls_are_escaped(text: str, shown: str) -> None:
 
 def test_characters_to_keep_stay() -> None:
     assert printable("a\n\x1bb", keep="\n") == "a\n\\x1bb"
+
+
+def test_json_is_printable_and_means_the_same() -> None:
+    data = {"\x9b": ["größer", "\x1b]0;x\x07", "\u202e", "\x7f", "\ud83d", "\U000e0001", "\u2028", "\n"]}
+    text = printable_json(data)
+    assert text.isprintable()
+    assert "größer" in text
+    assert json.loads(text) == data
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        printable_json(float("nan"))
 
 
 def test_controls_are_replaced_one_for_one() -> None:

@@ -25,7 +25,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -34,8 +34,10 @@ from torch import Tensor
 
 from onward.atomic import atomic_write
 from onward.data.vocabulary import Vocabulary
-from onward.errors import ArtefactError, RecipeError, VocabularyError
+from onward.errors import ArtefactError, RecipeError
 from onward.model import LanguageModel, ModelConfig
+from onward.printable import shown
+from onward.stored import StoredModel, refusing_damage
 
 FORMAT = 1
 LONGEST_HEADER = 1 << 25
@@ -44,10 +46,9 @@ LONGEST_HEADER = 1 << 25
 UNITS = {"nats": "natural logarithm", "per_symbol": "mean", "symbol": "one id of the vocabulary"}
 
 _KEY = "onward"
-_FIELDS = {"format", "onward", "config", "vocabulary", "recipe", "facts", "units", "sha256", "header_sha256"}
 _TYPES = {torch.float32: "F32"}
-_SHOWN = 200  # characters of foreign text in a message
 _DAMAGED = "replace the file with an undamaged copy, or train again"
+_DIVERGED = "the training run diverged: train again with a lower learning rate"
 _HINT = "name a file that `onward train` or `onward watch learn` wrote"
 
 
@@ -74,13 +75,15 @@ def save(artefact: Artefact, path: str | os.PathLike[str]) -> None:
     """Writes a model file atomically.
 
     Raises:
-        ArtefactError: a weight is not a finite float32 number, or the header would be too long to load.
+        ArtefactError: a weight is not a finite float32 number, weights are so large that the model could
+            overflow, or the header has NaN or is too long to load.
         WriteError: the file cannot be written.
     """
     weights = {
         name: weight.detach().cpu().contiguous() for name, weight in weights_of(artefact.model).items()
     }
     _check_values("the model", weights)
+    _check_size("the model", artefact.model)
     header = {
         "format": FORMAT,
         "onward": version("onward"),
@@ -93,7 +96,13 @@ def save(artefact: Artefact, path: str | os.PathLike[str]) -> None:
     }
     if artefact.watch is not None:
         header["watch"] = artefact.watch
-    header["header_sha256"] = header_digest(header)
+    try:
+        header["header_sha256"] = header_digest(header)
+    except ValueError as error:
+        raise ArtefactError(
+            "expected finite numbers in the recipe and the facts of the model, got infinity or NaN",
+            hint="leave out these numbers, or replace them by None",
+        ) from error
     content = to_safetensors(weights, {_KEY: json.dumps(header, sort_keys=True)})
     (length,) = struct.unpack("<Q", content[:8])
     if length > LONGEST_HEADER:
@@ -113,27 +122,26 @@ def load(path: str | os.PathLike[str], *, device: str | torch.device = "cpu") ->
     """
     source = Path(path)
     with _opened(source) as file:
-        header = _read_header(source, file.metadata() or {})
-        model = _empty_model(source, header, len(file.keys()))
+        content = _header_json(source, file.metadata() or {})
+        header = _parse_header(source, content)
+        model = _empty_model(source, header.config, len(file.keys()))
         _check_shapes(source, file, weights_of(model))
         # copied, because the system kills the process if a file is truncated while it is mapped into memory
         weights = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
-    try:
-        vocabulary = Vocabulary.from_json(header["vocabulary"])
-    except VocabularyError as error:
-        raise ArtefactError(f"the vocabulary of {source} is damaged: {_short(error)}", hint=_HINT) from error
+    with refusing_damage(f"the vocabulary of {source}", _HINT):
+        vocabulary = Vocabulary.from_json(header.vocabulary)
     if len(vocabulary) != model.config.symbols:
         found = f"{len(vocabulary)} symbols, but a model for {model.config.symbols} symbols"
         raise ArtefactError(f"{source} has a vocabulary of {found}", hint=_HINT)
-    if digest_of(weights) != header["sha256"]:
+    if digest_of(weights) != header.sha256:
         raise ArtefactError(f"the weights of {source} are damaged: their sha256 differs", hint=_DAMAGED)
     _check_values(str(source), weights)
-    if header_digest(header) != header["header_sha256"]:
-        raise ArtefactError(f"the header of {source} is damaged: its sha256 differs", hint=_DAMAGED)
+    with refusing_damage(f"the header of {source}", _DAMAGED):
+        if header_digest(content) != header.header_sha256:
+            raise ValueError("its sha256 differs")
     set_weights(model, weights)
-    return Artefact(
-        model.to(device).eval(), vocabulary, header["recipe"], header["facts"], header.get("watch")
-    )
+    _check_size(str(source), model)
+    return Artefact(model.to(device).eval(), vocabulary, header.recipe, header.facts, header.watch)
 
 
 def is_model(path: Path) -> bool:
@@ -152,7 +160,7 @@ def is_detector(path: Path) -> bool:
         ArtefactError: the file is missing, not a model file, or from a later version.
     """
     with _opened(path) as file:
-        return "watch" in _read_header(path, file.metadata() or {})
+        return _parse_header(path, _header_json(path, file.metadata() or {})).watch is not None
 
 
 def weights_of(model: LanguageModel) -> dict[str, Tensor]:
@@ -203,9 +211,17 @@ def check_header(path: Path, what: str = "model file") -> None:
 
 
 def header_digest(header: dict[str, Any]) -> str:
-    """Returns the SHA-256 of a header without its `header_sha256`, in hexadecimal."""
+    """Returns the SHA-256 of a header without its `header_sha256`, in hexadecimal.
+
+    Raises:
+        ValueError: a number is infinite or NaN.
+    """
     content = {name: value for name, value in header.items() if name != "header_sha256"}
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    try:
+        text = json.dumps(content, sort_keys=True, allow_nan=False)
+    except ValueError:
+        raise ValueError("expected finite numbers, found infinity or NaN") from None
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 @contextmanager
@@ -216,34 +232,49 @@ def _opened(path: Path) -> Iterator[Any]:
         with safe_open(path, framework="pt") as file:
             yield file
     except (SafetensorError, OSError) as error:
-        raise ArtefactError(f"{path} is not a complete model file: {_short(error)}", hint=_HINT) from error
+        raise ArtefactError(f"{path} is not a complete model file: {shown(error)}", hint=_HINT) from error
 
 
-def _read_header(path: Path, metadata: dict[str, str]) -> dict[str, Any]:
-    """Returns the JSON object of a model file, and checks that it has the right fields."""
+class _Header(StoredModel):
+    """The JSON object of a model file."""
+
+    format: Literal[1]
+    onward: str
+    config: dict[str, Any]
+    vocabulary: dict[str, Any]
+    recipe: dict[str, Any]
+    facts: dict[str, Any]
+    units: dict[str, str]
+    sha256: str
+    header_sha256: str
+    watch: dict[str, Any] | None = None
+
+
+def _header_json(path: Path, metadata: dict[str, str]) -> Any:
+    """Returns the value that the header of a model file holds as JSON."""
     if _KEY not in metadata:
         raise ArtefactError(f"{path} is a safetensors file, but not an onward model", hint=_HINT)
-    try:
-        header = json.loads(metadata[_KEY])
-    except (ValueError, RecursionError) as error:
-        raise ArtefactError(f"the header of {path} is damaged: {_short(error)}", hint=_HINT) from error
-    found = header.get("format") if isinstance(header, dict) else None
+    with refusing_damage(f"the header of {path}", _HINT):
+        return json.loads(metadata[_KEY])
+
+
+def _parse_header(path: Path, content: Any) -> _Header:
+    """Returns the header of a model file from its JSON value."""
+    found = content.get("format") if isinstance(content, dict) else None
     if type(found) is not int or found != FORMAT:
         hint = "update onward" if isinstance(found, int) and found > FORMAT else _HINT
-        raise ArtefactError(f"{path} has format {_short(found)}, expected {FORMAT}", hint=hint)
-    objects = ("recipe", "facts", *(("watch",) if "watch" in header else ()))
-    if set(header) - {"watch"} != _FIELDS or not all(isinstance(header[name], dict) for name in objects):
-        raise ArtefactError(f"the header of {path} does not have the fields of format {FORMAT}", hint=_HINT)
-    return header
+        raise ArtefactError(f"{path} has format {shown(found)}, expected {FORMAT}", hint=hint)
+    with refusing_damage(f"the header of {path}", _HINT):
+        return _Header.model_validate(content)
 
 
-def _empty_model(path: Path, header: dict[str, Any], tensors: int) -> LanguageModel:
+def _empty_model(path: Path, description: dict[str, Any], tensors: int) -> LanguageModel:
     """Builds a model from the configuration in a header. Its weights take no memory yet."""
     try:
-        config = ModelConfig.from_json(header["config"])
+        config = ModelConfig.from_json(description)
     except RecipeError as error:
         raise ArtefactError(
-            f"this version cannot build the model that {path} describes: {_short(error)}", hint=_HINT
+            f"this version cannot build the model that {path} describes: {shown(error)}", hint=_HINT
         ) from error
     if config.layers > tensors:  # checked first, because building thousands of layers takes a long time
         expected = f"at least {config.layers} tensors in {path} for its {config.layers} layers"
@@ -257,7 +288,7 @@ def _check_shapes(path: Path, file: Any, expected: dict[str, Tensor]) -> None:
     found = set(file.keys())
     if found != set(expected):
         missing, extra = sorted(set(expected) - found)[:3], sorted(found - set(expected))[:3]
-        parts = f"missing {missing}, unexpected {_short(extra)}"
+        parts = f"missing {missing}, unexpected {shown(extra)}"
         raise ArtefactError(f"the tensors of {path} do not fit its configuration: {parts}", hint=_HINT)
     for name, weight in expected.items():
         part = file.get_slice(name)
@@ -281,17 +312,20 @@ def _check_values(where: str, weights: dict[str, Tensor]) -> None:
         if not weight.isfinite().all():
             raise ArtefactError(
                 f"expected finite numbers in tensor {name} of {where}, found infinity or NaN",
-                hint="the training run diverged: train again with a lower learning rate",
+                hint=_DIVERGED,
             )
+
+
+def _check_size(where: str, model: LanguageModel) -> None:
+    """Raises ArtefactError if the weights are so large that the model could overflow."""
+    if model.can_overflow():
+        raise ArtefactError(
+            f"expected weights with which no value can become infinite in {where}, found larger ones",
+            hint=_DIVERGED,
+        )
 
 
 def _printable(start: bytes) -> str:
     """Returns the first bytes of a file as text if they are printable, else in hexadecimal."""
     text = start.decode("ascii", "replace")
     return f"'{text}'" if text.isascii() and text.isprintable() else f"the bytes {start.hex(' ')}"
-
-
-def _short(content: object) -> str:
-    """Returns the beginning of a text, which may be as long as the file."""
-    text = str(content)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."

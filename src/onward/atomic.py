@@ -2,12 +2,14 @@
 
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from onward.errors import WriteError
+from onward.file_kind import kind_of
 
 
 @contextmanager
@@ -16,12 +18,16 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 
     The content goes to a temporary file beside `path`, which is flushed to disk and then renamed. So neither
     a crash nor a full disk leaves half a file. The folder is flushed too, so that the rename survives a power
-    cut. An existing file's permissions are kept. If `path` is a symbolic link, its target is replaced.
+    cut. The permissions of an existing file are kept if it belongs to this user.
+
+    A link is replaced itself, and what it leads to is unchanged: in a folder that others may write to, it
+    may lead to a file that only this user may change.
 
     Raises:
         WriteError: the file cannot be written; the old file is unchanged.
     """
-    target = Path(os.path.realpath(path))
+    target = Path(path)
+    _refuse_special(target)
     try:
         mode = _mode(target)
         handle, temporary = _create_temporary(target, 0o666 if mode is None else mode)
@@ -30,7 +36,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     try:
         with os.fdopen(handle, "wb") as file:
             if mode is not None:
-                temporary.chmod(mode)
+                os.fchmod(handle, mode)
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -43,10 +49,26 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
             temporary.unlink(missing_ok=True)
 
 
+def _refuse_special(target: Path) -> None:
+    """Refuses to replace a device or a pipe, such as /dev/null, or a link to one.
+
+    Raises:
+        WriteError: the target is one.
+    """
+    with suppress(OSError):
+        mode = target.stat().st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            raise WriteError(
+                f"expected a file to write at {target}, got {kind_of(mode)}", hint="name another file"
+            )
+
+
 def _mode(target: Path) -> int | None:
-    """Returns the permissions of a file, or None if there is no file."""
+    """Returns the permissions of a file, or None if there is no file of this user."""
     with suppress(FileNotFoundError):
-        return target.stat().st_mode & 0o777
+        status = target.lstat()
+        if stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid():
+            return status.st_mode & 0o777
     return None
 
 

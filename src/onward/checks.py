@@ -32,6 +32,7 @@ from pydantic import ConfigDict, Field, ValidationError
 from pydantic import dataclasses as pydantic_dataclasses
 
 from onward.errors import InputError
+from onward.printable import shown_value
 
 _Class = TypeVar("_Class", bound=type)
 
@@ -111,7 +112,7 @@ def _first_error(cls: Any, refusal: ValidationError, error: type[InputError]) ->
     steps = [step for step in path if isinstance(step, int)]
     where = f"{name}{''.join(f'[{step}]' for step in steps)}"
     expected = _describe(field.annotation, field.metadata, depth=len(steps))
-    return error(f"{where} must be {expected}, got {first['input']!r}", hint="".join(hints[:1]))
+    return error(f"{where} must be {expected}, got {shown_value(first['input'])}", hint="".join(hints[:1]))
 
 
 def _marks(kind: Any, marks: Sequence[Any]) -> list[Any]:

@@ -11,7 +11,7 @@ from torch import nn
 
 from onward.checks import checked_dataclass
 from onward.errors import RecipeError
-from onward.layers.base import Layer
+from onward.layers.base import Layer, bounded, largest_element, largest_product
 from onward.layers.gated_linear import GatedFeedForward, GatedLinear
 from onward.layers.gru import GRU
 from onward.layers.linear import Linear
@@ -127,6 +127,14 @@ class LanguageModel(nn.Module):
     def initial_state(self, lanes: int) -> State:
         """Returns the state before the first symbol, for B lanes."""
         return self.stack.initial_state(lanes)
+
+    def can_overflow(self) -> bool:
+        """Returns whether the weights are so large that some text could make a value infinite or NaN.
+
+        The answer may be true although there is no such text, but only for weights that no training reaches.
+        """
+        largest = self.stack.largest_output(bounded(largest_element(self.embedding.weight)))
+        return not math.isfinite(largest_product(self.readout.weight, self.readout.bias, largest))
 
     @torch.no_grad()
     def scale_logits(self, factor: float) -> None:

@@ -67,8 +67,7 @@ def output_lock(output: Path) -> Iterator[None]:
             f"expected a file to write the model to, got the folder {output}",
             hint=f"name a file in it, such as {output / 'model.onward'}",
         )
-    model = Path(os.path.realpath(output))  # a link and its target are one model
-    path = model.with_name(f"{model.name}.lock")
+    path = _in_real_folder(output.with_name(f"{output.name}.lock"))
     lock = FileLock(path, timeout=0, thread_local=False)
     try:
         path.parent.stat()  # filelock would create a missing folder
@@ -87,10 +86,15 @@ def output_lock(output: Path) -> Iterator[None]:
         lock.release()
 
 
+def _in_real_folder(path: Path) -> Path:
+    """Returns a path without links in its folder. The file itself may be a link, which is replaced."""
+    return Path(os.path.realpath(path.parent), path.name)
+
+
 def _remove_temporary_files(output: Path) -> None:
     """Removes the temporary files (see `atomic_write`) of runs that were killed while they wrote."""
     for written in (output, checkpoint_path(output), curves_path(output)):
-        file = Path(os.path.realpath(written))
+        file = _in_real_folder(written)
         for temporary in file.parent.glob(f".{glob.escape(file.name)}.????????.tmp"):
             with suppress(OSError):
                 temporary.unlink()

@@ -6,7 +6,7 @@ import os
 import random
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -51,15 +51,23 @@ def onward(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.fixture
-def process(tmp_path: Path) -> Callable[..., subprocess.Popen[bytes]]:
-    """Starts a command line in its own process, with its own cache."""
+def process(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+    """Starts a command line in its own process, with its own cache. The process ends with the test."""
+    started: list[subprocess.Popen[bytes]] = []
 
-    def start(*arguments: object, stdout: int | IO[bytes] = subprocess.PIPE) -> subprocess.Popen[bytes]:
+    def start(
+        *arguments: object,
+        stdout: int | IO[bytes] = subprocess.PIPE,
+        stderr: int | IO[bytes] = subprocess.PIPE,
+    ) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "onward", *map(str, arguments)]
         environment = os.environ | {"OMP_NUM_THREADS": "1", "ONWARD_CACHE": str(tmp_path / "cache")}
-        return subprocess.Popen(command, env=environment, stdout=stdout, stderr=subprocess.PIPE)
+        started.append(subprocess.Popen(command, env=environment, stdout=stdout, stderr=stderr))
+        return started[-1]
 
-    return start
+    yield start
+    for child in started:
+        child.kill()
 
 
 @pytest.fixture

@@ -30,8 +30,9 @@ def test_nested_facts_are_an_outline(capsys: pytest.CaptureFixture[str]) -> None
 def test_messages_about_hostile_files_reach_the_terminal_without_controls(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    say("column \x1b]0;title\x07\u202e of\ntwo lines")
+    say("column \x1b]0;title\x07\u202e of\nerror: another line")
     complain("no column 'a\x1b[2J'", hint="name\x9b one")
     assert capsys.readouterr().err == (
-        "column \\x1b]0;title\\x07\\u202e of\ntwo lines\nerror: no column 'a\\x1b[2J'\nhint: name\\x9b one\n"
+        "column \\x1b]0;title\\x07\\u202e of\\nerror: another line\n"
+        "error: no column 'a\\x1b[2J'\nhint: name\\x9b one\n"
     )

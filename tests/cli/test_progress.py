@@ -4,11 +4,13 @@ from typing import Any
 
 import pytest
 
-from onward.cli.progress import FEWEST_TRAINING_SYMBOLS, describe
+from onward.cli.progress import FEWEST_TRAINING_SYMBOLS
+from onward.cli.progress import describe as describe_lines
 from onward.training.events import (
     CheckpointIgnored,
     CheckpointMissing,
     CorpusEncoded,
+    Event,
     ManyEpochs,
     OutputExists,
     Sampled,
@@ -19,6 +21,10 @@ from onward.training.events import (
 STARTED: dict[str, Any] = {
     "recipe": "tiny", "parameters": 5, "validation_symbols": 0, "lanes": 1, "precision": "fp32", "step": 0,
 }  # fmt: skip
+
+
+def describe(event: Event) -> str:
+    return "\n".join(describe_lines(event))
 
 
 def test_invalid_bytes_are_reported_with_two_remedies() -> None:

@@ -1,6 +1,7 @@
 """`onward watch run` and `onward watch ok` from the command line."""
 
 import json
+import os
 import signal
 import subprocess
 import time
@@ -117,6 +118,47 @@ def test_a_signal_ends_a_followed_watch(
     assert child.returncode == 3, err
     assert b"s5" in out
     assert b"sequences evaluated" in err
+
+
+@pytest.mark.slow
+def test_a_log_that_is_replaced_by_a_link_or_a_pipe_gives_nothing_away_and_stops_nothing(
+    process: Callable[..., subprocess.Popen[bytes]], watching: Path, log: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "root").mkdir()
+    (tmp_path / "logs").mkdir()
+    secret, followed = tmp_path / "root" / "secret", tmp_path / "logs" / "followed.jsonl"
+    secret.write_text(log.read_text().replace("s5", "secret"))
+    alarms, messages = tmp_path / "alarms.jsonl", tmp_path / "messages"
+    followed.touch()
+    with messages.open("wb") as file:
+        child = process(
+            "watch", "run", watching, followed, "--follow", "--alarms", alarms, "--idle", "0.5s", stderr=file
+        )
+    for replace, said in (
+        (lambda: followed.symlink_to(secret), "in another folder than the log"),
+        (lambda: os.mkfifo(followed), "is a named pipe"),
+    ):
+        wait_until(alarms.exists)
+        followed.unlink()
+        replace()
+        wait_until(lambda said=said: said in messages.read_text())
+    followed.unlink()
+    followed.write_text(log.read_text())
+    wait_until(lambda: bool(alarms.read_text()))
+    child.send_signal(signal.SIGTERM)
+    out, _ = child.communicate(timeout=60)
+    assert child.returncode == 3
+    assert b"s5" in out
+    assert b"secret" not in out
+    assert "secret" not in alarms.read_text()
+    assert alarms.stat().st_mode & 0o777 == 0o600
+
+
+def wait_until(seen: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not seen():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 def test_a_second_watch_on_one_state_is_refused(

@@ -1,6 +1,10 @@
+import copy
 import hashlib
+import importlib
 import io
+import json
 import os
+import random
 import resource
 import sys
 import time
@@ -13,6 +17,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.documentation import ROOT
 
 from onward.data import corpus as corpora
 from onward.data import encoded as module
@@ -224,6 +229,28 @@ def test_a_damaged_cache_is_replaced(tmp_path: Path, damage: str) -> None:
         "foreign": lambda: facts.write_text("[]"),
     }[damage]()
     assert text_of(encode_corpus(found, Encoding())) == "to be"
+
+
+@pytest.mark.usefixtures("settled")
+def test_a_cache_with_any_other_value_is_replaced_or_gives_the_same_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The values of a cache never lead to another file, to an id without a symbol, or to an error."""
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    mutations = importlib.import_module("mutations")
+    found = find_sources([write(tmp_path / "text", "to be")])
+    encode_corpus(found, Encoding())
+    facts = next((tmp_path / "cache/encoded").glob("*/facts.json"))
+    (facts.parent / "ids-other").write_bytes(b"\xff" * 5)
+    whole = json.loads(facts.read_bytes())
+    for number in range(400):
+        changed = copy.deepcopy(whole)
+        mutations.change_value(changed, random.Random(number))
+        facts.write_text(json.dumps(changed))
+        encoded = encode_corpus(found, Encoding())
+        assert text_of(encoded) == "to be" or encoded.vocabulary.symbols != whole["vocabulary"]["symbols"]
+        assert int(np.asarray(encoded.ids).max()) < len(encoded.vocabulary) == len(encoded.counts)
+        facts.parent.joinpath("ids-other").write_bytes(b"\xff" * 5)
 
 
 def test_a_pipe_is_identified_by_its_content(

@@ -243,6 +243,6 @@ def test_a_corpus_in_a_file_gives_the_same_blocks(tmp_path: Path) -> None:
     path.write_bytes(ids.tobytes())
     first, second = (
         Lanes(source, lanes=7, steps=20, unknown=half(1000), noise=0.1)
-        for source in (ids, SymbolFile(path, ids.dtype))
+        for source in (ids, SymbolFile(path, ids.dtype, int(ids.max()) + 1))
     )
     assert all(same(first.next(), second.next()) for _ in range(20))

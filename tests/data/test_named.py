@@ -125,6 +125,13 @@ def test_a_file_comes_before_a_named_corpus(tmp_path: Path, monkeypatch: pytest.
     assert find_sources(["pydoc"]).documents == (Path("pydoc"),)
 
 
+def test_other_users_cannot_look_into_a_folder_of_the_cache(tmp_path: Path) -> None:
+    folder = make_cache(tmp_path / "cache" / "encoded" / "1")
+    assert folder.stat().st_mode & 0o777 == 0o700
+    folder.chmod(0o755)
+    assert make_cache(folder).stat().st_mode & 0o777 == 0o755  # somebody chose that
+
+
 def test_a_cache_folder_that_cannot_be_created(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(WriteError, match="cannot create the cache") as caught:

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from onward.data.symbols import SymbolFile
 from onward.errors import CorpusError
 
-IDS = np.arange(300, dtype=np.uint16)
+SYMBOLS = 300
+IDS = np.arange(SYMBOLS, dtype=np.uint16)
 PLACES = st.none() | st.integers(-400, 400)
 
 
@@ -16,7 +17,7 @@ PLACES = st.none() | st.integers(-400, 400)
 def stored(tmp_path_factory: pytest.TempPathFactory) -> SymbolFile:
     path = tmp_path_factory.mktemp("symbols") / "ids"
     path.write_bytes(IDS.tobytes())
-    return SymbolFile(path, IDS.dtype)
+    return SymbolFile(path, IDS.dtype, SYMBOLS)
 
 
 def test_a_file_equals_the_array(stored: SymbolFile) -> None:
@@ -42,14 +43,23 @@ def test_a_slice_with_a_step_is_refused(stored: SymbolFile) -> None:
 def test_a_truncated_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "ids"
     path.write_bytes(IDS.tobytes())
-    stored = SymbolFile(path, IDS.dtype)
+    stored = SymbolFile(path, IDS.dtype, SYMBOLS)
     path.write_bytes(IDS[:100].tobytes())
     with pytest.raises(CorpusError, match="shorter than expected") as caught:
         np.asarray(stored[90:110])
     assert caught.value.hint
 
 
+def test_an_id_beyond_the_vocabulary_is_refused(stored: SymbolFile) -> None:
+    """No table of a model has a row for it."""
+    damaged = SymbolFile(stored.path, IDS.dtype, SYMBOLS - 1)
+    assert len(np.asarray(damaged[:299])) == 299
+    with pytest.raises(CorpusError, match=r"expected ids below 299 in .*, found 299") as caught:
+        np.asarray(damaged[290:])
+    assert "delete the file" in caught.value.hint
+
+
 def test_a_file_that_another_run_deleted_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match=r"cannot read .*ids: No such file") as caught:
-        SymbolFile(tmp_path / "ids", IDS.dtype)
+        SymbolFile(tmp_path / "ids", IDS.dtype, SYMBOLS)
     assert "try again" in caught.value.hint

@@ -1,6 +1,7 @@
 """Tests the conventions in onward/layers/base.py on every layer in `LAYERS`."""
 
 import copy
+import math
 
 import pytest
 import torch
@@ -22,7 +23,7 @@ from tests.layers.cases import (
 from torch import Tensor
 
 from onward.layers import gated_linear, gru, lstm, norm, simple, stack
-from onward.layers.base import Layer
+from onward.layers.base import LARGEST, Layer
 from onward.layers.state import State, join_lanes, map_state, select_lanes, tensors_of, with_tensors
 
 every_layer = pytest.mark.parametrize("name", LAYERS)
@@ -258,3 +259,30 @@ def test_training_and_evaluation_agree_without_dropout(name: str) -> None:
         assert not torch.equal(used[0], trained[0])
     else:
         assert identical(layer(x, state), layer.train()(x, state))
+
+
+@every_layer
+@pytest.mark.parametrize("scale", [0.0, 1.0, 1e3, 1e8, 1e16, 1e30])
+def test_no_output_exceeds_the_bound(name: str, scale: float) -> None:
+    layer = LAYERS[name].build(torch.float32)
+    with torch.no_grad():
+        for weight in layer.parameters():
+            weight.mul_(scale)
+        x, _ = drawn(layer, 40, 3, torch.float32)
+        for size in (1.0, 1e10):
+            y, _ = layer(x.sign() * size, layer.initial_state(3))
+            bound = layer.largest_output(size)
+            assert not bound < float(y.abs().max()) * (1 - 1e-5)
+            assert math.isinf(bound) or (bound <= LARGEST and bool(y.isfinite().all()))
+
+
+@every_layer
+def test_a_layer_that_could_overflow_has_no_bound(name: str) -> None:
+    layer = LAYERS[name].build(torch.float32)
+    assert math.isinf(layer.largest_output(math.inf))
+    for weight in layer.parameters():
+        with torch.no_grad():
+            kept = weight.clone()
+            weight[..., 0] = 3e38
+            assert math.isinf(layer.largest_output(1.0))
+            weight.copy_(kept)

@@ -1,7 +1,9 @@
 from typing import Any
 
 import pytest
+from tests.documentation import ROOT
 
+from onward.lesson.ladder import rungs
 from onward.lesson.table import as_markdown
 
 ROW = {
@@ -36,3 +38,14 @@ def test_the_table_shows_reached_targets() -> None:
 
 def test_a_rung_that_failed_is_shown_as_not_run() -> None:
     assert "| not run |" in as_markdown([ROW | {"details": {}, "figure": None, "reached": None}])
+
+
+def test_the_page_of_results_describes_the_rungs_as_they_are() -> None:
+    page = (ROOT / "docs" / "lesson" / "RESULTS.md").read_text(encoding="utf-8")
+    published = [line.split(" | ")[:4] for line in page.splitlines() if line.startswith("| `")]
+    rows = [
+        ROW | {"rung": rung.name, "measure": rung.measure, "lesson": rung.lesson, "target": rung.target}
+        for rung in rungs()
+    ]
+    table = as_markdown([row | {"details": {}} for row in rows])
+    assert published == [line.split(" | ")[:4] for line in table.splitlines() if line.startswith("| `")]

@@ -6,13 +6,17 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from starlette.testclient import TestClient
 
 import onward
+from onward.serve.app import ServerSettings, make_app
+from onward.serve.http.limits import Limits
 from onward.watch.input.format import InputFormat
 from onward.watch.training import LearnSettings, learn_detector
 
@@ -45,14 +49,15 @@ class Server:
 
 
 Start = Callable[..., Server]
+Serve = Callable[..., TestClient]
 
 
 @pytest.fixture(scope="session")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("served")
     (folder / "text.txt").write_text(TEXT, encoding="utf-8")
-    path = folder / "small.onward"
-    onward.train(folder / "text.txt", output=path, recipe="tiny", steps=60)
+    path = folder / "small.onward"  # with a fixed precision, since "auto" depends on the load of the machine
+    onward.train(folder / "text.txt", output=path, recipe="tiny", steps=60, precision="bf16")
     return path
 
 
@@ -78,6 +83,18 @@ def start() -> Iterator[Start]:
     for each in running:
         if each.process.poll() is None:
             each.end()
+
+
+@pytest.fixture
+def serve(model: Path) -> Iterator[Serve]:
+    """Runs the application with some limits, without a socket."""
+    with ExitStack() as running:
+
+        def begin(**limits: Any) -> TestClient:
+            app = make_app(ServerSettings(models=[model], limits=Limits(**limits)))
+            return running.enter_context(TestClient(app, base_url="http://localhost"))
+
+        yield begin
 
 
 def normal(chance: random.Random) -> list[str]:

@@ -1,6 +1,8 @@
 """The process: it stops cleanly, and clients may leave at any time."""
 
 import json
+import os
+import random
 import signal
 import socket
 import time
@@ -23,9 +25,13 @@ def connect(server: Server) -> socket.socket:
     return socket.create_connection((host, int(port)), timeout=20)
 
 
-def waiting(server: Server) -> float:
+def metric(server: Server, name: str) -> float:
     page = server.client.get("/metrics").text
-    return float(next(line for line in page.splitlines() if line.startswith("onward_waiting ")).split()[1])
+    return float(next(line for line in page.splitlines() if line.startswith(f"{name} ")).split()[1])
+
+
+def waiting(server: Server) -> float:
+    return metric(server, "onward_waiting")
 
 
 def test_a_server_that_stops_finishes_running_streams(start: Start, model: Path) -> None:
@@ -51,6 +57,46 @@ def test_clients_that_leave_free_their_places(server: Server) -> None:
     while waiting(server) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert waiting(server) == 0
+
+
+def processor_seconds(server: Server) -> float:
+    fields = Path(f"/proc/{server.process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_a_search_ends_when_its_client_leaves(start: Start, model: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "corpus"
+    folder.mkdir()
+    piece = random.Random(0).choices("ab", k=1_000_000)
+    for number in range(40):
+        (folder / f"{number}.txt").write_text("".join(piece[number:]))
+    server = start(model, "--corpus", folder)
+    text = "".join(random.Random(1).choices("ab", k=50_000))
+    with connect(server) as connection:
+        connection.sendall(post("/v1/novelty", {"text": text, "minimum": 1}))
+        time.sleep(1.0)
+    time.sleep(1.0)  # for the slice in work
+    before = processor_seconds(server)
+    time.sleep(2.0)
+    assert processor_seconds(server) - before < 1.0
+
+
+def test_a_long_text_is_not_read_on_after_its_client_has_left(server: Server) -> None:
+    id_ = server.client.post("/v1/sessions", json={}).json()["id"]
+    before = metric(server, "onward_symbols_read_total")
+    long = "the lane goes on. " * 10_000
+    for path, body in ((f"/v1/sessions/{id_}/edit", {"insert": long}), ("/v1/sessions", {"text": long})):
+        with connect(server) as connection:
+            connection.sendall(post(path, body))
+            time.sleep(0.1)
+    deadline = time.monotonic() + 20
+    while waiting(server) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert waiting(server) == 0
+    assert metric(server, "onward_symbols_read_total") - before < len(long)
+    answer = server.client.post(f"/v1/sessions/{id_}/edit", json={"at": 9, "delete": len(long) - 9}).json()
+    assert (answer["version"], answer["length"]) == (2, 9)
+    assert answer["completions"]
 
 
 def test_an_unavailable_address_has_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """The pieces of a corpus that are not trained on, and their loss."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -82,10 +83,8 @@ def test_a_corpus_in_a_file_is_split_alike(tmp_path: Path) -> None:
     ids = np.asarray(corpus.ids)
     path = tmp_path / "ids"
     ids.tofile(path)
-    on_disk: Symbols = SymbolFile(path, ids.dtype)
-    again = EncodedCorpus(
-        corpus.name, corpus.vocabulary, on_disk, corpus.counts, corpus.digest, corpus.source_bytes, 0
-    )
+    on_disk: Symbols = SymbolFile(path, ids.dtype, len(corpus.vocabulary))
+    again = replace(corpus, ids=on_disk)
     one, other = split(corpus, 0.3), split(again, 0.3)
     assert np.array_equal(np.asarray(one.training[:]), np.asarray(other.training[:]))
     assert torch.equal(one.held_out.y, other.held_out.y)

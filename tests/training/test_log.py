@@ -68,3 +68,15 @@ def test_a_full_disk_leaves_complete_lines(room: int, tmp_path: Path, small_file
         log(stepped(2, 10))
     assert lines(tmp_path / "log")[0]["event"] == "finished"
     assert (tmp_path / "log").read_bytes().endswith(b"}\n")
+
+
+def test_a_log_is_not_written_through_a_link(tmp_path: Path) -> None:
+    """In a folder that others may write to, the link may lead to a file that only this user may change."""
+    secret, path = tmp_path / "secret", tmp_path / "log"
+    secret.write_text("secret\n")
+    path.symlink_to(secret)
+    with pytest.raises(WriteError, match="got a link"):
+        RunLog(path, resumed=True)
+    RunLog(path, resumed=False).close()
+    assert not path.is_symlink()
+    assert secret.read_text() == "secret\n"

@@ -11,34 +11,43 @@ from onward.training.clock import SECONDS_TO_EXIT, RunClock
 from onward.training.plan import CHECKS, is_check_due
 from onward.training.schedule import Schedule
 
+CHANGES = st.lists(st.tuples(st.floats(0, 1), st.integers(0, 300)), max_size=4)
 
-@st.composite
-def schedules(draw: st.DrawFn) -> Schedule:
-    """Draws a schedule whose plans change several times."""
-    step = draw(st.integers(0, 5))
-    schedule = Schedule().revised(step, step + draw(st.integers(1, 300)))
-    for _ in range(draw(st.integers(0, 4))):
-        assert schedule.steps is not None
-        if schedule.steps - step < 2:
+
+def schedule_of(first: int, steps: int, changes: list[tuple[float, int]]) -> Schedule:
+    """Returns a schedule with several plans.
+
+    Args:
+        first: the step of the first plan.
+        steps: steps from there to the end.
+        changes: for each later plan, where it starts, as a share of the plan before, and its steps.
+    """
+    schedule, step, end = Schedule().revised(first, first + steps), first, first + steps
+    for share, left in changes:
+        if end - step < 2:
             break
-        step = draw(st.integers(step + 1, schedule.steps - 1))
-        schedule = schedule.revised(step, step + draw(st.integers(0, 300)))
+        step += 1 + int(share * (end - step - 2))
+        end = step + left
+        schedule = schedule.revised(step, end)
     return schedule
 
 
-@given(schedules())
-def test_the_progress_grows_from_0_to_1(schedule: Schedule) -> None:
+@given(st.integers(0, 5), st.integers(1, 300), CHANGES)
+def test_the_progress_grows_from_0_to_1(first: int, steps: int, changes: list[tuple[float, int]]) -> None:
+    schedule = schedule_of(first, steps, changes)
     assert schedule.steps is not None
     shares = [schedule.progress(step) for step in range(schedule.steps + 1)]
-    assert shares[0] == (1.0 if schedule.steps == 0 else 0.0)
+    assert shares[0] == 0.0
     assert shares[-1] == 1.0
     assert shares == sorted(shares)
 
 
-@given(schedules())
-def test_a_schedule_is_read_back_from_its_text(schedule: Schedule) -> None:
-    if schedule.steps:
-        assert Schedule.parse(str(schedule)) == schedule
+@given(st.integers(0, 5), st.integers(1, 300), CHANGES)
+def test_a_schedule_is_read_back_from_its_text(
+    first: int, steps: int, changes: list[tuple[float, int]]
+) -> None:
+    schedule = schedule_of(first, steps, changes)
+    assert Schedule.parse(str(schedule)) == schedule
 
 
 def test_the_progress_is_even_within_a_plan() -> None:

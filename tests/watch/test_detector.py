@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.artefacts import forge
 
 from onward.artefact import Artefact, load, save
 from onward.errors import ArtefactError, CorpusError, InputError
 from onward.watch.detector import Detector
+from onward.watch.evaluation.summary import summary
 from onward.watch.scoring.open_sequence import OpenSequence
 from onward.watch.training import LearnSettings, learn_detector
 
@@ -59,7 +61,7 @@ def test_a_stream_has_the_verdicts_of_a_batch(detector: Detector) -> None:
     opened = [detector.open() for _ in sequences]
     for position in range(max(map(len, sequences))):
         active = [i for i, sequence in enumerate(sequences) if position < len(sequence)]
-        detector.observe([opened[i] for i in active], [sequences[i][position] for i in active])
+        detector.observe([opened[i] for i in active], [sequences[i][position : position + 1] for i in active])
     for streamed, judged in zip(detector.close(opened), detector.judge(sequences), strict=True):
         assert streamed.p_value == judged.p_value
         assert streamed.features == pytest.approx(judged.features, abs=1e-4)
@@ -71,17 +73,19 @@ def test_interleaved_sequences_do_not_mix_and_bytes_restore_them(detector: Detec
     opened = [detector.open() for _ in range(3)]
     for position in range(4):
         opened = [OpenSequence.from_bytes(sequence.to_bytes()) for sequence in opened]
-        scores = detector.observe(opened, [sequence[position] for sequence in NORMAL[:3]])
-        for score, expected in zip(scores, alone, strict=True):
-            assert score.bits == pytest.approx(expected[position].bits, abs=1e-4)
-            assert score.event == expected[position].event
+        observed = detector.observe(opened, [sequence[position : position + 1] for sequence in NORMAL[:3]])
+        for (event,), expected in zip(observed, alone, strict=True):
+            assert event.score.bits == pytest.approx(expected[position].bits, abs=1e-4)
+            assert event.score.event == expected[position].event
     assert len(opened[0].to_bytes()) < 2000  # 100,000 keys take less than 200 MB
 
 
 def test_an_event_is_scored_before_it_is_read(detector: Detector) -> None:
     first = detector.open()
     second = first.copy()
-    (known,), (unknown,) = detector.observe([first], ["open"]), detector.observe([second], ["format"])
+    ((known,),) = detector.observe([first], [["open"]])
+    ((unknown,),) = detector.observe([second], [["format"]])
+    known, unknown = known.score, unknown.score
     assert known.expected == unknown.expected
     assert (known.expected[0].event, known.rank, known.new) == ("open", 0, False)
     assert 4 < unknown.bits < np.inf
@@ -91,7 +95,7 @@ def test_an_event_is_scored_before_it_is_read(detector: Detector) -> None:
 
 def test_closing_leaves_the_sequence_open(detector: Detector) -> None:
     sequence = detector.open()
-    detector.observe([sequence], ["open"])
+    detector.observe([sequence], [["open"]])
     before = sequence.to_bytes()
     detector.close([sequence])
     assert sequence.to_bytes() == before
@@ -155,7 +159,8 @@ def load_changed(detector: Detector, header: dict[str, Any], tmp_path: Path) -> 
         changed = deepcopy(header)
         *parents, name = path
         reduce(getitem, parents, changed)[name] = value
-        save(replace(detector.artefact, watch=changed), tmp_path / "changed")
+        detector.save(tmp_path / "changed")
+        forge(tmp_path / "changed", lambda content: content.update(watch=changed))
         return Detector.load(tmp_path / "changed")
 
     return load_with
@@ -173,24 +178,43 @@ NAN = float("nan")
         (("profile", "counts"), [[[10**9], [1]]]),
         (("profile", "pairs"), [10**18]),
         (("profile",), []),
-        (("calibration", "scores"), [0.1, NAN]),
-        (("calibration", "bits_per_event"), NAN),
-        (("calibration", "trust"), float("inf")),
+        (("profile", "counts"), [[[4, 4], [1, 1]]]),
+        (("profile", "counts"), [[[4], [65_536]]]),
+        (("calibration", "scores"), []),
+        (("calibration", "scores"), [2.0, 1.0]),
+        (("calibration", "scores"), [1.0, 1e300]),
+        (("calibration", "scores"), [[1.0]]),
+        (("calibration", "bits_per_event"), 1e300),
+        (("calibration", "bits_per_event"), -1.0),
+        (("calibration", "bits_per_event"), 10**400),
+        (("calibration", "trust"), 1.5),
         (("calibration", "tails"), []),
+        (("calibration", "sums", "scale"), 1e-300),
+        (("calibration", "sums", "scale"), 1e300),
+        (("calibration", "peaks", "values"), [-1e300, 1e300]),
         (("baselines", "grams", "symbols"), 10**13),
         (("baselines", "grams", "codes"), [[10**18]]),
+        (("baselines", "grams"), {"symbols": 10, "codes": [[4, 5]], "counts": [[2**53, 2**53]]}),
+        (("baselines", "lengths"), [0, 2**63]),
         (("baselines", "lengths"), [5, 2]),
         (("baselines", "lengths"), [2]),
         (("baselines", "held_out"), {}),
         (("events",), ["a"]),
         (("events",), ["a"] * 6),
         (("events",), 6),
-        (("rate",), NAN),
+        (("events",), ["a", "b", "c", "d", "e", "\ud800"]),
         (("rate",), 0.0),
         (("rate",), "0.01"),
         (("top_k",), 0),
         (("top_k",), True),
+        (("top_k",), 10**30),
         (("source",), None),
+        (("source",), {"reader": {"form": "log", "event": []}}),
+        (("source",), {"reader": {"form": "xml", "event": []}, "templates": None}),
+        (("source",), {"reader": {"form": "log", "event": [], "key_regex": "a(?=b)"}, "templates": []}),
+        (("source",), {"reader": {"form": "log", "event": []}, "templates": None}),
+        (("source",), {"reader": {"form": "log", "event": []}, "templates": "abc"}),
+        (("source",), {"reader": {"form": "log", "event": []}, "templates": [["a"]]}),
         (("more",), 1),
     ],
 )
@@ -212,8 +236,41 @@ def test_an_error_of_the_header_names_the_field_and_what_was_expected(
         load_changed(("profile", "symbols"), 999)
     with pytest.raises(ArtefactError, match=r"rate: Input should be less than 1, found 3\.5"):
         load_changed(("rate",), 3.5)
-    with pytest.raises(ArtefactError, match="scores: expected finite numbers in ascending order, found"):
-        load_changed(("calibration", "scores"), [NAN])
+    with pytest.raises(
+        ArtefactError, match=r"scores: expected numbers up to 1e\+100 in ascending order, found"
+    ):
+        load_changed(("calibration", "scores"), [2.0, 1.0])
+
+
+@pytest.mark.parametrize("value", [NAN, float("inf"), -float("inf")])
+@pytest.mark.parametrize("path", [("rate",), ("calibration", "trust"), ("calibration", "bits_per_event")])
+def test_a_number_that_is_not_finite_is_refused(
+    path: tuple[str, ...], value: float, load_changed: LoadChanged
+) -> None:
+    """With NaN in its calibration, a detector would flag nothing."""
+    with pytest.raises(ArtefactError, match="expected finite numbers, found infinity or NaN"):
+        load_changed(path, value)
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {},
+        {"corpus": 3, "calibration": {}},
+        {"corpus": {"sequences": -1, "symbols": 1}, "calibration": {"sequences": 1, "folds": None}},
+        {"corpus": {"sequences": 1, "symbols": 1}, "calibration": {"sequences": 1}},
+        {"parents": 7},
+        {"forgiven": [7]},
+    ],
+)
+def test_facts_that_a_detector_needs_are_checked(
+    detector: Detector, facts: dict[str, Any], tmp_path: Path
+) -> None:
+    detector.save(tmp_path / "changed")
+    known = detector.artefact.facts if facts and "corpus" not in facts else {}
+    forge(tmp_path / "changed", lambda content: content.update(facts=known | facts))
+    with pytest.raises(ArtefactError, match=r"the detector in .* is damaged: "):
+        Detector.load(tmp_path / "changed")
 
 
 def test_a_header_without_its_fields_is_refused(detector: Detector, tmp_path: Path) -> None:
@@ -243,6 +300,15 @@ def test_deeplogs_rule_flags_by_rank_only(detector: Detector) -> None:
     strict, lax = detector.with_rate(top_k=3), detector.with_rate(top_k=9)
     assert [v.flagged for v in strict.judge([usual, ANOMALIES["unseen event"]])] == [False, True]
     assert not lax.judge([usual])[0].flagged
+
+
+def test_a_rate_of_almost_1_flags_everything(detector: Detector) -> None:
+    every = detector.with_rate(1 - 1e-12)
+    assert all(verdict.flagged for verdict in every.judge(NORMAL[:20]))
+    assert every.calibration.threshold(every.rate) == -np.inf
+    assert summary(every)["false_alarms_interval"] == [1.0, 1.0]
+    assert summary(every)["threshold"] is None
+    assert every.baselines.threshold("ngram_mean", every.rate) == -np.inf
 
 
 @pytest.mark.parametrize("rate", [0.0, 1.0, -1.0, NAN])

@@ -18,6 +18,7 @@ from onward.cli.novelty import novelty
 from onward.cli.output import DONE, FAILED, INTERRUPTED, MISUSED, UNREAD, complain, emit, say
 from onward.cli.score import score
 from onward.cli.serve import serve
+from onward.cli.terminal import guard_streams
 from onward.cli.train import train
 from onward.cli.watch import watch
 from onward.cli.write import write
@@ -47,7 +48,7 @@ _PLAIN = {
 
 def _version(wanted: bool) -> None:
     if wanted:
-        emit(f"onward {onward.__version__}\n")
+        emit(f"onward {onward.__version__}")
         raise typer.Exit
 
 
@@ -66,7 +67,7 @@ def root(
     onward score pydoc.onward some.txt               measure its surprise
     """
     if context.invoked_subcommand is None:
-        emit(context.get_help() + "\n")
+        emit(context.get_help())
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -140,6 +141,7 @@ def _open_streams() -> None:
 def main() -> None:
     """Runs the command line of the process."""
     _open_streams()
+    guard_streams()
     code = run(sys.argv[1:])
     try:
         sys.stdout.flush()

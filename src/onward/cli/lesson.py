@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from onward.cli.options import Json
 from onward.cli.output import FAILED, emit, emit_facts, emit_json, say
+from onward.cli.terminal import SafeConsole
 
 ALL = "all"
 _FOLDERS = {"graph": Path("lesson-graph")}
@@ -52,7 +52,8 @@ def lesson(
         if json:
             emit_json({"rungs": rows})
         else:
-            emit(as_markdown(rows))
+            for line in as_markdown(rows).splitlines():
+                emit(line)
         if any(row["figure"] is None for row in rows):
             raise typer.Exit(FAILED)
 
@@ -68,7 +69,7 @@ def _list(rungs: list[Any], *, as_json: bool) -> None:
     for rung in rungs:
         target = "" if rung.target is None else f"≤ {rung.target:g}"
         table.add_row(rung.name, rung.new, rung.lesson or "", target, f"{rung.minutes:g}")
-    Console().print(table)
+    SafeConsole().print(table)
     say("run a rung with: onward lesson NAME")
 
 

@@ -43,6 +43,6 @@ def novelty(
         emit_json(found.to_json())
         return
     spans = f"{found.span_count:,} span{'' if found.span_count == 1 else 's'} of {minimum} symbols or more"
-    emit(f"{found.share:.1%} of {found.symbols:,} symbols are copied, in {spans}\n")
+    emit(f"{found.share:.1%} of {found.symbols:,} symbols are copied, in {spans}")
     for span in found.spans:
-        emit(f"{span.length:>7,}  {span.document}:{span.line}  {span.text!r}\n")
+        emit(f"{span.length:>7,}  {span.document}:{span.line}  {span.text!r}")

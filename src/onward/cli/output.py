@@ -1,5 +1,8 @@
 """The output of commands: data goes to standard output, everything else to standard error.
 
+Files, logs, requests and models may contain control characters. All functions here escape them; only the
+text that a model wrote reaches a pipe as it is.
+
     error: expected X, got Y      one line
     hint: the remedy              one line, if there is a remedy
 
@@ -7,7 +10,6 @@ Exit codes: 0 success, 1 the run failed, 2 misuse or wrong input, 3 `watch run` 
 interrupted, 141 the reader of standard output has ended (the code that shells report after SIGPIPE).
 """
 
-import json
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -15,19 +17,20 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from onward.printable import printable, without_controls
+from onward.cli.terminal import SafeConsole
+from onward.printable import printable, printable_json, without_controls
 
 DONE, FAILED, MISUSED, FLAGGED, INTERRUPTED, UNREAD = 0, 1, 2, 3, 130, 141
 
 
 def messages() -> Console:
     """Returns a console on the current standard error (tests replace the stream)."""
-    return Console(stderr=True, highlight=False)
+    return SafeConsole(stderr=True, highlight=False)
 
 
 def say(text: str = "", *, style: str = "") -> None:
-    """Prints a message on standard error. It is not wrapped, so that it can be searched for."""
-    messages().print(Text(printable(text, keep="\n"), style=style), soft_wrap=True)
+    """Prints a line on standard error. It is not wrapped, so that it can be searched for."""
+    messages().print(Text(printable(text), style=style), soft_wrap=True)
 
 
 def complain(message: str, hint: str = "") -> None:
@@ -44,20 +47,19 @@ def announce_standard_input(sources: Sequence[str]) -> None:
         say("reading standard input; press Ctrl-D to end it")
 
 
-def emit(text: str) -> None:
-    """Writes data to standard output, and flushes it for the reader of a pipe."""
-    sys.stdout.write(text)
-    sys.stdout.flush()
+def emit(line: str = "") -> None:
+    """Writes a line to standard output, and flushes it for the reader of a pipe. Tabs stay."""
+    _write(printable(line, keep="\t") + "\n")
 
 
 def emit_text(text: str) -> None:
     """Writes text of a model to standard output; on a terminal without control characters."""
-    emit(without_controls(text) if sys.stdout.isatty() else text)
+    _write(without_controls(text) if sys.stdout.isatty() else text)
 
 
 def emit_json(data: dict[str, Any]) -> None:
     """Writes a JSON object to standard output, on one line."""
-    emit(json.dumps(data, ensure_ascii=False, allow_nan=False) + "\n")
+    _write(printable_json(data) + "\n")
 
 
 def emit_row(row: dict[str, Any], *, header: bool) -> None:
@@ -73,10 +75,15 @@ def emit_facts(facts: dict[str, Any], indent: str = "") -> None:
     for name, value in facts.items():
         label = f"{indent}{name}"
         if isinstance(value, dict):
-            emit(f"{label}\n")
+            emit(label)
             emit_facts(value, indent + "  ")
         else:
-            emit(f"{label:<24}{_readable(value)}\n")
+            emit(f"{label:<24}{_readable(value)}")
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()
 
 
 def _readable(value: Any) -> str:

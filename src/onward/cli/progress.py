@@ -9,7 +9,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from rich.text import Text
 
 from onward.cli.output import messages
-from onward.printable import without_controls
+from onward.printable import printable, without_controls
 from onward.training.events import (
     CheckpointIgnored,
     CheckpointMissing,
@@ -34,7 +34,7 @@ LINE_EVERY = 15.0
 FEWEST_TRAINING_SYMBOLS = 10_000
 """A run on fewer symbols warns that the text is too short."""
 
-_TOO_SHORT = f"\nthis text is too short: a useful model needs {FEWEST_TRAINING_SYMBOLS:,} symbols or more"
+_TOO_SHORT = f"this text is too short: a useful model needs {FEWEST_TRAINING_SYMBOLS:,} symbols or more"
 _SMOOTHING = 0.95
 
 
@@ -89,8 +89,8 @@ class ProgressBar:
             self._console.print(Padding(Text(_brief(event.text), style="dim italic"), (0, 0, 0, 4)))
         elif isinstance(event, EpochStarted) and not self._epochs.due():
             pass
-        elif line := describe(event):
-            self._console.print(Text(line), soft_wrap=True)
+        else:
+            _print_lines(self._console, describe(event))
 
     def _move(self, task: str, done: int, total: int | None, figures: str) -> None:
         self._progress.update(self._task, description=task, completed=done, total=total, figures=figures)
@@ -121,21 +121,28 @@ class PlainProgress:
                 self._say("  ".join([f"step {event.step:,}{of}", *_figures(event, nats)]))
         elif isinstance(event, EpochStarted) and not self._epochs.due():
             pass
-        elif line := describe(event):
-            self._say(line)
+        else:
+            _print_lines(self._console, describe(event))
 
     def _say(self, line: str) -> None:
-        self._console.print(Text(line), soft_wrap=True)
+        _print_lines(self._console, [line])
 
 
-def describe(event: Event) -> str:
-    """Returns a line about an event, or "" if it needs none."""
+def _print_lines(console: Console, lines: list[str]) -> None:
+    for line in lines:
+        console.print(Text(printable(line)), soft_wrap=True)
+
+
+def describe(event: Event) -> list[str]:
+    """Returns lines about an event; none if it needs none."""
     line = ""
     match event:
         case CorpusEncoded():
             line = _describe_corpus(event)
         case OutputExists() | CheckpointIgnored() | CheckpointMissing():
             line = _describe_output(event)
+        case Started() if event.training_symbols < FEWEST_TRAINING_SYMBOLS:
+            return [_describe_start(event), _TOO_SHORT]
         case Started():
             line = _describe_start(event)
         case Planned(steps):
@@ -153,7 +160,7 @@ def describe(event: Event) -> str:
             line = f"step {step:,}  sample: {' '.join(_brief(text).split())}"
         case _:
             pass
-    return line
+    return [line] if line else []
 
 
 def _describe_output(event: OutputExists | CheckpointIgnored | CheckpointMissing) -> str:
@@ -184,8 +191,7 @@ def _describe_start(event: Started) -> str:
     size = f"{event.parameters:,} parameters, {different}, {event.precision}"
     text = f"{_count(event.training_symbols, 'symbol')} to train on, {event.validation_symbols:,} held out"
     resumed = f", resumed at step {event.step:,}" if event.step else ""
-    warning = _TOO_SHORT if event.training_symbols < FEWEST_TRAINING_SYMBOLS else ""
-    return f"recipe {event.recipe}: {size}; {text}{resumed}{warning}"
+    return f"recipe {event.recipe}: {size}; {text}{resumed}"
 
 
 def _figures(event: Stepped, nats: float) -> list[str]:

@@ -33,6 +33,9 @@ def serve(
             metavar="TIME", help="End a watched sequence after this time without a record: 90s, 2h."
         ),
     ] = "1h",
+    open_sequences: Annotated[
+        int, typer.Option(min=1, help="Maximum number of sequences that a detector holds open.")
+    ] = 100_000,
     false_alarms: FalseAlarms = None,
     corpus: Annotated[
         list[Path] | None,
@@ -82,7 +85,9 @@ def serve(
     from onward.serve.server import serve as run  # noqa: PLC0415
 
     policy = Policy(token=token, hosts=tuple(allow_host or ()), origins=tuple(origin or ()))
-    limits = Limits(sessions=sessions, session_megabytes=memory, adapting=adapting)
+    limits = Limits(
+        sessions=sessions, session_megabytes=memory, adapting=adapting, open_sequences=open_sequences
+    )
     settings = ServerSettings(
         models=models,
         corpus=corpus or (),

@@ -30,7 +30,7 @@ def explain(
     """
     from onward.watch.datasets import load_sequences  # noqa: PLC0415
     from onward.watch.detector import Detector  # noqa: PLC0415 - torch, which `--help` does without
-    from onward.watch.evaluation.explain import as_text, explain_sequence, write_page  # noqa: PLC0415
+    from onward.watch.evaluation.explain import as_lines, explain_sequence, write_page  # noqa: PLC0415
 
     detector = Detector.load(model)
     explanation = explain_sequence(detector, load_sequences(detector, [source]), key)
@@ -40,4 +40,5 @@ def explain(
     if json:
         emit_json(explanation.to_json())
     elif not html:
-        emit(as_text(explanation))
+        for line in as_lines(explanation):
+            emit(line)

@@ -78,24 +78,26 @@ def _print_evaluation(found: dict[str, Any]) -> None:
     low, high = found["false_alarm_interval"]
     emit(
         f"{found['anomalous']:,} anomalous and {found['normal']:,} normal sequences, "
-        f"{found['events']:,} events in {found['seconds']:.2f} s\n"
+        f"{found['events']:,} events in {found['seconds']:.2f} s"
     )
     emit(
         f"false alarms: {found['false_alarms']:,}, {found['false_alarm_rate']:.3%} "
         f"({low:.3%} to {high:.3%}), requested at most {found['rate']:.3%} "
-        f"with {found['calibration_sequences']:,} calibration sequences\n"
+        f"with {found['calibration_sequences']:,} calibration sequences"
     )
     if not found["rate_holds"]:
         say(_rate_warning(found), style="yellow")
     low, high = found["auc_interval"]
-    emit(f"AUC {found['auc']:.4f} ({low:.4f} to {high:.4f})\n\n")
+    emit(f"AUC {found['auc']:.4f} ({low:.4f} to {high:.4f})")
+    emit()
     _print_table("", found)
-    emit("\n")
+    emit()
     _print_table("duplicates counted once", found["deduplicated"])
     if len(found["classes"]) > 1:
-        emit("\nrecall by class\n")
+        emit()
+        emit("recall by class")
         for name, part in found["classes"].items():
-            emit(f"{name:<24}{part['recall']:>10.4f}  {part['caught']:,} of {part['of']:,}\n")
+            emit(f"{name:<24}{part['recall']:>10.4f}  {part['caught']:,} of {part['of']:,}")
 
 
 def _rate_warning(found: dict[str, Any]) -> str:
@@ -111,7 +113,7 @@ def _rate_warning(found: dict[str, Any]) -> str:
 
 def _print_table(title: str, found: dict[str, Any]) -> None:
     """Prints the figures of the detector and of the baselines, a row each."""
-    emit(f"{title:<24}" + "".join(f"{name:>18}" for name in _COLUMNS) + "\n")
+    emit(f"{title:<24}" + "".join(f"{name:>18}" for name in _COLUMNS))
     for name, figures in {"detector": found, **found["baselines"]}.items():
         cells = (figures[column] for column in _COLUMNS)
-        emit(f"{name:<24}" + "".join(f"{'none' if c is None else f'{c:.4f}':>18}" for c in cells) + "\n")
+        emit(f"{name:<24}" + "".join(f"{'none' if c is None else f'{c:.4f}':>18}" for c in cells))

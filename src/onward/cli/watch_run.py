@@ -25,6 +25,13 @@ def run(
             "--follow", "-f", help="Wait for more lines, even after the file is rotated, like tail -F."
         ),
     ] = False,
+    follow_links: Annotated[
+        bool,
+        typer.Option(
+            "--follow-links",
+            help="Also follow a link to another folder that takes the place of the log during the watch.",
+        ),
+    ] = False,
     state: Annotated[
         Path | None, typer.Option(help="File that stores the state, so that the next run continues from it.")
     ] = None,
@@ -84,7 +91,7 @@ def run(
     with opened_store(state) as store:
         monitor = Monitor(detector, store, idle=seconds, in_memory=in_memory, notify=notify)
         parser, read_before = parser_for(detector), monitor.counts.records
-        lines = open_lines(source, store, follow=follow, notify=notify)
+        lines = open_lines(source, store, follow=follow, follow_links=follow_links, notify=notify)
         delivery = AlarmDelivery(store, partial(_print_alarm, json=json), alarms)
         runner = Runner(monitor, parser, lines, delivery, end=end)
         stopped = runner.run()
@@ -101,4 +108,4 @@ def run(
 
 
 def _print_alarm(alarm: "Alarm", *, json: bool) -> None:
-    emit((alarm.encode() if json else alarm.as_line()) + "\n")
+    emit(alarm.encode() if json else alarm.as_line())

@@ -71,7 +71,8 @@ def write(
     )  # fmt: skip
     if not json:
         _stream(writer, prime)
-        say(f"\n{sum(writer.symbols):,} symbols in {_duration(time.perf_counter() - started)}", style="dim")
+        say()
+        say(f"{sum(writer.symbols):,} symbols in {_duration(time.perf_counter() - started)}", style="dim")
         return
     texts = _collect(writer, samples)
     made = [

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
+from pydantic import Field
 
 from onward.atomic import atomic_write
 from onward.data.corpus import Corpus, read_bytes, status
@@ -18,6 +19,7 @@ from onward.data.pieces import SymbolCounter, pieces
 from onward.data.symbols import SymbolFile, Symbols
 from onward.data.vocabulary import END, SymbolKind, Vocabulary, as_bytes, as_text
 from onward.errors import CorpusError, VocabularyError
+from onward.stored import StoredModel
 
 Progress = Callable[[int, int], None]
 """Called with the number of bytes read so far and the total number of bytes to read."""
@@ -84,7 +86,7 @@ def encode_corpus(
     """
     folder = (cache or cache_folder()) / "encoded" / _key(corpus, encoding)
     stamps = _stamps(corpus)
-    facts = _read_facts(folder)
+    facts = _read_facts(folder, encoding)
     if facts is None or facts["stamps"] != stamps or not facts["settled"]:
         if facts is None or not _unchanged(corpus, facts):
             facts = _encode(corpus, encoding, make_cache(folder), progress)
@@ -100,7 +102,7 @@ def encode_corpus(
     return EncodedCorpus(
         name=corpus.name,
         vocabulary=vocabulary,
-        ids=SymbolFile(folder / facts["ids"], vocabulary.dtype),
+        ids=SymbolFile(folder / facts["ids"], vocabulary.dtype, len(vocabulary)),
         counts=np.array(facts["counts"]),
         digest=facts["digest"],
         source_bytes=corpus.size,
@@ -226,14 +228,28 @@ def _unchanged(corpus: Corpus, facts: dict[str, Any]) -> bool:
     return _survey(corpus, Encoding("bytes"), _ProgressReport(None, 0))[1] == facts["digest"]
 
 
-def _read_facts(folder: Path) -> dict[str, Any] | None:
-    """Returns the facts in the cache, or None if the cache is missing, incomplete or of another layout."""
+class _Facts(StoredModel):
+    """The facts in the cache."""
+
+    layout: Literal[1]
+    stamps: list[Annotated[list[int], Field(min_length=3, max_length=3)]]
+    settled: bool
+    ids: Annotated[str, Field(pattern="^ids-[0-9a-f]{16}$")]  # a file in the folder, and nowhere else
+    vocabulary: dict[str, Any]
+    counts: list[Annotated[int, Field(ge=0, lt=2**63)]]
+    digest: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    replaced: Annotated[int, Field(ge=0)]
+
+
+def _read_facts(folder: Path, encoding: Encoding) -> dict[str, Any] | None:
+    """Returns the facts in the cache, or None if it is missing, damaged, of another layout or encoding."""
     try:
         facts = json.loads((folder / "facts.json").read_bytes())
-        size = (folder / facts["ids"]).stat().st_size
-        vocabulary = Vocabulary.from_json(facts["vocabulary"])
-        whole = facts["layout"] == _LAYOUT and {"stamps", "settled", "digest", "replaced"} <= set(facts)
-        whole = whole and size == sum(facts["counts"]) * vocabulary.dtype.itemsize
-    except (OSError, ValueError, KeyError, TypeError, VocabularyError):
+        found = _Facts.model_validate(facts)
+        size = (folder / found.ids).stat().st_size
+        vocabulary = Vocabulary.from_json(found.vocabulary)
+        asked = encoding.vocabulary or Vocabulary(encoding.kind, vocabulary.symbols, lower=encoding.lower)
+    except (OSError, ValueError, RecursionError, VocabularyError):
         return None
-    return facts if whole else None
+    whole = vocabulary == asked and len(found.counts) == len(vocabulary)
+    return facts if whole and size == sum(found.counts) * vocabulary.dtype.itemsize else None

@@ -55,13 +55,13 @@ def cache_folder() -> Path:
 
 
 def make_cache(folder: Path) -> Path:
-    """Creates a folder in the cache if it is missing, and returns it.
+    """Creates a folder in the cache if it is missing, and returns it. Only this user may look into it.
 
     Raises:
         WriteError: the folder cannot be created.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(0o700, parents=True, exist_ok=True)  # texts may be private
     except OSError as error:
         raise WriteError(
             f"cannot create the cache folder {folder}: {error.strerror}",

@@ -1,15 +1,21 @@
 """Splits texts larger than memory into pieces that can be encoded one by one, and counts their symbols."""
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
 import numpy as np
 
 from onward.data.corpus import decode
-from onward.data.vocabulary import LONGEST_WORD, SymbolKind, Vocabulary, code_points, lower_case, split
+from onward.data.vocabulary import (
+    LONGEST_WORD,
+    SymbolKind,
+    Vocabulary,
+    code_points,
+    last_word_length,
+    lower_case,
+    split,
+)
 
-_WORD_BACKWARDS = re.compile(r"\w*")
 _CODE_POINTS = 0x110000
 
 
@@ -55,8 +61,7 @@ def _whole_words(texts: Iterable[str]) -> Iterator[str]:
     rest = ""
     for text in texts:
         joined = rest + text
-        run = _WORD_BACKWARDS.match(joined[::-1])
-        unfinished = run.end() % LONGEST_WORD if run else 0
+        unfinished = last_word_length(joined) % LONGEST_WORD
         cut = len(joined) - unfinished
         rest = joined[cut:]
         yield joined[:cut]

@@ -17,14 +17,22 @@ class SymbolFile:
 
     A slice is another `SymbolFile`, and reads nothing; `np.asarray` reads its ids. The file is not mapped
     into memory, because the system would count the mapped pages as memory of the process.
+
+    Args:
+        path: the file.
+        dtype: the type of the ids.
+        symbols: V; reading an id that is not below it raises CorpusError.
+
+    Raises:
+        CorpusError: the file cannot be read.
     """
 
-    def __init__(self, path: Path, dtype: np.dtype, start: int = 0, stop: int | None = None) -> None:
-        self.path, self.dtype = path, dtype
-        self._start = start
+    def __init__(self, path: Path, dtype: np.dtype, symbols: int) -> None:
+        self.path, self.dtype, self._symbols = path, dtype, symbols
+        self._start = 0
         try:
             self._file = path.open("rb", buffering=0)
-            self._stop = path.stat().st_size // dtype.itemsize if stop is None else stop
+            self._stop = path.stat().st_size // dtype.itemsize
         except OSError as error:
             raise CorpusError(
                 f"cannot read {path}: {error.strerror}",
@@ -40,7 +48,7 @@ class SymbolFile:
         if step != 1:
             raise ValueError(f"expected a slice with a step of 1, got {step}")
         view = object.__new__(SymbolFile)
-        view.path, view.dtype, view._file = self.path, self.dtype, self._file
+        view.path, view.dtype, view._symbols, view._file = self.path, self.dtype, self._symbols, self._file
         view._start, view._stop = self._start + start, self._start + max(start, stop)
         return view
 
@@ -55,6 +63,11 @@ class SymbolFile:
                     f"{self.path} is shorter than expected", hint="delete the file and train again"
                 )
             target, at = target[count:], at + count
+        if len(ids) and ids.max() >= self._symbols:
+            raise CorpusError(
+                f"expected ids below {self._symbols} in {self.path}, found {ids.max()}",
+                hint="delete the file and train again",
+            )
         return ids if dtype is None else ids.astype(dtype, copy=False)
 
 

@@ -36,6 +36,7 @@ REPLACEMENT = "\ufffd"
 """Unicode's replacement character, which stands for unknown characters."""
 
 _WORDS = re.compile(rf"\w{{1,{LONGEST_WORD}}}|\W")
+_WORD_CHARACTERS = re.compile(r"\w*")
 
 
 class Vocabulary:
@@ -240,6 +241,12 @@ def lower_case(text: str) -> str:
 def split(text: str, kind: SymbolKind) -> Iterable[str]:
     """Returns the symbols of a text in order."""
     return _WORDS.findall(text) if kind == "words" else text
+
+
+def last_word_length(text: str) -> int:
+    """Returns the number of word characters at the end of a text."""
+    found = _WORD_CHARACTERS.match(text[::-1])  # a search for them from the start takes quadratic time
+    return found.end() if found else 0
 
 
 def as_bytes(text: str | bytes) -> bytes:

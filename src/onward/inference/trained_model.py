@@ -128,7 +128,8 @@ class TrainedModel:
         It is also true if the vocabulary has only special symbols, because END is then the only symbol that
         can be written.
         """
-        seen = self.artefact.facts.get("corpus", {}).get("ends", 1)
+        corpus = self.artefact.facts.get("corpus")
+        seen = corpus.get("ends", 1) if isinstance(corpus, dict) else 1
         return bool(seen) or len(self.vocabulary) == len(SPECIAL)
 
     def samples(self, prime: TextOrIds = "", count: int = 1, **options: Unpack[WriteKeywords]) -> list[str]:

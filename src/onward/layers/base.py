@@ -8,6 +8,8 @@
   rollback.
 * Lanes never mix. Layers are causal: y_t depends only on x_0 ... x_t and on the state.
 * The initial state is not learned.
+* A layer can bound its output by the size of its weights, so that a model can be refused whose values could
+  become infinite.
 * The tensors of a state are lane-major, (B, ...). They keep the type of the weights (float32 or float64),
   even if autocast computes in bfloat16.
 
@@ -22,6 +24,7 @@ Each layer orders its gates like the library layer that it matches:
 (*) arXiv 2410.01201, with the convolution and output gate of Griffin (arXiv 2402.19427).
 """
 
+import math
 from abc import ABC, abstractmethod
 
 import torch
@@ -48,6 +51,47 @@ class Layer(nn.Module, ABC):
     @abstractmethod
     def initial_state(self, lanes: int) -> State:
         """Returns the state before the first symbol, for B lanes."""
+
+    @abstractmethod
+    def largest_output(self, largest_input: float) -> float:
+        """Returns an upper bound of the absolute values of y, in evaluation and from the initial state.
+
+        It is infinite if a value on the way to y could exceed `LARGEST`.
+
+        Args:
+            largest_input: an upper bound of the absolute values of x.
+        """
+
+
+LARGEST = 1e33
+"""Values up to this size stay finite in float32, even divided by the lowest temperature, 1e-4."""
+
+
+def bounded(bound: float) -> float:
+    """Returns a bound, or infinity if it exceeds `LARGEST` or is not a number."""
+    return bound if bound <= LARGEST else math.inf
+
+
+def largest_product(weight: Tensor, bias: Tensor | None, largest_input: float) -> float:
+    """Returns an upper bound of the absolute values of W x + b, for W (E, D) and b (E,)."""
+    bound = weight.shape[1] * largest_element(weight) * largest_input
+    return bounded(bound + (0.0 if bias is None else largest_element(bias)))
+
+
+def largest_recurrent_output(rnn: nn.RNNBase, largest_input: float) -> float:
+    """Returns `Layer.largest_output` of torch's recurrent layers whose output is from -1 to 1."""
+    weights = dict(rnn.named_parameters())
+    products = (
+        largest_product(weights[f"weight_{name}_l0"], weights[f"bias_{name}_l0"], largest)
+        for name, largest in (("ih", largest_input), ("hh", 1.0))
+    )
+    return 1.0 if math.isfinite(sum(products)) else math.inf
+
+
+def largest_element(values: Tensor) -> float:
+    """Returns the largest absolute value of a tensor; NaN if it has one."""
+    least, most = torch.aminmax(values.detach())
+    return float(torch.maximum(-least, most))
 
 
 def zeros_like_weights(layer: nn.Module, *shape: int) -> Tensor:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from onward.layers import kernels
-from onward.layers.base import Layer, zeros_like_weights
+from onward.layers.base import Layer, bounded, largest_element, largest_product, zeros_like_weights
 from onward.layers.linear import Linear
 from onward.layers.state import State
 from onward.shapes import Sequence
@@ -62,6 +62,11 @@ class GatedLinear(Layer):
         tail = zeros_like_weights(self, lanes, before, self.width_in)
         return zeros_like_weights(self, lanes, self.inner), tail
 
+    def largest_output(self, largest_input: float) -> float:
+        u = bounded(len(self.convolution) * largest_element(self.convolution) * largest_input)
+        zvg = largest_product(self.project.weight, self.project.bias, u)
+        return largest_product(self.readout.weight, None, bounded(zvg * zvg))  # |h| <= |v|, |silu(g)| <= |g|
+
 
 def _last_inputs(tail: Tensor, x: Sequence) -> Tensor:
     """Returns the last K - 1 inputs, (B, K - 1, D), of a stream that continues `tail` with x (T, B, D)."""
@@ -84,3 +89,7 @@ class GatedFeedForward(Layer):
 
     def initial_state(self, lanes: int) -> State:
         return ()
+
+    def largest_output(self, largest_input: float) -> float:
+        ab = largest_product(self.project.weight, None, largest_input)
+        return largest_product(self.readout.weight, None, bounded(ab * ab))  # |silu(a)| <= |a|

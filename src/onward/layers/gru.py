@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from onward.layers.base import Layer, zeros_like_weights
+from onward.layers.base import Layer, largest_recurrent_output, zeros_like_weights
 from onward.layers.state import State
 from onward.shapes import Output, Sequence
 
@@ -28,3 +28,6 @@ class GRU(Layer):
 
     def initial_state(self, lanes: int) -> State:
         return (zeros_like_weights(self, lanes, self.width_out),)
+
+    def largest_output(self, largest_input: float) -> float:
+        return largest_recurrent_output(self.rnn, largest_input)

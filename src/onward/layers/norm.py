@@ -1,10 +1,12 @@
 """Root-mean-square normalisation."""
 
+import math
+
 import torch
 from torch import nn
 
 from onward.layers import kernels
-from onward.layers.base import Layer
+from onward.layers.base import Layer, bounded, largest_element
 from onward.layers.state import State
 from onward.shapes import Sequence
 
@@ -29,3 +31,8 @@ class RMSNorm(Layer):
 
     def initial_state(self, lanes: int) -> State:
         return ()
+
+    def largest_output(self, largest_input: float) -> float:
+        scale = largest_element(self.scale)
+        product = bounded(largest_input * scale)  # a compiler may multiply first, and divide then
+        return bounded(math.sqrt(self.width_in) * scale) if math.isfinite(product) else math.inf

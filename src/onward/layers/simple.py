@@ -1,10 +1,11 @@
 """The simple recurrent network of Elman (1990)."""
 
+import math
 from typing import Literal
 
 from torch import nn
 
-from onward.layers.base import Layer, zeros_like_weights
+from onward.layers.base import Layer, largest_recurrent_output, zeros_like_weights
 from onward.layers.state import State
 from onward.shapes import Output, Sequence
 
@@ -48,3 +49,8 @@ class SimpleRNN(Layer):
 
     def initial_state(self, lanes: int) -> State:
         return (zeros_like_weights(self, lanes, self.width_out),)
+
+    def largest_output(self, largest_input: float) -> float:
+        if self.rnn.nonlinearity == "relu":  # the state may grow with each position
+            return math.inf
+        return largest_recurrent_output(self.rnn, largest_input)

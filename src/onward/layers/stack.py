@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from onward.layers import kernels
-from onward.layers.base import Layer
+from onward.layers.base import Layer, bounded
 from onward.layers.state import State
 from onward.shapes import Output, Sequence
 
@@ -39,6 +39,11 @@ class Stack(Layer):
     def initial_state(self, lanes: int) -> State:
         return tuple(layer.initial_state(lanes) for layer in self.layers)  # type: ignore[operator]
 
+    def largest_output(self, largest_input: float) -> float:
+        for layer in self.layers:
+            largest_input = layer.largest_output(largest_input)  # type: ignore[operator]
+        return largest_input
+
 
 class Residual(Layer):
     """y = x + dropout(layer(norm(x))), the pre-normalised residual branch (arXiv 2002.04745).
@@ -67,6 +72,10 @@ class Residual(Layer):
     def initial_state(self, lanes: int) -> State:
         return self.layer.initial_state(lanes)
 
+    def largest_output(self, largest_input: float) -> float:
+        inner = largest_input if self.norm is None else self.norm.largest_output(largest_input)
+        return bounded(largest_input + self.layer.largest_output(inner))
+
 
 class Dropout(Layer):
     """Sets random features to zero in training, and scales the others (torch.nn.Dropout). Stateless."""
@@ -81,3 +90,6 @@ class Dropout(Layer):
 
     def initial_state(self, lanes: int) -> State:
         return ()
+
+    def largest_output(self, largest_input: float) -> float:
+        return largest_input

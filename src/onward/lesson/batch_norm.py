@@ -1,8 +1,10 @@
 """Batch normalisation, which the lesson used before its LSTM. onward's own models do not use it."""
 
+import math
+
 from torch import nn
 
-from onward.layers.base import Layer
+from onward.layers.base import Layer, bounded, largest_element
 from onward.layers.state import State
 from onward.shapes import Sequence
 
@@ -31,3 +33,11 @@ class BatchNorm(Layer):
 
     def initial_state(self, lanes: int) -> State:
         return ()
+
+    def largest_output(self, largest_input: float) -> float:
+        norm = self.norm
+        assert norm.running_mean is not None
+        scale = largest_element(norm.weight) / math.sqrt(norm.eps)
+        return bounded(
+            (largest_input + largest_element(norm.running_mean)) * scale + largest_element(norm.bias)
+        )

@@ -210,7 +210,7 @@ def draw(network: RatingModel, ratings: Ratings, folder: Path) -> Path:
         axes.scatter(places[:, 0], places[:, 1], s=14, color="#2f6f4f")
         for (x, y), movie in zip(places, often.tolist(), strict=True):
             name = short(ratings.titles[movie])
-            axes.annotate(name, (x, y), (4, 3), textcoords="offset points", fontsize=8)
+            axes.annotate(name, (x, y), (4, 3), textcoords="offset points", fontsize=8, parse_math=False)
         axes.set_xlabel("first component")
         axes.set_ylabel("second component")
 

@@ -17,6 +17,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from onward.errors import InputError
 from onward.serve.app import ServerSettings, make_app
+from onward.serve.http.responses import HANG_UP
 
 MAX_HEAD_BYTES = 1 << 14
 """Maximum number of bytes of the head of a request."""
@@ -70,6 +71,8 @@ class LimitedProtocol(HttpToolsProtocol):
         self._stop_timer()
         if sum(len(name) + len(value) for name, value in self.headers) + len(self.url) > MAX_HEAD_BYTES:
             raise ValueError("the head of the request is too long")  # uvicorn answers with 400
+        scope: Any = self.scope
+        scope[HANG_UP] = self.transport.abort
         super().on_headers_complete()
 
     def _start_timer(self) -> None:
@@ -147,6 +150,7 @@ def serve(settings: ServerSettings, host: str, port: int, ready: Callable[[str],
         proxy_headers=False,
         server_header=False,
         access_log=False,
+        log_config=None,  # its own has colours of its own, and would not be escaped (see `cli.terminal`)
         log_level="error",
     )
     _relax_garbage_collector()

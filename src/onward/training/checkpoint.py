@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from safetensors import SafetensorError
 from safetensors.torch import load as from_safetensors
@@ -19,6 +19,8 @@ from torch import Tensor
 from onward.artefact import check_header, digest_of, header_digest
 from onward.atomic import atomic_write
 from onward.errors import ArtefactError
+from onward.printable import shown, shown_value
+from onward.stored import StoredModel, describe
 
 FORMAT = 2
 START_AGAIN = "start again without --resume"
@@ -62,19 +64,28 @@ def load_checkpoint(path: Path) -> Checkpoint:
         check_header(path, "checkpoint")
         content = path.read_bytes()
         tensors = from_safetensors(content)
-        header = _header(content[8 : 8 + int.from_bytes(content[:8], "little")])
-        if header["sha256"] != digest_of(tensors):
+        header = _read_header(content[8 : 8 + int.from_bytes(content[:8], "little")])
+        if header.sha256 != digest_of(tensors):
             raise ArtefactError(f"the tensors in {path} are damaged: their sha256 differs")
-        return Checkpoint(tensors, header["facts"])
+        for name, tensor in tensors.items():
+            if tensor.is_floating_point() and not tensor.isfinite().all():
+                raise ValueError(f"tensor {name} has infinity or NaN")
+        return Checkpoint(tensors, header.facts)
 
 
-def _header(content: bytes) -> dict[str, Any]:
-    header = json.loads(json.loads(content)["__metadata__"][_KEY])
-    if header["format"] != FORMAT:
-        raise ValueError(f"it has format {header['format']!r}, expected {FORMAT}")
-    if not isinstance(header["facts"], dict):
-        raise TypeError("its metadata is not an object")
-    if header["header_sha256"] != header_digest(header):
+class _Header(StoredModel):
+    """The JSON object of a checkpoint."""
+
+    format: Literal[2]
+    facts: dict[str, Any]
+    sha256: str
+    header_sha256: str
+
+
+def _read_header(content: bytes) -> _Header:
+    found = json.loads(json.loads(content)["__metadata__"][_KEY])
+    header = _Header.model_validate(found)
+    if header.header_sha256 != header_digest(found):
         raise ValueError("its metadata is damaged: the sha256 differs")
     return header
 
@@ -88,7 +99,7 @@ def _explained_errors(path: Path) -> Iterator[None]:
     except ArtefactError as error:
         raise ArtefactError(str(error), hint=hint) from error
     except (SafetensorError, ValueError, KeyError, TypeError, RecursionError, OSError) as error:
-        raise ArtefactError(f"{path} is not a complete checkpoint: {error}", hint=hint) from error
+        raise ArtefactError(f"{path} is not a complete checkpoint: {describe(error)}", hint=hint) from error
 
 
 def resume_hint(path: Path) -> str:
@@ -115,7 +126,8 @@ def take(facts: Mapping[str, Any], name: str, kind: type[_Value]) -> _Value:
     value = facts.get(name)
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         raise ArtefactError(
-            f"expected {name} of type {kind.__name__} in the checkpoint, got {value!r}", hint=START_AGAIN
+            f"expected {name} of type {kind.__name__} in the checkpoint, got {shown_value(value)}",
+            hint=START_AGAIN,
         )
     return value
 
@@ -130,7 +142,8 @@ def check_tensors(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -
         wanted, given = _described(expected.get(name)), _described(found.get(name))
         if wanted != given:
             raise ArtefactError(
-                f"expected tensor {name} of the checkpoint to be {wanted}, got {given}", hint=START_AGAIN
+                f"expected tensor {shown(name)} of the checkpoint to be {wanted}, got {given}",
+                hint=START_AGAIN,
             )
 
 

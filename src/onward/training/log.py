@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from onward.errors import WriteError
+from onward.in_place import open_in_place
 from onward.training.events import EpochStarted, Event, Stepped
 from onward.units import nats_to_bits
 
@@ -34,8 +35,11 @@ class RunLog:
     def __init__(self, path: Path, *, resumed: bool) -> None:
         self._path = path
         try:
-            self._file = path.open("ab" if resumed else "wb", buffering=0)
-            self._file.truncate(_whole_lines(path))
+            if not resumed:
+                path.unlink(missing_ok=True)  # not truncated: it may be a link that somebody else made
+            handle = open_in_place(path, os.O_RDWR | os.O_APPEND, 0o666)
+            self._file = os.fdopen(handle, "r+b", buffering=0)
+            self._file.truncate(self._file.read().rfind(b"\n") + 1)  # to the last complete line
         except OSError as error:
             raise WriteError.of(self._path, error) from error
         self._started = time.monotonic()
@@ -74,8 +78,3 @@ class RunLog:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
             raise WriteError.of(self._path, error) from error
-
-
-def _whole_lines(path: Path) -> int:
-    """Returns the size of a file up to the end of its last complete line."""
-    return path.read_bytes().rfind(b"\n") + 1

@@ -10,12 +10,18 @@ from torch import Tensor
 
 from onward.errors import ArtefactError
 from onward.model import LanguageModel
+from onward.printable import shown_value
 from onward.training.checkpoint import START_AGAIN
 from onward.training.recipe import Recipe
 from onward.training.schedule import Schedule
 
 BETAS = (0.9, 0.99)
 MOMENTUM = 0.95
+_STATE_NAMES: dict[type, tuple[str, ...]] = {
+    torch.optim.Muon: ("momentum_buffer",),
+    torch.optim.AdamW: ("step", "exp_avg", "exp_avg_sq"),
+}
+"""The tensors that each optimiser keeps for a weight, once it has made a step."""
 LARGE = 1 << 16
 """Minimum number of elements of a model's largest matrix for its matrices to be updated at the same time. The
 operations on smaller matrices are so short that Python's threads would wait for each other."""
@@ -109,27 +115,37 @@ class RunOptimiser:
         Raises:
             ArtefactError: the state belongs to other optimisers.
         """
-        states: list[dict[int, dict[str, Tensor]]] = [{} for _ in self._optimisers]
-        try:
-            for key, value in tensors.items():
-                number, index, name = key.split(".")
-                parameters = [
-                    weight
-                    for group in self._optimisers[int(number)].param_groups
-                    for weight in group["params"]
-                ]
-                expected = parameters[int(index)].shape
-                if value.dtype != torch.float32 or value.shape not in (expected, ()):
-                    raise ValueError(
-                        f"expected {key} to be {tuple(expected)}, got {tuple(value.shape)} in {value.dtype}"
-                    )
-                states[int(number)].setdefault(int(index), {})[name] = value.clone()
-        except (ValueError, IndexError) as error:
-            raise ArtefactError(
-                f"the optimiser state in the checkpoint does not fit this run: {error}", hint=START_AGAIN
-            ) from error
-        for optimiser, state in zip(self._optimisers, states, strict=True):
+        rest = dict(tensors)
+        for number, optimiser in enumerate(self._optimisers):
+            weights = [weight for group in optimiser.param_groups for weight in group["params"]]
+            found = {i: _take_state(rest, f"{number}.{i}.", optimiser, w) for i, w in enumerate(weights)}
+            state = {index: part for index, part in found.items() if part}
             optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
+        if rest:
+            raise _does_not_fit(f"there is a tensor {shown_value(min(rest))}")
+
+
+def _take_state(
+    tensors: dict[str, Tensor], prefix: str, optimiser: torch.optim.Optimizer, weight: Tensor
+) -> dict[str, Tensor]:
+    """Removes the state of a weight from tensors, and returns a copy: it is whole, or empty.
+
+    Raises:
+        ArtefactError: a part is missing, or has another shape or type.
+    """
+    names = _STATE_NAMES[type(optimiser)]
+    found = {name: tensors.pop(prefix + name) for name in names if prefix + name in tensors}
+    for name in names if found else ():
+        shape, value = () if name == "step" else weight.shape, found.get(name)
+        if value is None or value.shape != shape or value.dtype != torch.float32:
+            got = "nothing" if value is None else f"{tuple(value.shape)} in {value.dtype}"
+            raise _does_not_fit(f"expected {prefix}{name} to be {tuple(shape)} in torch.float32, got {got}")
+    return {name: value.clone() for name, value in found.items()}
+
+
+def _does_not_fit(reason: str) -> ArtefactError:
+    message = f"the optimiser state in the checkpoint does not fit this run: {reason}"
+    return ArtefactError(message, hint=START_AGAIN)
 
 
 def _step_on_one_thread(optimiser: torch.optim.Optimizer) -> None:

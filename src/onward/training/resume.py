@@ -6,9 +6,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from onward.artefact import weights_of
 from onward.errors import ArtefactError, InputError, RecipeError
+from onward.model import LanguageModel, ModelConfig
 from onward.outputs import checkpoint_path, output_lock
-from onward.training.checkpoint import START_AGAIN, Checkpoint, load_checkpoint, take
+from onward.printable import shown, shown_value
+from onward.stored import StoredModel, refusing_damage
+from onward.training.checkpoint import (
+    START_AGAIN,
+    Checkpoint,
+    check_tensors,
+    group_of,
+    load_checkpoint,
+    take,
+)
 from onward.training.events import CheckpointIgnored, CheckpointMissing, Event, OutputExists
 from onward.training.plan import Budget
 from onward.training.recipe import Recipe, find_recipe
@@ -83,12 +96,24 @@ def resumed_recipe(checkpoint: Checkpoint, name: str | None, overrides: Mapping[
     if name not in (None, begun.get("name")):
         return find_recipe(name or "default", overrides)
     values = {key: value for key, value in begun.items() if key != "name"}
+    with refusing_damage("the recipe in the checkpoint", START_AGAIN):
+        find_recipe(str(begun.get("name")), values)
     return find_recipe(str(begun.get("name")), values | dict(overrides))
 
 
 def resumed_budget(checkpoint: Checkpoint, started: float | None) -> Budget:
     """Returns the budget of a run to resume."""
-    return Budget(**take(checkpoint.facts, "budget", dict), started=started)
+    with refusing_damage("the budget in the checkpoint", START_AGAIN):
+        given = _Budget.model_validate(take(checkpoint.facts, "budget", dict))
+        return Budget(given.minutes, given.epochs, given.steps, started)
+
+
+class _Budget(StoredModel):
+    """What `Budget.to_json` returns."""
+
+    minutes: float | None = None
+    epochs: float | None = None
+    steps: str | None = None
 
 
 def check_same_run(path: Path, checkpoint: Checkpoint, facts: Mapping[str, Any]) -> None:
@@ -117,7 +142,7 @@ def check_same_run(path: Path, checkpoint: Checkpoint, facts: Mapping[str, Any])
         )
     for name, was, value in changed[:1]:
         raise ArtefactError(
-            f"the run in {path} has {name} {was!r}, not {value!r}",
+            f"the run in {path} has {name} {shown_value(was)}, not {value!r}",
             hint=f"resume with the settings that it was started with, or {START_AGAIN}",
         )
     begun, asked = take(checkpoint.facts, "budget", dict), facts["budget"]
@@ -129,5 +154,20 @@ def check_same_run(path: Path, checkpoint: Checkpoint, facts: Mapping[str, Any])
         )
 
 
+def check_model_size(checkpoint: Checkpoint, config: ModelConfig) -> None:
+    """Refuses a checkpoint whose weights are not those of a model, before memory is allocated for the model.
+
+    Raises:
+        ArtefactError: the names, shapes or types differ.
+    """
+    weights = group_of("run/weights", checkpoint.tensors)
+    if config.layers > len(weights):  # checked first, because building thousands of layers takes a long time
+        raise ArtefactError(
+            f"expected {config.layers} layers in the checkpoint, got {len(weights)} tensors", hint=START_AGAIN
+        )
+    with torch.device("meta"):
+        check_tensors(weights, weights_of(LanguageModel(config)))
+
+
 def _amount(unit: str, size: object) -> str:
-    return f"{size:g} {unit}" if isinstance(size, float) else f"{size} {unit}"
+    return f"{size:g} {unit}" if isinstance(size, float) else shown(f"{size} {unit}")

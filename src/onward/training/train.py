@@ -15,8 +15,9 @@ from onward.data.vocabulary import END
 from onward.errors import Interrupted
 from onward.model import LanguageModel
 from onward.outputs import checkpoint_path, curves_path, log_path
+from onward.stored import refusing_damage
 from onward.threads import explain_fork_errors
-from onward.training.checkpoint import resume_hint, take
+from onward.training.checkpoint import START_AGAIN, resume_hint, take
 from onward.training.curves import draw_curves
 from onward.training.events import Event, Finished, Observer, Started
 from onward.training.held_out import held_out_loss
@@ -25,7 +26,7 @@ from onward.training.loop import TrainingLoop
 from onward.training.plan import Budget, Plan
 from onward.training.preflight import check_memory, check_vocabulary_size, explain_memory_errors
 from onward.training.recipe import Recipe
-from onward.training.resume import RunStart, check_same_run
+from onward.training.resume import RunStart, check_model_size, check_same_run
 from onward.training.schedule import Schedule
 from onward.training.split import LANE_STARTS, CorpusSplit, split_corpus
 from onward.training.temperature import calibrate_temperature
@@ -149,10 +150,19 @@ def _train(run: _Run, notify: Observer) -> tuple[Trainer, int]:
     """
     checkpoint, output = run.start.checkpoint, run.start.output
     path = output and checkpoint_path(output)
+    facts = {
+        "recipe": run.recipe.to_json(),
+        "corpus": run.corpus.digest,
+        "budget": run.budget.to_json(),
+        "lanes": LANE_STARTS,
+    }
     has_begun = False
     try:
+        if checkpoint and path:
+            check_same_run(path, checkpoint, facts)
+            check_model_size(checkpoint, run.recipe.model_config(len(run.corpus.vocabulary)))
         trainer = _make_trainer(run)
-        loop = _make_loop(run, trainer, path, notify)
+        loop = _make_loop(run, trainer, path, facts, notify)
         notify(_describe_start(run, trainer))
         has_begun = True
         loop.run()
@@ -178,15 +188,19 @@ def _make_trainer(run: _Run) -> Trainer:
     return trainer
 
 
-def _make_loop(run: _Run, trainer: Trainer, path: Path | None, notify: Observer) -> TrainingLoop:
-    """Returns the loop of a run, restored from its checkpoint if it has one."""
+def _make_loop(
+    run: _Run, trainer: Trainer, path: Path | None, facts: dict[str, Any], notify: Observer
+) -> TrainingLoop:
+    """Returns the loop of a run, restored from its checkpoint if it has one.
+
+    Args:
+        run: the run.
+        trainer: its trainer.
+        path: the checkpoint file; None writes none.
+        facts: facts about the run to store in the checkpoint.
+        notify: receives all events.
+    """
     sampler, checkpoint = run.sampler, run.start.checkpoint
-    facts = {
-        "recipe": run.recipe.to_json(),
-        "corpus": run.corpus.digest,
-        "budget": run.budget.to_json(),
-        "lanes": LANE_STARTS,
-    }
     loop = TrainingLoop(
         trainer,
         run.split.held_out,
@@ -196,8 +210,7 @@ def _make_loop(run: _Run, trainer: Trainer, path: Path | None, notify: Observer)
         facts=facts,
         sampler=(lambda: sampler(_make_artefact(run, trainer, trainer.step, {}))) if sampler else None,
     )
-    if checkpoint and path:
-        check_same_run(path, checkpoint, facts)
+    if checkpoint:
         loop.resume(checkpoint)
     return loop
 
@@ -220,8 +233,9 @@ def _deadline(run: _Run) -> float:
     left = 1.0
     if checkpoint:
         facts = take(checkpoint.facts, "run", dict)
-        if schedule := take(facts, "schedule", str):
-            left = 1 - Schedule.parse(schedule).progress(take(facts, "step", int))
+        with refusing_damage("the schedule in the checkpoint", START_AGAIN):
+            if schedule := take(facts, "schedule", str):
+                left = 1 - Schedule.parse(schedule).progress(take(facts, "step", int))
     return run.started + 60 * budget.minutes * left
 
 

@@ -3,23 +3,42 @@
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from onward.artefact import weights_of
 from onward.data.lanes import Block, Blocks
+from onward.errors import ArtefactError
 from onward.layers.state import State, detach, tensors_of, with_tensors
 from onward.model import LanguageModel, losses
 from onward.precision import in_precision
-from onward.training.checkpoint import Checkpoint, check_tensors, group_of, grouped, take
+from onward.stored import Count, StoredModel, refusing_damage
+from onward.training.checkpoint import START_AGAIN, Checkpoint, check_tensors, group_of, grouped
 from onward.training.optimiser import RunOptimiser, rate_share
 from onward.training.recipe import Recipe
 from onward.training.schedule import Schedule
 
 EXPLODED = 1e4
 """A gradient norm of this many times the clipping norm counts as divergence, as does an infinite one."""
+
+
+class _Position(StoredModel):
+    epoch: Count
+    offset: Count
+
+
+class _RunFacts(StoredModel):
+    """The facts of a `Trainer.snapshot`."""
+
+    step: Count
+    schedule: str
+    symbols: Count
+    rate_scale: Annotated[float, Field(gt=0, le=1)]
+    precision: Literal["bf16", "fp32"]
+    position: _Position
 
 
 class StepResult(NamedTuple):
@@ -129,21 +148,25 @@ class Trainer:
         check_tensors(
             {k: t for k, t in tensors.items() if not k.startswith("optimiser/")}, self._fixed_tensors()
         )
-        position = take(facts, "position", dict)
-        self.lanes.move({name: take(position, name, int) for name in ("epoch", "offset")})
-        self.step, self.symbols = take(facts, "step", int), take(facts, "symbols", int)
-        schedule = take(facts, "schedule", str)
-        self.schedule = Schedule.parse(schedule) if schedule else Schedule()
-        self.rate_scale, self.precision = take(facts, "rate_scale", float), take(facts, "precision", str)
+        with refusing_damage("the state of the run in the checkpoint", START_AGAIN):
+            run = _RunFacts.model_validate(facts)
+            self.schedule = Schedule.parse(run.schedule) if run.schedule else Schedule()
+        self.lanes.move({"epoch": run.position.epoch, "offset": run.position.offset})
+        self.step, self.symbols = run.step, run.symbols
+        self.rate_scale, self.precision = run.rate_scale, run.precision
         self.optimiser.restore(group_of("optimiser", tensors))
         self.model.load_state_dict(group_of("weights", tensors), strict=not self.model.config.tied)
         parts = group_of("state", tensors)
         self.state = with_tensors(
             self.state, iter([parts[str(i)].to(self.device, copy=True) for i in range(len(parts))])
         )
-        torch.set_rng_state(tensors["random"].clone())
-        if "random of device" in tensors:
-            torch.cuda.set_rng_state(tensors["random of device"].clone(), self.device)
+        try:
+            torch.set_rng_state(tensors["random"].clone())
+            if "random of device" in tensors:
+                torch.cuda.set_rng_state(tensors["random of device"].clone(), self.device)
+        except RuntimeError as error:
+            message = "the state of the random generator in the checkpoint is damaged"
+            raise ArtefactError(message, hint=START_AGAIN) from error
 
     def _fixed_tensors(self) -> dict[str, Tensor]:
         """Returns the tensors whose names and shapes are the same after every step."""

@@ -8,15 +8,18 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import Field, InstanceOf, ValidationError
+from pydantic import ConfigDict, Field, InstanceOf
 
 from onward.artefact import Artefact, load, save
 from onward.checks import Hint, checked_dataclass
 from onward.data.vocabulary import END
-from onward.errors import ArtefactError
+from onward.errors import ArtefactError, InputError
 from onward.model import LanguageModel
+from onward.printable import shown
+from onward.stored import Count, StoredModel, Text, refusing_damage
 from onward.watch.calibration.baselines import Baselines
 from onward.watch.calibration.conformal import Calibration
+from onward.watch.input.format import InputFormat
 from onward.watch.scoring.batch import score_sequences
 from onward.watch.scoring.event_vocabulary import END_NAME, EventVocabulary
 from onward.watch.scoring.features import (
@@ -26,16 +29,20 @@ from onward.watch.scoring.features import (
     Feature,
     LookupScores,
     ModelScores,
+    ObservedEvent,
+    Peaks,
     Verdict,
     features_of,
 )
-from onward.watch.scoring.header_types import HeaderModel
 from onward.watch.scoring.online import OnlineScorer
 from onward.watch.scoring.open_sequence import MOST_SURPRISING, OpenSequence
 from onward.watch.scoring.profile import Profile, counts_of
 
 FALSE_ALARMS = 0.001
 """The default rate of false alarms."""
+
+MOST_AT_ONCE = 1024
+"""Number of events to observe at once: those of all sequences together."""
 
 Rate = Annotated[float, Field(gt=0, lt=1), Hint("such as 0.001, for 0.1 %")]
 TopK = Annotated[int, Field(ge=1), Hint("it is a number of events; leave it out to use the false-alarm rate")]
@@ -89,12 +96,8 @@ class Detector:
         if artefact.watch is None:
             raise ArtefactError(f"{path} is a model, but not a detector", hint=_LEARN)
         _check_format(path, artefact.watch)
-        try:
+        with refusing_damage(f"the detector in {path}", _LEARN):
             return cls._from_header(artefact)
-        except ValueError as error:  # pydantic's errors are ValueErrors
-            raise ArtefactError(
-                f"the detector in {path} is damaged: {_describe(error)}", hint=_LEARN
-            ) from error
 
     @classmethod
     def _from_header(cls, artefact: Artefact) -> "Detector":
@@ -104,6 +107,9 @@ class Detector:
             raise ValueError(
                 f"expected events for a model of {symbols:,} symbols, found events for {vocabulary.size:,}"
             )
+        _Facts.model_validate(artefact.facts)
+        if header.source:
+            _check_source(_Source.model_validate(header.source))
         return cls(
             artefact,
             vocabulary,
@@ -151,24 +157,39 @@ class Detector:
         """Returns a sequence before its first event."""
         return self._online.open()
 
-    def observe(self, sequences: Sequence[OpenSequence], events: Sequence[str]) -> list[EventScore]:
-        """Adds one event to each of several sequences, which must be distinct objects.
+    def restore(self, data: bytes) -> OpenSequence:
+        """Returns a sequence of this detector from the result of `OpenSequence.to_bytes`.
+
+        Raises:
+            InputError: the bytes are not an open sequence, or that of another detector.
+        """
+        sequence, symbols = OpenSequence.from_bytes(data), self.vocabulary.size
+        largest = max(sequence.pending, *sequence.earlier, *sequence.counts)
+        if len(sequence.state) != len(self.open().state) or largest >= symbols:
+            raise InputError(
+                f"expected a sequence of {symbols:,} symbols, as the detector has, got another one",
+                hint="restore the sequence with the detector that observed it",
+            )
+        return sequence
+
+    def observe(
+        self, sequences: Sequence[OpenSequence], runs: Sequence[Sequence[str]]
+    ) -> list[list[ObservedEvent]]:
+        """Adds the next events to each of several sequences, which must be distinct objects.
+
+        Args:
+            sequences: the sequences.
+            runs: the next events of each, by name; the same number for all.
 
         Returns:
-            The score of each event, computed before the model read it.
+            The events of each sequence, with scores that were computed before the model read them.
         """
-        names = [str(event) for event in events]
-        ids = [self.vocabulary.id(name) for name in names]
-        scores = self._online.add(sequences, ids, names)
-        for sequence, event in zip(sequences, ids, strict=True):
-            sequence.advance(event)
-            sequence.counts[event] = sequence.counts.get(event, 0) + 1
-        return scores
+        return self._online.observe(sequences, runs)
 
     def close(self, sequences: Sequence[OpenSequence], keys: Sequence[str] | None = None) -> list[Verdict]:
         """Returns the verdicts on sequences as if they ended now. The sequences themselves stay open."""
         ended = [sequence.copy() for sequence in sequences]
-        self._online.add(ended, [END] * len(ended), [END_NAME] * len(ended))
+        self._online.end(ended)
         largest_count = np.iinfo(_COUNT_TYPE).max
         counts = np.zeros((len(ended), self.vocabulary.size), _COUNT_TYPE)
         for row, sequence in zip(counts, ended, strict=True):
@@ -179,16 +200,20 @@ class Detector:
         keys = keys or [""] * len(ended)
         return self._verdicts(by_model, new, ngram_totals, counts, keys, [s.events for s in ended])
 
-    def bounds(self, sequences: Sequence[OpenSequence]) -> tuple[np.ndarray, list[Feature | Literal["rank"]]]:
-        """Returns upper bounds of the final p-values of open sequences, (n,), and the main features."""
+    def bounds(self, peaks: Sequence[Peaks]) -> tuple[np.ndarray, list[Feature | Literal["rank"]]]:
+        """Returns upper bounds of the final p-values of open sequences (n,), and the main features.
+
+        Args:
+            peaks: the peaks of the sequences.
+        """
+        table = np.array(peaks, float).reshape(-1, len(Peaks._fields))
+        columns = dict(zip(Peaks._fields, table.T, strict=True))
         if self.top_k:
-            is_beyond = np.array([sequence.rank >= self.top_k for sequence in sequences])
-            return np.where(is_beyond, 0.0, 1.0), ["rank"] * len(sequences)
+            return np.where(columns["rank"] >= self.top_k, 0.0, 1.0), ["rank"] * len(peaks)
         known = [FEATURES.index(name) for name in _MONOTONIC]
         combination = self.calibration.combination
-        values = [np.array([getattr(s, name) for s in sequences], float) for name in _MONOTONIC]
         tail_scores = np.stack(
-            [combination.tails[place].score(column) for place, column in zip(known, values, strict=True)], 1
+            [combination.tails[place].score(columns[FEATURES[place]]) for place in known], axis=1
         )
         p_values = self.calibration.p_values(combination.lower_bound(tail_scores, known))
         return p_values, [FEATURES[i] for i in combination.main_features(tail_scores, known).tolist()]
@@ -226,8 +251,12 @@ class Detector:
     def score_events(self, events: Sequence[str]) -> list[EventScore]:
         """Returns the score of each event of one whole sequence, and of its END."""
         sequence = self.open()
-        scores = [self.observe([sequence], [event])[0] for event in events]
-        return scores + self._online.score([sequence], [END], [END_NAME])
+        found: list[EventScore] = []
+        for start in range(0, len(events), MOST_AT_ONCE):
+            (observed,) = self.observe([sequence], [events[start : start + MOST_AT_ONCE]])
+            found += [event.score for event in observed]
+        ((end,),) = self._online.score([sequence], np.array([[END]]), [[END_NAME]])
+        return [*found, end]
 
     def is_flagged(self, p_values: np.ndarray) -> np.ndarray:
         """Whether the calibration flags sequences with these p-values, (n,)."""
@@ -278,17 +307,53 @@ class Detector:
         return OnlineScorer(self.model, self.vocabulary, self.profile, self.baselines.ngrams)
 
 
-class _DetectorHeader(HeaderModel):
+class _DetectorHeader(StoredModel):
     """The detector's part of the header; its parts are checked by their own classes."""
 
     format: Literal[2]
-    events: list[str] | None
+    events: list[Text] | None
     profile: dict[str, Any]
     calibration: dict[str, Any]
     baselines: dict[str, Any]
     rate: Annotated[float, Field(gt=0, lt=1)]
-    top_k: Annotated[int, Field(ge=1)] | None
+    top_k: Annotated[int, Field(ge=1, le=2**53)] | None
     source: dict[str, Any]
+
+
+class _Source(StoredModel):
+    """The source of a detector that was learned from files."""
+
+    reader: dict[str, Any]
+    templates: list[Text] | None
+
+
+def _check_source(source: _Source) -> None:
+    """Raises InputError or ValueError if lines cannot be parsed by a source."""
+    reader = InputFormat.from_json(source.reader)
+    if reader.form == "log" and reader.symbols == "templates" and source.templates is None:
+        raise ValueError("expected the templates of log lines, found none")
+
+
+class _TrainingData(StoredModel):
+    sequences: Count
+    symbols: Count
+
+
+class _CalibrationFacts(StoredModel):
+    sequences: Count
+    folds: Count | None
+    in_order: bool = False
+
+
+class _Facts(StoredModel):
+    """The facts of a detector's training that are used; there are others."""
+
+    model_config = ConfigDict(extra="allow")
+
+    corpus: _TrainingData
+    calibration: _CalibrationFacts
+    parents: tuple[()] | list[str] = ()
+    forgiven: tuple[()] | list[str] = ()
 
 
 def _check_format(path: str | os.PathLike[str], watch: dict[str, Any]) -> None:
@@ -300,16 +365,6 @@ def _check_format(path: str | os.PathLike[str], watch: dict[str, Any]) -> None:
         age = "an earlier" if found == 1 else "another"
         raise ArtefactError(
             f"the detector in {path} was made by {age} version: expected format {_FORMAT}, "
-            f"found {found!s:.20}",
+            f"found {shown(found)}",
             hint="learn it again with `onward watch learn`, or use the version of onward that made it",
         )
-
-
-def _describe(error: ValueError) -> str:
-    """Returns the first problem of an error as one line."""
-    if not isinstance(error, ValidationError):
-        return str(error)
-    first = error.errors(include_url=False, include_context=False)[0]
-    where = ".".join(map(str, first["loc"]))
-    message = f"{first['msg'].removeprefix('Value error, ')}, found {first['input']!r:.40}"
-    return f"{where}: {message}" if where else message

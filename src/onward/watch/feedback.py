@@ -27,7 +27,7 @@ from onward.inference.prediction import initial_state, predict
 from onward.model import LanguageModel, losses
 from onward.threads import explain_fork_errors
 from onward.units import nats_to_bits
-from onward.watch.detector import Detector
+from onward.watch.detector import MOST_AT_ONCE, Detector
 from onward.watch.scoring.features import Verdict
 
 _REPLAYED, _LONGEST_REPLAY = 64, 512
@@ -150,9 +150,9 @@ def _verdict(detector: Detector, events: Sequence[str], key: str, ended: bool) -
     if ended:
         return verdict
     sequence = detector.open()
-    for event in events:
-        detector.observe([sequence], [event])
-    p_values, (main_feature,) = detector.bounds([sequence])
+    for start in range(0, len(events), MOST_AT_ONCE):
+        detector.observe([sequence], [events[start : start + MOST_AT_ONCE]])
+    p_values, (main_feature,) = detector.bounds([sequence.peaks])
     features = verdict.features | {
         "mean": sequence.total / sequence.length,
         "largest": sequence.largest,

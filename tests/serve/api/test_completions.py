@@ -105,7 +105,8 @@ def test_lm_evaluation_harness_gets_the_likelihoods_of_the_model(
     server: Server, model: Path, as_ids: bool
 ) -> None:
     trained = onward.load(model)
-    pairs = [("the lane goes", " on"), ("the state", " is.\n"), ("where", " zebra"), ("t", "h")]
+    likely = trained.write("the state", length=5, temperature=0)
+    pairs = [("the lane goes", " on"), ("the state", likely), ("where", " zebra"), ("t", "h")]
     encoded = [trained.vocabulary.encode("".join(pair)).tolist() for pair in pairs]
     prompts = encoded if as_ids else ["".join(pair) for pair in pairs]
     answer = server.client.post("/v1/completions", json=LIKELIHOOD | {"prompt": prompts}).json()
@@ -114,7 +115,9 @@ def test_lm_evaluation_harness_gets_the_likelihoods_of_the_model(
         assert likelihood == pytest.approx(
             trained.score(context).nats - trained.score(context + rest).nats, rel=1e-4, abs=1e-4
         )
-    assert [greedy for _, greedy in found] == [True, True, False, True]
+    expected = [trained.write(context, length=len(rest), temperature=0) == rest for context, rest in pairs]
+    assert [greedy for _, greedy in found] == expected
+    assert expected[1:3] == [True, False]
     alone = LIKELIHOOD | {"prompt": prompts[1] if not as_ids else prompts[1:2]}
     assert likelihoods(server.client.post("/v1/completions", json=alone).json(), [len(pairs[1][0])]) == [
         (pytest.approx(found[1][0], rel=1e-5), True)

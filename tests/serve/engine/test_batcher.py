@@ -20,12 +20,19 @@ from onward.inference.trained_model import TrainedModel
 from onward.serve.engine import batcher as batcher_module
 from onward.serve.engine.batcher import Batcher, Lane, SampleRequest, TextChunk
 from onward.serve.engine.prefill import prefill
-from onward.serve.engine.tokens import Token
 
 PROMPTS = ["the ", "lane", "", "goes on wh"]
 REQUESTS = [
     SampleRequest(length=5 + 9 * i, seed=i, sampling=Sampling(temperature=0.4 + i / 4)) for i in range(4)
 ]
+
+
+class Token(NamedTuple):
+    """A symbol with its log-probability and its alternatives."""
+
+    symbol: int
+    nats: float
+    top: list[tuple[int, float]]
 
 
 class Received(NamedTuple):
@@ -64,7 +71,12 @@ class Batch:
 def received(chunks: Sequence[TextChunk | Exception]) -> Received:
     parts = [chunk for chunk in chunks if isinstance(chunk, TextChunk)]
     assert all(part.ending is None for part in parts[:-1])
-    tokens = [token for part in parts for token in part.tokens]
+    tokens = [
+        Token(symbol, nats, [*zip(*top, strict=True)])
+        for part in parts
+        if part.tokens
+        for symbol, nats, *top in zip(*(array.tolist() for array in part.tokens), strict=True)
+    ]
     return Received("".join(part.text for part in parts), tokens, parts[-1].symbols, parts[-1].ending)
 
 

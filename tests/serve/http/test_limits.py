@@ -1,29 +1,9 @@
 """Requests above a limit are refused with the limit in the message, and leave nothing behind."""
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 import pytest
-from starlette.testclient import TestClient
-
-from onward.serve.app import ServerSettings, make_app
-from onward.serve.http.limits import Limits
-
-Serve = Callable[..., TestClient]
-
-
-@pytest.fixture
-def serve(model: Path) -> Iterator[Serve]:
-    """Runs the application with some limits, without a socket."""
-    with ExitStack() as running:
-
-        def begin(**limits: Any) -> TestClient:
-            app = make_app(ServerSettings(models=[model], limits=Limits(**limits)))
-            return running.enter_context(TestClient(app, base_url="http://localhost"))
-
-        yield begin
+from tests.serve.conftest import Serve
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def test_the_keyboard_reaches_everything_and_the_focus_is_visible(open_page: Ope
     page.keyboard.press("Enter")
     expect(page.locator("#go")).to_have_text("Stop")
     page.keyboard.press("Escape")
-    expect(page.locator("#go")).to_have_text("Write on")
+    expect(page.locator("#go")).to_have_text("Continue")
 
 
 def test_the_pages_link_to_each_other_if_both_are_served(

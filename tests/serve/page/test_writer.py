@@ -1,4 +1,4 @@
-"""The button "Write on": the model continues the text."""
+"""The button "Continue": the model continues the text."""
 
 from typing import Any
 
@@ -65,7 +65,7 @@ def test_writing_streams_and_stops_and_one_undo_removes_it(open_page: Open) -> N
     assert len(lengths) > 3
     expect(page.locator("#go")).to_have_text("Stop")
     page.locator("#go").click()
-    expect(page.locator("#go")).to_have_text("Write on")
+    expect(page.locator("#go")).to_have_text("Continue")
     written = text.input_value()
     assert len("the ") + 1000 > len(written) >= max(lengths)
     assert written.startswith("the ")
@@ -81,6 +81,6 @@ def test_writing_ends_by_itself(open_page: Open) -> None:
     page = open_page()
     text = typed(page, "the ")
     page.locator("#go").click()
-    expect(page.locator("#go")).to_have_text("Write on", timeout=30_000)
+    expect(page.locator("#go")).to_have_text("Continue", timeout=30_000)
     expect(page.locator("#notice")).to_be_empty()
     assert len(text.input_value()) == 4 + 1000  # a model of one text never ends it

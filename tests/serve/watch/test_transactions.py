@@ -10,6 +10,7 @@ import pytest
 from tests.serve.watched import BAD
 
 from onward.serve.http.errors import ApiError
+from onward.serve.watch import transactions
 from onward.serve.watch.batches import Batch
 from onward.serve.watch.transactions import WatchTransactions
 from onward.watch.detector import Detector
@@ -54,7 +55,9 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
 @pytest.fixture
 def watch(audit: Path, tmp_path: Path, clock: FakeClock) -> Iterator[WatchTransactions]:
     """A detector whose sequences end after ten idle seconds."""
-    opened = WatchTransactions(audit, tmp_path / "watch.db", idle=10.0, rate=None, warn=print, clock=clock)
+    opened = WatchTransactions(
+        audit, tmp_path / "watch.db", idle=10.0, rate=None, open_sequences=4, warn=print, clock=clock
+    )
     with closing(opened):
         yield opened
 
@@ -168,7 +171,7 @@ def test_a_backlog_of_records_with_times_ends_no_sequence_that_continues(
 @pytest.fixture
 def learning(own: Path, tmp_path: Path) -> Iterator[WatchTransactions]:
     """A detector whose file may change."""
-    opened = WatchTransactions(own, tmp_path / "w.db", idle=10.0, rate=None, warn=print)
+    opened = WatchTransactions(own, tmp_path / "w.db", idle=10.0, rate=None, open_sequences=10, warn=print)
     with closing(opened):
         yield opened
 
@@ -210,3 +213,44 @@ def test_a_detector_that_was_replaced_is_not_overwritten(learning: WatchTransact
         learning.mark_normal(alarm["alarm"])
     assert (caught.value.status, caught.value.code) == (409, "model_changed")
     assert own.read_bytes() == content
+
+
+def records(*keys: str, last: bool = False) -> Batch:
+    return batch("records", [{"key": key, "event": "start", "last": last} for key in keys])
+
+
+def test_records_that_would_begin_too_many_sequences_are_refused(watch: WatchTransactions) -> None:
+    assert feed(watch, records("a", "b", "c"))["in_flight"] == 3
+    with pytest.raises(ApiError, match="at most 4 open sequences, got 2 new ones beside 3") as caught:
+        watch.feed(records("a", "d", "e"))
+    error = caught.value
+    assert (error.status, error.code, error.param) == (429, "too_many_open", "records")
+    assert "--open-sequences" in error.hint
+    assert error.headers["Retry-After"]
+    assert watch.report["records"] == 3
+    assert feed(watch, records("a", "d", "b"))["in_flight"] == 4
+    assert feed(watch, records("a", "d", "b"))["in_flight"] == 4  # at the limit, open sequences go on
+    assert feed(watch, batch("sequences", [{"events": ["start"]}] * 9))["in_flight"] == 4
+    assert feed(watch, records("a", "b", last=True))["in_flight"] == 2
+    assert feed(watch, records("x", "y"))["in_flight"] == 4
+
+
+def test_a_batch_that_ends_all_sequences_may_begin_many(watch: WatchTransactions) -> None:
+    items = [{"key": str(number), "event": "start"} for number in range(20)]
+    assert feed(watch, batch("records", items, end=True))["in_flight"] == 0
+
+
+def test_idle_sequences_end_some_at_a_time(
+    audit: Path, tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transactions, "ENDS_AT_ONCE", 2)
+    options: dict[str, Any] = {"idle": 10.0, "rate": None, "open_sequences": 9, "warn": print, "clock": clock}
+    with closing(WatchTransactions(audit, tmp_path / "watch.db", **options)) as watch:
+        feed(watch, records("a", "b", "c", "d"))
+        clock.now += 11
+        seen, more = list[int](), True
+        while more:
+            more, commit = watch.end_idle()
+            assert commit or not more
+            seen.append(watch.report["in_flight"])
+    assert seen == [2, 0, 0]

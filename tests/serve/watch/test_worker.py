@@ -12,21 +12,22 @@ from tests.serve.watched import BAD, GOOD
 
 from onward.serve.http.errors import ApiError
 from onward.serve.http.limits import Limits
+from onward.serve.watch import transactions
 from onward.serve.watch.alarm_feed import RECENT, AlarmFeed
 from onward.serve.watch.batches import Batch
 from onward.serve.watch.transactions import Commit
 from onward.serve.watch.worker import DetectorWorker
 from onward.watch.stream.alarms import Alarm
 
-OpenWorker: TypeAlias = Callable[[Limits], DetectorWorker]
+OpenWorker: TypeAlias = Callable[..., DetectorWorker]
 
 
 @pytest.fixture
 def open_worker(audit: Path) -> Iterator[OpenWorker]:
     opened: list[DetectorWorker] = []
 
-    def open_(limits: Limits) -> DetectorWorker:
-        opened.append(DetectorWorker(audit, None, idle=10.0, rate=None, limits=limits))
+    def open_(limits: Limits, idle: float = 10.0) -> DetectorWorker:
+        opened.append(DetectorWorker(audit, None, idle=idle, rate=None, limits=limits))
         return opened[-1]
 
     yield open_
@@ -136,5 +137,27 @@ def test_a_feed_wakes_up_clients_at_the_next_commit() -> None:
         feed.publish(commit_of(range(1, 2)))
         assert change.is_set()
         assert not feed.next_change().is_set()
+
+    loop.run(work())
+
+
+def test_a_batch_is_read_while_many_idle_sequences_end(
+    open_worker: OpenWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transactions, "ENDS_AT_ONCE", 1)
+    worker = open_worker(Limits(), 0.2)
+    opened = [{"key": str(number), "event": "start"} for number in range(30)]
+
+    async def work() -> None:
+        async with asyncio.timeout(30):
+            await worker.feed(Batch("records", opened, end=False, verdicts=False, key=None, digest=""))
+            await asyncio.sleep(0.4)
+            ending = asyncio.create_task(worker.end_idle())
+            await asyncio.sleep(0)
+            answer = await worker.feed(batch("other", GOOD))
+            assert 0 < answer["in_flight"] < 30
+            await ending
+            await worker.end_idle()
+            assert worker.report["in_flight"] == 0
 
     loop.run(work())

@@ -16,7 +16,7 @@ from onward.watch.datasets import Dataset
 from onward.watch.detector import Detector
 from onward.watch.evaluation.explain import (
     Explanation,
-    as_text,
+    as_lines,
     describe_reason,
     explain_sequence,
     write_page,
@@ -97,7 +97,7 @@ def test_with_deeplogs_rule_the_summary_has_the_rank(
     assert found.summary.startswith(f"{result}: {rank} events were more likely than <b>bad")
     assert found.summary.endswith(f"; events must be among the {top_k} most likely")
     assert found.to_json()["top_k"] == top_k
-    assert "p-value" not in as_text(found)
+    assert "p-value" not in "\n".join(as_lines(found))
 
 
 def test_a_missing_key_is_refused(detector: Detector, dataset: Dataset) -> None:
@@ -107,7 +107,7 @@ def test_a_missing_key_is_refused(detector: Detector, dataset: Dataset) -> None:
 
 
 def test_the_terminal_shows_a_line_for_each_event_without_control_characters(found: Explanation) -> None:
-    text = as_text(found)
+    text = "\n".join(as_lines(found))
     head, empty, titles, *rows, blank, legend = text.splitlines()
     assert not blank
     assert all(word in legend for word in ("bits", "rank", "new here"))
@@ -128,7 +128,7 @@ def test_the_terminal_shows_a_line_for_each_event_without_control_characters(fou
 
 def test_a_long_name_is_shortened_on_the_terminal(found: Explanation) -> None:
     long = replace(found, events=(replace(found.events[0], event="x" * 500),), lines=())
-    assert max(map(len, as_text(long).splitlines()[1:])) < 200
+    assert max(map(len, as_lines(long)[1:])) < 200
 
 
 def test_the_page_has_a_row_for_each_event_and_no_outside_resource(

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from onward.errors import CorpusError
 from onward.watch.input import tail
 from onward.watch.input.tail import Follower
 from onward.watch.input.tailed_file import Position
@@ -260,11 +259,6 @@ def test_lost_lines_are_reported(tmp_path: Path) -> None:
     add(path, "another file")
     assert all_of(Follower(path, follower.position, messages.append)) == ["another file"]
     assert "may be lost" in messages[0]
-
-
-def test_a_folder_cannot_be_followed(tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match="cannot read"):
-        Follower(tmp_path).read()
 
 
 @pytest.mark.parametrize("seed", range(20))

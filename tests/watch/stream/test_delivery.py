@@ -83,3 +83,15 @@ def test_alarms_that_were_not_taken_stay_in_the_outbox(tmp_path: Path) -> None:
     store = WatchStore(path)
     assert store.outbox() == [alarm(1)]
     store.close()
+
+
+def test_a_file_of_alarms_is_private_and_not_written_through_a_link(tmp_path: Path) -> None:
+    path, secret = tmp_path / "alarms", tmp_path / "secret"
+    AlarmFile(path, None).close()
+    assert path.stat().st_mode & 0o777 == 0o600
+    secret.write_text("secret")
+    path.unlink()
+    path.symlink_to(secret)
+    with pytest.raises(WriteError, match="got a link"):
+        AlarmFile(path, None)
+    assert secret.read_text() == "secret"

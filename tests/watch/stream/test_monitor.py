@@ -1,7 +1,10 @@
 """The monitor raises the alarms of the detector, through interleaving, silence, wrong clocks and restarts."""
 
 import random
+import sqlite3
 from collections.abc import Callable, Iterable
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,9 @@ from onward.errors import ArtefactError, InputError
 from onward.model import LanguageModel
 from onward.watch.detector import Detector
 from onward.watch.input.records import Record, group_by_key
+from onward.watch.scoring.features import Verdict
+from onward.watch.scoring.online import OnlineScorer
+from onward.watch.scoring.open_sequence import OpenSequence
 from onward.watch.stream.alarms import Alarm
 from onward.watch.stream.monitor import Monitor
 from onward.watch.stream.store import WatchStore, flagged_in
@@ -274,3 +280,91 @@ def test_unreadable_lines_are_counted_across_restarts(detector: Detector, tmp_pa
         monitor.commit()
         assert monitor.counts.unparsable == expected
         store.close()
+
+
+def mixed_records(seed: int, count: int = 200) -> list[Record]:
+    """Returns records of few keys, whose sequences end by `last` or by a pause, several times each."""
+    chance, seconds, found = random.Random(seed), 0.0, list[Record]()
+    for number in range(1, count + 1):
+        seconds += 150.0 if chance.random() < 0.01 else 1.0
+        event = chance.choices(["start", "read", "write", "boom", "stop"], [1, 6, 4, 0.2, 1])[0]
+        record = at(seconds, f"k{chance.randrange(3)}", event, number)
+        found.append(record._replace(last=chance.random() < 0.1))
+    return found
+
+
+def note(verdicts: dict[int, tuple[str, int, float]], began: int, verdict: Verdict) -> None:
+    verdicts[began] = (verdict.key, verdict.length, round(verdict.p_value, 6))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_sequences_of_one_key_that_follow_each_other_are_those_of_single_records(
+    seed: int, detector: Detector
+) -> None:
+    stream, found = mixed_records(seed), []
+    for size in (1, 13, len(stream)):
+        verdicts: dict[int, tuple[str, int, float]] = {}
+        monitor = Monitor(
+            detector,
+            idle=100.0,
+            in_memory=2,
+            on_verdict=partial(note, verdicts),
+        )
+        alarms = alarms_of(monitor, stream, size) + monitor.end()
+        events = {alarm.began: monitor.store.flagged(alarm.key, alarm.began) for alarm in alarms}
+        found.append((facts(alarms), verdicts, monitor.counts, events))
+    assert found[1:] == found[:1] * 2
+    assert len(found[0][1]) > 15
+
+
+@pytest.mark.parametrize("last", [False, True])
+def test_a_long_run_of_one_key_takes_few_steps(
+    last: bool, detector: Detector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = list[int]()
+    observe = OnlineScorer.observe
+
+    def counted(scorer: OnlineScorer, sequences: list[OpenSequence], runs: list[list[str]]) -> object:
+        calls.append(len(sequences) * len(runs[0]))
+        return observe(scorer, sequences, runs)
+
+    monkeypatch.setattr(OnlineScorer, "observe", counted)
+    events = ["read", "write"] * 2500
+    monitor = Monitor(detector)
+    monitor.feed([at(n, "one", event, n)._replace(last=last) for n, event in enumerate(events, 1)])
+    assert sum(calls) == len(events)
+    assert len(calls) < 10
+    assert monitor.in_flight == (not last)
+
+
+def test_idle_sequences_end_some_at_a_time_in_the_order_of_their_last_records(detector: Detector) -> None:
+    ended = list[int]()
+    monitor = Monitor(
+        detector, idle=100.0, in_memory=3, ends_at_once=4, on_verdict=lambda began, _: ended.append(began)
+    )
+    monitor.feed([at(n // 2, f"k{n}", "start", n) for n in range(1, 11)])
+    counts = list[int]()
+    monitor.wait(1000.0)
+    while monitor.has_idle:
+        counts.append(monitor.in_flight)
+        monitor.wait(0.0)
+    assert counts == [6, 2]
+    assert monitor.in_flight == 0
+    assert ended == [*range(1, 11)]
+
+
+def test_a_state_of_an_earlier_version_has_the_new_index(detector: Detector, tmp_path: Path) -> None:
+    path = tmp_path / "watch.db"
+    with closing(WatchStore(path)) as store:
+        Monitor(detector, store).commit()
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("drop index idle_in_order")
+        database.execute("create index idle on keys (seen)")
+    with closing(WatchStore(path)) as store:
+        monitor = Monitor(detector, store, ends_at_once=1)
+        monitor.feed([at(0, "a", "start"), at(1, "b", "start")])
+        monitor.commit()
+    with closing(sqlite3.connect(path)) as database:
+        (names,) = zip(*database.execute("select name from sqlite_master where type = 'index'"), strict=True)
+    assert "idle_in_order" in names
+    assert "idle" not in names

@@ -1,7 +1,9 @@
 """Runs: lines of a file become alarms, each delivered once over interrupted runs."""
 
 import json
+import os
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -149,11 +151,49 @@ def test_a_row_of_several_lines_continues_after_a_restart(
     assert (monitor.counts.records, monitor.counts.unparsable) == (1, 1)
 
 
-@pytest.mark.parametrize("name", ["none.csv", "."])
-def test_a_source_that_is_not_a_file_is_refused(name: str, detector: Detector, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=f"expected a file, got {tmp_path / name}") as caught:
-        watch(detector, tmp_path / name, tmp_path)
+def test_a_source_that_does_not_exist_is_refused_unless_it_is_followed(
+    detector: Detector, tmp_path: Path
+) -> None:
+    with pytest.raises(
+        InputError, match=f"expected a file, but there is no {tmp_path / 'none.csv'}"
+    ) as caught:
+        watch(detector, tmp_path / "none.csv", tmp_path)
     assert "--follow" in caught.value.hint
+
+
+@pytest.mark.parametrize("follow", [True, False])
+@pytest.mark.parametrize(("name", "kind"), [("folder", "a folder"), ("pipe", "a named pipe")])
+def test_a_source_that_is_not_a_file_is_refused(name: str, kind: str, follow: bool, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    with (
+        closing(WatchStore()) as store,
+        pytest.raises(InputError, match=f"expected a file, got {kind}") as caught,
+    ):
+        open_lines(str(tmp_path / name), store, follow=follow)
+    assert "give - as the source" in caught.value.hint
+
+
+def test_a_link_that_is_made_between_two_runs_is_not_followed(tmp_path: Path) -> None:
+    """The next run knows from the state where the log was."""
+    (tmp_path / "logs").mkdir()
+    log, secret = tmp_path / "logs" / "a.csv", tmp_path / "secret"
+    log.write_text("one\n")
+    secret.write_text("secret\n")
+    with closing(WatchStore(tmp_path / "watch.db")) as store:
+        lines = open_lines(str(log), store, follow=True)
+        assert lines.read() == [b"one"]
+        store.commit()
+    log.unlink()
+    log.symlink_to(secret)
+    messages: list[str] = []
+    with closing(WatchStore(tmp_path / "watch.db")) as store:
+        assert open_lines(str(log), store, follow=True, notify=messages.append).read() == []
+        with pytest.raises(InputError, match="in another folder"):
+            open_lines(str(log), store)
+        assert open_lines(str(log), store, follow_links=True).read() == [b"secret"]
+        assert open_lines(str(secret), store).read() == [b"secret"]  # as the user named it
+    assert [message for message in messages if f"{log} leads to {secret}" in message]
 
 
 def test_standard_input_cannot_be_followed() -> None:

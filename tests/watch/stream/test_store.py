@@ -46,6 +46,14 @@ def test_only_the_owner_may_read_the_files(tmp_path: Path) -> None:
     assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
 
 
+def test_a_state_is_not_written_through_a_link(tmp_path: Path) -> None:
+    (tmp_path / "watch.db").symlink_to("secret")
+    (tmp_path / "secret").touch(0o644)
+    with pytest.raises(WriteError, match="got a link"):
+        WatchStore(tmp_path / "watch.db")
+    assert ((tmp_path / "secret").read_bytes(), (tmp_path / "secret").stat().st_mode & 0o777) == (b"", 0o644)
+
+
 def test_uncommitted_changes_are_undone(tmp_path: Path) -> None:
     path = tmp_path / "watch.db"
     store = WatchStore(path)
@@ -111,11 +119,9 @@ def test_a_store_without_a_table_is_reported_as_damaged(tmp_path: Path) -> None:
     with sqlite3.connect(path) as database:
         database.execute("drop table facts")
     database.close()
-    store = WatchStore(path)
-    with pytest.raises(ArtefactError, match=r"watch\.db is damaged: no such table") as caught:
-        store.fact("counts")
+    with pytest.raises(ArtefactError, match=r"watch\.db is damaged: its tables are not those") as caught:
+        WatchStore(path)
     assert "--state" in caught.value.hint and "space" not in caught.value.hint
-    store.close()
 
 
 def test_a_missing_folder_is_reported(tmp_path: Path) -> None:
@@ -180,6 +186,6 @@ def test_a_damaged_alarm_is_reported(tmp_path: Path) -> None:
         database.execute("update alarms set alarm = '{}'")
     database.close()
     store = WatchStore(path)
-    with pytest.raises(ArtefactError, match="damaged alarm"):
+    with pytest.raises(ArtefactError, match=r"an alarm in .* is damaged"):
         store.outbox()
     store.close()

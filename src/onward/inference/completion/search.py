@@ -13,7 +13,6 @@ step of the model.
 `n` only decides when the search ends, so `n=3` finds the first three continuations of `n=10`.
 """
 
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Sequence
 from heapq import heappop, heappush, nlargest
@@ -23,7 +22,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 import torch
 
-from onward.data.vocabulary import UNKNOWN, Vocabulary, as_text, lower_case
+from onward.data.vocabulary import UNKNOWN, Vocabulary, as_text, last_word_length, lower_case
 from onward.inference.completion.boundaries import Boundary, Prefix, boundary_of
 from onward.inference.completion.options import FLOOR, CompleteOptions, Completion, Completions
 from onward.inference.completion.search_states import Expansion, Node, StateTable, softmax
@@ -33,7 +32,6 @@ from onward.layers.state import State
 LONGEST = 200
 """Number of symbols after which a beam search returns continuations that have not ended."""
 
-_LAST_WORD = re.compile(r"\w*\Z")
 _FINISHING = 12  # maximum number of symbols that a best-first search adds to its best prefixes at the end
 _SOUGHT = 10  # minimum number of words to look for, so that the result does not depend on n
 _LANES, _BEAM = 8, 32  # a beam of 8, 10 or 20 misses the likeliest line three times as often as one of 32
@@ -96,7 +94,7 @@ def split_partial_word(text: str | bytes, vocabulary: Vocabulary) -> tuple[str |
     if vocabulary.kind != "words":
         return text, ""
     text = as_text(text)
-    start = next(_LAST_WORD.finditer(text)).start()
+    start = len(text) - last_word_length(text)
     word = lower_case(text[start:]) if vocabulary.lower else text[start:]
     return (text[:start], word) if len(vocabulary.encode(word)) == 1 else (text, "")
 

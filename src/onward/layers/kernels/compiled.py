@@ -7,7 +7,6 @@ library. It has its own threads, which sleep between calls (team.c), as many as 
 
 import ctypes
 import struct
-from functools import cache
 from importlib.util import find_spec
 from typing import Any, Literal
 
@@ -56,19 +55,14 @@ has_dot = _library is not None and bool(_library.onward_has_dot())
 
 def call(name: str, activations: torch.dtype, *arguments: int | float | Tensor) -> None:
     """Calls a kernel, with `int` passed as int64, `float` as double, and tensors as pointers."""
-    values = [x.data_ptr() if isinstance(x, Tensor) else x for x in arguments]
+    library: Any = _library
+    kernel = getattr(library, f"{name}_{ACTIVATIONS[activations]}")
     kinds = ["P" if isinstance(x, Tensor) else "q" if isinstance(x, int) else "d" for x in arguments]
+    values = [x.data_ptr() if isinstance(x, Tensor) else x for x in arguments]
     elements = sum(x.numel() for x in arguments if isinstance(x, Tensor))
     threads = torch.get_num_threads() if elements >= SHARED else 1
-    library: Any = _library
-    kernel, packed = _address(f"{name}_{ACTIVATIONS[activations]}"), struct.pack("".join(kinds), *values)
-    library.onward_run(kernel, packed, 1 if threads == 1 else SHARES * threads, threads)
-
-
-@cache
-def _address(name: str) -> int | None:
-    """Returns the address of a C function."""
-    return ctypes.cast(getattr(_library, name), ctypes.c_void_p).value
+    shares = SHARES * threads if threads > 1 else 1
+    library.onward_run(kernel, struct.pack("".join(kinds), *values), shares, threads)
 
 
 class StepOperation(ctypes.Structure):

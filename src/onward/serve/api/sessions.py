@@ -21,9 +21,10 @@ from onward.serve.http.errors import ApiError, as_api_error, invalid_value, to_j
 from onward.serve.http.json_text import dump
 from onward.serve.http.limits import Limits
 from onward.serve.http.metrics import Metrics
-from onward.serve.http.responses import json_response, read_body
+from onward.serve.http.responses import json_response, read_body, until_client_leaves
 from onward.serve.http.validation import read_model
 from onward.serve.sessions.document import Document, DocumentChange
+from onward.serve.sessions.follower import Watch
 from onward.serve.sessions.manager import SessionManager
 from onward.serve.sessions.typing_session import TypingSession
 
@@ -58,7 +59,7 @@ class EditHandler:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = await read_body(receive, self._limits)  # may take long: the session is looked up afterwards
         session = await self._sessions.get(scope["path_params"]["id"])
-        answer = await _edit(session, body, self._limits)
+        answer = await _edit(session, body, self._limits, partial(until_client_leaves, receive))
         await json_response(answer)(scope, receive, send)
 
 
@@ -87,7 +88,8 @@ async def _create(
         raise invalid_value("cursor", f"a whole number from 0 to {len(asked.text)}", cursor)
     options = DocumentChange(**asked.options()).options_of(Document())
     document = Document(asked.text, cursor, options=options)
-    made = await sessions.create(served, document, adapts=asked.adapt)
+    creation = sessions.create(served, document, adapts=asked.adapt)
+    made = await until_client_leaves(request.receive, creation)
     return json_response(made.to_json(), 201, {"Location": f"/v1/sessions/{made.id}"})
 
 
@@ -102,7 +104,7 @@ async def _create(
 async def _show(request: Request, sessions: SessionManager) -> Response:
     """Return the text of a session and its completions."""
     session = await sessions.get(request.path_params["id"])
-    answer = await session.edit(DocumentChange())
+    answer = await session.edit(DocumentChange(), partial(until_client_leaves, request.receive))
     return json_response(answer.to_json() | {"text": answer.document.text})
 
 
@@ -153,6 +155,8 @@ async def _answer(
         return to_json(refusal), refusal.status
 
 
-async def _edit(session: TypingSession, body: bytes | str, limits: Limits) -> dict[str, Any]:
+async def _edit(
+    session: TypingSession, body: bytes | str, limits: Limits, watch: Watch = asyncio.ensure_future
+) -> dict[str, Any]:
     asked = read_model(EditRequest, body, limits)
-    return (await session.edit(DocumentChange(**dict(asked)))).to_json()
+    return (await session.edit(DocumentChange(**dict(asked)), watch)).to_json()

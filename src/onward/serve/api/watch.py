@@ -47,7 +47,7 @@ async def _feed(request: Request, detectors: DetectorRegistry, limits: Limits) -
     asked = read_model(BatchRequest, body, limits)
     served = detectors.get(asked.model)
     batch = batch_of(asked, body, limits)
-    report = await until_client_leaves(request, served.feed(batch))
+    report = await until_client_leaves(request.receive, served.feed(batch))
     return json_response({"model": served.name, **report})
 
 

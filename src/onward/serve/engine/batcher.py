@@ -18,7 +18,7 @@ from onward.inference.step.sampling import Sampling, never_drawn
 from onward.inference.step.stepper import Stepper
 from onward.inference.trained_model import TrainedModel
 from onward.layers.state import State
-from onward.serve.engine.tokens import Token, log_probabilities, token_of
+from onward.serve.engine.tokens import Tokens, joined, log_probabilities, tokens_of
 
 DELIVERY_SECONDS = 0.05
 """Seconds between two deliveries of text. Users do not notice the delay, and fewer, longer events cost
@@ -51,13 +51,14 @@ class TextChunk(NamedTuple):
 
     Attributes:
         text: new text.
-        tokens: new symbols (END too, if it was drawn) with their log-probabilities, if these were requested.
+        tokens: new symbols (END too, if it was drawn) with their log-probabilities; None if there are no new
+            symbols, or log-probabilities were not requested.
         symbols: number of symbols of the sample so far.
         ending: why the sample ended; None while it continues.
     """
 
     text: str
-    tokens: list[Token]
+    tokens: Tokens | None
     symbols: int
     ending: Ending | None
 
@@ -74,7 +75,7 @@ class Lane:
         request: as given.
         left: number of symbols that may still be drawn.
         is_done: the sample has ended, failed or was cancelled; nothing more is delivered.
-        tokens: symbols with log-probabilities that are not delivered yet.
+        tokens: each symbol with log-probabilities that is not delivered yet.
     """
 
     def __init__(
@@ -86,7 +87,7 @@ class Lane:
         self.request = request
         self.left = request.length
         self.is_done = False
-        self.tokens: list[Token] = []
+        self.tokens: list[Tokens] = []
         self._deliver = deliver
         self._sample = Sample(vocabulary, request.stop)
         self._delivered_tokens = 0
@@ -108,14 +109,14 @@ class Lane:
         text = sample.feed(symbols)
         if self.left <= 0 and sample.ending is None:
             text += sample.end("length")
-        tokens: list[Token] = []
+        tokens: list[Tokens] = []
         if not sample.is_holding:
             count = sample.symbols - self._delivered_tokens + (sample.ending == "end")  # END is a token
             tokens, self.tokens = self.tokens[: max(0, count)], []
             self._delivered_tokens += len(tokens)
         if text or tokens or sample.ending:
             self.is_done = sample.ending is not None
-            self._deliver(TextChunk(text, tokens, sample.symbols, sample.ending))
+            self._deliver(TextChunk(text, joined(tokens) if tokens else None, sample.symbols, sample.ending))
 
     def fail(self, error: Exception) -> None:
         """Ends the sample and delivers the error."""
@@ -196,7 +197,7 @@ class Batcher:
         drawn = self._decoder.draw_each(uniforms, [lane.request.sampling for lane in self._lanes])
         for i, row in zip(with_logprobs, log_rows, strict=True):
             lane = self._lanes[i]
-            lane.tokens.append(token_of(row, int(drawn[i]), lane.request.logprobs or 0))
+            lane.tokens.append(tokens_of(row[None], [int(drawn[i])], lane.request.logprobs or 0))
         return drawn
 
     def _remove_finished(self) -> None:

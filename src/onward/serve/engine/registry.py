@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 from onward.inference.trained_model import TrainedModel
 from onward.outputs import log_path
 from onward.serve.engine.engine import Engine
+from onward.serve.engine.tokens import SymbolNames
 from onward.serve.http.errors import ApiError
 from onward.serve.http.limits import Limits
 from onward.serve.http.lookup import Lookup, paths_by_name
@@ -22,6 +23,7 @@ class ServedModel:
     Attributes:
         name: name of its file, without the extension.
         trained: the model.
+        names: names of its symbols.
         engine: runs it.
         metrics: the metrics that count its symbols.
         created: when its file was written, in seconds since 1970.
@@ -29,6 +31,7 @@ class ServedModel:
 
     name: str
     trained: TrainedModel
+    names: SymbolNames
     engine: Engine
     metrics: Metrics
     created: int
@@ -54,7 +57,8 @@ def load_models(
     for name, path in paths_by_name("models", [*map(Path, paths)]).items():
         trained = TrainedModel.load(path)
         engine = Engine(trained, limits, metrics, threads=threads)
-        served[name] = ServedModel(name, trained, engine, metrics, int(path.stat().st_mtime))
+        names, created = SymbolNames(trained.vocabulary), int(path.stat().st_mtime)
+        served[name] = ServedModel(name, trained, names, engine, metrics, created)
     return Lookup("models", served, remedy="serve a model made by `onward train`")
 
 

@@ -1,7 +1,7 @@
 """Reads bodies of requests, sends JSON and server-sent events, and detects clients that leave."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any, TypeVar
 
@@ -12,11 +12,15 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from onward.serve.http.errors import ApiError, to_json
-from onward.serve.http.json_text import dump
+from onward.serve.http.json_text import dump, in_pieces
 from onward.serve.http.limits import Limits
+from onward.serve.http.work_thread import SMALL, TEXT_THREAD
 
 T = TypeVar("T")
 Endpoint = Callable[[Request], Awaitable[Response]]
+
+HANG_UP = "onward.hang_up"
+"""Key of a function in the scope of a request, which closes its connection at once."""
 
 _CLOSE = {"Connection": "close"}
 _IN_PARTS = "send it in parts, as several requests"
@@ -55,16 +59,18 @@ async def read_body(receive: Receive, limits: Limits) -> bytes:
     return b"".join(parts)
 
 
-async def until_client_leaves(request: Request, work: Awaitable[T]) -> T:
+async def until_client_leaves(receive: Receive, work: Awaitable[T]) -> T:
     """Returns the result of some work, and cancels the work if the client leaves.
 
-    The body of the request must have been read before.
+    Args:
+        receive: receives the messages of a request whose body has been read.
+        work: the work.
 
     Raises:
         ClientLeft: the client left.
     """
     task = asyncio.ensure_future(work)
-    leaving = asyncio.ensure_future(_disconnect(request))
+    leaving = asyncio.ensure_future(_disconnect(receive))
     try:
         await asyncio.wait({task, leaving}, return_when=asyncio.FIRST_COMPLETED)
         if not task.done():
@@ -78,14 +84,68 @@ async def until_client_leaves(request: Request, work: Awaitable[T]) -> T:
                     await each
 
 
-async def _disconnect(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
+async def _disconnect(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
         pass
 
 
 def json_response(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """Returns a response of JSON."""
     return Response(dump(value), status, headers, "application/json")
+
+
+class LargeJson:
+    """A large response of JSON. It is written piece by piece on the text thread, as fast as the client reads.
+
+    Args:
+        parts: the parts of the JSON text.
+        limits: how long a client may take to accept a piece.
+        during: a context that is left when the response has ended.
+    """
+
+    def __init__(
+        self, parts: Iterator[bytes], limits: Limits, *, during: AbstractContextManager[Any] | None = None
+    ) -> None:
+        self._pieces, self._limits = in_pieces(parts), limits
+        self._during = during or nullcontext()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._during, suppress(ClientLeft):
+            try:
+                await until_client_leaves(receive, self._send(send))
+            except TimeoutError:
+                await hang_up(scope, receive)
+
+    async def _send(self, send: Send) -> None:
+        headers = [(b"content-type", b"application/json")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        while (piece := await TEXT_THREAD.run(lambda: next(self._pieces, None))) is not None:
+            async with asyncio.timeout(self._limits.send_seconds):
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body"})
+
+
+def json_of_parts(
+    parts: Iterator[bytes], size: int, limits: Limits, *, during: AbstractContextManager[Any] | None = None
+) -> Response | LargeJson:
+    """Returns a response of JSON.
+
+    Args:
+        parts: the parts of the JSON text.
+        size: about how many numbers or texts it has.
+        limits, during: see `LargeJson`.
+    """
+    if size > SMALL:
+        return LargeJson(parts, limits, during=during)
+    with during or nullcontext():
+        return Response(b"".join(parts), media_type="application/json")
+
+
+async def hang_up(scope: Scope, receive: Receive) -> None:
+    """Closes the connection of a request whose response cannot be completed. Its body must have been read."""
+    if close := scope.get(HANG_UP):
+        close()
+        await _disconnect(receive)
 
 
 def error_response(error: ApiError) -> Response:
@@ -109,7 +169,7 @@ class EventStream:
         limits: Limits,
         *,
         finishes: bool,
-        during: AbstractContextManager[None] | None = None,
+        during: AbstractContextManager[Any] | None = None,
     ) -> None:
         self._during = during or nullcontext()
         self._response = EventSourceResponse(
@@ -120,13 +180,21 @@ class EventStream:
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        with self._during, suppress(SendTimeoutError):
-            await self._response(scope, receive, send)
+        with self._during:
+            try:
+                await self._response(scope, receive, send)
+            except SendTimeoutError:
+                await hang_up(scope, receive)
 
 
 def event(value: Any) -> bytes:
     """Returns a value as a server-sent event of JSON."""
-    return b"data: " + dump(value) + b"\n\n"
+    return event_of_parts(iter([dump(value)]))
+
+
+def event_of_parts(parts: Iterator[bytes]) -> bytes:
+    """Returns the parts of a JSON text as a server-sent event."""
+    return b"data: %b\n\n" % b"".join(parts)
 
 
 DONE = b"data: [DONE]\n\n"

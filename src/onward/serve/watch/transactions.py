@@ -5,9 +5,10 @@ process is killed, no alarm is lost and none is raised twice. If a transaction f
 the state in the store.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -19,12 +20,17 @@ from onward.serve.watch.detector_file import DetectorFile
 from onward.serve.watch.explanation import explain_alarm
 from onward.serve.watch.idempotency import IdempotencyStore
 from onward.serve.watch.silence import SilenceTimer
+from onward.stored import Count, checked, whole_number
 from onward.watch.detector import Detector
+from onward.watch.input.records import Record
 from onward.watch.scoring.features import Verdict
 from onward.watch.stream.alarms import Alarm
 from onward.watch.stream.monitor import Monitor
 from onward.watch.stream.report import watch_report
 from onward.watch.stream.store import WatchStore, opened_store
+
+ENDS_AT_ONCE = 1024
+"""Idle sequences that end in one transaction, in about 0.1 seconds. Then the batches that wait are read."""
 
 LISTED = "GET /v1/watch/alarms lists the alarms"
 
@@ -53,10 +59,17 @@ class _WatchState:
         self.verdicts: dict[
             int, Verdict
         ] = {}  # verdicts on the sequences that ended in this batch, by their first item
-        self.monitor = Monitor(detector, store, idle=idle, notify=warn, on_verdict=self.verdicts.__setitem__)
+        self.monitor = Monitor(
+            detector,
+            store,
+            idle=idle,
+            ends_at_once=ENDS_AT_ONCE,
+            notify=warn,
+            on_verdict=self.verdicts.__setitem__,
+        )
         self.responses = IdempotencyStore(store)
-        self.items: int = store.fact("lines") or 0
-        self.last_alarm: int = store.fact("alarms") or 0
+        self.items: int = store.fact("lines", whole_number) or 0
+        self.last_alarm: int = store.fact("alarms", whole_number) or 0
 
 
 class WatchTransactions:
@@ -67,6 +80,7 @@ class WatchTransactions:
         state: the file of the state.
         idle: seconds without a record after which a sequence has ended.
         rate: false-alarm rate; None: the detector's own.
+        open_sequences: the largest number of open sequences.
         warn: called with messages for the operator.
         clock: measures the time without records, in seconds.
 
@@ -83,11 +97,12 @@ class WatchTransactions:
         *,
         idle: float,
         rate: float | None,
+        open_sequences: int,
         warn: Callable[[str], None],
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self._file = DetectorFile(path, rate)
-        self._idle, self._warn = idle, warn
+        self._idle, self._open_sequences, self._warn = idle, open_sequences, warn
         self._timer = SilenceTimer(clock)
         with ExitStack() as stack:
             self._store = stack.enter_context(opened_store(state))
@@ -101,8 +116,7 @@ class WatchTransactions:
     @property
     def report(self) -> dict[str, Any]:
         """The report of the detector."""
-        marked = self._store.fact("ok") or []
-        return watch_report(self._state.monitor) | {"last_alarm": self._state.last_alarm, "ok": marked}
+        return watch_report(self._state.monitor) | {"last_alarm": self._state.last_alarm, "ok": self._marked}
 
     def alarms(self, after: int | None, count: int) -> list[Alarm]:
         """Returns the first alarms after a number, in order; for None, the last alarms."""
@@ -113,13 +127,16 @@ class WatchTransactions:
         """Reads a batch. Returns the response and the commit; there is no commit if the batch is repeated.
 
         Raises:
-            ApiError: the batch cannot be read, or not be committed; then nothing of it was read.
+            ApiError: the batch cannot be read, or not be committed, or too many sequences would be open; then
+                nothing of it was read.
         """
         known = self._state.responses.find(batch)
         if known is not None:
             return known | {"repeated": True}, None
         state, first = self._state, self._state.items + 1
         records, unreadable = records_of(batch, self._file.input_format, self._file.batch_parser(), first)
+        if not batch.end:
+            self._check_open_sequences(records, batch.kind)
         state.verdicts.clear()
         with self._timer.busy(), self._transaction():
             passed = self._timer.until_records() if records else 0.0
@@ -145,15 +162,19 @@ class WatchTransactions:
             state.responses.keep(batch, response)
             return response, self._commit(alarms)
 
-    def end_idle(self) -> Commit | None:
-        """Ends the sequences that have been idle too long. Returns the commit, if there is one."""
-        seconds = self._timer.silence()
+    def end_idle(self) -> tuple[bool, Commit | None]:
+        """Ends sequences that have been idle too long, at most `ENDS_AT_ONCE`.
+
+        Returns:
+            Whether there may be more, and the commit, if there is one.
+        """
+        seconds, monitor = self._timer.silence(), self._state.monitor
         with self._transaction():
-            before = self._state.monitor.counts.sequences
-            alarms = self._state.monitor.wait(seconds)
-            if alarms or self._state.monitor.counts.sequences > before:
-                return self._commit(alarms)
-        return None
+            before = monitor.counts.sequences
+            alarms = monitor.wait(seconds)
+            if alarms or monitor.counts.sequences > before:
+                return monitor.has_idle, self._commit(alarms)
+        return False, None
 
     def explain(self, number: int) -> dict[str, Any]:
         """Explains an alarm by the surprise of each event of its sequence.
@@ -182,7 +203,7 @@ class WatchTransactions:
             feedback = self._file.mark_normal(alarm, events, ended=self._has_ended(alarm))
             if not feedback.repeated:
                 self._roll_back()  # continues with the new detector
-            marked = self._store.fact("ok") or []
+            marked = self._marked
             if number not in marked:
                 with self._transaction():
                     self._store.set_fact("ok", [*marked[1 - _MAX_MARKED :], number])
@@ -193,6 +214,26 @@ class WatchTransactions:
         """Saves the open sequences, and closes the store."""
         with self._resources, self._transaction():
             self._commit([])
+
+    @property
+    def _marked(self) -> list[int]:
+        """The numbers of the alarms that were marked as normal."""
+        return self._store.fact("ok", partial(checked, list[Count])) or []
+
+    def _check_open_sequences(self, records: Sequence[Record], kind: str) -> None:
+        """Refuses records if too many sequences would be open after them.
+
+        Records of sequences that are already open are always read.
+        """
+        begun, open_ = self._state.monitor.newly_open(records), self._state.monitor.in_flight
+        if begun and open_ + begun > self._open_sequences:
+            message = (
+                f"expected at most {self._open_sequences:,} open sequences, got {begun:,} new ones beside "
+                f"{open_:,}"
+            )
+            hint = "end sequences with `last`, or start the server with another --idle or --open-sequences"
+            headers = {"Retry-After": "5"}
+            raise ApiError(429, "too_many_open", message, param=kind, hint=hint, headers=headers)
 
     def _restored(self) -> _WatchState:
         return _WatchState(self.detector, self._store, self._idle, self._warn)

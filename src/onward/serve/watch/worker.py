@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, suppress
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
@@ -30,7 +31,7 @@ class DetectorWorker:
         path: path of the detector.
         state: the file of its state; None: the state ends with the server.
         idle, rate: see `WatchTransactions`.
-        limits: the number of batches that wait, and of clients that follow the alarms.
+        limits: the numbers of open sequences, of batches that wait, and of clients that follow the alarms.
 
     Attributes:
         name: name of the file, without the extension.
@@ -52,7 +53,15 @@ class DetectorWorker:
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="onward-watch")
             stack.callback(self._thread.shutdown, wait=True)
             self._transactions = self._thread.submit(
-                lambda: WatchTransactions(path, state, idle=idle, rate=rate, warn=_LOG.warning)
+                partial(
+                    WatchTransactions,
+                    path,
+                    state,
+                    idle=idle,
+                    rate=rate,
+                    open_sequences=limits.open_sequences,
+                    warn=_LOG.warning,
+                )
             ).result()
             recent = self._thread.submit(self._transactions.alarms, None, RECENT).result()
             report = self._thread.submit(lambda: self._transactions.report).result()
@@ -101,9 +110,13 @@ class DetectorWorker:
         return await self._transact(lambda transactions: (transactions.explain(number), None))
 
     async def end_idle(self) -> None:
-        """Ends the sequences that have been idle too long, unless there are batches to read."""
-        if not self._batch_slots.used:
-            await self._transact(lambda transactions: (None, transactions.end_idle()))
+        """Ends the sequences that have been idle too long, some at a time.
+
+        It stops if there are batches to read, each of which ends some of them too.
+        """
+        while not self._batch_slots.used:
+            if not await self._transact(WatchTransactions.end_idle):
+                return
 
     async def alarms(self, after: int | None, count: int) -> list[Alarm]:
         """Returns the first alarms after a number, in order; for None, the last alarms."""

@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import numpy as np
-from pydantic import Field
 
 from onward.data.sequences import Sequences
 from onward.data.vocabulary import UNKNOWN
+from onward.stored import AsTuple, Count, StoredModel
 from onward.watch.calibration.conformal import threshold_of
-from onward.watch.scoring.header_types import HeaderModel, Pair, SortedFloats
+from onward.watch.scoring.header_types import SortedFloats
 from onward.watch.scoring.ngram import NgramModel
 from onward.watch.scoring.profile import Profile, counts_of
 
@@ -90,17 +90,14 @@ class Baselines:
         return cls(NgramModel.from_json(header.grams, symbols), header.lengths, held_out)
 
 
-_SequenceLength = Annotated[int, Field(ge=0)]
-
-
-class _HeldOutHeader(HeaderModel):
+class _HeldOutHeader(StoredModel):
     ngram_largest: SortedFloats
     ngram_mean: SortedFloats
 
 
-class _BaselinesHeader(HeaderModel):
+class _BaselinesHeader(StoredModel):
     grams: dict[str, Any]
-    lengths: Annotated[tuple[_SequenceLength, _SequenceLength], Pair]
+    lengths: Annotated[tuple[Count, Count], AsTuple]
     held_out: _HeldOutHeader
 
 

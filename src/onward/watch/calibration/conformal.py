@@ -16,17 +16,19 @@ combinations are made from equally many sequences: a combination of all sequence
 larger tail scores than calibration sequences can have. At small rates twice as many would be flagged.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field
 
+from onward.stored import StoredModel
 from onward.watch.calibration.combination import Combination, LargestPlusMean, OrderAndCounts
 from onward.watch.calibration.statistics import allowed_alarms
 from onward.watch.calibration.tail import TailHeader
 from onward.watch.scoring.features import FEATURES
-from onward.watch.scoring.header_types import HeaderModel, SortedFloats
+from onward.watch.scoring.header_types import LARGEST, SortedFloats
 
 _TOLERANCE = 1e-5
 """Scores that differ by less count as equal: streams and batches add float32 numbers in different orders."""
@@ -89,19 +91,24 @@ class Calibration:
         return cls(combination, header.scores, header.bits_per_event)
 
 
-class _CalibrationHeader(HeaderModel):
+class _CalibrationHeader(StoredModel):
     tails: Annotated[list[TailHeader], Field(min_length=len(FEATURES), max_length=len(FEATURES))]
     sums: TailHeader
     peaks: TailHeader
     trust: Annotated[float, Field(ge=0, le=1)]
     scores: SortedFloats
-    bits_per_event: Annotated[float, Field(ge=0)]
+    bits_per_event: Annotated[float, Field(ge=0, le=LARGEST)]
 
 
 def threshold_of(scores: np.ndarray, rate: float) -> float:
-    """Returns the k-th highest of sorted scores (n,), with k from `allowed_alarms`; infinity if k is 0."""
+    """Returns the k-th highest of sorted scores (n,), with k from `allowed_alarms`.
+
+    Returns infinity if k is 0, and minus infinity if k is more than n: then everything is flagged.
+    """
     allowed = allowed_alarms(rate, len(scores))
-    return float(scores[-allowed]) if allowed else float("inf")
+    if not 0 < allowed <= len(scores):
+        return -math.inf if allowed else math.inf
+    return float(scores[-allowed])
 
 
 def calibrate(features: np.ndarray, bits_per_event: float, scheme: Scheme) -> Calibration:

@@ -21,7 +21,8 @@ def calibration_interval(rate: float, calibrated: int, level: float = LEVEL) -> 
 
     The threshold is the k-th highest of n calibration scores, k = floor(rate * (n + 1)). The share of new
     normal sequences above it follows Beta(k, n + 1 - k), whatever the scores are (Vovk 2012); ties make the
-    share smaller. If k is 0, nothing is flagged and the interval is (0, 0).
+    share smaller. If k is 0, nothing is flagged and the interval is (0, 0); if k is more than n, everything
+    is flagged and it is (1, 1).
 
     Args:
         rate: the requested rate of false alarms.
@@ -29,8 +30,8 @@ def calibration_interval(rate: float, calibrated: int, level: float = LEVEL) -> 
         level: the confidence level.
     """
     allowed = allowed_alarms(rate, calibrated)
-    if not allowed:
-        return 0.0, 0.0
+    if not 0 < allowed <= calibrated:
+        return (1.0, 1.0) if allowed else (0.0, 0.0)
     tail = (1 - level) / 2
     other = calibrated + 1 - allowed
     return beta_quantile(tail, allowed, other), beta_quantile(1 - tail, allowed, other)

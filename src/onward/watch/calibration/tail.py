@@ -6,7 +6,8 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import Field
 
-from onward.watch.scoring.header_types import HeaderModel, SortedFloats
+from onward.stored import StoredModel
+from onward.watch.scoring.header_types import LARGEST, SortedFloats
 
 _BEYOND = 0.1
 """The most that a tail score rises for values beyond the largest normal value."""
@@ -63,11 +64,11 @@ class Tail:
         return {"values": self.values.tolist(), "scale": self.scale}
 
 
-class TailHeader(HeaderModel):
+class TailHeader(StoredModel):
     """What `Tail.to_json` writes."""
 
     values: SortedFloats
-    scale: Annotated[float, Field(gt=0)]
+    scale: Annotated[float, Field(gt=_TOLERANCE, le=LARGEST)]
 
     def tail(self) -> Tail:
         return Tail(self.values, self.scale)

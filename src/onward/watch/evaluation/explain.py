@@ -113,7 +113,7 @@ def describe_reason(verdict: Verdict) -> str:
     return reason
 
 
-def as_text(explanation: Explanation) -> str:
+def as_lines(explanation: Explanation) -> list[str]:
     """Returns the explanation for a terminal, with one line per event."""
     rows = [f"sequence {explanation.verdict.key}, {explanation.summary}", ""]
     rows.append(f"{'line':>7} {'bits':>6} {'rank':>5}  {'':<{_BAR_WIDTH}} event; expected")
@@ -125,7 +125,7 @@ def as_text(explanation: Explanation) -> str:
             f"{'' if line is None else line:>7} {event.bits:>6.2f} {event.rank:>5}  "
             f"{bar:<{_BAR_WIDTH}} {_shorten(event.event)}{new}{expected}"
         )
-    return "".join(row.rstrip() + "\n" for row in [*rows, "", _LEGEND])
+    return [row.rstrip() for row in [*rows, "", _LEGEND]]
 
 
 def write_page(explanation: Explanation, path: str | os.PathLike[str]) -> None:

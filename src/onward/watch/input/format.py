@@ -8,7 +8,6 @@
 This file checks, detects, describes and stores formats; `parsers` reads lines by a format.
 """
 
-import re
 from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any, Literal
@@ -17,6 +16,7 @@ from pydantic import field_validator, model_validator
 
 from onward.checks import checked_dataclass
 from onward.errors import InputError
+from onward.watch.input.key_pattern import KeyPattern
 
 Form = Literal["sequences", "csv", "jsonl", "log"]
 LogSymbols = Literal["templates", "words", "bytes"]
@@ -45,8 +45,8 @@ class InputFormat:
         key: column of the key; None: all records belong to one sequence.
         event: columns whose values, joined by a space, are the event.
         time: column of the time.
-        key_regex: pattern that finds the key in a log line: its first group, or the whole match if it has no
-            group. Lines without a match are unreadable. None: each line is a sequence.
+        key_regex: pattern that finds the key in a log line (see `KeyPattern`): its first group, or the whole
+            match if it has no group. Lines without a match are unreadable. None: each line is a sequence.
         symbols: kind of the events of a log line.
         delimiter: character between the columns of a CSV row; "tab" and a backslash with a t mean a tab.
     """
@@ -108,10 +108,7 @@ class InputFormat:
                 "--key-regex is only for raw log lines whose events are templates",
                 hint="leave out --key-regex, or --symbols",
             )
-        try:
-            re.compile(pattern)
-        except re.error as error:
-            raise InputError(f"expected a regular expression, got {pattern!r}: {error}") from error
+        KeyPattern(pattern)  # raises the error of a wrong one
 
     def describe(self) -> str:
         """Returns the format in words, such as "CSV with the columns host, message"."""
@@ -145,7 +142,9 @@ class InputFormat:
         try:
             return cls(**{**data, "event": tuple(data["event"])})
         except (KeyError, TypeError) as error:
-            raise InputError(f"expected an input format, got {str(data)[:80]}") from error
+            raise InputError(
+                f"expected an input format, got {str(data)[:80]!r}", hint="learn the detector again"
+            ) from error
 
 
 def detect_format(names: Iterable[str], *, log: bool, columns: bool) -> Form:

@@ -5,13 +5,13 @@ counted with the reason, and skipped.
 """
 
 import json
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from onward.watch.input.csv_rows import CsvRows
 from onward.watch.input.format import InputFormat
+from onward.watch.input.key_pattern import KeyPattern
 from onward.watch.input.lines import decode_line
 from onward.watch.input.log_templates import Templates, mask_line
 from onward.watch.input.records import Record, UnreadableLines
@@ -50,7 +50,12 @@ class RecordParser(ABC):
         """JSON values with which `restore` continues in the middle of a file; None: there is no state."""
         return self._rows.to_json() if self._rows else None
 
-    def restore(self, state: dict[str, Any] | None) -> None:
+    def restore(self, state: Any) -> None:
+        """Continues from a `state`.
+
+        Raises:
+            ValueError: it is damaged.
+        """
         if self._rows and state:
             self._rows.restore(state)
 
@@ -119,16 +124,15 @@ class _LogParser(RecordParser):
     def __init__(self, source: InputFormat, templates: Templates | None) -> None:
         super().__init__()
         self._format, self._templates = source, templates
-        self._key = re.compile(source.key_regex) if source.key_regex else None
+        self._key = KeyPattern(source.key_regex) if source.key_regex else None
 
     def parse(self, line: str, number: int) -> list[Record]:
         if self._key is None:
             return _sequence_of_line(self._events(line), line, number)
-        found = self._key.search(line)
-        if not found:
+        key = self._key.find(line)
+        if key is None:
             raise ValueError(f"no match of {self._format.key_regex}")
-        key = found.group(1) if self._key.groups else found.group()
-        return [Record(key or "", self._events(line)[0], None, line, number)]
+        return [Record(key, self._events(line)[0], None, line, number)]
 
     def _events(self, line: str) -> list[str]:
         match self._format.symbols:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from onward.errors import CorpusError
 from onward.watch.input.format import COMPRESSED
+from onward.watch.input.log_folders import LogFolders
 from onward.watch.input.tailed_file import GrowingFile, Position
 
 QUIET_SECONDS = 1.0
@@ -28,6 +29,7 @@ class Follower:
         position: where to continue; None: at the start.
         notify: called with messages for the user, such as that the file was rotated or that lines are lost.
         grows: whether the file may still grow.
+        folders: the folders whose files are read; by default those of `path` now.
 
     Attributes:
         path: as given.
@@ -41,8 +43,10 @@ class Follower:
         notify: Callable[[str], None] = lambda _: None,
         *,
         grows: bool = True,
+        folders: LogFolders | None = None,
     ) -> None:
         self.path = path
+        self._folders = folders or LogFolders(path, notify=notify)
         self.ended = not grows
         self._notify = notify
         self._file: GrowingFile | None = None
@@ -111,17 +115,20 @@ class Follower:
             while self._file is None:
                 self._look(self._closed_at)
                 if not self._waiting:
-                    self._file = GrowingFile(self.path)
-                elif (file := GrowingFile(self._waiting[0].path)).inode == self._waiting[0].inode:
+                    self._file = self._open(self.path)
+                elif (file := self._open(self._waiting[0].path)).inode == self._waiting[0].inode:
                     self._file = file
                     del self._waiting[0]
                 else:
                     file.close()
         return self._file is not None
 
+    def _open(self, path: Path, offset: int = 0) -> GrowingFile:
+        return GrowingFile(path, offset, self._folders.open)
+
     def _look(self, finished: GrowingFile | Position) -> None:
         """Looks for files that were begun and rotated after `finished`, and reports lost ones."""
-        found = _begun_after(self.path, finished)
+        found = _begun_after(self.path, finished, self._folders)
         for known in self._waiting:
             if not any(known.is_same(other) for other in found):
                 self._notify(f"{known.path.name} was removed before it was read: its lines are lost")
@@ -129,7 +136,7 @@ class Follower:
 
     def _resume(self, position: Position) -> None:
         """Opens the file of a position under its present name, and finds the files begun after it."""
-        found = _find_file(self.path, position)
+        found = _find_file(self.path, position, self._folders)
         if found is None:
             if position.offset:
                 self._notify(
@@ -137,7 +144,7 @@ class Follower:
                     "beside it: lines that followed them may be lost; reading the newer files"
                 )
             return
-        self._file = GrowingFile(found, position.offset)
+        self._file = self._open(found, position.offset)
         if found != self.path:
             self._look(self._file)
             self._notify(f"{self.path.name} was rotated: reading the rest of {found.name} first")
@@ -145,17 +152,17 @@ class Follower:
     def _restart(self, position: Position) -> None:
         """Continues in a copy of a file that was truncated, if there is one, else at its start."""
         self.close()
-        if _find_file(self.path, position) is not None:
+        if _find_file(self.path, position, self._folders) is not None:
             self._resume(position)
         else:
-            self._file = GrowingFile(self.path)
+            self._file = self._open(self.path)
             self._notify(f"{self.path.name} was truncated: reading it from its start")
 
     def _is_finished(self, file: GrowingFile) -> bool:
         """Whether a file was rotated, is no longer written to, and another one follows it."""
         if file.is_at(self.path) or (not self.ended and 0 <= time.time() - file.modified < QUIET_SECONDS):
             return False
-        return self.path.exists() or bool(_begun_after(self.path, file))
+        return self._folders.has(self.path) or bool(_begun_after(self.path, file, self._folders))
 
 
 class _Rotated(NamedTuple):
@@ -170,7 +177,7 @@ class _Rotated(NamedTuple):
         return self.inode == other.inode or self.modified == other.modified
 
 
-def _find_file(path: Path, position: Position) -> Path | None:
+def _find_file(path: Path, position: Position, folders: LogFolders) -> Path | None:
     """Returns the file that contains a position: by preference the one with its inode, then with its name."""
 
     def rank(candidate: Path) -> tuple[bool, bool, str]:
@@ -179,25 +186,27 @@ def _find_file(path: Path, position: Position) -> Path | None:
             return not same, candidate != path, candidate.name
         return True, candidate != path, candidate.name
 
-    return next((found for found in sorted(_siblings(path), key=rank) if position.is_in(found)), None)
+    candidates = sorted(_siblings(path, folders), key=rank)
+    return next((found for found in candidates if position.is_in(found, folders.open)), None)
 
 
-def _begun_after(path: Path, file: GrowingFile | Position) -> list[_Rotated]:
+def _begun_after(path: Path, file: GrowingFile | Position, folders: LogFolders) -> list[_Rotated]:
     """Returns the rotated files that were last written after a file, in order of time; without `path` itself.
 
     Looks until two results agree, so that no result is from the middle of a rotation.
     """
-    found = _look_once(path, file)
-    while found != (again := _look_once(path, file)):
+    found = _look_once(path, file, folders)
+    while found != (again := _look_once(path, file, folders)):
         found = again
     return found
 
 
-def _look_once(path: Path, file: GrowingFile | Position) -> list[_Rotated]:
+def _look_once(path: Path, file: GrowingFile | Position, folders: LogFolders) -> list[_Rotated]:
     stem, suffix = re.escape(path.stem), re.escape(path.suffix)
     compressed = "|".join(map(re.escape, COMPRESSED))
     rotated = re.compile(rf"({stem}{suffix}[-._]?[-._T\d]+|{stem}[-._]?[-._T\d]+{suffix})({compressed})?")
-    siblings = {sibling.name: sibling for sibling in _siblings(path) if rotated.fullmatch(sibling.name)}
+    names = {sibling.name: sibling for sibling in _siblings(path, folders)}
+    siblings = {name: sibling for name, sibling in names.items() if rotated.fullmatch(name)}
     found: list[_Rotated] = []
     for name, sibling in siblings.items():
         if name.endswith(COMPRESSED) and sibling.stem in siblings:
@@ -205,23 +214,24 @@ def _look_once(path: Path, file: GrowingFile | Position) -> list[_Rotated]:
         with suppress(OSError):
             status = sibling.stat()
             other = (status.st_dev, status.st_ino) != (file.device, file.inode)
-            if other and sibling != path and status.st_mtime > file.modified and not _is_copy(sibling, file):
+            newer = other and sibling != path and status.st_mtime > file.modified
+            if newer and not _is_copy(sibling, file, folders):
                 found.append(_Rotated(status.st_mtime, sibling, status.st_ino))
     return sorted(found)
 
 
-def _is_copy(path: Path, file: GrowingFile | Position) -> bool:
+def _is_copy(path: Path, file: GrowingFile | Position, folders: LogFolders) -> bool:
     """Whether a compressed file is a copy of a file; Python's gzip and log4j give it a new time."""
     position = file.position if isinstance(file, GrowingFile) else file
-    return path.name.endswith(COMPRESSED) and position.offset > 0 and position.is_in(path)
+    return path.name.endswith(COMPRESSED) and position.offset > 0 and position.is_in(path, folders.open)
 
 
-def _siblings(path: Path) -> Iterator[Path]:
+def _siblings(path: Path, folders: LogFolders) -> Iterator[Path]:
     """Yields the files of the folder whose names start with the stem of this one's, including itself."""
     with suppress(FileNotFoundError):
-        yield from (
-            found for found in path.parent.iterdir() if found.name.startswith(path.stem) and found.is_file()
-        )
+        for found in path.parent.iterdir():
+            if found.name.startswith(path.stem) and found.is_file() and folders.has(found):
+                yield found
 
 
 def _reason(error: OSError | EOFError) -> str:

@@ -2,19 +2,31 @@
 
 import hashlib
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from io import BufferedReader, FileIO
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from onward.data.compressed import decompressed
 from onward.errors import CorpusError
+from onward.stored import Count, Number, StoredModel
 from onward.watch.input.lines import LONGEST_LINE
 
 _PIECE = 1 << 18
 _FINGERPRINT_BYTES = 1024
 """Maximum number of bytes that a fingerprint covers at the start, and as many before the position."""
+
+OpenFile = Callable[[Path], BufferedReader]
+"""Opens a file at its first byte; see `LogFolders.open`."""
+
+
+def open_plainly(path: Path) -> BufferedReader:
+    """Opens a file whatever it is."""
+    return path.open("rb")
 
 
 @dataclass(frozen=True)
@@ -39,16 +51,21 @@ class Position:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> "Position":
-        return cls(data["device"], data["inode"], data["offset"], data["fingerprint"], data["modified"])
+    def from_json(cls, data: Any) -> "Position":
+        """Returns the position that `to_json` returned.
 
-    def is_in(self, path: Path) -> bool:
+        Raises:
+            ValueError: the data is not a position.
+        """
+        return cls(**_StoredPosition.model_validate(data).model_dump())
+
+    def is_in(self, path: Path, open_file: OpenFile = open_plainly) -> bool:
         """Whether the file has the bytes before this position; the file may be a compressed copy.
 
         Position 0 has no bytes before it, so it belongs only to the file itself.
         """
         try:
-            with _Content(path) as file:
+            with _Content(path, open_file) as file:
                 if not self.offset:
                     status = file.status()
                     return (status.st_dev, status.st_ino) == (self.device, self.inode)
@@ -57,12 +74,21 @@ class Position:
             return False
 
 
+class _StoredPosition(StoredModel):
+    device: Annotated[int, Field(ge=0)]
+    inode: Annotated[int, Field(ge=0)]
+    offset: Count
+    fingerprint: str
+    modified: Number
+
+
 class GrowingFile:
     """Reads the lines of an open file. Bytes after the last line end are held until their line is complete.
 
     Args:
         path: the file, which may be compressed.
         offset: bytes to skip; they end with a line.
+        open_file: opens the file.
 
     Attributes:
         device: device of the file.
@@ -74,8 +100,8 @@ class GrowingFile:
         CorpusError: the file is a damaged archive. `lines` raises it too.
     """
 
-    def __init__(self, path: Path, offset: int = 0) -> None:
-        self._file = _Content(path)
+    def __init__(self, path: Path, offset: int = 0, open_file: OpenFile = open_plainly) -> None:
+        self._file = _Content(path, open_file)
         status = self._file.status()
         self.device, self.inode = status.st_dev, status.st_ino
         self._modified = status.st_mtime  # taken before each read, so that a later write has a later time
@@ -160,8 +186,8 @@ class GrowingFile:
 class _Content:
     """The content of an open file: decompressed, or read without a buffer, which would hide that it grew."""
 
-    def __init__(self, path: Path) -> None:
-        file = path.open("rb")
+    def __init__(self, path: Path, open_file: OpenFile) -> None:
+        file = open_file(path)
         self._handle = file.fileno()
         content = decompressed(file, path)
         self.is_compressed = content is not file

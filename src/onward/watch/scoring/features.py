@@ -62,6 +62,29 @@ class EventScore:
         }
 
 
+class Peaks(NamedTuple):
+    """The features of an open sequence that never fall as it goes on.
+
+    Attributes:
+        largest: bits of the most surprising event.
+        burst: the highest running mean of the bits.
+        new: number of new events.
+        rank: highest rank of an event.
+    """
+
+    largest: float
+    burst: float
+    new: int
+    rank: int
+
+
+class ObservedEvent(NamedTuple):
+    """An event that was added to an open sequence, and the sequence's peaks after it."""
+
+    score: EventScore
+    peaks: Peaks
+
+
 class ModelScores(NamedTuple):
     """The scores of n sequences by the model.
 

@@ -1,4 +1,4 @@
-"""Pydantic types for the header of a detector's file: finite numbers, sorted arrays, nothing unexpected.
+"""Pydantic types for the header of a detector's file: numbers within limits, and sorted arrays.
 
 A file may come from an untrusted source, so a number is checked before it decides how much memory is
 allocated.
@@ -7,15 +7,10 @@ allocated.
 from typing import Annotated, Any
 
 import numpy as np
-from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainValidator
+from pydantic import PlainValidator
 
-
-class HeaderModel(BaseModel):
-    """A JSON object of the header: exact types, finite numbers, no other fields."""
-
-    model_config = ConfigDict(
-        strict=True, extra="forbid", frozen=True, allow_inf_nan=False, arbitrary_types_allowed=True
-    )
+LARGEST = 1e100
+"""The largest number in a header: products and sums of such numbers with scores stay finite."""
 
 
 def integers(data: Any) -> np.ndarray:
@@ -35,8 +30,8 @@ def _sorted_floats(data: Any) -> np.ndarray:
     if array.ndim != 1 or not len(array) or array.dtype.kind not in "if":
         raise ValueError("expected a list of one or more numbers")
     array = array.astype(np.float64)
-    if not np.isfinite(array).all() or (np.diff(array) < 0).any():
-        raise ValueError("expected finite numbers in ascending order")
+    if not (np.abs(array) <= LARGEST).all() or (np.diff(array) < 0).any():
+        raise ValueError(f"expected numbers up to {LARGEST:g} in ascending order")
     return array
 
 
@@ -50,10 +45,7 @@ Integers = Annotated[np.ndarray, PlainValidator(integers)]
 """An int64 array (n,), from a list."""
 
 SortedFloats = Annotated[np.ndarray, PlainValidator(_sorted_floats)]
-"""A float64 array (n,) of one or more finite numbers in ascending order, from a list."""
-
-Pair = BeforeValidator(lambda data: tuple(data) if isinstance(data, list) else data)
-"""Lets a JSON list be a tuple, which strict mode would refuse."""
+"""A float64 array (n,) of one or more numbers up to `LARGEST` in ascending order, from a list."""
 
 
 def check_codes(codes: np.ndarray, limit: int, what: str) -> None:

@@ -20,13 +20,18 @@ import numpy as np
 
 from onward.data.sequences import Sequences
 from onward.data.vocabulary import BEGIN, END
-from onward.watch.scoring.header_types import HeaderModel, Integers, check_codes, check_symbols
+from onward.stored import StoredModel
+from onward.watch.scoring.header_types import Integers, check_codes, check_symbols
 
 ORDER = 6
 """The longest n-grams of a detector; shorter if their codes do not fit into int64 (see `order_of`)."""
 
 MOST_NGRAMS = 100_000
 """How many n-grams of each length a detector keeps; the rarest are dropped."""
+
+
+MOST_OCCURRENCES = 2**53
+"""The largest total of the counts of one length, so that float64 holds it exactly."""
 
 
 class _Table(NamedTuple):
@@ -208,12 +213,14 @@ class NgramModel:
         for length, (codes, counts) in enumerate(zip(header.codes, header.counts, strict=True), 1):
             if not len(codes) or len(codes) != len(counts) or counts.min() < 1:
                 raise ValueError(f"expected a count of 1 or more for each n-gram of {length} symbols")
+            if counts.sum(dtype=np.float64) > MOST_OCCURRENCES:
+                raise ValueError(f"expected n-grams of {length} symbols to occur at most 2**53 times")
             check_codes(codes, symbols**length, f"n-grams of {length} symbols")
             tables.append(_Table.of(codes, counts, codes // symbols))
         return cls(symbols, tuple(tables))
 
 
-class _NgramHeader(HeaderModel):
+class _NgramHeader(StoredModel):
     symbols: int
     codes: list[Integers]
     counts: list[Integers]

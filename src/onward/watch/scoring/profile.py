@@ -10,10 +10,9 @@ import torch
 from onward.data.hashing import mixed
 from onward.data.sequences import Sequences
 from onward.data.vocabulary import BEGIN, END, UNKNOWN
+from onward.stored import AsTuple, StoredModel
 from onward.watch.scoring.header_types import (
-    HeaderModel,
     Integers,
-    Pair,
     check_codes,
     check_symbols,
     integers,
@@ -23,6 +22,9 @@ MOST_COUNTS = 2000
 """The most vectors of event counts that are kept from training. If there are more, a hash selects some."""
 
 _MOST_COUNTS_WITH_FEEDBACK = 10 * MOST_COUNTS
+_MOST_CELLS = 1 << 25
+"""The largest number of counts in all vectors together; in memory, each takes eight bytes."""
+
 _LARGEST_COUNT = 65_535
 _BATCH = 4096
 
@@ -57,7 +59,7 @@ class Profile:
         pairs, counts = pairs_of(sequence, self.symbols), self.counts
         if not ended:
             pairs = pairs[:-1]
-        elif len(counts) < _MOST_COUNTS_WITH_FEEDBACK:
+        elif len(counts) < _most_vectors(self.symbols):
             counts = np.unique(np.concatenate([counts, counts_of(sequence, self.symbols)]), axis=0)
         return Profile(self.symbols, np.union1d(self.pairs, pairs), counts)
 
@@ -132,11 +134,9 @@ class Profile:
         header = _ProfileHeader.model_validate(data)
         check_symbols(header.symbols, symbols, "a profile")
         check_codes(header.pairs, symbols**2, "pairs of events")
-        rows = len(header.counts)
-        if not 1 <= rows <= _MOST_COUNTS_WITH_FEEDBACK:
-            raise ValueError(
-                f"expected 1 to {_MOST_COUNTS_WITH_FEEDBACK:,} vectors of counts, found {rows:,}"
-            )
+        rows, most = len(header.counts), _most_vectors(symbols)
+        if not 1 <= rows <= most:
+            raise ValueError(f"expected 1 to {most:,} vectors of counts, found {rows:,}")
         if any(len(ids) != len(numbers) for ids, numbers in header.counts):
             raise ValueError("expected a count for each event of a vector")
         ids, numbers = (
@@ -153,10 +153,15 @@ class Profile:
         return cls(symbols, header.pairs, counts.reshape(rows, symbols))
 
 
-class _ProfileHeader(HeaderModel):
+def _most_vectors(symbols: int) -> int:
+    """Returns the largest number of vectors of event counts (V,), with those of feedback."""
+    return min(_MOST_COUNTS_WITH_FEEDBACK, max(MOST_COUNTS, _MOST_CELLS // symbols))
+
+
+class _ProfileHeader(StoredModel):
     symbols: int
     pairs: Integers
-    counts: list[Annotated[tuple[list[Any], list[Any]], Pair]]
+    counts: list[Annotated[tuple[list[Any], list[Any]], AsTuple]]
 
 
 def pairs_of(sequences: Sequences, symbols: int) -> np.ndarray:

@@ -1,11 +1,16 @@
 """The open sequences of a stream: the most recent in memory, the others in the store."""
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from heapq import nsmallest
 
 from onward.errors import InputError
+from onward.printable import shown_value
+from onward.stored import checked
+from onward.watch.detector import Detector
 from onward.watch.input.records import Record
+from onward.watch.scoring.features import Peaks
 from onward.watch.scoring.open_sequence import OpenSequence
 from onward.watch.stream.store import SequenceRow, WatchStore
 
@@ -35,6 +40,7 @@ class ActiveSequence:
         line_number: number of this line.
         last: its last line.
         last_number: number of the last line.
+        peaks: its peaks when the bound of its p-value was last computed in this process.
     """
 
     key: str
@@ -48,6 +54,7 @@ class ActiveSequence:
     line_number: int = 0
     last: str = ""
     last_number: int = 0
+    peaks: Peaks | None = None
 
     def add(self, record: Record, seen: float, *, is_worst: bool) -> None:
         """Notes a record that the detector has read.
@@ -82,12 +89,17 @@ class ActiveSequence:
         )
 
     @classmethod
-    def from_row(cls, row: SequenceRow) -> "ActiveSequence":
+    def from_row(cls, row: SequenceRow, detector: Detector) -> "ActiveSequence":
+        """Returns the sequence of a row.
+
+        Raises:
+            ValueError, InputError: its events or its state are damaged.
+        """
         return cls(
             row.key,
             row.number,
-            OpenSequence.from_bytes(row.state),
-            json.loads(row.events),
+            detector.restore(row.state),
+            checked(list[str], json.loads(row.events)),
             row.seen,
             row.time,
             bool(row.alarmed),
@@ -106,39 +118,45 @@ class ActiveSequences:
 
     Args:
         store: holds the sequences that do not fit into memory, and all when `save` is called.
-        make_sequence: returns an empty sequence of the detector.
+        detector: makes the sequences.
         in_memory: number of sequences to hold in memory.
 
     Raises:
         InputError: `in_memory` is below 1.
     """
 
-    def __init__(
-        self, store: WatchStore, make_sequence: Callable[[], OpenSequence], in_memory: int = IN_MEMORY
-    ) -> None:
+    def __init__(self, store: WatchStore, detector: Detector, in_memory: int = IN_MEMORY) -> None:
         if in_memory < 1:
             raise InputError(
                 f"expected 1 or more sequences in memory, got {in_memory}",
                 hint=f"leave out --in-memory for the default of {IN_MEMORY:,}",
             )
-        self._store, self._make, self._limit = store, make_sequence, in_memory
+        self._store, self._detector, self._limit = store, detector, in_memory
         self._held: dict[str, ActiveSequence] = {}  # the most recent last
         self._changed: set[str] = set()
         self._stored = set(store.keys())  # keys with a row in the store, which may be outdated
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._held or key in self._stored
 
     def __len__(self) -> int:
         return len(self._stored) + sum(key not in self._stored for key in self._held)
 
     def get(self, keys: Sequence[str]) -> dict[str, ActiveSequence]:
-        """Returns the open sequences among the keys. They may be changed until the next call of `trim`."""
+        """Returns the open sequences among the keys. They may be changed until the next call of `trim`.
+
+        Raises:
+            ArtefactError: a sequence in the store is damaged.
+        """
         missing = [key for key in keys if key not in self._held and key in self._stored]
         for row in self._store.find_sequences(missing) if missing else ():
-            self._held[row.key] = ActiveSequence.from_row(row)
+            with self._store.refusing_damage(f"the sequence {shown_value(row.key)}"):
+                self._held[row.key] = ActiveSequence.from_row(row, self._detector)
         return {key: self._held[key] for key in keys if key in self._held}
 
     def begin(self, record: Record, seen: float) -> ActiveSequence:
         """Returns a new sequence that a record begins. The record itself is not added yet."""
-        return ActiveSequence(record.key, record.number, self._make(), [], seen, record.time)
+        return ActiveSequence(record.key, record.number, self._detector.open(), [], seen, record.time)
 
     def touch(self, sequences: Iterable[ActiveSequence]) -> None:
         """Notes that sequences were begun or changed."""
@@ -147,9 +165,9 @@ class ActiveSequences:
             self._held[sequence.key] = sequence
             self._changed.add(sequence.key)
 
-    def remove(self, keys: Iterable[str]) -> None:
-        """Removes sequences that have ended."""
-        ended = list(keys)
+    def remove(self, sequences: Iterable[ActiveSequence]) -> None:
+        """Removes sequences that have ended, unless another one is open under the key."""
+        ended = [each.key for each in sequences if self._held.get(each.key) is each]
         for key in ended:
             self._held.pop(key, None)
         self._changed.difference_update(ended)
@@ -163,11 +181,23 @@ class ActiveSequences:
         sequence.alarmed = True
         self._store.flag(sequence.key, sequence.number, sequence.events_json())
 
-    def idle(self, since: float) -> list[ActiveSequence]:
-        """Returns the sequences last seen before a time, in the order of their last and first records."""
-        self.get([key for key in self._store.idle_keys(since) if key not in self._held])
+    def idle(self, since: float, most: int | None = None) -> list[ActiveSequence]:
+        """Returns the sequences last seen before a time, in the order of their last and first records.
+
+        Args:
+            since: the time.
+            most: return at most this many; None: all.
+        """
+        keys = self._store.idle_keys(since, most)
+        if most is not None and not self._held.keys().isdisjoint(keys):
+            keys = self._store.idle_keys(since, most + len(self._held))
+        self.get([key for key in keys if key not in self._held][:most])
         found = [sequence for sequence in self._held.values() if sequence.seen < since]
-        return sorted(found, key=lambda sequence: (sequence.seen, sequence.number, sequence.key))
+        return nsmallest(
+            len(found) if most is None else most,
+            found,
+            key=lambda sequence: (sequence.seen, sequence.number, sequence.key),
+        )
 
     def trim(self) -> None:
         """Moves the least recent sequences to the store, down to the limit."""

@@ -13,6 +13,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from onward.errors import WriteError
+from onward.in_place import open_in_place
+from onward.stored import whole_number
 from onward.watch.stream.alarms import Alarm
 from onward.watch.stream.store import WatchStore
 
@@ -37,7 +39,7 @@ class AlarmDelivery:
     def __init__(self, store: WatchStore, deliver: Deliver, path: Path | None = None) -> None:
         self._store, self._deliver = store, deliver
         self._pending = store.outbox()
-        self._file = AlarmFile(path, store.fact("alarms_length")) if path else None
+        self._file = AlarmFile(path, store.fact("alarms_length", whole_number)) if path else None
         self.delivered = 0
 
     def add(self, alarms: Sequence[Alarm]) -> None:
@@ -78,7 +80,7 @@ class AlarmFile:
     written.
 
     Args:
-        path: the file; it is created if it does not exist.
+        path: the file; if it does not exist, it is created for this user alone, because logs may be private.
         length: length of the file in bytes according to the store; None if the store has none.
 
     Attributes:
@@ -91,7 +93,7 @@ class AlarmFile:
     def __init__(self, path: Path, length: int | None) -> None:
         self._path = path
         try:
-            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+            self._file = open_in_place(path, os.O_RDWR | os.O_APPEND)
             size = os.fstat(self._file).st_size
         except OSError as error:
             raise _write_error(path, error) from error

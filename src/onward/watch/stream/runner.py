@@ -10,7 +10,10 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from onward.errors import InputError
+from onward.file_kind import kind_of
 from onward.signals import held_back_signals
+from onward.stored import StoredModel, whole_number
+from onward.watch.input.log_folders import LogFolders, NotFollowedError
 from onward.watch.input.parsers import RecordParser
 from onward.watch.input.records import Record
 from onward.watch.input.stdin import Pipe
@@ -44,7 +47,12 @@ class LineSource(Protocol):
 
 
 def open_lines(
-    source: str, store: WatchStore, *, follow: bool = False, notify: Callable[[str], None] = lambda _: None
+    source: str,
+    store: WatchStore,
+    *,
+    follow: bool = False,
+    follow_links: bool = False,
+    notify: Callable[[str], None] = lambda _: None,
 ) -> LineSource:
     """Opens a source at the position in the store.
 
@@ -52,10 +60,11 @@ def open_lines(
         source: a file, or "-" for standard input.
         store: the store of the monitor.
         follow: whether to wait for more lines at the end of the file.
+        follow_links: whether to follow links that were made after the watch began (see `LogFolders`).
         notify: called with messages for the user.
 
     Raises:
-        InputError: the file does not exist, or standard input is to be followed.
+        InputError: the file does not exist or is not a file, or standard input is to be followed.
     """
     if source == "-":
         if follow:
@@ -65,10 +74,41 @@ def open_lines(
             )
         return Pipe()
     path = Path(source)
-    if not follow and not path.is_file():
-        raise InputError(f"expected a file, got {path}", hint="use --follow to wait for a file")
-    position = store.fact("position")
-    return Follower(path, Position.from_json(position) if position else None, notify, grows=follow)
+    if path.exists() and not path.is_file():
+        raise InputError(
+            f"expected a file, got {kind_of(path.stat().st_mode)}: {path}",
+            hint="to read a pipe, give - as the source and the pipe as standard input",
+        )
+    if not follow and not path.exists():
+        raise InputError(f"expected a file, but there is no {path}", hint="use --follow to wait for it")
+    folders = _log_folders(path, store, follow_links, notify)
+    try:
+        folders.resolve(path)
+    except NotFollowedError as error:
+        if not follow:
+            raise InputError(str(error), hint="check who may write to its folder") from error
+    except OSError:  # it does not exist yet
+        pass
+    position = store.fact("position", Position.from_json)
+    return Follower(path, position, notify, grows=follow, folders=folders)
+
+
+def _log_folders(
+    path: Path, store: WatchStore, follow_links: bool, notify: Callable[[str], None]
+) -> LogFolders:
+    """Returns the folders of the log. The store knows where a link led when the watch began."""
+    log, began = str(path.absolute()), store.fact("log", _StoredLog.model_validate)
+    linked = Path(began.folder) if began and began.path == log else None
+    folders = LogFolders(path, linked, follow_links=follow_links, notify=notify)
+    store.set_fact("log", {"path": log, "folder": str(folders.linked)})
+    return folders
+
+
+class _StoredLog(StoredModel):
+    """The path of a log as it was given, and the folder that holds it once links are followed."""
+
+    path: str
+    folder: str
 
 
 class Runner:
@@ -93,9 +133,9 @@ class Runner:
     ) -> None:
         self._monitor, self._parser, self._lines, self._delivery = monitor, parser, lines, delivery
         self._end = not monitor.store.is_kept if end is None else end
-        self._line_number = monitor.store.fact("lines") or 0
+        self._line_number = monitor.store.fact("lines", whole_number) or 0
         self._counted = parser.unreadable.count  # unreadable lines that the monitor has counted
-        parser.restore(monitor.store.fact("reader"))
+        monitor.store.fact("reader", parser.restore)
 
     @property
     def delivered(self) -> int:

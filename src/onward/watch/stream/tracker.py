@@ -4,22 +4,29 @@ A sequence is flagged at its end, by its p-value. Some features behind the p-val
 goes on: the largest surprise, the burst, the new events, the highest rank. If these alone suffice, the alarm
 is raised at once. No further event can revoke it, so the flagged sequences, and the false-alarm rate, are the
 same as if all sequences were evaluated at their ends.
+
+The records of one call are divided into runs: the records of one sequence, in order. In each step of the
+model, every run that is not finished advances by one record. So sequences are scored side by side, also those
+that follow each other under one key, and the time is linear in the number of records.
 """
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from typing import TypeAlias
 
 import numpy as np
 
-from onward.watch.detector import Detector
+from onward.watch.detector import MOST_AT_ONCE, Detector
 from onward.watch.input.records import Record
 from onward.watch.scoring.event_vocabulary import END_NAME
-from onward.watch.scoring.features import EventScore, Verdict
+from onward.watch.scoring.features import ObservedEvent, Verdict
 from onward.watch.stream.active_sequences import ActiveSequence, ActiveSequences
 from onward.watch.stream.alarms import Alarm, UnexpectedEvent
 from onward.watch.stream.event_clock import Timed
 
-LANES = 1024
+LANES = MOST_AT_ONCE
 """Maximum number of sequences that one step of the model advances."""
 
 _UNNUMBERED = 0
@@ -55,6 +62,37 @@ class Findings:
     ended: list[EndedSequence] = field(default_factory=list)
 
 
+@dataclass
+class _Run:
+    """The records of one sequence among those of a call.
+
+    Attributes:
+        key: key of the sequence.
+        items: records that are not read yet, with their places among all records of the call.
+        follows: whether an earlier sequence of the call has the same key.
+        ends: whether the sequence ends after these records.
+        active: the sequence; None before the first record is read.
+    """
+
+    key: str
+    items: deque[tuple[int, Timed]]
+    follows: bool
+    ends: bool = False
+    active: ActiveSequence | None = None
+
+    def __lt__(self, other: "_Run") -> bool:
+        """Orders runs by their next records."""
+        return self.items[0][0] < other.items[0][0]
+
+    def take(self, count: int) -> list[Timed]:
+        """Removes and returns the next records."""
+        return [self.items.popleft()[1] for _ in range(count)]
+
+
+_Block: TypeAlias = list[tuple[_Run, list[Timed]]]
+"""Runs, and the next records of each; the same number for all."""
+
+
 class SequenceTracker:
     """Advances the open sequences record by record.
 
@@ -68,78 +106,107 @@ class SequenceTracker:
         self._detector, self._sequences, self._idle = detector, sequences, idle
 
     def read(self, records: Sequence[Timed], found: Findings) -> None:
-        """Reads records in the order of each key. Records of different keys share the steps of the model.
+        """Reads records in the order of each key.
 
         Args:
             records: with their times by the event clock.
             found: the results are added to it.
         """
-        waiting = list(records)
-        while waiting:
-            step, later, keys = list[Timed](), list[Timed](), set[str]()
-            for item in waiting:
-                key = item[0].key
-                (later if key in keys or len(step) == LANES else step).append(item)
-                keys.add(key)
-            self._step(step, found)
-            waiting = later
+        open_runs: list[_Run] = []
+        for block in _blocks(self._runs(records)):
+            self._read(block, found)
+            open_runs += [run for run, _ in block if run.follows and not run.ends and not run.items]
+        self._sequences.touch(run.active for run in open_runs if run.active)
+        self._sequences.trim()
 
-    def end_idle(self, now: float, found: Findings) -> None:
-        """Ends the sequences without a record for `idle` seconds before a time of the event clock."""
-        self._end(self._sequences.idle(now - self._idle), found)
+    def end_idle(self, now: float, found: Findings, most: int | None = None) -> int:
+        """Ends sequences without a record for `idle` seconds before a time of the event clock.
+
+        Args:
+            now: the time.
+            found: the results are added to it.
+            most: how many end at most, the longest idle first; None: all.
+
+        Returns:
+            How many have ended.
+        """
+        idle = self._sequences.idle(now - self._idle, most)
+        self._end(idle, found)
+        return len(idle)
 
     def end_all(self, found: Findings) -> None:
         self._end(self._sequences.idle(float("inf")), found)
 
-    def _step(self, items: Sequence[Timed], found: Findings) -> None:
-        """Reads one record of each of several keys."""
-        known = self._sequences.get([record.key for record, _ in items])
-        expired = [
-            known.pop(record.key)
-            for record, now in items
-            if record.key in known and now - known[record.key].seen > self._idle
-        ]
-        self._end(expired, found)
-        active = [known.get(record.key) or self._sequences.begin(record, now) for record, now in items]
+    def _runs(self, records: Sequence[Timed]) -> list[_Run]:
+        """Divides records into runs. A run ends after a last record, or if the next one comes too late."""
+        runs: list[_Run] = []
+        latest: dict[str, tuple[_Run, float]] = {}  # by key: the run, and the time of its last record
+        for place, (record, now) in enumerate(records):
+            run, seen = latest.get(record.key, (None, now))
+            if run is None or run.ends or now - seen > self._idle:
+                if run:
+                    run.ends = True
+                run = _Run(record.key, deque(), follows=run is not None)
+                runs.append(run)
+            run.items.append((place, (record, now)))
+            run.ends = record.last
+            latest[record.key] = run, now
+        return runs
+
+    def _read(self, block: _Block, found: Findings) -> None:
+        """Reads the same number of records of each of several runs."""
+        active = self._activated(block, found)
         largest = [sequence.sequence.largest for sequence in active]
-        scores = self._detector.observe(
-            [sequence.sequence for sequence in active], [record.event for record, _ in items]
-        )
-        for sequence, (record, now), score, before in zip(active, items, scores, largest, strict=True):
-            sequence.add(record, now, is_worst=score.bits > before or not sequence.line_number)
-        self._raise_early_alarms(active, scores, [record for record, _ in items], found)
-        self._sequences.touch(active)
-        self._end([s for s, (record, _) in zip(active, items, strict=True) if record.last], found)
+        runs = [[record.event for record, _ in items] for _, items in block]
+        observed = self._detector.observe([sequence.sequence for sequence in active], runs)
+        certain = self._certain(active, observed)
+        for t in range(len(runs[0])):
+            for i, (sequence, (_, items)) in enumerate(zip(active, block, strict=True)):
+                (record, now), event = items[t], observed[i][t]
+                is_worst = event.score.bits > largest[i] or not sequence.line_number
+                sequence.add(record, now, is_worst=is_worst)
+                largest[i] = event.peaks.largest
+                if (t, i) in certain and not sequence.alarmed:
+                    found.alarms.append(_early_alarm(sequence, record, event, *certain[t, i]))
+                    self._sequences.flag(sequence)
+        self._sequences.touch(s for s, (run, _) in zip(active, block, strict=True) if not run.follows)
+        self._end([s for s, (run, _) in zip(active, block, strict=True) if run.ends and not run.items], found)
         self._sequences.trim()
 
-    def _raise_early_alarms(
-        self,
-        active: Sequence[ActiveSequence],
-        scores: Sequence[EventScore],
-        records: Sequence[Record],
-        found: Findings,
-    ) -> None:
-        """Flags the sequences whose verdict no further event can change."""
-        p_values, features = self._detector.bounds([sequence.sequence for sequence in active])
-        for i in np.flatnonzero(self._detector.is_flagged(p_values)).tolist():
-            sequence, record = active[i], records[i]
-            if sequence.alarmed:
-                continue
-            found.alarms.append(
-                Alarm(
-                    number=_UNNUMBERED,
-                    key=sequence.key,
-                    began=sequence.number,
-                    time=record.time,
-                    ended=False,
-                    p_value=float(p_values[i]),
-                    main_feature=features[i],
-                    line=sequence.last,
-                    line_number=record.number,
-                    event=UnexpectedEvent.of(scores[i]),
-                )
-            )
-            self._sequences.flag(sequence)
+    def _activated(self, block: _Block, found: Findings) -> list[ActiveSequence]:
+        """Returns the sequences of runs, and begins new ones. Sequences that were idle too long end."""
+        known = self._sequences.get([run.key for run, _ in block if not run.follows])
+        expired = [
+            known.pop(run.key)
+            for run, items in block
+            if run.key in known and not run.follows and items[0][1] - known[run.key].seen > self._idle
+        ]
+        self._end(expired, found)
+        for run, items in block:
+            if not run.follows:
+                run.active = known.get(run.key)
+            run.active = run.active or self._sequences.begin(*items[0])
+        return [run.active for run, _ in block if run.active]
+
+    def _certain(
+        self, active: Sequence[ActiveSequence], observed: Sequence[Sequence[ObservedEvent]]
+    ) -> dict[tuple[int, int], tuple[float, str]]:
+        """Returns the events after which no further event can change the verdict on a sequence.
+
+        Returns:
+            Bounds of the p-value and main features, by the place of the event and that of the sequence.
+        """
+        places = []
+        for i, (sequence, events) in enumerate(zip(active, observed, strict=True)):
+            for t, event in enumerate(events):
+                if not sequence.alarmed and event.peaks != sequence.peaks:
+                    places.append((t, i))
+                    sequence.peaks = event.peaks
+        if not places:
+            return {}
+        p_values, features = self._detector.bounds([observed[i][t].peaks for t, i in places])
+        is_flagged = self._detector.is_flagged(p_values)
+        return {places[n]: (float(p_values[n]), features[n]) for n in np.flatnonzero(is_flagged).tolist()}
 
     def _end(self, ended: Sequence[ActiveSequence], found: Findings) -> None:
         """Evaluates sequences at their ends, and removes them."""
@@ -153,8 +220,39 @@ class SequenceTracker:
                 if flagged:
                     self._sequences.flag(sequence)  # again, with the events since the alarm
                 found.ended.append(EndedSequence(sequence.number, sequence.last_number, verdict, flagged))
-        if ended:
-            self._sequences.remove(sequence.key for sequence in ended)
+        self._sequences.remove(ended)
+
+
+def _blocks(runs: list[_Run]) -> Iterator[_Block]:
+    """Divides runs into blocks that are read together: the runs whose next records come first.
+
+    A block has as many steps as its shortest run, unless further runs wait for a place.
+    """
+    waiting = [*runs]  # they are in order, so this is a heap
+    while waiting:
+        chosen = [heappop(waiting) for _ in range(min(LANES, len(waiting)))]
+        count = 1 if waiting else min(LANES // len(chosen), *(len(run.items) for run in chosen))
+        yield [(run, run.take(count)) for run in chosen]
+        for run in chosen:
+            if run.items:
+                heappush(waiting, run)
+
+
+def _early_alarm(
+    sequence: ActiveSequence, record: Record, event: ObservedEvent, p_value: float, feature: str
+) -> Alarm:
+    return Alarm(
+        number=_UNNUMBERED,
+        key=sequence.key,
+        began=sequence.number,
+        time=record.time,
+        ended=False,
+        p_value=p_value,
+        main_feature=feature,
+        line=sequence.last,
+        line_number=record.number,
+        event=UnexpectedEvent.of(event.score),
+    )
 
 
 def _alarm_at_end(sequence: ActiveSequence, verdict: Verdict) -> Alarm:

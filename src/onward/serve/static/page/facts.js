@@ -26,6 +26,6 @@ const factsOf = ({ parameters, architecture, vocabulary, recipe, facts }) => {
     ["Corpus", corpus?.name && `${corpus.name.split(/[/\\]/).pop()}, ${count(corpus.symbols)} symbols`],
     ["Trained", symbols && `on ${count(symbols)} symbols in ${count(steps)} steps`],
     ["Recipe", recipe.name],
-    ["Held-out loss", nats && `${(nats * BITS).toFixed(3)} bits (${nats.toFixed(3)} nats) per symbol, in one pass`],
+    ["Held-out loss", nats && `${(nats * BITS).toFixed(3)} bits (${nats.toFixed(3)} nats) per symbol`],
   ];
 };

@@ -57,7 +57,7 @@ export class SurpriseView {
       const score = await this.#api.score(body, signal);
       if (signal.aborted) return;
       this.#paint(score, symbolSpans(scored, this.#model.vocabulary.kind), skipped);
-      this.#mean.textContent = `${score.count.toLocaleString("en")} symbols, ${score.bits_per_symbol.toFixed(2)} bits each`;
+      this.#mean.textContent = `${score.count.toLocaleString("en")} symbols, ${score.bits_per_symbol.toFixed(2)} bits per symbol`;
       this.#onError(null);
     } catch (error) {
       if (signal.aborted) return;

@@ -1,4 +1,4 @@
-/** "Write on": the model continues the text until it is stopped. */
+/** "Continue": the model continues the text until it is stopped. */
 
 const LENGTH = 1000; // symbols of one request
 
@@ -101,7 +101,7 @@ export class Writer {
     this.#area.readOnly = false;
     this.#ghost.classList.remove("written");
     this.#ghost.textContent = "";
-    this.#button.textContent = "Write on";
+    this.#button.textContent = "Continue";
     if (!this.#written) return;
     const { length } = this.#editor.text;
     this.#area.setSelectionRange(length, length);

@@ -1,0 +1,143 @@
+"""Opens the files of a log, and nothing else that takes their place.
+
+A watch may read files that the writer of a log may not. So if the log is replaced by a link to such a file,
+the watch must not pass its lines on. And if the log is replaced by a named pipe, the watch must not wait for
+ever to open it.
+"""
+
+import errno
+import os
+import stat
+from collections.abc import Callable
+from io import BufferedReader
+from pathlib import Path
+
+from onward.file_kind import kind_of
+
+
+class NotFollowedError(FileNotFoundError):
+    """A file that is not read, as if it did not exist: it is a pipe, or in another folder than the log."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(errno.ENOENT, message)
+
+    def __str__(self) -> str:
+        return str(self.strerror)
+
+
+class LogFolders:
+    """The folders that the files of a log may be in, and the folders below them.
+
+    They are the folder of the log, and the folder that it leads to if it is a link when the watch begins. A
+    link that is made later is followed within these folders only.
+
+    Args:
+        log: the log; it need not exist yet.
+        linked: the folder that the log led to when the watch began; None: it begins now.
+        follow_links: whether all links are followed.
+        notify: called with a message about a file that is not read, once until the file is read again.
+
+    Attributes:
+        linked: the folder that the log led to when the watch began.
+    """
+
+    def __init__(
+        self,
+        log: Path,
+        linked: Path | None = None,
+        *,
+        follow_links: bool = False,
+        notify: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self.linked = linked or _real(log).parent
+        self._folders = {_real(log.parent), self.linked}
+        self._follow_links = follow_links
+        self._notify = notify
+        self._told: dict[Path, str] = {}
+
+    def resolve(self, path: Path) -> Path:
+        """Returns where a file that may be read is, without links on the way.
+
+        Raises:
+            NotFollowedError: the file may not be read.
+            OSError: there is no such file.
+        """
+        _check_kind(path, path.stat().st_mode)
+        target = _real(path)
+        if not self._follow_links and not any(map(target.is_relative_to, self._folders)):
+            message = f"{path} leads to {target}, in another folder than the log"
+            raise NotFollowedError(f"{message}: it is not read without --follow-links")
+        return target
+
+    def has(self, path: Path) -> bool:
+        """Returns whether there is a file that may be read."""
+        try:
+            self.resolve(path)
+        except NotFollowedError as error:
+            self._tell(path, error)
+            return False
+        except OSError:
+            return False
+        self._told.pop(path, None)
+        return True
+
+    def open(self, path: Path) -> BufferedReader:
+        """Opens a file at its first byte.
+
+        Raises:
+            NotFollowedError: the file may not be read.
+            OSError: the file cannot be opened.
+        """
+        try:
+            file = _open_without_links(self.resolve(path))
+            try:
+                _check_kind(path, os.fstat(file.fileno()).st_mode)
+            except NotFollowedError:
+                file.close()
+                raise
+        except NotFollowedError as error:
+            self._tell(path, error)
+            raise
+        self._told.pop(path, None)
+        return file
+
+    def _tell(self, path: Path, error: NotFollowedError) -> None:
+        if self._told.get(path) != str(error):
+            self._told[path] = str(error)
+            self._notify(str(error))
+
+
+def _check_kind(path: Path, mode: int) -> None:
+    if not stat.S_ISREG(mode):
+        raise NotFollowedError(f"{path} is {kind_of(mode)}, not a file: it is not read")
+
+
+def _real(path: Path) -> Path:
+    return Path(os.path.realpath(path))
+
+
+def _open_without_links(path: Path) -> BufferedReader:
+    """Opens an absolute path of which no part is a link. To open a named pipe does not block.
+
+    Each folder is opened from the one above. So a link that is made after the path was resolved is not
+    followed.
+
+    Raises:
+        NotFollowedError: a part is a link.
+        OSError: a part cannot be opened.
+    """
+    folder_flags = os.O_DIRECTORY | os.O_NOFOLLOW | getattr(os, "O_PATH", os.O_RDONLY)
+    folder = os.open(path.anchor, folder_flags)
+    try:
+        for name in path.parts[1:-1]:
+            inner = os.open(name, folder_flags, dir_fd=folder)
+            os.close(folder)
+            folder = inner
+        handle = os.open(path.name, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW, dir_fd=folder)
+        return os.fdopen(handle, "rb")
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENOTDIR):
+            raise NotFollowedError(f"{path} has just become a link: it is not read") from error
+        raise
+    finally:
+        os.close(folder)
