@@ -98,7 +98,11 @@ class WatchStore:
         if path:
             self._create(path)
         self._database = self._guarded(lambda: sqlite3.connect(path or "", isolation_level=None))
-        self._guarded(self._prepare)
+        try:
+            self._guarded(self._prepare)
+        except BaseException:
+            self._database.close()
+            raise
 
     def _create(self, path: Path) -> None:
         try:
@@ -289,11 +293,10 @@ def _check_tables(database: sqlite3.Connection, name: str) -> None:
 
 
 def _tables_of(database: sqlite3.Connection) -> set[tuple[str, ...]]:
-    """Returns type, name and columns of everything that a database defines."""
+    """Returns type, name and columns of everything that a database defines, except indexes."""
     return {
-        (kind, name, *(column for _, column, *_ in database.execute(f"pragma table_xinfo('{name}')")))
-        for kind, name in database.execute("select type, name from sqlite_master").fetchall()
-        if "'" not in name
+        (kind, name, *(c for (c,) in database.execute("select name from pragma_table_xinfo(?)", (name,))))
+        for kind, name in database.execute("select type, name from sqlite_master where type <> 'index'")
     }
 
 
