@@ -1,18 +1,24 @@
 """The process: it stops cleanly, and clients may leave at any time."""
 
+import asyncio
 import json
 import os
 import random
 import signal
 import socket
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import uvicorn
+from starlette.types import Send
 from tests.serve.conftest import Server, Start
+from tests.serve.loop import run
+from uvicorn.server import ServerState
 
 from onward.errors import InputError
-from onward.serve.server import listen
+from onward.serve.server import LimitedProtocol, listen
 
 
 def post(path: str, body: object) -> bytes:
@@ -64,17 +70,17 @@ def processor_seconds(server: Server) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def test_a_search_ends_when_its_client_leaves(start: Start, model: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "corpus"
-    folder.mkdir()
-    piece = random.Random(0).choices("ab", k=1_000_000)
-    for number in range(40):
-        (folder / f"{number}.txt").write_text("".join(piece[number:]))
-    server = start(model, "--corpus", folder)
-    text = "".join(random.Random(1).choices("ab", k=50_000))
+@pytest.mark.parametrize("symbols", ["a", "ab"])  # repetitions, and as many short matches as possible
+def test_a_search_ends_when_its_client_leaves(
+    start: Start, model: Path, tmp_path: Path, symbols: str
+) -> None:
+    chance, corpus = random.Random(0), tmp_path / "corpus.txt"
+    corpus.write_text("".join(chance.choices(symbols, k=1_000_000)) * 20)
+    text = "".join(chance.choices(symbols, k=20_000))
+    server = start(model, "--corpus", corpus)
     with connect(server) as connection:
-        connection.sendall(post("/v1/novelty", {"text": text, "minimum": 1}))
-        time.sleep(1.0)
+        connection.sendall(post("/v1/novelty", {"text": text, "minimum": 20 if symbols == "a" else 1}))
+        time.sleep(0.5)
     time.sleep(1.0)  # for the slice in work
     before = processor_seconds(server)
     time.sleep(2.0)
@@ -117,3 +123,36 @@ def test_an_unavailable_address_has_a_remedy(monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(InputError, match="not known") as caught:
         listen("nowhere.example", 8000)
     assert "--host" in caught.value.hint
+
+
+def test_one_address_cannot_use_all_connections() -> None:
+    class Protocol(LimitedProtocol):
+        max_connections = 4
+
+    async def app(_: object, __: object, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 204})
+        await send({"type": "http.response.body"})
+
+    async def status(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+        writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        with suppress(ConnectionError):
+            return (await reader.read(100))[9:12]
+        return b""
+
+    async def work() -> None:
+        config = uvicorn.Config(app, log_level="error")
+        config.load()
+        state, loop = ServerState(), asyncio.get_running_loop()
+        server = await loop.create_server(lambda: Protocol(config, state, {}), "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        sources = ["127.0.0.1"] * 3 + ["127.0.0.2"] * 3
+        opened = [
+            await asyncio.open_connection("127.0.0.1", port, local_addr=(source, 0)) for source in sources
+        ]
+        answers = [await status(*each) for each in opened]
+        assert answers == [b"204", b"204", b""] * 2
+        for _, writer in opened:
+            writer.close()
+        server.close()
+
+    run(work())

@@ -31,7 +31,7 @@ def model_operations(models: ModelRegistry, limits: Limits, corpus: Sequence[Pat
     """
     known = {"models": models}
     limited = known | {"limits": limits}
-    searches = Slots(limits.searches, "searches are in progress", each=-(-limits.searches // 2))
+    searches = Slots(limits.searches, "searches are in progress", shared=True)
     sized = limited | {"sizes": AnswerSizes(limits)}
     return [
         _list.bind(**known),

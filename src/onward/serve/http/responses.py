@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any, TypeVar
 
+import anyio
 from sse_starlette import EventSourceResponse
 from sse_starlette.sse import SendTimeoutError
 from starlette.requests import Request
@@ -159,7 +160,7 @@ class EventStream:
     Args:
         events: encoded events (see `event`), as they come.
         limits: how long a client may take to accept an event.
-        finishes: whether the stream ends by itself. If so, a server that stops lets it finish.
+        finishes: whether the stream ends by itself. If not, it ends after an event when the server stops.
         during: a context that is open while the response is sent; it may refuse the request on entry.
     """
 
@@ -172,11 +173,13 @@ class EventStream:
         during: AbstractContextManager[Any] | None = None,
     ) -> None:
         self._during = during or nullcontext()
+        stopping = anyio.Event()
         self._response = EventSourceResponse(
-            events,
+            events if finishes else _until(stopping, events),
             ping=0,
             send_timeout=limits.send_seconds,
-            shutdown_grace_period=limits.stop_seconds if finishes else 0,
+            shutdown_event=stopping,
+            shutdown_grace_period=limits.stop_seconds,
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -185,6 +188,24 @@ class EventStream:
                 await self._response(scope, receive, send)
             except SendTimeoutError:
                 await hang_up(scope, receive)
+
+
+async def _until(stopping: anyio.Event, events: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Yields events until the server stops."""
+    stop, iterator = asyncio.ensure_future(stopping.wait()), aiter(events)
+    tasks: set[asyncio.Future[Any]] = {stop}
+    try:
+        while not stop.done():
+            following = asyncio.ensure_future(anext(iterator))
+            tasks = {stop, following}
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            if following.done():
+                yield following.result()
+    except StopAsyncIteration:
+        return
+    finally:
+        for task in tasks:
+            task.cancel()
 
 
 def event(value: Any) -> bytes:
