@@ -10,10 +10,10 @@ import resource
 import sys
 import time
 
+from onward.allocator import keep_freed_memory  # isort: skip - before PyTorch, for its threads
 import numpy as np
 import torch
 
-from onward.allocator import keep_freed_memory
 from onward.data.lanes import Lanes
 from onward.model import LanguageModel
 from onward.precision import quick_precision

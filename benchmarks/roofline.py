@@ -14,10 +14,10 @@ import statistics
 import time
 from collections.abc import Callable
 
+from onward.allocator import keep_freed_memory  # isort: skip - before PyTorch, for its threads
 import numpy as np
 import torch
 
-from onward.allocator import keep_freed_memory
 from onward.data.lanes import Lanes
 from onward.inference.prediction import initial_state
 from onward.inference.scoring.protocol import Protocol, surprises

@@ -12,10 +12,10 @@ import time
 from collections.abc import Callable
 from unittest import mock
 
+from onward.allocator import keep_freed_memory  # isort: skip - before PyTorch, for its threads
 import numpy as np
 import torch
 
-from onward.allocator import keep_freed_memory
 from onward.data.lanes import Lanes
 from onward.layers.kernels import compiled
 from onward.model import LanguageModel

@@ -79,7 +79,7 @@ def test_openmp_is_told_to_let_threads_sleep_unless_the_user_chose(tmp_path: Pat
 @pytest.mark.parametrize("operation", ["torch.relu(x)", "kernels.gated_unit(x)"])
 def test_threads_sleep_while_they_wait(operation: str, tmp_path: Path) -> None:
     program = WAITING.format(operation=operation)
-    assert float(run(program, tmp_path)) < 0.05
+    assert float(run(program, tmp_path)) < 0.02
 
 
 @pytest.mark.slow

@@ -138,5 +138,28 @@ RESUME = Question(
 )
 
 
-QUESTIONS = [TEXT, STEP, PEERS, KEPT_MEMORY, LARGE, RESUME]
+def busy_rows(runs: list[Run]) -> Rows:
+    for run in runs:
+        for name, seconds in run["seconds"].items():
+            ratios = run["times_as_long"][name]
+            yield [
+                name,
+                run["source"] or "this one",
+                f"{seconds['alone']:.1f} s",
+                f"{ratios['beside_a_busy_process']:.2f}",
+                f"{ratios['beside_a_busy_session']:.2f}",
+            ]
+
+
+BUSY = Question(
+    "busy_machine",
+    "How much longer do commands take beside another busy process?",
+    ["command", "version", "alone", "beside a busy process", "beside one of another session"],
+    busy_rows,
+    kind=("source",),
+    note="The last two columns are multiples of the time alone. A command is stopped after two minutes.",
+)
+
+
+QUESTIONS = [TEXT, STEP, PEERS, KEPT_MEMORY, LARGE, RESUME, BUSY]
 """In the order of the page."""

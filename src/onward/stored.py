@@ -13,9 +13,18 @@ problem is an `ArtefactError` that names the field.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from functools import cache
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+)
 
 from onward.errors import ArtefactError, OnwardError
 from onward.printable import shown, shown_value
@@ -31,12 +40,44 @@ Text = Annotated[str, AfterValidator(_paired)]
 """Text that can be written to any file."""
 
 
+AsTuple = BeforeValidator(lambda data: tuple(data) if isinstance(data, list) else data)
+"""Lets a JSON list be a tuple, which strict mode would refuse."""
+
+Count = Annotated[int, Field(ge=0, le=2**53)]
+"""A whole number that float64 holds exactly."""
+
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+"""Any number but infinity and NaN, such as a time in a log."""
+
+Number = Annotated[float, Field(ge=-1e100, le=1e100)]
+"""A number that stays finite in products and sums with others."""
+
+
 class StoredModel(BaseModel):
     """A JSON object in a file."""
 
     model_config = ConfigDict(
         strict=True, extra="forbid", frozen=True, allow_inf_nan=False, arbitrary_types_allowed=True
     )
+
+
+def checked(schema: Any, value: Any) -> Any:
+    """Returns a value as an object of a type that pydantic knows, such as `Count`.
+
+    Raises:
+        ValueError: the value does not have this type.
+    """
+    return _validator(schema).validate_python(value, strict=True)
+
+
+def whole_number(value: Any) -> int:
+    """Returns a value that is a whole number of 0 or more; else raises ValueError."""
+    return checked(Count, value)
+
+
+@cache
+def _validator(schema: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(schema)
 
 
 @contextmanager

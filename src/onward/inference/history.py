@@ -57,10 +57,10 @@ class History:
 
     @property
     def megabytes(self) -> float:
-        """Approximate size of the snapshots."""
+        """Approximate size of the snapshots and the symbols."""
         last = self.snapshots[-1]
         size = sum(part.nbytes for part in tensors_of(last.state)) + last.logits.nbytes
-        return len(self.snapshots) * size / 2**20
+        return (len(self.snapshots) * size + len(self.ids) * self.ids.itemsize) / 2**20
 
     def copy(self) -> "History":
         """Returns an independent history."""

@@ -86,9 +86,11 @@ class RunOptimiser:
     def _run_optimisers(self) -> None:
         threads = torch.get_num_threads()
         run = self._pool.map if self._pool and threads > 1 else map
-        for _ in run(_step_on_one_thread, self._optimisers):
-            pass
-        torch.set_num_threads(threads)
+        try:
+            for _ in run(_step_on_one_thread, self._optimisers):
+                pass
+        finally:
+            torch.set_num_threads(threads)
 
     def _groups(self) -> list[dict[str, Any]]:
         """Returns the parameter groups of all optimisers, which `load_state_dict` replaces."""

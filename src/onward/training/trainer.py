@@ -15,7 +15,7 @@ from onward.errors import ArtefactError
 from onward.layers.state import State, detach, tensors_of, with_tensors
 from onward.model import LanguageModel, losses
 from onward.precision import in_precision
-from onward.stored import StoredModel, refusing_damage
+from onward.stored import Count, StoredModel, refusing_damage
 from onward.training.checkpoint import START_AGAIN, Checkpoint, check_tensors, group_of, grouped
 from onward.training.optimiser import RunOptimiser, rate_share
 from onward.training.recipe import Recipe
@@ -25,20 +25,17 @@ EXPLODED = 1e4
 """A gradient norm of this many times the clipping norm counts as divergence, as does an infinite one."""
 
 
-_Count = Annotated[int, Field(ge=0, le=2**53)]
-
-
 class _Position(StoredModel):
-    epoch: _Count
-    offset: _Count
+    epoch: Count
+    offset: Count
 
 
 class _RunFacts(StoredModel):
     """The facts of a `Trainer.snapshot`."""
 
-    step: _Count
+    step: Count
     schedule: str
-    symbols: _Count
+    symbols: Count
     rate_scale: Annotated[float, Field(gt=0, le=1)]
     precision: Literal["bf16", "fp32"]
     position: _Position

@@ -13,10 +13,10 @@ from pydantic import ConfigDict, Field, InstanceOf
 from onward.artefact import Artefact, load, save
 from onward.checks import Hint, checked_dataclass
 from onward.data.vocabulary import END
-from onward.errors import ArtefactError
+from onward.errors import ArtefactError, InputError
 from onward.model import LanguageModel
 from onward.printable import shown
-from onward.stored import StoredModel, Text, refusing_damage
+from onward.stored import Count, StoredModel, Text, refusing_damage
 from onward.watch.calibration.baselines import Baselines
 from onward.watch.calibration.conformal import Calibration
 from onward.watch.input.format import InputFormat
@@ -34,7 +34,6 @@ from onward.watch.scoring.features import (
     Verdict,
     features_of,
 )
-from onward.watch.scoring.header_types import Count
 from onward.watch.scoring.online import OnlineScorer
 from onward.watch.scoring.open_sequence import MOST_SURPRISING, OpenSequence
 from onward.watch.scoring.profile import Profile, counts_of
@@ -158,6 +157,21 @@ class Detector:
         """Returns a sequence before its first event."""
         return self._online.open()
 
+    def restore(self, data: bytes) -> OpenSequence:
+        """Returns a sequence of this detector from the result of `OpenSequence.to_bytes`.
+
+        Raises:
+            InputError: the bytes are not an open sequence, or that of another detector.
+        """
+        sequence, symbols = OpenSequence.from_bytes(data), self.vocabulary.size
+        largest = max(sequence.pending, *sequence.earlier, *sequence.counts)
+        if len(sequence.state) != len(self.open().state) or largest >= symbols:
+            raise InputError(
+                f"expected a sequence of {symbols:,} symbols, as the detector has, got another one",
+                hint="restore the sequence with the detector that observed it",
+            )
+        return sequence
+
     def observe(
         self, sequences: Sequence[OpenSequence], runs: Sequence[Sequence[str]]
     ) -> list[list[ObservedEvent]]:
@@ -198,9 +212,8 @@ class Detector:
             return np.where(columns["rank"] >= self.top_k, 0.0, 1.0), ["rank"] * len(peaks)
         known = [FEATURES.index(name) for name in _MONOTONIC]
         combination = self.calibration.combination
-        values = [columns[name] for name in _MONOTONIC]
         tail_scores = np.stack(
-            [combination.tails[place].score(column) for place, column in zip(known, values, strict=True)], 1
+            [combination.tails[place].score(columns[FEATURES[place]]) for place in known], axis=1
         )
         p_values = self.calibration.p_values(combination.lower_bound(tail_scores, known))
         return p_values, [FEATURES[i] for i in combination.main_features(tail_scores, known).tolist()]

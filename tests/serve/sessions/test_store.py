@@ -24,6 +24,10 @@ def stored(id_: str, text: str, version: int, cursor: int = 0) -> StoredSession:
     return StoredSession(id_, "m", Document(text, cursor, version, OPTIONS), adapts=True, used=1.0)
 
 
+def load_all(store: SessionStore) -> list[StoredSession]:
+    return [found for entry in store.index() if (found := store.load(entry.id))]
+
+
 @contextmanager
 def opened(path: Path) -> Iterator[SessionStore]:
     store = SessionStore(path)
@@ -49,7 +53,7 @@ def test_a_session_is_loaded_as_of_its_last_edit(
     with opened(tmp_path / "s.db") as store:
         text = loop.run(make_edits(store, edits))
     with opened(tmp_path / "s.db") as store:
-        (found,) = store.load_all()
+        (found,) = load_all(store)
     assert (found.id, found.model, found.adapts) == ("s", "m", True)
     assert found.document == Document(text, edits, edits, OPTIONS)
 
@@ -61,7 +65,7 @@ def test_changes_that_come_at_once_are_all_made(tmp_path: Path) -> None:
 
     with opened(tmp_path / "s.db") as store:
         loop.run(work(store))
-        assert sorted(int(each.id) for each in store.load_all()) == [*range(1, 50, 2)]
+        assert sorted(int(each.id) for each in load_all(store)) == [*range(1, 50, 2)]
 
 
 @pytest.mark.parametrize("fold_every", [1, 256])
@@ -76,7 +80,7 @@ def test_an_edit_updates_when_a_session_was_used(
             loop.run(store.put(stored(id_, "a", 0)))
         now = 200.0
         loop.run(store.put_edit(stored("s", "ab", 1), Edit(1, 0, "b", 2)))
-        assert {each.id: each.used for each in store.load_all()} == {"s": 200.0, "other": 100.0}
+        assert {each.id: each.used for each in load_all(store)} == {"s": 200.0, "other": 100.0}
 
 
 def test_a_change_that_fails_is_undone_without_the_others_of_its_transaction(tmp_path: Path) -> None:
@@ -108,7 +112,7 @@ def test_a_change_that_fails_is_undone_without_the_others_of_its_transaction(tmp
         assert others == [None, None]
         assert isinstance(failed, WriteError)
         assert "no more" in str(failed)
-        texts = {each.id: each.document.text for each in store.load_all()}
+        texts = {each.id: each.document.text for each in load_all(store)}
     other.close()
     assert texts == {"stays": "ab", "first": "1", "last": "2"}
 
@@ -169,5 +173,40 @@ def test_a_file_of_format_1_is_read(tmp_path: Path) -> None:
     database.executescript("drop table learned; pragma user_version = 1")
     database.close()
     with opened(path) as store:
-        assert [each.id for each in store.load_all()] == ["s"]
+        assert [each.id for each in load_all(store)] == ["s"]
         assert loop.run(store.learned("s")) is None
+
+
+def test_edits_with_long_texts_are_folded_into_the_text(tmp_path: Path) -> None:
+    path, pasted = tmp_path / "s.db", "x" * 50_000
+
+    async def work(store: SessionStore) -> None:
+        await store.put(stored("s", "", 0))
+        for version in range(1, 200, 2):
+            paste, remove = Edit(0, 0, pasted, 50_000), Edit(0, 50_000, "", 0)
+            await store.put_edit(stored("s", pasted, version, 50_000), paste)
+            assert store.megabytes < 0.2
+            await store.put_edit(stored("s", "", version + 1), remove)
+
+    with opened(path) as store:
+        loop.run(work(store))
+        (found,) = load_all(store)
+        assert found.document == Document("", 0, 200, OPTIONS)
+    assert path.stat().st_size < 500_000
+
+
+def test_the_size_of_the_sessions_is_known_after_a_restart(tmp_path: Path) -> None:
+    async def work(store: SessionStore) -> None:
+        for number in range(3):
+            await store.put(stored(str(number), "x" * 10_000 * number, 0))
+        await store.put_edit(stored("1", "é", 1), Edit(0, 10_000, "é" * 500, 1))
+        await store.save_learned("2", LearnedState(b"w" * 30_000, "x" * 5000, [(0, 5000)]))
+        await store.remove("0")
+
+    with opened(tmp_path / "s.db") as store:
+        loop.run(work(store))
+        sizes = [store.megabytes_of(str(number)) * 2**20 for number in range(3)]
+        assert sizes == pytest.approx([0, 11_000, 55_000], abs=600)
+        assert store.megabytes * 2**20 == sum(sizes)
+    with opened(tmp_path / "s.db") as store:
+        assert [store.megabytes_of(str(number)) * 2**20 for number in range(3)] == sizes

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from onward.errors import ArtefactError
 from onward.serve.http.errors import ApiError
 from onward.serve.watch import idempotency as idempotency_module
 from onward.serve.watch.batches import Batch
@@ -83,9 +84,9 @@ def test_a_start_reads_the_keys_but_no_responses(tmp_path: Path) -> None:
             super().__init__(path)
             self.names: list[str] = []
 
-        def fact(self, name: str) -> Any:
+        def fact(self, name: str, read: Any = None) -> Any:
             self.names.append(name)
-            return super().fact(name)
+            return super().fact(name, read)
 
     store = LoggingStore(tmp_path / "watch.db")
     IdempotencyStore(store).keep(BATCH, {"first": 1})
@@ -93,3 +94,15 @@ def test_a_start_reads_the_keys_but_no_responses(tmp_path: Path) -> None:
     responses = IdempotencyStore(store)
     assert not [name for name in store.names if name.startswith("answer")]
     assert responses.find(BATCH) == {"first": 1}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("replies", -1), ("replies", "1"), ("reply 0", [1]), ("reply 0", {"key": 1}), ("answer 0", 3)],
+)
+def test_a_damaged_response_is_refused(name: str, value: Any) -> None:
+    store = WatchStore()
+    IdempotencyStore(store).keep(BATCH, {"first": 1})
+    store.set_fact(name, value)
+    with pytest.raises(ArtefactError, match=f"the value of {name} in .* is damaged"):
+        IdempotencyStore(store).find(BATCH)

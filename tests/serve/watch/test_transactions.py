@@ -241,16 +241,16 @@ def test_a_batch_that_ends_all_sequences_may_begin_many(watch: WatchTransactions
 
 
 def test_idle_sequences_end_some_at_a_time(
-    watch: WatchTransactions, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+    audit: Path, tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(transactions, "ENDS_AT_ONCE", 2)
-    watch.mark_normal(feed(watch, ODD_BUT_KNOWN)["alarms"][0]["alarm"])  # restores the state, with the limit
-    feed(watch, records("a", "b", "c", "d"))
-    clock.now += 11
-    open_ = []
-    more = True
-    while more:
-        more, commit = watch.end_idle()
-        open_.append(watch.report["in_flight"])
-        assert commit or not more
-    assert open_ == [2, 0, 0]
+    options: dict[str, Any] = {"idle": 10.0, "rate": None, "open_sequences": 9, "warn": print, "clock": clock}
+    with closing(WatchTransactions(audit, tmp_path / "watch.db", **options)) as watch:
+        feed(watch, records("a", "b", "c", "d"))
+        clock.now += 11
+        seen, more = list[int](), True
+        while more:
+            more, commit = watch.end_idle()
+            assert commit or not more
+            seen.append(watch.report["in_flight"])
+    assert seen == [2, 0, 0]

@@ -13,6 +13,7 @@ from onward.watch.stream.alarms import Alarm, UnexpectedEvent
 
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 SHARES = st.floats(0, 1)
+PLACES = st.integers(0, 2**53)
 # Fields, not objects: beartype checks a constructor with random numbers, which strategies must not use.
 EVENTS = st.tuples(
     NAMES,
@@ -22,17 +23,17 @@ EVENTS = st.tuples(
     st.lists(st.builds(Expected, NAMES, SHARES), max_size=3).map(tuple),
 )
 ALARMS = st.tuples(
-    st.integers(1),
+    PLACES,
     NAMES,
-    st.integers(1),
+    PLACES,
     st.none() | st.floats(-1e15, 1e15),
     st.booleans(),
     SHARES,
     st.sampled_from(["largest", "counts", "rank"]),
     NAMES,
-    st.integers(1),
+    PLACES,
     st.none() | EVENTS,
-    st.lists(st.builds(CountDifference, NAMES, st.integers(0), st.integers(0)), max_size=3).map(tuple),
+    st.lists(st.builds(CountDifference, NAMES, PLACES, PLACES), max_size=3).map(tuple),
 )
 EVENT = UnexpectedEvent("boom", 11.26, 7, True, (Expected("read", 0.701), Expected("stop", 0.2)))
 ALARM = Alarm(3, "s1", 17, 1793527200.25, False, 0.00123456789, "largest", "s1: boom", 21, EVENT)

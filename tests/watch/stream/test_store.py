@@ -119,11 +119,9 @@ def test_a_store_without_a_table_is_reported_as_damaged(tmp_path: Path) -> None:
     with sqlite3.connect(path) as database:
         database.execute("drop table facts")
     database.close()
-    store = WatchStore(path)
-    with pytest.raises(ArtefactError, match=r"watch\.db is damaged: no such table") as caught:
-        store.fact("counts")
+    with pytest.raises(ArtefactError, match=r"watch\.db is damaged: its tables are not those") as caught:
+        WatchStore(path)
     assert "--state" in caught.value.hint and "space" not in caught.value.hint
-    store.close()
 
 
 def test_a_missing_folder_is_reported(tmp_path: Path) -> None:
@@ -188,6 +186,6 @@ def test_a_damaged_alarm_is_reported(tmp_path: Path) -> None:
         database.execute("update alarms set alarm = '{}'")
     database.close()
     store = WatchStore(path)
-    with pytest.raises(ArtefactError, match="damaged alarm"):
+    with pytest.raises(ArtefactError, match=r"an alarm in .* is damaged"):
         store.outbox()
     store.close()

@@ -1,8 +1,8 @@
 /* A pool of POSIX threads.
  *
- * OpenMP's threads wait by spinning for milliseconds, which is longer than a step. They would occupy the core on
- * which a server answers its connections, so the helpers here sleep instead. Helpers take parts one by one, so a
- * helper that wakes late or loses its core delays only the part that it has begun.
+ * OpenMP's threads wait by spinning for milliseconds, which is longer than a step or a kernel. They would occupy cores
+ * that other processes need, or the core on which a server answers its connections. So the helpers here sleep instead.
+ * Helpers take parts one by one, so a helper that wakes late or loses its core delays only the part that it has begun.
  */
 
 #include "team.h"

@@ -5,6 +5,7 @@ to save memory, or after a restart. The session learns from each character once,
 """
 
 import logging
+import sys
 from bisect import bisect_left
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -58,6 +59,12 @@ class OnlineLearner:
     def steps(self) -> int:
         """Blocks that were learned since the start, or since `forget`."""
         return self._adapter.steps if self._adapter else 0
+
+    def text_bytes(self, text: str) -> int:
+        """Returns the bytes that note what was learned: marks, the text if it is not `text`, and weights that
+        were loaded and not attached yet."""
+        own = 0 if self._text is text else sys.getsizeof(self._text)
+        return len(self._marks) + own + len(self._weights or b"")
 
     def attach(self, session: Session) -> None:
         """Attaches the weights to a session that has not read anything yet, in which learning continues."""

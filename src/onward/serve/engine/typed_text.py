@@ -1,6 +1,7 @@
 """The text of a typing session as the model sees it: the model follows the edits and the cursor."""
 
 import re
+import sys
 from collections.abc import Generator, Iterator
 from dataclasses import asdict
 
@@ -17,6 +18,7 @@ from onward.serve.engine.answer_options import AnswerOptions
 from onward.serve.engine.completion_cache import CompletionCache
 from onward.serve.engine.online_learning import OnlineLearner
 from onward.serve.engine.tokens import text_of
+from onward.serve.http.limits import MEGABYTE
 
 REACH = 4096
 """Number of symbols that a session can go back without reading its text again."""
@@ -66,11 +68,11 @@ class TypedText:
                 self._learner.attach(self._session)
         return self._session
 
-    @property
-    def megabytes(self) -> float:
-        """Approximate size of the states."""
-        session = self._session  # the model's thread may drop it meanwhile
-        return 0.0 if session is None else session.megabytes
+    def megabytes(self, text: str) -> float:
+        """Returns the approximate size of the states, and of the text that was read, if it is not `text`."""
+        session, read = self._session, self._read  # the model's thread may drop the session meanwhile
+        own = 0 if read is text else sys.getsizeof(read)
+        return own / MEGABYTE + (0.0 if session is None else session.megabytes)
 
     def rewind(self, text: str, cursor: int, unchanged: int) -> np.ndarray:
         """Rewinds the session to the part of the text that has not changed.

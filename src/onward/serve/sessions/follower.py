@@ -1,6 +1,7 @@
 """The model's part of a typing session."""
 
-from collections.abc import Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from typing import Any, TypeAlias
 
 from onward.serve.engine.keystrokes import CancellationToken, Keystroke, Prediction
 from onward.serve.engine.online_learning import LearnedState, OnlineLearner
@@ -8,6 +9,9 @@ from onward.serve.engine.registry import ServedModel
 from onward.serve.engine.typed_text import SLICE, TypedText
 from onward.serve.sessions.document import Document
 from onward.serve.sessions.store import SessionStore
+
+Watch: TypeAlias = Callable[[Coroutine[Any, Any, int]], Awaitable[int]]
+"""Does work on behalf of a client, and may end it early if the client leaves."""
 
 
 class ModelFollower:
@@ -34,10 +38,13 @@ class ModelFollower:
         """Number of blocks that the session has learned; None if it does not adapt."""
         return self._learner.steps if self._learner else None
 
-    @property
-    def state_megabytes(self) -> float:
-        """Approximate size of the states."""
-        return self._typed.megabytes if self._typed else 0.0
+    def state_megabytes(self, text: str) -> float:
+        """Returns the approximate size of the states, and of the text that was read, if it is not `text`."""
+        return self._typed.megabytes(text) if self._typed else 0.0
+
+    def learned_bytes(self, text: str) -> int:
+        """Returns the bytes that note what was learned of a text; the weights are not counted."""
+        return self._learner.text_bytes(text) if self._learner else 0
 
     @property
     def has_states(self) -> bool:
@@ -48,7 +55,13 @@ class ModelFollower:
         self._typed = None
 
     async def predict(
-        self, document: Document, unchanged: int, cancellation: CancellationToken, *, forget: bool
+        self,
+        document: Document,
+        unchanged: int,
+        cancellation: CancellationToken,
+        *,
+        forget: bool,
+        watch: Watch,
     ) -> Prediction:
         """Reads the new text of a document, and predicts what follows at the cursor.
 
@@ -57,12 +70,14 @@ class ModelFollower:
             unchanged: length of the beginning that is the same as before.
             cancellation: if cancelled, nothing is predicted.
             forget: whether to drop the learned weights first.
+            watch: see `TypingSession.edit`.
         """
         typed = await self._load()
         engine, metrics = self._served.engine, self._served.metrics
         try:
             if typed.adapts or typed.characters_to_read(document.cursor, unchanged) > SLICE:
-                metrics.symbols_read.inc(await self._read(typed, document, unchanged, forget=forget))
+                reading = self._read(typed, document, unchanged, forget=forget)
+                metrics.symbols_read.inc(await watch(reading))
                 unchanged = len(document.text)
             prediction = await engine.predict(
                 Keystroke(typed, document.text, document.cursor, unchanged, document.options, cancellation)

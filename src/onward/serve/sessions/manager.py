@@ -34,12 +34,8 @@ class SessionManager:
         self._sessions: OrderedDict[str, TypingSession] = OrderedDict()
         self._stored_only: dict[str, float] = {}  # times of last use, on the clock of time.monotonic
         self._ended: OrderedDict[str, None] = OrderedDict()
-        for stored in sorted(store.load_all(), key=lambda stored: stored.used) if store else ():
-            idle = time.time() - stored.used
-            if idle < limits.session_seconds:
-                self._restore(stored)
-            else:
-                self._stored_only[stored.id] = time.monotonic() - idle
+        if store:
+            self._restore_recent(store)
 
     def __len__(self) -> int:
         return len(self._sessions)
@@ -65,8 +61,8 @@ class SessionManager:
         """
         if self._store and self._stored_only.get(id_, -math.inf) > self._expiry:
             stored = await self._store.find(id_)
-            if stored and self._stored_only.pop(id_, None) is not None:
-                self._restore(stored)
+            if stored and stored.model in self._models and self._stored_only.pop(id_, None) is not None:
+                self._sessions[id_] = self._restored(stored)
         session = self._sessions.get(id_)
         if session is None:
             if id_ in self._ended:
@@ -111,9 +107,10 @@ class SessionManager:
             await self._end(session, "deleted")
 
     async def enforce_limits(self) -> None:
-        """Ends sessions that have expired or are too many, and drops states that take too much memory.
+        """Ends sessions that have expired or are too many, and frees memory and disk space above the limits.
 
-        A session that is being answered does not end.
+        States are dropped first; a session without states still has its text. A session that is being
+        answered does not end, nor does the most recently used one.
         """
         await self._end_expired()
         for session in self._idle()[: max(0, len(self) - self._limits.sessions)]:
@@ -127,8 +124,26 @@ class SessionManager:
         for session in self:
             if excess <= 0:
                 break
-            excess -= session.follower.state_megabytes
+            excess -= session.state_megabytes
             session.follower.drop_states()
+        for session in self._idle()[:-1]:
+            if excess <= 0:
+                break
+            excess -= session.megabytes
+            await self._end(session, "evicted")
+        await self._free_disk()
+
+    async def _free_disk(self) -> None:
+        """Removes sessions that are only in the store, the least recently used first, down to the limit."""
+        if not self._store:
+            return
+        excess = self._store.megabytes - self._limits.stored_megabytes
+        for id_ in sorted(self._stored_only, key=self._stored_only.__getitem__) if excess > 0 else ():
+            if excess <= 0:
+                break
+            if self._stored_only.pop(id_, None) is not None:
+                excess -= self._store.megabytes_of(id_)
+                await self._remove(id_, "evicted")
 
     @property
     def _expiry(self) -> float:
@@ -163,12 +178,24 @@ class SessionManager:
             max_characters=self._limits.text_characters,
         )
 
-    def _restore(self, stored: StoredSession) -> None:
-        """Loads a session into memory, if its model is still served."""
-        if stored.model in self._models:
-            served = self._models.get(stored.model)
-            session = self._make(stored.id, served, stored.document, adapts=stored.adapts)
-            self._sessions[stored.id] = session
+    def _restore_recent(self, store: SessionStore) -> None:
+        """Loads the most recently used sessions into memory, as many as fit."""
+        megabytes = 0.0
+        for entry in store.index():
+            idle = time.time() - entry.used
+            fits = len(self) < self._limits.sessions and megabytes < self._limits.session_megabytes
+            stored = store.load(entry.id) if fits and entry.model in self._models else None
+            if stored and idle < self._limits.session_seconds:
+                self._sessions[entry.id] = self._restored(stored)
+                megabytes += self._sessions[entry.id].megabytes
+            else:
+                self._stored_only[entry.id] = time.monotonic() - idle
+        self._sessions = OrderedDict(reversed(self._sessions.items()))
+
+    def _restored(self, stored: StoredSession) -> TypingSession:
+        """Returns a session from the store. Its model must be served."""
+        served = self._models.get(stored.model)
+        return self._make(stored.id, served, stored.document, adapts=stored.adapts)
 
     async def _end(self, session: TypingSession, reason: str | None) -> None:
         """Ends a session; one that is evicted remains in the store, if there is one."""

@@ -1,8 +1,8 @@
 """Typing sessions in an SQLite file: each edit is on the disk before it is acknowledged.
 
 The file holds the text of a session at some version, and the edits since; from time to time the edits are
-folded into the text. All changes that wait are written in one transaction, so that many sessions share one
-flush of the disk.
+folded into the text, so they take little space. All changes that wait are written in one transaction, so that
+many sessions share one flush of the disk.
 """
 
 import asyncio
@@ -13,17 +13,24 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from onward.errors import InputError, WriteError
 from onward.in_place import PRIVATE, create_private
 from onward.serve.engine.answer_options import AnswerOptions
 from onward.serve.engine.online_learning import LearnedState
+from onward.serve.http.limits import MEGABYTE
 from onward.serve.sessions.document import Document, Edit
 
 FORMAT = 2
-FOLD_EVERY = 256
-"""Maximum number of edits of a session in the file, besides its text."""
+FOLD_EVERY, FOLD_BYTES = 256, 1 << 16
+"""Maximum number of edits of a session in the file, besides its text, and of bytes that they insert."""
+
+_ROW_BYTES = 512
+"""Approximate size of a session in the file without its text."""
+
+_WAL_BYTES = 16 * MEGABYTE
+"""Size to which SQLite's log of changes is cut after a large transaction."""
 
 _TABLES = """
 create table if not exists sessions (
@@ -34,6 +41,12 @@ create table if not exists edits (
     inserted blob not null, cursor integer not null, primary key (id, version)) without rowid;
 create table if not exists learned (
     id text primary key, weights blob not null, text blob not null, known text not null);
+"""
+_SIZES = """
+select
+    id, length(text), (select coalesce(sum(length(inserted)), 0) from edits where edits.id = s.id),
+    coalesce((select length(weights) + length(text) + length(known) from learned where learned.id = s.id), 0)
+from sessions s
 """
 
 
@@ -53,6 +66,31 @@ class StoredSession:
     document: Document
     adapts: bool
     used: float
+
+
+class IndexEntry(NamedTuple):
+    """A session in the store, without its text.
+
+    Attributes:
+        id, model, used: see `StoredSession`.
+    """
+
+    id: str
+    model: str
+    used: float
+
+
+@dataclass
+class _Size:
+    """Bytes of a session in the file."""
+
+    text: int = 0
+    edits: int = 0
+    learned: int = 0
+
+    @property
+    def total(self) -> int:
+        return _ROW_BYTES + self.text + self.edits + self.learned
 
 
 class SessionStore:
@@ -79,22 +117,47 @@ class SessionStore:
             path.chmod(PRIVATE)  # it holds what people type
             self._database.execute("pragma journal_mode = wal")
             self._database.execute("pragma synchronous = full")
+            self._database.execute(f"pragma journal_size_limit = {_WAL_BYTES}")
             self._database.executescript(_TABLES)
             self._database.execute(f"pragma user_version = {FORMAT}")
+            self._sizes = {id_: _Size(*sizes) for id_, *sizes in self._database.execute(_SIZES)}
         except (OSError, sqlite3.OperationalError) as error:
             reason = getattr(error, "strerror", None) or error
             raise WriteError(f"cannot keep sessions in {path}: {reason}", hint="name another file") from error
         except sqlite3.DatabaseError as error:
             raise InputError(f"cannot keep sessions in {path}: {error}", hint="name another file") from error
 
-    def load_all(self) -> Iterator[StoredSession]:
-        """Loads all sessions, each as of its last acknowledged edit."""
-        yield from self._load("true", ())
+    @property
+    def megabytes(self) -> float:
+        """Approximate size of all sessions in the file."""
+        return sum(size.total for size in self._sizes.values()) / MEGABYTE
+
+    def megabytes_of(self, id_: str) -> float:
+        """Returns the approximate size of a session in the file."""
+        return self._sizes[id_].total / MEGABYTE if id_ in self._sizes else 0.0
+
+    def index(self) -> list[IndexEntry]:
+        """Returns all sessions without their texts, the most recently used first."""
+        rows = self._database.execute("select id, model, used from sessions order by used desc")
+        return [IndexEntry(*row) for row in rows]
+
+    def load(self, id_: str) -> StoredSession | None:
+        """Loads one session as of its last acknowledged edit, if it exists."""
+        columns = "model, text, cursor, version, options, used"
+        row = self._database.execute(f"select {columns} from sessions where id = ?", (id_,)).fetchone()
+        if row is None:
+            return None
+        model, text, cursor, version, json_options, used = row
+        options = json.loads(json_options)
+        adapts = options.pop("adapt", False)
+        document = Document(_decoded(text), cursor, version, AnswerOptions(**options))
+        for edit in self._edits(id_, version):
+            document = document.after(edit)
+        return StoredSession(id_, model, document, adapts, used)
 
     async def find(self, id_: str) -> StoredSession | None:
-        """Loads one session, if it exists."""
-        found = self._thread.submit(lambda: next(self._load("id = ?", (id_,)), None))
-        return await asyncio.wrap_future(found)
+        """Loads one session while requests are answered."""
+        return await asyncio.wrap_future(self._thread.submit(self.load, id_))
 
     async def put(self, session: StoredSession) -> None:
         """Saves a session in place of its earlier version.
@@ -102,7 +165,10 @@ class SessionStore:
         Raises:
             WriteError: the file cannot be written.
         """
-        await self._write(lambda: self._put(session))
+        text = _encoded(session.document.text)
+        await self._write(lambda: self._put(session, text))
+        size = self._sizes.setdefault(session.id, _Size())
+        size.text, size.edits = len(text), 0
 
     async def put_edit(self, session: StoredSession, edit: Edit) -> None:
         """Saves an edit.
@@ -114,17 +180,19 @@ class SessionStore:
         Raises:
             WriteError: the file cannot be written.
         """
-        document = session.document
-        if document.version % FOLD_EVERY == 0:
+        document, inserted = session.document, _encoded(edit.insert)
+        size = self._sizes.setdefault(session.id, _Size())
+        if document.version % FOLD_EVERY == 0 or size.edits + len(inserted) > FOLD_BYTES:
             await self.put(session)
             return
-        values = (session.id, document.version, edit.at, edit.delete, _encoded(edit.insert), edit.cursor)
+        values = (session.id, document.version, edit.at, edit.delete, inserted, edit.cursor)
 
         def insert() -> None:
             self._execute("insert into edits values (?, ?, ?, ?, ?, ?)", values)
             self._execute("update sessions set used = ? where id = ?", (time.time(), session.id))
 
         await self._write(insert)
+        size.edits += len(inserted)
 
     async def save_learned(self, id_: str, learned: LearnedState) -> None:
         """Saves the learned state of a session, unless the session has ended.
@@ -132,14 +200,16 @@ class SessionStore:
         Raises:
             WriteError: the file cannot be written.
         """
-        values = (id_, learned.weights, _encoded(learned.text), json.dumps(learned.spans), id_)
+        values = (learned.weights, _encoded(learned.text), json.dumps(learned.spans))
         await self._write(
             lambda: self._execute(
                 "insert or replace into learned select ?, ?, ?, ? "
                 "where exists (select 1 from sessions where id = ?)",
-                values,
+                (id_, *values, id_),
             )
         )
+        if id_ in self._sizes:
+            self._sizes[id_].learned = sum(len(value) for value in values)
 
     async def learned(self, id_: str) -> LearnedState | None:
         """Loads the learned state of a session; None if it has learned nothing."""
@@ -161,22 +231,12 @@ class SessionStore:
             self._execute("delete from learned where id = ?", (id_,))
 
         await self._write(remove)
+        self._sizes.pop(id_, None)
 
     def close(self) -> None:
         """Finishes the changes that wait, and closes the file."""
         self._thread.shutdown(wait=True)
         self._database.close()
-
-    def _load(self, condition: str, values: tuple[str, ...]) -> Iterator[StoredSession]:
-        columns = "id, model, text, cursor, version, options, used"
-        rows = self._database.execute(f"select {columns} from sessions where {condition}", values)
-        for id_, model, text, cursor, version, json_options, used in rows.fetchall():
-            options = json.loads(json_options)
-            adapts = options.pop("adapt", False)
-            document = Document(_decoded(text), cursor, version, AnswerOptions(**options))
-            for edit in self._edits(id_, version):
-                document = document.after(edit)
-            yield StoredSession(id_, model, document, adapts, used)
 
     def _edits(self, id_: str, after: int) -> Iterator[Edit]:
         rows = self._database.execute(
@@ -186,13 +246,13 @@ class SessionStore:
         for at, deleted, inserted, cursor in rows.fetchall():
             yield Edit(at, deleted, _decoded(inserted), cursor)
 
-    def _put(self, session: StoredSession) -> None:
+    def _put(self, session: StoredSession, text: bytes) -> None:
         document = session.document
         options = asdict(document.options) | {"adapt": session.adapts}
         values = (
             session.id,
             session.model,
-            _encoded(document.text),
+            text,
             document.cursor,
             document.version,
             json.dumps(options),

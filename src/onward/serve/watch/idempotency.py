@@ -1,11 +1,13 @@
 """Responses to batches that have an idempotency key: a batch that is sent twice is read once."""
 
 import json
+from functools import partial
 from typing import Any, NamedTuple
 
 from onward.serve.http.errors import ApiError
 from onward.serve.http.limits import MEGABYTE
 from onward.serve.watch.batches import Batch
+from onward.stored import Count, StoredModel, checked, whole_number
 from onward.watch.stream.store import WatchStore
 
 MAX_RESPONSES = 256
@@ -21,6 +23,14 @@ class _Response(NamedTuple):
     size: int
 
 
+class _StoredKey(StoredModel):
+    """The fact that holds the key of a response."""
+
+    key: str
+    digest: str
+    size: Count
+
+
 class IdempotencyStore:
     """The responses, kept in the store of the detector: they are committed together with their batches.
 
@@ -32,11 +42,11 @@ class IdempotencyStore:
 
     def __init__(self, store: WatchStore) -> None:
         self._store = store
-        self._next = store.fact("replies") or 0
+        self._next = store.fact("replies", whole_number) or 0
         self._known: dict[str, _Response] = {}  # by key, the oldest first
         for number in range(max(0, self._next - MAX_RESPONSES), self._next):
-            if kept := store.fact(_key_fact(number)):
-                self._known[kept["key"]] = _Response(number, kept["digest"], kept["size"])
+            if kept := store.fact(_key_fact(number), _StoredKey.model_validate):
+                self._known[kept.key] = _Response(number, kept.digest, kept.size)
 
     def __len__(self) -> int:
         return len(self._known)
@@ -54,7 +64,7 @@ class IdempotencyStore:
             message = f"expected a new idempotency_key for a new batch, got {batch.key!r} again"
             hint = "use a key again only to send the same batch again"
             raise ApiError(409, "idempotency_conflict", message, param="idempotency_key", hint=hint)
-        return self._store.fact(_response_fact(known.number))
+        return self._store.fact(_response_fact(known.number), partial(checked, dict[str, Any]))
 
     def keep(self, batch: Batch, response: dict[str, Any]) -> None:
         """Keeps the response to a batch that has a key. It is durable after the next commit."""

@@ -8,6 +8,7 @@ the state in the store.
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -19,6 +20,7 @@ from onward.serve.watch.detector_file import DetectorFile
 from onward.serve.watch.explanation import explain_alarm
 from onward.serve.watch.idempotency import IdempotencyStore
 from onward.serve.watch.silence import SilenceTimer
+from onward.stored import Count, checked, whole_number
 from onward.watch.detector import Detector
 from onward.watch.input.records import Record
 from onward.watch.scoring.features import Verdict
@@ -66,8 +68,8 @@ class _WatchState:
             on_verdict=self.verdicts.__setitem__,
         )
         self.responses = IdempotencyStore(store)
-        self.items: int = store.fact("lines") or 0
-        self.last_alarm: int = store.fact("alarms") or 0
+        self.items: int = store.fact("lines", whole_number) or 0
+        self.last_alarm: int = store.fact("alarms", whole_number) or 0
 
 
 class WatchTransactions:
@@ -114,8 +116,7 @@ class WatchTransactions:
     @property
     def report(self) -> dict[str, Any]:
         """The report of the detector."""
-        marked = self._store.fact("ok") or []
-        return watch_report(self._state.monitor) | {"last_alarm": self._state.last_alarm, "ok": marked}
+        return watch_report(self._state.monitor) | {"last_alarm": self._state.last_alarm, "ok": self._marked}
 
     def alarms(self, after: int | None, count: int) -> list[Alarm]:
         """Returns the first alarms after a number, in order; for None, the last alarms."""
@@ -202,7 +203,7 @@ class WatchTransactions:
             feedback = self._file.mark_normal(alarm, events, ended=self._has_ended(alarm))
             if not feedback.repeated:
                 self._roll_back()  # continues with the new detector
-            marked = self._store.fact("ok") or []
+            marked = self._marked
             if number not in marked:
                 with self._transaction():
                     self._store.set_fact("ok", [*marked[1 - _MAX_MARKED :], number])
@@ -213,6 +214,11 @@ class WatchTransactions:
         """Saves the open sequences, and closes the store."""
         with self._resources, self._transaction():
             self._commit([])
+
+    @property
+    def _marked(self) -> list[int]:
+        """The numbers of the alarms that were marked as normal."""
+        return self._store.fact("ok", partial(checked, list[Count])) or []
 
     def _check_open_sequences(self, records: Sequence[Record], kind: str) -> None:
         """Refuses records if too many sequences would be open after them.

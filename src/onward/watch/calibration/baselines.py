@@ -19,9 +19,9 @@ import numpy as np
 
 from onward.data.sequences import Sequences
 from onward.data.vocabulary import UNKNOWN
-from onward.stored import StoredModel
+from onward.stored import AsTuple, Count, StoredModel
 from onward.watch.calibration.conformal import threshold_of
-from onward.watch.scoring.header_types import Count, Pair, SortedFloats
+from onward.watch.scoring.header_types import SortedFloats
 from onward.watch.scoring.ngram import NgramModel
 from onward.watch.scoring.profile import Profile, counts_of
 
@@ -97,7 +97,7 @@ class _HeldOutHeader(StoredModel):
 
 class _BaselinesHeader(StoredModel):
     grams: dict[str, Any]
-    lengths: Annotated[tuple[Count, Count], Pair]
+    lengths: Annotated[tuple[Count, Count], AsTuple]
     held_out: _HeldOutHeader
 
 

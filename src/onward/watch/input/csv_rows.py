@@ -14,8 +14,11 @@ single cell may contain the name of its column.
 import csv
 from collections import deque
 from collections.abc import Iterable
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import Field
+
+from onward.stored import AsTuple, Count, StoredModel
 from onward.watch.input.lines import LONGEST_LINE
 
 MOST_LINES = 200
@@ -26,6 +29,13 @@ _OPEN_QUOTE = "unexpected end of data"
 
 NumberedLine = tuple[int, str]
 """Number and text of a line; for a row of several lines the number of the first."""
+
+
+class _RowsState(StoredModel):
+    """What `CsvRows.to_json` returns."""
+
+    columns: list[str] | None
+    held: Annotated[list[Annotated[tuple[Count, str], AsTuple]], Field(max_length=MOST_LINES)]
 
 
 class CsvRows:
@@ -83,9 +93,14 @@ class CsvRows:
         """Returns the state in the middle of a file, for `restore`."""
         return {"columns": self.columns, "held": self.pending}
 
-    def restore(self, data: dict[str, Any]) -> None:
-        self.columns = data["columns"]
-        self.pending = [(number, text) for number, text in data["held"]]
+    def restore(self, data: Any) -> None:
+        """Continues from `to_json`.
+
+        Raises:
+            ValueError: the data is not such a state.
+        """
+        state = _RowsState.model_validate(data)
+        self.columns, self.pending = state.columns, state.held
 
     def _split(self, lines: Iterable[NumberedLine]) -> list[NumberedLine]:
         """Returns the rows in the pending lines and these lines."""

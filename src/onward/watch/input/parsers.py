@@ -50,7 +50,12 @@ class RecordParser(ABC):
         """JSON values with which `restore` continues in the middle of a file; None: there is no state."""
         return self._rows.to_json() if self._rows else None
 
-    def restore(self, state: dict[str, Any] | None) -> None:
+    def restore(self, state: Any) -> None:
+        """Continues from a `state`.
+
+        Raises:
+            ValueError: it is damaged.
+        """
         if self._rows and state:
             self._rows.restore(state)
 

@@ -7,10 +7,13 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from io import BufferedReader, FileIO
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from onward.data.compressed import decompressed
 from onward.errors import CorpusError
+from onward.stored import Count, Number, StoredModel
 from onward.watch.input.lines import LONGEST_LINE
 
 _PIECE = 1 << 18
@@ -48,8 +51,13 @@ class Position:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> "Position":
-        return cls(data["device"], data["inode"], data["offset"], data["fingerprint"], data["modified"])
+    def from_json(cls, data: Any) -> "Position":
+        """Returns the position that `to_json` returned.
+
+        Raises:
+            ValueError: the data is not a position.
+        """
+        return cls(**_StoredPosition.model_validate(data).model_dump())
 
     def is_in(self, path: Path, open_file: OpenFile = open_plainly) -> bool:
         """Whether the file has the bytes before this position; the file may be a compressed copy.
@@ -64,6 +72,14 @@ class Position:
                 return _fingerprint(*file.skip_to(self.offset)) == self.fingerprint
         except (OSError, EOFError, CorpusError):
             return False
+
+
+class _StoredPosition(StoredModel):
+    device: Annotated[int, Field(ge=0)]
+    inode: Annotated[int, Field(ge=0)]
+    offset: Count
+    fingerprint: str
+    modified: Number
 
 
 class GrowingFile:

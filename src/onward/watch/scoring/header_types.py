@@ -7,13 +7,10 @@ allocated.
 from typing import Annotated, Any
 
 import numpy as np
-from pydantic import BeforeValidator, Field, PlainValidator
+from pydantic import PlainValidator
 
 LARGEST = 1e100
 """The largest number in a header: products and sums of such numbers with scores stay finite."""
-
-Count = Annotated[int, Field(ge=0, le=2**53)]
-"""A whole number that float64 holds exactly."""
 
 
 def integers(data: Any) -> np.ndarray:
@@ -49,9 +46,6 @@ Integers = Annotated[np.ndarray, PlainValidator(integers)]
 
 SortedFloats = Annotated[np.ndarray, PlainValidator(_sorted_floats)]
 """A float64 array (n,) of one or more numbers up to `LARGEST` in ascending order, from a list."""
-
-Pair = BeforeValidator(lambda data: tuple(data) if isinstance(data, list) else data)
-"""Lets a JSON list be a tuple, which strict mode would refuse."""
 
 
 def check_codes(codes: np.ndarray, limit: int, what: str) -> None:

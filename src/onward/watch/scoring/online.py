@@ -14,6 +14,7 @@ import torch
 from onward.data.sequences import Sequences
 from onward.data.vocabulary import END
 from onward.inference.prediction import initial_state
+from onward.inference.step.sampling import not_finite
 from onward.inference.step.stepper import Stepper
 from onward.layers.state import tensors_of, with_tensors
 from onward.model import LanguageModel
@@ -117,6 +118,9 @@ class OnlineScorer:
             sequences: B sequences, at least one.
             ids: the T next events of each, (B, T); the last may be END.
             names: names of these events.
+
+        Raises:
+            RunError: the surprise of an id is not a finite number.
         """
         inputs = np.column_stack([[sequence.pending for sequence in sequences], ids[:, :-1]])
         logits = self._read(sequences, inputs)
@@ -124,6 +128,8 @@ class OnlineScorer:
         logits -= logits.max(axis=1, keepdims=True)
         nats = np.log(np.exp(logits).sum(axis=1, keepdims=True)) - logits
         found = nats[np.arange(ids.size), ids.ravel()]
+        if not np.isfinite(found).all():  # a state that was restored may be damaged
+            raise not_finite()
         ranks = (nats < found[:, None]).sum(axis=1).tolist()
         best = np.argsort(nats, axis=1)[:, :_ALTERNATIVES]
         probabilities = np.exp(-np.take_along_axis(nats, best, axis=1)).tolist()

@@ -3,11 +3,14 @@
 import json
 import struct
 from dataclasses import dataclass, field, replace
+from typing import Annotated, NamedTuple
 
 import numpy as np
+from pydantic import Field
 
 from onward.data.vocabulary import BEGIN
 from onward.errors import InputError
+from onward.stored import AsTuple, Count, Number, checked, describe
 from onward.watch.scoring.features import BURST_WEIGHT, EventScore, Expected, Peaks
 from onward.watch.scoring.ngram import ORDER
 
@@ -97,22 +100,72 @@ class OpenSequence:
             InputError: the bytes are not an open sequence.
         """
         try:
-            magic, pending, length, rank, total, largest, running, size, kinds = _FIXED.unpack_from(data)
+            magic, *numbers, size, kinds = _FIXED.unpack_from(data)
             if magic != _MAGIC:
                 raise ValueError(f"it begins with {magic!r}")
+            if min(size, kinds) < 0 or kinds % 2:
+                raise ValueError(f"it has {size} numbers of the state and {kinds} of the counts")
             state = np.frombuffer(data, "<f4", size, _FIXED.size).astype(np.float32)
+            if not np.isfinite(state).all():
+                raise ValueError("its state has infinity or NaN")
             counts = np.frombuffer(data, "<u4", kinds, _FIXED.size + 4 * size).tolist()
-            burst, new, table, earlier, events = json.loads(data[_FIXED.size + 4 * (size + kinds) :])
-            kept = tuple(
-                EventScore(position, event, bits, rank_, tuple(Expected(*e) for e in expected), is_new)
-                for position, event, bits, rank_, is_new, expected in events
-            )
-        except (struct.error, ValueError, TypeError) as error:
+            first = checked(_First, tuple(numbers))
+            rest = checked(_Rest, tuple(json.loads(data[_FIXED.size + 4 * (size + kinds) :])))
+        except (struct.error, ValueError, TypeError, RecursionError) as error:
             raise InputError(
-                f"expected the bytes of an open sequence, got {data[:16]!r}: {error}",
+                f"expected the bytes of an open sequence, got {data[:16]!r}: {describe(error)}",
                 hint="use the result of `to_bytes` of the same version of onward",
             ) from error
         half = kinds // 2
         found = dict(zip(counts[:half], counts[half:], strict=True))
-        numbers = (length, total, largest, running, burst, rank, new, table)
-        return cls(state, pending, tuple(earlier), *numbers, found, kept)
+        kept = tuple(
+            EventScore(position, event, bits, rank_, tuple(Expected(*e) for e in expected), is_new)
+            for position, event, bits, rank_, is_new, expected in rest.events
+        )
+        return cls(
+            state,
+            first.pending,
+            tuple(rest.earlier),
+            first.length,
+            first.total,
+            first.largest,
+            first.running,
+            rest.burst,
+            first.rank,
+            rest.new,
+            rest.table,
+            found,
+            kept,
+        )
+
+
+class _First(NamedTuple):
+    """The numbers at the start of the bytes, in the order of `_FIXED`."""
+
+    pending: Count
+    length: Count
+    rank: Count
+    total: Number
+    largest: Number
+    running: Number
+
+
+class _StoredEvent(NamedTuple):
+    """An `EventScore` as `to_bytes` writes it."""
+
+    position: Count
+    event: str
+    bits: Number
+    rank: Count
+    new: bool
+    expected: list[Annotated[tuple[str, Number], AsTuple]]
+
+
+class _Rest(NamedTuple):
+    """The JSON at the end of the bytes."""
+
+    burst: Number
+    new: Count
+    table: Number
+    earlier: Annotated[list[Count], Field(min_length=ORDER - 2, max_length=ORDER - 2)]
+    events: Annotated[list[Annotated[_StoredEvent, AsTuple]], Field(max_length=MOST_SURPRISING)]

@@ -10,10 +10,9 @@ import torch
 from onward.data.hashing import mixed
 from onward.data.sequences import Sequences
 from onward.data.vocabulary import BEGIN, END, UNKNOWN
-from onward.stored import StoredModel
+from onward.stored import AsTuple, StoredModel
 from onward.watch.scoring.header_types import (
     Integers,
-    Pair,
     check_codes,
     check_symbols,
     integers,
@@ -162,7 +161,7 @@ def _most_vectors(symbols: int) -> int:
 class _ProfileHeader(StoredModel):
     symbols: int
     pairs: Integers
-    counts: list[Annotated[tuple[list[Any], list[Any]], Pair]]
+    counts: list[Annotated[tuple[list[Any], list[Any]], AsTuple]]
 
 
 def pairs_of(sequences: Sequences, symbols: int) -> np.ndarray:

@@ -1,11 +1,14 @@
 """The open sequences of a stream: the most recent in memory, the others in the store."""
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from heapq import nsmallest
 
 from onward.errors import InputError
+from onward.printable import shown_value
+from onward.stored import checked
+from onward.watch.detector import Detector
 from onward.watch.input.records import Record
 from onward.watch.scoring.features import Peaks
 from onward.watch.scoring.open_sequence import OpenSequence
@@ -86,12 +89,17 @@ class ActiveSequence:
         )
 
     @classmethod
-    def from_row(cls, row: SequenceRow) -> "ActiveSequence":
+    def from_row(cls, row: SequenceRow, detector: Detector) -> "ActiveSequence":
+        """Returns the sequence of a row.
+
+        Raises:
+            ValueError, InputError: its events or its state are damaged.
+        """
         return cls(
             row.key,
             row.number,
-            OpenSequence.from_bytes(row.state),
-            json.loads(row.events),
+            detector.restore(row.state),
+            checked(list[str], json.loads(row.events)),
             row.seen,
             row.time,
             bool(row.alarmed),
@@ -110,22 +118,20 @@ class ActiveSequences:
 
     Args:
         store: holds the sequences that do not fit into memory, and all when `save` is called.
-        make_sequence: returns an empty sequence of the detector.
+        detector: makes the sequences.
         in_memory: number of sequences to hold in memory.
 
     Raises:
         InputError: `in_memory` is below 1.
     """
 
-    def __init__(
-        self, store: WatchStore, make_sequence: Callable[[], OpenSequence], in_memory: int = IN_MEMORY
-    ) -> None:
+    def __init__(self, store: WatchStore, detector: Detector, in_memory: int = IN_MEMORY) -> None:
         if in_memory < 1:
             raise InputError(
                 f"expected 1 or more sequences in memory, got {in_memory}",
                 hint=f"leave out --in-memory for the default of {IN_MEMORY:,}",
             )
-        self._store, self._make, self._limit = store, make_sequence, in_memory
+        self._store, self._detector, self._limit = store, detector, in_memory
         self._held: dict[str, ActiveSequence] = {}  # the most recent last
         self._changed: set[str] = set()
         self._stored = set(store.keys())  # keys with a row in the store, which may be outdated
@@ -137,15 +143,20 @@ class ActiveSequences:
         return len(self._stored) + sum(key not in self._stored for key in self._held)
 
     def get(self, keys: Sequence[str]) -> dict[str, ActiveSequence]:
-        """Returns the open sequences among the keys. They may be changed until the next call of `trim`."""
+        """Returns the open sequences among the keys. They may be changed until the next call of `trim`.
+
+        Raises:
+            ArtefactError: a sequence in the store is damaged.
+        """
         missing = [key for key in keys if key not in self._held and key in self._stored]
         for row in self._store.find_sequences(missing) if missing else ():
-            self._held[row.key] = ActiveSequence.from_row(row)
+            with self._store.refusing_damage(f"the sequence {shown_value(row.key)}"):
+                self._held[row.key] = ActiveSequence.from_row(row, self._detector)
         return {key: self._held[key] for key in keys if key in self._held}
 
     def begin(self, record: Record, seen: float) -> ActiveSequence:
         """Returns a new sequence that a record begins. The record itself is not added yet."""
-        return ActiveSequence(record.key, record.number, self._make(), [], seen, record.time)
+        return ActiveSequence(record.key, record.number, self._detector.open(), [], seen, record.time)
 
     def touch(self, sequences: Iterable[ActiveSequence]) -> None:
         """Notes that sequences were begun or changed."""

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from onward.printable import printable, printable_json
+from onward.stored import Count, Finite, Number, StoredModel, checked
 from onward.watch.scoring.features import CountDifference, EventScore, Expected
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -49,9 +50,12 @@ class UnexpectedEvent:
         }
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> "UnexpectedEvent":
-        expected = tuple(Expected(one["event"], one["probability"]) for one in data["expected"])
-        return cls(data["event"], data["bits"], data["rank"], data["new"], expected)
+    def of_stored(cls, stored: "_StoredAlarm") -> "UnexpectedEvent | None":
+        """Returns the event of an alarm in JSON; None if it has none."""
+        event, bits, rank, new, expected = stored.event, stored.bits, stored.rank, stored.new, stored.expected
+        if event is None or bits is None or rank is None or new is None or expected is None:
+            return None
+        return cls(event, bits, rank, new, tuple(Expected(one.event, one.probability) for one in expected))
 
 
 @dataclass(frozen=True)
@@ -101,19 +105,25 @@ class Alarm:
         return data | (self.event.to_json() if self.event else {})
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> "Alarm":
+    def from_json(cls, data: Any) -> "Alarm":
+        """Returns the alarm that `to_json` returned.
+
+        Raises:
+            ValueError: the data is not an alarm.
+        """
+        stored = _StoredAlarm.model_validate(data)
         return cls(
-            number=data["alarm"],
-            key=data["key"],
-            began=data["began"],
-            time=_seconds(data["time"]),
-            ended=data["ended"],
-            p_value=data["p_value"],
-            main_feature=data["speaks"],
-            line=data["line"],
-            line_number=data["number"],
-            event=UnexpectedEvent.from_json(data) if "event" in data else None,
-            counts=tuple(CountDifference(**one) for one in data["counts"]),
+            number=stored.alarm,
+            key=stored.key,
+            began=stored.began,
+            time=_seconds(stored.time),
+            ended=stored.ended,
+            p_value=stored.p_value,
+            main_feature=stored.speaks,
+            line=stored.line,
+            line_number=stored.number,
+            event=UnexpectedEvent.of_stored(stored),
+            counts=tuple(CountDifference(one.event, one.found, one.normal) for one in stored.counts),
         )
 
     def encode(self) -> str:
@@ -152,6 +162,37 @@ class Alarm:
         return f"expected {expected}; found {self.event.event} ({self.event.bits:.1f} bits{new})"
 
 
+class _StoredExpected(StoredModel):
+    event: str
+    probability: Number
+
+
+class _StoredDifference(StoredModel):
+    event: str
+    found: Count
+    normal: Count
+
+
+class _StoredAlarm(StoredModel):
+    """What `Alarm.to_json` returns."""
+
+    alarm: Count
+    key: str
+    began: Count
+    time: str | None
+    ended: bool
+    p_value: Number
+    speaks: str
+    line: str
+    number: Count
+    counts: list[_StoredDifference]
+    event: str | None = None
+    bits: Number | None = None
+    rank: Count | None = None
+    new: bool | None = None
+    expected: list[_StoredExpected] | None = None
+
+
 def describe_counts(counts: Iterable[CountDifference]) -> str:
     """Returns a sentence about events that are too frequent or too rare."""
     names = "; ".join(f"{one.found} x {one.event}, normally {one.normal}" for one in counts)
@@ -163,5 +204,5 @@ def _seconds(text: str | None) -> float | None:
     if text is None:
         return None
     if not text.endswith("Z"):
-        return float(text)
+        return checked(Finite, float(text))
     return (datetime.fromisoformat(text) - _EPOCH) / _MILLISECOND / 1000

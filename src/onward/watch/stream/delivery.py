@@ -14,6 +14,7 @@ from pathlib import Path
 
 from onward.errors import WriteError
 from onward.in_place import open_in_place
+from onward.stored import whole_number
 from onward.watch.stream.alarms import Alarm
 from onward.watch.stream.store import WatchStore
 
@@ -38,7 +39,7 @@ class AlarmDelivery:
     def __init__(self, store: WatchStore, deliver: Deliver, path: Path | None = None) -> None:
         self._store, self._deliver = store, deliver
         self._pending = store.outbox()
-        self._file = AlarmFile(path, store.fact("alarms_length")) if path else None
+        self._file = AlarmFile(path, store.fact("alarms_length", whole_number)) if path else None
         self.delivered = 0
 
     def add(self, alarms: Sequence[Alarm]) -> None:

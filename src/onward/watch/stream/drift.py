@@ -22,10 +22,12 @@ too. By Ville's inequality the total ever reaches b with probability at most 1/b
 import math
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import Field
 
+from onward.stored import Count, StoredModel
 from onward.watch.calibration.statistics import beta_quantile
 from onward.watch.detector import Detector
 
@@ -43,6 +45,9 @@ _SLACK, _EXCEEDED, _TAIL = 1.5, 1e-4, 0.1
 
 _SHARES = np.array([1.5, 3.0, 6.0])
 """The shares r, as multiples of t."""
+
+_MOST_CAPITAL = 1e300
+"""Where a capital stops growing."""
 
 _RECENT = 10
 """Number of last blocks whose share of small p-values the message reports."""
@@ -79,7 +84,7 @@ class Bet:
         begun = 1 / (self.blocks * (self.blocks + 1)) / len(shares)
         hit = self.found[-1] > self.most
         factors = shares / self.tail if hit else (1 - shares) / (1 - self.tail)
-        self.capitals = np.minimum((self.capitals + begun) * factors, 1e300)
+        self.capitals = np.minimum((self.capitals + begun) * factors, _MOST_CAPITAL)
         self.found.append(0)
         return float(self.capitals.sum()) + 1 / (self.blocks + 1)
 
@@ -110,15 +115,20 @@ class Drift:
         self.message = ""
 
     @classmethod
-    def of(cls, detector: Detector, data: dict[str, Any] | None = None) -> "Drift":
-        """Returns the test for a detector. It continues from `to_json` if the levels are the same."""
+    def of(cls, detector: Detector, data: Any = None) -> "Drift":
+        """Returns the test for a detector. It continues from `to_json` if the levels are the same.
+
+        Raises:
+            ValueError: the data is not the state of a test.
+        """
         drift = cls(detector.rate, len(detector.calibration.scores))
-        if data and [bet["level"] for bet in data["bets"]] == [bet.level for bet in drift._bets]:
-            for bet, known in zip(drift._bets, data["bets"], strict=True):
-                bet.capitals, bet.blocks = np.array(known["capitals"]), known["blocks"]
+        state = None if data is None else _DriftState.model_validate(data)
+        if state and [bet.level for bet in state.bets] == [bet.level for bet in drift._bets]:
+            for bet, known in zip(drift._bets, state.bets, strict=True):
+                bet.capitals, bet.blocks = np.array(known.capitals), known.blocks
                 bet.found.clear()
-                bet.found.extend(known["found"])
-            drift.message, drift._in_block = data["told"], data["in_block"]
+                bet.found.extend(known.found)
+            drift.message, drift._in_block = state.told, state.in_block
         return drift
 
     def observe(self, p_value: float) -> str:
@@ -149,6 +159,24 @@ class Drift:
             for bet in self._bets
         ]
         return {"told": self.message, "in_block": self._in_block, "bets": bets}
+
+
+_Capital = Annotated[float, Field(ge=0, le=_MOST_CAPITAL)]
+
+
+class _BetState(StoredModel):
+    level: float
+    capitals: Annotated[list[_Capital], Field(min_length=len(_SHARES), max_length=len(_SHARES))]
+    blocks: Count
+    found: Annotated[list[Count], Field(min_length=1, max_length=_RECENT + 1)]
+
+
+class _DriftState(StoredModel):
+    """What `Drift.to_json` returns."""
+
+    told: str
+    in_block: Annotated[int, Field(ge=0, lt=BLOCK)]
+    bets: list[_BetState]
 
 
 def _message(bet: Bet) -> str:

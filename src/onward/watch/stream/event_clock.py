@@ -1,8 +1,11 @@
 """The event clock: computes how much time has passed from the times of records, some of them wrong."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import Field
+
+from onward.stored import AsTuple, Count, Finite, StoredModel
 from onward.watch.input.records import Record
 
 CONFIRMED = 8
@@ -149,8 +152,25 @@ class EventClock:
             "held": self.held,
         }
 
-    def restore(self, data: dict[str, Any]) -> None:
-        self.now, self.odd = data["now"], data["odd"]
-        self._reference, self._jump, self._agreeing = data["reference"], data["jump"], data["agreeing"]
-        self.held = [Record(*values) for values in data["held"]]
+    def restore(self, data: Any) -> None:
+        """Continues from `to_json`.
+
+        Raises:
+            ValueError: the data is not the state of a clock.
+        """
+        state = _ClockState.model_validate(data)
+        self.now, self.odd = state.now, state.odd
+        self._reference, self._jump, self._agreeing = state.reference, state.jump, state.agreeing
+        self.held = [Record(*values) for values in state.held]
         self._checked = self.now
+
+
+class _ClockState(StoredModel):
+    """What `EventClock.to_json` returns."""
+
+    now: Annotated[Finite, Field(ge=0)]
+    odd: Count
+    reference: Finite | None
+    jump: Finite | None
+    agreeing: Count
+    held: list[Annotated[tuple[str, str, Finite | None, str, Count, bool], AsTuple]]

@@ -9,10 +9,14 @@ WatchStore        makes all of this durable in one transaction
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
+
+from pydantic import model_validator
 
 from onward.artefact import digest_of, weights_of
 from onward.errors import ArtefactError
+from onward.stored import Count, StoredModel, checked, whole_number
 from onward.watch.detector import Detector
 from onward.watch.input.records import Record
 from onward.watch.scoring.features import Verdict
@@ -47,6 +51,30 @@ class MonitorCounts:
 
     def to_json(self) -> dict[str, int]:
         return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Any) -> "MonitorCounts":
+        """Returns the counts that `to_json` returned.
+
+        Raises:
+            ValueError: the data does not hold such counts.
+        """
+        return cls(**_StoredCounts.model_validate(data).model_dump())
+
+
+class _StoredCounts(StoredModel):
+    records: Count
+    sequences: Count
+    flagged: Count
+    flagged_ended: Count
+    unparsable: Count
+
+    @model_validator(mode="after")
+    def _check_flagged(self) -> "_StoredCounts":
+        if self.flagged_ended > self.sequences:
+            found = f"{self.flagged_ended} flagged of {self.sequences} sequences"
+            raise ValueError(f"expected at most as many flagged as ended sequences, found {found}")
+        return self
 
 
 class Monitor:
@@ -89,16 +117,15 @@ class Monitor:
         self.detector = detector
         self.store = store or WatchStore()
         _check_model(detector, self.store)
-        self.counts = MonitorCounts(**(self.store.fact("counts") or {}))
-        self.drift = Drift.of(detector, self.store.fact("drift"))
+        self.counts = self.store.fact("counts", MonitorCounts.from_json) or MonitorCounts()
+        self.drift = self.store.fact("drift", partial(Drift.of, detector)) or Drift.of(detector)
         self.has_idle = False
         self._notify, self._on_verdict, self._ends_at_once = notify, on_verdict, ends_at_once
         self._clock = EventClock(idle, notify)
-        if clock := self.store.fact("clock"):
-            self._clock.restore(clock)
-        self._sequences = ActiveSequences(self.store, detector.open, in_memory)
+        self.store.fact("clock", self._clock.restore)
+        self._sequences = ActiveSequences(self.store, detector, in_memory)
         self._tracker = SequenceTracker(detector, self._sequences, idle)
-        self._alarms = self.store.fact("alarms") or 0  # number of the last one
+        self._alarms = self.store.fact("alarms", whole_number) or 0  # number of the last one
 
     @property
     def in_flight(self) -> int:
@@ -195,7 +222,7 @@ class Monitor:
 
 def _check_model(detector: Detector, store: WatchStore) -> None:
     """Refuses the store of another model, except an earlier version of this one; then stores the digest."""
-    digest, known = digest_of(weights_of(detector.model)), store.fact("model")
+    digest, known = digest_of(weights_of(detector.model)), store.fact("model", partial(checked, str))
     if known is None or known in detector.artefact.facts.get("parents", ()):
         store.set_fact("model", digest)
     elif known != digest:

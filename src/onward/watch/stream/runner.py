@@ -12,6 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 from onward.errors import InputError
 from onward.file_kind import kind_of
 from onward.signals import held_back_signals
+from onward.stored import StoredModel, whole_number
 from onward.watch.input.log_folders import LogFolders, NotFollowedError
 from onward.watch.input.parsers import RecordParser
 from onward.watch.input.records import Record
@@ -88,20 +89,26 @@ def open_lines(
             raise InputError(str(error), hint="check who may write to its folder") from error
     except OSError:  # it does not exist yet
         pass
-    position = store.fact("position")
-    found = Position.from_json(position) if position else None
-    return Follower(path, found, notify, grows=follow, folders=folders)
+    position = store.fact("position", Position.from_json)
+    return Follower(path, position, notify, grows=follow, folders=folders)
 
 
 def _log_folders(
     path: Path, store: WatchStore, follow_links: bool, notify: Callable[[str], None]
 ) -> LogFolders:
     """Returns the folders of the log. The store knows where a link led when the watch began."""
-    log, began = str(path.absolute()), store.fact("log") or {}
-    linked = Path(began["folder"]) if began.get("path") == log else None
+    log, began = str(path.absolute()), store.fact("log", _StoredLog.model_validate)
+    linked = Path(began.folder) if began and began.path == log else None
     folders = LogFolders(path, linked, follow_links=follow_links, notify=notify)
     store.set_fact("log", {"path": log, "folder": str(folders.linked)})
     return folders
+
+
+class _StoredLog(StoredModel):
+    """The path of a log as it was given, and the folder that holds it once links are followed."""
+
+    path: str
+    folder: str
 
 
 class Runner:
@@ -126,9 +133,9 @@ class Runner:
     ) -> None:
         self._monitor, self._parser, self._lines, self._delivery = monitor, parser, lines, delivery
         self._end = not monitor.store.is_kept if end is None else end
-        self._line_number = monitor.store.fact("lines") or 0
+        self._line_number = monitor.store.fact("lines", whole_number) or 0
         self._counted = parser.unreadable.count  # unreadable lines that the monitor has counted
-        parser.restore(monitor.store.fact("reader"))
+        monitor.store.fact("reader", parser.restore)
 
     @property
     def delivered(self) -> int:

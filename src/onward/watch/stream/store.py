@@ -12,13 +12,15 @@ sequences that do not fit into memory.
 import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, overload
 
 from onward.errors import ArtefactError, BusyError, InputError, WriteError
 from onward.in_place import PRIVATE, create_private
 from onward.outputs import output_lock
+from onward.printable import shown_value
+from onward.stored import Count, Finite, checked, refusing_damage, whole_number
 from onward.watch.stream.alarms import Alarm
 
 FORMAT = 2
@@ -54,14 +56,14 @@ class SequenceRow(NamedTuple):
     """An open sequence as the store holds it; see `ActiveSequence`."""
 
     key: str
-    number: int
-    seen: float
-    time: float | None
-    alarmed: int
+    number: Count
+    seen: Finite
+    time: Finite | None
+    alarmed: Count
     line: str
-    line_number: int
+    line_number: Count
     last: str
-    last_number: int
+    last_number: Count
     events: str
     state: bytes
 
@@ -96,7 +98,11 @@ class WatchStore:
         if path:
             self._create(path)
         self._database = self._guarded(lambda: sqlite3.connect(path or "", isolation_level=None))
-        self._guarded(self._prepare)
+        try:
+            self._guarded(self._prepare)
+        except BaseException:
+            self._database.close()
+            raise
 
     def _create(self, path: Path) -> None:
         try:
@@ -109,11 +115,14 @@ class WatchStore:
             self._database.execute(f"pragma {name}").fetchone() for name in ("user_version", "application_id")
         )
         (tables,) = self._database.execute("select count(*) from sqlite_master").fetchone()
+        self._database.execute("pragma trusted_schema = off")
         if tables and application != _APPLICATION:
             raise ArtefactError(f"{self.path} is a database, but not the state of a watch", hint=_HINT)
         if tables and version != FORMAT:
             hint = f"use the version of onward that wrote it; or {_HINT}"
             raise ArtefactError(f"{self.path} has format {version}, expected {FORMAT}", hint=hint)
+        if tables:
+            _check_tables(self._database, self._name)
         if self.path:
             self.path.chmod(PRIVATE)  # logs may be private; SQLite gives its other files the same mode
         self._database.execute(f"pragma journal_mode = {'wal' if self.path else 'off'}")
@@ -157,10 +166,25 @@ class WatchStore:
         """Closes the file, and undoes all changes since the last commit."""
         self._database.close()
 
-    def fact(self, name: str) -> Any:
-        """Returns a fact, or None."""
+    @overload
+    def fact(self, name: str) -> Any: ...
+    @overload
+    def fact(self, name: str, read: Callable[[Any], _Result]) -> _Result | None: ...
+    def fact(self, name: str, read: Callable[[Any], Any] | None = None) -> Any:
+        """Returns a fact, or None.
+
+        Args:
+            name: name of the fact.
+            read: turns its JSON value into the result, and raises ValueError if the value is damaged; by
+                default the value is the result.
+
+        Raises:
+            ArtefactError: the fact is damaged.
+        """
         found = self._rows("select value from facts where name = ?", name)
-        return json.loads(found[0][0]) if found else None
+        with self.refusing_damage(f"the value of {name}"):
+            value = json.loads(found[0][0]) if found else None
+            return value if value is None or read is None else read(value)
 
     def set_fact(self, name: str, value: Any) -> None:
         self._change("insert or replace into facts values (?, ?)", [(name, json.dumps(value))])
@@ -176,7 +200,8 @@ class WatchStore:
             part = keys[start : start + 500]
             places = ", ".join("?" * len(part))
             found += self._rows(f"select * from keys where key in ({places})", *part)
-        return [SequenceRow(*row) for row in found]
+        with self.refusing_damage("a sequence"):
+            return [checked(SequenceRow, row) for row in found]
 
     def remove_sequences(self, keys: Iterable[str]) -> None:
         self._change("delete from keys where key = ?", ((key,) for key in keys))
@@ -189,11 +214,11 @@ class WatchStore:
             most: return at most this many; None: all.
         """
         query = "select key from keys where seen < ? order by seen, number, key limit ?"
-        return [key for (key,) in self._rows(query, since, -1 if most is None else most)]
+        return self._texts(query, since, -1 if most is None else most)
 
     def keys(self) -> list[str]:
         """Returns the keys of all open sequences."""
-        return [key for (key,) in self._rows("select key from keys")]
+        return self._texts("select key from keys")
 
     def add_alarms(self, alarms: Iterable[Alarm]) -> None:
         """Puts alarms into the outbox."""
@@ -217,17 +242,25 @@ class WatchStore:
     def flagged(self, key: str, number: int) -> list[str]:
         """Returns the events of a flagged sequence; [] if there is no such sequence."""
         found = self._rows("select events from flagged where key = ? and number = ?", key, number)
-        return json.loads(found[0][0]) if found else []
+        with self.refusing_damage(f"the flagged sequence {shown_value(key)}"):
+            return checked(list[str], json.loads(found[0][0])) if found else []
 
     def flag(self, key: str, number: int, events: str) -> None:
         """Stores the events of a flagged sequence as JSON, by its key and the number of its first record."""
         self._change("insert or replace into flagged values (?, ?, ?)", [(key, number, events)])
 
+    def refusing_damage(self, what: str) -> AbstractContextManager[None]:
+        """Turns the errors of checks in the block into ArtefactError (see `stored.refusing_damage`)."""
+        return refusing_damage(f"{what} in {self._name}", _HINT)
+
     def _alarms(self, query: str, *values: Any) -> list[Alarm]:
-        try:
+        with self.refusing_damage("an alarm"):
             return [Alarm.from_json(json.loads(text)) for (text,) in self._rows(query, *values)]
-        except (ValueError, KeyError, TypeError) as error:
-            raise ArtefactError(f"{self._name} has a damaged alarm: {error!r}", hint=_HINT) from error
+
+    def _texts(self, query: str, *values: Any) -> list[str]:
+        """Returns the only column of rows."""
+        with self.refusing_damage("a key"):
+            return checked(list[str], [text for (text,) in self._rows(query, *values)])
 
     def _rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         return self._guarded(lambda: self._database.execute(query, values).fetchall(), "read")
@@ -251,6 +284,22 @@ class WatchStore:
         return str(self.path or "a temporary file")
 
 
+def _check_tables(database: sqlite3.Connection, name: str) -> None:
+    """Raises ArtefactError if a database has other tables or columns, or views or triggers."""
+    with closing(sqlite3.connect(":memory:")) as new:
+        new.executescript(_TABLES)
+        if _tables_of(database) != _tables_of(new):
+            raise ArtefactError(f"{name} is damaged: its tables are not those of a watch", hint=_HINT)
+
+
+def _tables_of(database: sqlite3.Connection) -> set[tuple[str, ...]]:
+    """Returns type, name and columns of everything that a database defines, except indexes."""
+    return {
+        (kind, name, *(c for (c,) in database.execute("select name from pragma_table_xinfo(?)", (name,))))
+        for kind, name in database.execute("select type, name from sqlite_master where type <> 'index'")
+    }
+
+
 def flagged_in(path: Path, key: str) -> Flagged:
     """Returns the latest flagged sequence of a key from the file of a watch, which may be running.
 
@@ -263,14 +312,17 @@ def flagged_in(path: Path, key: str) -> Flagged:
         raise ArtefactError(f"expected the state of a watch, but there is no file {path}", hint=hint)
     try:
         with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as database:
+            database.execute("pragma trusted_schema = off")
+            _check_tables(database, str(path))
             query = "select events, number from flagged where key = ? order by number desc limit 1"
             found = database.execute(query, (key,)).fetchone()
             active = database.execute("select number from keys where key = ?", (key,)).fetchone()
     except sqlite3.DatabaseError as error:
         raise ArtefactError(f"{path} is not the state of a watch: {error}", hint=hint) from error
     if found:
-        events, number = found
-        return Flagged(json.loads(events), number, active != (number,))
+        with refusing_damage(f"the flagged sequence {shown_value(key)} in {path}", hint):
+            events, number = checked(list[str], json.loads(found[0])), whole_number(found[1])
+        return Flagged(events, number, active != (number,))
     details = "; an open sequence has this key, but no alarm" if active else ""
     raise InputError(
         f"no sequence with the key {key!r} was flagged in {path}{details}",
