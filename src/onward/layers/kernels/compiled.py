@@ -30,15 +30,13 @@ One thread takes about 0.06 ms for them; waking another takes 0.03 ms.
 """
 
 
-def _load() -> ctypes.CDLL | None:
-    """Returns the compiled library, or None if it was not built or cannot be loaded."""
-    found = find_spec("onward.layers.kernels._kernels")
-    if found is None or found.origin is None:
-        return None
-    try:
-        library = ctypes.CDLL(found.origin)
-    except OSError:
-        return None
+def load(path: str) -> ctypes.CDLL:
+    """Loads a build of the library.
+
+    Raises:
+        OSError: the file cannot be loaded.
+    """
+    library = ctypes.CDLL(path)
     size, pointer = ctypes.c_int64, ctypes.c_void_p
     library.onward_run.argtypes = (pointer, ctypes.c_char_p, size, size)
     library.onward_step.argtypes = (pointer,)
@@ -47,7 +45,18 @@ def _load() -> ctypes.CDLL | None:
     return library
 
 
-_library = _load()
+def _load_installed() -> ctypes.CDLL | None:
+    """Returns the compiled library, or None if it was not built or cannot be loaded."""
+    found = find_spec("onward.layers.kernels._kernels")
+    if found is None or found.origin is None:
+        return None
+    try:
+        return load(found.origin)
+    except OSError:
+        return None
+
+
+_library = _load_installed()
 available = _library is not None
 has_dot = _library is not None and bool(_library.onward_has_dot())
 """Whether this CPU multiplies int8 weights four at a time (AVX-512 VNNI) instead of widening them first."""

@@ -1,4 +1,4 @@
-"""The compiled kernels are hardened: a mistake in them ends the process, and does not run foreign code."""
+"""The compiled libraries are hardened: a mistake in them ends the process, and does not run foreign code."""
 
 import struct
 import sys
@@ -22,9 +22,11 @@ BIND_NOW, NOW_1 = 8, 1
 """Numbers of the ELF format: types of segments, a permission, dynamic tags, and their flags."""
 
 
-@pytest.fixture(scope="module")
-def library() -> bytes:
-    found = find_spec("onward.layers.kernels._kernels")
+@pytest.fixture(
+    scope="module", params=["onward.layers.kernels._kernels", "onward.inference.novelty._automaton"]
+)
+def library(request: pytest.FixtureRequest) -> bytes:
+    found = find_spec(request.param)
     assert found and found.origin
     content = Path(found.origin).read_bytes()
     assert content[:6] == b"\x7fELF\x02\x01"  # 64 bits, little endian
@@ -55,5 +57,7 @@ def test_addresses_of_functions_are_read_only_once_they_are_known(library: bytes
     assert tags.get(FLAGS_1, 0) & NOW_1
 
 
+@pytest.mark.parametrize("library", ["onward.layers.kernels._kernels"], indirect=True)
 def test_a_changed_stack_is_noticed(library: bytes) -> None:
+    """Only the kernels have arrays on the stack."""
     assert b"\0__stack_chk_fail\0" in library
