@@ -24,6 +24,7 @@ def main() -> None:
         home = Path(folder)
         if options.compiled:
             python(home, "from onward.layers.kernels import compiled; assert compiled.available")
+            python(home, "from onward.inference.novelty import automaton; assert automaton.available")
         text_commands(home)
         watch_commands(home)
         server(home)

@@ -373,6 +373,7 @@ def _upgrade(session: str, more: bytes = b"") -> bytes:
 
 ATTACKS: dict[str, Attack] = {
     "echo_1": echo(1),
+    "echo_32_plain": echo(32, logprobs=0),
     "echo_16": echo(16),
     "echo_128": echo(128),
     "echo_16_stream": echo(16, stream=True),

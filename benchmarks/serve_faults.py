@@ -1,11 +1,15 @@
-"""Does the server survive 10,000 malformed requests, and SIGKILL while 50 sessions type?
+"""Does the server survive 20,000 malformed requests, and SIGKILL while 50 sessions type?
 
-    python benchmarks/serve_faults.py MODEL [--requests 10000] [--sessions 50]
+    python benchmarks/serve_faults.py MODEL [--requests 20000] [--sessions 50]
 
-The requests have wrong fields, changed bytes in head or body, random bytes, or end early. The benchmark
-compares memory and open files after a tenth of the requests with those at the end. Then sessions type into
-a server that saves them, until it is killed. A new server must answer each session with the distribution
-for the last acknowledged text, or for that text with the key that was not answered.
+The server has the model, a small detector, a corpus and a state. The requests have wrong fields, broken JSON,
+changed bytes in head or body, wrong headers, chunks, paths or WebSocket frames, or end early (serve_fuzz.py).
+None may crash the server, get a status of 500 or above, have an answer of more than a megabyte, or leave an
+error in the server's log. The benchmark compares memory and open files after a tenth of the requests with
+those at the end. serve_attacks.py sends requests that are right, but expensive.
+
+Then sessions type into a server that saves them, until it is killed. A new server must answer each session
+with the distribution for the last acknowledged text, or for that text with the key that was not answered.
 """
 
 import asyncio
@@ -15,130 +19,138 @@ import signal
 import tempfile
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from record import command_line, record
-from serve_load import Connection, Server, request, start
+from serve_fuzz import attempt
+from serve_load import Connection, Server, start
+from watch_faults import learn
 
 AT_ONCE = 32
-PATHS = ("/v1/completions", "/v1/score", "/v1/novelty", "/v1/sessions", "/v1/sessions/none/edit", "/nowhere")
-BODIES: tuple[Any, ...] = (
-    {"prompt": "to be", "max_tokens": 3},
-    {"prompt": [[5, 6], [7]], "max_tokens": 1, "logprobs": 2, "echo": True},
-    {"text": "to be or not", "alternatives": 2},
-    {"text": "to be", "completions": 2, "until": "line", "next": 4},
-    {"insert": "x", "at": 1, "delete": 0, "version": 0},
-)
-WRONG: tuple[Any, ...] = (
-    None,
-    -1,
-    1e300,
-    10**30,
-    "",
-    "\ud800\0",
-    [],
-    [[]],
-    {},
-    True,
-    "x" * 5000,
-    [1e9],
-    {"a": []},
-)
+LARGEST_ANSWER = 1 << 20
+_SILENCE_SECONDS = 0.2
+
+
+class Answer(NamedTuple):
+    """The status of an answer, or what happened instead, and its size in bytes."""
+
+    status: str
+    size: int = 0
 
 
 def main() -> None:
     parser = command_line(__doc__, "model")
-    parser.add_argument("--requests", type=int, default=10_000)
+    parser.add_argument("--requests", type=int, default=20_000)
     parser.add_argument("--sessions", type=int, default=50)
     arguments = parser.parse_args()
-    faults = asyncio.run(malformed(arguments.model, arguments.requests))
+    with tempfile.TemporaryDirectory() as folder:
+        detector = Path(folder, "audit.onward")
+        learn(detector)
+        faults = asyncio.run(malformed(arguments.model, detector, arguments.requests))
     killed = asyncio.run(kill(arguments.model, arguments.sessions))
     record("serve_faults", faults | killed)
 
 
-async def malformed(model: Path, count: int) -> dict[str, Any]:
+async def malformed(model: Path, detector: Path, count: int) -> dict[str, Any]:
     """Sends malformed requests, and returns the answers and the state of the server."""
-    server = start(model)
-    try:
-        statuses: Counter[str] = Counter()
-        await batch(server, range(count // 10), statuses)
-        before = server.megabytes(), server.files()
-        await batch(server, range(count // 10, count), statuses)
-        await asyncio.sleep(1.0)
-        healthy = (await Connection(server).post("/v1/score", {"text": "to be"}))[0]
-        return {
-            "requests": count,
-            "answers": dict(sorted(statuses.items())),
-            "server_errors": sum(n for status, n in statuses.items() if status.startswith("5")),
-            "crashed": server.process.poll() is not None or healthy != 200,
-            "megabytes": round(server.megabytes()),
-            "megabytes_grown": round(server.megabytes() - before[0], 1),
-            "open_files_grown": server.files() - before[1],
-        }
-    finally:
-        server.process.terminate()
+    with tempfile.TemporaryDirectory() as folder:
+        corpus = Path(folder, "corpus.txt")
+        corpus.write_text("to be or not to be, that is the question\n")
+        server = start(model, detector, "--corpus", corpus, "--state", Path(folder, "state.db"))
+        try:
+            found = await _malformed(server, count)
+        finally:
+            server.process.terminate()
+        _, messages = await asyncio.to_thread(server.process.communicate)
+        errors = [line for line in messages.splitlines() if line.startswith(("ERROR", "Traceback"))]
+        return found | {"errors_logged": errors, "stopped_cleanly": server.process.returncode in (0, -15)}
 
 
-async def batch(server: Server, numbers: range, statuses: Counter[str]) -> None:
+async def _malformed(server: Server, count: int) -> dict[str, Any]:
+    connection = Connection(server)
+    session = json.loads((await connection.post("/v1/sessions", {"text": "to be"}))[1])["id"]
+    answers: Counter[Answer] = Counter()
+    await batch(server, range(count // 10), session, answers)
+    before = server.megabytes(), server.files()
+    await batch(server, range(count // 10, count), session, answers)
+    await asyncio.sleep(1.0)
+    status, _ = await connection.post("/v1/score", {"text": "to be"})
+    connection.close()
+    statuses: Counter[str] = Counter()
+    for answer, times in answers.items():
+        statuses[answer.status] += times
+    return {
+        "requests": count,
+        "answers": dict(sorted(statuses.items())),
+        "server_errors": sum(times for status, times in statuses.items() if status.startswith("5")),
+        "crashed": server.process.poll() is not None or status != 200,
+        "largest_answer_bytes": max(answer.size for answer in answers),
+        "megabytes": round(server.megabytes()),
+        "megabytes_grown": round(server.megabytes() - before[0], 1),
+        "open_files_grown": server.files() - before[1],
+    }
+
+
+async def batch(server: Server, numbers: range, session: str, answers: Counter[Answer]) -> None:
     """Sends requests over several connections at once."""
     waiting = iter(numbers)
 
     async def work() -> None:
         for number in waiting:
-            statuses[await send(server, random.Random(number))] += 1
+            answers[await send(server, number, session)] += 1
 
     await asyncio.gather(*(work() for _ in range(AT_ONCE)))
 
 
-async def send(server: Server, rng: random.Random) -> str:
-    """Sends a malformed request, and returns the status of the answer, or what happened instead."""
-    raw, cut = damaged(rng), rng.random()
+async def send(server: Server, number: int, session: str) -> Answer:
+    """Sends a malformed request, and returns its answer."""
+    raw, is_cut, is_slow = attempt(number, session)
     reader, writer = await asyncio.open_connection(server.host, server.port)
     try:
-        if cut < 0.1:  # closed before the request is complete
-            writer.write(raw[: rng.randrange(len(raw))])
-            return "left"
-        if cut < 0.12:  # byte by byte, and never complete
-            for byte in raw[:40]:
+        if is_slow:
+            for byte in raw:
                 if writer.is_closing():
                     break
                 writer.write(bytes([byte]))
                 await asyncio.sleep(0.005)
-            return "left"
-        writer.write(raw)
+        else:
+            writer.write(raw)
+        if is_cut:
+            return Answer("left")
         async with asyncio.timeout(30):
-            line = await reader.readline()
-        return line.split()[1].decode() if line.startswith(b"HTTP/1.1 ") else "closed"
-    except (ConnectionError, TimeoutError) as error:
-        return "silent" if isinstance(error, TimeoutError) else "closed"
+            return await _answer(reader)
+    except (ConnectionError, TimeoutError, asyncio.IncompleteReadError) as error:
+        return Answer("silent" if isinstance(error, TimeoutError) else "closed")
     finally:
         writer.close()
 
 
-def damaged(rng: random.Random) -> bytes:
-    """Returns a malformed request."""
-    body = dict(rng.choice(BODIES))
-    kind = rng.randrange(5)
-    if kind == 0:
-        body[rng.choice([*body, "n", "stop", "seed", "cursor", "model", "unknown"])] = rng.choice(WRONG)
-        return request(rng.choice(PATHS), body)
-    raw = bytearray(request(rng.choice(PATHS), body))
-    if kind == 1:  # changed bytes of the body
-        at = raw.index(b"\r\n\r\n") + 4
-        for _ in range(rng.randint(1, 6)):
-            raw[rng.randrange(at, len(raw))] = rng.randrange(256)
-    elif kind == 2:  # changed bytes of the head
-        for _ in range(rng.randint(1, 4)):
-            raw[rng.randrange(raw.index(b"\r\n\r\n"))] = rng.randrange(256)
-        raw += b"\r\n\r\n"
-    elif kind == 3:  # an extra header
-        wrong = (b"Content-Length: -5", b"Transfer-Encoding: chunked", b"Host: evil", b"X: " + b"y" * 40_000)
-        raw = raw.replace(b"Host: localhost", b"Host: localhost\r\n" + rng.choice(wrong))
-    else:
-        raw = bytearray(rng.randbytes(rng.randint(1, 400)) + b"\r\n\r\n")
-    return bytes(raw)
+async def _answer(reader: asyncio.StreamReader) -> Answer:
+    """Reads an answer to its end."""
+    head = await reader.readuntil(b"\r\n\r\n")
+    status, lower = head[9:12].decode(), head.lower()
+    if b"\r\ncontent-length: " in lower:
+        size = int(lower.partition(b"\r\ncontent-length: ")[2].partition(b"\r\n")[0])
+        body = b""
+        while len(body) < size and (part := await _part(reader)):  # the answer to HEAD has no body
+            body += part
+        return Answer(status, len(body))
+    size = 0
+    while part := await _part(reader):  # of chunks, or of a WebSocket, until it is closed or silent
+        size += len(part)
+        if part.endswith(b"\r\n0\r\n\r\n") or size > LARGEST_ANSWER:
+            break
+    return Answer(status, size)
+
+
+async def _part(reader: asyncio.StreamReader) -> bytes:
+    """Returns the next part of an answer; b"" at its end, or after some silence."""
+    try:
+        return await asyncio.wait_for(reader.read(1 << 16), _SILENCE_SECONDS)
+    except TimeoutError:
+        return b""
 
 
 async def kill(model: Path, sessions: int) -> dict[str, Any]:

@@ -1,8 +1,8 @@
-"""A short run of the fault benchmark: malformed requests get client errors, and a kill loses no keystroke."""
+"""Short runs of the fault benchmarks: malformed and expensive requests, and a kill, harm no other client."""
 
 import asyncio
 import importlib
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
@@ -11,9 +11,7 @@ from typing import Any
 import pytest
 from tests.documentation import ROOT
 
-pytestmark = pytest.mark.slow
-
-REQUESTS, SESSIONS = 400, 5
+REQUESTS, MANY_REQUESTS, SESSIONS = 300, 3000, 5
 
 
 def in_thread(work: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:
@@ -23,20 +21,31 @@ def in_thread(work: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:
 
 
 @pytest.fixture
-def faults(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+def benchmark(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], ModuleType]:
+    """Imports a benchmark."""
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
-    return importlib.import_module("serve_faults")
+    return importlib.import_module
 
 
-def test_malformed_requests_get_client_errors(faults: ModuleType, model: Path) -> None:
-    found = in_thread(faults.malformed(model, REQUESTS))
-    assert sum(found["answers"].values()) == REQUESTS
-    assert found["answers"]["400"] > REQUESTS / 10
-    assert (found["server_errors"], found["crashed"]) == (0, False)
+@pytest.mark.parametrize("count", [REQUESTS, pytest.param(MANY_REQUESTS, marks=pytest.mark.slow)])
+def test_malformed_requests_get_client_errors(
+    benchmark: Callable[[str], ModuleType], model: Path, audit: Path, count: int
+) -> None:
+    faults = benchmark("serve_faults")
+    found = in_thread(faults.malformed(model, audit, count))
+    assert sum(found["answers"].values()) == count
+    assert found["answers"]["400"] > count / 4
+    assert "silent" not in found["answers"]
+    assert (found["server_errors"], found["crashed"], found["errors_logged"]) == (0, False, [])
+    assert found["stopped_cleanly"]
+    assert found["largest_answer_bytes"] < faults.LARGEST_ANSWER
     assert found["open_files_grown"] <= faults.AT_ONCE
 
 
-def test_sessions_continue_unchanged_after_a_kill(faults: ModuleType, model: Path) -> None:
-    found = in_thread(faults.kill(model, SESSIONS))
+@pytest.mark.slow
+def test_sessions_continue_unchanged_after_a_kill(
+    benchmark: Callable[[str], ModuleType], model: Path
+) -> None:
+    found = in_thread(benchmark("serve_faults").kill(model, SESSIONS))
     assert found["keys_acknowledged"] > SESSIONS
     assert found["sessions_that_go_on_the_same"] == SESSIONS

@@ -55,6 +55,9 @@ def serve(
     ] = None,
     sessions: Annotated[int, typer.Option(min=1, help="Maximum number of typing sessions.")] = 1000,
     memory: Annotated[int, typer.Option(min=1, help="Megabytes of memory for typing sessions.")] = 512,
+    disk: Annotated[
+        int, typer.Option(min=1, help="Megabytes of typing sessions in the file of --state.")
+    ] = 1024,
     adapting: Annotated[
         int, typer.Option(min=0, help="Maximum number of sessions that learn from their text.")
     ] = 8,
@@ -86,7 +89,11 @@ def serve(
 
     policy = Policy(token=token, hosts=tuple(allow_host or ()), origins=tuple(origin or ()))
     limits = Limits(
-        sessions=sessions, session_megabytes=memory, adapting=adapting, open_sequences=open_sequences
+        sessions=sessions,
+        session_megabytes=memory,
+        stored_megabytes=disk,
+        adapting=adapting,
+        open_sequences=open_sequences,
     )
     settings = ServerSettings(
         models=models,

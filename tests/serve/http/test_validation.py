@@ -68,6 +68,15 @@ def test_a_text_or_list_that_is_too_long_is_too_large(field: dict[str, Any]) -> 
     assert (caught.value.status, caught.value.code) == (413, "too_large")
 
 
+def test_a_value_that_is_nested_deeply_is_named_too() -> None:
+    for depth in (10, 500, 900, 950, 980, 990):  # the parser refuses deeper ones, depending on its stack
+        body = '{"text": ' + "[" * depth + "]" * depth + "}"
+        with pytest.raises(ApiError, match="expected") as caught:
+            read_model(Asked, body, LIMITS)
+        assert caught.value.status == 400
+        assert len(str(caught.value)) < 300
+
+
 def test_missing_and_null_fields_have_the_default() -> None:
     assert read() == read(count=None, share=None, flag=None, text=None)
     assert read_model(Asked, b"", LIMITS).count == 1

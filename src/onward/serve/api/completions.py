@@ -39,7 +39,7 @@ from onward.serve.http.responses import (
     read_body,
     until_client_leaves,
 )
-from onward.serve.http.validation import read_model
+from onward.serve.http.validation import parsed
 from onward.serve.http.work_thread import work_on_text
 
 _WAITING_PARTS = 256
@@ -109,7 +109,7 @@ async def complete(
 ) -> Response | LargeJson | EventStream:
     """Continue a text."""
     body = await read_body(request.receive, limits)
-    asked = await work_on_text(len(body), lambda: read_model(CompletionRequest, body, limits))
+    asked = await parsed(CompletionRequest, body, limits)
     served = models.get(asked.model)
     job = await work_on_text(len(body), lambda: prepare(asked, served.trained.vocabulary, limits, sizes))
     head: CompletionHead = {

@@ -41,7 +41,7 @@ class LogprobsWriter:
         return LogprobsJson(
             _items([name(symbol) for symbol in tokens.symbols.tolist()]),
             _items(tokens.nats.tolist()),
-            _items([{name(i): nats for i, nats in zip(*each, strict=True)} for each in top]),
+            b",".join(dump({name(i): nats for i, nats in zip(*each, strict=True)}) for each in top),
             _items(offsets),
         )
 

@@ -28,7 +28,7 @@ from onward.serve.http.responses import (
     until_client_leaves,
 )
 from onward.serve.http.slots import Slots
-from onward.serve.http.validation import read_model
+from onward.serve.http.validation import parsed
 from onward.serve.http.work_thread import WorkThread, work_on_text
 from onward.units import nats_to_bits
 
@@ -46,7 +46,7 @@ async def score(
 ) -> Response | LargeJson:
     """Compute the surprise of each symbol of a text."""
     body = await read_body(request.receive, limits)
-    asked = await work_on_text(len(body), lambda: read_model(ScoreRequest, body, limits))
+    asked = await parsed(ScoreRequest, body, limits)
     served = models.get(asked.model)
     ids = await work_on_text(len(body), lambda: ids_of(asked.text, served.trained.vocabulary))
     if len(ids) > MOST_SYMBOLS:
@@ -87,8 +87,7 @@ async def novelty(
     request: Request, models: ModelRegistry, limits: Limits, corpus: Sequence[Path], searches: Slots
 ) -> Response | LargeJson:
     """Find the spans of a text that are in the corpus word for word."""
-    body = await read_body(request.receive, limits)
-    asked = await work_on_text(len(body), lambda: read_model(NoveltyRequest, body, limits))
+    asked = await parsed(NoveltyRequest, await read_body(request.receive, limits), limits)
     vocabulary = models.get(asked.model).trained.vocabulary
     if not corpus:
         message = "this server has no corpus to search"

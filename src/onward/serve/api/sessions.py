@@ -24,7 +24,7 @@ from onward.serve.http.limits import Limits
 from onward.serve.http.metrics import Metrics
 from onward.serve.http.responses import error_response, json_response, read_body, until_client_leaves
 from onward.serve.http.slots import Slots
-from onward.serve.http.validation import read_model
+from onward.serve.http.validation import parsed
 from onward.serve.sessions.document import Document, DocumentChange
 from onward.serve.sessions.follower import Watch
 from onward.serve.sessions.manager import SessionManager
@@ -86,7 +86,7 @@ async def _create(
     request: Request, sessions: SessionManager, models: ModelRegistry, limits: Limits
 ) -> Response:
     """Start a session for a text that is being typed."""
-    asked = read_model(SessionRequest, await read_body(request.receive, limits), limits)
+    asked = await parsed(SessionRequest, await read_body(request.receive, limits), limits)
     served = models.get(asked.model)
     cursor = len(asked.text) if asked.cursor is None else asked.cursor
     if cursor > len(asked.text):
@@ -168,5 +168,5 @@ async def _answer(
 async def _edit(
     session: TypingSession, body: bytes | str, limits: Limits, watch: Watch = asyncio.ensure_future
 ) -> dict[str, Any]:
-    asked = read_model(EditRequest, body, limits)
+    asked = await parsed(EditRequest, body, limits)
     return (await session.edit(DocumentChange(**dict(asked)), watch)).to_json()

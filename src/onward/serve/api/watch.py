@@ -1,9 +1,10 @@
 """The operations on detectors: read records, return alarms, explain them, mark them as normal."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -13,10 +14,17 @@ from onward.serve.api.requests import AlarmQuery, DetectorQuery, NoFields
 from onward.serve.api.responses import AlarmExplanation, AlarmList, BatchReport, FeedbackReport, WatchList
 from onward.serve.http.clients import client_of
 from onward.serve.http.errors import ApiError
-from onward.serve.http.json_text import dump, in_pieces
+from onward.serve.http.json_text import dump, dump_items, dump_members, in_pieces
 from onward.serve.http.limits import Limits
-from onward.serve.http.responses import EventStream, json_response, read_body, until_client_leaves
-from onward.serve.http.validation import read_model, read_query
+from onward.serve.http.responses import (
+    EventStream,
+    LargeJson,
+    json_of_parts,
+    json_response,
+    read_body,
+    until_client_leaves,
+)
+from onward.serve.http.validation import parsed, read_query
 from onward.serve.watch.alarm_feed import RECENT
 from onward.serve.watch.batches import BatchRequest, batch_of
 from onward.serve.watch.registry import DetectorRegistry
@@ -26,6 +34,9 @@ from onward.watch.stream.alarms import Alarm
 
 _HEARTBEAT_SECONDS = 5.0
 """Seconds without an event after which a stream sends a comment, to show the client that it still works."""
+
+_ITEM_SIZE = 20
+"""Approximate number of values of an alarm, a verdict or an explained event."""
 
 _ALARM_NUMBER = {"number": "Number of an alarm."}
 
@@ -46,14 +57,15 @@ async def _list(_: Request, detectors: DetectorRegistry) -> Response:
 
 
 @operation("POST", "/v1/watch", id="watchRecords", body=BatchRequest, response=BatchReport, errors=(409,))
-async def _feed(request: Request, detectors: DetectorRegistry, limits: Limits) -> Response:
+async def _feed(request: Request, detectors: DetectorRegistry, limits: Limits) -> Response | LargeJson:
     """Read a batch of records, and return the alarms that it raises."""
     body = await read_body(request.receive, limits)
-    asked = read_model(BatchRequest, body, limits)
+    asked = await parsed(BatchRequest, body, limits)
     served = detectors.get(asked.model)
     batch = batch_of(asked, body, limits)
     report = await until_client_leaves(request.receive, served.feed(batch))
-    return json_response({"model": served.name, **report})
+    lists = {name: report[name] for name in ("alarms", "verdicts") if report[name]}
+    return _listing({"model": served.name, **report}, lists, limits)
 
 
 @operation(
@@ -65,7 +77,9 @@ async def _feed(request: Request, detectors: DetectorRegistry, limits: Limits) -
     errors=(400, 429),
     streams=True,
 )
-async def _alarms(request: Request, detectors: DetectorRegistry, limits: Limits) -> Response | EventStream:
+async def _alarms(
+    request: Request, detectors: DetectorRegistry, limits: Limits
+) -> Response | LargeJson | EventStream:
     """Return alarms, or stream them as they are raised."""
     asked = read_query(AlarmQuery, request.query_params, limits)
     served = detectors.get(asked.model)
@@ -74,9 +88,18 @@ async def _alarms(request: Request, detectors: DetectorRegistry, limits: Limits)
         after = int(resumed) if resumed.isascii() and resumed.isdigit() and len(resumed) < 16 else asked.after
         slot = served.listener_slot(client_of(request.scope))
         return EventStream(_events(served, after), limits, finishes=False, during=slot)
-    data = [alarm.to_json() for alarm in await served.alarms(asked.after, asked.limit)]
-    last = served.report["last_alarm"]
-    return json_response({"object": "list", "model": served.name, "data": data, "last": last})
+    alarms = await served.alarms(asked.after, asked.limit)
+    found = {"object": "list", "model": served.name, "data": [], "last": served.report["last_alarm"]}
+    return _listing(found, {"data": [alarm.to_json() for alarm in alarms]}, limits)
+
+
+def _listing(
+    found: Mapping[str, Any], lists: Mapping[str, Sequence[Any]], limits: Limits
+) -> Response | LargeJson:
+    """Returns a response with lists that may be long."""
+    size = _ITEM_SIZE * sum(map(len, lists.values()))
+    members = {**found, **{name: dump_items(items) for name, items in lists.items()}}
+    return json_of_parts(dump_members(members), size, limits)
 
 
 async def _events(served: DetectorWorker, after: int | None) -> AsyncIterator[bytes]:
@@ -110,11 +133,12 @@ def _alarm_event(alarm: Alarm) -> bytes:
     response=AlarmExplanation,
     errors=(429,),
 )
-async def _explain(request: Request, detectors: DetectorRegistry, limits: Limits) -> Response:
+async def _explain(request: Request, detectors: DetectorRegistry, limits: Limits) -> Response | LargeJson:
     """Return an alarm with the surprise of each event of its sequence."""
     number = _alarm_number(request)
     served = _detector(request, detectors, limits)
-    return json_response(await served.explain(number))
+    found = await served.explain(number)
+    return _listing(found, {"events": found["events"]}, limits)
 
 
 @operation(
@@ -129,7 +153,7 @@ async def _explain(request: Request, detectors: DetectorRegistry, limits: Limits
 )
 async def _mark_normal(request: Request, detectors: DetectorRegistry, limits: Limits) -> Response:
     """Mark the sequence of an alarm as normal: the detector learns it."""
-    read_model(NoFields, await read_body(request.receive, limits), limits)
+    await parsed(NoFields, await read_body(request.receive, limits), limits)
     number = _alarm_number(request)
     served = _detector(request, detectors, limits)
     return json_response(await served.mark_normal(number))

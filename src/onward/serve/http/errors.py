@@ -1,11 +1,15 @@
 """Errors of the HTTP API, in the form of OpenAI's errors."""
 
 from collections.abc import Mapping
+from reprlib import Repr
 from typing import Any
 
 from onward.errors import InputError, OnwardError
 
 _LONGEST_SHOWN = 80
+_REPR = Repr()  # a request may hold a million numbers, or lists within lists
+_REPR.maxlist = _REPR.maxdict = 20
+_REPR.maxstring = _REPR.maxlong = _REPR.maxother = _LONGEST_SHOWN
 
 FIELDS_HINT = "GET /openapi.json lists every field with its limits"
 
@@ -69,5 +73,5 @@ def to_json(error: ApiError) -> dict[str, Any]:
 
 def shortened(value: object) -> str:
     """Returns the first characters of a value, for a message."""
-    text = value if isinstance(value, str) else repr(value)
+    text = value[: _LONGEST_SHOWN + 1] if isinstance(value, str) else _REPR.repr(value)
     return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."

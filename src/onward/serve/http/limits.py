@@ -46,7 +46,7 @@ class Limits:
     prompt_symbols: int = 65_536
     max_tokens: int = 16_384
     choices: int = 128
-    answer_symbols: int = 1 << 20
+    answer_symbols: int = 1 << 21
     large_answer_symbols: int = 1 << 14
     large_answers: int = 16
     lanes: int = 64

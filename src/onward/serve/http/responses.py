@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any, TypeVar
 
-import anyio
 from sse_starlette import EventSourceResponse
 from sse_starlette.sse import SendTimeoutError
 from starlette.requests import Request
@@ -173,7 +172,7 @@ class EventStream:
         during: AbstractContextManager[Any] | None = None,
     ) -> None:
         self._during = during or nullcontext()
-        stopping = anyio.Event()
+        stopping: Any = asyncio.Event()  # which has the methods of anyio's
         self._response = EventSourceResponse(
             events if finishes else _until(stopping, events),
             ping=0,
@@ -190,7 +189,7 @@ class EventStream:
                 await hang_up(scope, receive)
 
 
-async def _until(stopping: anyio.Event, events: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def _until(stopping: asyncio.Event, events: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """Yields events until the server stops."""
     stop, iterator = asyncio.ensure_future(stopping.wait()), aiter(events)
     tasks: set[asyncio.Future[Any]] = {stop}

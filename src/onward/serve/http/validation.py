@@ -29,6 +29,7 @@ from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError, core_sc
 from onward.serve.http.errors import FIELDS_HINT, ApiError, invalid_value, shortened
 from onward.serve.http.json_text import parse_object
 from onward.serve.http.limits import Limits
+from onward.serve.http.work_thread import work_on_text
 
 Schema = dict[str, Any]
 ModelT = TypeVar("ModelT", bound="RequestModel")
@@ -125,6 +126,11 @@ def read_model(model: type[ModelT], body: bytes | str, limits: Limits) -> ModelT
         return model.model_validate(values, context=limits)
     except ValidationError as error:
         raise _refusal(model, values, error, limits) from None
+
+
+async def parsed(model: type[ModelT], body: bytes | str, limits: Limits) -> ModelT:
+    """Checks a JSON body like `read_model`, beside the event loop if it is large."""
+    return await work_on_text(len(body), lambda: read_model(model, body, limits))
 
 
 def read_query(model: type[ModelT], query: Mapping[str, str], limits: Limits) -> ModelT:
