@@ -1,4 +1,4 @@
-"""The part of the build that pyproject.toml cannot describe: the C kernels, which may fail to build."""
+"""The part of the build that pyproject.toml cannot describe: the C code, which may fail to build."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -38,7 +38,10 @@ class BuildKernels(build_ext):
         """Adds the flags that the compiler accepts."""
         accepted = [flag for flags in HARDENING if self._accepts(flags.split()) for flag in flags.split()]
         for extension in self.extensions:
-            extension.extra_compile_args += [flag for flag in accepted if not flag.startswith("-Wl,")]
+            extension.extra_compile_args = [
+                *extension.extra_compile_args,
+                *(flag for flag in accepted if not flag.startswith("-Wl,")),
+            ]
             extension.extra_link_args += [flag for flag in accepted if flag.startswith("-Wl,")]
         super().build_extensions()
 
@@ -70,6 +73,13 @@ setup(
             extra_link_args=["-pthread"],
             libraries=["m"],
             optional=True,  # without a compiler, onward uses the PyTorch reference, which is slower
-        )
+        ),
+        Extension(
+            "onward.inference.novelty._automaton",
+            sources=["src/onward/inference/novelty/automaton.c"],
+            depends=["setup.py"],
+            extra_compile_args=FLAGS,
+            optional=True,  # without a compiler, Python does the same, slower
+        ),
     ],
 )

@@ -27,6 +27,7 @@ from onward.inference.trained_model import TrainedModel
 from onward.layers.kernels import compiled
 from onward.model import LanguageModel
 from onward.training.recipe import find_recipe
+from onward.training.schedule import Schedule
 from onward.training.trainer import Trainer
 from record import command_line, record
 
@@ -81,7 +82,7 @@ def training() -> Callable[[], object]:
     model, vocabulary = new_model()
     ids = np.random.default_rng(0).integers(4, len(vocabulary), LANES * BLOCK * 1000).astype(np.uint8)
     trainer = Trainer(model.train(), Lanes(ids, lanes=LANES, steps=BLOCK), recipe, precision="bf16")
-    trainer.steps = 10**6
+    trainer.schedule = Schedule.of(10**6)
     return trainer.advance
 
 

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
 import torch
 from jaxtyping import install_import_hook
@@ -17,6 +18,9 @@ CHECKED = (
     "training", "units", "watch",
 )  # fmt: skip
 install_import_hook([f"onward.{name}" for name in CHECKED], "beartype.beartype")
+
+hypothesis.settings.register_profile("no timed tests", deadline=None)
+hypothesis.settings.load_profile("no timed tests")
 
 
 @pytest.fixture(scope="session")

@@ -70,7 +70,7 @@ def test_a_resumed_run_may_name_its_recipe_again(
     [
         ({"recipe": "gru"}, ArtefactError, "has name 'lstm', not 'gru'"),
         ({"width": 24}, ArtefactError, "has width 20, not 24"),
-        ({"steps": 9}, RecipeError, "has a budget of 8 steps, not 9 steps"),
+        ({"steps": 9}, RecipeError, "was started with 8 steps, not 9 steps"),
     ],
 )
 def test_a_resumed_run_refuses_other_settings(

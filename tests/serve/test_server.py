@@ -1,16 +1,24 @@
 """The process: it stops cleanly, and clients may leave at any time."""
 
+import asyncio
 import json
+import os
+import random
 import signal
 import socket
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import uvicorn
+from starlette.types import Send
 from tests.serve.conftest import Server, Start
+from tests.serve.loop import run
+from uvicorn.server import ServerState
 
 from onward.errors import InputError
-from onward.serve.server import listen
+from onward.serve.server import LimitedProtocol, listen
 
 
 def post(path: str, body: object) -> bytes:
@@ -23,9 +31,13 @@ def connect(server: Server) -> socket.socket:
     return socket.create_connection((host, int(port)), timeout=20)
 
 
-def waiting(server: Server) -> float:
+def metric(server: Server, name: str) -> float:
     page = server.client.get("/metrics").text
-    return float(next(line for line in page.splitlines() if line.startswith("onward_waiting ")).split()[1])
+    return float(next(line for line in page.splitlines() if line.startswith(f"{name} ")).split()[1])
+
+
+def waiting(server: Server) -> float:
+    return metric(server, "onward_waiting")
 
 
 def test_a_server_that_stops_finishes_running_streams(start: Start, model: Path) -> None:
@@ -53,6 +65,46 @@ def test_clients_that_leave_free_their_places(server: Server) -> None:
     assert waiting(server) == 0
 
 
+def processor_seconds(server: Server) -> float:
+    fields = Path(f"/proc/{server.process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@pytest.mark.parametrize("symbols", ["a", "ab"])  # repetitions, and as many short matches as possible
+def test_a_search_ends_when_its_client_leaves(
+    start: Start, model: Path, tmp_path: Path, symbols: str
+) -> None:
+    chance, corpus = random.Random(0), tmp_path / "corpus.txt"
+    corpus.write_text("".join(chance.choices(symbols, k=1_000_000)) * 20)
+    text = "".join(chance.choices(symbols, k=20_000))
+    server = start(model, "--corpus", corpus)
+    with connect(server) as connection:
+        connection.sendall(post("/v1/novelty", {"text": text, "minimum": 20 if symbols == "a" else 1}))
+        time.sleep(0.5)
+    time.sleep(1.0)  # for the slice in work
+    before = processor_seconds(server)
+    time.sleep(2.0)
+    assert processor_seconds(server) - before < 1.0
+
+
+def test_a_long_text_is_not_read_on_after_its_client_has_left(server: Server) -> None:
+    id_ = server.client.post("/v1/sessions", json={}).json()["id"]
+    before = metric(server, "onward_symbols_read_total")
+    long = "the lane goes on. " * 10_000
+    for path, body in ((f"/v1/sessions/{id_}/edit", {"insert": long}), ("/v1/sessions", {"text": long})):
+        with connect(server) as connection:
+            connection.sendall(post(path, body))
+            time.sleep(0.1)
+    deadline = time.monotonic() + 20
+    while waiting(server) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert waiting(server) == 0
+    assert metric(server, "onward_symbols_read_total") - before < len(long)
+    answer = server.client.post(f"/v1/sessions/{id_}/edit", json={"at": 9, "delete": len(long) - 9}).json()
+    assert (answer["version"], answer["length"]) == (2, 9)
+    assert answer["completions"]
+
+
 def test_an_unavailable_address_has_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     with listen("127.0.0.1", 0) as taken:
         for host, port, remedy in (
@@ -71,3 +123,36 @@ def test_an_unavailable_address_has_a_remedy(monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(InputError, match="not known") as caught:
         listen("nowhere.example", 8000)
     assert "--host" in caught.value.hint
+
+
+def test_one_address_cannot_use_all_connections() -> None:
+    class Protocol(LimitedProtocol):
+        max_connections = 4
+
+    async def app(_: object, __: object, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 204})
+        await send({"type": "http.response.body"})
+
+    async def status(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+        writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        with suppress(ConnectionError):
+            return (await reader.read(100))[9:12]
+        return b""
+
+    async def work() -> None:
+        config = uvicorn.Config(app, log_level="error")
+        config.load()
+        state, loop = ServerState(), asyncio.get_running_loop()
+        server = await loop.create_server(lambda: Protocol(config, state, {}), "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        sources = ["127.0.0.1"] * 3 + ["127.0.0.2"] * 3
+        opened = [
+            await asyncio.open_connection("127.0.0.1", port, local_addr=(source, 0)) for source in sources
+        ]
+        answers = [await status(*each) for each in opened]
+        assert answers == [b"204", b"204", b""] * 2
+        for _, writer in opened:
+            writer.close()
+        server.close()
+
+    run(work())

@@ -1,8 +1,11 @@
 """Alarms over HTTP: listed, streamed, explained, and marked as normal."""
 
 import signal
+import socket
+from contextlib import ExitStack
 from pathlib import Path
 
+import httpx
 import pytest
 from tests.serve.conftest import Server, Start
 from tests.serve.watched import BAD, listening, sent
@@ -113,10 +116,43 @@ class TestTime:
         assert server.client.get("/v1/watch").json()["data"][0]["in_flight"] == 0
 
 
-@pytest.mark.slow
-def test_a_server_that_stops_ends_streams_of_alarms(start: Start, audit: Path) -> None:
+def test_a_stream_of_alarms_ends_cleanly_when_the_server_stops(start: Start, audit: Path) -> None:
     server = start(audit)
-    with listening(server) as events:
-        next(events)
-        server.process.send_signal(signal.SIGTERM)
-        assert server.process.wait(8) in (0, -signal.SIGTERM)
+    with httpx.Client(base_url=server.url, timeout=20) as client:
+        path = "/v1/watch/alarms?stream=true"
+        with client.stream("GET", path) as idle, client.stream("GET", path) as busy:
+            lines = [answer.iter_lines() for answer in (idle, busy)]
+            assert [next(each) for each in lines] == ["event: report"] * 2
+            server.process.send_signal(signal.SIGTERM)
+            for each in lines:
+                assert [*each]  # an unclean end is a RemoteProtocolError
+    assert server.process.wait(20) in (0, -signal.SIGTERM)
+    assert server.process.stderr
+    assert server.process.stderr.read() == ""
+
+
+def opened_stream(server: Server, *headers: str) -> tuple[str, socket.socket]:
+    """Requests a stream of alarms, and returns the status and the connection."""
+    host, _, port = server.url[7:].partition(":")
+    connection = socket.create_connection((host, int(port)), timeout=20)
+    lines = ["GET /v1/watch/alarms?stream=true HTTP/1.1", "Host: localhost", *headers, "", ""]
+    connection.sendall("\r\n".join(lines).encode())
+    return connection.recv(1 << 12)[9:12].decode(), connection
+
+
+def test_silent_clients_leave_places_for_the_page(start: Start, audit: Path) -> None:
+    server = start(audit)
+    with ExitStack() as held:
+        statuses: list[str] = []
+        for _ in range(120):
+            status, connection = opened_stream(server)
+            held.enter_context(connection)
+            statuses.append(status)
+        assert statuses == ["200"] * 100 + ["429"] * 20
+        for headers, expected in (
+            (("Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: no-cors"), "403"),
+            (("Sec-Fetch-Site: same-origin",), "200"),
+        ):
+            status, connection = opened_stream(server, *headers)
+            held.enter_context(connection)
+            assert status == expected

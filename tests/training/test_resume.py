@@ -87,7 +87,7 @@ def test_minutes_without_a_plan_are_resumed_as_minutes(
 ) -> None:
     output = tmp_path / "m.onward"
     train_until(corpus, small(), Budget(minutes=0.1), output, 2)
-    with pytest.raises(RecipeError, match=r"has a budget of 0.1 minutes, not 500 steps"):
+    with pytest.raises(RecipeError, match=r"was started with 0.1 minutes, not 500 steps"):
         train(corpus, small(), Budget(steps=500), output=output, resume=True)
     assert train(corpus, small(), Budget(minutes=0.1), output=output, resume=True).steps > 3
 
@@ -107,7 +107,7 @@ def test_a_damaged_checkpoint_is_refused(corpus: EncodedCorpus, small: Small, tm
     [
         ({"rate": 0.5}, 20, "has rate 0.006, not 0.5"),
         ({"seed": 9}, 20, "has seed 0, not 9"),
-        ({}, 21, "has a budget of 20 steps, not 21"),
+        ({}, 21, "was started with 20 steps, not 21"),
     ],
 )
 def test_another_recipe_or_budget_is_refused(
@@ -138,7 +138,7 @@ def test_another_unit_of_the_budget_is_refused(
 ) -> None:
     output = tmp_path / "m.onward"
     train_until(corpus, small(), Budget(steps=20), output, 3)
-    with pytest.raises(RecipeError, match=r"has a budget of 20 steps, not (5 minutes|3 epochs)"):
+    with pytest.raises(RecipeError, match=r"was started with 20 steps, not (5 minutes|3 epochs)"):
         train(corpus, small(), budget, output=output, resume=True)
 
 

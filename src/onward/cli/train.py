@@ -48,7 +48,10 @@ def train(
     epochs: Annotated[float | None, typer.Option(help="Train for this many passes over the text.")] = None,
     steps: Annotated[
         str | None,
-        typer.Option(metavar="N", help="Train for this many steps, or repeat the schedule of a timed run."),
+        typer.Option(
+            metavar="N",
+            help="Train for this many steps, or repeat a timed run by the schedule that it printed.",
+        ),
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Resume a run that was stopped, from its checkpoint.")

@@ -29,7 +29,7 @@ def run(
         bool,
         typer.Option(
             "--follow-links",
-            help="Also follow a link to another folder that takes the place of the log during the watch.",
+            help="If the log is replaced by a symbolic link to another folder, follow that link too.",
         ),
     ] = False,
     state: Annotated[

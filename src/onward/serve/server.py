@@ -18,6 +18,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from onward.errors import InputError
 from onward.serve.app import ServerSettings, make_app
 from onward.serve.http.responses import HANG_UP
+from onward.serve.http.slots import half
 
 MAX_HEAD_BYTES = 1 << 14
 """Maximum number of bytes of the head of a request."""
@@ -32,7 +33,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     Attributes:
         head_seconds: time for the head of a request to arrive.
-        max_connections: open connections; further ones are closed.
+        max_connections: open connections, half of them from one address; further ones are closed.
     """
 
     head_seconds = 10.0
@@ -43,10 +44,19 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        if len(self.connections) > self.max_connections:
+        if self._is_excess():
             transport.abort()
             return
         self._start_timer()
+
+    def _is_excess(self) -> bool:
+        """Whether there are too many connections, or too many from this address."""
+        count, share = len(self.connections), half(self.max_connections)
+        if count <= share:
+            return False
+        addresses = [getattr(each, "client", None) for each in self.connections]
+        own = sum(address is not None and address[:1] == (self.client or ())[:1] for address in addresses)
+        return count > self.max_connections or own > share
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()

@@ -150,7 +150,8 @@ def check_same_run(path: Path, checkpoint: Checkpoint, facts: Mapping[str, Any])
     if asked not in (begun, planned):
         was, now = (", ".join(_amount(*one) for one in budget.items()) for budget in (begun, asked))
         raise RecipeError(
-            f"the run in {path} has a budget of {was}, not {now}", hint="leave out the budget to resume"
+            f"the run in {path} was started with {was}, not {now}",
+            hint="leave out --minutes, --epochs and --steps to resume",
         )
 
 

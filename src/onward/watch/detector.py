@@ -212,9 +212,8 @@ class Detector:
             return np.where(columns["rank"] >= self.top_k, 0.0, 1.0), ["rank"] * len(peaks)
         known = [FEATURES.index(name) for name in _MONOTONIC]
         combination = self.calibration.combination
-        values = [columns[name] for name in _MONOTONIC]
         tail_scores = np.stack(
-            [combination.tails[place].score(column) for place, column in zip(known, values, strict=True)], 1
+            [combination.tails[place].score(columns[FEATURES[place]]) for place in known], axis=1
         )
         p_values = self.calibration.p_values(combination.lower_bound(tail_scores, known))
         return p_values, [FEATURES[i] for i in combination.main_features(tail_scores, known).tolist()]

@@ -4,61 +4,68 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from onward.inference.novelty.matcher import Matcher
+from onward.inference.novelty.matcher import MatchedSpans, Matcher
 
 NEWLINE = 3
+SYMBOLS = st.lists(st.integers(0, NEWLINE), max_size=40)
 
 
-@settings(max_examples=50, deadline=None)
-@given(
-    st.lists(st.integers(0, NEWLINE), min_size=1, max_size=40),
-    st.lists(st.integers(0, NEWLINE), max_size=40),
-    st.integers(1, 8),
-    st.integers(1, 50),
-)
-def test_matches_are_those_of_a_direct_search(
-    text: list[int], document: list[int], minimum: int, piece: int
+def found(text: list[int], documents: list[list[int]], minimum: int, piece: int = 100) -> MatchedSpans:
+    matcher = Matcher(np.array(text, np.uint32), minimum=minimum, newline=NEWLINE)
+    for document in documents:
+        matcher.begin_document()
+        for start in range(0, len(document), piece):
+            matcher.read(np.array(document[start : start + piece]))
+    return matcher.finish()
+
+
+@settings(max_examples=100, deadline=None)
+@given(SYMBOLS, st.lists(SYMBOLS, max_size=3), st.integers(1, 8), st.integers(1, 50))
+def test_spans_are_those_of_a_direct_search(
+    text: list[int], documents: list[list[int]], minimum: int, piece: int
 ) -> None:
-    matcher = Matcher(np.array(text), minimum=minimum, newline=NEWLINE)
-    matcher.begin_document()
-    for start in range(0, len(document), piece):
-        matcher.read(np.array(document[start : start + piece]))
-    for start, length in enumerate(matcher.longest.tolist()):
-        longest = [common(text[start:], document[at:]) for at in range(len(document))]
-        begins = [
-            n
-            for at, n in enumerate(longest)
-            if n >= minimum and not (start and at and text[start - 1] == document[at - 1])
-        ]
-        assert length == max(begins, default=0)
-        if length:
-            number, position, line = matcher.origins[start].tolist()
-            assert number == 0
-            assert document[position : position + length] == text[start : start + length]
-            assert line == document[:position].count(NEWLINE)
-
-
-def common(one: list[int], other: list[int]) -> int:
-    """The number of equal symbols at the beginning."""
-    return next(
-        (i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other))
+    spans = found(text, documents, minimum, piece)
+    assert [*zip(spans.starts.tolist(), spans.lengths.tolist(), strict=True)] == direct(
+        text, documents, minimum
     )
+    for start, length, origin in zip(*(part.tolist() for part in spans), strict=True):
+        number, position, line = origin
+        run = text[start : start + length]
+        assert (number, position) == next(place for place in places(run, documents))
+        assert line == documents[number][:position].count(NEWLINE)
+
+
+def direct(text: list[int], documents: list[list[int]], minimum: int) -> list[tuple[int, int]]:
+    """Returns the starts and lengths of the spans."""
+    matched = {
+        (start, stop)
+        for start in range(len(text))
+        for stop in range(start + minimum, len(text) + 1)
+        if places(text[start:stop], documents)
+    }
+    spans = {(a, b) for a, b in matched if not {(a - 1, b), (a, b + 1)} & matched}
+    return [(start, stop - start) for start, stop in sorted(spans)]
+
+
+def places(run: list[int], documents: list[list[int]]) -> list[tuple[int, int]]:
+    """Returns the documents and positions at which a run occurs."""
+    return [
+        (number, at)
+        for number, document in enumerate(documents)
+        for at in range(len(document) - len(run) + 1)
+        if document[at : at + len(run)] == run
+    ]
 
 
 def test_matches_do_not_continue_in_the_next_document() -> None:
-    matcher = Matcher(np.array([1, 2, 3, 4]), minimum=2, newline=10)
-    for part in ([1, 2], [3, 4]):
-        matcher.begin_document()
-        matcher.read(np.array(part))
-    assert matcher.longest.tolist() == [2, 0, 2, 0]
-    assert matcher.origins[[0, 2], 0].tolist() == [0, 1]
+    spans = found([1, 2, 4, 5], [[1, 2], [4, 5]], 2)
+    assert spans.starts.tolist() == [0, 2]
+    assert spans.lengths.tolist() == [2, 2]
+    assert spans.origins.tolist() == [[0, 0, 0], [1, 0, 0]]
 
 
 def test_a_match_may_span_many_pieces() -> None:
-    text = np.arange(100)
-    matcher = Matcher(text, minimum=5, newline=50)
-    matcher.begin_document()
-    for start in range(0, 100, 3):
-        matcher.read(text[start : start + 3])
-    assert matcher.longest[0] == 100
-    assert not matcher.longest[1:].any()
+    text = [*range(10, 110)]
+    spans = found(text, [text], 5, piece=3)
+    assert spans.starts.tolist() == [0]
+    assert spans.lengths.tolist() == [100]

@@ -7,7 +7,7 @@ import pytest
 from tests.serve.conftest import Serve
 
 from onward.serve.engine.typed_text import SLICE
-from onward.serve.http.text_thread import SMALL
+from onward.serve.http.work_thread import SMALL
 
 LONG = "the state goes on where the lane ended. " * 20
 assert len(LONG) > 2 * SLICE

@@ -36,6 +36,32 @@ def test_other_hosts_and_origins_are_refused(server: Server, headers: dict[str, 
     assert (answer.status_code, answer.json()["error"]["code"]) == (403, code)
 
 
+LINK = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "status"),
+    [
+        ("/v1/models", {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}, 403),  # an image
+        ("/v1/models", {"Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": "no-cors"}, 403),  # another port
+        ("/v1/models", {"Sec-Fetch-Site": "cross-site"} | LINK, 403),
+        ("/page/page.js", {"Sec-Fetch-Site": "cross-site"}, 403),
+        ("/", {"Sec-Fetch-Site": "cross-site"} | LINK, 200),
+        ("/", {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}, 403),
+        ("/v1/models", {"Sec-Fetch-Site": "same-origin"}, 200),
+        ("/v1/models", {"Sec-Fetch-Site": "none"} | LINK, 200),  # typed by the user
+    ],
+)
+def test_pages_of_other_sites_may_only_link_to_pages(
+    server: Server, path: str, headers: dict[str, str], status: int
+) -> None:
+    answer = server.client.get(path, headers=headers)
+    assert answer.status_code == status
+    if status == 403:
+        assert answer.json()["error"]["code"] == "wrong_origin"
+        assert "--origin" in answer.json()["error"]["hint"]
+
+
 def test_the_servers_own_page_may_use_it(server: Server) -> None:
     answer = server.client.get("/v1/models", headers={"Origin": server.url})
     assert answer.status_code == 200
@@ -91,6 +117,11 @@ class TestAllowedOrigin:
         answer = client.get("/v1/models", headers=headers)
         assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (200, SITE)
         assert client.get("/v1/models", headers=headers | {"Origin": "http://b.example"}).status_code == 403
+
+    def test_its_pages_must_use_cors(self, client: TestClient) -> None:
+        headers = {"Authorization": "Bearer secret", "Sec-Fetch-Site": "cross-site"}
+        assert client.get("/v1/models", headers=headers | {"Origin": SITE}).status_code == 200
+        assert client.get("/v1/models", headers=headers).status_code == 403
 
     def test_the_preflight_of_openais_javascript_client_is_answered(self, client: TestClient) -> None:
         asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": OPENAI_HEADERS}
@@ -148,3 +179,9 @@ def test_a_request_that_fails_is_counted() -> None:
     (counted,) = [s for f in families for s in f.samples if s.name == "onward_requests_total"]
     assert counted.labels == {"method": "GET", "route": "/x", "status": "500"}
     assert counted.value == 1
+
+
+def test_with_all_origins_allowed_no_site_is_foreign() -> None:
+    app = Starlette(routes=[Route("/v1/models", lambda _: PlainTextResponse("shown"))])
+    client = TestClient(guarded(app, Policy(origins=("*",)), Metrics()), "http://localhost")
+    assert client.get("/v1/models", headers={"Sec-Fetch-Site": "cross-site"}).status_code == 200

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from starlette.testclient import WebSocketDenialResponse
 from tests.serve.conftest import Serve
 
 
@@ -69,3 +70,19 @@ def test_a_busy_server_says_when_to_try_again(serve: Serve, body: dict[str, Any]
         assert (answer.status_code, answer.json()["error"]["code"]) == (429, "busy"), path
         assert answer.headers["Retry-After"] == "1"
     assert "onward_sessions 0.0\n" in client.get("/metrics").text
+
+
+def test_one_client_cannot_open_all_websockets(serve: Serve) -> None:
+    client = serve(sockets=4)
+    path = f"ws://localhost/v1/sessions/{client.post('/v1/sessions', json={}).json()['id']}/ws"
+    with client.websocket_connect(path), client.websocket_connect(path) as second:
+        with pytest.raises(WebSocketDenialResponse) as caught, client.websocket_connect(path):
+            pass
+        assert (caught.value.status_code, caught.value.json()["error"]["code"]) == (429, "busy")
+        assert caught.value.headers["Retry-After"] == "5"
+        with client.websocket_connect(path, headers={"Origin": "http://localhost"}) as page:
+            for socket in (second, page):
+                socket.send_json({"insert": "a"})
+                assert socket.receive_json()["version"]
+    with client.websocket_connect(path):
+        pass

@@ -1,7 +1,7 @@
 """Request models: a wrong field is named, and defaults and limits apply."""
 
 import json
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import pytest
 from pydantic import Field
@@ -28,6 +28,7 @@ class Asked(RequestModel):
     flag: bool = False
     text: Annotated[str, AtMost("text_characters")] | None = None
     names: Annotated[list[Annotated[str, AtMost(2)]], AtMost(2)] | None = None
+    only: Annotated[Literal[1], WHOLE] | None = None
     nothing: Annotated[dict[str, float], Field(max_length=0)] | None = None
 
 
@@ -43,6 +44,8 @@ def read(**fields: Any) -> Asked:
         ("count", -1, "a whole number from 0 to 4, got -1"),
         ("count", 1.5, "a whole number from 0 to 4, got 1.5"),
         ("count", "1", "a whole number from 0 to 4, got 1"),
+        ("only", True, "1, got True"),
+        ("only", 2, "1, got 2"),
         ("share", "1", "a number from 0 to 5, got 1"),
         ("share", False, "a number from 0 to 5, got False"),
         ("flag", 1, "true or false, got 1"),
@@ -72,15 +75,15 @@ def test_missing_and_null_fields_have_the_default() -> None:
 
 def test_an_unknown_field_is_refused() -> None:
     with pytest.raises(
-        ApiError, match="expected the fields count, flag, names, nothing, share, text, got c"
+        ApiError, match="expected the fields count, flag, names, nothing, only, share, text, got c"
     ) as caught:
         read(c=1)
     assert caught.value.param == "c"
 
 
 def test_a_whole_number_may_be_written_as_a_float() -> None:
-    taken = read(count=3.0).count
-    assert (taken, type(taken)) == (3, int)
+    taken = read(count=3.0, only=1.0)
+    assert [(each, type(each)) for each in (taken.count, taken.only)] == [(3, int), (1, int)]
 
 
 def test_a_limit_counts_characters_even_of_unpaired_surrogates() -> None:

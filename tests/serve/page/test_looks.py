@@ -21,7 +21,7 @@ def test_the_page_shows_the_facts_and_the_curve_of_the_model(open_page: Open, sm
     expect(facts).to_contain_text("text.txt")
     nats = info["facts"]["validation"]["nats_per_symbol"]
     expect(facts).to_contain_text(f"({nats:.3f} nats) per symbol")
-    expect(facts).to_contain_text("in one pass")
+    expect(facts).to_contain_text("per symbol")
     expect(page.locator("#curve")).to_contain_text("held-out checks (each")
     expect(page.locator("#curve svg[role=img]")).to_have_attribute("aria-label", re.compile("training from"))
     assert page.locator("#curve .smooth").first.get_attribute("d").count("L") > 5

@@ -38,13 +38,14 @@ def test_a_busy_server_is_reported_and_tried_again(open_page: Open) -> None:
 
 def test_a_session_that_has_ended_is_created_again_silently(open_page: Open, address: str) -> None:
     page = open_page(errors=True)
-    with page.expect_websocket() as opened:
-        page.reload()
+    sockets: list[Any] = []
+    page.on("websocket", lambda socket: sockets.append(socket))  # noqa: PLW0108 - playwright sets an attribute of the function
+    page.reload()
     typed(page, "the s")
     page.locator("#notice").evaluate(
         "n => new MutationObserver(() => n.dataset.changed = 1).observe(n, {childList: true})"
     )
-    _, session = opened.value.url.removesuffix("/ws").rsplit("/", 1)
+    _, session = sockets[-1].url.removesuffix("/ws").rsplit("/", 1)
     assert httpx.delete(f"{address}v1/sessions/{session}").status_code == 204
     with page.expect_response("**/v1/sessions") as made:
         page.keyboard.type("x")

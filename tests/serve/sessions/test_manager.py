@@ -15,6 +15,7 @@ import pytest
 from starlette.types import Message
 from tests.serve import loop
 from tests.serve.conftest import Server, Start
+from websockets.exceptions import ConnectionClosedError
 from websockets.sync.client import connect
 
 import onward
@@ -95,6 +96,19 @@ def test_a_websocket_answers_in_order(server: Server) -> None:
         socket.send("no json")
         assert json.loads(socket.recv())["error"]["code"] == "invalid_json"
     assert server.client.get(f"/v1/sessions/{id_}").json()["text"] == "the"
+
+
+def test_a_websocket_message_above_the_limit_closes_the_socket(server: Server) -> None:
+    id_ = server.client.post("/v1/sessions", json={"text": "the "}).json()["id"]
+    with connect(f"ws{server.url[4:]}/v1/sessions/{id_}/ws") as socket:
+        socket.send(" " * (1 << 20))
+        assert json.loads(socket.recv())["error"]["code"] == "invalid_json"
+        socket.send(" " * (1 << 20) + " ")
+        with pytest.raises(ConnectionClosedError) as caught:
+            socket.recv(timeout=10)
+    assert caught.value.rcvd
+    assert caught.value.rcvd.code == 1009  # too big (RFC 6455)
+    assert server.client.get(f"/v1/sessions/{id_}").json()["text"] == "the "
 
 
 def test_the_least_recently_used_session_is_evicted(start: Start, model: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from tests.serve import loop
 from tests.serve.watched import BAD, GOOD
 
+from onward.serve.http.clients import Client
 from onward.serve.http.errors import ApiError
 from onward.serve.http.limits import Limits
 from onward.serve.watch import transactions
@@ -101,13 +102,18 @@ def test_batches_above_the_limit_are_refused(open_worker: OpenWorker) -> None:
     loop.run(work())
 
 
-def test_clients_that_follow_above_the_limit_are_refused(open_worker: OpenWorker) -> None:
+def test_streams_above_the_limit_are_refused(open_worker: OpenWorker) -> None:
     worker = open_worker(Limits(listeners=2))
-    with worker.listener_slot(), worker.listener_slot():
-        with pytest.raises(ApiError, match="2 clients follow these alarms") as caught, worker.listener_slot():
-            pass
+    one, other = Client("192.0.2.1", False), Client("192.0.2.2", False)
+    with worker.listener_slot(one):
+        with pytest.raises(ApiError, match="1 streams of these alarms are open for one client"):
+            worker.listener_slot(one).__enter__()
+        with worker.listener_slot(other), pytest.raises(ApiError, match="2 streams of these") as caught:
+            worker.listener_slot(one._replace(is_page=True)).__enter__()
         assert (caught.value.status, caught.value.headers) == (429, {"Retry-After": "5"})
-    with worker.listener_slot():
+        with worker.listener_slot(one._replace(is_page=True)):
+            pass
+    with worker.listener_slot(one):
         pass
 
 

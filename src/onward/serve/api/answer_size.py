@@ -21,9 +21,7 @@ class AnswerSizes:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._slots = Slots(
-            limits.large_answers, "large answers are in progress", each=-(-limits.large_answers // 2)
-        )
+        self._slots = Slots(limits.large_answers, "large answers are in progress", shared=True)
 
     def check(self, symbols: int, alternatives: int, param: str, hint: str) -> int:
         """Returns the size of an answer.

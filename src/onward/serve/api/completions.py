@@ -39,8 +39,8 @@ from onward.serve.http.responses import (
     read_body,
     until_client_leaves,
 )
-from onward.serve.http.text_thread import work_on_text
 from onward.serve.http.validation import read_model
+from onward.serve.http.work_thread import work_on_text
 
 _WAITING_PARTS = 256
 """Parts of completions that wait to be sent; the tasks that make more wait too."""
@@ -122,10 +122,10 @@ async def complete(
         during.enter_context(sizes.place(job.size, request.scope))
         parts = _parts(served, job)
         if not asked.stream:
-            completions = await until_client_leaves(request, _collect(parts, job))
+            completions = await until_client_leaves(request.receive, _collect(parts, job))
             return json_of_parts(_answer(head, completions, job), job.size, limits, during=during.pop_all())
         # The first part comes before the response begins: until then a request can still be refused.
-        first = await until_client_leaves(request, anext(parts))
+        first = await until_client_leaves(request.receive, anext(parts))
         usage = bool(asked.stream_options and asked.stream_options.include_usage)
         events = _events(first, parts, job, head, usage=usage)
         return EventStream(events, limits, finishes=True, during=during.pop_all())

@@ -16,6 +16,7 @@ from onward.serve.engine.registry import ModelRegistry, curve, entry, facts
 from onward.serve.http.json_text import dump_items, dump_members
 from onward.serve.http.limits import Limits
 from onward.serve.http.responses import LargeJson, json_of_parts, json_response
+from onward.serve.http.slots import Slots
 
 _MODEL_ID = {"id": "Id of a model."}
 
@@ -30,6 +31,7 @@ def model_operations(models: ModelRegistry, limits: Limits, corpus: Sequence[Pat
     """
     known = {"models": models}
     limited = known | {"limits": limits}
+    searches = Slots(limits.searches, "searches are in progress", shared=True)
     sized = limited | {"sizes": AnswerSizes(limits)}
     return [
         _list.bind(**known),
@@ -37,7 +39,7 @@ def model_operations(models: ModelRegistry, limits: Limits, corpus: Sequence[Pat
         _curve.bind(**limited),
         complete.bind(**sized),
         scoring.score.bind(**sized),
-        scoring.novelty.bind(**limited, corpus=corpus),
+        scoring.novelty.bind(**limited, corpus=corpus, searches=searches),
     ]
 
 

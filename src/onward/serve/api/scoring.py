@@ -1,6 +1,5 @@
 """`POST /v1/score` and `POST /v1/novelty`."""
 
-import asyncio
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -9,6 +8,7 @@ from pathlib import Path
 from starlette.requests import Request
 from starlette.responses import Response
 
+from onward.inference.novelty.novelty import search_slices
 from onward.inference.text_source import ids_of
 from onward.serve.api.answer_size import AnswerSizes
 from onward.serve.api.operation import operation
@@ -17,22 +17,25 @@ from onward.serve.api.responses import LikelySymbol, NoveltyReport, ScoredSymbol
 from onward.serve.engine.prefill import prefill
 from onward.serve.engine.registry import ModelRegistry
 from onward.serve.engine.tokens import SymbolNames, Tokens
+from onward.serve.http.clients import client_of
 from onward.serve.http.errors import ApiError
 from onward.serve.http.json_text import dump_items, dump_members
 from onward.serve.http.limits import Limits
 from onward.serve.http.responses import (
     LargeJson,
     json_of_parts,
-    json_response,
     read_body,
     until_client_leaves,
 )
-from onward.serve.http.text_thread import work_on_text
+from onward.serve.http.slots import Slots
 from onward.serve.http.validation import read_model
+from onward.serve.http.work_thread import WorkThread, work_on_text
 from onward.units import nats_to_bits
 
 MOST_SYMBOLS = 20_000
 """Maximum number of symbols of a scored text. The response is a hundred times as large as the text."""
+
+_SEARCH_THREAD = WorkThread("onward-search")  # one search at a time, since each takes much memory
 
 _IN_PARTS = "send it in parts, or use `onward score`"
 
@@ -53,7 +56,7 @@ async def score(
     with ExitStack() as during:
         during.enter_context(sizes.place(size, request.scope))
         work = served.engine.run(prefill(served.trained, ids, asked.alternatives))
-        _, slices = await until_client_leaves(request, work)
+        _, slices = await until_client_leaves(request.receive, work)
         served.metrics.symbols_read.inc(len(ids))
         bits = nats_to_bits(sum(-float(tokens.nats.sum()) for tokens in slices))
         found = {
@@ -81,21 +84,29 @@ def _symbols(slices: Sequence[Tokens], names: SymbolNames) -> Iterator[ScoredSym
 
 @operation("POST", "/v1/novelty", id="findNovelty", body=NoveltyRequest, response=NoveltyReport)
 async def novelty(
-    request: Request, models: ModelRegistry, limits: Limits, corpus: Sequence[Path]
-) -> Response:
+    request: Request, models: ModelRegistry, limits: Limits, corpus: Sequence[Path], searches: Slots
+) -> Response | LargeJson:
     """Find the spans of a text that are in the corpus word for word."""
-    asked = read_model(NoveltyRequest, await read_body(request.receive, limits), limits)
-    served = models.get(asked.model)
+    body = await read_body(request.receive, limits)
+    asked = await work_on_text(len(body), lambda: read_model(NoveltyRequest, body, limits))
+    vocabulary = models.get(asked.model).trained.vocabulary
     if not corpus:
         message = "this server has no corpus to search"
         raise ApiError(404, "no_corpus", message, hint="start the server with --corpus FILE")
-    with served.engine.slot():  # the search has its own thread, since it does not use the model
-        find = served.trained.novelty
-        work = asyncio.to_thread(find, asked.text, [*corpus], minimum=asked.minimum, longest=asked.longest)
-        found = (await until_client_leaves(request, work)).to_json()
+    search = search_slices(
+        asked.text,
+        [*corpus],
+        kind=vocabulary.kind,
+        lower=vocabulary.lower,
+        minimum=asked.minimum,
+        longest=asked.longest,
+    )
+    with searches.take(client_of(request.scope)):
+        found = (await until_client_leaves(request.receive, _SEARCH_THREAD.run_slices(search))).to_json()
     for span in found["spans"]:
         span["document"] = Path(span["document"]).name
-    return json_response(found)
+    size = sum(span["length"] for span in found["spans"])
+    return json_of_parts(dump_members(found | {"spans": dump_items(found["spans"])}), size, limits)
 
 
 def _likely(names: SymbolNames, symbol: int, nats: float) -> LikelySymbol:

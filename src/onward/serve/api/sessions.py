@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import partial
 from typing import Any
 
@@ -17,13 +17,16 @@ from onward.serve.api.operation import Operation, operation
 from onward.serve.api.requests import EditRequest, SessionRequest
 from onward.serve.api.responses import SessionAnswer, SessionState
 from onward.serve.engine.registry import ModelRegistry
+from onward.serve.http.clients import client_of
 from onward.serve.http.errors import ApiError, as_api_error, invalid_value, to_json
 from onward.serve.http.json_text import dump
 from onward.serve.http.limits import Limits
 from onward.serve.http.metrics import Metrics
-from onward.serve.http.responses import json_response, read_body
+from onward.serve.http.responses import error_response, json_response, read_body, until_client_leaves
+from onward.serve.http.slots import Slots
 from onward.serve.http.validation import read_model
 from onward.serve.sessions.document import Document, DocumentChange
+from onward.serve.sessions.follower import Watch
 from onward.serve.sessions.manager import SessionManager
 from onward.serve.sessions.typing_session import TypingSession
 
@@ -43,7 +46,10 @@ def session_operations(sessions: SessionManager, models: ModelRegistry, limits: 
 
 def session_socket(sessions: SessionManager, limits: Limits, metrics: Metrics) -> WebSocketRoute:
     """Returns the route of the WebSocket, whose messages are edits."""
-    return WebSocketRoute(_SOCKET_PATH, partial(_socket, sessions=sessions, limits=limits, metrics=metrics))
+    slots = Slots(limits.sockets, "WebSockets are open", shared=True, retry_seconds=5)
+    return WebSocketRoute(
+        _SOCKET_PATH, partial(_socket, sessions=sessions, limits=limits, metrics=metrics, slots=slots)
+    )
 
 
 class EditHandler:
@@ -58,7 +64,7 @@ class EditHandler:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = await read_body(receive, self._limits)  # may take long: the session is looked up afterwards
         session = await self._sessions.get(scope["path_params"]["id"])
-        answer = await _edit(session, body, self._limits)
+        answer = await _edit(session, body, self._limits, partial(until_client_leaves, receive))
         await json_response(answer)(scope, receive, send)
 
 
@@ -87,7 +93,8 @@ async def _create(
         raise invalid_value("cursor", f"a whole number from 0 to {len(asked.text)}", cursor)
     options = DocumentChange(**asked.options()).options_of(Document())
     document = Document(asked.text, cursor, options=options)
-    made = await sessions.create(served, document, adapts=asked.adapt)
+    creation = sessions.create(served, document, adapts=asked.adapt)
+    made = await until_client_leaves(request.receive, creation)
     return json_response(made.to_json(), 201, {"Location": f"/v1/sessions/{made.id}"})
 
 
@@ -102,7 +109,7 @@ async def _create(
 async def _show(request: Request, sessions: SessionManager) -> Response:
     """Return the text of a session and its completions."""
     session = await sessions.get(request.path_params["id"])
-    answer = await session.edit(DocumentChange())
+    answer = await session.edit(DocumentChange(), partial(until_client_leaves, request.receive))
     return json_response(answer.to_json() | {"text": answer.document.text})
 
 
@@ -120,39 +127,46 @@ async def _delete(request: Request, sessions: SessionManager) -> Response:
     return Response(status_code=204)
 
 
-async def _socket(websocket: WebSocket, sessions: SessionManager, limits: Limits, metrics: Metrics) -> None:
+async def _socket(
+    websocket: WebSocket, sessions: SessionManager, limits: Limits, metrics: Metrics, slots: Slots
+) -> None:
     """Answers the messages of a WebSocket in order. Each is counted as a request of method WS."""
-    protocols = websocket.scope.get("subprotocols", [])
-    await websocket.accept(subprotocol="onward" if "onward" in protocols else None)
-    with suppress(WebSocketDisconnect, RuntimeError, TimeoutError):
-        while True:
-            async with asyncio.timeout(limits.session_seconds):
-                message = await websocket.receive()
-            if message["type"] == "websocket.disconnect":
-                return
-            started = time.perf_counter()
-            answer, status = await _answer(websocket.path_params["id"], message, sessions, limits)
-            async with asyncio.timeout(limits.send_seconds):
-                await websocket.send_text(dump(answer).decode())
-            metrics.requests.labels("WS", _SOCKET_PATH, str(status)).inc()
-            metrics.seconds.labels(_SOCKET_PATH).observe(time.perf_counter() - started)
+    with ExitStack() as during:
+        try:
+            during.enter_context(slots.take(client_of(websocket.scope)))
+        except ApiError as error:
+            await websocket.send_denial_response(error_response(error))
+            return
+        protocols = websocket.scope.get("subprotocols", [])
+        await websocket.accept(subprotocol="onward" if "onward" in protocols else None)
+        with suppress(WebSocketDisconnect, RuntimeError, TimeoutError):
+            while True:
+                async with asyncio.timeout(limits.session_seconds):
+                    message = await websocket.receive()
+                if message["type"] == "websocket.disconnect":
+                    return
+                started = time.perf_counter()
+                answer, status = await _answer(websocket.path_params["id"], message, sessions, limits)
+                async with asyncio.timeout(limits.send_seconds):
+                    await websocket.send_text(dump(answer).decode())
+                metrics.requests.labels("WS", _SOCKET_PATH, str(status)).inc()
+                metrics.seconds.labels(_SOCKET_PATH).observe(time.perf_counter() - started)
 
 
 async def _answer(
     id_: str, message: Any, sessions: SessionManager, limits: Limits
 ) -> tuple[dict[str, Any], int]:
     """Returns the answer to a message, and the status that it would have over HTTP."""
-    body = message.get("text") or message.get("bytes") or ""
+    body = message.get("text") or message.get("bytes") or ""  # uvicorn bounds its size
     try:
-        if len(body) > limits.body_bytes:
-            text = f"expected a message of at most {limits.body_bytes:,} bytes, got {len(body):,}"
-            raise ApiError(413, "too_large", text, hint="insert the text in parts")
         return await _edit(await sessions.get(id_), body, limits), 200
     except OnwardError as error:
         refusal = as_api_error(error)
         return to_json(refusal), refusal.status
 
 
-async def _edit(session: TypingSession, body: bytes | str, limits: Limits) -> dict[str, Any]:
+async def _edit(
+    session: TypingSession, body: bytes | str, limits: Limits, watch: Watch = asyncio.ensure_future
+) -> dict[str, Any]:
     asked = read_model(EditRequest, body, limits)
-    return (await session.edit(DocumentChange(**dict(asked)))).to_json()
+    return (await session.edit(DocumentChange(**dict(asked)), watch)).to_json()

@@ -1,7 +1,9 @@
 """The operations on detectors: read records, return alarms, explain them, mark them as normal."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from functools import lru_cache
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -9,15 +11,18 @@ from starlette.responses import Response
 from onward.serve.api.operation import Operation, operation
 from onward.serve.api.requests import AlarmQuery, DetectorQuery, NoFields
 from onward.serve.api.responses import AlarmExplanation, AlarmList, BatchReport, FeedbackReport, WatchList
+from onward.serve.http.clients import client_of
 from onward.serve.http.errors import ApiError
-from onward.serve.http.json_text import dump
+from onward.serve.http.json_text import dump, in_pieces
 from onward.serve.http.limits import Limits
 from onward.serve.http.responses import EventStream, json_response, read_body, until_client_leaves
 from onward.serve.http.validation import read_model, read_query
+from onward.serve.watch.alarm_feed import RECENT
 from onward.serve.watch.batches import BatchRequest, batch_of
 from onward.serve.watch.registry import DetectorRegistry
 from onward.serve.watch.transactions import LISTED
 from onward.serve.watch.worker import DetectorWorker
+from onward.watch.stream.alarms import Alarm
 
 _HEARTBEAT_SECONDS = 5.0
 """Seconds without an event after which a stream sends a comment, to show the client that it still works."""
@@ -47,7 +52,7 @@ async def _feed(request: Request, detectors: DetectorRegistry, limits: Limits) -
     asked = read_model(BatchRequest, body, limits)
     served = detectors.get(asked.model)
     batch = batch_of(asked, body, limits)
-    report = await until_client_leaves(request, served.feed(batch))
+    report = await until_client_leaves(request.receive, served.feed(batch))
     return json_response({"model": served.name, **report})
 
 
@@ -67,7 +72,8 @@ async def _alarms(request: Request, detectors: DetectorRegistry, limits: Limits)
     if asked.stream:
         resumed = request.headers.get("last-event-id", "")
         after = int(resumed) if resumed.isascii() and resumed.isdigit() and len(resumed) < 16 else asked.after
-        return EventStream(_events(served, after), limits, finishes=False, during=served.listener_slot())
+        slot = served.listener_slot(client_of(request.scope))
+        return EventStream(_events(served, after), limits, finishes=False, during=slot)
     data = [alarm.to_json() for alarm in await served.alarms(asked.after, asked.limit)]
     last = served.report["last_alarm"]
     return json_response({"object": "list", "model": served.name, "data": data, "last": last})
@@ -79,13 +85,20 @@ async def _events(served: DetectorWorker, after: int | None) -> AsyncIterator[by
     reported: bytes | None = None
     with suppress(ApiError):  # the detector is too busy: the client connects again, and resumes
         async for alarms in served.follow(begin, _HEARTBEAT_SECONDS):
-            for alarm in alarms:
-                yield b"id: %d\ndata: %s\n\n" % (alarm.number, dump(alarm.to_json()))
+            for piece in in_pieces(map(_alarm_event, alarms)) if alarms else ():
+                yield piece
+                await asyncio.sleep(0)  # other clients have their turn
             if served.facts_json != reported:
                 reported = served.facts_json
                 yield b"event: report\ndata: %s\n\n" % reported
             elif not alarms:
                 yield b": nothing new\n\n"
+
+
+@lru_cache(RECENT)
+def _alarm_event(alarm: Alarm) -> bytes:
+    """Returns the event of an alarm, which is made once for all clients that follow the alarms."""
+    return b"id: %d\ndata: %s\n\n" % (alarm.number, dump(alarm.to_json()))
 
 
 @operation(

@@ -24,8 +24,10 @@ class Client(NamedTuple):
 
 def client_of(scope: Scope) -> Client:
     """Returns who sent a request."""
-    host = (scope.get("client") or ("", 0))[0]
-    return Client(_network(host), Headers(scope=scope).get("sec-fetch-site") == "same-origin")
+    headers, host = Headers(scope=scope), (scope.get("client") or ("", 0))[0]
+    origin = headers.get("origin", "").partition("://")[2]  # of a WebSocket: browsers may send no site
+    is_own = bool(origin) and origin == headers.get("host")
+    return Client(_network(host), is_own or headers.get("sec-fetch-site") == "same-origin")
 
 
 def _network(host: str) -> str:

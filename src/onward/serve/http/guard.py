@@ -1,7 +1,8 @@
 """Checks of every request before it reaches the application: host, origin, CORS and token.
 
 The checks of host and origin protect a server that only listens to its own machine: neither a DNS name that
-was pointed at it (DNS rebinding) nor the page of another site can use it.
+was pointed at it (DNS rebinding) nor the page of another site can use it. For images, scripts and frames a
+browser sends no origin, but the header Sec-Fetch-Site (Fetch Metadata Request Headers, W3C).
 """
 
 import base64
@@ -24,7 +25,9 @@ REQUEST_ID = "onward.request_id"
 """Key of the id of a request in its scope. The response has it in the header X-Request-Id."""
 
 _WITHOUT_TOKEN = ("/", "/watch", "/healthz", "/openapi.json")
+_FOREIGN = ("cross-site", "same-site")  # a site is more than an origin: all ports of localhost are one
 _TOKEN_PROTOCOL = "onward.token."
+_ORIGIN_HINT = "start the server with --origin ORIGIN to allow the pages of a site, which must use CORS"
 _METHODS = ("GET", "POST", "DELETE", "HEAD", "OPTIONS", "PUT", "PATCH")
 _CORS_METHODS = ("GET", "POST", "DELETE")
 _EXPOSED_HEADERS = ("ETag", "Location", "Retry-After", "WWW-Authenticate", "X-Request-Id")
@@ -100,13 +103,13 @@ class OriginGuard:
         self._app, self._policy = app, policy
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        refusal = None if scope["type"] == "lifespan" else self._refusal(Headers(scope=scope))
+        refusal = None if scope["type"] == "lifespan" else self._refusal(Headers(scope=scope), scope["path"])
         if refusal:
             await _refuse(refusal, scope, receive, send)
         else:
             await self._app(scope, receive, send)
 
-    def _refusal(self, headers: Headers) -> ApiError | None:
+    def _refusal(self, headers: Headers, path: str) -> ApiError | None:
         host, origin = headers.get("host", ""), headers.get("origin")
         if not self._is_host(host):
             message = f"expected a host name of this server, got {host[:80]!r}"
@@ -115,9 +118,17 @@ class OriginGuard:
             )
         if origin is not None and not self._is_allowed(origin, host):
             message = f"expected a request from an allowed origin, got {origin[:80]!r}"
-            hint = "start the server with --origin ORIGIN to allow the pages of a site"
-            return ApiError(403, "wrong_origin", message, hint=hint)
+            return ApiError(403, "wrong_origin", message, hint=_ORIGIN_HINT)
+        if origin is None and self._is_foreign(headers, path):
+            message = "expected a request from an allowed origin, got one of another site without an origin"
+            return ApiError(403, "wrong_origin", message, hint=_ORIGIN_HINT)
         return None
+
+    def _is_foreign(self, headers: Headers, path: str) -> bool:
+        """Whether the page of another site makes the request; a link to an open page is fine."""
+        is_link = headers.get("sec-fetch-mode") == "navigate" and path in _WITHOUT_TOKEN
+        is_open = "*" in self._policy.origins or is_link
+        return headers.get("sec-fetch-site") in _FOREIGN and not is_open
 
     def _is_host(self, host: str) -> bool:
         name = _name(host)

@@ -21,18 +21,21 @@ class Limits:
             status 429.
         lanes: completions that a model generates in one batch; further ones wait.
         waiting: requests that wait for a model or use it; further ones get status 429.
+        searches: searches of the corpus that wait or run, half of them for one client; further ones
+            get status 429.
         sessions: open sessions; beyond that the least recently used one is closed.
         adapting: sessions that learn, each with its own weights; further ones are refused.
         batch_records: lines, records or events of one batch for a detector.
         open_sequences: open sequences of a detector; records that would begin further ones get status 429.
         batches: batches that wait for a detector; further ones get status 429.
-        listeners: clients that follow the alarms of one detector.
+        listeners: streams of the alarms of one detector, half of them for one client.
+        sockets: open WebSockets, half of them for one client.
         session_megabytes: memory for the texts and states of all sessions, and for the weights of those that
             learn.
         stored_megabytes: disk space of all sessions in a store; beyond that the least recently used ones that
             are only there are removed.
         session_seconds: idle time after which a session is closed.
-        connections: open connections; further ones are closed.
+        connections: open connections, half of them from one address; further ones are closed.
         request_seconds: time for the head of a request to arrive, and for its body.
         send_seconds: time for a client to accept a part of a response.
         stop_seconds: time for running requests to finish when the server stops.
@@ -48,12 +51,14 @@ class Limits:
     large_answers: int = 16
     lanes: int = 64
     waiting: int = 1024
+    searches: int = 64
     sessions: int = 1000
     adapting: int = 8
     batch_records: int = 50_000
     open_sequences: int = 100_000
     batches: int = 64
     listeners: int = 200
+    sockets: int = 1000
     session_megabytes: int = 512
     stored_megabytes: int = 1024
     session_seconds: float = 3600.0

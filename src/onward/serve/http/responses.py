@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any, TypeVar
 
+import anyio
 from sse_starlette import EventSourceResponse
 from sse_starlette.sse import SendTimeoutError
 from starlette.requests import Request
@@ -14,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 from onward.serve.http.errors import ApiError, to_json
 from onward.serve.http.json_text import dump, in_pieces
 from onward.serve.http.limits import Limits
-from onward.serve.http.text_thread import SMALL, on_text_thread
+from onward.serve.http.work_thread import SMALL, TEXT_THREAD
 
 T = TypeVar("T")
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -59,16 +60,18 @@ async def read_body(receive: Receive, limits: Limits) -> bytes:
     return b"".join(parts)
 
 
-async def until_client_leaves(request: Request, work: Awaitable[T]) -> T:
+async def until_client_leaves(receive: Receive, work: Awaitable[T]) -> T:
     """Returns the result of some work, and cancels the work if the client leaves.
 
-    The body of the request must have been read before.
+    Args:
+        receive: receives the messages of a request whose body has been read.
+        work: the work.
 
     Raises:
         ClientLeft: the client left.
     """
     task = asyncio.ensure_future(work)
-    leaving = asyncio.ensure_future(_disconnect(request.receive))
+    leaving = asyncio.ensure_future(_disconnect(receive))
     try:
         await asyncio.wait({task, leaving}, return_when=asyncio.FIRST_COMPLETED)
         if not task.done():
@@ -110,14 +113,14 @@ class LargeJson:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         with self._during, suppress(ClientLeft):
             try:
-                await until_client_leaves(Request(scope, receive), self._send(send))
+                await until_client_leaves(receive, self._send(send))
             except TimeoutError:
                 await hang_up(scope, receive)
 
     async def _send(self, send: Send) -> None:
         headers = [(b"content-type", b"application/json")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
-        while (piece := await on_text_thread(lambda: next(self._pieces, None))) is not None:
+        while (piece := await TEXT_THREAD.run(lambda: next(self._pieces, None))) is not None:
             async with asyncio.timeout(self._limits.send_seconds):
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
         await send({"type": "http.response.body"})
@@ -157,7 +160,7 @@ class EventStream:
     Args:
         events: encoded events (see `event`), as they come.
         limits: how long a client may take to accept an event.
-        finishes: whether the stream ends by itself. If so, a server that stops lets it finish.
+        finishes: whether the stream ends by itself. If not, it ends after an event when the server stops.
         during: a context that is open while the response is sent; it may refuse the request on entry.
     """
 
@@ -170,11 +173,13 @@ class EventStream:
         during: AbstractContextManager[Any] | None = None,
     ) -> None:
         self._during = during or nullcontext()
+        stopping = anyio.Event()
         self._response = EventSourceResponse(
-            events,
+            events if finishes else _until(stopping, events),
             ping=0,
             send_timeout=limits.send_seconds,
-            shutdown_grace_period=limits.stop_seconds if finishes else 0,
+            shutdown_event=stopping,
+            shutdown_grace_period=limits.stop_seconds,
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -183,6 +188,24 @@ class EventStream:
                 await self._response(scope, receive, send)
             except SendTimeoutError:
                 await hang_up(scope, receive)
+
+
+async def _until(stopping: anyio.Event, events: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Yields events until the server stops."""
+    stop, iterator = asyncio.ensure_future(stopping.wait()), aiter(events)
+    tasks: set[asyncio.Future[Any]] = {stop}
+    try:
+        while not stop.done():
+            following = asyncio.ensure_future(anext(iterator))
+            tasks = {stop, following}
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            if following.done():
+                yield following.result()
+    except StopAsyncIteration:
+        return
+    finally:
+        for task in tasks:
+            task.cancel()
 
 
 def event(value: Any) -> bytes:

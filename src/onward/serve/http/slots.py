@@ -13,17 +13,17 @@ class Slots:
     Args:
         limit: the largest number of requests at once.
         busy: end of the error message after the number, such as "requests wait for this model".
-        each: the largest number of requests of one client at once, see `client_of`; None: `limit`.
+        shared: whether one client may only take half of the slots, see `client_of`.
         retry_seconds: seconds after which a refused client should try again.
 
     Attributes:
         used: current number of requests.
     """
 
-    def __init__(self, limit: int, busy: str, *, each: int | None = None, retry_seconds: int = 1) -> None:
+    def __init__(self, limit: int, busy: str, *, shared: bool = False, retry_seconds: int = 1) -> None:
         self.used = 0
         self._limit, self._busy, self._retry_seconds = limit, busy, retry_seconds
-        self._each = limit if each is None else each
+        self._each = half(limit) if shared else limit
         self._used_by = Counter[Hashable]()
 
     @contextmanager
@@ -50,3 +50,8 @@ class Slots:
     def _refusal(self, message: str) -> ApiError:
         headers = {"Retry-After": str(self._retry_seconds)}
         return ApiError(429, "busy", message, hint="try again later", headers=headers)
+
+
+def half(limit: int) -> int:
+    """Returns the share of one client in a limit, at least one."""
+    return -(-limit // 2)

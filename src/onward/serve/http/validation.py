@@ -72,11 +72,13 @@ class AtMost:
 
 
 def _whole(value: Any) -> Any:
+    if isinstance(value, bool):  # for Python, and so for pydantic's literals, true is 1
+        raise PydanticCustomError("not_a_number", "the value is not a number")
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 WHOLE = BeforeValidator(_whole)
-"""Accepts 3.0 as the whole number 3, since they are the same number in JSON."""
+"""Accepts 3.0 as the whole number 3, since they are the same number in JSON, and no boolean."""
 
 
 def _from_digits(value: Any) -> Any:

@@ -1,7 +1,8 @@
 """The model's part of a typing session."""
 
 import logging
-from collections.abc import Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from typing import Any, TypeAlias
 
 from onward.errors import ArtefactError
 from onward.serve.engine.keystrokes import CancellationToken, Keystroke, Prediction
@@ -12,6 +13,9 @@ from onward.serve.sessions.document import Document
 from onward.serve.sessions.store import SessionStore
 
 _LOG = logging.getLogger("onward.serve")
+
+Watch: TypeAlias = Callable[[Coroutine[Any, Any, int]], Awaitable[int]]
+"""Does work on behalf of a client, and may end it early if the client leaves."""
 
 
 class ModelFollower:
@@ -55,7 +59,13 @@ class ModelFollower:
         self._typed = None
 
     async def predict(
-        self, document: Document, unchanged: int, cancellation: CancellationToken, *, forget: bool
+        self,
+        document: Document,
+        unchanged: int,
+        cancellation: CancellationToken,
+        *,
+        forget: bool,
+        watch: Watch,
     ) -> Prediction:
         """Reads the new text of a document, and predicts what follows at the cursor.
 
@@ -64,12 +74,14 @@ class ModelFollower:
             unchanged: length of the beginning that is the same as before.
             cancellation: if cancelled, nothing is predicted.
             forget: whether to drop the learned weights first.
+            watch: see `TypingSession.edit`.
         """
         typed = await self._load()
         engine, metrics = self._served.engine, self._served.metrics
         try:
             if typed.adapts or typed.characters_to_read(document.cursor, unchanged) > SLICE:
-                metrics.symbols_read.inc(await self._read(typed, document, unchanged, forget=forget))
+                reading = self._read(typed, document, unchanged, forget=forget)
+                metrics.symbols_read.inc(await watch(reading))
                 unchanged = len(document.text)
             prediction = await engine.predict(
                 Keystroke(typed, document.text, document.cursor, unchanged, document.options, cancellation)

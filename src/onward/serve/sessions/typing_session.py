@@ -12,7 +12,7 @@ from onward.serve.engine.registry import ServedModel
 from onward.serve.http.errors import ApiError
 from onward.serve.http.limits import MEGABYTE
 from onward.serve.sessions.document import Document, DocumentChange
-from onward.serve.sessions.follower import ModelFollower
+from onward.serve.sessions.follower import ModelFollower, Watch
 from onward.serve.sessions.store import SessionStore, StoredSession
 
 _OBJECT_BYTES = 8192
@@ -116,10 +116,15 @@ class TypingSession:
         """Predicts what follows at the cursor of a new session."""
         return await self._answer(0, CancellationToken(), forget=False)
 
-    async def edit(self, change: DocumentChange) -> SessionPrediction:
+    async def edit(self, change: DocumentChange, watch: Watch = asyncio.ensure_future) -> SessionPrediction:
         """Makes a change, saves it, and predicts what follows.
 
         Changes are made in order. An edit gets no prediction if another one arrives before its turn.
+
+        Args:
+            change: the change.
+            watch: reads a long text for the client. If the client leaves, it may cancel that and raise an
+                error; the change is made nevertheless.
 
         Raises:
             ApiError: 400, a position is outside the text, or there is nothing to forget; 409, the document
@@ -136,7 +141,8 @@ class TypingSession:
             if self.is_ended:
                 raise session_gone()
             unchanged = await self._apply(change)
-            return await self._answer(0 if change.forget else unchanged, cancellation, forget=change.forget)
+            unchanged = 0 if change.forget else unchanged
+            return await self._answer(unchanged, cancellation, forget=change.forget, watch=watch)
 
     async def _apply(self, change: DocumentChange) -> int:
         """Changes the document, in the store first. Returns the length of the unchanged beginning."""
@@ -160,9 +166,16 @@ class TypingSession:
         return unchanged
 
     async def _answer(
-        self, unchanged: int, cancellation: CancellationToken, *, forget: bool
+        self,
+        unchanged: int,
+        cancellation: CancellationToken,
+        *,
+        forget: bool,
+        watch: Watch = asyncio.ensure_future,
     ) -> SessionPrediction:
-        prediction = await self.follower.predict(self.document, unchanged, cancellation, forget=forget)
+        prediction = await self.follower.predict(
+            self.document, unchanged, cancellation, forget=forget, watch=watch
+        )
         learned = self.follower.learned_blocks
         return SessionPrediction(self.id, self.served.name, self.document, learned, prediction)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
+from onward.serve.http.clients import Client
 from onward.serve.http.json_text import dump
 from onward.serve.http.limits import Limits
 from onward.serve.http.slots import Slots
@@ -45,7 +46,9 @@ class DetectorWorker:
     ) -> None:
         self.name = path.stem
         self._batch_slots = Slots(limits.batches, "batches wait for this detector")
-        self._listener_slots = Slots(limits.listeners, "clients follow these alarms", retry_seconds=5)
+        self._listener_slots = Slots(
+            limits.listeners, "streams of these alarms are open", shared=True, retry_seconds=5
+        )
         with ExitStack() as stack:
             if state is None:
                 folder = stack.enter_context(TemporaryDirectory(prefix="onward-watch-"))
@@ -144,13 +147,13 @@ class DetectorWorker:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(change.wait(), seconds)
 
-    def listener_slot(self) -> AbstractContextManager[None]:
-        """Counts a client that follows the alarms.
+    def listener_slot(self, client: Client) -> AbstractContextManager[None]:
+        """Counts a stream of the alarms.
 
         Raises:
-            ApiError: 429, too many clients follow them.
+            ApiError: 429, there are too many, or too many of this client.
         """
-        return self._listener_slots.take()
+        return self._listener_slots.take(client)
 
     async def _transact(self, work: Callable[[WatchTransactions], tuple[_T, Commit | None]]) -> _T:
         """Does work on the thread, publishes what it committed, and returns its result.
