@@ -39,6 +39,9 @@ SLOWEST_SECONDS = 30.0
 """A worker ends if a file takes longer."""
 
 LONGEST_MESSAGE = 2000
+LEARNED_EVERY = 10
+"""Every tenth model or detector that is loaded also learns, which takes longer."""
+
 SEQUENCES = (["start", "read", "sync", "stop"], ["start", "boom", "stop"], [], ["stop"] * 40)
 LINES = (
     "job 7 began on 10.0.0.1",
@@ -64,12 +67,14 @@ class Outcome(NamedTuple):
         kind: kind of the change.
         name: "loaded", "refused", or the name of a problem.
         details: describes a problem.
+        megabytes: resident memory of the worker afterwards.
     """
 
     number: int
     kind: str
     name: str
     details: str
+    megabytes: float = 0.0
 
 
 def main() -> None:
@@ -102,13 +107,15 @@ def check(folder: Path, files: int, seed: int) -> tuple[dict[str, Any], list[Out
     started, workers = time.monotonic(), len(os.sched_getaffinity(0))
     with ThreadPoolExecutor(workers) as pool:
         parts = pool.map(lambda first: supervise(folder, files, seed, first, workers), range(workers))
-        outcomes = [outcome for part in parts for outcome in part]
+        parts = [part for part in parts if part]
+    outcomes = [outcome for part in parts for outcome in part]
     names, kinds = (Counter(getattr(each, field) for each in outcomes) for field in ("name", "kind"))
     figures = {
         "files": files,
         "seed": seed,
         "kinds": dict(sorted(kinds.items())),
         "outcomes": dict(sorted(names.items())),
+        "megabytes_grown": round(max(p[-1].megabytes - p[len(p) // 10].megabytes for p in parts), 1),
         "seconds": round(time.monotonic() - started, 1),
     }
     return figures, [each for each in outcomes if each.name not in FINE]
@@ -143,7 +150,6 @@ def work(folder: Path, seed: int, numbers: range) -> None:
         use(path)
     resource.setrlimit(resource.RLIMIT_AS, (address_space() + ROOM, resource.RLIM_INFINITY))
     path = folder / f"file-{numbers.start}"
-    before = megabytes()
     for number in numbers:
         chance = random.Random(f"{seed} {number}")
         kind, content = mutated(chance.choice(originals).read_bytes(), KEY, chance)
@@ -151,7 +157,7 @@ def work(folder: Path, seed: int, numbers: range) -> None:
         faulthandler.dump_traceback_later(SLOWEST_SECONDS, exit=True)
         name, details = "loaded", ""
         try:
-            use(path)
+            use(path, learns=number % LEARNED_EVERY == 0)
         except RefusedError as error:
             name, details = "refused", str(error)
             if len(details) > LONGEST_MESSAGE or not details.isprintable() or details.endswith(" "):
@@ -159,11 +165,8 @@ def work(folder: Path, seed: int, numbers: range) -> None:
         except Exception as error:
             name, details = type(error).__name__, traced(error)
         faulthandler.cancel_dump_traceback_later()
-        grown = megabytes() - before
-        if grown > 500:
-            name, details = "memory", f"grown by {grown:.0f} MB"
-            before = megabytes()
-        print(json.dumps(Outcome(number, kind, name, details[:LONGEST_MESSAGE])), flush=True)
+        outcome = Outcome(number, kind, name, details[:LONGEST_MESSAGE], megabytes())
+        print(json.dumps(outcome), flush=True)
 
 
 def traced(error: Exception) -> str:
@@ -232,8 +235,12 @@ def detectors() -> list[tuple[str, Any]]:
     ]  # fmt: skip
 
 
-def use(path: Path) -> None:
+def use(path: Path, *, learns: bool = True) -> None:
     """Loads a file as a model and as a detector, and uses what was loaded.
+
+    Args:
+        path: the file.
+        learns: whether the model and the detector also learn.
 
     Raises:
         Refused: the file was refused.
@@ -253,6 +260,18 @@ def use(path: Path) -> None:
     use_model(trained)
     if detector:
         use_detector(detector)
+    if learns:
+        learn(trained, detector)
+
+
+def learn(trained: "TrainedModel", detector: "Detector | None") -> None:
+    """Lets a model learn from a text, and a detector from a normal sequence."""
+    from onward.inference.adapt import AdaptOptions  # noqa: PLC0415
+    from onward.watch.feedback import mark_normal  # noqa: PLC0415
+
+    as_json(trained.score("the cat sat", adapt=AdaptOptions(block=4)).to_json())
+    if detector and detector.vocabulary.names:
+        as_json(mark_normal(detector, detector.vocabulary.names[:3]).to_json())
 
 
 def use_model(trained: "TrainedModel") -> None:

@@ -121,7 +121,7 @@ def change_value(header: Any, chance: random.Random) -> None:
     owner = header
     for step in path:
         owner = owner[step]
-    match chance.randrange(8):
+    match chance.randrange(10):
         case 0:
             del owner[last]
         case 1 if isinstance(owner, list):
@@ -129,7 +129,11 @@ def change_value(header: Any, chance: random.Random) -> None:
         case 2 if isinstance(owner, dict):
             owner[chance.choice(("extra", "", "\x1b[31m", "\ud800"))] = copy.deepcopy(chance.choice(NASTY))
         case 3 if isinstance(owner[last], int | float):
-            owner[last] *= chance.choice((-1, 2, 10, 1e6, 1e300, 0.1))
+            owner[last] *= chance.choice((-1, 2, 10, 1e6, 1e300, 0.1, 1.001))
+        case 4 if type(owner[last]) is int:
+            owner[last] += chance.choice((-1, 1))
+        case 5 if isinstance(owner, list):
+            owner[last], owner[-1] = owner[-1], owner[last]
         case _:
             owner[last] = copy.deepcopy(chance.choice(NASTY))
 

@@ -55,6 +55,15 @@ def test_folders_devices_and_missing_files_are_refused(tmp_path: Path) -> None:
             load(path)
 
 
+def test_a_pipe_is_refused_without_waiting_for_its_writer(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for read in (load, module.is_detector):
+        with pytest.raises(ArtefactError, match="expected a model file, got a named pipe") as refused:
+            read(tmp_path / "pipe")
+        assert refused.value.hint
+    assert not module.is_model(tmp_path / "pipe")
+
+
 def test_safetensors_files_of_other_programs_are_refused(tmp_path: Path) -> None:
     save_file({"w": torch.zeros(3)}, tmp_path / "m", {"format": "pt"})
     with pytest.raises(ArtefactError, match="not an onward model"):

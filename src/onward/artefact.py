@@ -25,6 +25,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any, Literal
 
 import torch
@@ -35,6 +36,7 @@ from torch import Tensor
 from onward.atomic import atomic_write
 from onward.data.vocabulary import Vocabulary
 from onward.errors import ArtefactError, RecipeError
+from onward.file_kind import kind_of
 from onward.model import LanguageModel, ModelConfig
 from onward.printable import shown
 from onward.stored import StoredModel, refusing_damage
@@ -197,9 +199,11 @@ def check_header(path: Path, what: str = "model file") -> None:
         ArtefactError: the file is missing or too short, or the stated length is impossible.
     """
     try:
-        size = path.stat().st_size
+        status = path.stat()
+        if not S_ISREG(status.st_mode):  # opening a pipe would wait for somebody who writes to it
+            raise ArtefactError(f"expected a {what}, got {kind_of(status.st_mode)}: {path}", hint=_HINT)
         with path.open("rb") as file:
-            start = file.read(8)
+            size, start = status.st_size, file.read(8)
     except OSError as error:
         raise ArtefactError(f"cannot read {path}: {error.strerror}", hint=_HINT) from error
     if len(start) < 8:

@@ -112,6 +112,38 @@ def test_damaged_archives_are_refused(suffix: str, tmp_path: Path) -> None:
     refused(path)
 
 
+@pytest.mark.parametrize("rest", [b"x", b"\x1f\x8b", b"other bytes", b"\0\0x", TEXT, b"\xff" * 100_000])
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_other_bytes_after_the_end_are_refused(suffix: str, rest: bytes, tmp_path: Path) -> None:
+    """Reading only the text before them would hide that something is wrong."""
+    path = archive(tmp_path, suffix)
+    path.write_bytes(path.read_bytes() + rest)
+    refused(path)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_padding_with_zeros_after_the_end_is_ignored(suffix: str, tmp_path: Path) -> None:
+    """Tapes and block devices add it."""
+    path = archive(tmp_path, suffix, b"to be\n")
+    whole = path.read_bytes()
+    for zeros in (1, 4, 511, 100_000):
+        path.write_bytes(whole + bytes(zeros))
+        assert content_of(path) == b"to be\n"
+    path.write_bytes(whole + bytes(8) + whole)
+    assert content_of(path) == b"to be\nto be\n"
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_memory_is_bounded_whatever_the_archive_expands_to(suffix: str, tmp_path: Path) -> None:
+    path = archive(tmp_path, suffix, bytes(1 << 28))
+    assert path.stat().st_size < 1 << 19
+    tracemalloc.start()
+    with open_bytes(path) as file:
+        assert sum(len(piece) for piece in iter(lambda: file.read(1 << 16), b"")) == 1 << 28
+    assert tracemalloc.get_traced_memory()[1] < 1 << 25
+    tracemalloc.stop()
+
+
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_lines_and_pieces_of_an_archive(suffix: str, tmp_path: Path) -> None:
     with open_bytes(archive(tmp_path, suffix)) as file:

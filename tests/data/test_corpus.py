@@ -148,7 +148,8 @@ def test_sources_without_text_are_refused(tmp_path: Path, monkeypatch: pytest.Mo
     pipe(monkeypatch, b"")
     assert "empty" in refused("-")
     monkeypatch.setattr(sys, "stdin", None)
-    assert "there is no '-'" in refused("-")
+    assert refused("-") == "standard input is closed"
+    assert refused("/dev/null") == "expected a file, a folder or a pipe, got a device: /dev/null"
 
 
 def test_unreadable_files_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -117,6 +117,14 @@ def test_learned_weights_can_be_saved_and_restored(trained: TrainedModel, make: 
         nan.model.readout.weight.fill_(float("nan"))
     with pytest.raises(ArtefactError, match="finite"):
         Adapter(trained.model).restore(nan.to_bytes())
+    huge, own = Adapter(trained.model), Adapter(trained.model)
+    with torch.no_grad():
+        huge.model.readout.weight.fill_(3e38)
+    with pytest.raises(ArtefactError, match="keep the model finite"):
+        own.restore(huge.to_bytes())
+    assert digest_of(weights_of(own.model)) == digest_of(weights_of(trained.model))
+    with pytest.raises(ArtefactError, match="damaged data"):
+        own.restore(saved.replace(b'"steps":"', b'"steps":"-'))
 
 
 def test_a_fork_learns_independently(trained: TrainedModel) -> None:

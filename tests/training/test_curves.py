@@ -30,12 +30,28 @@ def test_runs_of_any_length_are_drawn(steps: int, tmp_path: Path) -> None:
     assert (tmp_path / "png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_lines_that_are_not_events_are_left_out(tmp_path: Path) -> None:
+    others = [
+        "", "x", "[" * 5000, "3", "[]", "{}", '{"event": []}', '{"event": "stepped", "step": 1e9}',
+        '{"event": "stepped", "step": 1, "symbols": 8, "nats_per_symbol": NaN}',
+        '{"event": "stepped", "step": 2, "symbols": 8, "nats_per_symbol": 1e999}', "\x1b[2J",
+        '{"event": "stepped"', '{"event": "rolledback", "to": -1}',
+        '{"event": "stepped"}', '{"event": "validated", "step": 3}', '{"event": "epochstarted", "epoch": 5}',
+    ]  # fmt: skip
+    log = write_log(tmp_path / "log", [stepped(i) for i in (1, 2, 3)])
+    log.write_text(log.read_text() + "\n".join(others) + "\n")
+    losses = [event for event in last_run(log) if event.nats_per_symbol is not None]
+    assert [event.step for event in losses] == [1, 2, 3]
+    draw_curves(log, tmp_path / "png", title="damaged")
+    assert (tmp_path / "png").exists()
+
+
 def test_repeated_steps_are_drawn_once(tmp_path: Path) -> None:
     killed = [{"event": "started", "step": 0}, *(stepped(i, 9.0) for i in (1, 2, 3))]
     resumed = [{"event": "started", "step": 1}, *(stepped(i) for i in (2, 3, 4))]
     back = [{"event": "rolledback", "step": 5, "to": 3}, *(stepped(i, 1.0) for i in (4, 5))]
     kept = last_run(write_log(tmp_path / "log", killed + resumed + back))
-    found = [(event["step"], event["nats_per_symbol"]) for event in kept if event["event"] == "stepped"]
+    found = [(event.step, event.nats_per_symbol) for event in kept if event.event == "stepped"]
     assert found == [(1, 9.0), (2, 2.0), (3, 2.0), (4, 1.0), (5, 1.0)]
 
 

@@ -5,12 +5,10 @@ decompressed while it is read, so memory does not grow with the file.
 """
 
 import io
-import lzma
 import re
-import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, Protocol
 
 from onward.errors import CorpusError
 
@@ -23,15 +21,21 @@ _MAGIC_NUMBERS = {
     "bz2": re.compile(rb"BZh[1-9](1AY&SY|\x17rE8P\x90)"),  # the second alternative is an empty archive
     "zstd": re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18"),  # a frame, or a skippable frame
 }
-"""The first bytes of each format, by its name in fsspec."""
+"""The first bytes of each format."""
 
 _FORMAT_OF_SUFFIX = {".gz": "gzip", ".xz": "xz", ".bz2": "bz2", ".zst": "zstd"}
 
 _TESTED_BYTES = 512
 """Bytes from which the format of a file is determined."""
 
-_ZSTD_CHUNK = 256
-"""Compressed bytes to decompress at once. The number is small because each byte may expand to 32 KiB."""
+_PIECES = {"gzip": 1 << 12, "xz": 1 << 16, "bz2": 1 << 16, "zstd": 1 << 8}
+"""Compressed bytes to read at once. A byte may expand to 1 KiB by gzip, and to 32 KiB by zstandard."""
+
+_CONTENT = 1 << 16
+"""The most bytes of content at once, for xz and bzip2, by which a few bytes may expand to gigabytes."""
+
+_XZ_BYTES = 1 << 28
+"""The most memory for decompressing xz, which a file states; `xz -9` states a quarter."""
 
 
 def open_bytes(path: Path) -> io.BufferedReader:
@@ -66,47 +70,63 @@ def decompressed(file: io.BufferedReader, path: Path) -> io.BufferedReader:
     return file
 
 
+class _Frame(Protocol):
+    """A frame of a compressed file, as the decompressors of bz2 and lzma are.
+
+    Attributes:
+        eof: whether the end of the frame was reached.
+        needs_input: whether all content of the bytes so far was returned.
+        unused_data: the bytes after the end of the frame.
+    """
+
+    @property
+    def eof(self) -> bool: ...
+
+    @property
+    def needs_input(self) -> bool: ...
+
+    @property
+    def unused_data(self) -> bytes: ...
+
+    def decompress(self, data: bytes, max_length: int = -1) -> bytes:
+        """Returns the next content; xz and bzip2 return at most `max_length` bytes."""
+        ...
+
+
+class _WholeFrame:
+    """A frame of zlib or zstandard, which return all content of the bytes that they get."""
+
+    def __init__(self, decompressor: Any) -> None:
+        self._decompressor = decompressor
+
+    needs_input = True
+
+    @property
+    def eof(self) -> bool:
+        return self._decompressor.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._decompressor.unused_data
+
+    def decompress(self, data: bytes, max_length: int = -1) -> bytes:
+        return self._decompressor.decompress(data)
+
+
 class _Archive(io.RawIOBase):
-    """The content of a compressed file. Damage raises CorpusError, whatever the library raises."""
+    """The content of all frames of a compressed file. Zeros after a frame are padding.
+
+    The readers of the standard library ignore other bytes after the last frame of bzip2 and xz, and that of
+    zstandard ends after the first frame. Damage raises CorpusError, whatever the library raises.
+    """
 
     def __init__(self, file: io.BufferedReader, path: Path, name: str) -> None:
         super().__init__()
         self._file, self._path, self._name = file, path, name
-        self._content = _decompressor(name)(file)
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: "WriteableBuffer", /) -> int:
-        try:
-            return self._content.readinto(buffer) or 0
-        except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError) as error:
-            if isinstance(error, OSError) and error.errno:  # an error of the disk, not of the archive
-                raise
-            raise _damaged(self._path, self._name, str(error)) from error
-
-    def close(self) -> None:
-        if not self.closed:
-            self._content.close()
-            self._file.close()
-        super().close()
-
-
-class _ZstdContent(io.RawIOBase):
-    """The content of all frames of a zstandard file.
-
-    fsspec's reader ends after the first frame, and takes a truncated frame for a complete one.
-    """
-
-    def __init__(self, file: io.BufferedReader) -> None:
-        import zstandard  # noqa: PLC0415 - only files of this format need it
-
-        super().__init__()
-        self._error = zstandard.ZstdError
-        self._new_frame = zstandard.ZstdDecompressor().decompressobj
-        self._frame = self._new_frame()
-        self._file = file
-        self._in_frame = False
+        self._new_frame = _frames_of(name)
+        self._frame: _Frame | None = None  # None: between frames
+        self._frames = 0  # that have ended
+        self._compressed = b""  # read, and not decompressed yet
         self._ready = memoryview(b"")
 
     def readable(self) -> bool:
@@ -114,37 +134,62 @@ class _ZstdContent(io.RawIOBase):
 
     def readinto(self, buffer: "WriteableBuffer", /) -> int:
         while not self._ready:
-            compressed = self._frame.unused_data if self._frame.eof else b""
-            compressed = compressed or self._file.read(_ZSTD_CHUNK)
-            if not compressed:
-                if self._in_frame:
-                    raise EOFError("it ends within a frame")
-                return 0
-            if self._frame.eof:
-                self._frame = self._new_frame()
-            try:
-                self._ready = memoryview(self._frame.decompress(compressed))
-            except self._error as error:
-                raise ValueError(str(error)) from error
-            self._in_frame = not self._frame.eof
+            if self._frame is None or self._frame.needs_input:
+                self._compressed = self._compressed or self._file.read(_PIECES[self._name])
+                if not self._compressed:
+                    if self._frame:
+                        raise _damaged(self._path, self._name, "it ends within a frame")
+                    return 0
+            self._ready = memoryview(self._decompress())
         target = memoryview(buffer).cast("B")
         count = min(len(target), len(self._ready))
         target[:count] = self._ready[:count]
         self._ready = self._ready[count:]
         return count
 
+    def _decompress(self) -> bytes:
+        """Returns the next content of the compressed bytes, up to the end of a frame."""
+        if self._frame is None:
+            self._compressed = self._compressed.lstrip(b"\0")
+            if not self._compressed:
+                return b""
+            self._frame = self._new_frame()
+        try:
+            content = self._frame.decompress(self._compressed, _CONTENT)
+        except Exception as error:  # each library has its own
+            after = f"after the end of part {self._frames}: " if self._frames else ""
+            raise _damaged(self._path, self._name, f"{after}{error}") from error
+        self._compressed = b""
+        if self._frame.eof:
+            self._compressed, self._frame = self._frame.unused_data, None
+            self._frames += 1
+        return content
 
-def _decompressor(name: str) -> Callable[[io.BufferedReader], io.BufferedIOBase | io.RawIOBase]:
-    if name == "zstd":
-        return _ZstdContent
-    from fsspec.compression import compr  # noqa: PLC0415 - plain files do not need it
+    def close(self) -> None:
+        if not self.closed:
+            self._file.close()
+        super().close()
 
-    formats = cast("dict[str, Callable[..., io.BufferedIOBase]]", compr)
 
-    def opened(file: io.BufferedReader) -> io.BufferedIOBase:
-        return formats[name](file, mode="rb")
+def _frames_of(name: str) -> Callable[[], _Frame]:
+    """Returns a function that begins a frame. Each library is loaded when it is first needed."""
+    match name:
+        case "gzip":
+            import zlib  # noqa: PLC0415
 
-    return opened
+            return lambda: _WholeFrame(zlib.decompressobj(16 + zlib.MAX_WBITS))
+        case "xz":
+            import lzma  # noqa: PLC0415
+
+            return lambda: lzma.LZMADecompressor(memlimit=_XZ_BYTES)
+        case "bz2":
+            import bz2  # noqa: PLC0415
+
+            return bz2.BZ2Decompressor
+        case _:
+            import zstandard  # noqa: PLC0415
+
+            return lambda: _WholeFrame(zstandard.ZstdDecompressor().decompressobj())
 
 
 def _is_text(head: bytes) -> bool:

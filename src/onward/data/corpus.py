@@ -14,6 +14,7 @@ from pathlib import Path
 from onward.data.compressed import decompressed, open_bytes
 from onward.data.named import find_named
 from onward.errors import CorpusError, WriteError
+from onward.file_kind import kind_of
 
 CHUNK = 1 << 22
 """Bytes to read at once."""
@@ -152,7 +153,8 @@ class _FoundDocuments:
 
 def _find(source: str, found: _FoundDocuments) -> None:
     path = Path(source)
-    if source == STANDARD_INPUT and sys.stdin:  # None if standard input was closed
+    if source == STANDARD_INPUT:
+        check_standard_input()
         _spool(sys.stdin.buffer.read, found)
     elif path.is_file():
         found.add(path)
@@ -166,11 +168,22 @@ def _find(source: str, found: _FoundDocuments) -> None:
             found.add(match)
     elif named := find_named(source):
         found.add(named)
+    elif source and path.exists():
+        raise CorpusError(
+            f"expected a file, a folder or a pipe, got {kind_of(path.stat().st_mode)}: {source}",
+            hint="to read a device, give - as the source and the device as standard input",
+        )
     else:
         raise CorpusError(
             f"expected a file, folder, pattern or named corpus, but there is no {source!r}",
             hint="check the path; named corpora are pydoc (built in), nietzsche and tinyshakespeare",
         )
+
+
+def check_standard_input() -> None:
+    """Raises CorpusError if standard input is closed."""
+    if sys.stdin is None:
+        raise CorpusError("standard input is closed", hint="pipe something into it, or name a file")
 
 
 def _matches(pattern: str) -> list[Path]:

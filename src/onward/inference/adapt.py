@@ -24,6 +24,7 @@ from onward.errors import ArtefactError, InputError
 from onward.inference.prediction import device_of
 from onward.layers.state import State, map_state
 from onward.model import LanguageModel, losses
+from onward.stored import describe, whole_number
 from onward.threads import explain_fork_errors
 
 _BASE_DIGEST = "base"  # metadata key of a saved adapter
@@ -129,9 +130,10 @@ class Adapter:
             weights = from_safetensors(raw)
             length = int.from_bytes(raw[:8], "little")
             metadata = json.loads(raw[8 : 8 + length])["__metadata__"]
-            steps, base = int(metadata["steps"]), metadata[_BASE_DIGEST]
-        except (SafetensorError, ValueError, KeyError) as error:
-            raise ArtefactError(f"expected learned weights, got damaged data: {error}", hint=hint) from error
+            steps, base = whole_number(int(metadata["steps"])), metadata[_BASE_DIGEST]
+        except (SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
+            message = f"expected learned weights, got damaged data: {describe(error)}"
+            raise ArtefactError(message, hint=hint) from error
         own = weights_of(self.base)
         if base != digest_of(own):
             raise ArtefactError(
@@ -143,6 +145,9 @@ class Adapter:
         if not all(bool(torch.isfinite(w).all()) for w in weights.values()):
             raise ArtefactError("expected finite learned weights, got infinite values or NaN", hint=hint)
         self._set(weights, steps)
+        if self.model.can_overflow():
+            self.reset()
+            raise ArtefactError("expected weights that keep the model finite, got larger ones", hint=hint)
 
     def copy(self) -> "Adapter":
         """Returns an independent adapter with the same weights."""

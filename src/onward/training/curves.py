@@ -1,13 +1,13 @@
 """The plot of a run: training and held-out loss over the number of symbols trained on."""
 
 import io
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from onward.atomic import atomic_write
+from onward.training.log import LoggedEvent, read_log
 from onward.units import nats_to_bits
 
 if TYPE_CHECKING:
@@ -29,8 +29,9 @@ def draw_curves(log: Path, output: Path, *, title: str) -> None:
     events = last_run(log)
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     axes = figure.add_subplot()
-    _draw_training(axes, [e for e in events if e["event"] == "stepped"])
-    _draw_checks(axes, [e for e in events if e["event"] == "validated"], _symbols_per_step(events))
+    losses = [e for e in events if e.nats_per_symbol is not None]
+    _draw_training(axes, [e for e in losses if e.event == "stepped" and e.symbols])
+    _draw_checks(axes, [e for e in losses if e.event == "validated"], _symbols_per_step(events))
     _draw_epochs(axes, events, _symbols_per_step(events))
     _label(axes, title)
     content = io.BytesIO()
@@ -39,10 +40,10 @@ def draw_curves(log: Path, output: Path, *, title: str) -> None:
         file.write(content.getvalue())
 
 
-def _draw_training(axes: "Axes", steps: list[dict]) -> None:
+def _draw_training(axes: "Axes", steps: list[LoggedEvent]) -> None:
     """Draws the losses and their running mean. The steep start of the curve may be cut off."""
-    nats = np.array([e["nats_per_symbol"] for e in steps])
-    where = np.array([e["symbols"] for e in steps])
+    nats = np.array([e.nats_per_symbol for e in steps], np.float64)
+    where = np.array([e.symbols for e in steps], np.float64)
     axes.plot(where, nats, color=_TRAINING, linewidth=0.7, alpha=0.35)
     axes.plot(where, running_mean(where, nats), color=_TRAINING, linewidth=1.8, label="training, smoothed")
     if len(nats):
@@ -51,12 +52,12 @@ def _draw_training(axes: "Axes", steps: list[dict]) -> None:
         axes.set_xlim(0, 1.02 * where[-1])
 
 
-def _draw_checks(axes: "Axes", checks: list[dict], symbols_per_step: float) -> None:
+def _draw_checks(axes: "Axes", checks: list[LoggedEvent], symbols_per_step: float) -> None:
     """Draws the held-out losses of the checks, and marks the lowest one."""
     if not checks:
         return
-    at = [e["step"] * symbols_per_step for e in checks]
-    nats = [e["nats_per_symbol"] for e in checks]
+    at = [e.step * symbols_per_step for e in checks]
+    nats = [e.nats_per_symbol or 0.0 for e in checks]
     best = int(np.argmin(nats))
     figures = f"{nats[best]:.3f} nats = {nats_to_bits(nats[best]):.3f} bits"
     axes.plot(at, nats, "o-", color=_VALIDATION, linewidth=1.4, markersize=4, label="held-out checks")
@@ -66,13 +67,13 @@ def _draw_checks(axes: "Axes", checks: list[dict], symbols_per_step: float) -> N
     axes.set_ylim(min(low, nats[best] - 0.08), max(high, nats[best] + 0.08))
 
 
-def _draw_epochs(axes: "Axes", events: list[dict], symbols_per_step: float) -> None:
+def _draw_epochs(axes: "Axes", events: list[LoggedEvent], symbols_per_step: float) -> None:
     """Marks the starts of epochs."""
-    begun = [e for e in events if e["event"] == "epochstarted" and e["epoch"] > 1]
+    begun = [e for e in events if e.event == "epochstarted" and e.epoch > 1]
     for event in begun[:: -(-len(begun) // _MOST_EPOCHS) or 1]:
-        where = event["step"] * symbols_per_step
+        where = event.step * symbols_per_step
         axes.axvline(where, color=_GREY, linewidth=0.8, linestyle=(0, (1, 3)), zorder=0)
-        axes.annotate(f"epoch {event['epoch']}", (where, 0), (3, 4), xycoords=("data", "axes fraction"),
+        axes.annotate(f"epoch {event.epoch}", (where, 0), (3, 4), xycoords=("data", "axes fraction"),
                       textcoords="offset points", fontsize=8, color=_GREY)  # fmt: skip
 
 
@@ -93,22 +94,21 @@ def _label(axes: "Axes", title: str) -> None:
     axes.legend(frameon=False, loc="upper right")
 
 
-def last_run(log: Path) -> list[dict]:
+def last_run(log: Path) -> list[LoggedEvent]:
     """Returns the events of a log, without those that a resumed run or a rollback repeated."""
-    kept: list[dict] = []
-    for line in log.read_text(encoding="utf-8").splitlines():
-        event = json.loads(line)
-        if event["event"] in ("started", "rolledback"):
-            again = event.get("to", event["step"])
-            kept = [e for e in kept if e.get("step", 0) <= again]
+    kept: list[LoggedEvent] = []
+    for event in read_log(log):
+        if event.event in ("started", "rolledback"):
+            again = event.step if event.to is None else event.to
+            kept = [e for e in kept if e.step <= again]
         kept.append(event)
     return kept
 
 
-def _symbols_per_step(events: list[dict]) -> float:
+def _symbols_per_step(events: list[LoggedEvent]) -> float:
     """Returns the mean number of symbols per step; the last block of an epoch is shorter than the others."""
-    last = next((e for e in reversed(events) if e["event"] == "stepped"), None)
-    return last["symbols"] / last["step"] if last else 1.0
+    last = next((e for e in reversed(events) if e.event == "stepped" and e.step), None)
+    return last.symbols / last.step if last else 1.0
 
 
 def running_mean(where: np.ndarray, values: np.ndarray) -> np.ndarray:

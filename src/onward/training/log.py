@@ -5,16 +5,46 @@ import errno
 import json
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from pydantic import ConfigDict
+
 from onward.errors import WriteError
 from onward.in_place import open_in_place
+from onward.stored import Count, Number, StoredModel
 from onward.training.events import EpochStarted, Event, Stepped
 from onward.units import nats_to_bits
 
 LINES = 200
 """Approximate number of lines for training steps in a log."""
+
+
+class LoggedEvent(StoredModel):
+    """The values of a line of a log that others use; a line has more."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    event: str
+    step: Count = 0
+    to: Count | None = None
+    epoch: Count = 0
+    symbols: Count = 0
+    nats_per_symbol: Number | None = None
+
+
+def read_log(path: Path) -> list[LoggedEvent]:
+    """Returns the events in a log, oldest first. Lines that are not events are left out.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    events: list[LoggedEvent] = []
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        with suppress(ValueError, RecursionError):  # pydantic's errors are ValueErrors
+            events.append(LoggedEvent.model_validate(json.loads(line)))
+    return events
 
 
 class RunLog:

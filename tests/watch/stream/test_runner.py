@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from onward.errors import InputError
+from onward.errors import CorpusError, InputError
 from onward.watch.datasets import parser_for
 from onward.watch.detector import Detector
 from onward.watch.input.records import Record
@@ -219,3 +220,10 @@ def test_the_report_counts_the_watch_and_this_run(detector: Detector, log: Path,
     assert unreadable == "1 line could not be read (line 22: expected 3 columns, got 1)"
     assert drift == "no drift detected"
     store.close()
+
+
+def test_closed_standard_input_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(CorpusError, match="standard input is closed") as refused:
+        open_lines("-", WatchStore())
+    assert "pipe" in refused.value.hint

@@ -1,6 +1,5 @@
 """The models that a server serves."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from onward.serve.http.errors import ApiError
 from onward.serve.http.limits import Limits
 from onward.serve.http.lookup import Lookup, paths_by_name
 from onward.serve.http.metrics import Metrics
+from onward.training.log import LoggedEvent, read_log
 
 
 @dataclass(frozen=True)
@@ -86,12 +86,11 @@ def curve(served: ServedModel) -> dict[str, Any]:
         ApiError: 404, there is no log, or it cannot be read.
     """
     path = served.trained.path
-    events = _events(log_path(path)) if path else []
     series: dict[str, list[dict[str, float]]] = {"training": [], "validation": []}
-    for event in events:
-        name = {"stepped": "training", "validated": "validation"}.get(event.get("event", ""))
-        if name and isinstance(event.get("nats_per_symbol"), float) and isinstance(event.get("step"), int):
-            series[name].append({"step": event["step"], "value": event["nats_per_symbol"]})
+    for event in _events(log_path(path)) if path else ():
+        name = {"stepped": "training", "validated": "validation"}.get(event.event)
+        if name and event.nats_per_symbol is not None:
+            series[name].append({"step": event.step, "value": event.nats_per_symbol})
     if not any(series.values()):
         message = f"there is no training log in the folder of the model {served.name}"
         hint = "copy the log of `onward train` to the folder of the model"
@@ -99,11 +98,9 @@ def curve(served: ServedModel) -> dict[str, Any]:
     return {"model": served.name, "unit": "nats_per_symbol", **series}
 
 
-def _events(path: Path) -> list[dict[str, Any]]:
-    """Yields the events in the complete lines of a log; none if it cannot be read."""
+def _events(path: Path) -> list[LoggedEvent]:
+    """Returns the events in a log; none if it cannot be read."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-        values = [json.loads(line) for line in lines if line.endswith("}")]
-    except (OSError, ValueError):
+        return read_log(path)
+    except OSError:
         return []
-    return [value for value in values if isinstance(value, dict)]

@@ -1,14 +1,18 @@
 """The model's part of a typing session."""
 
+import logging
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import Any, TypeAlias
 
+from onward.errors import ArtefactError
 from onward.serve.engine.keystrokes import CancellationToken, Keystroke, Prediction
 from onward.serve.engine.online_learning import LearnedState, OnlineLearner
 from onward.serve.engine.registry import ServedModel
 from onward.serve.engine.typed_text import SLICE, TypedText
 from onward.serve.sessions.document import Document
 from onward.serve.sessions.store import SessionStore
+
+_LOG = logging.getLogger("onward.serve")
 
 Watch: TypeAlias = Callable[[Coroutine[Any, Any, int]], Awaitable[int]]
 """Does work on behalf of a client, and may end it early if the client leaves."""
@@ -90,11 +94,18 @@ class ModelFollower:
 
     async def _load(self) -> TypedText:
         if self._adapts and self._learner is None:
-            learned = await self._store.learned(self._session_id) if self._store else None
-            self._learner = OnlineLearner(learned)
+            self._learner = OnlineLearner(await self._learned())
         if self._typed is None:
             self._typed = TypedText(self._served.trained, self._served.engine.stepper, self._learner)
         return self._typed
+
+    async def _learned(self) -> LearnedState | None:
+        """Returns what the session has learned, as the store has it; None if that is nothing, or damaged."""
+        try:
+            return await self._store.learned(self._session_id) if self._store else None
+        except ArtefactError as error:
+            _LOG.warning("a session lost what it had learned: %s", error)
+            return None
 
     async def _read(self, typed: TypedText, document: Document, unchanged: int, *, forget: bool) -> int:
         """Reads up to the cursor in slices, saves the learned weights, and returns the number of symbols."""

@@ -13,14 +13,19 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
-from onward.errors import InputError, WriteError
+from pydantic import Field
+
+from onward.errors import ArtefactError, InputError, WriteError
 from onward.in_place import PRIVATE, create_private
+from onward.printable import shown_value
 from onward.serve.engine.answer_options import AnswerOptions
 from onward.serve.engine.online_learning import LearnedState
 from onward.serve.http.limits import MEGABYTE
 from onward.serve.sessions.document import Document, Edit
+from onward.stored import AsTuple, Count, Finite, StoredModel, checked, refusing_damage
+from onward.stored_tables import definitions_in, definitions_of
 
 FORMAT = 2
 FOLD_EVERY, FOLD_BYTES = 256, 1 << 16
@@ -32,6 +37,7 @@ _ROW_BYTES = 512
 _WAL_BYTES = 16 * MEGABYTE
 """Size to which SQLite's log of changes is cut after a large transaction."""
 
+_HINT = "name another file with --state, or delete this one to start without sessions"
 _TABLES = """
 create table if not exists sessions (
     id text primary key, model text not null, text blob not null, cursor integer not null,
@@ -77,7 +83,31 @@ class IndexEntry(NamedTuple):
 
     id: str
     model: str
-    used: float
+    used: Finite
+
+
+class _SessionRow(NamedTuple):
+    """A row of the table of sessions."""
+
+    model: str
+    text: bytes
+    cursor: Count
+    version: Count
+    options: str
+    used: Finite
+
+
+class _StoredOptions(StoredModel):
+    """The options of a row, with the limits of `CompletionOptions`."""
+
+    completions: Annotated[int, Field(ge=0, le=20)] = 3
+    until: Literal["word", "line"] | Annotated[int, Field(ge=1, le=100)] = "word"
+    shortest: Annotated[int, Field(ge=1, le=100)] = 2
+    next: Annotated[int, Field(ge=0, le=100)] = 10
+    adapt: bool = False
+
+
+_Spans = list[Annotated[tuple[Count, Count], AsTuple]]
 
 
 @dataclass
@@ -114,6 +144,8 @@ class SessionStore:
             if not 0 <= found <= FORMAT:  # format 1 had no learned weights
                 message = f"expected format {FORMAT} of {path}, got format {found}"
                 raise InputError(message, hint="update onward")
+            if not definitions_in(self._database) <= definitions_of(_TABLES):
+                raise _damaged(path, "its tables are not those of sessions")
             path.chmod(PRIVATE)  # it holds what people type
             self._database.execute("pragma journal_mode = wal")
             self._database.execute("pragma synchronous = full")
@@ -139,21 +171,30 @@ class SessionStore:
     def index(self) -> list[IndexEntry]:
         """Returns all sessions without their texts, the most recently used first."""
         rows = self._database.execute("select id, model, used from sessions order by used desc")
-        return [IndexEntry(*row) for row in rows]
+        with refusing_damage("the list of sessions", _HINT):
+            return [checked(IndexEntry, row) for row in rows]
 
     def load(self, id_: str) -> StoredSession | None:
-        """Loads one session as of its last acknowledged edit, if it exists."""
+        """Loads one session as of its last acknowledged edit, if it exists.
+
+        Raises:
+            ArtefactError: the session is damaged.
+        """
         columns = "model, text, cursor, version, options, used"
         row = self._database.execute(f"select {columns} from sessions where id = ?", (id_,)).fetchone()
         if row is None:
             return None
-        model, text, cursor, version, json_options, used = row
-        options = json.loads(json_options)
-        adapts = options.pop("adapt", False)
-        document = Document(_decoded(text), cursor, version, AnswerOptions(**options))
-        for edit in self._edits(id_, version):
-            document = document.after(edit)
-        return StoredSession(id_, model, document, adapts, used)
+        with refusing_damage(f"the session {shown_value(id_)}", _HINT):
+            found = checked(_SessionRow, row)
+            stored = _StoredOptions.model_validate(json.loads(found.options))
+            options = AnswerOptions(stored.completions, stored.until, stored.shortest, stored.next)
+            document = Document(_decoded(found.text), found.cursor, found.version, options)
+            _check_cursor(document)
+            for edit in self._edits(id_, found.version):
+                _check_edit(edit, document)
+                document = document.after(edit)
+                _check_cursor(document)
+        return StoredSession(id_, found.model, document, stored.adapt, found.used)
 
     async def find(self, id_: str) -> StoredSession | None:
         """Loads one session while requests are answered."""
@@ -216,7 +257,14 @@ class SessionStore:
         statement = "select weights, text, known from learned where id = ?"
         found = self._thread.submit(lambda: self._database.execute(statement, (id_,)).fetchone())
         row = await asyncio.wrap_future(found)
-        return row and LearnedState(row[0], _decoded(row[1]), [(a, b) for a, b in json.loads(row[2])])
+        if row is None:
+            return None
+        with refusing_damage(f"what the session {shown_value(id_)} has learned", _HINT):
+            weights, text, known = checked(tuple[bytes, bytes, str], row)
+            learned = LearnedState(weights, _decoded(text), checked(_Spans, json.loads(known)))
+            if any(start > end or end > len(learned.text) for start, end in learned.spans):
+                raise ValueError("expected spans of the text")
+        return learned
 
     async def remove(self, id_: str) -> None:
         """Removes a session.
@@ -243,7 +291,8 @@ class SessionStore:
             "select at, deleted, inserted, cursor from edits where id = ? and version > ? order by version",
             (id_, after),
         )
-        for at, deleted, inserted, cursor in rows.fetchall():
+        for row in rows.fetchall():
+            at, deleted, inserted, cursor = checked(tuple[Count, Count, bytes, Count], row)
             yield Edit(at, deleted, _decoded(inserted), cursor)
 
     def _put(self, session: StoredSession, text: bytes) -> None:
@@ -296,6 +345,20 @@ class SessionStore:
                 done.set_exception(_write_error(failed[number]))
             else:
                 done.set_result(None)
+
+
+def _damaged(path: Path, reason: str) -> ArtefactError:
+    return ArtefactError(f"{path} is damaged: {reason}", hint=_HINT)
+
+
+def _check_cursor(document: Document) -> None:
+    if document.cursor > len(document.text):
+        raise ValueError(f"expected a cursor up to {len(document.text)}, found {document.cursor}")
+
+
+def _check_edit(edit: Edit, document: Document) -> None:
+    if edit.at + edit.delete > len(document.text):
+        raise ValueError(f"expected an edit up to {len(document.text)}, found {edit.at} + {edit.delete}")
 
 
 def _write_error(error: Exception) -> Exception:

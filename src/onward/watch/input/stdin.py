@@ -5,6 +5,7 @@ import select
 import sys
 from typing import BinaryIO
 
+from onward.data.corpus import check_standard_input
 from onward.watch.input.lines import LONGEST_LINE
 
 _PIECE = 1 << 16
@@ -21,11 +22,16 @@ class Pipe:
     Attributes:
         ended: whether the writer has closed the pipe.
         truncated: number of lines so far that were cut to `LONGEST_LINE` bytes.
+
+    Raises:
+        CorpusError: standard input is closed.
     """
 
     position = None
 
     def __init__(self, file: BinaryIO | None = None) -> None:
+        if file is None:
+            check_standard_input()
         self._file = file or sys.stdin.buffer
         self.ended = False
         self.truncated = 0

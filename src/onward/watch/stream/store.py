@@ -21,6 +21,7 @@ from onward.in_place import PRIVATE, create_private
 from onward.outputs import output_lock
 from onward.printable import shown_value
 from onward.stored import Count, Finite, checked, refusing_damage, whole_number
+from onward.stored_tables import definitions_in, definitions_of
 from onward.watch.stream.alarms import Alarm
 
 FORMAT = 2
@@ -115,7 +116,6 @@ class WatchStore:
             self._database.execute(f"pragma {name}").fetchone() for name in ("user_version", "application_id")
         )
         (tables,) = self._database.execute("select count(*) from sqlite_master").fetchone()
-        self._database.execute("pragma trusted_schema = off")
         if tables and application != _APPLICATION:
             raise ArtefactError(f"{self.path} is a database, but not the state of a watch", hint=_HINT)
         if tables and version != FORMAT:
@@ -286,18 +286,8 @@ class WatchStore:
 
 def _check_tables(database: sqlite3.Connection, name: str) -> None:
     """Raises ArtefactError if a database has other tables or columns, or views or triggers."""
-    with closing(sqlite3.connect(":memory:")) as new:
-        new.executescript(_TABLES)
-        if _tables_of(database) != _tables_of(new):
-            raise ArtefactError(f"{name} is damaged: its tables are not those of a watch", hint=_HINT)
-
-
-def _tables_of(database: sqlite3.Connection) -> set[tuple[str, ...]]:
-    """Returns type, name and columns of everything that a database defines, except indexes."""
-    return {
-        (kind, name, *(c for (c,) in database.execute("select name from pragma_table_xinfo(?)", (name,))))
-        for kind, name in database.execute("select type, name from sqlite_master where type <> 'index'")
-    }
+    if definitions_in(database) != definitions_of(_TABLES):
+        raise ArtefactError(f"{name} is damaged: its tables are not those of a watch", hint=_HINT)
 
 
 def flagged_in(path: Path, key: str) -> Flagged:
@@ -312,7 +302,6 @@ def flagged_in(path: Path, key: str) -> Flagged:
         raise ArtefactError(f"expected the state of a watch, but there is no file {path}", hint=hint)
     try:
         with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as database:
-            database.execute("pragma trusted_schema = off")
             _check_tables(database, str(path))
             query = "select events, number from flagged where key = ? order by number desc limit 1"
             found = database.execute(query, (key,)).fetchone()
