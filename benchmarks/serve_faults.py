@@ -15,6 +15,7 @@ with the distribution for the last acknowledged text, or for that text with the 
 import asyncio
 import json
 import random
+import shutil
 import signal
 import tempfile
 from collections import Counter
@@ -56,6 +57,7 @@ def main() -> None:
 async def malformed(model: Path, detector: Path, count: int) -> dict[str, Any]:
     """Sends malformed requests, and returns the answers and the state of the server."""
     with tempfile.TemporaryDirectory() as folder:
+        detector = Path(shutil.copy(detector, folder))  # a request may mark an alarm as normal
         corpus = Path(folder, "corpus.txt")
         corpus.write_text("to be or not to be, that is the question\n")
         server = start(model, detector, "--corpus", corpus, "--state", Path(folder, "state.db"))

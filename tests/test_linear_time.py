@@ -74,6 +74,7 @@ READERS: dict[str, Callable[[str], object]] = {
 
 
 @pytest.mark.parametrize("name", READERS)
+@pytest.mark.slow
 def test_no_text_takes_more_than_linear_time(name: str) -> None:
     for unit in UNITS:
         for end in ENDS:

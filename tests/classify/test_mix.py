@@ -141,6 +141,7 @@ def test_a_source_of_any_kind_restarts_when_it_ends(kind: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 @settings(deadline=None, max_examples=25)
 @given(st.integers(0, 12), st.integers(1, 8))
+@pytest.mark.slow
 def test_a_mix_continues_from_a_saved_position(kind: str, before: int, size: int) -> None:
     def mix() -> MixIterator:
         return MixIterator([KINDS[kind](), numbered(11, 50), numbered(3)], size, [0.5, 0.3, 0.2], seed=1)

@@ -80,6 +80,7 @@ def test_help_imports_nothing_heavy() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
 
 
+@pytest.mark.slow
 def test_loading_a_model_does_not_import_the_torch_compiler(model: Path) -> None:
     code = "import sys, onward; onward.load(sys.argv[1]); sys.exit('torch._dynamo' in sys.modules)"
     subprocess.run([sys.executable, "-c", code, model], check=True)

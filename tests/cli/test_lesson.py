@@ -23,6 +23,7 @@ def test_an_unknown_rung_is_refused_with_the_names_of_all_rungs(onward: Command)
     assert "three" in ran.err
 
 
+@pytest.mark.slow
 def test_a_rung_on_another_text_reports_that_the_figures_do_not_apply(
     onward: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -147,6 +147,7 @@ def test_resume_without_a_checkpoint_warns_and_trains(onward: Command, text: Pat
     assert "a.onward.checkpoint: this run starts from the beginning" in ran.err
 
 
+@pytest.mark.slow
 def test_many_short_epochs_give_few_lines(onward: Command, text: Path, tmp_path: Path) -> None:
     ran = onward(
         "train", text, "-o", tmp_path / "a.onward", "--recipe", "tiny", "--width", "16", "--epochs", "40"
@@ -155,6 +156,7 @@ def test_many_short_epochs_give_few_lines(onward: Command, text: Path, tmp_path:
     assert 1 <= ran.err.count("starts: the state is reset") < 5
 
 
+@pytest.mark.slow
 def test_a_run_resumed_after_ctrl_c_gives_the_same_model(
     process: Process, text: Path, tmp_path: Path
 ) -> None:
@@ -175,6 +177,7 @@ def test_a_run_resumed_after_ctrl_c_gives_the_same_model(
     assert stopped.read_bytes() == whole.read_bytes()
 
 
+@pytest.mark.slow
 def test_a_second_run_to_the_same_output_is_refused(process: Process, text: Path, tmp_path: Path) -> None:
     output = tmp_path / "a.onward"
     first = process("train", text, "-o", output, "--recipe", "tiny", "--steps", "100000")
@@ -193,6 +196,7 @@ def test_a_second_run_to_the_same_output_is_refused(process: Process, text: Path
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small disk")
+@pytest.mark.slow
 def test_a_full_disk_exits_with_1_and_keeps_the_old_model(
     process: Process, text: Path, model: Path, tmp_path: Path
 ) -> None:
@@ -256,6 +260,7 @@ def test_special_symbols_are_not_counted(onward: Command, tmp_path: Path) -> Non
     assert "1 symbol to train on" in said
 
 
+@pytest.mark.slow
 def test_the_command_to_resume_is_printed(
     process: Process, onward: Command, text: Path, tmp_path: Path
 ) -> None:

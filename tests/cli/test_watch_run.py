@@ -97,6 +97,7 @@ def test_a_rate_replaces_the_top_k_rule(onward: Command, watching: Path, log: Pa
     assert by_rate["false_alarms_asked"] == 0.02 and by_rate["flagged"] == 1
 
 
+@pytest.mark.slow
 def test_a_signal_ends_a_followed_watch(
     process: Callable[..., subprocess.Popen[bytes]], watching: Path, log: Path, tmp_path: Path
 ) -> None:

@@ -134,6 +134,7 @@ def test_padding_with_zeros_after_the_end_is_ignored(suffix: str, tmp_path: Path
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.slow
 def test_memory_is_bounded_whatever_the_archive_expands_to(suffix: str, tmp_path: Path) -> None:
     path = archive(tmp_path, suffix, bytes(1 << 28))
     assert path.stat().st_size < 1 << 19
@@ -167,6 +168,7 @@ def test_progress_counts_compressed_bytes(
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_archive(
     suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

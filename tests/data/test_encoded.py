@@ -304,6 +304,7 @@ def test_a_full_disk_leaves_no_files(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_text(
     tmp_path: Path, kind: SymbolKind, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -138,6 +138,7 @@ def test_next_distribution_sums_to_1_and_follows_the_temperature(trained: Traine
         trained.session(reach=-1)
 
 
+@pytest.mark.slow
 def test_forks_may_be_used_in_different_threads(trained: TrainedModel) -> None:
     session = trained.session()
     session.feed("a")  # by the stepper that a fork might share

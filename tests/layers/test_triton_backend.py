@@ -12,6 +12,7 @@ print(triton_backend.available, "triton" in sys.modules)
 
 
 @pytest.mark.parametrize("value", [None, "", "0"])
+@pytest.mark.slow
 def test_triton_is_off_by_default(value: str | None) -> None:
     environment = {name: text for name, text in os.environ.items() if name != "ONWARD_TRITON"}
     environment |= {"TRITON_INTERPRET": "1"} | ({} if value is None else {"ONWARD_TRITON": value})

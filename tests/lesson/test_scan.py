@@ -58,6 +58,7 @@ def test_scan_is_a_loop() -> None:
     assert outputs.tolist() == [0, 10, 30, 60]
 
 
+@pytest.mark.slow
 def test_without_pytensor_the_rung_runs_only_pytorch(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(scan, "find_spec", lambda name: None)
     lines: list[str] = []

@@ -71,6 +71,7 @@ def processor_seconds(server: Server) -> float:
 
 
 @pytest.mark.parametrize("symbols", ["a", "ab"])  # repetitions, and as many short matches as possible
+@pytest.mark.slow
 def test_a_search_ends_when_its_client_leaves(
     start: Start, model: Path, tmp_path: Path, symbols: str
 ) -> None:

@@ -41,6 +41,11 @@ def raised(server: Server, *keys: str, events: list[str] = BAD) -> list[dict[str
     return answer["alarms"]
 
 
+def row_of(page: Any, name: str) -> Any:
+    """The newest row of the alarms of a key; the row that is first on the page may still be another."""
+    return page.locator("#alarms li", has=page.locator(".name", has_text=name)).first
+
+
 def live(page: Any) -> Any:
     """Waits until the page is connected, and returns it."""
     expect(page.locator("#state")).to_have_text("live")
@@ -73,7 +78,7 @@ class TestAlarms:
     ) -> None:
         raised(watch, "explained")
         page = live(open_page())
-        row = page.locator("#alarms li").first
+        row = row_of(page, "explained")
         row.locator("summary").click()
         marks = row.locator(".text i")
         expect(marks).to_have_text([*BAD, "<end>"])
@@ -95,7 +100,7 @@ class TestAlarms:
         page = live(open_page())
         lines = ["key,event,time", "as-it-came,start,1", "as-it-came,boom,2", "as-it-came,boom,3"]
         watch.client.post("/v1/watch", json={"lines": lines, "end": True})
-        row = page.locator("#alarms li").first
+        row = row_of(page, "as-it-came")
         expect(row.locator(".line")).to_have_text(re.compile(r"^as-it-came,boom,\d$"))
         row.locator("summary").click()
         expect(row.locator(".source")).to_have_text(re.compile(r"^as-it-came,boom,\d$"))
@@ -127,7 +132,7 @@ class TestAlarms:
         page = live(open_page())
         odd = "<img src=x onerror=alert(1)>"
         raised(watch, odd, events=["start", odd, "<b>"])
-        row = page.locator("#alarms li").first
+        row = row_of(page, odd)
         expect(row.locator(".name")).to_have_text(odd)
         row.locator("summary").click()
         expect(row.locator(".text i").nth(1)).to_have_text(odd)
@@ -138,7 +143,7 @@ class TestAlarms:
     ) -> None:
         page = live(open_page())
         raised(watch, "was-normal", events=SHORT)
-        row = page.locator("#alarms li").first
+        row = row_of(page, "was-normal")
         row.locator("summary").click()
         row.locator("button").click()
         expect(row.locator("[role=status]")).to_have_text(
@@ -154,7 +159,7 @@ class TestAlarms:
     def test_a_sequence_that_cannot_be_learned_is_reported(self, open_page: Open, watch: Server) -> None:
         page = live(open_page(errors=True))
         raised(watch, "unknown")
-        row = page.locator("#alarms li").first
+        row = row_of(page, "unknown")
         row.locator("summary").click()
         row.locator("button").click()
         expect(row.locator("[role=status]")).to_contain_text(

@@ -111,6 +111,7 @@ def test_a_resumed_run_repeats_the_losses_of_an_uninterrupted_one(
 
 
 @pytest.mark.parametrize("layer", ["gated", "lstm", "gru", "simple"])
+@pytest.mark.slow
 def test_a_run_killed_anywhere_ends_with_the_same_state(
     layer: str,
     held_out: HeldOut,
@@ -299,6 +300,7 @@ def test_a_full_disk_keeps_the_checkpoint_before(
     assert [file.name for file in tmp_path.iterdir()] == ["c"]
 
 
+@pytest.mark.slow
 def test_the_schedule_of_a_timed_run_gives_the_same_weights(
     held_out: HeldOut, small: Small, make_trainer: MakeTrainer, tmp_path: Path
 ) -> None:

@@ -82,6 +82,7 @@ def test_a_finished_model_is_replaced_but_not_resumed(
         pass
 
 
+@pytest.mark.slow
 def test_minutes_without_a_plan_are_resumed_as_minutes(
     corpus: EncodedCorpus, small: Small, tmp_path: Path
 ) -> None:

@@ -129,6 +129,7 @@ def test_a_file_restores_the_detector(detector: Detector, tmp_path: Path) -> Non
     assert again.read_bytes() == path.read_bytes()
 
 
+@pytest.mark.slow
 def test_learning_again_gives_the_same_file(detector: Detector, tmp_path: Path) -> None:
     learn_detector(NORMAL, SETTINGS).save(tmp_path / "again")
     detector.save(tmp_path / "first")

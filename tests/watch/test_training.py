@@ -58,6 +58,7 @@ KINDS = {
 
 
 @pytest.mark.parametrize("in_order", [True, False])
+@pytest.mark.slow
 def test_frequent_kinds_are_not_flagged_if_few_kinds_recur(in_order: bool) -> None:
     shares = np.array(list(KINDS.values())) / sum(KINDS.values())
     for seed in range(3):
@@ -70,6 +71,7 @@ def test_frequent_kinds_are_not_flagged_if_few_kinds_recur(in_order: bool) -> No
             assert shares[p <= rate].sum() <= highest
 
 
+@pytest.mark.slow
 def test_the_rate_holds_if_most_kinds_are_rare() -> None:
     flagged = []
     for seed in range(4):
@@ -89,6 +91,7 @@ def draw_lines(first: int, count: int, seed: int) -> list[list[str]]:
     ]
 
 
+@pytest.mark.slow
 def test_a_steady_flow_of_new_kinds_does_not_raise_the_rate() -> None:
     for seed in range(4):
         settings = LearnSettings(in_order=True, rate=0.05, seed=seed, steps=60)

@@ -56,6 +56,7 @@ def test_a_word_has_the_probability_of_its_symbols_and_its_end(trained: TrainedM
 
 
 @pytest.mark.parametrize("seed", range(3))
+@pytest.mark.slow
 def test_no_likelier_continuation_is_missed(make: Maker, seed: int) -> None:
     trained = make(seed=seed)
     found = trained.complete("ab", n=6, until=2, lanes=16)

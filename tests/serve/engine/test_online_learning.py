@@ -129,6 +129,7 @@ def test_forget_is_refused_for_a_session_that_does_not_learn(server: Server) -> 
     assert (response.status_code, response.json()["error"]["param"]) == (400, "forget")
 
 
+@pytest.mark.slow
 def test_learned_weights_survive_a_kill(start: Start, model: Path, tmp_path: Path) -> None:
     server = start(model, "--state", tmp_path / "sessions.db")
     path = create_adapting(server.client)

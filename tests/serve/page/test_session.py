@@ -84,13 +84,13 @@ def test_a_model_can_be_chosen_during_an_edit(open_page: Open, way: str) -> None
 
 def test_edits_use_the_websocket(open_page: Open, small: TrainedModel) -> None:
     page = open_page()
-    with page.expect_websocket() as opened:
-        page.reload()
+    frames: list[Any] = []
+    page.on("websocket", lambda socket: socket.on("framesent", lambda frame: frames.append(frame)))  # noqa: PLW0108 - playwright sets an attribute of the function
+    page.reload()
     typed(page, "t")
     requests: list[str] = []
-    frames: list[Any] = []
     page.on("request", lambda request: requests.append(request.url))
-    opened.value.on("framesent", lambda frame: frames.append(frame))  # noqa: PLW0108 - playwright sets an attribute of the function
+    frames.clear()
     for key in "he la":
         page.keyboard.type(key)
         page.wait_for_timeout(50)

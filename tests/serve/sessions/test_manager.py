@@ -120,6 +120,7 @@ def test_the_least_recently_used_session_is_evicted(start: Start, model: Path) -
     assert client.get(f"/v1/sessions/{second}").json()["error"]["code"] == "session_gone"
 
 
+@pytest.mark.slow
 def test_an_evicted_session_continues_from_the_file_with_its_options(
     start: Start, model: Path, tmp_path: Path
 ) -> None:
@@ -390,6 +391,7 @@ async def create_long(sessions: SessionManager, served: ServedModel, size: int, 
 
 
 @pytest.mark.parametrize("cursor", [0, 1000, 8000])
+@pytest.mark.slow
 def test_the_memory_of_a_session_is_counted(run: RunWork, cursor: int) -> None:
     async def work(sessions: SessionManager, served: ServedModel) -> None:
         await create_long(sessions, served, 8000, cursor)  # so that all that is made once is there

@@ -42,6 +42,7 @@ def test_forward_splits_hold_out_the_later_half_and_train_on_everything_before(c
 @pytest.mark.parametrize("held_out", [None, 0.9])
 @pytest.mark.parametrize("in_order", [False, True])
 @pytest.mark.parametrize("count", [400, 150_000, 250_000])
+@pytest.mark.slow
 def test_at_most_100_000_sequences_are_held_out(count: int, in_order: bool, held_out: float | None) -> None:
     plan = plan_splits(count, count, folds=5, held_out=held_out, in_order=in_order, seed=0)
     found = held_out_in(plan.folds) if plan.folds else plan.held_out

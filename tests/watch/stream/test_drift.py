@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pytest
 
 from onward.watch.detector import Detector
 from onward.watch.stream.drift import BLOCK, Drift
@@ -20,6 +21,7 @@ def conformal(chance: np.random.Generator, count: int, calibrated: int, scale: f
     return (1.0 + calibrated - np.searchsorted(scores, new)) / (calibrated + 1.0)
 
 
+@pytest.mark.slow
 def test_no_drift_is_reported_without_drift() -> None:
     for seed in range(40):
         chance = np.random.default_rng(seed)
