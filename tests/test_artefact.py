@@ -160,7 +160,7 @@ def test_a_header_too_long_to_load_is_not_saved(file: Path, monkeypatch: pytest.
         ),
         (lambda h: h.update(facts=[]), r"facts: Input should be a valid dictionary, found \[\]"),
         (lambda h: h["config"].pop("width"), "cannot build the model"),
-        (config(width=8), r"tensor \S+ of .* expected \(.*8.*\) in F32, found \("),
+        (config(width=8), r"tensor \S+ of .* expected \(.*8.*\) in F32 or BF16, found \("),
         (config(width=65536, inner=64.0), "does not fit its configuration: expected"),
         (config(inner=float("nan")), "inner must be a number"),
         (config(layers=2), "missing"),
@@ -238,7 +238,7 @@ def test_a_later_format_gives_the_hint_to_update(file: Path) -> None:
 @pytest.mark.parametrize(
     ("weight", "message"),
     [
-        (torch.zeros(9, dtype=torch.float16), r"readout.bias .*expected \(9,\) in F32, found \(9,\) in F16"),
+        (torch.zeros(9, dtype=torch.float16), r"readout.bias .*expected \(9,\) in F32 or BF16, found \(9,\) in F16"),
         (torch.zeros(9, dtype=torch.int64), r"found \(9,\) in I64"),
         (torch.zeros(10), r"found \(10,\) in F32"),
         (torch.zeros(9, 1), r"found \(9, 1\) in F32"),

@@ -1,6 +1,6 @@
 """The model file: everything about a trained model in one safetensors file.
 
-It holds the weights. Its header has a JSON object under the key `onward`:
+It holds the weights, in float32 or bfloat16. Its header has a JSON object under the key `onward`:
 
     format      version of this layout
     onward      version of onward that wrote the file
@@ -34,6 +34,7 @@ from safetensors.torch import save as to_safetensors
 from torch import Tensor
 
 from onward.atomic import atomic_write
+from onward.bases import find_model
 from onward.data.vocabulary import Vocabulary
 from onward.errors import ArtefactError, RecipeError
 from onward.file_kind import kind_of
@@ -48,7 +49,7 @@ LONGEST_HEADER = 1 << 25
 UNITS = {"nats": "natural logarithm", "per_symbol": "mean", "symbol": "one id of the vocabulary"}
 
 _KEY = "onward"
-_TYPES = {torch.float32: "F32"}
+_TYPES = {torch.float32: "F32", torch.bfloat16: "BF16"}
 _DAMAGED = "replace the file with an undamaged copy, or train again"
 _DIVERGED = "the training run diverged: train again with a lower learning rate"
 _HINT = "name a file that `onward train` or `onward watch learn` wrote"
@@ -73,18 +74,22 @@ class Artefact:
     watch: dict[str, Any] | None = None
 
 
-def save(artefact: Artefact, path: str | os.PathLike[str]) -> None:
+def save(artefact: Artefact, path: str | os.PathLike[str], *, dtype: torch.dtype = torch.float32) -> None:
     """Writes a model file atomically.
 
+    Args:
+        artefact: the model.
+        path: the file.
+        dtype: type of the weights in the file. bfloat16 halves it, and rounds weights to 8 significant bits.
+
     Raises:
-        ArtefactError: a weight is not a finite float32 number, weights are so large that the model could
+        ArtefactError: a weight is not a finite number, weights are so large that the model could
             overflow, or the header has NaN or is too long to load.
         WriteError: the file cannot be written.
     """
-    weights = {
-        name: weight.detach().cpu().contiguous() for name, weight in weights_of(artefact.model).items()
-    }
+    weights = {name: weight.detach().cpu() for name, weight in weights_of(artefact.model).items()}
     _check_values("the model", weights)
+    weights = {name: weight.to(dtype).contiguous() for name, weight in weights.items()}
     _check_size("the model", artefact.model)
     header = {
         "format": FORMAT,
@@ -117,12 +122,16 @@ def save(artefact: Artefact, path: str | os.PathLike[str]) -> None:
 
 
 def load(path: str | os.PathLike[str], *, device: str | torch.device = "cpu") -> Artefact:
-    """Reads a model file. Memory use is bounded by the size of the file.
+    """Reads a model file, with weights in float32. Memory use is bounded by the size of the file.
+
+    Args:
+        path: the file, or the name of a base model.
+        device: the device for the model.
 
     Raises:
         ArtefactError: the file is missing, damaged, not a model file, or from a later version.
     """
-    source = Path(path)
+    source = find_model(path)
     with _opened(source) as file:
         content = _header_json(source, file.metadata() or {})
         header = _parse_header(source, content)
@@ -141,7 +150,7 @@ def load(path: str | os.PathLike[str], *, device: str | torch.device = "cpu") ->
     with refusing_damage(f"the header of {source}", _DAMAGED):
         if header_digest(content) != header.header_sha256:
             raise ValueError("its sha256 differs")
-    set_weights(model, weights)
+    set_weights(model, {name: weight.float() for name, weight in weights.items()})
     _check_size(str(source), model)
     return Artefact(model.to(device).eval(), vocabulary, header.recipe, header.facts, header.watch)
 
@@ -161,6 +170,7 @@ def is_detector(path: Path) -> bool:
     Raises:
         ArtefactError: the file is missing, not a model file, or from a later version.
     """
+    path = find_model(path)
     with _opened(path) as file:
         return _parse_header(path, _header_json(path, file.metadata() or {})).watch is not None
 
@@ -297,20 +307,20 @@ def _check_shapes(path: Path, file: Any, expected: dict[str, Tensor]) -> None:
     for name, weight in expected.items():
         part = file.get_slice(name)
         shape, kind = tuple(part.get_shape()), part.get_dtype()
-        wanted = tuple(weight.shape), _TYPES[weight.dtype]
-        if (shape, kind) != wanted:
-            parts = f"expected {wanted[0]} in {wanted[1]}, found {shape} in {kind}"
+        if shape != tuple(weight.shape) or kind not in _TYPES.values():
+            types = " or ".join(_TYPES.values())
+            parts = f"expected {tuple(weight.shape)} in {types}, found {shape} in {kind}"
             raise ArtefactError(
                 f"tensor {name} of {path} does not fit its configuration: {parts}", hint=_HINT
             )
 
 
 def _check_values(where: str, weights: dict[str, Tensor]) -> None:
-    """Raises ArtefactError if a weight is not a finite float32 number."""
+    """Raises ArtefactError if a weight is not a finite number of a type in `_TYPES`."""
     for name, weight in weights.items():
         if weight.dtype not in _TYPES:
             raise ArtefactError(
-                f"expected tensor {name} of {where} in float32, found {weight.dtype}",
+                f"expected tensor {name} of {where} in float32 or bfloat16, found {weight.dtype}",
                 hint="convert the model with model.float()",
             )
         if not weight.isfinite().all():
