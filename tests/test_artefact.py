@@ -130,7 +130,7 @@ def test_numbers_of_the_header_must_be_finite(file: Path, field: str, value: Any
 
 def test_weights_of_another_type_are_not_saved(tmp_path: Path) -> None:
     double = small()
-    with pytest.raises(ArtefactError, match=r"float32, found torch\.float64"):
+    with pytest.raises(ArtefactError, match=r"float32 or bfloat16, found torch\.float64"):
         save(Artefact(double.model.double(), double.vocabulary), tmp_path / "m")
     assert not list(tmp_path.iterdir())
 

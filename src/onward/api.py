@@ -2,6 +2,7 @@
 
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,11 @@ from onward.data.encoded import EncodedCorpus, encode_corpus
 from onward.errors import RecipeError
 from onward.inference.trained_model import TrainedModel
 from onward.outputs import refuse_to_replace
-from onward.training.events import CorpusEncoded, CorpusRead, Observer
+from onward.training.base import Base, consider_base
+from onward.training.events import BaseConsidered, CorpusEncoded, CorpusRead, Observer
 from onward.training.plan import Budget
 from onward.training.recipe import Recipe, find_recipe
-from onward.training.resume import resumed_budget, resumed_recipe, start_run
+from onward.training.resume import RunStart, resumed_budget, resumed_recipe, start_run
 from onward.training.train import train_model
 
 DEFAULT_MINUTES = 5.0
@@ -33,6 +35,7 @@ def train(  # noqa: PLR0913 - keyword arguments, most of which have defaults
     epochs: float | None = None,
     steps: int | str | None = None,
     resume: bool = False,
+    base: str | os.PathLike[str] = "auto",
     device: str = "auto",
     observer: Observer | None = None,
     started: float | None = None,
@@ -52,11 +55,14 @@ def train(  # noqa: PLR0913 - keyword arguments, most of which have defaults
             also be the schedule of a timed run, as text, which repeats that run.
         resume: resume from the checkpoint that a stopped run left beside the output. Budget, recipe and
             hyperparameters come from the checkpoint; other values are refused.
+        base: the model whose weights the run begins with: the name of a base model such as "english", a model
+            file, or "none". "auto" chooses a base model if the recipe is the default and the text reads like
+            the texts of the base.
         device: "cpu", "cuda" (a GPU), or "auto": a GPU if PyTorch finds one.
         observer: called with each event of the run (see `onward.training.events`).
         started: when the minutes start, by `time.monotonic`; the default is the time of this call.
         hyperparameters: values that replace the recipe's, such as `lower=True` or `dropout=0.2` (see
-            `Recipe`).
+            `Recipe`). Lanes, dropout and noise that are not given follow from the text and the budget.
 
     Raises:
         CorpusError: a source is missing or has no text.
@@ -65,7 +71,7 @@ def train(  # noqa: PLR0913 - keyword arguments, most of which have defaults
         VocabularyError: the vocabulary is too large for a model file.
         InputError: the output is a source, or a file that is not a model; or the run to resume has finished.
         BusyError: another run is writing to the output.
-        ArtefactError: the checkpoint is damaged, or belongs to another run.
+        ArtefactError: the checkpoint is damaged, or belongs to another run; or the base cannot be read.
         Interrupted: the user pressed Ctrl-C; the run was saved if it has an output.
         DivergedError: the loss was not finite at any learning rate.
         WriteError: a file could not be written.
@@ -86,11 +92,14 @@ def train(  # noqa: PLR0913 - keyword arguments, most of which have defaults
             budget = budget or resumed_budget(start.checkpoint, started)
         for notice in start.notices:
             notify(notice)
+        chosen, encoded, begins_with = _begin(corpus, chosen, hyperparameters, str(base), start, notify)
         result = train_model(
-            _encode(corpus, chosen, notify),
+            encoded,
             chosen,
             budget or Budget(minutes=DEFAULT_MINUTES, started=started),
             start,
+            base=begins_with,
+            given=hyperparameters if chosen.name == "default" and not start.checkpoint else None,
             device=trained_on,
             observer=observer,
             sampler=_sample if observer else None,
@@ -138,6 +147,33 @@ def _encode(corpus: Corpus, recipe: Recipe, notify: Observer) -> EncodedCorpus:
     )
     notify(CorpusEncoded(len(corpus.documents), encoded.source_bytes, corpus.skipped, encoded.replaced))
     return encoded
+
+
+def _begin(
+    corpus: Corpus,
+    recipe: Recipe,
+    given: dict[str, Any],
+    asked: str,
+    start: RunStart,
+    notify: Observer,
+) -> tuple[Recipe, EncodedCorpus, Base | None]:
+    """Returns the recipe with the architecture of the base, the corpus, and the base."""
+    if start.checkpoint:
+        asked = recipe.base if asked == "auto" else asked
+    if asked == "auto":
+        encoded = _encode(corpus, recipe, notify)
+        found = consider_base(encoded, recipe, given)
+        if found.name is not None:
+            notify(BaseConsidered(found.name, found.base is not None, found.nats_per_symbol))
+        base = found.base
+    elif asked == "none":
+        encoded, base = _encode(corpus, recipe, notify), None
+    else:
+        base = Base.load(asked)
+        recipe = base.recipe(recipe, given)
+        encoded = _encode(corpus, recipe, notify)
+        notify(BaseConsidered(asked, is_used=True))
+    return replace(recipe, base=base.name if base else "none"), encoded, base
 
 
 def _sample(artefact: Artefact) -> str:

@@ -4,7 +4,13 @@ from typing import Annotated
 
 import typer
 
-Model = Annotated[str, typer.Argument(metavar="MODEL", help="A model file, made by `onward train`.")]
+Model = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL",
+        help="A model file, made by `onward train`; or english, a model that comes with onward.",
+    ),
+]
 Sources = Annotated[
     list[str],
     typer.Argument(

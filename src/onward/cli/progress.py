@@ -1,7 +1,7 @@
 """The progress of a training run: a bar on a terminal, otherwise occasional lines."""
 
 import time
-from typing import Protocol
+from typing import Any, Protocol
 
 from rich.console import Console
 from rich.padding import Padding
@@ -11,6 +11,7 @@ from rich.text import Text
 from onward.cli.output import messages
 from onward.printable import printable, without_controls
 from onward.training.events import (
+    BaseConsidered,
     CheckpointIgnored,
     CheckpointMissing,
     CorpusEncoded,
@@ -22,9 +23,11 @@ from onward.training.events import (
     Planned,
     RolledBack,
     Sampled,
+    SettingsChosen,
     Started,
     Stepped,
     Validated,
+    Worsened,
 )
 from onward.units import nats_to_bits
 
@@ -133,7 +136,7 @@ def _print_lines(console: Console, lines: list[str]) -> None:
         console.print(Text(printable(line)), soft_wrap=True)
 
 
-def describe(event: Event) -> list[str]:
+def describe(event: Event) -> list[str]:  # noqa: PLR0912 - one case for each kind of event
     """Returns lines about an event; none if it needs none."""
     line = ""
     match event:
@@ -141,6 +144,10 @@ def describe(event: Event) -> list[str]:
             line = _describe_corpus(event)
         case OutputExists() | CheckpointIgnored() | CheckpointMissing():
             line = _describe_output(event)
+        case BaseConsidered():
+            line = _describe_base(event)
+        case SettingsChosen(settings, passes):
+            line = f"chosen for this text: {_settings(settings)}{_most(passes)}"
         case Started() if event.training_symbols < FEWEST_TRAINING_SYMBOLS:
             return [_describe_start(event), _TOO_SHORT]
         case Started():
@@ -153,6 +160,11 @@ def describe(event: Event) -> list[str]:
             line = f"epoch {epoch} starts: the state is reset"
         case Validated(step, nats, best):
             line = f"step {step:,}  held-out loss {_loss(nats)}{'  best so far' if best else ''}"
+        case Worsened(step, best_step):
+            line = (
+                f"step {step:,}  the checks have become worse since step {best_step:,}: the run ends, "
+                "and keeps the weights of that step"
+            )
         case RolledBack(step, to, reason, scale):
             rate = f"learning rates are now {scale:g} times the recipe's"
             line = f"step {step:,}  {reason}: returned to the weights of step {to:,}, {rate}"
@@ -184,6 +196,23 @@ def _describe_corpus(event: CorpusEncoded) -> str:
             f"not valid UTF-8: {_count(event.replaced, 'byte')} replaced by the unknown symbol ({remedy})"
         )
     return f"read {'; '.join(parts)}" if event.documents > 1 else "; ".join(parts)
+
+
+def _describe_base(event: BaseConsidered) -> str:
+    if event.nats_per_symbol is None:
+        return f"begins with the model {event.name}"
+    loss = f"whose loss on this text is {event.nats_per_symbol:.2f} nats before training"
+    if event.is_used:
+        return f"begins with the base model {event.name}, {loss} (--base none begins with new weights)"
+    return f"begins with new weights: the text is unlike those of the base model {event.name}, {loss}"
+
+
+def _settings(settings: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {value:g}" for name, value in settings.items())
+
+
+def _most(passes: float | None) -> str:
+    return "" if passes is None else f"; at most {passes:g} passes, since more would make the model worse"
 
 
 def _describe_start(event: Started) -> str:

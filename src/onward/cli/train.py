@@ -19,7 +19,7 @@ from onward.data.compressed import open_bytes
 from onward.data.corpus import STANDARD_INPUT, Corpus, find_sources
 from onward.errors import InputError, Interrupted, OnwardError, RecipeError
 from onward.outputs import checkpoint_path, curves_path, log_path
-from onward.training.events import Event, Started
+from onward.training.events import Event, SettingsChosen, Started
 from onward.units import nats_to_bits
 
 _PROCESS_STARTED = [time.monotonic()]
@@ -32,12 +32,24 @@ _WORD = re.compile(r"^[^\W\d_]\w{0,19} ?", re.MULTILINE)
 _TWO_WORDS = re.compile(r"^[^\W\d_]\w{0,19} \w{1,20} ?", re.MULTILINE)
 
 
+class _Explained(Exception):  # noqa: N818 - a way to leave the run, not an error
+    """Ends a run with --explain before its first step."""
+
+
 def train(
     source: Sources,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="The model file. Default: SOURCE.onward in the current folder."),
     ] = None,
+    base: Annotated[
+        str,
+        typer.Option(
+            metavar="auto|none|NAME|FILE",
+            help="The model to begin with: a base model that comes with onward (english), a model file, or "
+            "none for new weights. auto begins with a base model if the text is like those that it learned.",
+        ),
+    ] = "auto",
     recipe: Annotated[
         str | None, typer.Option(help="Named set of hyperparameters: default, lstm, gru, simple or tiny.")
     ] = None,
@@ -89,16 +101,23 @@ def train(
             help="Set any hyperparameter (docs/guides/train.md lists them); can be repeated.",
         ),
     ] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Show what the run would do, and do not train.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Train a model on a text and write it to one file.
 
     \b
     onward train pydoc -o pydoc.onward --minutes 2
-    onward train nietzsche.txt -o nietzsche.onward --lower --minutes 5 --dropout 0.25 --noise 0.03
+    onward train nietzsche.txt -o nietzsche.onward --lower --minutes 5
+    onward train notes.txt --minutes 1 --explain
     onward train "src/**/*.py" -o code.onward --epochs 3 --recipe lstm
     onward train nietzsche.txt -o small.onward --width 128 --set clip=0.5 --set block=64
     onward train nietzsche.txt -o nietzsche.onward --resume
+
+    Lanes, dropout and noise that you do not give follow from the text and
+    the budget. A run on English text begins with the base model english.
 
     Ctrl-C saves the run, and --resume continues it. The final model is the
     same as if the run had never been stopped.
@@ -117,20 +136,27 @@ def train(
     corpus = find_sources(source)
     target = output or _default_output(source[0])
     keep_freed_memory()
-    resumed_at = 0
+    resumed_at, chosen = 0, ""
     with display() as show:
 
         def observe(event: Event) -> None:
-            nonlocal resumed_at
+            nonlocal resumed_at, chosen
             if isinstance(event, Started):
                 resumed_at = event.step
+            if isinstance(event, SettingsChosen):
+                chosen = "".join(f" --set {name}={value}" for name, value in event.settings.items())
             show(event)
+            if explain and isinstance(event, Started):
+                raise _Explained
 
         try:
             model = onward.train(
-                corpus, output=target, recipe=recipe, minutes=minutes, epochs=epochs, steps=steps,
-                resume=resume, device=device, observer=observe, started=started, **hyperparameters,
+                corpus, output=None if explain else target, recipe=recipe, minutes=minutes,
+                epochs=epochs, steps=steps, resume=resume, base=base, device=device, observer=observe, started=started, **hyperparameters,
             )  # fmt: skip
+        except _Explained:
+            say("nothing was trained: this run only explained itself")
+            return
         except Interrupted as stopped:
             hint = stopped.hint and _resume_hint(source, target)
             raise Interrupted(str(stopped), hint=hint) from stopped
@@ -140,7 +166,7 @@ def train(
         emit_json(result)
     _conclude(result, target, _prime(corpus), resumed_at=resumed_at)
     if ":" in result["schedule"]:
-        say(f"{'repeat':<15} the same command with --steps {result['schedule']}")
+        say(f"{'repeat':<15} the same command with --steps {result['schedule']}{chosen}")
 
 
 def _parse(setting: str) -> tuple[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any, TypedDict, Unpack
 import torch
 
 from onward.artefact import FORMAT, Artefact, digest_of, load, save, weights_of
+from onward.bases import find_model
 from onward.data.vocabulary import SPECIAL, UNKNOWN, Vocabulary
 from onward.inference.adapt import AdaptOptions
 from onward.inference.completion.options import CompleteKeywords, Completions
@@ -68,12 +69,12 @@ class TrainedModel:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], *, device: str | torch.device = "cpu") -> "TrainedModel":
-        """Loads a model file.
+        """Loads a model file, or a base model by its name (see `onward.bases`).
 
         Raises:
             ArtefactError: the file is missing, damaged, not a model file, or from a later version.
         """
-        return cls(load(path, device=device), path)
+        return cls(load(path, device=device), find_model(path))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the model file. If this fails, a previous file at this path does not change.

@@ -1,13 +1,15 @@
 """The base of a run: a trained model whose weights the run begins with."""
 
 import unicodedata
+from collections.abc import Collection
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 import torch
 
-from onward.artefact import Artefact, load
+from onward.artefact import Artefact, digest_of, load, weights_of
+from onward.bases import base_names
 from onward.data.encoded import EncodedCorpus
 from onward.data.vocabulary import SPECIAL, UNKNOWN, Vocabulary, lower_case
 from onward.errors import RecipeError
@@ -33,6 +35,11 @@ ARCHITECTURE = tuple(field.name for field in fields(Architecture) if field.name 
 """The hyperparameters in which a run and its base must be equal."""
 
 
+LARGEST_SURPRISE = 2.2
+"""In nats per character. A text that surprises a base more is too different: a run from nothing learns it
+as well."""
+
+
 @dataclass(frozen=True)
 class Base:
     """A trained model to begin with.
@@ -53,6 +60,11 @@ class Base:
             ArtefactError: the file is missing, damaged, or not a model file.
         """
         return cls(name, load(name))
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the weights."""
+        return digest_of(weights_of(self.artefact.model))
 
     def surprise(self, corpus: EncodedCorpus) -> float:
         """Returns the loss of the base on pieces from all parts of a corpus, in nats per symbol."""
@@ -122,6 +134,37 @@ class Base:
         ids = {symbol: number for number, symbol in enumerate(own.symbols, len(SPECIAL))}
         found = [ids.get(symbol, ids.get(_alike(symbol), UNKNOWN)) for symbol in vocabulary.symbols]
         return np.array([*range(len(SPECIAL)), *found])
+
+
+@dataclass(frozen=True)
+class Consideration:
+    """What is known about the base that fits the recipe of a run.
+
+    Attributes:
+        base: the base to begin with; None begins with new weights.
+        name: the name of the base that was considered; None if the recipe fits none.
+        nats_per_symbol: the loss of that base on the corpus, before training.
+    """
+
+    base: Base | None = None
+    name: str | None = None
+    nats_per_symbol: float | None = None
+
+
+def consider_base(corpus: EncodedCorpus, recipe: Recipe, given: Collection[str]) -> Consideration:
+    """Returns the base model to begin a run with, if one fits the recipe and reads the corpus well.
+
+    Args:
+        corpus: the corpus.
+        recipe: the recipe.
+        given: names of the hyperparameters that the user chose.
+    """
+    is_fitting = recipe.name == "default" and recipe.symbols == "characters"
+    if not is_fitting or not base_names() or not set(ARCHITECTURE).isdisjoint(given):
+        return Consideration()
+    bases = [Base.load(name) for name in base_names()]
+    nats, _, best = min((base.surprise(corpus), base.name, base) for base in bases)
+    return Consideration(best if nats <= LARGEST_SURPRISE else None, best.name, nats)
 
 
 def _alike(symbol: str) -> str:

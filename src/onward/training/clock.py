@@ -29,11 +29,17 @@ class RunClock:
     Args:
         deadline: end of the run, including the work after its last step, on the clock of `time.monotonic`;
             infinity for a run with a fixed number of steps.
+        most_steps: the most steps that the run makes, even if there is time for more.
     """
 
-    def __init__(self, deadline: float) -> None:
-        self._deadline = deadline
+    def __init__(self, deadline: float, most_steps: float = math.inf) -> None:
+        self._deadline, self._most_steps = deadline, most_steps
         self._durations: deque[float] = deque(maxlen=_TIMED)
+
+    @property
+    def has_deadline(self) -> bool:
+        """Whether the run has a budget in minutes."""
+        return self._deadline < math.inf
 
     def record(self, seconds: float) -> None:
         """Adds the duration of a step."""
@@ -52,10 +58,10 @@ class RunClock:
             step: number of steps so far.
             seconds_to_close: duration of the work after the last step, without saving the model.
         """
-        if self._deadline == math.inf:
+        if not self.has_deadline:
             return schedule
         seconds = self._deadline - time.monotonic() - seconds_to_close - SECONDS_TO_EXIT
-        left = max(0, math.floor(seconds / self.seconds_per_step))
+        left = max(0, math.floor(min(seconds / self.seconds_per_step, self._most_steps - step)))
         if schedule.steps is None:
             is_slow = left < _FEWEST_TIMED
             return schedule.revised(step, step + left) if step >= _FEWEST_TIMED or is_slow else schedule

@@ -6,7 +6,7 @@ The log (see `onward.training.log`) calls each event by the name of its class in
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,35 @@ class Started(Event):
 
 
 @dataclass(frozen=True)
+class BaseConsidered(Event):
+    """A base model was considered for the run.
+
+    Attributes:
+        name: name of the base, or path of the model file.
+        is_used: whether the run begins with its weights.
+        nats_per_symbol: its loss on the text before training; None if the user named it.
+    """
+
+    name: str
+    is_used: bool
+    nats_per_symbol: float | None = None
+
+
+@dataclass(frozen=True)
+class SettingsChosen(Event):
+    """The hyperparameters that follow from the text and the budget.
+
+    Attributes:
+        settings: their values by name.
+        passes: the number of passes over the text after which a run with a budget in minutes ends; None if
+            only the time ends it.
+    """
+
+    settings: dict[str, Any]
+    passes: float | None
+
+
+@dataclass(frozen=True)
 class Planned(Event):
     """The first plan of a run with a budget in minutes; the number of steps may change with the speed."""
 
@@ -145,6 +174,19 @@ class Validated(Event):
     step: int
     nats_per_symbol: float
     best: bool
+
+
+@dataclass(frozen=True)
+class Worsened(Event):
+    """A run with a budget in minutes ends early, because its checks got worse (see `validator.py`).
+
+    Attributes:
+        step: the last step.
+        best_step: the step whose weights are kept.
+    """
+
+    step: int
+    best_step: int
 
 
 @dataclass(frozen=True)

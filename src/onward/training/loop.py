@@ -11,7 +11,7 @@ from onward.training.best_weights import BestWeights
 from onward.training.checkpoint import Checkpoint, resume_hint
 from onward.training.checkpointer import Checkpointer, restore_run
 from onward.training.clock import RunClock
-from onward.training.events import EpochStarted, Event, ManyEpochs, Observer, Planned, Stepped
+from onward.training.events import EpochStarted, Event, ManyEpochs, Observer, Planned, Stepped, Worsened
 from onward.training.held_out import HeldOut
 from onward.training.plan import CHECKS, Plan, is_check_due, may_overfit
 from onward.training.rollback import Rollback, has_diverged
@@ -44,7 +44,7 @@ class TrainingLoop:
         sampler: Callable[[], str] | None = None,
     ) -> None:
         self._trainer, self._observer = trainer, observer
-        self._clock = RunClock(plan.deadline)
+        self._clock = RunClock(plan.deadline, plan.most_steps)
         self._validator = Validator(held_out)
         self._samples = SampleSchedule(sampler)
         self._rollback = Rollback(trainer)
@@ -98,6 +98,8 @@ class TrainingLoop:
         self._report(result)
         if is_check_due(trainer.schedule, trainer.step):
             self._notify(self._validator.check(trainer))
+            if self._validator.is_worsening and self._clock.has_deadline:
+                self._end_early()
             self._notify(self._samples.sample(trainer))
         if self._checkpointer.is_due:
             self._save()
@@ -110,6 +112,12 @@ class TrainingLoop:
         if before.steps is None and trainer.schedule.steps is not None:
             self._observer(Planned(trainer.schedule.steps))
             self._warn_if_many_epochs()
+
+    def _end_early(self) -> None:
+        """Ends a run whose checks got worse; its schedule tells so."""
+        trainer = self._trainer
+        trainer.schedule = trainer.schedule.revised(trainer.step, trainer.step)
+        self._observer(Worsened(trainer.step, self.best.step))
 
     def _report(self, result: StepResult) -> None:
         """Notifies the observer of a step."""

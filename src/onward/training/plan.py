@@ -65,10 +65,12 @@ class Plan:
         schedule: the schedule of the run; empty at the start of a run with a deadline.
         deadline: end of the run, including the work after its last step, on the clock of `time.monotonic`.
             The schedule is revised so that the run ends then.
+        most_steps: the most steps that a run with a deadline makes; it then ends before the deadline.
     """
 
     schedule: Schedule = field(default_factory=Schedule)
     deadline: float = math.inf
+    most_steps: float = math.inf
 
     @classmethod
     def of(cls, steps: int) -> "Plan":

@@ -43,6 +43,8 @@ class Recipe(Architecture):
         validation: share of the corpus to hold out; None: at most 5 %, and only as much as the checks need
             (see `split.held_out_symbols`).
         precision: precision of the matrix products in training; "auto" measures which is faster.
+        base: the model whose weights the run begins with: the name of a base model, the path of a model file,
+            or "none".
         seed: seed of the initial weights, dropout, noise, and the choice of the symbols that are replaced by
             UNKNOWN.
 
@@ -66,6 +68,7 @@ class Recipe(Architecture):
     decay: Decay = "linear"
     validation: Annotated[float, Field(ge=0.0, le=0.5)] | None = None
     precision: Literal["auto", Precision] = "auto"
+    base: str = "none"
     seed: Annotated[int, Field(ge=0, le=2**31)] = 0
 
     @property

@@ -122,7 +122,7 @@ def check_same_run(path: Path, checkpoint: Checkpoint, facts: Mapping[str, Any])
     Args:
         path: the checkpoint file.
         checkpoint: the checkpoint of the run to resume.
-        facts: `recipe`, `corpus`, `budget` and `lanes` of this run.
+        facts: `recipe`, `corpus`, `budget`, `base` and `lanes` of this run.
 
     Raises:
         ArtefactError: the corpus or the recipe differs, or the lanes are those of an earlier version.
@@ -134,6 +134,8 @@ def check_same_run(path: Path, checkpoint: Checkpoint, facts: Mapping[str, Any])
     changed = [(name, found.get(name), value) for name, value in recipe.items() if found.get(name) != value]
     if checkpoint.facts.get("corpus") != facts["corpus"]:
         changed.append(("a corpus with sha256", checkpoint.facts.get("corpus"), facts["corpus"]))
+    if checkpoint.facts.get("base") != facts.get("base"):
+        changed.append(("a base with sha256", checkpoint.facts.get("base"), facts.get("base")))
     order = checkpoint.facts.get("lanes", "fixed")  # the first checkpoints did not state it
     if order != facts["lanes"]:
         raise ArtefactError(

@@ -2,8 +2,8 @@
 
 import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +11,16 @@ import torch
 
 from onward.artefact import Artefact, save
 from onward.data.encoded import EncodedCorpus
-from onward.data.vocabulary import END
+from onward.data.vocabulary import END, Vocabulary
 from onward.errors import Interrupted
 from onward.model import LanguageModel
 from onward.outputs import checkpoint_path, curves_path, log_path
 from onward.stored import refusing_damage
 from onward.threads import explain_fork_errors
-from onward.training.checkpoint import START_AGAIN, resume_hint, take
+from onward.training.base import Base
+from onward.training.checkpoint import START_AGAIN, Checkpoint, resume_hint, take
 from onward.training.curves import draw_curves
-from onward.training.events import Event, Finished, Observer, Started
+from onward.training.events import Event, Finished, Observer, SettingsChosen, Started
 from onward.training.held_out import held_out_loss
 from onward.training.log import RunLog
 from onward.training.loop import TrainingLoop
@@ -27,7 +28,9 @@ from onward.training.plan import Budget, Plan
 from onward.training.preflight import check_memory, check_vocabulary_size, explain_memory_errors
 from onward.training.recipe import Recipe
 from onward.training.resume import RunStart, check_model_size, check_same_run
+from onward.training.rule import CHOSEN, Choice, choose
 from onward.training.schedule import Schedule
+from onward.training.speed import OPTIMISER_COST, seconds_of_block
 from onward.training.split import LANE_STARTS, CorpusSplit, split_corpus
 from onward.training.temperature import calibrate_temperature
 from onward.training.trainer import Trainer, forked_random
@@ -57,7 +60,11 @@ class TrainingResult:
 
 @dataclass(frozen=True)
 class _Run:
-    """The input and the settings of a run."""
+    """The input and the settings of a run.
+
+    `passes` is the number of passes over the text after which a run with a budget in minutes ends; None if
+    only the time ends it.
+    """
 
     corpus: EncodedCorpus
     recipe: Recipe
@@ -67,14 +74,25 @@ class _Run:
     split: CorpusSplit
     sampler: Sampler | None
     started: float
+    base: Base | None
+    passes: float | None
+
+    @property
+    def most_steps(self) -> float:
+        """The most steps of a run with a budget in minutes; infinity if `passes` is None."""
+        if self.passes is None:
+            return math.inf
+        return max(1, math.ceil(self.passes * self.split.lanes.blocks_per_epoch))
 
 
-def train_model(
+def train_model(  # noqa: PLR0913 - keyword arguments, most of which have defaults
     corpus: EncodedCorpus,
     recipe: Recipe,
     budget: Budget,
     start: RunStart | None = None,
     *,
+    base: Base | None = None,
+    given: Collection[str] | None = None,
     device: torch.device | None = None,
     observer: Observer | None = None,
     sampler: Sampler | None = None,
@@ -91,6 +109,9 @@ def train_model(
         recipe: all hyperparameters.
         budget: the length of the run.
         start: the output, and the checkpoint to resume from (see `resume.start_run`); None writes nothing.
+        base: the model whose weights the run begins with; it must have the recipe's architecture.
+        given: names of the hyperparameters that the user chose; the rule of `rule.py` chooses the others by
+            corpus and budget. None: the recipe is used as it is, as in a resumed run.
         device: the device to train on; by default the CPU.
         observer: receives all events.
         sampler: writes a short text with an artefact, for the observer.
@@ -103,15 +124,23 @@ def train_model(
         Interrupted, DivergedError, WriteError: see `TrainingLoop.run`.
     """
     device, start = device or torch.device("cpu"), start or RunStart()
+    corpus = base.extend(corpus) if base else corpus
     check_memory(recipe, len(corpus.vocabulary), device)
     started = time.monotonic() if budget.started is None else budget.started
-    run = _Run(corpus, recipe, budget, start, device, split_corpus(corpus, recipe), sampler, started)
     notify = observer or (lambda event: None)
     with (
         forked_random(device),
         explain_memory_errors(recipe, len(corpus.vocabulary), device),
         explain_fork_errors(),
     ):
+        choice = None if given is None else _choose(corpus, recipe, budget, started, base, given, device)
+        if choice:
+            settings = {name: getattr(choice.recipe, name) for name in CHOSEN}
+            notify(SettingsChosen(settings, choice.passes))
+        recipe = choice.recipe if choice else recipe
+        passes = choice.passes if choice else _passes(start.checkpoint)
+        split = split_corpus(corpus, recipe)
+        run = _Run(corpus, recipe, budget, start, device, split, sampler, started, base, passes)
         if start.output is None:
             return _finish(run, *_train(run, notify), notify)
         check_vocabulary_size(corpus.vocabulary)
@@ -155,6 +184,8 @@ def _train(run: _Run, notify: Observer) -> tuple[Trainer, int]:
         "corpus": run.corpus.digest,
         "budget": run.budget.to_json(),
         "lanes": LANE_STARTS,
+        "base": run.base and run.base.digest,
+        "passes": run.passes,
     }
     has_begun = False
     try:
@@ -178,13 +209,47 @@ def _train(run: _Run, notify: Observer) -> tuple[Trainer, int]:
     return trainer, best.step
 
 
-def _make_trainer(run: _Run) -> Trainer:
-    recipe = run.recipe
+def _choose(
+    corpus: EncodedCorpus,
+    recipe: Recipe,
+    budget: Budget,
+    started: float,
+    base: Base | None,
+    given: Collection[str],
+    device: torch.device,
+) -> Choice:
+    """Returns the settings that the rule chooses; for a budget in minutes, by the speed of this machine."""
+    split = split_corpus(corpus, recipe)
+    trainer = _new_trainer(recipe, split, corpus.vocabulary, device)
+    seconds = seconds_of_block(trainer)
+    precision = min(seconds, key=lambda name: seconds[name])
+    blocks = split.lanes.blocks_per_epoch
+    if budget.minutes is not None:
+        left = started + 60 * budget.minutes - time.monotonic()
+        steps = max(1.0, left / (seconds[precision] * OPTIMISER_COST))
+    elif budget.epochs is not None:
+        steps = budget.epochs * blocks
+    else:
+        steps = Schedule.parse(str(budget.steps)).steps or 1
+    choice = choose(
+        recipe, given, symbols=len(split.training), passes=steps / blocks, has_base=base is not None
+    )
+    return replace(choice, recipe=replace(choice.recipe, precision=precision))
+
+
+def _new_trainer(recipe: Recipe, split: CorpusSplit, vocabulary: Vocabulary, device: torch.device) -> Trainer:
     torch.manual_seed(recipe.seed)
-    model = LanguageModel(recipe.model_config(len(run.corpus.vocabulary))).train().to(run.device)
-    trainer = Trainer(model, run.split.lanes, recipe, precision="fp32")
+    model = LanguageModel(recipe.model_config(len(vocabulary))).train().to(device)
+    return Trainer(model, split.lanes, recipe, precision="fp32")
+
+
+def _make_trainer(run: _Run) -> Trainer:
+    trainer = _new_trainer(run.recipe, run.split, run.corpus.vocabulary, run.device)
+    if run.base:
+        run.base.copy_weights(trainer.model, run.corpus.vocabulary)
     if not run.start.checkpoint:
-        trainer.precision = _choose_precision(trainer)
+        seconds = {} if run.recipe.precision != "auto" else seconds_of_block(trainer)
+        trainer.precision = min(seconds, key=lambda name: seconds[name], default=run.recipe.precision)
     return trainer
 
 
@@ -204,7 +269,7 @@ def _make_loop(
     loop = TrainingLoop(
         trainer,
         run.split.held_out,
-        Plan(_make_schedule(run), _deadline(run)),
+        Plan(_make_schedule(run), _deadline(run), run.most_steps),
         notify,
         checkpoint=path,
         facts=facts,
@@ -237,6 +302,17 @@ def _deadline(run: _Run) -> float:
             if schedule := take(facts, "schedule", str):
                 left = 1 - Schedule.parse(schedule).progress(take(facts, "step", int))
     return run.started + 60 * budget.minutes * left
+
+
+def _passes(checkpoint: Checkpoint | None) -> float | None:
+    """Returns the most passes of a run to resume."""
+    if checkpoint is None or checkpoint.facts.get("passes") is None:
+        return None
+    passes = take(checkpoint.facts, "passes", float)
+    with refusing_damage("the number of passes in the checkpoint", START_AGAIN):
+        if not 0 < passes < math.inf:
+            raise ValueError(f"expected a positive number, got {passes}")
+    return passes
 
 
 def _finish(run: _Run, trainer: Trainer, best_step: int, notify: Observer) -> TrainingResult:
@@ -277,9 +353,11 @@ def _make_artefact(run: _Run, trainer: Trainer, best_step: int, validation: dict
         "best_step": best_step,
         "precision": trainer.precision,
         "threads": torch.get_num_threads(),
+        "base": run.base and {"name": _without_folders(run.base.name), "sha256": run.base.digest},
         "validation": validation,
     }
-    recipe = run.recipe.to_json() | {"precision": trainer.precision}
+    own = {"precision": trainer.precision, "base": _without_folders(run.recipe.base)}
+    recipe = run.recipe.to_json() | own
     return Artefact(trainer.model, corpus.vocabulary, recipe, facts)
 
 
@@ -308,17 +386,3 @@ def _stopped(path: Path, *, is_saved: bool) -> Interrupted:
     if is_saved:
         return Interrupted("stopped; the last checkpoint is kept", hint=resume_hint(path))
     return Interrupted("stopped before the first checkpoint: nothing is saved")
-
-
-def _choose_precision(trainer: Trainer) -> str:
-    """Returns the recipe's precision; for "auto", the one in which a block takes less time here."""
-    asked = trainer.recipe.precision
-    if asked != "auto":
-        return asked
-    position, block = trainer.lanes.position, trainer.lanes.next()
-    trainer.lanes.move(position)
-    times: dict[str, list[float]] = {"fp32": [], "bf16": []}
-    for _ in range(3):
-        for precision, seconds in times.items():
-            seconds.append(trainer.seconds_of_block(block, precision))
-    return min(times, key=lambda precision: min(times[precision]))

@@ -13,6 +13,11 @@ _FITTING_PASSES, _FP32_IS_SLOWER = 4, 2.0
 """Passes over the pieces of a check to fit the temperature; duration of a pass in float32, in checks."""
 
 
+WORSE_CHECKS, WORSE_BY = 3, 0.05
+"""A run is worsening if this many checks in a row were worse than the best one, and the last one by this many
+nats per symbol. A smaller difference often disappears as the learning rates fall."""
+
+
 class Validator:
     """Scores the held-out text during a run and keeps the best weights.
 
@@ -23,6 +28,7 @@ class Validator:
     Attributes:
         best: the best weights so far.
         seconds: duration of the last check.
+        is_worsening: whether the last checks were worse than the best one (see `WORSE_CHECKS`).
     """
 
     def __init__(self, held_out: HeldOut) -> None:
@@ -30,6 +36,8 @@ class Validator:
         self._times_as_many = len(held_out) / max(1, len(self._held_out))
         self.best = BestWeights()
         self.seconds = 0.0
+        self.is_worsening = False
+        self._worse_checks = 0
 
     def check(self, trainer: Trainer) -> Validated | None:
         """Scores held-out pieces, and keeps the weights if their loss is the lowest so far."""
@@ -39,6 +47,9 @@ class Validator:
         with trainer.evaluated() as model:
             nats = held_out_loss(model, self._held_out)
             event = Validated(trainer.step, nats, self.best.offer(nats, trainer.step, model))
+        self._worse_checks = 0 if event.best else self._worse_checks + 1
+        is_clearly_worse = nats > self.best.nats_per_symbol + WORSE_BY
+        self.is_worsening = self._worse_checks >= WORSE_CHECKS and is_clearly_worse
         self.seconds = time.monotonic() - started
         return event
 
