@@ -238,7 +238,10 @@ def test_a_later_format_gives_the_hint_to_update(file: Path) -> None:
 @pytest.mark.parametrize(
     ("weight", "message"),
     [
-        (torch.zeros(9, dtype=torch.float16), r"readout.bias .*expected \(9,\) in F32 or BF16, found \(9,\) in F16"),
+        (
+            torch.zeros(9, dtype=torch.float16),
+            r"readout.bias .*\(9,\) in F32 or BF16, found \(9,\) in F16",
+        ),
         (torch.zeros(9, dtype=torch.int64), r"found \(9,\) in I64"),
         (torch.zeros(10), r"found \(10,\) in F32"),
         (torch.zeros(9, 1), r"found \(9, 1\) in F32"),

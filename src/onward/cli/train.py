@@ -152,7 +152,8 @@ def train(
         try:
             model = onward.train(
                 corpus, output=None if explain else target, recipe=recipe, minutes=minutes,
-                epochs=epochs, steps=steps, resume=resume, base=base, device=device, observer=observe, started=started, **hyperparameters,
+                epochs=epochs, steps=steps, resume=resume, base=base, device=device, observer=observe,
+                started=started, **hyperparameters,
             )  # fmt: skip
         except _Explained:
             say("nothing was trained: this run only explained itself")

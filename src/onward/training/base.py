@@ -1,5 +1,6 @@
 """The base of a run: a trained model whose weights the run begins with."""
 
+import math
 import unicodedata
 from collections.abc import Collection
 from dataclasses import dataclass, fields, replace
@@ -67,7 +68,10 @@ class Base:
         return digest_of(weights_of(self.artefact.model))
 
     def surprise(self, corpus: EncodedCorpus) -> float:
-        """Returns the loss of the base on pieces from all parts of a corpus, in nats per symbol."""
+        """Returns the loss of the base on pieces from all parts of a corpus, in nats per symbol.
+
+        All symbols that the base does not have are equally likely in the place of the unknown symbol.
+        """
         length = min(_PIECE, max(1, (len(corpus.ids) - 1) // 2))
         burn_in = min(_BURN_IN, length // 2)
         count = max(1, min(_PIECES, len(corpus.ids) // (length + burn_in)))
@@ -76,7 +80,9 @@ class Base:
         pieces = HeldOut.cut(corpus.ids, starts, min(length, stretch - burn_in), burn_in)
         known = torch.from_numpy(self._ids_of(corpus.vocabulary))
         translated = HeldOut(known[pieces.x], known[pieces.y], pieces.burn_in)
-        return held_out_loss(self.artefact.model, translated)
+        unknown = int((known == UNKNOWN).sum())  # one of them is the unknown symbol of the text
+        share = float((translated.y[pieces.burn_in :] == UNKNOWN).double().mean())
+        return held_out_loss(self.artefact.model, translated) + share * math.log(unknown)
 
     def recipe(self, recipe: Recipe, given: dict[str, Any]) -> Recipe:
         """Returns a recipe with the architecture and the kind of symbols of the base.

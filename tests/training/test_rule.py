@@ -1,0 +1,49 @@
+"""The rule that chooses hyperparameters."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from onward.training.recipe import find_recipe
+from onward.training.rule import CHOSEN, choose
+
+SIZES = st.integers(1, 10**9)
+PASSES = st.floats(1e-3, 1e4)
+
+
+@given(symbols=SIZES, passes=PASSES, has_base=st.booleans())
+def test_every_text_gets_settings_in_range(symbols: int, passes: float, has_base: bool) -> None:
+    choice = choose(find_recipe(), (), symbols=symbols, passes=passes, has_base=has_base)
+    assert 1 <= choice.recipe.lanes <= find_recipe().lanes
+    assert 0 <= choice.recipe.dropout < 0.5
+    assert 0 <= choice.recipe.noise < 0.1
+    assert choice.passes is None or choice.passes > 0
+
+
+@given(symbols=SIZES, passes=PASSES, further=PASSES, has_base=st.booleans())
+def test_more_passes_need_more_regularisation(
+    symbols: int, passes: float, further: float, has_base: bool
+) -> None:
+    few, many = (
+        choose(find_recipe(), (), symbols=symbols, passes=p, has_base=has_base).recipe
+        for p in (passes, passes + further)
+    )
+    assert few.dropout <= many.dropout
+    assert few.noise <= many.noise
+
+
+@given(symbols=SIZES, further=SIZES)
+def test_a_longer_text_has_as_many_lanes_or_more(symbols: int, further: int) -> None:
+    short, long = (
+        choose(find_recipe(), (), symbols=n, passes=1.0, has_base=False).recipe
+        for n in (symbols, symbols + further)
+    )
+    assert short.lanes <= long.lanes
+
+
+@pytest.mark.parametrize("name", CHOSEN)
+def test_what_the_user_gave_stays(name: str) -> None:
+    value = {"lanes": 3, "dropout": 0.5, "noise": 0.4}[name]
+    recipe = find_recipe("default", {name: value})
+    choice = choose(recipe, {name}, symbols=50_000, passes=100.0, has_base=False)
+    assert getattr(choice.recipe, name) == value
