@@ -14,7 +14,7 @@ DEMO := demo/pydoc.onward
 KEPT := build/benchmarks
 PEERS := build/peers-venv
 AUDIT := build/audit-venv
-SOURCES := setup.py src tests .ci $(wildcard benchmarks)
+SOURCES := setup.py src tests bases .ci $(wildcard benchmarks)
 
 # Sets $python to the first Python on the path that is new enough and can make environments.
 FIND_PYTHON = for python in $(PYTHON) python3 python3.13 python3.12 python3.11 python; do \

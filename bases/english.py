@@ -1,12 +1,12 @@
 """Trains the base model `english`, from which `onward train` begins when a text is English.
 
-    python bases/english.py [-o english.full.onward] [--resume]
+    python bases/english.py [--resume]
 
 The text is `../shared/data/english` (`$ONWARD_SHARED_DATA`), whose README lists sources and licences: public
 domain, CC0 and CC BY 4.0. `ATTRIBUTION.md` goes with the model. It takes 40 to 80 minutes on two cores.
 
-Some parts are left out, so that benchmarks can score text that the base has not read: `LEFT_OUT`. Books and
-long collections are thinned out, so that no kind of text is more than a third of all.
+Some parts are left out (`Source.left_out`), so that benchmarks can score text that the base has not read. Of
+books and other long collections, only some documents are used, so that no kind of text is more than a third.
 """
 
 import argparse
@@ -17,7 +17,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import torch
+
 import onward
+from onward.artefact import save
+
+ROOT = Path(__file__).parents[1]
+TRAINED, SHIPPED = ROOT / "build" / "english.onward", ROOT / "src" / "onward" / "bases" / "english.onward"
+LONGEST_SCORED = 100_000
+"""Number of characters to score of each part that is left out."""
 
 DATA = Path(os.environ.get("ONWARD_SHARED_DATA", Path(__file__).parents[2] / "shared" / "data")) / "english"
 SHORTEST_DOCUMENT = 200
@@ -55,9 +63,9 @@ RARE = 100
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("-o", "--output", type=Path, default=Path("src/onward/bases/english.onward"))
     parser.add_argument("--resume", action="store_true", help="continue a run that was stopped")
     options = parser.parse_args()
+    TRAINED.parent.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary, "english")
         folder.mkdir()
@@ -66,25 +74,42 @@ def main() -> None:
                 Path(folder, f"{source.file}-{number:05}.txt").write_text(document, encoding="utf-8")
         model = onward.train(
             folder,
-            output=options.output,
+            output=TRAINED,
+            base="none",
             steps=SCHEDULE,
-            resume=options.resume,
+            lanes=64,
+            dropout=0.0,
+            noise=0.0,
             min_count=RARE,
             precision="bf16",
+            resume=options.resume,
             observer=report,
         )
-    print(model.artefact.facts)
+    save(model.artefact, SHIPPED, dtype=torch.bfloat16)
+    shipped = onward.load(SHIPPED)
+    for source in SOURCES:
+        for start, stop in source.left_out:
+            text = read(source)[start:stop][:LONGEST_SCORED]
+            print(
+                f"{source.file} from {start:,}: {shipped.score(text).nats_per_symbol:.3f} nats per character"
+            )
 
 
 def documents(source: Source) -> Iterator[str]:
     """Yields the documents to train on; a document that touches a part that is left out is cut there."""
-    text = lzma.open(DATA / f"{source.file}.txt.xz", "rt", encoding="utf-8").read()
+    text = read(source)
     kept = [0, *(place for part in source.left_out for place in part), len(text)]
     parts = [text[start:stop] for start, stop in zip(kept[::2], kept[1::2], strict=True)]
     found = [document for part in parts for document in part.split("\n\n\n")]
     for document in found[:: source.every]:
         if len(document) >= SHORTEST_DOCUMENT:
             yield document.strip() + "\n"
+
+
+def read(source: Source) -> str:
+    """Returns the whole text of a source."""
+    with lzma.open(DATA / f"{source.file}.txt.xz", "rt", encoding="utf-8") as file:
+        return file.read()
 
 
 def report(event: object) -> None:
