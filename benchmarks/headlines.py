@@ -67,7 +67,8 @@ def headline_rows() -> Rows:
     runs = [run for run in HDFS.runs() if run["rate"] == 0.001]
     lookup = max(baseline["f1"] for baseline in runs[0]["baselines"].values())
     yield [
-        f"anomalous HDFS blocks, found by detectors trained on normal blocks: F1 in %, {len(runs)} seeds "
+        "anomalous sequences of HDFS (the log lines of one stored file block are a sequence), found by "
+        f"detectors trained on normal sequences: F1 in %, {len(runs)} seeds "
         "(the test files influenced one design decision)",
         f"**{range_in_percent(runs, 'f1', 1)}**",
         f"best lookup table: {100 * lookup:.1f}",
@@ -75,7 +76,7 @@ def headline_rows() -> Rows:
     ]
     run = KILLS.newest()
     yield [
-        f"a watch that was killed {run['kills']} times while its log rotated {run['rotations']} times: "
+        f"watching a log, killed {run['kills']} times while the log rotated {run['rotations']} times: "
         "lost alarms, repeated alarms",
         f"**{run['missing']}, {run['twice_or_too_many']}**",
         "",

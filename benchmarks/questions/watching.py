@@ -19,12 +19,13 @@ def hdfs_rows(runs: list[Run]) -> Rows:
 
 HDFS = Question(
     "watch_hdfs",
-    "How well does a detector find anomalous HDFS blocks?",
+    "How well does a detector find anomalous sequences of HDFS?",
     ["requested rate", "seeds", "false alarms, %", "recall, %", "F1, %", "best lookup table, F1"],
     hdfs_rows,
     kind=("seed", "rate"),
-    note="The detectors are trained on 4,855 normal blocks. A range gives the smallest and the largest "
-    "figure of the seeds. We decided to use event counts besides event order after a look at the test files.",
+    note="The detectors are trained on 4,855 normal sequences, each with the log lines of one file block. A "
+    "range gives the smallest and the largest figure of the seeds. We decided to use event counts besides "
+    "event order after a look at the test files.",
 )
 
 

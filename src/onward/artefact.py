@@ -115,7 +115,7 @@ def save(artefact: Artefact, path: str | os.PathLike[str], *, dtype: torch.dtype
     if length > LONGEST_HEADER:
         raise ArtefactError(
             f"expected a header of at most {LONGEST_HEADER} bytes, got one of {length} bytes",
-            hint="the vocabulary is too large: train with a higher min_count",
+            hint="the vocabulary is too large: train with a higher --min-count (min_count in Python)",
         )
     with atomic_write(path) as file:
         file.write(content)
@@ -334,7 +334,7 @@ def _check_size(where: str, model: LanguageModel) -> None:
     """Raises ArtefactError if the weights are so large that the model could overflow."""
     if model.can_overflow():
         raise ArtefactError(
-            f"expected weights with which no value can become infinite in {where}, found larger ones",
+            f"expected weights in {where} so small that no value can become infinite, found larger ones",
             hint=_DIVERGED,
         )
 

@@ -41,13 +41,13 @@ class Architecture:
 
     Attributes:
         layer: the recurrent layer.
-        width: D, the number of features between layers.
+        width: D, the number of values that a layer returns for each symbol.
         layers: the number of recurrent layers.
         inner: size of the state of a gated layer, as a multiple of the width.
         feed_forward: size of the feed-forward layer after each gated layer, as a multiple of the width; 0
             leaves it out.
         convolution: length of the convolution before a gated layer, in symbols.
-        dropout: share of features set to zero in training, on the embedding and on each residual branch.
+        dropout: share of values set to zero in training, on the embedding and on each residual branch.
         tied: whether the readout uses the embedding's matrix (arXiv 1608.05859).
     """
 
@@ -62,7 +62,7 @@ class Architecture:
 
     @model_validator(mode="after")
     def _check_sizes(self) -> "Architecture":
-        """Refuses multiples of the width that round to zero features."""
+        """Refuses multiples of the width that round to zero."""
         for name in ("inner", "feed_forward") if self.layer == "gated" else ():
             multiple = getattr(self, name)
             if multiple and not round(multiple * self.width):

@@ -2,7 +2,7 @@
 
     time    T   positions along a stream, oldest first; always the leading axis of a sequence
     lanes   B   streams that advance together and never mix (a batch)
-    width   D   features of one position
+    width   D   values at one position
     symbols V   entries of the vocabulary
 
 Sequences are time-major, `(T, B, D)`: a step is a contiguous slice, and a block of T steps is one
@@ -18,10 +18,10 @@ Ids = Int[Tensor, "time lanes"]
 """Symbols as integers, (T, B)."""
 
 Sequence = Float[Tensor, "time lanes width"]
-"""Features along time, (T, B, D)."""
+"""Vectors along time, (T, B, D)."""
 
 Output = Float[Tensor, "time lanes width_out"]
-"""Features along time with a width that differs from the input's, (T, B, D_out)."""
+"""Vectors along time with a width that differs from the input's, (T, B, D_out)."""
 
 Logits = Float[Tensor, "time lanes symbols"]
 """Unnormalised log-probabilities of the next symbol, (T, B, V)."""
@@ -30,4 +30,4 @@ Losses = Float[Tensor, "time lanes"]
 """Nats at each position, (T, B)."""
 
 LaneVector = Float[Tensor, "lanes width"]
-"""A feature vector for each lane, (B, D)."""
+"""A vector for each lane, (B, D)."""

@@ -19,13 +19,13 @@ weights = st.lists(st.integers(1, 7), min_size=1, max_size=5)
 
 
 def numbered(size: int, first: int = 0) -> TensorDataset:
-    """Returns samples (x, y) that contain their index."""
+    """Returns examples (x, y) that contain their index."""
     numbers = torch.arange(first, first + size)
     return TensorDataset(numbers[:, None].float(), numbers)
 
 
 def batches(size: int, step: int, first: int = 0) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    """Returns the same samples as a list of batches."""
+    """Returns the same examples as a list of batches."""
     x, y = numbered(size, first).tensors
     return list(zip(x.split(step), y.split(step), strict=True))
 
@@ -36,8 +36,8 @@ def endless() -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         yield y[:, None].float(), y
 
 
-class Samples(Dataset[Any]):
-    """A data set of given samples."""
+class Examples(Dataset[Any]):
+    """A data set of given examples."""
 
     def __init__(self, make: Callable[[int], Any], size: int = 6) -> None:
         self.make, self.size = make, size
@@ -123,8 +123,8 @@ def test_samples_are_in_the_order_of_the_sources() -> None:
 
 KINDS: dict[str, Callable[[], Any]] = {
     "data set": lambda: numbered(7),
-    "samples": lambda: Samples(lambda i: (torch.tensor([float(i)]), i), 7),
-    "stream of samples": Stream,
+    "examples": lambda: Examples(lambda i: (torch.tensor([float(i)]), i), 7),
+    "stream of examples": Stream,
     "list of batches": lambda: batches(7, 3),
     "loader": lambda: DataLoader(numbered(7), batch_size=4),
     "function of the epoch": lambda: lambda epoch: iter(batches(7, 2)),
@@ -198,15 +198,15 @@ def test_without_known_lengths_a_mix_has_no_length_and_does_not_end() -> None:
 
 
 def test_nested_tuples_keep_their_form() -> None:
-    samples = Samples(lambda i: ((torch.tensor([i]), (torch.zeros(2, 3), i)), float(i)))
-    (first, (second, third)), last = next(MixIterator([samples, samples], 4, [0.5, 0.5]))
+    examples = Examples(lambda i: ((torch.tensor([i]), (torch.zeros(2, 3), i)), float(i)))
+    (first, (second, third)), last = next(MixIterator([examples, examples], 4, [0.5, 0.5]))
     assert [list(part.shape) for part in (first, second, third, last)] == [[4, 1], [4, 2, 3], [4], [4]]
 
 
 MISFITS: dict[str, tuple[Any, str]] = {
     "shape": (TensorDataset(torch.zeros(4, 2), torch.zeros(4).long()), r"float32\[2\], int64\[\]"),
     "type": (TensorDataset(torch.zeros(4, 1), torch.zeros(4)), r"float32\[1\], float32\[\]"),
-    "form": (Samples(lambda _: torch.zeros(1)), r"float32\[1\]$"),
+    "form": (Examples(lambda _: torch.zeros(1)), r"float32\[1\]$"),
     "batches": ([(torch.zeros(4, 1), torch.zeros(4, 2).long())], r"float32\[1\], int64\[2\]"),
 }
 
@@ -223,23 +223,23 @@ def test_a_source_whose_samples_change_is_named() -> None:
     later = [(torch.zeros(3, 1), torch.zeros(3).long()), (torch.zeros(3, 2), torch.zeros(3).long())]
     mix = MixIterator([later], 3, [1])
     next(mix)
-    with pytest.raises(InputError, match=r"samples of .*\[1\].* from source 0, as before, got .*\[2\]"):
+    with pytest.raises(InputError, match=r"examples of .*\[1\].* from source 0, as before, got .*\[2\]"):
         next(mix)
 
 
 WRONG: dict[str, tuple[Any, str]] = {
     "tensors": ((torch.zeros(3), torch.zeros(3)), "expected source 0 to be a torch Dataset .*got tuple"),
     "tensor": (torch.zeros(3), "expected source 0 to be a torch Dataset .*got Tensor"),
-    "empty data set": (numbered(0), "at least one sample in source 0"),
-    "empty list": ([], "at least one sample in source 0"),
-    "empty batches": ([(torch.zeros(0, 1), torch.zeros(0))], "at least one sample in source 0"),
-    "words": (Samples(lambda _: "word"), "expected tensors or tuples of tensors from source 0, got str"),
-    "no samples": ([torch.tensor(1.0)], "same number of samples in a batch of source 0"),
+    "empty data set": (numbered(0), "at least one example in source 0"),
+    "empty list": ([], "at least one example in source 0"),
+    "empty batches": ([(torch.zeros(0, 1), torch.zeros(0))], "at least one example in source 0"),
+    "words": (Examples(lambda _: "word"), "expected tensors or tuples of tensors from source 0, got str"),
+    "no examples": ([torch.tensor(1.0)], "same number of examples in a batch of source 0"),
     "unequal": (
         [(torch.zeros(3), torch.zeros(4))],
-        "same number of samples in a batch of source 0",
+        "same number of examples in a batch of source 0",
     ),
-    "ragged": (Samples(lambda i: torch.zeros(i + 1)), "all samples of source 0 to have one form"),
+    "ragged": (Examples(lambda i: torch.zeros(i + 1)), "all examples of source 0 to have one form"),
     "read once": (iter(batches(4, 2)), "source 0 is a list_iterator, which can be read only once"),
 }
 

@@ -13,8 +13,8 @@ from onward.errors import DivergedError, InputError, RecipeError
 QUICK = ClassifierTraining(steps=60, batch=16, rate=1e-2)
 
 
-class Samples(Dataset[Any]):
-    """A data set that is read sample by sample."""
+class Examples(Dataset[Any]):
+    """A data set that is read example by example."""
 
     def __init__(self, *tensors: Tensor) -> None:
         self.tensors = tensors
@@ -23,8 +23,8 @@ class Samples(Dataset[Any]):
         return len(self.tensors[0])
 
     def __getitem__(self, index: int) -> Any:
-        sample = [tensor[index] for tensor in self.tensors]
-        return tuple(sample) if len(sample) > 1 else sample[0]
+        example = [tensor[index] for tensor in self.tensors]
+        return tuple(example) if len(example) > 1 else example[0]
 
 
 def clusters(count: int, seed: int) -> tuple[Tensor, Tensor]:
@@ -70,7 +70,7 @@ def test_unlabelled_samples_get_the_right_labels() -> None:
 
 def test_soft_labels_work_too() -> None:
     x, y = clusters(300, 1)
-    report = pseudo_label(network(), clusters(12, 2), Samples(x, y), soft=True, train=QUICK)
+    report = pseudo_label(network(), clusters(12, 2), Examples(x, y), soft=True, train=QUICK)
     assert (report.labels[-1] == y).float().mean() > 0.97
 
 
@@ -112,9 +112,9 @@ def test_a_threshold_keeps_confident_labels() -> None:
 @pytest.mark.parametrize("soft", [False, True])
 def test_unlabelled_samples_may_have_any_form(kind: str, soft: bool) -> None:
     x, y = clusters(60, 1)
-    forms = {"tensor": x, "data set": Samples(x), "data set with labels": Samples(x, y)}
+    forms = {"tensor": x, "data set": Examples(x), "data set with labels": Examples(x, y)}
     record = Recorder()
-    report = pseudo_label(network(), Samples(*clusters(12, 2)), forms[kind], soft=soft, train=record)
+    report = pseudo_label(network(), Examples(*clusters(12, 2)), forms[kind], soft=soft, train=record)
     source = record.sources[1][1]
     one, label = source[7]
     assert torch.equal(one, x[7])
@@ -141,7 +141,7 @@ def test_moves_between_labels_are_counted() -> None:
 
 def test_predictions_are_probabilities_without_dropout() -> None:
     model, (x, _) = network().train(), clusters(1100, 1)
-    first, second = predict(model, x), predict(model, Samples(x))
+    first, second = predict(model, x), predict(model, Examples(x))
     assert torch.equal(first, second)
     torch.testing.assert_close(first.sum(1), torch.ones(1100))
 
@@ -175,7 +175,7 @@ def test_the_threshold_in_the_hint_works(lead: float) -> None:
 
 
 def test_no_unlabelled_samples_is_an_error() -> None:
-    with pytest.raises(InputError, match="expected unlabelled samples, got none"):
+    with pytest.raises(InputError, match="expected unlabelled examples, got none"):
         pseudo_label(network(), clusters(12, 2), torch.zeros(0, 2), train=Recorder())
 
 

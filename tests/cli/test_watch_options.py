@@ -98,8 +98,8 @@ def test_the_help_names_every_default(onward: Command) -> None:
     from onward.watch.training import FOLDS  # noqa: PLC0415
 
     help_text = " ".join(onward("watch", "learn", "--help").out.replace("\u2502", " ").split())
-    assert f"{FALSE_ALARMS:.1%}, the default" in help_text
-    assert f"folds for the calibration. Default: {FOLDS}." in help_text
+    assert f"may be flagged. Default: {FALSE_ALARMS:.1%}." in help_text
+    assert f"training on the others. Default: {FOLDS}." in help_text
     assert "Default: the rate of the detector" in " ".join(
         onward("watch", "run", "--help").out.replace("\u2502", " ").split()
     )

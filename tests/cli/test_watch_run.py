@@ -170,7 +170,7 @@ def test_a_second_watch_on_one_state_is_refused(
     with opened_store(tmp_path / "watch.db"):
         ran = onward("watch", "run", watching, log, "--state", tmp_path / "watch.db")
     assert ran.code == 2
-    assert "another watch is using" in ran.err
+    assert "another process is using" in ran.err
 
 
 @pytest.mark.parametrize("idle", ["soon", "0", "-1h"])

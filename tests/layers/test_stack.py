@@ -17,7 +17,9 @@ def test_a_stack_needs_a_layer() -> None:
 
 
 def test_the_widths_of_neighbours_must_match() -> None:
-    with pytest.raises(ValueError, match="GRU expects 5 features, but LSTM below it returns 4"):
+    with pytest.raises(
+        ValueError, match="GRU expects an input of width 5, but LSTM below it returns width 4"
+    ):
         Stack([LSTM(3, 4), GRU(5, 6)])
 
 

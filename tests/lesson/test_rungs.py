@@ -122,9 +122,9 @@ def test_the_right_lanes_do_not_jump() -> None:
     assert torch.equal(second.x[0], first.y[-1])
 
 
-def test_samples_do_not_overlap_and_leave_no_gaps() -> None:
+def test_examples_do_not_overlap_and_leave_no_gaps() -> None:
     text = read_text("pydoc")
-    x, y = sequence.samples(text)
+    x, y = sequence.examples(text)
     assert torch.equal(x.flatten(), text.ids[: x.numel()])
     assert torch.equal(y.flatten(), text.ids[1 : y.numel() + 1])
 

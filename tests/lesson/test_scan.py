@@ -11,7 +11,7 @@ from onward.lesson.by_hand import backward, first_weights, forward, learn
 from onward.lesson.rung import LessonSettings
 from onward.lesson.text import read_text
 
-Sample = tuple[np.ndarray, np.ndarray]
+Example = tuple[np.ndarray, np.ndarray]
 
 SYMBOLS, HIDDEN = 7, 5
 TOLERANCE = 1e-9
@@ -28,7 +28,7 @@ def sequence() -> tuple[np.ndarray, np.ndarray]:
     return one_hot[[0, 1, 5, 3, 2, 2, 6, 1]], one_hot[[1, 5, 3, 2, 2, 6, 1, 4]]
 
 
-def test_the_first_gradients_equal_those_by_hand(form: type[scan.ScanNetwork], sequence: Sample) -> None:
+def test_the_first_gradients_equal_those_by_hand(form: type[scan.ScanNetwork], sequence: Example) -> None:
     x, y = sequence
     weights = first_weights(SYMBOLS, hidden=HIDDEN, dtype=np.float64)
     by_hand = backward(weights, x, y, *forward(weights, x))
@@ -36,7 +36,7 @@ def test_the_first_gradients_equal_those_by_hand(form: type[scan.ScanNetwork], s
         np.testing.assert_allclose(one, other, atol=TOLERANCE, rtol=0)
 
 
-def test_ten_updates_equal_those_by_hand(form: type[scan.ScanNetwork], sequence: Sample) -> None:
+def test_ten_updates_equal_those_by_hand(form: type[scan.ScanNetwork], sequence: Example) -> None:
     x, y = sequence
     weights = first_weights(SYMBOLS, hidden=HIDDEN, dtype=np.float64)
     network = form(weights, 0.05)  # with a copy of the weights, which the updates below do not change

@@ -74,7 +74,7 @@ def test_an_accepted_vocabulary_can_be_saved(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(preflight, "LONGEST_HEADER", size - 200)
     with pytest.raises(VocabularyError, match="bytes for 1504 symbols") as caught:
         check_vocabulary_size(WORDS)
-    assert "min_count" in caught.value.hint
+    assert "--min-count" in caught.value.hint
 
 
 def test_a_vocabulary_that_cannot_be_saved_is_refused_before_training(

@@ -128,7 +128,7 @@ def test_another_order_of_the_data_is_refused(
     with monkeypatch.context() as patch:
         patch.setattr("onward.training.train.LANE_STARTS", "fixed")
         train_until(corpus, small(), Budget(steps=20), output, 3)
-    with pytest.raises(ArtefactError, match="into lanes differently"):
+    with pytest.raises(ArtefactError, match="reads the text in another order"):
         train(corpus, small(), Budget(steps=20), output=output, resume=True)
     assert checkpoint_path(output).exists()
 

@@ -17,7 +17,7 @@ def test_every_text_gets_settings_in_range(symbols: int, passes: float, has_base
     assert 1 <= choice.recipe.lanes <= find_recipe().lanes
     assert 0 <= choice.recipe.dropout < 0.5
     assert 0 <= choice.recipe.noise < 0.1
-    assert choice.passes is None or choice.passes > 0
+    assert choice.passes > 0
 
 
 @given(symbols=SIZES, passes=PASSES, further=PASSES, has_base=st.booleans())
@@ -43,7 +43,7 @@ def test_a_longer_text_has_as_many_lanes_or_more(symbols: int, further: int) -> 
 
 @pytest.mark.parametrize("name", CHOSEN)
 def test_what_the_user_gave_stays(name: str) -> None:
-    value = {"lanes": 3, "dropout": 0.5, "noise": 0.4}[name]
+    value = {"lanes": 3, "dropout": 0.5, "noise": 0.4, "rate": 1.0, "muon_rate": 1.0, "warm_up": 7}[name]
     recipe = find_recipe("default", {name: value})
-    choice = choose(recipe, {name}, symbols=50_000, passes=100.0, has_base=False)
+    choice = choose(recipe, {name}, symbols=50_000, passes=100.0, has_base=True)
     assert getattr(choice.recipe, name) == value

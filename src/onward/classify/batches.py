@@ -14,11 +14,11 @@ from onward.classify.nested import Nested, form_of, nested, rows, size_of, stack
 from onward.data.windows import shuffled
 from onward.errors import InputError
 
-SampleSource: TypeAlias = Dataset[Any] | Iterable[Any] | Callable[[int], Iterable[Any]]
-"""A torch data set of samples, an iterable of batches, or a function from the epoch to its batches."""
+ExampleSource: TypeAlias = Dataset[Any] | Iterable[Any] | Callable[[int], Iterable[Any]]
+"""A torch data set of examples, an iterable of batches, or a function from the epoch to its batches."""
 
 _CHUNK = 64
-"""Number of samples to read at once."""
+"""Number of examples to read at once."""
 
 
 class Reader(ABC):
@@ -26,9 +26,9 @@ class Reader(ABC):
 
     Attributes:
         name: name of the source, for error messages.
-        size: number of samples in an epoch; None if it is not known in advance.
+        size: number of examples in an epoch; None if it is not known in advance.
         epoch: number of completed epochs.
-        offset: number of samples of this epoch that were taken.
+        offset: number of examples of this epoch that were taken.
     """
 
     def __init__(self, name: str, size: int | None) -> None:
@@ -37,15 +37,15 @@ class Reader(ABC):
 
     @abstractmethod
     def take(self, count: int) -> list[Nested]:
-        """Returns the next `count` samples as one or more batches."""
+        """Returns the next `count` examples as one or more batches."""
 
     @abstractmethod
     def move(self, epoch: int, offset: int) -> None:
         """Moves to an earlier or later position."""
 
 
-class SampleReader(Reader):
-    """Reads a data set whose samples can be indexed."""
+class ExampleReader(Reader):
+    """Reads a data set whose examples can be indexed."""
 
     def __init__(self, name: str, data: Dataset[Any], seed: int | None) -> None:
         size = len(data)  # type: ignore[arg-type]
@@ -55,7 +55,7 @@ class SampleReader(Reader):
         self._data, self._seed = data, seed
 
     def take(self, count: int) -> list[Nested]:
-        """Returns one batch for each epoch from which samples are taken."""
+        """Returns one batch for each epoch from which examples are taken."""
         parts, size = [], self.size or 0
         while count:
             stop = min(self.offset + count, size)
@@ -74,7 +74,7 @@ class SampleReader(Reader):
     def _read(self, places: np.ndarray) -> Nested:
         if self._seed is not None:
             places = shuffled(places, self.size or 0, self._seed, self.epoch)
-        if isinstance(self._data, TensorDataset):  # faster than sample by sample
+        if isinstance(self._data, TensorDataset):  # faster than example by example
             chosen = torch.from_numpy(places)
             tensors: tuple[Tensor, ...] = self._data.tensors
             return tuple(tensor[chosen.to(tensor.device)] for tensor in tensors)
@@ -130,7 +130,7 @@ class StreamReader(Reader):
             restarted = True
 
 
-def reader_of(name: str, source: SampleSource, seed: int | None) -> Reader:
+def reader_of(name: str, source: ExampleSource, seed: int | None) -> Reader:
     """Returns a reader for a source. If there is a seed, data sets are shuffled.
 
     Raises:
@@ -139,7 +139,7 @@ def reader_of(name: str, source: SampleSource, seed: int | None) -> Reader:
     if isinstance(source, IterableDataset):
         return StreamReader(name, lambda _: _in_batches(iter(source), name))
     if isinstance(source, Dataset):
-        return SampleReader(name, source, seed)
+        return ExampleReader(name, source, seed)
     ambiguous = isinstance(source, Tensor | tuple | dict | str | bytes)
     if isinstance(source, Iterable) and not ambiguous:
         return StreamReader(name, _Restarts(name, source), _size_of_list(name, source))
@@ -169,40 +169,40 @@ class _Restarts:
 
 
 def _size_of_list(name: str, source: Iterable[Any]) -> int | None:
-    """Returns the number of samples in a list of batches, or None if the source is not a list."""
+    """Returns the number of examples in a list of batches, or None if the source is not a list."""
     if not isinstance(source, list):
         return None
     return sum(size_of(nested(batch, name), name) for batch in source)
 
 
-def _in_batches(samples: Iterator[Any], name: str) -> Iterator[Nested]:
-    while chunk := list(islice(samples, _CHUNK)):
-        yield _stacked([nested(sample, name) for sample in chunk], name)
+def _in_batches(examples: Iterator[Any], name: str) -> Iterator[Nested]:
+    while chunk := list(islice(examples, _CHUNK)):
+        yield _stacked([nested(example, name) for example in chunk], name)
 
 
-def _stacked(samples: list[Nested], name: str) -> Nested:
-    """Stacks samples into one batch.
+def _stacked(examples: list[Nested], name: str) -> Nested:
+    """Stacks examples into one batch.
 
     Raises:
-        InputError: the samples differ in structure, shape or type.
+        InputError: the examples differ in structure, shape or type.
     """
-    expected = form_of(stack(samples[:1]))
-    for sample in samples:
-        found = form_of(stack([sample]))
+    expected = form_of(stack(examples[:1]))
+    for example in examples:
+        found = form_of(stack([example]))
         if found != expected:
             raise InputError(
-                f"expected all samples of {name} to have one form, got {expected}, then {found}",
-                hint="convert all samples to the same form, shape and type",
+                f"expected all examples of {name} to have one form, got {expected}, then {found}",
+                hint="convert all examples to the same form, shape and type",
             )
-    return stack(samples)
+    return stack(examples)
 
 
 def _empty(name: str) -> InputError:
-    return InputError(f"expected at least one sample in {name}, but it is empty")
+    return InputError(f"expected at least one example in {name}, but it is empty")
 
 
 def _wrong_position(name: str, epoch: int, offset: int) -> InputError:
     return InputError(
-        f"{name} has no sample {offset} in epoch {epoch}: the position belongs to another mix",
-        hint="use a position of a mix with the same sources",
+        f"{name} has no example {offset} in epoch {epoch}: the position belongs to other sources",
+        hint="use a position of a MixIterator with the same sources",
     )

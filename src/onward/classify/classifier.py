@@ -8,10 +8,10 @@ from onward.data.vocabulary import NULL
 from onward.errors import RecipeError
 from onward.model import LanguageModel
 
-Samples = Int[Tensor, "samples time"]
+Examples = Int[Tensor, "examples time"]
 """Symbols of independent sequences, (B, T)."""
 
-Labels = Float[Tensor, "samples labels"]
+Labels = Float[Tensor, "examples labels"]
 """Unnormalised log-probabilities of the labels of each sequence, (B, C)."""
 
 
@@ -42,14 +42,14 @@ class SequenceClassifier(nn.Module):
         self.stack = model.stack
         self.readout = nn.Linear(self.stack.width_out, labels)
 
-    def forward(self, ids: Samples) -> Labels:
+    def forward(self, ids: Examples) -> Labels:
         """Returns the logits (B, C) in float32 of sequences (B, T)."""
         x, _ = self.stack(self.embedding(ids.t()), self.stack.initial_state(len(ids)))  # (T, B, D)
         last = last_steps(ids)
         return self.readout(x[last, torch.arange(len(ids), device=ids.device)]).float()  # (B, C)
 
 
-def last_steps(ids: Samples) -> Tensor:
+def last_steps(ids: Examples) -> Tensor:
     """Returns the index of the last symbol that is not null in each sequence (B, T), or 0, (B,)."""
     steps = torch.arange(ids.shape[1], device=ids.device)
     return (steps * (ids != NULL)).amax(1)

@@ -1,4 +1,4 @@
-"""Mixed batches: each batch takes a fixed share of its samples from each source.
+"""Mixed batches: each batch takes a fixed share of its examples from each source.
 
 This is useful to mix a labelled set with a larger pseudo-labelled one, or real sentences with generated
 ones. The shares do not depend on the sizes of the sources. A source that ends is restarted; the others
@@ -10,11 +10,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
-from onward.classify.batches import Reader, SampleSource, reader_of
+from onward.classify.batches import ExampleSource, Reader, reader_of
 from onward.classify.nested import Nested, form_of, join
 from onward.errors import InputError
 
-_ANOTHER = "use a position of a mix with the same sources, shares and batch size"
+_ANOTHER = "use a position of a MixIterator with the same sources, shares and batch size"
 FINEST_SHARE = 10**-6
 """The smallest share that a source may have of the whole."""
 
@@ -26,42 +26,42 @@ of sources, so no two sources have the same seed, even in mixes with different s
 class MixIterator:
     """An endless sequence of mixed batches, with a position that can be saved.
 
-    A sample is a tensor or a nested tuple of tensors, usually (x, y). A batch has the same form, with the
-    samples along the first axis of each tensor, in the order of the sources.
+    An example is a tensor or a nested tuple of tensors, usually (x, y). A batch has the same form, with the
+    examples along the first axis of each tensor, in the order of the sources.
 
     `for batch in mix` yields the rest of the current epoch, `len(mix)` batches from its start. It never ends
     if no source has a known length. `next(mix)` always returns a batch.
 
     Args:
         sources: a sequence of sources, or a mapping from names to sources. A source is one of
-            a torch `Dataset` with a length: its samples, shuffled each epoch independently of other sources;
-            a torch `IterableDataset`: its samples, in their order;
+            a torch `Dataset` with a length: its examples, shuffled each epoch independently of other sources;
+            a torch `IterableDataset`: its examples, in their order;
             an iterable of batches of any sizes, in their order: a list, a `DataLoader`, a generator;
             a function from the epoch (0, 1, ...) to its batches, such as `Windows.epoch`.
-        batch_size: B, samples in a batch.
+        batch_size: B, examples in a batch.
         shares: relative shares of the sources. A batch takes B times the share of a source from this source,
             rounded down or up, and rounding errors are carried over. After n batches, each of up to three
-            sources has given n * B times its share, with an error below one sample. With more sources the
-            error may reach two samples for a moment.
+            sources has given n * B times its share, with an error below one example. With more sources the
+            error may reach two examples for a moment.
         seed: seed of the shuffling.
         shuffle: False reads data sets in their order.
 
     Raises:
         InputError: there is no source, or a source of a wrong kind; or the batch size or a share is not
-            positive. While reading: a source is empty or cannot be restarted, or its samples differ from
+            positive. While reading: a source is empty or cannot be restarted, or its examples differ from
             those of the first source in structure, shape, type or device.
     """
 
     def __init__(
         self,
-        sources: Sequence[SampleSource] | Mapping[str, SampleSource],
+        sources: Sequence[ExampleSource] | Mapping[str, ExampleSource],
         batch_size: int,
         shares: Sequence[float | int],
         *,
         seed: int = 0,
         shuffle: bool = True,
     ) -> None:
-        named: Mapping[Any, SampleSource] = (
+        named: Mapping[Any, ExampleSource] = (
             sources if isinstance(sources, Mapping) else dict(enumerate(sources))
         )
         if not named or batch_size < 1:
@@ -129,7 +129,7 @@ class MixIterator:
 
     @property
     def position(self) -> dict[str, Any]:
-        """The position as plain values: the batches, the samples of each source, and the position in each."""
+        """The position as plain values: the number of batches, and the examples and position of each source."""
         return {
             "batches": self._batches,
             "given": list(self._given),
@@ -137,12 +137,12 @@ class MixIterator:
         }
 
     def move(self, position: Mapping[str, Any]) -> None:
-        """Moves to a `position` of a mix of the same sources, shares and seed.
+        """Moves to a `position` of a `MixIterator` with the same sources, shares and seed.
 
         A source of batches is read again up to its position, and must yield the same batches as before.
 
         Raises:
-            InputError: the position belongs to another mix, or a source cannot be restarted.
+            InputError: the position belongs to other sources, or a source cannot be restarted.
         """
         given, places = position["given"], position["sources"]
         if not len(given) == len(places) == len(self._readers):
@@ -151,7 +151,7 @@ class MixIterator:
             )
         if sum(given) != position["batches"] * self.batch_size:
             raise InputError(
-                f"expected a position of a mix with batches of {self.batch_size}, got {position}",
+                f"expected a position after batches of {self.batch_size} examples, got {position}",
                 hint=_ANOTHER,
             )
         for reader, place in zip(self._readers, places, strict=True):
@@ -160,9 +160,9 @@ class MixIterator:
         self._batches, self._given = position["batches"], list(given)
 
     def _counts(self) -> list[int]:
-        """Returns the number of samples to take from each source for the next batch.
+        """Returns the number of examples to take from each source for the next batch.
 
-        Each source gives its share, rounded down. The missing samples are taken from sources that are not
+        Each source gives its share, rounded down. The missing examples are taken from sources that are not
         ahead of their share, starting with the source that would fall behind first (earliest pseudo-deadline
         first: Srinivasan and Anderson 2005).
         """
@@ -181,14 +181,14 @@ class MixIterator:
         return [count + (number in chosen) for number, count in enumerate(whole)]
 
     def _checked(self, name: str, part: Nested) -> Nested:
-        """Returns the part; raises InputError if its samples do not have the structure of the first ones."""
+        """Returns the part; raises InputError if its examples do not have the structure of the first ones."""
         first, expected = next(iter(self._forms.items()), (name, form_of(part)))
         self._forms.setdefault(first, expected)
         if (found := form_of(part)) != expected:
             earlier = "as before" if first == name else f"as from {first}"
             raise InputError(
-                f"expected samples of {expected} from {name}, {earlier}, got {found}",
-                hint="mixed samples must have the same form, shape, type and device",
+                f"expected examples of {expected} from {name}, {earlier}, got {found}",
+                hint="mixed examples must have the same form, shape, type and device",
             )
         return part
 

@@ -1,4 +1,4 @@
-"""Samples and batches: tensors and nested tuples of tensors."""
+"""Examples and batches: tensors and nested tuples of tensors."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
@@ -27,7 +27,7 @@ def nested(value: Any, name: str) -> Nested:
     except (TypeError, ValueError, RuntimeError) as error:
         raise InputError(
             f"expected tensors or tuples of tensors from {name}, got {type(value).__name__}",
-            hint="convert its samples to (x, y) of tensors, arrays or numbers",
+            hint="convert its examples to (x, y) of tensors, arrays or numbers",
         ) from error
 
 
@@ -47,7 +47,7 @@ def map_nested(function: Callable[..., Any], values: Sequence[Nested]) -> Any:
 
 
 def form_of(batch: Nested) -> str:
-    """Describes the samples of a batch: structure, types, shapes, and devices other than the CPU."""
+    """Describes the examples of a batch: structure, types, shapes, and devices other than the CPU."""
     if isinstance(batch, tuple):
         return f"({', '.join(form_of(part) for part in batch)})"
     kind = str(batch.dtype).removeprefix("torch.")
@@ -55,9 +55,9 @@ def form_of(batch: Nested) -> str:
     return f"{kind}{list(batch.shape[1:])}{place}"
 
 
-def stack(samples: Sequence[Nested]) -> Nested:
-    """Stacks samples with the same structure into a batch."""
-    return map_nested(torch.stack, samples)
+def stack(examples: Sequence[Nested]) -> Nested:
+    """Stacks examples with the same structure into a batch."""
+    return map_nested(torch.stack, examples)
 
 
 def join(batches: Sequence[Nested]) -> Nested:
@@ -66,21 +66,21 @@ def join(batches: Sequence[Nested]) -> Nested:
 
 
 def rows(batch: Nested, start: int, stop: int) -> Nested:
-    """Returns the samples from start to stop."""
+    """Returns the examples from start to stop."""
     return map_nested(lambda tensors: tensors[0][start:stop], [batch])
 
 
 def size_of(batch: Nested, name: str) -> int:
-    """Returns the number of samples in a batch.
+    """Returns the number of examples in a batch.
 
     Raises:
-        InputError: the tensors have different numbers of samples, or one is a single number.
+        InputError: the tensors have different numbers of examples, or one is a single number.
     """
     sizes = {len(leaf) if leaf.ndim else -1 for leaf in leaves(batch)}
     if len(sizes) != 1 or -1 in sizes:
         shapes = ", ".join(str(list(leaf.shape)) for leaf in leaves(batch))
         raise InputError(
-            f"expected tensors with the same number of samples in a batch of {name}, got shapes {shapes}",
-            hint="use batches with the samples along the first axis, or a torch Dataset of single samples",
+            f"expected tensors with the same number of examples in a batch of {name}, got shapes {shapes}",
+            hint="use batches with the examples along the first axis, or a torch Dataset of single examples",
         )
     return sizes.pop()

@@ -1,9 +1,9 @@
-"""Pseudo-labels: a classifier is also trained on unlabelled samples, with its own predictions as labels.
+"""Pseudo-labels: a classifier is also trained on unlabelled examples, with its own predictions as labels.
 
-    train on the labelled samples -> predict the unlabelled ones -> train on a mix of both
+    train on the labelled examples -> predict the unlabelled ones -> train on a mix of both
 
 Confident predictions are mostly right, and they show the model what the classes look like beyond the few
-labelled samples. So the decision boundary moves out of dense regions of the data (Lee, Pseudo-Label, 2013).
+labelled examples. So the decision boundary moves out of dense regions of the data (Lee, Pseudo-Label, 2013).
 The share of pseudo-labels in each batch is limited, because they far outnumber the true labels.
 """
 
@@ -21,7 +21,7 @@ from onward.classify.training import ClassifierTraining
 from onward.errors import InputError
 
 CHUNK = 500
-"""Number of samples to predict at once."""
+"""Number of examples to predict at once."""
 
 Train = Callable[[nn.Module, Sequence[Dataset[Any]], Sequence[float | int]], object]
 """Trains a model in place on a mix of data sets of (x, y) with given shares."""
@@ -29,10 +29,10 @@ Train = Callable[[nn.Module, Sequence[Dataset[Any]], Sequence[float | int]], obj
 
 @dataclass(frozen=True)
 class PseudoLabels:
-    """The predictions of a model for N unlabelled samples, over R rounds.
+    """The predictions of a model for N unlabelled examples, over R rounds.
 
     Attributes:
-        labels: the predicted labels, (R + 1, N); row 0 after training on the labelled samples, row r after
+        labels: the predicted labels, (R + 1, N); row 0 after training on the labelled examples, row r after
             round r on the mix.
         confidence: the probability of each of these labels, (R + 1, N).
         used: whether round r + 1 trained on the label in row r, (R, N).
@@ -46,11 +46,11 @@ class PseudoLabels:
 
     @property
     def moved(self) -> Tensor:
-        """The indices of samples whose last label differs from their first, (M,)."""
+        """The indices of examples whose last label differs from their first, (M,)."""
         return (self.labels[0] != self.labels[-1]).nonzero()[:, 0]
 
     def moves(self) -> Tensor:
-        """Counts the samples by their first label (rows) and their last label (columns), (C, C)."""
+        """Counts the examples by their first label (rows) and their last label (columns), (C, C)."""
         pairs = self.labels[0] * self.classes + self.labels[-1]
         return pairs.bincount(minlength=self.classes**2).view(self.classes, self.classes)
 
@@ -79,13 +79,13 @@ def pseudo_label(  # noqa: PLR0913 - options are keyword arguments
     restart: bool = True,
     train: Train | None = None,
 ) -> PseudoLabels:
-    """Trains a classifier on labelled samples, then on these and on unlabelled ones with predicted labels.
+    """Trains a classifier on labelled examples, then on these and on unlabelled ones with predicted labels.
 
     Args:
         model: any module that returns logits (B, C) for a batch of x; trained in place.
         labelled: a data set of (x, y), or its tensors x (N, ...) and y (N,); labels start at 0.
-        unlabelled: x (N, ...), or a data set of x; if its samples are tuples, the first member is x.
-        share: share of pseudo-labelled samples in each batch.
+        unlabelled: x (N, ...), or a data set of x; if its examples are tuples, the first member is x.
+        share: share of pseudo-labelled examples in each batch.
         rounds: number of rounds; each predicts the labels and trains on the mix.
         soft: whether to train on predicted probabilities instead of the most likely label.
         threshold: labels with a lower probability are not used.
@@ -97,7 +97,7 @@ def pseudo_label(  # noqa: PLR0913 - options are keyword arguments
         The predicted labels of all rounds. The model is left in evaluation mode.
 
     Raises:
-        InputError: a share, threshold or number of rounds is out of range; there are no unlabelled samples;
+        InputError: a share, threshold or number of rounds is out of range; there are no unlabelled examples;
             no label reaches the threshold; or the model does not return logits (B, C).
     """
     if not 0 < share < 1 or rounds < 1 or not 0 <= threshold <= 1:
@@ -126,12 +126,12 @@ def pseudo_label(  # noqa: PLR0913 - options are keyword arguments
 
 @torch.inference_mode()
 def predict(model: nn.Module, samples: Dataset[Any] | Tensor) -> Tensor:
-    """Returns the probabilities of the labels of each sample, (N, C) in float32 on the CPU.
+    """Returns the probabilities of the labels of each example, (N, C) in float32 on the CPU.
 
     The model is left in evaluation mode.
 
     Raises:
-        InputError: there are no samples, or the model does not return logits (B, C).
+        InputError: there are no examples, or the model does not return logits (B, C).
     """
     model.eval()
     device = next(model.parameters()).device
@@ -143,32 +143,32 @@ def predict(model: nn.Module, samples: Dataset[Any] | Tensor) -> Tensor:
             raise InputError(f"expected logits ({len(x)}, classes) from the model, got {found}")
         parts.append(logits.float().softmax(1).cpu())
     if not parts:
-        raise InputError("expected unlabelled samples, got none")
+        raise InputError("expected unlabelled examples, got none")
     return torch.cat(parts)
 
 
-def _inputs(samples: Dataset[Any] | Tensor) -> Iterator[Tensor]:
-    """Yields the inputs x of the samples, in chunks."""
-    if isinstance(samples, Tensor):
-        yield from samples.split(CHUNK) if len(samples) else ()
+def _inputs(examples: Dataset[Any] | Tensor) -> Iterator[Tensor]:
+    """Yields the inputs x of the examples, in chunks."""
+    if isinstance(examples, Tensor):
+        yield from examples.split(CHUNK) if len(examples) else ()
         return
-    size = len(samples)  # type: ignore[arg-type]
+    size = len(examples)  # type: ignore[arg-type]
     for start in range(0, size, CHUNK):
-        yield torch.stack([_input(samples, i) for i in range(start, min(start + CHUNK, size))])
+        yield torch.stack([_input(examples, i) for i in range(start, min(start + CHUNK, size))])
 
 
-def _input(samples: Dataset[Any], index: int) -> Tensor:
-    value = nested(samples[index], "the unlabelled data set")
+def _input(examples: Dataset[Any], index: int) -> Tensor:
+    value = nested(examples[index], "the unlabelled data set")
     return value[0] if isinstance(value, tuple) else value
 
 
 def _with_labels(
-    samples: Dataset[Any] | Tensor, probabilities: Tensor, chosen: Tensor, *, soft: bool
+    examples: Dataset[Any] | Tensor, probabilities: Tensor, chosen: Tensor, *, soft: bool
 ) -> Dataset[Any]:
-    """Returns the chosen samples with their predicted labels.
+    """Returns the chosen examples with their predicted labels.
 
     Raises:
-        InputError: no sample is chosen.
+        InputError: no example is chosen.
     """
     indices = chosen.nonzero()[:, 0]
     if not len(indices):
@@ -178,22 +178,22 @@ def _with_labels(
             hint=f"use a threshold of at most {highest:g}, or train for longer",
         )
     labels = probabilities[indices] if soft else probabilities[indices].argmax(1)
-    if isinstance(samples, Tensor):
-        return TensorDataset(samples[indices.to(samples.device)], labels.to(samples.device))
-    return _Relabelled(samples, indices.tolist(), labels)
+    if isinstance(examples, Tensor):
+        return TensorDataset(examples[indices.to(examples.device)], labels.to(examples.device))
+    return _Relabelled(examples, indices.tolist(), labels)
 
 
 class _Relabelled(Dataset[Any]):
-    """Some samples of a data set, with new labels."""
+    """Some examples of a data set, with new labels."""
 
-    def __init__(self, samples: Dataset[Any], indices: list[int], labels: Tensor) -> None:
-        self._samples, self._indices, self._labels = samples, indices, labels
+    def __init__(self, examples: Dataset[Any], indices: list[int], labels: Tensor) -> None:
+        self._examples, self._indices, self._labels = examples, indices, labels
 
     def __len__(self) -> int:
         return len(self._indices)
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        return _input(self._samples, self._indices[index]), self._labels[index]
+        return _input(self._examples, self._indices[index]), self._labels[index]
 
 
 class _Soft(Dataset[Any]):

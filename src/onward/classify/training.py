@@ -1,4 +1,4 @@
-"""Trains a classifier on a mix of labelled samples."""
+"""Trains a classifier on a mix of labelled examples."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from onward.checks import checked_dataclass
-from onward.classify.batches import SampleSource
+from onward.classify.batches import ExampleSource
 from onward.classify.mix import MixIterator
 from onward.errors import DivergedError, RecipeError
 from onward.threads import explain_fork_errors
@@ -26,11 +26,11 @@ class ClassifierTraining:
 
     Attributes:
         steps: number of batches.
-        batch: samples in a batch.
+        batch: examples in a batch.
         rate: peak learning rate.
         weight_decay: weight decay of AdamW.
         clip: largest norm of the gradients; larger ones are clipped.
-        seed: seed of the order of samples. The weights and dropout depend on torch's own seed.
+        seed: seed of the order of examples. The weights and dropout depend on torch's own seed.
 
     Raises:
         RecipeError: a value has the wrong type or is out of range.
@@ -45,7 +45,7 @@ class ClassifierTraining:
 
     @explain_fork_errors()
     def __call__(
-        self, model: nn.Module, sources: Sequence[SampleSource], shares: Sequence[float | int]
+        self, model: nn.Module, sources: Sequence[ExampleSource], shares: Sequence[float | int]
     ) -> float:
         """Trains on a mix of sources of (x, y), where y is a label or a probability for each label.
 
@@ -55,7 +55,7 @@ class ClassifierTraining:
             shares: as for `MixIterator`.
 
         Returns:
-            The mean loss of the last tenth of the steps, in nats per sample.
+            The mean loss of the last tenth of the steps, in nats per example.
 
         Raises:
             DivergedError: the loss is no longer finite.

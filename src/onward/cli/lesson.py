@@ -30,12 +30,12 @@ def lesson(
     seed: Annotated[int, typer.Option(help="Random seed for the weights and the order of the data.")] = 0,
     json: Json = False,
 ) -> None:
-    """Learn how recurrent networks work, rung by rung: each rung adds one idea, in one readable file.
+    """Learn how recurrent networks work. Each rung of the lesson is a small program that adds one idea.
 
     \b
     onward lesson                 list the rungs, with their ideas and figures
     onward lesson three           run one rung
-    onward lesson all             run all rungs, and compare their figures with those of the lesson
+    onward lesson all             run all rungs, and compare their results with those of 2017
     """
     from onward.lesson.ladder import rungs  # noqa: PLC0415
     from onward.lesson.rung import LessonSettings  # noqa: PLC0415

@@ -24,7 +24,7 @@ def novelty(
     minimum: Annotated[int, typer.Option("--min", help="Minimum length of a span, in symbols.")] = 20,
     longest: Annotated[int, typer.Option(help="Maximum number of spans to show, longest first.")] = 10,
     symbols: Annotated[
-        Literal["characters", "bytes", "words"], typer.Option(help="Kind of symbols.")
+        Literal["characters", "bytes", "words"], typer.Option(help="What counts as a symbol.")
     ] = "characters",
     lower: Annotated[bool, typer.Option("--lower", help="Compare in lower case.")] = False,
     json: Json = False,

@@ -147,7 +147,7 @@ def describe(event: Event) -> list[str]:  # noqa: PLR0912 - one case for each ki
         case BaseConsidered():
             line = _describe_base(event)
         case SettingsChosen(settings, passes):
-            line = f"chosen for this text: {_settings(settings)}{_most(passes)}"
+            line = f"chosen for this text: {_settings(settings)}; at most {passes:.3g} passes"
         case Started() if event.training_symbols < FEWEST_TRAINING_SYMBOLS:
             return [_describe_start(event), _TOO_SHORT]
         case Started():
@@ -209,10 +209,6 @@ def _describe_base(event: BaseConsidered) -> str:
 
 def _settings(settings: dict[str, Any]) -> str:
     return ", ".join(f"{name} {value:g}" for name, value in settings.items())
-
-
-def _most(passes: float | None) -> str:
-    return "" if passes is None else f"; at most {passes:g} passes, since more would make the model worse"
 
 
 def _describe_start(event: Started) -> str:

@@ -37,7 +37,11 @@ def score(
         typer.Option("--exact", help="Score a long text in one pass, in float32: slower, but exact."),
     ] = False,
     lanes: Annotated[
-        int | None, typer.Option(help="Score in N parallel lanes, in float32. Default: the fastest setting.")
+        int | None,
+        typer.Option(
+            help="Cut the text into N parts that are scored in parallel, in float32. "
+            "Default: the fastest setting."
+        ),
     ] = None,
     adapt: Annotated[
         bool,
@@ -53,8 +57,8 @@ def score(
 ) -> None:
     """Score a text: how surprising is it to the model?
 
-    The surprise of a symbol is -log of the probability that the model gave it
-    before reading it. 1 bit means a probability of 50 %, 2 bits mean 25 %.
+    The less likely a symbol was to the model, the higher is its surprise: 1 bit
+    means a probability of 50 %, 2 bits mean 25 %, 3 bits mean 12.5 %.
 
     \b
     onward score nietzsche.onward letter.txt

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from onward.cli.output import say
-from onward.cli.watch_options import FalseAlarms, duration, share
+from onward.cli.watch_options import FalseAlarmsServed, duration, share
 from onward.errors import InputError
 
 
@@ -25,18 +25,21 @@ def serve(
     ] = 8000,
     state: Annotated[
         Path | None,
-        typer.Option(help="File that stores sessions and alarms, so that they survive a restart."),
+        typer.Option(
+            help="Save typing sessions, open sequences and alarms in this file: they then survive a restart."
+        ),
     ] = None,
     idle: Annotated[
         str,
         typer.Option(
-            metavar="TIME", help="End a watched sequence after this time without a record: 90s, 2h."
+            metavar="TIME",
+            help="Detectors end a sequence when its key has had no record for this time, such as 90s or 2h.",
         ),
     ] = "1h",
     open_sequences: Annotated[
-        int, typer.Option(min=1, help="Maximum number of sequences that a detector holds open.")
+        int, typer.Option(min=1, help="Maximum number of open sequences of each detector.")
     ] = 100_000,
-    false_alarms: FalseAlarms = None,
+    false_alarms: FalseAlarmsServed = None,
     corpus: Annotated[
         list[Path] | None,
         typer.Option("--corpus", "-c", exists=True, help="Text that /v1/novelty searches; can be repeated."),
@@ -47,19 +50,25 @@ def serve(
     origin: Annotated[
         list[str] | None,
         typer.Option(
-            help="Origin whose pages may use the server, such as https://example.org; can be repeated."
+            help="Let pages of this web site use the server, such as https://example.org; can be repeated."
         ),
     ] = None,
     allow_host: Annotated[
-        list[str] | None, typer.Option(help="Additional host name of the server; can be repeated.")
+        list[str] | None,
+        typer.Option(help="Accept requests for this host name of the server too; can be repeated."),
     ] = None,
     sessions: Annotated[int, typer.Option(min=1, help="Maximum number of typing sessions.")] = 1000,
-    memory: Annotated[int, typer.Option(min=1, help="Megabytes of memory for typing sessions.")] = 512,
+    memory: Annotated[
+        int, typer.Option(min=1, help="Maximum memory of all typing sessions, in megabytes.")
+    ] = 512,
     disk: Annotated[
-        int, typer.Option(min=1, help="Megabytes of typing sessions in the file of --state.")
+        int, typer.Option(min=1, help="Maximum size of the saved typing sessions, in megabytes.")
     ] = 1024,
     adapting: Annotated[
-        int, typer.Option(min=0, help="Maximum number of sessions that learn from their text.")
+        int,
+        typer.Option(
+            min=0, help="Maximum number of typing sessions whose model learns from the text as it is typed."
+        ),
     ] = 8,
 ) -> None:
     """Serve models and detectors: web pages, an OpenAI-compatible API, typing sessions, and alarms.
@@ -67,9 +76,10 @@ def serve(
     \b
     onward serve nietzsche.onward
     onward serve nietzsche.onward code.onward --port 8080 --state sessions.db
-    onward serve audit.onward --state watch.db          a detector: receives records, raises alarms
+    onward serve audit.onward --state watch.db        a detector: takes records, raises alarms
     ONWARD_TOKEN=... onward serve nietzsche.onward --host 0.0.0.0
 
+    A typing session is one text that a user is typing, with its completions.
     Ctrl-C stops the server after the requests in progress are finished.
     """
     if token == "":

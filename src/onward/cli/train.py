@@ -62,7 +62,7 @@ def train(
         str | None,
         typer.Option(
             metavar="N",
-            help="Train for this many steps, or repeat a timed run by the schedule that it printed.",
+            help="Train for this many steps. To repeat a timed run, give the schedule that it printed.",
         ),
     ] = None,
     resume: Annotated[
@@ -78,10 +78,12 @@ def train(
         int | None,
         typer.Option(help="Replace symbols that occur less often than this with the unknown symbol."),
     ] = None,
-    width: Annotated[int | None, typer.Option(help="Number of features that each layer returns.")] = None,
+    width: Annotated[
+        int | None, typer.Option(help="Number of values that a layer returns for each symbol.")
+    ] = None,
     layers: Annotated[int | None, typer.Option(help="Number of recurrent layers.")] = None,
     dropout: Annotated[
-        float | None, typer.Option(help="Set this share of features to zero while training.")
+        float | None, typer.Option(help="Set this share of the values between layers to zero while training.")
     ] = None,
     noise: Annotated[
         float | None, typer.Option(help="Replace this share of input symbols at random while training.")

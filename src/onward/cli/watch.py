@@ -9,13 +9,18 @@ from onward.cli.watch_learn import learn
 from onward.cli.watch_ok import ok
 from onward.cli.watch_run import run
 
+_SEQUENCE = (
+    "A sequence is the events of one key, such as one session or one host, from the first to the last."
+)
+
 watch = typer.Typer(
     name="watch",
     cls=Group,
-    help="Learn what is normal in events or logs, and flag what deviates from it.",
+    help="Learn what is normal in events or logs, and flag sequences that deviate from it.",
+    epilog=_SEQUENCE,
     no_args_is_help=True,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 for command in (learn, run, explain, judge, ok):
-    watch.command(cls=Command)(command)
+    watch.command(cls=Command, epilog=_SEQUENCE)(command)

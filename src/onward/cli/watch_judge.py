@@ -23,7 +23,7 @@ def judge(
         int | None,
         typer.Option(
             metavar="N",
-            help="The normal sequences are a sample of N sequences; estimate the precision for all N.",
+            help="--normal is a random part of N normal sequences. Estimate the precision for all N.",
         ),
     ] = None,
     pictures: Annotated[
@@ -104,8 +104,8 @@ def _rate_warning(found: dict[str, Any]) -> str:
     """Returns a warning that the rate of false alarms is exceeded, with its main reason and the remedy."""
     feature, count = next(iter(found["false_alarms_by"].items()))
     return (
-        "more false alarms than the calibration allows: for sequences like the training sequences, at most "
-        f"{found['rate_interval'][1]:.3%} are expected. These normal sequences differ from them: "
+        "more false alarms than the calibration allows: it allows at most "
+        f"{found['rate_interval'][1]:.3%}. These normal sequences differ from the training sequences: "
         f"'{feature}' is the main feature of {count:,} of the {found['false_alarms']:,} false alarms. "
         "Learn again with such sequences, or mark them as normal with `onward watch ok`"
     )

@@ -32,12 +32,14 @@ def learn(
     log: Annotated[bool, typer.Option("--log", help="The source consists of raw log lines.")] = False,
     key: Annotated[
         str | None,
-        typer.Option(help="CSV or JSON lines: column with the key that groups records into sequences."),
+        typer.Option(
+            help="CSV or JSON lines: column with the key. Records with the same key form a sequence."
+        ),
     ] = None,
     event: Annotated[
         list[str] | None,
         typer.Option(
-            help="CSV or JSON lines: column with the event; can be repeated, and the columns are joined."
+            help="CSV or JSON lines: column with the event. If it is repeated, the columns form one event."
         ),
     ] = None,
     time_column: Annotated[
@@ -53,36 +55,48 @@ def learn(
         str, typer.Option(metavar="CHARACTER", help="Character between CSV columns; 'tab' for a tab.")
     ] = ",",
     key_regex: Annotated[
-        str | None, typer.Option(help="Log lines: pattern that groups lines, such as 'blk_-?\\d+'.")
+        str | None,
+        typer.Option(
+            help="Raw log lines: regular expression that finds the key in a line, such as 'blk_-?\\d+'."
+        ),
     ] = None,
     symbols: Annotated[
-        Literal["templates", "words", "bytes"], typer.Option(help="Log lines: what counts as an event.")
+        Literal["templates", "words", "bytes"],
+        typer.Option(
+            help="Raw log lines: with templates, a line is one event (without its numbers). With words "
+            "or bytes, a line is a sequence of words or bytes."
+        ),
     ] = "templates",
     false_alarms: FalseAlarmsLearned = None,
     top_k: TopKOption = None,
     folds: Annotated[
-        int | None, typer.Option(help="Number of folds for the calibration. Default: 5.")
+        int | None,
+        typer.Option(
+            help="Split the sequences into N parts (folds). A model scores each part after training on the "
+            "others. Default: 5."
+        ),
     ] = None,
     in_order: Annotated[
         bool | None,
         typer.Option(
             "--in-order/--any-order",
-            help="Whether the sequences are in time order. If so, the later half is the calibration set. "
-            "Default: yes for records and log lines, no for one sequence per line.",
+            help="--in-order: the sequences are in time order; calibrate with the later half. --any-order: "
+            "their order does not matter; calibrate with folds. Default: --in-order for records and log "
+            "lines, --any-order for one sequence per line.",
         ),
     ] = None,
     held_out: Annotated[
         str | None,
         typer.Option(
             metavar="SHARE",
-            help="Hold out this share, such as 50%, as the calibration set, and use no folds. "
-            "The false-alarm guarantee is then exact.",
+            help="Calibrate with this share of the sequences, such as 50%, and train only on the rest. The "
+            "false-alarm rate is then the most reliable.",
         ),
     ] = None,
     steps: Annotated[
         int | None, typer.Option(help="Number of training steps. Default: depends on the amount of data.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the weights and of the folds.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed for the initial weights and the folds.")] = 0,
     json: Json = False,
 ) -> None:
     """Learn a detector from normal sequences. It needs no labels.
@@ -93,7 +107,11 @@ def learn(
     onward watch learn server.jsonl --key host --event level --event message -o server.onward
     kubectl logs pod | onward watch learn - --form jsonl --key trace --event message -o pod.onward
     onward watch learn hdfs.log --log --key-regex 'blk_-?\\d+' -o blocks.onward
-    onward watch learn syslog --log --symbols bytes -o syslog.onward      each line is a sequence of bytes
+    onward watch learn syslog --log --symbols bytes -o syslog.onward   a line is a sequence of bytes
+
+    The calibration scores sequences that the model was not trained on, and sets
+    the threshold for --false-alarms. --folds, --in-order and --held-out choose
+    these sequences.
     """
     from onward.watch.input.format import InputFormat, detect_format  # noqa: PLC0415
 

@@ -8,17 +8,28 @@ import typer
 from onward.errors import InputError
 
 DetectorPath = Annotated[str, typer.Argument(metavar="MODEL", help="Detector made by `onward watch learn`.")]
-_RATE = "Share of normal sequences that may be flagged, such as 0.1%"
+_RATE = "Share of normal sequences that may be flagged"
 FalseAlarms = Annotated[
-    str | None, typer.Option(metavar="SHARE", help=f"{_RATE}. Default: the rate of the detector.")
+    str | None,
+    typer.Option(metavar="SHARE", help=f"{_RATE}, such as 0.1%. Default: the rate of the detector."),
+]
+FalseAlarmsServed = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SHARE",
+        help="Share of normal sequences that a detector may flag, such as 0.1%. "
+        "Default: the rate of each detector.",
+    ),
 ]
 FalseAlarmsLearned = Annotated[
-    str | None, typer.Option("--false-alarms", metavar="SHARE", help=f"{_RATE}, the default.")
+    str | None, typer.Option("--false-alarms", metavar="SHARE", help=f"{_RATE}. Default: 0.1%.")
 ]
 TopKOption = Annotated[
     int | None,
     typer.Option(
-        metavar="K", help="Use DeepLog's rule instead: flag an event that is not among the K most likely."
+        metavar="K",
+        help="Flag a sequence if one of its events is not among the K most likely ones (DeepLog's rule). "
+        "This replaces --false-alarms.",
     ),
 ]
 

@@ -33,19 +33,28 @@ def run(
         ),
     ] = False,
     state: Annotated[
-        Path | None, typer.Option(help="File that stores the state, so that the next run continues from it.")
+        Path | None,
+        typer.Option(
+            help="Save the position in the source and the open sequences in this file. The next run with "
+            "this file continues from there."
+        ),
     ] = None,
     alarms: Annotated[
-        Path | None, typer.Option(help="File to append the alarms to as JSON lines, each exactly once.")
+        Path | None, typer.Option(help="Append each alarm to this file exactly once, as a line of JSON.")
     ] = None,
     idle: Annotated[
-        str, typer.Option(metavar="TIME", help="End a sequence after this time without a record: 90s, 2h.")
+        str,
+        typer.Option(
+            metavar="TIME",
+            help="End a sequence when its key has had no record for this time, such as 90s or 2h.",
+        ),
     ] = "1h",
     end: Annotated[
         bool | None,
         typer.Option(
             "--end/--no-end",
-            help="Whether to end open sequences when the source ends. Default: yes, unless --state is given.",
+            help="When the source ends, --end ends the open sequences too, and --no-end keeps them for the "
+            "next run. Default: --end; with --state, --no-end.",
         ),
     ] = None,
     false_alarms: FalseAlarms = None,
@@ -61,7 +70,7 @@ def run(
         typer.Option("--json", help="Print each alarm, and then a summary, as one JSON object per line."),
     ] = False,
 ) -> int:
-    """Watch events or log lines, and print a line for each sequence that deviates.
+    """Watch events or log lines, and print a line for each sequence that is flagged.
 
     \b
     onward watch run hdfs.onward new.gz
@@ -69,9 +78,9 @@ def run(
     onward watch run blocks.onward /var/log/hdfs.log --follow --state watch.db --alarms alarms.jsonl
     kubectl logs -f pod | onward watch run server.onward - --json
 
-    The line has five columns, separated by tabs: time, key, p-value, log line
-    with its number, and an explanation. The exit code is 3 if a sequence was
-    flagged, else 0.
+    The line has five columns, separated by tabs: the time, the key, the
+    p-value, the line that the alarm is about with its number, and the reason.
+    The exit code is 3 if a sequence was flagged, and 0 if none was.
     """
     from onward.watch.datasets import format_hint, no_records_error, parser_for  # noqa: PLC0415
     from onward.watch.detector import Detector  # noqa: PLC0415 - torch, which `--help` does without

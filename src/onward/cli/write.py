@@ -28,12 +28,13 @@ def write(
     ] = None,
     top_p: Annotated[
         float | None,
-        typer.Option(help="Draw only from the likeliest symbols whose probabilities sum to this."),
+        typer.Option(help="Draw only from the likeliest symbols that together have this probability."),
     ] = None,
     min_p: Annotated[
         float | None,
         typer.Option(
-            help="Draw only symbols with at least this share of the highest probability, e.g. 0.05."
+            help="Leave out unlikely symbols: 0.05 leaves out those that are less than 5 % as likely as the "
+            "likeliest symbol."
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Random seed: the same seed writes the same text.")] = 0,
@@ -45,8 +46,8 @@ def write(
     weights: Annotated[
         Literal["fp32", "bf16", "int8"],
         typer.Option(
-            help="Precision of the weights. int8 is fastest on a CPU with AVX-512 VNNI, bf16 on others. "
-            "Both are nearly exact."
+            help="Number format of the weights. bf16 and int8 are faster than fp32, with nearly the same "
+            "probabilities. int8 is the fastest on a CPU with AVX-512 VNNI, bf16 on other CPUs."
         ),
     ] = "fp32",
     json: Json = False,

@@ -1,4 +1,4 @@
-"""Windows: independent training samples, each read from the initial state.
+"""Windows: independent training examples, each read from the initial state.
 
 The lesson trained its first networks this way, before it carried states from block to block: T symbols go in,
 the symbol after each comes out, and the windows are shuffled in each epoch.

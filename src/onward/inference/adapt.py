@@ -147,7 +147,10 @@ class Adapter:
         self._set(weights, steps)
         if self.model.can_overflow():
             self.reset()
-            raise ArtefactError("expected weights that keep the model finite, got larger ones", hint=hint)
+            raise ArtefactError(
+                "expected learned weights so small that no value can become infinite, got larger ones",
+                hint=hint,
+            )
 
     def copy(self) -> "Adapter":
         """Returns an independent adapter with the same weights."""

@@ -63,7 +63,7 @@ class Session:
         stepper: Stepper | None = None,
     ) -> None:
         if reach < 0:
-            raise InputError(f"expected a reach of 0 symbols or more, got {reach}")
+            raise InputError(f"expected reach to be 0 symbols or more, got {reach}")
         self.model = model.eval()
         self.vocabulary = vocabulary
         self.position = 0
@@ -206,7 +206,7 @@ class Session:
         if symbols < 0 or target < oldest:
             raise InputError(
                 f"expected 0 to {self.position - oldest} symbols to roll back, got {symbols}",
-                hint="a session with a larger reach can go back further",
+                hint="model.session(reach=N) makes a session that can roll back N symbols or more",
             )
         (self.position, self.state, self.logits), again = self._history.back(target)
         block = block_length(1, len(self.vocabulary))

@@ -38,7 +38,7 @@ class Layer(nn.Module, ABC):
     """Maps a sequence and a state to a sequence and a state. Subclasses are final.
 
     Attributes:
-        width_in, width_out: number of features at each position of the input and of the output.
+        width_in, width_out: number of values at each position of the input and of the output.
     """
 
     width_in: int

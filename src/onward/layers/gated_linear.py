@@ -16,10 +16,10 @@ from onward.shapes import Sequence
 class GatedLinear(Layer):
     """A recurrence whose gates depend only on the input, so a block needs a few large products and one scan.
 
-        u_t = sum_k c_k * x_{t-k},  k = 0 ... K-1       short causal convolution, one kernel c per feature
+        u_t = sum_k c_k * x_{t-k},  k = 0 ... K-1       short causal convolution, one kernel c per column of x
         z_t = sigmoid(W_z u_t + b_z)                    update gate, z = 1 takes the new value
         v_t = W_v u_t + b_v                             new value
-        h_t = (1 - z_t) * h_{t-1} + z_t * v_t           state, E features
+        h_t = (1 - z_t) * h_{t-1} + z_t * v_t           state, E values
         g_t = W_g u_t + b_g                             output gate
         y_t = W_y (h_t * silu(g_t))
 
@@ -27,8 +27,8 @@ class GatedLinear(Layer):
     Griffin (arXiv 2402.19427). State: (h (B, E), the last K - 1 inputs (B, K - 1, D)).
 
     Args:
-        width: D, number of features of input and output.
-        inner: E, number of features of the state.
+        width: D, width of input and output.
+        inner: E, width of the state.
         convolution: K, number of positions that the convolution covers; 1 covers only the current one.
         longest_memory: the biases of the update gates are spread so that the memory of a new layer ranges
             from 2 steps to about this many.

@@ -12,7 +12,7 @@ from onward.shapes import Sequence
 
 
 class RMSNorm(Layer):
-    """y = x / sqrt(mean(x²) + epsilon) * scale, over the features of one position. Stateless.
+    """y = x / sqrt(mean(x²) + epsilon) * scale, over the D values at one position. Stateless.
 
     Matches `torch.nn.RMSNorm` (arXiv 1910.07467). Under autocast the result has autocast's type, because a
     matrix product follows.

@@ -24,8 +24,8 @@ class Stack(Layer):
         for below, above in pairwise(members):
             if below.width_out != above.width_in:
                 raise ValueError(
-                    f"{type(above).__name__} expects {above.width_in} features, but "
-                    f"{type(below).__name__} below it returns {below.width_out}"
+                    f"{type(above).__name__} expects an input of width {above.width_in}, but "
+                    f"{type(below).__name__} below it returns width {below.width_out}"
                 )
         self.width_in, self.width_out = members[0].width_in, members[-1].width_out
 
@@ -78,7 +78,7 @@ class Residual(Layer):
 
 
 class Dropout(Layer):
-    """Sets random features to zero in training, and scales the others (torch.nn.Dropout). Stateless."""
+    """Sets random values to zero in training, and scales the others (torch.nn.Dropout). Stateless."""
 
     def __init__(self, width: int, probability: float) -> None:
         super().__init__()

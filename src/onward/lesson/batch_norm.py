@@ -10,7 +10,7 @@ from onward.shapes import Sequence
 
 
 class BatchNorm(Layer):
-    """Normalises each feature over the T * B positions of a block.
+    """Normalises each of the D values over the T * B positions of a block.
 
     Matches `torch.nn.BatchNorm1d` over rows of (T * B, D). In training the statistics are those of the block,
     so lanes depend on each other. In evaluation they are running averages, and lanes are independent. The

@@ -57,8 +57,8 @@ class Eight(nn.Module):
         return self.blue(hidden)
 
 
-def samples(text: LessonText) -> tuple[Tensor, Tensor]:
-    """Returns samples that start at every eighth character: x (N, 8) and the next character y (N,)."""
+def examples(text: LessonText) -> tuple[Tensor, Tensor]:
+    """Returns examples that start at every eighth character: x (N, 8) and the next character y (N,)."""
     windows = text.ids.unfold(0, INPUTS + 1, INPUTS)  # (N, 9)
     return windows[:, :INPUTS], windows[:, INPUTS]
 
@@ -69,11 +69,11 @@ def run(settings: LessonSettings) -> Outcome:
     training, held_out = text.split()
     torch.manual_seed(settings.seed)
     network = Eight(len(text.symbols))
-    loss = fit(network, *samples(training), EPOCHS, settings)
+    loss = fit(network, *examples(training), EPOCHS, settings)
     answers = {prime: next_character(network, text, prime) for prime in ANSWERS}
     return Outcome(
         figure=loss,
-        held_out=evaluate(network, *samples(held_out)),
+        held_out=evaluate(network, *examples(held_out)),
         text=text.name,
         details={"predicted_next": {repr(prime): repr(answer) for prime, answer in answers.items()}},
     )

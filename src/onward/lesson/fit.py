@@ -10,9 +10,9 @@ from onward.data.lanes import as_stream
 from onward.lesson.rung import LessonSettings
 
 BATCH, RATE = 64, 1e-3
-"""Samples in a batch, and the learning rate of Adam, as in the lesson."""
+"""Examples in a batch, and the learning rate of Adam, as in the lesson."""
 
-SampleBatch = tuple[Tensor, Tensor]
+ExampleBatch = tuple[Tensor, Tensor]
 Loss = Callable[[Tensor, Tensor], Tensor]
 """A function that returns the mean loss of a batch in nats, from its outputs and targets."""
 
@@ -22,8 +22,8 @@ def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
     return nn.functional.cross_entropy(logits.flatten(0, -2), targets.flatten())
 
 
-def shuffled_batches(x: Tensor, y: Tensor, size: int, generator: torch.Generator) -> Iterator[SampleBatch]:
-    """Yields the samples of x (N, ...) and y (N, ...) in random order, in batches of `size`."""
+def shuffled_batches(x: Tensor, y: Tensor, size: int, generator: torch.Generator) -> Iterator[ExampleBatch]:
+    """Yields the examples of x (N, ...) and y (N, ...) in random order, in batches of `size`."""
     for rows in torch.randperm(len(x), generator=generator).split(size):
         yield x[rows], y[rows]
 
@@ -31,7 +31,7 @@ def shuffled_batches(x: Tensor, y: Tensor, size: int, generator: torch.Generator
 def epoch(
     network: nn.Module,
     optimiser: torch.optim.Optimizer,
-    batches: Iterable[SampleBatch],
+    batches: Iterable[ExampleBatch],
     loss: Loss = cross_entropy,
 ) -> float:
     """Trains for one pass over the batches.
@@ -53,7 +53,7 @@ def epoch(
 def fit(
     network: nn.Module, x: Tensor, y: Tensor, epochs: int, settings: LessonSettings, *, falls: bool = False
 ) -> float:
-    """Trains on shuffled samples x (N, ...) with targets y (N, ...); returns the loss of the last epoch.
+    """Trains on shuffled examples x (N, ...) with targets y (N, ...); returns the loss of the last epoch.
 
     The learning rate is constant as in the lesson, or `falls` to zero in the second half of the epochs.
     """
@@ -70,7 +70,7 @@ def fit(
 
 @torch.inference_mode()
 def evaluate(network: nn.Module, x: Tensor, y: Tensor, loss: Loss = cross_entropy) -> float:
-    """Returns the mean loss on held-out samples, in evaluation mode."""
+    """Returns the mean loss on held-out examples, in evaluation mode."""
     network.eval()
     parts = [(loss(network(a), b).item(), len(a)) for a, b in zip(x.split(4096), y.split(4096), strict=True)]
     return sum(value * size for value, size in parts) / len(x)

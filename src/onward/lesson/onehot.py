@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from onward.layers.simple import SimpleRNN
 from onward.lesson.fit import cross_entropy, evaluate, fit
 from onward.lesson.rung import LessonSettings, Outcome, Rung
-from onward.lesson.sequence import EPOCHS, HIDDEN, samples
+from onward.lesson.sequence import EPOCHS, HIDDEN, examples
 from onward.lesson.text import read_text
 
 RUNG = Rung(
@@ -72,7 +72,7 @@ def run(settings: LessonSettings) -> Outcome:
     torch.manual_seed(settings.seed)
     network, twin = OneHot(len(text.symbols)), OneHot(len(text.symbols), row_of_identity)
     twin.load_state_dict(network.state_dict())
-    x, y = (part[:256] for part in samples(training))
+    x, y = (part[:256] for part in examples(training))
     with torch.no_grad():
         logits, targets = network(x), nn.functional.one_hot(y, len(text.symbols))
         details = {
@@ -80,7 +80,7 @@ def run(settings: LessonSettings) -> Outcome:
             "losses_differ_by": abs(float(cross_entropy(logits, y) - one_hot_cross_entropy(logits, targets))),
         }
     settings.report(f"one-hot vectors and lookups differ by at most {details['outputs_differ_by']:.1e}")
-    loss = fit(network, *samples(training), EPOCHS, settings, falls=True)
+    loss = fit(network, *examples(training), EPOCHS, settings, falls=True)
     return Outcome(
-        figure=loss, held_out=evaluate(network, *samples(held_out)), text=text.name, details=details
+        figure=loss, held_out=evaluate(network, *examples(held_out)), text=text.name, details=details
     )

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from onward.layers.simple import SimpleRNN
-from onward.lesson.eight import EMBEDDING, HIDDEN, samples
+from onward.lesson.eight import EMBEDDING, HIDDEN, examples
 from onward.lesson.fit import cross_entropy, evaluate, fit
 from onward.lesson.rung import LessonSettings, Outcome, Rung
 from onward.lesson.text import read_text
@@ -85,15 +85,15 @@ def run(settings: LessonSettings) -> Outcome:
     training, held_out = text.split()
     torch.manual_seed(settings.seed)
     network = Recurrent(len(text.symbols))
-    x, y = samples(training)
+    x, y = examples(training)
     difference = greatest_difference(network, Unrolled(network), x[:256], y[:256])
     settings.report(f"the unrolled and the recurrent form differ by at most {difference:.1e}")
-    loss = fit(network, *samples(training), EPOCHS, settings)
+    loss = fit(network, *examples(training), EPOCHS, settings)
     details = {"unrolled_and_recurrent_differ_by": difference}
     return Outcome(
         figure=loss,
         holds=difference <= 1e-6,
-        held_out=evaluate(network, *samples(held_out)),
+        held_out=evaluate(network, *examples(held_out)),
         text=text.name,
         details=details,
     )

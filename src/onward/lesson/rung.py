@@ -36,7 +36,7 @@ class LessonSettings:
     """Settings for running a rung.
 
     Attributes:
-        seed: seed of the initial weights and of the order of samples.
+        seed: seed of the initial weights and of the order of examples.
         share: share of the rung's epochs (or steps) to run; below 1 for a quick look.
         pictures: folder for pictures; None draws none.
         report: called with each line of progress.

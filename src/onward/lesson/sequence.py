@@ -1,6 +1,6 @@
 """Rung `sequence`: an output at every step.
 
-New here: **the network predicts after each character**, not only after the last one, so a sample of eight
+New here: **the network predicts after each character**, not only after the last one, so an example of eight
 characters gives eight errors to learn from. The state starts as zeros, so the first step is like all others.
 
     h_0 = 0,  h_t = relu(W e(c_t) + U h_{t-1} + b)        U = I at first
@@ -52,8 +52,8 @@ class SequenceNetwork(nn.Module):
         return self.blue(y).transpose(0, 1)  # (B, T, V)
 
 
-def samples(text: LessonText) -> tuple[Tensor, Tensor]:
-    """Returns samples that start at every eighth character: x (N, 8) and the next characters y (N, 8)."""
+def examples(text: LessonText) -> tuple[Tensor, Tensor]:
+    """Returns examples that start at every eighth character: x (N, 8) and the next characters y (N, 8)."""
     windows = text.ids.unfold(0, STEPS + 1, STEPS)  # (N, 9)
     return windows[:, :STEPS], windows[:, 1:]
 
@@ -62,7 +62,7 @@ def samples(text: LessonText) -> tuple[Tensor, Tensor]:
 def losses_by_position(network: nn.Module, text: LessonText) -> list[float]:
     """Returns the mean loss at each of the eight positions."""
     network.eval()
-    x, y = samples(text)
+    x, y = examples(text)
     logits = network(x)  # (N, 8, V)
     return [float(cross_entropy(logits[:, t], y[:, t])) for t in range(STEPS)]
 
@@ -92,11 +92,11 @@ def run(settings: LessonSettings) -> Outcome:
     training, held_out = text.split()
     torch.manual_seed(settings.seed)
     network = SequenceNetwork(len(text.symbols))
-    loss = fit(network, *samples(training), EPOCHS, settings)
+    loss = fit(network, *examples(training), EPOCHS, settings)
     by_position = losses_by_position(network, held_out)
     return Outcome(
         figure=loss,
-        held_out=evaluate(network, *samples(held_out)),
+        held_out=evaluate(network, *examples(held_out)),
         text=text.name,
         details={
             "held-out loss by position": [round(value, 3) for value in by_position],

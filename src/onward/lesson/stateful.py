@@ -4,7 +4,7 @@ New here: **the state is carried over to the next block**. The text is read in o
 characters of each per block, and each block starts from the final state of the previous block. Gradients do
 not flow from one block to another. Two things decide whether this works:
 
-*The lanes.* Row i of a block must continue row i of the previous block. The lesson cut the text into samples
+*The lanes.* Row i of a block must continue row i of the previous block. The lesson cut the text into examples
 of eight, and made a batch of 64 neighbours. So row i of the next batch began 504 characters after the end of
 row i, and the state that was carried over belonged to another part of the text. `shifted_blocks` repeats that
 mistake; `Lanes` avoids it.
@@ -71,7 +71,7 @@ class Stateful(nn.Module):
 
 
 def shifted_blocks(ids: Tensor) -> Iterator[Block]:
-    """Yields one epoch of the lesson's blocks: 64 neighbouring samples of eight, then the next 64 samples."""
+    """Yields one epoch of the lesson's blocks: 64 neighbouring examples of eight, then the next 64."""
     windows = ids.unfold(0, STEPS + 1, STEPS)  # (N, 9)
     for number, rows in enumerate(windows[: len(windows) // LANES * LANES].split(LANES)):
         yield Block(rows[:, :-1].t(), rows[:, 1:].t(), number == 0)

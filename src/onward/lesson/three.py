@@ -2,7 +2,7 @@
 
 New here: **weights shared between positions**. The network has three matrices, named by their colours in the
 lesson's drawings. It uses input to hidden (green, G) for every character, hidden to hidden (orange, O)
-between characters, and hidden to output (blue, B) once, at the end. The samples do not overlap.
+between characters, and hidden to output (blue, B) once, at the end. The examples do not overlap.
 
     h1 = relu(G e(c1))
     h2 = relu(G e(c2)) + tanh(O h1)
@@ -52,8 +52,8 @@ class Three(nn.Module):
         return self.blue(hidden)
 
 
-def samples(text: LessonText) -> tuple[Tensor, Tensor]:
-    """Returns samples that start at every third character: x (N, 3) and the next character y (N,)."""
+def examples(text: LessonText) -> tuple[Tensor, Tensor]:
+    """Returns examples that start at every third character: x (N, 3) and the next character y (N,)."""
     windows = text.ids.unfold(0, INPUTS + 1, INPUTS)  # (N, 4)
     return windows[:, :INPUTS], windows[:, INPUTS]
 
@@ -71,12 +71,12 @@ def run(settings: LessonSettings) -> Outcome:
     training, held_out = text.split()
     torch.manual_seed(settings.seed)
     network = Three(len(text.symbols))
-    loss = fit(network, *samples(training), EPOCHS, settings, falls=True)
+    loss = fit(network, *examples(training), EPOCHS, settings, falls=True)
     answers = {prime: next_character(network, text, prime) for prime in ANSWERS}
     return Outcome(
         figure=loss,
         holds=answers == ANSWERS,
-        held_out=evaluate(network, *samples(held_out)),
+        held_out=evaluate(network, *examples(held_out)),
         text=text.name,
         details={"predicted_next": {repr(prime): repr(answer) for prime, answer in answers.items()}},
     )

@@ -108,12 +108,11 @@ class SettingsChosen(Event):
 
     Attributes:
         settings: their values by name.
-        passes: the number of passes over the text after which a run with a budget in minutes ends; None if
-            only the time ends it.
+        passes: the number of passes over the text after which a run with a budget in minutes ends.
     """
 
     settings: dict[str, Any]
-    passes: float | None
+    passes: float
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,8 @@ def check_vocabulary_size(vocabulary: Vocabulary) -> None:
         found = f"{size} bytes for {len(vocabulary)} symbols"
         raise VocabularyError(
             f"a model file holds a vocabulary of at most {room} bytes, got {found}",
-            hint="leave out rare symbols with a higher min_count, or use characters or bytes as symbols",
+            hint="leave out rare symbols with a higher --min-count (min_count in Python), or use characters "
+            "or bytes as symbols",
         )
 
 

@@ -139,7 +139,7 @@ def check_same_run(path: Path, checkpoint: Checkpoint, facts: Mapping[str, Any])
     order = checkpoint.facts.get("lanes", "fixed")  # the first checkpoints did not state it
     if order != facts["lanes"]:
         raise ArtefactError(
-            f"the run in {path} was started by a version of onward that cuts the text into lanes differently",
+            f"the run in {path} is of another version of onward, which reads the text in another order",
             hint=START_AGAIN,
         )
     for name, was, value in changed[:1]:

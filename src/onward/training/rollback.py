@@ -68,7 +68,7 @@ class Rollback:
             tried = f"even after {ROLL_BACKS} halvings of the learning rate"
             raise DivergedError(
                 f"training diverged at step {step}, {tried}: {reason}",
-                hint="choose a lower rate and muon_rate, or a lower clip",
+                hint="use a lower rate and muon_rate, or a lower clip (command line: --set NAME=VALUE)",
             )
         trainer.restore(self.last_good)
         returned_to = trainer.step

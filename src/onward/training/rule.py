@@ -9,11 +9,11 @@ the more, the more passes there are. `benchmarks/recipe_search.py` compares sett
 import math
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from onward.training.recipe import Recipe
 
-CHOSEN = ("lanes", "dropout", "noise")
+CHOSEN = ("lanes", "dropout", "noise", "rate", "muon_rate", "warm_up")
 """The hyperparameters that the rule chooses."""
 
 
@@ -37,10 +37,17 @@ _FROM_BASE = (
     _Level(4.0, 0.1, 0.0),
     _Level(math.inf, 0.2, 0.03),
 )
-_SYMBOLS_OF_A_LANE = 3_000
-"""A lane reads at least this many symbols in a pass, so that a pass has enough steps."""
+_SYMBOLS_OF_A_LANE = {False: 3_000, True: 1_500}
+"""Symbols that a lane reads in a pass, from nothing and from a base, so that a pass has enough steps."""
 
 _FEWEST_LANES = 8
+_BASE_RATES, _BASE_WARM_UP = 0.4, 20
+"""Learning rates of a run from a base, as a share of the recipe's, and its warm-up in steps."""
+
+_SYMBOLS_OF_A_PASS = {False: 12_000, True: 25_000}
+"""A text is worth one pass for this many symbols, and at least `_FEWEST_PASSES`."""
+
+_FEWEST_PASSES = 2.0
 
 
 @dataclass(frozen=True)
@@ -49,12 +56,11 @@ class Choice:
 
     Attributes:
         recipe: the recipe with the chosen hyperparameters.
-        passes: the number of passes over the text after which further ones do not help; None if there is no
-            such number.
+        passes: the number of passes over the text after which further ones do not help.
     """
 
     recipe: Recipe
-    passes: float | None
+    passes: float
 
 
 def choose(recipe: Recipe, given: Collection[str], *, symbols: int, passes: float, has_base: bool) -> Choice:
@@ -67,15 +73,21 @@ def choose(recipe: Recipe, given: Collection[str], *, symbols: int, passes: floa
         passes: number of passes over them that the budget allows.
         has_base: whether the run begins with the weights of a base.
     """
-    lanes = 1 << max(0, round(math.log2(max(1, symbols / _SYMBOLS_OF_A_LANE))))
+    lanes = 1 << max(0, round(math.log2(max(1, symbols / _SYMBOLS_OF_A_LANE[has_base]))))
     lanes = max(min(lanes, recipe.lanes), min(_FEWEST_LANES, recipe.lanes))
     most = most_passes(symbols, has_base=has_base)
-    passes = passes if most is None else min(passes, most)
+    passes = min(passes, most)
     level = next(level for level in (_FROM_BASE if has_base else _FROM_NOTHING) if passes <= level.passes)
-    chosen = {"lanes": lanes, "dropout": level.dropout, "noise": level.noise}
+    chosen: dict[str, Any] = {"lanes": lanes, "dropout": level.dropout, "noise": level.noise}
+    if has_base:
+        chosen |= {
+            "rate": round(recipe.rate * _BASE_RATES, 6),
+            "muon_rate": round(recipe.muon_rate * _BASE_RATES, 6),
+            "warm_up": _BASE_WARM_UP,
+        }
     return Choice(replace(recipe, **{k: v for k, v in chosen.items() if k not in given}), most)
 
 
-def most_passes(symbols: int, *, has_base: bool) -> float | None:
-    """Returns the number of passes over a text after which further ones do not help; None: no limit."""
-    return None
+def most_passes(symbols: int, *, has_base: bool) -> float:
+    """Returns the number of passes over a text after which further ones do not help."""
+    return max(_FEWEST_PASSES, symbols / _SYMBOLS_OF_A_PASS[has_base])

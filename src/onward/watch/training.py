@@ -200,8 +200,8 @@ class _Learner:
 
         def by_model(training: Sequences, held_out: Sequences) -> ModelScores:
             self._notify(
-                f"calibrating, {next(number)} of {len(plan.folds)}: scoring {len(held_out):,} sequences "
-                f"with a model of {len(training):,} others"
+                f"calibrating, {next(number)} of {len(plan.folds)}: training on {len(training):,} sequences "
+                f"to score {len(held_out):,} others"
             )
             return self._score(self._train(training)[0], held_out)
 

@@ -47,8 +47,8 @@ def test_a_log_that_becomes_a_link_to_another_folder_is_not_followed(log: Path, 
     replace(log, secret)
     assert all_of(follower) == []
     assert all_of(follower) == []
-    where = f"{log} leads to {secret}, in another folder than the log"
-    assert messages == [f"{where}: it is not read without --follow-links"]
+    where = f"{log} leads to {secret}, outside the folder of the log"
+    assert messages == [f"{where}: it is only read with --follow-links"]
     log.unlink()
     add(log, "two")
     assert all_of(follower) == ["two"]

@@ -267,7 +267,7 @@ def test_the_store_of_another_model_is_refused(detector: Detector, tmp_path: Pat
     stranger = Detector(
         artefact, detector.vocabulary, detector.profile, detector.calibration, detector.baselines
     )
-    with pytest.raises(ArtefactError, match="another model") as caught:
+    with pytest.raises(ArtefactError, match="another detector") as caught:
         Monitor(stranger, store)
     assert "--state" in caught.value.hint
 

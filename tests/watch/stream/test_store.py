@@ -76,7 +76,7 @@ def test_uncommitted_changes_are_undone(tmp_path: Path) -> None:
 def test_a_second_watch_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "watch.db"
     with opened_store(path):
-        with pytest.raises(BusyError, match="another watch is using") as caught, opened_store(path):
+        with pytest.raises(BusyError, match="another process is using") as caught, opened_store(path):
             pass
         assert "--state" in caught.value.hint
     with opened_store(path) as store:
@@ -108,7 +108,7 @@ def test_other_files_stay_untouched(content: bytes | str, tmp_path: Path) -> Non
             database.execute("create table theirs (a)")
         database.close()
     before = path.read_bytes()
-    with pytest.raises(ArtefactError, match="not the state of a watch"):
+    with pytest.raises(ArtefactError, match="not a state file of a detector"):
         WatchStore(path)
     assert path.read_bytes() == before
 

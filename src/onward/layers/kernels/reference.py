@@ -31,7 +31,7 @@ def gated_scan(zvg: Float[Tensor, "time lanes three_width"], h: LaneVector) -> t
 def causal_convolution(
     x: Sequence, tail: Float[Tensor, "lanes before width"], kernel: Float[Tensor, "taps width"]
 ) -> Sequence:
-    """y_t = sum_k kernel_k * x_{t-k}, for each feature; k = 0 is the current position.
+    """y_t = sum_k kernel_k * x_{t-k}, for each column; k = 0 is the current position.
 
     Args:
         x: (T, B, D).
@@ -56,7 +56,7 @@ def gated_unit(ab: Float[Tensor, "time lanes two_width"]) -> Sequence:
 
 
 def rms_norm(x: Sequence, scale: Float[Tensor, " width"], epsilon: float, result: torch.dtype) -> Sequence:
-    """x / sqrt(mean(x²) + epsilon) * scale over the features of each position, in the type `result`."""
+    """x / sqrt(mean(x²) + epsilon) * scale over the values at each position, in the type `result`."""
     return torch.nn.functional.rms_norm(x, scale.shape, scale, epsilon).to(result)
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from onward.bases import find_model
 from onward.inference.trained_model import TrainedModel
 from onward.outputs import log_path
 from onward.serve.engine.engine import Engine
@@ -57,7 +58,7 @@ def load_models(
     for name, path in paths_by_name("models", [*map(Path, paths)]).items():
         trained = TrainedModel.load(path)
         engine = Engine(trained, limits, metrics, threads=threads)
-        names, created = SymbolNames(trained.vocabulary), int(path.stat().st_mtime)
+        names, created = SymbolNames(trained.vocabulary), int(find_model(path).stat().st_mtime)
         served[name] = ServedModel(name, trained, names, engine, metrics, created)
     return Lookup("models", served, remedy="serve a model made by `onward train`")
 

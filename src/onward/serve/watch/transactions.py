@@ -228,8 +228,8 @@ class WatchTransactions:
         begun, open_ = self._state.monitor.newly_open(records), self._state.monitor.in_flight
         if begun and open_ + begun > self._open_sequences:
             message = (
-                f"expected at most {self._open_sequences:,} open sequences, got {begun:,} new ones beside "
-                f"{open_:,}"
+                f"expected at most {self._open_sequences:,} open sequences, got {begun:,} new ones, while "
+                f"{open_:,} are open"
             )
             hint = "end sequences with `last`, or start the server with another --idle or --open-sequences"
             headers = {"Retry-After": "5"}

@@ -247,7 +247,7 @@ def evaluate(
     if normal_in_all is not None and normal_in_all < len(normal):
         raise InputError(
             f"expected {len(normal):,} or more normal sequences in all, got {normal_in_all:,}",
-            hint="--scale is the number of sequences from which the normal ones were sampled",
+            hint="--scale is the number of sequences from which the normal ones were drawn",
         )
     started = time.perf_counter()
     verdicts = detector.judge([*wrong, *normal], explain=False)

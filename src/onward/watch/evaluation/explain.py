@@ -18,7 +18,7 @@ _BAR_WIDTH = 12
 _NAME_WIDTH = 44
 _NEW = "new here"
 _LEGEND = (
-    "bits: surprise, -log2 of the probability; rank: number of more likely events; "
+    "bits: surprise (1 bit: a probability of 50 %, 2 bits: 25 %); rank: number of more likely events; "
     f"{_NEW}: never seen, or never directly after the event before it"
 )
 

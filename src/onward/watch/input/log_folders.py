@@ -65,8 +65,8 @@ class LogFolders:
         _check_kind(path, path.stat().st_mode)
         target = _real(path)
         if not self._follow_links and not any(map(target.is_relative_to, self._folders)):
-            message = f"{path} leads to {target}, in another folder than the log"
-            raise NotFollowedError(f"{message}: it is not read without --follow-links")
+            message = f"{path} leads to {target}, outside the folder of the log"
+            raise NotFollowedError(f"{message}: it is only read with --follow-links")
         return target
 
     def has(self, path: Path) -> bool:

@@ -140,8 +140,8 @@ class Follower:
         if found is None:
             if position.offset:
                 self._notify(
-                    f"the lines that were already read are no longer in {self.path} or a rotated file "
-                    "beside it: lines that followed them may be lost; reading the newer files"
+                    f"the last line that was read is in neither {self.path} nor a rotated file beside it: "
+                    "later lines may be lost; reading the newer files"
                 )
             return
         self._file = self._open(found, position.offset)

@@ -93,7 +93,7 @@ class Monitor:
         on_verdict: called for each sequence that ended, with the number of its first record and its verdict.
 
     Raises:
-        ArtefactError: the store belongs to a watch with another model.
+        ArtefactError: the store was written with another detector.
 
     Attributes:
         detector: as given.
@@ -227,6 +227,6 @@ def _check_model(detector: Detector, store: WatchStore) -> None:
         store.set_fact("model", digest)
     elif known != digest:
         raise ArtefactError(
-            f"{store.path} belongs to a watch with another model ({known[:12]}, this one is {digest[:12]})",
-            hint="give that model, or another file with --state",
+            f"{store.path} was written with another detector (model {known[:12]}, this one is {digest[:12]})",
+            hint="give that detector, or another file with --state",
         )

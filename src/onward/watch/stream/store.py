@@ -39,7 +39,7 @@ create table flagged (
     key text not null, number integer not null, events text not null, primary key (key, number)
 );
 """
-_HINT = "name another file with --state, or delete this one to start a new watch"
+_HINT = "name another file with --state, or delete this one to start without a state"
 _DISK_HINT = "check that the folder exists and is writable, and that the disk has free space"
 _DISK_ERRORS = {
     sqlite3.SQLITE_PERM,
@@ -117,7 +117,7 @@ class WatchStore:
         )
         (tables,) = self._database.execute("select count(*) from sqlite_master").fetchone()
         if tables and application != _APPLICATION:
-            raise ArtefactError(f"{self.path} is a database, but not the state of a watch", hint=_HINT)
+            raise ArtefactError(f"{self.path} is a database, but not a state file of a detector", hint=_HINT)
         if tables and version != FORMAT:
             hint = f"use the version of onward that wrote it; or {_HINT}"
             raise ArtefactError(f"{self.path} has format {version}, expected {FORMAT}", hint=hint)
@@ -276,7 +276,7 @@ class WatchStore:
             code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF  # without the detail code
             if code in _DISK_ERRORS:
                 raise WriteError(f"cannot {what} {self._name}: {error}", hint=_DISK_HINT) from error
-            problem = "is damaged" if code == sqlite3.SQLITE_ERROR else "is not the state of a watch"
+            problem = "is damaged" if code == sqlite3.SQLITE_ERROR else "is not a state file of a detector"
             raise ArtefactError(f"{self._name} {problem}: {error}", hint=_HINT) from error
 
     @property
@@ -287,19 +287,19 @@ class WatchStore:
 def _check_tables(database: sqlite3.Connection, name: str) -> None:
     """Raises ArtefactError if a database has other tables or columns, or views or triggers."""
     if definitions_in(database) != definitions_of(_TABLES):
-        raise ArtefactError(f"{name} is damaged: its tables are not those of a watch", hint=_HINT)
+        raise ArtefactError(f"{name} is damaged: its tables are not those of a state file", hint=_HINT)
 
 
 def flagged_in(path: Path, key: str) -> Flagged:
     """Returns the latest flagged sequence of a key from the file of a watch, which may be running.
 
     Raises:
-        ArtefactError: the file is not the state of a watch.
+        ArtefactError: the file is not a state file of a detector.
         InputError: no sequence of the key was flagged.
     """
     hint = "give the file that `onward watch run --state` writes"
     if not path.is_file():
-        raise ArtefactError(f"expected the state of a watch, but there is no file {path}", hint=hint)
+        raise ArtefactError(f"expected a state file of a detector, but there is no file {path}", hint=hint)
     try:
         with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as database:
             _check_tables(database, str(path))
@@ -307,7 +307,7 @@ def flagged_in(path: Path, key: str) -> Flagged:
             found = database.execute(query, (key,)).fetchone()
             active = database.execute("select number from keys where key = ?", (key,)).fetchone()
     except sqlite3.DatabaseError as error:
-        raise ArtefactError(f"{path} is not the state of a watch: {error}", hint=hint) from error
+        raise ArtefactError(f"{path} is not a state file of a detector: {error}", hint=hint) from error
     if found:
         with refusing_damage(f"the flagged sequence {shown_value(key)} in {path}", hint):
             events, number = checked(list[str], json.loads(found[0])), whole_number(found[1])
@@ -315,7 +315,7 @@ def flagged_in(path: Path, key: str) -> Flagged:
     details = "; an open sequence has this key, but no alarm" if active else ""
     raise InputError(
         f"no sequence with the key {key!r} was flagged in {path}{details}",
-        hint="give the key of an alarm; or name the SOURCE, from which any sequence can be learned",
+        hint="give the key of an alarm; or name the SOURCE of the sequence in place of --state",
     )
 
 
@@ -332,5 +332,5 @@ def opened_store(path: Path | None) -> Iterator[WatchStore]:
                 stack.enter_context(output_lock(path))
             except BusyError as error:
                 hint = "wait until it ends, or name another file with --state"
-                raise BusyError(f"another watch is using {path}", hint=hint) from error
+                raise BusyError(f"another process is using {path}", hint=hint) from error
         yield stack.enter_context(closing(WatchStore(path)))
