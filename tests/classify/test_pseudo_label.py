@@ -110,7 +110,7 @@ def test_a_threshold_keeps_confident_labels() -> None:
 
 @pytest.mark.parametrize("kind", ["tensor", "data set", "data set with labels"])
 @pytest.mark.parametrize("soft", [False, True])
-def test_unlabelled_samples_may_have_any_form(kind: str, soft: bool) -> None:
+def test_unlabelled_examples_may_have_any_form(kind: str, soft: bool) -> None:
     x, y = clusters(60, 1)
     forms = {"tensor": x, "data set": Examples(x), "data set with labels": Examples(x, y)}
     record = Recorder()

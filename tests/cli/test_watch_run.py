@@ -136,7 +136,7 @@ def test_a_log_that_is_replaced_by_a_link_or_a_pipe_gives_nothing_away_and_stops
             "watch", "run", watching, followed, "--follow", "--alarms", alarms, "--idle", "0.5s", stderr=file
         )
     for replace, said in (
-        (lambda: followed.symlink_to(secret), "in another folder than the log"),
+        (lambda: followed.symlink_to(secret), "outside the folder of the log"),
         (lambda: os.mkfifo(followed), "is a named pipe"),
     ):
         wait_until(alarms.exists)

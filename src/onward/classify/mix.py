@@ -129,7 +129,7 @@ class MixIterator:
 
     @property
     def position(self) -> dict[str, Any]:
-        """The position as plain values: the number of batches, and the examples and position of each source."""
+        """The position as plain values: the number of batches, and the examples and place of each source."""
         return {
             "batches": self._batches,
             "given": list(self._given),

@@ -117,7 +117,7 @@ def test_a_file_with_other_tables_is_refused_and_not_changed(
     with closing(sqlite3.connect(changed)) as database:
         database.executescript(statements)
     before = changed.read_bytes()
-    with pytest.raises(ArtefactError, match="its tables are not those of sessions") as refused:
+    with pytest.raises(ArtefactError, match="its tables are not those of a file of sessions") as refused:
         SessionStore(changed)
     assert "--state" in refused.value.hint
     assert changed.read_bytes() == before

@@ -221,7 +221,7 @@ def records(*keys: str, last: bool = False) -> Batch:
 
 def test_records_that_would_begin_too_many_sequences_are_refused(watch: WatchTransactions) -> None:
     assert feed(watch, records("a", "b", "c"))["in_flight"] == 3
-    with pytest.raises(ApiError, match="at most 4 open sequences, got 2 new ones beside 3") as caught:
+    with pytest.raises(ApiError, match="at most 4 open sequences, got 2 new ones, while 3") as caught:
         watch.feed(records("a", "d", "e"))
     error = caught.value
     assert (error.status, error.code, error.param) == (429, "too_many_open", "records")

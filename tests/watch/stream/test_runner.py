@@ -190,7 +190,7 @@ def test_a_link_that_is_made_between_two_runs_is_not_followed(tmp_path: Path) ->
     messages: list[str] = []
     with closing(WatchStore(tmp_path / "watch.db")) as store:
         assert open_lines(str(log), store, follow=True, notify=messages.append).read() == []
-        with pytest.raises(InputError, match="in another folder"):
+        with pytest.raises(InputError, match="outside the folder of the log"):
             open_lines(str(log), store)
         assert open_lines(str(log), store, follow_links=True).read() == [b"secret"]
         assert open_lines(str(secret), store).read() == [b"secret"]  # as the user named it

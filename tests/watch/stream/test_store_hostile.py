@@ -154,9 +154,9 @@ def test_a_store_with_other_tables_is_refused_before_it_is_read(
     shutil.copy(store, path)
     changed(path, lambda database: database.executescript(statements))
     before = path.read_bytes()
-    with pytest.raises(ArtefactError, match="its tables are not those of a watch"), opened_store(path):
+    with pytest.raises(ArtefactError, match="its tables are not those of a state file"), opened_store(path):
         pass
-    with pytest.raises(ArtefactError, match="its tables are not those of a watch"):
+    with pytest.raises(ArtefactError, match="its tables are not those of a state file"):
         flagged_in(path, "s1")
     assert path.read_bytes() == before
 

@@ -145,7 +145,7 @@ class SessionStore:
                 message = f"expected format {FORMAT} of {path}, got format {found}"
                 raise InputError(message, hint="update onward")
             if not definitions_in(self._database) <= definitions_of(_TABLES):
-                raise _damaged(path, "its tables are not those of sessions")
+                raise _damaged(path, "its tables are not those of a file of sessions")
             path.chmod(PRIVATE)  # it holds what people type
             self._database.execute("pragma journal_mode = wal")
             self._database.execute("pragma synchronous = full")

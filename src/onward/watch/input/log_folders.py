@@ -16,7 +16,7 @@ from onward.file_kind import kind_of
 
 
 class NotFollowedError(FileNotFoundError):
-    """A file that is not read, as if it did not exist: it is a pipe, or in another folder than the log."""
+    """A file that is not read, as if it did not exist: it is a pipe, or outside the folder of the log."""
 
     def __init__(self, message: str) -> None:
         super().__init__(errno.ENOENT, message)
