@@ -63,7 +63,10 @@ class TypedText:
         """The model's session after the text that was read."""
         if self._session is None:
             model, vocabulary = self._trained.model, self._trained.vocabulary
-            self._session = Session(model, vocabulary, reach=REACH, stepper=self._stepper)
+            beginning = self._trained.beginning
+            self._session = Session(
+                model, vocabulary, reach=REACH, stepper=self._stepper, beginning=beginning
+            )
             if self._learner:
                 self._learner.attach(self._session)
         return self._session
@@ -117,6 +120,11 @@ class TypedText:
             self._learner.forget()
         self._session, self._read = None, ""
 
+    def next_logits(self) -> np.ndarray:
+        """Returns the logits (V,) of the symbol after the text that was read."""
+        session = self.session if self._partial_word else self.session.begun()
+        return session.logits[0, 0].cpu().numpy()
+
     def completion_start(self, options: AnswerOptions, effort: int) -> SearchStart:
         """Returns the start of a search for completions that expands at most `effort` prefixes."""
         return self.session.search_start(_search_options(options, effort), self._partial_word)
@@ -127,8 +135,8 @@ class TypedText:
 
     def update_cache(self, symbols: np.ndarray) -> None:
         """Updates the last completions for symbols (N,) that will be fed."""
-        if len(symbols) != 1 or self._partial_word or self.cache.is_empty:
-            self.cache.clear()
+        if len(symbols) != 1 or self._partial_word or self.cache.is_empty or not self.session.position:
+            self.cache.clear()  # an empty text was completed after the beginning of a text
             return
         logits = self.session.logits[0, 0].double()
         probability = float((logits - logits.logsumexp(0))[int(symbols[0])].exp())
