@@ -18,7 +18,7 @@ _SENTENCE_ENDS = (". ", "\u0964 ", "\u3002", " ")
 Japanese, and if there is none of them, a space."""
 
 _BLANK_LINES = 0.01
-"""If a second newline is at least this likely after the first, the corpus has blank lines between paragraphs."""
+"""If a newline is at least this likely after a newline, the corpus has blank lines between paragraphs."""
 
 
 def beginning(model: LanguageModel, vocabulary: Vocabulary, facts: dict[str, Any]) -> np.ndarray:

@@ -1,13 +1,13 @@
 """The text of a typing session as the model sees it: the model follows the edits and the cursor."""
 
-import re
 import sys
 from collections.abc import Generator, Iterator
 from dataclasses import asdict
 
 import numpy as np
 
-from onward.data.vocabulary import LONGEST_WORD, Vocabulary
+from onward.data.vocabulary import Vocabulary
+from onward.data.words import LONGEST_WORD, last_word_length
 from onward.errors import InputError
 from onward.inference.completion.options import CompleteOptions, Completions
 from onward.inference.completion.search import SearchStart
@@ -28,8 +28,6 @@ SLICE = 256
 
 _SYMBOLS_PER_CHARACTER = 4
 """Maximum number of symbols of a character: its bytes."""
-
-_WORD = re.compile(rf"\w{{1,{LONGEST_WORD}}}\Z")
 
 
 class TypedText:
@@ -150,8 +148,7 @@ class TypedText:
         head = head[: len(head) - len(self._partial_word)]
         kept = min(unchanged, len(self._read), len(head))
         if vocabulary.kind == "words":
-            while kept and (head[kept - 1].isalnum() or head[kept - 1] == "_"):
-                kept -= 1
+            kept -= last_word_length(head[:kept], marks=vocabulary.marks)
         back = len(vocabulary.encode(self._read[kept:])) if kept < len(self._read) else 0
         if back:
             self.cache.clear()
@@ -183,5 +180,7 @@ def _search_options(options: AnswerOptions, effort: int) -> CompleteOptions:
 
 def _partial_word(head: str, vocabulary: Vocabulary) -> str:
     """Returns the word at the end of a text, which may be incomplete, if symbols are words."""
-    found = _WORD.search(head[-LONGEST_WORD:]) if vocabulary.kind == "words" else None
-    return found[0] if found else ""
+    if vocabulary.kind != "words":
+        return ""
+    end = head[-LONGEST_WORD:]
+    return end[len(end) - last_word_length(end, marks=vocabulary.marks) :]
