@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from onward.data.pieces import SymbolCounter, pieces
-from onward.data.vocabulary import LONGEST_WORD, SymbolKind, Vocabulary, as_text, split
+from onward.data.vocabulary import SymbolKind, Vocabulary, as_text, split
+from onward.data.words import LONGEST_WORD
 
 KINDS = st.sampled_from(get_args(SymbolKind))
 

@@ -34,7 +34,7 @@ def test_a_run_writes_model_log_and_curves(corpus: EncodedCorpus, small: Small, 
     assert result.steps == loaded.facts["steps"] == round(1.5 * blocks)
     assert loaded.recipe == recipe.to_json() | {"precision": loaded.facts["precision"]}
     assert loaded.recipe["precision"] in ("bf16", "fp32")
-    named = {"name": "words", "sha256": corpus.digest, "symbols": len(corpus.ids), "ends": 0}
+    named = {"name": "words", "sha256": corpus.digest, "symbols": len(corpus.ids), "ends": 0, "newlines": 0}
     assert loaded.facts["corpus"] == named
     assert result.validation_nats_per_symbol == held_out_loss(loaded.model, held_out)
     assert loaded.facts["validation"] == {

@@ -92,7 +92,9 @@ def _until(text: str) -> Any:
 
 def _feed_head(session: "Session", text: str) -> str:
     """Feeds a text without its last word to a session that adapts, and returns the last word."""
-    head = text.rstrip("".join(char for char in set(text) if char.isalnum() or char == "_"))
+    from onward.data.words import last_word_length  # noqa: PLC0415 - `--help` needs no NumPy
+
+    head = text[: len(text) - last_word_length(text)]
     session.feed(head)
     return text[len(head) :]
 

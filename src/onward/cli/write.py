@@ -13,7 +13,9 @@ from onward.cli.output import emit_json, emit_text, say
 
 def write(
     model: Model,
-    prime: Annotated[str, typer.Option("--prime", "-p", help="Text that the model reads first.")] = "",
+    prime: Annotated[
+        str, typer.Option("--prime", "-p", help="Text that the model reads first. Default: begin a new text.")
+    ] = "",
     length: Annotated[int, typer.Option("--length", "-n", help="Maximum number of symbols.")] = 400,
     temperature: Annotated[
         float,

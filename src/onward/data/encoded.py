@@ -138,7 +138,7 @@ def _encode(corpus: Corpus, encoding: Encoding, folder: Path, progress: Progress
     replaced = 0
     with atomic_write(ids_file) as file:
         for document in corpus.documents:
-            for piece in pieces(report.reading(document), vocabulary.kind):
+            for piece in pieces(report.reading(document), vocabulary.kind, marks=vocabulary.marks):
                 ids = vocabulary.encode(piece)
                 counts += np.bincount(ids, minlength=len(vocabulary))
                 replaced += piece.count("\ufffd") if isinstance(piece, str) else 0

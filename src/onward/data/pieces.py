@@ -7,23 +7,22 @@ import numpy as np
 
 from onward.data.corpus import decode
 from onward.data.vocabulary import (
-    LONGEST_WORD,
     SymbolKind,
     Vocabulary,
     code_points,
-    last_word_length,
     lower_case,
     split,
 )
+from onward.data.words import LONGEST_WORD, last_word_length
 
 _CODE_POINTS = 0x110000
 
 
-def pieces(raw: Iterable[bytes], kind: SymbolKind) -> Iterator[bytes] | Iterator[str]:
-    """Yields text (or bytes) in pieces that a vocabulary of that kind can encode. No symbol is cut."""
+def pieces(raw: Iterable[bytes], kind: SymbolKind, *, marks: bool = True) -> Iterator[bytes] | Iterator[str]:
+    """Yields text (or bytes) in pieces that a vocabulary like this can encode. No symbol is cut."""
     if kind == "bytes":
         return iter(raw)
-    return decode(raw) if kind == "characters" else _whole_words(decode(raw))
+    return decode(raw) if kind == "characters" else _whole_words(decode(raw), marks=marks)
 
 
 class SymbolCounter:
@@ -56,12 +55,12 @@ class SymbolCounter:
         return Vocabulary.of_counts(counts, self._kind, lower=self._lower, min_count=min_count)
 
 
-def _whole_words(texts: Iterable[str]) -> Iterator[str]:
+def _whole_words(texts: Iterable[str], *, marks: bool) -> Iterator[str]:
     """Yields the same text, cut only between words; an unfinished word waits for the next piece."""
     rest = ""
     for text in texts:
         joined = rest + text
-        unfinished = last_word_length(joined) % LONGEST_WORD
+        unfinished = last_word_length(joined, marks=marks) % LONGEST_WORD
         cut = len(joined) - unfinished
         rest = joined[cut:]
         yield joined[:cut]

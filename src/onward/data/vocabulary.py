@@ -13,7 +13,6 @@ A vocabulary of bytes never encodes UNKNOWN: it has all 256 bytes, with NULL for
 import codecs
 import hashlib
 import json
-import re
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from itertools import repeat
@@ -21,6 +20,7 @@ from typing import Any, Literal, SupportsIndex, TypeAlias, cast, get_args
 
 import numpy as np
 
+from onward.data.words import is_symbol, split_words
 from onward.errors import VocabularyError
 
 NULL, UNKNOWN, BEGIN, END = range(4)
@@ -29,30 +29,26 @@ SymbolKind = Literal["characters", "bytes", "words"]
 IdSequence: TypeAlias = np.ndarray | Sequence[SupportsIndex]
 """Ids of a text, (N,)."""
 
-LONGEST_WORD = 256
-"""In characters. Longer runs are split into several words, so that texts without spaces fit into memory."""
-
 REPLACEMENT = "\ufffd"
 """Unicode's replacement character, which stands for unknown characters."""
-
-_WORDS = re.compile(rf"\w{{1,{LONGEST_WORD}}}|\W")
-_WORD_CHARACTERS = re.compile(r"\w*")
 
 
 class Vocabulary:
     """The symbols that a model knows, in the order of their ids.
 
     Attributes:
-        kind: unit of text that is one symbol. A word is a run of letters, digits and underscores of at most
-            `LONGEST_WORD` characters; every other character is a symbol too, so a text is its symbols
-            joined.
+        kind: unit of text that is one symbol. A word (see `words`) has at most 256 characters;
+            every other character is a symbol too, so a text is its symbols joined.
         lower: whether text is lower-cased before it is encoded.
         symbols: the symbols from id 4 on; for bytes, all bytes except NUL, as Latin-1 characters.
+        marks: whether combining marks are part of words. They are not in models of onward 0.2 and earlier.
     """
 
-    def __init__(self, kind: SymbolKind, symbols: Iterable[str], *, lower: bool = False) -> None:
+    def __init__(
+        self, kind: SymbolKind, symbols: Iterable[str], *, lower: bool = False, marks: bool = True
+    ) -> None:
         self.kind: SymbolKind = kind
-        self.lower = lower
+        self.lower, self.marks = lower, marks
         self.symbols = tuple(symbols)
         _check(self)
 
@@ -108,7 +104,7 @@ class Vocabulary:
             return self._table[np.frombuffer(raw.lower() if self.lower else raw, np.uint8)]
         text = lower_case(as_text(text)) if self.lower else as_text(text)
         if self.kind == "words":
-            words = _WORDS.findall(text)
+            words = split_words(text, marks=self.marks)
             return np.fromiter(map(self._ids.get, words, repeat(UNKNOWN)), self.dtype, len(words))
         points = code_points(text)
         return self._table[points if points.dtype == np.uint8 else np.minimum(points, len(self._table) - 1)]
@@ -150,7 +146,8 @@ class Vocabulary:
     def to_json(self) -> dict[str, Any]:
         """Returns the vocabulary as plain values, for `from_json`."""
         symbols = None if self.kind == "bytes" else list(self.symbols)
-        return {"kind": self.kind, "lower": self.lower, "symbols": symbols}
+        marks = {"marks": True} if self.kind == "words" and self.marks else {}
+        return {"kind": self.kind, "lower": self.lower, "symbols": symbols, **marks}
 
     @classmethod
     def from_json(cls, data: Any) -> "Vocabulary":
@@ -159,9 +156,11 @@ class Vocabulary:
         Raises:
             VocabularyError: the data do not describe a vocabulary.
         """
-        if not isinstance(data, dict) or set(data) != {"kind", "lower", "symbols"}:
+        if not isinstance(data, dict) or set(data) - {"marks"} != {"kind", "lower", "symbols"}:
             raise VocabularyError(f"expected a vocabulary with kind, lower and symbols, got {str(data)[:80]}")
         kind, lower, symbols = data["kind"], data["lower"], data["symbols"]
+        if "marks" in data and (data["marks"] is not True or kind != "words"):
+            raise VocabularyError(f"expected marks to be true, for words alone, got {str(data)[:80]}")
         if not isinstance(lower, bool) or kind not in get_args(SymbolKind):
             raise VocabularyError(
                 f"expected a kind of symbol, and true or false for lower, got {kind!r} and {lower!r}"
@@ -170,7 +169,7 @@ class Vocabulary:
             return cls.of_bytes(lower=lower)
         if not isinstance(symbols, list) or not all(isinstance(s, str) for s in symbols):
             raise VocabularyError(f"expected a list of texts as symbols, got {str(symbols)[:80]}")
-        return cls(kind, symbols, lower=lower)
+        return cls(kind, symbols, lower=lower, marks=kind != "words" or "marks" in data)
 
     @cached_property
     def digest(self) -> str:
@@ -240,13 +239,7 @@ def lower_case(text: str) -> str:
 
 def split(text: str, kind: SymbolKind) -> Iterable[str]:
     """Returns the symbols of a text in order."""
-    return _WORDS.findall(text) if kind == "words" else text
-
-
-def last_word_length(text: str) -> int:
-    """Returns the number of word characters at the end of a text."""
-    found = _WORD_CHARACTERS.match(text[::-1])  # a search for them from the start takes quadratic time
-    return found.end() if found else 0
+    return split_words(text) if kind == "words" else text
 
 
 def as_bytes(text: str | bytes) -> bytes:
@@ -277,5 +270,5 @@ def _check(vocabulary: Vocabulary) -> None:
         raise VocabularyError("symbols must be distinct, not empty, and neither NUL nor U+FFFD")
     if kind == "characters" and not all(len(symbol) == 1 for symbol in symbols):
         raise VocabularyError("each symbol of a vocabulary of characters must be one character")
-    if kind == "words" and not all(_WORDS.fullmatch(symbol) for symbol in symbols):
+    if kind == "words" and not all(is_symbol(symbol, marks=vocabulary.marks) for symbol in symbols):
         raise VocabularyError("each symbol of a vocabulary of words must be one word or one other character")

@@ -43,6 +43,8 @@ class Session:
             read as a block, in the precision of the model.
         stepper: stepper of this model. Sessions may share one if they are not used at the same time. None
             creates one.
+        beginning: text or ids after which a text begins. If nothing was fed, completions are predicted after
+            it. Scores and the state do not depend on it.
 
     Attributes:
         position: number of symbols fed so far.
@@ -61,6 +63,7 @@ class Session:
         reach: int = REACH,
         weights: WeightType = "fp32",
         stepper: Stepper | None = None,
+        beginning: TextOrIds = "",
     ) -> None:
         if reach < 0:
             raise InputError(f"expected reach to be 0 symbols or more, got {reach}")
@@ -72,6 +75,7 @@ class Session:
         self._stepper = stepper or Stepper(model, self.state, weights)
         self._history = History(self._snapshot(), reach)
         self._learner: BlockLearner | None = None
+        self._beginning = ids_of(beginning, vocabulary)
 
     @property
     def adapter(self) -> Adapter | None:
@@ -180,12 +184,22 @@ class Session:
             options: options of the completion.
             word: if symbols are words, the beginning of the first symbol.
         """
+        if not word and (begun := self.begun()) is not self:
+            return begun.search_start(options)
         pending = b""
         if self.vocabulary.kind == "bytes":
             pending = incomplete_character(self.vocabulary.decode_bytes(self._history.ids[-3:]))
         return SearchStart(
             self.state, self.logits[0, 0].cpu().numpy(), options, Prefix(pending=pending), word
         )
+
+    def begun(self) -> "Session":
+        """Returns the session itself, or if nothing was fed, one that has read `beginning`."""
+        if self.position or not len(self._beginning):
+            return self
+        twin = self._copy()
+        twin.feed(self._beginning)
+        return twin
 
     def fork(self) -> "Session":
         """Returns an independent session in the same state."""

@@ -112,7 +112,8 @@ def _lines_of_files(corpus: Corpus, vocabulary: Vocabulary) -> Iterator[Line]:
     """Yields the lines of documents. If there are several documents, each one's last line includes END."""
     for document in corpus.documents:
         last: Line | None = None
-        for line in _lines(pieces(read_bytes(document), vocabulary.kind), vocabulary):
+        parts = pieces(read_bytes(document), vocabulary.kind, marks=vocabulary.marks)
+        for line in _lines(parts, vocabulary):
             if last:
                 yield last
             last = line

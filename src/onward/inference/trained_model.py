@@ -3,15 +3,18 @@
 import hashlib
 import os
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
+import numpy as np
 import torch
 
 from onward.artefact import FORMAT, Artefact, digest_of, load, save, weights_of
 from onward.bases import find_model
 from onward.data.vocabulary import SPECIAL, UNKNOWN, Vocabulary
 from onward.inference.adapt import AdaptOptions
+from onward.inference.beginning import beginning
 from onward.inference.completion.options import CompleteKeywords, Completions
 from onward.inference.generate import WriteOptions, Writer
 from onward.inference.novelty.novelty import MINIMUM, CorpusSource, Novelty, novelty
@@ -29,7 +32,7 @@ from onward.inference.scoring.score import (
 from onward.inference.session import REACH, Session
 from onward.inference.step.packed_weights import WeightType
 from onward.inference.step.sampling import Sampling
-from onward.inference.text_source import TextOrIds, TextSource
+from onward.inference.text_source import TextOrIds, TextSource, ids_of
 from onward.model import LanguageModel
 
 
@@ -98,7 +101,8 @@ class TrainedModel:
         """Returns a continuation of the prime, without the prime itself.
 
         Args:
-            prime: text that the model reads first.
+            prime: text that the model reads first. Without one, the text begins as the texts of the corpus
+                do (see `beginning`).
             options: see `WriteKeywords`.
 
         Raises:
@@ -120,7 +124,13 @@ class TrainedModel:
         stop = others.pop("stop", ())
         stop = (stop,) if isinstance(stop, str) else tuple(stop)
         checked = WriteOptions(sampling=Sampling(**sampling), stop=stop, **others)
-        return Writer(self.model, self.vocabulary, prime, checked, samples)
+        ids = ids_of(prime, self.vocabulary)
+        return Writer(self.model, self.vocabulary, ids if len(ids) else self.beginning, checked, samples)
+
+    @cached_property
+    def beginning(self) -> np.ndarray:
+        """The ids (n,) that the model reads before a text without a prime, such as END or a newline."""
+        return beginning(self.model, self.vocabulary, self.artefact.facts)
 
     @property
     def has_ends(self) -> bool:
@@ -159,7 +169,7 @@ class TrainedModel:
 
     def session(self, *, reach: int = REACH, weights: WeightType = "fp32") -> Session:
         """Opens a session. See `Session` for the arguments."""
-        return Session(self.model, self.vocabulary, reach=reach, weights=weights)
+        return Session(self.model, self.vocabulary, reach=reach, weights=weights, beginning=self.beginning)
 
     def score(
         self,

@@ -11,7 +11,7 @@ import torch
 
 from onward.artefact import Artefact, save
 from onward.data.encoded import EncodedCorpus
-from onward.data.vocabulary import END, Vocabulary
+from onward.data.vocabulary import END, UNKNOWN, Vocabulary
 from onward.errors import Interrupted
 from onward.model import LanguageModel
 from onward.outputs import checkpoint_path, curves_path, log_path
@@ -339,12 +339,14 @@ def _finish(run: _Run, trainer: Trainer, best_step: int, notify: Observer) -> Tr
 def _make_artefact(run: _Run, trainer: Trainer, best_step: int, validation: dict[str, Any]) -> Artefact:
     """Returns the trainer's current model, with the facts of the run."""
     corpus = run.corpus
+    (newline,) = corpus.vocabulary.encode("\n").tolist()
     facts: dict[str, Any] = {
         "corpus": {
             "name": _without_folders(corpus.name),
             "sha256": corpus.digest,
             "symbols": len(corpus.ids),
             "ends": int(corpus.counts[END]),
+            "newlines": int(corpus.counts[newline]) if newline != UNKNOWN else 0,
         },
         "steps": trainer.step,
         "schedule": str(trainer.schedule),

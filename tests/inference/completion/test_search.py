@@ -43,7 +43,7 @@ def assert_same(found: Completions, expected: Completions) -> None:
 
 
 @settings(max_examples=10, deadline=None)
-@given(st.text("abcdefgh .,\n", max_size=8))
+@given(st.text("abcdefgh .,\n", min_size=1, max_size=8))
 def test_a_word_has_the_probability_of_its_symbols_and_its_end(trained: TrainedModel, prime: str) -> None:
     found = trained.complete(prime, n=4, **EXHAUSTIVE)
     assert len(found) == 4

@@ -31,6 +31,24 @@ def test_the_text_is_that_of_onward_write(client: openai.OpenAI, model: Path) ->
     assert made.usage.completion_tokens == sum(map(len, texts))
 
 
+@pytest.mark.parametrize("echo", [False, True])
+def test_a_text_without_a_prompt_begins_as_that_of_onward_write(
+    client: openai.OpenAI, model: Path, echo: bool
+) -> None:
+    made = client.completions.create(
+        model="small", prompt="", max_tokens=40, seed=7, n=2, echo=echo, logprobs=1
+    )
+    library = onward.load(model)
+    texts = library.samples("", 2, length=40, seed=7)
+    assert [choice.text for choice in made.choices] == texts == library.samples("\n", 2, length=40, seed=7)
+    assert made.usage
+    assert made.usage.prompt_tokens == 0
+    logprobs = made.choices[0].logprobs
+    assert logprobs
+    assert logprobs.tokens
+    assert "".join(logprobs.tokens) == texts[0]
+
+
 def test_a_stream_has_the_same_text(client: openai.OpenAI) -> None:
     asked: dict[str, Any] = {"model": "small", "prompt": ["the ", "and "], "max_tokens": 300, "seed": 3}
     whole = client.completions.create(**asked)

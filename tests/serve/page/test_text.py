@@ -12,7 +12,7 @@ from onward.data.vocabulary import SymbolKind, Vocabulary
 def test_spans_of_symbols_are_those_of_the_vocabulary(open_page: Open, kind: SymbolKind) -> None:
     text = "Don't \u00e9t\u00e9_1, \u4e2d\u6587 \U0001f600! " + "x" * 300 + " \u0661\u00bd\u2167"
     spans = open_page().evaluate(
-        "([text, kind]) => import('/page/text.js').then(m => m.symbolSpans(text, kind))", [text, kind]
+        "([text, kind]) => import('/page/text.js').then(m => m.symbolSpans(text, { kind }))", [text, kind]
     )
     vocabulary = Vocabulary.of_text(text, kind)
     ids = vocabulary.encode(text)

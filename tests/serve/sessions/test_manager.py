@@ -73,6 +73,22 @@ def test_answers_are_those_of_the_library(server: Server, model: Path) -> None:
         assert probability == pytest.approx(expected[name], abs=1e-5)
 
 
+def test_an_empty_text_is_predicted_to_begin_as_a_text_does(server: Server, model: Path) -> None:
+    answer = server.client.post("/v1/sessions", json={"completions": 3, "next": 100}).json()
+    library = onward.load(model)
+    session, begun = library.session(), library.session()
+    begun.feed(library.beginning)
+    found = library.complete("", n=3, until="word", shortest=2, effort=64)
+    assert [each["text"] for each in answer["completions"]] == [each.text for each in found]
+    assert probabilities(answer) == pytest.approx(dict(begun.next_distribution().top(100)), abs=1e-5)
+    # the first symbol follows the start of the stream, as in scores
+    typed = server.client.post(f"/v1/sessions/{answer['id']}/edit", json={"insert": "th"}).json()
+    session.feed("th")
+    assert probabilities(typed) == pytest.approx(dict(session.next_distribution().top(100)), abs=1e-5)
+    emptied = server.client.post(f"/v1/sessions/{answer['id']}/edit", json={"at": 0, "delete": 2}).json()
+    assert probabilities(emptied) == pytest.approx(probabilities(answer), abs=1e-5)
+
+
 def test_an_edit_of_another_version_changes_nothing(server: Server) -> None:
     id_ = server.client.post("/v1/sessions", json={"text": "ab"}).json()["id"]
     answer = server.client.post(f"/v1/sessions/{id_}/edit", json={"insert": "c", "version": 5})

@@ -1,14 +1,17 @@
 """Boundaries: where a continuation ends.
 
-A continuation ends after a word, at the end of a line, or after a number of symbols. A word is a run of
-letters, digits and underscores (`\\w`). A continuation to the end of a word may begin with spaces and
-punctuation: "the" may be continued by "re" or " world", and "the," by " and". It always contains a word or
-the rest of one, but not the symbol that ended it. So different continuations are mutually exclusive events,
-whether they begin within a word or after it.
+A continuation ends after a word (see `data.words`), at the end of a line, or after a number of symbols. A
+continuation to the end of a word may begin with spaces and punctuation: "the" may be continued by "re" or
+" world", and "the," by " and". It always contains a word or the rest of one, but not the symbol that ended
+it.
+
+In scripts without spaces, such as Chinese and Thai, nothing marks the end of a word. There a word also ends
+where the model is in doubt: where no next character has a probability of `CERTAIN`. This depends only on the
+text so far. So different continuations are mutually exclusive events, in all scripts, and whether they begin
+within a word or after it.
 """
 
 import codecs
-import re
 from abc import ABC, abstractmethod
 from bisect import bisect_left
 from collections.abc import Callable
@@ -18,13 +21,15 @@ from typing import Literal, NamedTuple, TypeAlias
 import numpy as np
 
 from onward.data.vocabulary import BEGIN, END, NULL, UNKNOWN, Vocabulary
+from onward.data.words import continues_word, has_no_spaces, is_word
 from onward.errors import InputError
 
 Until: TypeAlias = Literal["word", "line"] | int
 """The end of a word, the end of a line, or a number of symbols (of characters, if the symbols are bytes)."""
 
-_WORD = re.compile(r"\w+")
-_NEWLINE = re.compile(r"\n")
+CERTAIN = 0.5
+"""The probability of a next character from which on a word without spaces goes on."""
+
 _LAST_CHARACTER = chr(0x10FFFF)
 _LEAD_BYTES, _CONTINUATION_BYTES = (
     (0xC2, 0xF5),
@@ -67,6 +72,10 @@ class Boundary(ABC):
         """Returns which symbols may follow the prefix in a continuation, (V,) of bool."""
 
     @abstractmethod
+    def ends_in_doubt(self, prefix: Prefix) -> bool:
+        """Returns whether the prefix is a complete continuation if no next character is certain."""
+
+    @abstractmethod
     def extended(self, prefix: Prefix, symbol: int) -> tuple[Prefix, bool]:
         """Returns the prefix with one more symbol, and whether it is now a complete continuation."""
 
@@ -84,14 +93,17 @@ class WordEnd(Boundary):
             return self._classes.continuation_bytes
         return self._classes.word if prefix.has_word else self._classes.text
 
+    def ends_in_doubt(self, prefix: Prefix) -> bool:
+        return prefix.has_word and not prefix.pending and has_no_spaces(prefix.text[-1])
+
     def extended(self, prefix: Prefix, symbol: int) -> tuple[Prefix, bool]:
         longer = self._classes.append(prefix, symbol)
         if longer.pending or (prefix.has_word and not prefix.pending):
             return longer, False
-        in_word = bool(_WORD.fullmatch(longer.text[len(prefix.text) :]))
-        if prefix.has_word and not in_word:  # only the last byte shows that it is punctuation
+        added = longer.text[len(prefix.text) :]
+        if prefix.has_word and not continues_word(added):  # only the last byte shows that it is punctuation
             return Prefix(prefix.text, True, prefix.size), True
-        return Prefix(longer.text, in_word, longer.size), False
+        return Prefix(longer.text, prefix.has_word or is_word(added), longer.size), False
 
 
 class LineEnd(Boundary):
@@ -103,6 +115,9 @@ class LineEnd(Boundary):
 
     def extensions(self, prefix: Prefix) -> np.ndarray:
         return self._classes.continuation_bytes if prefix.pending else self._classes.in_line
+
+    def ends_in_doubt(self, prefix: Prefix) -> bool:
+        return False
 
     def extended(self, prefix: Prefix, symbol: int) -> tuple[Prefix, bool]:
         return self._classes.append(prefix, symbol), False
@@ -126,6 +141,9 @@ class Length(Boundary):
 
     def extensions(self, prefix: Prefix) -> np.ndarray:
         return self._classes.continuation_bytes if prefix.pending else self._classes.text
+
+    def ends_in_doubt(self, prefix: Prefix) -> bool:
+        return False
 
     def extended(self, prefix: Prefix, symbol: int) -> tuple[Prefix, bool]:
         longer = self._classes.append(prefix, symbol)
@@ -163,7 +181,7 @@ class _CharacterClasses:
     Attributes:
         none, end: no symbol, and only END. Each class is (V,) of bool.
         text: symbols that have a text, and bytes that begin a character.
-        word: symbols that consist of word characters, and bytes that begin a character.
+        word: symbols that continue a word, and bytes that begin a character.
         non_word_or_end: the other symbols with a text, and END.
         newline_or_end: the newline, and END.
         in_line: `text` without the newline.
@@ -180,8 +198,8 @@ class _CharacterClasses:
         special = np.isin(np.arange(size), (NULL, UNKNOWN, BEGIN, END))
         whole = self._where(lambda text: not self._is_bytes or text.isascii()) & ~special
         leads = self._where(lambda text: self._is_byte(text, _LEAD_BYTES)) & ~special
-        word = whole & self._where(lambda text: bool(_WORD.fullmatch(text)))
-        newline = whole & self._where(lambda text: bool(_NEWLINE.fullmatch(text)))
+        word = whole & self._where(continues_word)
+        newline = whole & self._where(lambda text: text == "\n")
         self.none = np.zeros(size, bool)
         self.end = np.arange(size) == END
         self.text = whole | leads

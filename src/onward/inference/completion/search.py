@@ -22,8 +22,9 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 import torch
 
-from onward.data.vocabulary import UNKNOWN, Vocabulary, as_text, last_word_length, lower_case
-from onward.inference.completion.boundaries import Boundary, Prefix, boundary_of
+from onward.data.vocabulary import UNKNOWN, Vocabulary, as_text, lower_case
+from onward.data.words import last_word_length
+from onward.inference.completion.boundaries import CERTAIN, Boundary, Prefix, boundary_of
 from onward.inference.completion.options import FLOOR, CompleteOptions, Completion, Completions
 from onward.inference.completion.search_states import Expansion, Node, StateTable, softmax
 from onward.inference.step.stepper import Stepper
@@ -32,6 +33,7 @@ from onward.layers.state import State
 LONGEST = 200
 """Number of symbols after which a beam search returns continuations that have not ended."""
 
+LONGEST_CHARACTER = 4  # bytes of UTF-8
 _FINISHING = 12  # maximum number of symbols that a best-first search adds to its best prefixes at the end
 _SOUGHT = 10  # minimum number of words to look for, so that the result does not depend on n
 _LANES, _BEAM = 8, 32  # a beam of 8, 10 or 20 misses the likeliest line three times as often as one of 32
@@ -94,7 +96,7 @@ def split_partial_word(text: str | bytes, vocabulary: Vocabulary) -> tuple[str |
     if vocabulary.kind != "words":
         return text, ""
     text = as_text(text)
-    start = len(text) - last_word_length(text)
+    start = len(text) - last_word_length(text, marks=vocabulary.marks)
     word = lower_case(text[start:]) if vocabulary.lower else text[start:]
     return (text[:start], word) if len(vocabulary.encode(word)) == 1 else (text, "")
 
@@ -147,9 +149,11 @@ class _Search(ABC):
 
     Attributes:
         capacity: number of states to keep, not counting the state of the start.
+        spare: offset of the rows for states that `_doubted` needs for a moment.
     """
 
     capacity: int
+    spare: int
 
     def __init__(self, boundary: Boundary, start: SearchStart, found: _FoundContinuations) -> None:
         self._boundary, self._start, self._found = boundary, start, found
@@ -182,10 +186,54 @@ class _Search(ABC):
         """Expands nodes, and returns their children. The new states are in the rows from `first_row` on."""
         rows = yield Expansion(nodes, first_row)
         self._steps += len(nodes)
-        return [
-            self._children(node.prefix, probabilities, row)
-            for row, (node, probabilities) in enumerate(zip(nodes, rows, strict=True), first_row)
-        ]
+        doubted = yield from self._doubted(nodes, rows, first_row)
+        children: list[list[Node]] = []
+        for i, node in enumerate(nodes):
+            if i in doubted:
+                self._found.add(node.prefix.text, -node.cost)
+                children.append([])
+            else:
+                children.append(self._children(node.prefix, rows[i], first_row + i))
+        return children
+
+    def _doubted(
+        self, nodes: list[Node], rows: np.ndarray, first_row: int
+    ) -> Generator[Expansion, np.ndarray, set[int]]:
+        """Returns the indices of the nodes that end because no next character is certain.
+
+        A character that is certain has bytes that are certain, so only the likeliest bytes are looked at.
+
+        Args:
+            nodes: the nodes (B).
+            rows: probability of their prefixes with each symbol after them, (B, V).
+            first_row: row of the first of their states.
+        """
+        doubted: set[int] = set()
+        open_nodes = [(i, node) for i, node in enumerate(nodes) if self._boundary.ends_in_doubt(node.prefix)]
+        following = [(i, node, rows[i], first_row + i) for i, node in open_nodes]
+        while following:
+            begun: list[tuple[int, Node]] = []
+            for i, node, probabilities, row in following:
+                symbol = int(probabilities.argmax())
+                probability = float(probabilities[symbol])
+                if probability < CERTAIN * -nodes[i].cost:
+                    doubted.add(i)
+                elif (child := self._begun_character(node, symbol, probability, row)) is not None:
+                    begun.append((i, child))
+            if not begun:
+                break
+            spare = self._base + self.spare
+            ahead = yield Expansion([node for _, node in begun], spare)
+            following = [(i, node, ahead[place], spare + place) for place, (i, node) in enumerate(begun)]
+        return doubted
+
+    def _begun_character(self, node: Node, symbol: int, probability: float, row: int) -> Node | None:
+        """Returns a node with one more byte, if it then ends within a character."""
+        if not self._boundary.extensions(node.prefix)[symbol]:
+            return None
+        longer, _ = self._boundary.extended(node.prefix, symbol)
+        is_begun = 0 < len(longer.pending) < LONGEST_CHARACTER
+        return self._node(longer, symbol, probability, row) if is_begun else None
 
     def _children(self, prefix: Prefix, probabilities: np.ndarray, row: int) -> list[Node]:
         """Collects the continuations that end after a prefix, and returns its other likely children.
@@ -256,7 +304,9 @@ class _BestFirstSearch(_Search):
         self._effort, self._sought = options.effort, max(options.n, min(_SOUGHT, options.effort))
         self._lanes = options.lanes or _LANES
         self._finishing = False
-        self.capacity = max(self._lanes, self._sought) + self._effort
+        lanes = max(self._lanes, self._sought)
+        self.spare = 1 + lanes + self._effort
+        self.capacity = self.spare + lanes
         floor = FLOOR if options.floor is None else options.floor
         super().__init__(boundary, start, _FoundContinuations(options, floor, self._sought))
 
@@ -311,7 +361,7 @@ class _BeamSearch(_Search):
     def __init__(self, boundary: Boundary, start: SearchStart) -> None:
         options = start.options
         self._lanes = options.lanes or max(_BEAM, 2 * options.n)
-        self.capacity = max(self._lanes, options.n)
+        self.capacity = self.spare = max(self._lanes, options.n)
         super().__init__(boundary, start, _FoundContinuations(options, options.floor or 0.0, options.n))
 
     def _expand(self) -> Generator[Expansion, np.ndarray, None]:

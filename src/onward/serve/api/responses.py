@@ -48,6 +48,7 @@ class VocabularyFacts(TypedDict):
 
     kind: str
     lower: bool
+    marks: bool
     size: int
 
 

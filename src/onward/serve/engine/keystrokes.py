@@ -142,6 +142,6 @@ class Predictor:
     def _next(self, keystroke: Keystroke) -> list[NextSymbol]:
         if not keystroke.options.next:
             return []
-        logits = keystroke.typed.session.logits[0, 0].cpu().numpy()
+        logits = keystroke.typed.next_logits()
         weights = np.exp(logits - logits.max())
         return self._ranking.top(weights / weights.sum(), keystroke.options.next)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from onward.artefact import weights_of
+from onward.data.words import continues_word
 from onward.errors import ArtefactError
 from onward.inference.adapt import Adapter
 from onward.inference.session import Session
@@ -132,4 +133,4 @@ def megabytes_to_learn(model: LanguageModel) -> float:
 
 
 def _is_within_word(text: str, place: int) -> bool:
-    return all(char.isalnum() or char == "_" for char in text[place - 1 : place + 1])
+    return all(map(continues_word, text[place - 1 : place + 1]))

@@ -21,14 +21,16 @@ def prefill(
 
     Args:
         trained: the model.
-        ids: the text, (N,). BEGIN may be its first symbol, and then has probability 1.
+        ids: the text, (N,). BEGIN may be its first symbol, and then has probability 1. After an empty text
+            comes what the texts of the corpus begin with.
         top: number of alternatives for each token; None: return no tokens.
 
     Returns:
         The state after the text, and the tokens of each slice.
     """
     has_begin = int(len(ids) > 0 and ids[0] == BEGIN)
-    stream = np.concatenate([[BEGIN], ids[has_begin:]]).astype(np.int64)
+    top = top if len(ids) else None
+    stream = np.concatenate([[BEGIN], ids[has_begin:] if len(ids) else trained.beginning]).astype(np.int64)
     state, logits = initial_state(trained.model, 1), np.empty((1, 1, 1), np.float32)
     tokens = [_BEGIN] if has_begin and top is not None else []
     for start in range(0, len(stream), SLICE):

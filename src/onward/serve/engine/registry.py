@@ -74,7 +74,12 @@ def facts(served: ServedModel) -> dict[str, Any]:
     return entry(served) | {
         "parameters": served.trained.model.parameter_count(),
         "architecture": served.trained.model.config.to_json(),
-        "vocabulary": {"kind": vocabulary.kind, "lower": vocabulary.lower, "size": len(vocabulary)},
+        "vocabulary": {
+            "kind": vocabulary.kind,
+            "lower": vocabulary.lower,
+            "marks": vocabulary.marks,
+            "size": len(vocabulary),
+        },
         "recipe": artefact.recipe,
         "facts": artefact.facts,
     }

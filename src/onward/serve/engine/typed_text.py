@@ -1,13 +1,13 @@
 """The text of a typing session as the model sees it: the model follows the edits and the cursor."""
 
-import re
 import sys
 from collections.abc import Generator, Iterator
 from dataclasses import asdict
 
 import numpy as np
 
-from onward.data.vocabulary import LONGEST_WORD, Vocabulary
+from onward.data.vocabulary import Vocabulary
+from onward.data.words import LONGEST_WORD, last_word_length
 from onward.errors import InputError
 from onward.inference.completion.options import CompleteOptions, Completions
 from onward.inference.completion.search import SearchStart
@@ -28,8 +28,6 @@ SLICE = 256
 
 _SYMBOLS_PER_CHARACTER = 4
 """Maximum number of symbols of a character: its bytes."""
-
-_WORD = re.compile(rf"\w{{1,{LONGEST_WORD}}}\Z")
 
 
 class TypedText:
@@ -63,7 +61,10 @@ class TypedText:
         """The model's session after the text that was read."""
         if self._session is None:
             model, vocabulary = self._trained.model, self._trained.vocabulary
-            self._session = Session(model, vocabulary, reach=REACH, stepper=self._stepper)
+            beginning = self._trained.beginning
+            self._session = Session(
+                model, vocabulary, reach=REACH, stepper=self._stepper, beginning=beginning
+            )
             if self._learner:
                 self._learner.attach(self._session)
         return self._session
@@ -117,6 +118,11 @@ class TypedText:
             self._learner.forget()
         self._session, self._read = None, ""
 
+    def next_logits(self) -> np.ndarray:
+        """Returns the logits (V,) of the symbol after the text that was read."""
+        session = self.session if self._partial_word else self.session.begun()
+        return session.logits[0, 0].cpu().numpy()
+
     def completion_start(self, options: AnswerOptions, effort: int) -> SearchStart:
         """Returns the start of a search for completions that expands at most `effort` prefixes."""
         return self.session.search_start(_search_options(options, effort), self._partial_word)
@@ -127,8 +133,8 @@ class TypedText:
 
     def update_cache(self, symbols: np.ndarray) -> None:
         """Updates the last completions for symbols (N,) that will be fed."""
-        if len(symbols) != 1 or self._partial_word or self.cache.is_empty:
-            self.cache.clear()
+        if len(symbols) != 1 or self._partial_word or self.cache.is_empty or not self.session.position:
+            self.cache.clear()  # an empty text was completed after the beginning of a text
             return
         logits = self.session.logits[0, 0].double()
         probability = float((logits - logits.logsumexp(0))[int(symbols[0])].exp())
@@ -142,8 +148,7 @@ class TypedText:
         head = head[: len(head) - len(self._partial_word)]
         kept = min(unchanged, len(self._read), len(head))
         if vocabulary.kind == "words":
-            while kept and (head[kept - 1].isalnum() or head[kept - 1] == "_"):
-                kept -= 1
+            kept -= last_word_length(head[:kept], marks=vocabulary.marks)
         back = len(vocabulary.encode(self._read[kept:])) if kept < len(self._read) else 0
         if back:
             self.cache.clear()
@@ -175,5 +180,7 @@ def _search_options(options: AnswerOptions, effort: int) -> CompleteOptions:
 
 def _partial_word(head: str, vocabulary: Vocabulary) -> str:
     """Returns the word at the end of a text, which may be incomplete, if symbols are words."""
-    found = _WORD.search(head[-LONGEST_WORD:]) if vocabulary.kind == "words" else None
-    return found[0] if found else ""
+    if vocabulary.kind != "words":
+        return ""
+    end = head[-LONGEST_WORD:]
+    return end[len(end) - last_word_length(end, marks=vocabulary.marks) :]

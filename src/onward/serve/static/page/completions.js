@@ -112,7 +112,7 @@ export class CompletionView {
 }
 
 /** Whether the caret is inside a word, or something is selected. */
-const withinWord = ({ text, caret }) => caret < 0 || /^[\p{L}\p{N}_]/u.test(text.slice(caret, caret + 2));
+const withinWord = ({ text, caret }) => caret < 0 || /^[\p{L}\p{N}\p{M}_]/u.test(text.slice(caret, caret + 2));
 
 /** Returns the letters before the caret that belong to its word. */
-const startedWord = ({ text, caret }) => (caret < 0 ? "" : text.slice(0, caret).match(/[\p{L}\p{N}_'\u2019-]*$/u)[0]);
+const startedWord = ({ text, caret }) => (caret < 0 ? "" : text.slice(0, caret).match(/[\p{L}\p{N}\p{M}_'\u2019\u200c\u200d-]*$/u)[0]);

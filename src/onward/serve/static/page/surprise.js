@@ -56,7 +56,7 @@ export class SurpriseView {
       const body = { model: this.#model.id, text: scored, alternatives: ALTERNATIVES };
       const score = await this.#api.score(body, signal);
       if (signal.aborted) return;
-      this.#paint(score, symbolSpans(scored, this.#model.vocabulary.kind), skipped);
+      this.#paint(score, symbolSpans(scored, this.#model.vocabulary), skipped);
       this.#mean.textContent = `${score.count.toLocaleString("en")} symbols, ${score.bits_per_symbol.toFixed(2)} bits per symbol`;
       this.#onError(null);
     } catch (error) {

@@ -1,7 +1,8 @@
 /** Text as code points, which the server counts, and as graphemes, which a reader sees. */
 
 const PLAIN = /^[\n\t\x20-\x7e\xa0-\u02ff]*$/; // characters that are graphemes by themselves
-const WORD = /[\p{L}\p{N}_]{1,256}|[^\p{L}\p{N}_]/gu;
+const WORD = /[\p{L}\p{N}\p{M}_\u200c\u200d]{1,256}|[^\p{L}\p{N}\p{M}_\u200c\u200d]/gu;
+const WORD_WITHOUT_MARKS = /[\p{L}\p{N}_]{1,256}|[^\p{L}\p{N}_]/gu;
 const segmenter = "Segmenter" in Intl && new Intl.Segmenter();
 
 /** Returns the code points of a text. Unpaired surrogates become U+FFFD, since UTF-8 cannot encode them. */
@@ -27,11 +28,11 @@ const bytes = (point) => {
 };
 
 /** Returns the span of code points of each symbol of a text. Bytes of one character share a span. */
-export const symbolSpans = (text, kind) => {
+export const symbolSpans = (text, { kind, marks = true }) => {
   const spans = [];
   if (kind === "words") {
     let at = 0;
-    for (const [word] of text.matchAll(WORD)) spans.push([at, (at += points(word).length)]);
+    for (const [word] of text.matchAll(marks ? WORD : WORD_WITHOUT_MARKS)) spans.push([at, (at += points(word).length)]);
     return spans;
   }
   points(text).forEach((point, at) => {
