@@ -82,7 +82,7 @@ class _Run:
         """The most steps of a run with a budget in minutes; infinity if `passes` is None."""
         if self.passes is None:
             return math.inf
-        return max(1, math.ceil(self.passes * self.split.lanes.blocks_per_epoch))
+        return float(max(1, math.ceil(self.passes * self.split.lanes.blocks_per_epoch)))
 
 
 def train_model(  # noqa: PLR0913 - keyword arguments, most of which have defaults
