@@ -36,7 +36,7 @@ def test_the_curve_shows_held_out_losses_that_rise_and_the_kept_check(open_page:
         {"step": step, "value": nats} for step, nats in ((30, 2.0), (90, 1.5), (150, 2.5), (300, 6.0))
     ]
     page.evaluate(
-        "async (curve) => (await import('/page/curve.js')).showCurve(document.querySelector('#curve'), curve)",
+        "(curve) => import('/page/curve.js').then(m => m.showCurve(document.querySelector('#curve'), curve))",
         {"unit": "nats_per_symbol", "training": training, "validation": validation},
     )
     path = page.locator("#curve .line.check").get_attribute("d")
