@@ -1,5 +1,6 @@
 """`onward complete` with a prime, and with lines of a pipe."""
 
+import gzip
 import sys
 from pathlib import Path
 
@@ -55,6 +56,14 @@ def test_invalid_bytes_of_a_pipe_are_replaced_with_a_warning(onward: Command, mo
     assert ran.code == 0
     assert ran.json["prime"] == "caf\ufffd \ufffd the sta"
     assert ran.err == "line 2: 1 invalid bytes, read as the unknown symbol\n"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_lines_of_a_pipe_may_have_a_byte_order_mark(onward: Command, model: Path, encoding: str) -> None:
+    expected = onward("complete", model, "-n", "1", data=b"the sta\nthe la").out
+    assert onward("complete", model, "-n", "1", data="the sta\nthe la".encode(encoding)).out == expected
+    packed = gzip.compress("the sta\nthe la".encode(encoding))
+    assert onward("complete", model, "-n", "1", data=packed).out == expected
 
 
 def test_complete_refuses_a_wrong_boundary(onward: Command, model: Path) -> None:

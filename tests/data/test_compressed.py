@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from onward.data import corpus as corpora
-from onward.data.compressed import open_bytes
 from onward.data.corpus import find_sources, has_content, read_bytes
 from onward.data.encoded import Encoding, encode_corpus
+from onward.data.encodings import open_text
 from onward.errors import CorpusError
 
 TEXT = b"What, if some day or night a demon were to steal after you\n" * 200
@@ -36,7 +36,7 @@ def archive(folder: Path, suffix: str, content: bytes = TEXT, stem: str = "text.
 
 
 def content_of(path: Path) -> bytes:
-    with open_bytes(path) as file:
+    with open_text(path) as file:
         return file.read()
 
 
@@ -139,7 +139,7 @@ def test_memory_is_bounded_whatever_the_archive_expands_to(suffix: str, tmp_path
     path = archive(tmp_path, suffix, bytes(1 << 28))
     assert path.stat().st_size < 1 << 19
     tracemalloc.start()
-    with open_bytes(path) as file:
+    with open_text(path) as file:
         assert sum(len(piece) for piece in iter(lambda: file.read(1 << 16), b"")) == 1 << 28
     assert tracemalloc.get_traced_memory()[1] < 1 << 25
     tracemalloc.stop()
@@ -147,9 +147,9 @@ def test_memory_is_bounded_whatever_the_archive_expands_to(suffix: str, tmp_path
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_lines_and_pieces_of_an_archive(suffix: str, tmp_path: Path) -> None:
-    with open_bytes(archive(tmp_path, suffix)) as file:
+    with open_text(archive(tmp_path, suffix)) as file:
         assert list(file) == TEXT.splitlines(keepends=True)
-    with open_bytes(archive(tmp_path, suffix)) as file:
+    with open_text(archive(tmp_path, suffix)) as file:
         assert file.readline(5) == TEXT[:5]
         assert file.read(100) == TEXT[5:105]
 
@@ -191,7 +191,7 @@ def test_a_compressed_pipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_closing_the_content_closes_the_file(tmp_path: Path) -> None:
-    file = open_bytes(archive(tmp_path, "gz"))
+    file = open_text(archive(tmp_path, "gz"))
     file.close()
     file.close()
     assert file.closed
@@ -199,7 +199,7 @@ def test_closing_the_content_closes_the_file(tmp_path: Path) -> None:
 
 def test_a_missing_file_is_an_os_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        open_bytes(tmp_path / "missing.gz")
+        open_text(tmp_path / "missing.gz")
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50, deadline=None)

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.image import imread
 
 from onward.training.curves import draw_curves, last_run, running_mean, short_count
 
@@ -28,6 +29,19 @@ def test_runs_of_any_length_are_drawn(steps: int, tmp_path: Path) -> None:
         write_log(tmp_path / "log", events), tmp_path / "png", title="a [title] of $1_000 and \\frac{$ \udcff"
     )
     assert (tmp_path / "png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_held_out_losses_that_rise_are_visible_to_their_end(tmp_path: Path) -> None:
+    events = [stepped(step, 1 + 3 / step) for step in range(1, 301)]
+    losses = {30: 2.0, 60: 1.6, 90: 1.5, 150: 2.5, 225: 4.0, 300: 6.0}
+    events += [{"event": "validated", "step": step, "nats_per_symbol": nats} for step, nats in losses.items()]
+    draw_curves(write_log(tmp_path / "log", events), tmp_path / "png", title="overfit")
+    picture = imread(tmp_path / "png")[:, :, :3] * 255
+    red = np.abs(picture - np.array([0xC2, 0x41, 0x0C])).max(axis=2) < 20
+    rows, columns = red.nonzero()
+    line_end = columns.max()
+    assert line_end > 0.85 * picture.shape[1]
+    assert rows[columns > line_end - 20].max() < 0.3 * picture.shape[0]  # at the top, on the right
 
 
 def test_lines_that_are_not_events_are_left_out(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -101,10 +102,12 @@ def _feed_head(session: "Session", text: str) -> str:
 
 def _follow(session: "Session", ask: "Callable[[str], Completions]", json: bool) -> None:
     """Completes each line of standard input."""
-    from onward.data.vocabulary import REPLACEMENT, as_text  # noqa: PLC0415 - `--help` needs no NumPy
+    from onward.data.encodings import text_of  # noqa: PLC0415 - `--help` needs no NumPy
+    from onward.data.vocabulary import REPLACEMENT, as_text  # noqa: PLC0415
 
     read_as = "U+FFFD" if session.vocabulary.kind == "bytes" else "the unknown symbol"
-    for number, line in enumerate(sys.stdin.buffer):  # the bytes need not be UTF-8
+    lines = text_of(sys.stdin.buffer, Path("standard input"))
+    for number, line in enumerate(lines):  # the bytes need not be UTF-8
         text = as_text(line.rstrip(b"\r\n"))
         if invalid := text.count(REPLACEMENT) - line.count(REPLACEMENT.encode()):
             say(f"line {number + 1}: {invalid} invalid bytes, read as {read_as}")

@@ -15,8 +15,8 @@ from onward.allocator import keep_freed_memory
 from onward.cli.options import Json, Sources
 from onward.cli.output import announce_standard_input, emit_json, say
 from onward.cli.progress import display
-from onward.data.compressed import open_bytes
 from onward.data.corpus import STANDARD_INPUT, Corpus, find_sources
+from onward.data.encodings import open_text
 from onward.errors import InputError, Interrupted, OnwardError, RecipeError
 from onward.outputs import checkpoint_path, curves_path, log_path
 from onward.training.events import Event, SettingsChosen, Started
@@ -227,7 +227,7 @@ def _prime(corpus: Corpus) -> str:
     if corpus.digests:
         return ""
     text = ""
-    with suppress(OSError, OnwardError), open_bytes(corpus.documents[0]) as file:  # may be deleted
+    with suppress(OSError, OnwardError), open_text(corpus.documents[0]) as file:  # may be deleted
         text = file.read(_PRIME_BYTES).decode("utf-8", "ignore")
     found = _TWO_WORDS.search(text) or _WORD.search(text)
     return found[0] if found else ""

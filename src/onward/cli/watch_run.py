@@ -17,7 +17,7 @@ def run(
     model: DetectorPath,
     source: Annotated[
         str,
-        typer.Argument(metavar="SOURCE", help="A file (also .gz, .xz, .bz2, .zst), or - for standard input."),
+        typer.Argument(metavar="SOURCE", help="A file (also compressed), or - for standard input."),
     ],
     follow: Annotated[
         bool,

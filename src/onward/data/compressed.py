@@ -38,16 +38,6 @@ _XZ_BYTES = 1 << 28
 """The most memory for decompressing xz, which a file states; `xz -9` states a quarter."""
 
 
-def open_bytes(path: Path) -> io.BufferedReader:
-    """Opens a file for reading. The content of a compressed file is decompressed.
-
-    Raises:
-        OSError: the file cannot be opened. Reading may raise it too.
-        CorpusError: the file is a damaged archive. Reading raises it too, at the place of the damage.
-    """
-    return decompressed(path.open("rb"), path)
-
-
 def decompressed(file: io.BufferedReader, path: Path) -> io.BufferedReader:
     """Returns the content of an open file: decompressed if it is compressed, else the file itself.
 
@@ -59,6 +49,7 @@ def decompressed(file: io.BufferedReader, path: Path) -> io.BufferedReader:
 
     Raises:
         CorpusError: the file is named like an archive, but its content is neither an archive nor text.
+            Reading raises it at the place of a damage.
     """
     head = file.peek(_TESTED_BYTES)[:_TESTED_BYTES]
     for name, magic_number in _MAGIC_NUMBERS.items():
@@ -132,10 +123,13 @@ class _Archive(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: "WriteableBuffer", /) -> int:
+    def readinto(self, buffer: "WriteableBuffer", /) -> int | None:
         while not self._ready:
             if self._frame is None or self._frame.needs_input:
-                self._compressed = self._compressed or self._file.read(_PIECES[self._name])
+                piece: bytes | None = self._compressed or self._file.read(_PIECES[self._name])
+                if piece is None:  # a pipe has no bytes yet
+                    return None
+                self._compressed = piece
                 if not self._compressed:
                     if self._frame:
                         raise _damaged(self._path, self._name, "it ends within a frame")

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from onward.data.compressed import decompressed, open_bytes
+from onward.data.compressed import decompressed
+from onward.data.encodings import is_text, text_of
 from onward.data.named import find_named
 from onward.errors import CorpusError, WriteError
 from onward.file_kind import kind_of
@@ -55,8 +56,9 @@ def find_sources(sources: Sequence[str | os.PathLike[str]]) -> Corpus:
     """Finds the documents of all sources, each once, in the order of the sources, then of the file names.
 
     Args:
-        sources: files, plain or compressed (see `compressed`); folders, for all text files at any depth;
-            patterns such as `src/**/*.py`; "-" for standard input; or named corpora (see `named`).
+        sources: files, plain or compressed, in UTF-8 or UTF-16 (see `encodings`); folders, for all text
+            files at any depth; patterns such as `src/**/*.py`; "-" for standard input; or named corpora (see
+            `named`).
 
     Raises:
         CorpusError: a source is missing or cannot be read, or no source has any text.
@@ -86,17 +88,18 @@ def find_sources(sources: Sequence[str | os.PathLike[str]]) -> Corpus:
 
 
 def read_bytes(document: Path, at: Callable[[int], None] | None = None) -> Iterator[bytes]:
-    """Yields the content of a document piece by piece, decompressed if it is compressed.
+    """Yields the content of a document piece by piece, decompressed and in UTF-8 (see `encodings`).
 
     Args:
         document: the file.
         at: called after each piece with the number of bytes of the file read so far, before decompression.
 
     Raises:
-        CorpusError: the document cannot be read, or is a damaged archive.
+        CorpusError: the document cannot be read, is a damaged archive, or has bytes that are not in its
+            encoding.
     """
     try:
-        with document.open("rb") as file, decompressed(file, document) as content:
+        with document.open("rb") as file, text_of(file, document) as content:
             while piece := content.read(CHUNK):
                 yield piece
                 if at:
@@ -214,9 +217,9 @@ def _refuse(error: OSError) -> None:
 
 
 def _is_binary(path: Path) -> bool:
-    """Whether there is a NUL byte at the beginning of a file's content; git uses the same rule."""
-    with open_bytes(path) as file:
-        return b"\0" in file.read(_SNIFFED)
+    """Whether the beginning of a file has a NUL byte, the rule of git, and is not in UTF-16."""
+    with decompressed(path.open("rb"), path) as file:
+        return not is_text(file.read(_SNIFFED))
 
 
 def _spool(read: Callable[[int], bytes], found: _FoundDocuments) -> None:

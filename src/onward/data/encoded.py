@@ -24,7 +24,7 @@ from onward.stored import StoredModel
 Progress = Callable[[int, int], None]
 """Called with the number of bytes read so far and the total number of bytes to read."""
 
-_LAYOUT = 1
+_LAYOUT = 2
 """Version of the cache's layout; caches of other versions are replaced."""
 
 SETTLED = 2 * 10**9
@@ -231,7 +231,7 @@ def _unchanged(corpus: Corpus, facts: dict[str, Any]) -> bool:
 class _Facts(StoredModel):
     """The facts in the cache."""
 
-    layout: Literal[1]
+    layout: Literal[2]
     stamps: list[Annotated[list[int], Field(min_length=3, max_length=3)]]
     settled: bool
     ids: Annotated[str, Field(pattern="^ids-[0-9a-f]{16}$")]  # a file in the folder, and nowhere else

@@ -34,6 +34,7 @@ def draw_curves(log: Path, output: Path, *, title: str) -> None:
     _draw_checks(axes, [e for e in losses if e.event == "validated"], _symbols_per_step(events))
     _draw_epochs(axes, events, _symbols_per_step(events))
     _label(axes, title)
+    figure.legend(frameon=False, loc="outside lower center", ncols=3)  # where no line is
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=150)
     with atomic_write(output) as file:
@@ -53,18 +54,22 @@ def _draw_training(axes: "Axes", steps: list[LoggedEvent]) -> None:
 
 
 def _draw_checks(axes: "Axes", checks: list[LoggedEvent], symbols_per_step: float) -> None:
-    """Draws the held-out losses of the checks, and marks the lowest one."""
+    """Draws the held-out losses of the checks, and marks the lowest one, whose weights the model keeps.
+
+    The checks after it are always within the plot, because they show whether the model overfits.
+    """
     if not checks:
         return
     at = [e.step * symbols_per_step for e in checks]
     nats = [e.nats_per_symbol or 0.0 for e in checks]
     best = int(np.argmin(nats))
-    figures = f"{nats[best]:.3f} nats = {nats_to_bits(nats[best]):.3f} bits"
+    figures = f"step {checks[best].step:,}, {nats[best]:.3f} nats = {nats_to_bits(nats[best]):.3f} bits"
     axes.plot(at, nats, "o-", color=_VALIDATION, linewidth=1.4, markersize=4, label="held-out checks")
     axes.plot(at[best], nats[best], "o", color=_VALIDATION, markersize=9, markerfacecolor="white",
-              markeredgewidth=1.8, linestyle="none", label=f"lowest: {figures}")  # fmt: skip
+              markeredgewidth=1.8, linestyle="none", label=f"kept: {figures}")  # fmt: skip
     low, high = axes.get_ylim()
-    axes.set_ylim(min(low, nats[best] - 0.08), max(high, nats[best] + 0.08))
+    room = 0.05 * (max(nats[best:]) - nats[best]) + 0.08
+    axes.set_ylim(min(low, nats[best] - room), max(high, max(nats[best:]) + room))
 
 
 def _draw_epochs(axes: "Axes", events: list[LoggedEvent], symbols_per_step: float) -> None:
@@ -78,7 +83,7 @@ def _draw_epochs(axes: "Axes", events: list[LoggedEvent], symbols_per_step: floa
 
 
 def _label(axes: "Axes", title: str) -> None:
-    """Adds the title, the legend, and axes in nats and bits."""
+    """Adds the title, and axes in nats and bits."""
     shown = title.encode("utf-8", "replace").decode()  # a file name may be invalid UTF-8
     axes.set_title(shown, loc="left", fontsize=11, fontweight="bold", pad=10, parse_math=False)
     axes.set_xlabel("symbols trained on")
@@ -91,7 +96,6 @@ def _label(axes: "Axes", title: str) -> None:
     axes.grid(axis="y", alpha=0.25)
     for spine in (axes.spines["top"], axes.spines["right"], bits.spines["right"]):
         spine.set_visible(False)
-    axes.legend(frameon=False, loc="upper right")
 
 
 def last_run(log: Path) -> list[LoggedEvent]:

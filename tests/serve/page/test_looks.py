@@ -28,6 +28,26 @@ def test_the_page_shows_the_facts_and_the_curve_of_the_model(open_page: Open, sm
     expect(page.locator("#model option")).to_have_text(["small", "bytes"])
 
 
+def test_the_curve_shows_held_out_losses_that_rise_and_the_kept_check(open_page: Open) -> None:
+    page = open_page()
+    expect(page.locator("#curve svg")).to_be_attached()
+    training = [{"step": step, "value": 0.3 + 3 / step} for step in range(1, 301)]
+    validation = [
+        {"step": step, "value": nats} for step, nats in ((30, 2.0), (90, 1.5), (150, 2.5), (300, 6.0))
+    ]
+    page.evaluate(
+        "(curve) => import('/page/curve.js').then(m => m.showCurve(document.querySelector('#curve'), curve))",
+        {"unit": "nats_per_symbol", "training": training, "validation": validation},
+    )
+    path = page.locator("#curve .line.check").get_attribute("d")
+    heights = [float(place.split()[1]) for place in re.split("[ML]", path)[1:]]
+    assert len(heights) == len(validation)
+    assert 0 < heights[-1] < heights[2] < heights[1] < 220
+    kept = page.locator("#curve circle.kept")
+    assert float(kept.get_attribute("cy")) == pytest.approx(heights[1], abs=0.1)
+    expect(page.locator("#curve figcaption")).to_contain_text("kept: 2.164 at step 90")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [320, 390])
 def test_the_page_fits_on_a_phone(open_page: Open, scheme: str, width: int) -> None:

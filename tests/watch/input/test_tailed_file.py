@@ -126,3 +126,20 @@ def test_a_compressed_file_is_read_from_any_position(
         assert b"".join(line + b"\n" for line in packed.lines()) == content[offset:]
         packed.close()
         file.close()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_growing_file_may_have_a_byte_order_mark(encoding: str, tmp_path: Path) -> None:
+    path, copy = tmp_path / "log", tmp_path / "log.1.gz"
+    content = "one caf\u00e9\ntwo\nthr".encode(encoding)
+    path.write_bytes(content)
+    file = GrowingFile(path)
+    first, second = file.lines()
+    assert (first.decode("utf-8-sig"), second) == ("one caf\u00e9", b"two")
+    with path.open("ab") as writer:
+        writer.write("ee\n".encode(encoding.removesuffix("-sig"))[2 * (encoding == "utf-16") :])
+    assert file.lines() == [b"three"]
+    copy.write_bytes(gzip.compress(path.read_bytes()))
+    assert file.position.is_in(path)
+    assert file.position.is_in(copy)
+    file.close()

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from io import BufferedReader
 from pathlib import Path
 
-from onward.data.compressed import open_bytes
+from onward.data.encodings import open_text
 from onward.errors import CorpusError
 
 LONGEST_LINE = 1 << 20
@@ -16,14 +16,14 @@ _BYTE_ORDER_MARK = "\ufeff"
 def read_lines(documents: Iterable[Path]) -> Iterator[bytes]:
     """Yields the lines of documents one after another, without their line ends.
 
-    Compressed documents are decompressed. Lines are cut to `LONGEST_LINE` bytes.
+    Documents may be compressed, or in UTF-16 (see `encodings`). Lines are cut to `LONGEST_LINE` bytes.
 
     Raises:
         CorpusError: a document cannot be read.
     """
     for document in documents:
         try:
-            with open_bytes(document) as file:
+            with open_text(document) as file:
                 yield from _lines(file)
         except (OSError, EOFError) as error:
             raise CorpusError(

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from onward.data.compressed import decompressed
+from onward.data.encodings import text_of
 from onward.errors import CorpusError
 from onward.stored import Count, Number, StoredModel
 from onward.watch.input.lines import LONGEST_LINE
@@ -86,7 +86,7 @@ class GrowingFile:
     """Reads the lines of an open file. Bytes after the last line end are held until their line is complete.
 
     Args:
-        path: the file, which may be compressed.
+        path: the file, which may be compressed, or in UTF-16.
         offset: bytes to skip; they end with a line.
         open_file: opens the file.
 
@@ -124,7 +124,7 @@ class GrowingFile:
 
     def was_truncated(self) -> bool:
         """Whether the first or the last bytes that were read have changed in the file since."""
-        if self._file.is_compressed:
+        if not self._file.is_plain:
             return False
         handle, last = self._file.fileno(), self._read - len(self._last)
         return (
@@ -184,15 +184,15 @@ class GrowingFile:
 
 
 class _Content:
-    """The content of an open file: decompressed, or read without a buffer, which would hide that it grew."""
+    """The content of an open file, in UTF-8. A plain file has no buffer, which would hide that it grew."""
 
     def __init__(self, path: Path, open_file: OpenFile) -> None:
         file = open_file(path)
         self._handle = file.fileno()
-        content = decompressed(file, path)
-        self.is_compressed = content is not file
+        content = text_of(file, path, grows=True)
+        self.is_plain = content is file
         self._content: BufferedReader | FileIO = content
-        if not self.is_compressed:
+        if self.is_plain:
             self._content = _unbuffered(file)
 
     def __enter__(self) -> "_Content":
@@ -219,7 +219,7 @@ class _Content:
         Raises:
             EOFError: the file ends before the offset.
         """
-        if not self.is_compressed and offset > 2 * _FINGERPRINT_BYTES:
+        if self.is_plain and offset > 2 * _FINGERPRINT_BYTES:
             head = self._read_exactly(_FINGERPRINT_BYTES)
             self._content.seek(offset - _FINGERPRINT_BYTES)
             return head, self._read_exactly(_FINGERPRINT_BYTES)

@@ -24,8 +24,9 @@ export const showCurve = (figure, curve) => {
   const most = Math.max(0, ...[...training, ...validation].map(({ step }) => step));
   if (!most) return;
   const width = figure.clientWidth || 640;
-  const settled = training.filter(({ step }) => step >= FIRST_FALL * most);
-  const [low, high] = range([...settled, ...validation].map(({ value }) => value));
+  const kept = lowest(validation);
+  const settled = [...training, ...validation].filter(({ step }) => step >= Math.min(FIRST_FALL * most, kept?.step ?? most));
+  const [low, high] = range(settled.map(({ value }) => value));
   const x = (step) => EDGE.left + (step / most) * (width - EDGE.left - EDGE.right);
   const y = (value) => EDGE.top + ((high - value) / (high - low)) * (HEIGHT - EDGE.top - EDGE.bottom);
   const picture = svg("svg", { viewBox: `0 0 ${width} ${HEIGHT}`, width, height: HEIGHT, role: "img" }, document.createElement("div"));
@@ -34,10 +35,16 @@ export const showCurve = (figure, curve) => {
   const inside = training.filter(({ value }) => value <= high);
   drawLine(picture, inside, x, y, "raw");
   drawLine(picture, smoothed(inside, most / 80), x, y, "smooth");
-  drawLine(picture, validation, x, y, "check");
-  for (const { step, value } of validation) svg("circle", { class: "dot", cx: x(step), cy: y(value), r: 2.5 }, picture);
-  figure.replaceChildren(picture, legend(validation));
+  drawLine(picture, validation.filter(({ value }) => value <= high), x, y, "check");
+  for (const { step, value } of validation.filter(({ value }) => value <= high)) {
+    svg("circle", { class: "dot", cx: x(step), cy: y(value), r: 2.5 }, picture);
+  }
+  if (kept) svg("circle", { class: "kept", cx: x(kept.step), cy: y(kept.value), r: 5 }, picture);
+  figure.replaceChildren(picture, legend(kept));
 };
+
+/** Returns the first of the lowest points: the check whose weights the model keeps. */
+const lowest = (points) => points.reduce((best, point) => (best && best.value <= point.value ? best : point), undefined);
 
 const range = (values) => {
   const low = Math.min(...values);
@@ -88,12 +95,12 @@ const summary = (training, validation) => {
   return `Training curve: ${[fall("training", training), fall("held-out", validation)].filter(Boolean).join(", ")}`;
 };
 
-const legend = (validation) => {
+const legend = (kept) => {
   const caption = element("figcaption");
   caption.append(element("span", "key smooth", "training"));
-  if (validation.length) {
-    const lowest = Math.min(...validation.map(({ value }) => value));
-    caption.append(element("span", "key check", `held-out checks (each from an empty state), lowest ${lowest.toFixed(3)}`));
+  if (kept) {
+    const text = `held-out checks (each from an empty state), kept: ${kept.value.toFixed(3)} at step ${count(kept.step)}`;
+    caption.append(element("span", "key check", text));
   }
   caption.append(element("span", "", "bits per symbol over steps"));
   return caption;
