@@ -62,7 +62,8 @@ def train(  # noqa: PLR0913 - keyword arguments, most of which have defaults
         observer: called with each event of the run (see `onward.training.events`).
         started: when the minutes start, by `time.monotonic`; the default is the time of this call.
         hyperparameters: values that replace the recipe's, such as `lower=True` or `dropout=0.2` (see
-            `Recipe`). Lanes, dropout and noise that are not given follow from the text and the budget.
+            `Recipe`). With the default recipe, lanes, dropout,
+            noise and rates that are not given follow from the text, the base and the budget.
 
     Raises:
         CorpusError: a source is missing or has no text.
@@ -158,8 +159,8 @@ def _begin(
     notify: Observer,
 ) -> tuple[Recipe, EncodedCorpus, Base | None]:
     """Returns the recipe with the architecture of the base, the corpus, and the base."""
-    if start.checkpoint:
-        asked = recipe.base if asked == "auto" else asked
+    if start.checkpoint and asked == "auto":
+        asked = recipe.base
     if asked == "auto":
         encoded = _encode(corpus, recipe, notify)
         found = consider_base(encoded, recipe, given)

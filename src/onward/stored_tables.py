@@ -1,7 +1,7 @@
 """What an SQLite file defines: tables and columns, but also views and triggers.
 
-A view can take for ever to read, and a trigger can change what is written. So a file that may come from
-anywhere is only used if it defines the tables of onward and nothing else. Indexes are harmless.
+Reading a view can take for ever, and a trigger can change what is written. So a file is used only if it
+defines the tables of onward and no others, and neither views nor triggers. Indexes are harmless.
 """
 
 import sqlite3

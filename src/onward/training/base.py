@@ -144,11 +144,11 @@ class Base:
 
 @dataclass(frozen=True)
 class Consideration:
-    """What is known about the base that fits the recipe of a run.
+    """The result of looking for a base model that suits a run.
 
     Attributes:
-        base: the base to begin with; None begins with new weights.
-        name: the name of the base that was considered; None if the recipe fits none.
+        base: the base to begin with; None: begin with new weights.
+        name: the name of the base whose loss is lowest; None if no base has the architecture of the recipe.
         nats_per_symbol: the loss of that base on the corpus, before training.
     """
 

@@ -2,8 +2,8 @@
 
 A run reads a short text many times, and then learns it by heart instead of what texts of its kind have in
 common. So the rule limits the passes over a short text, makes its steps small (few lanes), and regularises
-the more, the more passes there are. `benchmarks/recipe_search.py` compares settings on texts of many kinds;
-`benchmarks/LOG.md` has the figures behind the constants here.
+the more, the more passes there are. `benchmarks/LOG.md` has the figures behind the constants here. They come
+from few texts and are provisional; `benchmarks/recipe_search.py` compares settings on texts of many kinds.
 """
 
 import math

@@ -159,7 +159,7 @@ class EventStream:
     Args:
         events: encoded events (see `event`), as they come.
         limits: how long a client may take to accept an event.
-        finishes: whether the stream ends by itself. If not, it ends after an event when the server stops.
+        finishes: whether the stream has a last event. A stream without one ends when the server stops.
         during: a context that is open while the response is sent; it may refuse the request on entry.
     """
 
