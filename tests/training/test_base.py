@@ -99,6 +99,8 @@ def test_the_architecture_is_that_of_the_base(base: Path, text: Path) -> None:
     assert (model.model.config.width, model.model.config.layers) == (16, 2)
     with pytest.raises(RecipeError, match=r"expected width 16, as in the base .*small\.onward, got 32"):
         onward.train(text, base=base, steps=1, width=32)
+    with pytest.raises(RecipeError, match=r"expected width 16, as in the base .*, got 64"):
+        onward.train(text, base=base, steps=1, recipe="tiny")
     with pytest.raises(RecipeError, match="expected symbols 'characters'"):
         onward.train(text, base=base, steps=1, symbols="words")
 

@@ -92,16 +92,19 @@ class Base:
             given: the hyperparameters that the user gave, by name.
 
         Raises:
-            RecipeError: a hyperparameter that the user gave differs from that of the base.
+            RecipeError: a hyperparameter that the user gave, also by a recipe other than the default, differs
+                from that of the base.
         """
         config, vocabulary = self.artefact.model.config, self.artefact.vocabulary
         own = {name: getattr(config, name) for name in ARCHITECTURE} | {"symbols": vocabulary.kind}
         if vocabulary.lower:
             own["lower"] = True
+        named = {} if recipe.name == "default" else {name: getattr(recipe, name) for name in ARCHITECTURE}
+        asked = named | given
         for name, value in own.items():
-            if given.get(name, value) != value:
+            if asked.get(name, value) != value:
                 raise RecipeError(
-                    f"expected {name} {value!r}, as in the base {self.name}, got {given[name]!r}",
+                    f"expected {name} {value!r}, as in the base {self.name}, got {asked[name]!r}",
                     hint="leave it out, or train from nothing with --base none",
                 )
         return replace(recipe, **own)
