@@ -65,7 +65,8 @@ def test_edits_in_the_middle_reach_the_server(open_page: Open, small: TrainedMod
     expect(page.locator("#next code")).to_have_text(likeliest(small, "the lane \u00e9goes"))
     page.keyboard.press("Control+a")
     page.keyboard.press("Delete")
-    expect(page.locator("#next code")).to_have_text(likeliest(small, ""))
+    # an empty text continues as the lines of the corpus begin
+    expect(page.locator("#next code")).to_have_text(likeliest(small, "\n"))
 
 
 @pytest.mark.parametrize("way", WAYS)
