@@ -1,5 +1,6 @@
 """`onward.train`: fresh and resumed runs, and the files that they replace or keep."""
 
+import random
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from onward.data.vocabulary import END
 from onward.errors import ArtefactError, BusyError, InputError, RecipeError
 from onward.outputs import output_lock
 from onward.training import checkpointer
-from onward.training.events import Stepped
+from onward.training.events import Planned, SettingsChosen, Stepped, Validated, Worsened
 
 
 class StoppedError(Exception):
@@ -166,3 +167,36 @@ def test_a_fresh_run_discards_the_checkpoint_of_another(
     with pytest.raises(StoppedError):
         onward.train(text, output=output, observer=stop, **BEGUN, steps=8, seed=2)
     assert onward.train(text, output=output, resume=True).info()["recipe"]["seed"] == 2
+
+
+def test_a_timed_run_on_a_short_text_ends_after_the_passes_that_help(text: Path) -> None:
+    events: list[object] = []
+    model = onward.train(text, minutes=1.0, base="none", width=16, precision="fp32", observer=events.append)
+    (chosen,) = (event for event in events if isinstance(event, SettingsChosen))
+    (planned,) = (event for event in events if isinstance(event, Planned))
+    facts = model.info()["facts"]
+    assert chosen.passes - 0.5 < facts["epochs"] < chosen.passes + 0.5
+    assert facts["steps"] == planned.steps
+
+
+@pytest.mark.slow
+def test_a_timed_run_ends_when_its_checks_get_worse(tmp_path: Path) -> None:
+    noise = tmp_path / "noise.txt"
+    noise.write_text("".join(random.Random(0).choices("abcdefgh", k=8_000)))
+    events: list[object] = []
+    model = onward.train(
+        noise,
+        output=tmp_path / "m.onward",
+        recipe="tiny",
+        minutes=0.5,
+        precision="fp32",
+        observer=events.append,
+    )
+    (worsened,) = (event for event in events if isinstance(event, Worsened))
+    checks = [event for event in events if isinstance(event, Validated)]
+    assert [check.best for check in checks[-3:]] == [False] * 3
+    assert checks[-1].nats_per_symbol > min(check.nats_per_symbol for check in checks) + 0.05
+    facts = model.info()["facts"]
+    assert (facts["steps"], facts["best_step"]) == (worsened.step, worsened.best_step)
+    again = onward.train(noise, recipe="tiny", steps=facts["schedule"], precision="fp32")
+    assert again.info()["facts"]["best_step"] == worsened.best_step
