@@ -9,7 +9,8 @@ from tests.documentation import ROOT
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="measures memory by /proc")
-@pytest.mark.parametrize(("count", "seed"), [(300, 0), pytest.param(4000, 1, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("count", "seed"), [(300, 0), (4000, 1)])
 def test_a_changed_file_causes_nothing_but_an_error_of_onward(
     count: int, seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -179,6 +179,7 @@ def test_a_short_output_ends_quietly_when_the_reader_of_the_pipe_ends(process: C
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
 @pytest.mark.parametrize("command", ["write", "info"])
+@pytest.mark.slow
 def test_a_full_disk_behind_standard_output_is_an_error(process: Callable, model: Path, command: str) -> None:
     with Path("/dev/full").open("wb") as full:
         child = process(command, model, stdout=full)

@@ -77,6 +77,7 @@ def test_completions_of_an_empty_text_begin_words(make: Maker) -> None:
     assert session.complete() == after.complete()
 
 
+@pytest.mark.slow
 def test_a_trained_model_begins_with_a_sentence(tmp_path: Path) -> None:
     text = tmp_path / "text.txt"
     names = ("Anna", "Bernard", "Cecilia", "Dorothea")

@@ -40,6 +40,7 @@ def waiting(server: Server) -> float:
     return metric(server, "onward_waiting")
 
 
+@pytest.mark.slow
 def test_a_server_that_stops_finishes_running_streams(start: Start, model: Path) -> None:
     server = start(model)
     with connect(server) as connection:

@@ -116,6 +116,7 @@ class TestTime:
         assert server.client.get("/v1/watch").json()["data"][0]["in_flight"] == 0
 
 
+@pytest.mark.slow
 def test_a_stream_of_alarms_ends_cleanly_when_the_server_stops(start: Start, audit: Path) -> None:
     server = start(audit)
     with httpx.Client(base_url=server.url, timeout=20) as client:
@@ -140,6 +141,7 @@ def opened_stream(server: Server, *headers: str) -> tuple[str, socket.socket]:
     return connection.recv(1 << 12)[9:12].decode(), connection
 
 
+@pytest.mark.slow
 def test_silent_clients_leave_places_for_the_page(start: Start, audit: Path) -> None:
     server = start(audit)
     with ExitStack() as held:

@@ -192,6 +192,7 @@ def test_ctrl_c_after_the_last_step_keeps_the_checkpoint(
     assert train(corpus, small(), Budget(steps=4), output=output, resume=True).steps == 4
 
 
+@pytest.mark.slow
 def test_the_schedule_of_a_timed_run_repeats_it(corpus: EncodedCorpus, small: Small, tmp_path: Path) -> None:
     recipe, timed, counted = small(dropout=0.2), tmp_path / "timed.onward", tmp_path / "counted.onward"
     budget = Budget(minutes=0.055, started=time.monotonic())

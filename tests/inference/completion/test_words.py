@@ -32,6 +32,7 @@ def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     return onward.train(text, recipe="tiny", steps=250, symbols=request.param, precision="fp32")
 
 
+@pytest.mark.slow
 def test_a_word_without_spaces_ends_where_the_next_character_is_not_certain(trained: TrainedModel) -> None:
     found = {one.text: one.probability for one in trained.complete("\u6211\u4eec", n=3)}
     assert {text.removesuffix("\u5728") for text in found} == set(WHEN)

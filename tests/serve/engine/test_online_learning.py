@@ -150,6 +150,7 @@ def test_learned_weights_survive_a_kill(start: Start, model: Path, tmp_path: Pat
     assert answer["learned"] == 2 * len(NEW_TEXT) // LEARNING_SLICE
 
 
+@pytest.mark.slow
 def test_adapting_sessions_above_the_limit_are_refused(start: Start, model: Path) -> None:
     client = start(model, "--adapting", 1).client
     path = create_adapting(client)

@@ -158,6 +158,7 @@ def test_an_evicted_session_continues_from_the_file_with_its_options(
     assert client.get(f"/v1/sessions/{second}").json()["text"] == "lane"
 
 
+@pytest.mark.slow
 def test_acknowledged_edits_survive_a_kill(start: Start, model: Path, tmp_path: Path) -> None:
     server = start(model, "--state", tmp_path / "sessions.db")
     ids = [server.client.post("/v1/sessions", json={"text": "the "}).json()["id"] for _ in range(3)]

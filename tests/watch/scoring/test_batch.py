@@ -44,6 +44,7 @@ def test_scores_follow_from_the_scores_of_the_events(detector: Detector) -> None
         assert [values[place] for values in found] == pytest.approx(expected, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_the_order_of_sequences_makes_no_difference(detector: Detector) -> None:
     forward, backward = (scores_of(detector, part) for part in (SEQUENCES, SEQUENCES[::-1]))
     assert_equal(forward, ModelScores(*(values[::-1] for values in backward)))

@@ -318,6 +318,7 @@ def test_sequences_of_one_key_that_follow_each_other_are_those_of_single_records
 
 
 @pytest.mark.parametrize("last", [False, True])
+@pytest.mark.slow
 def test_a_long_run_of_one_key_takes_few_steps(
     last: bool, detector: Detector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
