@@ -41,7 +41,7 @@ _SYMBOLS_OF_A_LANE = {False: 3_000, True: 1_500}
 """Symbols that a lane reads in a pass, from nothing and from a base, so that a pass has enough steps."""
 
 _FEWEST_LANES = 8
-_BASE_RATES, _BASE_WARM_UP = 0.4, 20
+_BASE_RATES, _BASE_WARM_UP = 0.1, 10
 """Learning rates of a run from a base, as a share of the recipe's, and its warm-up in steps."""
 
 _SYMBOLS_OF_A_PASS = {False: 12_000, True: 25_000}
