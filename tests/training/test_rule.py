@@ -47,3 +47,13 @@ def test_what_the_user_gave_stays(name: str) -> None:
     recipe = find_recipe("default", {name: value})
     choice = choose(recipe, {name}, symbols=50_000, passes=100.0, has_base=True)
     assert getattr(choice.recipe, name) == value
+
+
+@given(symbols=SIZES, further=SIZES)
+def test_rates_from_a_base_are_lower_and_grow_with_the_text(symbols: int, further: int) -> None:
+    short, long = (
+        choose(find_recipe(), (), symbols=n, passes=1.0, has_base=True).recipe
+        for n in (symbols, symbols + further)
+    )
+    assert 0 < short.rate <= long.rate < find_recipe().rate
+    assert 0 < short.muon_rate <= long.muon_rate < find_recipe().muon_rate

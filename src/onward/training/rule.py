@@ -41,8 +41,10 @@ _SYMBOLS_OF_A_LANE = {False: 3_000, True: 1_500}
 """Symbols that a lane reads in a pass, from nothing and from a base, so that a pass has enough steps."""
 
 _FEWEST_LANES = 8
-_BASE_RATES, _BASE_WARM_UP = 0.1, 10
-"""Learning rates of a run from a base, as a share of the recipe's, and its warm-up in steps."""
+_BASE_WARM_UP = 10
+_LOWEST_RATES, _HIGHEST_RATES = (50_000, 0.1), (400_000, 0.4)
+"""Learning rates of a run from a base, as shares of the recipe's, by the length of the text in symbols.
+Between these lengths the share grows as a power of the length."""
 
 _SYMBOLS_OF_A_PASS = {False: 12_000, True: 25_000}
 """A text is worth one pass for this many symbols, and at least `_FEWEST_PASSES`."""
@@ -80,9 +82,10 @@ def choose(recipe: Recipe, given: Collection[str], *, symbols: int, passes: floa
     level = next(level for level in (_FROM_BASE if has_base else _FROM_NOTHING) if passes <= level.passes)
     chosen: dict[str, Any] = {"lanes": lanes, "dropout": level.dropout, "noise": level.noise}
     if has_base:
+        share = base_rates(symbols)
         chosen |= {
-            "rate": round(recipe.rate * _BASE_RATES, 6),
-            "muon_rate": round(recipe.muon_rate * _BASE_RATES, 6),
+            "rate": round(recipe.rate * share, 6),
+            "muon_rate": round(recipe.muon_rate * share, 6),
             "warm_up": _BASE_WARM_UP,
         }
     return Choice(replace(recipe, **{k: v for k, v in chosen.items() if k not in given}), most)
@@ -91,3 +94,13 @@ def choose(recipe: Recipe, given: Collection[str], *, symbols: int, passes: floa
 def most_passes(symbols: int, *, has_base: bool) -> float:
     """Returns the number of passes over a text after which further ones do not help."""
     return max(_FEWEST_PASSES, symbols / _SYMBOLS_OF_A_PASS[has_base])
+
+
+def base_rates(symbols: int) -> float:
+    """Returns the learning rates of a run from a base, as a share of the recipe's.
+
+    A longer text has more to teach, so less of what the base knows needs to be kept.
+    """
+    (short, low), (long, high) = _LOWEST_RATES, _HIGHEST_RATES
+    within = math.log(min(max(symbols, short), long) / short) / math.log(long / short)
+    return low * (high / low) ** within
