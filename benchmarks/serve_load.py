@@ -5,6 +5,9 @@ import json
 import os
 import subprocess
 import sys
+import threading
+from collections import deque
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -37,6 +40,8 @@ def start(model: Path, *arguments: object) -> Server:
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     assert process.stderr
     address = process.stderr.readline().split()[1].rstrip("/")
+    drain = partial(deque, process.stderr, maxlen=0)  # a full pipe would stop the server
+    threading.Thread(target=drain, daemon=True).start()
     host, _, port = address.removeprefix("http://").partition(":")
     return Server(process, host, int(port))
 
