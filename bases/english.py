@@ -9,23 +9,13 @@ Some parts are left out (`Source.left_out`), so that benchmarks can score text t
 books and other long collections, only some documents are used, so that no kind of text is more than a third.
 """
 
-import argparse
 import lzma
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-import torch
-
-import onward
-from onward.artefact import save
-
-ROOT = Path(__file__).parents[1]
-TRAINED, SHIPPED = ROOT / "build" / "english.onward", ROOT / "src" / "onward" / "bases" / "english.onward"
-LONGEST_SCORED = 100_000
-"""Number of characters to score of each part that is left out."""
+from base_training import train_base, wants_resume
 
 DATA = Path(os.environ.get("ONWARD_SHARED_DATA", Path(__file__).parents[2] / "shared" / "data")) / "english"
 SHORTEST_DOCUMENT = 200
@@ -57,45 +47,27 @@ SOURCES = (
 SCHEDULE = "10133,2328:6000"
 """Steps of 4,096 symbols; six tenths of the text. The learning rates fall faster from step 2,328 on."""
 
-RARE = 100
-"""Characters that occur less often are not part of the vocabulary."""
-
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--resume", action="store_true", help="continue a run that was stopped")
-    options = parser.parse_args()
-    TRAINED.parent.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary, "english")
-        folder.mkdir()
-        for source in SOURCES:
-            for number, document in enumerate(documents(source)):
-                Path(folder, f"{source.file}-{number:05}.txt").write_text(document, encoding="utf-8")
-        model = onward.train(
-            folder,
-            output=TRAINED,
-            base="none",
-            steps=SCHEDULE,
-            lanes=64,
-            dropout=0.0,
-            noise=0.0,
-            min_count=RARE,
-            precision="bf16",
-            resume=options.resume,
-            observer=report,
-        )
-    save(model.artefact, SHIPPED, dtype=torch.bfloat16)
-    shipped = onward.load(SHIPPED)
+    train_base("english", documents(), unread(), steps=SCHEDULE, resume=wants_resume(__doc__))
+
+
+def documents() -> Iterator[tuple[str, str]]:
+    """Yields the names and texts of the documents to train on."""
     for source in SOURCES:
+        for number, text in enumerate(documents_of(source)):
+            yield f"{source.file}-{number:05}", text
+
+
+def unread() -> Iterator[tuple[str, str]]:
+    """Yields the parts that are left out."""
+    for source in SOURCES:
+        text = read(source)
         for start, stop in source.left_out:
-            text = read(source)[start:stop][:LONGEST_SCORED]
-            print(
-                f"{source.file} from {start:,}: {shipped.score(text).nats_per_symbol:.3f} nats per character"
-            )
+            yield f"{source.file} from {start:,}", text[start:stop]
 
 
-def documents(source: Source) -> Iterator[str]:
+def documents_of(source: Source) -> Iterator[str]:
     """Yields the documents to train on; a document that touches a part that is left out is cut there."""
     text = read(source)
     kept = [0, *(place for part in source.left_out for place in part), len(text)]
@@ -110,12 +82,6 @@ def read(source: Source) -> str:
     """Returns the whole text of a source."""
     with lzma.open(DATA / f"{source.file}.txt.xz", "rt", encoding="utf-8") as file:
         return file.read()
-
-
-def report(event: object) -> None:
-    """Prints the checks of the run."""
-    if type(event).__name__ in {"Started", "Validated"}:
-        print(event, flush=True)
 
 
 if __name__ == "__main__":

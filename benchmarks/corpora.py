@@ -35,10 +35,14 @@ class Text(NamedTuple):
     start: int = 0
     size: int | None = None
 
-    def halves(self) -> tuple[str, str]:
-        """Returns the text to train on, and its continuation."""
+    def parts(self, size: int | None = None) -> tuple[str, str]:
+        """Returns the text to train on, and its continuation.
+
+        Args:
+            size: number of characters to train on, in place of the text's own.
+        """
         text = self.read()[self.start :]
-        size = int(0.9 * len(text)) if self.size is None else self.size
+        size = size or self.size or int(0.9 * len(text))
         return text[:size], text[size : size + LONGEST_TEST]
 
 

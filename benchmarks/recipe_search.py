@@ -1,9 +1,9 @@
 """How do hyperparameters affect the loss on texts of many kinds?
 
-    python benchmarks/recipe_search.py "web 50K" --symbols 2000000 --set dropout=0.3 --set lanes=16
+    python benchmarks/recipe_search.py Chinese --passes 8 --set dropout=0.3 --set lanes=16 --set 'base="none"'
 
-Trains on a text of `corpora.py` and scores its continuation in one pass. Runs of the same text and number of
-symbols take about the same time. LOG.md has the conclusions.
+Trains on a text of `corpora.py`, or on its first characters alone, and scores its continuation in one pass.
+Runs with the same number of symbols take about the same time. LOG.md has the conclusions.
 """
 
 import json
@@ -22,18 +22,23 @@ TEXTS = SEARCH | CONFIRM
 def main() -> None:
     parser = command_line(__doc__)
     parser.add_argument("text", choices=TEXTS)
-    parser.add_argument("--symbols", type=int, required=True, help="number of symbols to train on in all")
+    parser.add_argument("--characters", type=int, help="length of the text to train on")
+    length = parser.add_mutually_exclusive_group(required=True)
+    length.add_argument("--symbols", type=int, help="number of symbols to train on in all")
+    length.add_argument("--passes", type=float, help="number of passes over the text")
     parser.add_argument("--recipe", default="default")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
     options = parser.parse_args()
     changes = {name: json.loads(value) for name, _, value in (each.partition("=") for each in options.set)}
-    figures = trial(options.text, options.symbols, options.recipe, changes)
-    record("recipe_search", {"text": options.text, "recipe": options.recipe, "changes": changes, **figures})
+    training, continuation = TEXTS[options.text].parts(options.characters)
+    symbols = options.symbols or round(options.passes * len(training))
+    figures = trial(training, continuation, symbols, options.recipe, changes)
+    about = {"text": options.text, "characters": len(training), "recipe": options.recipe, "changes": changes}
+    record("recipe_search", about | figures)
 
 
-def trial(text: str, symbols: int, recipe: str, changes: dict[str, Any]) -> dict[str, Any]:
+def trial(training: str, continuation: str, symbols: int, recipe: str, changes: dict[str, Any]) -> dict[str, Any]:
     """Returns the loss of a recipe with changes, trained for a number of symbols."""
-    training, continuation = TEXTS[text].halves()
     chosen = onward.find_recipe(recipe, changes)
     steps = max(1, symbols // (chosen.lanes * chosen.block))
     with tempfile.TemporaryDirectory() as folder:
