@@ -175,8 +175,17 @@ def test_a_timed_run_on_a_short_text_ends_after_the_passes_that_help(text: Path)
     (chosen,) = (event for event in events if isinstance(event, SettingsChosen))
     (planned,) = (event for event in events if isinstance(event, Planned))
     facts = model.info()["facts"]
+    assert chosen.passes is not None
     assert chosen.passes - 0.5 < facts["epochs"] < chosen.passes + 0.5
     assert facts["steps"] == planned.steps
+
+
+def test_a_run_with_a_budget_in_epochs_has_no_limit_of_passes(text: Path) -> None:
+    events: list[object] = []
+    model = onward.train(text, epochs=3.0, base="none", width=16, precision="fp32", observer=events.append)
+    (chosen,) = (event for event in events if isinstance(event, SettingsChosen))
+    assert chosen.passes is None
+    assert model.info()["facts"]["epochs"] == pytest.approx(3.0, abs=0.5)
 
 
 @pytest.mark.slow

@@ -56,14 +56,14 @@ def train(  # noqa: PLR0913 - keyword arguments, most of which have defaults
         resume: resume from the checkpoint that a stopped run left beside the output. Budget, recipe and
             hyperparameters come from the checkpoint; other values are refused.
         base: the model whose weights the run begins with: the name of a base model such as "english", a model
-            file, or "none". "auto" chooses a base model if the recipe is the default and the text reads like
-            the texts of the base.
+            file, or "none" for new weights. "auto" chooses a base model if the recipe is the default and the
+            text is similar to the texts of the base.
         device: "cpu", "cuda" (a GPU), or "auto": a GPU if PyTorch finds one.
         observer: called with each event of the run (see `onward.training.events`).
         started: when the minutes start, by `time.monotonic`; the default is the time of this call.
         hyperparameters: values that replace the recipe's, such as `lower=True` or `dropout=0.2` (see
-            `Recipe`). With the default recipe, lanes, dropout,
-            noise and rates that are not given follow from the text, the base and the budget.
+            `Recipe`). With the default recipe, the run chooses lanes, dropout and noise, unless they are
+            given; if it begins with a base, also the learning rates.
 
     Raises:
         CorpusError: a source is missing or has no text.
@@ -109,7 +109,7 @@ def train(  # noqa: PLR0913 - keyword arguments, most of which have defaults
 
 
 def load(path: str | os.PathLike[str]) -> TrainedModel:
-    """Loads a model from a file. No code in the file is executed.
+    """Loads a model file, or a base model by its name, such as "english". No code in the file is executed.
 
     Raises:
         ArtefactError: the file is missing, damaged, or not an onward model.

@@ -33,7 +33,7 @@ def test_a_note_says_when_the_search_was_cut_short(
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     _show("the ", Completions((Completion("lane", 0.5),), is_exact, 1234), json=False, is_first=True)
     out, err = capsys.readouterr()
-    assert out.split() == ["probability", "continuation", "0.5000", "lane"]
+    assert out.split() == ["probability", "completion", "0.5000", "lane"]
     assert ("may be more likely" in err and "1,234" in err) is not is_exact
 
 

@@ -25,7 +25,7 @@ _SHORTEST_SUGGESTION = 2  # characters; typing one character is as fast as accep
 def complete(
     model: Model,
     prime: Annotated[str | None, typer.Option("--prime", "-p", help="Text to complete.")] = None,
-    count: Annotated[int, typer.Option("--count", "-n", help="Maximum number of continuations.")] = 5,
+    count: Annotated[int, typer.Option("--count", "-n", help="Maximum number of completions.")] = 5,
     until: Annotated[
         str,
         typer.Option(
@@ -42,21 +42,22 @@ def complete(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Print the likeliest continuations of a text, with their probabilities.
+    """Print the likeliest completions of a text, with their probabilities.
 
     \b
+    onward complete english --prime "Thank you for your let"
     onward complete nietzsche.onward --prime "the phil"
     onward complete nietzsche.onward --prime "what is " --until line --json
     echo "what is the mean" | onward complete nietzsche.onward
     onward complete nietzsche.onward
 
-    Without --prime, a line editor opens. It shows a continuation in grey: Tab
+    Without --prime, a line editor opens. It shows a completion in grey: Tab
     accepts it, the up and down arrows show others, Esc hides it. Ctrl-D ends
-    the editor. If standard input is a pipe, each of its lines is completed. The
-    model first reads the lines before it.
+    the editor. If standard input is a pipe, the command completes each line.
+    Before it completes a line, the model reads the lines before it.
 
     The search is limited. If it was cut short, a note says so: other
-    continuations may then be more likely.
+    completions may then be more likely.
     """
     boundary = _until(until)
     trained = onward.load(model)
@@ -116,12 +117,12 @@ def _follow(session: "Session", ask: "Callable[[str], Completions]", json: bool)
 
 
 def _show(prime: str, found: "Completions", json: bool, *, is_first: bool) -> None:
-    """Prints continuations: as JSON, as a table on a terminal, else as tab-separated rows."""
+    """Prints completions: as JSON, as a table on a terminal, else as tab-separated rows."""
     rows = [{"text": one.text, "probability": one.probability} for one in found]
     if json:
         emit_json({"prime": prime, "completions": rows, "exact": found.exact, "steps": found.steps})
     elif sys.stdout.isatty():
-        table = Table("probability", "continuation", box=None)
+        table = Table("probability", "completion", box=None)
         for one in found:
             table.add_row(f"{one.probability:.4f}", Text(printable(one.text)))
         console = messages()
@@ -130,14 +131,14 @@ def _show(prime: str, found: "Completions", json: bool, *, is_first: bool) -> No
         if not found.exact:
             say(
                 f"the search was cut short after {found.steps:,} prefixes: "
-                "other continuations may be more likely",
+                "other completions may be more likely",
                 style="dim",
             )
     else:
         for number, row in enumerate(rows):
             emit_row({"prime": prime, **row}, header=is_first and number == 0)
     if not found and not json:
-        say("no continuation is likely enough")
+        say("no completion is likely enough")
 
 
 def _edit(session: "Session", ask: "Callable[[str], Completions]") -> None:

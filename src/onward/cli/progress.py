@@ -147,7 +147,8 @@ def describe(event: Event) -> list[str]:  # noqa: PLR0912 - one case for each ki
         case BaseConsidered():
             line = _describe_base(event)
         case SettingsChosen(settings, passes):
-            line = f"chosen for this text: {_settings(settings)}; at most {passes:.3g} passes"
+            most = "" if passes is None else f"; at most {passes:.3g} epochs"
+            line = f"settings for this text: {_settings(settings)}{most}"
         case Started() if event.training_symbols < FEWEST_TRAINING_SYMBOLS:
             return [_describe_start(event), _TOO_SHORT]
         case Started():
@@ -201,10 +202,10 @@ def _describe_corpus(event: CorpusEncoded) -> str:
 def _describe_base(event: BaseConsidered) -> str:
     if event.nats_per_symbol is None:
         return f"begins with the model {event.name}"
-    loss = f"whose loss on this text is {event.nats_per_symbol:.2f} nats before training"
+    loss = f"whose loss on this text is {event.nats_per_symbol:.2f} nats per symbol before training"
     if event.is_used:
         return f"begins with the base model {event.name}, {loss} (--base none begins with new weights)"
-    return f"begins with new weights: the text is unlike those of the base model {event.name}, {loss}"
+    return f"begins with new weights: the text is unlike the texts of the base model {event.name}, {loss}"
 
 
 def _settings(settings: dict[str, Any]) -> str:

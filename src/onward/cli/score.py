@@ -39,7 +39,7 @@ def score(
     lanes: Annotated[
         int | None,
         typer.Option(
-            help="Cut the text into N parts that are scored in parallel, in float32. "
+            help="Cut the text into N segments, and score them in parallel, in float32. "
             "Default: the fastest setting."
         ),
     ] = None,

@@ -14,7 +14,11 @@ from onward.errors import InputError
 def serve(
     models: Annotated[
         list[Path],
-        typer.Argument(metavar="MODEL", help="Files that `onward train` or `onward watch learn` made."),
+        typer.Argument(
+            metavar="MODEL",
+            help="Files that `onward train` or `onward watch learn` made; or english, the model that comes "
+            "with onward.",
+        ),
     ],
     host: Annotated[
         str,
@@ -26,14 +30,14 @@ def serve(
     state: Annotated[
         Path | None,
         typer.Option(
-            help="Save typing sessions, open sequences and alarms in this file: they then survive a restart."
+            help="Save typing sessions, open sequences and alarms in this file. They then survive a restart."
         ),
     ] = None,
     idle: Annotated[
         str,
         typer.Option(
             metavar="TIME",
-            help="Detectors end a sequence when its key has had no record for this time, such as 90s or 2h.",
+            help="Detectors: end a sequence when its key has had no record for this time, such as 90s or 2h.",
         ),
     ] = "1h",
     open_sequences: Annotated[
@@ -55,7 +59,7 @@ def serve(
     ] = None,
     allow_host: Annotated[
         list[str] | None,
-        typer.Option(help="Accept requests for this host name of the server too; can be repeated."),
+        typer.Option(help="Accept requests for this host name too; can be repeated."),
     ] = None,
     sessions: Annotated[int, typer.Option(min=1, help="Maximum number of typing sessions.")] = 1000,
     memory: Annotated[
@@ -67,7 +71,7 @@ def serve(
     adapting: Annotated[
         int,
         typer.Option(
-            min=0, help="Maximum number of typing sessions whose model learns from the text as it is typed."
+            min=0, help="Maximum number of adapting typing sessions: their model learns from the typed text."
         ),
     ] = 8,
 ) -> None:

@@ -46,8 +46,8 @@ def train(
         str,
         typer.Option(
             metavar="auto|none|NAME|FILE",
-            help="The model to begin with: a base model that comes with onward (english), a model file, or "
-            "none for new weights. auto begins with a base model if the text is like those that it learned.",
+            help="The model whose weights the run begins with: english, which comes with onward; a model "
+            "file; or none for new weights. auto: english if the text is similar to English, else none.",
         ),
     ] = "auto",
     recipe: Annotated[
@@ -55,18 +55,24 @@ def train(
     ] = None,
     minutes: Annotated[
         float | None,
-        typer.Option("--minutes", "-m", help="Train for this many minutes in total. Default: 5."),
+        typer.Option(
+            "--minutes",
+            "-m",
+            help="Train for this many minutes, counted from the start of the command. Default: 5.",
+        ),
     ] = None,
-    epochs: Annotated[float | None, typer.Option(help="Train for this many passes over the text.")] = None,
+    epochs: Annotated[
+        float | None, typer.Option(help="Train for this many epochs (passes over the text).")
+    ] = None,
     steps: Annotated[
         str | None,
         typer.Option(
             metavar="N",
-            help="Train for this many steps. To repeat a timed run, give the schedule that it printed.",
+            help="Train for this many steps. A schedule that a run with --minutes printed repeats that run.",
         ),
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Resume a run that was stopped, from its checkpoint.")
+        bool, typer.Option("--resume", help="Resume a stopped run from its checkpoint.")
     ] = False,
     symbols: Annotated[
         str | None, typer.Option(help="What counts as a symbol: characters (the default), bytes or words.")
@@ -76,10 +82,11 @@ def train(
     ] = None,
     min_count: Annotated[
         int | None,
-        typer.Option(help="Replace symbols that occur less often than this with the unknown symbol."),
+        typer.Option(help="Replace each symbol that occurs fewer times than this by the unknown symbol."),
     ] = None,
     width: Annotated[
-        int | None, typer.Option(help="Number of values that a layer returns for each symbol.")
+        int | None,
+        typer.Option(help="Width of each layer: the number of values that it returns for each symbol."),
     ] = None,
     layers: Annotated[int | None, typer.Option(help="Number of recurrent layers.")] = None,
     dropout: Annotated[
@@ -89,11 +96,16 @@ def train(
         float | None, typer.Option(help="Replace this share of input symbols at random while training.")
     ] = None,
     lanes: Annotated[int | None, typer.Option(help="Number of parallel streams (the batch size).")] = None,
-    rate: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
+    rate: Annotated[
+        float | None,
+        typer.Option(help="Peak learning rate of AdamW; --set muon_rate=VALUE sets that of Muon."),
+    ] = None,
     precision: Annotated[
         str | None, typer.Option(help="Precision of matrix products: auto (the faster one), bf16 or fp32.")
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Random seed; the same seed gives the same model.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Random seed. The same seed and the same --steps give the same model.")
+    ] = None,
     device: Annotated[str, typer.Option(help="Device: auto (a GPU if there is one), cpu or cuda.")] = "auto",
     set_: Annotated[
         list[str] | None,
@@ -104,7 +116,7 @@ def train(
         ),
     ] = None,
     explain: Annotated[
-        bool, typer.Option("--explain", help="Show what the run would do, and do not train.")
+        bool, typer.Option("--explain", help="Show what the run would do, but do not train.")
     ] = False,
     json: Json = False,
 ) -> None:
@@ -118,8 +130,9 @@ def train(
     onward train nietzsche.txt -o small.onward --width 128 --set clip=0.5 --set block=64
     onward train nietzsche.txt -o nietzsche.onward --resume
 
-    Lanes, dropout and noise that you do not give follow from the text and
-    the budget. A run on English text begins with the base model english.
+    If you do not give --lanes, --dropout or --noise, the run chooses them
+    for the text and the budget. A run on English text begins with the
+    weights of the base model english.
 
     Ctrl-C saves the run, and --resume continues it. The final model is the
     same as if the run had never been stopped.
@@ -158,7 +171,7 @@ def train(
                 started=started, **hyperparameters,
             )  # fmt: skip
         except _Explained:
-            say("nothing was trained: this run only explained itself")
+            say("--explain: nothing was trained")
             return
         except Interrupted as stopped:
             hint = stopped.hint and _resume_hint(source, target)

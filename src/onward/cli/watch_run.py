@@ -78,7 +78,7 @@ def run(
     onward watch run blocks.onward /var/log/hdfs.log --follow --state watch.db --alarms alarms.jsonl
     kubectl logs -f pod | onward watch run server.onward - --json
 
-    The line has five columns, separated by tabs: the time, the key, the
+    Each line has five columns, separated by tabs: the time, the key, the
     p-value, the line that the alarm is about with its number, and the reason.
     The exit code is 3 if a sequence was flagged, and 0 if none was.
     """

@@ -16,7 +16,7 @@ def write(
     prime: Annotated[
         str, typer.Option("--prime", "-p", help="Text that the model reads first. Default: begin a new text.")
     ] = "",
-    length: Annotated[int, typer.Option("--length", "-n", help="Maximum number of symbols.")] = 400,
+    length: Annotated[int, typer.Option("--length", "-n", help="Maximum number of new symbols.")] = 400,
     temperature: Annotated[
         float,
         typer.Option(
@@ -39,10 +39,10 @@ def write(
             "likeliest symbol."
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Random seed: the same seed writes the same text.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed: the same seed gives the same text.")] = 0,
     stop: Annotated[list[str] | None, typer.Option(help="Stop before this text; can be repeated.")] = None,
     ignore_end: Annotated[
-        bool | None, typer.Option("--ignore-end", help="Continue when the model would end the text.")
+        bool | None, typer.Option("--ignore-end", help="Go on writing when the model would end the text.")
     ] = None,
     samples: Annotated[int, typer.Option(help="Number of samples, generated in one batch.")] = 1,
     weights: Annotated[
@@ -54,7 +54,7 @@ def write(
     ] = "fp32",
     json: Json = False,
 ) -> None:
-    """Write a text that continues a prime. Prints the prime, then the text as it is written.
+    """Write a text that continues yours (the prime). Prints the prime, then the text while it is written.
 
     \b
     onward write nietzsche.onward --prime "what is "

@@ -30,15 +30,15 @@ _LIKE = {
     "\u2014": "-",
     "\u00a0": " ",
 }
-"""Characters that a base may lack, and those in whose places they stand."""
+"""Characters that a base may lack, and the ASCII characters that replace them."""
 
 ARCHITECTURE = tuple(field.name for field in fields(Architecture) if field.name != "dropout")
 """The hyperparameters in which a run and its base must be equal."""
 
 
 LARGEST_SURPRISE = 2.2
-"""In nats per character. A text that surprises a base more is too different: a run from nothing learns it
-as well."""
+"""In nats per character: the largest loss of a base on a text for which it is used. The value separates
+English from most other texts; `benchmarks/LOG.md` has the losses."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ class Base:
             if asked.get(name, value) != value:
                 raise RecipeError(
                     f"expected {name} {value!r}, as in the base {self.name}, got {asked[name]!r}",
-                    hint="leave it out, or train from nothing with --base none",
+                    hint="leave it out, or begin with new weights with --base none",
                 )
         return replace(recipe, **own)
 
@@ -177,5 +177,5 @@ def consider_base(corpus: EncodedCorpus, recipe: Recipe, given: Collection[str])
 
 
 def _alike(symbol: str) -> str:
-    """Returns the symbol without its accents, or the ASCII sign in whose place it stands."""
+    """Returns the symbol without its accents, or the ASCII character that replaces it."""
     return _LIKE.get(symbol) or unicodedata.normalize("NFKD", symbol)[:1]

@@ -108,11 +108,12 @@ class SettingsChosen(Event):
 
     Attributes:
         settings: their values by name.
-        passes: the number of passes over the text after which a run with a budget in minutes ends.
+        passes: the number of passes over the text after which the run ends; None if its budget is not in
+            minutes.
     """
 
     settings: dict[str, Any]
-    passes: float
+    passes: float | None
 
 
 @dataclass(frozen=True)

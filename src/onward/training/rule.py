@@ -1,9 +1,9 @@
 """The rule that chooses the hyperparameters that the user did not give.
 
-A run reads a short text many times, and then learns it by heart instead of what texts of its kind have in
-common. So the rule limits the passes over a short text, makes its steps small (few lanes), and regularises
-the more, the more passes there are. `benchmarks/LOG.md` has the figures behind the constants here. They come
-from few texts and are provisional; `benchmarks/recipe_search.py` compares settings on texts of many kinds.
+A run reads a short text many times, and then overfits. So the rule limits the passes over a short text, makes
+its steps small (few lanes), and regularises more if there are more passes. `benchmarks/LOG.md` has the
+figures behind the constants here. They come from few texts and are provisional; `benchmarks/recipe_search.py`
+compares settings on texts of many kinds.
 """
 
 import math
@@ -38,16 +38,16 @@ _FROM_BASE = (
     _Level(math.inf, 0.2, 0.03),
 )
 _SYMBOLS_OF_A_LANE = {False: 3_000, True: 1_500}
-"""Symbols that a lane reads in a pass, from nothing and from a base, so that a pass has enough steps."""
+"""Symbols that a lane reads in a pass, with new weights and with a base, so that a pass has enough steps."""
 
 _FEWEST_LANES = 8
 _BASE_WARM_UP = 10
 _LOWEST_RATES, _HIGHEST_RATES = (50_000, 0.1), (400_000, 0.4)
-"""Learning rates of a run from a base, as shares of the recipe's, by the length of the text in symbols.
+"""Learning rates of a run with a base, as shares of the recipe's, by the length of the text in symbols.
 Between these lengths the share grows as a power of the length."""
 
 _SYMBOLS_OF_A_PASS = {False: 12_000, True: 25_000}
-"""A text is worth one pass for this many symbols, and at least `_FEWEST_PASSES`."""
+"""The limit of passes is the number of symbols divided by this number, but at least `_FEWEST_PASSES`."""
 
 _FEWEST_PASSES = 2.0
 
@@ -97,9 +97,9 @@ def most_passes(symbols: int, *, has_base: bool) -> float:
 
 
 def base_rates(symbols: int) -> float:
-    """Returns the learning rates of a run from a base, as a share of the recipe's.
+    """Returns the learning rates of a run with a base, as a share of the recipe's.
 
-    A longer text has more to teach, so less of what the base knows needs to be kept.
+    The model can learn more from a longer text, so it needs to keep less of what the base has learned.
     """
     (short, low), (long, high) = _LOWEST_RATES, _HIGHEST_RATES
     within = math.log(min(max(symbols, short), long) / short) / math.log(long / short)

@@ -136,7 +136,7 @@ def train_model(  # noqa: PLR0913 - keyword arguments, most of which have defaul
         choice = None if given is None else _choose(corpus, recipe, budget, started, base, given, device)
         if choice:
             settings = {name: getattr(choice.recipe, name) for name in CHOSEN}
-            notify(SettingsChosen(settings, choice.passes))
+            notify(SettingsChosen(settings, None if budget.minutes is None else choice.passes))
         recipe = choice.recipe if choice else recipe
         passes = choice.passes if choice else _passes(start.checkpoint)
         split = split_corpus(corpus, recipe)
