@@ -1,10 +1,8 @@
 """The table of the README: a figure, the figure to compare it with, and the command."""
 
-import shlex
-
 from questions.inference import ADAPT, KEYSTROKES, SCORE, WRITE
 from questions.question import Rows, range_in_percent, table
-from questions.training import LARGE, RESUME, TEXT
+from questions.training import LARGE, RESUME, TEXT, plain_command
 from questions.watching import HDFS, KILLS
 
 FIRST_MARK, LAST_MARK = "<!-- written by benchmarks/report.py -->", "<!-- until here -->"
@@ -23,18 +21,17 @@ def headlines() -> str:
 
 
 def headline_rows() -> Rows:
-    for corpus, minutes, share, lower in (
-        ("tinyshakespeare", 3, "last tenth", ""),
-        ("nietzsche", 5, "last fifth", " --lower"),
-    ):
+    for corpus, minutes, share in (("tinyshakespeare", 3, "last tenth"), ("nietzsche", 5, "last fifth")):
         run = TEXT.newest(corpus=corpus, minutes=minutes)
-        peer = run["peer"]["streaming_nats_per_symbol"]
-        train = f"onward train TEXT{lower} --minutes {minutes} {shlex.join(run['options'])}"
+        plain, nothing, peer = (
+            run[side]["streaming_nats_per_symbol"] for side in ("plain", "from_nothing", "peer")
+        )
         yield [
             f"{corpus}, trained for {minutes} minutes: nats per character on the held-out {share}",
-            f"**{run['streaming_nats_per_symbol']:.3f}**",
-            f"two LSTM layers in PyTorch, of the same size, trained for the same time: {peer:.3f}",
-            f"`{train}`, then `onward score`",
+            f"**{plain:.3f}**",
+            f"with `--base none`: {nothing:.3f}; two LSTM layers in PyTorch, of the same size, for the same "
+            f"time: {peer:.3f}",
+            f"`{plain_command(run)}`, then `onward score`",
         ]
     speeds = WRITE.newest()["symbols_per_second"]
     yield [

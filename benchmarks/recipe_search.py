@@ -37,7 +37,9 @@ def main() -> None:
     record("recipe_search", about | figures)
 
 
-def trial(training: str, continuation: str, symbols: int, recipe: str, changes: dict[str, Any]) -> dict[str, Any]:
+def trial(
+    training: str, continuation: str, symbols: int, recipe: str, changes: dict[str, Any]
+) -> dict[str, Any]:
     """Returns the loss of a recipe with changes, trained for a number of symbols."""
     chosen = onward.find_recipe(recipe, changes)
     steps = max(1, symbols // (chosen.lanes * chosen.block))

@@ -3,9 +3,9 @@
     python benchmarks/text_budget.py tinyshakespeare --minutes 3
     python benchmarks/text_budget.py nietzsche --minutes 5
 
-Runs `onward train` on the first part of the text, with start-up and validation included in the minutes, and
-scores the rest with `onward score`. Then the LSTM (two layers of torch.nn.LSTM with about as many parameters,
-and AdamW) trains on the same part for the same seconds.
+Runs `onward train` on the first part of the text, with start-up and checks included in the minutes, and
+scores the rest with `onward score`; then the same with `--base none`. The LSTM (two layers of torch.nn.LSTM
+with about as many parameters, and AdamW) trains on the same part for the same seconds.
 """
 
 import json
@@ -22,75 +22,55 @@ from record import command_line, record
 
 
 class Corpus(NamedTuple):
-    """A text: its file, the training share, lower-casing, and changes to the recipe."""
+    """A text: its file, the share to train on, and the options of `onward train`."""
 
     file: str
     share: float
-    lower: bool
-    settings: tuple[str, ...]
+    options: tuple[str, ...] = ()
 
 
 DATA = Path(os.environ.get("ONWARD_SHARED_DATA", Path(__file__).parents[2] / "shared" / "data"))
 CORPORA = {
-    "tinyshakespeare": Corpus("tinyshakespeare/input.txt", 0.9, False, ("validation=0", "dropout=0.15")),
-    "nietzsche": Corpus(
-        "nietzsche/nietzsche.txt", 0.8, True, ("validation=0.02", "dropout=0.25", "noise=0.03")
-    ),
+    "tinyshakespeare": Corpus("tinyshakespeare/input.txt", 0.9),
+    "nietzsche": Corpus("nietzsche/nietzsche.txt", 0.8, ("--lower",)),
 }
-"""The splits are those of the published results.
-
-For tinyshakespeare nothing is held out for validation: the last twentieth of the training part is the start
-of the play that the test part continues. Three minutes are about five epochs of it. Five minutes are eighteen
-epochs of nietzsche, so that it needs dropout, noise, and a held-out part to fit the temperature.
-recipe_search.py found the values.
-"""
+"""The splits are those of the published results."""
 
 
 def main() -> None:
     parser = command_line(__doc__)
     parser.add_argument("corpus", choices=CORPORA)
     parser.add_argument("--minutes", type=float, required=True)
-    parser.add_argument("--recipe", default="default")
-    parser.add_argument(
-        "--set", action="append", metavar="NAME=VALUE", help="replaces a setting of the corpus"
-    )
-    parser.add_argument("--no-peer", action="store_true")
-    parser.add_argument("--keep", type=Path, help="a folder to keep the model in")
+    parser.add_argument("--only-plain", action="store_true", help="only the plain command")
+    parser.add_argument("--keep", type=Path, help="a folder to keep the model of the plain command in")
     options = parser.parse_args()
-    training, held_out = halves(options.corpus)
-    chosen = CORPORA[options.corpus].settings if options.set is None else ("validation=0", *options.set)
-    settings = [
-        part for name, value in dict(map(pair, chosen)).items() for part in ("--set", f"{name}={value}")
-    ]
-    arguments = ["--minutes", options.minutes, "--recipe", options.recipe, *settings]
+    training, held_out = parts(options.corpus)
+    arguments = ["--minutes", options.minutes, *CORPORA[options.corpus].options]
     with tempfile.TemporaryDirectory() as temporary:
-        folder = options.keep or Path(temporary)
-        folder.mkdir(parents=True, exist_ok=True)
-        figures = train_and_score(folder, training, held_out, arguments)
-    if not options.no_peer:
-        peer = PlainLSTM(training, parameters=figures["parameters"])
-        figures["peer"] = peer.train(seconds=figures["seconds"]) | peer.score(held_out, cold=256)
-    named = {"corpus": options.corpus, "minutes": options.minutes, "recipe": options.recipe}
-    record("text_budget", {**named, "options": settings, **figures})
+        figures = {"plain": train_and_score(options.keep or Path(temporary), training, held_out, arguments)}
+    if not options.only_plain:
+        with tempfile.TemporaryDirectory() as temporary:
+            from_nothing = [*arguments, "--base", "none"]
+            figures["from_nothing"] = train_and_score(Path(temporary), training, held_out, from_nothing)
+        peer = PlainLSTM(training, parameters=figures["from_nothing"]["parameters"])
+        trained = peer.train(seconds=figures["from_nothing"]["seconds"])
+        figures["peer"] = trained | peer.score(held_out, cold=256)
+    about = {"corpus": options.corpus, "minutes": options.minutes, "options": CORPORA[options.corpus].options}
+    record("text_budget", about | figures)
 
 
-def pair(setting: str) -> tuple[str, str]:
-    """Splits NAME=VALUE."""
-    name, _, value = setting.partition("=")
-    return name, value
-
-
-def halves(corpus: str) -> tuple[str, str]:
+def parts(corpus: str) -> tuple[str, str]:
     """Returns the training text and the test text."""
-    file, share, lower, _ = CORPORA[corpus]
+    file, share, options = CORPORA[corpus]
     text = (DATA / file).read_text(encoding="utf-8")
-    text = text.lower() if lower else text
+    text = text.lower() if "--lower" in options else text
     cut = int(share * len(text))
     return text[:cut], text[cut:]
 
 
 def train_and_score(folder: Path, training: str, held_out: str, arguments: list[object]) -> dict[str, Any]:
     """Runs `onward train` and `onward score` as processes; returns their figures."""
+    folder.mkdir(parents=True, exist_ok=True)
     source, rest, model = folder / "training.txt", folder / "held_out.txt", folder / "model.onward"
     source.write_text(training, encoding="utf-8", newline="")
     rest.write_text(held_out, encoding="utf-8", newline="")

@@ -4,7 +4,7 @@ set -euo pipefail
 model=$1
 
 echo "== training on Python's own manual for two minutes =="
-onward train pydoc -o "$model" --minutes 2 --dropout 0.1
+onward train pydoc -o "$model" --minutes 2
 
 echo
 echo "== writing =="
