@@ -21,4 +21,30 @@ FILES = Question(
     file_rows,
 )
 
-QUESTIONS = [FILES]
+
+def attack_rows(runs: list[Run]) -> Rows:
+    for run in runs:
+        answers = run.get("answers", {})
+        yield [
+            run["attack"],
+            ", ".join(f"{count} of status {status}" for status, count in sorted(answers.items())),
+            f"{run['answer_megabytes']:.0f}" if run.get("answer_megabytes") is not None else "",
+            f"{run['megabytes_peak_growth']:.0f}",
+            f"{run['seconds']:.1f}",
+            f"{run['key_milliseconds_before']['p99']:.0f}",
+            f"{run['key_milliseconds_during']['p99']:.0f}" if run["keys_during"] else "",
+        ]
+
+
+ATTACKS = Question(
+    "serve_attacks",
+    "How long do other clients wait while one client attacks the server?",
+    ["attack", "answers", "largest answer, MB", "memory growth, MB", "seconds", "p99 before", "p99 during"],
+    attack_rows,
+    kind=("attack",),
+    note="p99 is the 99th percentile of the time from a typist's key to its answer, in milliseconds. Status 413 "
+    "is a refusal because the work is too much, 429 because a limit is reached. The functions in the program "
+    "describe the attacks. An empty last column: the attack was refused before the typist's next key.",
+)
+
+QUESTIONS = [FILES, ATTACKS]
