@@ -42,9 +42,9 @@ ATTACKS = Question(
     ["attack", "answers", "largest answer, MB", "memory growth, MB", "seconds", "p99 before", "p99 during"],
     attack_rows,
     kind=("attack",),
-    note="p99 is the 99th percentile of the time from a typist's key to its answer, in milliseconds. Status 413 "
-    "is a refusal because the work is too much, 429 because a limit is reached. The functions in the program "
-    "describe the attacks. An empty last column: the attack was refused before the typist's next key.",
+    note="p99 is the 99th percentile of the time from a typist's key to its answer, in milliseconds. Status "
+    "413 is a refusal because the work is too much, 429 because a limit is reached. The functions in the "
+    "program describe the attacks. An empty last column: the attack was refused before the next key.",
 )
 
 QUESTIONS = [FILES, ATTACKS]
