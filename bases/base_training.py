@@ -9,6 +9,7 @@ import torch
 
 import onward
 from onward.artefact import save
+from onward.training.events import Event, Started, Validated
 
 ROOT = Path(__file__).parents[1]
 BUILD, SHIPPED = ROOT / "build", ROOT / "src" / "onward" / "bases"
@@ -63,9 +64,9 @@ def train_base(
         print(f"{title}: {nats:.3f} nats per character")
 
 
-def report(event: object) -> None:
-    """Prints the checks of the run."""
-    if type(event).__name__ in {"Started", "Validated"}:
+def report(event: Event) -> None:
+    """Prints the start and the checks of the run."""
+    if isinstance(event, Started | Validated):
         print(event, flush=True)
 
 

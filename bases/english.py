@@ -3,7 +3,7 @@
     python bases/english.py [--resume]
 
 The text is `../shared/data/english` (`$ONWARD_SHARED_DATA`), whose README lists sources and licences: public
-domain, CC0 and CC BY 4.0. `ATTRIBUTION.md` goes with the model. It takes 40 to 80 minutes on two cores.
+domain, CC0 and CC BY 4.0. `ATTRIBUTION.md` goes with the model. Training takes 40 to 80 minutes on two cores.
 
 Some parts are left out (`Source.left_out`), so that benchmarks can score text that the base has not read. Of
 books and other long collections, only some documents are used, so that no kind of text is more than a third.
@@ -45,7 +45,7 @@ SOURCES = (
     Source("chat_taskmaster4", 1, ((500_000, 600_000),)),
 )
 SCHEDULE = "10133,2328:6000"
-"""Steps of 4,096 symbols; six tenths of the text. The learning rates fall faster from step 2,328 on."""
+"""Steps of 4,096 symbols, 0.6 epochs in all. The learning rates fall faster from step 2,328 on."""
 
 
 def main() -> None:

@@ -6,17 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onward.units import as_percent, bits_to_nats, nats_to_bits, perplexity
+from onward.units import as_percent, nats_to_bits, perplexity
 
 
 def test_a_fair_coin_is_one_bit() -> None:
     assert nats_to_bits(math.log(2)) == 1.0
-    assert bits_to_nats(8.0) == pytest.approx(math.log(256))
-
-
-@given(st.floats(0, 1e6))
-def test_conversions_are_inverse(nats: float) -> None:
-    assert bits_to_nats(nats_to_bits(nats)) == pytest.approx(nats)
+    assert nats_to_bits(math.log(256)) == pytest.approx(8.0)
 
 
 @given(st.integers(1, 100_000))

@@ -128,6 +128,11 @@ class LanguageModel(nn.Module):
         """Returns the state before the first symbol, for B lanes."""
         return self.stack.initial_state(lanes)
 
+    @property
+    def device(self) -> torch.device:
+        """The device of the weights."""
+        return self.embedding.weight.device
+
     def can_overflow(self) -> bool:
         """Returns whether the weights are so large that some text could make a value infinite or NaN.
 

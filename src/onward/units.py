@@ -13,10 +13,6 @@ def nats_to_bits(nats: float) -> float:
     return nats / math.log(2.0)
 
 
-def bits_to_nats(bits: float) -> float:
-    return bits * math.log(2.0)
-
-
 def perplexity(nats_per_symbol: float) -> float:
     """Returns the number of equally likely symbols with the same surprise: exp of the mean nats."""
     return math.exp(nats_per_symbol)

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from tests.cli.conftest import Command
 
-from onward.cli.complete import _show
+from onward.cli.app import run
 from onward.inference.completion.options import Completion, Completions
+from onward.inference.session import Session
 
 
 def test_complete_with_a_prime(onward: Command, model: Path) -> None:
@@ -28,10 +29,12 @@ def test_complete_with_a_prime(onward: Command, model: Path) -> None:
 
 @pytest.mark.parametrize("is_exact", [True, False])
 def test_a_note_says_when_the_search_was_cut_short(
-    is_exact: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    is_exact: bool, model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    found = Completions((Completion("lane", 0.5),), is_exact, 1234)
+    monkeypatch.setattr(Session, "complete", lambda *_, **__: found)
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-    _show("the ", Completions((Completion("lane", 0.5),), is_exact, 1234), json=False, is_first=True)
+    assert run(["complete", str(model), "--prime", "the "]) == 0
     out, err = capsys.readouterr()
     assert out.split() == ["probability", "completion", "0.5000", "lane"]
     assert ("may be more likely" in err and "1,234" in err) is not is_exact

@@ -13,8 +13,6 @@ import pytest
 from tests.cli.conftest import Command
 
 import onward as library
-from onward.data.lanes import Block
-from onward.training.trainer import Trainer
 
 Process = Callable[..., "subprocess.Popen[bytes]"]
 TINY = ("--recipe", "tiny", "--steps", "6")
@@ -278,10 +276,10 @@ def test_the_command_to_resume_is_printed(
 def test_ctrl_c_before_the_first_step_saves_nothing(
     onward: Command, text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupt(trainer: Trainer, block: Block, precision: str) -> float:
+    def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Trainer, "seconds_of_block", interrupt)  # the run measures the precision first
+    monkeypatch.setattr("onward.training.train.measure_speed", interrupt)  # before the first step
     ran = onward("train", text, "-o", tmp_path / "a.onward", *TINY)
     assert ran.code == 130
     assert ran.err.splitlines()[-1] == "stopped before the first checkpoint: nothing is saved"

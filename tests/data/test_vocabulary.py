@@ -174,6 +174,8 @@ def test_names_of_symbols_are_printable() -> None:
     assert len(set(names)) == 259
     with pytest.raises(VocabularyError):
         characters.symbol(8)
+    word = Vocabulary.of_text("می\u200cرود", "words")  # only the joiner is escaped
+    assert word.symbol(4) == "می\\u200cرود"
 
 
 @given(st.one_of(st.binary(), ANY_TEXT), st.lists(st.integers(0, 9), max_size=20))

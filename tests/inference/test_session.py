@@ -56,7 +56,7 @@ def test_a_rollback_restores_the_session_as_it_was(
     session, fed = trained.session(), ""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "block_length", lambda *_: block)
-        patch.setattr(history, "_FEWEST", 6)
+        patch.setattr(history, "FEWEST_SNAPSHOTS", 6)
         for event in events:
             if isinstance(event, str):
                 session.feed(event)

@@ -111,16 +111,6 @@ def test_evaluation_does_not_change_the_training(
     assert same(*ends)
 
 
-def test_timing_a_block_changes_nothing(small: Small, make_trainer: MakeTrainer) -> None:
-    trainer = make_trainer(small(dropout=0.3))
-    trainer.advance()
-    before, block = trainer.snapshot(), trainer.lanes.next()
-    trainer.lanes.move(before.facts["position"])
-    assert trainer.seconds_of_block(block, "bf16") > 0
-    assert same(trainer.snapshot(), before)
-    assert all(weight.grad is None for weight in trainer.model.parameters())
-
-
 def test_an_exploded_gradient_changes_no_weight(small: Small, make_trainer: MakeTrainer) -> None:
     trainer = make_trainer(small(clip=1e-6))
     before = trainer.snapshot()

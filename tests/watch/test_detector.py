@@ -280,18 +280,12 @@ def test_a_header_without_its_fields_is_refused(detector: Detector, tmp_path: Pa
         Detector.load(tmp_path / "broken")
 
 
-@pytest.mark.parametrize(
-    ("is_older", "message"), [(True, "an earlier.*expected format 2, found 1"), (False, "another.*found 3")]
-)
+@pytest.mark.parametrize("found", [1, 3])
 def test_a_detector_of_another_version_is_not_reported_as_damaged(
-    is_older: bool, message: str, detector: Detector, header: dict[str, Any], tmp_path: Path
+    found: int, detector: Detector, header: dict[str, Any], tmp_path: Path
 ) -> None:
-    changed = header | {"format": 3}
-    if is_older:
-        del changed["format"]
-        changed["calibration"] = {"tails": [], "scores": [], "bits_per_event": 1.0}
-    save(replace(detector.artefact, watch=changed), tmp_path / "other")
-    with pytest.raises(ArtefactError, match=message) as refused:
+    save(replace(detector.artefact, watch=header | {"format": found}), tmp_path / "other")
+    with pytest.raises(ArtefactError, match=f"another version: expected format 2, found {found}") as refused:
         Detector.load(tmp_path / "other")
     assert "learn it again" in refused.value.hint
 

@@ -163,7 +163,7 @@ def describe(event: Event) -> list[str]:  # noqa: PLR0912 - one case for each ki
             line = f"step {step:,}  held-out loss {_loss(nats)}{'  best so far' if best else ''}"
         case Worsened(step, best_step):
             line = (
-                f"step {step:,}  the checks have become worse since step {best_step:,}: the run ends, "
+                f"step {step:,}  the held-out loss has risen since step {best_step:,}: the run ends early, "
                 "and keeps the weights of that step"
             )
         case RolledBack(step, to, reason, scale):

@@ -32,10 +32,10 @@ _PIECES = {"gzip": 1 << 12, "xz": 1 << 16, "bz2": 1 << 16, "zstd": 1 << 8}
 """Compressed bytes to read at once. A byte may expand to 1 KiB by gzip, and to 32 KiB by zstandard."""
 
 _CONTENT = 1 << 16
-"""The most bytes of content at once, for xz and bzip2, by which a few bytes may expand to gigabytes."""
+"""Bytes of content to decompress at once, for xz and bzip2: a few of their bytes may expand to gigabytes."""
 
 _XZ_BYTES = 1 << 28
-"""The most memory for decompressing xz, which a file states; `xz -9` states a quarter."""
+"""Maximum memory in bytes for decompressing xz. A file states what it needs: after `xz -9`, a quarter."""
 
 
 def decompressed(file: io.BufferedReader, path: Path) -> io.BufferedReader:
@@ -49,7 +49,7 @@ def decompressed(file: io.BufferedReader, path: Path) -> io.BufferedReader:
 
     Raises:
         CorpusError: the file is named like an archive, but its content is neither an archive nor text.
-            Reading raises it at the place of a damage.
+            Reading raises it where the content is damaged.
     """
     head = file.peek(_TESTED_BYTES)[:_TESTED_BYTES]
     for name, magic_number in _MAGIC_NUMBERS.items():
@@ -62,7 +62,7 @@ def decompressed(file: io.BufferedReader, path: Path) -> io.BufferedReader:
 
 
 class _Frame(Protocol):
-    """A frame of a compressed file, as the decompressors of bz2 and lzma are.
+    """A frame of a compressed file, with the interface of the decompressors of bz2 and lzma.
 
     Attributes:
         eof: whether the end of the frame was reached.
@@ -85,7 +85,7 @@ class _Frame(Protocol):
 
 
 class _WholeFrame:
-    """A frame of zlib or zstandard, which return all content of the bytes that they get."""
+    """A frame of zlib or zstandard. Each call returns the whole content of the given bytes."""
 
     def __init__(self, decompressor: Any) -> None:
         self._decompressor = decompressor

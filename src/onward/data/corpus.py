@@ -62,7 +62,7 @@ def find_sources(sources: Sequence[str | os.PathLike[str]]) -> Corpus:
 
     Raises:
         CorpusError: a source is missing or cannot be read, or no source has any text.
-        WriteError: the disk has no room for the copy of a pipe or for a named corpus.
+        WriteError: the disk has no space for the copy of a pipe or for a named corpus.
     """
     found = _FoundDocuments()
     names = list(dict.fromkeys(str(source) for source in sources))  # standard input can be read only once
@@ -235,7 +235,7 @@ def _spool(read: Callable[[int], bytes], found: _FoundDocuments) -> None:
     except OSError as error:
         raise WriteError(
             f"cannot copy standard input to {tempfile.gettempdir()}: {error.strerror}",
-            hint="set TMPDIR to a folder with more room, or name a file instead of a pipe",
+            hint="set TMPDIR to a folder with more space, or name a file instead of a pipe",
         ) from error
     found.add(path)
     found.digests[path] = digest.hexdigest()

@@ -23,8 +23,8 @@ _MARKS = {
 }
 _PRINTABLE = frozenset(b"\t\n\r") | set(range(0x20, 0x7F)) | set(range(0xA0, 0x100))
 _FEWEST, _SHARE = 8, 0.9
-"""A file is in UTF-16 without a mark if it begins with `_FEWEST` characters or more, at least this share of
-which are printable Latin-1, and none of which is NUL."""
+"""A file counts as UTF-16 without a mark if it begins with `_FEWEST` or more characters of UTF-16, none of
+them NUL, and at least this share of them printable Latin-1."""
 
 _TESTED_BYTES = 512
 _PIECE = 1 << 16
@@ -48,12 +48,12 @@ def text_of(file: io.BufferedIOBase | BinaryIO, path: Path, *, grows: bool = Fal
     Args:
         file: the file, at its first byte.
         path: path of the file, for error messages.
-        grows: whether the file may grow. Then a character may be incomplete at its present end, and a mark of
-            UTF-8 is kept, because it is part of the place in the file.
+        grows: whether the file may grow. Then its last character may be incomplete, and a byte order mark of
+            UTF-8 is part of the content, so that positions in the file count it.
 
     Raises:
         CorpusError: the file is a damaged archive, or in UTF-16 without a mark. Reading raises it for damage,
-            and for bytes that are no character of UTF-16 or UTF-32.
+            and for bytes that are not a character of UTF-16 or UTF-32.
     """
     plain = file if isinstance(file, io.BufferedReader) else io.BufferedReader(file)  # type: ignore[type-var]
     content = decompressed(plain, path)
@@ -84,7 +84,7 @@ def is_text(head: bytes) -> bool:
 
 
 def _unmarked(head: bytes) -> str:
-    """Returns the encoding of a file that certainly begins in UTF-16 without a mark; else ""."""
+    """Returns the encoding of a file in UTF-16 without a mark; "" if it is not certain."""
     first, second = head[0 : len(head) // 2 * 2 : 2], head[1::2]
     for encoding, low, high in (("UTF-16LE", first, second), ("UTF-16BE", second, first)):
         pairs = list(zip(low, high, strict=True))
@@ -132,7 +132,7 @@ class _Transcoded(io.RawIOBase):
         except UnicodeDecodeError as error:
             raise CorpusError(
                 f"expected {self._encoding} in {self._path}, as its byte order mark says; "
-                f"the bytes at offset {self._decoded + error.start:,} are no character ({error.reason})",
+                f"the bytes at offset {self._decoded + error.start:,} are not a character ({error.reason})",
                 hint=f"to leave out such bytes: iconv -c -f {self._encoding} -t UTF-8 FILE > NEW_FILE",
             ) from error
         self._decoded += waiting + len(piece) - len(self._decoder.getstate()[0])

@@ -22,6 +22,7 @@ import numpy as np
 
 from onward.data.words import is_symbol, split_words
 from onward.errors import VocabularyError
+from onward.printable import printable, shown_value
 
 NULL, UNKNOWN, BEGIN, END = range(4)
 SPECIAL = ("<null>", "<unknown>", "<begin>", "<end>")
@@ -141,7 +142,7 @@ class Vocabulary:
         name = self.symbols[index - len(SPECIAL)]
         if self.kind == "bytes" and not name.isascii():
             return f"0x{ord(name):02x}"
-        return name if name.isprintable() else name.encode("unicode_escape").decode("ascii")
+        return printable(name)
 
     def to_json(self) -> dict[str, Any]:
         """Returns the vocabulary as plain values, for `from_json`."""
@@ -157,18 +158,21 @@ class Vocabulary:
             VocabularyError: the data do not describe a vocabulary.
         """
         if not isinstance(data, dict) or set(data) - {"marks"} != {"kind", "lower", "symbols"}:
-            raise VocabularyError(f"expected a vocabulary with kind, lower and symbols, got {str(data)[:80]}")
+            raise VocabularyError(
+                f"expected a vocabulary with kind, lower and symbols, got {shown_value(data)}"
+            )
         kind, lower, symbols = data["kind"], data["lower"], data["symbols"]
         if "marks" in data and (data["marks"] is not True or kind != "words"):
-            raise VocabularyError(f"expected marks to be true, for words alone, got {str(data)[:80]}")
-        if not isinstance(lower, bool) or kind not in get_args(SymbolKind):
             raise VocabularyError(
-                f"expected a kind of symbol, and true or false for lower, got {kind!r} and {lower!r}"
+                f"expected marks to be true, for words alone, got {shown_value(data['marks'])}"
             )
+        if not isinstance(lower, bool) or kind not in get_args(SymbolKind):
+            got = f"{shown_value(kind)} and {shown_value(lower)}"
+            raise VocabularyError(f"expected a kind of symbol, and true or false for lower, got {got}")
         if kind == "bytes" and symbols is None:
             return cls.of_bytes(lower=lower)
         if not isinstance(symbols, list) or not all(isinstance(s, str) for s in symbols):
-            raise VocabularyError(f"expected a list of texts as symbols, got {str(symbols)[:80]}")
+            raise VocabularyError(f"expected a list of texts as symbols, got {shown_value(symbols)}")
         return cls(kind, symbols, lower=lower, marks=kind != "words" or "marks" in data)
 
     @cached_property

@@ -13,7 +13,7 @@ LONGEST_WORD = 256
 """In characters. Longer runs are split into several words, so that texts without spaces fit into memory."""
 
 _JOINERS = "\u200c\u200d\ufe0e\ufe0f"
-"""Zero-width joiners and variation selectors. They continue a word, but also join and follow pictures."""
+"""Zero-width joiners and variation selectors. They continue a word, but they also occur in emoji."""
 
 _PLANES_WITH_MARKS = range(0x300, 0x20000), range(0xE0100, 0xE01F0)
 _SPACELESS = re.compile(

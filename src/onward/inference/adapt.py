@@ -21,7 +21,6 @@ from torch import Tensor
 
 from onward.artefact import digest_of, set_weights, weights_of
 from onward.errors import ArtefactError, InputError
-from onward.inference.prediction import device_of
 from onward.layers.state import State, map_state
 from onward.model import LanguageModel, losses
 from onward.stored import describe, whole_number
@@ -92,7 +91,7 @@ class Adapter:
         with torch.inference_mode(False), torch.enable_grad(), explain_fork_errors():
             # tensors made in inference mode cannot be part of a gradient
             state = map_state(lambda part: part.clone(), state)
-            ids = ids.clone().to(device_of(self.model))
+            ids = ids.clone().to(self.model.device)
             parameters = [parameter.requires_grad_(True) for parameter in self.model.parameters()]
             logits, _ = self.model(ids[:-1], state)
             gradients = torch.autograd.grad(losses(logits, ids[1:]).mean(), parameters, allow_unused=True)
@@ -159,7 +158,7 @@ class Adapter:
         return twin
 
     def _set(self, weights: dict[str, Tensor], steps: int) -> None:
-        device = device_of(self.base)
+        device = self.base.device
         set_weights(self.model, {name: w.detach().clone().to(device) for name, w in weights.items()})
         self.steps = steps
 

@@ -1,7 +1,7 @@
 """The beginning of a text: what a model reads before it writes or completes a text without a prime.
 
-After BEGIN alone, a model may be at any place of its corpus, because training starts at any place. So it may
-begin within a word. After the end of a text, a paragraph or a sentence, it begins as a text does.
+Training starts at any place of the corpus, so after BEGIN alone a model may continue from within a word.
+After the end of a document, a paragraph or a sentence, it begins a new one.
 """
 
 from typing import Any
@@ -38,7 +38,8 @@ def beginning(model: LanguageModel, vocabulary: Vocabulary, facts: dict[str, Any
         return np.array([END], np.int64)
     newline = vocabulary.encode("\n").astype(np.int64)
     if newline[0] != UNKNOWN and known.get("newlines", 1):
-        return newline.repeat(2) if _follows(model, int(newline[0])) >= _BLANK_LINES else newline
+        has_blank_lines = _repeat_probability(model, int(newline[0])) >= _BLANK_LINES
+        return newline.repeat(2) if has_blank_lines else newline
     for text in _SENTENCE_ENDS:
         ids = vocabulary.encode(text).astype(np.int64)
         if UNKNOWN not in ids:
@@ -46,7 +47,7 @@ def beginning(model: LanguageModel, vocabulary: Vocabulary, facts: dict[str, Any
     return np.zeros(0, np.int64)
 
 
-def _follows(model: LanguageModel, symbol: int) -> float:
-    """Returns the probability that a symbol follows BEGIN and itself."""
+def _repeat_probability(model: LanguageModel, symbol: int) -> float:
+    """Returns the probability that a symbol comes again, after BEGIN and the symbol."""
     logits, _ = predict(model.eval(), torch.tensor([[BEGIN], [symbol]]), initial_state(model, 1))
     return float(logits[-1, 0].softmax(0)[symbol])

@@ -13,9 +13,9 @@ from torch import Tensor
 from onward.layers.state import State, map_state, tensors_of
 from onward.shapes import Logits
 
-_FEWEST, _GROWTH = 64, 1.25
-"""Snapshots are thinned if there are more than `_FEWEST`, and more than `_GROWTH` times as many as after the
-last time."""
+FEWEST_SNAPSHOTS, _GROWTH = 64, 1.25
+"""Snapshots are thinned if there are more than `FEWEST_SNAPSHOTS`, and more than `_GROWTH` times as many as
+were left the last time."""
 
 _SPACING = 4  # gaps between snapshots are at most their age divided by this
 
@@ -48,7 +48,7 @@ class History:
 
     def __init__(self, first: Snapshot, reach: int) -> None:
         self.snapshots, self.ids = [first], array("I")
-        self._reach, self._most = reach, _FEWEST
+        self._reach, self._most = reach, FEWEST_SNAPSHOTS
 
     @property
     def oldest(self) -> int:
@@ -77,7 +77,10 @@ class History:
         """Adds a snapshot, and drops snapshots that are out of reach or too close to others."""
         self.snapshots.append(snapshot._replace(state=map_state(_compact, snapshot.state)))
         oldest = self.oldest
-        if len(self.snapshots) <= max(_FEWEST, self._most) and snapshot.position - oldest <= 2 * self._reach:
+        if (
+            len(self.snapshots) <= max(FEWEST_SNAPSHOTS, self._most)
+            and snapshot.position - oldest <= 2 * self._reach
+        ):
             return
         self.snapshots = _thinned(self.snapshots, snapshot.position - self._reach)
         self._most = int(len(self.snapshots) * _GROWTH)

@@ -16,7 +16,7 @@ def predict(model: LanguageModel, ids: Ids, state: State) -> tuple[Logits, State
         ids: symbols, (T, B), on any device.
         state: the state before the first position.
     """
-    return model(ids.to(device_of(model)), state)
+    return model(ids.to(model.device), state)
 
 
 @torch.inference_mode()
@@ -37,8 +37,3 @@ def surprise(model: LanguageModel, x: Ids, y: Ids, state: State) -> tuple[Losses
 def initial_state(model: LanguageModel, lanes: int) -> State:
     """Returns the empty state for B lanes."""
     return model.initial_state(lanes)
-
-
-def device_of(model: LanguageModel) -> torch.device:
-    """Returns the device of the weights."""
-    return next(model.parameters()).device

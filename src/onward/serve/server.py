@@ -160,7 +160,7 @@ def serve(settings: ServerSettings, host: str, port: int, ready: Callable[[str],
         proxy_headers=False,
         server_header=False,
         access_log=False,
-        log_config=None,  # its own has colours of its own, and would not be escaped (see `cli.terminal`)
+        log_config=None,  # uvicorn's own writes colours, and text that is not escaped
         log_level="error",
     )
     _relax_garbage_collector()

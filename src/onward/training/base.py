@@ -35,7 +35,6 @@ _LIKE = {
 ARCHITECTURE = tuple(field.name for field in fields(Architecture) if field.name != "dropout")
 """The hyperparameters in which a run and its base must be equal."""
 
-
 LARGEST_SURPRISE = 2.2
 """In nats per character: the largest loss of a base on a text for which it is used. The value separates
 English from most other texts; `benchmarks/LOG.md` has the losses."""
@@ -70,7 +69,7 @@ class Base:
     def surprise(self, corpus: EncodedCorpus) -> float:
         """Returns the loss of the base on pieces from all parts of a corpus, in nats per symbol.
 
-        All symbols that the base does not have are equally likely in the place of the unknown symbol.
+        The symbols that the base does not have share the probability of its unknown symbol equally.
         """
         length = min(_PIECE, max(1, (len(corpus.ids) - 1) // 2))
         burn_in = min(_BURN_IN, length // 2)
@@ -126,8 +125,8 @@ class Base:
     def copy_weights(self, model: LanguageModel, vocabulary: Vocabulary) -> None:
         """Replaces the weights of a model by those of the base.
 
-        A symbol that the base does not have begins as one that looks alike, such as "e" for "é", or else as
-        the unknown symbol.
+        A symbol that the base does not have gets the weights of a similar one, such as "e" for "é", or else
+        those of the unknown symbol.
         """
         source, rows = self.artefact.model, torch.from_numpy(self._ids_of(vocabulary))
         for target, value in zip(model.stack.parameters(), source.stack.parameters(), strict=True):

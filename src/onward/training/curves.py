@@ -68,8 +68,8 @@ def _draw_checks(axes: "Axes", checks: list[LoggedEvent], symbols_per_step: floa
     axes.plot(at[best], nats[best], "o", color=_VALIDATION, markersize=9, markerfacecolor="white",
               markeredgewidth=1.8, linestyle="none", label=f"kept: {figures}")  # fmt: skip
     low, high = axes.get_ylim()
-    room = 0.05 * (max(nats[best:]) - nats[best]) + 0.08
-    axes.set_ylim(min(low, nats[best] - room), max(high, max(nats[best:]) + room))
+    margin = 0.05 * (max(nats[best:]) - nats[best]) + 0.08
+    axes.set_ylim(min(low, nats[best] - margin), max(high, max(nats[best:]) + margin))
 
 
 def _draw_epochs(axes: "Axes", events: list[LoggedEvent], symbols_per_step: float) -> None:

@@ -79,15 +79,14 @@ def held_out_loss(model: LanguageModel, held_out: HeldOut) -> float:
 
 def scored_blocks(model: LanguageModel, held_out: HeldOut) -> Iterator[tuple[Logits, Ids]]:
     """Yields the logits (T, B, V) and the symbols that follow (T, B), block by block, after the burn-in."""
-    device = next(model.parameters()).device
     state = model.initial_state(held_out.pieces)
     block = block_length(held_out.pieces, model.config.symbols)
     places = range(held_out.x.shape[0])
     for start in places[::block]:
-        logits, state = model(held_out.x[start : start + block].to(device), state)
+        logits, state = model(held_out.x[start : start + block].to(model.device), state)
         scored = max(0, held_out.burn_in - start)
         if scored < len(logits):
-            yield logits[scored:], held_out.y[start + scored : start + block].to(device)
+            yield logits[scored:], held_out.y[start + scored : start + block].to(model.device)
 
 
 def _read(ids: Symbols, start: int, stop: int) -> np.ndarray:

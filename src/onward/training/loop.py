@@ -114,7 +114,7 @@ class TrainingLoop:
             self._warn_if_many_epochs()
 
     def _end_early(self) -> None:
-        """Ends a run whose checks got worse; its schedule tells so."""
+        """Ends a run whose checks got worse; its schedule ends at this step, so that it can be repeated."""
         trainer = self._trainer
         trainer.schedule = trainer.schedule.revised(trainer.step, trainer.step)
         self._observer(Worsened(trainer.step, self.best.step))

@@ -66,11 +66,11 @@ def check_vocabulary_size(vocabulary: Vocabulary) -> None:
     Raises:
         VocabularyError: the message states the size of the vocabulary and the maximum size.
     """
-    size, room = len(json.dumps(json.dumps(vocabulary.to_json()))), LONGEST_HEADER - OTHER_HEADER_BYTES
-    if size > room:
+    size, limit = len(json.dumps(json.dumps(vocabulary.to_json()))), LONGEST_HEADER - OTHER_HEADER_BYTES
+    if size > limit:
         found = f"{size} bytes for {len(vocabulary)} symbols"
         raise VocabularyError(
-            f"a model file holds a vocabulary of at most {room} bytes, got {found}",
+            f"a model file holds a vocabulary of at most {limit} bytes, got {found}",
             hint="leave out rare symbols with a higher --min-count (min_count in Python), or use characters "
             "or bytes as symbols",
         )

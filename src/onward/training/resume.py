@@ -125,19 +125,18 @@ def check_same_run(path: Path, checkpoint: Checkpoint, facts: Mapping[str, Any])
         facts: `recipe`, `corpus`, `budget`, `base` and `lanes` of this run.
 
     Raises:
-        ArtefactError: the corpus or the recipe differs, or the lanes are those of an earlier version.
+        ArtefactError: the corpus or the recipe differs, or the lanes are those of another version.
         RecipeError: the budget differs.
     """
     recipe = {"name": facts["recipe"]["name"], **facts["recipe"]}  # first: the clearest difference
-    # hyperparameters that an older checkpoint does not have were equivalent to their defaults
+    # a hyperparameter that the version of the checkpoint did not have yet has its default
     found = Recipe().to_json() | take(checkpoint.facts, "recipe", dict)
     changed = [(name, found.get(name), value) for name, value in recipe.items() if found.get(name) != value]
     if checkpoint.facts.get("corpus") != facts["corpus"]:
         changed.append(("a corpus with sha256", checkpoint.facts.get("corpus"), facts["corpus"]))
     if checkpoint.facts.get("base") != facts.get("base"):
         changed.append(("a base with sha256", checkpoint.facts.get("base"), facts.get("base")))
-    order = checkpoint.facts.get("lanes", "fixed")  # the first checkpoints did not state it
-    if order != facts["lanes"]:
+    if checkpoint.facts.get("lanes") != facts["lanes"]:
         raise ArtefactError(
             f"the run in {path} is of another version of onward, which reads the text in another order",
             hint=START_AGAIN,

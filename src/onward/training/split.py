@@ -39,31 +39,35 @@ class CorpusSplit:
     """A corpus, split for a run.
 
     Attributes:
-        lanes: the blocks of the training part.
-        training: the symbols to train on.
+        training: the symbols to train on, (N,).
         held_out: the pieces that are not trained on.
+        unknown_shares: for each symbol, the share of its occurrences that training replaces by UNKNOWN, (V,);
+            None for bytes, of which none is unknown.
     """
 
-    lanes: Lanes
     training: Symbols
     held_out: HeldOut
+    unknown_shares: np.ndarray | None
+
+    def lanes(self, recipe: Recipe) -> Lanes:
+        """Returns the blocks of the training part, from the first one on."""
+        return Lanes(
+            self.training,
+            lanes=recipe.lanes,
+            steps=recipe.block,
+            unknown=self.unknown_shares,
+            seed=recipe.seed,
+            shifted=LANE_STARTS == "shifted",
+            noise=recipe.noise,
+        )
 
 
 def split_corpus(corpus: EncodedCorpus, recipe: Recipe) -> CorpusSplit:
-    """Returns the training part of a corpus, in the recipe's lanes, and its held-out pieces."""
+    """Splits a corpus by the share to hold out and the seed of a recipe."""
     ids = corpus.ids
     starts, length, burn_in = _places(len(ids), held_out_symbols(len(ids), recipe.validation), recipe.seed)
-    training = _without(ids, starts, length)
-    lanes = Lanes(
-        training,
-        lanes=recipe.lanes,
-        steps=recipe.block,
-        unknown=None if corpus.vocabulary.kind == "bytes" else unknown_shares(corpus.counts),
-        seed=recipe.seed,
-        shifted=LANE_STARTS == "shifted",
-        noise=recipe.noise,
-    )
-    return CorpusSplit(lanes, training, HeldOut.cut(ids, starts, length, burn_in))
+    shares = None if corpus.vocabulary.kind == "bytes" else unknown_shares(corpus.counts)
+    return CorpusSplit(_without(ids, starts, length), HeldOut.cut(ids, starts, length, burn_in), shares)
 
 
 def held_out_symbols(symbols: int, share: float | None = None) -> int:

@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ import torch
 
 from onward.artefact import Artefact, save
 from onward.data.encoded import EncodedCorpus
-from onward.data.vocabulary import END, UNKNOWN, Vocabulary
+from onward.data.lanes import Lanes
+from onward.data.vocabulary import END, UNKNOWN
 from onward.errors import Interrupted
 from onward.model import LanguageModel
 from onward.outputs import checkpoint_path, curves_path, log_path
@@ -30,7 +32,7 @@ from onward.training.recipe import Recipe
 from onward.training.resume import RunStart, check_model_size, check_same_run
 from onward.training.rule import CHOSEN, Choice, choose
 from onward.training.schedule import Schedule
-from onward.training.speed import OPTIMISER_COST, seconds_of_block
+from onward.training.speed import OPTIMISER_COST, Speed, measure_speed
 from onward.training.split import LANE_STARTS, CorpusSplit, split_corpus
 from onward.training.temperature import calibrate_temperature
 from onward.training.trainer import Trainer, forked_random
@@ -77,12 +79,17 @@ class _Run:
     base: Base | None
     passes: float | None
 
+    @cached_property
+    def lanes(self) -> Lanes:
+        """The blocks to train on."""
+        return self.split.lanes(self.recipe)
+
     @property
     def most_steps(self) -> float:
         """The most steps of a run with a budget in minutes; infinity if `passes` is None."""
         if self.passes is None:
             return math.inf
-        return float(max(1, math.ceil(self.passes * self.split.lanes.blocks_per_epoch)))
+        return float(max(1, math.ceil(self.passes * self.lanes.blocks_per_epoch)))
 
 
 def train_model(  # noqa: PLR0913 - keyword arguments, most of which have defaults
@@ -133,14 +140,13 @@ def train_model(  # noqa: PLR0913 - keyword arguments, most of which have defaul
         explain_memory_errors(recipe, len(corpus.vocabulary), device),
         explain_fork_errors(),
     ):
-        choice = None if given is None else _choose(corpus, recipe, budget, started, base, given, device)
-        if choice:
+        split, passes = split_corpus(corpus, recipe), _passes(start.checkpoint)
+        run = _Run(corpus, recipe, budget, start, device, split, sampler, started, base, passes)
+        if given is not None:
+            choice = _choose(run, given)
             settings = {name: getattr(choice.recipe, name) for name in CHOSEN}
             notify(SettingsChosen(settings, None if budget.minutes is None else choice.passes))
-        recipe = choice.recipe if choice else recipe
-        passes = choice.passes if choice else _passes(start.checkpoint)
-        split = split_corpus(corpus, recipe)
-        run = _Run(corpus, recipe, budget, start, device, split, sampler, started, base, passes)
+            run = replace(run, recipe=choice.recipe, passes=choice.passes)
         if start.output is None:
             return _finish(run, *_train(run, notify), notify)
         check_vocabulary_size(corpus.vocabulary)
@@ -209,48 +215,39 @@ def _train(run: _Run, notify: Observer) -> tuple[Trainer, int]:
     return trainer, best.step
 
 
-def _choose(
-    corpus: EncodedCorpus,
-    recipe: Recipe,
-    budget: Budget,
-    started: float,
-    base: Base | None,
-    given: Collection[str],
-    device: torch.device,
-) -> Choice:
+def _choose(run: _Run, given: Collection[str]) -> Choice:
     """Returns the settings that the rule chooses; for a budget in minutes, by the speed of this machine."""
-    split = split_corpus(corpus, recipe)
-    trainer = _new_trainer(recipe, split, corpus.vocabulary, device)
-    seconds = seconds_of_block(trainer)
-    precision = min(seconds, key=lambda name: seconds[name])
-    blocks = split.lanes.blocks_per_epoch
+    budget, blocks = run.budget, run.lanes.blocks_per_epoch
+    speed = _measure_speed(run, _new_model(run))  # not the model to train, whose dropout is chosen below
     if budget.minutes is not None:
-        left = started + 60 * budget.minutes - time.monotonic()
-        steps = max(1.0, left / (seconds[precision] * OPTIMISER_COST))
+        left = run.started + 60 * budget.minutes - time.monotonic()
+        steps = max(1.0, left / (speed.seconds * OPTIMISER_COST))
     elif budget.epochs is not None:
         steps = budget.epochs * blocks
     else:
         steps = Schedule.parse(str(budget.steps)).steps or 1
-    choice = choose(
-        recipe, given, symbols=len(split.training), passes=steps / blocks, has_base=base is not None
-    )
-    return replace(choice, recipe=replace(choice.recipe, precision=precision))
+    recipe, symbols = replace(run.recipe, precision=speed.precision), len(run.split.training)
+    return choose(recipe, given, symbols=symbols, passes=steps / blocks, has_base=run.base is not None)
 
 
-def _new_trainer(recipe: Recipe, split: CorpusSplit, vocabulary: Vocabulary, device: torch.device) -> Trainer:
-    torch.manual_seed(recipe.seed)
-    model = LanguageModel(recipe.model_config(len(vocabulary))).train().to(device)
-    return Trainer(model, split.lanes, recipe, precision="fp32")
+def _measure_speed(run: _Run, model: LanguageModel) -> Speed:
+    return measure_speed(model, run.split.lanes(run.recipe).next(), run.recipe.precision)
+
+
+def _new_model(run: _Run) -> LanguageModel:
+    """Returns a model with new weights, in training mode."""
+    torch.manual_seed(run.recipe.seed)
+    return LanguageModel(run.recipe.model_config(len(run.corpus.vocabulary))).train().to(run.device)
 
 
 def _make_trainer(run: _Run) -> Trainer:
-    trainer = _new_trainer(run.recipe, run.split, run.corpus.vocabulary, run.device)
+    """Returns the trainer of a run at its first step. A checkpoint then restores the precision too."""
+    model, precision = _new_model(run), run.recipe.precision
     if run.base:
-        run.base.copy_weights(trainer.model, run.corpus.vocabulary)
-    if not run.start.checkpoint:
-        seconds = {} if run.recipe.precision != "auto" else seconds_of_block(trainer)
-        trainer.precision = min(seconds, key=lambda name: seconds[name], default=run.recipe.precision)
-    return trainer
+        run.base.copy_weights(model, run.corpus.vocabulary)
+    if precision == "auto":
+        precision = "fp32" if run.start.checkpoint else _measure_speed(run, model).precision
+    return Trainer(model, run.lanes, run.recipe, precision=precision)
 
 
 def _make_loop(
@@ -286,7 +283,7 @@ def _make_schedule(run: _Run) -> Schedule:
     if budget.minutes is not None:
         return Schedule()
     if budget.epochs is not None:
-        return Schedule.of(max(1, round(budget.epochs * run.split.lanes.blocks_per_epoch)))
+        return Schedule.of(max(1, round(budget.epochs * run.lanes.blocks_per_epoch)))
     return Schedule.parse(str(budget.steps))
 
 
@@ -351,7 +348,7 @@ def _make_artefact(run: _Run, trainer: Trainer, best_step: int, validation: dict
         "steps": trainer.step,
         "schedule": str(trainer.schedule),
         "symbols": trainer.symbols,
-        "epochs": round(trainer.symbols / run.split.lanes.symbols_per_epoch, 3),
+        "epochs": round(trainer.symbols / run.lanes.symbols_per_epoch, 3),
         "best_step": best_step,
         "precision": trainer.precision,
         "threads": torch.get_num_threads(),
@@ -369,15 +366,15 @@ def _without_folders(name: str) -> str:
 
 
 def _describe_start(run: _Run, trainer: Trainer) -> Started:
-    vocabulary, split = run.corpus.vocabulary, run.split
+    vocabulary = run.corpus.vocabulary
     return Started(
         recipe=run.recipe.name,
         parameters=trainer.model.parameter_count(),
         # for bytes, NUL is a symbol of the text, although its id is that of a special symbol
         vocabulary=len(vocabulary.symbols) + (vocabulary.kind == "bytes"),
-        training_symbols=len(split.training),
-        validation_symbols=len(split.held_out),
-        lanes=split.lanes.lanes,
+        training_symbols=len(run.split.training),
+        validation_symbols=len(run.split.held_out),
+        lanes=run.lanes.lanes,
         precision=trainer.precision,
         step=trainer.step,
     )

@@ -1,6 +1,5 @@
 """The training step, and the state from which it can continue exactly."""
 
-import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Annotated, Literal, NamedTuple
@@ -74,7 +73,7 @@ class Trainer:
 
     def __init__(self, model: LanguageModel, lanes: Blocks, recipe: Recipe, *, precision: str) -> None:
         self.model, self.lanes, self.recipe, self.precision = model, lanes, recipe, precision
-        self.device = next(model.parameters()).device
+        self.device = model.device
         self.optimiser = RunOptimiser(model, recipe)
         self.state: State = model.initial_state(lanes.lanes)
         self.step, self.symbols = 0, 0
@@ -104,25 +103,12 @@ class Trainer:
 
         Random numbers drawn in the block do not affect the training.
         """
-        with forked_random(self.device), self._autocast():
+        with forked_random(self.device), in_precision(self.device, self.precision):
             self.model.eval()
             try:
                 yield self.model
             finally:
                 self.model.train()
-
-    def seconds_of_block(self, block: Block, precision: str) -> float:
-        """Times the forward and backward pass of a block in a precision, without changing the run."""
-        kept, self.precision, state = self.precision, precision, self.state
-        with forked_random(self.device):
-            started = time.perf_counter()
-            self._backward(block)
-            if self.device.type == "cuda":
-                torch.cuda.synchronize(self.device)
-            seconds = time.perf_counter() - started
-        self.optimiser.drop_gradients()
-        self.precision, self.state = kept, state
-        return seconds
 
     def snapshot(self) -> Checkpoint:
         """Returns a copy of the whole state of the run, apart from its best weights."""
@@ -178,18 +164,27 @@ class Trainer:
             **grouped("state", {str(i): part for i, part in enumerate(tensors_of(self.state))}),
         }
 
-    def _autocast(self) -> AbstractContextManager:
-        return in_precision(self.device, self.precision)
-
     def _backward(self, block: Block) -> float:
         """Computes the gradients of a block's mean loss, keeps the new state, and returns the loss."""
-        with self._autocast():
-            logits, state = self.model(block.x.to(self.device), self.state)
+        loss, state = block_loss(self.model, block, self.state, self.precision)
         self.state = detach(state)
-        padding = block.y.numel() / max(1, _targets(block))  # exactly 1 without padding
-        loss = losses(logits, block.y.to(self.device)).mean() * padding
         loss.backward()
         return float(loss.detach())
+
+
+def block_loss(model: LanguageModel, block: Block, state: State, precision: str) -> tuple[Tensor, State]:
+    """Returns the mean loss of a block in nats per symbol, and the state after the block.
+
+    Args:
+        model: the model; the block is moved to its device.
+        block: the block. Padding does not count.
+        state: the state before the block.
+        precision: precision of the matrix products, "bf16" or "fp32".
+    """
+    with in_precision(model.device, precision):
+        logits, state = model(block.x.to(model.device), state)
+    padding = block.y.numel() / max(1, _targets(block))  # exactly 1 without padding
+    return losses(logits, block.y.to(model.device)).mean() * padding, state
 
 
 def _targets(block: Block) -> int:

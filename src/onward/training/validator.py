@@ -9,9 +9,8 @@ from onward.training.held_out import HeldOut, held_out_loss
 from onward.training.plan import SAMPLES_SHARE
 from onward.training.trainer import Trainer
 
-_FITTING_PASSES, _FP32_IS_SLOWER = 4, 2.0
+_FITTING_PASSES, _FP32_SLOWDOWN = 4, 2.0
 """Passes over the pieces of a check to fit the temperature; duration of a pass in float32, in checks."""
-
 
 WORSE_CHECKS, WORSE_BY = 3, 0.05
 """A run is worsening if this many checks in a row were worse than the best one, and the last one by this many
@@ -33,7 +32,7 @@ class Validator:
 
     def __init__(self, held_out: HeldOut) -> None:
         self._held_out = held_out.some()
-        self._times_as_many = len(held_out) / max(1, len(self._held_out))
+        self._size_in_checks = len(held_out) / max(1, len(self._held_out))  # of all held-out pieces
         self.best = BestWeights()
         self.seconds = 0.0
         self.is_worsening = False
@@ -56,7 +55,7 @@ class Validator:
     @property
     def seconds_to_close(self) -> float:
         """Estimated duration of the work after the last step: temperature and report (`train.py`)."""
-        return (_FITTING_PASSES + self._times_as_many) * self.seconds * _FP32_IS_SLOWER
+        return (_FITTING_PASSES + self._size_in_checks) * self.seconds * _FP32_SLOWDOWN
 
 
 class SampleSchedule:

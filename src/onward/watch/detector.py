@@ -57,7 +57,7 @@ _RATE_TOLERANCE = 1e-12
 _COUNT_TYPE = np.uint16
 _LEARN = "make one with `onward watch learn`"
 _FORMAT = 2
-"""Version of the detector's part of the file. Version 1 had six features and added them up."""
+"""Version of the detector's part of the file."""
 
 
 @checked_dataclass()
@@ -358,13 +358,10 @@ class _Facts(StoredModel):
 
 def _check_format(path: str | os.PathLike[str], watch: dict[str, Any]) -> None:
     """Refuses a detector of another format version."""
-    calibration = watch.get("calibration")
-    is_current = not isinstance(calibration, dict) or "sums" in calibration
-    found = watch.get("format", _FORMAT if is_current else 1)  # version 1 had no number
+    found = watch.get("format", _FORMAT)
     if found != _FORMAT:
-        age = "an earlier" if found == 1 else "another"
         raise ArtefactError(
-            f"the detector in {path} was made by {age} version: expected format {_FORMAT}, "
+            f"the detector in {path} was made by another version: expected format {_FORMAT}, "
             f"found {shown(found)}",
             hint="learn it again with `onward watch learn`, or use the version of onward that made it",
         )

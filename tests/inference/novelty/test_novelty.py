@@ -51,7 +51,7 @@ def test_spans_are_those_of_a_direct_search(
     for number, document in enumerate(documents):
         (folder / str(number)).write_bytes(document.encode())
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(matcher, "_PIECE", piece)
+        patch.setattr(matcher, "PIECE", piece)
         found = novelty(text, folder, minimum=minimum, longest=999)
     assert (found.covered, [(span.start, span.length) for span in found.spans]) == direct_search(
         text, documents, minimum

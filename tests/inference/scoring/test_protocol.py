@@ -43,8 +43,8 @@ def test_lanes_with_a_long_warm_up_agree_with_one_pass(
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "WARM_UP", size)  # the whole text, so the result is exact
-        patch.setattr(module, "_SHORTEST_SEGMENT", min(4, length))
-        patch.setattr(module, "_LONGEST_SEGMENT", length)
+        patch.setattr(module, "SHORTEST_SEGMENT", min(4, length))
+        patch.setattr(module, "LONGEST_SEGMENT", length)
         patch.setattr(module, "block_length", lambda *_: block)
         found = all_of(trained, ids[:size], lanes=lanes)
     np.testing.assert_allclose(found, all_of(trained, ids[:size]), rtol=1e-4, atol=1e-5)
@@ -56,8 +56,8 @@ def test_a_long_text_is_read_in_many_lanes_with_nearly_the_same_score(
     ids = np.random.default_rng(1).integers(4, len(trained.vocabulary), 6000)
     exact = all_of(trained, ids, lanes=1)
     monkeypatch.setattr(module, "WARM_UP", 256)
-    monkeypatch.setattr(module, "_SYMBOLS_PER_LANE", 512)
-    monkeypatch.setattr(module, "_LONGEST_SEGMENT", 512)
+    monkeypatch.setattr(module, "SYMBOLS_PER_LANE", 512)
+    monkeypatch.setattr(module, "LONGEST_SEGMENT", 512)
     plan = Protocol().plan(trained.model, len(ids))
     assert (plan.lanes, plan.segment, plan.warm_up) == (6000 // 512, 512, 256)
     quick = all_of(trained, ids)
@@ -72,7 +72,7 @@ def test_a_cold_window_depends_on_the_symbol_before_it_only(
     trained: TrainedModel, ids: np.ndarray, size: int, cold: int, positions: int
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "_COLD_POSITIONS", positions)
+        patch.setattr(module, "COLD_POSITIONS", positions)
         found = all_of(trained, ids[:size], cold=cold)
     wanted = []
     for start in range(0, size, cold):

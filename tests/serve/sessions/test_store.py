@@ -138,12 +138,17 @@ def test_a_file_of_another_kind_is_refused_and_not_changed(tmp_path: Path) -> No
     assert path.read_bytes().startswith(b"no database")
 
 
-def test_a_later_format_is_refused(tmp_path: Path) -> None:
-    database = sqlite3.connect(tmp_path / "s.db")
-    database.execute("pragma user_version = 99")
+@pytest.mark.parametrize("found", [1, 99])
+def test_another_format_is_refused_and_not_changed(found: int, tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+    database = sqlite3.connect(path)
+    database.execute(f"pragma user_version = {found}")
     database.close()
-    with pytest.raises(InputError, match="got format 99"):
-        SessionStore(tmp_path / "s.db")
+    before = path.read_bytes()
+    with pytest.raises(InputError, match=f"expected format 2 of .*, got format {found}") as refused:
+        SessionStore(path)
+    assert "--state" in refused.value.hint
+    assert path.read_bytes() == before
 
 
 def test_what_a_session_has_learned_is_kept_until_the_session_ends(tmp_path: Path) -> None:
@@ -163,18 +168,6 @@ def test_what_a_session_has_learned_is_kept_until_the_session_ends(tmp_path: Pat
 
     with opened(tmp_path / "s.db") as store:
         loop.run(work(store))
-
-
-def test_a_file_of_format_1_is_read(tmp_path: Path) -> None:
-    path = tmp_path / "s.db"
-    with opened(path) as store:
-        loop.run(store.put(stored("s", "ab", 0)))
-    database = sqlite3.connect(path)
-    database.executescript("drop table learned; pragma user_version = 1")
-    database.close()
-    with opened(path) as store:
-        assert [each.id for each in load_all(store)] == ["s"]
-        assert loop.run(store.learned("s")) is None
 
 
 def test_edits_with_long_texts_are_folded_into_the_text(tmp_path: Path) -> None:

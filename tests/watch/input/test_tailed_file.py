@@ -34,8 +34,8 @@ def test_lines_are_returned_when_they_are_complete(tmp_path: Path) -> None:
 def test_the_size_of_a_read_does_not_matter(
     piece: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tailed_file, "_PIECE", piece)
-    monkeypatch.setattr(tailed_file, "_FINGERPRINT_BYTES", 5)
+    monkeypatch.setattr(tailed_file, "PIECE_BYTES", piece)
+    monkeypatch.setattr(tailed_file, "FINGERPRINT_BYTES", 5)
     path = tmp_path / "log"
     path.write_bytes(b"one\n\ntwo three\nfour\nfi")
     file, lines, position = GrowingFile(path), list[bytes](), None
@@ -50,7 +50,7 @@ def test_the_size_of_a_read_does_not_matter(
 
 @pytest.mark.parametrize("piece", [3, 100])
 def test_a_long_line_is_truncated(piece: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tailed_file, "_PIECE", piece)
+    monkeypatch.setattr(tailed_file, "PIECE_BYTES", piece)
     monkeypatch.setattr(tailed_file, "LONGEST_LINE", 10)
     path = tmp_path / "log"
     path.write_bytes(b"a" * 50 + b"\nfits in it\nb" + b"c" * 11 + b"\nd" + b"e" * 30)

@@ -9,7 +9,8 @@ from onward.inference.novelty.automaton import automaton_of
 NO_MATCH = 0xFFFF_FFFD
 """The number for symbols of a document that do not occur in the text."""
 
-_PIECE = 1 << 18
+PIECE = 1 << 18
+"""Number of symbols of a document to compare at once."""
 
 
 class MatchedSpans(NamedTuple):
@@ -51,8 +52,8 @@ class Matcher:
 
     def read(self, symbols: np.ndarray) -> None:
         """Compares the next symbols (n,) of the document."""
-        for start in range(0, len(symbols), _PIECE):
-            self._automaton.read(symbols[start : start + _PIECE])
+        for start in range(0, len(symbols), PIECE):
+            self._automaton.read(symbols[start : start + PIECE])
         self._symbols += len(symbols)
         self._lines += int(np.count_nonzero(symbols == self._newline))
 

@@ -25,17 +25,25 @@ from onward.data.symbols import Symbols
 from onward.data.vocabulary import BEGIN, NULL
 from onward.errors import InputError
 from onward.inference.adapt import AdaptOptions
-from onward.inference.prediction import device_of, initial_state, surprise
+from onward.inference.prediction import initial_state, surprise
 from onward.model import LanguageModel, block_length
 from onward.precision import Precision, in_precision, quick_precision
 
 WARM_UP = 1024
 """Number of symbols that a lane reads before its segment."""
 
-_SHORTEST_SEGMENT, _LONGEST_SEGMENT = WARM_UP, 64 * WARM_UP  # the warm-up is never longer than the segment
-_SYMBOLS_PER_LANE = 8 * WARM_UP  # by default, so that the warm-up is an eighth of the work
-_COLD_POSITIONS = 1 << 18
+SHORTEST_SEGMENT, LONGEST_SEGMENT = WARM_UP, 64 * WARM_UP
+"""Limits of a segment in symbols. The warm-up is never longer than the segment."""
+
+SYMBOLS_PER_LANE = 8 * WARM_UP
+"""Minimum number of symbols of a lane, unless the caller chooses the number of lanes: the warm-up is then at
+most an eighth of the work."""
+
+COLD_POSITIONS = 1 << 18
+"""Maximum number of positions of the cold windows that are read in parallel."""
+
 _QUICK_LANES = 64
+"""Maximum number of lanes, unless the caller chooses it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,14 +87,14 @@ class Protocol:
         if self.cold is not None:
             window = max(1, min(self.cold, size))
             windows = -(-size // window)
-            return ScoringPlan(window, lanes=max(1, min(_COLD_POSITIONS // window, 128, windows)))
+            return ScoringPlan(window, lanes=max(1, min(COLD_POSITIONS // window, 128, windows)))
         if self.adapt:
             return ScoringPlan(max(1, size))
-        lanes = self.lanes or min(_QUICK_LANES, size // _SYMBOLS_PER_LANE)
+        lanes = self.lanes or min(_QUICK_LANES, size // SYMBOLS_PER_LANE)
         if lanes <= 1:
             return ScoringPlan(max(1, size))
-        segment = min(max(-(-size // lanes), _SHORTEST_SEGMENT), _LONGEST_SEGMENT, size)
-        precision = "fp32" if self.lanes else quick_precision(device_of(model))
+        segment = min(max(-(-size // lanes), SHORTEST_SEGMENT), LONGEST_SEGMENT, size)
+        precision = "fp32" if self.lanes else quick_precision(model.device)
         lanes = min(lanes, -(-size // segment))
         return ScoringPlan(segment, lanes=lanes, warm_up=WARM_UP, precision=precision)
 
@@ -195,6 +203,6 @@ def _blocks(
         count = min(block, steps - step)
         parts = [part_of_stream(ids, begin + step, count) for begin in begins.tolist()]
         rows = torch.from_numpy(np.stack(parts, axis=1))  # (T + 1, B)
-        with in_precision(device_of(model), precision):
+        with in_precision(model.device, precision):
             nats, state = surprise(model, rows[:-1], rows[1:], state)
         yield step, nats.cpu().numpy()

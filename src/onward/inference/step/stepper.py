@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from onward.errors import InputError
-from onward.inference.prediction import device_of, predict
+from onward.inference.prediction import predict
 from onward.inference.step.packed_weights import FP32, PackedWeights, WeightType
 from onward.inference.step.program import Program, Vectors
 from onward.inference.step.sampling import Sampling, not_finite
@@ -51,7 +51,7 @@ class Stepper:
         self._weights, self._threads = PackedWeights(model, weights), threads
         self._programs: dict[int, Program] = {}  # by number of lanes
         self._memory = Vectors()  # shared by all programs
-        self._compiled = compiled.available and device_of(model).type == "cpu" and _is_float32(model)
+        self._compiled = compiled.available and model.device.type == "cpu" and _is_float32(model)
         if not self._compiled and weights != "fp32":
             raise InputError(
                 f"{weights} weights need the C kernels, and a float32 model on the CPU",

@@ -1,4 +1,4 @@
-"""Bounds the sizes of answers that list symbols: of each one, and of the large ones that are made at once."""
+"""Bounds the size of each answer that lists symbols, and the number of large answers at once."""
 
 from contextlib import AbstractContextManager, nullcontext
 
@@ -11,7 +11,7 @@ from onward.serve.http.slots import Slots
 
 
 class AnswerSizes:
-    """Refuses answers that are too large, and large ones above a number at once.
+    """Refuses an answer that is too large, or a large one while too many are in progress.
 
     The size of an answer is the number of symbols that it lists, with their alternatives.
 
@@ -44,8 +44,8 @@ class AnswerSizes:
             raise ApiError(413, "too_large", message, param=param, hint=hint)
         return size
 
-    def place(self, size: int, scope: Scope) -> AbstractContextManager[None]:
-        """Counts a large answer until the block ends. Small answers need no place.
+    def slot(self, size: int, scope: Scope) -> AbstractContextManager[None]:
+        """Takes a slot for a large answer until the block ends. Small answers need none.
 
         Args:
             size: of the answer.

@@ -119,7 +119,7 @@ async def complete(
         "model": served.name,
     }
     with ExitStack() as during:
-        during.enter_context(sizes.place(job.size, request.scope))
+        during.enter_context(sizes.slot(job.size, request.scope))
         parts = _parts(served, job)
         if not asked.stream:
             completions = await until_client_leaves(request.receive, _collect(parts, job))

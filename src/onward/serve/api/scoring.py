@@ -54,7 +54,7 @@ async def score(
         raise ApiError(413, "too_large", message, param="text", hint=_IN_PARTS)
     size = sizes.check(len(ids), asked.alternatives, "alternatives", _IN_PARTS)
     with ExitStack() as during:
-        during.enter_context(sizes.place(size, request.scope))
+        during.enter_context(sizes.slot(size, request.scope))
         work = served.engine.run(prefill(served.trained, ids, asked.alternatives))
         _, slices = await until_client_leaves(request.receive, work)
         served.metrics.symbols_read.inc(len(ids))

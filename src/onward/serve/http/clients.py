@@ -10,12 +10,12 @@ _IPV6_NETWORK_BITS = 64  # the bits below these are the client's own to choose
 
 
 class Client(NamedTuple):
-    """Who sent a request.
+    """The sender of a request.
 
     Attributes:
         address: its address, or its network if the address is of version 6.
-        is_page: whether the request comes from a page of this server, as its browser says. So programs of a
-            machine cannot use up the places of the page on the same machine.
+        is_page: whether the request comes from a page of this server, as its browser says. A program and the
+            page on one machine are two clients, so the program cannot use up the page's share of a limit.
     """
 
     address: str
@@ -23,9 +23,10 @@ class Client(NamedTuple):
 
 
 def client_of(scope: Scope) -> Client:
-    """Returns who sent a request."""
+    """Returns the client that sent a request."""
     headers, host = Headers(scope=scope), (scope.get("client") or ("", 0))[0]
-    origin = headers.get("origin", "").partition("://")[2]  # of a WebSocket: browsers may send no site
+    # for a WebSocket, browsers may leave out Sec-Fetch-Site
+    origin = headers.get("origin", "").partition("://")[2]
     is_own = bool(origin) and origin == headers.get("host")
     return Client(_network(host), is_own or headers.get("sec-fetch-site") == "same-origin")
 
@@ -33,7 +34,7 @@ def client_of(scope: Scope) -> Client:
 def _network(host: str) -> str:
     try:
         address = ip_address(host)
-    except ValueError:  # of a socket without addresses
+    except ValueError:  # the socket has no addresses
         return host
     if isinstance(address, IPv6Address) and not address.ipv4_mapped:
         return str(int(address) >> _IPV6_NETWORK_BITS)

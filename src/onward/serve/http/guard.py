@@ -25,7 +25,7 @@ REQUEST_ID = "onward.request_id"
 """Key of the id of a request in its scope. The response has it in the header X-Request-Id."""
 
 _WITHOUT_TOKEN = ("/", "/watch", "/healthz", "/openapi.json")
-_FOREIGN = ("cross-site", "same-site")  # a site is more than an origin: all ports of localhost are one
+_FOREIGN = ("cross-site", "same-site")  # all ports of localhost are one site, but not one origin
 _TOKEN_PROTOCOL = "onward.token."
 _ORIGIN_HINT = "start the server with --origin ORIGIN to allow the pages of a site, which must use CORS"
 _METHODS = ("GET", "POST", "DELETE", "HEAD", "OPTIONS", "PUT", "PATCH")

@@ -33,7 +33,7 @@ class Limits:
         session_megabytes: memory for the texts and states of all sessions, and for the weights of those that
             learn.
         stored_megabytes: disk space of all sessions in a store; beyond that the least recently used ones that
-            are only there are removed.
+            are not in memory are removed.
         session_seconds: idle time after which a session is closed.
         connections: open connections, half of them from one address; further ones are closed.
         request_seconds: time for the head of a request to arrive, and for its body.

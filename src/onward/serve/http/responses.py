@@ -1,13 +1,12 @@
 """Reads bodies of requests, sends JSON and server-sent events, and detects clients that leave."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any, TypeVar
 
 from sse_starlette import EventSourceResponse
 from sse_starlette.sse import SendTimeoutError
-from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -17,7 +16,6 @@ from onward.serve.http.limits import Limits
 from onward.serve.http.work_thread import SMALL, TEXT_THREAD
 
 T = TypeVar("T")
-Endpoint = Callable[[Request], Awaitable[Response]]
 
 HANG_UP = "onward.hang_up"
 """Key of a function in the scope of a request, which closes its connection at once."""

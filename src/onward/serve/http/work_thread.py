@@ -17,7 +17,7 @@ SMALL = 4096
 
 
 class WorkThread:
-    """A thread that does one work after the other. It starts with the first one.
+    """A thread that does one piece of work after another. It starts with the first piece.
 
     Args:
         name: name of the thread.

@@ -50,10 +50,6 @@ class ModelFollower:
         """Returns the bytes that note what was learned of a text; the weights are not counted."""
         return self._learner.text_bytes(text) if self._learner else 0
 
-    @property
-    def has_states(self) -> bool:
-        return self._typed is not None
-
     def drop_states(self) -> None:
         """Frees the states; the text will be read again."""
         self._typed = None

@@ -113,6 +113,12 @@ class SessionManager:
         answered does not end, nor does the most recently used one.
         """
         await self._end_expired()
+        await self._end_excess()
+        await self._free_memory()
+        await self._free_disk()
+
+    async def _end_excess(self) -> None:
+        """Ends sessions above their maximum number, and those that adapt above theirs."""
         for session in self._idle()[: max(0, len(self) - self._limits.sessions)]:
             await self._end(session, "evicted")
         for session in self._idle():
@@ -120,6 +126,9 @@ class SessionManager:
                 break
             if session.adapts:  # too many came back from the store
                 await self._end(session, "evicted")
+
+    async def _free_memory(self) -> None:
+        """Drops states, then ends sessions, down to the limit of memory."""
         excess = self.megabytes - self._limits.session_megabytes
         for session in self:
             if excess <= 0:
@@ -131,7 +140,6 @@ class SessionManager:
                 break
             excess -= session.megabytes
             await self._end(session, "evicted")
-        await self._free_disk()
 
     async def _free_disk(self) -> None:
         """Removes sessions that are only in the store, the least recently used first, down to the limit."""

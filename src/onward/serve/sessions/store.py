@@ -130,7 +130,7 @@ class SessionStore:
         path: path of the file, which is created if it does not exist.
 
     Raises:
-        InputError: the file is something else, or was written by a later version.
+        InputError: the file is something else, or was written by another version.
         WriteError: the file cannot be written.
     """
 
@@ -141,9 +141,9 @@ class SessionStore:
             create_private(path)
             self._database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
             (found,) = self._database.execute("pragma user_version").fetchone()
-            if not 0 <= found <= FORMAT:  # format 1 had no learned weights
+            if found not in (0, FORMAT):  # a new file has 0
                 message = f"expected format {FORMAT} of {path}, got format {found}"
-                raise InputError(message, hint="update onward")
+                raise InputError(message, hint=f"use the version of onward that wrote it; or {_HINT}")
             if not definitions_in(self._database) <= definitions_of(_TABLES):
                 raise _damaged(path, "its tables are not those of a file of sessions")
             path.chmod(PRIVATE)  # it holds what people type

@@ -187,7 +187,7 @@ def _checked(model: type[_Item], item: Any) -> _Item:
 
 def _shown(value: Any) -> str:
     """Returns the beginning of a value, on one line."""
-    if isinstance(value, list | dict):  # which may be nested too deeply to be written
+    if isinstance(value, list | dict):  # it may be nested too deeply for json.dumps
         return "a list" if isinstance(value, list) else "an object"
     text = json.dumps(value)
     return text if len(text) <= 60 else f"{text[:60]}..."

@@ -10,7 +10,7 @@ from onward.stored import StoredModel
 from onward.watch.scoring.header_types import LARGEST, SortedFloats
 
 _BEYOND = 0.1
-"""The most that a tail score rises for values beyond the largest normal value."""
+"""Maximum rise of a tail score for values beyond the largest normal value."""
 
 _DECIMALS = 6
 """Decimals of the values that are kept."""

@@ -16,6 +16,7 @@ from pydantic import field_validator, model_validator
 
 from onward.checks import checked_dataclass
 from onward.errors import InputError
+from onward.printable import shown_value
 from onward.watch.input.key_pattern import KeyPattern
 
 Form = Literal["sequences", "csv", "jsonl", "log"]
@@ -143,7 +144,7 @@ class InputFormat:
             return cls(**{**data, "event": tuple(data["event"])})
         except (KeyError, TypeError) as error:
             raise InputError(
-                f"expected an input format, got {str(data)[:80]!r}", hint="learn the detector again"
+                f"expected an input format, got {shown_value(data)}", hint="learn the detector again"
             ) from error
 
 

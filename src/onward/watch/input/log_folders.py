@@ -1,8 +1,8 @@
-"""Opens the files of a log, and nothing else that takes their place.
+"""Opens the files of a log, but no link or named pipe that replaces one of them.
 
-A watch may read files that the writer of a log may not. So if the log is replaced by a link to such a file,
-the watch must not pass its lines on. And if the log is replaced by a named pipe, the watch must not wait for
-ever to open it.
+A watch may have permission to read files that the writer of the log may not read. If the log is replaced by a
+link to such a file, the watch must not pass its lines on. If the log is replaced by a named pipe, the watch
+must not wait for ever to open it.
 """
 
 import errno
@@ -35,7 +35,7 @@ class LogFolders:
         log: the log; it need not exist yet.
         linked: the folder that the log led to when the watch began; None: it begins now.
         follow_links: whether all links are followed.
-        notify: called with a message about a file that is not read, once until the file is read again.
+        notify: called with a message if a file is not read; a second time only if it was read in between.
 
     Attributes:
         linked: the folder that the log led to when the watch began.
@@ -56,7 +56,7 @@ class LogFolders:
         self._told: dict[Path, str] = {}
 
     def resolve(self, path: Path) -> Path:
-        """Returns where a file that may be read is, without links on the way.
+        """Returns the path of a file without links, if the file may be read.
 
         Raises:
             NotFollowedError: the file may not be read.
@@ -70,7 +70,7 @@ class LogFolders:
         return target
 
     def has(self, path: Path) -> bool:
-        """Returns whether there is a file that may be read."""
+        """Returns whether the file exists and may be read."""
         try:
             self.resolve(path)
         except NotFollowedError as error:
@@ -117,10 +117,10 @@ def _real(path: Path) -> Path:
 
 
 def _open_without_links(path: Path) -> BufferedReader:
-    """Opens an absolute path of which no part is a link. To open a named pipe does not block.
+    """Opens a file by its absolute path, which must contain no link. Opening a named pipe does not block.
 
-    Each folder is opened from the one above. So a link that is made after the path was resolved is not
-    followed.
+    Each folder is opened relative to its parent. So a link that replaces a folder after the path was resolved
+    is not followed.
 
     Raises:
         NotFollowedError: a part is a link.

@@ -72,7 +72,7 @@ class Follower:
         return self._truncated + (self._file.truncated if self._file else 0)
 
     def read(self) -> list[bytes]:
-        """Returns the next lines without their line ends, at most some thousands; [] if there are none yet.
+        """Returns the next lines without their line ends, of about 256 KiB; [] if there are none yet.
 
         Raises:
             CorpusError: the file cannot be read.
@@ -95,7 +95,7 @@ class Follower:
             raise CorpusError(f"cannot read {self.path}: {_reason(error)}", hint=hint) from error
 
     def finish(self) -> list[bytes]:
-        """Returns the last line of a file that grows no more if it has no line end, else []."""
+        """Returns the last line if it has no line end, else []. The file must not grow any more."""
         line = self._file.last_line() if self._file else b""
         return [line] if line else []
 
@@ -178,7 +178,7 @@ class _Rotated(NamedTuple):
 
 
 def _find_file(path: Path, position: Position, folders: LogFolders) -> Path | None:
-    """Returns the file that contains a position: by preference the one with its inode, then with its name."""
+    """Returns the file that contains a position: preferably the one with its inode, or else its name."""
 
     def rank(candidate: Path) -> tuple[bool, bool, str]:
         with suppress(OSError):

@@ -16,8 +16,10 @@ from onward.errors import CorpusError
 from onward.stored import Count, Number, StoredModel
 from onward.watch.input.lines import LONGEST_LINE
 
-_PIECE = 1 << 18
-_FINGERPRINT_BYTES = 1024
+PIECE_BYTES = 1 << 18
+"""Number of bytes to read at once."""
+
+FINGERPRINT_BYTES = 1024
 """Maximum number of bytes that a fingerprint covers at the start, and as many before the position."""
 
 OpenFile = Callable[[Path], BufferedReader]
@@ -25,7 +27,7 @@ OpenFile = Callable[[Path], BufferedReader]
 
 
 def open_plainly(path: Path) -> BufferedReader:
-    """Opens a file whatever it is."""
+    """Opens a file of any kind, anywhere."""
     return path.open("rb")
 
 
@@ -146,25 +148,25 @@ class GrowingFile:
             OSError: the file cannot be read.
         """
         self._modified = self.modified
-        while piece := self._file.read(_PIECE):
+        while piece := self._file.read(PIECE_BYTES):
             before = self._last
             self._read += len(piece)
-            if len(self._head) < _FINGERPRINT_BYTES:
-                self._head = (self._head + piece)[:_FINGERPRINT_BYTES]
-            self._last = (before + piece)[-_FINGERPRINT_BYTES:]
+            if len(self._head) < FINGERPRINT_BYTES:
+                self._head = (self._head + piece)[:FINGERPRINT_BYTES]
+            self._last = (before + piece)[-FINGERPRINT_BYTES:]
             end = piece.rfind(b"\n") + 1
             if end:
                 first, *others, rest = piece.split(b"\n")
                 lines = [self._complete(first), *map(self._truncate, others)]
                 self._offset = self._read - len(rest)
-                self._tail = (before + piece[:end])[-_FINGERPRINT_BYTES:]
+                self._tail = (before + piece[:end])[-FINGERPRINT_BYTES:]
                 self._rest += rest
                 return lines
             self._rest += piece[: LONGEST_LINE + 1 - len(self._rest)]  # one byte more shows that it is cut
         return []
 
     def last_line(self) -> bytes:
-        """Returns the line that has no line end, at the end of a file that grows no more; b"" if none."""
+        """Returns the last line if it has no line end, else b"". The file must not grow any more."""
         self._offset, self._tail = self._read, self._last
         return self._complete(b"")
 
@@ -219,15 +221,15 @@ class _Content:
         Raises:
             EOFError: the file ends before the offset.
         """
-        if self.is_plain and offset > 2 * _FINGERPRINT_BYTES:
-            head = self._read_exactly(_FINGERPRINT_BYTES)
-            self._content.seek(offset - _FINGERPRINT_BYTES)
-            return head, self._read_exactly(_FINGERPRINT_BYTES)
-        head = tail = self._read_exactly(min(_FINGERPRINT_BYTES, offset))
+        if self.is_plain and offset > 2 * FINGERPRINT_BYTES:
+            head = self._read_exactly(FINGERPRINT_BYTES)
+            self._content.seek(offset - FINGERPRINT_BYTES)
+            return head, self._read_exactly(FINGERPRINT_BYTES)
+        head = tail = self._read_exactly(min(FINGERPRINT_BYTES, offset))
         left = offset - len(head)
         while left:
-            piece = self._read_exactly(min(_PIECE, left))
-            tail = (tail + piece)[-_FINGERPRINT_BYTES:]
+            piece = self._read_exactly(min(PIECE_BYTES, left))
+            tail = (tail + piece)[-FINGERPRINT_BYTES:]
             left -= len(piece)
         return head, tail
 

@@ -19,12 +19,12 @@ Timed = tuple[Record, float]
 
 
 class EventClock:
-    """Seconds since the first record, which never run backwards.
+    """Counts the seconds since the first record, and never runs backwards.
 
     A step of more than `idle` seconds, forward or back, may come from a wrong clock. It is accepted once
     `CONFIRMED` records in a row agree on it, or if the watch waited that long for the record. Records that
-    are ahead are held until then: after a real pause they begin new sequences, after a wrong clock they
-    continue the open ones. An accepted step back takes no time.
+    are ahead are held until then: after a real pause they begin new sequences, but if a clock was wrong
+    they continue the open ones. An accepted step back takes no time.
 
     Apart from waiting, the result depends only on the times of the records, so an interrupted run gives the
     same result. Records without times do not move the clock; without times, only waiting moves it.
@@ -37,7 +37,7 @@ class EventClock:
         idle: as given.
         now: seconds since the first record.
         silence: seconds waited since the last record, if records have times.
-        odd: number of records whose time was more than `idle` from the others.
+        odd: number of records whose time differed from the others by more than `idle` seconds.
         held: records in doubt, fewer than `CONFIRMED`.
     """
 

@@ -133,7 +133,6 @@ class WatchStore:
                 self._database.execute(statement)
             self._database.execute(f"pragma user_version = {FORMAT}")
             self._database.execute(f"pragma application_id = {_APPLICATION}")
-        self._database.execute("drop index if exists idle")  # of a file from version 0.2
         self._database.execute("create index if not exists idle_in_order on keys (seen, number, key)")
         self._database.execute("commit")  # otherwise `undo` would remove the tables
         self._database.execute("begin immediate")
