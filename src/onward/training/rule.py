@@ -8,7 +8,7 @@ compares settings on texts of many kinds.
 
 import math
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from onward.training.recipe import Recipe
@@ -52,35 +52,28 @@ _SYMBOLS_OF_A_PASS = {False: 12_000, True: 25_000}
 _FEWEST_PASSES = 2.0
 
 
-@dataclass(frozen=True)
-class Choice:
-    """The settings of a run.
-
-    Attributes:
-        recipe: the recipe with the chosen hyperparameters.
-        passes: the number of passes over the text after which further ones do not help.
-    """
-
-    recipe: Recipe
-    passes: float
+def choose_lanes(recipe: Recipe, symbols: int, *, has_base: bool) -> int:
+    """Returns the number of lanes for a run on a number of symbols; at most that of the recipe."""
+    lanes = 1 << max(0, round(math.log2(max(1, symbols / _SYMBOLS_OF_A_LANE[has_base]))))
+    return max(min(lanes, recipe.lanes), min(_FEWEST_LANES, recipe.lanes))
 
 
-def choose(recipe: Recipe, given: Collection[str], *, symbols: int, passes: float, has_base: bool) -> Choice:
-    """Returns the settings for a run.
+def choose(recipe: Recipe, given: Collection[str], *, symbols: int, passes: float, has_base: bool) -> Recipe:
+    """Returns a recipe with the hyperparameters that suit a run.
 
     Args:
         recipe: the recipe with what the user chose.
         given: names of the hyperparameters that the user chose; they stay.
         symbols: number of symbols to train on.
-        passes: number of passes over them that the budget allows.
+        passes: number of passes over them.
         has_base: whether the run begins with the weights of a base.
     """
-    lanes = 1 << max(0, round(math.log2(max(1, symbols / _SYMBOLS_OF_A_LANE[has_base]))))
-    lanes = max(min(lanes, recipe.lanes), min(_FEWEST_LANES, recipe.lanes))
-    most = most_passes(symbols, has_base=has_base)
-    passes = min(passes, most)
     level = next(level for level in (_FROM_BASE if has_base else _FROM_NOTHING) if passes <= level.passes)
-    chosen: dict[str, Any] = {"lanes": lanes, "dropout": level.dropout, "noise": level.noise}
+    chosen: dict[str, Any] = {
+        "lanes": choose_lanes(recipe, symbols, has_base=has_base),
+        "dropout": level.dropout,
+        "noise": level.noise,
+    }
     if has_base:
         share = base_rates(symbols)
         chosen |= {
@@ -88,7 +81,7 @@ def choose(recipe: Recipe, given: Collection[str], *, symbols: int, passes: floa
             "muon_rate": round(recipe.muon_rate * share, 6),
             "warm_up": _BASE_WARM_UP,
         }
-    return Choice(replace(recipe, **{k: v for k, v in chosen.items() if k not in given}), most)
+    return replace(recipe, **{name: value for name, value in chosen.items() if name not in given})
 
 
 def most_passes(symbols: int, *, has_base: bool) -> float:

@@ -30,7 +30,7 @@ from onward.training.plan import Budget, Plan
 from onward.training.preflight import check_memory, check_vocabulary_size, explain_memory_errors
 from onward.training.recipe import Recipe
 from onward.training.resume import RunStart, check_model_size, check_same_run
-from onward.training.rule import CHOSEN, Choice, choose
+from onward.training.rule import CHOSEN, choose, choose_lanes, most_passes
 from onward.training.schedule import Schedule
 from onward.training.speed import OPTIMISER_COST, Speed, measure_speed
 from onward.training.split import LANE_STARTS, CorpusSplit, split_corpus
@@ -143,10 +143,8 @@ def train_model(  # noqa: PLR0913 - keyword arguments, most of which have defaul
         split, passes = split_corpus(corpus, recipe), _passes(start.checkpoint)
         run = _Run(corpus, recipe, budget, start, device, split, sampler, started, base, passes)
         if given is not None:
-            choice = _choose(run, given)
-            settings = {name: getattr(choice.recipe, name) for name in CHOSEN}
-            notify(SettingsChosen(settings, None if budget.minutes is None else choice.passes))
-            run = replace(run, recipe=choice.recipe, passes=choice.passes)
+            run = _with_choices(run, given)
+            notify(SettingsChosen({name: getattr(run.recipe, name) for name in CHOSEN}, run.passes))
         if start.output is None:
             return _finish(run, *_train(run, notify), notify)
         check_vocabulary_size(corpus.vocabulary)
@@ -215,19 +213,24 @@ def _train(run: _Run, notify: Observer) -> tuple[Trainer, int]:
     return trainer, best.step
 
 
-def _choose(run: _Run, given: Collection[str]) -> Choice:
-    """Returns the settings that the rule chooses; for a budget in minutes, by the speed of this machine."""
-    budget, blocks = run.budget, run.lanes.blocks_per_epoch
+def _with_choices(run: _Run, given: Collection[str]) -> _Run:
+    """Returns a run with the settings that the rule chooses; if it is timed, by the speed of this machine."""
+    recipe, budget, symbols, has_base = run.recipe, run.budget, len(run.split.training), run.base is not None
     speed = _measure_speed(run, _new_model(run))  # not the model to train, whose dropout is chosen below
+    lanes = recipe.lanes if "lanes" in given else choose_lanes(recipe, symbols, has_base=has_base)
+    blocks = run.split.lanes(replace(recipe, lanes=lanes)).blocks_per_epoch
+    most = None
     if budget.minutes is not None:
         left = run.started + 60 * budget.minutes - time.monotonic()
-        steps = max(1.0, left / (speed.seconds * OPTIMISER_COST))
+        most = most_passes(symbols, has_base=has_base)
+        passes = min(most, left / (speed.seconds * (lanes / recipe.lanes + OPTIMISER_COST)) / blocks)
     elif budget.epochs is not None:
-        steps = budget.epochs * blocks
+        passes = budget.epochs
     else:
-        steps = Schedule.parse(str(budget.steps)).steps or 1
-    recipe, symbols = replace(run.recipe, precision=speed.precision), len(run.split.training)
-    return choose(recipe, given, symbols=symbols, passes=steps / blocks, has_base=run.base is not None)
+        passes = (Schedule.parse(str(budget.steps)).steps or 1) / blocks
+    recipe = replace(recipe, precision=speed.precision)
+    chosen = choose(recipe, given, symbols=symbols, passes=passes, has_base=has_base)
+    return replace(run, recipe=chosen, passes=most)
 
 
 def _measure_speed(run: _Run, model: LanguageModel) -> Speed:
