@@ -3,13 +3,14 @@
     python bases/python.py [--resume]
 
 The text is the standard library of Python 3.11, and packages that `pip download` fetches from PyPI, at the
-versions given here. All have permissive licences; `ATTRIBUTION.md` lists them. It takes 20 to 60 minutes on
-two cores. Tests, generated tables and copies of other packages are left out.
+versions given here. All have permissive licences, which the script writes into `python-licences.txt`. Tests,
+tables and copies of other packages are left out. It takes 20 to 60 minutes on two cores.
 
 The packages of `UNREAD` are not used, so that they can be scored.
 """
 
 import hashlib
+import re
 import subprocess
 import sys
 import sysconfig
@@ -17,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from zipfile import ZipFile
 
-from base_training import BUILD, train_base, wants_resume
+from base_training import BUILD, SHIPPED, train_base, wants_resume
 
 PACKAGES = {
     "aiohttp==3.14.5": "Apache-2.0 AND MIT",
@@ -73,11 +74,16 @@ LONGEST_LINE, SHORTEST_FILE, LONGEST_FILE = 300, 200, 300_000
 LARGEST_SHARE = 1_200_000
 """Number of characters to use of a package, so that no package outweighs the others."""
 
+_LICENCE = re.compile(r"[^/]+\.dist-info/(licenses/)?(LICEN[CS]E|COPYING|NOTICE)[^/]*")
+LICENCES = SHIPPED / "python-licences.txt"
+
 
 def main() -> None:
     if sys.version_info[:2] != (3, 11):
         sys.exit("expected Python 3.11, whose standard library is part of the text")
-    train_base("python", documents(), unread(), steps=STEPS, resume=wants_resume(__doc__))
+    resume = wants_resume(__doc__)
+    LICENCES.write_text("\n".join(licences()), encoding="utf-8")
+    train_base("python", documents(), unread(), steps=STEPS, resume=resume)
 
 
 def documents() -> Iterator[tuple[str, str]]:
@@ -106,14 +112,19 @@ def library() -> Iterator[str]:
             yield text
 
 
-def files_of(package: str) -> Iterator[str]:
-    """Downloads a package, and yields its useful files."""
+def wheel_of(package: str) -> ZipFile:
+    """Downloads a package, unless it was downloaded before, and opens its wheel."""
     folder = BUILD / "packages" / package
     if not folder.exists():
         options = ["--no-deps", "--only-binary", ":all:", "--dest", folder, package]
         subprocess.run([sys.executable, "-m", "pip", "download", "--quiet", *options], check=True)
     (wheel,) = folder.glob("*.whl")
-    with ZipFile(wheel) as archive:
+    return ZipFile(wheel)
+
+
+def files_of(package: str) -> Iterator[str]:
+    """Yields the useful files of a package."""
+    with wheel_of(package) as archive:
         for name in archive.namelist():
             parts = name.split("/")
             is_test = parts[-1].startswith(("test_", "conftest"))
@@ -121,6 +132,21 @@ def files_of(package: str) -> Iterator[str]:
                 text = archive.read(name).decode("utf-8", "replace")
                 if is_useful(text):
                     yield text
+
+
+def licences() -> Iterator[str]:
+    """Yields the licences of the standard library and of all packages to train on; equal texts only once."""
+    library = Path(sysconfig.get_path("stdlib"), "LICENSE.txt").read_text(encoding="utf-8")
+    holders: dict[str, list[str]] = {library: ["Python 3.11"]}
+    for package in PACKAGES:
+        with wheel_of(package) as archive:
+            for name in archive.namelist():
+                if _LICENCE.fullmatch(name):
+                    text = archive.read(name).decode()
+                    holders.setdefault(text, []).append(package)
+    for text, names in holders.items():
+        title = ", ".join(names)
+        yield f"{title}\n{'=' * len(title)}\n\n{text}"
 
 
 def is_useful(text: str) -> bool:

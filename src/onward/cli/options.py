@@ -8,7 +8,7 @@ Model = Annotated[
     str,
     typer.Argument(
         metavar="MODEL",
-        help="A model file that `onward train` made, or english, the model that comes with onward.",
+        help="A model file that `onward train` made, or english or python, which come with onward.",
     ),
 ]
 Sources = Annotated[

@@ -16,7 +16,7 @@ def serve(
         list[Path],
         typer.Argument(
             metavar="MODEL",
-            help="Files that `onward train` or `onward watch learn` made; or english, the model that comes "
+            help="Files that `onward train` or `onward watch learn` made; or english or python, which come "
             "with onward.",
         ),
     ],

@@ -46,8 +46,8 @@ def train(
         str,
         typer.Option(
             metavar="auto|none|NAME|FILE",
-            help="The model whose weights the run begins with: english, which comes with onward; a model "
-            "file; or none for new weights. auto: english if the text is similar to English, else none.",
+            help="The model whose weights the run begins with: english or python, which come with onward; a "
+            "model file; or none for new weights. auto: the one whose loss on the text is lower, if it is low.",
         ),
     ] = "auto",
     recipe: Annotated[
@@ -131,8 +131,8 @@ def train(
     onward train nietzsche.txt -o nietzsche.onward --resume
 
     If you do not give --lanes, --dropout or --noise, the run chooses them
-    for the text and the budget. A run on English text begins with the
-    weights of the base model english.
+    for the text and the budget. A run on English text or Python
+    code begins with the weights of a model that comes with onward.
 
     Ctrl-C saves the run, and --resume continues it. The final model is the
     same as if the run had never been stopped.
