@@ -173,7 +173,8 @@ def _begin(
         base = Base.load(asked)
         recipe = base.recipe(recipe, given)
         encoded = _encode(corpus, recipe, notify)
-        notify(BaseConsidered(asked, is_used=True))
+        if not start.checkpoint:
+            notify(BaseConsidered(asked, is_used=True))
     return replace(recipe, base=base.name if base else "none"), encoded, base
 
 

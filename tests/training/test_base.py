@@ -121,8 +121,10 @@ def test_a_resumed_run_ends_with_the_same_bytes(
         onward.train(text, base=base, steps=6, output=part, precision="fp32", observer=stop)
     with pytest.raises(ArtefactError, match="not 'none'"):
         onward.train(text, base="none", output=part, resume=True)
-    onward.train(text, output=part, resume=True)
+    events: list[object] = []
+    onward.train(text, output=part, resume=True, observer=events.append)
     assert part.read_bytes() == whole.read_bytes()
+    assert not any(isinstance(event, BaseConsidered) for event in events)  # it was announced at the start
 
 
 def test_the_model_names_its_base_without_folders(base: Path, text: Path) -> None:
