@@ -2,6 +2,7 @@
 
 import re
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.inference.conftest import Maker
 
+import onward
 from onward.data.vocabulary import END, Vocabulary
 from onward.errors import InputError
 from onward.inference.completion import search_states
@@ -104,6 +106,15 @@ def test_lines_end_before_the_line_end(trained: TrainedModel) -> None:
         assert one.text
         assert "\n" not in one.text
         assert one.probability == pytest.approx(probability_of(trained, "ab", one.text, "\n"), rel=1e-3)
+
+
+def test_lines_of_a_text_from_windows_end_before_the_carriage_return(tmp_path: Path) -> None:
+    text = tmp_path / "windows.txt"
+    text.write_bytes(b"the cat sat\r\nthe dog ran\r\n" * 200)
+    model = onward.train(text, recipe="tiny", steps=40)
+    found = texts(model.complete("the cat", until="line"))
+    assert found
+    assert not {"\r", "\n"} & set("".join(found))
 
 
 def test_lengths_end_after_their_symbols_or_at_the_end_of_the_text(trained: TrainedModel) -> None:

@@ -183,8 +183,8 @@ class _CharacterClasses:
         text: symbols that have a text, and bytes that begin a character.
         word: symbols that continue a word, and bytes that begin a character.
         non_word_or_end: the other symbols with a text, and END.
-        newline_or_end: the newline, and END.
-        in_line: `text` without the newline.
+        newline_or_end: the newline, the carriage return before it, and END.
+        in_line: `text` without newlines and carriage returns.
         continuation_bytes: bytes that continue a character of several bytes.
     """
 
@@ -199,7 +199,7 @@ class _CharacterClasses:
         whole = self._where(lambda text: not self._is_bytes or text.isascii()) & ~special
         leads = self._where(lambda text: self._is_byte(text, _LEAD_BYTES)) & ~special
         word = whole & self._where(continues_word)
-        newline = whole & self._where(lambda text: text == "\n")
+        newline = whole & self._where(lambda text: text in ("\n", "\r"))
         self.none = np.zeros(size, bool)
         self.end = np.arange(size) == END
         self.text = whole | leads
