@@ -140,14 +140,20 @@ def test_a_base_that_is_missing_is_an_error(text: Path) -> None:
         onward.train(text, base="nowhere.onward", steps=1)
 
 
-class TestEnglish:
-    """The base model that comes with onward."""
+CODE = "def total(items):\n    return sum(item.price for item in items if item is not None)\n\n\n"
 
-    def test_it_is_loaded_by_name(self) -> None:
-        model = onward.load("english")
-        assert model.score("The committee will meet on Tuesday to discuss the report.").nats_per_symbol < 1.9
 
-    def test_a_file_with_its_name_comes_first(
+class TestBundled:
+    """The base models that come with onward."""
+
+    @pytest.mark.parametrize(
+        ("name", "text"),
+        [("english", "The committee will meet on Tuesday to discuss the report."), ("python", CODE)],
+    )
+    def test_they_are_loaded_by_name(self, name: str, text: str) -> None:
+        assert onward.load(name).score(text).nats_per_symbol < 1.9
+
+    def test_a_file_of_that_name_comes_first(
         self, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.chdir(tmp_path)
@@ -155,16 +161,18 @@ class TestEnglish:
         assert onward.load("english").model.config.width == 16
 
     @pytest.mark.parametrize(
-        ("text", "is_used"),
+        ("text", "name"),
         [
-            ("We have read your letter, and shall answer all of your questions next week. ", True),
-            ("Wir haben Ihren Brief gelesen und beantworten alle Fragen in der Woche darauf. ", False),
-            ("\u6211\u4eec\u5df2\u7ecf\u770b\u8fc7\u4e86\uff0c\u4e0b\u5468\u56de\u7b54\u4f60\u3002", False),
+            ("We have read your letter, and shall answer all of your questions next week. ", "english"),
+            (CODE, "python"),
+            ("Wir haben Ihren Brief gelesen und beantworten alle Fragen in der Woche darauf. ", None),
+            ("\u6211\u4eec\u5df2\u7ecf\u770b\u8fc7\u4e86\uff0c\u4e0b\u5468\u56de\u7b54\u4f60\u3002", None),
         ],
     )
-    def test_a_text_begins_with_it_if_it_is_english(self, text: str, is_used: bool) -> None:
+    def test_a_text_begins_with_the_base_that_suits_it(self, text: str, name: str | None) -> None:
         found = consider_base(encode_text(text * 20, Encoding()), find_recipe(), {})
-        assert (found.name, found.base is not None) == ("english", is_used)
+        assert found.name in {"english", "python"}
+        assert (found.base.name if found.base else None) == name
 
     @pytest.mark.parametrize("given", [{"recipe": "tiny"}, {"width": 32}, {"symbols": "bytes"}])
     def test_it_is_not_considered_for_another_model(self, text: Path, given: dict[str, Any]) -> None:
