@@ -7,28 +7,47 @@ and so does the same command with `--base none`. Both models and the base alone 
 text (100,000 characters) in one pass, and complete 5,000 characters of it: three completions are shown, and a
 right one is taken with one key (see keystrokes.py).
 
-The base model has not read these texts: `bases/english.py` leaves them out.
+The base models have not read these texts: `bases/english.py` leaves them out, and the Python code is onward's
+own.
 """
 
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import onward
-from corpora import LONGEST_TEST, data
+from corpora import LONGEST_TEST, data, files_of_onward
 from keystrokes import shares_saved, typist
 from onward.inference.trained_model import TrainedModel
 from record import command_line, record
 
+
+class Kind(NamedTuple):
+    """A kind of text.
+
+    Attributes:
+        read: returns a text.
+        start: number of its first character to use.
+        sizes: numbers of characters to train on, in thousands.
+        base: name of the base model for it.
+    """
+
+    read: Callable[[], str]
+    start: int
+    sizes: tuple[int, ...]
+    base: str = "english"
+
+
 KINDS = {
-    "web": ("english/govweb.txt.xz", 1_000_000, (20, 50)),
-    "chat": ("english/chat_irc.txt.xz", 0, (20, 50, 200, 1000)),
-    "manual": ("english/techdocs.txt.xz", 2_000_000, (20, 50, 200, 1000)),
-    "novel": ("english/literature.txt.xz", 5_000_000, (20, 50, 200)),
+    "web": Kind(data("english/govweb.txt.xz"), 1_000_000, (20, 50)),
+    "chat": Kind(data("english/chat_irc.txt.xz"), 0, (20, 50, 200, 1000)),
+    "manual": Kind(data("english/techdocs.txt.xz"), 2_000_000, (20, 50, 200, 1000)),
+    "novel": Kind(data("english/literature.txt.xz"), 5_000_000, (20, 50, 200)),
+    "Python": Kind(files_of_onward, 0, (20, 50, 200, 1000), "python"),
 }
-"""File, first character, and sizes in thousands of characters."""
 
 TYPED = 5_000
 """Number of characters to complete."""
@@ -40,18 +59,17 @@ def main() -> None:
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
     parser.add_argument("--sizes", nargs="+", type=int, default=[20, 50, 200, 1000])
     options = parser.parse_args()
-    base = onward.load("english")
-    for kind in options.kinds:
-        name, start, sizes = KINDS[kind]
-        text = data(name)()[start:]
-        for size in sorted(set(sizes) & set(options.sizes)):
+    for name in options.kinds:
+        kind = KINDS[name]
+        base, text = onward.load(kind.base), kind.read()[kind.start :]
+        for size in sorted(set(kind.sizes) & set(options.sizes)):
             training, continuation = text[: 1000 * size], text[1000 * size :][:LONGEST_TEST]
             figures = {
                 "base_alone": judged(base, continuation),
                 "plain": trained(training, continuation, options.minutes),
                 "from_nothing": trained(training, continuation, options.minutes, "--base", "none"),
             }
-            about = {"kind": kind, "thousand_characters": size, "minutes": options.minutes}
+            about = {"kind": name, "thousand_characters": size, "minutes": options.minutes}
             record("small_texts", about | figures)
 
 
