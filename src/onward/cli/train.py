@@ -47,7 +47,7 @@ def train(
         typer.Option(
             metavar="auto|none|NAME|FILE",
             help="The model whose weights the run begins with: english or python, which come with onward; a "
-            "model file; or none for new weights. auto: the one whose loss on the text is lower, if it is low.",
+            "model file; or none for new weights. auto: the one of lower loss on the text, or none.",
         ),
     ] = "auto",
     recipe: Annotated[

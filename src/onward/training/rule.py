@@ -8,13 +8,26 @@ compares settings on texts of many kinds.
 
 import math
 from collections.abc import Collection
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from onward.training.recipe import Recipe
 
 CHOSEN = ("lanes", "dropout", "noise", "rate", "muon_rate", "warm_up")
 """The hyperparameters that the rule chooses."""
+
+
+@dataclass(frozen=True)
+class Text:
+    """What the rule knows about a text.
+
+    Attributes:
+        symbols: number of symbols to train on.
+        surprise: loss of the run's base on the text before training, in nats per symbol; None: no base.
+    """
+
+    symbols: int
+    surprise: float | None = None
 
 
 class _Level(NamedTuple):
@@ -37,45 +50,51 @@ _FROM_BASE = (
     _Level(4.0, 0.1, 0.0),
     _Level(math.inf, 0.2, 0.03),
 )
-_SYMBOLS_OF_A_LANE = {False: 3_000, True: 1_500}
-"""Symbols that a lane reads in a pass, with new weights and with a base, so that a pass has enough steps."""
+_SYMBOLS_OF_A_LANE = 3_000
+_SYMBOLS_OF_A_LANE_WITH_BASE = 1_500
+"""Symbols that a lane reads in a pass, so that a pass has enough steps."""
 
 _FEWEST_LANES = 8
 _BASE_WARM_UP = 10
-_LOWEST_RATES, _HIGHEST_RATES = (50_000, 0.1), (400_000, 0.4)
-"""Learning rates of a run with a base, as shares of the recipe's, by the length of the text in symbols.
-Between these lengths the share grows as a power of the length."""
+_LOWEST_RATES, _HIGHEST_RATES = 0.1, 0.4
+"""Learning rates of a run with a base, as shares of the recipe's: for a text of few symbols with a small
+surprise, and for a text of many symbols or with a large surprise."""
 
-_SYMBOLS_OF_A_PASS = {False: 12_000, True: 25_000}
+_FEW_SYMBOLS, _MANY_SYMBOLS = 50_000, 400_000
+_SMALL_SURPRISE, _LARGE_SURPRISE = 1.5, 2.5
+
+_SYMBOLS_OF_A_PASS = 12_000
+_SYMBOLS_OF_A_PASS_WITH_BASE = 25_000
 """The limit of passes is the number of symbols divided by this number, but at least `_FEWEST_PASSES`."""
 
 _FEWEST_PASSES = 2.0
 
 
-def choose_lanes(recipe: Recipe, symbols: int, *, has_base: bool) -> int:
-    """Returns the number of lanes for a run on a number of symbols; at most that of the recipe."""
-    lanes = 1 << max(0, round(math.log2(max(1, symbols / _SYMBOLS_OF_A_LANE[has_base]))))
+def choose_lanes(recipe: Recipe, text: Text) -> int:
+    """Returns the number of lanes for a run; at most that of the recipe."""
+    each = _SYMBOLS_OF_A_LANE if text.surprise is None else _SYMBOLS_OF_A_LANE_WITH_BASE
+    lanes = 1 << max(0, round(math.log2(max(1, text.symbols / each))))
     return max(min(lanes, recipe.lanes), min(_FEWEST_LANES, recipe.lanes))
 
 
-def choose(recipe: Recipe, given: Collection[str], *, symbols: int, passes: float, has_base: bool) -> Recipe:
+def choose(recipe: Recipe, given: Collection[str], text: Text, *, passes: float) -> Recipe:
     """Returns a recipe with the hyperparameters that suit a run.
 
     Args:
         recipe: the recipe with what the user chose.
         given: names of the hyperparameters that the user chose; they stay.
-        symbols: number of symbols to train on.
-        passes: number of passes over them.
-        has_base: whether the run begins with the weights of a base.
+        text: the text to train on.
+        passes: number of passes over it.
     """
-    level = next(level for level in (_FROM_BASE if has_base else _FROM_NOTHING) if passes <= level.passes)
+    levels = _FROM_NOTHING if text.surprise is None else _FROM_BASE
+    level = next(level for level in levels if passes <= level.passes)
     chosen: dict[str, Any] = {
-        "lanes": choose_lanes(recipe, symbols, has_base=has_base),
+        "lanes": choose_lanes(recipe, text),
         "dropout": level.dropout,
         "noise": level.noise,
     }
-    if has_base:
-        share = base_rates(symbols)
+    if text.surprise is not None:
+        share = base_rates(text.symbols, text.surprise)
         chosen |= {
             "rate": round(recipe.rate * share, 6),
             "muon_rate": round(recipe.muon_rate * share, 6),
@@ -84,16 +103,19 @@ def choose(recipe: Recipe, given: Collection[str], *, symbols: int, passes: floa
     return replace(recipe, **{name: value for name, value in chosen.items() if name not in given})
 
 
-def most_passes(symbols: int, *, has_base: bool) -> float:
+def most_passes(text: Text) -> float:
     """Returns the number of passes over a text after which further ones do not help."""
-    return max(_FEWEST_PASSES, symbols / _SYMBOLS_OF_A_PASS[has_base])
+    each = _SYMBOLS_OF_A_PASS if text.surprise is None else _SYMBOLS_OF_A_PASS_WITH_BASE
+    return max(_FEWEST_PASSES, text.symbols / each)
 
 
-def base_rates(symbols: int) -> float:
+def base_rates(symbols: int, surprise: float) -> float:
     """Returns the learning rates of a run with a base, as a share of the recipe's.
 
-    The model can learn more from a longer text, so it needs to keep less of what the base has learned.
+    The model can learn more from a longer text, and from a text that surprises the base more. Then it needs
+    to keep less of what the base has learned.
     """
-    (short, low), (long, high) = _LOWEST_RATES, _HIGHEST_RATES
-    within = math.log(min(max(symbols, short), long) / short) / math.log(long / short)
-    return low * (high / low) ** within
+    length = math.log(max(1, symbols) / _FEW_SYMBOLS) / math.log(_MANY_SYMBOLS / _FEW_SYMBOLS)
+    distance = (surprise - _SMALL_SURPRISE) / (_LARGE_SURPRISE - _SMALL_SURPRISE)
+    within = min(1.0, max(0.0, length, distance))
+    return _LOWEST_RATES * (_HIGHEST_RATES / _LOWEST_RATES) ** within

@@ -30,7 +30,7 @@ from onward.training.plan import Budget, Plan
 from onward.training.preflight import check_memory, check_vocabulary_size, explain_memory_errors
 from onward.training.recipe import Recipe
 from onward.training.resume import RunStart, check_model_size, check_same_run
-from onward.training.rule import CHOSEN, choose, choose_lanes, most_passes
+from onward.training.rule import CHOSEN, Text, choose, choose_lanes, most_passes
 from onward.training.schedule import Schedule
 from onward.training.speed import OPTIMISER_COST, Speed, measure_speed
 from onward.training.split import LANE_STARTS, CorpusSplit, split_corpus
@@ -215,22 +215,22 @@ def _train(run: _Run, notify: Observer) -> tuple[Trainer, int]:
 
 def _with_choices(run: _Run, given: Collection[str]) -> _Run:
     """Returns a run with the settings that the rule chooses; if it is timed, by the speed of this machine."""
-    recipe, budget, symbols, has_base = run.recipe, run.budget, len(run.split.training), run.base is not None
+    recipe, budget = run.recipe, run.budget
+    text = Text(len(run.split.training), run.base.surprise(run.corpus) if run.base else None)
     speed = _measure_speed(run, _new_model(run))  # not the model to train, whose dropout is chosen below
-    lanes = recipe.lanes if "lanes" in given else choose_lanes(recipe, symbols, has_base=has_base)
+    lanes = recipe.lanes if "lanes" in given else choose_lanes(recipe, text)
     blocks = run.split.lanes(replace(recipe, lanes=lanes)).blocks_per_epoch
     most = None
     if budget.minutes is not None:
         left = run.started + 60 * budget.minutes - time.monotonic()
-        most = most_passes(symbols, has_base=has_base)
+        most = most_passes(text)
         passes = min(most, left / (speed.seconds * (lanes / recipe.lanes + OPTIMISER_COST)) / blocks)
     elif budget.epochs is not None:
         passes = budget.epochs
     else:
         passes = (Schedule.parse(str(budget.steps)).steps or 1) / blocks
-    recipe = replace(recipe, precision=speed.precision)
-    chosen = choose(recipe, given, symbols=symbols, passes=passes, has_base=has_base)
-    return replace(run, recipe=chosen, passes=most)
+    recipe = choose(replace(recipe, precision=speed.precision), given, text, passes=passes)
+    return replace(run, recipe=recipe, passes=most)
 
 
 def _measure_speed(run: _Run, model: LanguageModel) -> Speed:
