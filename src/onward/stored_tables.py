@@ -1,8 +1,8 @@
 """What an SQLite file defines: tables and their indexes, but also views and triggers.
 
 Reading a view can take for ever, and a trigger can change what is written. The constraints of a table and the
-expressions of an index can do both. So a file is used only if each of its definitions is one of onward's, word
-by word.
+expressions of an index can do both. So a file is used only if each of its definitions is one of onward's,
+word by word.
 """
 
 import sqlite3

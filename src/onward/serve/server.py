@@ -28,7 +28,7 @@ MAX_HEAD_BYTES = 1 << 14
 """Maximum number of bytes of the head of a request."""
 
 MAX_FRAGMENTS = 1024
-"""Maximum number of frames of a WebSocket message. Empty frames take memory, but are not counted in its size."""
+"""Maximum number of frames of a WebSocket message. Empty frames take memory too, but have no size."""
 
 SWITCH_SECONDS = 0.0002
 """Python's switch interval: how long the thread of the connections may run while a model's thread waits for

@@ -70,6 +70,7 @@ class CsvRows:
 
     Attributes:
         columns: names of the columns; None before the first row.
+        pending: lines of a row that is not complete.
     """
 
     def __init__(self, names: Iterable[str], delimiter: str) -> None:
@@ -77,6 +78,10 @@ class CsvRows:
         self._any_name = next(iter(self._names), "")
         self.columns: list[str] | None = None
         self._pending: list[_Line] = []  # of a row that is not complete
+
+    @property
+    def pending(self) -> list[NumberedLine]:
+        return [(line.number, line.text) for line in self._pending]
 
     def add_line(self, number: int, text: str) -> list[NumberedLine]:
         """Returns the rows that one more line completes."""
@@ -113,7 +118,7 @@ class CsvRows:
 
     def to_json(self) -> dict[str, Any]:
         """Returns the state in the middle of a file, for `restore`."""
-        return {"columns": self.columns, "held": [(line.number, line.text) for line in self._pending]}
+        return {"columns": self.columns, "held": self.pending}
 
     def restore(self, data: Any) -> None:
         """Continues from `to_json`.
