@@ -392,15 +392,14 @@ def flood(first: bytes, repeated: bytes, *, upgraded: bool = False) -> Attack:
             connection.settimeout(0.01)
             left = memoryview(first + repeated)
             while time.monotonic() < deadline and not is_closed:
-                with contextlib.suppress(TimeoutError):
-                    is_closed = not connection.recv(1 << 16)
                 try:
-                    count = connection.send(left)
-                except TimeoutError:
-                    continue
+                    with contextlib.suppress(TimeoutError):
+                        is_closed = not connection.recv(1 << 16)
+                    with contextlib.suppress(TimeoutError):
+                        count = connection.send(left)
+                        sent, left = sent + count, left[count:] or memoryview(repeated)
                 except OSError:
-                    break
-                sent, left = sent + count, left[count:] or memoryview(repeated)
+                    is_closed = True
         return {"sent_megabytes": round(sent / 2**20, 2)}
 
     return attack

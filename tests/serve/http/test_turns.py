@@ -13,7 +13,7 @@ SENT, PIECE_SECONDS = 200_000, 0.001
 
 
 class Slow(asyncio.Protocol):
-    """Takes a millisecond for each piece, and answers when it was pausing or when all bytes have arrived."""
+    """Takes a millisecond for each piece, and answers `!` with the number of bytes before and with it."""
 
     def __init__(self) -> None:
         self.received = b""
