@@ -9,6 +9,7 @@ key was due to its answer, the size of the attack's answers, its duration, and t
 
 import asyncio
 import base64
+import contextlib
 import json
 import os
 import socket
@@ -36,6 +37,7 @@ IDLE_KEYS = 300_000
 EVENTS = 40_000
 SESSIONS = 300
 TEXT = 200_000
+FLOOD_SECONDS = 6.0
 
 
 class Site(NamedTuple):
@@ -373,6 +375,41 @@ def _upgrade(session: str, more: bytes = b"") -> bytes:
     )
 
 
+def flood(first: bytes, repeated: bytes, *, upgraded: bool = False) -> Attack:
+    """Sends bytes for some seconds, as many as the server takes, and reads the answers.
+
+    Args:
+        first: the beginning.
+        repeated: sent again and again.
+        upgraded: whether a WebSocket is opened before.
+    """
+
+    def attack(site: Site) -> dict[str, Any]:
+        sent, is_closed, deadline = 0, False, time.monotonic() + FLOOD_SECONDS
+        with connect(site) as connection:
+            if upgraded:
+                raw = answered(site, "/v1/sessions", {"completions": 0, "next": 0}).head
+                connection.sendall(_upgrade(json.loads(raw.partition(b"\r\n\r\n")[2])["id"]))
+                connection.recv(1 << 12)
+            connection.settimeout(0.01)
+            left = memoryview(first + repeated)
+            while time.monotonic() < deadline and not is_closed:
+                try:
+                    with contextlib.suppress(TimeoutError):
+                        is_closed = not connection.recv(1 << 16)
+                    with contextlib.suppress(TimeoutError):
+                        count = connection.send(left)
+                        sent, left = sent + count, left[count:] or memoryview(repeated)
+                except OSError:
+                    is_closed = True
+        return {"sent_megabytes": round(sent / 2**20, 2)}
+
+    return attack
+
+
+_CHUNKED = b"POST /v1/score HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+_MASK = b"\0\0\0\0"
+
 ATTACKS: dict[str, Attack] = {
     "echo_1": echo(1),
     "echo_32_plain": echo(32, logprobs=0),
@@ -389,6 +426,11 @@ ATTACKS: dict[str, Attack] = {
     "novelty": novelty,
     "listeners": listeners,
     "sockets": sockets,
+    "pipelined": flood(b"", b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n" * 5000),
+    "chunks": flood(_CHUNKED, b"1\r\n \r\n" * 40_000),
+    "trailers": flood(_CHUNKED + b"2\r\n{}\r\n0\r\n", b"a: b\r\n" * 40_000),
+    "pings": flood(b"", (b"\x89\x80" + _MASK) * 20_000, upgraded=True),
+    "fragments": flood(b"\x01\x80" + _MASK, (b"\x00\x80" + _MASK) * 20_000, upgraded=True),
 }
 
 

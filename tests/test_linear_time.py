@@ -23,7 +23,7 @@ from onward.watch.input.times import parse_time
 SIZE, LONGEST_SECONDS = 1 << 16, 20.0
 UNITS = (
     "a", "\u00e9", "1", "f0", "a ", "0x", "aa:", "1.", "1-", "12345678-1234-", "\n", "\r", '"', '""', ",",
-    "\0", "[", '{"a":',
+    "\0", "[", '{"a":', 'a","b\n', 'a","' + "b" * 2000 + "\n",
 )  # fmt: skip
 ENDS = ("", "!")
 WORDS = Vocabulary.of_text("a b c", "words")

@@ -67,6 +67,36 @@ def test_patterns_match_files(tmp_path: Path) -> None:
     assert names(find_sources([f"{tmp_path}/[ab].*"]), tmp_path) == ["a.txt", "b.md"]
 
 
+def test_a_pattern_follows_no_links_to_folders(tmp_path: Path) -> None:
+    """Two links to their own folder have 2^40 paths."""
+    put(tmp_path, **{"a.txt": "a", "deep__c.txt": "c", ".hidden__d.txt": "d"})
+    for name in ("one", "two"):
+        (tmp_path / name).symlink_to(tmp_path)
+    for pattern in ("**/*.txt", "**", "**/**/*.txt"):
+        assert names(find_sources([f"{tmp_path}/{pattern}"]), tmp_path) == ["a.txt", "deep/c.txt"]
+
+
+def test_a_relative_pattern_gives_relative_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(tmp_path, **{"a.txt": "a", "deep__c.txt": "c"})
+    monkeypatch.chdir(tmp_path / "deep")
+    for pattern, found in (("**/*.txt", ["c.txt"]), ("../**/*.txt", ["../a.txt", "../deep/c.txt"])):
+        assert [str(path) for path in find_sources([pattern]).documents] == found
+
+
+def test_folders_may_be_nested_to_any_depth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for _ in range(1200):
+        os.mkdir("a")  # noqa: PTH102 - the whole path of each would take long
+        os.chdir("a")
+    Path("b.txt").write_text("b")
+    monkeypatch.chdir(tmp_path)
+    try:
+        found = [find_sources([source]).documents for source in (".", "**/*.txt")]
+    finally:
+        subprocess.run(["rm", "-r", "a"], check=True)  # pytest cannot delete the folders
+    assert [[path.name for path in documents] for documents in found] == [["b.txt"]] * 2
+
+
 def test_a_file_whose_name_looks_like_a_pattern_is_read(tmp_path: Path) -> None:
     put(tmp_path, **{"what?[1].txt": "a"})
     assert names(find_sources([tmp_path / "what?[1].txt"]), tmp_path) == ["what?[1].txt"]

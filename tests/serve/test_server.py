@@ -16,6 +16,8 @@ from starlette.types import Send
 from tests.serve.conftest import Server, Start
 from tests.serve.loop import run
 from uvicorn.server import ServerState
+from websockets.exceptions import ConnectionClosedError
+from websockets.sync.client import connect as socket_to
 
 from onward.errors import InputError
 from onward.serve.server import LimitedProtocol, listen
@@ -105,6 +107,51 @@ def test_a_long_text_is_not_read_on_after_its_client_has_left(server: Server) ->
     answer = server.client.post(f"/v1/sessions/{id_}/edit", json={"at": 9, "delete": len(long) - 9}).json()
     assert (answer["version"], answer["length"]) == (2, 9)
     assert answer["completions"]
+
+
+def answers_to(server: Server, content: bytes) -> bytes:
+    """Returns all bytes that the server sends until it closes the connection."""
+    read = b""
+    with connect(server) as connection, suppress(ConnectionError):
+        connection.sendall(content)
+        while part := connection.recv(1 << 16):
+            read += part
+    return read
+
+
+def test_pipelined_requests_are_answered_in_order(server: Server) -> None:
+    requests = [b"GET /page/%d HTTP/1.1\r\nHost: localhost\r\n\r\n" % number for number in range(60)]
+    requests[-1] = requests[-1].replace(b"Host", b"Connection: close\r\nHost")
+    read = answers_to(server, b"".join(requests))
+    assert read.count(b"HTTP/1.1 404") == 60
+    places = [read.index(b'there is no GET /page/%d"' % number) for number in range(60)]
+    assert places == sorted(places)
+
+
+@pytest.mark.parametrize(
+    "body", [b"0\r\n" + b"a: b\r\n" * 20_000, b"0\r\na: " + b"b" * 99_999, b"2;" + b"b" * 99_999]
+)
+def test_the_trailers_and_chunks_of_a_body_are_limited(server: Server, body: bytes) -> None:
+    head = b"POST /v1/score HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+    started = time.monotonic()
+    assert answers_to(server, head + body)[:12] in (b"HTTP/1.1 400", b"")  # "" if the connection was reset
+    assert time.monotonic() - started < 5
+    assert b"200 OK" in answers_to(
+        server,
+        head.replace(b"Host", b"Connection: close\r\nHost") + b"1;x=y\r\n{\r\n1\r\n}\r\n0\r\na: b\r\n\r\n",
+    )
+
+
+def test_the_frames_of_a_message_are_limited(server: Server) -> None:
+    id_ = server.client.post("/v1/sessions", json={}).json()["id"]
+    with socket_to(f"ws{server.url[4:]}/v1/sessions/{id_}/ws") as websocket:
+        websocket.send(iter(["{", *[""] * 1000, "}"]))
+        assert "completions" in json.loads(websocket.recv())
+        with pytest.raises(ConnectionClosedError) as closed:
+            websocket.send(iter(["{", *[""] * 2000, "}"]))
+            websocket.recv()
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 1009
 
 
 def test_an_unavailable_address_has_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ import codecs
 import glob
 import hashlib
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -22,6 +23,7 @@ CHUNK = 1 << 22
 
 STANDARD_INPUT = "-"
 _SNIFFED = 8192
+_ANY_DEPTH = re.compile(r"(?:^|(?<=/))\*\*(?:/+|$)")
 _MAGIC = set("*?[")
 _UNREADABLE = "check that the path is right and that you may read it"
 
@@ -191,8 +193,7 @@ def check_standard_input() -> None:
 
 def _matches(pattern: str) -> list[Path]:
     """Returns the files that match a pattern, sorted."""
-    names = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
-    if files := [Path(name) for name in names if Path(name).is_file()]:
+    if files := [Path(name) for name in sorted(set(_names(pattern))) if Path(name).is_file()]:
         return files
     raise CorpusError(
         f"expected files that match {pattern}, found none",
@@ -200,10 +201,48 @@ def _matches(pattern: str) -> list[Path]:
     )
 
 
+def _names(pattern: str) -> Iterator[str]:
+    """Yields the names that match a pattern, some of them several times.
+
+    `glob` follows links for `**`: in a folder with two links to itself it finds 2^40 names.
+    """
+    before, *after = _ANY_DEPTH.split(pattern, maxsplit=1)
+    if not after:
+        yield from glob.glob(pattern)  # noqa: PTH207 - Path.glob takes no absolute pattern
+        return
+    for top in glob.glob(before) if before else [""]:  # noqa: PTH207
+        for folder, _ in _folders(top or ".", onerror=lambda _: None):
+            below = folder if top else os.path.relpath(folder)
+            start = "" if below == "." else os.path.join(glob.escape(below), "")  # noqa: PTH118
+            yield from _names(start + (after[0] or "*"))
+
+
+def _folders(top: str, onerror: Callable[[OSError], None]) -> Iterator[tuple[str, list[str]]]:
+    """Yields a folder and all folders below it at any depth, each with the names of its files.
+
+    Hidden folders and links to folders are left out. `os.walk` is recursive in Python 3.11, so it fails for
+    folders that are nested deeply.
+    """
+    waiting = [top]
+    while waiting:
+        parent, folders, files = waiting.pop(), list[str](), list[str]()
+        try:
+            with os.scandir(parent) as entries:
+                for entry in entries:
+                    is_link = entry.is_symlink()
+                    if not entry.is_dir():
+                        files.append(entry.name)
+                    elif not is_link and not entry.name.startswith("."):
+                        folders.append(entry.path)
+        except OSError as error:
+            onerror(error)
+        yield parent, files
+        waiting += sorted(folders, reverse=True)
+
+
 def _walk(folder: Path, found: _FoundDocuments) -> None:
     """Adds the text files below a folder, and counts the hidden and binary ones."""
-    for parent, folders, files in os.walk(folder, onerror=_refuse):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+    for parent, files in _folders(str(folder), _refuse):
         for path in (Path(parent, name) for name in sorted(files)):
             if not path.name.startswith(".") and path.is_file() and not _is_binary(path):
                 found.add(path)
@@ -212,7 +251,7 @@ def _walk(folder: Path, found: _FoundDocuments) -> None:
 
 
 def _refuse(error: OSError) -> None:
-    """Raises CorpusError for an unreadable folder, which `os.walk` would skip silently."""
+    """Raises CorpusError for an unreadable folder, whose files would be missing silently."""
     raise CorpusError(f"cannot read {error.filename}: {error.strerror}", hint=_UNREADABLE) from error
 
 

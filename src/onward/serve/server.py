@@ -6,22 +6,29 @@ import gc
 import os
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Any
 
 import torch
 import uvicorn
 from prometheus_client import disable_created_metrics
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import Frame
 
 from onward.errors import InputError
 from onward.serve.app import ServerSettings, make_app
 from onward.serve.http.responses import HANG_UP
 from onward.serve.http.slots import half
+from onward.serve.http.turns import TURN_SECONDS, sliced
 
 MAX_HEAD_BYTES = 1 << 14
 """Maximum number of bytes of the head of a request."""
+
+MAX_FRAGMENTS = 1024
+"""Maximum number of frames of a WebSocket message. Empty frames take memory too, but have no size."""
 
 SWITCH_SECONDS = 0.0002
 """Python's switch interval: how long the thread of the connections may run while a model's thread waits for
@@ -30,6 +37,9 @@ its turn. The default of 5 ms is fifty times as long as a step."""
 
 class LimitedProtocol(HttpToolsProtocol):
     """HTTP with limits: on the size of a request's head, the time for it to arrive, and open connections.
+
+    The sizes and extensions of chunks and the trailers of a body are limited like a head, to `MAX_HEAD_BYTES`
+    and one more byte for each byte of the body.
 
     Attributes:
         head_seconds: time for the head of a request to arrive.
@@ -40,10 +50,12 @@ class LimitedProtocol(HttpToolsProtocol):
     max_connections = 2000
     _timer: asyncio.TimerHandle | None = None
     _is_in_head = True
-    _head_bytes = 0  # of a head that is not complete
+    _body_bytes = 0  # of the request
+    _other_bytes = 0  # of the request, besides its body
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self.flow = _OneAtATime(transport, self.pipeline)
         if self._is_excess():
             transport.abort()
             return
@@ -65,14 +77,15 @@ class LimitedProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self.transport.is_closing():
             return
-        self._head_bytes = self._head_bytes + len(data) if self._is_in_head else 0
+        self._other_bytes += len(data)
         super().data_received(data)
-        if self._is_in_head and self._head_bytes > MAX_HEAD_BYTES:
-            self.send_400_response("The head of the request is too long.")
+        if self._other_bytes > MAX_HEAD_BYTES + self._body_bytes and not self.transport.is_closing():
+            part = "head" if self._is_in_head else "part besides the body"
+            self.send_400_response(f"The {part} of the request is too long.")
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._is_in_head, self._head_bytes = True, 0
+        self._is_in_head, self._body_bytes, self._other_bytes = True, 0, 0
         if self._timer is None:
             self._start_timer()
 
@@ -85,6 +98,19 @@ class LimitedProtocol(HttpToolsProtocol):
         scope[HANG_UP] = self.transport.abort
         super().on_headers_complete()
 
+    def on_body(self, body: bytes) -> None:
+        self._body_bytes += len(body)
+        self._other_bytes -= len(body)
+        super().on_body(body)
+
+    def on_response_complete(self) -> None:
+        """Begins the next request of the connection, after a pause if it was sent before this answer."""
+        begin_next = super().on_response_complete
+        if self.pipeline:
+            self.loop.call_later(TURN_SECONDS, begin_next)
+        else:
+            begin_next()
+
     def _start_timer(self) -> None:
         self._timer = self.loop.call_later(self.head_seconds, self._time_out)
 
@@ -96,6 +122,29 @@ class LimitedProtocol(HttpToolsProtocol):
     def _time_out(self) -> None:
         self._timer = None
         self.transport.abort()
+
+
+class _OneAtATime(FlowControl):
+    """Reads on only if no request waits for the answer to an earlier one of its connection."""
+
+    def __init__(self, transport: asyncio.Transport, waiting: Collection[object]) -> None:
+        super().__init__(transport)
+        self._waiting = waiting
+
+    def resume_reading(self) -> None:
+        if not self._waiting:
+            super().resume_reading()
+
+
+class LimitedWebSocket(WebSocketsSansIOProtocol):
+    """WebSocket with a limit on the frames of a message."""
+
+    def handle_cont(self, event: Frame) -> None:
+        if len(self.frames) < MAX_FRAGMENTS:
+            super().handle_cont(event)
+        elif not self.close_sent:
+            self.conn.fail(1009, f"a message has more than {MAX_FRAGMENTS} frames")
+            self.handle_parser_exception()
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -151,8 +200,8 @@ def serve(settings: ServerSettings, host: str, port: int, ready: Callable[[str],
     )
     config = uvicorn.Config(
         make_app(settings),
-        http=protocol,
-        ws="websockets-sansio",
+        http=sliced(protocol),  # type: ignore[arg-type]
+        ws=LimitedWebSocket,
         ws_max_size=limits.body_bytes,
         ws_per_message_deflate=False,
         timeout_keep_alive=30,

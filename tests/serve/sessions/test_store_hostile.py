@@ -103,6 +103,7 @@ def test_changed_cells(count: int, path: Path, tmp_path: Path, monkeypatch: pyte
         "create trigger more after insert on edits begin delete from sessions; end",
         "create view other as select 1",
         "create table other (a)",
+        "create index large on edits (zeroblob(900000000)) where id = ''",
         "alter table edits add column more text",
         "drop table edits; create view edits as select 's' as id",
     ],

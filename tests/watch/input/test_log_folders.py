@@ -75,6 +75,26 @@ def test_a_log_that_becomes_something_else_does_not_stop_the_watch(
     assert all_of(follower) == ["two"]
 
 
+def test_a_log_that_leads_nowhere_does_not_stop_the_watch(log: Path) -> None:
+    """A link to itself, a link to a name that is too long, and a file in the place of the folder."""
+    messages: list[str] = []
+    follower = Follower(log, notify=messages.append)
+    assert all_of(follower) == ["one"]
+    for target in (log, Path("x" * 255, "y"), Path("/dev/null/y"), Path("x" * 300)):
+        for name in (log, log.with_name("a.log.1")):
+            replace(name, target)
+        assert all_of(follower) == []
+    log.unlink()
+    moved = log.parent.rename(log.parent.with_name("moved"))
+    log.parent.touch()
+    assert all_of(follower) == []
+    log.parent.unlink()
+    moved.rename(log.parent)
+    add(log, "two")
+    assert all_of(follower) == ["two"]
+    assert "leads nowhere" in messages[0]
+
+
 def test_the_open_log_is_read_while_its_name_leads_elsewhere(log: Path, secret: Path) -> None:
     follower = Follower(log)
     assert all_of(follower) == ["one"]

@@ -57,6 +57,32 @@ def test_json_lines_have_columns_and_broken_ones_are_counted() -> None:
     assert "line 3: not a JSON object; line 4: no column 'e' among k" in parser.unreadable.message()
 
 
+def test_a_json_line_nested_at_any_depth_never_stops_the_parser() -> None:
+    """At some depth, Python can read a value that it cannot write."""
+    parser = make_parser(InputFormat("jsonl", key="k", event=("e",)))
+    for depth in range(500, 1100):
+        parser.read(b'{"k": 1, "e": %b1%b}' % (b"[" * depth, b"]" * depth), depth)
+    assert parser.unreadable.count > 0
+    assert [r.event for r in parser.read(b'{"k": 1, "e": "go"}', 1)] == ["go"]
+
+
+@pytest.mark.parametrize(
+    ("source", "line"),
+    [
+        (InputFormat("jsonl", key="k", event=("e", "f")), '{{"k": "k", "e": "{0}", "f": "{0}"}}'),
+        (InputFormat("sequences"), "{0}"),
+    ],
+)
+def test_a_long_event_is_cut_and_a_long_key_is_unreadable(source: InputFormat, line: str) -> None:
+    """Open sequences keep the names of their events in memory."""
+    parser = make_parser(source)
+    (record,) = parser.read(line.format("x" * 5000).encode(), 1)
+    assert record.event == "x" * 1000
+    if source.key:
+        assert parser.read(b'{"k": "%b", "e": "go", "f": ""}' % (b"x" * 5000), 2) == []
+        assert "line 2: expected a key of at most 1,000 characters" in parser.unreadable.message()
+
+
 def test_a_lone_surrogate_is_replaced() -> None:
     """A logger that cuts an emoji in half writes one; no file and no database can store it."""
     parser = make_parser(InputFormat("jsonl", key="k", event=("e",)))

@@ -138,6 +138,12 @@ def test_changed_cells(
         "create view other as select 1",
         "create table other (a)",
         "drop table flagged",
+        "create unique index one on facts (length('a')) where name = ''",
+        "create index large on keys (zeroblob(900000000)) where key = ''",
+        "drop table flagged; create table flagged (key text not null collate nocase, "
+        "number integer not null, events text not null, primary key (key, number))",
+        "drop table facts; create table facts (name text primary key, value text not null, "
+        "check (length(zeroblob(900000000)) > 0)) without rowid",
         "alter table alarms add column more text",
         "alter table keys rename column line to other",
         "drop table flagged; create view flagged as with recursive n(i) as "

@@ -21,14 +21,11 @@ from onward.serve.http.limits import Limits
 from onward.serve.http.validation import AtMost, RequestModel, expectation
 from onward.watch.input.format import InputFormat
 from onward.watch.input.lines import LONGEST_LINE
-from onward.watch.input.parsers import RecordParser
+from onward.watch.input.parsers import LONGEST_NAME, RecordParser
 from onward.watch.input.records import Record, UnreadableLines
 from onward.watch.input.times import parse_time
 
 KINDS = ("lines", "records", "sequences")
-LONGEST_NAME = 1000
-"""Maximum number of characters of a key or an event."""
-
 _ANY_LIMITS = Limits()  # the models of items have no limits that differ between servers
 _Item = TypeVar("_Item", bound=RequestModel)
 

@@ -14,6 +14,7 @@ single cell may contain the name of its column.
 import csv
 from collections import deque
 from collections.abc import Iterable
+from functools import cached_property
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -38,6 +39,28 @@ class _RowsState(StoredModel):
     held: Annotated[list[Annotated[tuple[Count, str], AsTuple]], Field(max_length=MOST_LINES)]
 
 
+class _Line:
+    """A line that may be part of a row of several lines. Its text is parsed once for each role in a row.
+
+    Attributes:
+        number: number of the line.
+        text: the line.
+    """
+
+    def __init__(self, number: int, text: str, delimiter: str) -> None:
+        self.number, self.text, self._delimiter = number, text, delimiter
+
+    @cached_property
+    def problem_as_first(self) -> str:
+        """The reason why the line is not a row: `_OPEN_QUOTE` if it begins one; "" if it is one."""
+        return _problem(self.text, self._delimiter)
+
+    @cached_property
+    def problem_within(self) -> str:
+        """The same for the line after a line that ends within quotes."""
+        return _problem(f'"{self.text}', self._delimiter) if '"' in self.text else _OPEN_QUOTE
+
+
 class CsvRows:
     """Collects lines into rows, and returns the cells of a row by name.
 
@@ -54,21 +77,25 @@ class CsvRows:
         self._names, self._delimiter = frozenset(names), delimiter
         self._any_name = next(iter(self._names), "")
         self.columns: list[str] | None = None
-        self.pending: list[NumberedLine] = []
+        self._pending: list[_Line] = []  # of a row that is not complete
+
+    @property
+    def pending(self) -> list[NumberedLine]:
+        return [(line.number, line.text) for line in self._pending]
 
     def add_line(self, number: int, text: str) -> list[NumberedLine]:
         """Returns the rows that one more line completes."""
-        if not self.pending and '"' not in text:
+        if not self._pending and '"' not in text:
             return [(number, text)]
-        return self._split([(number, text)])
+        return self._split([_Line(number, text, self._delimiter)])
 
     def finish(self) -> list[NumberedLine]:
         """Returns the pending lines as rows, at the end of the input."""
         found: list[NumberedLine] = []
-        while self.pending:
-            broken, *others = self.pending
-            self.pending = []
-            found += [broken, *self._split(others)]
+        while self._pending:
+            broken, *others = self._pending
+            self._pending = []
+            found += [(broken.number, broken.text), *self._split(others)]
         return found
 
     def cells(self, text: str) -> dict[str, Any] | None:
@@ -78,7 +105,7 @@ class CsvRows:
             ValueError: the row is not CSV, or has the wrong number of cells.
         """
         try:
-            cells = self._parse(text)
+            cells = _cells(text, self._delimiter)
         except csv.Error as error:  # which is not a ValueError
             problem = "a quote is not closed" if str(error) == _OPEN_QUOTE else str(error)
             raise ValueError(f"not CSV: {problem}") from error
@@ -100,42 +127,43 @@ class CsvRows:
             ValueError: the data is not such a state.
         """
         state = _RowsState.model_validate(data)
-        self.columns, self.pending = state.columns, state.held
+        self.columns = state.columns
+        self._pending = [_Line(number, text, self._delimiter) for number, text in state.held]
 
-    def _split(self, lines: Iterable[NumberedLine]) -> list[NumberedLine]:
+    def _split(self, lines: Iterable[_Line]) -> list[NumberedLine]:
         """Returns the rows in the pending lines and these lines."""
         waiting, found = deque(lines), list[NumberedLine]()
+        size = sum(len(line.text) for line in self._pending)
         while waiting:
-            number, text = waiting.popleft()
-            self.pending.append((number, text))
-            if len(self.pending) > 1 and '"' not in text and len(self.pending) < MOST_LINES:
-                continue  # this line cannot close the quote
-            row = "\n".join(line for _, line in self.pending)
-            problem = self._problem(row)
-            if problem == _OPEN_QUOTE and len(self.pending) < MOST_LINES and len(row) < LONGEST_LINE:
+            line = waiting.popleft()
+            problem = line.problem_within if self._pending else line.problem_as_first
+            self._pending.append(line)
+            size += len(line.text)
+            if problem == _OPEN_QUOTE and len(self._pending) < MOST_LINES and size < LONGEST_LINE:
                 continue
-            (first, broken), *others = self.pending
-            self.pending = []
+            row, self._pending, size = self._pending, [], 0
             if problem:
-                found.append((first, broken))
-                waiting.extendleft(reversed(others))
+                found.append((row[0].number, row[0].text))
+                waiting.extendleft(reversed(row[1:]))
             else:
-                found.append((first, row))
+                found.append((row[0].number, "\n".join(each.text for each in row)))
         return found
-
-    def _problem(self, row: str) -> str:
-        """Returns the reason why the text is not a row; "" if it is one."""
-        try:
-            self._parse(row)
-        except csv.Error as error:
-            return str(error)
-        return ""
-
-    def _parse(self, row: str) -> list[str]:
-        return next(csv.reader([row], delimiter=self._delimiter, strict=True))
 
     def _is_header(self, cells: list[str], columns: list[str]) -> bool:
         if self._any_name not in cells and columns[0] not in cells:
             return False  # a fast answer for nearly all rows
         found = set(cells)
         return found == set(columns) or (len(self._names) > 1 and self._names <= found)
+
+
+def _problem(row: str, delimiter: str) -> str:
+    """Returns the reason why a text is not a row; "" if it is one."""
+    try:
+        _cells(row, delimiter)
+    except csv.Error as error:
+        return str(error)
+    return ""
+
+
+def _cells(row: str, delimiter: str) -> list[str]:
+    return next(csv.reader([row], delimiter=delimiter, strict=True))

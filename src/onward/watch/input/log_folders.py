@@ -14,6 +14,9 @@ from pathlib import Path
 
 from onward.file_kind import kind_of
 
+_LEADS_NOWHERE = (errno.ELOOP, errno.ENOTDIR, errno.ENAMETOOLONG)
+"""Errors of a path that its writer can cause by links, and of a folder that became a file."""
+
 
 class NotFollowedError(FileNotFoundError):
     """A file that is not read, as if it did not exist: it is a pipe, or outside the folder of the log."""
@@ -62,7 +65,12 @@ class LogFolders:
             NotFollowedError: the file may not be read.
             OSError: there is no such file.
         """
-        _check_kind(path, path.stat().st_mode)
+        try:
+            _check_kind(path, path.stat().st_mode)
+        except OSError as error:
+            if error.errno in _LEADS_NOWHERE:
+                raise NotFollowedError(f"{path} leads nowhere ({error.strerror}): it is not read") from error
+            raise
         target = _real(path)
         if not self._follow_links and not any(map(target.is_relative_to, self._folders)):
             message = f"{path} leads to {target}, outside the folder of the log"

@@ -20,6 +20,9 @@ from onward.watch.input.times import parse_time
 MOST_BYTES = 1000
 """Maximum number of events of a line whose symbols are bytes; further bytes are dropped."""
 
+LONGEST_NAME = 1000
+"""Maximum number of characters of a key or an event. Longer events are cut, longer keys unreadable."""
+
 _SHOWN_COLUMNS = 80
 
 
@@ -112,8 +115,10 @@ class _ColumnParser(RecordParser):
         values = self._table.cells(line) if self._table else _json_object(line)
         if values is None:
             return []
-        event = " ".join(_text_of_column(values, name) for name in source.event)
+        event = " ".join(_text_of_column(values, name) for name in source.event)[:LONGEST_NAME]
         key = _text_of_column(values, source.key) if source.key else ""
+        if len(key) > LONGEST_NAME:
+            raise ValueError(f"expected a key of at most {LONGEST_NAME:,} characters, got {len(key):,}")
         time = parse_time(_text_of_column(values, source.time)) if source.time else None
         return [Record(key, event, time, line, number)]
 
@@ -160,7 +165,10 @@ def make_parser(source: InputFormat, templates: Templates | None = None) -> Reco
 def _sequence_of_line(events: list[str], line: str, number: int) -> list[Record]:
     """Returns records that make the line a sequence; its key is the line number."""
     last = len(events) - 1
-    return [Record(str(number), event, None, line, number, i == last) for i, event in enumerate(events)]
+    return [
+        Record(str(number), event[:LONGEST_NAME], None, line, number, i == last)
+        for i, event in enumerate(events)
+    ]
 
 
 def _json_object(line: str) -> dict[str, Any]:
@@ -185,4 +193,8 @@ def _text_of_column(values: dict[str, Any], name: str) -> str:
         shown = names if len(names) <= _SHOWN_COLUMNS else f"{names[: _SHOWN_COLUMNS - 3]}..."
         raise ValueError(f"no column {name!r} among {shown}")
     value = values[name]
-    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else json.dumps(value)
+    try:
+        text = value if isinstance(value, str) else json.dumps(value)
+    except RecursionError as error:
+        raise ValueError(f"column {name!r} is nested too deeply") from error
+    return text.encode("utf-8", "replace").decode()

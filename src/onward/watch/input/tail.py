@@ -5,6 +5,7 @@ a rotation, copied and then truncated, or compressed. The rest of that file is r
 were begun and rotated since, then the file that has the name now.
 """
 
+import os
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -228,9 +229,10 @@ def _is_copy(path: Path, file: GrowingFile | Position, folders: LogFolders) -> b
 
 def _siblings(path: Path, folders: LogFolders) -> Iterator[Path]:
     """Yields the files of the folder whose names start with the stem of this one's, including itself."""
-    with suppress(FileNotFoundError):
+    with suppress(FileNotFoundError, NotADirectoryError):
         for found in path.parent.iterdir():
-            if found.name.startswith(path.stem) and found.is_file() and folders.has(found):
+            is_named = found.name.startswith(path.stem)
+            if is_named and os.path.isfile(found) and folders.has(found):  # noqa: PTH113 - it never raises
                 yield found
 
 

@@ -136,7 +136,7 @@ class GrowingFile:
 
     def is_at(self, path: Path) -> bool:
         """Whether the path leads to this file."""
-        with suppress(FileNotFoundError):
+        with suppress(OSError):
             status = path.stat()
             return (status.st_dev, status.st_ino) == (self.device, self.inode)
         return False

@@ -141,7 +141,7 @@ def _from_any_format(text: str) -> float:
             for default in _DEFAULTS
             for day_first, year_first in (_ORDERS[:1] if _YEAR_FIRST.match(text) else _ORDERS)
         }
-    except (OverflowError, TypeError, AttributeError, IndexError) as error:  # for texts that it cannot parse
+    except Exception as error:  # for texts that it cannot parse, it raises errors of many kinds
         raise ValueError from error
     if len(moments) != 1:
         raise ValueError

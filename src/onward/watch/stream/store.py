@@ -39,6 +39,12 @@ create table flagged (
     key text not null, number integer not null, events text not null, primary key (key, number)
 );
 """
+_INDEXES = """
+create index idle on keys (seen);
+create index idle_in_order on keys (seen, number, key);
+"""
+"""The indexes of version 0.2, and of later ones."""
+
 _HINT = "name another file with --state, or delete this one to start without a state"
 _DISK_HINT = "check that the folder exists and is writable, and that the disk has free space"
 _DISK_ERRORS = {
@@ -284,8 +290,9 @@ class WatchStore:
 
 
 def _check_tables(database: sqlite3.Connection, name: str) -> None:
-    """Raises ArtefactError if a database has other tables or columns, or views or triggers."""
-    if definitions_in(database) != definitions_of(_TABLES):
+    """Raises ArtefactError if a database has other tables or indexes, or views or triggers."""
+    found, tables = definitions_in(database), definitions_of(_TABLES)
+    if not tables <= found <= definitions_of(_TABLES + _INDEXES):
         raise ArtefactError(f"{name} is damaged: its tables are not those of a state file", hint=_HINT)
 
 
