@@ -14,8 +14,8 @@ from onward.data.encoded import EncodedCorpus, encode_corpus
 from onward.errors import RecipeError
 from onward.inference.trained_model import TrainedModel
 from onward.outputs import refuse_to_replace
-from onward.training.base import Base, consider_base
-from onward.training.events import BaseConsidered, CorpusEncoded, CorpusRead, Observer
+from onward.training.base import Base, choose_base
+from onward.training.events import BaseChosen, CorpusEncoded, CorpusRead, Observer
 from onward.training.plan import Budget
 from onward.training.recipe import Recipe, find_recipe
 from onward.training.resume import RunStart, resumed_budget, resumed_recipe, start_run
@@ -163,10 +163,10 @@ def _begin(
         asked = recipe.base
     if asked == "auto":
         encoded = _encode(corpus, recipe, notify)
-        found = consider_base(encoded, recipe, given)
-        if found.name is not None:
-            notify(BaseConsidered(found.name, found.base is not None, found.nats_per_symbol))
-        base = found.base
+        choice = choose_base(encoded, recipe, given)
+        if choice:
+            notify(BaseChosen(choice.base.name, choice.nats_per_symbol))
+        base = choice.base if choice else None
     elif asked == "none":
         encoded, base = _encode(corpus, recipe, notify), None
     else:
@@ -174,7 +174,7 @@ def _begin(
         recipe = base.recipe(recipe, given)
         encoded = _encode(corpus, recipe, notify)
         if not start.checkpoint:
-            notify(BaseConsidered(asked, is_used=True))
+            notify(BaseChosen(asked))
     return replace(recipe, base=base.name if base else "none"), encoded, base
 
 

@@ -12,8 +12,8 @@ from onward.artefact import Artefact, save
 from onward.data.encoded import Encoding, encode_text
 from onward.errors import ArtefactError, Interrupted, RecipeError
 from onward.inference.trained_model import TrainedModel
-from onward.training.base import Base, consider_base
-from onward.training.events import BaseConsidered, Stepped
+from onward.training.base import Base, choose_base
+from onward.training.events import BaseChosen, Stepped
 from onward.training.recipe import find_recipe
 
 TEXT = "the state goes on where the lane ended, and the lane goes on where the state is.\n" * 40
@@ -124,7 +124,7 @@ def test_a_resumed_run_ends_with_the_same_bytes(
     events: list[object] = []
     onward.train(text, output=part, resume=True, observer=events.append)
     assert part.read_bytes() == whole.read_bytes()
-    assert not any(isinstance(event, BaseConsidered) for event in events)  # it was announced at the start
+    assert not any(isinstance(event, BaseChosen) for event in events)  # it was announced at the start
 
 
 def test_the_model_names_its_base_without_folders(base: Path, text: Path) -> None:
@@ -165,20 +165,18 @@ class TestBundled:
         [
             ("We have read your letter, and shall answer all of your questions next week. ", "english"),
             (CODE, "python"),
-            ("Wir haben Ihren Brief gelesen und beantworten alle Fragen in der Woche darauf. ", None),
-            ("\u6211\u4eec\u5df2\u7ecf\u770b\u8fc7\u4e86\uff0c\u4e0b\u5468\u56de\u7b54\u4f60\u3002", None),
         ],
     )
-    def test_a_text_begins_with_the_base_that_suits_it(self, text: str, name: str | None) -> None:
-        found = consider_base(encode_text(text * 20, Encoding()), find_recipe(), {})
-        assert found.name in {"english", "python"}
-        assert (found.base.name if found.base else None) == name
+    def test_a_text_begins_with_the_base_that_suits_it(self, text: str, name: str) -> None:
+        choice = choose_base(encode_text(text * 20, Encoding()), find_recipe(), {})
+        assert choice
+        assert choice.base.name == name
 
     @pytest.mark.parametrize("given", [{"recipe": "tiny"}, {"width": 32}, {"symbols": "bytes"}])
     def test_it_is_not_considered_for_another_model(self, text: Path, given: dict[str, Any]) -> None:
         events: list[object] = []
         onward.train(text, steps=1, observer=events.append, **given)
-        assert not any(isinstance(event, BaseConsidered) for event in events)
+        assert not any(isinstance(event, BaseChosen) for event in events)
 
 
 def test_weights_in_bfloat16_take_half_and_are_read_as_float32(base: Path, tmp_path: Path) -> None:

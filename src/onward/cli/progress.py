@@ -11,7 +11,7 @@ from rich.text import Text
 from onward.cli.output import messages
 from onward.printable import printable, without_controls
 from onward.training.events import (
-    BaseConsidered,
+    BaseChosen,
     CheckpointIgnored,
     CheckpointMissing,
     CorpusEncoded,
@@ -144,7 +144,7 @@ def describe(event: Event) -> list[str]:  # noqa: PLR0912 - one case for each ki
             line = _describe_corpus(event)
         case OutputExists() | CheckpointIgnored() | CheckpointMissing():
             line = _describe_output(event)
-        case BaseConsidered():
+        case BaseChosen():
             line = _describe_base(event)
         case SettingsChosen(settings, passes):
             most = "" if passes is None else f"; at most {passes:.3g} epochs"
@@ -199,13 +199,11 @@ def _describe_corpus(event: CorpusEncoded) -> str:
     return f"read {'; '.join(parts)}" if event.documents > 1 else "; ".join(parts)
 
 
-def _describe_base(event: BaseConsidered) -> str:
+def _describe_base(event: BaseChosen) -> str:
     if event.nats_per_symbol is None:
         return f"begins with the model {event.name}"
     loss = f"whose loss on this text is {event.nats_per_symbol:.2f} nats per symbol before training"
-    if event.is_used:
-        return f"begins with the base model {event.name}, {loss} (--base none begins with new weights)"
-    return f"begins with new weights: the text is unlike the texts of the base model {event.name}, {loss}"
+    return f"begins with the base model {event.name}, {loss} (--base none begins with new weights)"
 
 
 def _settings(settings: dict[str, Any]) -> str:

@@ -4,7 +4,7 @@ import math
 import unicodedata
 from collections.abc import Collection
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -34,10 +34,6 @@ _LIKE = {
 
 ARCHITECTURE = tuple(field.name for field in fields(Architecture) if field.name != "dropout")
 """The hyperparameters in which a run and its base must be equal."""
-
-LARGEST_SURPRISE = 2.2
-"""In nats per character: the largest loss of a base on a text for which it is used. The value separates
-English from most other texts; `benchmarks/LOG.md` has the losses."""
 
 
 @dataclass(frozen=True)
@@ -144,23 +140,15 @@ class Base:
         return np.array([*range(len(SPECIAL)), *found])
 
 
-@dataclass(frozen=True)
-class Consideration:
-    """The result of looking for a base model that suits a run.
+class Choice(NamedTuple):
+    """A base model for a run, and its loss on the corpus before training, in nats per symbol."""
 
-    Attributes:
-        base: the base to begin with; None: begin with new weights.
-        name: the name of the base whose loss is lowest; None if no base has the architecture of the recipe.
-        nats_per_symbol: the loss of that base on the corpus, before training.
-    """
-
-    base: Base | None = None
-    name: str | None = None
-    nats_per_symbol: float | None = None
+    base: Base
+    nats_per_symbol: float
 
 
-def consider_base(corpus: EncodedCorpus, recipe: Recipe, given: Collection[str]) -> Consideration:
-    """Returns the base model to begin a run with, if one fits the recipe and reads the corpus well.
+def choose_base(corpus: EncodedCorpus, recipe: Recipe, given: Collection[str]) -> Choice | None:
+    """Returns the base model whose loss on a corpus is lowest; None if none has the architecture of the run.
 
     Args:
         corpus: the corpus.
@@ -169,10 +157,9 @@ def consider_base(corpus: EncodedCorpus, recipe: Recipe, given: Collection[str])
     """
     is_fitting = recipe.name == "default" and recipe.symbols == "characters"
     if not is_fitting or not base_names() or not set(ARCHITECTURE).isdisjoint(given):
-        return Consideration()
-    bases = [Base.load(name) for name in base_names()]
-    nats, _, best = min((base.surprise(corpus), base.name, base) for base in bases)
-    return Consideration(best if nats <= LARGEST_SURPRISE else None, best.name, nats)
+        return None
+    bases = map(Base.load, base_names())
+    return min((Choice(base, base.surprise(corpus)) for base in bases), key=lambda each: each.nats_per_symbol)
 
 
 def _alike(symbol: str) -> str:

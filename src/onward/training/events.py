@@ -88,17 +88,15 @@ class Started(Event):
 
 
 @dataclass(frozen=True)
-class BaseConsidered(Event):
+class BaseChosen(Event):
     """A base model was considered for the run.
 
     Attributes:
         name: name of the base, or path of the model file.
-        is_used: whether the run begins with its weights.
         nats_per_symbol: its loss on the text before training; None if the user named it.
     """
 
     name: str
-    is_used: bool
     nats_per_symbol: float | None = None
 
 

@@ -51,7 +51,6 @@ _FROM_BASE = (
     _Level(math.inf, 0.2, 0.03),
 )
 _SYMBOLS_OF_A_LANE = 3_000
-_SYMBOLS_OF_A_LANE_WITH_BASE = 1_500
 """Symbols that a lane reads in a pass, so that a pass has enough steps."""
 
 _FEWEST_LANES = 8
@@ -61,19 +60,20 @@ _LOWEST_RATES, _HIGHEST_RATES = 0.1, 0.4
 surprise, and for a text of many symbols or with a large surprise."""
 
 _FEW_SYMBOLS, _MANY_SYMBOLS = 50_000, 400_000
-_SMALL_SURPRISE, _LARGE_SURPRISE = 1.5, 2.5
+_SMALL_SURPRISE, _LARGE_SURPRISE = 2.0, 3.0
 
 _SYMBOLS_OF_A_PASS = 12_000
 _SYMBOLS_OF_A_PASS_WITH_BASE = 25_000
 """The limit of passes is the number of symbols divided by this number, but at least `_FEWEST_PASSES`."""
 
 _FEWEST_PASSES = 2.0
+_FEWEST_PASSES_OF_UNLIKE_TEXT = 5.0
+"""For a text that surprises the base much."""
 
 
 def choose_lanes(recipe: Recipe, text: Text) -> int:
     """Returns the number of lanes for a run; at most that of the recipe."""
-    each = _SYMBOLS_OF_A_LANE if text.surprise is None else _SYMBOLS_OF_A_LANE_WITH_BASE
-    lanes = 1 << max(0, round(math.log2(max(1, text.symbols / each))))
+    lanes = 1 << max(0, round(math.log2(max(1, text.symbols / _SYMBOLS_OF_A_LANE))))
     return max(min(lanes, recipe.lanes), min(_FEWEST_LANES, recipe.lanes))
 
 
@@ -105,8 +105,10 @@ def choose(recipe: Recipe, given: Collection[str], text: Text, *, passes: float)
 
 def most_passes(text: Text) -> float:
     """Returns the number of passes over a text after which further ones do not help."""
-    each = _SYMBOLS_OF_A_PASS if text.surprise is None else _SYMBOLS_OF_A_PASS_WITH_BASE
-    return max(_FEWEST_PASSES, text.symbols / each)
+    if text.surprise is None:
+        return max(_FEWEST_PASSES, text.symbols / _SYMBOLS_OF_A_PASS)
+    further = (_FEWEST_PASSES_OF_UNLIKE_TEXT - _FEWEST_PASSES) * _distance(text.surprise)
+    return max(_FEWEST_PASSES + further, text.symbols / _SYMBOLS_OF_A_PASS_WITH_BASE)
 
 
 def base_rates(symbols: int, surprise: float) -> float:
@@ -116,6 +118,11 @@ def base_rates(symbols: int, surprise: float) -> float:
     to keep less of what the base has learned.
     """
     length = math.log(max(1, symbols) / _FEW_SYMBOLS) / math.log(_MANY_SYMBOLS / _FEW_SYMBOLS)
-    distance = (surprise - _SMALL_SURPRISE) / (_LARGE_SURPRISE - _SMALL_SURPRISE)
-    within = min(1.0, max(0.0, length, distance))
+    within = min(1.0, max(length, _distance(surprise)))
     return _LOWEST_RATES * (_HIGHEST_RATES / _LOWEST_RATES) ** within
+
+
+def _distance(surprise: float) -> float:
+    """Returns how far a text is from those of the base, from 0 to 1."""
+    share = (surprise - _SMALL_SURPRISE) / (_LARGE_SURPRISE - _SMALL_SURPRISE)
+    return min(1.0, max(0.0, share))
