@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 HERE = Path(__file__).resolve().parents[1]
 STEPS, LETTERS, SCORED, WORDS = 40, 20_000, 200_000, 100
 TASKS = ("train", "write", "score", "complete")
+SETTINGS = {"width": 256, "lanes": 64, "dropout": 0.0, "noise": 0.0}
+"""The same for all versions, whatever they choose themselves. A run with a width begins with new weights."""
+
 WARM_UP = 1
 """Number of warm-up turns."""
 
@@ -115,7 +118,7 @@ def work(model: Path) -> None:
         return onward.load(model)
 
     tasks: dict[str, Callable[[], object]] = {
-        "train": lambda: onward.train("pydoc", steps=STEPS),
+        "train": lambda: onward.train("pydoc", steps=STEPS, **SETTINGS),
         "write": lambda: trained().write("The ", length=LETTERS, seed=0),
         "score": lambda: trained().score(text[:SCORED]),
         "complete": lambda: [trained().complete(beginning) for beginning in beginnings],
@@ -123,9 +126,9 @@ def work(model: Path) -> None:
 
     def results() -> dict[str, str]:
         """Returns the results of the tasks, as hashes and digits that must be equal."""
-        fresh = onward.train("pydoc", steps=STEPS, precision="fp32")
+        fresh = onward.train("pydoc", steps=STEPS, precision="fp32", **SETTINGS)
         if not model.exists():
-            onward.train("pydoc", steps=STEPS, output=model)
+            onward.train("pydoc", steps=STEPS, output=model, **SETTINGS)
         return {
             "weights": _digest(fresh),
             "written": trained().write("The ", length=200, seed=0),
