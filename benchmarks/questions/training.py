@@ -35,6 +35,25 @@ TEXT = Question(
 )
 
 
+def small_rows(runs: list[Run]) -> Rows:
+    for run in runs:
+        sides = (run[side] for side in ("plain", "base_alone", "from_nothing"))
+        cells = [f"{side['nats_per_symbol']:.3f}, {side['keystrokes_saved']:.1%}" for side in sides]
+        yield [f"{run['kind']}, {run['thousand_characters']:,},000 characters", *cells]
+
+
+SMALL = Question(
+    "small_texts",
+    "What does a base model bring to a small text?",
+    ["text", "`onward train TEXT --minutes 1`", "the base model alone", "with `--base none`"],
+    small_rows,
+    kind=("kind", "thousand_characters", "minutes"),
+    note="Nats per character on the 100,000 characters that follow the text, and the share of keystrokes "
+    "saved in their first 5,000, with three completions shown. The base models have not read these texts. Other "
+    "pages of the same sites as the web text are part of the texts of `english`.",
+)
+
+
 def step_rows(runs: list[Run]) -> Rows:
     for run in runs:
         milliseconds = run["milliseconds"]
@@ -159,5 +178,5 @@ BUSY = Question(
 )
 
 
-QUESTIONS = [TEXT, STEP, PEERS, KEPT_MEMORY, LARGE, RESUME, BUSY]
+QUESTIONS = [TEXT, SMALL, STEP, PEERS, KEPT_MEMORY, LARGE, RESUME, BUSY]
 """In the order of the page."""
