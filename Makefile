@@ -85,9 +85,10 @@ $(AUDIT)/.installed: $(VENV)/.installed
 audit: $(AUDIT)/.installed ## look for known vulnerabilities of the dependencies, on PyPI
 	$(BIN)/python .ci/audit.py $(AUDIT)/bin/pip-audit
 
-bench: setup ## run the benchmarks (an hour; needs the data sets in ../shared/data)
+bench: setup ## run the benchmarks (two hours; needs the data sets in ../shared/data)
 	$(BIN)/python benchmarks/text_budget.py tinyshakespeare --minutes 3
 	$(BIN)/python benchmarks/text_budget.py nietzsche --minutes 5 --keep $(KEPT)
+	$(BIN)/python benchmarks/small_texts.py
 	$(BIN)/python benchmarks/write_memory.py $(KEPT)/model.onward
 	$(BIN)/python benchmarks/write_speed.py $(KEPT)/model.onward $(KEPT)/held_out.txt --long 1000000
 	$(BIN)/python benchmarks/score_speed.py $(KEPT)/model.onward $(KEPT)/training.txt
@@ -100,6 +101,9 @@ bench: setup ## run the benchmarks (an hour; needs the data sets in ../shared/da
 	$(BIN)/python benchmarks/long_run.py $(KEPT)/model.onward
 	$(BIN)/python benchmarks/resume_sigkill.py --steps 5000
 	$(BIN)/python benchmarks/corpus_2gb.py
+	$(BIN)/python benchmarks/hostile_files.py
+	$(BIN)/python benchmarks/serve_attacks.py $(KEPT)/model.onward
+	$(BIN)/python benchmarks/serve_faults.py $(KEPT)/model.onward
 	$(BIN)/python benchmarks/report.py
 
 $(PEERS)/.installed: benchmarks/peers.txt $(VENV)/.installed

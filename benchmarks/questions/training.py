@@ -49,8 +49,8 @@ SMALL = Question(
     small_rows,
     kind=("kind", "thousand_characters", "minutes"),
     note="Nats per character on the 100,000 characters that follow the text, and the share of keystrokes "
-    "saved in their first 5,000, with three completions shown. The base models have not read these texts. Other "
-    "pages of the same sites as the web text are part of the texts of `english`.",
+    "saved in their first 5,000, with three completions shown. The base models have not read these texts. "
+    "Other pages of the same sites as the web text are part of the texts of `english`.",
 )
 
 
