@@ -34,7 +34,7 @@ from safetensors.torch import save as to_safetensors
 from torch import Tensor
 
 from onward.atomic import atomic_write
-from onward.bases import find_model
+from onward.bases import base_names, find_model
 from onward.data.vocabulary import Vocabulary
 from onward.errors import ArtefactError, RecipeError
 from onward.file_kind import kind_of
@@ -215,7 +215,9 @@ def check_header(path: Path, what: str = "model file") -> None:
         with path.open("rb") as file:
             size, start = status.st_size, file.read(8)
     except OSError as error:
-        raise ArtefactError(f"cannot read {path}: {error.strerror}", hint=_HINT) from error
+        bundled = " or ".join(base_names())
+        hint = f"{_HINT}, or {bundled}, which come with onward"
+        raise ArtefactError(f"cannot read {path}: {error.strerror}", hint=hint) from error
     if len(start) < 8:
         raise ArtefactError(f"{path} is not a {what}: it has {size} bytes", hint=_HINT)
     (claimed,) = struct.unpack("<Q", start)
