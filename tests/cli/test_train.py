@@ -245,6 +245,18 @@ def test_the_final_loss_is_explained(onward: Command, text: Path, tmp_path: Path
     assert "pieces from all parts of the text" in said.partition("held-out loss  ")[2]
 
 
+def test_the_base_can_be_set_as_any_hyperparameter(onward: Command, text: Path, tmp_path: Path) -> None:
+    said = onward("train", text, "--set", "base=none", "--explain").err
+    assert "settings for this text" in said
+    assert "base model" not in said
+
+
+def test_explain_and_resume_are_not_given_together(onward: Command, text: Path) -> None:
+    ran = onward("train", text, "--explain", "--resume")
+    assert ran.code == 2
+    assert "expected --explain or --resume" in ran.err
+
+
 def test_special_symbols_are_not_counted(onward: Command, tmp_path: Path) -> None:
     path = tmp_path / "text_2.txt"
     path.write_text("abcabcabca")

@@ -135,6 +135,12 @@ def test_the_model_names_its_base_without_folders(base: Path, text: Path) -> Non
     assert onward.train(text, base="none", steps=1, **SMALL).info()["facts"]["base"] is None
 
 
+def test_a_vocabulary_of_frequent_symbols_stays_without_those_of_the_base(base: Path, text: Path) -> None:
+    symbols = onward.train(text, base="none", steps=1, min_count=20, **SMALL).artefact.vocabulary.symbols
+    model = onward.train(text, base=base, steps=1, min_count=20)
+    assert model.artefact.vocabulary.symbols == symbols
+
+
 def test_a_base_that_is_missing_is_an_error(text: Path) -> None:
     with pytest.raises(ArtefactError, match=r"nowhere\.onward"):
         onward.train(text, base="nowhere.onward", steps=1)

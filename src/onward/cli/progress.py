@@ -154,7 +154,7 @@ def describe(event: Event) -> list[str]:  # noqa: PLR0912 - one case for each ki
         case Started():
             line = _describe_start(event)
         case Planned(steps):
-            line = f"about {_count(steps, 'step')} fit into the time; the number follows the speed of the machine"
+            line = f"about {_count(steps, 'step')}; the number follows the speed of the machine"
         case ManyEpochs(epochs):
             line = f"{epochs:.1f} epochs planned: the model may overfit (--dropout 0.1 to 0.3 helps)"
         case EpochStarted(epoch):

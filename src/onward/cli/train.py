@@ -144,6 +144,9 @@ def train(
     }  # fmt: skip
     hyperparameters = {name: value for name, value in common.items() if value is not None}
     hyperparameters |= dict(map(_parse, set_ or []))
+    base = hyperparameters.pop("base", base)
+    if explain and resume:
+        raise RecipeError("expected --explain or --resume, got both", hint="leave one of them out")
     started = _PROCESS_STARTED.pop() if _PROCESS_STARTED else time.monotonic()
     if output is None and STANDARD_INPUT in source[:1]:
         raise _no_name(source[0])  # before anything is read
@@ -160,6 +163,8 @@ def train(
                 resumed_at = event.step
             if isinstance(event, SettingsChosen):
                 chosen = "".join(f" --set {name}={value}" for name, value in event.settings.items())
+            if isinstance(event, Started) and chosen:
+                chosen += f" --precision {event.precision}"  # else it is measured again
             show(event)
             if explain and isinstance(event, Started):
                 raise _Explained

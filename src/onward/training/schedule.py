@@ -43,7 +43,8 @@ class Schedule:
         in_order = all(before[0] < after[0] <= before[1] for before, after in pairwise(plans))
         if not (in_order and all(0 <= step <= steps and steps > 0 for step, steps in plans)):
             raise RecipeError(
-                f"expected increasing steps, each below the number of steps after its colon, got {text!r}",
+                "expected a number of steps above 0, or increasing steps, each below the number of steps "
+                f"after its colon, got {text!r}",
                 hint=_EXAMPLE,
             )
         return cls(plans)

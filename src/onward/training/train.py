@@ -131,7 +131,7 @@ def train_model(  # noqa: PLR0913 - keyword arguments, most of which have defaul
         Interrupted, DivergedError, WriteError: see `TrainingLoop.run`.
     """
     device, start = device or torch.device("cpu"), start or RunStart()
-    corpus = base.extend(corpus) if base else corpus
+    corpus = base.extend(corpus) if base and recipe.min_count == 1 else corpus
     check_memory(recipe, len(corpus.vocabulary), device)
     started = time.monotonic() if budget.started is None else budget.started
     notify = observer or (lambda event: None)
