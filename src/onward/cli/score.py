@@ -86,7 +86,7 @@ def score(
     how: dict[str, Any] = {"cold": cold, "lanes": 1 if exact else lanes}
     if adapt:
         say("--adapt is now called --learn weights", style="dim")
-        learn = {"none": "weights", "memory": "both"}.get(learn, learn)
+        learn = "weights" if learn in ("none", "weights") else "both"
     if learn != "none":
         how |= {"learn": learn, "memory": memory}
     if html:

@@ -244,7 +244,8 @@ class TrainedModel:
 
         Raises:
             CorpusError: the source has no text, or cannot be read.
-            InputError: `cold` or `lanes` is below 1, or one of them is combined with learning.
+            InputError: `cold` or `lanes` is below 1, or one of them is combined with learning; or the memory
+                has no possible size.
         """
         protocol = self._protocol(cold, lanes, **learning)
         return score(self.model, self.vocabulary, source, protocol, progress)
@@ -283,6 +284,11 @@ class TrainedModel:
         if learn not in get_args(Learn):
             raise InputError(f"expected learn to be {', '.join(get_args(Learn))}, got {learn!r}")
         learns_weights, remembers = learn in ("weights", "both"), learn in ("memory", "both")
+        if remembers and not memory:
+            raise InputError(
+                f"expected a memory of 1 megabyte or more with learn={learn!r}, got 0",
+                hint="choose a size, or leave the memory out of learn",
+            )
         if learns_weights:
             adapt = adapt or AdaptOptions()
         return Protocol(
