@@ -113,6 +113,28 @@ class Memory:
         self._kernel.advance(after, ids)
         return after
 
+    def step(
+        self,
+        table: np.ndarray,
+        rows: np.ndarray,
+        ids: np.ndarray,
+        new_rows: np.ndarray,
+        probabilities: np.ndarray,
+    ) -> None:
+        """Moves places of a search on, and refines the predictions there. The memory does not change.
+
+        Args:
+            table: places, one per row, (N, PLACE); the new places are written to it.
+            rows: rows of the places before the symbols, (B,).
+            ids: the symbols, (B,) in int64, which must be in the vocabulary.
+            new_rows: rows of the new places, (B,).
+            probabilities: the network's after the symbols, (B, V) in float32; they are replaced.
+        """
+        places = table[rows]
+        self._kernel.advance(places, ids)
+        table[new_rows] = places
+        self._kernel.refine(places, probabilities)
+
     def refine(self, places: np.ndarray, network: np.ndarray) -> np.ndarray:
         """Returns the probabilities of the next symbol at places.
 

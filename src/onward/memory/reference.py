@@ -181,7 +181,7 @@ class ReferenceKernel(Kernel):
 
     def copy(self) -> Self:
         twin = object.__new__(type(self))
-        twin.__dict__.update(self.__dict__)
+        twin.layout, twin.undo, twin._number = self.layout, self.undo, self._number
         twin.words = self.words.copy()
         twin._records, twin._recorded = self._records[:], self._recorded[:]
         return twin

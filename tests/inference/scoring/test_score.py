@@ -153,7 +153,5 @@ def test_a_text_is_scored_before_the_memory_learns_it(trained: TrainedModel) -> 
 def test_a_memory_to_score_with_has_a_size(trained: TrainedModel) -> None:
     with pytest.raises(InputError, match="expected a memory of 1 megabyte or more"):
         trained.score("abc", learn="memory", memory=0)
-    with pytest.raises(InputError, match="expected learn to be none, memory, weights, both"):
-        trained.score("abc", learn="all")  # type: ignore[arg-type]
     with pytest.raises(InputError, match="expected one pass, since something learns"):
         trained.score("abc", learn="memory", cold=4)

@@ -92,9 +92,7 @@ class StateTable:
         for number, expansion in expansions.items():
             part = slice(start, start + len(expansion.nodes))
             if memory := self._memories[number]:
-                places = memory.advance(self._places[rows[part]], symbols[part])
-                self._places[new_rows[part]] = places
-                probabilities[part] = memory.refine(places, probabilities[part])
+                memory.step(self._places, rows[part], symbols[part], new_rows[part], probabilities[part])
             start = part.stop
         probabilities *= np.array([-node.cost for node in nodes])[:, None]
         start = 0
