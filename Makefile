@@ -31,7 +31,7 @@ help: ## show this list
 
 setup: $(VENV)/.installed ## install onward and its tools into .venv (other targets do this when needed)
 
-$(VENV)/.installed: pyproject.toml setup.py $(wildcard src/onward/layers/kernels/*.[ch] src/onward/layers/kernels/*.inc src/onward/inference/novelty/*.c)
+$(VENV)/.installed: pyproject.toml setup.py $(wildcard src/onward/layers/kernels/*.[ch] src/onward/layers/kernels/*.inc src/onward/inference/novelty/*.c src/onward/memory/*.c)
 	@if [ ! -x $(BIN)/python ]; then $(FIND_PYTHON); echo "making $(VENV) with $$("$$python" --version)"; \
 	"$$python" -m venv $(VENV); fi
 	@echo "installing onward and its tools into $(VENV) (PyTorch is large: this takes minutes the first time)"

@@ -81,5 +81,13 @@ setup(
             extra_compile_args=FLAGS,
             optional=True,  # without a compiler, Python does the same, slower
         ),
+        Extension(
+            "onward.memory._memory",
+            sources=["src/onward/memory/memory.c"],
+            depends=["setup.py"],
+            extra_compile_args=FLAGS,
+            libraries=["m"],
+            optional=True,  # without a compiler, Python does the same, slower
+        ),
     ],
 )

@@ -5,9 +5,9 @@
 MODEL is a model file made by `onward train`. SAME is a text of the same kind that it was not trained on
 (keystrokes.py makes nietzsche.onward and nietzsche.heldout.txt); OTHER is by another author
 (tinyshakespeare). The start of each text is scored twice in one pass: by the trained model, and by a model
-that adapts with the settings of `onward score --adapt`. Those settings were chosen on other texts (see
-LOG.md). Each block is scored before it is learned. Then the first 2,000 characters are typed key by key; the
-time of a key is the time to feed it. One core.
+that adapts with the settings of `onward score --learn weights`. Those settings were chosen on other texts
+(see LOG.md). Each block is scored before it is learned. Then the first 2,000 characters are typed key by
+key; the time of a key is the time to feed it. One core.
 """
 
 import time
@@ -58,7 +58,7 @@ def typed(trained: TrainedModel, text: str) -> dict[str, float]:
     """Returns the seconds for a key with the trained model and with the adapting one."""
     milliseconds: dict[str, np.ndarray] = {}
     for name in ("static", "adaptive"):
-        session = trained.session()
+        session = trained.session(memory=0)
         if name == "adaptive":
             session.adapt()
         taken = []

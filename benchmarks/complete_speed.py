@@ -4,15 +4,17 @@
 
 MODEL is a model file made by `onward train`, TEXT a file that it was not trained on. TEXT is typed key by key
 into one session. The time of a key includes feeding it and finding the completions. The first 100 keys are a
-warm-up. One core.
+warm-up. Once without and once with the default memory. One core.
 """
 
 import time
+from itertools import product
 
 import numpy as np
 import torch
 
 from onward.inference.trained_model import TrainedModel
+from onward.memory.layout import MEGABYTES
 from record import command_line, record
 
 WARM_UP = 100
@@ -26,8 +28,8 @@ def main() -> None:
     torch.set_num_threads(1)
     trained = TrainedModel.load(arguments.model)
     text = arguments.text.read_text(encoding="utf-8")[: arguments.keys + WARM_UP]
-    for weights in ("fp32", "bf16"):
-        session = trained.session(weights=weights)
+    for weights, memory in product(("fp32", "bf16"), (0, MEGABYTES)):
+        session = trained.session(weights=weights, memory=memory)
         seconds, steps, exact = [], [], []
         for key in text:
             started = time.perf_counter()
@@ -41,6 +43,7 @@ def main() -> None:
             "complete_speed",
             {
                 "weights": weights,
+                "memory_megabytes": memory,
                 "parameters": trained.model.parameter_count(),
                 "n": arguments.n,
                 "keys": len(milliseconds),

@@ -58,8 +58,8 @@ def headline_rows() -> Rows:
     yield [
         "Shakespeare, scored by the nietzsche model: nats per character",
         f"**{run['adaptive_nats_per_symbol']:.3f}**",
-        f"without `--adapt`: {run['static_nats_per_symbol']:.3f}",
-        "`onward score MODEL TEXT --adapt`",
+        f"without learning: {run['static_nats_per_symbol']:.3f}",
+        "`onward score MODEL TEXT --learn weights`",
     ]
     runs = [run for run in HDFS.runs() if run["rate"] == 0.001]
     lookup = max(baseline["f1"] for baseline in runs[0]["baselines"].values())

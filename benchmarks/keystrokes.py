@@ -20,10 +20,11 @@ end where the word ends in the text, so "the" is wrong if the text has "there". 
 mark after it. Every accepted completion and every typed character is a keystroke; the saved share is 1 -
 keystrokes / characters. Each completer sees the text so far and nothing else.
 
-The model finds the likeliest words of two characters or more (`until="word"`, `shortest=2`), once without
-adapting to the text and once with it. The n-grams of orders 3 to 8 learn from the same training text and use
-the same search. The baseline is the best order for each kind of user, chosen on the typed text, which favours
-the baseline. The other baseline completes the current word by frequent words.
+The model finds the likeliest words of two characters or more (`until="word"`, `shortest=2`): by itself
+(network), with the default memory (model), and with a memory and adapted weights (model_adapting). The
+n-grams of orders 3 to 8 learn from the same training text and use the same search. The baseline is the best
+order for each kind of user, chosen on the typed text, which favours the baseline. The other baseline
+completes the current word by frequent words.
 
 With `--judged tail`, the typed text is the end of the training text, which `onward train` holds out by
 default and the baselines then do not learn either. Settings were chosen with this option. It records nothing.
@@ -46,6 +47,7 @@ from baselines import CharacterNgram, Grams, WordFrequency, ends_word
 from onward.data.named import find_named
 from onward.inference.completion.options import CompleteOptions
 from onward.inference.trained_model import TrainedModel
+from onward.memory.layout import MEGABYTES
 from record import command_line, record
 
 ORDERS = range(3, 9)
@@ -145,9 +147,10 @@ def digest(path: Path) -> str:
 
 
 def of_model(path: Path, text: str) -> dict[str, Shares]:
-    """Returns the shares that the model saves without and with adapting."""
+    """Returns the shares that the model saves by itself, with a memory, and with adapted weights too."""
     trained = TrainedModel.load(path)
     return {
+        "network": shares_saved(text, typist(trained, adapt=False, memory=0)),
         "model": shares_saved(text, typist(trained, adapt=False)),
         "model_adapting": shares_saved(text, typist(trained, adapt=True)),
     }
@@ -172,9 +175,9 @@ def compared(saved: dict[str, Shares], kind: str) -> dict[str, Any]:
     return rest | {"ngram": shares[best], "ngram_order": int(best.removeprefix("ngram "))}
 
 
-def typist(trained: TrainedModel, *, adapt: bool) -> Offers:
+def typist(trained: TrainedModel, *, adapt: bool, memory: float | int = MEGABYTES) -> Offers:
     """Returns the completions of a session that follows the text."""
-    session = trained.session(reach=0)
+    session = trained.session(reach=0, memory=memory)
     if adapt:
         session.adapt()
     read = 0

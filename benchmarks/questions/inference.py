@@ -118,6 +118,7 @@ def complete_rows(runs: list[Run]) -> Rows:
     for run in runs:
         yield [
             run["weights"],
+            f"{run.get('memory_megabytes', 0):g} MB",
             *(f"{run[f'{name}_milliseconds']:.1f}" for name in ("p50", "p95", "p99")),
             f"{run['share_exact']:.1%}",
         ]
@@ -126,9 +127,9 @@ def complete_rows(runs: list[Run]) -> Rows:
 COMPLETE = Question(
     "complete_speed",
     "How long does it take to find ten completions after a keystroke?",
-    ["weights", "p50, ms", "p95, ms", "p99, ms", "exact"],
+    ["weights", "memory", "p50, ms", "p95, ms", "p99, ms", "exact"],
     complete_rows,
-    kind=("weights", "n", "parameters"),
+    kind=("weights", "n", "parameters", "memory_megabytes"),
 )
 
 
@@ -173,6 +174,36 @@ ADAPT = Question(
 )
 
 
+def memory_rows(runs: list[Run]) -> Rows:
+    for run in runs:
+        names = ("network", "weights", "memory", "both", "zpaq", "ppmd", "xz")
+        yield [
+            run["text"],
+            *(f"{run[name]:.3f}" for name in names),
+            f"{run['memory_microseconds_per_symbol']:.1f} us",
+        ]
+
+
+MEMORY = Question(
+    "memory",
+    "What does a text teach while it is read, and how does this compare with compressors?",
+    [
+        "text",
+        "network alone",
+        "weights learn",
+        "memory",
+        "both",
+        "zpaq",
+        "PPMd",
+        "xz",
+        "memory's time per symbol",
+    ],
+    memory_rows,
+    kind=("text",),
+    note="In nats per character. The compressors have read the training text first.",
+)
+
+
 def roofline_rows(runs: list[Run]) -> Rows:
     for run in runs:
         products, read = run["gigaflops_of_products"], run["gigabytes_read_per_second"]
@@ -209,6 +240,7 @@ QUESTIONS = [
     COMPLETE,
     KEYSTROKES,
     ADAPT,
+    MEMORY,
     ROOFLINE,
 ]
 """In the order of the page."""

@@ -20,7 +20,7 @@ OPTIONS = AdaptOptions(block=16, rate=0.3)
 
 
 def adapted(trained: TrainedModel, options: AdaptOptions = OPTIONS) -> Session:
-    session = trained.session()
+    session = trained.session(memory=0)
     session.adapt(options)
     return session
 
@@ -30,7 +30,7 @@ def test_learning_lowers_the_surprise_of_similar_text(make: Maker, layer: str) -
     trained = make(layer=layer)
     before = digest_of(weights_of(trained.model))
     nats = adapted(trained).feed(TEXT)
-    assert nats.mean() < 0.9 * trained.session().feed(TEXT).mean()
+    assert nats.mean() < 0.9 * trained.session(memory=0).feed(TEXT).mean()
     assert digest_of(weights_of(trained.model)) == before
 
 
@@ -49,7 +49,7 @@ def test_no_symbol_is_scored_by_weights_that_learned_from_it(
 
 
 def test_the_first_block_is_scored_with_the_trained_weights(trained: TrainedModel) -> None:
-    learned, static = adapted(trained).feed(TEXT[:40]), trained.session().feed(TEXT[:40])
+    learned, static = adapted(trained).feed(TEXT[:40]), trained.session(memory=0).feed(TEXT[:40])
     np.testing.assert_allclose(learned[:16], static[:16], rtol=1e-4)
     assert abs(learned[17:] - static[17:]).max() > 1e-3
 
@@ -92,15 +92,15 @@ def test_forget_goes_back_to_the_trained_weights(trained: TrainedModel) -> None:
     assert session.adapter is not None
     assert session.adapter.steps == 0
     session.rollback(session.position)
-    np.testing.assert_allclose(session.feed(TEXT[:16]), trained.session().feed(TEXT[:16]), rtol=1e-4)
-    trained.session().forget()  # does nothing without an adapter
+    np.testing.assert_allclose(session.feed(TEXT[:16]), trained.session(memory=0).feed(TEXT[:16]), rtol=1e-4)
+    trained.session(memory=0).forget()  # does nothing without an adapter
 
 
 def test_learned_weights_can_be_saved_and_restored(trained: TrainedModel, make: Maker) -> None:
     session = adapted(trained)
     session.feed(TEXT)
     assert session.adapter is not None
-    saved, other = session.adapter.to_bytes(), trained.session()
+    saved, other = session.adapter.to_bytes(), trained.session(memory=0)
     other.adapt(OPTIONS, saved)
     assert other.adapter is not None
     assert other.adapter.steps == session.adapter.steps
@@ -149,7 +149,7 @@ def test_decay_pulls_the_weights_back(trained: TrainedModel) -> None:
 
 
 def _static(trained: TrainedModel):
-    session = trained.session()
+    session = trained.session(memory=0)
     session.feed(TEXT)
     return session.next_distribution()
 

@@ -25,7 +25,7 @@ def prefer(trained: TrainedModel, ids: list[int]) -> TrainedModel:
 @pytest.mark.parametrize("layer", LAYERS)
 def test_temperature_0_takes_the_likeliest_symbol_of_a_session(make: Maker, layer: str) -> None:
     trained = make(layer=layer)
-    session, text = trained.session(), ""
+    session, text = trained.session(memory=0), ""
     session.feed("bad ")
     for _ in range(30):
         chances = session.next_distribution().probabilities.copy()
@@ -136,7 +136,7 @@ def test_wrong_options_are_refused(trained: TrainedModel) -> None:
 
 def test_the_prime_may_be_long_or_have_unknown_symbols(trained: TrainedModel) -> None:
     prime = "ab\0\u4e2d\r\n" * 500
-    session = trained.session()
+    session = trained.session(memory=0)
     session.feed(prime)
     chances = session.next_distribution().probabilities.copy()
     chances[: END + 1] = 0

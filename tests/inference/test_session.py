@@ -180,3 +180,26 @@ def test_the_default_type_of_torch_changes_nothing(make: Maker) -> None:
     finally:
         torch.set_default_dtype(torch.float32)
     np.testing.assert_array_equal(after, before)
+
+
+@settings(max_examples=8, deadline=None)
+@given(first=texts, taken_back=texts, second=texts)
+def test_a_rollback_takes_symbols_out_of_the_memory(
+    trained: TrainedModel, first: str, taken_back: str, second: str
+) -> None:
+    session, never = trained.session(), trained.session()
+    session.feed(first + first)
+    session.feed(taken_back)
+    session.rollback(len(taken_back))
+    never.feed(first + first)
+    np.testing.assert_allclose(session.feed(second), never.feed(second), rtol=1e-3, atol=1e-4)
+
+
+def test_a_rollback_beyond_the_record_of_the_memory_counts_what_is_left(trained: TrainedModel) -> None:
+    session = trained.session(memory=1)
+    session.feed("bad cab, abed dab. " * 60)
+    again = "a bee had a cab. " * 120
+    session.feed(again)
+    session.rollback(len(again))
+    assert session.position == 19 * 60
+    assert session.feed("bad cab, abed dab. ")[4:].mean() < 0.5

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 import onward
-from onward.cli.options import Json, Model
+from onward.cli.options import MEGABYTES, Json, Memory, Model
 from onward.cli.output import emit_json, emit_row, messages, say
 from onward.errors import InputError
 from onward.printable import printable
@@ -37,9 +37,10 @@ def complete(
         bool,
         typer.Option(
             "--adapt",
-            help="Let the model learn from the text while it reads it. The model file does not change.",
+            help="Let a copy of the model's weights learn from the text too. The model file does not change.",
         ),
     ] = False,
+    memory: Memory = MEGABYTES,
     json: Json = False,
 ) -> None:
     """Print the likeliest completions of a text, with their probabilities.
@@ -61,7 +62,7 @@ def complete(
     """
     boundary = _until(until)
     trained = onward.load(model)
-    session = trained.session(weights="fp32")
+    session = trained.session(memory=memory)
     if adapt:
         session.adapt()
 

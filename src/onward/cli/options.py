@@ -20,3 +20,12 @@ Sources = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object to standard output.")]
+Memory = Annotated[
+    float,
+    typer.Option(
+        metavar="MB",
+        help="Size of the memory of what was just read, in megabytes. 0 turns it off.",
+    ),
+]
+MEGABYTES = 16.0
+"""Default of `Memory`, as in onward.memory.layout, which `--help` does not import."""

@@ -10,7 +10,7 @@ import typer
 from rich.progress import Progress
 
 import onward
-from onward.cli.options import Json, Model, Sources
+from onward.cli.options import MEGABYTES, Json, Memory, Model, Sources
 from onward.cli.output import announce_standard_input, emit_facts, emit_json, emit_row, messages, say
 from onward.data.corpus import STANDARD_INPUT, Corpus, find_sources, has_content
 from onward.errors import InputError
@@ -19,6 +19,7 @@ from onward.units import nats_to_bits
 if TYPE_CHECKING:
     from onward.inference.trained_model import TrainedModel
 
+_PROTOCOLS = {"weights": "adaptive", "memory": "memory", "both": "adaptive+memory"}
 _LONG = 500_000  # symbols; longer texts take tens of seconds, and get a progress bar
 
 
@@ -43,13 +44,17 @@ def score(
             "Default: the fastest setting."
         ),
     ] = None,
-    adapt: Annotated[
-        bool,
+    learn: Annotated[
+        Literal["none", "memory", "weights", "both"],
         typer.Option(
-            "--adapt",
-            help="Let the model learn from each block after scoring it. The model file does not change.",
+            help="Learn from the text after scoring it: with a memory of what was just read, with a copy of "
+            "the model's weights, or with both. The model file does not change."
         ),
+    ] = "none",
+    adapt: Annotated[
+        bool, typer.Option("--adapt", hidden=True, help="The former name of --learn weights.")
     ] = False,
+    memory: Memory = MEGABYTES,
     html: Annotated[
         Path | None, typer.Option(help="Write an HTML page that colours each symbol by its surprise.")
     ] = None,
@@ -64,7 +69,7 @@ def score(
     onward score nietzsche.onward letter.txt
     echo "what is good?" | onward score nietzsche.onward -
     onward score nietzsche.onward letter.txt --cold 256 --json
-    onward score nietzsche.onward letter.txt --adapt
+    onward score nietzsche.onward letter.txt --learn memory
     onward score nietzsche.onward letter.txt --html letter.html
     onward score nietzsche.onward "notes/*.txt" --per file
     onward score nietzsche.onward server.log --per line | sort -k4nr | head
@@ -80,13 +85,14 @@ def score(
         )
     how: dict[str, Any] = {"cold": cold, "lanes": 1 if exact else lanes}
     if adapt:
-        from onward.inference.adapt import AdaptOptions  # noqa: PLC0415 - `--help` needs no PyTorch
-
-        how["adapt"] = AdaptOptions()
+        say("--adapt is now called --learn weights", style="dim")
+        learn = "weights" if learn in ("none", "weights") else "both"
+    if learn != "none":
+        how |= {"learn": learn, "memory": memory}
     if html:
-        if cold or lanes or adapt or per != "total":
+        if cold or lanes or learn != "none" or per != "total":
             raise InputError(
-                "expected --html alone, got it together with --cold, --lanes, --adapt or --per",
+                "expected --html alone, got it together with --cold, --lanes, --learn or --per",
                 hint="leave out the others: the page scores the text in one pass",
             )
         found = trained.write_page(corpus, html, title=corpus.name).to_json() | {"html": str(html)}
@@ -95,7 +101,7 @@ def score(
             found = trained.score(corpus, progress=progress, **how).to_json()
     else:
         rows = _rows(trained, corpus, per, how)
-        name = "adaptive" if adapt else "streaming" if cold is None else f"cold-{cold}"
+        name = _PROTOCOLS.get(learn, "streaming" if cold is None else f"cold-{cold}")
         found = _report(rows, per, json) | {"protocol": name}
     if unknown := found.get("unknown"):
         known = f"the model does not know {unknown:,} of {found['symbols']:,} symbols"

@@ -65,6 +65,14 @@ def serve(
     memory: Annotated[
         int, typer.Option(min=1, help="Maximum memory of all typing sessions, in megabytes.")
     ] = 512,
+    session_memory: Annotated[
+        float,
+        typer.Option(
+            metavar="MB",
+            help="Size of the memory of what was typed in one session, in megabytes; a part of --memory. "
+            "0 turns it off.",
+        ),
+    ] = 4.0,
     disk: Annotated[
         int, typer.Option(min=1, help="Maximum size of the saved typing sessions, in megabytes.")
     ] = 1024,
@@ -105,6 +113,7 @@ def serve(
     limits = Limits(
         sessions=sessions,
         session_megabytes=memory,
+        session_memory=session_memory,
         stored_megabytes=disk,
         adapting=adapting,
         open_sequences=open_sequences,

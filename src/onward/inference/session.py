@@ -21,6 +21,7 @@ from onward.inference.step.sampling import SMALLEST_TEMPERATURE
 from onward.inference.step.stepper import Stepper
 from onward.inference.text_source import TextOrIds, ids_of
 from onward.layers.state import State, join_lanes, map_state
+from onward.memory.memory import Memory
 from onward.model import LanguageModel, block_length, losses
 from onward.shapes import Logits
 
@@ -45,11 +46,13 @@ class Session:
             creates one.
         beginning: text or ids after which a text begins. If nothing was fed, completions are predicted after
             it. Scores and the state do not depend on it.
+        memory: learns from each symbol after it was scored, and predicts together with the model. The session
+            changes it. None: no memory.
 
     Attributes:
         position: number of symbols fed so far.
         state: the state after these symbols.
-        logits: logits of the next symbol, (1, 1, V).
+        logits: the network's logits of the next symbol, (1, 1, V).
 
     Raises:
         InputError: the reach is negative.
@@ -64,6 +67,7 @@ class Session:
         weights: WeightType = "fp32",
         stepper: Stepper | None = None,
         beginning: TextOrIds = "",
+        memory: Memory | None = None,
     ) -> None:
         if reach < 0:
             raise InputError(f"expected reach to be 0 symbols or more, got {reach}")
@@ -76,6 +80,15 @@ class Session:
         self._history = History(self._snapshot(), reach)
         self._learner: BlockLearner | None = None
         self._beginning = ids_of(beginning, vocabulary)
+        self._memory = memory
+
+    @property
+    def probabilities(self) -> np.ndarray:
+        """The probabilities of the next symbol, with the memory, (V,) in float32."""
+        network = _probabilities(self.logits[:, 0])
+        if self._memory is None:
+            return network[0]
+        return self._memory.refine(self._memory.place()[None], network)[0]
 
     @property
     def adapter(self) -> Adapter | None:
@@ -84,8 +97,8 @@ class Session:
 
     @property
     def megabytes(self) -> float:
-        """Approximate size of the earlier states."""
-        return self._history.megabytes
+        """Approximate size of the earlier states and the memory."""
+        return self._history.megabytes + (self._memory.megabytes if self._memory else 0.0)
 
     def feed(self, symbols: TextOrIds, *, learns: bool = True) -> np.ndarray:
         """Reads symbols, and returns the surprise of each in nats, (N,) in float64.
@@ -107,7 +120,7 @@ class Session:
         block, start = block_length(1, len(self.vocabulary)), 0
         while start < len(ids):
             part = ids[start : start + (min(block, learner.missing) if learner else block)]
-            nats[start : start + len(part)] = self._read(part)
+            nats[start : start + len(part)] = self._read(part, self._memory)
             self._history.append(part, self._snapshot())
             start += len(part)
             if learner and learner.add(part, self.state):
@@ -155,7 +168,8 @@ class Session:
         """
         if not 0 < temperature < float("inf"):
             raise InputError(f"expected a temperature above 0, got {temperature}")
-        probabilities = torch.softmax(self.logits[0, 0] / max(temperature, SMALLEST_TEMPERATURE), dim=0)
+        logits = torch.from_numpy(self.probabilities).log() if self._memory else self.logits[0, 0]
+        probabilities = torch.softmax(logits / max(temperature, SMALLEST_TEMPERATURE), dim=0)
         return Distribution(probabilities.cpu().numpy(), self.vocabulary)
 
     def complete(self, started: str | bytes = "", **options: Unpack[CompleteKeywords]) -> Completions:
@@ -189,9 +203,8 @@ class Session:
         pending = b""
         if self.vocabulary.kind == "bytes":
             pending = incomplete_character(self.vocabulary.decode_bytes(self._history.ids[-3:]))
-        return SearchStart(
-            self.state, self.logits[0, 0].cpu().numpy(), options, Prefix(pending=pending), word
-        )
+        logits = self.logits[0, 0].cpu().numpy()
+        return SearchStart(self.state, logits, options, Prefix(pending=pending), word, self._memory)
 
     def begun(self) -> "Session":
         """Returns the session itself, or if nothing was fed, one that has read `beginning`."""
@@ -211,7 +224,9 @@ class Session:
     def rollback(self, symbols: int) -> None:
         """Rolls back the last symbols. Up to rounding, the session is then as if they had not been fed.
 
-        If the session has learned from them, the learned weights stay.
+        If the session has learned from them, the learned weights stay. The memory has an exact record of the
+        last few thousand symbols. If more are rolled back, it begins anew, and counts the symbols that are
+        still within reach.
 
         Raises:
             InputError: there are fewer symbols, or fewer are within reach.
@@ -230,12 +245,17 @@ class Session:
             self._history.keep(self._snapshot())
         if self._learner and symbols:
             self._learner.remove(symbols, self.state)
+        if self._memory and symbols > self._memory.undoable:
+            self._memory.restart(np.array(self._history.ids, np.int64))
+        elif self._memory:
+            self._memory.take_back(symbols)
 
     def _copy(self) -> "Session":
         """Returns an independent session that does not learn."""
         twin = copy.copy(self)
         twin._history, twin._learner = self._history.copy(), None
         twin._stepper = self._stepper.fork()
+        twin._memory = self._memory.fork() if self._memory else None
         return twin
 
     def _use(self, learner: BlockLearner) -> None:
@@ -247,23 +267,30 @@ class Session:
         return Snapshot(self.position, self.state, self.logits)
 
     @torch.inference_mode()
-    def _read(self, ids: np.ndarray) -> np.ndarray:
-        """Reads a block of symbols (T,), and returns their surprise in nats, (T,)."""
+    def _read(self, ids: np.ndarray, memory: Memory | None = None) -> np.ndarray:
+        """Reads a block of symbols (T,), and returns their surprise in nats, (T,).
+
+        A memory learns from them, and its surprise is returned; otherwise the network's is.
+        """
         y = torch.from_numpy(ids)[:, None].to(self.logits.device)
+        before = self.logits
         if len(ids) == 1:
-            nats = losses(self.logits, y)
             self._stepper.state = self.state
             step = torch.from_numpy(self._stepper.step(ids))
             self.state, self.logits = self._stepper.state, step[None].to(self.logits, copy=True)
         else:
             logits, self.state = predict(self.model, y, self.state)
-            nats = losses(torch.cat([self.logits, logits[:-1]]), y)
+            before = torch.cat([before, logits[:-1]])
             self.logits = logits[-1:].clone()  # a slice would keep the whole block in memory
         self.position += len(ids)
-        return nats[:, 0].double().cpu().numpy()
+        if memory:
+            return memory.read(ids, _probabilities(before[:, 0]))
+        return losses(before, y)[:, 0].double().cpu().numpy()
 
     def _advance(self, symbol: int, state: State, logits: Logits) -> None:
         """Stores the state and the logits after a symbol that another stepper has read."""
+        if self._memory:
+            self._memory.read(np.array([symbol]), _probabilities(self.logits[:, 0]))
         self.position, self.state, self.logits = self.position + 1, state, logits
         self._history.append(np.array([symbol]), self._snapshot())
 
@@ -283,3 +310,8 @@ def feed_together(stepper: Stepper, sessions: Sequence[Session], symbols: Sequen
     for i, (session, symbol) in enumerate(zip(sessions, symbols, strict=True)):
         lane = map_state(lambda part, i=i: part[i : i + 1].clone(), state)
         session._advance(symbol, lane, logits[None, i : i + 1].to(session.logits, copy=True))
+
+
+def _probabilities(logits: torch.Tensor) -> np.ndarray:
+    """Returns the probabilities (T, V) of logits (T, V) in float32."""
+    return torch.softmax(logits.float(), dim=-1).cpu().numpy()

@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypedDict, Unpack
+from typing import Any, TypedDict, Unpack, get_args
 
 import numpy as np
 import torch
@@ -13,13 +13,15 @@ import torch
 from onward.artefact import FORMAT, Artefact, digest_of, load, save, weights_of
 from onward.bases import find_model
 from onward.data.vocabulary import SPECIAL, UNKNOWN, Vocabulary
+from onward.errors import InputError
 from onward.inference.adapt import AdaptOptions
 from onward.inference.beginning import beginning
 from onward.inference.completion.options import CompleteKeywords, Completions
+from onward.inference.completion.search import split_partial_word
 from onward.inference.generate import WriteOptions, Writer
 from onward.inference.novelty.novelty import MINIMUM, CorpusSource, Novelty, novelty
 from onward.inference.scoring.html_report import write_page
-from onward.inference.scoring.protocol import Protocol
+from onward.inference.scoring.protocol import Learn, Protocol
 from onward.inference.scoring.score import (
     LineScore,
     Score,
@@ -33,6 +35,8 @@ from onward.inference.session import REACH, Session
 from onward.inference.step.packed_weights import WeightType
 from onward.inference.step.sampling import Sampling
 from onward.inference.text_source import TextOrIds, TextSource, ids_of
+from onward.memory.layout import MEGABYTES
+from onward.memory.memory import UNDO, Memory
 from onward.model import LanguageModel
 
 
@@ -53,6 +57,22 @@ class WriteKeywords(TypedDict, total=False):
     stop: str | tuple[str, ...] | list[str]
     ignore_end: bool | None
     weights: WeightType
+
+
+class LearnKeywords(TypedDict, total=False):
+    """What learns while a text is scored.
+
+    Attributes:
+        learn: "memory" learns each symbol after it was scored (see `onward.memory`), "weights" learns each
+            block (see `AdaptOptions`), "both" does both, and "none", the default, nothing. The model itself
+            does not change.
+        adapt: how the weights learn; if given, they learn.
+        memory: size of the memory in megabytes.
+    """
+
+    learn: Learn
+    adapt: AdaptOptions | None
+    memory: float | int
 
 
 class TrainedModel:
@@ -154,22 +174,54 @@ class TrainedModel:
         """Returns the number of symbols of a text that are not in the vocabulary."""
         return int((self.vocabulary.encode(text) == UNKNOWN).sum())
 
-    def complete(self, prime: str | bytes = "", **options: Unpack[CompleteKeywords]) -> Completions:
+    def complete(
+        self,
+        prime: str | bytes = "",
+        *,
+        memory: float | int = MEGABYTES,
+        **options: Unpack[CompleteKeywords],
+    ) -> Completions:
         """Returns the likeliest continuations of a text, by default up to the end of a word.
 
         Args:
             prime: text that the model reads first. An incomplete word at its end is completed, such as "phil"
                 by "osophy".
+            memory: size of the memory of the prime in megabytes; 0 is no memory.
             options: see `CompleteOptions`.
 
         Raises:
             InputError: an option is out of range.
         """
-        return self.session(reach=4).complete(prime, **options)
+        session = self.session(reach=4, memory=memory)
+        head, word = split_partial_word(prime, self.vocabulary)
+        session.feed(head)
+        return session.complete(word, **options)
 
-    def session(self, *, reach: int = REACH, weights: WeightType = "fp32") -> Session:
-        """Opens a session. See `Session` for the arguments."""
-        return Session(self.model, self.vocabulary, reach=reach, weights=weights, beginning=self.beginning)
+    def memory(self, megabytes: float | int = MEGABYTES, *, undo: int = UNDO) -> Memory | None:
+        """Returns the memory with which a text is begun; None if it has 0 megabytes. See `Memory`.
+
+        Raises:
+            InputError: the size is out of range, or the vocabulary is too large.
+        """
+        return Memory(self.vocabulary, megabytes, undo=undo) if megabytes else None
+
+    def session(
+        self, *, reach: int = REACH, weights: WeightType = "fp32", memory: float | int = MEGABYTES
+    ) -> Session:
+        """Opens a session.
+
+        Args:
+            reach, weights: see `Session`.
+            memory: size of its memory in megabytes; 0 is no memory.
+        """
+        return Session(
+            self.model,
+            self.vocabulary,
+            reach=reach,
+            weights=weights,
+            beginning=self.beginning,
+            memory=self.memory(memory),
+        )
 
     def score(
         self,
@@ -177,8 +229,8 @@ class TrainedModel:
         *,
         cold: int | None = None,
         lanes: int | None = None,
-        adapt: AdaptOptions | None = None,
         progress: ScoringProgress | None = None,
+        **learning: Unpack[LearnKeywords],
     ) -> Score:
         """Scores a text, in constant memory.
 
@@ -187,16 +239,16 @@ class TrainedModel:
             cold: score windows of this number of symbols, each from the empty state. None keeps the state.
             lanes: number of parallel lanes, in float32; 1 is exact. None uses the fastest number of lanes
                 and precision, which changes the score of a long text by less than 0.1 %.
-            adapt: how to learn from each block after it was scored. The model itself does not change.
             progress: called with the number of symbols scored so far and the total number of symbols.
+            learning: see `LearnKeywords`.
 
         Raises:
             CorpusError: the source has no text, or cannot be read.
-            InputError: `cold` or `lanes` is below 1, or one of them is combined with `adapt`.
+            InputError: `cold` or `lanes` is below 1, or one of them is combined with learning; or the memory
+                has no possible size.
         """
-        return score(
-            self.model, self.vocabulary, source, Protocol(cold=cold, lanes=lanes, adapt=adapt), progress
-        )
+        protocol = self._protocol(cold, lanes, **learning)
+        return score(self.model, self.vocabulary, source, protocol, progress)
 
     def score_lines(
         self,
@@ -204,10 +256,10 @@ class TrainedModel:
         *,
         cold: int | None = None,
         lanes: int | None = None,
-        adapt: AdaptOptions | None = None,
+        **learning: Unpack[LearnKeywords],
     ) -> Iterator[LineScore]:
         """Yields the score of each line, in order. Arguments and errors are those of `score`."""
-        return score_lines(self.model, self.vocabulary, source, Protocol(cold=cold, lanes=lanes, adapt=adapt))
+        return score_lines(self.model, self.vocabulary, source, self._protocol(cold, lanes, **learning))
 
     def score_symbols(
         self,
@@ -215,11 +267,32 @@ class TrainedModel:
         *,
         cold: int | None = None,
         lanes: int | None = None,
-        adapt: AdaptOptions | None = None,
+        **learning: Unpack[LearnKeywords],
     ) -> Iterator[SymbolScore]:
         """Yields the score of each symbol, in order. Arguments and errors are those of `score`."""
-        return score_symbols(
-            self.model, self.vocabulary, source, Protocol(cold=cold, lanes=lanes, adapt=adapt)
+        return score_symbols(self.model, self.vocabulary, source, self._protocol(cold, lanes, **learning))
+
+    def _protocol(
+        self,
+        cold: int | None,
+        lanes: int | None,
+        *,
+        learn: Learn = "none",
+        adapt: AdaptOptions | None = None,
+        memory: float | int = MEGABYTES,
+    ) -> Protocol:
+        if learn not in get_args(Learn):
+            raise InputError(f"expected learn to be {', '.join(get_args(Learn))}, got {learn!r}")
+        learns_weights, remembers = learn in ("weights", "both"), learn in ("memory", "both")
+        if remembers and not memory:
+            raise InputError(
+                f"expected a memory of 1 megabyte or more with learn={learn!r}, got 0",
+                hint="choose a size, or leave the memory out of learn",
+            )
+        if learns_weights:
+            adapt = adapt or AdaptOptions()
+        return Protocol(
+            cold=cold, lanes=lanes, adapt=adapt, memory=self.memory(memory, undo=0) if remembers else None
         )
 
     def write_page(self, source: TextSource, path: str | os.PathLike[str], *, title: str = "") -> Score:

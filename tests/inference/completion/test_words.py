@@ -34,20 +34,20 @@ def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 @pytest.mark.slow
 def test_a_word_without_spaces_ends_where_the_next_character_is_not_certain(trained: TrainedModel) -> None:
-    found = {one.text: one.probability for one in trained.complete("\u6211\u4eec", n=3)}
+    found = {one.text: one.probability for one in trained.complete("\u6211\u4eec", memory=0, n=3)}
     assert {text.removesuffix("\u5728") for text in found} == set(WHEN)
     assert sum(found.values()) == pytest.approx(1.0, abs=0.1)
-    places = {one.text for one in trained.complete("\u6211\u4eec\u6628\u5929\u5728", n=3)}
+    places = {one.text for one in trained.complete("\u6211\u4eec\u6628\u5929\u5728", memory=0, n=3)}
     assert places == set(WHERE)
 
 
 @pytest.mark.parametrize("prime", ["\u6211\u4eec", "\u533b\u751f\u6bcf\u5929", "\u6628\u5929\u5728"])
 def test_its_probability_is_that_of_its_characters(trained: TrainedModel, prime: str) -> None:
-    found = trained.complete(prime, n=5)
+    found = trained.complete(prime, memory=0, n=5)
     assert found.exact
     assert found
     for one in found:
-        session = trained.session()
+        session = trained.session(memory=0)
         session.feed(prime)
         expected = float(np.exp(-session.feed(one.text).sum()))
         following = {character: chance(session.fork(), character) for character in set("".join(chinese()))}

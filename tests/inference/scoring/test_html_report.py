@@ -56,7 +56,7 @@ def page(trained: TrainedModel, tmp_path_factory) -> Page:
 def test_each_symbol_has_its_surprise_and_the_three_likeliest_symbols(
     trained: TrainedModel, page: Page
 ) -> None:
-    session, names = trained.session(), json.loads(page.scripts[0])
+    session, names = trained.session(memory=0), json.loads(page.scripts[0])
     assert len(page.marks) == len(TEXT)
     for symbol, mark in zip(TEXT, page.marks, strict=True):
         expected = session.next_distribution()

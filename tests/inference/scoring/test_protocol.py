@@ -32,7 +32,7 @@ def test_streaming_agrees_with_a_session(
     trained = make(layer=layer)
     monkeypatch.setattr(module, "block_length", lambda *_: block)
     np.testing.assert_allclose(
-        all_of(trained, ids[:200]), trained.session().feed(ids[:200]), rtol=1e-4, atol=1e-5
+        all_of(trained, ids[:200]), trained.session(memory=0).feed(ids[:200]), rtol=1e-4, atol=1e-5
     )
 
 
@@ -78,7 +78,7 @@ def test_a_cold_window_depends_on_the_symbol_before_it_only(
     for start in range(0, size, cold):
         window = ids[start : min(start + cold, size)]
         if start == 0:
-            wanted.append(trained.session().feed(window))
+            wanted.append(trained.session(memory=0).feed(window))
             continue
         pair = np.concatenate(
             [ids[start - 1 : start], window]
@@ -96,7 +96,7 @@ def from_zero(trained: TrainedModel, ids: np.ndarray) -> np.ndarray:
 
 
 def test_the_score_of_a_text_is_the_sum_of_its_parts(trained: TrainedModel, ids: np.ndarray) -> None:
-    session = trained.session()
+    session = trained.session(memory=0)
     a, b = session.feed(ids[:300]), session.feed(ids[300:])
     assert all_of(trained, ids).sum(dtype=float) == pytest.approx(a.sum() + b.sum(), rel=1e-5)
 

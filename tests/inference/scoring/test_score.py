@@ -10,7 +10,8 @@ from tests.inference.conftest import Maker
 
 from onward.data.corpus import find_sources
 from onward.data.vocabulary import END, SymbolKind, Vocabulary
-from onward.errors import CorpusError
+from onward.errors import CorpusError, InputError
+from onward.inference.scoring.protocol import Learn
 from onward.inference.scoring.score import Score
 from onward.inference.trained_model import TrainedModel
 
@@ -19,7 +20,7 @@ def test_a_score_is_the_sum_of_the_nats(trained: TrainedModel) -> None:
     text = "abc dead\nbad\r\nfa\0ce \u4e2d."
     score = trained.score(text)
     assert (score.symbols, score.protocol) == (len(text), "streaming")
-    assert score.nats == pytest.approx(trained.session().feed(text).sum(), rel=1e-5)
+    assert score.nats == pytest.approx(trained.session(memory=0).feed(text).sum(), rel=1e-5)
     assert score.nats_per_symbol == pytest.approx(score.nats / len(text))
     assert score.bits_per_symbol == pytest.approx(score.nats_per_symbol / math.log(2))
     assert trained.score(text, cold=4).protocol == "cold-4"
@@ -80,7 +81,7 @@ def test_each_of_several_documents_has_an_end(trained: TrainedModel, tmp_path: P
     ids = np.concatenate(
         [trained.vocabulary.encode("ab\ncd\n"), [END, END], trained.vocabulary.encode("fa"), [END]]
     )
-    nats = trained.session().feed(ids)
+    nats = trained.session(memory=0).feed(ids)
     assert trained.score(corpus).nats == pytest.approx(nats.sum(), rel=1e-6)
     lines = [*trained.score_lines(corpus)]
     assert [(line.text, line.symbols) for line in lines] == [("ab", 3), ("cd", 4), ("", 1), ("fa", 3)]
@@ -126,3 +127,31 @@ def test_unknown_symbols_are_counted(trained: TrainedModel) -> None:
     assert trained.score(text).unknown == trained.unknown_symbols(text) == 3
     assert trained.score(text * 2000, lanes=7).unknown == 6000
     assert trained.score("bad cab").unknown == 0
+
+
+@pytest.mark.parametrize("learn", ["memory", "both"])
+def test_a_score_with_a_memory_is_that_of_a_session(trained: TrainedModel, learn: Learn) -> None:
+    text = "bad cab, abed dab. " * 20
+    found = trained.score(text, learn=learn)
+    session = trained.session()
+    if learn == "both":
+        session.adapt()
+    one_by_one = sum(session.feed(symbol)[0] for symbol in text)
+    assert found.nats == pytest.approx(one_by_one, rel=1e-3)
+    assert found.nats < 0.5 * trained.score(text).nats
+    assert found.protocol == {"memory": "memory", "both": "adaptive+memory"}[learn]
+    lines = trained.score_lines(text, learn=learn)
+    assert sum(line.nats for line in lines) == pytest.approx(found.nats, rel=1e-5)
+
+
+def test_a_text_is_scored_before_the_memory_learns_it(trained: TrainedModel) -> None:
+    text = "bad cab, abed dab. " * 4
+    first, second = ([*trained.score_symbols(text + end, learn="memory")] for end in ("abc", "cba"))
+    assert first[: len(text)] == second[: len(text)]
+
+
+def test_a_memory_to_score_with_has_a_size(trained: TrainedModel) -> None:
+    with pytest.raises(InputError, match="expected a memory of 1 megabyte or more"):
+        trained.score("abc", learn="memory", memory=0)
+    with pytest.raises(InputError, match="expected one pass, since something learns"):
+        trained.score("abc", learn="memory", cold=4)

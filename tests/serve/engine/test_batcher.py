@@ -200,7 +200,7 @@ def test_a_cancelled_sample_leaves_at_the_next_step_without_a_delivery(trained: 
 def test_log_probabilities_are_those_that_a_session_computes(trained: TrainedModel) -> None:
     request = SampleRequest(length=30, seed=5, logprobs=3, sampling=Sampling(temperature=0.5))
     found = alone(trained, "the ", request)
-    session = trained.session()
+    session = trained.session(memory=0)
     session.feed("the ")
     nats = [float(session.feed(np.array([token.symbol]))[0]) for token in found.tokens]
     assert len(nats) == 30

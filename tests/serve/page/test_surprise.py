@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.slow, browsing]
 def test_pointing_at_a_symbol_shows_what_was_expected(open_page: Open, small: TrainedModel) -> None:
     page = open_page()
     typed(page, "the state zoes")
-    session = small.session()
+    session = small.session(memory=0)
     session.feed("the state ")
     expected = session.next_distribution().top(3)
     (nats,) = session.feed("z")

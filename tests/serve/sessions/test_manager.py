@@ -307,7 +307,7 @@ def test_dropped_states_are_computed_again(run: RunWork, monkeypatch: pytest.Mon
         check_same(again, before)
         assert again["completions"][0]["text"] == before["completions"][0]["text"]
 
-    run(work, session_megabytes=2)
+    run(work, session_megabytes=2, session_memory=0)
 
 
 def test_other_sessions_are_answered_while_a_long_text_is_read(run: RunWork) -> None:
@@ -436,7 +436,7 @@ def test_sessions_with_long_texts_are_evicted_when_memory_is_full(run: RunWork, 
         assert len(sessions) >= 6
         assert (await sessions.get(ids[0])).document.text == EMOJI * 65_536  # from the file
 
-    run(work, store, session_megabytes=2)
+    run(work, store, session_megabytes=2, session_memory=0)
     store.close()
 
 
@@ -483,5 +483,5 @@ def test_after_a_restart_only_sessions_that_fit_are_in_memory(run: RunWork, tmp_
         assert (await sessions.get(ids[0])).document.text == EMOJI * 65_536
 
     run(make, store)
-    run(look, store, session_megabytes=2)
+    run(look, store, session_megabytes=2, session_memory=0)
     store.close()

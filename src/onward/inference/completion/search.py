@@ -29,6 +29,7 @@ from onward.inference.completion.options import FLOOR, CompleteOptions, Completi
 from onward.inference.completion.search_states import Expansion, Node, StateTable, softmax
 from onward.inference.step.stepper import Stepper
 from onward.layers.state import State
+from onward.memory.memory import Memory
 
 LONGEST = 200
 """Number of symbols after which a beam search returns continuations that have not ended."""
@@ -52,6 +53,7 @@ class SearchStart(NamedTuple):
         prefix: beginning of the continuation that is already part of the text, such as an incomplete
             character.
         word: if symbols are words, the beginning of the first symbol; the continuation is the rest of it.
+        memory: what the text before has taught; the search does not change it.
     """
 
     state: State
@@ -59,6 +61,7 @@ class SearchStart(NamedTuple):
     options: CompleteOptions
     prefix: Prefix = Prefix()
     word: str = ""
+    memory: Memory | None = None
 
 
 @torch.inference_mode()
@@ -75,7 +78,12 @@ def complete(stepper: Stepper, vocabulary: Vocabulary, starts: Sequence[SearchSt
     if not starts:
         return []
     searches = [_search(boundary_of(vocabulary, start.options.until), start) for start in starts]
-    table = StateTable(stepper, [start.state for start in starts], [search.capacity for search in searches])
+    table = StateTable(
+        stepper,
+        [start.state for start in starts],
+        [search.capacity for search in searches],
+        [start.memory for start in starts],
+    )
     runs = [search.run(base) for search, base in zip(searches, table.bases, strict=True)]
     found: list[Completions | None] = [None] * len(starts)
     replies: list[tuple[int, Any]] = [(i, None) for i in range(len(starts))]
@@ -86,7 +94,7 @@ def complete(stepper: Stepper, vocabulary: Vocabulary, starts: Sequence[SearchSt
                 expansions[i] = runs[i].send(probabilities)
             except StopIteration as stop:
                 found[i] = stop.value
-        children = table.step([*expansions.values()]) if expansions else []
+        children = table.step(expansions) if expansions else []
         replies = [*zip(expansions, children, strict=True)]
     return [each for each in found if each is not None]
 
@@ -166,7 +174,10 @@ class _Search(ABC):
     def run(self, base: int) -> _RunningSearch:
         """Runs the search. Its states are in the rows of the state table from `base` on."""
         self._base = base
-        probabilities = softmax(self._start.logits[None])[0]
+        probabilities, memory = softmax(self._start.logits[None]), self._start.memory
+        if memory:
+            probabilities = memory.refine(memory.place()[None], probabilities)
+        probabilities = probabilities[0]
         if self._start.word:
             self._frontier = self._completed_words(self._start.word, probabilities)
         else:

@@ -1,6 +1,6 @@
 """The model states of all searches in one table, so that the searches share each step of the model."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -10,6 +10,8 @@ import torch
 from onward.inference.completion.boundaries import Prefix
 from onward.inference.step.stepper import FEW_LANES, Stepper
 from onward.layers.state import State, tensors_of
+from onward.memory.layout import PLACE
+from onward.memory.memory import Memory
 
 
 class Node(NamedTuple):
@@ -44,35 +46,57 @@ class StateTable:
         stepper: stepper of the model.
         starts: the state at the start of each search, for one lane.
         capacities: number of rows of each search, not counting the row for its start.
+        memories: the memory of each search, which does not change.
 
     Attributes:
         bases: the row of the start of each search.
     """
 
-    def __init__(self, stepper: Stepper, starts: list[State], capacities: list[int]) -> None:
+    def __init__(
+        self,
+        stepper: Stepper,
+        starts: list[State],
+        capacities: list[int],
+        memories: list[Memory | None],
+    ) -> None:
         self._stepper = stepper
         *self.bases, size = accumulate((capacity + 1 for capacity in capacities), initial=0)
         self._rows = [part.new_empty(size, *part.shape[1:]) for part in tensors_of(starts[0])]
         for base, state in zip(self.bases, starts, strict=True):
             for rows, part in zip(self._rows, tensors_of(state), strict=True):
                 rows[base] = part[0]
+        self._memories, self._places = memories, np.empty((0, 0), np.uint32)
+        if any(memories):
+            self._places = np.empty((size, PLACE), np.uint32)
+            for base, memory in zip(self.bases, memories, strict=True):
+                if memory:
+                    self._places[base] = memory.place()
 
-    def step(self, expansions: list[Expansion]) -> Iterator[np.ndarray]:
+    def step(self, expansions: Mapping[int, Expansion]) -> Iterator[np.ndarray]:
         """Steps the nodes of all expansions at once.
+
+        Args:
+            expansions: for each search by its number, the nodes to expand.
 
         Yields:
             For each expansion: the probability of each of its prefixes with each symbol after it, (B, V).
         """
-        nodes = [node for expansion in expansions for node in expansion.nodes]
+        nodes = [node for expansion in expansions.values() for node in expansion.nodes]
         rows = np.array([node.row for node in nodes], np.int64)
         symbols = np.array([node.symbol for node in nodes], np.int64)
         new_rows = np.concatenate(
-            [first + np.arange(len(part), dtype=np.int64) for part, first in expansions]
+            [first + np.arange(len(part), dtype=np.int64) for part, first in expansions.values()]
         )
         probabilities = softmax(self._logits(rows, symbols, new_rows))
+        start = 0
+        for number, expansion in expansions.items():
+            part = slice(start, start + len(expansion.nodes))
+            if memory := self._memories[number]:
+                memory.step(self._places, rows[part], symbols[part], new_rows[part], probabilities[part])
+            start = part.stop
         probabilities *= np.array([-node.cost for node in nodes])[:, None]
         start = 0
-        for expansion in expansions:
+        for expansion in expansions.values():
             yield probabilities[start : start + len(expansion.nodes)]
             start += len(expansion.nodes)
 

@@ -13,10 +13,13 @@ Each protocol scores every symbol once.
                 transformers are measured in this way.
     adaptive    the text is read in one pass by a model that learns: each block is scored, and then the model
                 learns from it (see `inference.adapt`).
+    memory      the text is read in one pass with a memory: each symbol is scored, and then the memory learns
+                it (see `onward.memory`). With `adaptive+memory`, the model learns too.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -26,8 +29,12 @@ from onward.data.vocabulary import BEGIN, NULL
 from onward.errors import InputError
 from onward.inference.adapt import AdaptOptions
 from onward.inference.prediction import initial_state, surprise
+from onward.memory.memory import Memory
 from onward.model import LanguageModel, block_length
 from onward.precision import Precision, in_precision, quick_precision
+
+Learn = Literal["none", "memory", "weights", "both"]
+"""What learns from a text after it was scored: nothing, a memory, a copy of the model's weights, or both."""
 
 WARM_UP = 1024
 """Number of symbols that a lane reads before its segment."""
@@ -54,32 +61,41 @@ class Protocol:
         cold: number of symbols of a cold window; None reads the text as a whole.
         lanes: number of parallel lanes, in float32; fewer are used if a lane would have less than 1024
             symbols. None uses the fastest number of lanes and precision. Cold windows ignore it.
-        adapt: how the model learns while it reads; None means that it does not learn.
+        adapt: how a copy of the weights learns; None means that the weights do not learn.
+        memory: what learns each symbol, at the start of the text; None means that there is no memory.
 
     Raises:
-        InputError: the window or the number of lanes is below 1, or one of them is combined with `adapt`.
+        InputError: the window or the number of lanes is below 1, or one of them is combined with learning.
     """
 
     cold: int | None = None
     lanes: int | None = None
     adapt: AdaptOptions | None = None
+    memory: Memory | None = None
 
     def __post_init__(self) -> None:
         if self.cold is not None and self.cold < 1:
             raise InputError(f"expected cold windows of 1 symbol or more, got {self.cold}")
         if self.lanes is not None and self.lanes < 1:
             raise InputError(f"expected 1 lane or more, got {self.lanes}")
-        if self.adapt and (self.cold or (self.lanes or 1) > 1):
+        if self.learns and (self.cold or (self.lanes or 1) > 1):
             raise InputError(
-                "expected adaptive scoring in one pass, got cold windows or several lanes",
+                "expected one pass, since something learns, got cold windows or several lanes",
                 hint="leave out cold and lanes",
             )
 
     @property
+    def learns(self) -> bool:
+        """Whether the weights or a memory learn."""
+        return bool(self.adapt or self.memory)
+
+    @property
     def name(self) -> str:
-        """`streaming`, `adaptive`, or for example `cold-256` for windows of 256 symbols."""
-        if self.adapt:
-            return "adaptive"
+        """`streaming`, `adaptive`, `memory`, or for example `cold-256` for windows of 256 symbols."""
+        if self.learns:
+            return "+".join(
+                name for name in ("adaptive" * bool(self.adapt), "memory" * bool(self.memory)) if name
+            )
         return "streaming" if self.cold is None else f"cold-{self.cold}"
 
     def plan(self, model: LanguageModel, size: int) -> "ScoringPlan":
@@ -88,7 +104,7 @@ class Protocol:
             window = max(1, min(self.cold, size))
             windows = -(-size // window)
             return ScoringPlan(window, lanes=max(1, min(COLD_POSITIONS // window, 128, windows)))
-        if self.adapt:
+        if self.learns:
             return ScoringPlan(max(1, size))
         lanes = self.lanes or min(_QUICK_LANES, size // SYMBOLS_PER_LANE)
         if lanes <= 1:

@@ -28,7 +28,7 @@ class Score:
     Attributes:
         symbols: number of symbols.
         nats: sum of their surprises.
-        protocol: how the text was read: `streaming`, `adaptive`, or for example `cold-256`.
+        protocol: how the text was read: `streaming`, `memory`, `adaptive`, or for example `cold-256`.
         lanes: number of parallel lanes; 1 means one pass.
         precision: precision of the matrix products.
         unknown: number of symbols that are not in the vocabulary.
@@ -148,11 +148,13 @@ def _nats(
     model: LanguageModel, vocabulary: Vocabulary, ids: Symbols, protocol: Protocol
 ) -> Iterator[np.ndarray]:
     """Yields the surprise of each symbol, in order, in pieces (n,)."""
-    if protocol.adapt is None:
+    if not protocol.learns:
         yield from surprises(model, ids, protocol.plan(model, len(ids)))
         return
-    session = Session(model, vocabulary, reach=0)
-    session.adapt(protocol.adapt)
+    memory = protocol.memory.fork() if protocol.memory else None
+    session = Session(model, vocabulary, reach=0, memory=memory)
+    if protocol.adapt:
+        session.adapt(protocol.adapt)
     for start in range(0, len(ids), _PIECE):
         yield session.feed(np.asarray(ids[start : start + _PIECE]))
 

@@ -103,6 +103,10 @@ class ScoreRequest(RequestModel):
     alternatives: Annotated[int, Field(ge=0, le=20), WHOLE] = Field(
         3, description="Number of the most likely symbols to list for each position."
     )
+    learn: Literal["none", "memory"] = Field(
+        "none",
+        description="Whether a memory learns each symbol after it was scored, and helps to predict the next.",
+    )
 
 
 class NoveltyRequest(RequestModel):

@@ -55,7 +55,14 @@ async def score(
     size = sizes.check(len(ids), asked.alternatives, "alternatives", _IN_PARTS)
     with ExitStack() as during:
         during.enter_context(sizes.slot(size, request.scope))
-        work = served.engine.run(prefill(served.trained, ids, asked.alternatives))
+        work = served.engine.run(
+            prefill(
+                served.trained,
+                ids,
+                asked.alternatives,
+                served.trained.memory(undo=0) if asked.learn == "memory" else None,
+            )
+        )
         _, slices = await until_client_leaves(request.receive, work)
         served.metrics.symbols_read.inc(len(ids))
         bits = nats_to_bits(sum(-float(tokens.nats.sum()) for tokens in slices))

@@ -76,9 +76,13 @@ class Engine:
         metrics: count the symbols that are generated.
         threads: threads of a step of many lanes; None: as many as PyTorch uses.
 
+    Raises:
+        InputError: no session can have a memory of the size in the limits.
+
     Attributes:
         trained: as given. Use it only in submitted work.
         stepper: stepper of the model, for sessions. Use it only in submitted work.
+        session_memory: size of the memory of a session's text in megabytes.
     """
 
     def __init__(
@@ -86,6 +90,8 @@ class Engine:
     ) -> None:
         self.trained = trained
         self.stepper = Stepper(trained.model, initial_state(trained.model, 1), threads=threads)
+        self.session_memory = limits.session_memory
+        trained.memory(self.session_memory)  # raises an error here if the size is out of range
         self._max_lanes, self._metrics = limits.lanes, metrics
         self._slots = Slots(limits.waiting, "requests wait for this model")
         self._predictor = Predictor(trained, self.stepper)

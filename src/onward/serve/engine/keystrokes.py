@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from onward.inference.completion.options import Completion
 from onward.inference.completion.search import complete
 from onward.inference.session import feed_together
@@ -142,6 +140,4 @@ class Predictor:
     def _next(self, keystroke: Keystroke) -> list[NextSymbol]:
         if not keystroke.options.next:
             return []
-        logits = keystroke.typed.next_logits()
-        weights = np.exp(logits - logits.max())
-        return self._ranking.top(weights / weights.sum(), keystroke.options.next)
+        return self._ranking.top(keystroke.typed.next_probabilities(), keystroke.options.next)

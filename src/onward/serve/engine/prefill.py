@@ -6,16 +6,18 @@ import torch
 from onward.data.vocabulary import BEGIN
 from onward.inference.prediction import initial_state, predict
 from onward.inference.trained_model import TrainedModel
+from onward.memory.memory import Memory
 from onward.serve.engine.engine import PromptState, SlicedWork
 from onward.serve.engine.tokens import Tokens, log_probabilities, tokens_of
 from onward.serve.engine.typed_text import SLICE
 
+_LEAST = 1e-300  # a probability of 0 has no logarithm
 _BEGIN = Tokens(np.array([BEGIN]), np.zeros(1), np.array([[BEGIN]]), np.zeros((1, 1)))
 """BEGIN at its place, which is certain."""
 
 
 def prefill(
-    trained: TrainedModel, ids: np.ndarray, top: int | None = None
+    trained: TrainedModel, ids: np.ndarray, top: int | None = None, memory: Memory | None = None
 ) -> SlicedWork[tuple[PromptState, list[Tokens]]]:
     """Reads a text from its start.
 
@@ -24,6 +26,7 @@ def prefill(
         ids: the text, (N,). BEGIN may be its first symbol, and then has probability 1. After an empty text
             comes what the texts of the corpus begin with.
         top: number of alternatives for each token; None: return no tokens.
+        memory: learns each symbol after it was scored; the tokens are those that it and the model expect.
 
     Returns:
         The state after the text, and the tokens of each slice.
@@ -41,5 +44,23 @@ def prefill(
         logits = out.cpu().numpy()
         symbols = stream[1 + start : 1 + start + SLICE].tolist()
         if top is not None and symbols:
-            tokens.append(tokens_of(log_probabilities(logits[: len(symbols), 0]), symbols, top))
+            logs = log_probabilities(logits[: len(symbols), 0])
+            if memory:
+                logs = _refined(memory, np.exp(logs).astype(np.float32), symbols)
+            tokens.append(tokens_of(logs, symbols, top))
     return PromptState(logits[-1].copy(), state), tokens
+
+
+def _refined(memory: Memory, network: np.ndarray, symbols: list[int]) -> np.ndarray:
+    """Returns the log-probabilities (n, V) with a memory, which reads the symbols (n).
+
+    Args:
+        memory: what was read before.
+        network: the network's probabilities, (n, V).
+        symbols: the symbols.
+    """
+    refined = np.empty_like(network, np.float64)
+    for i, symbol in enumerate(symbols):
+        refined[i] = memory.refine(memory.place()[None], network[i : i + 1])[0]
+        memory.read(np.array([symbol]), network[i : i + 1])
+    return np.log(np.maximum(refined, _LEAST))

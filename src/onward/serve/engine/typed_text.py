@@ -39,13 +39,20 @@ class TypedText:
         trained: the model.
         stepper: stepper of the model, shared by all sessions that do not adapt.
         learner: learns from the text that is read; None: the session does not adapt.
+        memory: size of the memory of the text in megabytes; 0 is no memory.
 
     Attributes:
         cache: the last completions.
     """
 
-    def __init__(self, trained: TrainedModel, stepper: Stepper, learner: OnlineLearner | None = None) -> None:
-        self._trained, self._stepper, self._learner = trained, stepper, learner
+    def __init__(
+        self,
+        trained: TrainedModel,
+        stepper: Stepper,
+        learner: OnlineLearner | None = None,
+        memory: float | int = 0,
+    ) -> None:
+        self._trained, self._stepper, self._learner, self._memory = trained, stepper, learner, memory
         self._session: Session | None = None  # None: nothing was read
         self._read = ""
         self._partial_word = ""
@@ -63,7 +70,12 @@ class TypedText:
             model, vocabulary = self._trained.model, self._trained.vocabulary
             beginning = self._trained.beginning
             self._session = Session(
-                model, vocabulary, reach=REACH, stepper=self._stepper, beginning=beginning
+                model,
+                vocabulary,
+                reach=REACH,
+                stepper=self._stepper,
+                beginning=beginning,
+                memory=self._trained.memory(self._memory),
             )
             if self._learner:
                 self._learner.attach(self._session)
@@ -118,10 +130,10 @@ class TypedText:
             self._learner.forget()
         self._session, self._read = None, ""
 
-    def next_logits(self) -> np.ndarray:
-        """Returns the logits (V,) of the symbol after the text that was read."""
+    def next_probabilities(self) -> np.ndarray:
+        """Returns the probabilities (V,) of the symbol after the text that was read."""
         session = self.session if self._partial_word else self.session.begun()
-        return session.logits[0, 0].cpu().numpy()
+        return session.probabilities
 
     def completion_start(self, options: AnswerOptions, effort: int) -> SearchStart:
         """Returns the start of a search for completions that expands at most `effort` prefixes."""
@@ -136,8 +148,7 @@ class TypedText:
         if len(symbols) != 1 or self._partial_word or self.cache.is_empty or not self.session.position:
             self.cache.clear()  # an empty text was completed after the beginning of a text
             return
-        logits = self.session.logits[0, 0].double()
-        probability = float((logits - logits.logsumexp(0))[int(symbols[0])].exp())
+        probability = float(self.session.probabilities[int(symbols[0])])
         self.cache.advance(text_of(self._trained.vocabulary, int(symbols[0])), probability)
 
     def _rewind(self, text: str, cursor: int, unchanged: int) -> int:

@@ -30,8 +30,9 @@ class Limits:
         batches: batches that wait for a detector; further ones get status 429.
         listeners: streams of the alarms of one detector, half of them for one client.
         sockets: open WebSockets, half of them for one client.
-        session_megabytes: memory for the texts and states of all sessions, and for the weights of those that
-            learn.
+        session_megabytes: memory for the texts, states and memories of all sessions, and for the weights of
+            those that learn.
+        session_memory: size of the memory of what was typed in one session, in megabytes; 0 is no memory.
         stored_megabytes: disk space of all sessions in a store; beyond that the least recently used ones that
             are not in memory are removed.
         session_seconds: idle time after which a session is closed.
@@ -60,6 +61,7 @@ class Limits:
     listeners: int = 200
     sockets: int = 1000
     session_megabytes: int = 512
+    session_memory: float | int = 4
     stored_megabytes: int = 1024
     session_seconds: float = 3600.0
     connections: int = 2000

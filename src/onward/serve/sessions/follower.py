@@ -92,7 +92,10 @@ class ModelFollower:
         if self._adapts and self._learner is None:
             self._learner = OnlineLearner(await self._learned())
         if self._typed is None:
-            self._typed = TypedText(self._served.trained, self._served.engine.stepper, self._learner)
+            engine = self._served.engine
+            self._typed = TypedText(
+                self._served.trained, engine.stepper, self._learner, engine.session_memory
+            )
         return self._typed
 
     async def _learned(self) -> LearnedState | None:

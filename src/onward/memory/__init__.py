@@ -1,0 +1,1 @@
+"""The memory of what was just read: counts of contexts, the longest match, and a mixer with the network."""

@@ -1,0 +1,168 @@
+"""A memory of what was read, which predicts together with a network.
+
+The state of a memory is a value: it depends on the symbols that were read and on what the network predicted
+for them, and on nothing else. It can be forked, and its last symbols can be taken back.
+"""
+
+import copy
+
+import numpy as np
+
+from onward.data.vocabulary import Vocabulary
+from onward.errors import InputError, VocabularyError
+from onward.memory import compiled
+from onward.memory.compiled import CompiledKernel
+from onward.memory.kernel import Kernel
+from onward.memory.layout import MEGABYTES, Layout
+from onward.memory.reference import ReferenceKernel
+
+UNDO = 1 << 16
+"""Maximum number of symbols that can be taken back. In 16 megabytes, there is room for about 5,000."""
+
+
+class Memory:
+    """What was read, and how much its counts and the network are worth. An empty one predicts as the network.
+
+    Args:
+        vocabulary: of the model.
+        megabytes: its size, which does not grow.
+        undo: number of symbols that can be taken back, if the journal has room for them.
+        counted: symbols (N,) that an empty memory has counted, such as the training text.
+
+    Raises:
+        InputError: the size is out of range, or the vocabulary is too large.
+    """
+
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        megabytes: float | int = MEGABYTES,
+        *,
+        undo: int = UNDO,
+        counted: np.ndarray | None = None,
+    ) -> None:
+        self._counted = counted
+        self._kernel = self._started(Layout(vocabulary, megabytes), min(undo, UNDO))
+        self._is_shared = False
+
+    @property
+    def megabytes(self) -> float:
+        """Its size, with the journal."""
+        return self._kernel.layout.megabytes
+
+    @property
+    def undoable(self) -> int:
+        """Number of symbols that can be taken back now."""
+        return self._kernel.undoable
+
+    def read(self, ids: np.ndarray, network: np.ndarray) -> np.ndarray:
+        """Scores each symbol, then learns it.
+
+        Args:
+            ids: the symbols, (N,).
+            network: the network's probabilities at each, (N, V) in float32.
+
+        Returns:
+            The surprise in nats, (N,) in float64.
+
+        Raises:
+            VocabularyError: an id is not in the vocabulary.
+        """
+        ids, symbols = self._checked(ids), self._kernel.layout.symbols
+        if network.shape != (len(ids), symbols):
+            raise InputError(f"expected probabilities of shape {(len(ids), symbols)}, got {network.shape}")
+        return self._own().read(ids, network)
+
+    def count(self, ids: np.ndarray) -> None:
+        """Counts symbols (N,) that the network was trained on; the mixer does not learn from them.
+
+        Raises:
+            VocabularyError: an id is not in the vocabulary.
+        """
+        self._own().count(self._checked(ids))
+
+    def take_back(self, symbols: int) -> None:
+        """Takes back the last symbols.
+
+        Raises:
+            InputError: the number is negative or above `undoable`.
+        """
+        if not 0 <= symbols <= self.undoable:
+            raise InputError(f"expected 0 to {self.undoable} symbols to take back, got {symbols}")
+        if symbols:
+            self._own().take_back(symbols)
+
+    def restart(self, ids: np.ndarray) -> None:
+        """Begins anew, and counts symbols (N,) without the network."""
+        self._kernel = self._started(self._kernel.layout, self._kernel.undo)
+        self._is_shared = False
+        self.count(ids)
+
+    def fork(self) -> "Memory":
+        """Returns an independent memory in the same state. The copy is made when one of them changes."""
+        self._is_shared = True
+        return copy.copy(self)
+
+    def place(self) -> np.ndarray:
+        """Returns where a search starts to read on, (PLACE,) in uint32."""
+        return self._kernel.place()
+
+    def advance(self, places: np.ndarray, ids: np.ndarray) -> np.ndarray:
+        """Returns the places (B, PLACE) after one more symbol each, (B,). The memory does not change."""
+        ids, after = self._checked(ids), np.array(places, np.uint32, order="C")
+        self._kernel.advance(after, ids)
+        return after
+
+    def step(
+        self,
+        table: np.ndarray,
+        rows: np.ndarray,
+        ids: np.ndarray,
+        new_rows: np.ndarray,
+        probabilities: np.ndarray,
+    ) -> None:
+        """Moves places of a search on, and refines the predictions there. The memory does not change.
+
+        Args:
+            table: places, one per row, (N, PLACE); the new places are written to it.
+            rows: rows of the places before the symbols, (B,).
+            ids: the symbols, (B,) in int64, which must be in the vocabulary.
+            new_rows: rows of the new places, (B,).
+            probabilities: the network's after the symbols, (B, V) in float32; they are replaced.
+        """
+        places = table[rows]
+        self._kernel.advance(places, ids)
+        table[new_rows] = places
+        self._kernel.refine(places, probabilities)
+
+    def refine(self, places: np.ndarray, network: np.ndarray) -> np.ndarray:
+        """Returns the probabilities of the next symbol at places.
+
+        Args:
+            places: (B, PLACE).
+            network: the network's probabilities, (B, V).
+
+        Returns:
+            (B, V) in float32. The memory does not change.
+        """
+        refined = np.array(network, np.float32, order="C")
+        self._kernel.refine(np.ascontiguousarray(places), refined)
+        return refined
+
+    def _started(self, layout: Layout, undo: int) -> Kernel:
+        kernel = (CompiledKernel if compiled.available else ReferenceKernel)(layout, undo)
+        if self._counted is not None:
+            kernel.count(self._counted)
+        return kernel
+
+    def _own(self) -> Kernel:
+        """Returns the kernel, copied before the first change if another memory shares it."""
+        if self._is_shared:
+            self._kernel, self._is_shared = self._kernel.copy(), False
+        return self._kernel
+
+    def _checked(self, ids: np.ndarray) -> np.ndarray:
+        symbols = self._kernel.layout.symbols
+        if len(ids) and not 0 <= int(ids.min()) <= int(ids.max()) < symbols:
+            raise VocabularyError(f"expected ids from 0 to {symbols - 1}, got {ids[:8].tolist()} ...")
+        return np.ascontiguousarray(ids, np.int64)
