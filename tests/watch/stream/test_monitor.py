@@ -1,9 +1,7 @@
 """The monitor raises the alarms of the detector, through interleaving, silence, wrong clocks and restarts."""
 
 import random
-import sqlite3
 from collections.abc import Callable, Iterable
-from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -352,20 +350,3 @@ def test_idle_sequences_end_some_at_a_time_in_the_order_of_their_last_records(de
     assert counts == [6, 2]
     assert monitor.in_flight == 0
     assert ended == [*range(1, 11)]
-
-
-def test_a_state_of_an_earlier_version_has_the_new_index(detector: Detector, tmp_path: Path) -> None:
-    path = tmp_path / "watch.db"
-    with closing(WatchStore(path)) as store:
-        Monitor(detector, store).commit()
-    with closing(sqlite3.connect(path)) as database:
-        database.execute("drop index idle_in_order")
-        database.execute("create index idle on keys (seen)")
-    with closing(WatchStore(path)) as store:
-        monitor = Monitor(detector, store, ends_at_once=1)
-        monitor.feed([at(0, "a", "start"), at(1, "b", "start")])
-        monitor.commit()
-    with closing(sqlite3.connect(path)) as database:
-        (names,) = zip(*database.execute("select name from sqlite_master where type = 'index'"), strict=True)
-    assert "idle_in_order" in names
-    assert "idle" not in names

@@ -34,17 +34,12 @@ create table keys (
     events text not null, state blob not null
 ) without rowid;
 create table alarms (number integer primary key, delivered integer not null, alarm text not null);
+create index idle_in_order on keys (seen, number, key);
 create index outbox on alarms (number) where not delivered;
 create table flagged (
     key text not null, number integer not null, events text not null, primary key (key, number)
 );
 """
-_INDEXES = """
-create index idle on keys (seen);
-create index idle_in_order on keys (seen, number, key);
-"""
-"""The indexes of version 0.2, and of later ones."""
-
 _HINT = "name another file with --state, or delete this one to start without a state"
 _DISK_HINT = "check that the folder exists and is writable, and that the disk has free space"
 _DISK_ERRORS = {
@@ -139,7 +134,6 @@ class WatchStore:
                 self._database.execute(statement)
             self._database.execute(f"pragma user_version = {FORMAT}")
             self._database.execute(f"pragma application_id = {_APPLICATION}")
-        self._database.execute("create index if not exists idle_in_order on keys (seen, number, key)")
         self._database.execute("commit")  # otherwise `undo` would remove the tables
         self._database.execute("begin immediate")
 
@@ -291,8 +285,7 @@ class WatchStore:
 
 def _check_tables(database: sqlite3.Connection, name: str) -> None:
     """Raises ArtefactError if a database has other tables or indexes, or views or triggers."""
-    found, tables = definitions_in(database), definitions_of(_TABLES)
-    if not tables <= found <= definitions_of(_TABLES + _INDEXES):
+    if definitions_in(database) != definitions_of(_TABLES):
         raise ArtefactError(f"{name} is damaged: its tables are not those of a state file", hint=_HINT)
 
 
