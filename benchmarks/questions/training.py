@@ -7,6 +7,8 @@ from questions.question import Question, Rows, Run
 
 def text_rows(runs: list[Run]) -> Rows:
     for run in runs:
+        if "plain" not in run:  # a run of a version whose plain command had other options
+            continue
         sides = [run.get(side) for side in ("plain", "from_nothing", "peer")]
         yield [run["corpus"], f"`{plain_command(run)}`", *map(_both_protocols, sides)]
 
