@@ -291,7 +291,12 @@ def long_sequence(site: Site) -> dict[str, Any]:
 
 def sessions(site: Site) -> dict[str, Any]:
     """Sessions with the longest text and the cursor at its start."""
-    body = {"text": "\U0001f600" * TEXT, "cursor": 0, "completions": 1, "next": 0}
+    body = {
+        "text": "a" * (TEXT - 1) + "\U0001f600",  # four bytes for each character in Python
+        "cursor": 0,
+        "completions": 1,
+        "next": 0,
+    }
     answers = [answered(site, "/v1/sessions", body) for _ in range(2 * SESSIONS)]
     stored = sum(path.stat().st_size for path in site.folder.glob("state.db*"))
     with connect(site) as connection:

@@ -101,7 +101,7 @@ class Connection(asyncio.Protocol):
 
 def request(path: str, body: Any) -> bytes:
     """Returns the bytes of a POST request with a JSON body."""
-    raw = json.dumps(body, ensure_ascii=False).encode()
+    raw = json.dumps(body).encode()
     return b"POST %b HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%b" % (
         path.encode(),
         len(raw),

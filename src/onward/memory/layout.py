@@ -49,6 +49,7 @@ LOGITS = np.log((np.arange(4096) + 0.5) / (4095.5 - np.arange(4096)))
 _OF_TEXT, _OF_SYMBOLS = (10, 6, PAIR, 4, WORD, 3, 2, 1, PREVIOUS), (6, 5, 4, 3, 2, 1)
 _WEIGHT, _MATCH_WEIGHT = 0.1, 0.3  # of a context, and of the match, at the start
 _WORDS_PER_MEGABYTE = 1 << 18
+_LEAST_WORDS_PER_SYMBOL = 16  # of the journal; most symbols take more
 _MOST_SYMBOL_BITS = 20
 
 
@@ -126,7 +127,7 @@ class Layout:
         }
         used = sum(parts.values())
         parts["place"] += -used % BUCKET  # so that buckets are cache lines
-        rest = words - self.journal - used - BUCKET
+        rest = words - self.journal - self.most_undoable - used - BUCKET
         return {**parts, "table": rest // BUCKET * BUCKET}
 
     @cached_property
@@ -139,6 +140,11 @@ class Layout:
     def journal(self) -> int:
         """Number of words of the journal."""
         return int(self.megabytes * _WORDS_PER_MEGABYTE) // 4
+
+    @property
+    def most_undoable(self) -> int:
+        """Maximum number of symbols that can be taken back; each has one word besides the journal."""
+        return self.journal // _LEAST_WORDS_PER_SYMBOL
 
     def empty(self) -> np.ndarray:
         """Returns the words of an empty memory, which predicts what the network does."""

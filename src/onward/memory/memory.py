@@ -42,7 +42,8 @@ class Memory:
         counted: np.ndarray | None = None,
     ) -> None:
         self._counted = counted
-        self._kernel = self._started(Layout(vocabulary, megabytes), min(undo, UNDO))
+        layout = Layout(vocabulary, megabytes)
+        self._kernel = self._started(layout, min(undo, UNDO, layout.most_undoable))
         self._is_shared = False
 
     @property
