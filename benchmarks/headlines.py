@@ -23,8 +23,6 @@ def headlines() -> str:
 def headline_rows() -> Rows:
     for corpus, minutes, share in (("tinyshakespeare", 3, "last tenth"), ("nietzsche", 5, "last fifth")):
         run = TEXT.newest(corpus=corpus, minutes=minutes)
-        if "plain" not in run:
-            continue
         names = {
             "from_nothing": "with `--base none`",
             "peer": "two LSTM layers in PyTorch, of the same size, for the same time",

@@ -14,7 +14,7 @@ from onward.data.encoded import EncodedCorpus, encode_corpus
 from onward.errors import RecipeError
 from onward.inference.trained_model import TrainedModel
 from onward.outputs import refuse_to_replace
-from onward.training.base import Base, choose_base
+from onward.training.base import Base, BaseChoice, choose_base
 from onward.training.events import BaseChosen, CorpusEncoded, CorpusRead, Observer
 from onward.training.plan import Budget
 from onward.training.recipe import Recipe, find_recipe
@@ -157,7 +157,7 @@ def _begin(
     asked: str,
     start: RunStart,
     notify: Observer,
-) -> tuple[Recipe, EncodedCorpus, Base | None]:
+) -> tuple[Recipe, EncodedCorpus, BaseChoice | None]:
     """Returns the recipe with the architecture of the base, the corpus, and the base."""
     if start.checkpoint and asked == "auto":
         asked = recipe.base
@@ -166,16 +166,15 @@ def _begin(
         choice = choose_base(encoded, recipe, given)
         if choice:
             notify(BaseChosen(choice.base.name, choice.nats_per_symbol))
-        base = choice.base if choice else None
     elif asked == "none":
-        encoded, base = _encode(corpus, recipe, notify), None
+        encoded, choice = _encode(corpus, recipe, notify), None
     else:
-        base = Base.load(asked)
-        recipe = base.recipe(recipe, given)
+        choice = BaseChoice(Base.load(asked))
+        recipe = choice.base.recipe(recipe, given)
         encoded = _encode(corpus, recipe, notify)
         if not start.checkpoint:
             notify(BaseChosen(asked))
-    return replace(recipe, base=base.name if base else "none"), encoded, base
+    return replace(recipe, base=choice.base.name if choice else "none"), encoded, choice
 
 
 def _sample(artefact: Artefact) -> str:

@@ -1,11 +1,11 @@
 """The memory in C (memory.c)."""
 
 import ctypes
-from importlib.util import find_spec
 from typing import Any, Self
 
 import numpy as np
 
+from onward.libraries import installed_library
 from onward.memory.kernel import Kernel
 from onward.memory.layout import BUCKET, FIRST_RATE, LAST_RATE, LOGITS, PLACE, SLOWING, Layout, aligned
 
@@ -25,27 +25,16 @@ class _Memory(ctypes.Structure):
     )
 
 
-def _load() -> Any:
-    """Returns the compiled library, or None if it was not built or cannot be loaded."""
-    found = find_spec("onward.memory._memory")
-    if found is None or found.origin is None:
-        return None
-    try:
-        library = ctypes.CDLL(found.origin)
-    except OSError:
-        return None
-    size, pointer = ctypes.c_int64, ctypes.c_void_p
-    library.onward_memory_read.argtypes = (pointer, size, pointer, pointer, pointer)
-    library.onward_memory_count.argtypes = (pointer, size, pointer)
-    library.onward_memory_undo.argtypes = (pointer, size)
-    library.onward_memory_place.argtypes = (pointer, pointer)
-    library.onward_memory_advance.argtypes = (pointer, size, pointer, pointer)
-    library.onward_memory_refine.argtypes = (pointer, size, pointer, pointer)
-    return library
-
-
-_library = _load()
+_library: Any = installed_library("onward.memory._memory")
 available = _library is not None
+if available:
+    _SIZE, _POINTER = ctypes.c_int64, ctypes.c_void_p
+    _library.onward_memory_read.argtypes = (_POINTER, _SIZE, _POINTER, _POINTER, _POINTER)
+    _library.onward_memory_count.argtypes = (_POINTER, _SIZE, _POINTER)
+    _library.onward_memory_undo.argtypes = (_POINTER, _SIZE)
+    _library.onward_memory_place.argtypes = (_POINTER, _POINTER)
+    _library.onward_memory_advance.argtypes = (_POINTER, _SIZE, _POINTER, _POINTER)
+    _library.onward_memory_refine.argtypes = (_POINTER, _SIZE, _POINTER, _POINTER)
 
 
 class CompiledKernel(Kernel):

@@ -140,14 +140,19 @@ class Base:
         return np.array([*range(len(SPECIAL)), *found])
 
 
-class Choice(NamedTuple):
-    """A base model for a run, and its loss on the corpus before training, in nats per symbol."""
+class BaseChoice(NamedTuple):
+    """The base of a run.
+
+    Attributes:
+        base: the base.
+        nats_per_symbol: its loss on the corpus before training; None if it was not measured.
+    """
 
     base: Base
-    nats_per_symbol: float
+    nats_per_symbol: float | None = None
 
 
-def choose_base(corpus: EncodedCorpus, recipe: Recipe, given: Collection[str]) -> Choice | None:
+def choose_base(corpus: EncodedCorpus, recipe: Recipe, given: Collection[str]) -> BaseChoice | None:
     """Returns the base model whose loss on a corpus is lowest; None if none has the architecture of the run.
 
     Args:
@@ -158,8 +163,9 @@ def choose_base(corpus: EncodedCorpus, recipe: Recipe, given: Collection[str]) -
     is_fitting = recipe.name == "default" and recipe.symbols == "characters"
     if not is_fitting or not base_names() or not set(ARCHITECTURE).isdisjoint(given):
         return None
-    bases = map(Base.load, base_names())
-    return min((Choice(base, base.surprise(corpus)) for base in bases), key=lambda each: each.nats_per_symbol)
+    bases = [Base.load(name) for name in base_names()]
+    nats, _, best = min((base.surprise(corpus), base.name, base) for base in bases)
+    return BaseChoice(best, nats)
 
 
 def _alike(symbol: str) -> str:

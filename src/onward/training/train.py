@@ -19,7 +19,7 @@ from onward.model import LanguageModel
 from onward.outputs import checkpoint_path, curves_path, log_path
 from onward.stored import refusing_damage
 from onward.threads import explain_fork_errors
-from onward.training.base import Base
+from onward.training.base import Base, BaseChoice
 from onward.training.checkpoint import START_AGAIN, Checkpoint, resume_hint, take
 from onward.training.curves import draw_curves
 from onward.training.events import Event, Finished, Observer, SettingsChosen, Started
@@ -98,7 +98,7 @@ def train_model(  # noqa: PLR0913 - keyword arguments, most of which have defaul
     budget: Budget,
     start: RunStart | None = None,
     *,
-    base: Base | None = None,
+    base: BaseChoice | None = None,
     given: Collection[str] | None = None,
     device: torch.device | None = None,
     observer: Observer | None = None,
@@ -131,7 +131,7 @@ def train_model(  # noqa: PLR0913 - keyword arguments, most of which have defaul
         Interrupted, DivergedError, WriteError: see `TrainingLoop.run`.
     """
     device, start = device or torch.device("cpu"), start or RunStart()
-    corpus = base.extend(corpus) if base and recipe.min_count == 1 else corpus
+    corpus = base.base.extend(corpus) if base and recipe.min_count == 1 else corpus
     check_memory(recipe, len(corpus.vocabulary), device)
     started = time.monotonic() if budget.started is None else budget.started
     notify = observer or (lambda event: None)
@@ -141,9 +141,9 @@ def train_model(  # noqa: PLR0913 - keyword arguments, most of which have defaul
         explain_fork_errors(),
     ):
         split, passes = split_corpus(corpus, recipe), _passes(start.checkpoint)
-        run = _Run(corpus, recipe, budget, start, device, split, sampler, started, base, passes)
+        run = _Run(corpus, recipe, budget, start, device, split, sampler, started, base and base.base, passes)
         if given is not None:
-            run = _with_choices(run, given)
+            run = _with_choices(run, given, base and base.nats_per_symbol)
             notify(SettingsChosen({name: getattr(run.recipe, name) for name in CHOSEN}, run.passes))
         if start.output is None:
             return _finish(run, *_train(run, notify), notify)
@@ -213,10 +213,12 @@ def _train(run: _Run, notify: Observer) -> tuple[Trainer, int]:
     return trainer, best.step
 
 
-def _with_choices(run: _Run, given: Collection[str]) -> _Run:
+def _with_choices(run: _Run, given: Collection[str], surprise: float | None) -> _Run:
     """Returns a run with the settings that the rule chooses; if it is timed, by the speed of this machine."""
     recipe, budget = run.recipe, run.budget
-    text = Text(len(run.split.training), run.base.surprise(run.corpus) if run.base else None)
+    if run.base and surprise is None:
+        surprise = run.base.surprise(run.corpus)
+    text = Text(len(run.split.training), surprise)
     speed = _measure_speed(run, _new_model(run))  # not the model to train, whose dropout is chosen below
     lanes = recipe.lanes if "lanes" in given else choose_lanes(recipe, text)
     blocks = run.split.lanes(replace(recipe, lanes=lanes)).blocks_per_epoch

@@ -12,10 +12,11 @@ the same, thirty times as slowly and with several times the memory.
 
 import ctypes
 from abc import ABC, abstractmethod
-from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from onward.libraries import installed_library
 
 SYMBOL = np.uint32
 """Type of symbols."""
@@ -205,20 +206,9 @@ class _Automaton(ctypes.Structure):
     )
 
 
-def _load() -> Any:
-    """Returns the compiled library, or None if it was not built or cannot be loaded."""
-    found = find_spec("onward.inference.novelty._automaton")
-    if found is None or found.origin is None:
-        return None
-    try:
-        library = ctypes.CDLL(found.origin)
-    except OSError:
-        return None
-    for name in ("build", "read", "finish"):
-        getattr(library, f"onward_automaton_{name}").restype = None
-    return library
-
-
-_library = _load()
+_library: Any = installed_library("onward.inference.novelty._automaton")
 available = _library is not None
 """Whether the compiled automaton is there."""
+if available:
+    for _name in ("build", "read", "finish"):
+        getattr(_library, f"onward_automaton_{_name}").restype = None

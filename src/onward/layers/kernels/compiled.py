@@ -7,12 +7,13 @@ library. It has its own threads, which sleep between calls (team.c), as many as 
 
 import ctypes
 import struct
-from importlib.util import find_spec
 from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from onward.libraries import installed_library
 
 ACTIVATIONS = {torch.float32: "f32", torch.bfloat16: "bf16"}
 """The types of activations that the kernels support, and the suffix of each in C names."""
@@ -36,7 +37,11 @@ def load(path: str) -> ctypes.CDLL:
     Raises:
         OSError: the file cannot be loaded.
     """
-    library = ctypes.CDLL(path)
+    return _declared(ctypes.CDLL(path))
+
+
+def _declared(library: ctypes.CDLL) -> ctypes.CDLL:
+    """Declares the types of the library's arguments."""
     size, pointer = ctypes.c_int64, ctypes.c_void_p
     library.onward_run.argtypes = (pointer, ctypes.c_char_p, size, size)
     library.onward_step.argtypes = (pointer,)
@@ -45,18 +50,8 @@ def load(path: str) -> ctypes.CDLL:
     return library
 
 
-def _load_installed() -> ctypes.CDLL | None:
-    """Returns the compiled library, or None if it was not built or cannot be loaded."""
-    found = find_spec("onward.layers.kernels._kernels")
-    if found is None or found.origin is None:
-        return None
-    try:
-        return load(found.origin)
-    except OSError:
-        return None
-
-
-_library = _load_installed()
+_installed = installed_library("onward.layers.kernels._kernels")
+_library = _declared(_installed) if _installed else None
 available = _library is not None
 has_dot = _library is not None and bool(_library.onward_has_dot())
 """Whether this CPU multiplies int8 weights four at a time (AVX-512 VNNI) instead of widening them first."""
