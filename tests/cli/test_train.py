@@ -13,6 +13,7 @@ import pytest
 from tests.cli.conftest import Command
 
 import onward as library
+from onward.training.trainer import StepResult, Trainer
 
 Process = Callable[..., "subprocess.Popen[bytes]"]
 TINY = ("--recipe", "tiny", "--steps", "6")
@@ -243,6 +244,32 @@ def test_the_suggested_prime_comes_from_the_text(onward: Command, text: Path, tm
 def test_the_final_loss_is_explained(onward: Command, text: Path, tmp_path: Path) -> None:
     said = onward("train", text, "-o", tmp_path / "a.onward", *TINY).err
     assert "pieces from all parts of the text" in said.partition("held-out loss  ")[2]
+
+
+@pytest.mark.parametrize("resumes", [False, True])
+def test_a_timed_run_prints_the_options_that_repeat_it(
+    onward: Command, text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, resumes: bool
+) -> None:
+    timed, again = tmp_path / "timed.onward", tmp_path / "again.onward"
+    small = ("train", text, "--width", 16, "--layers", 1)
+    advance = Trainer.advance
+
+    def stop_after_two(trainer: Trainer) -> StepResult:
+        if trainer.step == 2:
+            raise KeyboardInterrupt
+        return advance(trainer)
+
+    if resumes:
+        with monkeypatch.context() as patch:
+            patch.setattr("onward.training.checkpointer.SECONDS_BETWEEN_CHECKPOINTS", 0.0)
+            patch.setattr(Trainer, "advance", stop_after_two)
+            assert onward(*small, "-o", timed, "--minutes", 0.05).code == 130
+    resume = ("--resume",) if resumes else ()
+    said = onward(*small, "-o", timed, "--minutes", 0.05, *resume).err
+    options = said.partition("the same command with ")[2].split()
+    assert "precision=" in options[-1]
+    onward(*small, "-o", again, *options)
+    assert again.read_bytes() == timed.read_bytes()
 
 
 def test_the_base_can_be_set_as_any_hyperparameter(onward: Command, text: Path, tmp_path: Path) -> None:

@@ -19,7 +19,9 @@ from onward.data.corpus import STANDARD_INPUT, Corpus, find_sources
 from onward.data.encodings import open_text
 from onward.errors import InputError, Interrupted, OnwardError, RecipeError
 from onward.outputs import checkpoint_path, curves_path, log_path
-from onward.training.events import Event, SettingsChosen, Started
+from onward.training.events import Event, Started
+from onward.training.recipe import find_recipe
+from onward.training.rule import CHOSEN
 from onward.units import nats_to_bits
 
 _PROCESS_STARTED = [time.monotonic()]
@@ -154,17 +156,13 @@ def train(
     corpus = find_sources(source)
     target = output or _default_output(source[0])
     keep_freed_memory()
-    resumed_at, chosen = 0, ""
+    resumed_at = 0
     with display() as show:
 
         def observe(event: Event) -> None:
-            nonlocal resumed_at, chosen
+            nonlocal resumed_at
             if isinstance(event, Started):
                 resumed_at = event.step
-            if isinstance(event, SettingsChosen):
-                chosen = "".join(f" --set {name}={value}" for name, value in event.settings.items())
-            if isinstance(event, Started) and chosen:
-                chosen += f" --precision {event.precision}"  # else it is measured again
             show(event)
             if explain and isinstance(event, Started):
                 raise _Explained
@@ -187,7 +185,14 @@ def train(
         emit_json(result)
     _conclude(result, target, _prime(corpus), resumed_at=resumed_at)
     if ":" in result["schedule"]:
+        chosen = _chosen(model.artefact.recipe)
         say(f"{'repeat':<15} the same command with --steps {result['schedule']}{chosen}")
+
+
+def _chosen(recipe: dict[str, Any]) -> str:
+    """Returns the options for what a run chose or measured, so that another run does not choose again."""
+    names = CHOSEN if recipe["name"] == find_recipe().name else ()
+    return "".join(f" --set {name}={recipe[name]}" for name in (*names, "precision"))
 
 
 def _parse(setting: str) -> tuple[str, Any]:
