@@ -4,7 +4,7 @@
 
 MODEL is a model file made by `onward train`, TEXT a file that it was not trained on. TEXT is typed key by key
 into one session. The time of a key includes feeding it and finding the completions. The first 100 keys are a
-warm-up. Once without and once with the default memory. One core.
+warm-up. Each is measured without and with the default memory. One core.
 """
 
 import time

@@ -20,8 +20,8 @@ end where the word ends in the text, so "the" is wrong if the text has "there". 
 mark after it. Every accepted completion and every typed character is a keystroke; the saved share is 1 -
 keystrokes / characters. Each completer sees the text so far and nothing else.
 
-The model finds the likeliest words of two characters or more (`until="word"`, `shortest=2`): by itself
-(network), with the default memory (model), and with a memory and adapted weights (model_adapting). The
+The model finds the likeliest words of two characters or more (`until="word"`, `shortest=2`): without a
+memory (network), with the default memory (model), and with that and adapted weights (model_adapting). The
 n-grams of orders 3 to 8 learn from the same training text and use the same search. The baseline is the best
 order for each kind of user, chosen on the typed text, which favours the baseline. The other baseline
 completes the current word by frequent words.
@@ -147,7 +147,7 @@ def digest(path: Path) -> str:
 
 
 def of_model(path: Path, text: str) -> dict[str, Shares]:
-    """Returns the shares that the model saves by itself, with a memory, and with adapted weights too."""
+    """Returns the shares that the model saves without a memory, with one, and with adapted weights too."""
     trained = TrainedModel.load(path)
     return {
         "network": shares_saved(text, typist(trained, adapt=False, memory=0)),

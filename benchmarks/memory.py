@@ -1,4 +1,4 @@
-"""What does a text teach while it is read, and how does this compare with compressors?
+"""How much does online learning lower the loss of a text, and how does the loss compare with compressors?
 
     python benchmarks/memory.py MODEL TEXT [--learned FILE] --zpaq zpaq --peers build/peers-venv/bin/python
 
@@ -80,7 +80,7 @@ def zpaq_size(raw: bytes, program: str) -> int:
 
 @torch.inference_mode()
 def microseconds(trained: TrainedModel, text: str) -> float:
-    """Returns the processor time of the memory for each symbol."""
+    """Returns the processor time of the memory for each symbol, in microseconds."""
     ids = torch.from_numpy(trained.vocabulary.encode(text[: MOST_TIMED + 1]).astype(np.int64))
     logits, _ = predict(trained.model, ids[:-1, None], initial_state(trained.model, 1))
     network = torch.softmax(logits[:, 0], dim=-1).numpy()

@@ -386,7 +386,7 @@ def flood(first: bytes, repeated: bytes, *, upgraded: bool = False) -> Attack:
     Args:
         first: the beginning.
         repeated: sent again and again.
-        upgraded: whether a WebSocket is opened before.
+        upgraded: whether to open a WebSocket first.
     """
 
     def attack(site: Site) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What does a base model bring to a small text?
+"""How much does a base model help with a small text?
 
     python benchmarks/small_texts.py [--minutes 1] [--kinds web chat] [--sizes 20 50]
 

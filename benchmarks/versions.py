@@ -30,7 +30,7 @@ HERE = Path(__file__).resolve().parents[1]
 STEPS, LETTERS, SCORED, WORDS = 40, 20_000, 200_000, 100
 TASKS = ("train", "write", "score", "complete")
 SETTINGS = {"width": 256, "lanes": 64, "dropout": 0.0, "noise": 0.0}
-"""The same for all versions, whatever they choose themselves. A run with a width begins with new weights."""
+"""Settings for all versions, whose own choices differ. A run with a width begins with new weights."""
 
 WARM_UP = 1
 """Number of warm-up turns."""

@@ -43,8 +43,8 @@ ATTACKS = Question(
     attack_rows,
     kind=("attack",),
     note="p99 is the 99th percentile of the time from a typist's key to its answer, in milliseconds. Status "
-    "413 is a refusal because the work is too much, 429 because a limit is reached. The functions in the "
-    "program describe the attacks. An empty last column: the attack was refused before the next key.",
+    "413 means that a request asks for too much work, 429 that a limit is reached. The docstrings in the "
+    "program describe the attacks. The last column is empty if the attack was refused before the next key.",
 )
 
 QUESTIONS = [FILES, ATTACKS]

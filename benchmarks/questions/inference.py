@@ -186,7 +186,7 @@ def memory_rows(runs: list[Run]) -> Rows:
 
 MEMORY = Question(
     "memory",
-    "What does a text teach while it is read, and how does this compare with compressors?",
+    "How much does online learning lower the loss of a text, and how does the loss compare with compressors?",
     [
         "text",
         "network alone",

@@ -32,8 +32,8 @@ TEXT = Question(
     kind=("corpus", "minutes"),
     note="The last three columns give nats per character on the held-out end of the text: in one pass / in "
     "cold windows of 256 characters. The plain command begins with the base model `english`, which has not "
-    "read these texts. The PyTorch network has as many parameters as the model from nothing, and is trained "
-    "for the same time, with AdamW and without dropout.",
+    "read these texts. The PyTorch network has as many parameters as the model with new weights, and is "
+    "trained for the same time, with AdamW and without dropout.",
 )
 
 
@@ -46,13 +46,13 @@ def small_rows(runs: list[Run]) -> Rows:
 
 SMALL = Question(
     "small_texts",
-    "What does a base model bring to a small text?",
+    "How much does a base model help with a small text?",
     ["text", "`onward train TEXT --minutes 1`", "the base model alone", "with `--base none`"],
     small_rows,
     kind=("kind", "thousand_characters", "minutes"),
     note="Nats per character on the 100,000 characters that follow the text, and the share of keystrokes "
     "saved in their first 5,000, with three completions shown. The base models have not read these texts. "
-    "Other pages of the same sites as the web text are part of the texts of `english`.",
+    "`english` was trained on other pages of the sites from which the web text comes.",
 )
 
 

@@ -134,7 +134,7 @@ def test_symbols_that_were_taken_back_leave_no_trace(steps: list[int]) -> None:
     mind, at = Memory(CHARACTERS, SIZE), 0
     for step in steps:
         if step > 0:
-            shifted = (ids[at : at + step] + step) % len(CHARACTERS)  # what was taken back was another text
+            shifted = (ids[at : at + step] + step) % len(CHARACTERS)  # the symbols taken back were others
             mind.read(shifted, chances[at : at + step])
             mind.take_back(step)
             mind.read(ids[at : at + step], chances[at : at + step])

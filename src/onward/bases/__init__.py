@@ -15,7 +15,7 @@ def base_names() -> tuple[str, ...]:
 
 
 def find_model(path: str | os.PathLike[str]) -> Path:
-    """Returns the path of a model file. A file comes before the base model of its name."""
+    """Returns the path of a model file. A file takes precedence over a base model of the same name."""
     named = Path(path)
     bundled = FOLDER / f"{path}.onward"
     return bundled if bundled.parent == FOLDER and bundled.is_file() and not named.exists() else named

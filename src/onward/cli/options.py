@@ -24,7 +24,7 @@ Memory = Annotated[
     float,
     typer.Option(
         metavar="MB",
-        help="Size of the memory of what was just read, in megabytes. 0 turns it off.",
+        help="Size in megabytes of the memory: n-gram counts of the text so far. 0 turns it off.",
     ),
 ]
 MEGABYTES = 16.0

@@ -47,8 +47,8 @@ def score(
     learn: Annotated[
         Literal["none", "memory", "weights", "both"],
         typer.Option(
-            help="Learn from the text after scoring it: with a memory of what was just read, with a copy of "
-            "the model's weights, or with both. The model file does not change."
+            help="What learns from the text after scoring it: a memory (n-gram counts), a copy of the "
+            "model's weights, or both. The model file does not change."
         ),
     ] = "none",
     adapt: Annotated[

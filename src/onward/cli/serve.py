@@ -69,8 +69,8 @@ def serve(
         float,
         typer.Option(
             metavar="MB",
-            help="Size of the memory of what was typed in one session, in megabytes; a part of --memory. "
-            "0 turns it off.",
+            help="Size in megabytes of each session's memory (n-gram counts of its text); it counts towards "
+            "--memory. 0 turns it off.",
         ),
     ] = 4.0,
     disk: Annotated[

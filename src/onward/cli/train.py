@@ -49,7 +49,8 @@ def train(
         typer.Option(
             metavar="auto|none|NAME|FILE",
             help="The model whose weights the run begins with: english or python, which come with onward; a "
-            "model file; or none for new weights. auto: the one of lower loss on the text.",
+            "model file; or none for new weights. auto: english or python, whichever has the lower loss "
+            "on the text.",
         ),
     ] = "auto",
     recipe: Annotated[
@@ -134,7 +135,7 @@ def train(
 
     If you do not give --lanes, --dropout or --noise, the run chooses them
     for the text and the budget. It begins with the weights of english or
-    python, the models that come with onward: those of lower loss on the text.
+    python, whichever has the lower loss on the text. Both come with onward.
 
     Ctrl-C saves the run, and --resume continues it. The final model is the
     same as if the run had never been stopped.

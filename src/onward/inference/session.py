@@ -46,8 +46,8 @@ class Session:
             creates one.
         beginning: text or ids after which a text begins. If nothing was fed, completions are predicted after
             it. Scores and the state do not depend on it.
-        memory: learns from each symbol after it was scored, and predicts together with the model. The session
-            changes it. None: no memory.
+        memory: learns from each symbol after it was scored; its prediction is mixed with the network's. The
+            session changes it. None: no memory.
 
     Attributes:
         position: number of symbols fed so far.
@@ -84,7 +84,7 @@ class Session:
 
     @property
     def probabilities(self) -> np.ndarray:
-        """The probabilities of the next symbol, with the memory, (V,) in float32."""
+        """The probabilities of the next symbol, mixed with the memory's, (V,) in float32."""
         network = _probabilities(self.logits[:, 0])
         if self._memory is None:
             return network[0]
@@ -224,9 +224,9 @@ class Session:
     def rollback(self, symbols: int) -> None:
         """Rolls back the last symbols. Up to rounding, the session is then as if they had not been fed.
 
-        If the session has learned from them, the learned weights stay. The memory has an exact record of the
-        last few thousand symbols. If more are rolled back, it begins anew, and counts the symbols that are
-        still within reach.
+        If the session has learned from them, the learned weights stay. The memory can undo the last few
+        thousand symbols exactly. If more are rolled back, it is reset, and counts the remaining symbols
+        within reach.
 
         Raises:
             InputError: there are fewer symbols, or fewer are within reach.
@@ -270,7 +270,7 @@ class Session:
     def _read(self, ids: np.ndarray, memory: Memory | None = None) -> np.ndarray:
         """Reads a block of symbols (T,), and returns their surprise in nats, (T,).
 
-        A memory learns from them, and its surprise is returned; otherwise the network's is.
+        With a memory, the surprise is that of the mixed prediction, and the memory learns from the symbols.
         """
         y = torch.from_numpy(ids)[:, None].to(self.logits.device)
         before = self.logits

@@ -186,7 +186,7 @@ class TrainedModel:
         Args:
             prime: text that the model reads first. An incomplete word at its end is completed, such as "phil"
                 by "osophy".
-            memory: size of the memory of the prime in megabytes; 0 is no memory.
+            memory: size of the memory in megabytes; 0 turns it off.
             options: see `CompleteOptions`.
 
         Raises:
@@ -198,7 +198,7 @@ class TrainedModel:
         return session.complete(word, **options)
 
     def memory(self, megabytes: float | int = MEGABYTES, *, undo: int = UNDO) -> Memory | None:
-        """Returns the memory with which a text is begun; None if it has 0 megabytes. See `Memory`.
+        """Returns the memory at the start of a text; None for 0 megabytes. See `Memory`.
 
         Raises:
             InputError: the size is out of range, or the vocabulary is too large.
@@ -212,7 +212,7 @@ class TrainedModel:
 
         Args:
             reach, weights: see `Session`.
-            memory: size of its memory in megabytes; 0 is no memory.
+            memory: size of its memory in megabytes; 0 turns it off.
         """
         return Session(
             self.model,
@@ -244,8 +244,8 @@ class TrainedModel:
 
         Raises:
             CorpusError: the source has no text, or cannot be read.
-            InputError: `cold` or `lanes` is below 1, or one of them is combined with learning; or the memory
-                has no possible size.
+            InputError: `cold` or `lanes` is below 1, or one of them is combined with learning; or the size of
+                the memory is out of range.
         """
         protocol = self._protocol(cold, lanes, **learning)
         return score(self.model, self.vocabulary, source, protocol, progress)

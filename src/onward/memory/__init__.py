@@ -1,1 +1,1 @@
-"""The memory of what was just read: counts of contexts, the longest match, and a mixer with the network."""
+"""Online n-gram counts and the longest match, mixed with the network's prediction."""

@@ -1,4 +1,4 @@
-"""What a memory computes: in C where it was compiled, else in Python."""
+"""The operations of a memory: in C if it was compiled, else in Python."""
 
 from abc import ABC, abstractmethod
 from typing import Self
@@ -9,11 +9,11 @@ from onward.memory.layout import Layout
 
 
 class Kernel(ABC):
-    """The words of a memory and its journal, and what is computed with them.
+    """The words of a memory, its journal, and the operations on them.
 
     Args:
         layout: the sizes.
-        undo: number of symbols that can be taken back, if the journal has room for them.
+        undo: maximum number of symbols that can be taken back; the journal may hold fewer.
 
     Attributes:
         layout: as given.
@@ -59,7 +59,7 @@ class Kernel(ABC):
 
     @abstractmethod
     def refine(self, places: np.ndarray, probabilities: np.ndarray) -> None:
-        """Replaces the network's probabilities (B, V) at places (B, PLACE) by the mixer's."""
+        """Replaces the network's probabilities (B, V) at places (B, PLACE) by the mixed ones."""
 
     @abstractmethod
     def copy(self) -> Self:

@@ -8,7 +8,7 @@
     curves     of the refinement
     table      buckets of entries: check bits of a context, a symbol, and its count in this context
 
-The journal, with which symbols are taken back, lies beside it.
+The journal, from which symbols are taken back, is separate.
 """
 
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ ONE = (1 << 22) - 1
 """Constants of memory.c, where they are explained."""
 
 WORD, PAIR, PREVIOUS = 100, 101, 102
-"""Contexts other than the last n symbols: the begun word; it and the word before; that word and a symbol."""
+"""Other contexts: the begun word; the word before and the begun word; the word before and the last symbol."""
 
 NUMBER, WORD_HASH, PREVIOUS_HASH, MATCH, LENGTH, HEADER = range(6)
 """Fields of a place; after them come the last symbols."""
@@ -41,7 +41,7 @@ PLACE = HEADER + RECENT
 """Number of words of a place."""
 
 FIRST_RATE, LAST_RATE, SLOWING = 0.02, 0.001, 2000.0
-"""The mixer's learning rate at the start and in the end, and the number of symbols between."""
+"""The mixer's first and last learning rate, and the number of symbols after which it is halfway between."""
 
 LOGITS = np.log((np.arange(4096) + 0.5) / (4095.5 - np.arange(4096)))
 """The logit of each probability in 4096ths."""
@@ -73,12 +73,12 @@ class Layout:
             raise InputError(
                 f"expected a memory of {LEAST_MEGABYTES:g} to {MOST_MEGABYTES:g} megabytes, "
                 f"got {self.megabytes:g}",
-                hint="0 is no memory",
+                hint="0 turns the memory off",
             )
         if self.symbol_bits > _MOST_SYMBOL_BITS:
             raise InputError(
                 f"expected at most {1 << _MOST_SYMBOL_BITS:,} symbols with a memory, got {self.symbols:,}",
-                hint="use no memory",
+                hint="turn the memory off with the size 0",
             )
 
     @property
@@ -93,7 +93,7 @@ class Layout:
 
     @cached_property
     def kinds(self) -> np.ndarray:
-        """The contexts, the most telling first: a number of last symbols, WORD, PAIR or PREVIOUS."""
+        """The contexts, the most informative first: a number of last symbols, WORD, PAIR or PREVIOUS."""
         return np.array(_OF_TEXT if self.letters.any() else _OF_SYMBOLS, np.int64)
 
     @cached_property
@@ -143,7 +143,7 @@ class Layout:
 
     @property
     def most_undoable(self) -> int:
-        """Maximum number of symbols that can be taken back; each has one word besides the journal."""
+        """Maximum number of symbols that can be taken back. Each takes one word outside the journal."""
         return self.journal // _LEAST_WORDS_PER_SYMBOL
 
     def empty(self) -> np.ndarray:
@@ -159,7 +159,7 @@ class Layout:
         return np.concatenate([self._cells(), self._weights(), _curves()])
 
     def _cells(self) -> np.ndarray:
-        """Returns cells of what counts tell without experience."""
+        """Returns the initial cells, estimated from the counts alone."""
         middles = np.array([0, 1, 2, 3, 4, 5.5, 8, 12, 18, 26, 40, 80])
         own, others = middles[:, None], middles[None]
         latest = np.array([0.0, 0.3])[:, None, None]
@@ -169,7 +169,7 @@ class Layout:
         return np.concatenate([*[of_context] * len(self.kinds), of_match])
 
     def _weights(self) -> np.ndarray:
-        """Returns weights with which the network is right where nothing was counted."""
+        """Returns the initial weights, which keep the network's prediction where nothing was counted."""
         contexts = len(self.kinds)
         first = np.zeros(((contexts + 1) * RANKS, self.inputs), np.float32)
         first[:, 0], first[:, 1 : contexts + 1], first[:, contexts + 1] = 1, _WEIGHT, _MATCH_WEIGHT
@@ -178,13 +178,13 @@ class Layout:
 
 
 def aligned(words: int) -> np.ndarray:
-    """Returns zeros (N,) in uint32 that begin with a cache line, so that a bucket is one."""
+    """Returns zeros (N,) in uint32, aligned to cache lines, so that each bucket is one cache line."""
     raw = np.zeros(words + BUCKET, np.uint32)
     return raw[-(raw.ctypes.data // raw.itemsize) % BUCKET :][:words]
 
 
 def _curves() -> np.ndarray:
-    """Returns curves that change nothing."""
+    """Returns the initial curves, which keep the mixed probability."""
     logits = np.arange(POINTS) / 2 - 8
     return np.tile(_cell(1 / (1 + np.exp(-logits)), 8), CURVES)
 

@@ -1,8 +1,8 @@
-/* The memory of a text that is being read: counts of contexts, the longest match, and the mixer.
+/* Online n-gram counts and the longest match, mixed with the network's prediction.
  *
  * `reference.py` does the same in Python; its docstring explains the method. All state is one array of 32-bit words
- * (see layout.py), so one journal can undo every change. A record of the journal has the old words, and where they
- * were. The probabilities of cells are integers, so that they do not depend on the compiler. */
+ * (see layout.py), so one journal can undo every change. A record of the journal has the old words and their offset.
+ * The probabilities of cells are integers, so that they do not depend on the compiler. */
 
 #include <math.h>
 #include <stdint.h>
@@ -42,7 +42,7 @@ typedef struct {
     int64_t journal, journal_used, journal_end;                        /* words */
     int64_t undoable, most_undoable, undo_end;                         /* symbols */
     double first_rate, last_rate, slowing;
-    const int64_t *kinds;    /* of the contexts, the most telling first (contexts,) */
+    const int64_t *kinds;    /* of the contexts, the most informative first (contexts,) */
     const uint32_t *letters; /* 0 for symbols that are not part of words; equal for a letter in both cases (symbols,) */
     const double *logits;    /* of the probabilities in 4096ths (4096,) */
     uint32_t *words, *old_words, *old_sizes;
@@ -56,8 +56,8 @@ typedef struct {
     uint32_t symbols[MOST_CANDIDATES];
     int named_by[MOST_CANDIDATES];                   /* the first context that has the candidate */
     uint8_t entries[MOST_CANDIDATES][MOST_CONTEXTS]; /* count and LATEST */
-    double chances[MOST_CANDIDATES];                 /* of the network, if no earlier candidate comes */
-    double tails[MOST_CANDIDATES + 1]; /* the network's probability of this candidate and all that follow */
+    double chances[MOST_CANDIDATES];                 /* by the network, given that no earlier one comes */
+    double tails[MOST_CANDIDATES + 1]; /* the network's probability of this candidate or any symbol after it */
 } Evidence;
 
 typedef struct {
@@ -100,7 +100,7 @@ INLINE uint32_t pop(Memory *m)
     return m->old_words[m->journal_end];
 }
 
-/* Records words that will change, at most 15. */
+/* Records words before they change, at most 15. */
 INLINE void record(Memory *m, int64_t at, int count)
 {
     if (!m->journal)
@@ -320,8 +320,8 @@ INLINE int candidate(const Memory *m, Evidence *e, uint32_t symbol, int context)
     return *slot;
 }
 
-/* Collects the candidates: the symbol of the match, then those of each context: the latest, and the
- * others by their counts. */
+/* Collects the candidates: the symbol of the match, then the symbols of each context. Of these, the latest is first;
+ * the others are in descending order of their counts. */
 static void gather(const Memory *m, const uint32_t *place, Evidence *e)
 {
     hash_contexts(m, place, e->hashes);
@@ -355,7 +355,7 @@ static void gather(const Memory *m, const uint32_t *place, Evidence *e)
     }
 }
 
-/* Fills in the network's probabilities, and forgets the slots of the candidates. */
+/* Fills in the network's probabilities, and resets the slots of the candidates. */
 static void compare(const Memory *m, Evidence *e, const float *network)
 {
     double rest = 0.0;
@@ -382,8 +382,8 @@ INLINE int count_level(int counted)
 /* Returns the number of candidates to decide on: if all symbols are candidates, the last one needs no decision. */
 INLINE int decisions_of(const Memory *m, const Evidence *e) { return e->count < m->symbols ? e->count : e->count - 1; }
 
-/* Computes the probability that candidate c comes, if no earlier candidate does. `left` has the counts of each context
- * for this candidate and those after it, and then for those after it. */
+/* Computes the probability that candidate c comes, given that no earlier candidate does. `left` has each context's sum
+ * of counts of this and later candidates; on return, of later ones. */
 static void decide(const Memory *m, const Evidence *e, int c, int *left, uint32_t last, Decision *d)
 {
     int contexts = (int)m->contexts, inputs = contexts + 3;
@@ -420,7 +420,7 @@ static void decide(const Memory *m, const Evidence *e, int c, int *left, uint32_
     d->probability = clipped(0.5 * d->mixed + 0.5 * refined, 1e-6, 1.0 - 1e-6);
 }
 
-/* Moves the probability of a cell towards what came. */
+/* Moves the probability of a cell towards the outcome. */
 INLINE void observe(Memory *m, int64_t at, int came, uint32_t most)
 {
     uint32_t cell = m->words[at], observations = cell & 1023;
@@ -451,8 +451,8 @@ static void learn(Memory *m, const Decision *d, int came)
 
 /* ---- entry points ---- */
 
-/* Reads symbols, (count,): each is scored, and then learned. The network's probabilities are (count, symbols); the
- * surprise is written in nats, (count,). */
+/* Scores each symbol, then learns it, (count,). The network's probabilities are (count, symbols); the surprise is
+ * written in nats, (count,). */
 void onward_memory_read(Memory *m, int64_t count, const int64_t *symbols, const float *network, double *nats)
 {
     uint32_t place[HEADER + RECENT];
@@ -496,7 +496,7 @@ void onward_memory_count(Memory *m, int64_t number, const int64_t *symbols)
     }
 }
 
-/* Replaces the network's probabilities (count, symbols) at places (count, HEADER + RECENT) by those of the mixer. */
+/* Replaces the network's probabilities (count, symbols) at places (count, HEADER + RECENT) by the mixed ones. */
 void onward_memory_refine(const Memory *m, int64_t count, const uint32_t *places, float *probabilities)
 {
     for (int64_t t = 0; t < count; t++) {

@@ -1,7 +1,7 @@
-"""A memory of what was read, which predicts together with a network.
+"""Online n-gram counts and the longest match, mixed with the network's prediction.
 
-The state of a memory is a value: it depends on the symbols that were read and on what the network predicted
-for them, and on nothing else. It can be forked, and its last symbols can be taken back.
+The state of a memory depends only on the symbols that it has read, and on the network's predictions of them.
+A memory can be forked, and its last symbols can be taken back.
 """
 
 import copy
@@ -21,13 +21,15 @@ UNDO = 1 << 16
 
 
 class Memory:
-    """What was read, and how much its counts and the network are worth. An empty one predicts as the network.
+    """Online n-gram counts, the longest match, and a mixer that combines them with the network's prediction.
+
+    An empty memory predicts what the network does.
 
     Args:
         vocabulary: of the model.
-        megabytes: its size, which does not grow.
-        undo: number of symbols that can be taken back, if the journal has room for them.
-        counted: symbols (N,) that an empty memory has counted, such as the training text.
+        megabytes: its fixed size.
+        undo: maximum number of symbols that can be taken back; the journal may hold fewer.
+        counted: symbols (N,) that the memory counts at the start, such as the training text.
 
     Raises:
         InputError: the size is out of range, or the vocabulary is too large.
@@ -48,7 +50,7 @@ class Memory:
 
     @property
     def megabytes(self) -> float:
-        """Its size, with the journal."""
+        """Its size, including the journal."""
         return self._kernel.layout.megabytes
 
     @property
@@ -94,7 +96,7 @@ class Memory:
             self._own().take_back(symbols)
 
     def restart(self, ids: np.ndarray) -> None:
-        """Begins anew, and counts symbols (N,) without the network."""
+        """Resets the memory, then counts symbols (N,) without the network."""
         self._kernel = self._started(self._kernel.layout, self._kernel.undo)
         self._is_shared = False
         self.count(ids)
@@ -105,7 +107,7 @@ class Memory:
         return copy.copy(self)
 
     def place(self) -> np.ndarray:
-        """Returns where a search starts to read on, (PLACE,) in uint32."""
+        """Returns the place after the last symbol, where a search starts, (PLACE,) in uint32."""
         return self._kernel.place()
 
     def advance(self, places: np.ndarray, ids: np.ndarray) -> np.ndarray:
@@ -122,14 +124,14 @@ class Memory:
         new_rows: np.ndarray,
         probabilities: np.ndarray,
     ) -> None:
-        """Moves places of a search on, and refines the predictions there. The memory does not change.
+        """Moves places of a search on, and mixes the predictions there. The memory does not change.
 
         Args:
             table: places, one per row, (N, PLACE); the new places are written to it.
             rows: rows of the places before the symbols, (B,).
             ids: the symbols, (B,) in int64, which must be in the vocabulary.
             new_rows: rows of the new places, (B,).
-            probabilities: the network's after the symbols, (B, V) in float32; they are replaced.
+            probabilities: the network's after the symbols, (B, V) in float32; the mixed ones replace them.
         """
         places = table[rows]
         self._kernel.advance(places, ids)

@@ -1,21 +1,24 @@
-"""The memory in Python, which memory.c must equal, and which is used where there is no C compiler.
+"""The memory in Python: the reference for memory.c, and its replacement if it was not compiled.
 
 *Evidence.* For each context (the last 1 to 10 symbols, the begun word, ...) a bucket of a hash table has the
-symbols that followed it, with their counts. Counts grow by 1; those of the other symbols of the context fade.
-When a bucket is full, the lowest count is replaced. The match is the place after the last occurrence of the
-last symbols, and predicts what followed there.
+symbols that followed it, with their counts. When a symbol comes, its count grows by 1, and the counts of the
+other symbols of the context fade. When a bucket is full, the lowest count is replaced. The match is the
+position after the last occurrence of the last symbols; it predicts the symbol that followed there.
 
 *Candidates.* The symbol of the match and all symbols that followed a context are candidates, those of the
-most telling context first. For each in turn, a decision estimates the probability that it comes, if no
-earlier candidate does. What is left over goes to all symbols, as the network weighs them. So decisions are
-few, whatever the size of the vocabulary, and the probabilities of all symbols add up to 1.
+most informative context first. For each in turn, a decision estimates the probability that it comes, given
+that no earlier candidate does. All other symbols share the remaining probability in proportion to the
+network's prediction. So there are few decisions, whatever the size of the vocabulary, and the probabilities
+of all symbols add up to 1.
 
-*Decision.* Each context has seen the candidate some number of times, and the candidates after it some number
-of times. A cell learns how often the candidate comes after such a pair of numbers. The mixer adds up the
-logits of the cells and of the network, with weights that it learns by gradient descent (Mahoney 2005). Each
-decision uses two sets of weights: one by the context that named the candidate and by its rank, one by the
-length of the match and the network's probability. The refinement is a curve from the mixed logit to how often
-the candidate came, for the candidate and the symbol before it. The result is the mean of both.
+*Decision.* Each context has two counts: that of the candidate, and the sum of those of later candidates. For
+each context and pair of counts, a cell estimates the probability that the candidate comes. Logistic mixing
+(Mahoney 2005) adds up the logits of the cells and of the network, with weights that it learns by gradient
+descent. Each decision uses two sets of weights. One is chosen by the context that named the candidate and by
+the candidate's rank, the other by the length of the match and the network's probability. The refinement
+(secondary symbol estimation in PAQ) is a curve from the mixed logit to the observed frequency of the
+candidate. The candidate and the symbol before it choose the curve. The result is the mean of the mixed and
+the refined probability.
 """
 
 import math
@@ -71,7 +74,7 @@ _TINY = 1e-30
 
 @dataclass
 class _Evidence:
-    """What is known of the next symbol.
+    """The candidates for the next symbol, with their counts and the network's probabilities.
 
     Attributes:
         hashes: of the contexts.
@@ -79,8 +82,8 @@ class _Evidence:
         totals: sum of the counts of each context.
         named_by: for each candidate, in order, the first context that has it.
         entries: for each candidate and context, the count and the bit LATEST.
-        chances: for each candidate, its probability by the network if no earlier one comes.
-        tails: for each candidate, the network's probability of it and all later symbols; then of the rest.
+        chances: for each candidate, the network's probability of it, given that no earlier one comes.
+        tails: for each candidate, the network's probability of it or any symbol after it; then of the rest.
     """
 
     hashes: list[int]
@@ -94,7 +97,7 @@ class _Evidence:
 
 @dataclass
 class _Decision:
-    """A decision: the inputs, where its numbers lie in the words, and the result."""
+    """A decision: the inputs, the offsets of its parameters in the words, and the result."""
 
     x: np.ndarray
     cells: list[int]
@@ -109,8 +112,8 @@ class ReferenceKernel(Kernel):
 
     def __init__(self, layout: Layout, undo: int) -> None:
         super().__init__(layout, undo)
-        self._records: list[list[tuple[int, list[int]]]] = []  # for each symbol, where old words were
-        self._recorded: list[int] = []  # words of these records, as memory.c needs them
+        self._records: list[list[tuple[int, list[int]]]] = []  # for each symbol: offset, old words
+        self._recorded: list[int] = []  # number of words of each record in memory.c
         self._number = layout.sizes["text"]
 
     @property
@@ -362,7 +365,7 @@ class ReferenceKernel(Kernel):
     def _decide(self, found: _Evidence, c: int, candidate: int, left: list[int], last: int) -> _Decision:
         """Computes the probability that candidate number c comes, if no earlier one does.
 
-        `left` has the counts of each context for this candidate and later ones, and then for later ones.
+        `left` has each context's sum of counts of this and later candidates; on return, of later ones.
         """
         contexts, offsets = len(left), self.layout.offsets
         chance = min(max(found.chances[c], LEAST), 1 - LEAST)

@@ -125,7 +125,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
 
 class _OneAtATime(FlowControl):
-    """Reads on only if no request waits for the answer to an earlier one of its connection."""
+    """Resumes reading only if no request waits for the answer to an earlier one of the connection."""
 
     def __init__(self, transport: asyncio.Transport, waiting: Collection[object]) -> None:
         super().__init__(transport)

@@ -89,7 +89,7 @@ class Started(Event):
 
 @dataclass(frozen=True)
 class BaseChosen(Event):
-    """A base model was considered for the run.
+    """The run begins with the weights of a base model.
 
     Attributes:
         name: name of the base, or path of the model file.

@@ -129,7 +129,7 @@ def check_same_run(path: Path, checkpoint: Checkpoint, facts: Mapping[str, Any])
         RecipeError: the budget differs.
     """
     recipe = {"name": facts["recipe"]["name"], **facts["recipe"]}  # first: the clearest difference
-    # a hyperparameter that the version of the checkpoint did not have yet has its default
+    # a hyperparameter that is newer than the checkpoint has its default value
     found = Recipe().to_json() | take(checkpoint.facts, "recipe", dict)
     changed = [(name, found.get(name), value) for name, value in recipe.items() if found.get(name) != value]
     if checkpoint.facts.get("corpus") != facts["corpus"]:

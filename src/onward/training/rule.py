@@ -68,7 +68,7 @@ _SYMBOLS_OF_A_PASS_WITH_BASE = 25_000
 
 _FEWEST_PASSES = 2.0
 _FEWEST_PASSES_OF_UNLIKE_TEXT = 5.0
-"""For a text that surprises the base much."""
+"""For a text with a large surprise."""
 
 
 def choose_lanes(recipe: Recipe, text: Text) -> int:
@@ -123,6 +123,6 @@ def base_rates(symbols: int, surprise: float) -> float:
 
 
 def _distance(surprise: float) -> float:
-    """Returns how far a text is from those of the base, from 0 to 1."""
+    """Returns how unlike the texts of the base a text is, from 0 to 1."""
     share = (surprise - _SMALL_SURPRISE) / (_LARGE_SURPRISE - _SMALL_SURPRISE)
     return min(1.0, max(0.0, share))

@@ -86,7 +86,7 @@ class _Run:
 
     @property
     def most_steps(self) -> float:
-        """The most steps of a run with a budget in minutes; infinity if `passes` is None."""
+        """The maximum number of steps of a run with a budget in minutes; infinity if `passes` is None."""
         if self.passes is None:
             return math.inf
         return float(max(1, math.ceil(self.passes * self.lanes.blocks_per_epoch)))

@@ -153,5 +153,5 @@ def test_a_text_is_scored_before_the_memory_learns_it(trained: TrainedModel) -> 
 def test_a_memory_to_score_with_has_a_size(trained: TrainedModel) -> None:
     with pytest.raises(InputError, match="expected a memory of 1 megabyte or more"):
         trained.score("abc", learn="memory", memory=0)
-    with pytest.raises(InputError, match="expected one pass, since something learns"):
+    with pytest.raises(InputError, match="expected one pass, since the memory or weights learn"):
         trained.score("abc", learn="memory", cold=4)

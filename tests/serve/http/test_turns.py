@@ -1,4 +1,4 @@
-"""Connections take turns: one that sends much keeps the others waiting for a few milliseconds."""
+"""Connections take turns: a client that sends much delays the others by only a few milliseconds."""
 
 import asyncio
 import time

@@ -53,7 +53,7 @@ class SearchStart(NamedTuple):
         prefix: beginning of the continuation that is already part of the text, such as an incomplete
             character.
         word: if symbols are words, the beginning of the first symbol; the continuation is the rest of it.
-        memory: what the text before has taught; the search does not change it.
+        memory: the memory after the text; the search does not change it.
     """
 
     state: State

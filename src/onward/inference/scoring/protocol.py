@@ -62,7 +62,7 @@ class Protocol:
         lanes: number of parallel lanes, in float32; fewer are used if a lane would have less than 1024
             symbols. None uses the fastest number of lanes and precision. Cold windows ignore it.
         adapt: how a copy of the weights learns; None means that the weights do not learn.
-        memory: what learns each symbol, at the start of the text; None means that there is no memory.
+        memory: the memory at the start of the text; None means no memory.
 
     Raises:
         InputError: the window or the number of lanes is below 1, or one of them is combined with learning.
@@ -80,7 +80,7 @@ class Protocol:
             raise InputError(f"expected 1 lane or more, got {self.lanes}")
         if self.learns and (self.cold or (self.lanes or 1) > 1):
             raise InputError(
-                "expected one pass, since something learns, got cold windows or several lanes",
+                "expected one pass, since the memory or weights learn, got cold windows or several lanes",
                 hint="leave out cold and lanes",
             )
 

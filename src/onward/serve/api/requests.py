@@ -105,7 +105,8 @@ class ScoreRequest(RequestModel):
     )
     learn: Literal["none", "memory"] = Field(
         "none",
-        description="Whether a memory learns each symbol after it was scored, and helps to predict the next.",
+        description="Whether a memory (n-gram counts) learns from each symbol after it was scored. Its "
+        "predictions are mixed with the model's.",
     )
 
 

@@ -77,12 +77,12 @@ class Engine:
         threads: threads of a step of many lanes; None: as many as PyTorch uses.
 
     Raises:
-        InputError: no session can have a memory of the size in the limits.
+        InputError: the size of a session's memory in the limits is out of range.
 
     Attributes:
         trained: as given. Use it only in submitted work.
         stepper: stepper of the model, for sessions. Use it only in submitted work.
-        session_memory: size of the memory of a session's text in megabytes.
+        session_memory: size of a session's memory in megabytes.
     """
 
     def __init__(

@@ -26,7 +26,7 @@ def prefill(
         ids: the text, (N,). BEGIN may be its first symbol, and then has probability 1. After an empty text
             comes what the texts of the corpus begin with.
         top: number of alternatives for each token; None: return no tokens.
-        memory: learns each symbol after it was scored; the tokens are those that it and the model expect.
+        memory: learns from each symbol after it was scored; its predictions are mixed with the model's.
 
     Returns:
         The state after the text, and the tokens of each slice.
@@ -52,10 +52,10 @@ def prefill(
 
 
 def _refined(memory: Memory, network: np.ndarray, symbols: list[int]) -> np.ndarray:
-    """Returns the log-probabilities (n, V) with a memory, which reads the symbols (n).
+    """Returns the mixed log-probabilities (n, V) of the symbols (n), from which the memory learns.
 
     Args:
-        memory: what was read before.
+        memory: the memory before the symbols.
         network: the network's probabilities, (n, V).
         symbols: the symbols.
     """

@@ -39,7 +39,7 @@ class TypedText:
         trained: the model.
         stepper: stepper of the model, shared by all sessions that do not adapt.
         learner: learns from the text that is read; None: the session does not adapt.
-        memory: size of the memory of the text in megabytes; 0 is no memory.
+        memory: size of the memory in megabytes; 0 turns it off.
 
     Attributes:
         cache: the last completions.

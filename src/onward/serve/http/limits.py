@@ -32,7 +32,7 @@ class Limits:
         sockets: open WebSockets, half of them for one client.
         session_megabytes: memory for the texts, states and memories of all sessions, and for the weights of
             those that learn.
-        session_memory: size of the memory of what was typed in one session, in megabytes; 0 is no memory.
+        session_memory: size of each session's memory (see `onward.memory`) in megabytes; 0 turns it off.
         stored_megabytes: disk space of all sessions in a store; beyond that the least recently used ones that
             are not in memory are removed.
         session_seconds: idle time after which a session is closed.

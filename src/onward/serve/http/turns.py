@@ -1,9 +1,9 @@
-"""Connections take turns: what one client sends never keeps the event loop from the others.
+"""Connections take turns, so that the event loop serves all of them, however much one client sends.
 
 A client may send thousands of requests, frames or chunks of a few bytes at once, and each takes far longer to
 parse than to send. So received bytes are passed on to their protocol in small slices. All connections with
-bytes left wait in one queue, which takes at most half of the event loop's time, a few milliseconds at once.
-Meanwhile their further bytes are not read, nor those of a client that does not read its answers.
+bytes left wait in one queue. It takes at most half of the event loop's time, a few milliseconds at once.
+The server does not read from a connection while it waits there, or while its client does not read answers.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ class Turns:
         self._waiting.append(connection)
 
     def _take(self) -> None:
-        """Lets connections pass on slices, one after the other, until the time of this turn is used up."""
+        """Lets connections pass on slices in turn, until the time of this turn is used up."""
         deadline = time.perf_counter() + TURN_SECONDS
         try:
             while self._waiting:
@@ -39,12 +39,12 @@ class Turns:
                 if time.perf_counter() > deadline:
                     break
         finally:
-            if self._waiting:  # as long a pause lets the threads of the models run
+            if self._waiting:  # a pause of the same length, in which the models' threads run
                 asyncio.get_running_loop().call_later(TURN_SECONDS, self._take)
 
 
 class SlicedConnection(asyncio.Protocol):
-    """Stands between a connection and its protocol, for which it is the transport.
+    """Passes the bytes of a connection to its protocol in slices. It is the protocol's transport.
 
     Args:
         protocol: gets the bytes of the connection; it may be replaced, as when HTTP becomes a WebSocket.
@@ -61,7 +61,7 @@ class SlicedConnection(asyncio.Protocol):
         self._is_reading = True
 
     def __getattr__(self, name: str) -> Any:
-        """Returns what the transport of the connection has besides the methods here, such as `write`."""
+        """Returns any other attribute of the connection's transport, such as `write`."""
         return getattr(self._transport, name)
 
     def connection_made(self, transport: Any) -> None:
@@ -119,7 +119,7 @@ class SlicedConnection(asyncio.Protocol):
         return bool(self._received) and self._is_wanted and not self._is_clogged and is_open
 
     def _settle(self) -> None:
-        """Waits for a turn if bytes can be passed on, and reads only if none wait."""
+        """Queues the connection if it has bytes to pass on; reads more only when it has none."""
         if not self._is_queued and self._can_pass_on():
             self._is_queued = True
             self._turns.add(self)

@@ -40,7 +40,9 @@ class _RowsState(StoredModel):
 
 
 class _Line:
-    """A line that may be part of a row of several lines. Its text is parsed once for each role in a row.
+    """A line that may be part of a row of several lines.
+
+    It is parsed at most once as the first line of a row, and once as a later line.
 
     Attributes:
         number: number of the line.
@@ -57,7 +59,7 @@ class _Line:
 
     @cached_property
     def problem_within(self) -> str:
-        """The same for the line after a line that ends within quotes."""
+        """The same if the line before it ends within quotes."""
         return _problem(f'"{self.text}', self._delimiter) if '"' in self.text else _OPEN_QUOTE
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from onward.file_kind import kind_of
 
 _LEADS_NOWHERE = (errno.ELOOP, errno.ENOTDIR, errno.ENAMETOOLONG)
-"""Errors of a path that its writer can cause by links, and of a folder that became a file."""
+"""Errors that a log's writer can cause: by a link that leads nowhere, or a file in the place of a folder."""
 
 
 class NotFollowedError(FileNotFoundError):
