@@ -20,8 +20,6 @@ from onward.data.encodings import open_text
 from onward.errors import InputError, Interrupted, OnwardError, RecipeError
 from onward.outputs import checkpoint_path, curves_path, log_path
 from onward.training.events import Event, Started
-from onward.training.recipe import find_recipe
-from onward.training.rule import CHOSEN
 from onward.units import nats_to_bits
 
 _PROCESS_STARTED = [time.monotonic()]
@@ -192,6 +190,9 @@ def train(
 
 def _chosen(recipe: dict[str, Any]) -> str:
     """Returns the options for what a run chose or measured, so that another run does not choose again."""
+    from onward.training.recipe import find_recipe
+    from onward.training.rule import CHOSEN
+
     names = CHOSEN if recipe["name"] == find_recipe().name else ()
     return "".join(f" --set {name}={recipe[name]}" for name in (*names, "precision"))
 

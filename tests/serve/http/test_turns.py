@@ -85,3 +85,33 @@ def test_a_protocol_gets_all_bytes_in_order_while_it_pauses_and_resumes(size: in
 
     run(work())
     assert bytes(received) == content
+
+
+def test_a_client_that_is_still_sending_gets_the_last_answer() -> None:
+    class Refusing(asyncio.Protocol):
+        def connection_made(self, transport: Any) -> None:
+            self.transport = transport
+
+        def data_received(self, data: bytes) -> None:
+            self.transport.write(b"too large")
+            self.transport.close()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            lost.set()
+
+    lost = asyncio.Event()
+
+    async def work() -> None:
+        server = await asyncio.get_running_loop().create_server(sliced(Refusing), "127.0.0.1", 0)
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.sockets[0].getsockname()[1])
+        for _ in range(20):
+            writer.write(b"." * 100_000)
+            await writer.drain()
+            await asyncio.sleep(0.005)
+        assert await reader.read() == b"too large"
+        assert not lost.is_set()
+        writer.close()
+        await asyncio.wait_for(lost.wait(), 5)
+        server.close()
+
+    run(work())

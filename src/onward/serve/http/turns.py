@@ -15,6 +15,10 @@ from typing import Any
 SLICE_BYTES = 1 << 9
 TURN_SECONDS = 0.002
 
+LINGER_SECONDS = 1.0
+"""How long a closed connection waits for its client to close it too, if not all received bytes were passed on.
+Closing it at once would reset the connection, and the client could lose the last answer."""
+
 
 class Turns:
     """The queue of the connections that have received bytes."""
@@ -59,6 +63,7 @@ class SlicedConnection(asyncio.Protocol):
         self._is_wanted = True  # whether the protocol wants to read
         self._is_clogged = False  # whether too many written bytes wait for the client
         self._is_reading = True
+        self._is_lingering = False
 
     def __getattr__(self, name: str) -> Any:
         """Returns any other attribute of the connection's transport, such as `write`."""
@@ -73,11 +78,26 @@ class SlicedConnection(asyncio.Protocol):
         self._protocol.connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        self._received += data
-        self._settle()
+        if not self._is_lingering:
+            self._received += data
+            self._settle()
 
     def eof_received(self) -> bool | None:
-        return self._protocol.eof_received()
+        return None if self._is_lingering else self._protocol.eof_received()
+
+    def is_closing(self) -> bool:
+        return self._is_lingering or self._transport.is_closing()
+
+    def close(self) -> None:
+        """Closes the connection; if the client is still sending, discards that first for a short time."""
+        if not self._received:
+            self._transport.close()
+        elif not self.is_closing():
+            self._is_lingering = True
+            self._received.clear()
+            self._transport.write_eof()
+            self._transport.resume_reading()
+            asyncio.get_running_loop().call_later(LINGER_SECONDS, self._transport.close)
 
     def pause_writing(self) -> None:
         self._is_clogged = True
@@ -115,7 +135,7 @@ class SlicedConnection(asyncio.Protocol):
         return self._is_queued
 
     def _can_pass_on(self) -> bool:
-        is_open = not self._transport.is_closing()
+        is_open = not self.is_closing()
         return bool(self._received) and self._is_wanted and not self._is_clogged and is_open
 
     def _settle(self) -> None:
@@ -124,7 +144,7 @@ class SlicedConnection(asyncio.Protocol):
             self._is_queued = True
             self._turns.add(self)
         is_reading = self._is_wanted and not self._is_clogged and not self._received
-        if is_reading != self._is_reading and not self._transport.is_closing():
+        if is_reading != self._is_reading and not self.is_closing():
             self._is_reading = is_reading
             (self._transport.resume_reading if is_reading else self._transport.pause_reading)()
 
