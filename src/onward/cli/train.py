@@ -190,8 +190,8 @@ def train(
 
 def _chosen(recipe: dict[str, Any]) -> str:
     """Returns the options for what a run chose or measured, so that another run does not choose again."""
-    from onward.training.recipe import find_recipe
-    from onward.training.rule import CHOSEN
+    from onward.training.recipe import find_recipe  # noqa: PLC0415 - imports torch, which --help does not need
+    from onward.training.rule import CHOSEN  # noqa: PLC0415
 
     names = CHOSEN if recipe["name"] == find_recipe().name else ()
     return "".join(f" --set {name}={recipe[name]}" for name in (*names, "precision"))

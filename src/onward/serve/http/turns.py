@@ -16,8 +16,8 @@ SLICE_BYTES = 1 << 9
 TURN_SECONDS = 0.002
 
 LINGER_SECONDS = 1.0
-"""How long a closed connection waits for its client to close it too, if not all received bytes were passed on.
-Closing it at once would reset the connection, and the client could lose the last answer."""
+"""How long a closed connection waits for its client to close it too, if not all received bytes were passed
+on. Closing it at once would reset the connection, and the client could lose the last answer."""
 
 
 class Turns:
