@@ -15,7 +15,7 @@ FIGURES = {
 }  # fmt: skip
 BASELINES = {
     "new_event", "new_bigram", "length_range", "bigram_or_length", "count_vector", "ngram_largest",
-    "ngram_mean",
+    "ngram_mean", "stide",
 }  # fmt: skip
 
 

@@ -95,11 +95,11 @@ def test_judge_refuses_a_total_below_the_sample(
 def test_the_help_names_every_default(onward: Command) -> None:
     """A user who relies on the false-alarm rate must be able to find its default."""
     from onward.watch.detector import FALSE_ALARMS  # noqa: PLC0415
-    from onward.watch.training import FOLDS  # noqa: PLC0415
+    from onward.watch.training import MOST_FOLDS  # noqa: PLC0415
 
     help_text = " ".join(onward("watch", "learn", "--help").out.replace("\u2502", " ").split())
-    assert f"may be flagged. Default: {FALSE_ALARMS:.1%}." in help_text
-    assert f"training on the others. Default: {FOLDS}." in help_text
+    assert f"may be flagged. Default: {FALSE_ALARMS:.1%}, or the smallest rate that" in help_text
+    assert f"training on the others. Default: {MOST_FOLDS}, or fewer" in help_text
     assert "Default: the rate of the detector" in " ".join(
         onward("watch", "run", "--help").out.replace("\u2502", " ").split()
     )

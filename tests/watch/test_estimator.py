@@ -38,7 +38,7 @@ def test_parameters_can_be_read_and_set() -> None:
     detector = onward.SequenceDetector(false_alarms=0.2)
     parameters = detector.get_params()
     assert parameters == {
-        "false_alarms": 0.2, "folds": 5, "held_out": None, "steps": None, "random_state": 0,
+        "false_alarms": 0.2, "folds": None, "held_out": None, "steps": None, "random_state": 0,
     }  # fmt: skip
     twin = onward.SequenceDetector(**parameters)
     assert twin.get_params() == parameters

@@ -31,7 +31,7 @@ def draw_walks(matrix: np.ndarray, count: int, seed: int) -> list[list[str]]:
 
 
 def largest(verdict: Verdict) -> float:
-    return verdict.features["largest"]
+    return verdict.features["top"]
 
 
 def score(verdict: Verdict) -> float:

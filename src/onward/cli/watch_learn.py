@@ -73,7 +73,7 @@ def learn(
         int | None,
         typer.Option(
             help="Split the sequences into N parts (folds). A model scores each part after training on the "
-            "others. Default: 5."
+            "others. Default: 5, or fewer if there are many events."
         ),
     ] = None,
     in_order: Annotated[
@@ -157,8 +157,7 @@ def _settings(
     Raises:
         InputError: options that exclude each other, or a wrong value.
     """
-    from onward.watch.detector import FALSE_ALARMS  # noqa: PLC0415 - imports torch, which `--help` does not need
-    from onward.watch.training import FOLDS, LearnSettings  # noqa: PLC0415
+    from onward.watch.training import LearnSettings  # noqa: PLC0415 - imports torch, which `--help` does not need
 
     refuse_both(("--folds", folds), ("--held-out", held_out))
     refuse_both(("--folds", folds), ("--in-order", in_order))
@@ -169,10 +168,10 @@ def _settings(
             hint="leave out --folds, or add --any-order",
         )
     return LearnSettings(
-        folds=FOLDS if folds is None else folds,
+        folds=folds,
         in_order=in_order,
         held_out=None if held_out is None else share(held_out, "--held-out"),
-        rate=rate_of(false_alarms, top_k) or FALSE_ALARMS,
+        rate=rate_of(false_alarms, top_k),
         top_k=top_k,
         **others,
     )

@@ -22,7 +22,12 @@ FalseAlarmsServed = Annotated[
     ),
 ]
 FalseAlarmsLearned = Annotated[
-    str | None, typer.Option("--false-alarms", metavar="SHARE", help=f"{_RATE}. Default: 0.1%.")
+    str | None,
+    typer.Option(
+        "--false-alarms",
+        metavar="SHARE",
+        help=f"{_RATE}. Default: 0.1%, or the smallest rate that the number of sequences allows.",
+    ),
 ]
 TopKOption = Annotated[
     int | None,

@@ -133,6 +133,11 @@ class SequenceLanes:
         return len(self._blocks)
 
     @property
+    def positions_per_block(self) -> float:
+        """Mean number of positions of a block of this epoch, with padding."""
+        return self.lanes * sum(block.stop - block.start for block in self._blocks) / len(self._blocks)
+
+    @property
     def position(self) -> dict[str, int]:
         """The cursor: completed epochs, and blocks read in the current one."""
         return {"epoch": self.epoch, "offset": self._offset}

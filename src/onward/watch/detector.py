@@ -24,6 +24,7 @@ from onward.watch.scoring.batch import score_sequences
 from onward.watch.scoring.event_vocabulary import END_NAME, EventVocabulary
 from onward.watch.scoring.features import (
     FEATURES,
+    MONOTONIC,
     CountDifference,
     EventScore,
     Feature,
@@ -37,6 +38,7 @@ from onward.watch.scoring.features import (
 from onward.watch.scoring.online import OnlineScorer
 from onward.watch.scoring.open_sequence import MOST_SURPRISING, OpenSequence
 from onward.watch.scoring.profile import Profile, counts_of
+from onward.watch.scoring.surprise import TOP, Surprise
 
 FALSE_ALARMS = 0.001
 """The default rate of false alarms."""
@@ -47,16 +49,10 @@ MOST_AT_ONCE = 1024
 Rate = Annotated[float, Field(gt=0, lt=1), Hint("such as 0.001, for 0.1 %")]
 TopK = Annotated[int, Field(ge=1), Hint("it is a number of events; leave it out to use the false-alarm rate")]
 
-_MODEL_SCORES = ("length", "total", "largest", "burst", "rank")
-"""The attributes of an open sequence in the order of `ModelScores`."""
-
-_MONOTONIC: tuple[Feature, ...] = ("largest", "burst", "new")
-"""The features that never decrease while a sequence continues."""
-
 _RATE_TOLERANCE = 1e-12
 _COUNT_TYPE = np.uint16
 _LEARN = "make one with `onward watch learn`"
-_FORMAT = 2
+_FORMAT = 3
 """Version of the detector's part of the file."""
 
 
@@ -195,10 +191,18 @@ class Detector:
         for row, sequence in zip(counts, ended, strict=True):
             for event, count in sequence.counts.items():
                 row[event] = min(count, largest_count)
-        by_model = ModelScores(*(np.array([getattr(s, name) for s in ended]) for name in _MODEL_SCORES))
-        new, ngram_totals = (np.array([getattr(s, name) for s in ended]) for name in ("new", "table"))
+        by_model = ModelScores(
+            np.array([s.length for s in ended]),
+            np.array([s.total for s in ended]),
+            np.array([s.tops for s in ended]).reshape(-1, TOP).mean(axis=1),
+            np.array([s.rank for s in ended]),
+        )
+        surprise = Surprise(
+            np.array([s.ngram_total for s in ended]), np.array([s.ngram_tops for s in ended]).reshape(-1, TOP)
+        )
+        new = np.array([s.new for s in ended])
         keys = keys or [""] * len(ended)
-        return self._verdicts(by_model, new, ngram_totals, counts, keys, [s.events for s in ended])
+        return self._verdicts(by_model, new, surprise, counts, keys, [s.events for s in ended])
 
     def bounds(self, peaks: Sequence[Peaks]) -> tuple[np.ndarray, list[Feature | Literal["rank"]]]:
         """Returns upper bounds of the final p-values of open sequences (n,), and the main features.
@@ -210,12 +214,12 @@ class Detector:
         columns = dict(zip(Peaks._fields, table.T, strict=True))
         if self.top_k:
             return np.where(columns["rank"] >= self.top_k, 0.0, 1.0), ["rank"] * len(peaks)
-        known = [FEATURES.index(name) for name in _MONOTONIC]
+        known = [FEATURES.index(name) for name in MONOTONIC]
         combination = self.calibration.combination
         tail_scores = np.stack(
             [combination.tails[place].score(columns[FEATURES[place]]) for place in known], axis=1
         )
-        p_values = self.calibration.p_values(combination.lower_bound(tail_scores, known))
+        p_values = self.calibration.p_values(combination.combine(tail_scores))
         return p_values, [FEATURES[i] for i in combination.main_features(tail_scores, known).tolist()]
 
     def judge(
@@ -238,9 +242,9 @@ class Detector:
         keys = keys or [str(number) for number in range(1, len(encoded) + 1)]
         distinct, places = encoded.distinct() if repeats else (encoded, np.arange(len(encoded)))
         by_model = score_sequences(self.model, distinct, self.vocabulary.excluded)
-        new, ngram_totals = self.profile.count_new(distinct), self.baselines.ngrams.totals(distinct)
+        new, surprise = self.profile.count_new(distinct), self.baselines.ngrams.surprise(distinct)
         counts = counts_of(distinct, self.profile.symbols)
-        verdicts = self._verdicts(by_model, new, ngram_totals, counts, [""] * len(distinct))
+        verdicts = self._verdicts(by_model, new, surprise, counts, [""] * len(distinct))
         if explain:
             flagged = np.array([i for i, verdict in enumerate(verdicts) if verdict.flagged], np.int64)
             events = self._online.most_surprising(distinct.take(flagged))
@@ -266,14 +270,16 @@ class Detector:
         self,
         by_model: ModelScores,
         new: np.ndarray,
-        ngram_totals: np.ndarray,
+        surprise: Surprise,
         counts: np.ndarray,
         keys: Sequence[str],
         events: Sequence[tuple[EventScore, ...]] | None = None,
     ) -> list[Verdict]:
-        """Returns the verdicts; `new` and `ngram_totals` are as in `LookupScores`, and `counts` is (n, V)."""
+        """Returns the verdicts by the scores of the model, `new` as in `LookupScores`, the surprise by the
+        n-gram model, and the event counts, (n, V).
+        """
         distances, nearest = self.profile.nearest(counts)
-        by_lookup = LookupScores(new, ngram_totals, distances)
+        by_lookup = LookupScores.of(new, surprise, distances)
         features = features_of(by_model, by_lookup, self.calibration.bits_per_event)
         combination = self.calibration.combination
         tail_scores = combination.tail_scores(features)
@@ -289,6 +295,7 @@ class Detector:
                 features=dict(zip(FEATURES, features[i].tolist(), strict=True)),
                 main_feature=FEATURES[main_features[i]],
                 length=int(by_model.lengths[i]),
+                bits_per_event=float(by_model.totals[i] / (by_model.lengths[i] + 1)),
                 events=events[i] if events else (),
                 counts=self._count_differences(counts[i], nearest[i]) if flagged[i] else (),
             )
@@ -310,7 +317,7 @@ class Detector:
 class _DetectorHeader(StoredModel):
     """The detector's part of the header; its parts are checked by their own classes."""
 
-    format: Literal[2]
+    format: Literal[3]
     events: list[Text] | None
     profile: dict[str, Any]
     calibration: dict[str, Any]

@@ -9,7 +9,7 @@ import numpy as np
 from onward.errors import InputError
 from onward.watch.detector import FALSE_ALARMS, Detector
 from onward.watch.scoring.features import Verdict
-from onward.watch.training import FOLDS, LearnSettings, learn_detector
+from onward.watch.training import LearnSettings, learn_detector
 
 Events = Sequence[Sequence[Hashable]]
 
@@ -40,7 +40,7 @@ class SequenceDetector:
         self,
         *,
         false_alarms: float = FALSE_ALARMS,
-        folds: int = FOLDS,
+        folds: int | None = None,
         held_out: float | None = None,
         steps: int | None = None,
         random_state: int = 0,

@@ -28,7 +28,7 @@ from onward.model import LanguageModel, losses
 from onward.threads import explain_fork_errors
 from onward.units import nats_to_bits
 from onward.watch.detector import MOST_AT_ONCE, Detector
-from onward.watch.scoring.features import Verdict
+from onward.watch.scoring.features import MONOTONIC, Verdict
 
 _REPLAYED, _LONGEST_REPLAY = 64, 512
 """Number of sequences that the model samples, and the maximum length of each."""
@@ -68,8 +68,8 @@ class Feedback:
             "p_value": {"before": self.before.p_value, "after": self.after.p_value},
             "flagged": {"before": self.before.flagged, "after": self.after.flagged},
             "bits_per_event": {
-                "before": self.before.features["mean"],
-                "after": self.after.features["mean"],
+                "before": self.before.bits_per_event,
+                "after": self.after.bits_per_event,
             },
             "replay_bits_per_event": {"before": self.replay_bits[0], "after": self.replay_bits[1]},
             "steps": self.steps,
@@ -152,24 +152,21 @@ def _verdict(detector: Detector, events: Sequence[str], key: str, ended: bool) -
     sequence = detector.open()
     for start in range(0, len(events), MOST_AT_ONCE):
         detector.observe([sequence], [events[start : start + MOST_AT_ONCE]])
-    p_values, (main_feature,) = detector.bounds([sequence.peaks])
-    features = verdict.features | {
-        "mean": sequence.total / sequence.length,
-        "largest": sequence.largest,
-        "burst": sequence.burst,
-        "new": sequence.new,
-    }
+    peaks = sequence.peaks
+    p_values, (main_feature,) = detector.bounds([peaks])
+    features = verdict.features | {name: getattr(peaks, name) for name in MONOTONIC}
     return replace(
         verdict,
         p_value=float(p_values[0]),
         flagged=bool(detector.is_flagged(p_values)[0]),
         main_feature=main_feature,
         features=features,
+        bits_per_event=sequence.total / sequence.length,
     )
 
 
 def _extend(detector: Detector, sequence: Sequences, score: float | None, digest: str) -> Detector:
-    """Returns the detector with the sequence in its profile and its calibration; the model stays the same.
+    """Returns the detector with the sequence in its profile, n-gram model and calibration; the model stays.
 
     Args:
         detector: the detector.
@@ -187,6 +184,10 @@ def _extend(detector: Detector, sequence: Sequences, score: float | None, digest
         detector,
         artefact=replace(detector.artefact, facts=facts),
         profile=detector.profile.extend(sequence, ended=score is not None),
+        baselines=replace(
+            detector.baselines,
+            ngrams=detector.baselines.ngrams.extend(sequence, ended=score is not None),
+        ),
         calibration=calibration,
     )
 

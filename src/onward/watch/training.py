@@ -1,15 +1,17 @@
 """Learns a detector from normal sequences: trains its model, and calibrates it on held-out sequences.
 
-By default every sequence is used for both. The sequences are split at random into folds. For each fold, a
-model is trained on the other folds and scores this one. The detector's own model is trained on all sequences.
+Few sequences are all used for both. They are split at random into folds. For each fold, a model is trained on
+the other folds and scores this one. The detector's own model is trained on all sequences. More events leave
+time for fewer folds; beyond some 200,000 events, a fifth of the sequences is held out instead.
 Lookup tables and the n-gram model are cheap, so they use smaller folds. If two sequences with the same rare
 event are in one fold, the event looks new; in small folds this happens rarely. Sequences that recur are
 scored by the detector itself (see `calibration/out_of_fold.py`). docs/concepts.md states the resulting
 guarantee. With `held_out` there is a single split instead, and the guarantee is exact.
 
 Sequences in time order are scored forward instead: the third quarter by a model of the first half, and the
-last quarter by a model of the first three quarters. What is normal changes with time, and random folds cannot
-show that: each held-out sequence has neighbours among the training sequences.
+last quarter by a model of the first three quarters (of many events, only the last quarter). What is normal
+changes with time, and random folds cannot show that: each held-out sequence has neighbours among the training
+sequences.
 """
 
 from collections.abc import Callable, Sequence
@@ -51,7 +53,8 @@ from onward.watch.scoring.features import ModelScores
 from onward.watch.scoring.ngram import NgramModel
 from onward.watch.scoring.profile import Profile
 
-FOLDS = 5
+MOST_FOLDS = 5
+"""The largest number of folds that is chosen."""
 
 FEWEST_SEQUENCES = 10
 """The smallest number of sequences to learn a detector from."""
@@ -61,13 +64,15 @@ RECIPE = Recipe(
 )
 """Recipe of a detector's model. Its kind of symbols is not used: events are the symbols."""
 
-_WIDE, _MANY_EVENTS = 128, 100_000
-"""Width of the model for this many events or more."""
-
 _POSITIONS_PER_BLOCK, _FEWEST_LANES = 2048, 16
 """Long sequences are trained in fewer lanes: more steps instead of larger ones."""
 
-_EPOCHS, _FEWEST_STEPS, _MOST_STEPS = 10, 400, 2000
+_PASSES, _FEWEST_POSITIONS, _MOST_POSITIONS = 10, 200_000, 1_000_000
+"""A model is trained for this many passes over its events, but within these limits; for at least one pass."""
+
+_POSITIONS_IN_ALL = 4_000_000
+"""The positions that all models together are trained for, which decide the number of folds: about a minute on
+two cores."""
 
 Notify = Callable[[str], None]
 
@@ -77,23 +82,25 @@ class LearnSettings:
     """Settings of `learn_detector`.
 
     Attributes:
-        recipe: recipe of the model; by default `RECIPE`, with a larger width for many events.
-        folds: number of folds of the calibration.
+        recipe: recipe of the model; by default `RECIPE`.
+        folds: number of folds of the calibration; by default, it depends on the amount of data (see the
+            module).
         held_out: share of the sequences that are only used to calibrate, in place of folds.
         in_order: whether the sequences are in time order. The calibration then scores later sequences by
             models of earlier ones, in place of folds; with `held_out`, the last sequences are held out.
         seed: seed of the weights and of the folds.
-        rate: the false-alarm rate, a share of normal sequences.
+        rate: the false-alarm rate, a share of normal sequences; by default 0.1 %, or the smallest rate that
+            the number of calibration sequences allows.
         top_k: see `Detector`.
-        steps: number of training steps; by default 10 epochs, but at least 400 and at most 2000 steps.
+        steps: number of training steps; by default ten passes, fewer for many events, more for few.
     """
 
     recipe: Recipe | None = None
-    folds: Annotated[int, Field(ge=2, le=100)] = FOLDS
+    folds: Annotated[int, Field(ge=2, le=100)] | None = None
     held_out: Annotated[float, Field(gt=0, lt=1)] | None = None
     in_order: bool = False
     seed: int = 0
-    rate: Rate = FALSE_ALARMS
+    rate: Rate | None = None
     top_k: TopK | None = None
     steps: (
         Annotated[int, Field(ge=1), Hint("leave out --steps: the default depends on the amount of data")]
@@ -129,10 +136,11 @@ def learn_detector(
             f"expected at least {FEWEST_SEQUENCES} normal sequences to learn from, got {len(sequences)}",
             hint="name more sources, or group the records by another key",
         )
+    events = sum(map(len, sequences))
     plan = plan_splits(
         len(sequences),
-        sum(map(len, sequences)),
-        folds=settings.folds,
+        events,
+        folds=settings.folds or max(1, min(MOST_FOLDS, _POSITIONS_IN_ALL // _positions_for(events) - 1)),
         held_out=settings.held_out,
         in_order=settings.in_order,
         seed=settings.seed,
@@ -187,7 +195,7 @@ class _Learner:
             profile,
             calibration,
             Baselines.of(training, ngrams, baseline_scores),
-            self._settings.rate,
+            self._settings.rate or max(FALSE_ALARMS, calibration.smallest_rate),
             self._settings.top_k,
             source,
         )
@@ -224,8 +232,8 @@ class _Learner:
         lanes = SequenceLanes(
             training, lanes=recipe.lanes, steps=recipe.block, unknown=unknown_shares(counts), seed=recipe.seed
         )
-        epochs = _EPOCHS * lanes.blocks_per_epoch
-        steps = self._settings.steps or min(_MOST_STEPS, max(_FEWEST_STEPS, epochs))
+        positions = _positions_for(len(training.ids)) / lanes.positions_per_block
+        steps = self._settings.steps or max(lanes.blocks_per_epoch, round(positions))
         with forked_random(device), explain_fork_errors():
             torch.manual_seed(recipe.seed)
             model = LanguageModel(recipe.model_config(self._vocabulary.size)).train()
@@ -238,7 +246,11 @@ class _Learner:
 
 def _recipe_for(sequences: Sequences, seed: int) -> Recipe:
     """Returns the recipe for an amount of data."""
-    width = _WIDE if len(sequences.ids) >= _MANY_EVENTS else RECIPE.width
     mean_length = len(sequences.ids) // len(sequences) + 1
     lanes = max(_FEWEST_LANES, min(RECIPE.lanes, _POSITIONS_PER_BLOCK // min(mean_length, RECIPE.block)))
-    return replace(RECIPE, width=width, lanes=lanes, seed=seed)
+    return replace(RECIPE, lanes=lanes, seed=seed)
+
+
+def _positions_for(events: int) -> int:
+    """Returns the number of positions to train one model for."""
+    return max(events, min(_MOST_POSITIONS, max(_FEWEST_POSITIONS, _PASSES * events)))

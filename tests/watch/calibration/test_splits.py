@@ -32,11 +32,22 @@ def test_with_many_events_lookups_use_the_folds_of_the_model(events: int, lookup
 
 @pytest.mark.parametrize("count", [10, 11, 401])
 def test_forward_splits_hold_out_the_later_half_and_train_on_everything_before(count: int) -> None:
-    splits = forward_splits(count)
+    splits = forward_splits(count, 2)
     assert held_out_in(splits).tolist() == list(range(count // 2, count))
     for split in splits:
         assert split.training.tolist() == list(range(split.held_out[0]))
     assert all(first.held_out[-1] + 1 == second.held_out[0] for first, second in pairwise(splits))
+
+
+def test_with_one_model_besides_the_detectors_own_the_last_quarter_is_held_out() -> None:
+    (split,) = forward_splits(40, 1)
+    assert (split.training.tolist(), split.held_out.tolist()) == ([*range(30)], [*range(30, 40)])
+
+
+def test_without_folds_a_fifth_calibrates() -> None:
+    plan = plan_splits(400, 10**6, folds=1, held_out=None, in_order=False, seed=0)
+    assert sorted([*plan.training, *plan.held_out]) == list(range(400))
+    assert (len(plan.held_out), plan.folds, plan.scheme) == (80, [], "others")
 
 
 @pytest.mark.parametrize("held_out", [None, 0.9])

@@ -4,12 +4,14 @@ import pytest
 from onward.watch.calibration.tail import Tail
 
 
-def test_scores_rise_with_the_value_and_little_beyond_the_largest_one() -> None:
+def test_scores_rise_with_the_value_and_slowly_beyond_the_largest_one() -> None:
     tail = Tail.of(np.arange(100.0))
     scores = tail.score(np.array([0.0, 50.0, 99.0, 120.0, 1e9]))
     assert (np.diff(scores) > 0).all()
     assert scores[0] == pytest.approx(0.0)
-    assert scores[-1] < np.log10(101) + 0.1001
+    assert tail.scale == pytest.approx(4.5)  # the mean excess of 90 to 99 over 90
+    assert scores[3] == pytest.approx(np.log10(101) + np.log10(1 + 21 / 4.5), abs=1e-4)
+    assert scores[4] < np.log10(101) + 9
 
 
 def test_leave_one_out_scores_are_those_of_a_tail_without_the_value() -> None:

@@ -7,7 +7,8 @@ import pytest
 
 from onward.watch.detector import Detector
 from onward.watch.scoring.batch import score_sequences
-from onward.watch.scoring.features import BURST_WEIGHT, ModelScores
+from onward.watch.scoring.features import ModelScores
+from onward.watch.scoring.surprise import TOP
 
 RANDOM = random.Random(0)
 NAMES = ["start", "read", "write", "sync", "stop", "boom"]
@@ -35,12 +36,9 @@ def test_scores_follow_from_the_scores_of_the_events(detector: Detector) -> None
     found = scores_of(detector, SEQUENCES)
     for place, sequence in enumerate(SEQUENCES):
         scores = detector.score_events(sequence)
-        running, burst = 0.0, 0.0
-        for score in scores:
-            running += BURST_WEIGHT * (score.bits - running)
-            burst = max(burst, running)
         bits = [score.bits for score in scores]
-        expected = (len(sequence), sum(bits), max(bits), burst, max(score.rank for score in scores))
+        top = sum(sorted(bits, reverse=True)[:TOP]) / TOP
+        expected = (len(sequence), sum(bits), top, max(score.rank for score in scores))
         assert [values[place] for values in found] == pytest.approx(expected, rel=1e-4)
 
 

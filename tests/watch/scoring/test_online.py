@@ -29,8 +29,9 @@ def test_n_gram_bits_add_up_to_those_of_the_whole_sequence(
         scorer.observe([sequence], [[event]])
         sequence = OpenSequence.from_bytes(sequence.to_bytes())
     scorer.end([sequence])
-    expected = detector.baselines.ngrams.totals(vocabulary.encode([events]))[0]
-    assert sequence.table == pytest.approx(expected)
+    expected = detector.baselines.ngrams.surprise(vocabulary.encode([events]))
+    assert sequence.ngram_total == pytest.approx(expected.totals[0])
+    assert sequence.ngram_tops == pytest.approx(tuple(expected.tops[0]))
 
 
 @pytest.mark.parametrize("lanes", [1, 3])

@@ -5,10 +5,11 @@
     length_range          number of events below the shortest, or above the longest, normal sequence
     bigram_or_length      the sum of the two above
     count_vector          distance of the event counts from the nearest counts that occurred
-    ngram_largest         bits of the event that a 6-gram with backoff found least likely
-    ngram_mean            mean bits per event by the same 6-gram
+    ngram_largest         bits of the event that a 10-gram with backoff found least likely
+    ngram_mean            mean bits per event by the same 10-gram
+    stide                 share of windows of six events that never occurred (Forrest et al. 1996)
 
-A lookup flags every sequence whose score is above 0. The thresholds of the n-gram baselines come from their
+The first five flag every sequence whose score is above 0. The thresholds of the others come from their
 scores of held-out normal sequences, at the detector's rate of false alarms.
 """
 
@@ -26,7 +27,7 @@ from onward.watch.scoring.ngram import NgramModel
 from onward.watch.scoring.profile import Profile, counts_of
 
 LOOKUPS = ("new_event", "new_bigram", "length_range", "bigram_or_length", "count_vector")
-NGRAM_BASELINES = ("ngram_largest", "ngram_mean")
+NGRAM_BASELINES = ("ngram_largest", "ngram_mean", "stide")
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,7 @@ class Baselines:
 class _HeldOutHeader(StoredModel):
     ngram_largest: SortedFloats
     ngram_mean: SortedFloats
+    stide: SortedFloats
 
 
 class _BaselinesHeader(StoredModel):
@@ -103,4 +105,7 @@ class _BaselinesHeader(StoredModel):
 
 def ngram_scores(ngrams: NgramModel, sequences: Sequences) -> dict[str, np.ndarray]:
     """Returns the scores of each baseline in `NGRAM_BASELINES`, (n,)."""
-    return dict(zip(NGRAM_BASELINES, ngrams.largest_and_mean(sequences), strict=True))
+    surprise = ngrams.surprise(sequences)
+    means = surprise.totals / (sequences.lengths + 1)
+    found = surprise.tops[:, 0], means, ngrams.unseen_windows(sequences)
+    return dict(zip(NGRAM_BASELINES, found, strict=True))

@@ -23,14 +23,14 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field
 
-from onward.stored import StoredModel
-from onward.watch.calibration.combination import Combination, LargestPlusMean, OrderAndCounts
+from onward.stored import AsTuple, StoredModel
+from onward.watch.calibration.combination import Combination
 from onward.watch.calibration.statistics import allowed_alarms
 from onward.watch.calibration.tail import TailHeader
-from onward.watch.scoring.features import FEATURES
+from onward.watch.scoring.features import FEATURES, BitsPerEvent
 from onward.watch.scoring.header_types import LARGEST, SortedFloats
 
-_TOLERANCE = 1e-5
+_TOLERANCE = 1e-4
 """Scores that differ by less count as equal: streams and batches add float32 numbers in different orders."""
 
 Scheme = Literal["others", "halves", "split"]
@@ -48,7 +48,7 @@ class Calibration:
 
     combination: Combination
     scores: np.ndarray
-    bits_per_event: float
+    bits_per_event: BitsPerEvent
 
     def p_values(self, scores: np.ndarray) -> np.ndarray:
         """Returns the p-values of scores, (k,)."""
@@ -61,18 +61,16 @@ class Calibration:
 
     @property
     def smallest_rate(self) -> float:
-        """The smallest possible p-value."""
-        return 1.0 / (len(self.scores) + 1)
+        """The smallest rate at which something can be flagged, rounded up to two significant digits."""
+        smallest = 1.0 / (len(self.scores) + 1)
+        unit = 10.0 ** (math.floor(math.log10(smallest)) - 1)
+        return min(0.5, round(math.ceil(smallest / unit - 1e-9) * unit, 12))
 
     def to_json(self) -> dict[str, Any]:
-        combination = self.combination
         return {
-            "tails": [tail.to_json() for tail in combination.tails],
-            "sums": combination.order_and_counts.sums.to_json(),
-            "peaks": combination.order_and_counts.largest.to_json(),
-            "trust": combination.largest_plus_mean.trust,
+            "tails": [tail.to_json() for tail in self.combination.tails],
             "scores": self.scores.tolist(),
-            "bits_per_event": self.bits_per_event,
+            "bits_per_event": list(self.bits_per_event),
         }
 
     @classmethod
@@ -83,21 +81,17 @@ class Calibration:
             ValueError: the data is not a calibration, or has numbers that are not finite.
         """
         header = _CalibrationHeader.model_validate(data)
-        combination = Combination(
-            tuple(tail.tail() for tail in header.tails),
-            OrderAndCounts(header.sums.tail(), header.peaks.tail()),
-            LargestPlusMean(header.trust),
-        )
-        return cls(combination, header.scores, header.bits_per_event)
+        combination = Combination(tuple(tail.tail() for tail in header.tails))
+        return cls(combination, header.scores, BitsPerEvent(*header.bits_per_event))
+
+
+_Bits = Annotated[float, Field(ge=0, le=LARGEST)]
 
 
 class _CalibrationHeader(StoredModel):
     tails: Annotated[list[TailHeader], Field(min_length=len(FEATURES), max_length=len(FEATURES))]
-    sums: TailHeader
-    peaks: TailHeader
-    trust: Annotated[float, Field(ge=0, le=1)]
     scores: SortedFloats
-    bits_per_event: Annotated[float, Field(ge=0, le=LARGEST)]
+    bits_per_event: Annotated[tuple[_Bits, _Bits], AsTuple]
 
 
 def threshold_of(scores: np.ndarray, rate: float) -> float:
@@ -111,11 +105,11 @@ def threshold_of(scores: np.ndarray, rate: float) -> float:
     return float(scores[-allowed])
 
 
-def calibrate(features: np.ndarray, bits_per_event: float, scheme: Scheme) -> Calibration:
+def calibrate(features: np.ndarray, bits_per_event: BitsPerEvent, scheme: Scheme) -> Calibration:
     """Returns the calibration by the features of held-out normal sequences.
 
     Args:
-        features: the features, (n, 8), of sequences in random order; for "halves", in time order.
+        features: the features, (n, 6), of sequences in random order; for "halves", in time order.
         bits_per_event: mean surprise of the events of these sequences.
         scheme: "others" scores each sequence by the combination of all others. "halves" scores each half by
             the combination of the other half, for sequences that come in groups. "split" makes the

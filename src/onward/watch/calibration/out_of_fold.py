@@ -18,7 +18,7 @@ from onward.data.vocabulary import UNKNOWN
 from onward.watch.calibration.baselines import NGRAM_BASELINES
 from onward.watch.calibration.conformal import Calibration, Scheme, calibrate
 from onward.watch.calibration.splits import Split, held_out_in
-from onward.watch.scoring.features import LookupScores, ModelScores, features_of
+from onward.watch.scoring.features import BitsPerEvent, LookupScores, ModelScores, features_of
 from onward.watch.scoring.ngram import NgramModel
 from onward.watch.scoring.profile import Profile, counts_of
 
@@ -33,24 +33,25 @@ class CalibrationLookups(NamedTuple):
     """The scores of n calibration sequences by lookups.
 
     Attributes:
-        new: as in `LookupScores`, (n,).
-        ngram_totals: as in `LookupScores`, (n,).
-        distances: as in `LookupScores`, (n,).
-        ngram_largest: bits of the least likely event by the n-gram, (n,).
+        new, totals, tops, distances: as in `LookupScores`, (n,).
+        largest: bits of the least likely event by the n-gram model, (n,).
+        windows: share of windows that never occurred (see `NgramModel.unseen_windows`), (n,).
     """
 
     new: np.ndarray
-    ngram_totals: np.ndarray
+    totals: np.ndarray
+    tops: np.ndarray
     distances: np.ndarray
-    ngram_largest: np.ndarray
+    largest: np.ndarray
+    windows: np.ndarray
 
 
 def score_by_lookups(profile: Profile, ngrams: NgramModel, sequences: Sequences) -> CalibrationLookups:
     """Returns the scores of sequences by the profile and the n-gram model of other sequences."""
     distances = profile.nearest(counts_of(sequences, profile.symbols))[0]
-    largest, mean = ngrams.largest_and_mean(sequences)
-    totals = mean * (sequences.lengths + 1)
-    return CalibrationLookups(profile.count_new(sequences), totals, distances, largest)
+    surprise = ngrams.surprise(sequences)
+    lookups = LookupScores.of(profile.count_new(sequences), surprise, distances)
+    return CalibrationLookups(*lookups, surprise.tops[:, 0], ngrams.unseen_windows(sequences))
 
 
 @dataclass(frozen=True)
@@ -145,11 +146,12 @@ def calibrate_by_scores(
         by_lookup: scores of the same sequences by lookups.
         scheme: see `calibrate`.
     """
-    combining = select(by_model, slice(len(by_model.lengths) // 2)) if scheme == "split" else by_model
-    bits_per_event = float(combining.totals.sum() / (combining.lengths + 1).sum())
-    features = features_of(by_model, LookupScores(*by_lookup[:3]), bits_per_event)
-    means = by_lookup.ngram_totals / (by_model.lengths + 1)
-    baselines = zip(NGRAM_BASELINES, (by_lookup.ngram_largest, means), strict=True)
+    lookups = LookupScores(*by_lookup[:4])
+    normal = slice(len(by_model.lengths) // 2) if scheme == "split" else slice(None)
+    bits_per_event = BitsPerEvent.of(select(by_model, normal), select(lookups, normal))
+    features = features_of(by_model, lookups, bits_per_event)
+    means = by_lookup.totals / (by_model.lengths + 1)
+    baselines = zip(NGRAM_BASELINES, (by_lookup.largest, means, by_lookup.windows), strict=True)
     return calibrate(features, bits_per_event, scheme), {name: np.sort(scores) for name, scores in baselines}
 
 

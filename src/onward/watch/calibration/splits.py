@@ -13,6 +13,9 @@ _LOOKUP_FOLDS = 20
 _MOST_EVENTS_FOR_LOOKUP_FOLDS = 1_000_000
 """With more events, lookups and the n-gram use the folds of the model."""
 
+_SHARE = 0.2
+"""Share of the sequences that calibrate if there are no folds."""
+
 _MOST_HELD_OUT = 100_000
 """Maximum number of calibration sequences: enough for a rate of 0.01 %, and few enough for the header."""
 
@@ -50,7 +53,8 @@ def plan_splits(
     Args:
         count: the number of sequences.
         events: the number of their events.
-        folds: see `LearnSettings`.
+        folds: number of models besides the detector's own. With 1, and sequences in any order, there are no
+            folds: the detector's own model scores a fifth of the sequences, which it does not learn.
         held_out: see `LearnSettings`.
         in_order: see `LearnSettings`.
         seed: seed of the random order.
@@ -61,7 +65,10 @@ def plan_splits(
         held = np.arange(count - size, count) if in_order else drawn[:size]
         return SplitPlan(np.setdiff1d(drawn, held), _thin_out(held, _MOST_HELD_OUT), [], [], "split")
     if in_order:
-        return SplitPlan(np.arange(count), np.arange(0), forward_splits(count), [], "halves")
+        return SplitPlan(np.arange(count), np.arange(0), forward_splits(count, min(folds, 2)), [], "halves")
+    if folds == 1:
+        size = max(4, round(count * _SHARE))
+        return SplitPlan(np.sort(drawn[size:]), drawn[:size][:_MOST_HELD_OUT], [], [], "others")
     has_own_folds = folds < _LOOKUP_FOLDS and events <= _MOST_EVENTS_FOR_LOOKUP_FOLDS
     lookup_folds = random_folds(drawn, _LOOKUP_FOLDS) if has_own_folds else []
     return SplitPlan(np.arange(count), np.arange(0), random_folds(drawn, folds), lookup_folds, "others")
@@ -77,10 +84,14 @@ def random_folds(drawn: np.ndarray, folds: int) -> list[Split]:
     return [Split(np.sort(np.setdiff1d(drawn, part)), part) for part in held_out]
 
 
-def forward_splits(count: int) -> list[Split]:
-    """Returns two splits in time order: each trains on all sequences before the quarter that it holds out."""
-    ends = [count // 2, count - count // 4, count]
-    return [Split(np.arange(a), _thin_out(np.arange(a, b), _MOST_HELD_OUT // 2)) for a, b in pairwise(ends)]
+def forward_splits(count: int, splits: int) -> list[Split]:
+    """Returns one or two splits in time order: each trains on all sequences before its held-out part.
+
+    Two splits hold out a quarter each; one holds out the last quarter.
+    """
+    ends = [count // 2, count - count // 4, count][-splits - 1 :]
+    most = _MOST_HELD_OUT // splits
+    return [Split(np.arange(a), _thin_out(np.arange(a, b), most)) for a, b in pairwise(ends)]
 
 
 def _thin_out(indices: np.ndarray, most: int) -> np.ndarray:

@@ -1,4 +1,10 @@
-"""Tail scores: how rare a value of a feature is among normal sequences."""
+"""Tail scores: how rare a value of a feature is among normal sequences.
+
+Within the range of the normal values, a tail score is -log10 of the share of normal sequences with at least
+this value. Beyond the largest normal value, the share continues as a Pareto (Lomax) tail, which is heavier
+than an exponential one: the order of values is kept, and no single value, however large, outvotes everything
+else. The scale of the tail is the mean excess over the 90 % quantile.
+"""
 
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -9,8 +15,8 @@ from pydantic import Field
 from onward.stored import StoredModel
 from onward.watch.scoring.header_types import LARGEST, SortedFloats
 
-_BEYOND = 0.1
-"""Maximum rise of a tail score for values beyond the largest normal value."""
+_QUANTILE = 0.9
+"""The quantile over which the mean excess is computed."""
 
 _DECIMALS = 6
 """Decimals of the values that are kept."""
@@ -27,7 +33,7 @@ class Tail:
 
     Attributes:
         values: the values of n normal sequences, sorted, (n,).
-        scale: the distance beyond the largest value at which the score has risen by half of `_BEYOND`.
+        scale: the distance beyond the largest value at which the share is half of that at the largest value.
     """
 
     values: np.ndarray
@@ -37,11 +43,12 @@ class Tail:
     def of(cls, values: np.ndarray) -> "Tail":
         """Returns the distribution of these values (n,)."""
         ordered = np.sort(np.round(values, _DECIMALS))
-        deviation = float(np.std(ordered))
-        return cls(ordered, deviation if deviation > _TOLERANCE else 1.0)
+        top = ordered[int(_QUANTILE * len(ordered)) :]
+        excess = float(np.mean(top - top[0]))
+        return cls(ordered, excess if excess > _TOLERANCE else 1.0)
 
     def score(self, values: np.ndarray) -> np.ndarray:
-        """Returns -log10 of the share of normal sequences with at least these values, (m,)."""
+        """Returns the tail scores of values, both (m,)."""
         return self._scores(self._count_at_least(values), values - self.values[-1])
 
     def score_left_out(self, values: np.ndarray) -> np.ndarray:
@@ -58,7 +65,7 @@ class Tail:
 
     def _scores(self, at_least: np.ndarray, beyond: np.ndarray) -> np.ndarray:
         beyond = np.maximum(0.0, beyond - _TOLERANCE) / self.scale
-        return np.log10((len(self.values) + 1.0) / (at_least + 1.0)) + _BEYOND * beyond / (1.0 + beyond)
+        return np.log10((len(self.values) + 1.0) / (at_least + 1.0)) + np.log10(1.0 + beyond)
 
     def to_json(self) -> dict[str, Any]:
         return {"values": self.values.tolist(), "scale": self.scale}

@@ -12,6 +12,7 @@ from onward.units import as_percent
 from onward.watch.datasets import Dataset
 from onward.watch.detector import Detector
 from onward.watch.scoring.features import EventScore, Verdict
+from onward.watch.scoring.surprise import TOP
 from onward.watch.stream.alarms import describe_counts
 
 _BAR_WIDTH = 12
@@ -81,7 +82,7 @@ def explain_sequence(detector: Detector, dataset: Dataset, key: str) -> Explanat
     sequence = dataset.last_of(key)
     (verdict,) = detector.judge([sequence.events], [key])
     scores = tuple(detector.score_events(sequence.events))
-    bits_per_event = detector.calibration.bits_per_event
+    bits_per_event = detector.calibration.bits_per_event.model
     return Explanation(verdict, detector.rate, detector.top_k, bits_per_event, scores, tuple(sequence.lines))
 
 
@@ -89,25 +90,20 @@ def describe_reason(verdict: Verdict) -> str:
     """Returns the main feature of a verdict as a sentence."""
     value = verdict.features[verdict.main_feature]
     match verdict.main_feature:
-        case "largest":
-            reason = f"its most surprising event has {value:.1f} bits"
-        case "mean":
-            reason = f"its events have {value:.2f} bits on average"
         case "total":
             reason = "its events have more bits in total than is normal for so many events"
-        case "burst":
-            reason = f"some consecutive events have {value:.1f} bits on average"
+        case "top":
+            reason = f"its {TOP} most surprising events have {value:.1f} bits on average"
+        case "ngram_total":
+            reason = (
+                "by the n-gram model, its events have more bits in total than is normal for so many events"
+            )
+        case "ngram_top":
+            reason = f"by the n-gram model, its {TOP} most surprising events have {value:.1f} bits on average"
         case "counts":
             reason = describe_counts(verdict.counts)
         case "new":
             reason = f"{value:.0f} events were never seen, or never directly after the event before them"
-        case "unseen":
-            reason = (
-                f"{100 * value:.3g} % of its events were never seen, "
-                "or never directly after the event before them"
-            )
-        case "table":
-            reason = f"an n-gram model gives its events {value:.2f} bits on average"
         case _:
             assert_never(verdict.main_feature)
     return reason

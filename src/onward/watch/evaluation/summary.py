@@ -20,7 +20,7 @@ def summary(detector: Detector) -> dict[str, Any]:
         "sequences": facts["corpus"]["sequences"],
         "events": facts["corpus"]["symbols"],
         "distinct_events": len(detector.vocabulary.names),
-        "bits_per_event": detector.calibration.bits_per_event,
+        "bits_per_event": detector.calibration.bits_per_event.model,
         "calibration_sequences": calibrated,
         "folds": facts["calibration"]["folds"],
         "in_order": facts["calibration"].get("in_order", False),
@@ -63,6 +63,6 @@ def never_alarms_message(detector: Detector) -> str:
     return (
         f"{len(detector.calibration.scores):,} calibration sequences are too few for a rate of "
         f"{detector.rate:.2%}: nothing will be flagged. "
-        f"Use --false-alarms {detector.calibration.smallest_rate:.2%} or more, "
+        f"Use --false-alarms {100 * detector.calibration.smallest_rate:.3g}% or more, "
         f"or learn from {math.ceil(1 / detector.rate):,} sequences or more"
     )

@@ -1,15 +1,15 @@
 """The scores of events, the features of sequences, and the verdict on a sequence.
 
-A detector computes these features when a sequence has ended. END counts as an event.
+A detector computes these features when a sequence has ended. END counts as an event. Two predictors give bits
+to each event: the model, and an n-gram model. For each predictor, one feature is about the whole sequence,
+and one about its few most surprising events.
 
-largest   bits of the most surprising event
-mean      mean bits per event
-total     total bits above the normal total for this number of events, over the square root of the number
-burst     the highest running mean of the bits, over about sixteen events
-counts    events missing or extra compared to the nearest normal sequence, over the square root of the number
-new       events that never occurred in training, or never directly after the event before them
-unseen    `new` divided by the number of events
-table     mean bits per event by an n-gram model
+total         total bits above the normal total for this number of events, over the root of the number
+top           mean bits of the four most surprising events
+ngram_total   as `total`, by the n-gram model
+ngram_top     as `top`, by the n-gram model
+counts        events missing or extra compared to the nearest normal sequence, over the root of the number
+new           events that never occurred in training, or never directly after the event before them
 """
 
 from dataclasses import dataclass
@@ -17,11 +17,13 @@ from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
-Feature = Literal["largest", "mean", "total", "burst", "counts", "new", "unseen", "table"]
+from onward.watch.scoring.surprise import Surprise
+
+Feature = Literal["total", "top", "ngram_total", "ngram_top", "counts", "new"]
 FEATURES: tuple[Feature, ...] = get_args(Feature)
 
-BURST_WEIGHT = 1 / 16
-"""Weight of the current event in the running mean of `burst`."""
+MONOTONIC: tuple[Feature, ...] = ("top", "ngram_top", "new")
+"""The features that never decrease while a sequence continues."""
 
 
 class Expected(NamedTuple):
@@ -63,17 +65,10 @@ class EventScore:
 
 
 class Peaks(NamedTuple):
-    """The features of an open sequence that never fall as it goes on.
+    """The features of an open sequence that never fall as it goes on, and the highest rank of an event."""
 
-    Attributes:
-        largest: bits of the most surprising event.
-        burst: the highest running mean of the bits.
-        new: number of new events.
-        rank: highest rank of an event.
-    """
-
-    largest: float
-    burst: float
+    top: float
+    ngram_top: float
     new: int
     rank: int
 
@@ -91,15 +86,13 @@ class ModelScores(NamedTuple):
     Attributes:
         lengths: number of events without END, (n,).
         totals: total bits with END, (n,).
-        largest: bits of the most surprising event, (n,).
-        bursts: highest running mean of the bits, (n,).
+        tops: mean bits of the TOP most surprising events, (n,).
         ranks: highest rank of an event, (n,).
     """
 
     lengths: np.ndarray
     totals: np.ndarray
-    largest: np.ndarray
-    bursts: np.ndarray
+    tops: np.ndarray
     ranks: np.ndarray
 
 
@@ -108,34 +101,51 @@ class LookupScores(NamedTuple):
 
     Attributes:
         new: number of new events, (n,).
-        ngram_totals: total bits with END by the n-gram model, (n,).
+        totals: total bits with END by the n-gram model, (n,).
+        tops: mean bits of the TOP most surprising events by the n-gram model, (n,).
         distances: distance of the event counts from the nearest normal counts, (n,).
     """
 
     new: np.ndarray
-    ngram_totals: np.ndarray
+    totals: np.ndarray
+    tops: np.ndarray
     distances: np.ndarray
 
+    @classmethod
+    def of(cls, new: np.ndarray, surprise: Surprise, distances: np.ndarray) -> "LookupScores":
+        return cls(new, surprise.totals, surprise.tops.mean(axis=1), distances)
 
-def features_of(by_model: ModelScores, by_lookup: LookupScores, bits_per_event: float) -> np.ndarray:
-    """Returns the features of n sequences, (n, 8), in the order of `FEATURES`; higher is less normal.
+
+class BitsPerEvent(NamedTuple):
+    """Mean surprise of the events of normal sequences, by the model and by the n-gram model."""
+
+    model: float
+    ngram: float
+
+    @classmethod
+    def of(cls, by_model: ModelScores, by_lookup: LookupScores) -> "BitsPerEvent":
+        events = by_model.lengths.sum() + len(by_model.lengths)
+        return cls(float(by_model.totals.sum() / events), float(by_lookup.totals.sum() / events))
+
+
+def features_of(by_model: ModelScores, by_lookup: LookupScores, normal: BitsPerEvent) -> np.ndarray:
+    """Returns the features of n sequences, (n, 6), in the order of `FEATURES`; higher is less normal.
 
     Args:
         by_model: the scores of the sequences by the model.
         by_lookup: the scores of the same sequences by lookups.
-        bits_per_event: mean surprise of the events of normal sequences.
+        normal: mean surprise of the events of normal sequences.
     """
     events = by_model.lengths + 1.0
+    root = np.sqrt(events)
     return np.stack(
         [
-            by_model.largest,
-            by_model.totals / events,
-            (by_model.totals - bits_per_event * events) / np.sqrt(events),
-            by_model.bursts,
-            by_lookup.distances / np.sqrt(events),
+            (by_model.totals - normal.model * events) / root,
+            by_model.tops,
+            (by_lookup.totals - normal.ngram * events) / root,
+            by_lookup.tops,
+            by_lookup.distances / root,
             by_lookup.new.astype(np.float64),
-            by_lookup.new / events,
-            by_lookup.ngram_totals / events,
         ],
         axis=1,
     )
@@ -161,6 +171,7 @@ class Verdict:
         features: the features by name (see the module).
         main_feature: the feature that adds most to the score. Its name in JSON is "speaks".
         length: number of events.
+        bits_per_event: mean surprise of the events by the model.
         events: the most surprising events, the most surprising first. If the sequence is not flagged, they
             are present only if it was read event by event.
         counts: the events whose numbers differ most from the nearest normal sequence.
@@ -173,6 +184,7 @@ class Verdict:
     features: dict[str, float]
     main_feature: Feature
     length: int
+    bits_per_event: float
     events: tuple[EventScore, ...] = ()
     counts: tuple[CountDifference, ...] = ()
 
@@ -185,6 +197,7 @@ class Verdict:
             "features": self.features,
             "speaks": self.main_feature,
             "length": self.length,
+            "bits_per_event": self.bits_per_event,
             "events": [event.to_json() for event in self.events],
             "counts": [difference._asdict() for difference in self.counts],
         }

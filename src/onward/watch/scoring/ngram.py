@@ -7,9 +7,9 @@ symbols,
 
 and the shortest context, which has no symbol, is interpolated with 1 / V.
 
-An n-gram of n symbols has a code: its symbols as digits in base V, the last symbol as the lowest digit, so
-that the code of its context is `code // V`. Codes are int64. If V^n is too large for that, the context is
-hashed.
+An n-gram has a code in int64: `code of its context * V + last symbol`. The code of a context has its symbols
+as digits in base V, the last symbol as the lowest digit. If that is too large for int64, the code of a
+context is a hash of its first symbol and of the code of the others.
 """
 
 from collections.abc import Sequence
@@ -22,13 +22,18 @@ from onward.data.sequences import Sequences
 from onward.data.vocabulary import BEGIN, END
 from onward.stored import StoredModel
 from onward.watch.scoring.header_types import Integers, check_codes, check_symbols
+from onward.watch.scoring.surprise import Surprise, surprise_of
 
-ORDER = 6
-"""The longest n-grams of a detector; shorter if their codes do not fit into int64 (see `order_of`)."""
+ORDER = 10
+"""The longest n-grams of a detector."""
+
+WINDOW = 6
+"""The length of the windows of `unseen_windows`; six is the classical length for system calls."""
 
 MOST_NGRAMS = 100_000
 """How many n-grams of each length a detector keeps; the rarest are dropped."""
 
+_LIMIT = 1 << 63
 
 MOST_OCCURRENCES = 2**53
 """The largest total of the counts of one length, so that float64 holds it exactly."""
@@ -52,15 +57,15 @@ class _Table(NamedTuple):
     kinds: np.ndarray
 
     @classmethod
-    def of(cls, codes: np.ndarray, counts: np.ndarray, contexts: np.ndarray) -> "_Table":
-        """Returns the table of sorted n-grams, given the context of each n-gram."""
-        distinct, place, kinds = np.unique(contexts, return_inverse=True, return_counts=True)
+    def of(cls, codes: np.ndarray, counts: np.ndarray, symbols: int) -> "_Table":
+        """Returns the table of sorted n-grams."""
+        distinct, place, kinds = np.unique(codes // symbols, return_inverse=True, return_counts=True)
         occurred = np.bincount(place, weights=counts, minlength=len(distinct)).astype(np.int64)
         return cls(codes, counts, distinct, occurred, kinds)
 
-    def interpolate(self, contexts: np.ndarray, codes: np.ndarray, shorter: np.ndarray) -> np.ndarray:
-        """Returns the probabilities of n-grams, given those by the shorter context, all (N,)."""
-        place, is_known = _find(self.contexts, contexts)
+    def interpolate(self, codes: np.ndarray, shorter: np.ndarray, symbols: int) -> np.ndarray:
+        """Returns the probabilities of n-grams by their codes and those by the shorter context, all (N,)."""
+        place, is_known = _find(self.contexts, codes // symbols)
         own, is_own = _find(self.codes, codes)
         count = np.where(is_own, self.counts[own], 0)
         kinds = self.kinds[place]
@@ -76,13 +81,6 @@ class _Table(NamedTuple):
         mixed = shorter * len(counts)
         mixed[self.codes[first:last] - context * symbols] += counts
         return mixed / (len(counts) + counts.sum())
-
-
-class _Runs(NamedTuple):
-    """Occurrences of n-grams of one length: their codes and the codes of their contexts, each (N,)."""
-
-    contexts: np.ndarray
-    codes: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -103,7 +101,7 @@ class NgramModel:
         sequences: Sequences,
         symbols: int,
         *,
-        order: int | None = None,
+        order: int = ORDER,
         most: int | None = MOST_NGRAMS,
     ) -> "NgramModel":
         """Returns the model of sequences, each with BEGINs before it and END after it.
@@ -111,12 +109,11 @@ class NgramModel:
         Args:
             sequences: at least one sequence.
             symbols: the number of symbols V.
-            order: the longest n-grams; by default `order_of(symbols)`. With a larger order, the codes are
-                hashes and the model cannot be written as JSON.
+            order: the longest n-grams.
             most: how many n-grams of each length to keep; None keeps all.
         """
-        runs = _runs_of_sequences(sequences, symbols, order or order_of(symbols))
-        return cls(symbols, tuple(_count(part, most) for part in runs))
+        runs = _runs_of_sequences(sequences, symbols, order)
+        return cls(symbols, tuple(_count(codes, symbols, most) for codes in runs))
 
     @classmethod
     def of_text(cls, ids: np.ndarray, symbols: int, order: int) -> "NgramModel":
@@ -132,41 +129,50 @@ class NgramModel:
         tables, codes = [], np.zeros(len(ids), np.int64)
         for length in range(order):
             codes = codes[: len(ids) - length] * symbols + ids[length:]
-            tables.append(_count(_Runs(codes // symbols, codes), None))
+            tables.append(_count(codes, symbols, None))
         return cls(symbols, tuple(tables))
 
     @property
     def order(self) -> int:
         return len(self.tables)
 
-    def largest_and_mean(self, sequences: Sequences) -> tuple[np.ndarray, np.ndarray]:
-        """Returns the bits of the least likely event and the mean bits of each sequence, END included, (n,).
+    def extend(self, sequence: Sequences, *, ended: bool) -> "NgramModel":
+        """Returns the model with one more sequence. If it has not ended, its END is left out."""
+        tables = []
+        runs = _runs_of_sequences(sequence, self.symbols, self.order)
+        for table, run in zip(self.tables, runs, strict=True):
+            both = np.concatenate([table.codes, run if ended else run[:-1]])
+            codes, place = np.unique(both, return_inverse=True)
+            ones = np.ones(len(place) - len(table.codes), np.int64)
+            counts = np.bincount(place, weights=np.concatenate([table.counts, ones])).astype(np.int64)
+            tables.append(_Table.of(codes, counts, self.symbols))
+        return NgramModel(self.symbols, tuple(tables))
 
-        There must be at least one sequence.
-        """
+    def surprise(self, sequences: Sequences) -> Surprise:
+        """Returns the surprise of sequences, END included."""
         bits = self._bits(_runs_of_sequences(sequences, self.symbols, self.order))
-        starts = sequences.starts[:-1] + np.arange(len(sequences))
-        sums = np.add.reduceat(bits, starts)
-        return np.maximum.reduceat(bits, starts), sums / (sequences.lengths + 1)
+        return surprise_of(bits, sequences.lengths + 1)
 
-    def totals(self, sequences: Sequences) -> np.ndarray:
-        """Returns the total bits of each sequence, END included, (n,)."""
-        if not len(sequences):
-            return np.zeros(0)
-        return self.largest_and_mean(sequences)[1] * (sequences.lengths + 1)
+    def unseen_windows(self, sequences: Sequences) -> np.ndarray:
+        """Returns the share of each sequence's windows of `WINDOW` events that never occurred, (n,).
+
+        This is STIDE (Forrest et al. 1996). BEGINs before a sequence and its END are part of windows too.
+        """
+        codes = _runs_of_sequences(sequences, self.symbols, WINDOW)[-1]
+        unseen = ~_find(self.tables[WINDOW - 1].codes, codes)[1]
+        windows = sequences.lengths + 1
+        starts = np.concatenate([[0], np.cumsum(windows)[:-1]]) if len(windows) else windows
+        return np.add.reduceat(unseen.astype(np.float64), starts) / windows if len(windows) else np.zeros(0)
 
     def bits_after(self, before: np.ndarray, ids: np.ndarray) -> np.ndarray:
         """Returns the bits of single events (n,), given the events before each, (n, ORDER - 1), the last one
         last.
-
-        The codes must be exact.
         """
-        contexts, weight = np.zeros_like(ids), 1
-        runs = [_Runs(contexts, ids)]
-        for column in before.T[::-1][: self.order - 1]:
-            contexts = contexts + column * weight
-            weight *= self.symbols
-            runs.append(_Runs(contexts, ids + contexts * self.symbols))
+        contexts = np.zeros_like(ids)
+        runs = [ids]
+        for length, column in enumerate(before.T[::-1][: self.order - 1], 1):
+            contexts = _lengthened(contexts, column, length, self.symbols)
+            runs.append(ids + contexts * self.symbols)
         return self._bits(runs)
 
     def refine(self, context: Sequence[int], shares: np.ndarray) -> np.ndarray:
@@ -183,11 +189,11 @@ class NgramModel:
             code = code * self.symbols + symbol
         return self.tables[len(context)].interpolate_all(code, shares)
 
-    def _bits(self, runs: list[_Runs]) -> np.ndarray:
-        """Returns the bits of the last symbols of runs, given the runs of each length."""
-        shares = np.full(len(runs[0].codes), 1.0 / self.symbols)
-        for table, run in zip(self.tables, runs, strict=True):
-            shares = table.interpolate(run.contexts, run.codes, shares)
+    def _bits(self, runs: list[np.ndarray]) -> np.ndarray:
+        """Returns the bits of the last symbols of n-grams, (N,), given the codes (N,) for each length."""
+        shares = np.full(len(runs[0]), 1.0 / self.symbols)
+        for table, codes in zip(self.tables, runs, strict=True):
+            shares = table.interpolate(codes, shares, self.symbols)
         return -np.log2(shares)
 
     def to_json(self) -> dict[str, Any]:
@@ -207,16 +213,16 @@ class NgramModel:
         header = _NgramHeader.model_validate(data)
         check_symbols(header.symbols, symbols, "n-grams")
         orders = len(header.codes), len(header.counts)
-        if not 1 <= orders[0] == orders[1] <= order_of(symbols):
-            raise ValueError(f"expected n-grams of 1 to {order_of(symbols)} lengths, found {orders}")
+        if orders != (ORDER, ORDER):
+            raise ValueError(f"expected n-grams of {ORDER} lengths, found {orders}")
         tables = []
         for length, (codes, counts) in enumerate(zip(header.codes, header.counts, strict=True), 1):
             if not len(codes) or len(codes) != len(counts) or counts.min() < 1:
                 raise ValueError(f"expected a count of 1 or more for each n-gram of {length} symbols")
             if counts.sum(dtype=np.float64) > MOST_OCCURRENCES:
                 raise ValueError(f"expected n-grams of {length} symbols to occur at most 2**53 times")
-            check_codes(codes, symbols**length, f"n-grams of {length} symbols")
-            tables.append(_Table.of(codes, counts, codes // symbols))
+            check_codes(codes, _limit(length, symbols), f"n-grams of {length} symbols")
+            tables.append(_Table.of(codes, counts, symbols))
         return cls(symbols, tuple(tables))
 
 
@@ -226,46 +232,43 @@ class _NgramHeader(StoredModel):
     counts: list[Integers]
 
 
-def order_of(symbols: int) -> int:
-    """Returns the longest n-grams of a detector, up to ORDER, whose codes fit into int64."""
-    return max(order for order in range(1, ORDER + 1) if order == 1 or symbols**order < 1 << 63)
-
-
-def _count(runs: _Runs, most: int | None) -> _Table:
-    """Returns the table of n-grams of one length, given their occurrences."""
-    codes, first, counts = np.unique(runs.codes, return_index=True, return_counts=True)
+def _count(codes: np.ndarray, symbols: int, most: int | None) -> _Table:
+    """Returns the table of n-grams of one length, given the code of each occurrence."""
+    codes, counts = np.unique(codes, return_counts=True)
     if most is not None and len(codes) > most:
         kept = np.sort(np.argsort(-counts, kind="stable")[:most])
-        codes, first, counts = codes[kept], first[kept], counts[kept]
-    return _Table.of(codes, counts, runs.contexts[first])
+        codes, counts = codes[kept], counts[kept]
+    return _Table.of(codes, counts, symbols)
 
 
-def _runs_of_sequences(sequences: Sequences, symbols: int, order: int) -> list[_Runs]:
-    """Returns the n-grams that end at each event and END, for each length up to the order, (N + n,)."""
+def _runs_of_sequences(sequences: Sequences, symbols: int, order: int) -> list[np.ndarray]:
+    """Returns the codes of the n-grams that end at each event and END, (N + n,), for each length."""
     y = np.insert(sequences.ids, sequences.starts[1:], END)
     begins = np.zeros(len(y), bool)
     begins[sequences.starts[:-1] + np.arange(len(sequences))] = True
-    contexts, before, is_before_begin, weight = np.zeros(len(y), np.int64), y, begins, 1
-    runs = []
-    for length in range(1, order + 1):
-        codes = contexts * symbols + y  # with a hashed context it wraps around, and is an equally good hash
-        runs.append(_Runs(contexts, codes))
+    contexts, before, is_before_begin = np.zeros(len(y), np.int64), y, begins
+    runs = [y]
+    for length in range(1, order):
         before = np.where(is_before_begin, BEGIN, np.append(BEGIN, before[:-1]))
         is_before_begin = begins | np.append(True, is_before_begin[:-1])
-        if symbols ** (length + 1) < 1 << 63:
-            contexts = contexts + before * weight
-        else:
-            contexts = _hash(contexts, before)
-        weight *= symbols
+        contexts = _lengthened(contexts, before, length, symbols)
+        runs.append(contexts * symbols + y)
     return runs
 
 
-def _hash(contexts: np.ndarray, before: np.ndarray) -> np.ndarray:
-    """Returns hashes of contexts with one more symbol before them, (N,); the finaliser of SplitMix64."""
+def _limit(length: int, symbols: int) -> int:
+    """Returns the number of possible codes of n-grams of a length."""
+    return min(symbols**length, _LIMIT // symbols * symbols)
+
+
+def _lengthened(contexts: np.ndarray, before: np.ndarray, length: int, symbols: int) -> np.ndarray:
+    """Returns the codes of contexts with the symbols before them, (N,), which then have `length` symbols."""
+    if symbols ** (length + 1) < _LIMIT:
+        return contexts + before * symbols ** (length - 1)
     x = contexts.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + before.astype(np.uint64) + np.uint64(1)
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)  # the finaliser of SplitMix64
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return (x ^ (x >> np.uint64(31))).astype(np.int64)
+    return ((x ^ (x >> np.uint64(31))) % np.uint64(_LIMIT // symbols)).astype(np.int64)
 
 
 def _find(ordered: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -11,14 +11,16 @@ from pydantic import Field
 from onward.data.vocabulary import BEGIN
 from onward.errors import InputError
 from onward.stored import AsTuple, Count, Number, checked, describe
-from onward.watch.scoring.features import BURST_WEIGHT, EventScore, Expected, Peaks
+from onward.watch.scoring.features import EventScore, Expected, Peaks
 from onward.watch.scoring.ngram import ORDER
+from onward.watch.scoring.surprise import TOP
 
 MOST_SURPRISING = 3
 """Number of most surprising events of a sequence that are kept."""
 
-_MAGIC = b"OW2"
-_FIXED = struct.Struct("<3sqqqdddqq")
+_MAGIC = b"OW3"
+_FIXED = struct.Struct("<3sqqqddqq")
+_NO_BITS = (0.0,) * TOP
 
 
 @dataclass
@@ -33,12 +35,10 @@ class OpenSequence:
         earlier: the ids before the pending one that the n-gram model needs, the last one last.
         length: number of events.
         total: total bits.
-        largest: bits of the most surprising event.
-        running: running mean of the bits.
-        burst: highest value of the running mean.
+        tops: bits of the TOP most surprising events, the highest first; 0 for missing events.
         rank: highest rank of an event.
         new: number of new events (see `Profile.is_new`).
-        table: total bits by the n-gram model.
+        ngram_total, ngram_tops: as `total` and `tops`, by the n-gram model.
         counts: how often each id occurred.
         events: the most surprising events, the most surprising first.
     """
@@ -48,27 +48,25 @@ class OpenSequence:
     earlier: tuple[int, ...] = (BEGIN,) * (ORDER - 2)
     length: int = 0
     total: float = 0.0
-    largest: float = 0.0
-    running: float = 0.0
-    burst: float = 0.0
+    tops: tuple[float, ...] = _NO_BITS
     rank: int = 0
     new: int = 0
-    table: float = 0.0
+    ngram_total: float = 0.0
+    ngram_tops: tuple[float, ...] = _NO_BITS
     counts: dict[int, int] = field(default_factory=dict)
     events: tuple[EventScore, ...] = ()
 
     @property
     def peaks(self) -> Peaks:
         """The features that never fall."""
-        return Peaks(self.largest, self.burst, self.new, self.rank)
+        return Peaks(sum(self.tops) / TOP, sum(self.ngram_tops) / TOP, self.new, self.rank)
 
     def add(self, score: EventScore, ngram_bits: float) -> None:
         """Adds the score of the next event, or of the END, and its bits by the n-gram model."""
-        self.table += ngram_bits
         self.total += score.bits
-        self.largest = max(self.largest, score.bits)
-        self.running += BURST_WEIGHT * (score.bits - self.running)
-        self.burst = max(self.burst, self.running)
+        self.tops = _with(self.tops, score.bits)
+        self.ngram_total += ngram_bits
+        self.ngram_tops = _with(self.ngram_tops, ngram_bits)
         self.rank = max(self.rank, score.rank)
         self.new += score.new
         if len(self.events) < MOST_SURPRISING or score.bits > self.events[-1].bits:
@@ -85,10 +83,10 @@ class OpenSequence:
 
     def to_bytes(self) -> bytes:
         """Returns the sequence in about a thousand bytes; `from_bytes` restores it exactly."""
-        numbers = (self.pending, self.length, self.rank, self.total, self.largest, self.running)
+        numbers = (self.pending, self.length, self.rank, self.total, self.ngram_total)
         counts = np.array([*self.counts, *self.counts.values()], np.uint32)
         events = [[e.position, e.event, e.bits, e.rank, e.new, e.expected] for e in self.events]
-        rest = json.dumps([self.burst, self.new, self.table, self.earlier, events]).encode()
+        rest = json.dumps([self.tops, self.ngram_tops, self.new, self.earlier, events]).encode()
         fixed = _FIXED.pack(_MAGIC, *numbers, len(self.state), len(counts))
         return fixed + self.state.astype("<f4").tobytes() + counts.astype("<u4").tobytes() + rest
 
@@ -128,15 +126,19 @@ class OpenSequence:
             tuple(rest.earlier),
             first.length,
             first.total,
-            first.largest,
-            first.running,
-            rest.burst,
+            tuple(rest.tops),
             first.rank,
             rest.new,
-            rest.table,
+            first.ngram_total,
+            tuple(rest.ngram_tops),
             found,
             kept,
         )
+
+
+def _with(tops: tuple[float, ...], bits: float) -> tuple[float, ...]:
+    """Returns the highest bits, with those of one more event."""
+    return tuple(sorted((*tops, bits), reverse=True)[:TOP]) if bits > tops[-1] else tops
 
 
 class _First(NamedTuple):
@@ -146,8 +148,7 @@ class _First(NamedTuple):
     length: Count
     rank: Count
     total: Number
-    largest: Number
-    running: Number
+    ngram_total: Number
 
 
 class _StoredEvent(NamedTuple):
@@ -161,11 +162,14 @@ class _StoredEvent(NamedTuple):
     expected: list[Annotated[tuple[str, Number], AsTuple]]
 
 
+_Tops = Annotated[list[Number], Field(min_length=TOP, max_length=TOP)]
+
+
 class _Rest(NamedTuple):
     """The JSON at the end of the bytes."""
 
-    burst: Number
+    tops: _Tops
+    ngram_tops: _Tops
     new: Count
-    table: Number
     earlier: Annotated[list[Count], Field(min_length=ORDER - 2, max_length=ORDER - 2)]
     events: Annotated[list[Annotated[_StoredEvent, AsTuple]], Field(max_length=MOST_SURPRISING)]

@@ -156,7 +156,7 @@ class SequenceTracker:
     def _read(self, block: _Block, found: Findings) -> None:
         """Reads the same number of records of each of several runs."""
         active = self._activated(block, found)
-        largest = [sequence.sequence.largest for sequence in active]
+        largest = [sequence.sequence.tops[0] for sequence in active]
         runs = [[record.event for record, _ in items] for _, items in block]
         observed = self._detector.observe([sequence.sequence for sequence in active], runs)
         certain = self._certain(active, observed)
@@ -165,7 +165,7 @@ class SequenceTracker:
                 (record, now), event = items[t], observed[i][t]
                 is_worst = event.score.bits > largest[i] or not sequence.line_number
                 sequence.add(record, now, is_worst=is_worst)
-                largest[i] = event.peaks.largest
+                largest[i] = max(largest[i], event.score.bits)
                 if (t, i) in certain and not sequence.alarmed:
                     found.alarms.append(_early_alarm(sequence, record, event, *certain[t, i]))
                     self._sequences.flag(sequence)

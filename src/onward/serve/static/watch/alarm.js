@@ -4,16 +4,14 @@ import { reading } from "../reading.js";
 import { element, percent } from "../text.js";
 
 const LEVELS = 10;
-const SINGLE_EVENT = ["largest", "new", "rank"]; // features that come from one event
+const SINGLE_EVENT = ["new", "rank"]; // features that come from one event
 const FEATURES = {
-  largest: "a very surprising event",
-  mean: "events that are surprising on average",
   total: "more surprise in total than is normal for so many events",
-  burst: "several surprising events in a row",
+  top: "some very surprising events",
+  ngram_total: "more surprise in total, by the n-gram model, than is normal for so many events",
+  ngram_top: "some very surprising events by the n-gram model",
   counts: "events that are too frequent or too rare",
   new: "an event, or a pair of events, that was never seen before",
-  unseen: "a large share of events or pairs of events that were never seen before",
-  table: "events that are surprising on average for an n-gram model",
   rank: "an event that is not among the most likely ones",
 };
 
