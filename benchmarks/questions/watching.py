@@ -81,24 +81,43 @@ LOGS = Question(
 )
 
 
-def synthetic_rows(runs: list[Run]) -> Rows:
+def everywhere_rows(runs: list[Run]) -> Rows:
     for run in runs:
-        name, auc = max(run["auc_of_baselines"].items(), key=lambda each: each[1])
-        yield [
-            f"{run['seed']}",
-            f"{run['auc']:.3f}",
-            f"{run['recall']:.0%}",
-            f"{run['false_alarm_rate']:.1%}",
-            f"{auc:.3f} ({name.replace('_', ' ')})",
-        ]
+        if "parts" not in run:
+            cells = ["", "", f"{run['false_alarms']:.1%}", f"{run['found']:.0%}"]
+        else:
+            name, part = max(run["parts"].items(), key=lambda each: each[1])
+            others = {other: auc for other, auc in run["baselines"].items() if other in PREDICTORS}
+            other, auc = max(others.items(), key=lambda each: each[1])
+            rates = f"{run['false_alarms']:.1%} ({run['asked']:.1%})"
+            cells = [
+                f"{part:.3f} ({name.replace('_', ' ')})",
+                f"{auc:.3f} ({PREDICTORS[other]})",
+                rates,
+                f"{run['found']:.0%}",
+            ]
+        yield [run["set"].replace("_", " "), f"{run['auc']:.3f}", *cells, f"{run['seconds_to_learn']:.0f} s"]
 
 
-SYNTHETIC = Question(
-    "watch_synthetic",
-    "How well are attacks found in long sequences of system calls?",
-    ["seed", "AUC", "recall at 0.1 %", "false alarms", "best lookup table, AUC"],
-    synthetic_rows,
-    kind=("seed", "learned"),
+PREDICTORS = {"ngram_mean": "10-gram, mean", "ngram_largest": "10-gram, largest", "stide": "STIDE"}
+
+EVERYWHERE = Question(
+    "watch_everywhere",
+    "How well are anomalies found in data that the detector was not developed on?",
+    [
+        "data",
+        "AUC",
+        "best part alone",
+        "best of 10-gram and STIDE",
+        "false alarms (requested)",
+        "found",
+        "learned in",
+    ],
+    everywhere_rows,
+    kind=("set",),
+    note="All with default settings. The best part is the feature that happens to be the best on these "
+    "anomalies. The formula was chosen with sendmail, Sepsis, Receipt, hdfs, traces 1 and login, and "
+    "confirmed on the others. schonlau: 25 users pooled, at 1.3 % false alarms.",
 )
 
 
@@ -154,5 +173,5 @@ DISTURBED = Question(
 )
 
 
-QUESTIONS = [HDFS, KINDS, LOGS, SYNTHETIC, STREAM, KILLS, DISTURBED]
+QUESTIONS = [HDFS, KINDS, LOGS, EVERYWHERE, STREAM, KILLS, DISTURBED]
 """In the order of the page."""

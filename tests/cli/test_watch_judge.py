@@ -40,7 +40,7 @@ def test_the_figures_as_json(onward: Command, watching: Path, labelled: list[str
     found = ran.json
     assert set(found) == FIGURES | {
         "rate", "calibration_sequences", "rate_interval", "rate_holds", "false_alarms_by",
-        "scale", "baselines", "deduplicated", "classes", "seconds", "events",
+        "scale", "baselines", "deduplicated", "classes", "seconds", "events", "parts", "better",
     }  # fmt: skip
     assert (found["normal"], found["anomalous"], found["rate"]) == (60, 5, 0.02)
     assert found["auc"] > 0.95 and found["recall"] == 1.0 and found["caught"] == 5
@@ -54,6 +54,27 @@ def test_the_figures_as_json(onward: Command, watching: Path, labelled: list[str
     assert found["classes"]["early"] == {"caught": 3, "of": 3, "recall": 1.0}
     assert found["deduplicated"]["anomalous"] == 3
     assert set(found["deduplicated"]["baselines"]) == BASELINES
+
+
+def test_a_simple_detector_that_is_better_is_named(onward: Command, watching: Path, tmp_path: Path) -> None:
+    """If normal and anomalous sequences swap their labels, almost anything is better."""
+    chance = random.Random(7)
+    (tmp_path / "usual.jsonl").write_text(rows([session(chance) for _ in range(20)]))
+    (tmp_path / "odd.jsonl").write_text(rows([["start", "sync", "stop", "stop"], ["stop"] * 9]))
+    ran = onward(
+        "watch",
+        "judge",
+        watching,
+        "--normal",
+        tmp_path / "odd.jsonl",
+        "--anomalous",
+        tmp_path / "usual.jsonl",
+    )
+    assert ran.code == 0
+    assert "AUC of each feature alone" in ran.out
+    assert "alone is better than the detector: AUC 0." in ran.err
+    given = ["--normal", tmp_path / "usual.jsonl", "--anomalous", tmp_path / "odd.jsonl"]
+    assert "is better than the detector" not in onward("watch", "judge", watching, *given).err
 
 
 @pytest.mark.parametrize("named", ["", "odd="])

@@ -31,7 +31,7 @@ def judge(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Evaluate a detector on labelled sequences, and compare it with lookup tables and an n-gram model.
+    """Evaluate a detector on labelled sequences, and compare it with simple detectors.
 
     \b
     onward watch judge hdfs.onward --normal normal.gz --anomalous anomalous.gz --pictures .
@@ -93,6 +93,17 @@ def _print_evaluation(found: dict[str, Any]) -> None:
     _print_table("", found)
     emit()
     _print_table("duplicates counted once", found["deduplicated"])
+    emit()
+    emit("AUC of each feature alone")
+    for name, auc in found["parts"].items():
+        emit(f"{name:<24}{auc:>18.4f}")
+    if found["better"]:
+        name, auc = next(iter(found["better"].items()))
+        say(
+            f"on these sequences, {name} alone is better than the detector: AUC {auc:.4f} instead of "
+            f"{found['auc']:.4f}",
+            style="yellow",
+        )
     if len(found["classes"]) > 1:
         emit()
         emit("recall by class")

@@ -56,6 +56,18 @@ class Sequences:
         """The length of each sequence, (n,)."""
         return np.diff(self.starts)
 
+    def split(self, values: np.ndarray) -> np.ndarray:
+        """Returns values of the events of all sequences, each with its END, (N + n,), by sequence.
+
+        Returns:
+            An array of n arrays, (n,), which can be indexed and joined like any other.
+        """
+        found = np.empty(len(self), object)
+        starts = self.starts + np.arange(len(self.starts))
+        for i in range(len(self)):
+            found[i] = values[starts[i] : starts[i + 1]]
+        return found
+
     def take(self, indices: np.ndarray) -> "Sequences":
         """Returns the sequences with the given indices, in that order."""
         return Sequences.of([self[index] for index in indices.tolist()])

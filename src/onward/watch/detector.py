@@ -12,7 +12,6 @@ from pydantic import ConfigDict, Field, InstanceOf
 
 from onward.artefact import Artefact, load, save
 from onward.checks import Hint, checked_dataclass
-from onward.data.vocabulary import END
 from onward.errors import ArtefactError, InputError
 from onward.model import LanguageModel
 from onward.printable import shown
@@ -21,24 +20,21 @@ from onward.watch.calibration.baselines import Baselines
 from onward.watch.calibration.conformal import Calibration
 from onward.watch.input.format import InputFormat
 from onward.watch.scoring.batch import score_sequences
-from onward.watch.scoring.event_vocabulary import END_NAME, EventVocabulary
+from onward.watch.scoring.event_vocabulary import EventVocabulary
 from onward.watch.scoring.features import (
     FEATURES,
-    MONOTONIC,
     CountDifference,
     EventScore,
     Feature,
-    LookupScores,
-    ModelScores,
     ObservedEvent,
     Peaks,
+    SequenceScores,
     Verdict,
-    features_of,
 )
 from onward.watch.scoring.online import OnlineScorer
 from onward.watch.scoring.open_sequence import MOST_SURPRISING, OpenSequence
 from onward.watch.scoring.profile import Profile, counts_of
-from onward.watch.scoring.surprise import TOP, Surprise
+from onward.watch.scoring.surprise import Mixture, Surprise
 
 FALSE_ALARMS = 0.001
 """The default rate of false alarms."""
@@ -64,6 +60,7 @@ class Detector:
         artefact: the model, and the facts of its training.
         vocabulary: the events that the detector knows.
         profile: what occurred in training.
+        mixture: mixes the predictions of the model with those of the n-gram model of `baselines`.
         calibration: the calibration of the p-values.
         baselines: lookup tables and an n-gram model, for comparison.
         rate: the false-alarm rate: the share of normal sequences that may be flagged.
@@ -75,6 +72,7 @@ class Detector:
     artefact: InstanceOf[Artefact]
     vocabulary: InstanceOf[EventVocabulary]
     profile: InstanceOf[Profile]
+    mixture: InstanceOf[Mixture]
     calibration: InstanceOf[Calibration]
     baselines: InstanceOf[Baselines]
     rate: Rate = FALSE_ALARMS
@@ -110,6 +108,7 @@ class Detector:
             artefact,
             vocabulary,
             Profile.from_json(header.profile, symbols),
+            Mixture.from_json(header.mixture),
             Calibration.from_json(header.calibration),
             Baselines.from_json(header.baselines, symbols),
             header.rate,
@@ -127,6 +126,7 @@ class Detector:
             "format": _FORMAT,
             "events": self.vocabulary.to_json(),
             "profile": self.profile.to_json(),
+            "mixture": self.mixture.to_json(),
             "calibration": self.calibration.to_json(),
             "baselines": self.baselines.to_json(),
             "rate": self.rate,
@@ -191,36 +191,39 @@ class Detector:
         for row, sequence in zip(counts, ended, strict=True):
             for event, count in sequence.counts.items():
                 row[event] = min(count, largest_count)
-        by_model = ModelScores(
+        scores = SequenceScores(
             np.array([s.length for s in ended]),
-            np.array([s.total for s in ended]),
-            np.array([s.tops for s in ended]).reshape(-1, TOP).mean(axis=1),
-            np.array([s.rank for s in ended]),
+            Surprise.join([s.surprise for s in ended]),
+            Surprise.join([s.ngram for s in ended]),
+            self.profile.nearest(counts)[0],
+            np.array([s.new for s in ended]),
         )
-        surprise = Surprise(
-            np.array([s.ngram_total for s in ended]), np.array([s.ngram_tops for s in ended]).reshape(-1, TOP)
-        )
-        new = np.array([s.new for s in ended])
-        keys = keys or [""] * len(ended)
-        return self._verdicts(by_model, new, surprise, counts, keys, [s.events for s in ended])
+        ranks, keys = np.array([s.rank for s in ended]), keys or [""] * len(ended)
+        return self._verdicts(scores, ranks, counts, keys, [s.events for s in ended])
 
     def bounds(self, peaks: Sequence[Peaks]) -> tuple[np.ndarray, list[Feature | Literal["rank"]]]:
         """Returns upper bounds of the final p-values of open sequences (n,), and the main features.
+
+        The bounds hold if a sequence does not become longer than the longest normal one.
 
         Args:
             peaks: the peaks of the sequences.
         """
         table = np.array(peaks, float).reshape(-1, len(Peaks._fields))
-        columns = dict(zip(Peaks._fields, table.T, strict=True))
+        found = dict(zip(Peaks._fields, table.T, strict=True))
         if self.top_k:
-            return np.where(columns["rank"] >= self.top_k, 0.0, 1.0), ["rank"] * len(peaks)
-        known = [FEATURES.index(name) for name in MONOTONIC]
-        combination = self.calibration.combination
-        tail_scores = np.stack(
-            [combination.tails[place].score(columns[FEATURES[place]]) for place in known], axis=1
+            return np.where(found["rank"] >= self.top_k, 0.0, 1.0), ["rank"] * len(peaks)
+        least = SequenceScores(
+            np.maximum(found["length"], self.baselines.lengths[1]),
+            Surprise(found["total"], found["top"][:, None]),
+            Surprise(found["ngram_total"], found["ngram_top"][:, None]),
+            np.zeros(len(peaks)),
+            found["new"],
         )
-        p_values = self.calibration.p_values(combination.combine(tail_scores))
-        return p_values, [FEATURES[i] for i in combination.main_features(tail_scores, known).tolist()]
+        combination = self.calibration.combination
+        tail_scores = combination.tail_scores(least.features(self.mixture.bits_per_event))
+        main_features = [FEATURES[i] for i in combination.main_features(tail_scores).tolist()]
+        return self.calibration.p_values(combination.combine(tail_scores)), main_features
 
     def judge(
         self,
@@ -242,9 +245,16 @@ class Detector:
         keys = keys or [str(number) for number in range(1, len(encoded) + 1)]
         distinct, places = encoded.distinct() if repeats else (encoded, np.arange(len(encoded)))
         by_model = score_sequences(self.model, distinct, self.vocabulary.excluded)
-        new, surprise = self.profile.count_new(distinct), self.baselines.ngrams.surprise(distinct)
+        ngram, lengths = self.baselines.ngrams.bits(distinct), distinct.lengths + 1
         counts = counts_of(distinct, self.profile.symbols)
-        verdicts = self._verdicts(by_model, new, surprise, counts, [""] * len(distinct))
+        scores = SequenceScores(
+            distinct.lengths,
+            Surprise.of(self.mixture.bits(by_model.bits, ngram), lengths),
+            Surprise.of(ngram, lengths),
+            self.profile.nearest(counts)[0],
+            self.profile.count_new(distinct),
+        )
+        verdicts = self._verdicts(scores, by_model.ranks, counts, [""] * len(distinct))
         if explain:
             flagged = np.array([i for i, verdict in enumerate(verdicts) if verdict.flagged], np.int64)
             events = self._online.most_surprising(distinct.take(flagged))
@@ -259,8 +269,7 @@ class Detector:
         for start in range(0, len(events), MOST_AT_ONCE):
             (observed,) = self.observe([sequence], [events[start : start + MOST_AT_ONCE]])
             found += [event.score for event in observed]
-        ((end,),) = self._online.score([sequence], np.array([[END]]), [[END_NAME]])
-        return [*found, end]
+        return [*found, self._online.score_end(sequence)]
 
     def is_flagged(self, p_values: np.ndarray) -> np.ndarray:
         """Whether the calibration flags sequences with these p-values, (n,)."""
@@ -268,24 +277,19 @@ class Detector:
 
     def _verdicts(
         self,
-        by_model: ModelScores,
-        new: np.ndarray,
-        surprise: Surprise,
+        scored: SequenceScores,
+        ranks: np.ndarray,
         counts: np.ndarray,
         keys: Sequence[str],
         events: Sequence[tuple[EventScore, ...]] | None = None,
     ) -> list[Verdict]:
-        """Returns the verdicts by the scores of the model, `new` as in `LookupScores`, the surprise by the
-        n-gram model, and the event counts, (n, V).
-        """
-        distances, nearest = self.profile.nearest(counts)
-        by_lookup = LookupScores.of(new, surprise, distances)
-        features = features_of(by_model, by_lookup, self.calibration.bits_per_event)
+        """Returns the verdicts, given the highest rank of an event, (n,), and the event counts, (n, V)."""
+        features = scored.features(self.mixture.bits_per_event)
         combination = self.calibration.combination
         tail_scores = combination.tail_scores(features)
         scores, main_features = combination.combine(tail_scores), combination.main_features(tail_scores)
         p_values = self.calibration.p_values(scores)
-        flagged = by_model.ranks >= self.top_k if self.top_k else self.is_flagged(p_values)
+        flagged = ranks >= self.top_k if self.top_k else self.is_flagged(p_values)
         return [
             Verdict(
                 key=keys[i],
@@ -294,16 +298,17 @@ class Detector:
                 score=float(scores[i]),
                 features=dict(zip(FEATURES, features[i].tolist(), strict=True)),
                 main_feature=FEATURES[main_features[i]],
-                length=int(by_model.lengths[i]),
-                bits_per_event=float(by_model.totals[i] / (by_model.lengths[i] + 1)),
+                length=int(scored.lengths[i]),
+                bits_per_event=float(scored.bits_per_event[i]),
                 events=events[i] if events else (),
-                counts=self._count_differences(counts[i], nearest[i]) if flagged[i] else (),
+                counts=self._count_differences(counts[i]) if flagged[i] else (),
             )
             for i in range(len(keys))
         ]
 
-    def _count_differences(self, counts: np.ndarray, nearest: np.integer) -> tuple[CountDifference, ...]:
-        differences = self.profile.differences(counts, int(nearest), MOST_SURPRISING)
+    def _count_differences(self, counts: np.ndarray) -> tuple[CountDifference, ...]:
+        nearest = self.profile.nearest(counts[None])[1]
+        differences = self.profile.differences(counts, int(nearest[0]), MOST_SURPRISING)
         return tuple(
             CountDifference(self.vocabulary.name(event), found, normal)
             for event, found, normal in differences
@@ -311,7 +316,7 @@ class Detector:
 
     @cached_property
     def _online(self) -> OnlineScorer:
-        return OnlineScorer(self.model, self.vocabulary, self.profile, self.baselines.ngrams)
+        return OnlineScorer(self.model, self.vocabulary, self.profile, self.baselines.ngrams, self.mixture)
 
 
 class _DetectorHeader(StoredModel):
@@ -320,6 +325,7 @@ class _DetectorHeader(StoredModel):
     format: Literal[3]
     events: list[Text] | None
     profile: dict[str, Any]
+    mixture: dict[str, Any]
     calibration: dict[str, Any]
     baselines: dict[str, Any]
     rate: Annotated[float, Field(gt=0, lt=1)]

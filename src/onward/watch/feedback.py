@@ -28,7 +28,7 @@ from onward.model import LanguageModel, losses
 from onward.threads import explain_fork_errors
 from onward.units import nats_to_bits
 from onward.watch.detector import MOST_AT_ONCE, Detector
-from onward.watch.scoring.features import MONOTONIC, Verdict
+from onward.watch.scoring.features import Verdict
 
 _REPLAYED, _LONGEST_REPLAY = 64, 512
 """Number of sequences that the model samples, and the maximum length of each."""
@@ -154,14 +154,18 @@ def _verdict(detector: Detector, events: Sequence[str], key: str, ended: bool) -
         detector.observe([sequence], [events[start : start + MOST_AT_ONCE]])
     peaks = sequence.peaks
     p_values, (main_feature,) = detector.bounds([peaks])
-    features = verdict.features | {name: getattr(peaks, name) for name in MONOTONIC}
+    features = verdict.features | {
+        "top": peaks.top,
+        "ngram_top": peaks.ngram_top,
+        "new": float(peaks.new),
+    }
     return replace(
         verdict,
         p_value=float(p_values[0]),
         flagged=bool(detector.is_flagged(p_values)[0]),
         main_feature=main_feature,
         features=features,
-        bits_per_event=sequence.total / sequence.length,
+        bits_per_event=sequence.surprise.total / sequence.length,
     )
 
 

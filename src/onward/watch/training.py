@@ -2,7 +2,7 @@
 
 Few sequences are all used for both. They are split at random into folds. For each fold, a model is trained on
 the other folds and scores this one. The detector's own model is trained on all sequences. More events leave
-time for fewer folds; beyond some 200,000 events, a fifth of the sequences is held out instead.
+time for fewer folds; beyond 1.3 million events, a fifth of the sequences is held out instead.
 Lookup tables and the n-gram model are cheap, so they use smaller folds. If two sequences with the same rare
 event are in one fold, the event looks new; in small folds this happens rarely. Sequences that recur are
 scored by the detector itself (see `calibration/out_of_fold.py`). docs/concepts.md states the resulting
@@ -39,17 +39,17 @@ from onward.training.recipe import Recipe
 from onward.training.trainer import Trainer, forked_random
 from onward.watch.calibration.baselines import Baselines
 from onward.watch.calibration.out_of_fold import (
-    CalibrationLookups,
+    Lookups,
+    ModelBits,
     OutOfFold,
     OutOfFoldScores,
     calibrate_by_scores,
-    score_by_lookups,
+    look_up,
 )
 from onward.watch.calibration.splits import SplitPlan, plan_splits
 from onward.watch.detector import FALSE_ALARMS, Detector, Rate, TopK
 from onward.watch.scoring.batch import score_sequences
 from onward.watch.scoring.event_vocabulary import EventVocabulary
-from onward.watch.scoring.features import ModelScores
 from onward.watch.scoring.ngram import NgramModel
 from onward.watch.scoring.profile import Profile
 
@@ -173,14 +173,14 @@ class _Learner:
         self._notify(f"learning from {len(training):,} sequences of {len(training.ids):,} events")
         model, facts = self._train(training)
         profile, ngrams = self._look_up(training)
-        score, look_up = partial(self._score, model), partial(score_by_lookups, profile, ngrams)
+        score, find = partial(self._score, model), partial(look_up, profile, ngrams)
         if out_of_fold:
-            by_model, by_lookup = out_of_fold
-            scores = by_model.with_recurring(score), by_lookup.with_recurring(look_up)
+            by_model, lookups = out_of_fold
+            scores = by_model.with_recurring(score), lookups.with_recurring(find)
         else:
             held_out = self._sequences.take(plan.held_out)
-            scores = score(held_out), look_up(held_out)
-        calibration, baseline_scores = calibrate_by_scores(*scores, plan.scheme)
+            scores = score(held_out), find(held_out)
+        mixture, calibration, baseline_scores = calibrate_by_scores(*scores, plan.scheme)
         facts |= {
             "corpus": {"sequences": len(self._sequences), "symbols": len(self._sequences.ids)},
             "calibration": {
@@ -193,6 +193,7 @@ class _Learner:
             Artefact(model, self._vocabulary.model_vocabulary, self._recipe.to_json(), facts),
             self._vocabulary,
             profile,
+            mixture,
             calibration,
             Baselines.of(training, ngrams, baseline_scores),
             self._settings.rate or max(FALSE_ALARMS, calibration.smallest_rate),
@@ -202,19 +203,19 @@ class _Learner:
 
     def _score_out_of_fold(
         self, plan: SplitPlan
-    ) -> tuple[OutOfFoldScores[ModelScores], OutOfFoldScores[CalibrationLookups]]:
+    ) -> tuple[OutOfFoldScores[ModelBits], OutOfFoldScores[Lookups]]:
         """Scores held-out sequences by models, and by lookups, that do not know them."""
         number = count(1)
 
-        def by_model(training: Sequences, held_out: Sequences) -> ModelScores:
+        def by_model(training: Sequences, held_out: Sequences) -> ModelBits:
             self._notify(
                 f"calibrating, {next(number)} of {len(plan.folds)}: training on {len(training):,} sequences "
                 f"to score {len(held_out):,} others"
             )
             return self._score(self._train(training)[0], held_out)
 
-        def by_lookup(training: Sequences, held_out: Sequences) -> CalibrationLookups:
-            return score_by_lookups(*self._look_up(training), held_out)
+        def by_lookup(training: Sequences, held_out: Sequences) -> Lookups:
+            return look_up(*self._look_up(training), held_out)
 
         scorer = OutOfFold(self._sequences, self._vocabulary.size, has_unknown=not self._vocabulary.is_bytes)
         return scorer.score(plan.folds, by_model), scorer.score(plan.lookup_folds or plan.folds, by_lookup)
@@ -222,8 +223,8 @@ class _Learner:
     def _look_up(self, training: Sequences) -> tuple[Profile, NgramModel]:
         return Profile.of(training, self._vocabulary.size), NgramModel.of(training, self._vocabulary.size)
 
-    def _score(self, model: LanguageModel, sequences: Sequences) -> ModelScores:
-        return score_sequences(model, sequences, self._vocabulary.excluded)
+    def _score(self, model: LanguageModel, sequences: Sequences) -> ModelBits:
+        return ModelBits(sequences.split(score_sequences(model, sequences, self._vocabulary.excluded).bits))
 
     def _train(self, training: Sequences) -> tuple[LanguageModel, dict[str, Any]]:
         """Returns a model of sequences, and the facts of its training."""

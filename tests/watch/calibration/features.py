@@ -10,7 +10,10 @@ def place_of(name: Feature) -> int:
 
 
 def draw_features(rng: np.random.Generator, count: int) -> np.ndarray:
-    """Six correlated features (n, 6): some discrete with many ties, some with heavy tails."""
+    """Seven correlated features (n, 7): some discrete with many ties, some with heavy tails."""
     base = rng.standard_t(2, count)
     columns = [base, base + rng.normal(size=count), rng.exponential(size=count), base**2]
-    return np.stack([*columns, rng.poisson(0.02, count), rng.poisson(0.05, count)], axis=1).astype(float)
+    return np.stack(
+        [*columns, base - rng.exponential(size=count), rng.poisson(0.02, count), rng.poisson(0.05, count)],
+        axis=1,
+    ).astype(float)

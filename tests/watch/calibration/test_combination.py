@@ -3,7 +3,7 @@ import pytest
 from tests.watch.calibration.features import draw_features
 
 from onward.watch.calibration.combination import Combination
-from onward.watch.scoring.features import FEATURES, MONOTONIC
+from onward.watch.scoring.features import FEATURES
 
 MANY = len(FEATURES)
 
@@ -15,7 +15,7 @@ def test_every_feature_counts_equally() -> None:
     np.fill_diagonal(unusual, normal.max(axis=0))
     scores = combination.score(unusual)
     assert scores.tolist() == pytest.approx([scores[0]] * MANY, rel=0.1)
-    assert min(scores) > np.quantile(combination.score(normal), 0.9)
+    assert min(scores) > np.median(combination.score(normal)) + 1
 
 
 def test_a_little_of_everything_is_as_unusual_as_one_extreme_value() -> None:
@@ -36,15 +36,6 @@ def test_the_score_grows_with_each_feature_beyond_all_normal_values() -> None:
         assert (np.diff(combination.score(rising)) > 0).all()
 
 
-def test_some_features_give_a_lower_bound_of_the_score() -> None:
-    normal = draw_features(np.random.default_rng(0), 300)
-    combination = Combination.of(normal)
-    tail_scores, scores = combination.tail_scores(normal), combination.score(normal)
-    known = [FEATURES.index(name) for name in MONOTONIC]
-    assert (combination.combine(tail_scores[:, known]) <= scores + 1e-6).all()
-    assert combination.combine(tail_scores).tolist() == scores.tolist()
-
-
 def test_the_main_feature_is_the_most_unusual_one() -> None:
     normal = draw_features(np.random.default_rng(0), 300)
     combination = Combination.of(normal)
@@ -52,5 +43,3 @@ def test_the_main_feature_is_the_most_unusual_one() -> None:
     np.fill_diagonal(unusual, 1e6)
     tail_scores = combination.tail_scores(unusual)
     assert combination.main_features(tail_scores).tolist() == list(range(MANY))
-    known = [1, 3, 5]
-    assert combination.main_features(tail_scores[known][:, known], known).tolist() == known

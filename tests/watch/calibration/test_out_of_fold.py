@@ -7,7 +7,7 @@ import pytest
 
 from onward.data.sequences import Sequences
 from onward.data.vocabulary import UNKNOWN
-from onward.watch.calibration.out_of_fold import CalibrationLookups, OutOfFold, score_by_lookups
+from onward.watch.calibration.out_of_fold import Lookups, OutOfFold, look_up
 from onward.watch.calibration.splits import SplitPlan, plan_splits
 from onward.watch.scoring.event_vocabulary import EventVocabulary
 from onward.watch.scoring.ngram import NgramModel
@@ -42,9 +42,9 @@ def test_an_event_that_two_sequences_share_is_rarely_new_to_lookups() -> None:
     events = [["open", f"v{i // 2}", "read", "close"] for i in range(200)]
     plan, (sequences, vocabulary) = plan_for(events), encode(events)
 
-    def score(training: Sequences, held_out: Sequences) -> CalibrationLookups:
+    def score(training: Sequences, held_out: Sequences) -> Lookups:
         profile = Profile.of(training, vocabulary.size)
-        return score_by_lookups(profile, NgramModel.of(training, vocabulary.size), held_out)
+        return look_up(profile, NgramModel.of(training, vocabulary.size), held_out)
 
     scorer = OutOfFold(sequences, vocabulary.size, has_unknown=True)
     by_model_folds, by_lookup_folds = (

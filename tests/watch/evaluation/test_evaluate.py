@@ -5,6 +5,7 @@ import pytest
 from onward.errors import CorpusError, InputError
 from onward.watch.detector import Detector
 from onward.watch.evaluation.evaluate import Evaluation, evaluate
+from onward.watch.scoring.features import FEATURES
 
 USUAL = ["start", "read", "read", "sync", "stop"]
 NORMAL = [USUAL] * 3 + [["start", "read", "write", "sync", "stop"]]
@@ -24,6 +25,12 @@ def test_figures_follow_from_the_flags(evaluation: Evaluation) -> None:
     assert evaluation.classes == {"cut": (2, 2), "odd": (1, 1)}
     assert evaluation.figures["new_event"].recall == pytest.approx(1 / 3)
     assert evaluation.events == sum(map(len, [*NORMAL, *ANOMALOUS["cut"], *ANOMALOUS["odd"]])) + 7
+
+
+def test_each_feature_is_evaluated_alone(evaluation: Evaluation) -> None:
+    assert set(evaluation.parts) == set(FEATURES)
+    assert evaluation.parts["top"] == 1.0
+    assert evaluation.better == {}
 
 
 def test_duplicates_are_counted_once(evaluation: Evaluation) -> None:

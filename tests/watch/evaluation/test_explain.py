@@ -22,7 +22,7 @@ from onward.watch.evaluation.explain import (
     write_page,
 )
 from onward.watch.input.records import KeyedSequence, UnreadableLines
-from onward.watch.scoring.features import FEATURES, MONOTONIC, CountDifference, Feature
+from onward.watch.scoring.features import FEATURES, CountDifference, Feature
 
 EVENTS = ["start", "read", "<b>bad & \x1b[31m\u202e", "read", "sync", "stop"]
 VOID = {"meta"}
@@ -79,7 +79,7 @@ def test_it_has_the_events_of_the_last_sequence_with_the_key(found: Explanation,
     assert found.verdict.features["top"] == pytest.approx(sum(sorted(bits)[-4:]) / 4, abs=1e-4)
     assert found.verdict.bits_per_event == pytest.approx(sum(bits) / len(bits), abs=1e-4)
     assert [event.new for event in found.events] == [False, False, True, True, False, False, False]
-    assert found.bits_per_event == detector.calibration.bits_per_event.model
+    assert found.bits_per_event == detector.mixture.bits_per_event
 
 
 def test_the_summary_has_the_p_value_and_the_rate(detector: Detector, dataset: Dataset) -> None:
@@ -162,8 +162,8 @@ def test_the_reason_has_the_value_of_the_main_feature(feature: Feature, found: E
     features = dict.fromkeys(found.verdict.features, 0.0) | {feature: 7.0}
     counts = (CountDifference("read", 9, 2),)
     verdict = replace(found.verdict, main_feature=feature, features=features, counts=counts)
-    expected = "9 x read, normally 2" if feature == "counts" else "more bits in total"
-    assert ("7" if feature in MONOTONIC else expected) in describe_reason(verdict)
+    expected = {"counts": "9 x read, normally 2", "total": "more bits in total"}.get(feature, "7")
+    assert expected in describe_reason(verdict)
 
 
 def test_each_feature_has_its_own_reason(found: Explanation) -> None:

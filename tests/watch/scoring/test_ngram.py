@@ -10,7 +10,6 @@ import pytest
 from onward.data.sequences import Sequences
 from onward.data.vocabulary import BEGIN, END
 from onward.watch.scoring.ngram import ORDER, WINDOW, NgramModel
-from onward.watch.scoring.surprise import TOP
 
 SYMBOLS = 9
 RNG = np.random.default_rng(0)
@@ -54,12 +53,9 @@ def test_bits_follow_the_formula(order: int) -> None:
     model = NgramModel.of(Sequences.of(NORMAL), SYMBOLS, order=order)
     assert model.order == order
     counts = count_ngrams(NORMAL, order)
-    totals, tops = model.surprise(Sequences.of(NEW + NORMAL))
-    for place, ids in enumerate(NEW + NORMAL):
-        bits = expected_bits(ids, counts, order)
-        highest = sorted(bits, reverse=True)[:TOP]
-        assert totals[place] == pytest.approx(sum(bits))
-        assert tops[place].tolist() == pytest.approx(highest + [0.0] * (TOP - len(highest)))
+    sequences = NEW + NORMAL
+    expected = [bits for ids in sequences for bits in expected_bits(ids, counts, order)]
+    assert model.bits(Sequences.of(sequences)).tolist() == pytest.approx(expected)
 
 
 def test_the_share_of_unseen_windows_is_that_of_windows_that_never_occurred() -> None:
@@ -94,15 +90,17 @@ def test_the_rarest_n_grams_are_dropped() -> None:
     assert found["codes"][0] == [END, 4, 5]  # END and 6 occurred once: the smaller code stays
     assert found["counts"][0] == [1, 3, 2]
     assert all(len(codes) == 3 for codes in found["codes"])
-    assert np.isfinite(model.surprise(Sequences.of([np.array([6, 7])])).totals).all()
+    assert np.isfinite(model.bits(Sequences.of([np.array([6, 7])]))).all()
 
 
 def test_the_bits_of_single_events_add_up_to_those_of_the_sequence() -> None:
     model = NgramModel.of(Sequences.of(NORMAL), SYMBOLS)
-    for ids, total in zip(NEW, model.surprise(Sequences.of(NEW)).totals, strict=True):
+    for ids in NEW:
         symbols = np.array(padded(ids, ORDER))
         before = np.lib.stride_tricks.sliding_window_view(symbols, ORDER - 1)[:-1]
-        assert model.bits_after(before, symbols[ORDER - 1 :]).sum() == pytest.approx(total)
+        assert model.bits_after(before, symbols[ORDER - 1 :]).tolist() == pytest.approx(
+            model.bits(Sequences.of([ids])).tolist()
+        )
 
 
 def test_long_n_grams_of_many_symbols_have_codes_too() -> None:
@@ -112,7 +110,7 @@ def test_long_n_grams_of_many_symbols_have_codes_too() -> None:
     bits = model.bits_after(np.full((1, ORDER - 1), BEGIN), np.array([NORMAL[0][0]]))
     assert np.isfinite(bits).all()
     again = NgramModel.from_json(json.loads(json.dumps(model.to_json())), symbols)
-    both = (each.surprise(Sequences.of(NEW)).totals.tolist() for each in (model, again))
+    both = (each.bits(Sequences.of(NEW)).tolist() for each in (model, again))
     assert next(both) == next(both)
 
 
@@ -144,8 +142,8 @@ def data() -> dict[str, Any]:
 
 def test_json_restores_the_model(data: dict[str, Any]) -> None:
     again = NgramModel.from_json(json.loads(json.dumps(data)), SYMBOLS)
-    expected = NgramModel.of(Sequences.of(NORMAL), SYMBOLS).surprise(Sequences.of(NEW))
-    assert again.surprise(Sequences.of(NEW)).totals.tolist() == expected.totals.tolist()
+    expected = NgramModel.of(Sequences.of(NORMAL), SYMBOLS).bits(Sequences.of(NEW))
+    assert again.bits(Sequences.of(NEW)).tolist() == expected.tolist()
 
 
 @pytest.mark.parametrize(

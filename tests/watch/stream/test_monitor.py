@@ -263,7 +263,12 @@ def test_the_store_of_another_model_is_refused(detector: Detector, tmp_path: Pat
     other = LanguageModel(detector.model.config).eval()
     artefact = Artefact(other, detector.artefact.vocabulary)
     stranger = Detector(
-        artefact, detector.vocabulary, detector.profile, detector.calibration, detector.baselines
+        artefact,
+        detector.vocabulary,
+        detector.profile,
+        detector.mixture,
+        detector.calibration,
+        detector.baselines,
     )
     with pytest.raises(ArtefactError, match="another detector") as caught:
         Monitor(stranger, store)

@@ -29,7 +29,7 @@ def explain_alarm(detector: Detector, alarm: Alarm, events: Sequence[str], *, en
         "alarm": alarm.to_json(),
         "ended": ended,
         "rate": detector.rate,
-        "bits_per_event": detector.calibration.bits_per_event.model,
+        "bits_per_event": detector.mixture.bits_per_event,
         "bytes": detector.vocabulary.is_bytes,
         "first": first,
         "of": len(scores),

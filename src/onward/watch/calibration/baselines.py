@@ -25,6 +25,7 @@ from onward.watch.calibration.conformal import threshold_of
 from onward.watch.scoring.header_types import SortedFloats
 from onward.watch.scoring.ngram import NgramModel
 from onward.watch.scoring.profile import Profile, counts_of
+from onward.watch.scoring.surprise import Surprise
 
 LOOKUPS = ("new_event", "new_bigram", "length_range", "bigram_or_length", "count_vector")
 NGRAM_BASELINES = ("ngram_largest", "ngram_mean", "stide")
@@ -105,7 +106,7 @@ class _BaselinesHeader(StoredModel):
 
 def ngram_scores(ngrams: NgramModel, sequences: Sequences) -> dict[str, np.ndarray]:
     """Returns the scores of each baseline in `NGRAM_BASELINES`, (n,)."""
-    surprise = ngrams.surprise(sequences)
-    means = surprise.totals / (sequences.lengths + 1)
-    found = surprise.tops[:, 0], means, ngrams.unseen_windows(sequences)
+    lengths = sequences.lengths + 1
+    surprise = Surprise.of(ngrams.bits(sequences), lengths)
+    found = surprise.tops[:, 0], surprise.totals / lengths, ngrams.unseen_windows(sequences)
     return dict(zip(NGRAM_BASELINES, found, strict=True))

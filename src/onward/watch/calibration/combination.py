@@ -6,13 +6,11 @@ normal sequences, and the largest tail score in place of the sum, were worse on 
 been chosen on (see benchmarks/LOG.md).
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from onward.watch.calibration.tail import Tail
-from onward.watch.scoring.features import FEATURES
 
 _DECIMALS = 6
 """Decimals of a score."""
@@ -30,15 +28,15 @@ class Combination:
 
     @classmethod
     def of(cls, features: np.ndarray) -> "Combination":
-        """Returns the combination for the features of normal sequences, (n, 6)."""
+        """Returns the combination for the features of normal sequences, (n, 7)."""
         return cls(tuple(Tail.of(column) for column in features.T))
 
     def tail_scores(self, features: np.ndarray) -> np.ndarray:
-        """Returns the tail scores of features, both (k, 6)."""
+        """Returns the tail scores of features, both (k, 7)."""
         return np.stack([tail.score(c) for tail, c in zip(self.tails, features.T, strict=True)], axis=1)
 
     def score(self, features: np.ndarray) -> np.ndarray:
-        """Returns the scores of sequences, (k,), by their features (k, 6)."""
+        """Returns the scores of sequences, (k,), by their features (k, 7)."""
         return self.combine(self.tail_scores(features))
 
     def score_left_out(self, features: np.ndarray) -> np.ndarray:
@@ -51,15 +49,10 @@ class Combination:
 
     @staticmethod
     def combine(tail_scores: np.ndarray) -> np.ndarray:
-        """Returns scores (k,) by tail scores (k, m). By those of some features, it is a lower bound."""
+        """Returns scores (k,) by tail scores (k, 7)."""
         return np.round(tail_scores.sum(axis=1), _DECIMALS)
 
     @staticmethod
-    def main_features(tail_scores: np.ndarray, known: Sequence[int] = range(len(FEATURES))) -> np.ndarray:
-        """Returns the index in `FEATURES` of the feature that adds most to each score, (k,).
-
-        Args:
-            tail_scores: the tail scores of the known features, (k, m).
-            known: the indices of these features.
-        """
-        return np.array(known)[tail_scores.argmax(axis=1)]
+    def main_features(tail_scores: np.ndarray) -> np.ndarray:
+        """Returns the index in `FEATURES` of the feature that adds most to each score, (k,)."""
+        return tail_scores.argmax(axis=1)

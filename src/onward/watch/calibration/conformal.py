@@ -23,12 +23,12 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field
 
-from onward.stored import AsTuple, StoredModel
+from onward.stored import StoredModel
 from onward.watch.calibration.combination import Combination
 from onward.watch.calibration.statistics import allowed_alarms
 from onward.watch.calibration.tail import TailHeader
-from onward.watch.scoring.features import FEATURES, BitsPerEvent
-from onward.watch.scoring.header_types import LARGEST, SortedFloats
+from onward.watch.scoring.features import FEATURES
+from onward.watch.scoring.header_types import SortedFloats
 
 _TOLERANCE = 1e-4
 """Scores that differ by less count as equal: streams and batches add float32 numbers in different orders."""
@@ -43,12 +43,10 @@ class Calibration:
     Attributes:
         combination: combines features into a score.
         scores: scores of held-out normal sequences, sorted, (n,).
-        bits_per_event: mean surprise of the events of normal sequences.
     """
 
     combination: Combination
     scores: np.ndarray
-    bits_per_event: BitsPerEvent
 
     def p_values(self, scores: np.ndarray) -> np.ndarray:
         """Returns the p-values of scores, (k,)."""
@@ -70,7 +68,6 @@ class Calibration:
         return {
             "tails": [tail.to_json() for tail in self.combination.tails],
             "scores": self.scores.tolist(),
-            "bits_per_event": list(self.bits_per_event),
         }
 
     @classmethod
@@ -82,16 +79,12 @@ class Calibration:
         """
         header = _CalibrationHeader.model_validate(data)
         combination = Combination(tuple(tail.tail() for tail in header.tails))
-        return cls(combination, header.scores, BitsPerEvent(*header.bits_per_event))
-
-
-_Bits = Annotated[float, Field(ge=0, le=LARGEST)]
+        return cls(combination, header.scores)
 
 
 class _CalibrationHeader(StoredModel):
     tails: Annotated[list[TailHeader], Field(min_length=len(FEATURES), max_length=len(FEATURES))]
     scores: SortedFloats
-    bits_per_event: Annotated[tuple[_Bits, _Bits], AsTuple]
 
 
 def threshold_of(scores: np.ndarray, rate: float) -> float:
@@ -105,22 +98,21 @@ def threshold_of(scores: np.ndarray, rate: float) -> float:
     return float(scores[-allowed])
 
 
-def calibrate(features: np.ndarray, bits_per_event: BitsPerEvent, scheme: Scheme) -> Calibration:
+def calibrate(features: np.ndarray, scheme: Scheme) -> Calibration:
     """Returns the calibration by the features of held-out normal sequences.
 
     Args:
-        features: the features, (n, 6), of sequences in random order; for "halves", in time order.
-        bits_per_event: mean surprise of the events of these sequences.
+        features: the features, (n, 7), of sequences in random order; for "halves", in time order.
         scheme: "others" scores each sequence by the combination of all others. "halves" scores each half by
             the combination of the other half, for sequences that come in groups. "split" makes the
             combination from the first half and scores the second.
     """
     if scheme == "others":
         combination = Combination.of(features)
-        return Calibration(combination, np.sort(combination.score_left_out(features)), bits_per_event)
+        return Calibration(combination, np.sort(combination.score_left_out(features)))
     earlier, later = np.array_split(features, 2)
     combination = Combination.of(earlier if scheme == "split" else later)
     scores = combination.score(later if scheme == "split" else earlier)
     if scheme == "halves":
         scores = np.concatenate([scores, Combination.of(earlier).score(later)])
-    return Calibration(combination, np.sort(scores), bits_per_event)
+    return Calibration(combination, np.sort(scores))

@@ -18,9 +18,10 @@ from onward.data.vocabulary import UNKNOWN
 from onward.watch.calibration.baselines import NGRAM_BASELINES
 from onward.watch.calibration.conformal import Calibration, Scheme, calibrate
 from onward.watch.calibration.splits import Split, held_out_in
-from onward.watch.scoring.features import BitsPerEvent, LookupScores, ModelScores, features_of
+from onward.watch.scoring.features import SequenceScores
 from onward.watch.scoring.ngram import NgramModel
 from onward.watch.scoring.profile import Profile, counts_of
+from onward.watch.scoring.surprise import Mixture, Surprise
 
 _FEWEST_DUPLICATES = 4
 """A sequence with fewer duplicates in other folds is scored out of fold, because the detector was trained on
@@ -29,29 +30,35 @@ the sequence itself and would score it too low."""
 Scores = TypeVar("Scores", bound=tuple[np.ndarray, ...])
 
 
-class CalibrationLookups(NamedTuple):
-    """The scores of n calibration sequences by lookups.
+class ModelBits(NamedTuple):
+    """The bits of the events of n sequences by the model: see `Sequences.split`, (n,)."""
+
+    bits: np.ndarray
+
+
+class Lookups(NamedTuple):
+    """The scores of n sequences by the profile and the n-gram model.
 
     Attributes:
-        new, totals, tops, distances: as in `LookupScores`, (n,).
-        largest: bits of the least likely event by the n-gram model, (n,).
+        bits: as in `ModelBits`, by the n-gram model, (n,).
+        distances, new: as in `SequenceScores`, (n,).
         windows: share of windows that never occurred (see `NgramModel.unseen_windows`), (n,).
     """
 
-    new: np.ndarray
-    totals: np.ndarray
-    tops: np.ndarray
+    bits: np.ndarray
     distances: np.ndarray
-    largest: np.ndarray
+    new: np.ndarray
     windows: np.ndarray
 
 
-def score_by_lookups(profile: Profile, ngrams: NgramModel, sequences: Sequences) -> CalibrationLookups:
+def look_up(profile: Profile, ngrams: NgramModel, sequences: Sequences) -> Lookups:
     """Returns the scores of sequences by the profile and the n-gram model of other sequences."""
-    distances = profile.nearest(counts_of(sequences, profile.symbols))[0]
-    surprise = ngrams.surprise(sequences)
-    lookups = LookupScores.of(profile.count_new(sequences), surprise, distances)
-    return CalibrationLookups(*lookups, surprise.tops[:, 0], ngrams.unseen_windows(sequences))
+    return Lookups(
+        sequences.split(ngrams.bits(sequences)),
+        profile.nearest(counts_of(sequences, profile.symbols))[0],
+        profile.count_new(sequences),
+        ngrams.unseen_windows(sequences),
+    )
 
 
 @dataclass(frozen=True)
@@ -136,23 +143,44 @@ class OutOfFold:
         return Sequences(np.where(known[sequences.ids], sequences.ids, UNKNOWN), sequences.starts)
 
 
-def calibrate_by_scores(
-    by_model: ModelScores, by_lookup: CalibrationLookups, scheme: Scheme
-) -> tuple[Calibration, dict[str, np.ndarray]]:
-    """Returns the calibration by scores of held-out sequences, and the sorted scores of each n-gram baseline.
+class CalibrationParts(NamedTuple):
+    """The parts of a detector that come from held-out sequences.
+
+    Attributes:
+        mixture: the mixture of the model and the n-gram model.
+        calibration: the calibration of the p-values.
+        baselines: the sorted scores of each n-gram baseline.
+    """
+
+    mixture: Mixture
+    calibration: Calibration
+    baselines: dict[str, np.ndarray]
+
+
+def calibrate_by_scores(by_model: ModelBits, lookups: Lookups, scheme: Scheme) -> CalibrationParts:
+    """Returns what follows from the scores of held-out sequences.
 
     Args:
-        by_model: scores of the sequences by the model.
-        by_lookup: scores of the same sequences by lookups.
+        by_model: the scores of the sequences by the model.
+        lookups: the scores of the same sequences by lookups.
         scheme: see `calibrate`.
     """
-    lookups = LookupScores(*by_lookup[:4])
-    normal = slice(len(by_model.lengths) // 2) if scheme == "split" else slice(None)
-    bits_per_event = BitsPerEvent.of(select(by_model, normal), select(lookups, normal))
-    features = features_of(by_model, lookups, bits_per_event)
-    means = by_lookup.totals / (by_model.lengths + 1)
-    baselines = zip(NGRAM_BASELINES, (by_lookup.largest, means, by_lookup.windows), strict=True)
-    return calibrate(features, bits_per_event, scheme), {name: np.sort(scores) for name, scores in baselines}
+    lengths = np.array([len(bits) for bits in by_model.bits])
+    model, ngram = np.concatenate([*by_model.bits]), np.concatenate([*lookups.bits])
+    known = int(lengths[: len(lengths) // 2].sum()) if scheme == "split" else len(model)
+    mixture = Mixture.of(model[:known], ngram[:known])
+    by_ngram = Surprise.of(ngram, lengths)
+    scores = SequenceScores(
+        lengths - 1,
+        Surprise.of(mixture.bits(model, ngram), lengths),
+        by_ngram,
+        lookups.distances,
+        lookups.new,
+    )
+    calibration = calibrate(scores.features(mixture.bits_per_event), scheme)
+    found = by_ngram.tops[:, 0], by_ngram.totals / lengths, lookups.windows
+    baselines = {name: np.sort(each) for name, each in zip(NGRAM_BASELINES, found, strict=True)}
+    return CalibrationParts(mixture, calibration, baselines)
 
 
 def select(scores: Scores, indices: np.ndarray | slice) -> Scores:

@@ -16,10 +16,12 @@ from onward.data.sequences import Sequences
 from onward.errors import CorpusError, InputError
 from onward.watch.calibration.statistics import auc_with_interval, binomial_interval, calibration_interval
 from onward.watch.detector import Detector
-from onward.watch.scoring.features import Feature, Verdict
+from onward.watch.scoring.features import FEATURES, Feature, Verdict
 
 DETECTOR = "detector"
 """The name of the detector among the baselines."""
+
+_CLEARLY = 0.01
 
 Labelled = Mapping[str, Sequence[Sequence[str]]]
 """Sequences by the name of their class."""
@@ -132,7 +134,11 @@ class ScoredSequences:
 
     def by_label(self, name: str) -> tuple[np.ndarray, np.ndarray]:
         """Returns the scores of the normal and of the anomalous sequences."""
-        return self.scores[name][~self.is_anomalous], self.scores[name][self.is_anomalous]
+        return self.divide(self.scores[name])
+
+    def divide(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the values (n,) of the normal and of the anomalous sequences."""
+        return values[~self.is_anomalous], values[self.is_anomalous]
 
     def figures(self, scale: float) -> dict[str, Figures]:
         """Returns the figures of the detector and of each baseline."""
@@ -167,6 +173,7 @@ class Evaluation:
         rate_interval: 95 % interval of the false-alarm rate to expect with this number of calibration
             sequences, if the normal sequences are like those that the detector learned; (0, 1) for the rule
             of `top_k`.
+        parts: the area under the ROC curve of each feature alone.
         alarm_features: the main features of false alarms and how often they occur, the most frequent first.
         seconds: time to score all sequences.
         events: number of events of all sequences, ENDs included.
@@ -179,6 +186,7 @@ class Evaluation:
     rate: float
     calibration: int
     rate_interval: tuple[float, float]
+    parts: dict[Feature, float]
     alarm_features: dict[Feature, int]
     seconds: float
     events: int
@@ -187,6 +195,13 @@ class Evaluation:
     def detector(self) -> Figures:
         """The figures of the detector."""
         return self.figures[DETECTOR]
+
+    @property
+    def better(self) -> dict[str, float]:
+        """The simple detectors and features whose AUC is clearly above the detector's, the best first."""
+        least = self.detector.auc + _CLEARLY
+        aucs = {name: figures.auc for name, figures in self.figures.items()} | self.parts
+        return {name: auc for name, auc in sorted(aucs.items(), key=lambda each: -each[1]) if auc > least}
 
     @property
     def rate_holds(self) -> bool:
@@ -200,6 +215,8 @@ class Evaluation:
             "calibration_sequences": self.calibration,
             "rate_interval": list(self.rate_interval),
             "rate_holds": self.rate_holds,
+            "parts": dict(self.parts),
+            "better": self.better,
             "false_alarms_by": dict(self.alarm_features),
             "scale": self.detector.scale,
             "deduplicated": _nested(self.deduplicated),
@@ -264,6 +281,10 @@ def evaluate(
         rate=detector.rate,
         calibration=calibrated,
         rate_interval=(0.0, 1.0) if detector.top_k else calibration_interval(detector.rate, calibrated),
+        parts={
+            name: auc_with_interval(*scored.divide(np.array([v.features[name] for v in verdicts])))[0]
+            for name in FEATURES
+        },
         alarm_features=dict(false_alarms.most_common()),
         seconds=seconds,
         events=len(encoded.ids) + len(encoded),

@@ -82,7 +82,7 @@ def explain_sequence(detector: Detector, dataset: Dataset, key: str) -> Explanat
     sequence = dataset.last_of(key)
     (verdict,) = detector.judge([sequence.events], [key])
     scores = tuple(detector.score_events(sequence.events))
-    bits_per_event = detector.calibration.bits_per_event.model
+    bits_per_event = detector.mixture.bits_per_event
     return Explanation(verdict, detector.rate, detector.top_k, bits_per_event, scores, tuple(sequence.lines))
 
 
@@ -92,12 +92,12 @@ def describe_reason(verdict: Verdict) -> str:
     match verdict.main_feature:
         case "total":
             reason = "its events have more bits in total than is normal for so many events"
+        case "mean":
+            reason = f"its events have {value:.2f} bits on average"
         case "top":
             reason = f"its {TOP} most surprising events have {value:.1f} bits on average"
-        case "ngram_total":
-            reason = (
-                "by the n-gram model, its events have more bits in total than is normal for so many events"
-            )
+        case "ngram_mean":
+            reason = f"by the n-gram model, its events have {value:.2f} bits on average"
         case "ngram_top":
             reason = f"by the n-gram model, its {TOP} most surprising events have {value:.1f} bits on average"
         case "counts":

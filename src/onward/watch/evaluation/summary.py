@@ -20,7 +20,7 @@ def summary(detector: Detector) -> dict[str, Any]:
         "sequences": facts["corpus"]["sequences"],
         "events": facts["corpus"]["symbols"],
         "distinct_events": len(detector.vocabulary.names),
-        "bits_per_event": detector.calibration.bits_per_event.model,
+        "bits_per_event": detector.mixture.bits_per_event,
         "calibration_sequences": calibrated,
         "folds": facts["calibration"]["folds"],
         "in_order": facts["calibration"].get("in_order", False),

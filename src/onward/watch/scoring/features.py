@@ -1,15 +1,15 @@
 """The scores of events, the features of sequences, and the verdict on a sequence.
 
-A detector computes these features when a sequence has ended. END counts as an event. Two predictors give bits
-to each event: the model, and an n-gram model. For each predictor, one feature is about the whole sequence,
-and one about its few most surprising events.
+A detector computes these features when a sequence has ended. END counts as an event. The bits of an event are
+its surprise by the mixture of the model and the n-gram model (see `surprise.py`).
 
-total         total bits above the normal total for this number of events, over the root of the number
-top           mean bits of the four most surprising events
-ngram_total   as `total`, by the n-gram model
-ngram_top     as `top`, by the n-gram model
-counts        events missing or extra compared to the nearest normal sequence, over the root of the number
-new           events that never occurred in training, or never directly after the event before them
+total        total bits above the normal total for this number of events, over the root of the number
+mean         mean bits per event
+top          mean bits of the four most surprising events
+ngram_mean   as `mean`, by the n-gram model alone
+ngram_top    as `top`, by the n-gram model alone
+counts       events missing or extra compared to the nearest normal sequence, over the root of the number
+new          events that never occurred in training, or never directly after the event before them
 """
 
 from dataclasses import dataclass
@@ -19,11 +19,8 @@ import numpy as np
 
 from onward.watch.scoring.surprise import Surprise
 
-Feature = Literal["total", "top", "ngram_total", "ngram_top", "counts", "new"]
+Feature = Literal["total", "mean", "top", "ngram_mean", "ngram_top", "counts", "new"]
 FEATURES: tuple[Feature, ...] = get_args(Feature)
-
-MONOTONIC: tuple[Feature, ...] = ("top", "ngram_top", "new")
-"""The features that never decrease while a sequence continues."""
 
 
 class Expected(NamedTuple):
@@ -40,9 +37,9 @@ class EventScore:
     Attributes:
         position: the position in the sequence, from 0.
         event: the name of the event; "<end>" for the end of the sequence.
-        bits: the surprise, -log2 of the probability.
-        rank: how many events were more likely; 0 for the most likely event.
-        expected: the three most likely events.
+        bits: the surprise by the mixture, -log2 of the probability.
+        rank: how many events were more likely by the model; 0 for the most likely event.
+        expected: the three most likely events by the model.
         new: whether the event never occurred in training, or never directly after the event before it.
     """
 
@@ -65,12 +62,29 @@ class EventScore:
 
 
 class Peaks(NamedTuple):
-    """The features of an open sequence that never fall as it goes on, and the highest rank of an event."""
+    """What never falls while a sequence goes on.
 
+    Attributes:
+        length: number of events.
+        total, ngram_total: total bits, by the mixture and by the n-gram model.
+        top, ngram_top: the features of these names.
+        new: number of new events.
+        rank: highest rank of an event.
+    """
+
+    length: int
+    total: float
     top: float
+    ngram_total: float
     ngram_top: float
     new: int
     rank: int
+
+    def is_above(self, earlier: "Peaks | None") -> bool:
+        """Whether a single event since then was unusual: more surprising than before, or new."""
+        if earlier is None:
+            return True
+        return self.top > earlier.top or self.ngram_top > earlier.ngram_top or self[-2:] != earlier[-2:]
 
 
 class ObservedEvent(NamedTuple):
@@ -80,75 +94,48 @@ class ObservedEvent(NamedTuple):
     peaks: Peaks
 
 
-class ModelScores(NamedTuple):
-    """The scores of n sequences by the model.
+class SequenceScores(NamedTuple):
+    """What the features of n sequences are computed from.
 
     Attributes:
         lengths: number of events without END, (n,).
-        totals: total bits with END, (n,).
-        tops: mean bits of the TOP most surprising events, (n,).
-        ranks: highest rank of an event, (n,).
+        surprise: the surprise by the mixture.
+        ngram: the surprise by the n-gram model alone.
+        distances: distance of the event counts from the nearest normal counts, (n,).
+        new: number of new events, (n,).
     """
 
     lengths: np.ndarray
-    totals: np.ndarray
-    tops: np.ndarray
-    ranks: np.ndarray
-
-
-class LookupScores(NamedTuple):
-    """The scores of n sequences by the profile and the n-gram model.
-
-    Attributes:
-        new: number of new events, (n,).
-        totals: total bits with END by the n-gram model, (n,).
-        tops: mean bits of the TOP most surprising events by the n-gram model, (n,).
-        distances: distance of the event counts from the nearest normal counts, (n,).
-    """
-
-    new: np.ndarray
-    totals: np.ndarray
-    tops: np.ndarray
+    surprise: Surprise
+    ngram: Surprise
     distances: np.ndarray
+    new: np.ndarray
 
-    @classmethod
-    def of(cls, new: np.ndarray, surprise: Surprise, distances: np.ndarray) -> "LookupScores":
-        return cls(new, surprise.totals, surprise.tops.mean(axis=1), distances)
+    @property
+    def bits_per_event(self) -> np.ndarray:
+        """Mean surprise of the events of each sequence, (n,)."""
+        return self.surprise.totals / (self.lengths + 1)
 
+    def features(self, normal: float) -> np.ndarray:
+        """Returns the features, (n, 7), in the order of `FEATURES`; higher is less normal.
 
-class BitsPerEvent(NamedTuple):
-    """Mean surprise of the events of normal sequences, by the model and by the n-gram model."""
-
-    model: float
-    ngram: float
-
-    @classmethod
-    def of(cls, by_model: ModelScores, by_lookup: LookupScores) -> "BitsPerEvent":
-        events = by_model.lengths.sum() + len(by_model.lengths)
-        return cls(float(by_model.totals.sum() / events), float(by_lookup.totals.sum() / events))
-
-
-def features_of(by_model: ModelScores, by_lookup: LookupScores, normal: BitsPerEvent) -> np.ndarray:
-    """Returns the features of n sequences, (n, 6), in the order of `FEATURES`; higher is less normal.
-
-    Args:
-        by_model: the scores of the sequences by the model.
-        by_lookup: the scores of the same sequences by lookups.
-        normal: mean surprise of the events of normal sequences.
-    """
-    events = by_model.lengths + 1.0
-    root = np.sqrt(events)
-    return np.stack(
-        [
-            (by_model.totals - normal.model * events) / root,
-            by_model.tops,
-            (by_lookup.totals - normal.ngram * events) / root,
-            by_lookup.tops,
-            by_lookup.distances / root,
-            by_lookup.new.astype(np.float64),
-        ],
-        axis=1,
-    )
+        Args:
+            normal: mean surprise of the events of normal sequences.
+        """
+        events = self.lengths + 1.0
+        root = np.sqrt(events)
+        return np.stack(
+            [
+                (self.surprise.totals - normal * events) / root,
+                self.bits_per_event,
+                self.surprise.tops.mean(axis=1),
+                self.ngram.totals / events,
+                self.ngram.tops.mean(axis=1),
+                self.distances / root,
+                self.new.astype(np.float64),
+            ],
+            axis=1,
+        )
 
 
 class CountDifference(NamedTuple):
@@ -171,7 +158,7 @@ class Verdict:
         features: the features by name (see the module).
         main_feature: the feature that adds most to the score. Its name in JSON is "speaks".
         length: number of events.
-        bits_per_event: mean surprise of the events by the model.
+        bits_per_event: mean surprise of the events.
         events: the most surprising events, the most surprising first. If the sequence is not flagged, they
             are present only if it was read event by event.
         counts: the events whose numbers differ most from the nearest normal sequence.

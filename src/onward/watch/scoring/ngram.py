@@ -22,7 +22,6 @@ from onward.data.sequences import Sequences
 from onward.data.vocabulary import BEGIN, END
 from onward.stored import StoredModel
 from onward.watch.scoring.header_types import Integers, check_codes, check_symbols
-from onward.watch.scoring.surprise import Surprise, surprise_of
 
 ORDER = 10
 """The longest n-grams of a detector."""
@@ -148,10 +147,9 @@ class NgramModel:
             tables.append(_Table.of(codes, counts, self.symbols))
         return NgramModel(self.symbols, tuple(tables))
 
-    def surprise(self, sequences: Sequences) -> Surprise:
-        """Returns the surprise of sequences, END included."""
-        bits = self._bits(_runs_of_sequences(sequences, self.symbols, self.order))
-        return surprise_of(bits, sequences.lengths + 1)
+    def bits(self, sequences: Sequences) -> np.ndarray:
+        """Returns the bits of the events of sequences, each with its END, one after the other, (N + n,)."""
+        return self._bits(_runs_of_sequences(sequences, self.symbols, self.order))
 
     def unseen_windows(self, sequences: Sequences) -> np.ndarray:
         """Returns the share of each sequence's windows of `WINDOW` events that never occurred, (n,).

@@ -18,11 +18,13 @@ from onward.inference.step.sampling import not_finite
 from onward.inference.step.stepper import Stepper
 from onward.layers.state import tensors_of, with_tensors
 from onward.model import LanguageModel
+from onward.units import nats_to_bits
 from onward.watch.scoring.event_vocabulary import END_NAME, EventVocabulary
 from onward.watch.scoring.features import EventScore, Expected, ObservedEvent
 from onward.watch.scoring.ngram import ORDER, NgramModel
 from onward.watch.scoring.open_sequence import OpenSequence
 from onward.watch.scoring.profile import Profile
+from onward.watch.scoring.surprise import Mixture
 
 _ALTERNATIVES = 3
 _BATCH = 256
@@ -36,12 +38,19 @@ class OnlineScorer:
         vocabulary: the events that the detector knows.
         profile: the profile of the training sequences.
         ngrams: the n-gram model of the training sequences.
+        mixture: mixes the predictions of both models.
     """
 
     def __init__(
-        self, model: LanguageModel, vocabulary: EventVocabulary, profile: Profile, ngrams: NgramModel
+        self,
+        model: LanguageModel,
+        vocabulary: EventVocabulary,
+        profile: Profile,
+        ngrams: NgramModel,
+        mixture: Mixture,
     ) -> None:
-        self._model, self._vocabulary, self._profile, self._ngrams = model, vocabulary, profile, ngrams
+        self._model, self._vocabulary, self._profile = model, vocabulary, profile
+        self._ngrams, self._mixture = ngrams, mixture
 
     def open(self) -> OpenSequence:
         """Returns a sequence before its first event."""
@@ -62,14 +71,13 @@ class OnlineScorer:
         if not sequences or not runs[0]:
             return [[] for _ in sequences]
         ids = np.array([[self._vocabulary.id(name) for name in run] for run in runs])
-        scores, ngram_bits = self.score(sequences, ids, runs), self._ngram_bits(sequences, ids)
         found = []
-        for sequence, row, each, bits in zip(
-            sequences, ids.tolist(), scores, ngram_bits.tolist(), strict=True
+        for sequence, row, each in zip(
+            sequences, ids.tolist(), self._score(sequences, ids, runs), strict=True
         ):
             events = []
-            for event, score, event_bits in zip(row, each, bits, strict=True):
-                sequence.add(score, event_bits)
+            for event, (score, ngram_bits) in zip(row, each, strict=True):
+                sequence.add(score, ngram_bits)
                 sequence.advance(event)
                 sequence.counts[event] = sequence.counts.get(event, 0) + 1
                 events.append(ObservedEvent(score, sequence.peaks))
@@ -81,12 +89,15 @@ class OnlineScorer:
         if not sequences:
             return
         ids = np.full((len(sequences), 1), END)
-        scores, ngram_bits = (
-            self.score(sequences, ids, [[END_NAME]] * len(sequences)),
-            self._ngram_bits(sequences, ids),
-        )
-        for sequence, (score,), (bits,) in zip(sequences, scores, ngram_bits.tolist(), strict=True):
-            sequence.add(score, bits)
+        for sequence, ((score, ngram_bits),) in zip(
+            sequences, self._score(sequences, ids, [[END_NAME]] * len(sequences)), strict=True
+        ):
+            sequence.add(score, ngram_bits)
+
+    def score_end(self, sequence: OpenSequence) -> EventScore:
+        """Returns the score of the END of a sequence, if it ended now."""
+        (((score, _),),) = self._score([sequence.copy()], np.array([[END]]), [[END_NAME]])
+        return score
 
     def most_surprising(self, sequences: Sequences) -> list[tuple[EventScore, ...]]:
         """Returns the most surprising events of whole sequences. Equal sequences are scored once."""
@@ -107,9 +118,9 @@ class OnlineScorer:
         self.end(opened)
         return opened
 
-    def score(
+    def _score(
         self, sequences: Sequence[OpenSequence], ids: np.ndarray, names: Sequence[Sequence[str]]
-    ) -> list[list[EventScore]]:
+    ) -> list[list[tuple[EventScore, float]]]:
         """Scores the next events of sequences, and has the model read all of them but the last.
 
         Only the recurrent states of the sequences change.
@@ -118,6 +129,9 @@ class OnlineScorer:
             sequences: B sequences, at least one.
             ids: the T next events of each, (B, T); the last may be END.
             names: names of these events.
+
+        Returns:
+            For each sequence, the scores of its events, and their bits by the n-gram model.
 
         Raises:
             RunError: the surprise of an id is not a finite number.
@@ -133,17 +147,24 @@ class OnlineScorer:
         ranks = (nats < found[:, None]).sum(axis=1).tolist()
         best = np.argsort(nats, axis=1)[:, :_ALTERNATIVES]
         probabilities = np.exp(-np.take_along_axis(nats, best, axis=1)).tolist()
-        bits, best, name = (found / np.log(2.0)).tolist(), best.tolist(), self._vocabulary.name
+        ngram_bits = self._ngram_bits(sequences, ids).ravel()
+        bits = self._mixture.bits(found.astype(np.float64) * nats_to_bits(1.0), ngram_bits).tolist()
+        ngram_bits, best, name = ngram_bits.tolist(), best.tolist(), self._vocabulary.name
         count = ids.shape[1]
         return [
             [
-                EventScore(
-                    sequence.length + t,
-                    names[i][t],
-                    bits[row],
-                    ranks[row],
-                    tuple(Expected(name(e), p) for e, p in zip(best[row], probabilities[row], strict=True)),
-                    self._profile.is_new(int(inputs[i, t]), int(ids[i, t])),
+                (
+                    EventScore(
+                        sequence.length + t,
+                        names[i][t],
+                        bits[row],
+                        ranks[row],
+                        tuple(
+                            Expected(name(e), p) for e, p in zip(best[row], probabilities[row], strict=True)
+                        ),
+                        self._profile.is_new(int(inputs[i, t]), int(ids[i, t])),
+                    ),
+                    ngram_bits[row],
                 )
                 for t, row in enumerate(range(i * count, (i + 1) * count))
             ]

@@ -13,14 +13,13 @@ from onward.errors import InputError
 from onward.stored import AsTuple, Count, Number, checked, describe
 from onward.watch.scoring.features import EventScore, Expected, Peaks
 from onward.watch.scoring.ngram import ORDER
-from onward.watch.scoring.surprise import TOP
+from onward.watch.scoring.surprise import NO_SURPRISE, TOP, RunningSurprise
 
 MOST_SURPRISING = 3
 """Number of most surprising events of a sequence that are kept."""
 
 _MAGIC = b"OW3"
 _FIXED = struct.Struct("<3sqqqddqq")
-_NO_BITS = (0.0,) * TOP
 
 
 @dataclass
@@ -34,11 +33,10 @@ class OpenSequence:
         pending: the id that the model reads next: the last event, or BEGIN.
         earlier: the ids before the pending one that the n-gram model needs, the last one last.
         length: number of events.
-        total: total bits.
-        tops: bits of the TOP most surprising events, the highest first; 0 for missing events.
+        surprise: the surprise by the mixture.
+        ngram: the surprise by the n-gram model.
         rank: highest rank of an event.
         new: number of new events (see `Profile.is_new`).
-        ngram_total, ngram_tops: as `total` and `tops`, by the n-gram model.
         counts: how often each id occurred.
         events: the most surprising events, the most surprising first.
     """
@@ -47,26 +45,30 @@ class OpenSequence:
     pending: int = BEGIN
     earlier: tuple[int, ...] = (BEGIN,) * (ORDER - 2)
     length: int = 0
-    total: float = 0.0
-    tops: tuple[float, ...] = _NO_BITS
+    surprise: RunningSurprise = NO_SURPRISE
+    ngram: RunningSurprise = NO_SURPRISE
     rank: int = 0
     new: int = 0
-    ngram_total: float = 0.0
-    ngram_tops: tuple[float, ...] = _NO_BITS
     counts: dict[int, int] = field(default_factory=dict)
     events: tuple[EventScore, ...] = ()
 
     @property
     def peaks(self) -> Peaks:
-        """The features that never fall."""
-        return Peaks(sum(self.tops) / TOP, sum(self.ngram_tops) / TOP, self.new, self.rank)
+        """What never falls while the sequence goes on."""
+        return Peaks(
+            self.length,
+            self.surprise.total,
+            self.surprise.top,
+            self.ngram.total,
+            self.ngram.top,
+            self.new,
+            self.rank,
+        )
 
     def add(self, score: EventScore, ngram_bits: float) -> None:
         """Adds the score of the next event, or of the END, and its bits by the n-gram model."""
-        self.total += score.bits
-        self.tops = _with(self.tops, score.bits)
-        self.ngram_total += ngram_bits
-        self.ngram_tops = _with(self.ngram_tops, ngram_bits)
+        self.surprise = self.surprise.add(score.bits)
+        self.ngram = self.ngram.add(ngram_bits)
         self.rank = max(self.rank, score.rank)
         self.new += score.new
         if len(self.events) < MOST_SURPRISING or score.bits > self.events[-1].bits:
@@ -83,10 +85,10 @@ class OpenSequence:
 
     def to_bytes(self) -> bytes:
         """Returns the sequence in about a thousand bytes; `from_bytes` restores it exactly."""
-        numbers = (self.pending, self.length, self.rank, self.total, self.ngram_total)
+        numbers = (self.pending, self.length, self.rank, self.surprise.total, self.ngram.total)
         counts = np.array([*self.counts, *self.counts.values()], np.uint32)
         events = [[e.position, e.event, e.bits, e.rank, e.new, e.expected] for e in self.events]
-        rest = json.dumps([self.tops, self.ngram_tops, self.new, self.earlier, events]).encode()
+        rest = json.dumps([self.surprise.tops, self.ngram.tops, self.new, self.earlier, events]).encode()
         fixed = _FIXED.pack(_MAGIC, *numbers, len(self.state), len(counts))
         return fixed + self.state.astype("<f4").tobytes() + counts.astype("<u4").tobytes() + rest
 
@@ -125,20 +127,13 @@ class OpenSequence:
             first.pending,
             tuple(rest.earlier),
             first.length,
-            first.total,
-            tuple(rest.tops),
+            RunningSurprise(first.total, tuple(rest.tops)),
+            RunningSurprise(first.ngram_total, tuple(rest.ngram_tops)),
             first.rank,
             rest.new,
-            first.ngram_total,
-            tuple(rest.ngram_tops),
             found,
             kept,
         )
-
-
-def _with(tops: tuple[float, ...], bits: float) -> tuple[float, ...]:
-    """Returns the highest bits, with those of one more event."""
-    return tuple(sorted((*tops, bits), reverse=True)[:TOP]) if bits > tops[-1] else tops
 
 
 class _First(NamedTuple):

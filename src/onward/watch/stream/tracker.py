@@ -156,7 +156,7 @@ class SequenceTracker:
     def _read(self, block: _Block, found: Findings) -> None:
         """Reads the same number of records of each of several runs."""
         active = self._activated(block, found)
-        largest = [sequence.sequence.tops[0] for sequence in active]
+        largest = [sequence.sequence.surprise.tops[0] for sequence in active]
         runs = [[record.event for record, _ in items] for _, items in block]
         observed = self._detector.observe([sequence.sequence for sequence in active], runs)
         certain = self._certain(active, observed)
@@ -199,7 +199,7 @@ class SequenceTracker:
         places = []
         for i, (sequence, events) in enumerate(zip(active, observed, strict=True)):
             for t, event in enumerate(events):
-                if not sequence.alarmed and event.peaks != sequence.peaks:
+                if not sequence.alarmed and event.peaks.is_above(sequence.peaks):
                     places.append((t, i))
                     sequence.peaks = event.peaks
         if not places:

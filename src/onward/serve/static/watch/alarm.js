@@ -8,7 +8,8 @@ const SINGLE_EVENT = ["new", "rank"]; // features that come from one event
 const FEATURES = {
   total: "more surprise in total than is normal for so many events",
   top: "some very surprising events",
-  ngram_total: "more surprise in total, by the n-gram model, than is normal for so many events",
+  mean: "events that are surprising on average",
+  ngram_mean: "events that are surprising on average by the n-gram model",
   ngram_top: "some very surprising events by the n-gram model",
   counts: "events that are too frequent or too rare",
   new: "an event, or a pair of events, that was never seen before",
