@@ -213,3 +213,16 @@ def test_the_picture_is_named_after_the_model(
     monkeypatch.chdir(tmp_path)
     assert onward("draw", model).code == 0
     assert b"<svg" in (tmp_path / f"{model.stem}.svg").read_bytes()
+
+
+def test_commands_for_text_refuse_a_detector(onward: Command, watching: Path, tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("start read stop")
+    for given in (
+        ("write", watching),
+        ("complete", watching, "start"),
+        ("score", watching, tmp_path / "text"),
+    ):
+        ran = onward(*given)
+        assert (ran.code, ran.out) == (2, ""), given
+        assert "is a detector, which models events, not text" in ran.err
+        assert "onward watch run" in ran.err.partition("hint: ")[2]

@@ -9,9 +9,9 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-import onward
 from onward.cli.options import MEGABYTES, Json, Memory, Model
 from onward.cli.output import emit_json, emit_row, messages, say
+from onward.cli.text_model import load_text_model
 from onward.errors import InputError
 from onward.printable import printable
 
@@ -61,7 +61,7 @@ def complete(
     completions may then be more likely.
     """
     boundary = _until(until)
-    trained = onward.load(model)
+    trained = load_text_model(model)
     session = trained.session(memory=memory)
     if adapt:
         session.adapt()

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from rich.progress import Progress
 
-import onward
 from onward.cli.options import MEGABYTES, Json, Memory, Model, Sources
 from onward.cli.output import announce_standard_input, emit_facts, emit_json, emit_row, messages, say
+from onward.cli.text_model import load_text_model
 from onward.data.corpus import STANDARD_INPUT, Corpus, find_sources, has_content
 from onward.errors import InputError
 from onward.units import nats_to_bits
@@ -76,7 +76,7 @@ def score(
 
     --per file, line and symbol print tab-separated rows with a header.
     """
-    trained = onward.load(model)
+    trained = load_text_model(model)
     announce_standard_input(source)
     corpus = find_sources(source)
     if exact and (cold or lanes):

@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 
 import typer
 
-import onward
 from onward.cli.options import Json, Model
 from onward.cli.output import emit_json, emit_text, say
+from onward.cli.text_model import load_text_model
 
 
 def write(
@@ -64,7 +64,7 @@ def write(
 
     A line of three dashes separates samples.
     """
-    trained = onward.load(model)
+    trained = load_text_model(model)
     if unknown := trained.unknown_symbols(prime):
         say(f"the model does not know {unknown} of the prime's symbols", style="dim")
     started = time.perf_counter()
