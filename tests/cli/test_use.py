@@ -219,7 +219,7 @@ def test_commands_for_text_refuse_a_detector(onward: Command, watching: Path, tm
     (tmp_path / "text").write_text("start read stop")
     for given in (
         ("write", watching),
-        ("complete", watching, "start"),
+        ("complete", watching, "--prime", "start"),
         ("score", watching, tmp_path / "text"),
     ):
         ran = onward(*given)

@@ -2,7 +2,7 @@
 
 Few sequences are all used for both. They are split at random into folds. For each fold, a model is trained on
 the other folds and scores this one. The detector's own model is trained on all sequences. More events leave
-time for fewer folds; beyond 1.3 million events, a fifth of the sequences is held out instead.
+time for fewer folds; beyond one million events, a fifth of the sequences is held out instead.
 Lookup tables and the n-gram model are cheap, so they use smaller folds. If two sequences with the same rare
 event are in one fold, the event looks new; in small folds this happens rarely. Sequences that recur are
 scored by the detector itself (see `calibration/out_of_fold.py`). docs/concepts.md states the resulting
@@ -67,12 +67,12 @@ RECIPE = Recipe(
 _POSITIONS_PER_BLOCK, _FEWEST_LANES = 2048, 16
 """Long sequences are trained in fewer lanes: more steps instead of larger ones."""
 
-_PASSES, _FEWEST_POSITIONS, _MOST_POSITIONS = 10, 200_000, 1_000_000
+_PASSES, _FEWEST_POSITIONS, _MOST_POSITIONS = 10, 200_000, 800_000
 """A model is trained for this many passes over its events, but within these limits; for at least one pass."""
 
-_POSITIONS_IN_ALL = 4_000_000
-"""The positions that all models together are trained for, which decide the number of folds: about a minute on
-two cores."""
+_POSITIONS_IN_ALL = 3_000_000
+"""The positions that all models together are trained for, which decide the number of folds: less than
+a minute on two cores."""
 
 Notify = Callable[[str], None]
 
