@@ -56,8 +56,26 @@ def test_fit_refuses_a_wrong_parameter() -> None:
 
 
 def test_a_detector_that_is_not_fitted_is_refused() -> None:
-    with pytest.raises(InputError, match="not fitted"):
+    with pytest.raises(InputError, match="not fitted") as caught:
         onward.SequenceDetector().predict(NORMAL)
+    exceptions = pytest.importorskip("sklearn.exceptions")
+    assert isinstance(caught.value, exceptions.NotFittedError)
+
+
+def test_the_attributes_of_pyod_agree_with_the_predictions(fitted: onward.SequenceDetector) -> None:
+    assert fitted.decision_scores_ == pytest.approx(-fitted.score_samples(NORMAL))
+    assert fitted.labels_.tolist() == [(1 - each) // 2 for each in fitted.predict(NORMAL)]
+    normal, odd = fitted.predict_proba(NORMAL), fitted.predict_proba(ANOMALOUS)
+    assert normal.shape == (60, 2)
+    assert normal.sum(axis=1) == pytest.approx(1.0)
+    assert odd[:, 1].min() > normal[:, 1].mean()
+    assert (fitted.predict_proba(ANOMALOUS)[:, 0] == fitted.p_values(ANOMALOUS)).all()
+
+
+def test_the_default_rate_is_one_that_the_data_allow() -> None:
+    detector = onward.SequenceDetector(steps=80).fit(NORMAL)
+    assert 1 / 61 <= detector.detector_.rate < 0.02
+    assert detector.predict(ANOMALOUS).tolist() == [-1, -1, -1]
 
 
 @pytest.mark.parametrize("wrong", ["abc", ["abc", "abd"], 7, [1, 2]])

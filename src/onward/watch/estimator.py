@@ -1,5 +1,6 @@
 """A detector with the interface of scikit-learn, which need not be installed."""
 
+import importlib.util
 import inspect
 from collections.abc import Hashable, Sequence
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from onward.errors import InputError
-from onward.watch.detector import FALSE_ALARMS, Detector
+from onward.watch.detector import Detector
 from onward.watch.scoring.features import Verdict
 from onward.watch.training import LearnSettings, learn_detector
 
@@ -24,14 +25,21 @@ class SequenceDetector:
     same event. X is not a matrix, so scikit-learn's checks with matrices of real numbers do not apply.
 
     Args:
-        false_alarms: the false-alarm rate: the share of normal sequences that may be flagged.
+        false_alarms: the false-alarm rate: the share of normal sequences that may be flagged. By default
+            0.1 %, or the smallest rate that the number of sequences allows.
         folds: see `LearnSettings`.
         held_out: see `LearnSettings`.
         steps: number of training steps; with None, it depends on the amount of data.
         random_state: seed of the weights and of the folds.
 
+    The signs are those of scikit-learn: lower scores are more unusual. `decision_scores_`, `threshold_`,
+    `labels_` and `predict_proba` are those of PyOD: higher is more unusual.
+
     Attributes:
         detector_: the detector.
+        decision_scores_: how unusual each of the training sequences is to the detector, (n,).
+        threshold_: a sequence is flagged if its score of this kind is above it.
+        labels_: 1 for the training sequences that are flagged, 0 for the others, (n,).
         n_sequences_: the number of sequences that it was learned from.
         offset_: the number that `decision_function` subtracts from `score_samples`.
     """
@@ -39,7 +47,7 @@ class SequenceDetector:
     def __init__(
         self,
         *,
-        false_alarms: float = FALSE_ALARMS,
+        false_alarms: float | None = None,
         folds: int | None = None,
         held_out: float | None = None,
         steps: int | None = None,
@@ -68,7 +76,10 @@ class SequenceDetector:
         sequences = _with_names(X)
         self.detector_: Detector = learn_detector(sequences, settings)
         self.n_sequences_ = len(sequences)
-        self.offset_ = -self.detector_.calibration.threshold(self.false_alarms)
+        self.threshold_ = self.detector_.calibration.threshold(self.detector_.rate)
+        self.offset_ = -self.threshold_
+        self.decision_scores_ = -self.score_samples(X)
+        self.labels_ = (self.decision_scores_ > self.threshold_).astype(int)
         return self
 
     def score_samples(self, X: Events) -> np.ndarray:  # noqa: N803
@@ -78,6 +89,15 @@ class SequenceDetector:
     def p_values(self, X: Events) -> np.ndarray:  # noqa: N803
         """Returns the estimated share of normal sequences that are at least as unusual, (n,)."""
         return np.array([verdict.p_value for verdict in self._verdicts(X)])
+
+    def predict_proba(self, X: Events) -> np.ndarray:  # noqa: N803
+        """Returns p-value and 1 - p-value of each sequence, (n, 2).
+
+        The second column is the share of normal sequences that are less unusual, as in PyOD: it grows with
+        the evidence for an outlier, but is no probability of one.
+        """
+        p_values = self.p_values(X)
+        return np.stack([p_values, 1 - p_values], axis=1)
 
     def decision_function(self, X: Events) -> np.ndarray:  # noqa: N803
         """Returns `score_samples` minus `offset_`, (n,): below 0 for flagged sequences."""
@@ -124,10 +144,19 @@ class SequenceDetector:
 
     def _verdicts(self, X: Events) -> list[Verdict]:  # noqa: N803
         if not hasattr(self, "detector_"):
-            raise InputError(
-                "this SequenceDetector is not fitted", hint="call fit with normal sequences first"
-            )
+            raise _not_fitted_error()
         return self.detector_.judge(_with_names(X), explain=False)
+
+
+def _not_fitted_error() -> InputError:
+    """Returns an error that is also scikit-learn's NotFittedError, if scikit-learn is installed."""
+    bases: tuple[type[Exception], ...] = (InputError,)
+    if importlib.util.find_spec("sklearn"):
+        from sklearn.exceptions import NotFittedError  # noqa: PLC0415 - need not be installed
+
+        bases = (InputError, NotFittedError)
+    error = type("NotFittedError", bases, {})
+    return error("this SequenceDetector is not fitted", hint="call fit with normal sequences first")
 
 
 _PARAMETERS = tuple(
