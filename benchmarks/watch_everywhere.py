@@ -50,7 +50,7 @@ def learn(data: LabelledSet, seed: int) -> tuple[Detector, float]:
     started = time.perf_counter()
     detector = learn_detector(data.learned, LearnSettings(seed=seed, in_order=data.in_order))
     seconds = time.perf_counter() - started
-    return detector.with_rate(max(RATE, detector.calibration.smallest_rate)), seconds
+    return detector.with_rate(max(RATE, detector.calibration.sensible_rate)), seconds
 
 
 def figures(data: LabelledSet, seed: int) -> dict[str, Any]:

@@ -90,7 +90,7 @@ class LearnSettings:
             models of earlier ones, in place of folds; with `held_out`, the last sequences are held out.
         seed: seed of the weights and of the folds.
         rate: the false-alarm rate, a share of normal sequences; by default 0.1 %, or the smallest rate that
-            the number of calibration sequences allows.
+            the number of calibration sequences allows (see `Calibration.sensible_rate`).
         top_k: see `Detector`.
         steps: number of training steps; by default ten passes, fewer for many events, more for few.
     """
@@ -196,7 +196,7 @@ class _Learner:
             mixture,
             calibration,
             Baselines.of(training, ngrams, baseline_scores),
-            self._settings.rate or max(FALSE_ALARMS, calibration.smallest_rate),
+            self._settings.rate or max(FALSE_ALARMS, calibration.sensible_rate),
             self._settings.top_k,
             source,
         )

@@ -60,7 +60,16 @@ class Calibration:
     @property
     def smallest_rate(self) -> float:
         """The smallest rate at which something can be flagged, rounded up to two significant digits."""
-        smallest = 1.0 / (len(self.scores) + 1)
+        return self._rate_that_allows(1)
+
+    @property
+    def sensible_rate(self) -> float:
+        """The smallest rate at which a single unusual calibration sequence does not decide what is flagged."""
+        return self._rate_that_allows(2)
+
+    def _rate_that_allows(self, alarms: int) -> float:
+        """Returns the smallest rate that flags this many calibration sequences, in two significant digits."""
+        smallest = alarms / (len(self.scores) + 1)
         unit = 10.0 ** (math.floor(math.log10(smallest)) - 1)
         return min(0.5, round(math.ceil(smallest / unit - 1e-9) * unit, 12))
 
