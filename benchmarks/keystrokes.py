@@ -21,7 +21,8 @@ mark after it. Every accepted completion and every typed character is a keystrok
 keystrokes / characters. Each completer sees the text so far and nothing else.
 
 The model finds the likeliest words of two characters or more (`until="word"`, `shortest=2`): without a
-memory (network), with the default memory (model), and with that and adapted weights (model_adapting). The
+memory (network), with the default memory (model), with that and adapted weights (model_adapting), and with a
+memory that starts with the training text (model_remembering, as after `onward train --remember`). The
 n-grams of orders 3 to 8 learn from the same training text and use the same search. ngram_learning also counts
 each typed symbol before the next key. These baselines are the best order for each kind of user, chosen on the
 typed text, which favours them. The last baseline completes the current word by frequent words.
@@ -40,6 +41,7 @@ import sysconfig
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +52,7 @@ from onward.data.named import find_named
 from onward.inference.completion.options import CompleteOptions
 from onward.inference.trained_model import TrainedModel
 from onward.memory.layout import MEGABYTES
+from onward.memory.remembered import MOST_REMEMBERED
 from record import command_line, record
 
 ORDERS, LEARNING_ORDERS = range(3, 9), range(5, 9)  # of n-grams; the best is 7 or 8
@@ -96,7 +99,7 @@ def main() -> None:
     with ProcessPoolExecutor(2, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         parts = [
             pool.submit(of_learning_ngrams, path, learned, text),
-            pool.submit(of_model, path, text),
+            pool.submit(of_model, path, learned, text),
             pool.submit(of_baselines, path, learned, text),
         ]
         saved: dict[str, Shares] = {name: shares for part in parts for name, shares in part.result().items()}
@@ -154,13 +157,16 @@ def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
 
 
-def of_model(path: Path, text: str) -> dict[str, Shares]:
-    """Returns the shares that the model saves without a memory, with one, and with adapted weights too."""
+def of_model(path: Path, learned: str, text: str) -> dict[str, Shares]:
+    """Returns the shares that the model saves without a memory, with each kind of memory, and adapting."""
     trained = TrainedModel.load(path)
+    end = trained.vocabulary.encode(learned)[-MOST_REMEMBERED:]
+    remembering = TrainedModel(replace(trained.artefact, remembered=end))
     return {
         "network": shares_saved(text, typist(trained, adapt=False, memory=0)),
         "model": shares_saved(text, typist(trained, adapt=False)),
         "model_adapting": shares_saved(text, typist(trained, adapt=True)),
+        "model_remembering": shares_saved(text, typist(remembering, adapt=False)),
     }
 
 
