@@ -46,19 +46,15 @@ class WordFrequency:
 
 
 class Grams:
-    """An n-gram model of a text that keeps the distributions it has computed.
+    """An n-gram model of a text. It can learn from another text, and keeps the distributions it has computed.
 
     Args:
-        ids: the text (N,).
-        symbols: the number of symbols V, at most 256.
-        longest: the longest n-grams.
+        model: the n-grams of the training text, of at most 256 symbols. It does not change.
     """
 
-    def __init__(self, ids: np.ndarray, symbols: int, longest: int = 8) -> None:
-        try:
-            self._model = NgramModel.of_text(ids, symbols, longest)
-        except ValueError as error:
-            raise SystemExit(str(error)) from error
+    def __init__(self, model: NgramModel) -> None:
+        self._model = model
+        self._learned: dict[bytes, np.ndarray] = {}  # for each context, the counts of its symbols (V,)
         self._known: dict[bytes, np.ndarray] = {}
 
     def after(self, context: bytes) -> np.ndarray:
@@ -69,8 +65,41 @@ class Grams:
             shorter = self.after(context[1:]) if context else np.full(symbols, 1 / symbols)
             if len(self._known) >= _MOST_KNOWN:
                 self._known.clear()
-            found = self._known[context] = self._model.refine(context, shorter)
+            learned = self._learned.get(context)
+            if learned is None:
+                found = self._model.refine(context, shorter)
+            else:  # interpolated as in `NgramModel`
+                counts = learned + self._counts(context)
+                kinds = np.count_nonzero(counts)
+                found = (counts + kinds * shorter) / (counts.sum() + kinds)
+            self._known[context] = found
         return found
+
+    def learn(self, context: bytes, symbol: int) -> None:
+        """Counts a symbol after the context and after each of its ends."""
+        for start in range(len(context) + 1):
+            counts = self._learned.setdefault(context[start:], np.zeros(self._model.symbols, np.int64))
+            counts[symbol] += 1
+        self._known.clear()
+
+    def _counts(self, context: bytes) -> np.ndarray:
+        """Returns how often each symbol followed a context in the training text, (V,)."""
+        symbols, table = self._model.symbols, self._model.tables[len(context)]
+        code = 0
+        for symbol in context:
+            code = code * symbols + symbol
+        first, last = np.searchsorted(table.codes, [code * symbols, (code + 1) * symbols])
+        counts = np.zeros(symbols, np.int64)
+        counts[table.codes[first:last] - code * symbols] = table.counts[first:last]
+        return counts
+
+
+def ngrams_of(ids: np.ndarray, symbols: int, longest: int = 8) -> NgramModel:
+    """Returns the n-grams of a text (N,) of V symbols."""
+    try:
+        return NgramModel.of_text(ids, symbols, longest)
+    except ValueError as error:
+        raise SystemExit(str(error)) from error
 
 
 class CharacterNgram:
@@ -81,11 +110,20 @@ class CharacterNgram:
         vocabulary: vocabulary of the n-grams.
         order: N; a context has N - 1 symbols.
         options: options of completions, as for the network.
+        learns: whether the n-grams learn from the typed text; then no other completer may use them.
     """
 
-    def __init__(self, grams: Grams, vocabulary: Vocabulary, order: int, options: CompleteOptions) -> None:
+    def __init__(
+        self,
+        grams: Grams,
+        vocabulary: Vocabulary,
+        order: int,
+        options: CompleteOptions,
+        *,
+        learns: bool = False,
+    ) -> None:
         self._grams, self._vocabulary, self._order = grams, vocabulary, order
-        self._options = options
+        self._options, self._learns, self._read = options, learns, 0
         self._known: dict[bytes, list[str]] = {}
 
     def nats(self, text: str) -> float:
@@ -97,6 +135,8 @@ class CharacterNgram:
 
     def offers(self, typed: str, count: int) -> list[str]:
         """Returns continuations, the best first; cached, because they depend on the last symbols only."""
+        if self._learns and len(typed) > self._read:
+            self._learn(typed)
         ids = self._vocabulary.encode(typed[-self._order + 1 :]).astype(np.uint8)
         context = ids.tobytes()
         if context not in self._known:
@@ -106,6 +146,15 @@ class CharacterNgram:
             (found,) = complete(stepper, self._vocabulary, [place])
             self._known[context] = [one.text for one in found]
         return self._known[context][:count]
+
+    def _learn(self, typed: str) -> None:
+        """Learns the symbols that were typed since the last call."""
+        reach = self._order - 1
+        ids = self._vocabulary.encode(typed[max(0, self._read - reach) :]).astype(np.uint8).tobytes()
+        for at in range(len(ids) - len(typed) + self._read, len(ids)):
+            self._grams.learn(ids[max(0, at - reach) : at], ids[at])
+        self._read = len(typed)
+        self._known.clear()
 
 
 class _GramStepper:

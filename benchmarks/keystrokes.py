@@ -21,10 +21,13 @@ mark after it. Every accepted completion and every typed character is a keystrok
 keystrokes / characters. Each completer sees the text so far and nothing else.
 
 The model finds the likeliest words of two characters or more (`until="word"`, `shortest=2`): without a
-memory (network), with the default memory (model), and with that and adapted weights (model_adapting). The
-n-grams of orders 3 to 8 learn from the same training text and use the same search. The baseline is the best
-order for each kind of user, chosen on the typed text, which favours the baseline. The other baseline
-completes the current word by frequent words.
+memory (network), with the default memory (model), with that and adapted weights (model_adapting), and with a
+memory that starts with the training text (model_remembering, as after `onward train --remember`). The
+n-grams of orders 3 to 8 learn from the same training text and use the same search. ngram_learning also counts
+each typed symbol before the next key. These baselines are the best order for each kind of user, chosen on the
+typed text, which favours them. The last baseline completes the current word by frequent words.
+
+The base model `python` has read the standard library, so the corpus python is learned with `--base none`.
 
 With `--judged tail`, the typed text is the end of the training text, which `onward train` holds out by
 default and the baselines then do not learn either. Settings were chosen with this option. It records nothing.
@@ -38,19 +41,21 @@ import sysconfig
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from baselines import CharacterNgram, Grams, WordFrequency, ends_word
+from baselines import CharacterNgram, Grams, WordFrequency, ends_word, ngrams_of
 from onward.data.named import find_named
 from onward.inference.completion.options import CompleteOptions
 from onward.inference.trained_model import TrainedModel
 from onward.memory.layout import MEGABYTES
+from onward.memory.remembered import MOST_REMEMBERED
 from record import command_line, record
 
-ORDERS = range(3, 9)
+ORDERS, LEARNING_ORDERS = range(3, 9), range(5, 9)  # of n-grams; the best is 7 or 8
 PACKAGES = (
     "asyncio", "collections", "concurrent", "email", "html", "http", "importlib", "json", "logging",
     "multiprocessing", "unittest", "urllib", "xml",
@@ -59,6 +64,7 @@ FROM_EACH_FILE = 1500
 SHOWN = {"ghost": 1, "list": 3}
 SHORTEST = 2  # characters of the shortest completion that saves a key
 MOST_SHOWN = max(SHOWN.values())
+OPTIONS = CompleteOptions(n=MOST_SHOWN, shortest=SHORTEST)
 TAIL = 0.05  # of the training text; what `onward train` holds out
 Offers = Callable[[str, int], list[str]]
 Shares = dict[str, float]
@@ -76,7 +82,8 @@ def main() -> None:
     train, held_out = prepared(arguments.corpus, arguments.folder)
     path = arguments.folder / f"{arguments.corpus}.onward"
     if not path.exists():
-        settings = ["validation=0", *arguments.set] if arguments.judged == "heldout" else arguments.set
+        settings = ["base=none"] * (arguments.corpus == "python") + arguments.set
+        settings += ["validation=0"] * (arguments.judged == "heldout")
         options = [
             "--minutes",
             str(arguments.minutes),
@@ -90,8 +97,12 @@ def main() -> None:
     text = text[: arguments.characters]
     started = time.monotonic()
     with ProcessPoolExecutor(2, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        ours, theirs = pool.submit(of_model, path, text), pool.submit(of_baselines, path, learned, text)
-        saved: dict[str, Shares] = ours.result() | theirs.result()
+        parts = [
+            pool.submit(of_learning_ngrams, path, learned, text),
+            pool.submit(of_model, path, learned, text),
+            pool.submit(of_baselines, path, learned, text),
+        ]
+        saved: dict[str, Shares] = {name: shares for part in parts for name, shares in part.result().items()}
     artefact = TrainedModel.load(path).artefact
     figures = {
         "corpus": arguments.corpus,
@@ -146,33 +157,51 @@ def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
 
 
-def of_model(path: Path, text: str) -> dict[str, Shares]:
-    """Returns the shares that the model saves without a memory, with one, and with adapted weights too."""
+def of_model(path: Path, learned: str, text: str) -> dict[str, Shares]:
+    """Returns the shares that the model saves without a memory, with each kind of memory, and adapting."""
     trained = TrainedModel.load(path)
+    end = trained.vocabulary.encode(learned)[-MOST_REMEMBERED:]
+    remembering = TrainedModel(replace(trained.artefact, remembered=end))
     return {
         "network": shares_saved(text, typist(trained, adapt=False, memory=0)),
         "model": shares_saved(text, typist(trained, adapt=False)),
         "model_adapting": shares_saved(text, typist(trained, adapt=True)),
+        "model_remembering": shares_saved(text, typist(remembering, adapt=False)),
     }
 
 
 def of_baselines(path: Path, learned: str, text: str) -> dict[str, Shares]:
-    """Returns the shares that the baselines save."""
+    """Returns the shares that frequent words and n-grams of the training text save."""
     vocabulary = TrainedModel.load(path).vocabulary
-    grams = Grams(vocabulary.encode(learned), len(vocabulary), max(ORDERS))
+    grams = Grams(ngrams_of(vocabulary.encode(learned), len(vocabulary), max(ORDERS)))
     saved = {"word_frequency": shares_saved(text, WordFrequency(learned).offers)}
     for order in ORDERS:
-        ngram = CharacterNgram(grams, vocabulary, order, CompleteOptions(n=MOST_SHOWN, shortest=SHORTEST))
-        saved[f"ngram {order}"] = shares_saved(text, ngram.offers)
+        saved[f"ngram {order}"] = shares_saved(text, CharacterNgram(grams, vocabulary, order, OPTIONS).offers)
+    return saved
+
+
+def of_learning_ngrams(path: Path, learned: str, text: str) -> dict[str, Shares]:
+    """Returns the shares that n-grams save which learn from the typed text too."""
+    vocabulary = TrainedModel.load(path).vocabulary
+    model = ngrams_of(vocabulary.encode(learned), len(vocabulary), max(LEARNING_ORDERS))
+    saved = {}
+    for order in LEARNING_ORDERS:
+        ngram = CharacterNgram(Grams(model), vocabulary, order, OPTIONS, learns=True)
+        saved[f"ngram_learning {order}"] = shares_saved(text, ngram.offers)
     return saved
 
 
 def compared(saved: dict[str, Shares], kind: str) -> dict[str, Any]:
-    """Returns the shares saved for one kind of user, with the best n-gram."""
+    """Returns the shares saved for one kind of user, with the best n-gram of each kind."""
     shares = {name: round(each[kind], 4) for name, each in saved.items()}
-    best = max((name for name in shares if name.startswith("ngram")), key=lambda name: shares[name])
-    rest = {name: share for name, share in shares.items() if not name.startswith("ngram")}
-    return rest | {"ngram": shares[best], "ngram_order": int(best.removeprefix("ngram "))}
+    found: dict[str, Any] = {name: share for name, share in shares.items() if " " not in name}
+    for family in ("ngram", "ngram_learning"):
+        orders = {
+            int(name.split()[1]): share for name, share in shares.items() if name.startswith(f"{family} ")
+        }
+        best = max(orders, key=lambda order: orders[order])
+        found |= {family: orders[best], f"{family}_order": best}
+    return found
 
 
 def typist(trained: TrainedModel, *, adapt: bool, memory: float | int = MEGABYTES) -> Offers:

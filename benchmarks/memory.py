@@ -9,6 +9,9 @@ per character of TEXT, read in one pass; each symbol is scored before anything l
     weights    a copy of the weights learns (`--learn weights`)
     memory     a memory of 16 megabytes learns, empty at the start (`--learn memory`)
     both       both learn (`--learn both`)
+    remembered, remembered_both
+               the same as memory and both, but the memory starts with the counts of FILE, the text that the
+               model was trained on, as after `onward train --remember`
 
 The compressors zpaq (-m5; Debian's package), PPMd (order 6; `pyppmd` of peers.txt) and xz read the FILE that
 the model was trained on, and then TEXT. Their figure is the growth of the output. A model that lower-cases
@@ -20,6 +23,7 @@ import math
 import subprocess
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +33,7 @@ import torch
 from onward.inference.prediction import initial_state, predict
 from onward.inference.trained_model import TrainedModel
 from onward.memory.memory import Memory
+from onward.memory.remembered import MOST_REMEMBERED
 from record import command_line, record
 
 PPMD = (
@@ -51,6 +56,11 @@ def main() -> None:
     for name in ("none", "weights", "memory", "both"):
         how: dict[str, Any] = {"lanes": 1} if name == "none" else {"learn": name}
         figures["network" if name == "none" else name] = round(trained.score(text, **how).nats_per_symbol, 4)
+    if learned:
+        end = trained.vocabulary.encode(learned)[-MOST_REMEMBERED:]
+        remembering = TrainedModel(replace(trained.artefact, remembered=end))
+        figures["remembered"] = round(remembering.score(text, learn="memory").nats_per_symbol, 4)
+        figures["remembered_both"] = round(remembering.score(text, learn="both").nats_per_symbol, 4)
     figures["memory_microseconds_per_symbol"] = round(microseconds(trained, text), 2)
     if trained.vocabulary.lower:
         text, learned = text.lower(), learned.lower()

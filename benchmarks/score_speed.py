@@ -23,7 +23,8 @@ def main() -> None:
     arguments = parser.parse_args()
     trained = TrainedModel.load(arguments.model)
     text = arguments.text.read_text(encoding="utf-8")
-    ways = {"quick": (text, None), "exact": (text[:EXACT], 1), "quick_of_part": (text[:EXACT], None)}
+    part = text[:EXACT]
+    ways = {"quick": (text, None), "exact": (part, 1), "memory": (part, 1), "quick_of_part": (part, None)}
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     nats: dict[str, float] = {}
     symbols: dict[str, int] = {}
@@ -31,7 +32,9 @@ def main() -> None:
     for _ in range(TURNS):
         for name, (part, lanes) in ways.items():
             started = time.perf_counter()
-            score = trained.score(part, lanes=lanes)
+            score = (
+                trained.score(part, learn="memory") if name == "memory" else trained.score(part, lanes=lanes)
+            )
             seconds[name].append(time.perf_counter() - started)
             nats[name], symbols[name] = score.nats, score.symbols
     record(
@@ -42,7 +45,8 @@ def main() -> None:
             "text": arguments.text.name,
             "symbols": symbols["quick"],
             "symbols_per_second": {
-                name: round(symbols[name] / statistics.median(seconds[name])) for name in ("quick", "exact")
+                name: round(symbols[name] / statistics.median(seconds[name]))
+                for name in ("quick", "exact", "memory")
             },
             "relative_difference": abs(nats["quick_of_part"] / nats["exact"] - 1),
         },

@@ -13,8 +13,9 @@ from tests.artefacts import Change, config, forge, header_of, rewrite, small
 
 from onward import artefact as module
 from onward.artefact import FORMAT, Artefact, load, save
+from onward.data.vocabulary import Vocabulary
 from onward.errors import ArtefactError, WriteError
-from onward.model import LayerKind
+from onward.model import LanguageModel, LayerKind, ModelConfig
 
 GOLDEN = Path(__file__).parent / "golden" / "format_1.onward"
 
@@ -58,6 +59,27 @@ def test_the_same_artefact_gives_the_same_bytes(file: Path, tmp_path: Path) -> N
     assert (tmp_path / "other").read_bytes() == file.read_bytes()
     save(load(file), tmp_path / "again")
     assert (tmp_path / "again").read_bytes() == file.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "vocabulary",
+    [
+        Vocabulary.of_text("ab", "characters"),
+        Vocabulary.of_bytes(),
+        Vocabulary("words", [f"w{i}" for i in range(500)]),
+        Vocabulary("words", [f"w{i}" for i in range(70_000)]),
+    ],
+    ids=["characters", "bytes", "words", "many words"],
+)
+def test_a_remembered_text_is_saved_compressed(tmp_path: Path, vocabulary: Vocabulary) -> None:
+    model = LanguageModel(ModelConfig(symbols=len(vocabulary), width=4, layers=1))
+    text = np.resize(np.append(np.arange(4), len(vocabulary) - 1), 10_000)
+    save(Artefact(model, vocabulary), tmp_path / "without")
+    save(Artefact(model, vocabulary, remembered=text), tmp_path / "with")
+    np.testing.assert_array_equal(load(tmp_path / "with").remembered, text)
+    assert load(tmp_path / "without").remembered is None
+    grown = (tmp_path / "with").stat().st_size - (tmp_path / "without").stat().st_size
+    assert 0 < grown < 1000
 
 
 def test_golden_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,19 +1,22 @@
 """Damaged and hostile model files: each is refused, or loads as the unchanged model."""
 
+import lzma
 import os
 import random
 import resource
 import struct
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from safetensors.torch import save_file
-from tests.artefacts import config, rewrite, small
+from safetensors.torch import load_file, save_file
+from tests.artefacts import config, forge, rewrite, small
 
 from onward import artefact as module
 from onward.artefact import load, save
@@ -72,6 +75,45 @@ def test_safetensors_files_of_other_programs_are_refused(tmp_path: Path) -> None
         save_file({"w": torch.zeros(3)}, tmp_path / "m", {"onward": metadata})
         with pytest.raises(ArtefactError):
             load(tmp_path / "m")
+
+
+def packed(content: bytes) -> torch.Tensor:
+    return torch.from_numpy(np.frombuffer(bytearray(lzma.compress(content)), np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("symbols", "tensor", "message"),
+    [
+        (8, packed(bytes(8)).float(), "as bytes"),
+        (8, packed(bytes(8))[None], "as bytes"),
+        (8, None, "missing"),
+        (None, packed(bytes(8)), "unexpected"),
+        (8, packed(bytes(8))[:-9], "damaged"),
+        (8, torch.zeros(0, dtype=torch.uint8), "damaged"),
+        (8, torch.arange(90, dtype=torch.uint8), "damaged"),
+        (8, torch.cat([packed(bytes(8)), packed(b"1")]), "damaged"),
+        (7, packed(bytes(8)), "damaged"),
+        (9, packed(bytes(8)), "damaged"),
+        (0, packed(b""), "damaged"),
+        (-1, packed(bytes(8)), "damaged"),
+        (True, packed(bytes(1)), "damaged"),
+        (8.0, packed(bytes(8)), "damaged"),
+        (8, packed(b"\xff" * 8), "damaged"),
+        (1 << 40, packed(bytes(8)), "damaged"),
+        (8, packed(bytes(1 << 28)), "damaged"),
+    ],
+)
+def test_a_hostile_remembered_text_is_refused(
+    file: Path, symbols: object, tensor: torch.Tensor | None, message: str
+) -> None:
+    weights = load_file(file) | ({"remembered": tensor} if tensor is not None else {})
+    remembered = {"remembered": {"symbols": symbols}} if symbols is not None else {}
+    forge(file, lambda header: header.update(remembered), weights)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(ArtefactError, match=message) as refused:
+        load(file)
+    assert refused.value.hint
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000
 
 
 def test_truncating_a_file_does_not_change_the_loaded_model(file: Path) -> None:
@@ -166,6 +208,7 @@ def fuzz(path: Path, count: int) -> None:
             assert weights[0] == weights[1]
             facts = [(a.model.config, a.vocabulary, a.recipe, a.facts) for a in (loaded, wanted)]
             assert facts[0] == facts[1]
+            np.testing.assert_array_equal(loaded.remembered, wanted.remembered)
         if number == 20:
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak
@@ -179,7 +222,11 @@ def resource_now() -> int:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="measures memory by /proc")
 @pytest.mark.parametrize("count", [300, pytest.param(10_000, marks=pytest.mark.slow)])
-def test_mutated_files_are_refused_or_load_unchanged(file: Path, count: int) -> None:
+@pytest.mark.parametrize("remembered", [None, np.arange(5).repeat(20)], ids=["plain", "remembering"])
+def test_mutated_files_are_refused_or_load_unchanged(
+    file: Path, count: int, remembered: np.ndarray | None
+) -> None:
+    save(replace(small(), remembered=remembered), file)
     program = FUZZ.format(root=str(Path(__file__).parents[1]), path=str(file), count=count)
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]

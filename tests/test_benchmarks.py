@@ -44,7 +44,7 @@ def test_the_ngram_interpolates_contexts_of_all_lengths(keystrokes: ModuleType) 
     text = "abracadabra abba "
     symbols = sorted(set(text))
     ids = np.array([symbols.index(char) for char in text])
-    grams = keystrokes.Grams(ids, len(symbols), longest=4)
+    grams = keystrokes.Grams(keystrokes.ngrams_of(ids, len(symbols), longest=4))
     for context in ("", "a", "ab", "bra", "cc"):
         expected = np.full(len(symbols), 1 / len(symbols))
         for start in range(len(context), -1, -1):
@@ -57,3 +57,15 @@ def test_the_ngram_interpolates_contexts_of_all_lengths(keystrokes: ModuleType) 
         found = grams.after(bytes(symbols.index(char) for char in context))
         np.testing.assert_allclose(found, expected)
         assert found.sum() == pytest.approx(1.0)
+
+
+def test_an_ngram_that_learned_a_text_is_one_of_both_texts(keystrokes: ModuleType) -> None:
+    ids, symbols, longest = np.array([0, 1, 2, 0, 1, 3, 2, 0, 1, 2, 2, 3, 1, 0]), 4, 3
+    grams = keystrokes.Grams(keystrokes.ngrams_of(ids[:8], symbols, longest))
+    before = grams.after(b"\0\1")
+    for at in range(8, len(ids)):
+        grams.learn(bytes(ids[at - longest + 1 : at].tolist()), int(ids[at]))
+    whole = keystrokes.Grams(keystrokes.ngrams_of(ids, symbols, longest))
+    for context in (b"", b"\1", b"\0\1", b"\3\3"):
+        np.testing.assert_allclose(grams.after(context), whole.after(context))
+    assert not np.allclose(before, grams.after(b"\0\1"))

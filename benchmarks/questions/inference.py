@@ -77,6 +77,8 @@ def score_rows(runs: list[Run]) -> Rows:
     run = runs[-1]
     yield ["`onward score`", f"{run['symbols_per_second']['quick']:,}", f"{run['relative_difference']:.3%}"]
     yield ["`onward score --exact`", f"{run['symbols_per_second']['exact']:,}", ""]
+    if memory := run["symbols_per_second"].get("memory"):
+        yield ["`onward score --learn memory`", f"{memory:,}", ""]
 
 
 SCORE = Question(
@@ -140,14 +142,29 @@ def keystroke_rows(runs: list[Run]) -> Rows:
             yield [
                 run["corpus"],
                 text,
-                *(f"{figures[name]:.1%}" for name in ("model", "model_adapting", "ngram", "word_frequency")),
+                *(f"{figures[name]:.1%}" if name in figures else "" for name in _COMPLETERS),
             ]
+
+
+_COMPLETERS = (
+    "network", "model", "model_adapting", "model_remembering", "ngram", "ngram_learning", "word_frequency",
+)  # fmt: skip
 
 
 KEYSTROKES = Question(
     "keystrokes",
     "How many keystrokes does completion save?",
-    ["text", "suggestions", "onward", "onward, adapting", "best n-gram", "frequent words"],
+    [
+        "text",
+        "suggestions",
+        "network alone",
+        "onward",
+        "onward, adapting",
+        "onward, remembering",
+        "best n-gram",
+        "best n-gram that learns",
+        "frequent words",
+    ],
     keystroke_rows,
     kind=("corpus",),
     note="A simulated user types 15,000 characters that the model was not trained on.",
@@ -176,10 +193,10 @@ ADAPT = Question(
 
 def memory_rows(runs: list[Run]) -> Rows:
     for run in runs:
-        names = ("network", "weights", "memory", "both", "zpaq", "ppmd", "xz")
+        learned = ("network", "weights", "memory", "both", "remembered", "remembered_both")
         yield [
             run["text"],
-            *(f"{run[name]:.3f}" for name in names),
+            *(f"{run[name]:.3f}" if name in run else "" for name in (*learned, "zpaq", "ppmd", "xz")),
             f"{run['memory_microseconds_per_symbol']:.1f} us",
         ]
 
@@ -193,6 +210,8 @@ MEMORY = Question(
         "weights learn",
         "memory",
         "both",
+        "memory, remembering",
+        "both, remembering",
         "zpaq",
         "PPMd",
         "xz",
@@ -200,7 +219,31 @@ MEMORY = Question(
     ],
     memory_rows,
     kind=("text",),
-    note="In nats per character. The compressors have read the training text first.",
+    note="In nats per character. Remembering: the memory starts with the counts of the training text "
+    "(`onward train --remember`). The compressors have read the training text first.",
+)
+
+
+def novelty_rows(runs: list[Run]) -> Rows:
+    names = {
+        "network": "without a memory, as `onward write`",
+        "memory": "with a memory",
+        "remembered": "with a memory that starts with the training text",
+    }
+    for run in runs:
+        for name, text in names.items():
+            yield [run["text"], text, *(f"{run[name][source]:.1%}" for source in _SOURCES)]
+
+
+_SOURCES = ("from_training", "from_read", "from_itself")
+
+NOVELTY = Question(
+    "write_novelty",
+    "How much would writing copy if it used a memory?",
+    ["text", "", "from the training text", "from what was read", "from its own first half"],
+    novelty_rows,
+    kind=("text",),
+    note="Share of 2,000 written symbols in spans of 20 or more that are copied from each source.",
 )
 
 
@@ -241,6 +284,7 @@ QUESTIONS = [
     KEYSTROKES,
     ADAPT,
     MEMORY,
+    NOVELTY,
     ROOFLINE,
 ]
 """In the order of the page."""

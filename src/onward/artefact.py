@@ -9,8 +9,10 @@ It holds the weights, in float32 or bfloat16. Its header has a JSON object under
     recipe      every hyperparameter of the training run
     facts       results of training: steps, symbols, losses in nats per symbol, sha256 of the corpus
     watch       only in a detector: its calibration and its input format (see `onward.watch.detector`)
+    remembered  only if the model remembers the end of its training text: the number of symbols. The text
+                itself is one more tensor, `remembered` (see `onward.memory.remembered`)
     units       the units of the values above
-    sha256      the SHA-256 of the weights
+    sha256      the SHA-256 of all tensors
     header_sha256   the SHA-256 of all fields above, as JSON with sorted keys
 
 Loading a file runs no code. Equal artefacts give equal bytes: the file holds no date and no duration.
@@ -28,6 +30,7 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_safetensors
@@ -38,9 +41,10 @@ from onward.bases import base_names, find_model
 from onward.data.vocabulary import Vocabulary
 from onward.errors import ArtefactError, RecipeError
 from onward.file_kind import kind_of
+from onward.memory.remembered import pack, unpack
 from onward.model import LanguageModel, ModelConfig
 from onward.printable import shown
-from onward.stored import StoredModel, refusing_damage
+from onward.stored import Count, StoredModel, refusing_damage
 
 FORMAT = 1
 LONGEST_HEADER = 1 << 25
@@ -49,6 +53,7 @@ LONGEST_HEADER = 1 << 25
 UNITS = {"nats": "natural logarithm", "per_symbol": "mean", "symbol": "one id of the vocabulary"}
 
 _KEY = "onward"
+_REMEMBERED = "remembered"  # a tensor, and a field of the header
 _TYPES = {torch.float32: "F32", torch.bfloat16: "BF16"}
 _DAMAGED = "replace the file with an undamaged copy, or train again"
 _DIVERGED = "the training run diverged: train again with a lower learning rate"
@@ -65,6 +70,8 @@ class Artefact:
         recipe: every hyperparameter of the training run, by name.
         facts: results of training, by name.
         watch: calibration and input format of a detector, as plain values; None for other models.
+        remembered: the end of the training text, (N,), which each memory counts at its start; None for most
+            models.
     """
 
     model: LanguageModel
@@ -72,6 +79,7 @@ class Artefact:
     recipe: dict[str, Any] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
     watch: dict[str, Any] | None = None
+    remembered: np.ndarray | None = None
 
 
 def save(artefact: Artefact, path: str | os.PathLike[str], *, dtype: torch.dtype = torch.float32) -> None:
@@ -91,6 +99,9 @@ def save(artefact: Artefact, path: str | os.PathLike[str], *, dtype: torch.dtype
     _check_values("the model", weights)
     weights = {name: weight.to(dtype).contiguous() for name, weight in weights.items()}
     _check_size("the model", artefact.model)
+    tensors = dict(weights)
+    if artefact.remembered is not None:
+        tensors[_REMEMBERED] = torch.from_numpy(pack(artefact.remembered, len(artefact.vocabulary)))
     header = {
         "format": FORMAT,
         "onward": version("onward"),
@@ -99,10 +110,12 @@ def save(artefact: Artefact, path: str | os.PathLike[str], *, dtype: torch.dtype
         "recipe": artefact.recipe,
         "facts": artefact.facts,
         "units": UNITS,
-        "sha256": digest_of(weights),
+        "sha256": digest_of(tensors),
     }
     if artefact.watch is not None:
         header["watch"] = artefact.watch
+    if artefact.remembered is not None:
+        header[_REMEMBERED] = {"symbols": len(artefact.remembered)}
     try:
         header["header_sha256"] = header_digest(header)
     except ValueError as error:
@@ -110,7 +123,7 @@ def save(artefact: Artefact, path: str | os.PathLike[str], *, dtype: torch.dtype
             "expected finite numbers in the recipe and the facts of the model, got infinity or NaN",
             hint="leave out these numbers, or replace them by None",
         ) from error
-    content = to_safetensors(weights, {_KEY: json.dumps(header, sort_keys=True)})
+    content = to_safetensors(tensors, {_KEY: json.dumps(header, sort_keys=True)})
     (length,) = struct.unpack("<Q", content[:8])
     if length > LONGEST_HEADER:
         raise ArtefactError(
@@ -136,23 +149,30 @@ def load(path: str | os.PathLike[str], *, device: str | torch.device = "cpu") ->
         content = _header_json(source, file.metadata() or {})
         header = _parse_header(source, content)
         model = _empty_model(source, header.config, len(file.keys()))
-        _check_shapes(source, file, weights_of(model))
+        _check_shapes(source, file, weights_of(model), remembers=header.remembered is not None)
         # copied, because the system kills the process if a file is truncated while it is mapped into memory
-        weights = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
+        tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
     with refusing_damage(f"the vocabulary of {source}", _HINT):
         vocabulary = Vocabulary.from_json(header.vocabulary)
     if len(vocabulary) != model.config.symbols:
         found = f"{len(vocabulary)} symbols, but a model for {model.config.symbols} symbols"
         raise ArtefactError(f"{source} has a vocabulary of {found}", hint=_HINT)
-    if digest_of(weights) != header.sha256:
+    if digest_of(tensors) != header.sha256:
         raise ArtefactError(f"the weights of {source} are damaged: their sha256 differs", hint=_DAMAGED)
-    _check_values(str(source), weights)
+    packed = tensors.pop(_REMEMBERED, None)
+    _check_values(str(source), tensors)
     with refusing_damage(f"the header of {source}", _DAMAGED):
         if header_digest(content) != header.header_sha256:
             raise ValueError("its sha256 differs")
-    set_weights(model, {name: weight.float() for name, weight in weights.items()})
+    remembered = None
+    if packed is not None and header.remembered is not None:
+        with refusing_damage(f"the remembered text of {source}", _DAMAGED):
+            remembered = unpack(packed.numpy(), header.remembered.symbols, len(vocabulary))
+    set_weights(model, {name: weight.float() for name, weight in tensors.items()})
     _check_size(str(source), model)
-    return Artefact(model.to(device).eval(), vocabulary, header.recipe, header.facts, header.watch)
+    return Artefact(
+        model.to(device).eval(), vocabulary, header.recipe, header.facts, header.watch, remembered
+    )
 
 
 def is_model(path: Path) -> bool:
@@ -251,6 +271,12 @@ def _opened(path: Path) -> Iterator[Any]:
         raise ArtefactError(f"{path} is not a complete model file: {shown(error)}", hint=_HINT) from error
 
 
+class _Remembered(StoredModel):
+    """The remembered text of a model file."""
+
+    symbols: Count
+
+
 class _Header(StoredModel):
     """The JSON object of a model file."""
 
@@ -264,6 +290,7 @@ class _Header(StoredModel):
     sha256: str
     header_sha256: str
     watch: dict[str, Any] | None = None
+    remembered: _Remembered | None = None
 
 
 def _header_json(path: Path, metadata: dict[str, str]) -> Any:
@@ -299,11 +326,13 @@ def _empty_model(path: Path, description: dict[str, Any], tensors: int) -> Langu
         return LanguageModel(config)
 
 
-def _check_shapes(path: Path, file: Any, expected: dict[str, Tensor]) -> None:
-    """Raises ArtefactError if the tensors do not have the names, shapes and types of the model's weights."""
-    found = set(file.keys())
-    if found != set(expected):
-        missing, extra = sorted(set(expected) - found)[:3], sorted(found - set(expected))[:3]
+def _check_shapes(path: Path, file: Any, expected: dict[str, Tensor], *, remembers: bool) -> None:
+    """Raises ArtefactError if the tensors do not have the names, shapes and types of the model's weights, and
+    of the remembered text if there is one.
+    """
+    found, names = set(file.keys()), {*expected, *([_REMEMBERED] * remembers)}
+    if found != names:
+        missing, extra = sorted(names - found)[:3], sorted(found - names)[:3]
         parts = f"missing {missing}, unexpected {shown(extra)}"
         raise ArtefactError(f"the tensors of {path} do not fit its configuration: {parts}", hint=_HINT)
     for name, weight in expected.items():
@@ -314,6 +343,13 @@ def _check_shapes(path: Path, file: Any, expected: dict[str, Tensor]) -> None:
             parts = f"expected {tuple(weight.shape)} in {types}, found {shape} in {kind}"
             raise ArtefactError(
                 f"tensor {name} of {path} does not fit its configuration: {parts}", hint=_HINT
+            )
+    if remembers:
+        part = file.get_slice(_REMEMBERED)
+        shape, kind = tuple(part.get_shape()), part.get_dtype()
+        if len(shape) != 1 or kind != "U8":
+            raise ArtefactError(
+                f"expected the remembered text of {path} as bytes, found shape {shape} in {kind}", hint=_HINT
             )
 
 

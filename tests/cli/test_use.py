@@ -128,6 +128,19 @@ def test_info_shows_architecture_vocabulary_training_and_hashes(
         assert part in ran.out
 
 
+def test_a_model_that_remembers_its_text_shows_it(onward: Command, text: Path, tmp_path: Path) -> None:
+    path = tmp_path / "m.onward"
+    assert onward("train", text, "-o", path, "--recipe", "tiny", "--steps", "2", "--remember").code == 0
+    assert onward("info", path, "--json").json["remembered"]["symbols"] > 0
+    assert "remembered" in onward("info", path).out
+    alone, remembering = (
+        onward("score", path, text, *options, "--json").json["bits_per_symbol"]
+        for options in (("--exact",), ("--learn", "memory"))
+    )
+    assert remembering < 0.7 * alone
+    assert onward("complete", path, "--prime", text.read_text()[:7], "--json").code == 0
+
+
 @pytest.mark.parametrize("suffix", ["svg", "png"])
 def test_draw_writes_a_picture(onward: Command, model: Path, tmp_path: Path, suffix: str) -> None:
     picture = tmp_path / f"graph.{suffix}"

@@ -195,6 +195,22 @@ def test_a_rollback_takes_symbols_out_of_the_memory(
     np.testing.assert_allclose(session.feed(second), never.feed(second), rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.parametrize("memory", [0, 1])
+@pytest.mark.parametrize("adapts", [False, True])
+def test_the_predictions_of_a_text_give_the_surprise_of_reading_it(
+    trained: TrainedModel, memory: int, adapts: bool
+) -> None:
+    text, (one, other) = "a bad cab, a bag. " * 8, (trained.session(memory=memory) for _ in range(2))
+    for session in (one, other) if adapts else ():
+        session.adapt()
+    found = np.concatenate([one.predictions(text[:50]), one.predictions(text[50:]), one.predictions("")])
+    assert found.shape == (len(text), len(trained.vocabulary))
+    np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-5)
+    nats = -np.log(found[np.arange(len(text)), trained.vocabulary.encode(text)])
+    np.testing.assert_allclose(nats, other.feed(text), rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(expected(one), expected(other), rtol=1e-3, atol=1e-5)
+
+
 def test_a_rollback_beyond_the_record_of_the_memory_counts_what_is_left(trained: TrainedModel) -> None:
     session = trained.session(memory=1)
     session.feed("bad cab, abed dab. " * 60)

@@ -1,5 +1,6 @@
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -49,3 +50,21 @@ def test_sessions_are_independent_of_each_other_and_of_scoring(trained: TrainedM
     trained.score("dead")
     trained.write("fed", length=5)
     np.testing.assert_array_equal(b.feed("abc"), trained.session().feed("abc"))
+
+
+def test_each_memory_of_a_model_starts_with_the_remembered_text(trained: TrainedModel) -> None:
+    text = "a bag of facade cafe, " * 20
+    model = TrainedModel(replace(trained.artefact, remembered=trained.vocabulary.encode(text)))
+    first = model.score(text, learn="memory")
+    assert first.nats < 0.7 * trained.score(text, learn="memory").nats
+    assert model.score(text, learn="memory") == first
+    assert model.score(text, learn="none") == trained.score(text, learn="none")
+    session, other = model.session(), model.session()
+    expected = session.probabilities
+    session.feed("dead " * 30)
+    assert not np.array_equal(session.probabilities, expected)
+    np.testing.assert_array_equal(other.probabilities, expected)
+    session.rollback(150)
+    np.testing.assert_allclose(session.probabilities, expected, rtol=1e-5)
+    assert model.info()["remembered"] == {"symbols": len(text)}
+    assert "remembered" not in trained.info()

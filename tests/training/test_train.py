@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from tests.training.conftest import Small
@@ -17,6 +18,7 @@ from onward.artefact import Artefact
 from onward.data.encoded import EncodedCorpus, Encoding, encode_text
 from onward.errors import BusyError, Interrupted, WriteError
 from onward.outputs import checkpoint_path, output_lock
+from onward.training import train as train_module
 from onward.training.events import Event, Finished, Sampled, Started, Validated
 from onward.training.held_out import held_out_loss
 from onward.training.plan import Budget
@@ -49,6 +51,18 @@ def test_a_run_writes_model_log_and_curves(corpus: EncodedCorpus, small: Small, 
     assert isinstance(events[-1], Finished)
     log = [json.loads(line) for line in (tmp_path / "m.log.jsonl").read_text().splitlines()]
     assert (log[0]["event"], log[-1]["event"]) == ("started", "finished")
+
+
+def test_a_model_remembers_the_training_text_if_asked(
+    corpus: EncodedCorpus, small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output, training = tmp_path / "m.onward", split_corpus(corpus, small()).training
+    assert train(corpus, small(), Budget(steps=2), output).artefact.remembered is None
+    train(corpus, small(remember=True), Budget(steps=2), output)
+    np.testing.assert_array_equal(artefacts.load(output).remembered, training)
+    monkeypatch.setattr(train_module, "MOST_REMEMBERED", 100)
+    result = train(corpus, small(remember=True), Budget(steps=2))
+    np.testing.assert_array_equal(result.artefact.remembered, training[-100:])
 
 
 def test_without_an_output_nothing_is_written(

@@ -104,6 +104,14 @@ def train(
     precision: Annotated[
         str | None, typer.Option(help="Precision of matrix products: auto (the faster one), bf16 or fp32.")
     ] = None,
+    remember: Annotated[
+        bool | None,
+        typer.Option(
+            "--remember",
+            help="Store the end of the text (up to a million symbols) in the model file, so that a memory "
+            "starts with its counts. Anybody who has the file can then read this text.",
+        ),
+    ] = None,
     seed: Annotated[
         int | None, typer.Option(help="Random seed. The same seed and the same --steps give the same model.")
     ] = None,
@@ -141,7 +149,7 @@ def train(
     common = {
         "symbols": symbols, "lower": lower, "min_count": min_count, "width": width, "layers": layers,
         "dropout": dropout, "noise": noise, "lanes": lanes, "rate": rate, "precision": precision,
-        "seed": seed,
+        "remember": remember, "seed": seed,
     }  # fmt: skip
     hyperparameters = {name: value for name, value in common.items() if value is not None}
     hyperparameters |= dict(map(_parse, set_ or []))

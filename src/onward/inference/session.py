@@ -1,7 +1,7 @@
 """A session: a model, and its state after the text that it has read."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Unpack
 
 import numpy as np
@@ -115,21 +115,28 @@ class Session:
             VocabularyError: an id is not in the vocabulary.
         """
         ids = ids_of(symbols, self.vocabulary).astype(np.int64, copy=False)
-        learner = self._learner if learns else None
         nats = np.empty(len(ids))
-        block, start = block_length(1, len(self.vocabulary)), 0
-        while start < len(ids):
-            part = ids[start : start + (min(block, learner.missing) if learner else block)]
-            nats[start : start + len(part)] = self._read(part, self._memory)
-            self._history.append(part, self._snapshot())
-            start += len(part)
-            if learner and learner.add(part, self.state):
-                self._stepper = Stepper(
-                    self.model, self.state, self._weights
-                )  # a stepper needs weights that do not change
-        if self._learner and not learns and len(ids):
-            self._learner.restart(self.state)
+        for part in self._blocks(ids, learns=learns):
+            nats[part] = self._read(ids[part], self._memory)
         return nats
+
+    def predictions(self, symbols: TextOrIds) -> np.ndarray:
+        """Reads symbols as `feed` does, and returns the probabilities before each, (N, V) in float32.
+
+        Raises:
+            VocabularyError: an id is not in the vocabulary.
+        """
+        ids = ids_of(symbols, self.vocabulary).astype(np.int64, copy=False)
+        found = np.empty((len(ids), len(self.vocabulary)), np.float32)
+        for part in self._blocks(ids, learns=True):
+            found[part] = network = _probabilities(self._predict(ids[part]))
+            if self._memory is None:
+                continue
+            for at in range(part.start, part.stop):
+                one = slice(at, at + 1)
+                found[one] = self._memory.refine(self._memory.place()[None], found[one])
+                self._memory.read(ids[one], network[at - part.start :][:1])
+        return found
 
     def adapt(self, options: AdaptOptions | None = None, learned: bytes | None = None) -> None:
         """Makes the session learn, block by block, from the text that it reads from now on.
@@ -250,6 +257,22 @@ class Session:
         elif self._memory:
             self._memory.take_back(symbols)
 
+    def _blocks(self, ids: np.ndarray, *, learns: bool) -> Iterator[slice]:
+        """Yields the blocks of symbols (N,) that the caller must read; learns from each that was read."""
+        learner = self._learner if learns else None
+        block, start = block_length(1, len(self.vocabulary)), 0
+        while start < len(ids):
+            part = slice(start, min(len(ids), start + (min(block, learner.missing) if learner else block)))
+            yield part
+            self._history.append(ids[part], self._snapshot())
+            start = part.stop
+            if learner and learner.add(ids[part], self.state):
+                self._stepper = Stepper(
+                    self.model, self.state, self._weights
+                )  # a stepper needs weights that do not change
+        if self._learner and not learns and len(ids):
+            self._learner.restart(self.state)
+
     def _copy(self) -> "Session":
         """Returns an independent session that does not learn."""
         twin = copy.copy(self)
@@ -266,26 +289,32 @@ class Session:
     def _snapshot(self) -> Snapshot:
         return Snapshot(self.position, self.state, self.logits)
 
-    @torch.inference_mode()
     def _read(self, ids: np.ndarray, memory: Memory | None = None) -> np.ndarray:
         """Reads a block of symbols (T,), and returns their surprise in nats, (T,).
 
         With a memory, the surprise is that of the mixed prediction, and the memory learns from the symbols.
         """
-        y = torch.from_numpy(ids)[:, None].to(self.logits.device)
+        before = self._predict(ids)
+        if memory:
+            return memory.read(ids, _probabilities(before))
+        y = torch.from_numpy(ids)[:, None].to(before.device)
+        return losses(before[:, None], y)[:, 0].double().cpu().numpy()
+
+    @torch.inference_mode()
+    def _predict(self, ids: np.ndarray) -> torch.Tensor:
+        """Reads a block of symbols (T,), and returns the network's logits before each, (T, V)."""
         before = self.logits
         if len(ids) == 1:
             self._stepper.state = self.state
             step = torch.from_numpy(self._stepper.step(ids))
             self.state, self.logits = self._stepper.state, step[None].to(self.logits, copy=True)
         else:
+            y = torch.from_numpy(ids)[:, None].to(self.logits.device)
             logits, self.state = predict(self.model, y, self.state)
             before = torch.cat([before, logits[:-1]])
             self.logits = logits[-1:].clone()  # a slice would keep the whole block in memory
         self.position += len(ids)
-        if memory:
-            return memory.read(ids, _probabilities(before[:, 0]))
-        return losses(before, y)[:, 0].double().cpu().numpy()
+        return before[:, 0]
 
     def _advance(self, symbol: int, state: State, logits: Logits) -> None:
         """Stores the state and the logits after a symbol that another stepper has read."""

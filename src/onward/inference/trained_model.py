@@ -89,6 +89,9 @@ class TrainedModel:
     def __init__(self, artefact: Artefact, path: str | os.PathLike[str] | None = None) -> None:
         self.artefact = artefact
         self.path = None if path is None else Path(path)
+        self._memories: dict[
+            tuple[float | int, int], Memory
+        ] = {}  # by size in megabytes, and symbols to undo
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], *, device: str | torch.device = "cpu") -> "TrainedModel":
@@ -200,10 +203,21 @@ class TrainedModel:
     def memory(self, megabytes: float | int = MEGABYTES, *, undo: int = UNDO) -> Memory | None:
         """Returns the memory at the start of a text; None for 0 megabytes. See `Memory`.
 
+        If the model remembers the end of its training text, the memory has counted it.
+
         Raises:
             InputError: the size is out of range, or the vocabulary is too large.
         """
-        return Memory(self.vocabulary, megabytes, undo=undo) if megabytes else None
+        if not megabytes:
+            return None
+        if self.artefact.remembered is None:
+            return Memory(self.vocabulary, megabytes, undo=undo)
+        size = megabytes, undo
+        if size not in self._memories:  # counting takes a second
+            self._memories[size] = Memory(
+                self.vocabulary, megabytes, undo=undo, counted=self.artefact.remembered
+            )
+        return self._memories[size].fork()
 
     def session(
         self, *, reach: int = REACH, weights: WeightType = "fp32", memory: float | int = MEGABYTES
@@ -315,6 +329,7 @@ class TrainedModel:
     def info(self) -> dict[str, Any]:
         """Returns all facts about the model, as plain values."""
         config, vocabulary = self.artefact.model.config, self.vocabulary
+        remembered = self.artefact.remembered
         return {
             "file": self._file(),
             "format": FORMAT,
@@ -330,7 +345,7 @@ class TrainedModel:
             },
             "recipe": self.artefact.recipe,
             "facts": self.artefact.facts,
-        }
+        } | ({"remembered": {"symbols": len(remembered)}} if remembered is not None else {})
 
     def _file(self) -> dict[str, Any] | None:
         """Returns the path, the size in bytes and the hash of the model file."""

@@ -1,6 +1,7 @@
 """The layout of a memory: one array of 32-bit words, of fixed size.
 
-    place      number of symbols, hashes of the word and of the word before it, the match and its length
+    place      number of symbols, hashes of the word and of the word before it, the match and its length;
+               then the number of symbols from which the mixer has learned
     text       the last symbols, as a ring
     heads      for each hash of the last `SHORTEST_MATCH` symbols, the position after them
     cells      for each context and pair of counts, how often a symbol with such counts came
@@ -39,6 +40,10 @@ NUMBER, WORD_HASH, PREVIOUS_HASH, MATCH, LENGTH, HEADER = range(6)
 
 PLACE = HEADER + RECENT
 """Number of words of a place."""
+
+LEARNED = HEADER
+"""The word with the number of symbols from which the mixer has learned; symbols that were only counted do not
+slow its learning rate."""
 
 FIRST_RATE, LAST_RATE, SLOWING = 0.02, 0.001, 2000.0
 """The mixer's first and last learning rate, and the number of symbols after which it is halfway between."""
@@ -118,7 +123,7 @@ class Layout:
         words = int(self.megabytes * _WORDS_PER_MEGABYTE)
         contexts = len(self.kinds)
         parts = {
-            "place": HEADER,
+            "place": HEADER + 1,
             "text": 1 << (words // 8).bit_length() - 1,
             "heads": 1 << (words // 32).bit_length() - 1,
             "cells": contexts * 2 * LEVELS * LEVELS + LENGTHS,

@@ -32,6 +32,7 @@ enum { /* as in layout.py */
 };
 enum { WORD = 100, PAIR, PREVIOUS }; /* kinds of context other than the last n symbols */
 enum { NUMBER, WORD_HASH, PREVIOUS_HASH, MATCH, LENGTH, HEADER }; /* fields of a place; then the last symbols */
+enum { LEARNED = HEADER }; /* the word after the place: number of symbols from which the mixer has learned */
 
 static const double ENOUGH = 1e-3, CLEAR = 5e-3, LARGEST = 16.0, LEAST = 1e-7;
 static const uint32_t ONE = 4194303; /* the probability 1 in a cell: 22 bits; the other 10 count observations */
@@ -231,6 +232,11 @@ void onward_memory_advance(const Memory *m, int64_t count, uint32_t *places, con
 
 /* ---- counts ---- */
 
+INLINE int64_t bucket_of(const Memory *m, uint32_t hash)
+{
+    return m->table_at + (int64_t)((uint64_t)hash * (uint64_t)m->buckets >> 32) * BUCKET;
+}
+
 static void hash_contexts(const Memory *m, const uint32_t *place, uint32_t *hashes)
 {
     const uint32_t *recent = place + HEADER;
@@ -246,12 +252,8 @@ static void hash_contexts(const Memory *m, const uint32_t *place, uint32_t *hash
         h = (h ^ (h >> 16)) * 0x85ebca6bu;
         h = (h ^ (uint32_t)(i + 1) * 0xc2b2ae35u) * 0x27d4eb2fu;
         hashes[i] = h ^ (h >> 15);
+        __builtin_prefetch(m->words + bucket_of(m, hashes[i])); /* the buckets are far apart, and are all needed soon */
     }
-}
-
-INLINE int64_t bucket_of(const Memory *m, uint32_t hash)
-{
-    return m->table_at + (int64_t)((uint64_t)hash * (uint64_t)m->buckets >> 32) * BUCKET;
 }
 
 /* An entry, from the high bits: check bits of its context, symbol, LATEST, count. An empty entry has count 0. */
@@ -434,7 +436,7 @@ static void learn(Memory *m, const Decision *d, int came)
     int inputs = (int)m->contexts + 3;
     double error = came - d->mixed;
     if (fabs(error) > CLEAR) {
-        double rate = m->last_rate + (m->first_rate - m->last_rate) / (1.0 + m->words[NUMBER] / m->slowing);
+        double rate = m->last_rate + (m->first_rate - m->last_rate) / (1.0 + m->words[LEARNED] / m->slowing);
         for (int part = 0; part < 2; part++) {
             record(m, d->weights[part], inputs);
             for (int i = 0; i < inputs; i++) {
@@ -478,6 +480,7 @@ void onward_memory_read(Memory *m, int64_t count, const int64_t *symbols, const 
         begin_symbol(m);
         for (int made = 0; made < c; made++)
             learn(m, decisions + made, came && made == c - 1);
+        set(m, LEARNED, m->words[LEARNED] + 1);
         append(m, place, e.hashes, symbol);
         end_symbol(m);
     }

@@ -43,10 +43,14 @@ class Memory:
         undo: int = UNDO,
         counted: np.ndarray | None = None,
     ) -> None:
-        self._counted = counted
         layout = Layout(vocabulary, megabytes)
-        self._kernel = self._started(layout, min(undo, UNDO, layout.most_undoable))
+        undo = min(undo, UNDO, layout.most_undoable)
+        self._kernel = (CompiledKernel if compiled.available else ReferenceKernel)(layout, undo)
         self._is_shared = False
+        self._start: Kernel | None = None  # the kernel after the counted symbols; None: an empty one
+        if counted is not None:
+            self.count(counted)
+            self._start, self._is_shared = self._kernel, True
 
     @property
     def megabytes(self) -> float:
@@ -96,9 +100,10 @@ class Memory:
             self._own().take_back(symbols)
 
     def restart(self, ids: np.ndarray) -> None:
-        """Resets the memory, then counts symbols (N,) without the network."""
-        self._kernel = self._started(self._kernel.layout, self._kernel.undo)
-        self._is_shared = False
+        """Returns the memory to its start, then counts symbols (N,) without the network."""
+        kernel = self._kernel
+        self._kernel = self._start or type(kernel)(kernel.layout, kernel.undo)
+        self._is_shared = self._start is not None
         self.count(ids)
 
     def fork(self) -> "Memory":
@@ -151,12 +156,6 @@ class Memory:
         refined = np.array(network, np.float32, order="C")
         self._kernel.refine(np.ascontiguousarray(places), refined)
         return refined
-
-    def _started(self, layout: Layout, undo: int) -> Kernel:
-        kernel = (CompiledKernel if compiled.available else ReferenceKernel)(layout, undo)
-        if self._counted is not None:
-            kernel.count(self._counted)
-        return kernel
 
     def _own(self) -> Kernel:
         """Returns the kernel, copied before the first change if another memory shares it."""

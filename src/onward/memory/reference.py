@@ -40,6 +40,7 @@ from onward.memory.layout import (
     LARGEST,
     LAST_RATE,
     LATEST,
+    LEARNED,
     LEAST,
     LENGTH,
     LEVELS,
@@ -140,6 +141,7 @@ class ReferenceKernel(Kernel):
             self._begin()
             for decision in made:
                 self._learn(decision, came and decision is made[-1])
+            self._set(LEARNED, int(self.words[LEARNED]) + 1)
             self._append(place, found.hashes, symbol)
             self._end()
         return nats
@@ -404,7 +406,7 @@ class ReferenceKernel(Kernel):
     def _learn(self, decision: _Decision, came: bool) -> None:
         error = came - decision.mixed
         if abs(error) > CLEAR:
-            rate = LAST_RATE + (FIRST_RATE - LAST_RATE) / (1 + int(self.words[NUMBER]) / SLOWING)
+            rate = LAST_RATE + (FIRST_RATE - LAST_RATE) / (1 + int(self.words[LEARNED]) / SLOWING)
             for at in decision.weights:
                 self._record(at, self.layout.inputs)
                 weights = self._weights(at)

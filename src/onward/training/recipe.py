@@ -45,6 +45,8 @@ class Recipe(Architecture):
         precision: precision of the matrix products in training; "auto" measures which is faster.
         base: the model whose weights the run begins with: the name of a base model, the path of a model file,
             or "none".
+        remember: whether the model file holds the end of the training text, which each memory counts at its
+            start (see `onward.memory.remembered`).
         seed: seed of the initial weights, dropout, noise, and the choice of the symbols that are replaced by
             UNKNOWN.
 
@@ -69,6 +71,7 @@ class Recipe(Architecture):
     validation: Annotated[float, Field(ge=0.0, le=0.5)] | None = None
     precision: Literal["auto", Precision] = "auto"
     base: str = "none"
+    remember: bool = False
     seed: Annotated[int, Field(ge=0, le=2**31)] = 0
 
     @property

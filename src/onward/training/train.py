@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from onward.artefact import Artefact, save
@@ -15,6 +16,7 @@ from onward.data.encoded import EncodedCorpus
 from onward.data.lanes import Lanes
 from onward.data.vocabulary import END, UNKNOWN
 from onward.errors import Interrupted
+from onward.memory.remembered import MOST_REMEMBERED
 from onward.model import LanguageModel
 from onward.outputs import checkpoint_path, curves_path, log_path
 from onward.stored import refusing_damage
@@ -330,6 +332,9 @@ def _finish(run: _Run, trainer: Trainer, best_step: int, notify: Observer) -> Tr
         "temperature": round(temperature, 4),
     }
     artefact = _make_artefact(run, trainer, best_step, validation)
+    if run.recipe.remember:
+        end = np.asarray(run.split.training[-MOST_REMEMBERED:]).astype(np.int64)
+        artefact = replace(artefact, remembered=end)
     if output:
         save(artefact, output)
     seconds = time.monotonic() - run.started

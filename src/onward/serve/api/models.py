@@ -32,13 +32,14 @@ def model_operations(models: ModelRegistry, limits: Limits, corpus: Sequence[Pat
     known = {"models": models}
     limited = known | {"limits": limits}
     searches = Slots(limits.searches, "searches are in progress", shared=True)
+    learning = Slots(limits.adapting, "texts are scored by models that learn", shared=True)
     sized = limited | {"sizes": AnswerSizes(limits)}
     return [
         _list.bind(**known),
         _show.bind(**known, novelty=bool(corpus)),
         _curve.bind(**limited),
         complete.bind(**sized),
-        scoring.score.bind(**sized),
+        scoring.score.bind(**sized, learning=learning),
         scoring.novelty.bind(**limited, corpus=corpus, searches=searches),
     ]
 

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from onward.inference.scoring.protocol import Learn
 from onward.serve.http.validation import FROM_DIGITS, FROM_WORD, WHOLE, AtMost, ModelName, RequestModel
 from onward.serve.watch.alarm_feed import RECENT
 
@@ -103,10 +104,10 @@ class ScoreRequest(RequestModel):
     alternatives: Annotated[int, Field(ge=0, le=20), WHOLE] = Field(
         3, description="Number of the most likely symbols to list for each position."
     )
-    learn: Literal["none", "memory"] = Field(
+    learn: Learn = Field(
         "none",
-        description="Whether a memory (n-gram counts) learns from each symbol after it was scored. Its "
-        "predictions are mixed with the model's.",
+        description="What learns from the text after scoring it: a memory (n-gram counts), a copy of the "
+        "model's weights, or both. The model does not change.",
     )
 
 
@@ -157,7 +158,12 @@ class SessionRequest(CompletionOptions):
     cursor: Annotated[int, Field(ge=0), WHOLE] | None = Field(
         None, description="Typing position: completions continue the text before it. Default: the end."
     )
-    adapt: bool = Field(False, description="Whether the session learns from its text.")
+    learn: Literal["memory", "both"] = Field(
+        "memory",
+        description="What learns from the text: the session's memory (n-gram counts), or a copy of the "
+        "model's weights too.",
+    )
+    adapt: bool = Field(False, description='True: the same as `learn` "both".')
 
 
 class EditRequest(CompletionOptions):

@@ -14,7 +14,7 @@ from onward.serve.api.answer_size import AnswerSizes
 from onward.serve.api.operation import operation
 from onward.serve.api.requests import NoveltyRequest, ScoreRequest
 from onward.serve.api.responses import LikelySymbol, NoveltyReport, ScoredSymbol, ScoreResponse
-from onward.serve.engine.prefill import prefill
+from onward.serve.engine.prefill import prefill, read_learning
 from onward.serve.engine.registry import ModelRegistry
 from onward.serve.engine.tokens import SymbolNames, Tokens
 from onward.serve.http.clients import client_of
@@ -42,7 +42,7 @@ _IN_PARTS = "send it in parts, or use `onward score`"
 
 @operation("POST", "/v1/score", id="scoreText", body=ScoreRequest, response=ScoreResponse)
 async def score(
-    request: Request, models: ModelRegistry, limits: Limits, sizes: AnswerSizes
+    request: Request, models: ModelRegistry, limits: Limits, sizes: AnswerSizes, learning: Slots
 ) -> Response | LargeJson:
     """Compute the surprise of each symbol of a text."""
     body = await read_body(request.receive, limits)
@@ -55,15 +55,13 @@ async def score(
     size = sizes.check(len(ids), asked.alternatives, "alternatives", _IN_PARTS)
     with ExitStack() as during:
         during.enter_context(sizes.slot(size, request.scope))
-        work = served.engine.run(
-            prefill(
-                served.trained,
-                ids,
-                asked.alternatives,
-                served.trained.memory(undo=0) if asked.learn == "memory" else None,
-            )
-        )
-        _, slices = await until_client_leaves(request.receive, work)
+        if asked.learn == "none":
+            work = served.engine.run(prefill(served.trained, ids, asked.alternatives))
+            _, slices = await until_client_leaves(request.receive, work)
+        else:
+            with learning.take(client_of(request.scope)):
+                learned = read_learning(served.trained, ids, asked.alternatives, asked.learn)
+                slices = await until_client_leaves(request.receive, served.engine.run(learned))
         served.metrics.symbols_read.inc(len(ids))
         bits = nats_to_bits(sum(-float(tokens.nats.sum()) for tokens in slices))
         found = {

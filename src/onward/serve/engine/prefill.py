@@ -5,9 +5,11 @@ import torch
 
 from onward.data.vocabulary import BEGIN
 from onward.inference.prediction import initial_state, predict
+from onward.inference.scoring.protocol import Learn
 from onward.inference.trained_model import TrainedModel
-from onward.memory.memory import Memory
+from onward.memory.layout import MEGABYTES
 from onward.serve.engine.engine import PromptState, SlicedWork
+from onward.serve.engine.online_learning import LEARNING_SLICE
 from onward.serve.engine.tokens import Tokens, log_probabilities, tokens_of
 from onward.serve.engine.typed_text import SLICE
 
@@ -17,7 +19,7 @@ _BEGIN = Tokens(np.array([BEGIN]), np.zeros(1), np.array([[BEGIN]]), np.zeros((1
 
 
 def prefill(
-    trained: TrainedModel, ids: np.ndarray, top: int | None = None, memory: Memory | None = None
+    trained: TrainedModel, ids: np.ndarray, top: int | None = None
 ) -> SlicedWork[tuple[PromptState, list[Tokens]]]:
     """Reads a text from its start.
 
@@ -26,7 +28,6 @@ def prefill(
         ids: the text, (N,). BEGIN may be its first symbol, and then has probability 1. After an empty text
             comes what the texts of the corpus begin with.
         top: number of alternatives for each token; None: return no tokens.
-        memory: learns from each symbol after it was scored; its predictions are mixed with the model's.
 
     Returns:
         The state after the text, and the tokens of each slice.
@@ -44,23 +45,31 @@ def prefill(
         logits = out.cpu().numpy()
         symbols = stream[1 + start : 1 + start + SLICE].tolist()
         if top is not None and symbols:
-            logs = log_probabilities(logits[: len(symbols), 0])
-            if memory:
-                logs = _refined(memory, np.exp(logs).astype(np.float32), symbols)
-            tokens.append(tokens_of(logs, symbols, top))
+            tokens.append(tokens_of(log_probabilities(logits[: len(symbols), 0]), symbols, top))
     return PromptState(logits[-1].copy(), state), tokens
 
 
-def _refined(memory: Memory, network: np.ndarray, symbols: list[int]) -> np.ndarray:
-    """Returns the mixed log-probabilities (n, V) of the symbols (n), from which the memory learns.
+def read_learning(trained: TrainedModel, ids: np.ndarray, top: int, learn: Learn) -> SlicedWork[list[Tokens]]:
+    """Reads a text, and learns from each symbol or block after it was scored.
 
     Args:
-        memory: the memory before the symbols.
-        network: the network's probabilities, (n, V).
-        symbols: the symbols.
+        trained: the model, which does not change.
+        ids: the text, (N,).
+        top: number of alternatives for each token.
+        learn: what learns.
+
+    Returns:
+        The tokens of each slice.
     """
-    refined = np.empty_like(network, np.float64)
-    for i, symbol in enumerate(symbols):
-        refined[i] = memory.refine(memory.place()[None], network[i : i + 1])[0]
-        memory.read(np.array([symbol]), network[i : i + 1])
-    return np.log(np.maximum(refined, _LEAST))
+    session = trained.session(reach=0, memory=MEGABYTES if learn in ("memory", "both") else 0)
+    if learn in ("weights", "both"):
+        session.adapt()
+    size = LEARNING_SLICE if session.adapter else SLICE
+    tokens = []
+    for start in range(0, len(ids), size):
+        if start:
+            yield
+        part = ids[start : start + size]
+        logs = np.log(np.maximum(session.predictions(part).astype(np.float64), _LEAST))
+        tokens.append(tokens_of(logs, part.tolist(), top))
+    return tokens

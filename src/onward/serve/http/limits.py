@@ -24,7 +24,8 @@ class Limits:
         searches: searches of the corpus that wait or run, half of them for one client; further ones
             get status 429.
         sessions: open sessions; beyond that the least recently used one is closed.
-        adapting: sessions that learn, each with its own weights; further ones are refused.
+        adapting: sessions that learn, each with its own weights; further ones are refused. Also, texts that
+            are scored with learning at once, half of them for one client.
         batch_records: lines, records or events of one batch for a detector.
         open_sequences: open sequences of a detector; records that would begin further ones get status 429.
         batches: batches that wait for a detector; further ones get status 429.
