@@ -1,8 +1,8 @@
 """Learns a detector from normal sequences: trains its model, and calibrates it on held-out sequences.
 
 Few sequences are all used for both. They are split at random into folds. For each fold, a model is trained on
-the other folds and scores this one. The detector's own model is trained on all sequences. More events leave
-time for fewer folds; beyond one million events, a fifth of the sequences is held out instead.
+the other folds and scores this one. The detector's own model is trained on all sequences. Many or long
+sequences leave time for fewer folds, or none: then a fifth of the sequences is held out instead.
 Lookup tables and the n-gram model are cheap, so they use smaller folds. If two sequences with the same rare
 event are in one fold, the event looks new; in small folds this happens rarely. Sequences that recur are
 scored by the detector itself (see `calibration/out_of_fold.py`). docs/concepts.md states the resulting
@@ -70,9 +70,9 @@ _POSITIONS_PER_BLOCK, _FEWEST_LANES = 2048, 16
 _PASSES, _FEWEST_POSITIONS, _MOST_POSITIONS = 10, 200_000, 800_000
 """A model is trained for this many passes over its events, but within these limits; for at least one pass."""
 
-_POSITIONS_IN_ALL = 3_000_000
-"""The positions that all models together are trained for, which decide the number of folds: less than
-a minute on two cores."""
+_STEPS_IN_ALL = 150_000
+"""The positions of one lane that all models together are trained for, which decide the number of folds. They
+are computed one after the other: in less than a minute on two cores."""
 
 Notify = Callable[[str], None]
 
@@ -140,7 +140,7 @@ def learn_detector(
     plan = plan_splits(
         len(sequences),
         events,
-        folds=settings.folds or max(1, min(MOST_FOLDS, _POSITIONS_IN_ALL // _positions_for(events) - 1)),
+        folds=settings.folds or _folds_for(events, len(sequences)),
         held_out=settings.held_out,
         in_order=settings.in_order,
         seed=settings.seed,
@@ -247,9 +247,19 @@ class _Learner:
 
 def _recipe_for(sequences: Sequences, seed: int) -> Recipe:
     """Returns the recipe for an amount of data."""
-    mean_length = len(sequences.ids) // len(sequences) + 1
-    lanes = max(_FEWEST_LANES, min(RECIPE.lanes, _POSITIONS_PER_BLOCK // min(mean_length, RECIPE.block)))
-    return replace(RECIPE, lanes=lanes, seed=seed)
+    return replace(RECIPE, lanes=_lanes_for(len(sequences.ids), len(sequences)), seed=seed)
+
+
+def _lanes_for(events: int, sequences: int) -> int:
+    """Returns the number of lanes to train a model in."""
+    mean_length = events // sequences + 1
+    return max(_FEWEST_LANES, min(RECIPE.lanes, _POSITIONS_PER_BLOCK // min(mean_length, RECIPE.block)))
+
+
+def _folds_for(events: int, sequences: int) -> int:
+    """Returns the number of folds; 1 for none (see `plan_splits`)."""
+    steps = _positions_for(events) // _lanes_for(events, sequences)
+    return max(1, min(MOST_FOLDS, _STEPS_IN_ALL // steps - 1))
 
 
 def _positions_for(events: int) -> int:

@@ -18,6 +18,21 @@ def test_every_feature_counts_equally() -> None:
     assert min(scores) > np.median(combination.score(normal)) + 1
 
 
+def test_counts_have_up_to_twice_the_weight_if_they_recur() -> None:
+    normal = np.random.default_rng(0).exponential(size=(500, MANY))
+    counts, unusual = FEATURES.index("counts"), np.median(normal, axis=0)[None].repeat(2, axis=0)
+    unusual[1, counts] = normal[:, counts].max()
+    gains = []
+    for share in (0.0, 0.5, 1.0):
+        recurring = normal.copy()
+        recurring[: int(500 * share), counts] = 0.0
+        combination = Combination.of(recurring)
+        tail_scores = combination.tail_scores(unusual)[:, counts]
+        scores = combination.score(unusual)
+        gains.append((scores[1] - scores[0]) / (tail_scores[1] - tail_scores[0]))
+    assert gains == pytest.approx([1.0, 1.5, 2.0])
+
+
 def test_a_little_of_everything_is_as_unusual_as_one_extreme_value() -> None:
     normal = draw_features(np.random.default_rng(0), 500)
     combination = Combination.of(normal)
