@@ -36,15 +36,16 @@ class KeyPattern:
 
     Args:
         pattern: the regular expression. Its first group is the key, or the whole match if it has no group.
+        longest: maximum number of characters of the pattern.
 
     Raises:
         InputError: the pattern is not a regular expression, or RE2 cannot match it.
     """
 
-    def __init__(self, pattern: str) -> None:
-        if len(pattern) > LONGEST_PATTERN:
+    def __init__(self, pattern: str, longest: int = LONGEST_PATTERN) -> None:
+        if len(pattern) > longest:
             raise InputError(
-                f"expected a key pattern of at most {LONGEST_PATTERN:,} characters, got {len(pattern):,}",
+                f"expected a key pattern of at most {longest:,} characters, got {len(pattern):,}",
                 hint="find the key by a shorter pattern",
             )
         try:
@@ -62,6 +63,7 @@ class KeyPattern:
             message = f"expected a pattern that RE2 can match in linear time, got {pattern!r}"
             raise InputError(f"{message}: {error.args[0].decode()}", hint=_HINT) from error
         self._group = min(1, self._regex.groups)
+        self._names = {place: name.decode() for name, place in self._regex.groupindex.items()}
 
     def find(self, line: str) -> str | None:
         """Returns the key of a line, which is "" if its group did not take part in the match.
@@ -70,6 +72,14 @@ class KeyPattern:
         """
         found = self._regex.search(line[:SEARCHED].encode("utf-8", "replace"))
         return (found[self._group] or b"").decode() if found else None
+
+
+    def named(self, line: str) -> dict[str, str] | None:
+        """Returns the named groups that took part in the match; None if the pattern does not match."""
+        found = self._regex.search(line[:SEARCHED].encode("utf-8", "replace"))
+        if found is None:
+            return None
+        return {n: found[place].decode() for place, n in self._names.items() if found[place] is not None}
 
 
 def _translated(part: re.Match[str]) -> str:
