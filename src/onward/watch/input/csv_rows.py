@@ -22,6 +22,8 @@ from pydantic import Field
 from onward.stored import AsTuple, Count, StoredModel
 from onward.watch.input.lines import LONGEST_LINE
 
+csv.field_size_limit(LONGEST_LINE)  # the default is 128 KB
+
 MOST_LINES = 200
 """The most lines that a row may span."""
 
@@ -112,7 +114,7 @@ class CsvRows:
             problem = "a quote is not closed" if str(error) == _OPEN_QUOTE else str(error)
             raise ValueError(f"not CSV: {problem}") from error
         if self.columns is None or self._is_header(cells, self.columns):
-            self.columns = cells
+            self.columns = [cell.strip() for cell in cells]
             return None
         if len(cells) != len(self.columns):
             raise ValueError(f"expected {len(self.columns)} columns, got {len(cells)}")
@@ -168,4 +170,4 @@ def _problem(row: str, delimiter: str) -> str:
 
 
 def _cells(row: str, delimiter: str) -> list[str]:
-    return next(csv.reader([row], delimiter=delimiter, strict=True))
+    return next(csv.reader([row], delimiter=delimiter, strict=True, skipinitialspace=delimiter != " "))

@@ -35,7 +35,8 @@ class KeyPattern:
     """Finds the key of a line.
 
     Args:
-        pattern: the regular expression. Its first group is the key, or the whole match if it has no group.
+        pattern: the regular expression. Its first group that takes part in the match is the key, or the whole
+            match if it has no group.
         longest: maximum number of characters of the pattern.
 
     Raises:
@@ -62,16 +63,23 @@ class KeyPattern:
         except re2.error as error:
             message = f"expected a pattern that RE2 can match in linear time, got {pattern!r}"
             raise InputError(f"{message}: {error.args[0].decode()}", hint=_HINT) from error
-        self._group = min(1, self._regex.groups)
         self._names = {place: name.decode() for name, place in self._regex.groupindex.items()}
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the groups, in their order."""
+        return tuple(self._names.values())
+
     def find(self, line: str) -> str | None:
-        """Returns the key of a line, which is "" if its group did not take part in the match.
+        """Returns the key of a line: its first group that took part in the match, or "" if none did.
 
         Returns None if the pattern does not match. Lines are read up to `SEARCHED` characters.
         """
         found = self._regex.search(line[:SEARCHED].encode("utf-8", "replace"))
-        return (found[self._group] or b"").decode() if found else None
+        if not found:
+            return None
+        groups = found.groups() or (found[0],)
+        return next((group.decode() for group in groups if group is not None), "")
 
 
     def named(self, line: str) -> dict[str, str] | None:

@@ -18,8 +18,8 @@ MESSAGE = "message"
 LONGEST_PATTERN = 10_000
 
 _SHARE = 0.9
-_LEAST_SHARE = 0.1
-"""At least this share of all lines has the header, if it begins with a time. Other lines continue a record."""
+_LEAST_SHARES = {"time": 0.1, "level": 0.5}
+"""Shares of all lines that are enough for the first field of a header: other lines may continue a record."""
 
 _MOST_FIELDS = 14
 _MOST_WORDS = 4
@@ -31,10 +31,11 @@ LEVELS = (
 )
 _MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*"
 _DAY = r"(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,? +)?"
-_CLOCK = r"\d{1,2}[:.]\d{1,2}[:.]\d{1,2}(?:[.,:]\d+)?(?: ?[AP]M)?"
+_CLOCK = r"\d{1,2}:\d{1,2}:\d{1,2}(?:[.,:]\d+)?(?: ?[AP]M)?"
 _ZONE = r"(?: ?(?:Z|UTC|GMT|[A-Z]{3,4}|[+-]\d\d:?\d\d))?"
 _TIMES = (
     rf"\d{{4}}[-/.]\d{{1,2}}[-/.]\d{{1,2}}[T _-]{_CLOCK}(?:Z| ?[+-]\d\d:?\d\d| UTC| GMT)?",
+    r"\d{4}-\d\d-\d\d[-T _]\d\d\.\d\d\.\d\d(?:\.\d+)?",
     rf"\d{{1,2}}[-/.]\d{{1,2}}[-/.]\d{{2,4}},? {_CLOCK}",
     rf"\d{{1,2}}/{_MONTH}/\d{{4}}:{_CLOCK}{_ZONE}",
     rf"{_DAY}\d{{1,2}}[ -]{_MONTH}[ -]\d{{4}} {_CLOCK}{_ZONE}",
@@ -73,10 +74,10 @@ _KINDS = (
     _Kind("level", ("", "[VDIWEF]", "")),
     _Kind("glog", ("", r"[IWEF]\d{4}", "")),
     _Kind("", (r"\[", r"[^\]]*", r"\]:?"), most_words=2),
-    _Kind("source", ("", r"[A-Za-z_*(/][^\s\[\]:|=\"']*(?:\([^)]*\))?", r"(?:\[(?P<pid>\d+)\])?(?: \([^)]*\))?:")),
-    _Kind("source", ("", r"[A-Za-z_*(/][^\s\[\]:|=\"']*(?: [^\s\[\]:|=\"']+){0,2}", " -")),
+    _Kind("source", ("", r"[\d.]*[A-Za-z_*(/][^\s\[\]:|=\"']*(?:\([^)]*\))?", r"(?:\[(?P<pid>\d+)\])?(?: \([^)]*\))?:")),
+    _Kind("source", ("", r"[\d.]*[A-Za-z_*(/][^\s\[\]:|=\"']*(?: [^\s\[\]:|=\"']+){0,2}", " -")),
     _Kind("source", ("", r"[A-Za-z_][\w./-]*:\d+", r"(?:\]:?|:)")),
-    _Kind("", ("", r"\d+", ""), is_strong=False),
+    _Kind("", ("", r"[-+]?\d+", ""), is_strong=False),
 )
 _WORD = _Kind("", ("", r"[^\s|]+", ""), is_strong=False)
 _CELL = _Kind("", ("", r"[^|]*", ""))
@@ -91,12 +92,16 @@ class LinePattern:
         pattern: a regular expression that matches from the start of a line. The names of its groups are the
             names of the fields, and one of them is "message".
 
+    Attributes:
+        names: the names of the fields.
+
     Raises:
         InputError: it is not such a regular expression.
     """
 
     def __init__(self, pattern: str) -> None:
         self._pattern = KeyPattern(pattern, LONGEST_PATTERN)
+        self.names = self._pattern.names
 
     def fields(self, line: str) -> dict[str, str] | None:
         """Returns the fields of a line by name, without those that it lacks; None if it does not match."""
@@ -125,23 +130,22 @@ class _Header:
     """
 
     def __init__(self, lines: Sequence[str]) -> None:
-        self._rests = [line.rstrip() for line in lines]
-        self._total = len(self._rests)
+        self._rests = [line.rstrip() for line in lines if not line[:1].isspace()]  # others are continued
         self.kinds: list[_Field] = []
 
     def add_field(self) -> bool:
         """Adds the next field, and returns whether there is one."""
-        needed = _SHARE * len(self._rests)
+        once = {field.kind.name for field in self.kinds} & {"level", "source"}
         ends = [_BAR] if self._has_bars() else [_END]
         kinds = (*_KINDS, _CELL) if ends == [_BAR] else (*_KINDS, _WORD)
         for kind in kinds:
-            if self._words_at_end() > kind.most_words and kind is not _WORD:
+            if kind.name in once or (kind is not _WORD and self._words_at_end() > kind.most_words):
                 continue
             for end in ends:
                 regex = re.compile("".join(kind.regex) + end)
                 found = [regex.match(rest) for rest in self._rests]
                 count = sum(match is not None for match in found)
-                if count and count >= (needed if not self._is_first_time(kind) else _LEAST_SHARE * self._total):
+                if count and count >= self._needed(kind) * len(self._rests):
                     self.kinds.append(_Field(kind, end, count / len(self._rests)))
                     self._rests = [
                         rest[match.end() :] for rest, match in zip(self._rests, found, strict=True) if match
@@ -149,8 +153,8 @@ class _Header:
                     return kind is not _WORD or self._words_at_end() <= _MOST_WORDS
         return False
 
-    def _is_first_time(self, kind: _Kind) -> bool:
-        return not self.kinds and kind.name == "time"
+    def _needed(self, kind: _Kind) -> float:
+        return _SHARE if self.kinds else _LEAST_SHARES.get(kind.name, _SHARE)
 
     def _has_bars(self) -> bool:
         count = sum("|" in rest for rest in self._rests)

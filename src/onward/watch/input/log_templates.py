@@ -100,15 +100,10 @@ class Templates:
     @classmethod
     def mine(cls, lines: Iterable[str]) -> "Templates":
         """Returns the templates of lines, sorted."""
-        sample = _Sample()
+        miner = TemplateMiner()
         for line in lines:
-            sample.add(mask_line(line))
-        found: Counter[str] = Counter()
-        for group in sample.groups():
-            for template, count in _templates(group):
-                found[template.text] += count
-        kept = sorted(found, key=lambda text: (-found[text], text))[:MOST_TEMPLATES]
-        return cls(sorted(filter(None, kept)))
+            miner.event(line)
+        return miner.templates()
 
     def event(self, line: str) -> str:
         """Returns the template of a line. A line of a new kind is a template of its own."""
@@ -239,32 +234,43 @@ _Group = dict[Words, tuple[int, int]]
 """The lines of one length, each with its count and the spaces of its words (see `_Line`)."""
 
 
-class _Sample:
-    """The distinct lines to mine."""
+class TemplateMiner:
+    """Collects lines, and mines their templates.
+
+    A parser may have it in the place of templates.
+    """
 
     def __init__(self) -> None:
         self._groups: dict[int, _Group] = defaultdict(dict)
         self._heaps: dict[int, list[tuple[int, Words]]] = defaultdict(list)  # the largest hash first
 
-    def add(self, masked: str) -> None:
-        words, spaces = _line_of(masked)
+    def event(self, line: str) -> str:
+        """Adds a line, and returns no event."""
+        words, spaces = _line_of(mask_line(line))
         group, heap = self._groups[len(words)], self._heaps[len(words)]
         if words in group:
             count, before = group[words]
             group[words] = count + 1, min(before, spaces)
-            return
+            return ""
         digest = blake2b(" ".join(words).encode("utf-8", "replace"), digest_size=8).digest()
         entry = -int.from_bytes(digest, "big"), words
         if len(heap) < _GROUP_LINES:
             heappush(heap, entry)
         elif (dropped := heappushpop(heap, entry)[1]) == words:
-            return
+            return ""
         else:
             del group[dropped]
         group[words] = 1, spaces
+        return ""
 
-    def groups(self) -> Iterator[_Group]:
-        return (self._groups[length] for length in sorted(self._groups))
+    def templates(self) -> Templates:
+        """Returns the templates of the lines so far, sorted."""
+        found: Counter[str] = Counter()
+        for length in sorted(self._groups):
+            for template, count in _templates(self._groups[length]):
+                found[template.text] += count
+        kept = sorted(found, key=lambda text: (-found[text], text))[:MOST_TEMPLATES]
+        return Templates(sorted(filter(None, kept)))
 
 
 def _templates(lines: _Group) -> Iterator[tuple[_Line, int]]:
@@ -280,7 +286,7 @@ def _templates(lines: _Group) -> Iterator[tuple[_Line, int]]:
         total = sum(count for count, _ in group.values())
         varying = sorted((len(found), place) for place, found in enumerate(at) if len(found) > 1)
         fixed = sum(len(found) == 1 and first[place][0].isalpha() for place, found in enumerate(at))
-        if varying and (_is_closed(at[varying[0][1]], total) or fixed < max(1, len(varying))):
+        if varying and (_is_closed(at[varying[0][1]]) or fixed < max(1, len(varying))):
             parts: dict[str, _Group] = defaultdict(dict)
             for words, entry in group.items():
                 parts[words[varying[0][1]]][words] = entry
@@ -291,9 +297,12 @@ def _templates(lines: _Group) -> Iterator[tuple[_Line, int]]:
             yield _Line(words, group[first][1]), total
 
 
-def _is_closed(found: Counter[str], lines: int) -> bool:
-    """Whether the distinct words at a position are few, recur, and are mostly not numbered names."""
-    if 2 * sum(MASK in word for word in found) > len(found):
-        return False
-    new = sum(count == 1 for count in found.values())
-    return len(found) <= _FEW or (len(found) <= math.isqrt(lines) and new <= _NEW_SHARE * lines)
+def _is_closed(found: Counter[str]) -> bool:
+    """Whether the words at a position are a closed set, and not numbered names."""
+    return 2 * sum(MASK in word for word in found) <= len(found) and is_closed(found)
+
+
+def is_closed(found: Counter[str]) -> bool:
+    """Whether values are a closed set: the distinct ones are few, and recur."""
+    total, new = found.total(), sum(count == 1 for count in found.values())
+    return len(found) <= _FEW or (len(found) <= math.isqrt(total) and new <= _NEW_SHARE * total)
