@@ -98,6 +98,8 @@ def detect_format(raw: Iterable[bytes], options: FormatOptions, name: str = "") 
     if container and form in ("sequences", "csv"):
         form = "log"
     if form == "sequences":
+        if options.delimiter:
+            raise InputError("sources with one sequence per line have no delimiter", hint="leave out --delimiter")
         return InputFormat(form, options.key, options.event, options.time, options.key_regex)
     if form == "log":
         return _log_format(lines, options, container)

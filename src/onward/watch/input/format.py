@@ -173,6 +173,29 @@ class InputFormat:
             found += f" that contain {self.key_regex}"
         return f"{found} in {_CONTAINERS[self.container]}" if self.container else found
 
+    def explain(self, is_detected: bool) -> list[str]:
+        """Returns up to three lines for a user: what the lines are, what their events and their sequences are.
+
+        Args:
+            is_detected: whether no option was given, so that the options are worth naming.
+        """
+        form = _NAMES[self.form] + (f" in {_CONTAINERS[self.container]}" if self.container else "")
+        found = [f"read as {form}"]
+        if self.form == "sequences":
+            return found
+        if self.event:
+            parts = [f"the template of {name}" if name in self.text else name for name in self.event]
+            found[0] += f": an event is {', '.join(parts)}" + (f"; the time is {self.time}" if self.time else "")
+        if self.key:
+            found.append(f"a sequence is the records with the same {self.key}")
+        elif self.key_regex:
+            found.append(f"a sequence is the records with the same match of {self.key_regex}")
+        elif self.lenient or self.form == "log":
+            found.append("each record is a sequence of its own: no column or word groups them")
+        if is_detected:
+            found.append("--form, --log, --event, --key, --time and --key-regex correct this")
+        return found
+
     @property
     def other_options(self) -> str:
         """Hint for a source in which this format finds no record: the options to try."""

@@ -19,6 +19,7 @@ from onward.watch.input.line_pattern import LinePattern
 from onward.watch.input.lines import decode_line, plain_text
 from onward.watch.input.log_templates import TemplateMiner, Templates, mask_line
 from onward.watch.input.records import Record, UnreadableLines
+from onward.watch.input.sequence_key import NO_KEYS
 from onward.watch.input.times import parse_time
 
 MOST_BYTES = 1000
@@ -199,12 +200,12 @@ class _ColumnParser(RecordParser):
             return key
         if self._format.key is None:
             return None if self._format.lenient else ""
-        try:
+        if not self._format.lenient:
             return text_of_column(values, self._format.key)
-        except ValueError:
-            if not self._format.lenient:
-                raise
-            return None
+        with suppress(ValueError):
+            key = text_of_column(values, self._format.key)
+            return None if key in NO_KEYS else key
+        return None
 
     def _time(self, values: dict[str, Any]) -> float | None:
         if self._format.time is None:
