@@ -141,9 +141,7 @@ def learn(
     )
     refuse_both(("--folds", folds), ("--held-out", held_out))
     refuse_both(("--folds", folds), ("--in-order", in_order))
-    settings = _settings(
-        held_out=held_out, false_alarms=false_alarms, top_k=top_k, steps=steps, seed=seed
-    )
+    settings = _settings(held_out=held_out, false_alarms=false_alarms, top_k=top_k, steps=steps, seed=seed)
     announce_standard_input(source)
     keep_freed_memory()
     detector, unreadable = _learn_and_save(source, options, settings, output, folds, in_order)

@@ -69,7 +69,7 @@ class CsvRows:
     """Collects lines into rows, and returns the cells of a row by name.
 
     Args:
-        names: the columns to look for.
+        names: the columns to look for, without spaces around them.
         delimiter: character between cells.
 
     Attributes:
@@ -80,7 +80,7 @@ class CsvRows:
     def __init__(self, names: Iterable[str], delimiter: str) -> None:
         self._names, self._delimiter = frozenset(names), delimiter
         self._any_name = next(iter(self._names), "")
-        self.columns: list[str] | None = None
+        self._set_header(None)
         self._pending: list[_Line] = []  # of a row that is not complete
 
     @property
@@ -113,16 +113,18 @@ class CsvRows:
         except csv.Error as error:  # which is not a ValueError
             problem = "a quote is not closed" if str(error) == _OPEN_QUOTE else str(error)
             raise ValueError(f"not CSV: {problem}") from error
-        if self.columns is None or self._is_header(cells, self.columns):
-            self.columns = [cell.strip() for cell in cells]
+        if self._header is None or self._is_header(cells, self._header):
+            self._set_header(cells)
             return None
-        if len(cells) != len(self.columns):
-            raise ValueError(f"expected {len(self.columns)} columns, got {len(cells)}")
-        return dict(zip(self.columns, cells, strict=True))
+        if len(cells) != len(self._header):
+            raise ValueError(f"expected {len(self._header)} columns, got {len(cells)}")
+        if self._is_padded:
+            cells = [cell.strip() for cell in cells]
+        return dict(zip(self.columns or (), cells, strict=True))
 
     def to_json(self) -> dict[str, Any]:
         """Returns the state in the middle of a file, for `restore`."""
-        return {"columns": self.columns, "held": self.pending}
+        return {"columns": self._header, "held": self.pending}
 
     def restore(self, data: Any) -> None:
         """Continues from `to_json`.
@@ -131,8 +133,13 @@ class CsvRows:
             ValueError: the data is not such a state.
         """
         state = _RowsState.model_validate(data)
-        self.columns = state.columns
+        self._set_header(state.columns)
         self._pending = [_Line(number, text, self._delimiter) for number, text in state.held]
+
+    def _set_header(self, cells: list[str] | None) -> None:
+        self._header = cells
+        self.columns = None if cells is None else [cell.strip() for cell in cells]
+        self._is_padded = self.columns != cells  # then the spaces around other cells are not part of them
 
     def _split(self, lines: Iterable[_Line]) -> list[NumberedLine]:
         """Returns the rows in the pending lines and these lines."""
@@ -154,6 +161,8 @@ class CsvRows:
         return found
 
     def _is_header(self, cells: list[str], columns: list[str]) -> bool:
+        if self._is_padded:
+            cells, columns = [cell.strip() for cell in cells], [cell.strip() for cell in columns]
         if self._any_name not in cells and columns[0] not in cells:
             return False  # a fast answer for nearly all rows
         found = set(cells)
@@ -170,4 +179,4 @@ def _problem(row: str, delimiter: str) -> str:
 
 
 def _cells(row: str, delimiter: str) -> list[str]:
-    return next(csv.reader([row], delimiter=delimiter, strict=True, skipinitialspace=delimiter != " "))
+    return next(csv.reader([row], delimiter=delimiter, strict=True))

@@ -38,7 +38,9 @@ _LEVEL = re.compile(LEVELS, re.IGNORECASE)
 _NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?")
 _EPOCH = re.compile(r"1\d{9}(?:\.\d+|\d{3}|\d{6}|\d{9})?")
 _TIME_NAMES = re.compile(r"(?i)time|date|^ts$|^when$|^at$|^t$")
-_EVENT_NAMES = re.compile(r"(?i)^(?:.*[._])?(?:event|action|activity|msg|message|text|log|operation|command)$")
+_EVENT_NAMES = re.compile(
+    r"(?i)^(?:.*[._])?(?:event|action|activity|msg|message|text|log|operation|command)$"
+)
 
 _REQUEST = (
     r"^(?:(?P<site>\S+:\d+) )?(?P<client>\S+) (?P<ident>\S+) (?P<user>\S+) \[(?P<time>[^\]]+)\] "
@@ -99,7 +101,9 @@ def detect_format(raw: Iterable[bytes], options: FormatOptions, name: str = "") 
         form = "log"
     if form == "sequences":
         if options.delimiter:
-            raise InputError("sources with one sequence per line have no delimiter", hint="leave out --delimiter")
+            raise InputError(
+                "sources with one sequence per line have no delimiter", hint="leave out --delimiter"
+            )
         return InputFormat(form, options.key, options.event, options.time, options.key_regex)
     if form == "log":
         return _log_format(lines, options, container)
@@ -251,7 +255,7 @@ class _Columns:
         named = [name for name in names if _EVENT_NAMES.match(name)]
         if chosen := [name for name in texts if name in named] or texts or named:
             return max(chosen, key=lambda name: words[name])
-        recurring = [n for n in names if 1 < len(set(self.known(n))) and is_closed(Counter(self.known(n)))]
+        recurring = [n for n in names if len(set(self.known(n))) > 1 and is_closed(Counter(self.known(n)))]
         return max(recurring, key=lambda name: len(set(self.known(name))), default=None)
 
     def is_text(self, name: str) -> bool:
@@ -325,10 +329,15 @@ def _log_format(lines: Sequence[str], options: FormatOptions, container: Contain
     splitter = LinePattern(pattern)
     matching = [(fields, line) for line in lines if (fields := splitter.fields(line)) is not None]
     columns = _Columns([fields for fields, _ in matching])
-    event = options.event or _KNOWN.get(pattern) or tuple(
-        name
-        for name in ("level", "source", MESSAGE)
-        if name == MESSAGE or (columns.share(name, bool) >= _SHARE and is_closed(Counter(columns.known(name))))
+    event = (
+        options.event
+        or _KNOWN.get(pattern)
+        or tuple(
+            name
+            for name in ("level", "source", MESSAGE)
+            if name == MESSAGE
+            or (columns.share(name, bool) >= _SHARE and is_closed(Counter(columns.known(name))))
+        )
     )
     source = InputFormat(
         "log",
@@ -348,7 +357,9 @@ def _log_format(lines: Sequence[str], options: FormatOptions, container: Contain
 
 def _time_of(columns: _Columns) -> str | None:
     """Returns the most precise time of a header."""
-    found = [name for name in columns.values if name.startswith("time") and columns.share(name, _is_time) >= _SHARE]
+    found = [
+        name for name in columns.values if name.startswith("time") and columns.share(name, _is_time) >= _SHARE
+    ]
     return max(found, key=lambda name: len(set(columns.known(name))), default=None)
 
 
@@ -366,6 +377,10 @@ def _with_key(source: InputFormat, columns: _Columns, lines: Sequence[str]) -> I
         for place in range(columns.count)
     ]
     used = {source.time, *names}
-    others = {name: values for name, values in columns.values.items() if name not in used and not name.startswith("time")}
+    others = {
+        name: values
+        for name, values in columns.values.items()
+        if name not in used and not name.startswith("time")
+    }
     key = find_key(events, others, lines)
     return replace(source, key=key.column, key_regex=key.pattern) if key else source

@@ -81,7 +81,6 @@ class KeyPattern:
         groups = found.groups() or (found[0],)
         return next((group.decode() for group in groups if group is not None), "")
 
-
     def named(self, line: str) -> dict[str, str] | None:
         """Returns the named groups that took part in the match; None if the pattern does not match."""
         found = self._regex.search(line[:SEARCHED].encode("utf-8", "replace"))

@@ -7,8 +7,7 @@ header ends with the last such field, and the rest of a line is its message.
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from onward.watch.input.key_pattern import KeyPattern
@@ -74,7 +73,10 @@ _KINDS = (
     _Kind("level", ("", "[VDIWEF]", "")),
     _Kind("glog", ("", r"[IWEF]\d{4}", "")),
     _Kind("", (r"\[", r"[^\]]*", r"\]:?"), most_words=2),
-    _Kind("source", ("", r"[\d.]*[A-Za-z_*(/][^\s\[\]:|=\"']*(?:\([^)]*\))?", r"(?:\[(?P<pid>\d+)\])?(?: \([^)]*\))?:")),
+    _Kind(
+        "source",
+        ("", r"[\d.]*[A-Za-z_*(/][^\s\[\]:|=\"']*(?:\([^)]*\))?", r"(?:\[(?P<pid>\d+)\])?(?: \([^)]*\))?:"),
+    ),
     _Kind("source", ("", r"[\d.]*[A-Za-z_*(/][^\s\[\]:|=\"']*(?: [^\s\[\]:|=\"']+){0,2}", " -")),
     _Kind("source", ("", r"[A-Za-z_][\w./-]*:\d+", r"(?:\]:?|:)")),
     _Kind("", ("", r"[-+]?\d+", ""), is_strong=False),

@@ -60,7 +60,7 @@ def _age(path: Path, log: Path) -> tuple[bool, float, str]:
     """Returns a value that is larger for later files of one log."""
     name = _plain_name(path)
     if name == log.name:
-        return (True, 0, path.name)
+        return (True, 0.0, path.name)
     found = _AT_END.fullmatch(name) or _BEFORE_SUFFIX.fullmatch(name)
     digits = re.sub(r"\D", "", found[2]) if found else ""
     number = float(digits or 0)
