@@ -33,13 +33,18 @@ _FEW_EVENTS, _MANY_DISTINCT = 20, 0.1
 """Lines are sequences of events if up to this number of words, or up to this share of all, are distinct."""
 
 _JSON_LINES = (".jsonl", ".json", ".ndjson")
-_DELIMITERS = ",;\t|"
+_DELIMITERS = ",;\t| "
 _LEVEL = re.compile(LEVELS, re.IGNORECASE)
+_DATE_DIGITS = 8
 _NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?")
 _EPOCH = re.compile(r"1\d{9}(?:\.\d+|\d{3}|\d{6}|\d{9})?")
 _TIME_NAMES = re.compile(r"(?i)time|date|^ts$|^when$|^at$|^t$")
 _EVENT_NAMES = re.compile(
     r"(?i)^(?:.*[._])?(?:event|action|activity|msg|message|text|log|operation|command)$"
+)
+
+_REQUEST_NAMES = tuple(
+    re.compile(rf"(?i)(?:^|[^a-z])(?:{name})$") for name in ("method|verb", "path|uri|url|stem|route", "status|code")
 )
 
 _REQUEST = (
@@ -154,14 +159,20 @@ def _is_logfmt(line: str) -> bool:
 def _delimiter(lines: Sequence[str]) -> str | None:
     """Returns the character between columns, if the first line names columns that nearly all rows have."""
     for delimiter in _DELIMITERS:
-        source = InputFormat("csv", event=("?",), delimiter=delimiter)
-        table = CsvRows((), delimiter)
-        with suppress(ValueError, IndexError):
-            table.cells(lines[0])
-        names = table.columns or []
+        table = CsvRows((MESSAGE,), delimiter)
+        names: list[str] = []
+        for line in lines:
+            with suppress(ValueError):
+                table.cells(line)
+            if names := table.columns or []:
+                break
         if len(names) < 2 or len(set(names)) < len(names) or not all(map(_is_name, names)):
             continue
-        if len(list(_rows(lines, source))) >= _NEARLY_ALL * _row_count(lines, delimiter) > 0:
+        if delimiter == " " and not lines[0].startswith("#"):
+            continue  # words, and not columns
+        source = InputFormat("csv", event=("?",), delimiter=delimiter)
+        count = _row_count(lines, delimiter)
+        if count and len(list(_rows(lines, source))) >= _NEARLY_ALL * count:
             return delimiter
     return None
 
@@ -172,7 +183,8 @@ def _is_name(cell: str) -> bool:
 
 def _row_count(lines: Sequence[str], delimiter: str) -> int:
     table = CsvRows((), delimiter)
-    return sum(len(table.add_line(i, line)) for i, line in enumerate(lines)) + len(table.finish()) - 1
+    shown = [line for line in lines if not line.startswith("#")]
+    return sum(len(table.add_line(i, line)) for i, line in enumerate(shown)) + len(table.finish()) - 1
 
 
 def _pattern(lines: Sequence[str]) -> str | None:
@@ -192,7 +204,7 @@ def _contents(container: Container, lines: Iterable[str]) -> list[str]:
 def _rows(lines: Sequence[str], source: InputFormat) -> Iterator[dict[str, Any]]:
     """Yields the columns of the records."""
     if source.form == "csv":
-        table = CsvRows((), source.delimiter)
+        table = CsvRows((MESSAGE,), source.delimiter)
         rows = [text for i, line in enumerate(lines) for _, text in table.add_line(i, line)]
         for row in [*rows, *(text for _, text in table.finish())]:
             with suppress(ValueError):
@@ -258,6 +270,11 @@ class _Columns:
         recurring = [n for n in names if len(set(self.known(n))) > 1 and is_closed(Counter(self.known(n)))]
         return max(recurring, key=lambda name: len(set(self.known(name))), default=None)
 
+    def request(self) -> tuple[str, ...]:
+        """Returns the columns of a web request: its method, path and status; () if one is missing."""
+        found = [next((n for n in self.values if named.search(n)), None) for named in _REQUEST_NAMES]
+        return tuple(name for name in found if name) if all(found) else ()
+
     def is_text(self, name: str) -> bool:
         """Whether the values of a column are free text: words that are not always the same."""
         distinct = Counter(self.known(name))
@@ -273,6 +290,8 @@ def _word_count(text: str) -> int:
 def _is_time(text: str) -> bool:
     if _NUMBER.fullmatch(text):
         return bool(_EPOCH.fullmatch(text))
+    if sum(map(str.isdigit, text)) <= _DATE_DIGITS:
+        return False  # a date alone does not order records
     with suppress(ValueError):
         parse_time(text)
         return True
@@ -290,6 +309,8 @@ def _column_format(
         level = columns.level()
         message = columns.message({time, level, options.key})
         event = tuple(name for name in (level, message) if name)
+        if message is None or not columns.is_text(message):
+            event = columns.request() or event
     if not event:
         raise InputError(
             f"expected a column with events, found {', '.join(columns.values) or 'no columns'}",
@@ -301,7 +322,7 @@ def _column_format(
         event=event,
         time=time,
         key_regex=options.key_regex,
-        text=tuple(name for name in event if columns.is_text(name)),
+        text=tuple(name for name in event if columns.is_text(name) or name in columns.request()[1:2]),
         container=container,
         lenient=True,
     )
@@ -383,4 +404,7 @@ def _with_key(source: InputFormat, columns: _Columns, lines: Sequence[str]) -> I
         if name not in used and not name.startswith("time")
     }
     key = find_key(events, others, lines)
+    if key is None and not lines and source.text:
+        found = [[columns.values[name][place] or "" for name in source.text] for place in range(columns.count)]
+        key = find_key(events, {}, [" ".join(parts) for parts in found])
     return replace(source, key=key.column, key_regex=key.pattern) if key else source

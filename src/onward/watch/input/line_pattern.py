@@ -57,12 +57,14 @@ class _Kind(NamedTuple):
         regex: what precedes the content, the content, and what follows it.
         is_strong: whether the header may end with it, wherever it stands.
         most_words: maximum number of other words between it and the field before.
+        end: what separates it from the next field; None: the separator of the line.
     """
 
     name: str
     regex: tuple[str, str, str]
     is_strong: bool = True
     most_words: int = 1
+    end: str | None = None
 
 
 _OPEN, _CLOSE = r"[\[(<]?", r"[\])>]?:?"
@@ -70,20 +72,23 @@ _KINDS = (
     *(_Kind("time", (_OPEN, time, r"[\])>]?[:,]?"), most_words=_MOST_WORDS) for time in _TIMES),
     _Kind("priority", ("<", r"\d{1,3}", r">\d?")),
     _Kind("level", (_OPEN, rf"(?i:{LEVELS})", _CLOSE), most_words=_MOST_WORDS),
+    _Kind("level", ("", rf"(?i:{LEVELS})", r":(?P<source>[A-Za-z_][\w.]*):"), end=""),
     _Kind("level", ("", "[VDIWEF]", "")),
-    _Kind("glog", ("", r"[IWEF]\d{4}", "")),
+    _Kind("level", ("", "[IWEF]", r"(?P<date>\d{4})")),
     _Kind("", (r"\[", r"[^\]]*", r"\]:?"), most_words=2),
     _Kind(
         "source",
         ("", r"[\d.]*[A-Za-z_*(/][^\s\[\]:|=\"']*(?:\([^)]*\))?", r"(?:\[(?P<pid>\d+)\])?(?: \([^)]*\))?:"),
     ),
-    _Kind("source", ("", r"[\d.]*[A-Za-z_*(/][^\s\[\]:|=\"']*(?: [^\s\[\]:|=\"']+){0,2}", " -")),
+    _Kind("source", ("", r"[\d.]*[A-Za-z_*(/][^\s\[\]:|=\"']*(?: [^\s\[\]:|=\"'-][^\s\[\]:|=\"']*){0,2}", " -")),
+    _Kind("source", ("", r"[A-Za-z_][\w./-]*", r"\[(?P<pid>\d+)\]")),
     _Kind("source", ("", r"[A-Za-z_][\w./-]*:\d+", r"(?:\]:?|:)")),
     _Kind("", ("", r"[-+]?\d+", ""), is_strong=False),
 )
 _WORD = _Kind("", ("", r"[^\s|]+", ""), is_strong=False)
 _CELL = _Kind("", ("", r"[^|]*", ""))
-_END = r"(?:\s+|$)"
+_GROUP = re.compile(r"\(\?P<\w+>")
+_END = r"(?:\s+(?:-\s+)?|$)"
 _BAR = r"\s*\|\s*"
 
 
@@ -143,7 +148,7 @@ class _Header:
         for kind in kinds:
             if kind.name in once or (kind is not _WORD and self._words_at_end() > kind.most_words):
                 continue
-            for end in ends:
+            for end in ends if kind.end is None else [kind.end]:
                 regex = re.compile("".join(kind.regex) + end)
                 found = [regex.match(rest) for rest in self._rests]
                 count = sum(match is not None for match in found)
@@ -184,7 +189,7 @@ class _Header:
             names[name] += 1
             if names[name] > 1:
                 name = f"{name}{names[name]}"
-                after = after.replace("(?P<pid>", "(?:")
+                after = _GROUP.sub("(?:", after)
             part = f"{before}(?P<{name}>{content}){after}{field.end}"
             parts.append(part if field.share == 1 or place == 1 else f"(?:{part})?")
         return f"^{''.join(parts)}(?P<{MESSAGE}>.*)$"

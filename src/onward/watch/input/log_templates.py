@@ -28,8 +28,8 @@ MOST_TEMPLATES = 20_000
 _CACHED_LINES = 1 << 16
 _MOST_WORDS = 128
 _GROUP_LINES = 2000
-"""Maximum number of distinct lines of one length to mine. The lines with the smallest hashes are kept, so that
-they do not depend on the order, and their counts are exact."""
+"""Maximum number of distinct lines of one length to mine. Those with the smallest hashes are kept, so that they
+do not depend on the order, and their counts are exact."""
 
 _NEW_SHARE = 0.1
 """Words recur if at most this share of the lines has a word that no other line has: the Good-Turing estimate
@@ -138,8 +138,11 @@ class Templates:
 def mask_line(line: str) -> str:
     """Returns the first `LONGEST` characters with MASK for each number, address, id and time.
 
-    The mask may be inside a word: `blk_-1608` becomes `blk_<*>`, and `R02-M1` becomes `R<*>-M<*>`.
+    The mask may be inside a word: `blk_-1608` becomes `blk_<*>`, and `R02-M1` becomes `R<*>-M<*>`. If the line
+    is the path of a URL, its parts are words.
     """
+    if line.startswith("/") and " " not in line:
+        line = line.partition("?")[0].replace("/", " /").strip()
     if len(line) > LONGEST:
         line = line[:LONGEST].rpartition(" ")[0] or line[:LONGEST]
     return _VARIABLE.sub(MASK, line)
