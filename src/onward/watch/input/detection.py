@@ -15,6 +15,7 @@ from itertools import islice
 from typing import Any
 
 from onward.errors import InputError
+from onward.printable import shown
 from onward.watch.input.containers import ContainerLines, container_of
 from onward.watch.input.csv_rows import CsvRows
 from onward.watch.input.format import COMPRESSED, Container, Form, InputFormat, LogSymbols
@@ -26,6 +27,9 @@ from onward.watch.input.sequence_key import find_key
 from onward.watch.input.times import parse_time
 
 SAMPLED_LINES = 1000
+
+_LONGEST = 1 << 16
+"""Characters of a line to use."""
 
 _SHARE = 0.9
 _NEARLY_ALL = 0.95
@@ -97,7 +101,7 @@ def detect_format(raw: Iterable[bytes], options: FormatOptions, name: str = "") 
     Raises:
         InputError: options that do not belong to the form.
     """
-    lines = [line for line in map(decode_line, islice(raw, SAMPLED_LINES)) if line.strip()]
+    lines = [line[:_LONGEST] for line in map(decode_line, islice(raw, SAMPLED_LINES)) if line.strip()]
     container = None
     if options.form in (None, "log") and not options.event and (container := container_of(lines)):
         lines, name = _contents(container, lines), ""
@@ -244,6 +248,15 @@ class _Columns:
                     column = self.values.setdefault(name, [None] * len(rows))
                     column[place] = text_of_column(row, name)
 
+    def check(self, names: Iterable[str | None]) -> None:
+        """Raises InputError if a name is not one of a column, or of an object with columns."""
+        for name in names:
+            if name and not any(column == name or column.startswith(f"{name}.") for column in self.values):
+                raise InputError(
+                    f"no column {name!r} among {shown(', '.join(self.values))}",
+                    hint="name columns of the source with --key, --event and --time",
+                )
+
     def known(self, name: str) -> list[str]:
         return [value for value in self.values.get(name, ()) if value is not None]
 
@@ -303,6 +316,7 @@ def _column_format(
 ) -> InputFormat:
     """Returns the format of lines with columns."""
     columns = _Columns(rows)
+    columns.check({options.key, options.time, *options.event})
     time = options.time or columns.time()
     event = options.event
     if not event:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from onward.watch.input.key_pattern import KeyPattern
+from onward.watch.input.log_templates import LONGEST
 
 MESSAGE = "message"
 
@@ -137,7 +138,7 @@ class _Header:
     """
 
     def __init__(self, lines: Sequence[str]) -> None:
-        self._rests = [line.rstrip() for line in lines if not line[:1].isspace()]  # others are continued
+        self._rests = [line[:LONGEST].rstrip() for line in lines if not line[:1].isspace()]  # others are continued
         self.kinds: list[_Field] = []
 
     def add_field(self) -> bool:

@@ -32,7 +32,7 @@ MOST_CONTINUED = 1000
 """Maximum number of lines that continue a record, such as a stack trace; further lines are unreadable."""
 
 _SHOWN_COLUMNS = 80
-_PAIR = re.compile(r"""([^\s="]+)=("(?:[^"\\]|\\.)*"|[^\s"]*)(?=\s|$)""")
+_PAIR = re.compile(r"""(?:^|(?<=\s))([^\s="]+)=("(?:[^"\\]|\\.)*"|[^\s"]*)(?=\s|$)""")
 
 
 class RecordParser(ABC):

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from onward.watch.input.key_pattern import KeyPattern
-from onward.watch.input.log_templates import MASK, mask_line
+from onward.watch.input.log_templates import LONGEST, MASK, mask_line
 
 NO_KEYS = frozenset(("", "-", "null", "None", "none"))
 """Values that stand for a key that is not there."""
@@ -88,7 +88,7 @@ def _patterns(lines: Sequence[str]) -> list[str]:
     """Returns patterns that match most lines, and find a value with a digit."""
     found: Counter[str] = Counter()
     for line in lines:
-        found.update(set(_patterns_of(line)))
+        found.update(set(_patterns_of(line[:LONGEST])))
     common = found.most_common(_MOST_CANDIDATES)
     alone = [pattern for pattern, count in common if count >= _COVERED * len(lines)]
     return sorted(alone) or _alternatives(lines, [pattern for pattern, count in common])
