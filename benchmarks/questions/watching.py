@@ -163,7 +163,10 @@ def template_rows(runs: list[Run]) -> Rows:
             f"{run['grouping_accuracy']:.3f}",
             f"{run['grouping_accuracy_of_drain']:.3f}",
         ]
-    mean = [sum(run[name] for run in runs) / len(runs) for name in ("grouping_accuracy", "grouping_accuracy_of_drain")]
+    mean = [
+        sum(run[name] for run in runs) / len(runs)
+        for name in ("grouping_accuracy", "grouping_accuracy_of_drain")
+    ]
     yield ["mean", "", "", *(f"{figure:.3f}" for figure in mean)]
 
 

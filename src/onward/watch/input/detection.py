@@ -48,7 +48,8 @@ _EVENT_NAMES = re.compile(
 )
 
 _REQUEST_NAMES = tuple(
-    re.compile(rf"(?i)(?:^|[^a-z])(?:{name})$") for name in ("method|verb", "path|uri|url|stem|route", "status|code")
+    re.compile(rf"(?i)(?:^|[^a-z])(?:{name})$")
+    for name in ("method|verb", "path|uri|url|stem|route", "status|code")
 )
 
 _REQUEST = (
@@ -303,7 +304,7 @@ def _word_count(text: str) -> int:
 def _is_time(text: str) -> bool:
     if _NUMBER.fullmatch(text):
         return bool(_EPOCH.fullmatch(text))
-    if sum(map(str.isdigit, text)) <= _DATE_DIGITS:
+    if ":" not in text and sum(map(str.isdigit, text)) <= _DATE_DIGITS:
         return False  # a date alone does not order records
     with suppress(ValueError):
         parse_time(text)
@@ -356,9 +357,9 @@ def _log_format(lines: Sequence[str], options: FormatOptions, container: Contain
             options.symbols,
             options.delimiter or ",",
             container=container,
-            lenient=options.key_regex is None,
+            lenient=options.key_regex is None and options.symbols == "templates",
         )
-        if options.key_regex or options.symbols != "templates":
+        if not source.lenient:
             return source
         return _with_key(source, _Columns([{MESSAGE: line} for line in lines]), lines)
     splitter = LinePattern(pattern)
@@ -419,6 +420,8 @@ def _with_key(source: InputFormat, columns: _Columns, lines: Sequence[str]) -> I
     }
     key = find_key(events, others, lines)
     if key is None and not lines and source.text:
-        found = [[columns.values[name][place] or "" for name in source.text] for place in range(columns.count)]
+        found = [
+            [columns.values[name][place] or "" for name in source.text] for place in range(columns.count)
+        ]
         key = find_key(events, {}, [" ".join(parts) for parts in found])
     return replace(source, key=key.column, key_regex=key.pattern) if key else source

@@ -81,7 +81,9 @@ _KINDS = (
         "source",
         ("", r"[\d.]*[A-Za-z_*(/][^\s\[\]:|=\"']*(?:\([^)]*\))?", r"(?:\[(?P<pid>\d+)\])?(?: \([^)]*\))?:"),
     ),
-    _Kind("source", ("", r"[\d.]*[A-Za-z_*(/][^\s\[\]:|=\"']*(?: [^\s\[\]:|=\"'-][^\s\[\]:|=\"']*){0,2}", " -")),
+    _Kind(
+        "source", ("", r"[\d.]*[A-Za-z_*(/][^\s\[\]:|=\"']*(?: [^\s\[\]:|=\"'-][^\s\[\]:|=\"']*){0,2}", " -")
+    ),
     _Kind("source", ("", r"[A-Za-z_][\w./-]*", r"\[(?P<pid>\d+)\]")),
     _Kind("source", ("", r"[A-Za-z_][\w./-]*:\d+", r"(?:\]:?|:)")),
     _Kind("", ("", r"[-+]?\d+", ""), is_strong=False),
@@ -138,7 +140,9 @@ class _Header:
     """
 
     def __init__(self, lines: Sequence[str]) -> None:
-        self._rests = [line[:LONGEST].rstrip() for line in lines if not line[:1].isspace()]  # others are continued
+        self._rests = [
+            line[:LONGEST].rstrip() for line in lines if not line[:1].isspace()
+        ]  # others are continued
         self.kinds: list[_Field] = []
 
     def add_field(self) -> bool:
