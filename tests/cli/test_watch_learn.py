@@ -60,7 +60,7 @@ def test_a_log_is_recognised_without_options(onward: Command, tmp_path: Path) ->
     ran = onward("watch", "learn", path, "-o", tmp_path / "a.onward", *TENTH, *FAST, "--json")
     assert ran.code == 0
     assert ran.err.splitlines()[:3] == [
-        "read as log lines: an event is the template of message; the time is time",
+        "read as log lines: an event is the template of message; the time is in time",
         "each record is a sequence of its own: no column or word groups them",
         "--form, --log, --event, --key, --time and --key-regex correct this",
     ]

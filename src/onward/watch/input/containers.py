@@ -8,6 +8,7 @@ A long line comes in parts, which are joined: all but the last have the tag P, o
 
 import json
 import re
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ from onward.watch.input.lines import LONGEST_LINE, plain_text
 from onward.watch.input.times import parse_time
 
 _CRI = re.compile(r"(\S+) (stdout|stderr) ([FP])(?::\S*)? ?(.*)", re.DOTALL)
+_SHARE = 0.9
 _PENDING = TypeAdapter(dict[str, str])
 
 
@@ -85,14 +87,19 @@ class _Part(NamedTuple):
     is_last: bool
 
 
-def container_of(lines: list[str]) -> Container | None:
-    """Returns the kind of container log that all lines belong to, if any."""
-    for kind, split in (("cri", _split_cri), ("docker", _split_docker)):
-        with suppress(ValueError):
-            for line in lines:
-                split(line)
-            return kind  # type: ignore[return-value]
+def container_of(lines: Sequence[str]) -> Container | None:
+    """Returns the kind of container log that nearly all lines belong to, if any."""
+    if lines and sum(bool(_CRI.fullmatch(line)) for line in lines) >= _SHARE * len(lines):
+        return "cri"
+    if lines and sum(map(_is_docker, lines)) >= _SHARE * len(lines):
+        return "docker"
     return None
+
+
+def _is_docker(line: str) -> bool:
+    with suppress(ValueError):
+        return bool(_split_docker(line))
+    return False
 
 
 def _split_cri(line: str) -> _Part:
@@ -106,8 +113,7 @@ def _split_docker(line: str) -> _Part:
         values = json.loads(line)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"not JSON: {error}") from error
-    texts = [values.get(name) if isinstance(values, dict) else None for name in ("time", "stream", "log")]
-    if not all(isinstance(text, str) for text in texts):
-        raise ValueError("not a line of a Docker container log")
-    time, stream, content = texts
-    return _Part(time, stream, content.rstrip("\r\n"), content.endswith("\n"))
+    match values:
+        case {"log": str(content), "stream": str(stream), "time": str(time)}:
+            return _Part(time, stream, content.rstrip("\r\n"), content.endswith("\n"))
+    raise ValueError("not a line of a Docker container log")

@@ -7,7 +7,6 @@ predictable: the events that follow each other within a key are coded in fewer b
 
 import json
 import re
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -15,42 +14,28 @@ from itertools import islice
 from typing import Any
 
 from onward.errors import InputError
-from onward.printable import shown
+from onward.watch.input.column_roles import SampledColumns, is_time
 from onward.watch.input.containers import ContainerLines, container_of
 from onward.watch.input.csv_rows import CsvRows
 from onward.watch.input.format import COMPRESSED, Container, Form, InputFormat, LogSymbols
-from onward.watch.input.line_pattern import LEVELS, MESSAGE, LinePattern, find_pattern
+from onward.watch.input.line_pattern import MESSAGE, LinePattern, find_pattern
 from onward.watch.input.lines import decode_line
-from onward.watch.input.log_templates import MASK, Templates, is_closed, mask_line
-from onward.watch.input.parsers import logfmt_pairs, text_of_column
+from onward.watch.input.log_templates import Templates
+from onward.watch.input.parsers import logfmt_pairs
 from onward.watch.input.sequence_key import find_key
-from onward.watch.input.times import parse_time
 
 SAMPLED_LINES = 1000
+"""Number of lines at the start of a source that tell its format."""
 
 _LONGEST = 1 << 16
 """Characters of a line to use."""
 
-_SHARE = 0.9
-_NEARLY_ALL = 0.95
+_SHARE, _NEARLY_ALL = 0.9, 0.95
 _FEW_EVENTS, _MANY_DISTINCT = 20, 0.1
 """Lines are sequences of events if up to this number of words, or up to this share of all, are distinct."""
 
 _JSON_LINES = (".jsonl", ".json", ".ndjson")
 _DELIMITERS = ",;\t| "
-_LEVEL = re.compile(LEVELS, re.IGNORECASE)
-_DATE_DIGITS = 8
-_NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?")
-_EPOCH = re.compile(r"1\d{9}(?:\.\d+|\d{3}|\d{6}|\d{9})?")
-_TIME_NAMES = re.compile(r"(?i)time|date|^ts$|^when$|^at$|^t$")
-_EVENT_NAMES = re.compile(
-    r"(?i)^(?:.*[._])?(?:event|action|activity|msg|message|text|log|operation|command)$"
-)
-
-_REQUEST_NAMES = tuple(
-    re.compile(rf"(?i)(?:^|[^a-z])(?:{name})$")
-    for name in ("method|verb", "path|uri|url|stem|route", "status|code")
-)
 
 _REQUEST = (
     r"^(?:(?P<site>\S+:\d+) )?(?P<client>\S+) (?P<ident>\S+) (?P<user>\S+) \[(?P<time>[^\]]+)\] "
@@ -133,10 +118,15 @@ def _form(lines: Sequence[str], options: FormatOptions, name: str) -> Form:
         return "logfmt"
     if _delimiter(lines):
         return "csv"
-    if options.event or options.key or options.time:
-        return "log" if _pattern(lines) else "csv"
+    return _form_without_names(lines, options)
+
+
+def _form_without_names(lines: Sequence[str], options: FormatOptions) -> Form:
+    """Returns the form of lines without names of columns."""
     if options.key_regex or _pattern(lines):
         return "log"
+    if options.event or options.key or options.time:
+        return "csv"
     words = [word for line in lines for word in line.split()]
     return "sequences" if len(set(words)) <= max(_FEW_EVENTS, _MANY_DISTINCT * len(words)) else "log"
 
@@ -162,65 +152,63 @@ def _is_logfmt(line: str) -> bool:
 
 
 def _delimiter(lines: Sequence[str]) -> str | None:
-    """Returns the character between columns, if the first line names columns that nearly all rows have."""
+    """Returns the character between columns, if the first row has their names, and nearly all rows have them."""
     for delimiter in _DELIMITERS:
-        table = CsvRows((MESSAGE,), delimiter)
-        names: list[str] = []
-        for line in lines:
-            with suppress(ValueError):
-                table.cells(line)
-            if names := table.columns or []:
-                break
-        if len(names) < 2 or len(set(names)) < len(names) or not all(map(_is_name, names)):
-            continue
         if delimiter == " " and not lines[0].startswith("#"):
             continue  # words, and not columns
-        source = InputFormat("csv", event=("?",), delimiter=delimiter)
-        count = _row_count(lines, delimiter)
-        if count and len(list(_rows(lines, source))) >= _NEARLY_ALL * count:
+        table = CsvRows((MESSAGE,), delimiter)
+        rows = list(_csv_rows(lines, table))
+        names = table.columns or []
+        if len(names) < 2 or len(set(names)) < len(names) or not all(map(_is_name, names)):
+            continue
+        shown = sum(not line.startswith("#") for line in lines)
+        joined = sum(text.count("\n") for row in rows for text in row.values())
+        is_header = not any(row[name] == name for row in rows for name in names)
+        if rows and is_header and len(rows) + joined >= _NEARLY_ALL * (shown - 1):
             return delimiter
     return None
 
 
 def _is_name(cell: str) -> bool:
-    return bool(re.fullmatch(r"[^\W\d][\w .:()/@-]{0,60}", cell)) and not _is_time(cell)
-
-
-def _row_count(lines: Sequence[str], delimiter: str) -> int:
-    table = CsvRows((), delimiter)
-    shown = [line for line in lines if not line.startswith("#")]
-    return sum(len(table.add_line(i, line)) for i, line in enumerate(shown)) + len(table.finish()) - 1
+    return bool(re.fullmatch(r"[^\W\d][\w .:()/@-]{0,60}", cell)) and not is_time(cell)
 
 
 def _pattern(lines: Sequence[str]) -> str | None:
     """Returns the pattern of log lines: that of a standard, or what they share."""
     for known in _KNOWN:
         pattern = LinePattern(known)
-        if _share(lines, lambda line: pattern.fields(line) is not None) >= _SHARE:
+        if sum(pattern.fields(line) is not None for line in lines) >= _SHARE * len(lines) > 0:
             return known
     return find_pattern(lines)
 
 
 def _contents(container: Container, lines: Iterable[str]) -> list[str]:
-    reader = ContainerLines(container)
-    return [found.content for line in lines if (found := reader.add(line))]
+    reader, found = ContainerLines(container), list[str]()
+    for line in lines:
+        with suppress(ValueError):
+            if part := reader.add(line):
+                found.append(part.content)
+    return found
 
 
 def _rows(lines: Sequence[str], source: InputFormat) -> Iterator[dict[str, Any]]:
     """Yields the columns of the records."""
     if source.form == "csv":
-        table = CsvRows((MESSAGE,), source.delimiter)
-        rows = [text for i, line in enumerate(lines) for _, text in table.add_line(i, line)]
-        for row in [*rows, *(text for _, text in table.finish())]:
-            with suppress(ValueError):
-                if cells := table.cells(row):
-                    yield cells
+        yield from _csv_rows(lines, CsvRows((MESSAGE,), source.delimiter))
         return
     for line in lines:
         with suppress(ValueError, RecursionError):
             values = json.loads(line) if source.form == "jsonl" else logfmt_pairs(line)
             if isinstance(values, dict):
                 yield _flat(values)
+
+
+def _csv_rows(lines: Sequence[str], table: CsvRows) -> Iterator[dict[str, Any]]:
+    rows = [text for i, line in enumerate(lines) for _, text in table.add_line(i, line)]
+    for row in [*rows, *(text for _, text in table.finish())]:
+        with suppress(ValueError):
+            if cells := table.cells(row):
+                yield cells
 
 
 def _flat(values: dict[str, Any]) -> dict[str, Any]:
@@ -237,86 +225,11 @@ def _flat(values: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-class _Columns:
-    """The values of the columns of a sample, as text."""
-
-    def __init__(self, rows: Sequence[dict[str, Any]]) -> None:
-        self.count = len(rows)
-        self.values: dict[str, list[str | None]] = {}
-        for place, row in enumerate(rows):
-            for name in row:
-                with suppress(ValueError):
-                    column = self.values.setdefault(name, [None] * len(rows))
-                    column[place] = text_of_column(row, name)
-
-    def check(self, names: Iterable[str | None]) -> None:
-        """Raises InputError if a name is not one of a column, or of an object with columns."""
-        for name in names:
-            if name and not any(column == name or column.startswith(f"{name}.") for column in self.values):
-                raise InputError(
-                    f"no column {name!r} among {shown(', '.join(self.values))}",
-                    hint="name columns of the source with --key, --event and --time",
-                )
-
-    def known(self, name: str) -> list[str]:
-        return [value for value in self.values.get(name, ()) if value is not None]
-
-    def share(self, name: str, test: Callable[[str], object]) -> float:
-        """Returns the share of the records in which a column passes a test."""
-        return sum(bool(test(value)) for value in self.known(name)) / max(1, self.count)
-
-    def time(self) -> str | None:
-        """Returns the column of the time, one with a name of a time if there is one."""
-        found = [name for name in self.values if self.share(name, _is_time) >= _NEARLY_ALL]
-        return min(found, key=lambda name: not _TIME_NAMES.search(name), default=None)
-
-    def level(self) -> str | None:
-        return next((n for n in self.values if self.share(n, _LEVEL.fullmatch) >= _SHARE), None)
-
-    def message(self, others: Iterable[str | None]) -> str | None:
-        """Returns the column with most words, or else the one that names events, or else any that recurs."""
-        names = [name for name in self.values if name not in others and self.known(name)]
-        words = {name: sum(map(_word_count, self.known(name))) / self.count for name in names}
-        texts = [name for name in names if words[name] >= 2 and self.share(name, bool) >= 0.5]
-        named = [name for name in names if _EVENT_NAMES.match(name)]
-        if chosen := [name for name in texts if name in named] or texts or named:
-            return max(chosen, key=lambda name: words[name])
-        recurring = [n for n in names if len(set(self.known(n))) > 1 and is_closed(Counter(self.known(n)))]
-        return max(recurring, key=lambda name: len(set(self.known(name))), default=None)
-
-    def request(self) -> tuple[str, ...]:
-        """Returns the columns of a web request: its method, path and status; () if one is missing."""
-        found = [next((n for n in self.values if named.search(n)), None) for named in _REQUEST_NAMES]
-        return tuple(name for name in found if name) if all(found) else ()
-
-    def is_text(self, name: str) -> bool:
-        """Whether the values of a column are free text: words that are not always the same."""
-        distinct = Counter(self.known(name))
-        return 2 * sum(_word_count(value) > 1 for value in distinct) > len(distinct) and not (
-            is_closed(distinct) and not any(MASK in mask_line(value) for value in distinct)
-        )
-
-
-def _word_count(text: str) -> int:
-    return len(text.split())
-
-
-def _is_time(text: str) -> bool:
-    if _NUMBER.fullmatch(text):
-        return bool(_EPOCH.fullmatch(text))
-    if ":" not in text and sum(map(str.isdigit, text)) <= _DATE_DIGITS:
-        return False  # a date alone does not order records
-    with suppress(ValueError):
-        parse_time(text)
-        return True
-    return False
-
-
 def _column_format(
     source: InputFormat, rows: Sequence[dict[str, Any]], options: FormatOptions, container: Container | None
 ) -> InputFormat:
     """Returns the format of lines with columns."""
-    columns = _Columns(rows)
+    columns = SampledColumns(rows)
     columns.check({options.key, options.time, *options.event})
     time = options.time or columns.time()
     event = options.event
@@ -361,25 +274,17 @@ def _log_format(lines: Sequence[str], options: FormatOptions, container: Contain
         )
         if not source.lenient:
             return source
-        return _with_key(source, _Columns([{MESSAGE: line} for line in lines]), lines)
+        return _with_key(source, SampledColumns([{MESSAGE: line} for line in lines]), lines)
     splitter = LinePattern(pattern)
     matching = [(fields, line) for line in lines if (fields := splitter.fields(line)) is not None]
-    columns = _Columns([fields for fields, _ in matching])
-    event = (
-        options.event
-        or _KNOWN.get(pattern)
-        or tuple(
-            name
-            for name in ("level", "source", MESSAGE)
-            if name == MESSAGE
-            or (columns.share(name, bool) >= _SHARE and is_closed(Counter(columns.known(name))))
-        )
-    )
+    columns = SampledColumns([fields for fields, _ in matching])
+    found = tuple(name for name in ("level", "source") if columns.is_closed(name))
+    event = options.event or _KNOWN.get(pattern) or (*found, MESSAGE)
     source = InputFormat(
         "log",
         options.key,
         event,
-        options.time or _time_of(columns),
+        options.time or columns.header_time(),
         options.key_regex,
         text=tuple(name for name in event if name in (MESSAGE, "path")),
         pattern=pattern,
@@ -391,15 +296,7 @@ def _log_format(lines: Sequence[str], options: FormatOptions, container: Contain
     return _with_key(source, columns, [line for _, line in matching])
 
 
-def _time_of(columns: _Columns) -> str | None:
-    """Returns the most precise time of a header."""
-    found = [
-        name for name in columns.values if name.startswith("time") and columns.share(name, _is_time) >= _SHARE
-    ]
-    return max(found, key=lambda name: len(set(columns.known(name))), default=None)
-
-
-def _with_key(source: InputFormat, columns: _Columns, lines: Sequence[str]) -> InputFormat:
+def _with_key(source: InputFormat, columns: SampledColumns, lines: Sequence[str]) -> InputFormat:
     """Returns the format with the key that makes its events most predictable, if any."""
     texts = [value for name in source.text or source.event or (MESSAGE,) for value in columns.known(name)]
     templates = Templates.mine(texts) if source.has_templates else None

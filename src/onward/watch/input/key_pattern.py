@@ -86,7 +86,8 @@ class KeyPattern:
         found = self._regex.search(line[:SEARCHED].encode("utf-8", "replace"))
         if found is None:
             return None
-        return {n: found[place].decode() for place, n in self._names.items() if found[place] is not None}
+        parts = ((name, found[place]) for place, name in self._names.items())
+        return {name: part.decode() for name, part in parts if part is not None}
 
 
 def _translated(part: re.Match[str]) -> str:

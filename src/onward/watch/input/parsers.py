@@ -14,7 +14,7 @@ from typing import Any
 from onward.watch.input.containers import ContainerLines
 from onward.watch.input.csv_rows import CsvRows
 from onward.watch.input.format import InputFormat
-from onward.watch.input.key_pattern import KeyPattern
+from onward.watch.input.key_pattern import SEARCHED, KeyPattern
 from onward.watch.input.line_pattern import LinePattern
 from onward.watch.input.lines import decode_line, plain_text
 from onward.watch.input.log_templates import TemplateMiner, Templates, mask_line
@@ -49,6 +49,7 @@ class RecordParser(ABC):
     def __init__(self, rows: CsvRows | None = None, container: ContainerLines | None = None) -> None:
         self.unreadable = UnreadableLines()
         self._rows, self._container = rows, container
+        self._number = 0  # of the last line
 
     @abstractmethod
     def parse(self, line: str, number: int) -> list[Record]:
@@ -80,7 +81,7 @@ class RecordParser(ABC):
         Empty lines have no records. The records of a row that spans lines come with its last line, and those
         of a line in parts with its last part.
         """
-        line = decode_line(raw)
+        line, self._number = decode_line(raw), number
         if self._container:
             return self._unwrap(self._container, line, number)
         if self._rows is None:
@@ -91,7 +92,7 @@ class RecordParser(ABC):
     def finish(self) -> list[Record]:
         """Returns the records of pending lines, at the end of the source."""
         rows = self._rows.finish() if self._rows else []
-        rows += [(0, line.content) for line in self._container.finish()] if self._container else []
+        rows += [(self._number, line.content) for line in self._container.finish()] if self._container else []
         return [record for first, row in rows for record in self._parse_or_count(row, first)]
 
     def records(self, lines: Iterable[bytes]) -> Iterator[Record]:
@@ -210,7 +211,7 @@ class _ColumnParser(RecordParser):
     def _time(self, values: dict[str, Any]) -> float | None:
         if self._format.time is None:
             return None
-        if not self._format.lenient:
+        if not (self._format.lenient or self._pattern):
             return parse_time(text_of_column(values, self._format.time))
         with suppress(ValueError):
             return parse_time(text_of_column(values, self._format.time))
@@ -285,14 +286,14 @@ def _json_object(line: str) -> dict[str, Any]:
 
 
 def logfmt_pairs(line: str) -> dict[str, Any]:
-    """Returns the pairs of a logfmt line.
+    """Returns the pairs in the first `SEARCHED` characters of a logfmt line.
 
     Raises:
         ValueError: there is none.
     """
     pairs = {
         name: re.sub(r"\\(.)", r"\1", value[1:-1]) if value.startswith('"') else value
-        for name, value in _PAIR.findall(line)
+        for name, value in _PAIR.findall(line[:SEARCHED])
     }
     if not pairs:
         raise ValueError("expected name=value pairs, got none")
