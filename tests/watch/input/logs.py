@@ -1,4 +1,4 @@
-"""Logs of one service in many formats: sessions of four or three events, interleaved, from 1 November 2026."""
+"""Logs of one service in many formats: interleaved sessions of four or three events."""
 
 import json
 import random
@@ -51,12 +51,17 @@ def lines_of(name: str) -> list[str]:
                 "apache error": f"[{t:%a %b %d} {clock}.1 {t.year}] [core:info] [pid {i + 100}] {text}",
                 "nginx error": f"{t:%Y/%m/%d} {clock} [info] 77#77: *{i} {text}, session: s{i}",
                 "json": _json(time=iso, level="info", trace=f"t{i}", message=text),
-                "nested json": _json(**{"@timestamp": iso, "log": {"level": "info"}, "trace": {"id": f"t{i}"}, "message": text}),
-                "journald": _json(__REALTIME_TIMESTAMP=str(int(t.timestamp() * 1e6)), _PID=str(100 + i), MESSAGE=text),
+                "nested json": _json(
+                    **{"@timestamp": iso, "log": {"level": "info"}, "trace": {"id": f"t{i}"}, "message": text}
+                ),
+                "journald": _json(
+                    __REALTIME_TIMESTAMP=str(int(t.timestamp() * 1e6)), _PID=str(100 + i), MESSAGE=text
+                ),
                 "zap": _json(ts=t.timestamp(), level="info", msg=kind, request_id=i),
                 "logfmt": f'ts={iso} level=info trace_id=t{i} msg="{text}" seconds=0.{i:03}',
                 "csv": f"s{i};{kind};{iso}",
-                "windows": f'Information,{t:%m/%d/%Y %I:%M:%S %p},Api,{100 + len(kind)},"{text}\n\tLogon ID: 0x{i:x}"',
+                "windows": f"Information,{t:%m/%d/%Y %I:%M:%S %p},Api,{100 + len(kind)},"
+                f'"{text}\n\tLogon ID: 0x{i:x}"',
                 "iis": f"{clock} {'POST' if kind == 'write' else 'GET'} /{kind} 200 s{i}",
                 "cri": f"{iso} stdout F {text} (session s{i})",
                 "cri json": f"{iso} stdout F {_json(level='info', session=f's{i}', msg=text)}",

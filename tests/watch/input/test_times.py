@@ -25,6 +25,9 @@ MOMENT = datetime(2026, 11, 1, 10, 0, tzinfo=UTC).timestamp()
         " 2026-11-01 10:00:00.000 ",
         "2026-11-01 10:00:00,000",
         "20261101T100000Z",
+        "261101 100000",
+        "20261101-10:0:00:000",
+        "2026-11-01-10.00.00.000000",
         "01/Nov/2026:10:00:00 +0000",
         "[01/Nov/2026:11:00:00 +0100]",
         "Sun, 01 Nov 2026 10:00:00 +0000",
@@ -57,6 +60,12 @@ def test_every_format_gives_the_same_time(text: str) -> None:
 )
 def test_the_size_of_a_number_gives_its_unit(text: str, seconds: float) -> None:
     assert parse_time(text) == pytest.approx(seconds, abs=1e-6)
+
+
+def test_a_time_without_a_year_may_have_numbers_only() -> None:
+    assert parse_time("11-01 10:00:00.500") == parse_time("Nov 01 10:00:00.500")
+    with pytest.raises(ValueError, match="expected a time"):
+        parse_time("13-01 10:00:00")
 
 
 def test_fractions_of_a_second_are_kept() -> None:

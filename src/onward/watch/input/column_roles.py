@@ -1,7 +1,7 @@
 """Finds what the columns of records are: the time, the level, and the message or the name of an event.
 
-It follows from the values of a sample: a time is what parses as one, a level has a level's names, and a message
-is what has most words. Names of columns only decide between several that qualify.
+It follows from the values of a sample: a time is what parses as one, a level has a level's names, and a
+message is what has most words. Names of columns only decide between several that qualify.
 """
 
 import re

@@ -152,7 +152,7 @@ def _is_logfmt(line: str) -> bool:
 
 
 def _delimiter(lines: Sequence[str]) -> str | None:
-    """Returns the character between columns, if the first row has their names, and nearly all rows have them."""
+    """Returns the character between columns, if the first row names columns that nearly all rows have."""
     for delimiter in _DELIMITERS:
         if delimiter == " " and not lines[0].startswith("#"):
             continue  # words, and not columns

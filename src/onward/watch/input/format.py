@@ -64,9 +64,9 @@ class InputFormat:
         pattern: pattern that splits a log line into columns (see `LinePattern`). A line that does not match
             continues the record before it.
         container: kind of container log that the lines are wrapped in.
-        lenient: whether a record without a key is a sequence of its own, and a wrong time is unknown. Otherwise
-            both make a line unreadable, and without a key column all records are one sequence. Without a
-            pattern, log lines always are sequences of their own if there is no `key_regex`.
+        lenient: whether a record without a key is a sequence of its own, and a wrong time is unknown.
+            Otherwise both make a line unreadable, and without a key column all records are one sequence.
+            Without a pattern, log lines are always sequences of their own if there is no `key_regex`.
     """
 
     form: Form = "sequences"
@@ -174,7 +174,7 @@ class InputFormat:
         return f"{found} in {_CONTAINERS[self.container]}" if self.container else found
 
     def explain(self, is_detected: bool) -> list[str]:
-        """Returns up to three lines for a user: what the lines are, what their events and their sequences are.
+        """Returns up to three lines for a user: what the source, its events and its sequences are.
 
         Args:
             is_detected: whether no option was given, so that the options are worth naming.

@@ -1,7 +1,7 @@
 """Finds the files of a log, and puts rotated ones in order of time.
 
-The files app.log.2.gz, app.log.1 and app.log are one log: the highest number is the oldest. If the numbers are
-dates, as in app-20261101.log, the lowest is the oldest. The file without a number is the newest.
+The files app.log.2.gz, app.log.1 and app.log are one log: the highest number is the oldest. If the numbers
+are dates, as in app-20261101.log, the lowest is the oldest. The file without a number is the newest.
 """
 
 import os

@@ -2,9 +2,9 @@
 
 Numbers, ids, addresses, times and paths are masked first, because their form shows that they vary. Whether
 any other word varies is decided by counting. Lines with the same number of words form a group. The group is
-split at the position with the fewest distinct words, as long as these words recur: they are a closed set, such
-as Accepted and Failed, and each keeps a template of its own. Where new words keep appearing, at all positions
-that still differ, these positions are parameters.
+split at the position with the fewest distinct words, as long as these words recur: they are a closed set,
+such as Accepted and Failed, and each keeps a template of its own. Where new words keep appearing at all
+positions that still differ, these positions are parameters.
 
 The result depends on the lines and on their counts, but not on their order. Templates do not change later.
 """
@@ -28,8 +28,8 @@ MOST_TEMPLATES = 20_000
 _CACHED_LINES = 1 << 16
 _MOST_WORDS = 128
 _GROUP_LINES = 2000
-"""Maximum number of distinct lines of one length to mine. Those with the smallest hashes are kept, so that they
-do not depend on the order, and their counts are exact."""
+"""Maximum number of distinct lines of one length to mine. Those with the smallest hashes are kept, so that
+they do not depend on the order, and their counts are exact."""
 
 _NEW_SHARE = 0.1
 """Words recur if at most this share of the lines has a word that no other line has: the Good-Turing estimate
@@ -138,8 +138,8 @@ class Templates:
 def mask_line(line: str) -> str:
     """Returns the first `LONGEST` characters with MASK for each number, address, id and time.
 
-    The mask may be inside a word: `blk_-1608` becomes `blk_<*>`, and `R02-M1` becomes `R<*>-M<*>`. If the line
-    is the path of a URL, its parts are words.
+    The mask may be inside a word: `blk_-1608` becomes `blk_<*>`, and `R02-M1` becomes `R<*>-M<*>`. If the
+    line is the path of a URL, its parts are words.
     """
     if line.startswith("/") and " " not in line:
         line = line.partition("?")[0].replace("/", " /").strip()

@@ -27,7 +27,7 @@ _MONTH_FIRST = re.compile(
 _COMPACT = re.compile(r"(\d{2}|\d{4})(\d\d)(\d\d)[-T _]?(\d{1,2}):?(\d{1,2}):?(\d{1,2})(?:[:.,](\d+))?")
 """Digits only, or with a clock: 081109 203615, 20171223-22:15:29:606."""
 
-_DOTTED = re.compile(r"(\d{4}-\d\d-\d\d)[-T _](\d\d)\.(\d\d)\.(\d\d(?:\.\d+)?)")
+_DOTTED = re.compile(r"(\d{4})-(\d\d)-(\d\d)[-T _](\d\d)\.(\d\d)\.(\d\d)(?:\.(\d+))?")
 """2005-06-03-15.42.50.675872."""
 
 _NO_YEAR = re.compile(rf"(\d\d?)[-/.](\d\d?) {_CLOCK}")
@@ -98,18 +98,18 @@ def _from_known_format(text: str) -> float:
         if year:
             return _seconds(int(year), month, int(day), clock)
         return _latest(month, int(day), clock)
+    return _from_numbers(text)
+
+
+def _from_numbers(text: str) -> float:
+    """Parses the formats without a name of a month."""
     if found := _NO_YEAR.fullmatch(text):
         month, day, *clock = found.groups()
         return _latest(_NAMES[int(month) - 1] if 0 < int(month) < 13 else "", int(day), ":".join(clock))
-    if found := _DOTTED.fullmatch(text):
-        date, hour, minute, second = found.groups()
-        return parse_time(f"{date}T{hour}:{minute}:{second}")
-    if found := _COMPACT.fullmatch(text):
+    if found := _COMPACT.fullmatch(text) or _DOTTED.fullmatch(text):
         year, month, day, hour, minute, second, fraction = found.groups()
-        whole = datetime(
-            int(year) + 2000 * (len(year) == 2), int(month), int(day), int(hour), int(minute), int(second),
-            tzinfo=UTC,
-        )  # fmt: skip
+        numbers = map(int, (month, day, hour, minute, second))
+        whole = datetime(int(year) + 2000 * (len(year) == 2), *numbers, tzinfo=UTC)
         return whole.timestamp() + (float(f"0.{fraction}") if fraction else 0.0)
     return _from_any_format(text)
 
