@@ -55,7 +55,8 @@ def test_templates_do_not_depend_on_the_order_of_lines() -> None:
 
 def test_every_line_has_the_template_that_was_mined_from_it() -> None:
     lines = [
-        *LOG, *words_that_vary(20), "CMD (run a)", "CMD (run b)", "f(1, 2) = 3", "f(x)", "(a)", "[x] y[1]: z(2)",
+        *LOG, *words_that_vary(20), "CMD (run a)", "CMD (run b)", "f(1, 2) = 3", "f(x)", "(a)",
+        "[x] y[1]: z(2)",
         "k=/a/b/c?d=1&e=2", '"GET /a/b HTTP/1.1" 200', "<*> <*>", "=", "a  b\tc", "x" * 3000, "y " * 3000,
     ]  # fmt: skip
     mined = Templates.mine(lines)

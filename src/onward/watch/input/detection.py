@@ -153,7 +153,7 @@ def _is_logfmt(line: str) -> bool:
 
 def _delimiter(lines: Sequence[str]) -> str | None:
     """Returns the character between columns, if the first row names columns that nearly all rows have."""
-    for delimiter in _DELIMITERS:
+    for delimiter in _DELIMITERS if lines else "":
         if delimiter == " " and not lines[0].startswith("#"):
             continue  # words, and not columns
         table = CsvRows((MESSAGE,), delimiter)

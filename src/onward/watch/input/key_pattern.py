@@ -63,12 +63,12 @@ class KeyPattern:
         except re2.error as error:
             message = f"expected a pattern that RE2 can match in linear time, got {pattern!r}"
             raise InputError(f"{message}: {error.args[0].decode()}", hint=_HINT) from error
-        self._names = {place: name.decode() for name, place in self._regex.groupindex.items()}
+        self._places = sorted((place - 1, name.decode()) for name, place in self._regex.groupindex.items())
 
     @property
     def names(self) -> tuple[str, ...]:
         """The names of the groups, in their order."""
-        return tuple(self._names.values())
+        return tuple(name for _, name in self._places)
 
     def find(self, line: str) -> str | None:
         """Returns the key of a line: its first group that took part in the match, or "" if none did.
@@ -86,8 +86,8 @@ class KeyPattern:
         found = self._regex.search(line[:SEARCHED].encode("utf-8", "replace"))
         if found is None:
             return None
-        parts = ((name, found[place]) for place, name in self._names.items())
-        return {name: part.decode() for name, part in parts if part is not None}
+        parts = found.groups()
+        return {name: part.decode() for place, name in self._places if (part := parts[place]) is not None}
 
 
 def _translated(part: re.Match[str]) -> str:

@@ -7,7 +7,7 @@ header ends with the last such field, and the rest of a line is its message.
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from onward.watch.input.key_pattern import KeyPattern
@@ -100,7 +100,8 @@ class LinePattern:
 
     Args:
         pattern: a regular expression that matches from the start of a line. The names of its groups are the
-            names of the fields, and one of them is "message".
+            names of the fields.
+        wanted: names of the fields to return; None: all. Fewer fields are found faster.
 
     Attributes:
         names: the names of the fields.
@@ -109,7 +110,10 @@ class LinePattern:
         InputError: it is not such a regular expression.
     """
 
-    def __init__(self, pattern: str) -> None:
+    def __init__(self, pattern: str, wanted: Iterable[str] | None = None) -> None:
+        if wanted is not None:
+            kept = {f"(?P<{name}>" for name in wanted}
+            pattern = _GROUP.sub(lambda group: group[0] if group[0] in kept else "(?:", pattern)
         self._pattern = KeyPattern(pattern, LONGEST_PATTERN)
         self.names = self._pattern.names
 

@@ -136,7 +136,7 @@ class _ColumnParser(RecordParser):
         names = (*source.event, *filter(None, (source.key, source.time)))
         self._format, self._templates = source, templates
         self._table = CsvRows(names, source.delimiter) if source.form == "csv" else None
-        self._pattern = LinePattern(source.pattern) if source.pattern else None
+        self._pattern = LinePattern(source.pattern, names) if source.pattern else None
         self._key = KeyPattern(source.key_regex) if source.key_regex else None
         self._continued = 0  # lines since the last one with a header
         super().__init__(self._table, ContainerLines(source.container) if source.container else None)
@@ -314,7 +314,7 @@ def text_of_column(values: dict[str, Any], name: str) -> str:
         text = value if isinstance(value, str) else _decoded(value) or json.dumps(value)
     except RecursionError as error:
         raise ValueError(f"column {name!r} is nested too deeply") from error
-    return plain_text(text.encode("utf-8", "replace").decode())
+    return plain_text(text if text.isascii() else text.encode("utf-8", "replace").decode())
 
 
 def _value(values: dict[str, Any], name: str) -> Any:
