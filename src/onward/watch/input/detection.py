@@ -95,15 +95,17 @@ def detect_format(raw: Iterable[bytes], options: FormatOptions, name: str = "") 
     if container and form in ("sequences", "csv"):
         form = "log"
     if form == "sequences":
-        if options.delimiter:
+        if options.delimiter is not None:
             raise InputError(
                 "sources with one sequence per line have no delimiter", hint="leave out --delimiter"
             )
         return InputFormat(form, options.key, options.event, options.time, options.key_regex)
     if form == "log":
         return _log_format(lines, options, container)
-    delimiter = (options.delimiter or _delimiter(lines) or ",") if form == "csv" else options.delimiter or ","
-    source = InputFormat(form, event=("?",), delimiter=delimiter)
+    delimiter = options.delimiter
+    if delimiter is None:
+        delimiter = (form == "csv" and _delimiter(lines)) or ","
+    source = InputFormat(form, event=("?",), symbols=options.symbols, delimiter=delimiter)
     return _column_format(source, list(_rows(lines, source)), options, container)
 
 
