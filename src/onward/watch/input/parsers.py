@@ -145,7 +145,7 @@ class _ColumnParser(RecordParser):
         values = self.columns(line)
         if values is None:
             return []
-        event = " ".join(filter(None, (self._part(values, name) for name in self._format.event)))
+        event = self._event(values)
         key = self._key_of(values, line)
         if key is not None and len(key) > LONGEST_NAME:
             raise ValueError(f"expected a key of at most {LONGEST_NAME:,} characters, got {len(key):,}")
@@ -179,18 +179,24 @@ class _ColumnParser(RecordParser):
             raise ValueError("the line does not begin as the lines that were learned do")
         return fields
 
-    def _part(self, values: dict[str, Any], name: str) -> str:
-        """Returns the part of an event that a column is."""
-        try:
-            text = text_of_column(values, name)
-        except ValueError:
-            if not self._format.lenient:
-                raise
-            return ""
-        if name not in self._format.text:
-            return text
-        assert self._templates
-        return self._templates.event(text)
+    def _event(self, values: dict[str, Any]) -> str:
+        """Returns the event of a record, which has at least one of the columns.
+
+        Raises:
+            ValueError: it has none of them, or lacks one and the format is not lenient.
+        """
+        parts: list[str] = []
+        for place, name in enumerate(self._format.event, 1):
+            try:
+                text = text_of_column(values, name)
+            except ValueError:
+                if not self._format.lenient or (place == len(self._format.event) and not parts):
+                    raise
+                continue
+            parts.append(
+                self._templates.event(text) if self._templates and name in self._format.text else text
+            )
+        return " ".join(filter(None, parts))
 
     def _key_of(self, values: dict[str, Any], line: str) -> str | None:
         """Returns the key of a record; None if it is a sequence of its own."""
