@@ -186,7 +186,7 @@ class InputFormat:
         if self.event:
             parts = [f"the template of {name}" if name in self.text else name for name in self.event]
             found[0] += f": an event is {', '.join(parts)}" + (
-                f"; the time is {self.time}" if self.time else ""
+                f"; the time is in {self.time}" if self.time else ""
             )
         if self.key:
             found.append(f"a sequence is the records with the same {self.key}")
