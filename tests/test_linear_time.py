@@ -7,14 +7,17 @@ for some of these texts, so it fails, and a slow machine does not.
 import io
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 
 import pytest
 
 from onward.data.pieces import pieces
 from onward.data.vocabulary import Vocabulary
+from onward.errors import InputError
 from onward.inference.completion.search import split_partial_word
 from onward.inference.text_source import open_source
 from onward.watch.input.csv_rows import CsvRows
+from onward.watch.input.detection import FormatOptions, detect_format
 from onward.watch.input.format import InputFormat
 from onward.watch.input.log_templates import Templates, mask_line
 from onward.watch.input.parsers import make_parser
@@ -54,6 +57,11 @@ def parsed(form: InputFormat, templates: Templates | None = None) -> Callable[[s
     return parse
 
 
+def format_of(lines: list[str]) -> None:
+    with suppress(InputError):
+        detect_format([line.encode() for line in lines], FormatOptions())
+
+
 def consume(values: Iterable[object]) -> None:
     for _ in values:
         pass
@@ -68,6 +76,9 @@ READERS: dict[str, Callable[[str], object]] = {
     "a time": lambda text: time_of(text) if text.strip("1. \r\n") else None,
     "CSV": all_rows,
     "log lines with a key": parsed(InputFormat("log", key_regex=r"(\w+\s?)+$"), Templates(["a <*>"])),
+    "the format of a source": lambda text: format_of(text.split("\n")),
+    "the format of ten lines": lambda text: format_of([text[:20_000]] * 10),
+    "logfmt": parsed(InputFormat("logfmt", event=("a",))),
     "JSON lines": parsed(InputFormat("jsonl", event=("a",))),
     "CSV lines": parsed(InputFormat("csv", event=("a",))),
 }

@@ -173,5 +173,32 @@ DISTURBED = Question(
 )
 
 
-QUESTIONS = [HDFS, KINDS, LOGS, EVERYWHERE, STREAM, KILLS, DISTURBED]
+def template_rows(runs: list[Run]) -> Rows:
+    for run in runs:
+        yield [
+            f"{run['log']}_2k" + ("" if run["is_chosen"] else " (confirmed)"),
+            f"{run['kinds']}",
+            f"{run['templates']}",
+            f"{run['grouping_accuracy']:.3f}",
+            f"{run['grouping_accuracy_of_drain']:.3f}",
+        ]
+    mean = [
+        sum(run[name] for run in runs) / len(runs)
+        for name in ("grouping_accuracy", "grouping_accuracy_of_drain")
+    ]
+    yield ["mean", "", "", *(f"{figure:.3f}" for figure in mean)]
+
+
+TEMPLATES = Question(
+    "watch_templates",
+    "How often does a raw log line get the right kind, without any option?",
+    ["log", "kinds", "templates", "grouping accuracy", "Drain, format given"],
+    template_rows,
+    kind=("log",),
+    note="The miner was chosen on the other logs, and confirmed on those that say so; the search for "
+    "headers was mended after a look at all of them. Drain's figures are the published ones.",
+)
+
+
+QUESTIONS = [HDFS, KINDS, LOGS, TEMPLATES, EVERYWHERE, STREAM, KILLS, DISTURBED]
 """In the order of the page."""

@@ -54,21 +54,25 @@ def test_info_shows_the_events_of_a_detector(onward: Command, lines: Path, tmp_p
     assert "false_alarms" in onward("info", path).out
 
 
-@pytest.mark.parametrize("form", ["log", "jsonl"])
-def test_lines_that_do_not_look_like_sequences_cause_a_warning_before_training(
-    form: str, onward: Command, lines: Path, tmp_path: Path
-) -> None:
+def test_a_log_is_recognised_without_options(onward: Command, tmp_path: Path) -> None:
     path = tmp_path / "server.txt"
-    log, json_lines = "2026-01-01T00:00:{0} took {0}0 ms at 10.0.0.{0}", '{{"at": {0}, "took": {0}0}}'
-    line, events = {"log": (log, 360), "jsonl": (json_lines, 240)}[form]
-    path.write_text("".join(line.format(i) + "\n" for i in range(60)))
-    ran = onward("watch", "learn", path, "-o", tmp_path / "a.onward", *TENTH, *FAST)
+    path.write_text("".join(f"2026-01-01T00:00:{i:02} took {i}0 ms at 10.0.0.{i}\n" for i in range(60)))
+    ran = onward("watch", "learn", path, "-o", tmp_path / "a.onward", *TENTH, *FAST, "--json")
     assert ran.code == 0
-    warning = ran.err.splitlines()[0]
-    assert f"of {events} events are distinct" in warning
-    assert "--log" in warning
-    assert "--event" in warning
-    assert "--log" not in onward("watch", "learn", lines, "-o", tmp_path / "b.onward", *TENTH, *FAST).err
+    assert ran.err.splitlines()[:3] == [
+        "read as log lines: an event is the template of message; the time is in time",
+        "each record is a sequence of its own: no column or word groups them",
+        "--form, --log, --event, --key, --time and --key-regex correct this",
+    ]
+    assert (ran.json["sequences"], ran.json["templates"]) == (60, 1)
+
+
+def test_records_without_events_are_refused(onward: Command, tmp_path: Path) -> None:
+    path = tmp_path / "server.jsonl"
+    path.write_text("".join(f'{{"at": {i}, "took": {i}0}}\n' for i in range(60)))
+    ran = onward("watch", "learn", path, "-o", tmp_path / "a.onward", *FAST)
+    assert ran.code == 2
+    assert "expected a column with events, found at, took" in ran.err and "--event NAME" in ran.err
 
 
 def test_a_rate_that_is_too_low_for_the_calibration_causes_a_warning(

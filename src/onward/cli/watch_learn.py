@@ -1,6 +1,7 @@
 """`onward watch learn`: learns a detector from normal sequences."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -14,7 +15,8 @@ from onward.errors import InputError
 
 if TYPE_CHECKING:
     from onward.watch.detector import Detector
-    from onward.watch.input.format import InputFormat
+    from onward.watch.input.detection import FormatOptions
+    from onward.watch.input.format import Form
     from onward.watch.input.records import UnreadableLines
     from onward.watch.training import LearnSettings
 
@@ -29,35 +31,40 @@ EventSources = Annotated[
 def learn(
     source: EventSources,
     output: Annotated[Path, typer.Option("--output", "-o", help="The detector file to write.")],
-    log: Annotated[bool, typer.Option("--log", help="The source consists of raw log lines.")] = False,
+    log: Annotated[bool, typer.Option("--log", help="The same as --form log: raw log lines.")] = False,
     key: Annotated[
         str | None,
         typer.Option(
-            help="CSV or JSON lines: column with the key. Records with the same key form a sequence."
+            help="Column with the key: records with the same key form a sequence. Log lines have the columns "
+            "of their header, such as pid. Default: the column that makes events most predictable."
         ),
     ] = None,
     event: Annotated[
         list[str] | None,
         typer.Option(
-            help="CSV or JSON lines: column with the event. If it is repeated, the columns form one event."
+            help="Column with the event. If it is repeated, the columns form one event. Of free text, the "
+            "event is the template. Default: it is found out."
         ),
     ] = None,
     time_column: Annotated[
-        str | None, typer.Option("--time", help="CSV or JSON lines: column with the time.")
+        str | None, typer.Option("--time", help="Column with the time. Default: it is found out.")
     ] = None,
     form: Annotated[
-        Literal["csv", "jsonl"] | None,
-        typer.Option(
-            help="Format of a source with columns. Default: jsonl for .jsonl, .ndjson and .json, else csv."
-        ),
+        Literal["sequences", "csv", "jsonl", "logfmt", "log"] | None,
+        typer.Option(help="Format of the source. Default: it is found out by the first lines."),
     ] = None,
     delimiter: Annotated[
-        str, typer.Option(metavar="CHARACTER", help="Character between CSV columns; 'tab' for a tab.")
-    ] = ",",
+        str | None,
+        typer.Option(
+            metavar="CHARACTER",
+            help="Character between CSV columns; 'tab' for a tab. Default: it is found out.",
+        ),
+    ] = None,
     key_regex: Annotated[
         str | None,
         typer.Option(
-            help="Raw log lines: regular expression that finds the key in a line, such as 'blk_-?\\d+'."
+            help="Regular expression that finds the key in a line, such as 'blk_-?\\d+'. Default: a pattern "
+            "of the words with numbers that make events most predictable."
         ),
     ] = None,
     symbols: Annotated[
@@ -101,7 +108,11 @@ def learn(
 ) -> None:
     """Learn a detector from normal sequences. It needs no labels.
 
+    The first lines show what the source is, which columns are the time, the level
+    and the message, and what groups records into sequences. Options correct it.
+
     \b
+    onward watch learn app.log -o app.onward
     onward watch learn hdfs_train.gz -o hdfs.onward                       one sequence per line
     onward watch learn audit.csv --key session --event action -o audit.onward
     onward watch learn server.jsonl --key host --event level --event message -o server.onward
@@ -113,12 +124,14 @@ def learn(
     the threshold for --false-alarms. --folds, --in-order and --held-out choose
     these sequences.
     """
-    from onward.watch.input.format import InputFormat, detect_format  # noqa: PLC0415
+    from onward.watch.input.detection import FormatOptions  # noqa: PLC0415
 
     started = time.monotonic()
     refuse_both(("--form", form), ("--log", log))
-    input_format = InputFormat(
-        form=form or detect_format(source, log=log, columns=bool(event)),
+    if log and event:
+        raise InputError("raw log lines have no columns", hint="leave out --log, or --event")
+    options = FormatOptions(
+        form="log" if log else form,
         key=key,
         event=tuple(event or ()),
         time=time_column,
@@ -126,50 +139,26 @@ def learn(
         symbols=symbols,
         delimiter=delimiter,
     )
-    settings = _settings(
-        input_format,
-        folds=folds,
-        in_order=in_order,
-        held_out=held_out,
-        false_alarms=false_alarms,
-        top_k=top_k,
-        steps=steps,
-        seed=seed,
-    )
+    refuse_both(("--folds", folds), ("--held-out", held_out))
+    refuse_both(("--folds", folds), ("--in-order", in_order))
+    settings = _settings(held_out=held_out, false_alarms=false_alarms, top_k=top_k, steps=steps, seed=seed)
     announce_standard_input(source)
     keep_freed_memory()
-    detector, unreadable = _learn_and_save(source, input_format, settings, output)
+    detector, unreadable = _learn_and_save(source, options, settings, output, folds, in_order)
     _report(detector, unreadable, output, time.monotonic() - started, json)
 
 
 def _settings(
-    input_format: "InputFormat",
-    *,
-    folds: int | None,
-    in_order: bool | None,
-    held_out: str | None,
-    false_alarms: str | None,
-    top_k: int | None,
-    **others: Any,
+    *, held_out: str | None, false_alarms: str | None, top_k: int | None, **others: Any
 ) -> "LearnSettings":
-    """Returns the settings of the options.
+    """Returns the settings of the options that do not depend on the form of the source.
 
     Raises:
         InputError: options that exclude each other, or a wrong value.
     """
     from onward.watch.training import LearnSettings  # noqa: PLC0415 - imports torch, which `--help` does not need
 
-    refuse_both(("--folds", folds), ("--held-out", held_out))
-    refuse_both(("--folds", folds), ("--in-order", in_order))
-    in_order = input_format.form != "sequences" if in_order is None else in_order
-    if folds is not None and in_order:
-        raise InputError(
-            "--folds is for sequences in any order, but this source is read in time order",
-            hint="leave out --folds, or add --any-order",
-        )
     return LearnSettings(
-        folds=folds,
-        in_order=in_order,
         held_out=None if held_out is None else share(held_out, "--held-out"),
         rate=rate_of(false_alarms, top_k),
         top_k=top_k,
@@ -177,19 +166,40 @@ def _settings(
     )
 
 
+def _splits(form: "Form", folds: int | None, in_order: bool | None) -> dict[str, Any]:
+    """Returns the settings that depend on the form: records and log lines are in order of time.
+
+    Raises:
+        InputError: folds for a source in order of time.
+    """
+    in_order = form != "sequences" if in_order is None else in_order
+    if folds is not None and in_order:
+        raise InputError(
+            "--folds is for sequences in any order, but this source is read in time order",
+            hint="leave out --folds, or add --any-order",
+        )
+    return {"in_order": in_order, "folds": folds}
+
+
 def _learn_and_save(
-    source: list[str], input_format: "InputFormat", settings: "LearnSettings", output: Path
+    source: list[str],
+    options: "FormatOptions",
+    settings: "LearnSettings",
+    output: Path,
+    folds: int | None,
+    in_order: bool | None,
 ) -> "tuple[Detector, UnreadableLines]":
     from onward.outputs import output_lock, refuse_to_replace  # noqa: PLC0415
     from onward.watch.datasets import load_normal  # noqa: PLC0415
     from onward.watch.training import learn_detector  # noqa: PLC0415
 
+    if options.form:
+        _splits(options.form, folds, in_order)  # refuses a wrong option before anything is read
     with output_lock(output):
         refuse_to_replace(output, map(Path, source))
-        dataset = load_normal(source, input_format)
-        if dataset.format_warning:
-            say(dataset.format_warning, style="yellow")
-        is_bytes = input_format.symbols == "bytes"
+        dataset = load_normal(source, options, notify=say)
+        settings = replace(settings, **_splits(dataset.input_format.form, folds, in_order))
+        is_bytes = options.symbols == "bytes"
         detector = learn_detector(
             dataset.events, settings, is_bytes=is_bytes, source=dataset.source, notify=say
         )

@@ -1,24 +1,22 @@
 """Loads the sequences of sources, for learning and for evaluation."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from onward.data.corpus import find_sources
 from onward.errors import CorpusError, InputError
 from onward.watch.detector import Detector
+from onward.watch.input.detection import FormatOptions, detect_format
 from onward.watch.input.format import InputFormat
-from onward.watch.input.lines import decode_line, read_lines
+from onward.watch.input.lines import read_lines
+from onward.watch.input.log_files import find_log_files
 from onward.watch.input.log_templates import Templates
-from onward.watch.input.parsers import RecordParser, make_parser
+from onward.watch.input.parsers import RecordParser, make_parser, mine_templates
 from onward.watch.input.records import KeyedSequence, UnreadableLines, group_by_key
 
 Names = Sequence[str | PathLike[str]]
-
-_FEW_EVENTS, _MANY_DISTINCT = 20, 0.1
-"""Up to this number of distinct events, or up to this share of all events, there is no format warning."""
 
 
 @dataclass(frozen=True)
@@ -41,18 +39,9 @@ class Dataset:
         return [sequence.events for sequence in self.sequences]
 
     @property
-    def format_warning(self) -> str:
-        """A warning that the lines look like another format than one sequence per line; "" if they do not."""
-        if self.source["reader"]["form"] != "sequences":
-            return ""
-        events = sum(len(sequence.events) for sequence in self.sequences)
-        distinct = len({event for sequence in self.sequences for event in sequence.events})
-        if distinct <= max(_FEW_EVENTS, _MANY_DISTINCT * events):
-            return ""
-        return (
-            f"{distinct:,} of {events:,} events are distinct, which is unusual for one sequence per line: "
-            "use --log for raw log lines, --event for CSV and JSON lines"
-        )
+    def input_format(self) -> InputFormat:
+        """The format that the sequences were read in."""
+        return InputFormat.from_json(self.source["reader"])
 
     def last_of(self, key: str) -> KeyedSequence:
         """Returns the last sequence of a key.
@@ -67,15 +56,27 @@ class Dataset:
         return found[-1]
 
 
-def load_normal(names: Names, source: InputFormat) -> Dataset:
-    """Loads the sequences to learn from. Templates are mined from raw log lines first.
+def load_normal(
+    names: Names, source: InputFormat | FormatOptions, notify: Callable[[str], None] = lambda _: None
+) -> Dataset:
+    """Loads the sequences to learn from. Templates are mined first.
+
+    Args:
+        names: the sources.
+        source: the format of their lines, or what is known about it.
+        notify: called with messages about what was found out.
 
     Raises:
         CorpusError: a source is missing, or has no readable record.
+        InputError: options that do not belong to the format.
     """
-    documents = find_sources(names).documents  # standard input can be read only once
-    has_templates = source.form == "log" and source.symbols == "templates"
-    templates = Templates.mine(map(decode_line, read_lines(documents))) if has_templates else None
+    documents = find_log_files(names, notify)  # standard input can be read only once
+    if isinstance(source, FormatOptions):
+        options = source
+        source = detect_format(read_lines(documents), options, str(names[0]))
+        for line in source.explain(options == FormatOptions()):
+            notify(line)
+    templates = mine_templates(source, read_lines(documents)) if source.has_templates else None
     described = {"reader": source.to_json(), "templates": templates.to_json() if templates else None}
     loaded = _load(documents, make_parser(source, templates), described)
     if not loaded.sequences:
@@ -89,7 +90,7 @@ def load_sequences(detector: Detector, names: Names) -> Dataset:
     Raises:
         CorpusError: a source is missing, or has no readable record.
     """
-    loaded = _load(find_sources(names).documents, parser_for(detector), detector.source)
+    loaded = _load(find_log_files(names), parser_for(detector), detector.source)
     if not loaded.sequences:
         raise no_records_error(names, loaded.unreadable, format_hint(detector))
     return loaded

@@ -343,7 +343,7 @@ class _Source(StoredModel):
 def _check_source(source: _Source) -> None:
     """Raises InputError or ValueError if lines cannot be parsed by a source."""
     reader = InputFormat.from_json(source.reader)
-    if reader.form == "log" and reader.symbols == "templates" and source.templates is None:
+    if reader.has_templates and source.templates is None:
         raise ValueError("expected the templates of log lines, found none")
 
 

@@ -41,7 +41,8 @@ def test_the_key_is_the_one_that_python_finds(pattern: str, line: str) -> None:
     if expected is None:
         assert found is None
     else:
-        assert found == ((expected.group(1) if expected.re.groups else expected.group()) or "")
+        groups = expected.groups() or (expected.group(),)
+        assert found == next((group for group in groups if group is not None), "")
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,9 @@ import zstandard
 
 from onward.errors import CorpusError, InputError
 from onward.watch.datasets import load_normal
-from onward.watch.input.format import InputFormat, detect_format
+from onward.watch.input.format import InputFormat
 from onward.watch.input.lines import LONGEST_LINE, decode_line, read_lines
-from onward.watch.input.log_templates import NO_TEMPLATE, Templates, mask_line
+from onward.watch.input.log_templates import Templates
 from onward.watch.input.parsers import make_parser
 from onward.watch.input.records import group_by_key
 
@@ -41,7 +41,7 @@ def test_csv_lines_have_columns_and_broken_ones_are_counted() -> None:
     assert "line 5: expected a time, got 'now'" in parser.unreadable.message()
 
 
-@pytest.mark.parametrize("line", [b'"abc,1', b'"a"b,1', b"a\rb,1", b"x" * 140_000 + b",1"])
+@pytest.mark.parametrize("line", [b'"abc,1', b'"a"b,1', b"a\rb,1"])
 def test_lines_that_are_not_csv_are_counted_and_the_others_read(line: bytes) -> None:
     parser = make_parser(InputFormat("csv", event=("what",)))
     records = list(parser.records([b"what,n", line, b"open,2"]))
@@ -98,36 +98,22 @@ def test_interleaved_keys_are_separate_sequences() -> None:
     assert [(s.key, s.events, s.lines) for s in found] == [("a", ["1", "3"], [1, 3]), ("b", ["2"], [2])]
 
 
-@pytest.mark.parametrize(
-    ("line", "expected"),
-    [
-        ("took 12.5 ms at 2026-01-02T03:04:05Z", "took <*> ms at <*>"),
-        ("from 10.0.0.1:8080 to /10.1.2.3:50010", "from <*> to /<*>"),
-        ("blk_-1608999687919862906 terminating", "blk_<*> terminating"),
-        ("id 0xDEADbeef and 550e8400-e29b-41d4-a716-446655440000", "id <*> and <*>"),
-        ("R02-M1-N0 deadbeef facade", "R<*>-M<*>-N<*> deadbeef facade"),
-    ],
-)
-def test_variable_parts_are_masked(line: str, expected: str) -> None:
-    assert mask_line(line) == expected
-
-
 LOG = [f"Received block blk_{i} of size {i * 7} from 10.0.0.{i}" for i in range(30)]
 LOG += [f"Deleting block blk_{i} file /data/{i}" for i in range(30)]
 
 
 def test_log_lines_become_templates_grouped_by_a_pattern() -> None:
     templates = Templates.mine(LOG)
-    assert templates.texts == (
-        "Received block blk_<*> of size <*> from <*>", "Deleting block blk_<*> file /data/<*>",
-    )  # fmt: skip
+    deleting, receiving = templates.texts
+    assert deleting == "Deleting block blk_<*> file <*>"
+    assert receiving == "Received block blk_<*> of size <*> from <*>"
     again = Templates(templates.to_json())
     parser = make_parser(InputFormat("log", key_regex=r"blk_(\d+)"), again)
     found = group_by_key(
         parser.records([line.encode() for line in [*LOG, "no block here", "odd blk_3 thing"]])
     )
     assert len(found) == 30
-    assert found[3].events == [*templates.texts, NO_TEMPLATE]
+    assert found[3].events == [receiving, deleting, "odd blk_<*> thing"]
     assert parser.unreadable.count == 1
     assert r"line 61: no match of blk_(\d+)" in parser.unreadable.message()
 
@@ -157,26 +143,17 @@ def test_sources_are_learned_from_in_any_compression(suffix: str, tmp_path: Path
     ]
     path = tmp_path / f"audit.csv.{suffix}"
     path.write_bytes(compress(b"key,what\n" + content))
-    source = InputFormat(detect_format([str(path)], log=False, columns=True), key="key", event=("what",))
+    source = InputFormat("csv", key="key", event=("what",))
     assert len(load_normal([path], source).sequences) == 1000
     path.write_bytes(path.read_bytes()[:-30])
     with pytest.raises(CorpusError, match=f"audit.csv.{suffix}"):
         load_normal([path], source)
 
 
-def test_the_form_follows_from_options_and_file_name() -> None:
-    assert detect_format(["a.gz"], log=False, columns=False) == "sequences"
-    assert detect_format(["a.jsonl.gz"], log=False, columns=True) == "jsonl"
-    assert detect_format(["a.ndjson.zst"], log=False, columns=True) == "jsonl"
-    assert detect_format(["a.csv"], log=False, columns=True) == "csv"
-    with pytest.raises(InputError, match="no columns"):
-        detect_format(["a"], log=True, columns=True)
-
-
 def test_a_format_is_checked_and_stored_as_json() -> None:
     with pytest.raises(InputError, match="regular expression"):
         InputFormat("log", key_regex="(")
-    with pytest.raises(InputError, match="form must be sequences, csv, jsonl or log"):
+    with pytest.raises(InputError, match="form must be sequences, csv, jsonl, logfmt or log"):
         InputFormat.from_json({"form": "xml", "event": []})
     for damaged in ({}, {"event": 3}, {"event": [], "other": 1}):
         with pytest.raises(InputError, match="expected an input format"):

@@ -129,7 +129,7 @@ def records_of(
     Raises:
         ApiError: the detector only reads lines.
     """
-    if batch.kind != "lines" and source.form == "log":
+    if batch.kind != "lines" and (source.form == "log" or source.has_templates):
         message = f"expected lines, since this detector reads raw log lines, got {batch.kind}"
         raise ApiError(400, "invalid_value", message, param=batch.kind, hint="send the lines unchanged")
     reader.unreadable = UnreadableLines()

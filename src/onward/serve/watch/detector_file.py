@@ -40,7 +40,7 @@ class DetectorFile:
 
     def batch_parser(self) -> RecordParser:
         """The parser of a batch. The columns of a CSV file differ by batch, the templates of a log do not."""
-        return self._log_parser if self.input_format.form == "log" else parser_for(self.detector)
+        return parser_for(self.detector) if self.input_format.form == "csv" else self._log_parser
 
     def mark_normal(self, alarm: Alarm, events: Sequence[str], *, ended: bool) -> Feedback:
         """Learns that the sequence of an alarm is normal, and replaces the file. A second time does nothing.

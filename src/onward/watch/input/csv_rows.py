@@ -22,8 +22,16 @@ from pydantic import Field
 from onward.stored import AsTuple, Count, StoredModel
 from onward.watch.input.lines import LONGEST_LINE
 
+csv.field_size_limit(LONGEST_LINE)  # the default is 128 KB
+
 MOST_LINES = 200
 """The most lines that a row may span."""
+
+MESSAGE = "message"
+"""Name of a last column without a name. Windows' Event Viewer exports such a column."""
+
+_FIELDS = "#Fields:"
+"""Starts the line that names the columns in logs of IIS, whose other lines with a # are comments."""
 
 _OPEN_QUOTE = "unexpected end of data"
 """The `csv` module's error message for a quote that is not closed."""
@@ -36,6 +44,7 @@ class _RowsState(StoredModel):
     """What `CsvRows.to_json` returns."""
 
     columns: list[str] | None
+    comments: bool = False
     held: Annotated[list[Annotated[tuple[Count, str], AsTuple]], Field(max_length=MOST_LINES)]
 
 
@@ -67,7 +76,7 @@ class CsvRows:
     """Collects lines into rows, and returns the cells of a row by name.
 
     Args:
-        names: the columns to look for.
+        names: the columns to look for, without spaces around them.
         delimiter: character between cells.
 
     Attributes:
@@ -78,7 +87,8 @@ class CsvRows:
     def __init__(self, names: Iterable[str], delimiter: str) -> None:
         self._names, self._delimiter = frozenset(names), delimiter
         self._any_name = next(iter(self._names), "")
-        self.columns: list[str] | None = None
+        self._has_comments = False
+        self._set_header(None)
         self._pending: list[_Line] = []  # of a row that is not complete
 
     @property
@@ -106,21 +116,30 @@ class CsvRows:
         Raises:
             ValueError: the row is not CSV, or has the wrong number of cells.
         """
+        if text.startswith("#") and (self._header is None or self._has_comments):
+            self._has_comments = True
+            if text.startswith(_FIELDS):
+                self._set_header(text.removeprefix(_FIELDS).split())
+            return None
         try:
             cells = _cells(text, self._delimiter)
         except csv.Error as error:  # which is not a ValueError
             problem = "a quote is not closed" if str(error) == _OPEN_QUOTE else str(error)
             raise ValueError(f"not CSV: {problem}") from error
-        if self.columns is None or self._is_header(cells, self.columns):
-            self.columns = cells
+        if self._header is None or self._is_header(cells, self._header):
+            self._set_header(cells)
             return None
-        if len(cells) != len(self.columns):
-            raise ValueError(f"expected {len(self.columns)} columns, got {len(cells)}")
-        return dict(zip(self.columns, cells, strict=True))
+        if len(cells) == len(self._header) + 1 and self._lacks_message:
+            return dict(zip((*(self.columns or ()), MESSAGE), cells, strict=True))
+        if len(cells) != len(self._header):
+            raise ValueError(f"expected {len(self._header)} columns, got {len(cells)}")
+        if self._is_padded:
+            cells = [cell.strip() for cell in cells]
+        return dict(zip(self.columns or (), cells, strict=True))
 
     def to_json(self) -> dict[str, Any]:
         """Returns the state in the middle of a file, for `restore`."""
-        return {"columns": self.columns, "held": self.pending}
+        return {"columns": self._header, "comments": self._has_comments, "held": self.pending}
 
     def restore(self, data: Any) -> None:
         """Continues from `to_json`.
@@ -129,8 +148,15 @@ class CsvRows:
             ValueError: the data is not such a state.
         """
         state = _RowsState.model_validate(data)
-        self.columns = state.columns
+        self._set_header(state.columns)
+        self._has_comments = state.comments
         self._pending = [_Line(number, text, self._delimiter) for number, text in state.held]
+
+    def _set_header(self, cells: list[str] | None) -> None:
+        self._header = cells
+        self.columns = None if cells is None else [cell.strip() for cell in cells]
+        self._lacks_message = cells is not None and MESSAGE in self._names and MESSAGE not in cells
+        self._is_padded = self.columns != cells  # then the spaces around other cells are not part of them
 
     def _split(self, lines: Iterable[_Line]) -> list[NumberedLine]:
         """Returns the rows in the pending lines and these lines."""
@@ -152,6 +178,8 @@ class CsvRows:
         return found
 
     def _is_header(self, cells: list[str], columns: list[str]) -> bool:
+        if self._is_padded:
+            cells, columns = [cell.strip() for cell in cells], [cell.strip() for cell in columns]
         if self._any_name not in cells and columns[0] not in cells:
             return False  # a fast answer for nearly all rows
         found = set(cells)

@@ -35,16 +35,18 @@ class KeyPattern:
     """Finds the key of a line.
 
     Args:
-        pattern: the regular expression. Its first group is the key, or the whole match if it has no group.
+        pattern: the regular expression. Its first group that takes part in the match is the key, or the whole
+            match if it has no group.
+        longest: maximum number of characters of the pattern.
 
     Raises:
         InputError: the pattern is not a regular expression, or RE2 cannot match it.
     """
 
-    def __init__(self, pattern: str) -> None:
-        if len(pattern) > LONGEST_PATTERN:
+    def __init__(self, pattern: str, longest: int = LONGEST_PATTERN) -> None:
+        if len(pattern) > longest:
             raise InputError(
-                f"expected a key pattern of at most {LONGEST_PATTERN:,} characters, got {len(pattern):,}",
+                f"expected a key pattern of at most {longest:,} characters, got {len(pattern):,}",
                 hint="find the key by a shorter pattern",
             )
         try:
@@ -61,15 +63,31 @@ class KeyPattern:
         except re2.error as error:
             message = f"expected a pattern that RE2 can match in linear time, got {pattern!r}"
             raise InputError(f"{message}: {error.args[0].decode()}", hint=_HINT) from error
-        self._group = min(1, self._regex.groups)
+        self._places = sorted((place - 1, name.decode()) for name, place in self._regex.groupindex.items())
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the groups, in their order."""
+        return tuple(name for _, name in self._places)
 
     def find(self, line: str) -> str | None:
-        """Returns the key of a line, which is "" if its group did not take part in the match.
+        """Returns the key of a line: its first group that took part in the match, or "" if none did.
 
         Returns None if the pattern does not match. Lines are read up to `SEARCHED` characters.
         """
         found = self._regex.search(line[:SEARCHED].encode("utf-8", "replace"))
-        return (found[self._group] or b"").decode() if found else None
+        if not found:
+            return None
+        groups = found.groups() or (found[0],)
+        return next((group.decode() for group in groups if group is not None), "")
+
+    def named(self, line: str) -> dict[str, str] | None:
+        """Returns the named groups that took part in the match; None if the pattern does not match."""
+        found = self._regex.search(line[:SEARCHED].encode("utf-8", "replace"))
+        if found is None:
+            return None
+        parts = found.groups()
+        return {name: part.decode() for place, name in self._places if (part := parts[place]) is not None}
 
 
 def _translated(part: re.Match[str]) -> str:

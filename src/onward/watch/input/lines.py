@@ -1,5 +1,6 @@
 """Reads the lines of documents, with any line ends, any bytes and any length."""
 
+import re
 from collections.abc import Iterable, Iterator
 from io import BufferedReader
 from pathlib import Path
@@ -11,6 +12,11 @@ LONGEST_LINE = 1 << 20
 """Bytes to keep of a line. The rest of a longer line is dropped, so that memory is bounded."""
 
 _BYTE_ORDER_MARK = "\ufeff"
+_TERMINAL = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]"  # colours and movements
+    r"|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?"  # strings, such as the title of a window
+    r"|\x1b[ -/]*[0-~]?"
+)
 
 
 def read_lines(documents: Iterable[Path]) -> Iterator[bytes]:
@@ -33,8 +39,18 @@ def read_lines(documents: Iterable[Path]) -> Iterator[bytes]:
 
 
 def decode_line(raw: bytes) -> str:
-    """Returns a line as text, without its line end and byte order mark; invalid UTF-8 becomes U+FFFD."""
-    return raw[:LONGEST_LINE].rstrip(b"\r\n").decode("utf-8", "replace").removeprefix(_BYTE_ORDER_MARK)
+    """Returns a line as text, without its line end, its byte order mark and what only a terminal obeys.
+
+    Invalid UTF-8 becomes U+FFFD. NULs before the line are dropped: they are there if the log was truncated
+    while its writer kept its position.
+    """
+    text = raw[:LONGEST_LINE].rstrip(b"\r\n").lstrip(b"\0").decode("utf-8", "replace")
+    return plain_text(text.removeprefix(_BYTE_ORDER_MARK))
+
+
+def plain_text(text: str) -> str:
+    """Returns a text without escape sequences, such as colours."""
+    return _TERMINAL.sub("", text) if "\x1b" in text else text
 
 
 def _lines(file: BufferedReader) -> Iterator[bytes]:

@@ -10,12 +10,8 @@ import re
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
-_MONTHS = {
-    name: number
-    for number, name in enumerate(
-        ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"), 1
-    )
-}
+_NAMES = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_MONTHS = {name: number for number, name in enumerate(_NAMES, 1)}
 _CLOCK = r"(\d\d):(\d\d):(\d\d(?:\.\d+)?)"
 _DAY_FIRST = re.compile(
     rf"\[?(?:[A-Z][a-z]{{2}}, )?(\d{{1,2}})[ /]([A-Z][a-z]{{2}})[ /](\d{{4}})[ :]{_CLOCK}"
@@ -27,6 +23,15 @@ _MONTH_FIRST = re.compile(
     rf"\[?(?:[A-Z][a-z]{{2}} )?([A-Z][a-z]{{2}})  ?(\d{{1,2}}) {_CLOCK}(?: (\d{{4}}))?\]?"
 )
 """Syslog, which has no year (Nov  1 10:00:00), ctime and Apache error logs (Sun Nov 01 10:00:00 2026)."""
+
+_COMPACT = re.compile(r"(\d{2}|\d{4})(\d\d)(\d\d)[-T _]?(\d{1,2}):?(\d{1,2}):?(\d{1,2})(?:[:.,](\d+))?")
+"""Digits only, or with a clock: 081109 203615, 20171223-22:15:29:606."""
+
+_DOTTED = re.compile(r"(\d{4})-(\d\d)-(\d\d)[-T _](\d\d)\.(\d\d)\.(\d\d)(?:\.(\d+))?")
+"""2005-06-03-15.42.50.675872."""
+
+_NO_YEAR = re.compile(rf"(\d\d?)[-/.](\d\d?) {_CLOCK}")
+"""Month and day: 03-17 16:13:38.811."""
 
 _ZONES: dict[str | None, int] = {
     None: 0, "UT": 0, "GMT": 0, "UTC": 0, "Z": 0,
@@ -93,6 +98,19 @@ def _from_known_format(text: str) -> float:
         if year:
             return _seconds(int(year), month, int(day), clock)
         return _latest(month, int(day), clock)
+    return _from_numbers(text)
+
+
+def _from_numbers(text: str) -> float:
+    """Parses the formats without a name of a month."""
+    if found := _NO_YEAR.fullmatch(text):
+        month, day, *clock = found.groups()
+        return _latest(_NAMES[int(month) - 1] if 0 < int(month) < 13 else "", int(day), ":".join(clock))
+    if found := _COMPACT.fullmatch(text) or _DOTTED.fullmatch(text):
+        year, month, day, hour, minute, second, fraction = found.groups()
+        numbers = map(int, (month, day, hour, minute, second))
+        whole = datetime(int(year) + 2000 * (len(year) == 2), *numbers, tzinfo=UTC)
+        return whole.timestamp() + (float(f"0.{fraction}") if fraction else 0.0)
     return _from_any_format(text)
 
 
