@@ -10,7 +10,7 @@ from onward.cli.output import DONE, FLAGGED, INTERRUPTED, announce_standard_inpu
 from onward.cli.watch_options import DetectorPath, FalseAlarms, TopKOption, duration, rate_of
 
 if TYPE_CHECKING:
-    from onward.watch.stream.alarms import Alarm
+    from onward.watch.stream.store import Notice
 
 
 def run(
@@ -101,7 +101,7 @@ def run(
         monitor = Monitor(detector, store, idle=seconds, in_memory=in_memory, notify=notify)
         parser, read_before = parser_for(detector), monitor.counts.records
         lines = open_lines(source, store, follow=follow, follow_links=follow_links, notify=notify)
-        delivery = AlarmDelivery(store, partial(_print_alarm, json=json), alarms)
+        delivery = AlarmDelivery(store, partial(_print, json=json), alarms)
         runner = Runner(monitor, parser, lines, delivery, end=end)
         stopped = runner.run()
         report = run_report(monitor, runner)
@@ -116,5 +116,9 @@ def run(
     return INTERRUPTED if stopped and not follow else DONE
 
 
-def _print_alarm(alarm: "Alarm", *, json: bool) -> None:
-    emit(alarm.encode() if json else alarm.as_line())
+def _print(notice: "Notice", *, json: bool) -> None:
+    """Prints an alarm or a closed incident; for people only if it tells them something new."""
+    if json:
+        emit(notice.encode())
+    elif notice.is_news:
+        emit(notice.as_line())
