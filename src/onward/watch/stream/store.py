@@ -252,15 +252,14 @@ class WatchStore:
 
     def save_sequences(self, rows: Iterable[SequenceRow]) -> None:
         """Writes open sequences. They replace those with the same keys."""
-        self._change(f"insert or replace into keys values ({_places(SequenceRow)})", rows)
+        self._change(f"insert or replace into keys values ({_places(len(SequenceRow._fields))})", rows)
 
     def find_sequences(self, keys: Sequence[str]) -> list[SequenceRow]:
         """Returns the open sequences among the keys."""
         found: list[tuple[Any, ...]] = []
         for start in range(0, len(keys), 500):
             part = keys[start : start + 500]
-            places = ", ".join("?" * len(part))
-            found += self._rows(f"select * from keys where key in ({places})", *part)
+            found += self._rows(f"select * from keys where key in ({_places(len(part))})", *part)
         with self.refusing_damage("a sequence"):
             return [checked(SequenceRow, row) for row in found]
 
@@ -310,7 +309,7 @@ class WatchStore:
 
     def save_incident(self, row: IncidentRow) -> None:
         """Writes an incident. It replaces the one with the same number."""
-        self._change(f"insert or replace into incidents values ({_places(IncidentRow)})", [row])
+        self._change(f"insert or replace into incidents values ({_places(len(IncidentRow._fields))})", [row])
 
     def add_incident_key(self, incident: int, key: str) -> bool:
         """Adds a key to an incident, and returns whether it is new there."""
@@ -413,9 +412,9 @@ def _notice(data: Any, *, is_alarm: bool) -> Notice:
     return Alarm.from_json(data) if is_alarm else Incident.from_json(data)
 
 
-def _places(row: type[NamedTuple]) -> str:
-    """Returns the placeholders for the values of a row in SQL."""
-    return ", ".join("?" * len(row._fields))
+def _places(count: int) -> str:
+    """Returns the placeholders for a number of values in SQL."""
+    return ", ".join("?" * count)
 
 
 def _check_tables(database: sqlite3.Connection, name: str) -> None:
