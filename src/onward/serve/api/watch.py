@@ -1,4 +1,4 @@
-"""The operations on detectors: read records, return alarms and incidents, explain them, mark them as normal."""
+"""The operations on detectors: read records, return alarms and incidents, explain and mark them."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
