@@ -46,7 +46,7 @@ def run_child(model: Path, log: Path, state: Path, alarms: Path, follow: bool) -
         monitor = Monitor(detector, store, in_memory=20)  # so that most sequences are on disk
         lines = open_lines(str(log), store, follow=follow, notify=lambda text: print(text, file=sys.stderr))
         delivery = AlarmDelivery(store, lambda alarm: None, alarms)
-        runner = Runner(monitor, parser_for(detector), lines, delivery)
+        runner = Runner(monitor, parser_for(detector), lines, delivery, end=not follow)
         print("ready", flush=True)
         runner.run()
 
@@ -178,7 +178,8 @@ def compare(folder: Path, kills: int, sessions: int, seed: int = 0) -> dict[str,
         "kills": kills,
         "lines": len(lines),
         "rotations": len(list(log.parent.glob("a.log.*"))),
-        "alarms": len(undisturbed),
+        "alarms": sum(not notice.startswith("closed") for notice in undisturbed),
+        "incidents": sum(notice.startswith("closed") for notice in undisturbed),
         "missing": len(set(undisturbed) - set(found)),
         "repeated_or_extra": len(found) - len(set(found) & set(undisturbed)),
         "lines_reported_lost": "lost" in said,

@@ -1,4 +1,4 @@
-"""`onward watch run`: prints alarms from a file or a stream as they are raised."""
+"""`onward watch run`: prints incidents of a file or a stream as they open."""
 
 from functools import partial
 from pathlib import Path
@@ -40,13 +40,18 @@ def run(
         ),
     ] = None,
     alarms: Annotated[
-        Path | None, typer.Option(help="Append each alarm to this file exactly once, as a line of JSON.")
+        Path | None,
+        typer.Option(
+            help="Append each alarm, and each incident that is closed, to this file exactly once, as a line "
+            "of JSON."
+        ),
     ] = None,
     idle: Annotated[
         str,
         typer.Option(
             metavar="TIME",
-            help="End a sequence when its key has had no record for this time, such as 90s or 2h.",
+            help="End a sequence when its key has had no record for this time, such as 90s or 2h; close an "
+            "incident when no alarm has joined it for this time.",
         ),
     ] = "1h",
     end: Annotated[
@@ -67,10 +72,14 @@ def run(
     ] = 20_000,
     json: Annotated[
         bool,
-        typer.Option("--json", help="Print each alarm, and then a summary, as one JSON object per line."),
+        typer.Option(
+            "--json",
+            help="Print each alarm, each incident that is closed, and then a summary, as one JSON object per "
+            "line.",
+        ),
     ] = False,
 ) -> int:
-    """Watch events or log lines, and print a line for each sequence that is flagged.
+    """Watch events or log lines, and print a line for each incident: alarms of one cause, close in time.
 
     \b
     onward watch run hdfs.onward new.gz
@@ -78,8 +87,10 @@ def run(
     onward watch run blocks.onward /var/log/hdfs.log --follow --state watch.db --alarms alarms.jsonl
     kubectl logs -f pod | onward watch run server.onward - --json
 
-    Each line has five columns, separated by tabs: the time, the key, the
-    p-value, the line that the alarm is about with its number, and the reason.
+    Each line has six columns, separated by tabs: the time, the key, the
+    p-value, the line that the alarm is about with its number, the reason, and
+    the incident. Further alarms of an incident are only counted. When it is
+    closed, a line shows its keys, its number of alarms, and their cause.
     The exit code is 3 if a sequence was flagged, and 0 if none was.
     """
     from onward.watch.datasets import format_hint, no_records_error, parser_for  # noqa: PLC0415

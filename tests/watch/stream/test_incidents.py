@@ -35,11 +35,10 @@ RAISED = st.lists(
 def grouped(
     store: WatchStore, raised: Iterable[tuple[str, str, float]], remembered: int = 1000
 ) -> list[Alarm]:
-    """Returns alarms in their incidents; the incidents that were quiet are closed before each alarm."""
+    """Returns alarms in their incidents."""
     grouping, now, found, opened = IncidentGrouping(store, QUIET, remembered), 0.0, list[Alarm](), 0
     for number, (cause, key, seconds) in enumerate(raised, 1):
         now += seconds
-        grouping.close_quiet(now)
         alarm = Alarm(number, key, number, now, True, 0.001, "top", "a line", number, None)
         found.append(grouping.add(alarm, [cause], now, opened + 1))
         opened += found[-1].is_news

@@ -6,14 +6,14 @@
     unexpected: EVENT             the most surprising event of the sequence; <end>: it ended too early
     unusual: FEATURE              no single event is known
 
-All log lines that match no template have the same event. So the masked line names its kind. If events are
-bytes, one byte says little: the masked line names the kind as well.
+All log lines that match no template have the same event. So their words without digits name their kind. If
+events are bytes, one byte says little: the words of the line name its kind as well.
 """
 
 from collections.abc import Sequence
 
 from onward.data.vocabulary import UNKNOWN
-from onward.watch.input.log_templates import NO_TEMPLATE, mask_line
+from onward.watch.input.log_templates import MASK, NO_TEMPLATE, mask_line
 from onward.watch.scoring.event_vocabulary import EventVocabulary
 from onward.watch.scoring.features import CountDifference
 
@@ -30,7 +30,7 @@ def first_seen(event: str, line: str, vocabulary: EventVocabulary) -> str | None
     """
     if vocabulary.id(event) != UNKNOWN:
         return None
-    return _FIRST_SEEN + (mask_line(line) if event == NO_TEMPLATE else event)
+    return _FIRST_SEEN + (_kind_of(line) if event == NO_TEMPLATE else event)
 
 
 def is_first_seen(cause: str) -> bool:
@@ -55,8 +55,13 @@ def cause_of(
         counts: the events whose numbers differ most from the nearest normal sequence.
     """
     if vocabulary.is_bytes:
-        return f"unexpected: {mask_line(line)}"
+        return f"unexpected: {_kind_of(line)}"
     if main_feature == "counts" and counts:
         most = max(counts, key=lambda count: abs(count.found - count.normal))
         return f"too {'many' if most.found > most.normal else 'few'}: {most.event}"
     return f"unusual: {main_feature}" if worst is None else f"unexpected: {worst}"
+
+
+def _kind_of(line: str) -> str:
+    """Returns the words of a line, with a mask for each word that has a variable part."""
+    return " ".join(MASK if MASK in word else word for word in mask_line(line).split())

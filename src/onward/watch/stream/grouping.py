@@ -38,13 +38,17 @@ class IncidentGrouping:
     def add(self, alarm: Alarm, causes: Sequence[str], seconds: float, number: int) -> Alarm:
         """Returns the alarm with its place in an incident, and puts it into the outbox.
 
+        The incidents that have been quiet for too long by then are closed first. Alarms come in the order of
+        their times, so the incidents do not depend on how the records were divided.
+
         Args:
             alarm: the alarm.
             causes: its possible causes, the likeliest first; at least one.
             seconds: when it was raised, by the event clock.
             number: number of the incident that the alarm opens if it joins none.
         """
-        row = self._joined(alarm.key, causes, seconds)
+        self.close_quiet(seconds)
+        row = self._joined(alarm.key, causes)
         if row is None:
             row = self._opened(alarm, _unreported(self._store, causes), seconds, number)
         row = self._grown(row, alarm, seconds)
@@ -63,22 +67,18 @@ class IncidentGrouping:
         """Closes all incidents, at the end of a source."""
         self.close_quiet(float("inf"))
 
-    def _joined(self, key: str, causes: Sequence[str], seconds: float) -> IncidentRow | None:
+    def _joined(self, key: str, causes: Sequence[str]) -> IncidentRow | None:
         """Returns the incident that an alarm joins; None: it opens one."""
         known = [self._store.incident_by_cause(cause) for cause in causes]
         if is_first_seen(causes[0]):
             return known[0] if all(known) else None
-        since = seconds - self._quiet
-        for row in known:
-            if row and not row.closed and row.seen >= since:
-                return row
-        return self._store.incident_by_key(key, since) if key else None
+        if row := next((row for row in known if row and not row.closed), None):
+            return row
+        return self._store.incident_by_key(key) if key else None
 
     def _opened(self, alarm: Alarm, cause: str, seconds: float, number: int) -> IncidentRow:
         """Returns a new incident, without its first alarm."""
         before = self._store.incident_by_cause(cause)
-        if before and not before.closed:
-            self._close(before)
         if oldest := self._store.oldest_incident(self._remembered - 1):
             if not oldest.closed:
                 self._close(oldest)

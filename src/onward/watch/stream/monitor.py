@@ -205,7 +205,7 @@ class Monitor:
         return sum(not is_last and key not in self._sequences for key, is_last in ends.items())
 
     def _settle(self, found: Findings) -> list[Alarm]:
-        if self._clock.is_check_due() or self.has_idle:
+        if self._clock.is_check_due() or self.has_idle or found.alarms:
             ended = self._tracker.end_idle(self._clock.elapsed, found, self._ends_at_once)
             self.has_idle = ended == self._ends_at_once
             alarms = self._register(found)

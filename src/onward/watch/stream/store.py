@@ -321,14 +321,10 @@ class WatchStore:
         """Returns the last incident with a cause, open or closed."""
         return self._incident("where cause = ? order by number desc", cause)
 
-    def incident_by_key(self, key: str, since: float) -> IncidentRow | None:
-        """Returns the last open incident that has only this key, and an alarm since a time."""
-        return self._incident(
-            "where number in (select incident from incident_keys where key = ?) and not closed and keys = 1 "
-            "and seen >= ? order by number desc",
-            key,
-            since,
-        )
+    def incident_by_key(self, key: str) -> IncidentRow | None:
+        """Returns the last open incident that has only this key."""
+        own = "number in (select incident from incident_keys where key = ?)"
+        return self._incident(f"where {own} and not closed and keys = 1 order by number desc", key)
 
     def quiet_incident(self, since: float) -> IncidentRow | None:
         """Returns the open incident whose last alarm is the earliest, if this is before a time."""

@@ -87,6 +87,7 @@ class _Run:
         items: records that are not read yet, with their places among all records of the call.
         follows: whether an earlier sequence of the call has the same key.
         ends: whether the sequence ends after these records.
+        expires: whether it ends because the next record of the key comes too late.
         active: the sequence; None before the first record is read.
     """
 
@@ -94,6 +95,7 @@ class _Run:
     items: deque[tuple[int, Timed]]
     follows: bool
     ends: bool = False
+    expires: bool = False
     active: ActiveSequence | None = None
 
     def __lt__(self, other: "_Run") -> bool:
@@ -160,8 +162,8 @@ class SequenceTracker:
         for place, (record, now) in enumerate(records):
             run, seen = latest.get(record.key, (None, now))
             if run is None or run.ends or now - seen > self._idle:
-                if run:
-                    run.ends = True
+                if run and not run.ends:
+                    run.ends = run.expires = True
                 run = _Run(record.key, deque(), follows=run is not None)
                 runs.append(run)
             run.items.append((place, (record, now)))
@@ -188,7 +190,13 @@ class SequenceTracker:
                     found.alarms.append(self._raised(sequence, alarm, sequence.worst, now))
                     self._sequences.flag(sequence)
         self._sequences.touch(s for s, (run, _) in zip(active, block, strict=True) if not run.follows)
-        self._end([s for s, (run, _) in zip(active, block, strict=True) if run.ends and not run.items], found)
+        for expires, after in ((False, 0.0), (True, self._idle)):
+            ended = [
+                sequence
+                for sequence, (run, _) in zip(active, block, strict=True)
+                if run.ends and not run.items and run.expires == expires
+            ]
+            self._end(ended, found, after)
         self._sequences.trim()
 
     def _activated(self, block: _Block, found: Findings) -> list[ActiveSequence]:
