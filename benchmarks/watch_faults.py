@@ -5,7 +5,8 @@
 A process follows a log that is written and rotated at the same time, as logrotate does: older files get the
 next number, files from number 2 on are compressed, and the log is alternately renamed, or copied and
 truncated. The process is killed with SIGKILL at random moments; the next one continues from the state. The
-alarms in the file of `--alarms` are compared with those of one undisturbed run over the same lines.
+alarms and incidents in the file of `--alarms` are compared with those of one undisturbed run over the same
+lines.
 """
 
 import argparse
@@ -45,7 +46,7 @@ def run_child(model: Path, log: Path, state: Path, alarms: Path, follow: bool) -
         monitor = Monitor(detector, store, in_memory=20)  # so that most sequences are on disk
         lines = open_lines(str(log), store, follow=follow, notify=lambda text: print(text, file=sys.stderr))
         delivery = AlarmDelivery(store, lambda alarm: None, alarms)
-        runner = Runner(monitor, parser_for(detector), lines, delivery)
+        runner = Runner(monitor, parser_for(detector), lines, delivery, end=not follow)
         print("ready", flush=True)
         runner.run()
 
@@ -128,10 +129,22 @@ def ended(child: subprocess.Popen[str]) -> str:
     return said
 
 
-def alarms_in(path: Path) -> list[str]:
-    """Returns the alarms without their numbers, which depend on the order of reading."""
+def notices_in(path: Path) -> list[str]:
+    """Returns alarms and closed incidents without their numbers, which depend on the order of reading."""
     found = [json.loads(line) for line in path.read_text().splitlines()]
-    return sorted(f"{a['key']} {a['began']} {a['number']} {a['p_value']} {a['ended']}" for a in found)
+    alarms = [notice for notice in found if notice["type"] == "alarm"]
+    openings = {a["incident"]: f"{a['key']} {a['began']}" for a in alarms if a["repeats"] == 0}
+    return sorted(
+        [
+            f"{a['key']} {a['began']} {a['number']} {a['p_value']} {a['ended']} {openings[a['incident']]}"
+            for a in alarms
+        ]
+        + [
+            f"closed {i['cause']} {i['alarms']} {i['keys']} {i['first']} {i['last']}"
+            for i in found
+            if i["type"] == "incident"
+        ]
+    )
 
 
 def compare(folder: Path, kills: int, sessions: int, seed: int = 0) -> dict[str, Any]:
@@ -159,13 +172,14 @@ def compare(folder: Path, kills: int, sessions: int, seed: int = 0) -> dict[str,
     writer.join()
     time.sleep(0.5)
     said += ended(start(*killed, ""))
-    undisturbed, found = alarms_in(folder / "whole.jsonl"), alarms_in(folder / "killed.jsonl")
+    undisturbed, found = notices_in(folder / "whole.jsonl"), notices_in(folder / "killed.jsonl")
     return {
         "equal": undisturbed == found,
         "kills": kills,
         "lines": len(lines),
         "rotations": len(list(log.parent.glob("a.log.*"))),
-        "alarms": len(undisturbed),
+        "alarms": sum(not notice.startswith("closed") for notice in undisturbed),
+        "incidents": sum(notice.startswith("closed") for notice in undisturbed),
         "missing": len(set(undisturbed) - set(found)),
         "repeated_or_extra": len(found) - len(set(found) & set(undisturbed)),
         "lines_reported_lost": "lost" in said,

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from tests.cli.sessions import rows
 
+from onward.cli.app import run
+
 Command = Callable[..., Any]
 
 
@@ -34,7 +36,8 @@ def test_run_prints_a_line_for_each_alarm(onward: Command, watching: Path, log: 
     assert cells[2].startswith("p<=")  # no further event could change the verdict
     assert '"s5"' in cells[3]
     assert "expected" in cells[4]
-    assert "6 sequences evaluated, 0 open, 1 flagged" in ran.err
+    assert cells[5] == "incident 1"
+    assert "6 sequences evaluated, 0 open, 1 flagged in 1 incidents" in ran.err
     assert "1 line could not be read (line 31" in ran.err
 
 
@@ -44,7 +47,7 @@ def test_an_early_alarm_shows_a_bound_and_a_new_event(
     path = tmp_path / "new.jsonl"
     path.write_text(rows([["start", "stop", "stop", "stop", "start"]]))
     ran = onward("watch", "run", watching, path, "--false-alarms", "10%")
-    _, key, chance, _, why = ran.out.splitlines()[0].split("\t")
+    _, key, chance, _, why, _ = ran.out.splitlines()[0].split("\t")
     assert key == "s0" and chance.startswith("p<=0.0")
     assert why.startswith("expected ") and why.endswith("bits, new here)")  # "stop" is known, but not here
     assert "5 events, 1 sequences evaluated" in ran.err
@@ -53,11 +56,54 @@ def test_an_early_alarm_shows_a_bound_and_a_new_event(
 def test_run_in_json(onward: Command, watching: Path, log: Path) -> None:
     ran = onward("watch", "run", watching, "-", "--json", data=log.read_bytes())
     assert ran.code == 3
-    alarm, summary = (json.loads(line) for line in ran.out.splitlines())
+    alarm, incident, summary = (json.loads(line) for line in ran.out.splitlines())
     assert alarm["key"] == "s5"
+    assert (alarm["type"], alarm["incident"], alarm["repeats"]) == ("alarm", 1, 0)
+    assert (incident["type"], incident["alarms"], incident["names"]) == ("incident", 1, ["s5"])
+    assert incident["closed"]
     assert len(alarm["expected"]) == 3
     assert summary["summary"]["unparsable"] == 1
     assert summary["summary"]["flagged"] == 1
+
+
+@pytest.fixture(scope="module")
+def lines_watching(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A detector of raw log lines without a key."""
+    folder = tmp_path_factory.mktemp("lines")
+    kinds = ["cache hit for page {}", "job {} was stored", "user {} opened a session"]
+    (folder / "normal.log").write_text("".join(kinds[i % 3].format(i) + "\n" for i in range(900)))
+    path = folder / "lines.onward"
+    how = ["--log", "--held-out", "50%", "--steps", "20", "--false-alarms", "2%"]
+    assert run(["watch", "learn", str(folder / "normal.log"), "-o", str(path), *how]) == 0
+    return path
+
+
+def test_thousands_of_lines_of_new_kinds_are_reported_once_over_all_runs(
+    onward: Command, lines_watching: Path, tmp_path: Path
+) -> None:
+    log, state, alarms = tmp_path / "new.log", tmp_path / "watch.db", tmp_path / "alarms.jsonl"
+    kinds = ["disk {} is lost", "cache hit for page {}", "fan {} stopped at once"]
+    command = ("watch", "run", lines_watching, log, "--state", state, "--alarms", alarms)
+    log.write_text("".join(kinds[i % 3].format(i) + "\n" for i in range(3000)))
+    ran = onward(*command)
+    assert ran.code == 3
+    rows = [line.split("\t") for line in ran.out.splitlines()]
+    assert [row[4].split(";")[0] for row in rows] == [
+        "first seen: disk <*> is lost",
+        "first seen: fan <*> stopped at once",
+    ]
+    with log.open("a") as file:
+        file.write("disk 9 is lost\n" * 10)
+    ran = onward(*command, "--end")
+    assert ran.code == 3  # sequences were flagged, but they are no news
+    rows = [line.split("\t") for line in ran.out.splitlines()]
+    assert [(row[2], row[3].split(" in ")[0], row[4]) for row in rows] == [
+        ("closed", "1,010 alarms", "first seen: disk <*> is lost"),
+        ("closed", "1,000 alarms", "first seen: fan <*> stopped at once"),
+    ]
+    notices = [json.loads(line) for line in alarms.read_text().splitlines()]
+    assert [notice["type"] for notice in notices] == ["alarm"] * 2010 + ["incident"] * 2
+    assert {notice["incident"] for notice in notices} == {1, 2}
 
 
 def test_the_exit_code_is_0_if_nothing_is_flagged(onward: Command, watching: Path, tmp_path: Path) -> None:

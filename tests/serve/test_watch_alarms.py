@@ -66,6 +66,30 @@ class TestAlarms:
             assert "/v1/watch/alarms" in answer.json()["error"]["hint"]
 
 
+class TestIncidents:
+    def test_alarms_of_one_cause_are_one_incident(self, watch: Server) -> None:
+        before = watch.client.get("/v1/watch/incidents").json()["last"]
+        events = ["start", "burst", "stop"]
+        alarms = sent(watch, sequences=[{"key": f"i{i % 5}", "events": events} for i in range(20)])["alarms"]
+        assert [alarm["repeats"] for alarm in alarms] == [*range(20)]
+        found = watch.client.get("/v1/watch/incidents", params={"after": before}).json()
+        assert (found["last"], found["last_alarm"]) == (before + 1, alarms[-1]["alarm"])
+        (incident,) = found["data"]
+        assert incident["opening"] == alarms[0]
+        assert incident["cause"] == alarms[-1]["cause"] == "first seen: burst"
+        assert (incident["alarms"], incident["keys"], incident["names"]) == (20, 5, ["i0", "i1", "i2"])
+        assert incident["incident"] == alarms[-1]["incident"] == before + 1
+        assert watch.client.get("/v1/watch").json()["data"][0]["incidents"] == before + 1
+        newest = watch.client.get("/v1/watch/incidents", params={"limit": 1}).json()["data"]
+        assert [each["incident"] for each in newest] == [before + 1]
+
+    @pytest.mark.parametrize("query", ["after=-1", "after=x", "limit=0", "limit=501"])
+    def test_a_wrong_query_is_refused(self, watch: Server, query: str) -> None:
+        answer = watch.client.get(f"/v1/watch/incidents?{query}")
+        assert answer.status_code == 400
+        assert answer.json()["error"]["param"] == query.partition("=")[0]
+
+
 class TestMarkingAsNormal:
     @pytest.mark.slow
     def test_the_sequence_is_learned_and_the_detector_file_replaced(

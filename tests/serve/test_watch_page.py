@@ -13,7 +13,6 @@ from tests.serve.page.browsing import Open, browsing, expect, pages
 
 from onward.watch.detector import Detector
 
-BAD = ["start", "boom", "read", "sync", "stop"]
 SHORT = ["start", "read", "stop"]
 
 
@@ -33,9 +32,14 @@ def open_page(browser: Any, watch: Server) -> Iterator[Open]:
         yield opened
 
 
-def raised(server: Server, *keys: str, events: list[str] = BAD) -> list[dict[str, Any]]:
+def bad(key: str) -> list[str]:
+    """Returns the events of an alarm that is an incident of its own."""
+    return ["start", f"boom-{key}", "read", "sync", "stop"]
+
+
+def raised(server: Server, *keys: str, events: list[str] | None = None) -> list[dict[str, Any]]:
     """Raises an alarm for each key, and returns the alarms."""
-    sequences = [{"key": key, "events": events} for key in keys]
+    sequences = [{"key": key, "events": events or bad(key)} for key in keys]
     answer = server.client.post("/v1/watch", json={"sequences": sequences}).json()
     assert [alarm["key"] for alarm in answer["alarms"]] == [*keys]
     return answer["alarms"]
@@ -68,10 +72,20 @@ class TestAlarms:
         expect(names.nth(1)).to_have_text("one")
         expect(page.locator("#spoken")).to_have_text("Alarm: two")
         row = page.locator("#alarms li").first
-        expect(row.locator(".why")).to_contain_text("boom (")
-        expect(row.locator(".why .tag")).to_have_text("new here")
-        (verdict,) = Detector.load(audit).judge([BAD])
+        expect(row.locator(".why")).to_have_text("first seen: boom-two")
+        (verdict,) = Detector.load(audit).judge([bad("two")])
         expect(row.locator(".chance")).to_have_text(f"p ≤ {verdict.p_value:.2g}")
+
+    def test_alarms_of_one_cause_are_one_row(self, open_page: Open, watch: Server) -> None:
+        raised(watch, "opened")
+        page = live(open_page())
+        row = row_of(page, "opened")
+        expect(row.locator(".size")).to_be_empty()
+        count = page.locator("#alarms li").count()
+        raised(watch, "joined-1", "joined-2", "joined-2", events=bad("opened"))
+        for shown in (page, live(open_page())):
+            expect(row_of(shown, "opened").locator(".size")).to_have_text("4 alarms, 3 keys")
+            expect(shown.locator("#alarms li")).to_have_count(count)
 
     def test_an_alarm_is_explained_with_its_sequence(
         self, open_page: Open, watch: Server, audit: Path
@@ -81,8 +95,8 @@ class TestAlarms:
         row = row_of(page, "explained")
         row.locator("summary").click()
         marks = row.locator(".text i")
-        expect(marks).to_have_text([*BAD, "<end>"])
-        scores = Detector.load(audit).score_events(BAD)
+        expect(marks).to_have_text([*bad("explained"), "<end>"])
+        scores = Detector.load(audit).score_events(bad("explained"))
         for i, score in enumerate(scores):
             expect(marks.nth(i)).to_have_class(re.compile(rf"\bs{max(0, min(int(score.bits), 9))}\b"))
         explanation = row.locator(".explanation")
@@ -163,7 +177,7 @@ class TestAlarms:
         row.locator("summary").click()
         row.locator("button").click()
         expect(row.locator("[role=status]")).to_contain_text(
-            "Not learned. Expected events that the detector knows, got 'boom' as event 2 of 5."
+            "Not learned. Expected events that the detector knows, got 'boom-unknown' as event 2 of 5."
         )
         expect(page.locator("#notice")).to_be_empty()
         expect(row.locator("button")).to_be_enabled()
@@ -229,7 +243,7 @@ class TestConnection:
     def test_drift_is_reported(self, open_page: Open, audit: Path) -> None:
         server = Server(audit)
         page = live(open_page(server.url, errors=True))  # the server stops before the page
-        body = json.dumps({"sequences": [{"events": BAD}] * 400})
+        body = json.dumps({"sequences": [{"events": SHORT}] * 400})
         server.client.post("/v1/watch", content=body)
         expect(page.locator("#drift")).to_contain_text("normal behaviour has changed")
         expect(page.locator("#figures")).to_contain_text("Driftdetected")
@@ -269,7 +283,7 @@ class TestLooks:
         expect(rows.nth(0).locator(".text")).to_be_visible()
         page.keyboard.press("Tab")
         expect(rows.nth(0).locator(".text")).to_be_focused()
-        expect(page.locator("#detail b")).to_have_text("boom")
+        expect(page.locator("#detail b")).to_have_text("boom-upper")
         page.keyboard.press("ArrowRight")
         expect(page.locator("#detail b")).to_have_text("read")
         page.keyboard.press("Tab")

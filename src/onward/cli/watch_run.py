@@ -1,4 +1,4 @@
-"""`onward watch run`: prints alarms from a file or a stream as they are raised."""
+"""`onward watch run`: prints incidents of a file or a stream as they open."""
 
 from functools import partial
 from pathlib import Path
@@ -10,7 +10,7 @@ from onward.cli.output import DONE, FLAGGED, INTERRUPTED, announce_standard_inpu
 from onward.cli.watch_options import DetectorPath, FalseAlarms, TopKOption, duration, rate_of
 
 if TYPE_CHECKING:
-    from onward.watch.stream.alarms import Alarm
+    from onward.watch.stream.store import Notice
 
 
 def run(
@@ -40,13 +40,18 @@ def run(
         ),
     ] = None,
     alarms: Annotated[
-        Path | None, typer.Option(help="Append each alarm to this file exactly once, as a line of JSON.")
+        Path | None,
+        typer.Option(
+            help="Append each alarm, and each incident that is closed, to this file exactly once, as a line "
+            "of JSON."
+        ),
     ] = None,
     idle: Annotated[
         str,
         typer.Option(
             metavar="TIME",
-            help="End a sequence when its key has had no record for this time, such as 90s or 2h.",
+            help="End a sequence when its key has had no record for this time, such as 90s or 2h; close an "
+            "incident when no alarm has joined it for this time.",
         ),
     ] = "1h",
     end: Annotated[
@@ -67,10 +72,14 @@ def run(
     ] = 20_000,
     json: Annotated[
         bool,
-        typer.Option("--json", help="Print each alarm, and then a summary, as one JSON object per line."),
+        typer.Option(
+            "--json",
+            help="Print each alarm, each incident that is closed, and then a summary, as one JSON object per "
+            "line.",
+        ),
     ] = False,
 ) -> int:
-    """Watch events or log lines, and print a line for each sequence that is flagged.
+    """Watch events or log lines, and print a line for each incident: alarms of one cause, close in time.
 
     \b
     onward watch run hdfs.onward new.gz
@@ -78,8 +87,10 @@ def run(
     onward watch run blocks.onward /var/log/hdfs.log --follow --state watch.db --alarms alarms.jsonl
     kubectl logs -f pod | onward watch run server.onward - --json
 
-    Each line has five columns, separated by tabs: the time, the key, the
-    p-value, the line that the alarm is about with its number, and the reason.
+    Each line has six columns, separated by tabs: the time, the key, the
+    p-value, the line that the alarm is about with its number, the reason, and
+    the incident. Further alarms of an incident are only counted. When it is
+    closed, a line shows its keys, its number of alarms, and their cause.
     The exit code is 3 if a sequence was flagged, and 0 if none was.
     """
     from onward.watch.datasets import format_hint, no_records_error, parser_for  # noqa: PLC0415
@@ -101,7 +112,7 @@ def run(
         monitor = Monitor(detector, store, idle=seconds, in_memory=in_memory, notify=notify)
         parser, read_before = parser_for(detector), monitor.counts.records
         lines = open_lines(source, store, follow=follow, follow_links=follow_links, notify=notify)
-        delivery = AlarmDelivery(store, partial(_print_alarm, json=json), alarms)
+        delivery = AlarmDelivery(store, partial(_print, json=json), alarms)
         runner = Runner(monitor, parser, lines, delivery, end=end)
         stopped = runner.run()
         report = run_report(monitor, runner)
@@ -116,5 +127,9 @@ def run(
     return INTERRUPTED if stopped and not follow else DONE
 
 
-def _print_alarm(alarm: "Alarm", *, json: bool) -> None:
-    emit(alarm.encode() if json else alarm.as_line())
+def _print(notice: "Notice", *, json: bool) -> None:
+    """Prints an alarm or a closed incident; for people only if it tells them something new."""
+    if json:
+        emit(notice.encode())
+    elif notice.is_news:
+        emit(notice.as_line())

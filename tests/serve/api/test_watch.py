@@ -124,4 +124,5 @@ def test_the_document_has_every_operation(watch: Server) -> None:
         ("/v1/watch/alarms", "get"),
         ("/v1/watch/alarms/{number}", "get"),
         ("/v1/watch/alarms/{number}/ok", "post"),
+        ("/v1/watch/incidents", "get"),
     }

@@ -145,6 +145,15 @@ def test_the_time_of_a_batch_is_not_silence(watch: WatchTransactions, clock: Fak
     assert in_flight_after_idle(watch) == 0
 
 
+def test_a_quiet_incident_is_closed_without_records(watch: WatchTransactions, clock: FakeClock) -> None:
+    feed(watch, ODD)
+    assert [incident["closed"] for incident in watch.incidents(None, 5)["data"]] == [False]
+    clock.now += 11
+    _, commit = watch.end_idle()
+    assert commit is not None
+    assert [incident["closed"] for incident in watch.incidents(None, 5)["data"]] == [True]
+
+
 def test_for_records_without_times_the_time_of_the_batch_before_has_passed(
     watch: WatchTransactions, clock: FakeClock
 ) -> None:

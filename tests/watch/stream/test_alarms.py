@@ -2,6 +2,7 @@
 
 import datetime
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from onward.watch.scoring.features import CountDifference, Expected
-from onward.watch.stream.alarms import Alarm, UnexpectedEvent
+from onward.watch.stream.alarms import Alarm, Membership, UnexpectedEvent
+from onward.watch.stream.iso_time import time_text
 
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 SHARES = st.floats(0, 1)
@@ -34,16 +36,18 @@ ALARMS = st.tuples(
     PLACES,
     st.none() | EVENTS,
     st.lists(st.builds(CountDifference, NAMES, PLACES, PLACES), max_size=3).map(tuple),
+    st.tuples(PLACES, NAMES, PLACES, PLACES, PLACES, st.none() | st.floats(-1e15, 1e15)),
 )
 EVENT = UnexpectedEvent("boom", 11.26, 7, True, (Expected("read", 0.701), Expected("stop", 0.2)))
-ALARM = Alarm(3, "s1", 17, 1793527200.25, False, 0.00123456789, "largest", "s1: boom", 21, EVENT)
+PLACE = Membership(2, "unexpected: boom", 0, 1, 4, 1793440800.0)
+ALARM = Alarm(3, "s1", 17, 1793527200.25, False, 0.00123456789, "largest", "s1: boom", 21, EVENT, (), PLACE)
 
 
 @given(ALARMS)
 def test_an_alarm_that_was_read_back_gives_the_same_bytes(fields: tuple[Any, ...]) -> None:
     """After a kill the alarm file is completed by comparing bytes."""
-    *others, event, counts = fields
-    alarm = Alarm(*[*others, event and UnexpectedEvent(*event), counts])
+    *others, event, counts, place = fields
+    alarm = Alarm(*[*others, event and UnexpectedEvent(*event), counts, Membership(*place)])
     line = alarm.encode()
     assert "\n" not in line
     again = Alarm.from_json(json.loads(line))
@@ -53,7 +57,14 @@ def test_an_alarm_that_was_read_back_gives_the_same_bytes(fields: tuple[Any, ...
 
 def test_the_json_form() -> None:
     assert ALARM.to_json() == {
+        "type": "alarm",
         "alarm": 3,
+        "incident": 2,
+        "cause": "unexpected: boom",
+        "repeats": 0,
+        "keys": 1,
+        "earlier": 4,
+        "previous": "2026-10-31T10:00:00.000Z",
         "key": "s1",
         "began": 17,
         "time": "2026-11-01T10:00:00.250Z",
@@ -83,7 +94,7 @@ def test_the_json_form() -> None:
 )
 def test_times_outside_the_calendar_are_seconds(seconds: float, text: str) -> None:
     alarm = Alarm(1, "a", 1, seconds, True, 0.1, "largest", "", 1, None)
-    assert alarm.time_text == text
+    assert time_text(alarm.time) == text
     assert Alarm.from_json(alarm.to_json()).time == seconds
 
 
@@ -92,7 +103,7 @@ def test_milliseconds_are_exact_in_every_century() -> None:
         start = datetime.datetime(year, 6, 1, tzinfo=datetime.UTC).timestamp()
         for milliseconds in (1, 123, 999):
             alarm = Alarm(1, "a", 1, start + milliseconds / 1000, True, 0.1, "largest", "", 1, None)
-            assert alarm.time_text == f"{year:04d}-06-01T00:00:00.{milliseconds:03d}Z"
+            assert time_text(alarm.time) == f"{year:04d}-06-01T00:00:00.{milliseconds:03d}Z"
 
 
 def test_the_line_for_people() -> None:
@@ -102,11 +113,19 @@ def test_the_line_for_people() -> None:
         "p<=0.00123",
         "21: s1: boom",
         "expected read 0.70, stop 0.20; found boom (11.3 bits, new here)",
+        "incident 2, again: 4 before, last at 2026-10-31T10:00:00.000Z",
     ]
+
+
+def test_an_event_that_was_never_seen_is_named_in_the_line() -> None:
+    alarm = replace(ALARM, membership=Membership(1, "first seen: boom", 0, 1))
+    *_, reason, incident = alarm.as_line().split("\t")
+    assert reason.startswith("first seen: boom; expected read 0.70")
+    assert incident == "incident 1"
 
 
 def test_the_line_for_people_has_no_controls() -> None:
     counts = (CountDifference("e\u202e", 3, 1),)
     alarm = Alarm(1, "k\t", 1, None, True, 0.001, "counts", "a\x1b[2J\n", 3, None, counts)
     reason = r"some events are too frequent or too rare (3 x e\u202e, normally 1)"
-    assert alarm.as_line() == f"-\tk\\t\tp=0.001\t3: a\\x1b[2J\\n\t{reason}"
+    assert alarm.as_line() == f"-\tk\\t\tp=0.001\t3: a\\x1b[2J\\n\t{reason}\tincident 0"

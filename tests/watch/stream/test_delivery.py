@@ -9,14 +9,14 @@ import pytest
 from onward.errors import WriteError
 from onward.watch.stream.alarms import Alarm
 from onward.watch.stream.delivery import AlarmDelivery, AlarmFile
-from onward.watch.stream.store import WatchStore
+from onward.watch.stream.store import Notice, WatchStore
 
 
 def alarm(number: int, line: str = "a line") -> Alarm:
     return Alarm(number, f"s{number}", number, None, True, 0.001, "largest", line, number, None)
 
 
-def encoded(*alarms: Alarm) -> list[str]:
+def encoded(*alarms: Notice) -> list[str]:
     return [one.encode() for one in alarms]
 
 
@@ -50,14 +50,13 @@ def test_a_file_in_a_missing_folder_is_refused(tmp_path: Path) -> None:
 def test_alarms_of_a_killed_run_are_delivered_first(tmp_path: Path) -> None:
     path = tmp_path / "watch.db"
     store = WatchStore(path)
-    store.add_alarms([alarm(1), alarm(2)])
+    store.add_notices([alarm(1), alarm(2)])
     store.commit()
     store.close()  # killed between commit and delivery
-    store, found = WatchStore(path), list[Alarm]()
+    store, found = WatchStore(path), list[Notice]()
     delivery = AlarmDelivery(store, found.append, tmp_path / "alarms.jsonl")
     delivery.send()
-    store.add_alarms([alarm(3)])
-    delivery.add([alarm(3)])
+    store.add_notices([alarm(3)])
     store.commit()
     delivery.send()
     delivery.send()
@@ -70,12 +69,12 @@ def test_alarms_of_a_killed_run_are_delivered_first(tmp_path: Path) -> None:
 
 
 def test_alarms_that_were_not_taken_stay_in_the_outbox(tmp_path: Path) -> None:
-    def fail(_: Alarm) -> None:
+    def fail(_: Notice) -> None:
         raise BrokenPipeError
 
     path = tmp_path / "watch.db"
     store = WatchStore(path)
-    store.add_alarms([alarm(1)])
+    store.add_notices([alarm(1)])
     store.commit()
     with pytest.raises(BrokenPipeError):
         AlarmDelivery(store, fail).send()

@@ -13,7 +13,7 @@ from onward.watch.stream.store import FORMAT, SequenceRow, WatchStore, opened_st
 
 
 def row(key: str, seen: float = 0.0, size: int = 10) -> SequenceRow:
-    return SequenceRow(key, 1, seen, None, 0, "a line", 1, "a line", 1, "[]", bytes(size))
+    return SequenceRow(key, 1, seen, None, 0, "a line", 1, "a line", 1, "read", "[]", "[]", bytes(size))
 
 
 def alarm(number: int) -> Alarm:
@@ -58,16 +58,16 @@ def test_uncommitted_changes_are_undone(tmp_path: Path) -> None:
     path = tmp_path / "watch.db"
     store = WatchStore(path)
     store.save_sequences([row("a")])
-    store.add_alarms([alarm(1), alarm(2)])
+    store.add_notices([alarm(1), alarm(2)])
     store.commit()
     store.save_sequences([row("b")])
-    store.delivered(1)
+    store.delivered()
     store.close()
     store = WatchStore(path)
     assert store.keys() == ["a"]
     assert store.outbox() == [alarm(1), alarm(2)]
-    store.delivered(1)
-    assert store.outbox() == [alarm(2)]
+    store.delivered()
+    assert store.outbox() == []
     assert store.alarms_after(0, 5) == [alarm(1), alarm(2)]
     assert store.alarms_after(1, 5) == [alarm(2)]
     assert store.alarms_after(0, 1) == [alarm(1)]
@@ -179,13 +179,13 @@ def test_a_new_store_works_after_undo(is_kept: bool, tmp_path: Path) -> None:
 def test_a_damaged_alarm_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "watch.db"
     store = WatchStore(path)
-    store.add_alarms([alarm(1)])
+    store.add_notices([alarm(1)])
     store.commit()
     store.close()
     with sqlite3.connect(path) as database:
-        database.execute("update alarms set alarm = '{}'")
+        database.execute("update notices set notice = '{}'")
     database.close()
     store = WatchStore(path)
-    with pytest.raises(ArtefactError, match=r"an alarm in .* is damaged"):
+    with pytest.raises(ArtefactError, match=r"a notice in .* is damaged"):
         store.outbox()
     store.close()

@@ -59,7 +59,7 @@ def watch(detector: Detector, path: Path, log: Path) -> None:
         lines = open_lines(str(log), store)
         shown: list[str] = []
         alarms = path.with_suffix(".jsonl")
-        delivery = AlarmDelivery(store, lambda alarm: shown.append(alarm.as_line()), alarms)
+        delivery = AlarmDelivery(store, lambda notice: shown.append(notice.as_line()), alarms)
         runner = Runner(monitor, parser, lines, delivery)
         runner.run()
         report_lines(json.loads(json.dumps(run_report(monitor, runner), allow_nan=False)), parser.unreadable)
@@ -75,7 +75,11 @@ def go_on(detector: Detector, path: Path, log: Path) -> None:
         for alarm in store.alarms_after(0, 100):
             json.dumps(alarm.to_json(), allow_nan=False)
             alarm.as_line()
+        for incident in store.last_incidents(100):
+            json.dumps(incident.to_json(), allow_nan=False)
+            incident.as_line()
         monitor.end()
+        monitor.close_incidents()
         store.undo()
     watch(detector, path, log)
     for key in ("s1", "s2"):
@@ -90,7 +94,7 @@ def changed(path: Path, change: Callable[[sqlite3.Connection], object]) -> None:
 
 def change_a_cell(database: sqlite3.Connection, chance: random.Random, mutations: ModuleType) -> None:
     """Changes a cell of a random row: to a nasty value, or its JSON or its bytes at one place."""
-    table = chance.choice(("facts", "facts", "keys", "keys", "alarms", "flagged"))
+    table = chance.choice(("facts", "keys", "keys", "notices", "incidents", "incident_keys", "flagged"))
     rows = database.execute(f"select * from {table}").fetchall()
     names = [name for _, name, *_ in database.execute(f"pragma table_info({table})")]
     cells = chance.choice(rows)
@@ -134,7 +138,7 @@ def test_changed_cells(
 @pytest.mark.parametrize(
     "statements",
     [
-        "create trigger more after insert on alarms begin delete from keys; end",
+        "create trigger more after insert on notices begin delete from keys; end",
         "create view other as select 1",
         "create table other (a)",
         "drop table flagged",
@@ -144,7 +148,7 @@ def test_changed_cells(
         "number integer not null, events text not null, primary key (key, number))",
         "drop table facts; create table facts (name text primary key, value text not null, "
         "check (length(zeroblob(900000000)) > 0)) without rowid",
-        "alter table alarms add column more text",
+        "alter table notices add column more text",
         "alter table keys rename column line to other",
         "drop table flagged; create view flagged as with recursive n(i) as "
         "(select 1 union all select i + 1 from n) select 's1' as key, i as number, '[]' as events from n",

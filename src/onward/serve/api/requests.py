@@ -209,3 +209,14 @@ class AlarmQuery(DetectorQuery):
     stream: Annotated[bool, FROM_WORD] = Field(
         False, description="Whether to send alarms as server-sent events, until the client disconnects."
     )
+
+
+class IncidentQuery(DetectorQuery):
+    """The query parameters that select incidents."""
+
+    after: Annotated[int, Field(ge=0, le=_LARGEST_ALARM), FROM_DIGITS] | None = Field(
+        None, description="Return the incidents after this number. Default: the newest incidents."
+    )
+    limit: Annotated[int, Field(ge=1, le=RECENT), FROM_DIGITS] = Field(
+        100, description="Maximum number of incidents."
+    )

@@ -226,9 +226,20 @@ class UnusualCount(TypedDict):
 
 
 class AlarmBase(TypedDict):
-    """An alarm. `began` is the number of the first record of the sequence, `number` that of the `line`."""
+    """An alarm. `began` is the number of the first record of the sequence, `number` that of the `line`.
 
+    `repeats` counts the alarms of its incident before this one, `keys` the distinct keys of these alarms, and
+    `earlier` the earlier incidents of the same cause; `previous` is the time of their last alarm.
+    """
+
+    type: Literal["alarm"]
     alarm: int
+    incident: int
+    cause: str
+    repeats: int
+    keys: int
+    earlier: int
+    previous: str | None
     key: str
     began: int
     time: str | None
@@ -281,6 +292,38 @@ class AlarmList(TypedDict):
     model: str
     data: list[AlarmEntry]
     last: int
+
+
+class IncidentEntry(TypedDict):
+    """An incident. `alarm` is the number of the alarm that opened it, `alarms` the number of its alarms.
+
+    `names` has the first of its `keys` distinct keys. `first` and `last` are the times of its first and last
+    alarms, and `seconds` is the time between them. A closed incident was quiet for the time of `--idle`.
+    """
+
+    type: Literal["incident"]
+    incident: int
+    cause: str
+    alarm: int
+    alarms: int
+    keys: int
+    names: list[str]
+    first: str | None
+    last: str | None
+    seconds: float
+    earlier: int
+    closed: bool
+    opening: AlarmEntry
+
+
+class IncidentList(TypedDict):
+    """Incidents in order. `last` is the number of the last incident, `last_alarm` that of the last alarm."""
+
+    object: Literal["list"]
+    model: str
+    data: list[IncidentEntry]
+    last: int
+    last_alarm: int
 
 
 class ScoredEvent(TypedDict):
@@ -349,6 +392,7 @@ class WatchReport(TypedDict):
     sequences: int
     flagged: int
     flagged_ended: int
+    incidents: int
     unparsable: int
     in_flight: int
     odd_times: int

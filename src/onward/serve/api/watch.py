@@ -1,4 +1,4 @@
-"""The operations on detectors: read records, return alarms, explain them, mark them as normal."""
+"""The operations on detectors: read records, return alarms and incidents, explain and mark them."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -10,8 +10,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from onward.serve.api.operation import Operation, operation
-from onward.serve.api.requests import AlarmQuery, DetectorQuery, NoFields
-from onward.serve.api.responses import AlarmExplanation, AlarmList, BatchReport, FeedbackReport, WatchList
+from onward.serve.api.requests import AlarmQuery, DetectorQuery, IncidentQuery, NoFields
+from onward.serve.api.responses import (
+    AlarmExplanation,
+    AlarmList,
+    BatchReport,
+    FeedbackReport,
+    IncidentList,
+    WatchList,
+)
 from onward.serve.http.clients import client_of
 from onward.serve.http.errors import ApiError
 from onward.serve.http.json_text import dump, dump_items, dump_members, in_pieces
@@ -46,7 +53,7 @@ def watch_operations(detectors: DetectorRegistry, limits: Limits) -> list[Operat
     known = {"detectors": detectors, "limits": limits}
     return [
         _list.bind(detectors=detectors),
-        *(each.bind(**known) for each in (_feed, _alarms, _explain, _mark_normal)),
+        *(each.bind(**known) for each in (_feed, _alarms, _incidents, _explain, _mark_normal)),
     ]
 
 
@@ -91,6 +98,22 @@ async def _alarms(
     alarms = await served.alarms(asked.after, asked.limit)
     found = {"object": "list", "model": served.name, "data": [], "last": served.report["last_alarm"]}
     return _listing(found, {"data": [alarm.to_json() for alarm in alarms]}, limits)
+
+
+@operation(
+    "GET",
+    "/v1/watch/incidents",
+    id="listIncidents",
+    query=IncidentQuery,
+    response=IncidentList,
+    errors=(400, 429),
+)
+async def _incidents(request: Request, detectors: DetectorRegistry, limits: Limits) -> Response | LargeJson:
+    """Return incidents, each with the alarm that opened it."""
+    asked = read_query(IncidentQuery, request.query_params, limits)
+    served = detectors.get(asked.model)
+    found = await served.incidents(asked.after, asked.limit)
+    return _listing({"object": "list", "model": served.name, **found}, {"data": found["data"]}, limits)
 
 
 def _listing(

@@ -56,6 +56,7 @@ def add_detector_metrics(metrics: Metrics, detectors: DetectorRegistry) -> None:
     metrics.add_total("onward_watch_unparsable", "Lines that are not events.", lambda: total("unparsable"))
     metrics.add_total("onward_watch_sequences", "Sequences evaluated.", lambda: total("sequences"))
     metrics.add_total("onward_watch_alarms", "Alarms raised.", lambda: total("last_alarm"))
+    metrics.add_total("onward_watch_incidents", "Incidents opened.", lambda: total("incidents"))
     metrics.add_gauge("onward_watch_in_flight", "Open sequences.", lambda: total("in_flight"))
 
 

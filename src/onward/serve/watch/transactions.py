@@ -123,6 +123,24 @@ class WatchTransactions:
         begin = max(0, self._state.last_alarm - count) if after is None else after
         return self._store.alarms_after(begin, count)
 
+    def incidents(self, after: int | None, count: int) -> dict[str, Any]:
+        """Returns the first incidents after a number, in order; for None, the last incidents.
+
+        Each has the alarm that opened it. `last` is the number of the last incident, and `last_alarm` that of
+        the last alarm.
+        """
+        store = self._store
+        found = store.last_incidents(count) if after is None else store.incidents_after(after, count)
+        return {
+            "data": [
+                incident.to_json() | {"opening": alarm.to_json()}
+                for incident in found
+                for alarm in self.alarms(incident.alarm - 1, 1)
+            ],
+            "last": self._state.monitor.counts.incidents,
+            "last_alarm": self._state.last_alarm,
+        }
+
     def feed(self, batch: Batch) -> tuple[dict[str, Any], Commit | None]:
         """Reads a batch. Returns the response and the commit; there is no commit if the batch is repeated.
 
@@ -163,7 +181,7 @@ class WatchTransactions:
             return response, self._commit(alarms)
 
     def end_idle(self) -> tuple[bool, Commit | None]:
-        """Ends sequences that have been idle too long, at most `ENDS_AT_ONCE`.
+        """Ends sequences that have been idle too long, at most `ENDS_AT_ONCE`, and closes quiet incidents.
 
         Returns:
             Whether there may be more, and the commit, if there is one.
@@ -172,7 +190,7 @@ class WatchTransactions:
         with self._transaction():
             before = monitor.counts.sequences
             alarms = monitor.wait(seconds)
-            if alarms or monitor.counts.sequences > before:
+            if alarms or monitor.counts.sequences > before or self._store.has_notices():
                 return monitor.has_idle, self._commit(alarms)
         return False, None
 
@@ -262,7 +280,7 @@ class WatchTransactions:
     def _commit(self, alarms: list[Alarm]) -> Commit:
         """Makes everything durable."""
         self._state.last_alarm += len(alarms)
-        self._store.delivered(self._state.last_alarm)
+        self._store.delivered()
         self._state.monitor.commit(lines=self._state.items)
         return Commit(alarms, self.report)
 

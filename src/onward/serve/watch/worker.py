@@ -130,6 +130,10 @@ class DetectorWorker:
             return found
         return await self._transact(lambda transactions: (transactions.alarms(after, count), None))
 
+    async def incidents(self, after: int | None, count: int) -> dict[str, Any]:
+        """Returns incidents, see `WatchTransactions.incidents`."""
+        return await self._transact(lambda transactions: (transactions.incidents(after, count), None))
+
     async def follow(self, after: int, seconds: float) -> AsyncIterator[list[Alarm]]:
         """Yields alarms as they are committed.
 

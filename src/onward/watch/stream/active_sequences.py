@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from heapq import nsmallest
 
 from onward.errors import InputError
@@ -23,6 +23,9 @@ KEPT_EVENTS = 10_000
 _LONGEST_LINE = 1000
 """Maximum number of characters of a line to keep."""
 
+_KEPT_CAUSES = 8
+"""Number of distinct events of a sequence, never seen before, that are kept as causes of its alarm."""
+
 
 @dataclass
 class ActiveSequence:
@@ -40,6 +43,8 @@ class ActiveSequence:
         line_number: number of this line.
         last: its last line.
         last_number: number of the last line.
+        worst: its most surprising event.
+        unseen: the causes of its first events that the detector has never seen.
         peaks: its peaks when the bound of its p-value was last computed in this process.
     """
 
@@ -54,15 +59,18 @@ class ActiveSequence:
     line_number: int = 0
     last: str = ""
     last_number: int = 0
+    worst: str = ""
+    unseen: list[str] = field(default_factory=list)
     peaks: Peaks | None = None
 
-    def add(self, record: Record, seen: float, *, is_worst: bool) -> None:
+    def add(self, record: Record, seen: float, *, is_worst: bool, unseen: str | None) -> None:
         """Notes a record that the detector has read.
 
         Args:
             record: the record.
             seen: its time by the event clock.
             is_worst: whether it is the most surprising one so far.
+            unseen: its cause if the detector has never seen its event.
         """
         self.events.append(record.event)
         if len(self.events) > 2 * KEPT_EVENTS:
@@ -71,7 +79,9 @@ class ActiveSequence:
         self.time = record.time if record.time is not None else self.time
         self.last, self.last_number = record.line[:_LONGEST_LINE], record.number
         if is_worst:
-            self.line, self.line_number = self.last, self.last_number
+            self.line, self.line_number, self.worst = self.last, self.last_number, record.event
+        if unseen and len(self.unseen) < _KEPT_CAUSES and unseen not in self.unseen:
+            self.unseen.append(unseen)
 
     def to_row(self) -> SequenceRow:
         return SequenceRow(
@@ -84,6 +94,8 @@ class ActiveSequence:
             self.line_number,
             self.last,
             self.last_number,
+            self.worst,
+            json.dumps(self.unseen),
             self.events_json(),
             self.sequence.to_bytes(),
         )
@@ -107,6 +119,8 @@ class ActiveSequence:
             row.line_number,
             row.last,
             row.last_number,
+            row.worst,
+            checked(list[str], json.loads(row.unseen)),
         )
 
     def events_json(self) -> str:

@@ -5,15 +5,13 @@ An alarm is an `Alarm` from the monitor to the output. It is JSON only in the st
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from onward.printable import printable, printable_json
-from onward.stored import Count, Finite, Number, StoredModel, checked
+from onward.stored import Count, Number, StoredModel
 from onward.watch.scoring.features import CountDifference, EventScore, Expected
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND = timedelta(milliseconds=1)
+from onward.watch.stream.causes import is_first_seen
+from onward.watch.stream.iso_time import seconds_of, time_text
 
 
 @dataclass(frozen=True)
@@ -59,6 +57,53 @@ class UnexpectedEvent:
 
 
 @dataclass(frozen=True)
+class Membership:
+    """The place of an alarm in its incident.
+
+    Attributes:
+        incident: number of the incident; 0: the alarm has no incident yet.
+        cause: the cause of the incident.
+        repeats: number of the incident's alarms before this one; 0 for the alarm that opens the incident.
+        keys: number of distinct keys in the incident, with this one.
+        earlier: number of earlier incidents with the same cause.
+        previous: time of the last alarm of these, in seconds since 1970; None if it is not known.
+    """
+
+    incident: int = 0
+    cause: str = ""
+    repeats: int = 0
+    keys: int = 0
+    earlier: int = 0
+    previous: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "incident": self.incident,
+            "cause": self.cause,
+            "repeats": self.repeats,
+            "keys": self.keys,
+            "earlier": self.earlier,
+            "previous": time_text(self.previous),
+        }
+
+    @classmethod
+    def of_stored(cls, stored: "_StoredAlarm") -> "Membership":
+        """Returns the place of an alarm in JSON."""
+        previous = seconds_of(stored.previous)
+        return cls(stored.incident, stored.cause, stored.repeats, stored.keys, stored.earlier, previous)
+
+    def describe(self) -> str:
+        """Returns a few words for people, such as "incident 7, again: 2 before, last at 2026-01-02T..."."""
+        if not self.earlier:
+            return f"incident {self.incident}"
+        last = f", last at {time_text(self.previous)}" if self.previous is not None else ""
+        return f"incident {self.incident}, again: {self.earlier:,} before{last}"
+
+
+_NOT_IN_AN_INCIDENT = Membership()
+
+
+@dataclass(frozen=True)
 class Alarm:
     """Reports one deviating sequence: as soon as no further event can change the verdict, or at its end.
 
@@ -74,6 +119,7 @@ class Alarm:
         line_number: number of this line.
         event: the event of this line; None if no event is known.
         counts: events that occur more or less often than in the nearest normal sequence.
+        membership: the place of the alarm in its incident.
     """
 
     number: int
@@ -87,14 +133,22 @@ class Alarm:
     line_number: int
     event: UnexpectedEvent | None
     counts: tuple[CountDifference, ...] = ()
+    membership: Membership = _NOT_IN_AN_INCIDENT
+
+    @property
+    def is_news(self) -> bool:
+        """Whether it opens an incident. If not, the incident was reported before."""
+        return self.membership.repeats == 0
 
     def to_json(self) -> dict[str, Any]:
         """Returns JSON values with rounded numbers; `from_json` and `to_json` again give the same values."""
         data = {
+            "type": "alarm",
             "alarm": self.number,
+            **self.membership.to_json(),
             "key": self.key,
             "began": self.began,
-            "time": self.time_text,
+            "time": time_text(self.time),
             "ended": self.ended,
             "p_value": float(f"{self.p_value:.6g}"),
             "speaks": self.main_feature,
@@ -116,7 +170,7 @@ class Alarm:
             number=stored.alarm,
             key=stored.key,
             began=stored.began,
-            time=_seconds(stored.time),
+            time=seconds_of(stored.time),
             ended=stored.ended,
             p_value=stored.p_value,
             main_feature=stored.speaks,
@@ -124,33 +178,28 @@ class Alarm:
             line_number=stored.number,
             event=UnexpectedEvent.of_stored(stored),
             counts=tuple(CountDifference(one.event, one.found, one.normal) for one in stored.counts),
+            membership=Membership.of_stored(stored),
         )
 
     def encode(self) -> str:
         """Returns the alarm as one line of JSON, without control characters."""
         return printable_json(self.to_json())
 
-    @property
-    def time_text(self) -> str | None:
-        """The time as ISO 8601 in UTC; as whole seconds if it is outside the years 1 to 9999."""
-        if self.time is None:
-            return None
-        try:
-            moment = _EPOCH + round(self.time * 1000) * _MILLISECOND
-        except OverflowError:
-            return f"{self.time:.0f}"
-        return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
     def as_line(self) -> str:
-        """Returns one line for people: time, key, p-value, line and explanation, separated by tabs."""
+        """Returns one line for people: time, key, p-value, line, reason and incident, separated by tabs."""
         cells = [
-            self.time_text or "-",
+            time_text(self.time) or "-",
             self.key,
             f"p{'=' if self.ended else '<='}{self.p_value:.3g}",
             f"{self.line_number}: {self.line}",
-            self._explanation(),
+            self._reason(),
+            self.membership.describe(),
         ]
         return "\t".join(map(printable, cells))
+
+    def _reason(self) -> str:
+        cause, explanation = self.membership.cause, self._explanation()
+        return f"{cause}; {explanation}" if is_first_seen(cause) else explanation
 
     def _explanation(self) -> str:
         if self.main_feature == "counts" and self.counts:
@@ -176,7 +225,14 @@ class _StoredDifference(StoredModel):
 class _StoredAlarm(StoredModel):
     """What `Alarm.to_json` returns."""
 
+    type: Literal["alarm"]
     alarm: Count
+    incident: Count
+    cause: str
+    repeats: Count
+    keys: Count
+    earlier: Count
+    previous: str | None
     key: str
     began: Count
     time: str | None
@@ -197,12 +253,3 @@ def describe_counts(counts: Iterable[CountDifference]) -> str:
     """Returns a sentence about events that are too frequent or too rare."""
     names = "; ".join(f"{one.found} x {one.event}, normally {one.normal}" for one in counts)
     return f"some events are too frequent or too rare{f' ({names})' if names else ''}"
-
-
-def _seconds(text: str | None) -> float | None:
-    """Returns the time that `Alarm.time_text` wrote."""
-    if text is None:
-        return None
-    if not text.endswith("Z"):
-        return checked(Finite, float(text))
-    return (datetime.fromisoformat(text) - _EPOCH) / _MILLISECOND / 1000

@@ -1,11 +1,11 @@
-"""Delivers alarms once they are committed, and continues after a kill.
+"""Delivers notices once they are committed, and continues after a kill.
 
-The store keeps the alarms that were committed and not delivered: the outbox. After the delivery, a
-second transaction marks them as delivered. So after a kill
+Notices are alarms, and incidents that were closed. The store keeps those that were committed and not
+delivered: the outbox. After the delivery, a second transaction marks them as delivered. So after a kill
 
-    the alarm file    has each alarm exactly once, as soon as the next run has started
-    the callable      has each alarm at least once: a kill during a delivery repeats the alarms of one batch,
-                      with the same numbers, so that a reader can recognise them
+    the alarm file    has each notice exactly once, as soon as the next run has started
+    the callable      has each notice at least once: a kill during a delivery repeats the notices of one
+                      batch, with the same numbers, so that a reader can recognise them
 """
 
 import os
@@ -16,18 +16,18 @@ from onward.errors import WriteError
 from onward.in_place import open_in_place
 from onward.stored import whole_number
 from onward.watch.stream.alarms import Alarm
-from onward.watch.stream.store import WatchStore
+from onward.watch.stream.store import Notice, WatchStore
 
-Deliver = Callable[[Alarm], None]
+Deliver = Callable[[Notice], None]
 
 
 class AlarmDelivery:
-    """Passes committed alarms to a callable and to a file.
+    """Passes the notices in the outbox of a store to a callable and to a file.
 
     Args:
-        store: the store of the monitor. Alarms in its outbox are delivered first.
-        deliver: takes the alarms in order.
-        path: file to append the alarms to, as JSON lines; None: no file.
+        store: the store of the monitor.
+        deliver: takes the notices in order.
+        path: file to append the notices to, as JSON lines; None: no file.
 
     Attributes:
         delivered: number of alarms delivered in this run.
@@ -38,34 +38,27 @@ class AlarmDelivery:
 
     def __init__(self, store: WatchStore, deliver: Deliver, path: Path | None = None) -> None:
         self._store, self._deliver = store, deliver
-        self._pending = store.outbox()
         self._file = AlarmFile(path, store.fact("alarms_length", whole_number)) if path else None
         self.delivered = 0
 
-    def add(self, alarms: Sequence[Alarm]) -> None:
-        """Notes alarms that the next `send` delivers, after they are committed."""
-        self._pending += alarms
-
     def send(self) -> None:
-        """Delivers the pending alarms, and commits that they are delivered.
+        """Delivers all notices in the outbox, which are committed, and commits that they are delivered.
 
         Raises:
-            WriteError: a file cannot be written; the alarms stay in the outbox.
+            WriteError: a file cannot be written; the notices stay in the outbox.
         """
-        alarms = self._pending
+        notices = self._store.outbox()
         is_noted = self._file is None or self._file.length == self._store.fact("alarms_length")
-        if not alarms and is_noted:
+        if not notices and is_noted:
             return
         if self._file:
-            self._file.write(alarms)
+            self._file.write(notices)
             self._store.set_fact("alarms_length", self._file.length)
-        for alarm in alarms:
-            self._deliver(alarm)
-        self.delivered += len(alarms)
-        if alarms:
-            self._store.delivered(alarms[-1].number)
+        for notice in notices:
+            self._deliver(notice)
+        self.delivered += sum(isinstance(notice, Alarm) for notice in notices)
+        self._store.delivered()
         self._store.commit()
-        self._pending = []
 
     def close(self) -> None:
         if self._file:
@@ -73,10 +66,10 @@ class AlarmDelivery:
 
 
 class AlarmFile:
-    """A file of JSON lines that gets each alarm once, even if the process is killed.
+    """A file of JSON lines that gets each notice once, even if the process is killed.
 
     The store holds the length of the file after the last delivery. Bytes beyond this length come from a run
-    that was killed during a delivery. They are a prefix of the alarms in the outbox, so only the rest is
+    that was killed during a delivery. They are a prefix of the notices in the outbox, so only the rest is
     written.
 
     Args:
@@ -103,13 +96,13 @@ class AlarmFile:
             self.length = length
             self._surplus = os.pread(self._file, size - length, length)
 
-    def write(self, alarms: Sequence[Alarm]) -> None:
-        """Appends alarms, and flushes them to the disk.
+    def write(self, notices: Sequence[Notice]) -> None:
+        """Appends notices, and flushes them to the disk.
 
         Raises:
             WriteError: the file cannot be written.
         """
-        content = "".join(f"{alarm.encode()}\n" for alarm in alarms).encode()
+        content = "".join(f"{notice.encode()}\n" for notice in notices).encode()
         surplus, self._surplus = self._surplus, b""
         if not content.startswith(surplus):  # another program wrote it
             self.length += len(surplus)

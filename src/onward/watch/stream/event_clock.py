@@ -149,6 +149,7 @@ class EventClock:
             "reference": self._reference,
             "jump": self._jump,
             "agreeing": self._agreeing,
+            "checked": self._checked,
             "held": self.held,
         }
 
@@ -162,7 +163,7 @@ class EventClock:
         self.now, self.odd = state.now, state.odd
         self._reference, self._jump, self._agreeing = state.reference, state.jump, state.agreeing
         self.held = [Record(*values) for values in state.held]
-        self._checked = self.now
+        self._checked = state.checked
 
 
 class _ClockState(StoredModel):
@@ -173,4 +174,5 @@ class _ClockState(StoredModel):
     reference: Finite | None
     jump: Finite | None
     agreeing: Count
+    checked: Finite
     held: list[Annotated[tuple[str, str, Finite | None, str, Count, bool], AsTuple]]

@@ -3,6 +3,7 @@
 EventClock        decides what time it is, even if some times of records are wrong
 ActiveSequences   holds the open sequences
 SequenceTracker   scores them, and raises alarms
+IncidentGrouping  groups alarms into incidents
 Drift             tests whether the stream still resembles the training data
 WatchStore        makes all of this durable in one transaction
 """
@@ -24,8 +25,9 @@ from onward.watch.stream.active_sequences import IN_MEMORY, ActiveSequences
 from onward.watch.stream.alarms import Alarm
 from onward.watch.stream.drift import Drift
 from onward.watch.stream.event_clock import EventClock
+from onward.watch.stream.grouping import IncidentGrouping
 from onward.watch.stream.store import WatchStore
-from onward.watch.stream.tracker import Findings, SequenceTracker
+from onward.watch.stream.tracker import Findings, RaisedAlarm, SequenceTracker
 
 IDLE = 3600.0
 """Seconds without a record after which a sequence ends, by default."""
@@ -40,6 +42,7 @@ class MonitorCounts:
         sequences: sequences that ended.
         flagged: flagged sequences, ended or open.
         flagged_ended: flagged sequences that ended.
+        incidents: incidents that were opened.
         unparsable: lines that could not be parsed.
     """
 
@@ -47,6 +50,7 @@ class MonitorCounts:
     sequences: int = 0
     flagged: int = 0
     flagged_ended: int = 0
+    incidents: int = 0
     unparsable: int = 0
 
     def to_json(self) -> dict[str, int]:
@@ -67,6 +71,7 @@ class _StoredCounts(StoredModel):
     sequences: Count
     flagged: Count
     flagged_ended: Count
+    incidents: Count
     unparsable: Count
 
     @model_validator(mode="after")
@@ -85,7 +90,8 @@ class Monitor:
     Args:
         detector: scores the sequences.
         store: holds the open sequences and the alarms; a temporary one by default.
-        idle: seconds without a record after which a sequence ends.
+        idle: seconds without a record after which a sequence ends, and without an alarm after which an
+            incident is closed.
         in_memory: open sequences to hold in memory.
         ends_at_once: idle sequences that end in one call, the longest idle first; the others end in the next
             calls. None: all end at once.
@@ -125,6 +131,7 @@ class Monitor:
         self.store.fact("clock", self._clock.restore)
         self._sequences = ActiveSequences(self.store, detector, in_memory)
         self._tracker = SequenceTracker(detector, self._sequences, idle)
+        self._incidents = IncidentGrouping(self.store, idle)
         self._alarms = self.store.fact("alarms", whole_number) or 0  # number of the last one
 
     @property
@@ -170,6 +177,10 @@ class Monitor:
         self._tracker.end_all(found)
         return self._register(found)
 
+    def close_incidents(self) -> None:
+        """Closes all incidents, at the end of the source. The notices are in the outbox of the store."""
+        self._incidents.close_all()
+
     def commit(self, **facts: Any) -> None:
         """Makes the state durable, together with further facts such as the position in the source.
 
@@ -194,13 +205,17 @@ class Monitor:
         return sum(not is_last and key not in self._sequences for key, is_last in ends.items())
 
     def _settle(self, found: Findings) -> list[Alarm]:
-        if self._clock.is_check_due() or self.has_idle:
+        if self._clock.is_check_due() or self.has_idle or found.alarms:
             ended = self._tracker.end_idle(self._clock.elapsed, found, self._ends_at_once)
             self.has_idle = ended == self._ends_at_once
+            alarms = self._register(found)
+            if not self.has_idle:  # all alarms up to now have been raised
+                self._incidents.close_quiet(self._clock.elapsed)
+            return alarms
         return self._register(found)
 
     def _register(self, found: Findings) -> list[Alarm]:
-        """Counts the findings, tests for drift, and puts the alarms into the outbox."""
+        """Counts the findings, tests for drift, and returns the alarms."""
         self.counts.sequences += len(found.ended)
         self.counts.flagged += len(found.alarms)
         self.counts.flagged_ended += sum(sequence.flagged for sequence in found.ended)
@@ -208,16 +223,26 @@ class Monitor:
             self._on_verdict(sequence.began, sequence.verdict)
         if found.ended and self.counts.sequences > self.in_flight:  # at first only short sequences have ended
             self._test_drift(found)
-        alarms = [replace(alarm, number=n) for n, alarm in enumerate(found.alarms, self._alarms + 1)]
-        self._alarms += len(alarms)
-        self.store.add_alarms(alarms)
-        return alarms
+        return [self._reported(raised) for raised in sorted(found.alarms, key=_order)]
+
+    def _reported(self, raised: RaisedAlarm) -> Alarm:
+        """Returns an alarm with its number and its incident, and puts it into the outbox."""
+        self._alarms += 1
+        alarm = replace(raised.alarm, number=self._alarms)
+        alarm = self._incidents.add(alarm, raised.causes, raised.seconds, self.counts.incidents + 1)
+        self.counts.incidents += alarm.is_news
+        return alarm
 
     def _test_drift(self, found: Findings) -> None:
         """Tests sequences in the order of their last records: in parallel, short ones end first."""
         for _, p_value in sorted((ended.last_number, ended.verdict.p_value) for ended in found.ended):
             if message := self.drift.observe(p_value):
                 self._notify(message)
+
+
+def _order(raised: RaisedAlarm) -> tuple[float, int, str]:
+    """Orders alarms by time, so that their incidents do not depend on how the records were divided."""
+    return raised.seconds, raised.alarm.line_number, raised.alarm.key
 
 
 def _check_model(detector: Detector, store: WatchStore) -> None:

@@ -36,7 +36,7 @@ def report_lines(report: dict[str, Any], unreadable: UnreadableLines) -> list[st
     """Returns the lines of a `run_report` for people."""
     lines = [
         f"{report['records']:,} events, {report['sequences']:,} sequences evaluated, "
-        f"{report['in_flight']:,} open, {report['flagged']:,} flagged"
+        f"{report['in_flight']:,} open, {report['flagged']:,} flagged in {report['incidents']:,} incidents"
     ]
     if report["share_flagged"] is not None:
         low, high = report["share_flagged_interval"]

@@ -1,7 +1,7 @@
 """The run of a watch: lines in, alarms out, continued after a kill at any moment.
 
 One transaction holds the position in the source and all results of the lines before it: the open sequences,
-the counts, and the alarms in the outbox. Alarms are delivered after it (see `delivery`).
+the counts, the incidents, and the alarms in the outbox. Alarms are delivered after it (see `delivery`).
 """
 
 import time
@@ -183,19 +183,20 @@ class Runner:
 
     def _feed(self, records: Sequence[Record]) -> None:
         count = self._parser.unreadable.count
-        self._delivery.add(self._monitor.feed(records, unparsable=count - self._counted))
+        self._monitor.feed(records, unparsable=count - self._counted)
         self._counted = count
 
     def _wait(self, since: float | None) -> float:
-        """Lets time pass, which may end idle sequences, and returns the present time.
+        """Lets time pass, which may end idle sequences and close incidents, and returns the present time.
 
         Args:
             since: the time that the last call returned; None: it is not known.
         """
         now = time.monotonic()
-        if since is not None and (alarms := self._monitor.wait(now - since)):
-            self._delivery.add(alarms)
-            self._commit()
+        if since is not None:
+            self._monitor.wait(now - since)
+            if self._monitor.store.has_notices():
+                self._commit()
         time.sleep(POLL)
         return now
 
@@ -205,7 +206,8 @@ class Runner:
             if rest := self._lines.finish():
                 self._read(rest)
             self._feed(self._parser.finish())
-            self._delivery.add(self._monitor.end())
+            self._monitor.end()
+            self._monitor.close_incidents()
         self._commit()
 
     def _commit(self) -> None:

@@ -1,9 +1,12 @@
 """The store of a watch: one SQLite file with transactions.
 
-    facts    JSON values by name: digest of the model, position in the source, counts, clock, drift
-    keys     the open sequences, one row each
-    alarms   all alarms in order; those that are not delivered yet are the outbox
-    flagged  the events of flagged sequences, for `onward watch ok`
+    facts          JSON values by name: digest of the model, position in the source, counts, clock, drift
+    keys           the open sequences, one row each
+    notices        all alarms, and the incidents that were closed, in order; those that are not delivered yet
+                   are the outbox
+    incidents      the open incidents, and closed ones whose causes are remembered
+    incident_keys  the distinct keys of each of these incidents
+    flagged        the events of flagged sequences, for `onward watch ok`
 
 A crash undoes every change since the last `commit`. Without a path the file is temporary, and only holds the
 sequences that do not fit into memory.
@@ -14,7 +17,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar, overload
+from typing import Any, NamedTuple, TypeAlias, TypeVar, overload
 
 from onward.errors import ArtefactError, BusyError, InputError, WriteError
 from onward.in_place import PRIVATE, create_private
@@ -23,19 +26,34 @@ from onward.printable import shown_value
 from onward.stored import Count, Finite, checked, refusing_damage, whole_number
 from onward.stored_tables import definitions_in, definitions_of
 from onward.watch.stream.alarms import Alarm
+from onward.watch.stream.incidents import Incident
 
-FORMAT = 2
+FORMAT = 3
 _APPLICATION = 0x6F6E7764
 _TABLES = """
 create table facts (name text primary key, value text not null) without rowid;
 create table keys (
     key text primary key, number integer not null, seen real not null, time real, alarmed integer not null,
     line text not null, line_number integer not null, last text not null, last_number integer not null,
-    events text not null, state blob not null
+    worst text not null, unseen text not null, events text not null, state blob not null
 ) without rowid;
-create table alarms (number integer primary key, delivered integer not null, alarm text not null);
 create index idle_in_order on keys (seen, number, key);
-create index outbox on alarms (number) where not delivered;
+create table notices (
+    number integer primary key, alarm integer unique, delivered integer not null, notice text not null
+);
+create index outbox on notices (number) where not delivered;
+create table incidents (
+    number integer primary key, cause text not null, alarm integer not null, last_alarm integer not null,
+    alarms integer not null, keys integer not null, names text not null, began real not null,
+    seen real not null, first real, last real, earlier integer not null, previous real,
+    closed integer not null
+);
+create index causes on incidents (cause, number);
+create index quiet on incidents (seen, number) where not closed;
+create table incident_keys (
+    key text not null, incident integer not null, primary key (key, incident)
+) without rowid;
+create index keys_of_incident on incident_keys (incident);
 create table flagged (
     key text not null, number integer not null, events text not null, primary key (key, number)
 );
@@ -53,6 +71,9 @@ _DISK_ERRORS = {
 }
 _Result = TypeVar("_Result")
 
+Notice: TypeAlias = Alarm | Incident
+"""What a watch reports: an alarm, or an incident that was closed."""
+
 
 class SequenceRow(NamedTuple):
     """An open sequence as the store holds it; see `ActiveSequence`."""
@@ -66,8 +87,49 @@ class SequenceRow(NamedTuple):
     line_number: Count
     last: str
     last_number: Count
+    worst: str
+    unseen: str
     events: str
     state: bytes
+
+
+class IncidentRow(NamedTuple):
+    """An incident as the store holds it; see `Incident`. `began` and `seen` are times of the event clock."""
+
+    number: Count
+    cause: str
+    alarm: Count
+    last_alarm: Count
+    alarms: Count
+    keys: Count
+    names: str
+    began: Finite
+    seen: Finite
+    first: Finite | None
+    last: Finite | None
+    earlier: Count
+    previous: Finite | None
+    closed: Count
+
+    def to_incident(self) -> Incident:
+        """Returns the incident.
+
+        Raises:
+            ValueError: its names are damaged.
+        """
+        return Incident(
+            self.number,
+            self.cause,
+            self.alarm,
+            self.alarms,
+            self.keys,
+            tuple(checked(list[str], json.loads(self.names))),
+            self.first,
+            self.last,
+            self.seen - self.began,
+            self.earlier,
+            bool(self.closed),
+        )
 
 
 class Flagged(NamedTuple):
@@ -190,15 +252,14 @@ class WatchStore:
 
     def save_sequences(self, rows: Iterable[SequenceRow]) -> None:
         """Writes open sequences. They replace those with the same keys."""
-        self._change("insert or replace into keys values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        self._change(f"insert or replace into keys values ({_places(len(SequenceRow._fields))})", rows)
 
     def find_sequences(self, keys: Sequence[str]) -> list[SequenceRow]:
         """Returns the open sequences among the keys."""
         found: list[tuple[Any, ...]] = []
         for start in range(0, len(keys), 500):
             part = keys[start : start + 500]
-            places = ", ".join("?" * len(part))
-            found += self._rows(f"select * from keys where key in ({places})", *part)
+            found += self._rows(f"select * from keys where key in ({_places(len(part))})", *part)
         with self.refusing_damage("a sequence"):
             return [checked(SequenceRow, row) for row in found]
 
@@ -219,24 +280,73 @@ class WatchStore:
         """Returns the keys of all open sequences."""
         return self._texts("select key from keys")
 
-    def add_alarms(self, alarms: Iterable[Alarm]) -> None:
-        """Puts alarms into the outbox."""
-        rows = ((alarm.number, alarm.encode()) for alarm in alarms)
-        self._change("insert into alarms values (?, 0, ?)", rows)
+    def add_notices(self, notices: Iterable[Notice]) -> None:
+        """Puts notices into the outbox."""
+        rows = ((notice.number if isinstance(notice, Alarm) else None, notice.encode()) for notice in notices)
+        self._change("insert into notices (alarm, delivered, notice) values (?, 0, ?)", rows)
 
-    def outbox(self) -> list[Alarm]:
-        """Returns the alarms that are not delivered, in order."""
-        return self._alarms("select alarm from alarms where not delivered order by number")
+    def outbox(self) -> list[Notice]:
+        """Returns the notices that are not delivered, in order."""
+        rows = self._rows("select alarm, notice from notices where not delivered order by number")
+        with self.refusing_damage("a notice"):
+            return [
+                (Incident if alarm is None else Alarm).from_json(json.loads(text)) for alarm, text in rows
+            ]
 
-    def delivered(self, number: int) -> None:
-        """Notes that all alarms up to a number are delivered."""
-        self._change("update alarms set delivered = 1 where not delivered and number <= ?", [(number,)])
+    def has_notices(self) -> bool:
+        """Whether the outbox has notices."""
+        return bool(self._rows("select 1 from notices where not delivered limit 1"))
+
+    def delivered(self) -> None:
+        """Notes that all notices are delivered."""
+        self._change("update notices set delivered = 1 where not delivered", [()])
 
     def alarms_after(self, number: int, count: int) -> list[Alarm]:
         """Returns the first alarms with a higher number, in order."""
-        return self._alarms(
-            "select alarm from alarms where number > ? order by number limit ?", number, count
-        )
+        rows = self._rows("select notice from notices where alarm > ? order by alarm limit ?", number, count)
+        with self.refusing_damage("an alarm"):
+            return [Alarm.from_json(json.loads(text)) for (text,) in rows]
+
+    def save_incident(self, row: IncidentRow) -> None:
+        """Writes an incident. It replaces the one with the same number."""
+        self._change(f"insert or replace into incidents values ({_places(len(IncidentRow._fields))})", [row])
+
+    def add_incident_key(self, incident: int, key: str) -> bool:
+        """Adds a key to an incident, and returns whether it is new there."""
+        before = self._database.total_changes
+        self._change("insert or ignore into incident_keys values (?, ?)", [(key, incident)])
+        return self._database.total_changes > before
+
+    def incident_by_cause(self, cause: str) -> IncidentRow | None:
+        """Returns the last incident with a cause, open or closed."""
+        return self._incident("where cause = ? order by number desc", cause)
+
+    def incident_by_key(self, key: str) -> IncidentRow | None:
+        """Returns the last open incident that has only this key."""
+        own = "number in (select incident from incident_keys where key = ?)"
+        return self._incident(f"where {own} and not closed and keys = 1 order by number desc", key)
+
+    def quiet_incident(self, since: float) -> IncidentRow | None:
+        """Returns the open incident whose last alarm is the earliest, if this is before a time."""
+        return self._incident("where not closed and seen < ? order by seen, number", since)
+
+    def oldest_incident(self, most: int) -> IncidentRow | None:
+        """Returns the incident to forget if there are more than `most`: closed ones first."""
+        ((count,),) = self._rows("select count(*) from incidents")
+        return self._incident("order by closed desc, last_alarm") if count > most else None
+
+    def forget_incident(self, number: int) -> None:
+        """Removes an incident."""
+        self._change("delete from incidents where number = ?", [(number,)])
+        self._change("delete from incident_keys where incident = ?", [(number,)])
+
+    def incidents_after(self, number: int, count: int) -> list[Incident]:
+        """Returns the first incidents with a higher number, in order."""
+        return self._incidents("where number > ? order by number limit ?", number, count)
+
+    def last_incidents(self, count: int) -> list[Incident]:
+        """Returns the incidents with the highest numbers, in order."""
+        return self._incidents("order by number desc limit ?", count)[::-1]
 
     def flagged(self, key: str, number: int) -> list[str]:
         """Returns the events of a flagged sequence; [] if there is no such sequence."""
@@ -252,9 +362,20 @@ class WatchStore:
         """Turns the errors of checks in the block into ArtefactError (see `stored.refusing_damage`)."""
         return refusing_damage(f"{what} in {self._name}", _HINT)
 
-    def _alarms(self, query: str, *values: Any) -> list[Alarm]:
-        with self.refusing_damage("an alarm"):
-            return [Alarm.from_json(json.loads(text)) for (text,) in self._rows(query, *values)]
+    def _incident(self, condition: str, *values: Any) -> IncidentRow | None:
+        """Returns the first row that meets a condition."""
+        rows = self._incident_rows(f"{condition} limit 1", *values)
+        return rows[0] if rows else None
+
+    def _incidents(self, condition: str, *values: Any) -> list[Incident]:
+        rows = self._incident_rows(condition, *values)
+        with self.refusing_damage("an incident"):
+            return [row.to_incident() for row in rows]
+
+    def _incident_rows(self, condition: str, *values: Any) -> list[IncidentRow]:
+        rows = self._rows(f"select * from incidents {condition}", *values)
+        with self.refusing_damage("an incident"):
+            return [checked(IncidentRow, row) for row in rows]
 
     def _texts(self, query: str, *values: Any) -> list[str]:
         """Returns the only column of rows."""
@@ -281,6 +402,15 @@ class WatchStore:
     @property
     def _name(self) -> str:
         return str(self.path or "a temporary file")
+
+
+def _notice(data: Any, *, is_alarm: bool) -> Notice:
+    return Alarm.from_json(data) if is_alarm else Incident.from_json(data)
+
+
+def _places(count: int) -> str:
+    """Returns the placeholders for a number of values in SQL."""
+    return ", ".join("?" * count)
 
 
 def _check_tables(database: sqlite3.Connection, name: str) -> None:

@@ -24,6 +24,7 @@ from onward.watch.scoring.event_vocabulary import END_NAME
 from onward.watch.scoring.features import ObservedEvent, Verdict
 from onward.watch.stream.active_sequences import ActiveSequence, ActiveSequences
 from onward.watch.stream.alarms import Alarm, UnexpectedEvent
+from onward.watch.stream.causes import cause_of, first_seen
 from onward.watch.stream.event_clock import Timed
 
 LANES = MOST_AT_ONCE
@@ -49,16 +50,31 @@ class EndedSequence:
     flagged: bool
 
 
+@dataclass(frozen=True)
+class RaisedAlarm:
+    """An alarm without a number and an incident.
+
+    Attributes:
+        alarm: the alarm.
+        causes: its possible causes, the likeliest first; at least one.
+        seconds: when it was raised, by the event clock.
+    """
+
+    alarm: Alarm
+    causes: tuple[str, ...]
+    seconds: float
+
+
 @dataclass
 class Findings:
     """Results of reading some records.
 
     Attributes:
-        alarms: new alarms, without their numbers.
+        alarms: new alarms.
         ended: sequences that ended.
     """
 
-    alarms: list[Alarm] = field(default_factory=list)
+    alarms: list[RaisedAlarm] = field(default_factory=list)
     ended: list[EndedSequence] = field(default_factory=list)
 
 
@@ -71,6 +87,7 @@ class _Run:
         items: records that are not read yet, with their places among all records of the call.
         follows: whether an earlier sequence of the call has the same key.
         ends: whether the sequence ends after these records.
+        expires: whether it ends because the next record of the key comes too late.
         active: the sequence; None before the first record is read.
     """
 
@@ -78,6 +95,7 @@ class _Run:
     items: deque[tuple[int, Timed]]
     follows: bool
     ends: bool = False
+    expires: bool = False
     active: ActiveSequence | None = None
 
     def __lt__(self, other: "_Run") -> bool:
@@ -131,7 +149,7 @@ class SequenceTracker:
             How many have ended.
         """
         idle = self._sequences.idle(now - self._idle, most)
-        self._end(idle, found)
+        self._end(idle, found, after=self._idle)
         return len(idle)
 
     def end_all(self, found: Findings) -> None:
@@ -144,8 +162,8 @@ class SequenceTracker:
         for place, (record, now) in enumerate(records):
             run, seen = latest.get(record.key, (None, now))
             if run is None or run.ends or now - seen > self._idle:
-                if run:
-                    run.ends = True
+                if run and not run.ends:
+                    run.ends = run.expires = True
                 run = _Run(record.key, deque(), follows=run is not None)
                 runs.append(run)
             run.items.append((place, (record, now)))
@@ -164,13 +182,21 @@ class SequenceTracker:
             for i, (sequence, (_, items)) in enumerate(zip(active, block, strict=True)):
                 (record, now), event = items[t], observed[i][t]
                 is_worst = event.score.bits > largest[i] or not sequence.line_number
-                sequence.add(record, now, is_worst=is_worst)
+                unseen = first_seen(record.event, self._detector.vocabulary)
+                sequence.add(record, now, is_worst=is_worst, unseen=unseen)
                 largest[i] = max(largest[i], event.score.bits)
                 if (t, i) in certain and not sequence.alarmed:
-                    found.alarms.append(_early_alarm(sequence, record, event, *certain[t, i]))
+                    alarm = _early_alarm(sequence, record, event, *certain[t, i])
+                    found.alarms.append(self._raised(sequence, alarm, sequence.worst, now))
                     self._sequences.flag(sequence)
         self._sequences.touch(s for s, (run, _) in zip(active, block, strict=True) if not run.follows)
-        self._end([s for s, (run, _) in zip(active, block, strict=True) if run.ends and not run.items], found)
+        for expires, after in ((False, 0.0), (True, self._idle)):
+            ended = [
+                sequence
+                for sequence, (run, _) in zip(active, block, strict=True)
+                if run.ends and not run.items and run.expires == expires
+            ]
+            self._end(ended, found, after)
         self._sequences.trim()
 
     def _activated(self, block: _Block, found: Findings) -> list[ActiveSequence]:
@@ -181,7 +207,7 @@ class SequenceTracker:
             for run, items in block
             if run.key in known and not run.follows and items[0][1] - known[run.key].seen > self._idle
         ]
-        self._end(expired, found)
+        self._end(expired, found, after=self._idle)
         for run, items in block:
             if not run.follows:
                 run.active = known.get(run.key)
@@ -208,19 +234,31 @@ class SequenceTracker:
         is_flagged = self._detector.is_flagged(p_values)
         return {places[n]: (float(p_values[n]), features[n]) for n in np.flatnonzero(is_flagged).tolist()}
 
-    def _end(self, ended: Sequence[ActiveSequence], found: Findings) -> None:
-        """Evaluates sequences at their ends, and removes them."""
+    def _end(self, ended: Sequence[ActiveSequence], found: Findings, after: float = 0.0) -> None:
+        """Evaluates sequences at their ends, `after` seconds after their last records, and removes them."""
         for start in range(0, len(ended), LANES):
             part = ended[start : start + LANES]
             verdicts = self._detector.close([s.sequence for s in part], [s.key for s in part])
             for sequence, verdict in zip(part, verdicts, strict=True):
                 flagged = verdict.flagged or sequence.alarmed
                 if verdict.flagged and not sequence.alarmed:
-                    found.alarms.append(_alarm_at_end(sequence, verdict))
+                    alarm = _alarm_at_end(sequence, verdict)
+                    worst = verdict.events[0].event if verdict.events else None
+                    found.alarms.append(self._raised(sequence, alarm, worst, sequence.seen + after))
                 if flagged:
                     self._sequences.flag(sequence)  # again, with the events since the alarm
                 found.ended.append(EndedSequence(sequence.number, sequence.last_number, verdict, flagged))
         self._sequences.remove(ended)
+
+    def _raised(
+        self, sequence: ActiveSequence, alarm: Alarm, worst: str | None, seconds: float
+    ) -> RaisedAlarm:
+        """Returns an alarm with its causes. An event that was never seen comes before all others."""
+        if sequence.unseen:
+            return RaisedAlarm(alarm, tuple(sequence.unseen), seconds)
+        vocabulary = self._detector.vocabulary
+        cause = cause_of(worst, sequence.line, vocabulary, alarm.main_feature, alarm.counts)
+        return RaisedAlarm(alarm, (cause,), seconds)
 
 
 def _blocks(runs: list[_Run]) -> Iterator[_Block]:

@@ -1,10 +1,11 @@
-/** An alarm in the list, and its explanation. */
+/** An incident in the list, by the alarm that opened it, and the explanation of this alarm. */
 
 import { reading } from "../reading.js";
-import { element, percent } from "../text.js";
+import { count, element, percent } from "../text.js";
 
 const LEVELS = 10;
 const SINGLE_EVENT = ["new", "rank"]; // features that come from one event
+const FIRST_SEEN = "first seen: ";
 const FEATURES = {
   total: "more surprise in total than is normal for so many events",
   top: "some very surprising events",
@@ -16,21 +17,29 @@ const FEATURES = {
   rank: "an event that is not among the most likely ones",
 };
 
-/** Returns the row of an alarm. `explain(row, place)` is called when it is opened for the first time. */
-export const alarmRow = (alarm, explain) => {
+/** Returns the row of an incident. `explain(row, place)` is called when it is opened for the first time. */
+export const incidentRow = (alarm, explain) => {
   const row = element("li");
   row.dataset.number = alarm.alarm;
+  row.dataset.incident = alarm.incident;
   const box = element("details");
   const head = element("summary");
   const why = element("span", "why");
   why.append(...reasonOf(alarm));
-  head.append(element("span", "name", alarm.key || "(no key)"), pValueOf(alarm), why, timeOf(alarm));
+  head.append(element("span", "name", alarm.key || "(no key)"), pValueOf(alarm), why, timeOf(alarm), element("span", "size"));
   if (alarm.line && alarm.line !== alarm.event) head.append(element("code", "line", alarm.line));
   const explanation = element("div", "explanation");
   box.append(head, explanation);
   box.addEventListener("toggle", () => box.open && !explanation.firstChild && explain(row, explanation));
   row.append(box);
   return row;
+};
+
+/** Shows how many alarms and keys an incident has, and the time of its last alarm. */
+export const showSize = (row, { alarms, keys, last }) => {
+  if (alarms < 2) return;
+  const until = last ? `, last ${shownTime(last)}` : "";
+  row.querySelector(".size").textContent = `${count(alarms)} alarms, ${count(keys)} ${keys === 1 ? "key" : "keys"}${until}`;
 };
 
 /** Shows in a row that its sequence was marked as normal. */
@@ -72,6 +81,7 @@ export const showExplanation = (place, found, detail, markNormal) => {
 
 /** Returns the reason for an alarm in a few words, as nodes. */
 const reasonOf = (alarm) => {
+  if (alarm.cause.startsWith(FIRST_SEEN)) return ["first seen: ", element("b", "", alarm.cause.slice(FIRST_SEEN.length))];
   if (alarm.speaks === "counts" && alarm.counts.length) return [countsOf(alarm)];
   if (!("event" in alarm)) return [FEATURES[alarm.speaks] ?? alarm.speaks];
   const event = element("b", "", alarm.event);
@@ -86,8 +96,10 @@ const countsOf = ({ counts }) => counts.map(({ event, found, normal }) => `${fou
 const pValueOf = ({ p_value: value, ended }) =>
   element("span", "chance", `p ${ended ? "=" : "≤"} ${Number(value.toPrecision(2))}`);
 
+const shownTime = (time) => time.replace("T", " ").replace(/\.\d+Z$/, "");
+
 const timeOf = ({ time, number }) => {
-  const shown = element("time", "", time ? time.replace("T", " ").replace(/\.\d+Z$/, "") : `line ${number}`);
+  const shown = element("time", "", time ? shownTime(time) : `line ${number}`);
   if (time) shown.dateTime = time;
   return shown;
 };

@@ -4,7 +4,7 @@ import { RequestError, textChunks } from "../api.js";
 import { Backoff } from "../backoff.js";
 
 const SILENCE = 15_000; // milliseconds; the server sends a heartbeat every five seconds
-const FIRST = 200; // alarms that are shown at the beginning
+const FIRST = 200; // incidents that are shown at the beginning
 
 export class AlarmFeed {
   #api;
@@ -12,7 +12,7 @@ export class AlarmFeed {
   #running = null;
   #backoff = new Backoff();
 
-  /** `handlers`: `onAlarms(alarms, isFirst)`, `onReport(report)`, `onState(name)` and `onError(error | null)`. */
+  /** `handlers`: `onIncidents(incidents)` for the first ones, `onAlarms(alarms)`, `onReport(report)`, `onState(name)` and `onError(error | null)`. */
   constructor(api, handlers) {
     this.#api = api;
     this.#handlers = handlers;
@@ -47,14 +47,14 @@ export class AlarmFeed {
     this.#backoff.end();
   }
 
-  /** Yields the number of the last alarm after each event. Without a `last` alarm it begins with the latest ones. */
+  /** Yields the number of the last alarm after each event. Without a `last` alarm it begins with the latest incidents. */
   async *#read(detector, last, signal) {
     const model = encodeURIComponent(detector);
     let after = last;
     if (after === null) {
-      const found = await this.#api.json("GET", `v1/watch/alarms?limit=${FIRST}&model=${model}`, undefined, signal);
-      this.#handlers.onAlarms(found.data, true);
-      after = found.last;
+      const found = await this.#api.json("GET", `v1/watch/incidents?limit=${FIRST}&model=${model}`, undefined, signal);
+      this.#handlers.onIncidents(found.data);
+      after = found.last_alarm;
     }
     const silence = new AbortController();
     const either = AbortSignal.any([signal, silence.signal]);
@@ -72,7 +72,7 @@ export class AlarmFeed {
           this.#handlers.onReport(value);
           if (value.last_alarm < after) return yield null; // the detector's state is new: begin again
         } else if (kind === "message") {
-          this.#handlers.onAlarms([value], false);
+          this.#handlers.onAlarms([value]);
           after = value.alarm;
         }
         yield after;

@@ -1,12 +1,12 @@
-/** The page of alarms: connects its parts. */
+/** The page of incidents: connects its parts. */
 
 import { Api } from "../api.js";
 import { Notice, sentence } from "../notice.js";
-import { alarmRow, showExplanation, showNormal } from "./alarm.js";
+import { incidentRow, showExplanation, showNormal, showSize } from "./alarm.js";
 import { AlarmFeed } from "./alarm_feed.js";
 import { showStatistics } from "./statistics.js";
 
-const MAX_ALARMS = 500; // in the list
+const MAX_ROWS = 500; // incidents in the list, and alarms of a pause
 const LEARNING_TIMEOUT = 120_000; // milliseconds; the detector learns for some seconds
 const STATES = { live: "live", lost: "not connected, trying again" };
 
@@ -18,9 +18,12 @@ const notice = new Notice($("notice"), (token) => {
 }, { offline: () => "The server does not answer. Trying again; no alarm is lost." });
 
 const feed = new AlarmFeed(api, {
-  onAlarms: (alarms, isFirst) => {
-    if (isFirst) replaceAll(alarms);
-    else if (paused) hold(alarms);
+  onIncidents: (incidents) => {
+    replaceAll(incidents);
+    showState();
+  },
+  onAlarms: (alarms) => {
+    if (paused) hold(alarms);
     else add(alarms);
     showState();
   },
@@ -64,25 +67,44 @@ function use(reports) {
   feed.follow($("detector").value);
 }
 
-function replaceAll(alarms) {
+function replaceAll(incidents) {
   held = [];
   heldCount = 0;
   $("alarms").replaceChildren();
-  add(alarms, false);
+  for (const incident of incidents) showSize(addRow(incident.opening), incident);
+  showNone();
 }
 
 /** Keeps the newest alarms, as many as the list can show. */
 function hold(alarms) {
-  held = [...held, ...alarms].slice(-MAX_ALARMS);
+  held = [...held, ...alarms].slice(-MAX_ROWS);
   heldCount += alarms.length;
 }
 
-/** Puts alarms on top of the list, the newest first. */
-function add(alarms, speak = true) {
-  for (const alarm of alarms) $("alarms").prepend(alarmRow(alarm, explain));
-  while ($("alarms").childElementCount > MAX_ALARMS) $("alarms").lastElementChild.remove();
+/** Adds alarms to the rows of their incidents. A new incident gets a row on top of the list. */
+function add(alarms) {
+  const news = [];
+  for (const alarm of alarms) {
+    let row = $("alarms").querySelector(`[data-incident="${alarm.incident}"]`);
+    if (!row) {
+      row = addRow(alarm);
+      news.push(alarm);
+    }
+    showSize(row, { alarms: alarm.repeats + 1, keys: alarm.keys, last: alarm.time });
+  }
+  showNone();
+  if (news.length) $("spoken").textContent = `Alarm: ${news.at(-1).key}`;
+}
+
+function addRow(alarm) {
+  const row = incidentRow(alarm, explain);
+  $("alarms").prepend(row);
+  while ($("alarms").childElementCount > MAX_ROWS) $("alarms").lastElementChild.remove();
+  return row;
+}
+
+function showNone() {
   $("none").hidden = $("alarms").childElementCount > 0;
-  if (speak && alarms.length) $("spoken").textContent = `Alarm: ${alarms.at(-1).key}`;
 }
 
 function showState() {
@@ -129,7 +151,7 @@ async function markNormal(row, button, status) {
   }
 }
 
-/** Arrow keys move between alarms. */
+/** Arrow keys move between incidents. */
 $("alarms").addEventListener("keydown", (event) => {
   if (event.target.localName !== "summary") return;
   const row = event.target.closest("li");
