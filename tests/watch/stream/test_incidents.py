@@ -159,9 +159,9 @@ def test_thousands_of_a_few_new_kinds_are_a_few_incidents(detector: Detector) ->
 
 
 def test_new_kinds_of_lines_are_told_apart(detector: Detector) -> None:
-    """By templates, all lines of new kinds have the same event."""
-    events = [("<unknown>", f"disk {i} lost") for i in range(5)] + [
-        ("<unknown>", f"fan {i} of 9 stopped") for i in range(5)
+    """By templates, a line of a new kind is its text without numbers."""
+    events = [("disk <*> lost", f"disk {i} lost") for i in range(5)] + [
+        ("fan <*> of <*> stopped", f"fan {i} of 9 stopped") for i in range(5)
     ]
     records = [Record(str(i), event, None, line, i, last=True) for i, (event, line) in enumerate(events)]
     alarms = Monitor(detector).feed(records)
