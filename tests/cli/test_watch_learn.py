@@ -183,3 +183,15 @@ def test_a_wrong_source_or_option_is_refused_and_leaves_no_file(
     assert message in ran.err
     assert "Traceback" not in ran.err
     assert ran.out == "" and not (tmp_path / "a.onward").exists()
+
+
+def test_the_detector_is_named_after_the_source(
+    onward: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "app.log").write_text("".join(f"{time} opened\n" for time in range(200)))
+    assert onward("watch", "learn", "app.log", "--steps", "2").code == 0
+    assert (tmp_path / "app.onward").is_file()
+    refused = onward("watch", "learn", "-", "--steps", "2")
+    assert refused.code == 2
+    assert "name the model file with -o" in refused.err

@@ -12,12 +12,13 @@ import typer
 
 import onward
 from onward.allocator import keep_freed_memory
+from onward.cli.default_output import default_output
 from onward.cli.options import Json, Sources
 from onward.cli.output import announce_standard_input, emit_json, say
 from onward.cli.progress import display
-from onward.data.corpus import STANDARD_INPUT, Corpus, find_sources
+from onward.data.corpus import Corpus, find_sources
 from onward.data.encodings import open_text
-from onward.errors import InputError, Interrupted, OnwardError, RecipeError
+from onward.errors import Interrupted, OnwardError, RecipeError
 from onward.outputs import checkpoint_path, curves_path, log_path
 from onward.training.events import Event, Started
 from onward.units import nats_to_bits
@@ -157,11 +158,9 @@ def train(
     if explain and resume:
         raise RecipeError("expected --explain or --resume, got both", hint="leave one of them out")
     started = _PROCESS_STARTED.pop() if _PROCESS_STARTED else time.monotonic()
-    if output is None and STANDARD_INPUT in source[:1]:
-        raise _no_name(source[0])  # before anything is read
+    target = output or default_output(source[0])
     announce_standard_input(source)
     corpus = find_sources(source)
-    target = output or _default_output(source[0])
     keep_freed_memory()
     resumed_at = 0
     with display() as show:
@@ -216,18 +215,6 @@ def _parse(setting: str) -> tuple[str, Any]:
         return name.strip().replace("-", "_"), jsons.loads(value)
     except ValueError:
         return name.strip().replace("-", "_"), value.strip()
-
-
-def _default_output(source: str) -> Path:
-    """Returns the name of the first source with our suffix, in the current folder."""
-    stem = Path(source).resolve().stem
-    if not stem or any(sign in stem for sign in "*?["):
-        raise _no_name(source)
-    return Path(f"{stem}.onward")
-
-
-def _no_name(source: str) -> InputError:
-    return InputError(f"cannot derive a model name from {source!r}", hint="name the model file with -o")
 
 
 def _summary(recipe: str, parameters: int, facts: dict[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from onward.allocator import keep_freed_memory
+from onward.cli.default_output import default_output
 from onward.cli.options import Json
 from onward.cli.output import announce_standard_input, emit_facts, emit_json, say
 from onward.cli.watch_options import FalseAlarmsLearned, TopKOption, rate_of, refuse_both, share
@@ -30,7 +31,12 @@ EventSources = Annotated[
 
 def learn(
     source: EventSources,
-    output: Annotated[Path, typer.Option("--output", "-o", help="The detector file to write.")],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="The detector file. Default: SOURCE.onward in the current folder."
+        ),
+    ] = None,
     log: Annotated[bool, typer.Option("--log", help="The same as --form log: raw log lines.")] = False,
     key: Annotated[
         str | None,
@@ -112,7 +118,7 @@ def learn(
     and the message, and what groups records into sequences. Options correct it.
 
     \b
-    onward watch learn app.log -o app.onward
+    onward watch learn app.log
     onward watch learn hdfs_train.gz -o hdfs.onward                       one sequence per line
     onward watch learn audit.csv --key session --event action -o audit.onward
     onward watch learn server.jsonl --key host --event level --event message -o server.onward
@@ -126,7 +132,7 @@ def learn(
     """
     from onward.watch.input.detection import FormatOptions  # noqa: PLC0415
 
-    started = time.monotonic()
+    started, target = time.monotonic(), output or default_output(source[0])
     refuse_both(("--form", form), ("--log", log))
     if log and event:
         raise InputError("raw log lines have no columns", hint="leave out --log, or --event")
@@ -144,8 +150,8 @@ def learn(
     settings = _settings(held_out=held_out, false_alarms=false_alarms, top_k=top_k, steps=steps, seed=seed)
     announce_standard_input(source)
     keep_freed_memory()
-    detector, unreadable = _learn_and_save(source, options, settings, output, folds, in_order)
-    _report(detector, unreadable, output, time.monotonic() - started, json)
+    detector, unreadable = _learn_and_save(source, options, settings, target, folds, in_order)
+    _report(detector, unreadable, target, time.monotonic() - started, json)
 
 
 def _settings(
