@@ -16,7 +16,7 @@ from onward.cli.default_output import default_output
 from onward.cli.options import Json, Sources
 from onward.cli.output import announce_standard_input, emit_json, say
 from onward.cli.progress import display
-from onward.data.corpus import Corpus, find_sources
+from onward.data.corpus import STANDARD_INPUT, Corpus, find_sources
 from onward.data.encodings import open_text
 from onward.errors import Interrupted, OnwardError, RecipeError
 from onward.outputs import checkpoint_path, curves_path, log_path
@@ -158,9 +158,11 @@ def train(
     if explain and resume:
         raise RecipeError("expected --explain or --resume, got both", hint="leave one of them out")
     started = _PROCESS_STARTED.pop() if _PROCESS_STARTED else time.monotonic()
-    target = output or default_output(source[0])
+    if output is None and STANDARD_INPUT in source[:1]:
+        output = default_output(source[0])  # refused before anything is read
     announce_standard_input(source)
     corpus = find_sources(source)
+    target = output or default_output(source[0])
     keep_freed_memory()
     resumed_at = 0
     with display() as show:

@@ -67,8 +67,9 @@ RECIPE = Recipe(
 _POSITIONS_PER_BLOCK, _FEWEST_LANES = 2048, 16
 """Long sequences are trained in fewer lanes: more steps instead of larger ones."""
 
-_PASSES, _FEWEST_POSITIONS, _MOST_POSITIONS = 10, 200_000, 800_000
-"""A model is trained for this many passes over its events, but within these limits; for at least one pass."""
+_PASSES, _FEWEST_POSITIONS, _FEWEST_STEPS, _MOST_POSITIONS = 10, 200_000, 5_000, 800_000
+"""A model is trained for this many passes over its events, but at least for a number of positions, or of
+positions of a lane; at most for another number of positions, but for one pass."""
 
 _STEPS_IN_ALL = 150_000
 """The positions of one lane that all models together are trained for, which decide the number of folds. They
@@ -233,7 +234,7 @@ class _Learner:
         lanes = SequenceLanes(
             training, lanes=recipe.lanes, steps=recipe.block, unknown=unknown_shares(counts), seed=recipe.seed
         )
-        positions = _positions_for(len(training.ids)) / lanes.positions_per_block
+        positions = _positions_for(len(training.ids), recipe.lanes) / lanes.positions_per_block
         steps = self._settings.steps or max(lanes.blocks_per_epoch, round(positions))
         with forked_random(device), explain_fork_errors():
             torch.manual_seed(recipe.seed)
@@ -258,10 +259,11 @@ def _lanes_for(events: int, sequences: int) -> int:
 
 def _folds_for(events: int, sequences: int) -> int:
     """Returns the number of folds; 1 for none (see `plan_splits`)."""
-    steps = _positions_for(events) // _lanes_for(events, sequences)
-    return max(1, min(MOST_FOLDS, _STEPS_IN_ALL // steps - 1))
+    lanes = _lanes_for(events, sequences)
+    return max(1, min(MOST_FOLDS, _STEPS_IN_ALL // (_positions_for(events, lanes) // lanes) - 1))
 
 
-def _positions_for(events: int) -> int:
+def _positions_for(events: int, lanes: int) -> int:
     """Returns the number of positions to train one model for."""
-    return max(events, min(_MOST_POSITIONS, max(_FEWEST_POSITIONS, _PASSES * events)))
+    least = min(_FEWEST_POSITIONS, _FEWEST_STEPS * lanes)
+    return max(events, min(_MOST_POSITIONS, max(least, _PASSES * events)))
