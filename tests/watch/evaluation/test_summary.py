@@ -2,7 +2,7 @@ import pytest
 
 from onward.watch.calibration.statistics import calibration_interval
 from onward.watch.detector import Detector
-from onward.watch.evaluation.summary import can_never_alarm, summary, warnings
+from onward.watch.evaluation.summary import can_never_alarm, never_alarms_message, summary, warnings
 from onward.watch.input.records import UnreadableLines
 
 
@@ -36,3 +36,8 @@ def test_unreadable_lines_are_reported(detector: Detector) -> None:
     unreadable.add(7, "no key")
     found = warnings(detector.with_rate(0.5), [unreadable, UnreadableLines()])
     assert found == ["1 line could not be read (line 7: no key)"]
+
+
+def test_a_rate_next_to_zero_has_a_message_too(detector: Detector) -> None:
+    """A number in a file may be so small that its reciprocal is infinite."""
+    assert "nothing will be flagged" in never_alarms_message(detector.with_rate(5e-324))

@@ -8,6 +8,9 @@ from onward.watch.calibration.statistics import allowed_alarms, calibration_inte
 from onward.watch.detector import Detector
 from onward.watch.input.records import UnreadableLines
 
+_LEAST_RATE = 1e-9
+"""The smallest rate for which the number of sequences is computed; 1 / 1e-320 would be infinite."""
+
 _FEW = 10
 """With fewer calibration sequences above the threshold, only the order of magnitude of the rate is known."""
 
@@ -64,5 +67,5 @@ def never_alarms_message(detector: Detector) -> str:
         f"{len(detector.calibration.scores):,} calibration sequences are too few for a rate of "
         f"{detector.rate:.2%}: nothing will be flagged. "
         f"Use --false-alarms {100 * detector.calibration.smallest_rate:.3g}% or more, "
-        f"or learn from {math.ceil(1 / detector.rate):,} sequences or more"
+        f"or learn from {math.ceil(1 / max(detector.rate, _LEAST_RATE)):,} sequences or more"
     )
