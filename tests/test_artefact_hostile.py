@@ -221,7 +221,7 @@ def resource_now() -> int:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="measures memory by /proc")
-@pytest.mark.parametrize("count", [150, pytest.param(10_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [75, pytest.param(10_000, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("remembered", [None, np.arange(5).repeat(20)], ids=["plain", "remembering"])
 def test_mutated_files_are_refused_or_load_unchanged(
     file: Path, count: int, remembered: np.ndarray | None

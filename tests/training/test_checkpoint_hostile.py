@@ -24,7 +24,7 @@ def mutations(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return importlib.import_module("mutations")
 
 
-@pytest.mark.parametrize("count", [120, pytest.param(3000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [60, pytest.param(3000, marks=pytest.mark.slow)])
 def test_mutated_checkpoints(
     count: int, mutations: ModuleType, corpus: EncodedCorpus, small: Small, tmp_path: Path
 ) -> None:

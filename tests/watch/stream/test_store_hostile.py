@@ -118,7 +118,7 @@ def change_a_cell(database: sqlite3.Connection, chance: random.Random, mutations
         database.execute(f"update {table} set {names[place]} = ? where {where}", (value, *cells))
 
 
-@pytest.mark.parametrize("count", [150, pytest.param(3000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [75, pytest.param(3000, marks=pytest.mark.slow)])
 def test_changed_cells(
     count: int, detector: Detector, store: Path, log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
