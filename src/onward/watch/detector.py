@@ -191,15 +191,16 @@ class Detector:
         for row, sequence in zip(counts, ended, strict=True):
             for event, count in sequence.counts.items():
                 row[event] = min(count, largest_count)
+        distances, nearest = self.profile.nearest(counts)
         scores = SequenceScores(
             np.array([s.length for s in ended]),
             Surprise.join([s.surprise for s in ended]),
             Surprise.join([s.ngram for s in ended]),
-            self.profile.nearest(counts)[0],
+            distances,
             np.array([s.new for s in ended]),
         )
         ranks, keys = np.array([s.rank for s in ended]), keys or [""] * len(ended)
-        return self._verdicts(scores, ranks, counts, keys, [s.events for s in ended])
+        return self._verdicts(scores, ranks, counts, nearest, keys, [s.events for s in ended])
 
     def bounds(self, peaks: Sequence[Peaks]) -> tuple[np.ndarray, list[Feature | Literal["rank"]]]:
         """Returns upper bounds of the final p-values of open sequences (n,), and the main features.
@@ -247,14 +248,15 @@ class Detector:
         by_model = score_sequences(self.model, distinct, self.vocabulary.excluded)
         ngram, lengths = self.baselines.ngrams.bits(distinct), distinct.lengths + 1
         counts = counts_of(distinct, self.profile.symbols)
+        distances, nearest = self.profile.nearest(counts)
         scores = SequenceScores(
             distinct.lengths,
             Surprise.of(self.mixture.bits(by_model.bits, ngram), lengths),
             Surprise.of(ngram, lengths),
-            self.profile.nearest(counts)[0],
+            distances,
             self.profile.count_new(distinct),
         )
-        verdicts = self._verdicts(scores, by_model.ranks, counts, [""] * len(distinct))
+        verdicts = self._verdicts(scores, by_model.ranks, counts, nearest, [""] * len(distinct))
         if explain:
             flagged = np.array([i for i, verdict in enumerate(verdicts) if verdict.flagged], np.int64)
             events = self._online.most_surprising(distinct.take(flagged))
@@ -280,10 +282,13 @@ class Detector:
         scored: SequenceScores,
         ranks: np.ndarray,
         counts: np.ndarray,
+        nearest: np.ndarray,
         keys: Sequence[str],
         events: Sequence[tuple[EventScore, ...]] | None = None,
     ) -> list[Verdict]:
-        """Returns the verdicts, given the highest rank of an event, (n,), and the event counts, (n, V)."""
+        """Returns the verdicts, given the highest rank of an event, (n,), the event counts, (n, V), and the
+        indices of the nearest counts of the profile, (n,).
+        """
         features = scored.features(self.mixture.bits_per_event)
         combination = self.calibration.combination
         tail_scores = combination.tail_scores(features)
@@ -301,14 +306,13 @@ class Detector:
                 length=int(scored.lengths[i]),
                 bits_per_event=float(scored.bits_per_event[i]),
                 events=events[i] if events else (),
-                counts=self._count_differences(counts[i]) if flagged[i] else (),
+                counts=self._count_differences(counts[i], nearest[i]) if flagged[i] else (),
             )
             for i in range(len(keys))
         ]
 
-    def _count_differences(self, counts: np.ndarray) -> tuple[CountDifference, ...]:
-        nearest = self.profile.nearest(counts[None])[1]
-        differences = self.profile.differences(counts, int(nearest[0]), MOST_SURPRISING)
+    def _count_differences(self, counts: np.ndarray, nearest: np.integer) -> tuple[CountDifference, ...]:
+        differences = self.profile.differences(counts, int(nearest), MOST_SURPRISING)
         return tuple(
             CountDifference(self.vocabulary.name(event), found, normal)
             for event, found, normal in differences
