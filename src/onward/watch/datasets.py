@@ -64,7 +64,7 @@ def load_normal(
     Args:
         names: the sources.
         source: the format of their lines, or what is known about it.
-        notify: called with messages about what was found out.
+        notify: called with messages about the detected format.
 
     Raises:
         CorpusError: a source is missing, or has no readable record.

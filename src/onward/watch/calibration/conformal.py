@@ -64,7 +64,7 @@ class Calibration:
 
     @property
     def sensible_rate(self) -> float:
-        """The smallest rate at which one unusual calibration sequence does not decide what is flagged."""
+        """The smallest rate that flags two calibration sequences: a single one does not set the threshold."""
         return self._rate_that_allows(2)
 
     def _rate_that_allows(self, alarms: int) -> float:

@@ -158,7 +158,7 @@ class CalibrationParts(NamedTuple):
 
 
 def calibrate_by_scores(by_model: ModelBits, lookups: Lookups, scheme: Scheme) -> CalibrationParts:
-    """Returns what follows from the scores of held-out sequences.
+    """Computes the mixture, the calibration and the baselines by the scores of held-out sequences.
 
     Args:
         by_model: the scores of the sequences by the model.
