@@ -241,3 +241,14 @@ def test_a_sequence_marked_as_normal_is_no_longer_flagged(
     assert onward("watch", "ok", watching, log, "--key", "s5", "-o", tmp_path / "b.onward").code == 0
     assert onward("watch", "ok", watching, log, "--key", "nobody").code == 2
     assert onward("watch", "ok", watching, "--key", "s5").code == 2
+
+
+def test_a_log_in_another_format_is_reported(onward: Command, tmp_path: Path) -> None:
+    """Lines without the header that was learned continue a record, but not before the first record."""
+    stamped = "".join(f"2026-11-30 10:{i // 60:02}:{i % 60:02} INFO cache hit {i}\n" for i in range(300))
+    (tmp_path / "app.log").write_text(stamped)
+    (tmp_path / "other.log").write_text("no time\nand no level\n")
+    detector = tmp_path / "app.onward"
+    assert onward("watch", "learn", tmp_path / "app.log", "-o", detector, "--steps", "2").code == 0
+    ran = onward("watch", "run", detector, tmp_path / "other.log")
+    assert "2 lines could not be read" in ran.err

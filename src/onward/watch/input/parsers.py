@@ -138,7 +138,7 @@ class _ColumnParser(RecordParser):
         self._table = CsvRows(names, source.delimiter) if source.form == "csv" else None
         self._pattern = LinePattern(source.pattern, names) if source.pattern else None
         self._key = KeyPattern(source.key_regex) if source.key_regex else None
-        self._continued = 0  # lines since the last one with a header
+        self._continued = MOST_CONTINUED  # lines since the last one with a header; at first there was none
         super().__init__(self._table, ContainerLines(source.container) if source.container else None)
 
     def parse(self, line: str, number: int) -> list[Record]:
