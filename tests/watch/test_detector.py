@@ -233,7 +233,7 @@ def test_an_error_of_the_header_names_the_field_and_what_was_expected(
     load_changed: LoadChanged,
 ) -> None:
     with pytest.raises(
-        ArtefactError, match=r"expected a profile for 10 symbols, as the model has, found 999"
+        ArtefactError, match=r"expected a profile for 266 symbols, as the detector has, found 999"
     ):
         load_changed(("profile", "symbols"), 999)
     with pytest.raises(ArtefactError, match=r"rate: Input should be less than 1, found 3\.5"):
@@ -281,12 +281,12 @@ def test_a_header_without_its_fields_is_refused(detector: Detector, tmp_path: Pa
         Detector.load(tmp_path / "broken")
 
 
-@pytest.mark.parametrize("found", [2, 4])
+@pytest.mark.parametrize("found", [3, 5])
 def test_a_detector_of_another_version_is_not_reported_as_damaged(
     found: int, detector: Detector, header: dict[str, Any], tmp_path: Path
 ) -> None:
     save(replace(detector.artefact, watch=header | {"format": found}), tmp_path / "other")
-    with pytest.raises(ArtefactError, match=f"another version: expected format 3, found {found}") as refused:
+    with pytest.raises(ArtefactError, match=f"another version: expected format 4, found {found}") as refused:
         Detector.load(tmp_path / "other")
     assert "learn it again" in refused.value.hint
 
@@ -338,3 +338,25 @@ def test_too_few_sequences_are_refused() -> None:
 def test_bytes_that_are_not_an_open_sequence_are_refused(data: bytes) -> None:
     with pytest.raises(InputError, match="bytes of an open sequence"):
         OpenSequence.from_bytes(data)
+
+
+def test_what_is_learned_later_is_normal_and_an_event_never_seen_has_unseen_words(detector: Detector) -> None:
+    new = ["open", "read block", "read block", "close"]
+    similar, other = ["open", "block again", "close"], ["open", "flush", "close"]
+    before = detector.judge([new, similar, other])
+    assert [verdict.features["new"] for verdict in before] == [2 * 1.5 + 1, 3, 3]
+    learned = detector.learn([new, new])
+    assert learned.events == detector.events + 2 * 5
+    after = learned.judge([new, similar, other])
+    assert [verdict.features["new"] for verdict in after] == [0, 2.5, 3]
+    assert after[0].score < before[0].score
+    assert detector.judge([new])[0].score == before[0].score  # the given detector has not changed
+
+
+def test_learning_does_not_depend_on_the_division_into_calls(detector: Detector) -> None:
+    sequences = [["open", "flush", "close"], ["open", "close"], ["open", "flush", "lock", "close"]] * 3
+    at_once, one_by_one = detector.learn(sequences), detector
+    for sequence in sequences:
+        one_by_one = one_by_one.learn([sequence])
+    judged = [*sequences, ["open", "lock"], ["never"]]
+    assert [v.to_json() for v in at_once.judge(judged)] == [v.to_json() for v in one_by_one.judge(judged)]

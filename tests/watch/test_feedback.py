@@ -77,13 +77,23 @@ def test_the_next_sequence_of_the_same_key_is_learned_too(detector: Detector) ->
     assert len(other.detector.calibration.scores) == len(detector.calibration.scores) + 2
 
 
-@pytest.mark.parametrize(
-    ("events", "found"), [([], "none"), (["start", "boom", "boom", "stop"], "'boom' as event 2 of 4")]
-)
-def test_unknown_events_are_refused(events: list[str], found: str, detector: Detector) -> None:
-    with pytest.raises(InputError, match=f"that the detector knows, got {found}") as caught:
-        mark_normal(detector, events)
-    assert "learn again" in caught.value.hint
+def test_an_event_that_was_never_seen_is_learned(detector: Detector, tmp_path: Path) -> None:
+    events = ["start", "boom", "boom", "stop"]
+    learned = mark_normal(detector, events)
+    assert learned.before.flagged
+    assert not learned.after.flagged
+    learned.detector.save(tmp_path / "new.onward")
+    again = Detector.load(tmp_path / "new.onward")
+    other, unknown = again.judge([events, ["start", "bang", "bang", "stop"]])
+    assert not other.flagged
+    assert other.score == pytest.approx(learned.after.score)
+    assert unknown.flagged
+    assert mark_normal(again, ["start", "bang", "stop"]).detector.vocabulary.later == ("boom", "bang")
+
+
+def test_a_sequence_without_events_is_refused(detector: Detector) -> None:
+    with pytest.raises(InputError, match="expected events to learn from, got none"):
+        mark_normal(detector, [])
 
 
 def test_a_watch_continues_with_the_new_detector(detector: Detector, tmp_path: Path) -> None:

@@ -68,6 +68,11 @@ class Sequences:
             found[i] = values[starts[i] : starts[i + 1]]
         return found
 
+    def sums(self, values: np.ndarray) -> np.ndarray:
+        """Returns the sum for each sequence, (n,), of the values of its events and its END, (N + n,)."""
+        starts = self.starts[:-1] + np.arange(len(self))
+        return np.add.reduceat(values, starts) if len(self) else np.zeros(0, values.dtype)
+
     def take(self, indices: np.ndarray) -> "Sequences":
         """Returns the sequences with the given indices, in that order."""
         return Sequences.of([self[index] for index in indices.tolist()])

@@ -12,6 +12,7 @@ from pydantic import ConfigDict, Field, InstanceOf
 
 from onward.artefact import Artefact, load, save
 from onward.checks import Hint, checked_dataclass
+from onward.data.sequences import Sequences
 from onward.errors import ArtefactError, InputError
 from onward.model import LanguageModel
 from onward.printable import shown
@@ -48,7 +49,7 @@ TopK = Annotated[int, Field(ge=1), Hint("it is a number of events; leave it out 
 _RATE_TOLERANCE = 1e-12
 _COUNT_TYPE = np.uint16
 _LEARN = "make one with `onward watch learn`"
-_FORMAT = 3
+_FORMAT = 4
 """Version of the detector's part of the file."""
 
 
@@ -107,10 +108,10 @@ class Detector:
         return cls(
             artefact,
             vocabulary,
-            Profile.from_json(header.profile, symbols),
+            Profile.from_json(header.profile, vocabulary.symbols),
             Mixture.from_json(header.mixture),
             Calibration.from_json(header.calibration),
-            Baselines.from_json(header.baselines, symbols),
+            Baselines.from_json(header.baselines, vocabulary.symbols),
             header.rate,
             header.top_k,
             header.source,
@@ -139,6 +140,11 @@ class Detector:
     def model(self) -> LanguageModel:
         return self.artefact.model
 
+    @property
+    def events(self) -> int:
+        """The number of events that it has learned, the ENDs included."""
+        return self.baselines.ngrams.events
+
     def with_rate(self, rate: float | None = None, top_k: int | None = None) -> "Detector":
         """Returns the detector with another false-alarm rate, or with DeepLog's rule.
 
@@ -159,7 +165,7 @@ class Detector:
         Raises:
             InputError: the bytes are not an open sequence, or that of another detector.
         """
-        sequence, symbols = OpenSequence.from_bytes(data), self.vocabulary.size
+        sequence, symbols = OpenSequence.from_bytes(data), self.vocabulary.size + len(self.vocabulary.later)
         largest = max(sequence.pending, *sequence.earlier, *sequence.counts)
         if len(sequence.state) != len(self.open().state) or largest >= symbols:
             raise InputError(
@@ -187,7 +193,7 @@ class Detector:
         ended = [sequence.copy() for sequence in sequences]
         self._online.end(ended)
         largest_count = np.iinfo(_COUNT_TYPE).max
-        counts = np.zeros((len(ended), self.vocabulary.size), _COUNT_TYPE)
+        counts = np.zeros((len(ended), self.vocabulary.symbols), _COUNT_TYPE)
         for row, sequence in zip(counts, ended, strict=True):
             for event, count in sequence.counts.items():
                 row[event] = min(count, largest_count)
@@ -242,10 +248,13 @@ class Detector:
             repeats: score equal sequences once; with False, each is scored by itself.
             explain: score flagged sequences again, event by event, to name their most surprising events.
         """
+        sequences = [*sequences]
         encoded = self.vocabulary.encode(sequences)
         keys = keys or [str(number) for number in range(1, len(encoded) + 1)]
-        distinct, places = encoded.distinct() if repeats else (encoded, np.arange(len(encoded)))
-        by_model = score_sequences(self.model, distinct, self.vocabulary.excluded)
+        unseen_words = self.vocabulary.total_unseen_words(sequences, encoded)
+        firsts, places = _distinct(encoded, unseen_words) if repeats else (np.arange(len(encoded)),) * 2
+        distinct = encoded.take(firsts)
+        by_model = score_sequences(self.model, distinct, self.vocabulary)
         ngram, lengths = self.baselines.ngrams.bits(distinct), distinct.lengths + 1
         counts = counts_of(distinct, self.profile.symbols)
         distances, nearest = self.profile.nearest(counts)
@@ -254,7 +263,7 @@ class Detector:
             Surprise.of(self.mixture.bits(by_model.bits, ngram), lengths),
             Surprise.of(ngram, lengths),
             distances,
-            self.profile.count_new(distinct),
+            self.profile.count_new(distinct) + unseen_words[firsts],
         )
         verdicts = self._verdicts(scores, by_model.ranks, counts, nearest, [""] * len(distinct))
         if explain:
@@ -263,6 +272,27 @@ class Detector:
             for i, most_surprising in zip(flagged, events, strict=True):
                 verdicts[i] = replace(verdicts[i], events=most_surprising)
         return [replace(verdicts[place], key=key) for place, key in zip(places.tolist(), keys, strict=True)]
+
+    def learn(self, sequences: Sequence[Sequence[str]], *, ended: bool = True) -> "Detector":
+        """Returns the detector with further normal sequences in its lookup tables and its n-gram model.
+
+        Events that it did not know are known then, as long as there are spare ids for them. The model and the
+        calibration stay. The result does not depend on how the sequences are divided into calls.
+
+        Args:
+            sequences: the events of each sequence, by name.
+            ended: whether the last sequence has ended. If not, its END and its counts are not learned.
+        """
+        if not sequences:
+            return self
+        vocabulary = self.vocabulary.extend(sequences)
+        encoded = vocabulary.encode(sequences)
+        return replace(
+            self,
+            vocabulary=vocabulary,
+            profile=self.profile.extend(encoded, ended=ended),
+            baselines=self.baselines.extend(encoded, ended=ended),
+        )
 
     def score_events(self, events: Sequence[str]) -> list[EventScore]:
         """Returns the score of each event of one whole sequence, and of its END."""
@@ -323,11 +353,23 @@ class Detector:
         return OnlineScorer(self.model, self.vocabulary, self.profile, self.baselines.ngrams, self.mixture)
 
 
+def _distinct(sequences: Sequences, unseen_words: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the indices of the first of all equal sequences, and for each sequence its place among them.
+
+    Args:
+        sequences: n sequences.
+        unseen_words: of equal sequences, only those with equal unseen words are equal, (n,).
+    """
+    kinds = np.stack([sequences.distinct()[1], unseen_words], axis=1)
+    _, firsts, places = np.unique(kinds, axis=0, return_index=True, return_inverse=True)
+    return firsts, places.reshape(-1)
+
+
 class _DetectorHeader(StoredModel):
     """The detector's part of the header; its parts are checked by their own classes."""
 
-    format: Literal[3]
-    events: list[Text] | None
+    format: Literal[4]
+    events: dict[str, Any]
     profile: dict[str, Any]
     mixture: dict[str, Any]
     calibration: dict[str, Any]

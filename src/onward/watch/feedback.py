@@ -5,6 +5,9 @@ sequence together with sequences that it samples itself, which stand for the tra
 Robins 1995; Shin et al. 2017). The sequence joins the calibration with the score that it had before it was
 learned: it is one more normal sequence that the model had not seen.
 
+An event that the detector did not know gets one of the spare ids of the lookup tables and the n-gram model;
+the model learns where the unknown event occurs.
+
 If a sequence has not ended, only its prefix is learned. Its verdict is the upper bound of its p-value (see
 `Detector.bounds`), and it does not join the calibration. A sequence is learned once: the file has a list of
 learned sequences, so that a repeated request changes nothing.
@@ -21,7 +24,7 @@ import torch
 from onward.artefact import digest_of, weights_of
 from onward.data.lanes import PADDING
 from onward.data.sequences import Sequences
-from onward.data.vocabulary import BEGIN, END, UNKNOWN
+from onward.data.vocabulary import BEGIN, END
 from onward.errors import InputError
 from onward.inference.prediction import initial_state, predict
 from onward.model import LanguageModel, losses
@@ -99,9 +102,10 @@ def mark_normal(
         seed: seed of the sampled sequences.
 
     Raises:
-        InputError: there are no events, or events that the detector does not know.
+        InputError: there are no events.
     """
-    sequence = _encode_known(detector, events)
+    if not len(events):
+        raise InputError("expected events to learn from, got none", hint="name a sequence that has records")
     digest = _digest(key, began, ended, events)
     before = _verdict(detector, events, key, ended)
     replay, excluded = _sample(detector, seed), detector.vocabulary.excluded
@@ -110,7 +114,9 @@ def mark_normal(
         return Feedback(detector, before, before, (bits_before, bits_before), 0, repeated=True)
     model = LanguageModel(detector.model.config)
     model.load_state_dict(detector.model.state_dict())
-    extended = _extend(detector, sequence, before.score if ended else None, digest)
+    extended = _extend(detector, events, before.score if ended else None, digest)
+    ids = extended.vocabulary.encode([events])
+    sequence = Sequences(extended.vocabulary.model_ids(ids.ids), ids.starts)
     steps, after = 0, before
     for _ in _train(model, sequence, replay, excluded, ended):
         steps += 1
@@ -119,23 +125,6 @@ def mark_normal(
         if not after.flagged:
             break
     return Feedback(extended, before, after, (bits_before, _bits_per_event(model, replay, excluded)), steps)
-
-
-def _encode_known(detector: Detector, events: Sequence[str]) -> Sequences:
-    """Returns the sequence as ids. Raises the errors of `mark_normal`."""
-    unknown = dict[str, int]()
-    for place, event in enumerate(events, 1):
-        if detector.vocabulary.id(event) == UNKNOWN:
-            unknown.setdefault(event, place)
-    if not len(events) or unknown:
-        found = ", ".join(
-            f"{event!r} as event {place} of {len(events)}" for event, place in [*unknown.items()][:3]
-        )
-        raise InputError(
-            f"expected events that the detector knows, got {found or 'none'}",
-            hint="learn again with this sequence among the normal ones: new events need new weights",
-        )
-    return detector.vocabulary.encode([events])
 
 
 def _digest(key: str, began: int, ended: bool, events: Sequence[str]) -> str:
@@ -169,12 +158,12 @@ def _verdict(detector: Detector, events: Sequence[str], key: str, ended: bool) -
     )
 
 
-def _extend(detector: Detector, sequence: Sequences, score: float | None, digest: str) -> Detector:
-    """Returns the detector with the sequence in its profile, n-gram model and calibration; the model stays.
+def _extend(detector: Detector, events: Sequence[str], score: float | None, digest: str) -> Detector:
+    """Returns the detector with a sequence in its lookup tables and its calibration; the model stays.
 
     Args:
         detector: the detector.
-        sequence: the sequence.
+        events: the events of the sequence, by name.
         score: its score; None if the sequence has not ended. Then its counts and its score are left out.
         digest: see `_digest`.
     """
@@ -185,13 +174,8 @@ def _extend(detector: Detector, sequence: Sequences, score: float | None, digest
     if score is not None:
         calibration = replace(calibration, scores=np.sort(np.append(calibration.scores, score)))
     return replace(
-        detector,
+        detector.learn([events], ended=score is not None),
         artefact=replace(detector.artefact, facts=facts),
-        profile=detector.profile.extend(sequence, ended=score is not None),
-        baselines=replace(
-            detector.baselines,
-            ngrams=detector.baselines.ngrams.extend(sequence, ended=score is not None),
-        ),
         calibration=calibration,
     )
 

@@ -149,7 +149,9 @@ def learn_detector(
     vocabulary = (
         EventVocabulary(None) if is_bytes else EventVocabulary.of(sequences[int(i)] for i in plan.training)
     )
-    learner = _Learner(vocabulary.encode(sequences), vocabulary, settings, observer, notify)
+    encoded = vocabulary.encode(sequences)
+    unseen_words = vocabulary.total_unseen_words(sequences, encoded)
+    learner = _Learner(encoded, unseen_words, vocabulary, settings, observer, notify)
     return learner.learn(plan, source or {})
 
 
@@ -159,12 +161,14 @@ class _Learner:
     def __init__(
         self,
         sequences: Sequences,
+        unseen_words: np.ndarray,
         vocabulary: EventVocabulary,
         settings: LearnSettings,
         observer: Observer | None,
         notify: Notify,
     ) -> None:
-        self._sequences, self._vocabulary, self._settings = sequences, vocabulary, settings
+        self._sequences, self._unseen_words = sequences, unseen_words
+        self._vocabulary, self._settings = vocabulary, settings
         self._recipe = settings.recipe or _recipe_for(sequences, settings.seed)
         self._observer, self._notify = observer or (lambda event: None), notify
 
@@ -179,8 +183,8 @@ class _Learner:
             by_model, lookups = out_of_fold
             scores = by_model.with_recurring(score), lookups.with_recurring(find)
         else:
-            held_out = self._sequences.take(plan.held_out)
-            scores = score(held_out), find(held_out)
+            held_out, unseen_words = self._sequences.take(plan.held_out), self._unseen_words[plan.held_out]
+            scores = score(held_out, unseen_words), find(held_out, unseen_words)
         mixture, calibration, baseline_scores = calibrate_by_scores(*scores, plan.scheme)
         facts |= {
             "corpus": {"sequences": len(self._sequences), "symbols": len(self._sequences.ids)},
@@ -208,24 +212,26 @@ class _Learner:
         """Scores held-out sequences by models, and by lookups, that do not know them."""
         number = count(1)
 
-        def by_model(training: Sequences, held_out: Sequences) -> ModelBits:
+        def by_model(training: Sequences, held_out: Sequences, unseen_words: np.ndarray) -> ModelBits:
             self._notify(
                 f"calibrating, {next(number)} of {len(plan.folds)}: training on {len(training):,} sequences "
                 f"to score {len(held_out):,} others"
             )
-            return self._score(self._train(training)[0], held_out)
+            return self._score(self._train(training)[0], held_out, unseen_words)
 
-        def by_lookup(training: Sequences, held_out: Sequences) -> Lookups:
-            return look_up(*self._look_up(training), held_out)
+        def by_lookup(training: Sequences, held_out: Sequences, unseen_words: np.ndarray) -> Lookups:
+            return look_up(*self._look_up(training), held_out, unseen_words)
 
-        scorer = OutOfFold(self._sequences, self._vocabulary.size, has_unknown=not self._vocabulary.is_bytes)
+        scorer = OutOfFold(self._sequences, self._vocabulary)
         return scorer.score(plan.folds, by_model), scorer.score(plan.lookup_folds or plan.folds, by_lookup)
 
     def _look_up(self, training: Sequences) -> tuple[Profile, NgramModel]:
-        return Profile.of(training, self._vocabulary.size), NgramModel.of(training, self._vocabulary.size)
+        symbols = self._vocabulary.symbols
+        ngrams = NgramModel.of(training, symbols, outcomes=self._vocabulary.size)
+        return Profile.of(training, symbols), ngrams
 
-    def _score(self, model: LanguageModel, sequences: Sequences) -> ModelBits:
-        return ModelBits(sequences.split(score_sequences(model, sequences, self._vocabulary.excluded).bits))
+    def _score(self, model: LanguageModel, sequences: Sequences, _unseen_words: np.ndarray) -> ModelBits:
+        return ModelBits(sequences.split(score_sequences(model, sequences, self._vocabulary).bits))
 
     def _train(self, training: Sequences) -> tuple[LanguageModel, dict[str, Any]]:
         """Returns a model of sequences, and the facts of its training."""

@@ -20,11 +20,11 @@ class Marks(NamedTuple):
     values: np.ndarray
 
     @classmethod
-    def by_others(cls, training: Sequences, held_out: Sequences) -> "Marks":
+    def by_others(cls, training: Sequences, held_out: Sequences, unseen_words: np.ndarray) -> "Marks":
         return cls(np.zeros(len(held_out)))
 
     @classmethod
-    def by_itself(cls, sequences: Sequences) -> "Marks":
+    def by_itself(cls, sequences: Sequences, unseen_words: np.ndarray) -> "Marks":
         return cls(np.ones(len(sequences)))
 
 
@@ -42,11 +42,11 @@ def test_an_event_that_two_sequences_share_is_rarely_new_to_lookups() -> None:
     events = [["open", f"v{i // 2}", "read", "close"] for i in range(200)]
     plan, (sequences, vocabulary) = plan_for(events), encode(events)
 
-    def score(training: Sequences, held_out: Sequences) -> Lookups:
+    def score(training: Sequences, held_out: Sequences, unseen_words: np.ndarray) -> Lookups:
         profile = Profile.of(training, vocabulary.size)
-        return look_up(profile, NgramModel.of(training, vocabulary.size), held_out)
+        return look_up(profile, NgramModel.of(training, vocabulary.size), held_out, unseen_words)
 
-    scorer = OutOfFold(sequences, vocabulary.size, has_unknown=True)
+    scorer = OutOfFold(sequences, vocabulary)
     by_model_folds, by_lookup_folds = (
         (scorer.score(folds, score).scores.new > 0).mean() for folds in (plan.folds, plan.lookup_folds)
     )
@@ -57,10 +57,18 @@ def test_an_event_that_two_sequences_share_is_rarely_new_to_lookups() -> None:
 def test_events_that_the_training_sequences_lack_are_unknown() -> None:
     events = [["open", f"v{i}", "close"] for i in range(50)]
     plan, (sequences, vocabulary) = plan_for(events), encode(events)
-    scorer = OutOfFold(sequences, vocabulary.size, has_unknown=True)
+    scorer = OutOfFold(sequences, vocabulary)
     found = scorer.score(plan.folds, Marks.by_others)
     assert all(ids[1] == UNKNOWN != ids[0] for ids in found.sequences)
     assert found.recurs.all()  # with the unknown event, they are all equal
+    assert found.unseen_words.tolist() == [1.0] * 50
+
+
+def test_words_of_unknown_events_that_known_events_have_are_not_unseen() -> None:
+    events = [["open", f"read block {i}", "close"] for i in range(50)]
+    plan, (sequences, vocabulary) = plan_for(events), encode(events)
+    found = OutOfFold(sequences, vocabulary).score(plan.folds, Marks.by_others)
+    assert found.unseen_words.tolist() == pytest.approx([1 / 3] * 50)
 
 
 @pytest.mark.parametrize(("duplicates", "recurs"), [(1, False), (2, False), (40, True)])
@@ -69,7 +77,7 @@ def test_the_detector_itself_scores_sequences_with_several_duplicates(duplicates
     events = [[str(event) for event in rng.integers(0, 4, 12)] for _ in range(60)]
     events += [["0", "1"]] * duplicates
     plan, (sequences, vocabulary) = plan_for(events), encode(events)
-    scorer = OutOfFold(sequences, vocabulary.size, has_unknown=True)
+    scorer = OutOfFold(sequences, vocabulary)
     found = scorer.score(plan.folds, Marks.by_others)
     assert (found.recurs[found.indices >= 60] == recurs).all()
     assert not found.recurs[found.indices < 60].any()

@@ -23,7 +23,7 @@ SEQUENCES = [draw(length) for length in (0, 1, 2, 3, 7, 40, 700, 700, 1500)]
 
 def scores_of(detector: Detector, sequences: list[list[str]]) -> ModelScores:
     vocabulary = detector.vocabulary
-    return score_sequences(detector.model, vocabulary.encode(sequences), vocabulary.excluded)
+    return score_sequences(detector.model, vocabulary.encode(sequences), vocabulary)
 
 
 def bits_of(detector: Detector, sequences: list[list[str]]) -> np.ndarray:

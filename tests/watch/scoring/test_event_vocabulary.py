@@ -1,7 +1,9 @@
+import json
+
 import pytest
 
 from onward.data.vocabulary import BEGIN, NULL, SPECIAL, UNKNOWN
-from onward.watch.scoring.event_vocabulary import MOST_EVENTS, EventVocabulary
+from onward.watch.scoring.event_vocabulary import MOST_EVENTS, MOST_LATER, EventVocabulary
 
 FIRST = len(SPECIAL)
 
@@ -42,20 +44,63 @@ def test_special_ids_that_no_sequence_contains_are_excluded() -> None:
     assert EventVocabulary(["a"]).excluded == [NULL, BEGIN]
 
 
-@pytest.mark.parametrize("vocabulary", [EventVocabulary(["x", "\n", "\U0001f600"]), EventVocabulary(None)])
+def test_events_that_are_learned_later_have_spare_ids() -> None:
+    trained = EventVocabulary(["a", "b"])
+    vocabulary = trained.extend([["a", "new"], ["<unknown>", "newer", "new"]])
+    assert vocabulary.names == ("a", "b", "new", "newer")
+    assert vocabulary.later == ("new", "newer")
+    assert (vocabulary.size, vocabulary.symbols) == (trained.size, trained.symbols)
+    ids = vocabulary.encode([["b", "newer", "never"]]).ids
+    assert ids.tolist() == [FIRST + 1, FIRST + 3, UNKNOWN]
+    assert vocabulary.model_ids(ids).tolist() == [FIRST + 1, UNKNOWN, UNKNOWN]
+    assert max(ids) < vocabulary.symbols
+    assert trained.unknown_bits == 0 < vocabulary.unknown_bits
+
+
+def test_spare_ids_are_limited() -> None:
+    vocabulary = EventVocabulary(["a"]).extend([[str(i) for i in range(MOST_LATER + 10)]])
+    assert len(vocabulary.later) == MOST_LATER
+    assert vocabulary.extend([["another"]]).later == vocabulary.later
+    assert vocabulary.encode([["another", str(MOST_LATER - 1)]]).ids.tolist() == [
+        UNKNOWN,
+        vocabulary.symbols - 1,
+    ]
+
+
+def test_bytes_are_all_known() -> None:
+    vocabulary = EventVocabulary(None)
+    assert vocabulary.extend([["\u0101"]]).later == ()
+    assert vocabulary.symbols == vocabulary.size
+
+
+@pytest.mark.parametrize(
+    "vocabulary",
+    [
+        EventVocabulary(["x", "\n", "\U0001f600"]),
+        EventVocabulary(None),
+        EventVocabulary(["x"], ["y", "z"]),
+    ],
+)
 def test_json_restores_the_vocabulary(vocabulary: EventVocabulary) -> None:
-    again = EventVocabulary.from_json(vocabulary.to_json())
+    again = EventVocabulary.from_json(json.loads(json.dumps(vocabulary.to_json())))
     assert again.names == vocabulary.names
+    assert again.later == vocabulary.later
     assert again.is_bytes == vocabulary.is_bytes
 
 
-@pytest.mark.parametrize("data", ["abc", [1], {"a": 1}, 7])
-def test_data_that_is_not_a_list_of_names_is_refused(data: object) -> None:
-    with pytest.raises(ValueError, match="list of names"):
-        EventVocabulary.from_json(data)
-
-
-@pytest.mark.parametrize("data", [["a", "a"], [str(i) for i in range(MOST_EVENTS + 1)]])
-def test_too_many_or_equal_names_are_refused(data: list[str]) -> None:
-    with pytest.raises(ValueError, match="at most 10,000 distinct event names"):
+@pytest.mark.parametrize(
+    "data",
+    [
+        "abc",
+        {"names": [1], "later": []},
+        {"names": ["a"]},
+        {"names": ["a", "a"], "later": []},
+        {"names": ["a"], "later": ["a"]},
+        {"names": None, "later": ["a"]},
+        {"names": [str(i) for i in range(MOST_EVENTS + 1)], "later": []},
+        {"names": ["a"], "later": [str(i) for i in range(MOST_LATER + 1)]},
+    ],
+)
+def test_data_that_is_not_a_vocabulary_is_refused(data: object) -> None:
+    with pytest.raises(ValueError, match=r"names|later|dictionary"):
         EventVocabulary.from_json(data)

@@ -13,7 +13,7 @@ The first five flag every sequence whose score is above 0. The thresholds of the
 scores of held-out normal sequences, at the detector's rate of false alarms.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 import numpy as np
@@ -50,6 +50,14 @@ class Baselines:
         """Returns the baselines of normal sequences and their n-gram model."""
         lengths = sequences.lengths
         return cls(ngrams, (int(lengths.min()), int(lengths.max())), held_out)
+
+    def extend(self, sequences: Sequences, *, ended: bool = True) -> "Baselines":
+        """Returns the baselines with further normal sequences, at least one; see `NgramModel.extend`."""
+        shortest, longest = self.lengths
+        if ended:
+            shortest, longest = min(shortest, *sequences.lengths), max(longest, *sequences.lengths)
+        lengths = int(shortest), int(longest)
+        return replace(self, ngrams=self.ngrams.extend(sequences, ended=ended), lengths=lengths)
 
     def scores(self, sequences: Sequences, profile: Profile) -> dict[str, np.ndarray]:
         """Returns the scores of each baseline, (n,); higher is less normal."""

@@ -18,6 +18,7 @@ from onward.data.vocabulary import UNKNOWN
 from onward.watch.calibration.baselines import NGRAM_BASELINES
 from onward.watch.calibration.conformal import Calibration, Scheme, calibrate
 from onward.watch.calibration.splits import Split, held_out_in
+from onward.watch.scoring.event_vocabulary import EventVocabulary
 from onward.watch.scoring.features import SequenceScores
 from onward.watch.scoring.ngram import NgramModel
 from onward.watch.scoring.profile import Profile, counts_of
@@ -51,12 +52,19 @@ class Lookups(NamedTuple):
     windows: np.ndarray
 
 
-def look_up(profile: Profile, ngrams: NgramModel, sequences: Sequences) -> Lookups:
-    """Returns the scores of sequences by the profile and the n-gram model of other sequences."""
+def look_up(profile: Profile, ngrams: NgramModel, sequences: Sequences, unseen_words: np.ndarray) -> Lookups:
+    """Returns the scores of sequences by the profile and the n-gram model of other sequences.
+
+    Args:
+        profile: the profile.
+        ngrams: the n-gram model.
+        sequences: n sequences.
+        unseen_words: the sum over the events of each sequence of `EventVocabulary.unseen_words`, (n,).
+    """
     return Lookups(
         sequences.split(ngrams.bits(sequences)),
         profile.nearest(counts_of(sequences, profile.symbols))[0],
-        profile.count_new(sequences),
+        profile.count_new(sequences) + unseen_words,
         ngrams.unseen_windows(sequences),
     )
 
@@ -68,24 +76,26 @@ class OutOfFoldScores(Generic[Scores]):
     Attributes:
         indices: the indices of the sequences, (n,).
         sequences: the sequences, with events that were unknown to their fold's model replaced by UNKNOWN.
+        unseen_words: as in `look_up`, (n,).
         scores: their scores.
         recurs: whether the detector itself scores the sequence (see the module), (n,).
     """
 
     indices: np.ndarray
     sequences: Sequences
+    unseen_words: np.ndarray
     scores: Scores
     recurs: np.ndarray
 
-    def with_recurring(self, score: Callable[[Sequences], Scores]) -> Scores:
+    def with_recurring(self, score: Callable[[Sequences, np.ndarray], Scores]) -> Scores:
         """Returns the scores ordered by index; the detector itself scores the recurring sequences.
 
         Args:
-            score: scores sequences by the detector.
+            score: scores sequences, given their unseen words, by the detector.
         """
         scores, places = self.scores, np.flatnonzero(self.recurs)
         if len(places):
-            scores = _replace(scores, places, score(self.sequences.take(places)))
+            scores = _replace(scores, places, score(self.sequences.take(places), self.unseen_words[places]))
         return select(scores, np.argsort(self.indices))
 
 
@@ -94,33 +104,40 @@ class OutOfFold:
 
     Args:
         sequences: all sequences.
-        symbols: the number of ids V.
-        has_unknown: whether events can be unknown.
+        vocabulary: the events that their ids stand for.
     """
 
-    def __init__(self, sequences: Sequences, symbols: int, *, has_unknown: bool) -> None:
-        self._sequences, self._symbols, self._has_unknown = sequences, symbols, has_unknown
+    def __init__(self, sequences: Sequences, vocabulary: EventVocabulary) -> None:
+        self._sequences, self._vocabulary = sequences, vocabulary
 
     def score(
-        self, splits: Sequence[Split], score: Callable[[Sequences, Sequences], Scores]
+        self, splits: Sequence[Split], score: Callable[[Sequences, Sequences, np.ndarray], Scores]
     ) -> OutOfFoldScores[Scores]:
         """Scores the held-out sequences of each split.
 
         Args:
             splits: the splits.
-            score: trains on the first sequences and scores the second.
+            score: trains on the first sequences and scores the second, given their unseen words.
         """
         parts: list[Scores] = []
+        unseen: list[np.ndarray] = []
         read: list[Sequences] = []
         recurs: list[np.ndarray] = []
         for split in splits:
             training, held_out = self._sequences.take(split.training), self._sequences.take(split.held_out)
-            held_out = self._replace_unknown(training, held_out)
-            parts.append(score(training, held_out))
+            held_out, unseen_words = self._replace_unknown(training, held_out)
+            parts.append(score(training, held_out, unseen_words))
+            unseen.append(unseen_words)
             read.append(held_out)
             recurs.append(self._recurs(split, held_out))
         sequences = Sequences.of(sequence for held_out in read for sequence in held_out)
-        return OutOfFoldScores(held_out_in(splits), sequences, _concatenate(parts), np.concatenate(recurs))
+        return OutOfFoldScores(
+            held_out_in(splits),
+            sequences,
+            np.concatenate(unseen),
+            _concatenate(parts),
+            np.concatenate(recurs),
+        )
 
     def _recurs(self, split: Split, held_out: Sequences) -> np.ndarray:
         """Returns whether the detector itself scores each held-out sequence, (n,)."""
@@ -135,12 +152,18 @@ class OutOfFold:
         """A number for each sequence, (N,); equal sequences have the same number."""
         return self._sequences.distinct()[1]
 
-    def _replace_unknown(self, training: Sequences, sequences: Sequences) -> Sequences:
-        """Returns sequences with events that do not occur in the training sequences replaced by UNKNOWN."""
-        if not self._has_unknown:
-            return sequences
-        known = np.bincount(training.ids, minlength=self._symbols) > 0
-        return Sequences(np.where(known[sequences.ids], sequences.ids, UNKNOWN), sequences.starts)
+    def _replace_unknown(self, training: Sequences, sequences: Sequences) -> tuple[Sequences, np.ndarray]:
+        """Returns sequences with events that do not occur in the training sequences replaced by UNKNOWN.
+
+        Returns:
+            The n sequences, and the unseen words of each, (n,).
+        """
+        if self._vocabulary.is_bytes:
+            return sequences, np.zeros(len(sequences))
+        known = np.bincount(training.ids, minlength=self._vocabulary.size) > 0
+        shares = self._vocabulary.unseen_words_without(known)[sequences.ids]
+        replaced = Sequences(np.where(known[sequences.ids], sequences.ids, UNKNOWN), sequences.starts)
+        return replaced, sequences.sums(np.insert(shares, sequences.starts[1:], 0.0))
 
 
 class CalibrationParts(NamedTuple):

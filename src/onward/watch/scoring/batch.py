@@ -6,10 +6,12 @@ import numpy as np
 import torch
 
 from onward.data.sequences import Sequences
+from onward.data.vocabulary import END, UNKNOWN
 from onward.inference.prediction import initial_state, predict
 from onward.layers.state import map_state
 from onward.model import LanguageModel, losses
 from onward.units import nats_to_bits
+from onward.watch.scoring.event_vocabulary import EventVocabulary
 
 _MAX_POSITIONS = 1 << 15
 """Positions of one batch, summed over its lanes."""
@@ -33,23 +35,25 @@ class ModelScores(NamedTuple):
 
 
 @torch.inference_mode()
-def score_sequences(model: LanguageModel, sequences: Sequences, excluded: list[int]) -> ModelScores:
+def score_sequences(model: LanguageModel, sequences: Sequences, vocabulary: EventVocabulary) -> ModelScores:
     """Scores each sequence from the initial state to its END.
 
     Args:
         model: predicts the events.
         sequences: the sequences to score.
-        excluded: ids that get probability 0.
+        vocabulary: the events that their ids stand for.
     """
     count = len(sequences)
+    sequences = Sequences(vocabulary.model_ids(sequences.ids), sequences.starts)
     scores = ModelScores(np.zeros(len(sequences.ids) + count), np.zeros(count, np.int64))
     order = np.argsort(-sequences.lengths, kind="stable")
     first = 0
     while first < count:
         steps = min(_MAX_STEPS, int(sequences.lengths[order[first]]) + 1)
         lanes = max(1, min(_MAX_POSITIONS, _MAX_LOGITS // model.config.symbols) // steps)
-        _score_batch(model, sequences, order[first : first + lanes], steps, excluded, scores)
+        _score_batch(model, sequences, order[first : first + lanes], steps, vocabulary.excluded, scores)
         first += lanes
+    scores.bits[np.insert(sequences.ids, sequences.starts[1:], END) == UNKNOWN] += vocabulary.unknown_bits
     return scores
 
 

@@ -1,19 +1,33 @@
-"""The vocabulary of a detector: the names of the events that it knows."""
+"""The vocabulary of a detector: the names of the events that it knows.
 
+The model has an id for each event that it was trained on. A detector can learn further events without it: the
+lookup tables and the n-gram model have spare ids for these. To the model they are the unknown event.
+"""
+
+import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from itertools import repeat
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import Field
 
 from onward.data.sequences import Sequences
 from onward.data.vocabulary import BEGIN, NULL, SPECIAL, UNKNOWN, Vocabulary
+from onward.stored import StoredModel, Text
 
 END_NAME = "<end>"
 
 MOST_EVENTS = 10_000
 """The largest number of distinct events; rarer events are read as unknown."""
+
+MOST_LATER = 256
+"""The largest number of events that are learned after the training of the model."""
+
+_WORD = re.compile(r"[^\W_]+")
 
 
 class EventVocabulary:
@@ -23,16 +37,19 @@ class EventVocabulary:
     bytes, the vocabulary always has all 256 of them, as Latin-1 characters.
 
     Args:
-        names: the event names in the order of their ids; None if events are bytes.
+        names: the events that the model was trained on, in the order of their ids; None if events are bytes.
+        later: the events that were learned afterwards, in the order of their ids.
 
     Attributes:
-        names: the event names; for bytes, the characters.
+        names: the names of all events in the order of their ids; for bytes, the characters.
+        later: as given.
         is_bytes: whether events are bytes.
     """
 
-    def __init__(self, names: Iterable[str] | None) -> None:
-        self.is_bytes = names is None
-        self.names = tuple(chr(byte) for byte in range(1, 256)) if names is None else tuple(names)
+    def __init__(self, names: Iterable[str] | None, later: Iterable[str] = ()) -> None:
+        self.is_bytes, self.later = names is None, tuple(later)
+        trained = tuple(chr(byte) for byte in range(1, 256)) if names is None else tuple(names)
+        self.names = trained + self.later
         self._ids = {name: i for i, name in enumerate(self.names, len(SPECIAL))}
         if self.is_bytes:
             self._ids["\0"] = NULL
@@ -47,10 +64,33 @@ class EventVocabulary:
         del counts[SPECIAL[UNKNOWN]]
         return cls(sorted(counts, key=lambda name: (-counts[name], name))[:MOST_EVENTS])
 
+    def extend(self, sequences: Iterable[Sequence[str]]) -> "EventVocabulary":
+        """Returns the vocabulary with the events of further sequences, as long as there are spare ids."""
+        if self.is_bytes:
+            return self
+        events = dict.fromkeys(event for sequence in sequences for event in sequence)
+        new = [event for event in events if event not in self._ids and event != SPECIAL[UNKNOWN]]
+        new = new[: MOST_LATER - len(self.later)]
+        return EventVocabulary(self.names[: self.size - len(SPECIAL)], (*self.later, *new)) if new else self
+
     @property
     def size(self) -> int:
-        """The number of ids V, special ids included."""
-        return len(SPECIAL) + len(self.names)
+        """The number of ids of the model V, special ids included."""
+        return len(SPECIAL) + len(self.names) - len(self.later)
+
+    @property
+    def symbols(self) -> int:
+        """The number of ids of lookup tables and n-grams S: V and the spare ids."""
+        return self.size if self.is_bytes else self.size + MOST_LATER
+
+    def model_ids(self, ids: np.ndarray) -> np.ndarray:
+        """Returns ids as the model reads them: UNKNOWN for an event that it was not trained on."""
+        return np.where(ids < self.size, ids, UNKNOWN) if self.later else ids
+
+    @property
+    def unknown_bits(self) -> float:
+        """Bits that tell which of the events that the model does not know an unknown event is."""
+        return math.log2(1 + len(self.later))
 
     @property
     def model_vocabulary(self) -> Vocabulary:
@@ -72,29 +112,83 @@ class EventVocabulary:
         """Returns the event name, or the name of the special symbol, of an id."""
         return SPECIAL[index] if index < len(SPECIAL) else self.names[index - len(SPECIAL)]
 
+    def unseen_words(self, event: str) -> float:
+        """Returns the share of the words of an event that no known event has; 0 for a known event.
+
+        It ranks events that are all unknown alike.
+        """
+        return 0.0 if event in self._ids or self.is_bytes else _unseen_share(_words_of(event), self._words)
+
+    def total_unseen_words(self, sequences: Sequence[Sequence[str]], encoded: Sequences) -> np.ndarray:
+        """Returns the sum of `unseen_words` over the events of each sequence, (n,).
+
+        Args:
+            sequences: the events of n sequences, by name.
+            encoded: the same sequences as ids.
+        """
+        owners = np.repeat(np.arange(len(encoded)), encoded.lengths)
+        totals = np.zeros(len(encoded))
+        for i in np.unique(owners[encoded.ids == UNKNOWN]).tolist():
+            totals[i] = sum(map(self.unseen_words, sequences[i]))
+        return totals
+
+    def unseen_words_without(self, known: np.ndarray) -> np.ndarray:
+        """Returns `unseen_words` of the events as if only some of them were known.
+
+        Args:
+            known: for each id whether it is known, (V,).
+
+        Returns:
+            The share for each id, (V,); 0 for the special ids.
+        """
+        found = np.zeros(len(known))
+        words = [_words_of(name) for name in self.names]
+        seen = {word for i, each in enumerate(words, len(SPECIAL)) if known[i] for word in each}
+        for i, each in enumerate(words, len(SPECIAL)):
+            if not known[i]:
+                found[i] = _unseen_share(each, seen)
+        return found
+
+    @cached_property
+    def _words(self) -> set[str]:
+        return {word for name in self.names for word in _words_of(name)}
+
     def encode(self, sequences: Iterable[Sequence[str]]) -> Sequences:
         return Sequences.of(
             np.fromiter(map(self._ids.get, sequence, repeat(UNKNOWN)), np.int64, len(sequence))
             for sequence in sequences
         )
 
-    def to_json(self) -> list[str] | None:
-        return None if self.is_bytes else list(self.names)
+    def to_json(self) -> dict[str, list[str] | None]:
+        trained = None if self.is_bytes else list(self.names[: self.size - len(SPECIAL)])
+        return {"names": trained, "later": list(self.later)}
 
     @classmethod
     def from_json(cls, data: Any) -> "EventVocabulary":
         """Returns the vocabulary that `to_json` wrote.
 
         Raises:
-            ValueError: the data is not a list of distinct names, or has too many.
+            ValueError: the data does not have distinct names, or too many.
         """
-        if data is None:
+        header = _VocabularyHeader.model_validate(data)
+        if header.names is None:
+            if header.later:
+                raise ValueError("expected no later events, because the events are bytes")
             return cls(None)
-        if not isinstance(data, list) or not all(isinstance(name, str) for name in data):
-            raise ValueError("expected the events of a detector to be a list of names, or null for bytes")
-        if len(data) > MOST_EVENTS or len(set(data)) != len(data):
-            raise ValueError(
-                f"expected at most {MOST_EVENTS:,} distinct event names, "
-                f"found {len(data):,} names, {len(set(data)):,} of them distinct"
-            )
-        return cls(data)
+        names = header.names + header.later
+        if len(set(names)) != len(names):
+            raise ValueError(f"expected distinct event names, found {len(set(names)):,} of {len(names):,}")
+        return cls(header.names, header.later)
+
+
+class _VocabularyHeader(StoredModel):
+    names: Annotated[list[Text], Field(max_length=MOST_EVENTS)] | None
+    later: Annotated[list[Text], Field(max_length=MOST_LATER)]
+
+
+def _words_of(event: str) -> set[str]:
+    return set(_WORD.findall(event))
+
+
+def _unseen_share(words: set[str], seen: set[str]) -> float:
+    return len(words - seen) / len(words) if words else 0.0

@@ -9,7 +9,8 @@ top          mean bits of the four most surprising events
 ngram_mean   as `mean`, by the n-gram model alone
 ngram_top    as `top`, by the n-gram model alone
 counts       events missing or extra compared to the nearest normal sequence, over the root of the number
-new          events that never occurred in training, or never directly after the event before them
+new          events that never occurred in training, or never directly after the event before them; an event
+             that never occurred counts as 1 plus the share of its words that occur in no known event
 """
 
 from dataclasses import dataclass
@@ -68,7 +69,7 @@ class Peaks(NamedTuple):
         length: number of events.
         total, ngram_total: total bits, by the mixture and by the n-gram model.
         top, ngram_top: the features of these names.
-        new: number of new events.
+        new: the feature of this name.
         rank: highest rank of an event.
     """
 
@@ -77,7 +78,7 @@ class Peaks(NamedTuple):
     top: float
     ngram_total: float
     ngram_top: float
-    new: int
+    new: float
     rank: int
 
     def is_above(self, earlier: "Peaks | None") -> bool:
@@ -102,7 +103,7 @@ class SequenceScores(NamedTuple):
         surprise: the surprise by the mixture.
         ngram: the surprise by the n-gram model alone.
         distances: distance of the event counts from the nearest normal counts, (n,).
-        new: number of new events, (n,).
+        new: the feature of this name, (n,).
     """
 
     lengths: np.ndarray

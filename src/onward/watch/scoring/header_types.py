@@ -65,4 +65,4 @@ def check_symbols(found: int, expected: int, what: str) -> None:
         ValueError: it is not.
     """
     if found != expected:
-        raise ValueError(f"expected {what} for {expected:,} symbols, as the model has, found {found:,}")
+        raise ValueError(f"expected {what} for {expected:,} symbols, as the detector has, found {found:,}")

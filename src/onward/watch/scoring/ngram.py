@@ -7,16 +7,17 @@ symbols,
 
 and the shortest context, which has no symbol, is interpolated with 1 / V.
 
-An n-gram has a code in int64: `code of its context * V + last symbol`. The code of a context has its symbols
-as digits in base V, the last symbol as the lowest digit. If that is too large for int64, the code of a
-context is a hash of its first symbol and of the code of the others.
+An n-gram has a code in int64: `code of its context * S + last symbol`, where S is the number of ids. The code
+of a context has its symbols as digits in base S, the last symbol as the lowest digit. If that is too large
+for int64, the code of a context is a hash of its first symbol and of the code of the others.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
+from pydantic import Field
 
 from onward.data.sequences import Sequences
 from onward.data.vocabulary import BEGIN, END
@@ -57,10 +58,25 @@ class _Table(NamedTuple):
 
     @classmethod
     def of(cls, codes: np.ndarray, counts: np.ndarray, symbols: int) -> "_Table":
-        """Returns the table of sorted n-grams."""
-        distinct, place, kinds = np.unique(codes // symbols, return_inverse=True, return_counts=True)
-        occurred = np.bincount(place, weights=counts, minlength=len(distinct)).astype(np.int64)
-        return cls(codes, counts, distinct, occurred, kinds)
+        """Returns the table of sorted n-grams, at least one."""
+        contexts = codes // symbols
+        starts = np.flatnonzero(np.append(True, contexts[1:] != contexts[:-1]))
+        kinds = np.diff(np.append(starts, len(codes)))
+        return cls(codes, counts, contexts[starts], np.add.reduceat(counts, starts), kinds)
+
+    def add(self, occurrences: np.ndarray, symbols: int) -> "_Table":
+        """Returns the table with further occurrences of n-grams, given the code of each.
+
+        If it then has more than twice `MOST_NGRAMS` n-grams, the rarest are dropped.
+        """
+        added, numbers = np.unique(occurrences, return_counts=True)
+        places, is_known = _find(self.codes, added)
+        counts = self.counts.copy()
+        counts[places[is_known]] += numbers[is_known]
+        new = added[~is_known]
+        at = np.searchsorted(self.codes, new)
+        codes, counts = np.insert(self.codes, at, new), np.insert(counts, at, numbers[~is_known])
+        return _Table.of(*_most_frequent(codes, counts, MOST_NGRAMS, above=2 * MOST_NGRAMS), symbols)
 
     def interpolate(self, codes: np.ndarray, shorter: np.ndarray, symbols: int) -> np.ndarray:
         """Returns the probabilities of n-grams by their codes and those by the shorter context, all (N,)."""
@@ -87,12 +103,14 @@ class NgramModel:
     """Counts of n-grams of length 1 up to the order of the model.
 
     Attributes:
-        symbols: the number of symbols V.
+        symbols: the number of ids S; codes are numbers in base S.
         tables: the n-grams of each length.
+        outcomes: the number of symbols V that the empty context is interpolated with.
     """
 
     symbols: int
     tables: tuple[_Table, ...]
+    outcomes: int
 
     @classmethod
     def of(
@@ -100,6 +118,7 @@ class NgramModel:
         sequences: Sequences,
         symbols: int,
         *,
+        outcomes: int | None = None,
         order: int = ORDER,
         most: int | None = MOST_NGRAMS,
     ) -> "NgramModel":
@@ -107,12 +126,13 @@ class NgramModel:
 
         Args:
             sequences: at least one sequence.
-            symbols: the number of symbols V.
+            symbols: the number of ids S.
+            outcomes: the number of symbols V, if some ids are spare; by default S.
             order: the longest n-grams.
             most: how many n-grams of each length to keep; None keeps all.
         """
         runs = _runs_of_sequences(sequences, symbols, order)
-        return cls(symbols, tuple(_count(codes, symbols, most) for codes in runs))
+        return cls(symbols, tuple(_count(codes, symbols, most) for codes in runs), outcomes or symbols)
 
     @classmethod
     def of_text(cls, ids: np.ndarray, symbols: int, order: int) -> "NgramModel":
@@ -129,23 +149,27 @@ class NgramModel:
         for length in range(order):
             codes = codes[: len(ids) - length] * symbols + ids[length:]
             tables.append(_count(codes, symbols, None))
-        return cls(symbols, tuple(tables))
+        return cls(symbols, tuple(tables), symbols)
 
     @property
     def order(self) -> int:
         return len(self.tables)
 
-    def extend(self, sequence: Sequences, *, ended: bool) -> "NgramModel":
-        """Returns the model with one more sequence. If it has not ended, its END is left out."""
-        tables = []
-        runs = _runs_of_sequences(sequence, self.symbols, self.order)
-        for table, run in zip(self.tables, runs, strict=True):
-            both = np.concatenate([table.codes, run if ended else run[:-1]])
-            codes, place = np.unique(both, return_inverse=True)
-            ones = np.ones(len(place) - len(table.codes), np.int64)
-            counts = np.bincount(place, weights=np.concatenate([table.counts, ones])).astype(np.int64)
-            tables.append(_Table.of(codes, counts, self.symbols))
-        return NgramModel(self.symbols, tuple(tables))
+    @property
+    def events(self) -> int:
+        """The number of symbols that were counted."""
+        return int(self.tables[0].counts.sum())
+
+    def extend(self, sequences: Sequences, *, ended: bool = True) -> "NgramModel":
+        """Returns the model with further sequences. If the last has not ended, its END is left out."""
+        if not len(sequences):
+            return self
+        runs = _runs_of_sequences(sequences, self.symbols, self.order)
+        tables = (
+            table.add(run if ended else run[:-1], self.symbols)
+            for table, run in zip(self.tables, runs, strict=True)
+        )
+        return NgramModel(self.symbols, tuple(tables), self.outcomes)
 
     def bits(self, sequences: Sequences) -> np.ndarray:
         """Returns the bits of the events of sequences, each with its END, one after the other, (N + n,)."""
@@ -158,9 +182,7 @@ class NgramModel:
         """
         codes = _runs_of_sequences(sequences, self.symbols, WINDOW)[-1]
         unseen = ~_find(self.tables[WINDOW - 1].codes, codes)[1]
-        windows = sequences.lengths + 1
-        starts = np.concatenate([[0], np.cumsum(windows)[:-1]]) if len(windows) else windows
-        return np.add.reduceat(unseen.astype(np.float64), starts) / windows if len(windows) else np.zeros(0)
+        return sequences.sums(unseen.astype(np.float64)) / (sequences.lengths + 1)
 
     def bits_after(self, before: np.ndarray, ids: np.ndarray) -> np.ndarray:
         """Returns the bits of single events (n,), given the events before each, (n, ORDER - 1), the last one
@@ -189,7 +211,7 @@ class NgramModel:
 
     def _bits(self, runs: list[np.ndarray]) -> np.ndarray:
         """Returns the bits of the last symbols of n-grams, (N,), given the codes (N,) for each length."""
-        shares = np.full(len(runs[0]), 1.0 / self.symbols)
+        shares = np.full(len(runs[0]), 1.0 / self.outcomes)
         for table, codes in zip(self.tables, runs, strict=True):
             shares = table.interpolate(codes, shares, self.symbols)
         return -np.log2(shares)
@@ -197,6 +219,7 @@ class NgramModel:
     def to_json(self) -> dict[str, Any]:
         return {
             "symbols": self.symbols,
+            "outcomes": self.outcomes,
             "codes": [table.codes.tolist() for table in self.tables],
             "counts": [table.counts.tolist() for table in self.tables],
         }
@@ -210,6 +233,8 @@ class NgramModel:
         """
         header = _NgramHeader.model_validate(data)
         check_symbols(header.symbols, symbols, "n-grams")
+        if header.outcomes > symbols:
+            raise ValueError(f"expected at most {symbols:,} symbols of n-grams, found {header.outcomes:,}")
         orders = len(header.codes), len(header.counts)
         if orders != (ORDER, ORDER):
             raise ValueError(f"expected n-grams of {ORDER} lengths, found {orders}")
@@ -221,11 +246,12 @@ class NgramModel:
                 raise ValueError(f"expected n-grams of {length} symbols to occur at most 2**53 times")
             check_codes(codes, _limit(length, symbols), f"n-grams of {length} symbols")
             tables.append(_Table.of(codes, counts, symbols))
-        return cls(symbols, tuple(tables))
+        return cls(symbols, tuple(tables), header.outcomes)
 
 
 class _NgramHeader(StoredModel):
     symbols: int
+    outcomes: Annotated[int, Field(ge=1)]
     codes: list[Integers]
     counts: list[Integers]
 
@@ -233,10 +259,19 @@ class _NgramHeader(StoredModel):
 def _count(codes: np.ndarray, symbols: int, most: int | None) -> _Table:
     """Returns the table of n-grams of one length, given the code of each occurrence."""
     codes, counts = np.unique(codes, return_counts=True)
-    if most is not None and len(codes) > most:
-        kept = np.sort(np.argsort(-counts, kind="stable")[:most])
-        codes, counts = codes[kept], counts[kept]
+    if most is not None:
+        codes, counts = _most_frequent(codes, counts, most, above=most)
     return _Table.of(codes, counts, symbols)
+
+
+def _most_frequent(
+    codes: np.ndarray, counts: np.ndarray, most: int, above: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the `most` most frequent n-grams in their order, if there are more than `above`."""
+    if len(codes) <= above:
+        return codes, counts
+    kept = np.sort(np.argsort(-counts, kind="stable")[:most])
+    return codes[kept], counts[kept]
 
 
 def _runs_of_sequences(sequences: Sequences, symbols: int, order: int) -> list[np.ndarray]:

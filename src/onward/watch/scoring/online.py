@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from onward.data.sequences import Sequences
-from onward.data.vocabulary import END
+from onward.data.vocabulary import END, UNKNOWN
 from onward.inference.prediction import initial_state
 from onward.inference.step.sampling import not_finite
 from onward.inference.step.stepper import Stepper
@@ -77,7 +77,8 @@ class OnlineScorer:
         ):
             events = []
             for event, (score, ngram_bits) in zip(row, each, strict=True):
-                sequence.add(score, ngram_bits)
+                unseen_words = self._vocabulary.unseen_words(score.event) if event == UNKNOWN else 0.0
+                sequence.add(score, ngram_bits, unseen_words)
                 sequence.advance(event)
                 sequence.counts[event] = sequence.counts.get(event, 0) + 1
                 events.append(ObservedEvent(score, sequence.peaks))
@@ -137,19 +138,22 @@ class OnlineScorer:
             RunError: the surprise of an id is not a finite number.
         """
         inputs = np.column_stack([[sequence.pending for sequence in sequences], ids[:, :-1]])
-        logits = self._read(sequences, inputs)
-        logits[:, self._vocabulary.excluded] = -np.inf
+        vocabulary, targets = self._vocabulary, self._vocabulary.model_ids(ids.ravel())
+        logits = self._read(sequences, vocabulary.model_ids(inputs))
+        logits[:, vocabulary.excluded] = -np.inf
         logits -= logits.max(axis=1, keepdims=True)
         nats = np.log(np.exp(logits).sum(axis=1, keepdims=True)) - logits
-        found = nats[np.arange(ids.size), ids.ravel()]
+        found = nats[np.arange(ids.size), targets]
         if not np.isfinite(found).all():  # a state that was restored may be damaged
             raise not_finite()
         ranks = (nats < found[:, None]).sum(axis=1).tolist()
         best = np.argsort(nats, axis=1)[:, :_ALTERNATIVES]
         probabilities = np.exp(-np.take_along_axis(nats, best, axis=1)).tolist()
         ngram_bits = self._ngram_bits(sequences, ids).ravel()
-        bits = self._mixture.bits(found.astype(np.float64) * nats_to_bits(1.0), ngram_bits).tolist()
-        ngram_bits, best, name = ngram_bits.tolist(), best.tolist(), self._vocabulary.name
+        by_model = found.astype(np.float64) * nats_to_bits(1.0)
+        by_model[targets == UNKNOWN] += vocabulary.unknown_bits
+        bits = self._mixture.bits(by_model, ngram_bits).tolist()
+        ngram_bits, best, name = ngram_bits.tolist(), best.tolist(), vocabulary.name
         count = ids.shape[1]
         return [
             [

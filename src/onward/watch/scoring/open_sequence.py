@@ -18,7 +18,7 @@ from onward.watch.scoring.surprise import NO_SURPRISE, TOP, RunningSurprise
 MOST_SURPRISING = 3
 """Number of most surprising events of a sequence that are kept."""
 
-_MAGIC = b"OW3"
+_MAGIC = b"OW4"
 _FIXED = struct.Struct("<3sqqqddqq")
 
 
@@ -36,7 +36,7 @@ class OpenSequence:
         surprise: the surprise by the mixture.
         ngram: the surprise by the n-gram model.
         rank: highest rank of an event.
-        new: number of new events (see `Profile.is_new`).
+        new: the feature of this name.
         counts: how often each id occurred.
         events: the most surprising events, the most surprising first.
     """
@@ -48,7 +48,7 @@ class OpenSequence:
     surprise: RunningSurprise = NO_SURPRISE
     ngram: RunningSurprise = NO_SURPRISE
     rank: int = 0
-    new: int = 0
+    new: float = 0.0
     counts: dict[int, int] = field(default_factory=dict)
     events: tuple[EventScore, ...] = ()
 
@@ -65,12 +65,18 @@ class OpenSequence:
             self.rank,
         )
 
-    def add(self, score: EventScore, ngram_bits: float) -> None:
-        """Adds the score of the next event, or of the END, and its bits by the n-gram model."""
+    def add(self, score: EventScore, ngram_bits: float, unseen_words: float = 0.0) -> None:
+        """Adds the next event, or the END.
+
+        Args:
+            score: its score.
+            ngram_bits: its bits by the n-gram model.
+            unseen_words: see `EventVocabulary.unseen_words`.
+        """
         self.surprise = self.surprise.add(score.bits)
         self.ngram = self.ngram.add(ngram_bits)
         self.rank = max(self.rank, score.rank)
-        self.new += score.new
+        self.new += score.new + unseen_words
         if len(self.events) < MOST_SURPRISING or score.bits > self.events[-1].bits:
             self.events = tuple(sorted((*self.events, score), key=lambda e: -e.bits)[:MOST_SURPRISING])
 
@@ -165,6 +171,6 @@ class _Rest(NamedTuple):
 
     tops: _Tops
     ngram_tops: _Tops
-    new: Count
+    new: Number
     earlier: Annotated[list[Count], Field(min_length=ORDER - 2, max_length=ORDER - 2)]
     events: Annotated[list[Annotated[_StoredEvent, AsTuple]], Field(max_length=MOST_SURPRISING)]

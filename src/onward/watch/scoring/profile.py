@@ -51,17 +51,24 @@ class Profile:
             counts = counts[np.sort(np.argsort(mixed(np.arange(len(counts)), 0, 0))[:MOST_COUNTS])]
         return cls(symbols, pairs, counts)
 
-    def extend(self, sequence: Sequences, *, ended: bool) -> "Profile":
-        """Returns the profile with one more normal sequence.
+    def extend(self, sequences: Sequences, *, ended: bool = True) -> "Profile":
+        """Returns the profile with further normal sequences.
 
-        If the sequence has not ended, its END and its counts are left out.
+        If the last sequence has not ended, its END is left out, and its counts too. New count vectors are
+        left out if there are already as many as a detector may have.
         """
-        pairs, counts = pairs_of(sequence, self.symbols), self.counts
+        pairs, ended_count = pairs_of(sequences, self.symbols), len(sequences)
         if not ended:
-            pairs = pairs[:-1]
-        elif len(counts) < _most_vectors(self.symbols):
-            counts = np.unique(np.concatenate([counts, counts_of(sequence, self.symbols)]), axis=0)
-        return Profile(self.symbols, np.union1d(self.pairs, pairs), counts)
+            pairs, ended_count = pairs[:-1], ended_count - 1
+        counts = counts_of(sequences.take(np.arange(ended_count)), self.symbols)
+        return Profile(self.symbols, np.union1d(self.pairs, pairs), self._with_counts(counts))
+
+    def _with_counts(self, counts: np.ndarray) -> np.ndarray:
+        """Returns the vectors of the profile, and those among `counts` (n, V) that it does not have."""
+        rows = {row.tobytes(): row for row in counts}
+        new = [row for content, row in rows.items() if content not in self._known_counts]
+        new = new[: max(0, _most_vectors(self.symbols) - len(self.counts))]
+        return np.concatenate([self.counts, np.stack(new)]) if new else self.counts
 
     def is_new(self, previous: int, event: int) -> bool:
         """Whether an event never occurred, or never directly after the previous event."""
@@ -71,8 +78,7 @@ class Profile:
         """Returns how many events of each sequence are new in the sense of `is_new`, END included, (n,)."""
         codes = pairs_of(sequences, self.symbols)
         new = (codes % self.symbols == UNKNOWN) | ~np.isin(codes, self.pairs)
-        starts = sequences.starts[:-1] + np.arange(len(sequences))  # each has one pair more than events
-        return np.add.reduceat(new.astype(np.int64), starts) if len(sequences) else np.zeros(0, np.int64)
+        return sequences.sums(new.astype(np.int64))
 
     def nearest(self, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Returns the distances of count vectors (n, V) from the nearest vectors of the profile, and the

@@ -7,6 +7,8 @@
     incidents      the open incidents, and closed ones whose causes are remembered
     incident_keys  the distinct keys of each of these incidents
     flagged        the events of flagged sequences, for `onward watch ok`
+    ended          the events of sequences that ended without an alarm and are not learned yet
+    learned        the events of those that were learned as they were read
 
 A crash undoes every change since the last `commit`. Without a path the file is temporary, and only holds the
 sequences that do not fit into memory.
@@ -28,7 +30,7 @@ from onward.stored_tables import definitions_in, definitions_of
 from onward.watch.stream.alarms import Alarm
 from onward.watch.stream.incidents import Incident
 
-FORMAT = 3
+FORMAT = 4
 _APPLICATION = 0x6F6E7764
 _TABLES = """
 create table facts (name text primary key, value text not null) without rowid;
@@ -57,6 +59,8 @@ create index keys_of_incident on incident_keys (incident);
 create table flagged (
     key text not null, number integer not null, events text not null, primary key (key, number)
 );
+create table learned (number integer primary key, count integer not null, events text not null);
+create table ended (number integer primary key, count integer not null, events text not null);
 """
 _HINT = "name another file with --state, or delete this one to start without a state"
 _DISK_HINT = "check that the folder exists and is writable, and that the disk has free space"
@@ -358,9 +362,45 @@ class WatchStore:
         """Stores the events of a flagged sequence as JSON, by its key and the number of its first record."""
         self._change("insert or replace into flagged values (?, ?, ?)", [(key, number, events)])
 
+    def add_ended(self, sequences: Iterable[Sequence[str]]) -> None:
+        """Notes the events of sequences that ended without an alarm."""
+        rows = ((len(events), json.dumps(events)) for events in sequences)
+        self._change("insert into ended (count, events) values (?, ?)", rows)
+
+    def learn_ended(self) -> list[list[str]]:
+        """Moves all sequences that ended to the learned ones, and returns them."""
+        found = self._events_of("ended")
+        copy = "insert into learned (count, events) select count, events from ended order by number"
+        self._change(copy, [()])
+        self._change("delete from ended", [()])
+        return found
+
+    def learned(self) -> list[list[str]]:
+        """Returns the learned sequences in their order."""
+        return self._events_of("learned")
+
+    def forget_learned(self, most: int) -> int:
+        """Forgets the oldest learned sequences until they have at most this many events.
+
+        Returns:
+            The number of events of the others.
+        """
+        kept = 0
+        for number, count in self._rows("select number, count from learned order by number desc"):
+            if kept + count > most:
+                self._change("delete from learned where number <= ?", [(number,)])
+                break
+            kept += count
+        return kept
+
     def refusing_damage(self, what: str) -> AbstractContextManager[None]:
         """Turns the errors of checks in the block into ArtefactError (see `stored.refusing_damage`)."""
         return refusing_damage(f"{what} in {self._name}", _HINT)
+
+    def _events_of(self, table: str) -> list[list[str]]:
+        rows = self._rows(f"select events from {table} order by number")
+        with self.refusing_damage("a learned sequence"):
+            return [checked(list[str], json.loads(text)) for (text,) in rows]
 
     def _incident(self, condition: str, *values: Any) -> IncidentRow | None:
         """Returns the first row that meets a condition."""
