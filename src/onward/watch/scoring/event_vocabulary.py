@@ -128,7 +128,7 @@ class EventVocabulary:
         """
         owners = np.repeat(np.arange(len(encoded)), encoded.lengths)
         totals = np.zeros(len(encoded))
-        for i in np.unique(owners[encoded.ids == UNKNOWN]).tolist():
+        for i in map(int, np.unique(owners[encoded.ids == UNKNOWN])):
             totals[i] = sum(map(self.unseen_words, sequences[i]))
         return totals
 
