@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from onward.cli.output import say
-from onward.cli.watch_options import FalseAlarmsServed, duration, share
+from onward.cli.watch_options import AlarmsServed, FalseAlarmsServed, duration, share
 from onward.errors import InputError
 
 
@@ -44,6 +44,7 @@ def serve(
         int, typer.Option(min=1, help="Maximum number of open sequences of each detector.")
     ] = 100_000,
     false_alarms: FalseAlarmsServed = None,
+    alarms: AlarmsServed = None,
     corpus: Annotated[
         list[Path] | None,
         typer.Option("--corpus", "-c", exists=True, help="Text that /v1/novelty searches; can be repeated."),
@@ -108,6 +109,7 @@ def serve(
     from onward.serve.http.guard import Policy  # noqa: PLC0415
     from onward.serve.http.limits import Limits  # noqa: PLC0415
     from onward.serve.server import serve as run  # noqa: PLC0415
+    from onward.watch.stream.alarm_budget import AlarmBudget  # noqa: PLC0415
 
     policy = Policy(token=token, hosts=tuple(allow_host or ()), origins=tuple(origin or ()))
     limits = Limits(
@@ -124,6 +126,7 @@ def serve(
         state=state,
         idle=duration(idle, "--idle"),
         false_alarms=None if false_alarms is None else share(false_alarms, "--false-alarms"),
+        budget=None if alarms is None else AlarmBudget.parse(alarms),
         policy=policy,
         limits=limits,
     )

@@ -1,11 +1,15 @@
 """Options that several commands of `onward watch` share."""
 
 import re
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from onward.errors import InputError
+
+if TYPE_CHECKING:
+    from onward.watch.stream.alarm_budget import AlarmBudget
 
 DetectorPath = Annotated[str, typer.Argument(metavar="MODEL", help="Detector made by `onward watch learn`.")]
 _RATE = "Share of normal sequences that may be flagged"
@@ -38,6 +42,26 @@ TopKOption = Annotated[
     ),
 ]
 
+_BUDGET = (
+    "at most about N incidents per hour, day or week by the times of the records, in place of the share of "
+    "sequences. The threshold of that share remains the lowest one, so there may be fewer"
+)
+Alarms = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="N/TIME|FILE",
+        help=f"N/TIME, such as 3/day: {_BUDGET}. FILE: append each alarm, and each incident that is closed, "
+        "to this file exactly once, as a line of JSON. May be given twice, once for each.",
+    ),
+]
+AlarmsServed = Annotated[
+    str | None,
+    typer.Option(metavar="N/TIME", help=f"Such as 3/day. Detectors open {_BUDGET}."),
+]
+
+_BUDGET_PATTERN = re.compile(r"[\d.]+\s*/\s*[a-z]+")
+"""What is meant as a budget, right or wrong."""
+
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -59,6 +83,25 @@ def rate_of(false_alarms: str | None, top_k: int | None) -> float | None:
     """
     refuse_both(("--false-alarms", false_alarms), ("--top-k", top_k))
     return None if false_alarms is None else share(false_alarms, "--false-alarms")
+
+
+def alarm_options(values: list[str] | None) -> tuple["AlarmBudget | None", Path | None]:
+    """Returns the budget and the file that `--alarms` names.
+
+    Raises:
+        InputError: a budget is damaged, or there are two budgets or two files.
+    """
+    from onward.watch.stream.alarm_budget import AlarmBudget  # noqa: PLC0415
+
+    budgets = [value for value in values or () if _BUDGET_PATTERN.fullmatch(value)]
+    files = [value for value in values or () if value not in budgets]
+    for found in (budgets, files):
+        if len(found) > 1:
+            raise InputError(
+                f"expected --alarms with at most one budget and one file, got {found[0]} and {found[1]}",
+                hint="write it as --alarms 3/day --alarms alarms.jsonl",
+            )
+    return AlarmBudget.parse(budgets[0]) if budgets else None, Path(files[0]) if files else None
 
 
 def share(text: str, option: str) -> float:

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from onward.cli.output import DONE, FLAGGED, INTERRUPTED, announce_standard_input, emit, emit_json, say
-from onward.cli.watch_options import DetectorPath, FalseAlarms, TopKOption, duration, rate_of
+from onward.cli.watch_options import (
+    Alarms,
+    DetectorPath,
+    FalseAlarms,
+    TopKOption,
+    alarm_options,
+    duration,
+    rate_of,
+)
 
 if TYPE_CHECKING:
     from onward.watch.stream.store import Notice
@@ -39,13 +47,7 @@ def run(
             "this file continues from there."
         ),
     ] = None,
-    alarms: Annotated[
-        Path | None,
-        typer.Option(
-            help="Append each alarm, and each incident that is closed, to this file exactly once, as a line "
-            "of JSON."
-        ),
-    ] = None,
+    alarms: Alarms = None,
     idle: Annotated[
         str,
         typer.Option(
@@ -84,6 +86,7 @@ def run(
     \b
     onward watch run hdfs.onward new.gz
     onward watch run audit.onward audit.csv --false-alarms 0.5%
+    onward watch run audit.onward audit.csv --follow --alarms 3/day
     onward watch run blocks.onward /var/log/hdfs.log --follow --state watch.db --alarms alarms.jsonl
     kubectl logs -f pod | onward watch run server.onward - --json
 
@@ -91,6 +94,8 @@ def run(
     p-value, the line that the alarm is about with its number, the reason, and
     the incident. Further alarms of an incident are only counted. When it is
     closed, a line shows its keys, its number of alarms, and their cause.
+    If more sequences are unusual than --false-alarms or --alarms allow, only
+    the most unusual of them open incidents, and the others are counted.
     The exit code is 3 if a sequence was flagged, and 0 if none was.
     """
     from onward.watch.datasets import format_hint, no_records_error, parser_for  # noqa: PLC0415
@@ -105,14 +110,15 @@ def run(
     notify = partial(say, style="yellow")
     detector = Detector.load(model).with_rate(rate_of(false_alarms, top_k), top_k)
     seconds = duration(idle, "--idle")
+    budget, alarms_file = alarm_options(alarms)
     announce_standard_input([source])
     if can_never_alarm(detector):
         notify(never_alarms_message(detector))
     with opened_store(state) as store:
-        monitor = Monitor(detector, store, idle=seconds, in_memory=in_memory, notify=notify)
+        monitor = Monitor(detector, store, idle=seconds, budget=budget, in_memory=in_memory, notify=notify)
         parser, read_before = parser_for(detector), monitor.counts.records
         lines = open_lines(source, store, follow=follow, follow_links=follow_links, notify=notify)
-        delivery = AlarmDelivery(store, partial(_print, json=json), alarms)
+        delivery = AlarmDelivery(store, partial(_print, json=json), alarms_file)
         runner = Runner(monitor, parser, lines, delivery, end=end)
         stopped = runner.run()
         report = run_report(monitor, runner)

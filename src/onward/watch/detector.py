@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 from pydantic import ConfigDict, Field, InstanceOf
@@ -51,6 +51,24 @@ _COUNT_TYPE = np.uint16
 _LEARN = "make one with `onward watch learn`"
 _FORMAT = 4
 """Version of the detector's part of the file."""
+
+
+class Bounds(NamedTuple):
+    """Bounds of the final verdicts on n open sequences.
+
+    Attributes:
+        scores: lower bounds of the scores, (n,); 0 with DeepLog's rule.
+        p_values: upper bounds of the p-values, (n,).
+        main_features: the features that add most to the scores.
+    """
+
+    scores: np.ndarray
+    p_values: np.ndarray
+    main_features: list[Feature | Literal["rank"]]
+
+    def at(self, i: int) -> tuple[float, float, Feature | Literal["rank"]]:
+        """Returns the bounds of one sequence."""
+        return float(self.scores[i]), float(self.p_values[i]), self.main_features[i]
 
 
 @checked_dataclass()
@@ -208,8 +226,8 @@ class Detector:
         ranks, keys = np.array([s.rank for s in ended]), keys or [""] * len(ended)
         return self._verdicts(scores, ranks, counts, nearest, keys, [s.events for s in ended])
 
-    def bounds(self, peaks: Sequence[Peaks]) -> tuple[np.ndarray, list[Feature | Literal["rank"]]]:
-        """Returns upper bounds of the final p-values of open sequences (n,), and the main features.
+    def bounds(self, peaks: Sequence[Peaks]) -> Bounds:
+        """Returns bounds of the final scores and p-values of open sequences.
 
         The bounds hold if a sequence does not become longer than the longest normal one.
 
@@ -219,7 +237,8 @@ class Detector:
         table = np.array(peaks, float).reshape(-1, len(Peaks._fields))
         found = dict(zip(Peaks._fields, table.T, strict=True))
         if self.top_k:
-            return np.where(found["rank"] >= self.top_k, 0.0, 1.0), ["rank"] * len(peaks)
+            p_values = np.where(found["rank"] >= self.top_k, 0.0, 1.0)
+            return Bounds(np.zeros(len(peaks)), p_values, ["rank"] * len(peaks))
         least = SequenceScores(
             np.maximum(found["length"], self.baselines.lengths[1]),
             Surprise(found["total"], found["top"][:, None]),
@@ -230,7 +249,8 @@ class Detector:
         combination = self.calibration.combination
         tail_scores = combination.tail_scores(least.features(self.mixture.bits_per_event))
         main_features = [FEATURES[i] for i in combination.main_features(tail_scores).tolist()]
-        return self.calibration.p_values(combination.combine(tail_scores)), main_features
+        scores = combination.combine(tail_scores)
+        return Bounds(scores, self.calibration.p_values(scores), [*main_features])
 
     def judge(
         self,

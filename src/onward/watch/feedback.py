@@ -142,7 +142,7 @@ def _verdict(detector: Detector, events: Sequence[str], key: str, ended: bool) -
     for start in range(0, len(events), MOST_AT_ONCE):
         detector.observe([sequence], [events[start : start + MOST_AT_ONCE]])
     peaks = sequence.peaks
-    p_values, (main_feature,) = detector.bounds([peaks])
+    bounds = detector.bounds([peaks])
     features = verdict.features | {
         "top": peaks.top,
         "ngram_top": peaks.ngram_top,
@@ -150,9 +150,9 @@ def _verdict(detector: Detector, events: Sequence[str], key: str, ended: bool) -
     }
     return replace(
         verdict,
-        p_value=float(p_values[0]),
-        flagged=bool(detector.is_flagged(p_values)[0]),
-        main_feature=main_feature,
+        p_value=float(bounds.p_values[0]),
+        flagged=bool(detector.is_flagged(bounds.p_values)[0]),
+        main_feature=bounds.main_features[0],
         features=features,
         bits_per_event=sequence.surprise.total / sequence.length,
     )

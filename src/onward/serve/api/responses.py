@@ -386,6 +386,7 @@ class WatchReport(TypedDict):
     form: str
     detector: dict[str, Any]
     false_alarms_asked: float | None
+    budget: str | None
     share_flagged: float | None
     share_flagged_interval: list[float] | None
     records: int
@@ -393,6 +394,7 @@ class WatchReport(TypedDict):
     flagged: int
     flagged_ended: int
     incidents: int
+    suppressed: int
     unparsable: int
     in_flight: int
     odd_times: int

@@ -8,6 +8,7 @@ from onward.serve.http.limits import Limits
 from onward.serve.http.lookup import Lookup, paths_by_name
 from onward.serve.http.metrics import Metrics
 from onward.serve.watch.worker import DetectorWorker
+from onward.watch.stream.alarm_budget import AlarmBudget
 
 DetectorRegistry: TypeAlias = Lookup[DetectorWorker]
 
@@ -19,6 +20,7 @@ def load_detectors(
     alone: bool,
     idle: float,
     rate: float | None,
+    budget: AlarmBudget | None = None,
     limits: Limits,
 ) -> DetectorRegistry:
     """Loads detectors, and starts a worker for each.
@@ -29,6 +31,7 @@ def load_detectors(
         alone: whether the server serves only detectors.
         idle: seconds without a record after which a sequence has ended.
         rate: false-alarm rate; None: each detector's own.
+        budget: how many incidents each detector may open; None: the rate decides.
         limits: limits of batches and of clients that follow the alarms.
 
     Raises:
@@ -40,7 +43,7 @@ def load_detectors(
     served: dict[str, DetectorWorker] = {}
     for name, path in paths_by_name("detectors", paths).items():
         file = state_of(path, state, alone=alone and len(paths) == 1)
-        served[name] = DetectorWorker(path, file, idle=idle, rate=rate, limits=limits)
+        served[name] = DetectorWorker(path, file, idle=idle, rate=rate, budget=budget, limits=limits)
     return Lookup("detectors", served, remedy="serve a detector made by `onward watch learn`")
 
 
@@ -57,6 +60,11 @@ def add_detector_metrics(metrics: Metrics, detectors: DetectorRegistry) -> None:
     metrics.add_total("onward_watch_sequences", "Sequences evaluated.", lambda: total("sequences"))
     metrics.add_total("onward_watch_alarms", "Alarms raised.", lambda: total("last_alarm"))
     metrics.add_total("onward_watch_incidents", "Incidents opened.", lambda: total("incidents"))
+    metrics.add_total(
+        "onward_watch_suppressed",
+        "Unusual sequences not reported, to keep the false-alarm rate or the budget.",
+        lambda: total("suppressed"),
+    )
     metrics.add_gauge("onward_watch_in_flight", "Open sequences.", lambda: total("in_flight"))
 
 

@@ -24,6 +24,7 @@ from onward.stored import Count, checked, whole_number
 from onward.watch.detector import Detector
 from onward.watch.input.records import Record
 from onward.watch.scoring.features import Verdict
+from onward.watch.stream.alarm_budget import AlarmBudget
 from onward.watch.stream.alarms import Alarm
 from onward.watch.stream.monitor import Monitor
 from onward.watch.stream.report import watch_report
@@ -54,7 +55,12 @@ class _WatchState:
     """The state in memory as of the last commit. After a rollback it is created again from the store."""
 
     def __init__(
-        self, detector: Detector, store: WatchStore, idle: float, warn: Callable[[str], None]
+        self,
+        detector: Detector,
+        store: WatchStore,
+        idle: float,
+        budget: AlarmBudget | None,
+        warn: Callable[[str], None],
     ) -> None:
         self.verdicts: dict[
             int, Verdict
@@ -63,6 +69,7 @@ class _WatchState:
             detector,
             store,
             idle=idle,
+            budget=budget,
             ends_at_once=ENDS_AT_ONCE,
             notify=warn,
             on_verdict=self.verdicts.__setitem__,
@@ -80,6 +87,7 @@ class WatchTransactions:
         state: the file of the state.
         idle: seconds without a record after which a sequence has ended.
         rate: false-alarm rate; None: the detector's own.
+        budget: how many incidents may open, see `Monitor`; None: the rate decides.
         open_sequences: the largest number of open sequences.
         warn: called with messages for the operator.
         clock: measures the time without records, in seconds.
@@ -90,19 +98,20 @@ class WatchTransactions:
         WriteError: the state cannot be written.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - keyword arguments
         self,
         path: Path,
         state: Path,
         *,
         idle: float,
         rate: float | None,
+        budget: AlarmBudget | None = None,
         open_sequences: int,
         warn: Callable[[str], None],
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self._file = DetectorFile(path, rate)
-        self._idle, self._open_sequences, self._warn = idle, open_sequences, warn
+        self._idle, self._budget, self._open_sequences, self._warn = idle, budget, open_sequences, warn
         self._timer = SilenceTimer(clock)
         with ExitStack() as stack:
             self._store = stack.enter_context(opened_store(state))
@@ -254,7 +263,7 @@ class WatchTransactions:
             raise ApiError(429, "too_many_open", message, param=kind, hint=hint, headers=headers)
 
     def _restored(self) -> _WatchState:
-        return _WatchState(self.detector, self._store, self._idle, self._warn)
+        return _WatchState(self.detector, self._store, self._idle, self._budget, self._warn)
 
     def _roll_back(self) -> None:
         """Restores the state of the last commit from the store."""

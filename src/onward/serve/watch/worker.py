@@ -19,6 +19,7 @@ from onward.serve.watch.batches import Batch
 from onward.serve.watch.transactions import Commit, WatchTransactions
 from onward.watch.datasets import format_of
 from onward.watch.evaluation.summary import summary
+from onward.watch.stream.alarm_budget import AlarmBudget
 from onward.watch.stream.alarms import Alarm
 
 _LOG = logging.getLogger("onward.serve")
@@ -31,7 +32,7 @@ class DetectorWorker:
     Args:
         path: path of the detector.
         state: the file of its state; None: the state ends with the server.
-        idle, rate: see `WatchTransactions`.
+        idle, rate, budget: see `WatchTransactions`.
         limits: the numbers of open sequences, of batches that wait, and of clients that follow the alarms.
 
     Attributes:
@@ -42,7 +43,14 @@ class DetectorWorker:
     """
 
     def __init__(
-        self, path: Path, state: Path | None, *, idle: float, rate: float | None, limits: Limits
+        self,
+        path: Path,
+        state: Path | None,
+        *,
+        idle: float,
+        rate: float | None,
+        budget: AlarmBudget | None = None,
+        limits: Limits,
     ) -> None:
         self.name = path.stem
         self._batch_slots = Slots(limits.batches, "batches wait for this detector")
@@ -62,6 +70,7 @@ class DetectorWorker:
                     state,
                     idle=idle,
                     rate=rate,
+                    budget=budget,
                     open_sequences=limits.open_sequences,
                     warn=_LOG.warning,
                 )

@@ -45,7 +45,7 @@ class ActiveSequence:
         last_number: number of the last line.
         worst: its most surprising event.
         unseen: the causes of its first events that the detector has never seen.
-        peaks: its peaks when the bound of its p-value was last computed in this process.
+        peaks: its peaks after its last event; None if they were not computed in this process.
     """
 
     key: str
@@ -123,8 +123,9 @@ class ActiveSequence:
             checked(list[str], json.loads(row.unseen)),
         )
 
-    def events_json(self) -> str:
-        return json.dumps(self.events[-KEPT_EVENTS:])
+    def events_json(self, later: int = 0) -> str:
+        """Returns the names of the last events as JSON, without those of this many later events."""
+        return json.dumps(self.events[: len(self.events) - later][-KEPT_EVENTS:])
 
 
 class ActiveSequences:
@@ -191,9 +192,23 @@ class ActiveSequences:
             self._stored.difference_update(stored)
 
     def flag(self, sequence: ActiveSequence) -> None:
-        """Stores the events of a flagged sequence, so that the detector can learn them."""
-        sequence.alarmed = True
+        """Stores the events of a flagged sequence that has ended, so that the detector can learn them."""
         self._store.flag(sequence.key, sequence.number, sequence.events_json())
+
+    def flag_open(self, key: str, number: int, length: int) -> None:
+        """Notes that an alarm was raised for a sequence, and stores its events; unless it has ended.
+
+        Args:
+            key: key of the sequence.
+            number: line number of its first record.
+            length: number of its events up to the alarm.
+        """
+        sequence = self.get([key]).get(key)
+        if sequence and sequence.number == number:
+            sequence.alarmed = True
+            self.touch([sequence])
+            later = sequence.sequence.length - length
+            self._store.flag(key, number, sequence.events_json(later))
 
     def idle(self, since: float, most: int | None = None) -> list[ActiveSequence]:
         """Returns the sequences last seen before a time, in the order of their last and first records.

@@ -58,6 +58,11 @@ class EventClock:
         """Seconds since the first record, with the time waited since the last one."""
         return self.now + self.silence
 
+    @property
+    def has_times(self) -> bool:
+        """Whether any record so far had a time."""
+        return self._reference is not None
+
     def is_check_due(self) -> bool:
         """Whether enough time has passed since the last true answer to look for idle sequences again."""
         if abs(self.elapsed - self._checked) <= self.idle / 16:

@@ -35,7 +35,9 @@ class IncidentGrouping:
     def __init__(self, store: WatchStore, quiet: float, remembered: int = REMEMBERED) -> None:
         self._store, self._quiet, self._remembered = store, quiet, remembered
 
-    def add(self, alarm: Alarm, causes: Sequence[str], seconds: float, number: int) -> Alarm:
+    def add(
+        self, alarm: Alarm, causes: Sequence[str], seconds: float, number: int, *, may_open: bool = True
+    ) -> Alarm | None:
         """Returns the alarm with its place in an incident, and puts it into the outbox.
 
         The incidents that have been quiet for too long by then are closed first. Alarms come in the order of
@@ -46,9 +48,12 @@ class IncidentGrouping:
             causes: its possible causes, the likeliest first; at least one.
             seconds: when it was raised, by the event clock.
             number: number of the incident that the alarm opens if it joins none.
+            may_open: whether it may open one. If not, and it joins none, it is dropped: the result is None.
         """
         self.close_quiet(seconds)
         row = self._joined(alarm.key, causes)
+        if row is None and not may_open:
+            return None
         if row is None:
             row = self._opened(alarm, _unreported(self._store, causes), seconds, number)
         row = self._grown(row, alarm, seconds)

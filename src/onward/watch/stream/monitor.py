@@ -2,7 +2,8 @@
 
 EventClock        decides what time it is, even if some times of records are wrong
 ActiveSequences   holds the open sequences
-SequenceTracker   scores them, and raises alarms
+SequenceTracker   scores them, and finds candidates for alarms
+RateControl       decides which candidates may open an incident
 IncidentGrouping  groups alarms into incidents
 Drift             tests whether the stream still resembles the training data
 WatchStore        makes all of this durable in one transaction
@@ -16,18 +17,21 @@ from typing import Any
 from pydantic import model_validator
 
 from onward.artefact import digest_of, weights_of
-from onward.errors import ArtefactError
+from onward.errors import ArtefactError, InputError
 from onward.stored import Count, StoredModel, checked, whole_number
 from onward.watch.detector import Detector
 from onward.watch.input.records import Record
 from onward.watch.scoring.features import Verdict
 from onward.watch.stream.active_sequences import IN_MEMORY, ActiveSequences
+from onward.watch.stream.alarm_budget import AlarmBudget
 from onward.watch.stream.alarms import Alarm
 from onward.watch.stream.drift import Drift
 from onward.watch.stream.event_clock import EventClock
+from onward.watch.stream.findings import Candidate, EndedSequence, Findings
 from onward.watch.stream.grouping import IncidentGrouping
+from onward.watch.stream.rate_control import RateControl
 from onward.watch.stream.store import WatchStore
-from onward.watch.stream.tracker import Findings, RaisedAlarm, SequenceTracker
+from onward.watch.stream.tracker import SequenceTracker
 
 IDLE = 3600.0
 """Seconds without a record after which a sequence ends, by default."""
@@ -43,6 +47,7 @@ class MonitorCounts:
         flagged: flagged sequences, ended or open.
         flagged_ended: flagged sequences that ended.
         incidents: incidents that were opened.
+        suppressed: sequences that ended and that the detector flags, but that rate control did not report.
         unparsable: lines that could not be parsed.
     """
 
@@ -51,6 +56,7 @@ class MonitorCounts:
     flagged: int = 0
     flagged_ended: int = 0
     incidents: int = 0
+    suppressed: int = 0
     unparsable: int = 0
 
     def to_json(self) -> dict[str, int]:
@@ -72,13 +78,14 @@ class _StoredCounts(StoredModel):
     flagged: Count
     flagged_ended: Count
     incidents: Count
+    suppressed: Count = 0  # missing in the stores of earlier versions
     unparsable: Count
 
     @model_validator(mode="after")
     def _check_flagged(self) -> "_StoredCounts":
-        if self.flagged_ended > self.sequences:
-            found = f"{self.flagged_ended} flagged of {self.sequences} sequences"
-            raise ValueError(f"expected at most as many flagged as ended sequences, found {found}")
+        if self.flagged_ended + self.suppressed > self.sequences:
+            found = f"{self.flagged_ended} and {self.suppressed} of {self.sequences} sequences"
+            raise ValueError(f"expected at most as many flagged or suppressed as ended ones, found {found}")
         return self
 
 
@@ -92,29 +99,34 @@ class Monitor:
         store: holds the open sequences and the alarms; a temporary one by default.
         idle: seconds without a record after which a sequence ends, and without an alarm after which an
             incident is closed.
+        budget: how many incidents may open, in place of the false-alarm rate of the detector. The threshold
+            of this rate remains the lowest one.
         in_memory: open sequences to hold in memory.
         ends_at_once: idle sequences that end in one call, the longest idle first; the others end in the next
             calls. None: all end at once.
-        notify: called once with a message about drift, and once about wrong clocks.
+        notify: called once with a message about drift, about wrong clocks, and about suppressed sequences.
         on_verdict: called for each sequence that ended, with the number of its first record and its verdict.
 
     Raises:
         ArtefactError: the store was written with another detector.
+        InputError: there is a budget, but the detector uses DeepLog's rule, which has no score.
 
     Attributes:
         detector: as given.
         store: as given.
         counts: the counts since the watch began.
         drift: the test for drift.
+        budget: as given.
         has_idle: whether the last call left idle sequences open, see `ends_at_once`.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - keyword arguments, which have defaults
         self,
         detector: Detector,
         store: WatchStore | None = None,
         *,
         idle: float = IDLE,
+        budget: AlarmBudget | None = None,
         in_memory: int = IN_MEMORY,
         ends_at_once: int | None = None,
         notify: Callable[[str], None] = lambda _: None,
@@ -123,8 +135,15 @@ class Monitor:
         self.detector = detector
         self.store = store or WatchStore()
         _check_model(detector, self.store)
+        if budget and detector.top_k:
+            raise InputError(
+                f"expected a detector with a false-alarm rate for a budget of {budget}, got one with the "
+                f"rule of the {detector.top_k} most likely events, which has no score",
+                hint="leave out the budget, or give a rate with --false-alarms",
+            )
         self.counts = self.store.fact("counts", MonitorCounts.from_json) or MonitorCounts()
         self.drift = self.store.fact("drift", partial(Drift.of, detector)) or Drift.of(detector)
+        self.budget = budget
         self.has_idle = False
         self._notify, self._on_verdict, self._ends_at_once = notify, on_verdict, ends_at_once
         self._clock = EventClock(idle, notify)
@@ -132,6 +151,7 @@ class Monitor:
         self._sequences = ActiveSequences(self.store, detector, in_memory)
         self._tracker = SequenceTracker(detector, self._sequences, idle)
         self._incidents = IncidentGrouping(self.store, idle)
+        self._control = None if detector.top_k else self._restored_control()
         self._alarms = self.store.fact("alarms", whole_number) or 0  # number of the last one
 
     @property
@@ -156,9 +176,19 @@ class Monitor:
         Args:
             records: the next records.
             unparsable: lines among them that could not be parsed, for the counts.
+
+        Raises:
+            InputError: there is a budget, but no record so far has a time.
         """
         found = Findings()
         timed = [known for record in records for known in self._clock.take(record)]
+        if self.budget and records and not self._clock.has_times:
+            raise InputError(
+                f"expected records with times, since a budget is {self.budget}, got none up to line "
+                f"{records[-1].number:,}",
+                hint="learn the detector with a column of times (--time), or give a share of sequences with "
+                "--false-alarms",
+            )
         self.counts.records += len(records)
         self.counts.unparsable += unparsable
         self._tracker.read(timed, found)
@@ -174,8 +204,11 @@ class Monitor:
         """Ends all open sequences, and returns their alarms."""
         found = Findings()
         self._tracker.read(self._clock.release(), found)
+        self._tracker.end_idle(self._clock.elapsed, found)
+        alarms = self._register(found)
+        found = Findings()
         self._tracker.end_all(found)
-        return self._register(found)
+        return alarms + self._register(found)
 
     def close_incidents(self) -> None:
         """Closes all incidents, at the end of the source. The notices are in the outbox of the store."""
@@ -195,6 +228,8 @@ class Monitor:
                 "drift": self.drift.to_json(),
                 "alarms": self._alarms,
             }
+            if self._control:
+                facts["control"] = self._control.to_json()
             for name, value in facts.items():
                 self.store.set_fact(name, value)
         self.store.commit()
@@ -204,8 +239,13 @@ class Monitor:
         ends = {record.key: record.last for record in records}
         return sum(not is_last and key not in self._sequences for key, is_last in ends.items())
 
+    def _restored_control(self) -> RateControl:
+        """Returns the rate control as of the last commit."""
+        begun = RateControl.of(self.detector, self.budget)
+        return self.store.fact("control", begun.restored) or begun
+
     def _settle(self, found: Findings) -> list[Alarm]:
-        if self._clock.is_check_due() or self.has_idle or found.alarms:
+        if self._clock.is_check_due() or self.has_idle or found.has_candidates:
             ended = self._tracker.end_idle(self._clock.elapsed, found, self._ends_at_once)
             self.has_idle = ended == self._ends_at_once
             alarms = self._register(found)
@@ -215,34 +255,76 @@ class Monitor:
         return self._register(found)
 
     def _register(self, found: Findings) -> list[Alarm]:
-        """Counts the findings, tests for drift, and returns the alarms."""
-        self.counts.sequences += len(found.ended)
-        self.counts.flagged += len(found.alarms)
-        self.counts.flagged_ended += sum(sequence.flagged for sequence in found.ended)
-        for sequence in found.ended:
-            self._on_verdict(sequence.began, sequence.verdict)
+        """Decides on the candidates, counts the findings, tests for drift, and returns the alarms."""
+        alarms = list[Alarm]()
+        flagged = set[tuple[str, int]]()  # sequences with an alarm in this call
+        for each in found.in_order():
+            candidate = each if isinstance(each, Candidate) else each.candidate
+            if candidate and candidate.id not in flagged and (alarm := self._reported(candidate)):
+                alarms.append(alarm)
+                flagged.add(candidate.id)
+            if isinstance(each, EndedSequence):
+                self._count_ended(each, is_flagged=each.sequence.alarmed or each.id in flagged)
+        for ended in found.ended:
+            self._on_verdict(ended.sequence.number, ended.verdict)
         if found.ended and self.counts.sequences > self.in_flight:  # at first only short sequences have ended
             self._test_drift(found)
-        return [self._reported(raised) for raised in sorted(found.alarms, key=_order)]
+        return alarms
 
-    def _reported(self, raised: RaisedAlarm) -> Alarm:
-        """Returns an alarm with its number and its incident, and puts it into the outbox."""
+    def _reported(self, candidate: Candidate) -> Alarm | None:
+        """Returns the alarm of a candidate, and puts it into the outbox; None if it is suppressed."""
+        control, place = self._control, candidate.place
+        progress = self._progress(place.seconds)
+        alarm = self._incidents.add(
+            replace(candidate.alarm, number=self._alarms + 1),
+            candidate.causes,
+            place.seconds,
+            self.counts.incidents + 1,
+            may_open=control is None or control.allows(candidate.score, progress),
+        )
+        if alarm is None:
+            return None
         self._alarms += 1
-        alarm = replace(raised.alarm, number=self._alarms)
-        alarm = self._incidents.add(alarm, raised.causes, raised.seconds, self.counts.incidents + 1)
-        self.counts.incidents += alarm.is_news
+        self.counts.flagged += 1
+        self._sequences.flag_open(*candidate.id, candidate.length)
+        if alarm.is_news:
+            self.counts.incidents += 1
+            self._control = control and control.after_incident(progress)
         return alarm
+
+    def _count_ended(self, ended: EndedSequence, *, is_flagged: bool) -> None:
+        self.counts.sequences += 1
+        if is_flagged:
+            self.counts.flagged_ended += 1
+            self._sequences.flag(ended.sequence)  # again, with the events since the alarm
+        elif ended.candidate:
+            self.counts.suppressed += 1
+            self._tell_of_suppression(self._progress(ended.place.seconds))
+
+    def _tell_of_suppression(self, progress: float) -> None:
+        """Notifies the user once if the threshold is strongly raised."""
+        control = self._control
+        if control is None or control.told or not control.is_strongly_raised(progress):
+            return
+        self._control = replace(control, told=True)
+        asked = f"budget of {self.budget}" if self.budget else f"false-alarm rate of {self.detector.rate:g}"
+        self._notify(
+            f"rate control: more sequences are unusual than the {asked} allows, so only the most unusual "
+            f"ones open incidents; {self.counts.suppressed:,} were suppressed so far. Either there are many "
+            "anomalies, or the stream no longer resembles the training data. Check some alarms; if they are "
+            "normal, learn a new detector from recent data"
+        )
+
+    def _progress(self, seconds: float) -> float:
+        """Returns the progress by which the control lowers the threshold again."""
+        return seconds if self.budget else float(self.counts.sequences)
 
     def _test_drift(self, found: Findings) -> None:
         """Tests sequences in the order of their last records: in parallel, short ones end first."""
-        for _, p_value in sorted((ended.last_number, ended.verdict.p_value) for ended in found.ended):
+        observed = sorted((ended.sequence.last_number, ended.verdict.p_value) for ended in found.ended)
+        for _, p_value in observed:
             if message := self.drift.observe(p_value):
                 self._notify(message)
-
-
-def _order(raised: RaisedAlarm) -> tuple[float, int, str]:
-    """Orders alarms by time, so that their incidents do not depend on how the records were divided."""
-    return raised.seconds, raised.alarm.line_number, raised.alarm.key
 
 
 def _check_model(detector: Detector, store: WatchStore) -> None:

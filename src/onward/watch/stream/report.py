@@ -25,6 +25,7 @@ def watch_report(monitor: Monitor) -> dict[str, Any]:
         **counts.to_json(),
         "in_flight": monitor.in_flight,
         "false_alarms_asked": None if monitor.detector.top_k else monitor.detector.rate,
+        "budget": str(monitor.budget) if monitor.budget else None,
         "share_flagged": share,
         "share_flagged_interval": interval,
         "odd_times": monitor.odd_times,
@@ -45,6 +46,9 @@ def report_lines(report: dict[str, Any], unreadable: UnreadableLines) -> list[st
             f"flagged {report['share_flagged']:.3%} of the evaluated sequences ({low:.3%} to {high:.3%}); "
             + (f"false-alarm rate {rate:.3%}" if rate else "no false-alarm rate was set")
         )
+    if suppressed := report["suppressed"]:
+        limit = f"budget of {report['budget']}" if report["budget"] else "false-alarm rate"
+        lines.append(f"suppressed {suppressed:,} unusual sequences, to keep the {limit}")
     if unreadable.count:
         lines.append(unreadable.message())
     if truncated := report["cut_lines"]:

@@ -1,9 +1,10 @@
-"""Scores the open sequences of a stream, and decides which of them deviate.
+"""Scores the open sequences of a stream, and finds those that deviate.
 
 A sequence is flagged at its end, by its p-value. Some features behind the p-value never fall as a sequence
-goes on: the largest surprise, the burst, the new events, the highest rank. If these alone suffice, the alarm
-is raised at once. No further event can revoke it, so the flagged sequences, and the false-alarm rate, are the
-same as if all sequences were evaluated at their ends.
+goes on: the total surprise, the largest ones, the new events, the highest rank. If these alone suffice, the
+sequence is a candidate for an alarm at once. No further event can revoke it, so the flagged sequences are the
+same as if all sequences were evaluated at their ends. The monitor may reject a candidate, because of rate
+control. So a sequence is a candidate again with each further unusual event, and at its end.
 
 The records of one call are divided into runs: the records of one sequence, in order. In each step of the
 model, every run that is not finished advances by one record. So sequences are scored side by side, also those
@@ -12,7 +13,7 @@ that follow each other under one key, and the time is linear in the number of re
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from heapq import heappop, heappush
 from typing import TypeAlias
 
@@ -21,61 +22,17 @@ import numpy as np
 from onward.watch.detector import MOST_AT_ONCE, Detector
 from onward.watch.input.records import Record
 from onward.watch.scoring.event_vocabulary import END_NAME
-from onward.watch.scoring.features import ObservedEvent, Verdict
+from onward.watch.scoring.features import ObservedEvent, Peaks, Verdict
 from onward.watch.stream.active_sequences import ActiveSequence, ActiveSequences
 from onward.watch.stream.alarms import Alarm, UnexpectedEvent
 from onward.watch.stream.causes import cause_of, first_seen
 from onward.watch.stream.event_clock import Timed
+from onward.watch.stream.findings import Candidate, EndedSequence, Findings, Place
 
 LANES = MOST_AT_ONCE
 """Maximum number of sequences that one step of the model advances."""
 
 _UNNUMBERED = 0
-
-
-@dataclass(frozen=True)
-class EndedSequence:
-    """A sequence that has ended.
-
-    Attributes:
-        began: line number of its first record.
-        last_number: line number of its last record.
-        verdict: the detector's verdict.
-        flagged: whether the verdict or an earlier alarm flags it.
-    """
-
-    began: int
-    last_number: int
-    verdict: Verdict
-    flagged: bool
-
-
-@dataclass(frozen=True)
-class RaisedAlarm:
-    """An alarm without a number and an incident.
-
-    Attributes:
-        alarm: the alarm.
-        causes: its possible causes, the likeliest first; at least one.
-        seconds: when it was raised, by the event clock.
-    """
-
-    alarm: Alarm
-    causes: tuple[str, ...]
-    seconds: float
-
-
-@dataclass
-class Findings:
-    """Results of reading some records.
-
-    Attributes:
-        alarms: new alarms.
-        ended: sequences that ended.
-    """
-
-    alarms: list[RaisedAlarm] = field(default_factory=list)
-    ended: list[EndedSequence] = field(default_factory=list)
 
 
 @dataclass
@@ -175,9 +132,10 @@ class SequenceTracker:
         """Reads the same number of records of each of several runs."""
         active = self._activated(block, found)
         largest = [sequence.sequence.surprise.tops[0] for sequence in active]
+        peaks = [sequence.peaks or sequence.sequence.peaks for sequence in active]
         runs = [[record.event for record, _ in items] for _, items in block]
         observed = self._detector.observe([sequence.sequence for sequence in active], runs)
-        certain = self._certain(active, observed)
+        certain = self._certain(active, peaks, observed)
         for t in range(len(runs[0])):
             for i, (sequence, (_, items)) in enumerate(zip(active, block, strict=True)):
                 (record, now), event = items[t], observed[i][t]
@@ -185,10 +143,13 @@ class SequenceTracker:
                 unseen = first_seen(record.event, self._detector.vocabulary)
                 sequence.add(record, now, is_worst=is_worst, unseen=unseen)
                 largest[i] = max(largest[i], event.score.bits)
-                if (t, i) in certain and not sequence.alarmed:
-                    alarm = _early_alarm(sequence, record, event, *certain[t, i])
-                    found.alarms.append(self._raised(sequence, alarm, sequence.worst, now))
-                    self._sequences.flag(sequence)
+                if (t, i) in certain:
+                    score, p_value, feature = certain[t, i]
+                    alarm = _early_alarm(sequence, record, event, p_value, feature)
+                    place, length = Place(now, False, record.number, sequence.key), event.peaks.length
+                    found.candidates.append(
+                        self._candidate(sequence, alarm, sequence.worst, score, length, place)
+                    )
         self._sequences.touch(s for s, (run, _) in zip(active, block, strict=True) if not run.follows)
         for expires, after in ((False, 0.0), (True, self._idle)):
             ended = [
@@ -215,24 +176,36 @@ class SequenceTracker:
         return [run.active for run, _ in block if run.active]
 
     def _certain(
-        self, active: Sequence[ActiveSequence], observed: Sequence[Sequence[ObservedEvent]]
-    ) -> dict[tuple[int, int], tuple[float, str]]:
-        """Returns the events after which no further event can change the verdict on a sequence.
+        self,
+        active: Sequence[ActiveSequence],
+        peaks: Sequence[Peaks],
+        observed: Sequence[Sequence[ObservedEvent]],
+    ) -> dict[tuple[int, int], tuple[float, float, str]]:
+        """Returns the unusual events after which no further event can change the verdict on a sequence.
+
+        Args:
+            active: the sequences without an alarm, and others.
+            peaks: the peaks of each before its events.
+            observed: the events of each.
 
         Returns:
-            Bounds of the p-value and main features, by the place of the event and that of the sequence.
+            Bounds of the score and of the p-value, and the main feature, by the place of the event and that
+            of the sequence.
         """
-        places = []
-        for i, (sequence, events) in enumerate(zip(active, observed, strict=True)):
+        places = list[tuple[int, int]]()
+        for i, (sequence, before, events) in enumerate(zip(active, peaks, observed, strict=True)):
+            highest, sequence.peaks = before, events[-1].peaks
+            if sequence.alarmed:
+                continue
             for t, event in enumerate(events):
-                if not sequence.alarmed and event.peaks.is_above(sequence.peaks):
+                if event.peaks.is_above(highest):
                     places.append((t, i))
-                    sequence.peaks = event.peaks
+                    highest = event.peaks
         if not places:
             return {}
-        p_values, features = self._detector.bounds([observed[i][t].peaks for t, i in places])
-        is_flagged = self._detector.is_flagged(p_values)
-        return {places[n]: (float(p_values[n]), features[n]) for n in np.flatnonzero(is_flagged).tolist()}
+        bounds = self._detector.bounds([observed[i][t].peaks for t, i in places])
+        is_flagged = self._detector.is_flagged(bounds.p_values)
+        return {places[n]: bounds.at(n) for n in np.flatnonzero(is_flagged).tolist()}
 
     def _end(self, ended: Sequence[ActiveSequence], found: Findings, after: float = 0.0) -> None:
         """Evaluates sequences at their ends, `after` seconds after their last records, and removes them."""
@@ -240,25 +213,30 @@ class SequenceTracker:
             part = ended[start : start + LANES]
             verdicts = self._detector.close([s.sequence for s in part], [s.key for s in part])
             for sequence, verdict in zip(part, verdicts, strict=True):
-                flagged = verdict.flagged or sequence.alarmed
+                place = Place(sequence.seen + after, after > 0, sequence.last_number, sequence.key)
+                candidate = None
                 if verdict.flagged and not sequence.alarmed:
                     alarm = _alarm_at_end(sequence, verdict)
                     worst = verdict.events[0].event if verdict.events else None
-                    found.alarms.append(self._raised(sequence, alarm, worst, sequence.seen + after))
-                if flagged:
-                    self._sequences.flag(sequence)  # again, with the events since the alarm
-                found.ended.append(EndedSequence(sequence.number, sequence.last_number, verdict, flagged))
+                    candidate = self._candidate(sequence, alarm, worst, verdict.score, verdict.length, place)
+                found.ended.append(EndedSequence(sequence, verdict, place, candidate))
         self._sequences.remove(ended)
 
-    def _raised(
-        self, sequence: ActiveSequence, alarm: Alarm, worst: str | None, seconds: float
-    ) -> RaisedAlarm:
-        """Returns an alarm with its causes. An event that was never seen comes before all others."""
-        if sequence.unseen:
-            return RaisedAlarm(alarm, tuple(sequence.unseen), seconds)
-        vocabulary = self._detector.vocabulary
-        cause = cause_of(worst, sequence.line, vocabulary, alarm.main_feature, alarm.counts)
-        return RaisedAlarm(alarm, (cause,), seconds)
+    def _candidate(
+        self,
+        sequence: ActiveSequence,
+        alarm: Alarm,
+        worst: str | None,
+        score: float,
+        length: int,
+        place: Place,
+    ) -> Candidate:
+        """Returns a candidate with its causes. An event that was never seen comes before all others."""
+        causes = tuple(sequence.unseen)
+        if not causes:
+            vocabulary = self._detector.vocabulary
+            causes = (cause_of(worst, sequence.line, vocabulary, alarm.main_feature, alarm.counts),)
+        return Candidate(alarm, causes, score, length, place)
 
 
 def _blocks(runs: list[_Run]) -> Iterator[_Block]:
