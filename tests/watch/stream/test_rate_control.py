@@ -144,7 +144,7 @@ class TestAWatch:
         assert (len(alarms), incidents_of(alarms), monitor.counts.suppressed) == (500, 1, 0)
 
     def test_the_most_unusual_sequences_are_reported_after_a_change_too(self, detector: Detector) -> None:
-        monitor = Monitor(detector, idle=QUIET)
+        monitor = Monitor(detector, idle=QUIET, learns=False)
         monitor.feed(sessions(300, 0.7))
         wild = [*["panic", "flush", "evict", "halt"] * 10, "stop"]
         alarms = monitor.feed(

@@ -27,7 +27,10 @@ MOST_EVENTS = 10_000
 MOST_LATER = 256
 """The largest number of events that are learned after the training of the model."""
 
-_WORD = re.compile(r"[^\W_]+")
+_MASK = "<*>"
+"""A variable part of the template of a log line."""
+
+_WORD = re.compile(rf"{re.escape(_MASK)}|[^\W_]+")
 
 
 class EventVocabulary:
@@ -115,7 +118,8 @@ class EventVocabulary:
     def unseen_words(self, event: str) -> float:
         """Returns the share of the words of an event that no known event has; 0 for a known event.
 
-        It ranks events that are all unknown alike.
+        The variable parts of a template count as words that are known. The share ranks events that
+        are all unknown alike.
         """
         return 0.0 if event in self._ids or self.is_bytes else _unseen_share(_words_of(event), self._words)
 
@@ -186,9 +190,9 @@ class _VocabularyHeader(StoredModel):
     later: Annotated[list[Text], Field(max_length=MOST_LATER)]
 
 
-def _words_of(event: str) -> set[str]:
-    return set(_WORD.findall(event))
+def _words_of(event: str) -> list[str]:
+    return _WORD.findall(event)
 
 
-def _unseen_share(words: set[str], seen: set[str]) -> float:
-    return len(words - seen) / len(words) if words else 0.0
+def _unseen_share(words: list[str], seen: set[str]) -> float:
+    return sum(word not in seen and word != _MASK for word in words) / len(words) if words else 0.0

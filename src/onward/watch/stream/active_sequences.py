@@ -151,6 +151,10 @@ class ActiveSequences:
         self._changed: set[str] = set()
         self._stored = set(store.keys())  # keys with a row in the store, which may be outdated
 
+    def use(self, detector: Detector) -> None:
+        """Opens and restores sequences with another version of the detector from now on."""
+        self._detector = detector
+
     def __contains__(self, key: str) -> bool:
         return key in self._held or key in self._stored
 

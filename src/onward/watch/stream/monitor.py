@@ -5,6 +5,7 @@ ActiveSequences   holds the open sequences
 SequenceTracker   scores them, and finds candidates for alarms
 RateControl       decides which candidates may open an incident
 IncidentGrouping  groups alarms into incidents
+OnlineLearning    has the detector learn what was not alarmed
 Drift             tests whether the stream still resembles the training data
 WatchStore        makes all of this durable in one transaction
 """
@@ -26,9 +27,10 @@ from onward.watch.stream.active_sequences import IN_MEMORY, ActiveSequences
 from onward.watch.stream.alarm_budget import AlarmBudget
 from onward.watch.stream.alarms import Alarm
 from onward.watch.stream.drift import Drift
-from onward.watch.stream.event_clock import EventClock
+from onward.watch.stream.event_clock import EventClock, Timed
 from onward.watch.stream.findings import Candidate, EndedSequence, Findings
 from onward.watch.stream.grouping import IncidentGrouping
+from onward.watch.stream.learning import OnlineLearning
 from onward.watch.stream.rate_control import RateControl
 from onward.watch.stream.store import WatchStore
 from onward.watch.stream.tracker import SequenceTracker
@@ -101,6 +103,7 @@ class Monitor:
             incident is closed.
         budget: how many incidents may open, in place of the false-alarm rate of the detector. The threshold
             of this rate remains the lowest one.
+        learns: whether the detector learns from the sequences that end without an alarm.
         in_memory: open sequences to hold in memory.
         ends_at_once: idle sequences that end in one call, the longest idle first; the others end in the next
             calls. None: all end at once.
@@ -127,6 +130,7 @@ class Monitor:
         *,
         idle: float = IDLE,
         budget: AlarmBudget | None = None,
+        learns: bool = True,
         in_memory: int = IN_MEMORY,
         ends_at_once: int | None = None,
         notify: Callable[[str], None] = lambda _: None,
@@ -150,6 +154,9 @@ class Monitor:
         self.store.fact("clock", self._clock.restore)
         self._sequences = ActiveSequences(self.store, detector, in_memory)
         self._tracker = SequenceTracker(detector, self._sequences, idle)
+        self._learning = OnlineLearning(detector, self.store) if learns else None
+        if self._learning:
+            self._tracker.use(self._learning.detector)
         self._incidents = IncidentGrouping(self.store, idle)
         self._control = None if detector.top_k else self._restored_control()
         self._alarms = self.store.fact("alarms", whole_number) or 0  # number of the last one
@@ -180,7 +187,6 @@ class Monitor:
         Raises:
             InputError: there is a budget, but no record so far has a time.
         """
-        found = Findings()
         timed = [known for record in records for known in self._clock.take(record)]
         if self.budget and records and not self._clock.has_times:
             raise InputError(
@@ -191,21 +197,17 @@ class Monitor:
             )
         self.counts.records += len(records)
         self.counts.unparsable += unparsable
-        self._tracker.read(timed, found)
-        return self._settle(found)
+        return self._read(timed)
 
     def wait(self, seconds: float) -> list[Alarm]:
         """Notes seconds without a record, and returns the alarms of the sequences that end because of it."""
-        found = Findings()
-        self._tracker.read(self._clock.wait(seconds), found)
-        return self._settle(found)
+        return self._read(self._clock.wait(seconds))
 
     def end(self) -> list[Alarm]:
         """Ends all open sequences, and returns their alarms."""
-        found = Findings()
-        self._tracker.read(self._clock.release(), found)
+        alarms, found = self._read(self._clock.release()), Findings()
         self._tracker.end_idle(self._clock.elapsed, found)
-        alarms = self._register(found)
+        alarms += self._register(found)
         found = Findings()
         self._tracker.end_all(found)
         return alarms + self._register(found)
@@ -222,6 +224,8 @@ class Monitor:
         """
         if self.store.is_kept:
             self._sequences.save()
+            if self._learning:
+                self._learning.save()
             facts |= {
                 "counts": self.counts.to_json(),
                 "clock": self._clock.to_json(),
@@ -243,6 +247,24 @@ class Monitor:
         """Returns the rate control as of the last commit."""
         begun = RateControl.of(self.detector, self.budget)
         return self.store.fact("control", begun.restored) or begun
+
+    def _read(self, timed: Sequence[Timed]) -> list[Alarm]:
+        """Reads records, and learns where it is due."""
+        alarms, rest = list[Alarm](), timed
+        while self._learning and len(rest) >= self._learning.due:
+            part, rest = rest[: self._learning.due], rest[self._learning.due :]
+            found = Findings()
+            self._tracker.read(part, found)
+            # Whether the idle sequences have ended must not depend on how the records were divided.
+            self._tracker.end_idle(part[-1][1], found)
+            alarms += self._register(found)
+            self._learning.read(len(part))
+            self._tracker.use(self._learning.detector)
+        found = Findings()
+        self._tracker.read(rest, found)
+        if self._learning:
+            self._learning.read(len(rest))
+        return alarms + self._settle(found)
 
     def _settle(self, found: Findings) -> list[Alarm]:
         if self._clock.is_check_due() or self.has_idle or found.has_candidates:
@@ -297,7 +319,10 @@ class Monitor:
         if is_flagged:
             self.counts.flagged_ended += 1
             self._sequences.flag(ended.sequence)  # again, with the events since the alarm
-        elif ended.candidate:
+            return
+        if self._learning:
+            self._learning.add(ended.sequence.events)
+        if ended.candidate:
             self.counts.suppressed += 1
             self._tell_of_suppression(self._progress(ended.place.seconds))
 

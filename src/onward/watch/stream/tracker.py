@@ -80,6 +80,11 @@ class SequenceTracker:
     def __init__(self, detector: Detector, sequences: ActiveSequences, idle: float) -> None:
         self._detector, self._sequences, self._idle = detector, sequences, idle
 
+    def use(self, detector: Detector) -> None:
+        """Scores with another version of the detector from now on."""
+        self._detector = detector
+        self._sequences.use(detector)
+
     def read(self, records: Sequence[Timed], found: Findings) -> None:
         """Reads records in the order of each key.
 
