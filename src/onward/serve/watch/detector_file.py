@@ -47,7 +47,6 @@ class DetectorFile:
 
         Raises:
             ApiError: 409, another program has replaced the detector.
-            InputError: the sequence has events that the detector does not know.
             WriteError: the file cannot be replaced.
         """
         with output_lock(self._path):

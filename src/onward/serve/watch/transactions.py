@@ -222,7 +222,6 @@ class WatchTransactions:
 
         Raises:
             ApiError: 404, there is no such alarm; 409, the file holds another detector.
-            InputError: the sequence has events that the detector does not know.
             WriteError: the file cannot be replaced; the detector is unchanged.
         """
         alarm, events = self._alarm(number)
