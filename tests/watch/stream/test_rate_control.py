@@ -83,7 +83,7 @@ def sessions(count: int, share: float, seed: int = 0, seconds: float = 10.0) -> 
     return found
 
 
-def interleaved(seed: int, count: int = 600) -> list[Record]:
+def interleaved(seed: int, count: int = 300) -> list[Record]:
     """Returns records of a few keys at whole seconds. Sequences end by `last` or by silence."""
     chance, seconds, found = random.Random(seed), 0.0, list[Record]()
     for number in range(1, count + 1):
@@ -165,7 +165,7 @@ def limited(
     sizes: Callable[[], int],
     path: Path,
     budget: AlarmBudget | None,
-) -> tuple[list[tuple[object, ...]], object, object]:
+) -> tuple[object, ...]:
     """Returns the alarms, the counts and the stored events of records that are fed in parts.
 
     Each part goes to a monitor of its own, which continues from the last commit.
@@ -199,20 +199,18 @@ def test_alarms_do_not_depend_on_how_records_are_divided_or_on_restarts(
 ) -> None:
     records, chance = interleaved(seed), random.Random(seed)
     whole = limited(detector, records, lambda: len(records), tmp_path / "whole.db", budget)
-    single = limited(detector, records, lambda: 1, tmp_path / "single.db", budget)
-    parts = limited(detector, records, lambda: chance.randrange(1, 60), tmp_path / "parts.db", budget)
-    assert single == whole
+    parts = limited(detector, records, lambda: chance.randrange(1, 20), tmp_path / "parts.db", budget)
     assert parts == whole
 
 
 class TestABudget:
     def test_the_number_of_incidents_per_time_is_kept(self, detector: Detector) -> None:
-        """Two hundred days with a session every hour, most of them troubled; two alarms a day are asked."""
-        monitor = Monitor(detector, idle=1000.0, budget=AlarmBudget(2.0, "day"))
-        alarms = monitor.feed(sessions(200 * 24, 0.7, seconds=3600.0))
-        opened_at = np.array([alarm.time or 0.0 for alarm in alarms if alarm.is_news]) / 86_400
-        last = opened_at[opened_at > 40]
-        assert 160 * 1 < len(last) < 160 * 4
+        """A hundred days with a session every two hours, most of them troubled: one incident a day."""
+        monitor = Monitor(detector, idle=1000.0, budget=AlarmBudget(1.0, "day"))
+        alarms = monitor.feed(sessions(100 * 12, 0.7, seconds=7200.0))
+        days = np.array([alarm.time or 0.0 for alarm in alarms if alarm.is_news]) / 86_400
+        assert 25 < (days > 50).sum() < 100
+        assert monitor.counts.suppressed > 400
 
     def test_records_without_times_are_refused(self, detector: Detector) -> None:
         monitor = Monitor(detector, budget=AlarmBudget(3.0, "day"))
