@@ -7,11 +7,12 @@ the beginning of the stream with the default settings, and watches the rest in o
 without it, at 1 %, at 0.1 %, and with a budget of three incidents a day.
 
 For each tenth of the judged normal sequences: the share that opened an incident, with control and without.
-`most` is the most incidents in n normal and anomalous sequences that the bound of rate control allows,
-whatever the stream is: rate * n + rise / STEP + 1. `found` is the share of anomalous sequences with an alarm;
-`stretches_found` that of the runs of anomalous sequences in which at least one has an alarm.
+`most` is what the bound of rate control allows, whatever the stream is: rate * n + rise / STEP + 1 incidents
+in n normal and anomalous sequences, where a clear outlier counts as a twentieth. `found` is the share of
+anomalous sequences with an alarm; `stretches_found` that of the runs of anomalous sequences in which at least
+one has an alarm.
 
-The step was chosen on hdfs, lpr_mit, santos and shaw, and confirmed on bgl and russellmitchell.
+The step, and what is a clear outlier, were chosen on hdfs and bgl, and confirmed on the others.
 """
 
 import time

@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import signal
 import subprocess
 import time
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cli.sessions import rows
+from tests.cli.sessions import rows, session
 
 from onward.cli.app import run
 
@@ -64,6 +65,65 @@ def test_run_in_json(onward: Command, watching: Path, log: Path) -> None:
     assert len(alarm["expected"]) == 3
     assert summary["summary"]["unparsable"] == 1
     assert summary["summary"]["flagged"] == 1
+
+
+@pytest.fixture(scope="module")
+def timed_watching(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A detector for JSON lines with times."""
+    folder, chance = tmp_path_factory.mktemp("timed"), random.Random(0)
+    (folder / "normal.jsonl").write_text("".join(timed(1, session(chance), first=i) for i in range(300)))
+    path = folder / "timed.onward"
+    how = ["--key", "key", "--event", "event", "--time", "time"]
+    how += ["--held-out", "50%", "--steps", "20", "--false-alarms", "2%"]
+    assert run(["watch", "learn", str(folder / "normal.jsonl"), "-o", str(path), *how]) == 0
+    return path
+
+
+def timed(count: int, events: list[str], first: int = 0) -> str:
+    """Returns the rows of sessions that are an hour apart."""
+    return "".join(
+        json.dumps({"key": f"s{i}", "event": event, "time": 3600 * i + 1_700_000_000}) + "\n"
+        for i in range(first, first + count)
+        for event in events
+    )
+
+
+class TestTheBudget:
+    def test_it_limits_incidents(self, onward: Command, timed_watching: Path, tmp_path: Path) -> None:
+        """One kind of trouble an hour, for ten days."""
+        log, alarms = tmp_path / "new.jsonl", tmp_path / "alarms.jsonl"
+        log.write_text(timed(240, ["stop", "start"] * 6))
+        command = ("watch", "run", timed_watching, log, "--idle", "10m", "--json", "--alarms", alarms)
+        ran = onward(*command, "--alarms", "1/week")
+        summary = json.loads(ran.out.splitlines()[-1])["summary"]
+        assert ran.code == 3
+        assert (summary["budget"], summary["sequences"]) == ("1/week", 240)
+        assert 0 < summary["incidents"] < 200 < summary["incidents"] + summary["suppressed"] <= 240
+        assert (
+            f"suppressed {summary['suppressed']} unusual sequences, to keep the budget of 1/week" in ran.err
+        )
+        assert alarms.read_text().count('"type": "alarm"') == summary["flagged"]
+
+    def test_records_without_times_are_refused(self, onward: Command, watching: Path, log: Path) -> None:
+        ran = onward("watch", "run", watching, log, "--alarms", "3/day")
+        assert (ran.code, ran.out) == (2, "")
+        assert "expected records with times, since a budget is 3/day" in ran.err
+
+    @pytest.mark.parametrize(
+        ("given", "message"),
+        [
+            (["3/month"], "expected a number of incidents per hour, day or week, got '3/month'"),
+            (["3/day", "1/hour"], "at most one budget and one file, got 3/day and 1/hour"),
+            (["a.jsonl", "b.jsonl"], "at most one budget and one file, got a.jsonl and b.jsonl"),
+        ],
+    )
+    def test_other_values_are_refused(
+        self, given: list[str], message: str, onward: Command, watching: Path, log: Path
+    ) -> None:
+        ran = onward("watch", "run", watching, log, *(f"--alarms={value}" for value in given))
+        assert ran.code == 2
+        assert message in ran.err
+        assert "hint: write it as" in ran.err
 
 
 @pytest.fixture(scope="module")

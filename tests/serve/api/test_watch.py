@@ -30,6 +30,23 @@ class TestReport:
         assert "# TYPE onward_watch_in_flight gauge\nonward_watch_in_flight 0.0\n" in counted
 
     @pytest.mark.slow
+    def test_the_budget_limits_incidents(self, start: Start, audit: Path) -> None:
+        server = start(audit, "--alarms", "1/week", "--idle", "10s")
+        assert "expected records with times" in refused(server, 400, sequences=[{"events": GOOD}])["message"]
+        records = [
+            {"key": f"s{i}", "event": event, "time": 1e9 + 5 * i, "last": j == 4}
+            for i in range(400)
+            for j, event in enumerate([GOOD[i % 5], GOOD[i // 5 % 5], GOOD[i // 25 % 5], "read", "write"])
+        ]
+        assert sent(server, records=records)["alarms"]
+        (found,) = server.client.get("/v1/watch").json()["data"]
+        assert found["budget"] == "1/week"
+        assert 0 < found["incidents"] < found["suppressed"] < 400
+        counted = server.client.get("/metrics").text
+        assert f"\nonward_watch_suppressed_total {found['suppressed']:.1f}\n" in counted
+        assert "rate control" in server.end()
+
+    @pytest.mark.slow
     def test_drift_is_reported(self, start: Start, audit: Path) -> None:
         server = start(audit)
         for _ in range(8):

@@ -40,8 +40,10 @@ def grouped(
     for number, (cause, key, seconds) in enumerate(raised, 1):
         now += seconds
         alarm = Alarm(number, key, number, now, True, 0.001, "top", "a line", number, None)
-        found.append(grouping.add(alarm, [cause], now, opened + 1))
-        opened += found[-1].is_news
+        placed = grouping.add(alarm, [cause], now, opened + 1)
+        assert placed
+        found.append(placed)
+        opened += placed.is_news
     return found
 
 
@@ -217,3 +219,20 @@ def test_waiting_closes_incidents(detector: Detector) -> None:
 
 def store_has_closed(monitor: Monitor) -> bool:
     return any(isinstance(notice, Incident) for notice in monitor.store.outbox())
+
+
+def test_an_alarm_that_may_open_no_incident_only_joins_one() -> None:
+    store = WatchStore()
+    grouping = IncidentGrouping(store, QUIET)
+
+    def add(number: int, cause: str, seconds: float, *, may_open: bool) -> Alarm | None:
+        alarm = Alarm(number, "k", number, seconds, True, 0.001, "top", "a line", number, None)
+        return grouping.add(alarm, [cause], seconds, number, may_open=may_open)
+
+    assert add(1, "unexpected: c", 1.0, may_open=False) is None
+    assert not store.outbox() and not store.last_incidents(1)
+    assert add(1, "unexpected: c", 1.0, may_open=True)
+    joined = add(2, "unexpected: c", 2.0, may_open=False)
+    assert joined and (joined.membership.incident, joined.is_news) == (1, False)
+    assert add(3, "unexpected: c", 3.0 + QUIET, may_open=False) is None
+    assert store.last_incidents(1)[0].closed

@@ -16,6 +16,7 @@ from onward.watch.input.records import Record, group_by_key
 from onward.watch.scoring.features import Verdict
 from onward.watch.scoring.online import OnlineScorer
 from onward.watch.scoring.open_sequence import OpenSequence
+from onward.watch.stream.alarm_budget import AlarmBudget
 from onward.watch.stream.alarms import Alarm
 from onward.watch.stream.monitor import Monitor
 from onward.watch.stream.store import WatchStore, flagged_in
@@ -49,11 +50,13 @@ def test_the_flagged_sequences_are_those_of_the_detector(
 ) -> None:
     detector = detector.with_rate(top_k=top_k)
     stream = records(150)
-    alarms = alarms_of(Monitor(detector), stream)
+    monitor = Monitor(detector, budget=None if top_k else AlarmBudget(1e9, "hour"))
+    alarms = alarms_of(monitor, stream)
     sequences = group_by_key(stream)
     verdicts = detector.judge([s.events for s in sequences], [s.key for s in sequences])
     assert sorted(alarm.key for alarm in alarms) == sorted(v.key for v in verdicts if v.flagged)
     assert len(alarms) > 10
+    assert monitor.counts.suppressed == 0
     by_key = {verdict.key: verdict for verdict in verdicts}
     for alarm in alarms:
         if alarm.ended or top_k:

@@ -221,11 +221,14 @@ def test_the_report_counts_the_watch_and_this_run(detector: Detector, log: Path,
     assert report["records"] == monitor.counts.records
     assert report["flagged"] == report["flagged_now"] == runner.delivered > 10
     assert (report["unparsable"], report["cut_lines"], report["in_flight"]) == (1, 0, 0)
-    first, rate, unreadable, drift = report_lines(report, parser.unreadable)
+    first, rate, suppressed, unreadable, drift = report_lines(report, parser.unreadable)
     assert first.endswith(
         f"81 sequences evaluated, 0 open, {report['flagged']} flagged in {report['incidents']} incidents"
     )
     assert rate.endswith("false-alarm rate 3.000%")
+    assert suppressed == (
+        f"suppressed {report['suppressed']} unusual sequences, to keep the false-alarm rate"
+    )
     assert unreadable == "1 line could not be read (line 22: expected 3 columns, got 1)"
     assert drift == "no drift detected"
     store.close()

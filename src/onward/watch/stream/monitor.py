@@ -311,7 +311,7 @@ class Monitor:
         self._sequences.flag_open(*candidate.id, candidate.length)
         if alarm.is_news:
             self.counts.incidents += 1
-            self._control = control and control.after_incident(progress)
+            self._control = control and control.after_incident(candidate.score, progress)
         return alarm
 
     def _count_ended(self, ended: EndedSequence, *, is_flagged: bool) -> None:

@@ -11,9 +11,18 @@ Angelopoulos, Candes and Tibshirani 2023):
 The threshold does not fall below that of the calibration, so a quiet stream does not make the detector more
 sensitive. `allowed` is the false-alarm rate, or the number of incidents per second of a budget.
 
-Whatever the stream is, at most `allowed * n + rise / STEP + 1` incidents open in n sequences (or seconds),
-where `rise` is the distance of the highest score from the threshold of the calibration: each incident raises
-the threshold by STEP, only the steps down make room for more, and no score is above the highest one.
+A false-alarm rate is one of normal sequences. Therefore a clear outlier, whose score is more than CLEAR above
+the threshold, raises it by a twentieth of a step: it is rather an anomaly than a normal sequence of a stream
+that has changed. So a few per cent of anomalies do not make the watch blind, and a change of normal behaviour
+is still followed. A budget is one of all incidents, so there all steps are whole.
+
+Whatever the stream is, for the incidents in n sequences (or seconds) holds
+
+    number of incidents <= allowed * n + rise / STEP + 1
+
+where a clear outlier counts as the share of a step by which it raises the threshold, and `rise` is the
+distance of the highest score from the threshold of the calibration: each incident raises
+the threshold, only the steps down make room for more, and no score is above the highest one.
 """
 
 from dataclasses import dataclass, replace
@@ -25,12 +34,18 @@ from onward.stored import Finite, StoredModel
 from onward.watch.detector import Detector
 from onward.watch.stream.alarm_budget import AlarmBudget
 
-STEP = 0.2
+STEP = 1.0
 """How much an incident raises the threshold. Scores are sums of tail scores, which are -log10 of shares."""
 
-_STRONGLY_RAISED = 1.0
-"""Where the threshold is raised so much that the user should know. One sequence is not told from another by a
-smaller difference."""
+CLEAR = 6.0
+"""How far above the threshold a clear outlier is. Each feature is then several times as rare as at the
+threshold."""
+
+CLEAR_SHARE = 0.05
+"""What share of a step a clear outlier raises the threshold."""
+
+_STRONGLY_RAISED = 3 * STEP
+"""Where the threshold is raised so much that the user should know: chance alone rarely leads there."""
 
 
 @dataclass(frozen=True)
@@ -84,9 +99,12 @@ class RateControl:
         raised = self.raised_at(progress)
         return not raised or score > self.threshold + raised
 
-    def after_incident(self, progress: float) -> "RateControl":
-        """Returns the control after an incident was opened."""
-        return replace(self, raised=self.raised_at(progress) + STEP, since=progress)
+    def after_incident(self, score: float, progress: float) -> "RateControl":
+        """Returns the control after a sequence has opened an incident."""
+        raised = self.raised_at(progress)
+        is_clear = self.unit == "sequences" and score > self.threshold + raised + CLEAR
+        step = CLEAR_SHARE * STEP if is_clear else STEP
+        return replace(self, raised=raised + step, since=progress)
 
     def is_strongly_raised(self, progress: float) -> bool:
         """Whether the threshold is raised so much that the user should know."""
