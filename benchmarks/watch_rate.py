@@ -3,10 +3,11 @@
     python benchmarks/watch_rate.py DATA [STREAM ...] [--models FOLDER]
 
 DATA is the folder ../shared/data, STREAM a stream of `ordered_streams.py` (default: all). A detector learns
-the beginning of the stream with the default settings, and watches the rest in order, with rate control and
-without it, at 1 %, at 0.1 %, and with a budget of three incidents a day.
+the beginning of the stream with the default settings, and watches the rest in order, at 1 %, at 0.1 %, and
+with a budget of three incidents a day: as `onward watch run` does, with rate control and learning as it
+reads; with control alone (`fixed`); and with neither (`without`).
 
-For each tenth of the judged normal sequences: the share that opened an incident, with control and without.
+For each tenth of the judged normal sequences: the share that opened an incident.
 `most` is what the bound of rate control allows, whatever the stream is: rate * n + rise / STEP + 1 incidents
 in n normal and anomalous sequences, where a clear outlier counts as a twentieth. `found` is the share of
 anomalous sequences with an alarm; `stretches_found` that of the runs of anomalous sequences in which at least
@@ -51,10 +52,11 @@ def main() -> None:
         detector = learned(stream, arguments.models)
         for rate in RATES:
             at_rate = detector.with_rate(max(rate, detector.calibration.sensible_rate))
-            free = Watched(at_rate, stream, UNLIMITED)
-            record("watch_rate", figures(stream, at_rate, Watched(at_rate, stream, None), free))
-            if rate == RATES[0]:
-                record("watch_rate", figures(stream, at_rate, Watched(at_rate, stream, BUDGET), free))
+            free = Watched(at_rate, stream, UNLIMITED, learns=False)
+            for budget in (None, BUDGET) if rate == RATES[0] else (None,):
+                watched = Watched(at_rate, stream, budget)
+                fixed = Watched(at_rate, stream, budget, learns=False)
+                record("watch_rate", figures(stream, at_rate, watched, fixed, free))
             if at_rate.rate > rate:
                 break
 
@@ -82,11 +84,13 @@ class Watched:
         seconds: how long the watch took.
     """
 
-    def __init__(self, detector: Detector, stream: OrderedStream, budget: AlarmBudget | None) -> None:
+    def __init__(
+        self, detector: Detector, stream: OrderedStream, budget: AlarmBudget | None, *, learns: bool = True
+    ) -> None:
         self.budget = budget
         self.opened, self.alarmed = (np.zeros(len(stream.judged), bool) for _ in range(2))
         self.highest = -np.inf
-        monitor = Monitor(detector, budget=budget, on_verdict=self._note)
+        monitor = Monitor(detector, budget=budget, learns=learns, on_verdict=self._note)
         started, batch = time.perf_counter(), list[Record]()
         for place, sequence in enumerate(stream.judged):
             last = len(sequence.events) - 1
@@ -108,8 +112,10 @@ class Watched:
         self.highest = max(self.highest, verdict.score)
 
 
-def figures(stream: OrderedStream, detector: Detector, watched: Watched, free: Watched) -> dict[str, Any]:
-    """Returns the figures of a watch with control, beside one without."""
+def figures(
+    stream: OrderedStream, detector: Detector, watched: Watched, fixed: Watched, free: Watched
+) -> dict[str, Any]:
+    """Returns the figures of a watch, beside one that does not learn, and one without rate control too."""
     is_anomalous = np.array([sequence.is_anomalous for sequence in stream.judged])
     normal, wrong = np.flatnonzero(~is_anomalous), np.flatnonzero(is_anomalous)
     rise = max(0.0, watched.highest - detector.calibration.threshold(detector.rate))
@@ -131,18 +137,23 @@ def figures(stream: OrderedStream, detector: Detector, watched: Watched, free: W
         "anomalous": len(wrong),
         "days": round(stream.days, 2),
         "tenths": shares(watched.opened),
+        "tenths_fixed": shares(fixed.opened),
         "tenths_without": shares(free.opened),
         "incidents": int(watched.opened.sum()),
+        "incidents_fixed": int(fixed.opened.sum()),
         "incidents_without": int(free.opened.sum()),
         "incidents_of_normal": int(watched.opened[normal].sum()),
         "most": round(most, 1),
         "rise": round(rise, 2),
         "suppressed": watched.suppressed,
         "found": round(float(watched.alarmed[wrong].mean()), 4),
+        "found_fixed": round(float(fixed.alarmed[wrong].mean()), 4),
         "found_without": round(float(free.alarmed[wrong].mean()), 4),
         "stretches_found": stretches_found(is_anomalous, watched.alarmed),
+        "stretches_found_fixed": stretches_found(is_anomalous, fixed.alarmed),
         "stretches_found_without": stretches_found(is_anomalous, free.alarmed),
         "seconds": round(watched.seconds, 1),
+        "seconds_fixed": round(fixed.seconds, 1),
         "seconds_without": round(free.seconds, 1),
     }
 

@@ -127,12 +127,10 @@ def rate_rows(runs: list[Run]) -> Rows:
         yield [
             run["stream"].replace("_", " "),
             asked,
-            f"{max(run['tenths_without']):.2%}",
-            f"{max(run['tenths']):.2%}",
-            f"{run['incidents_without'] / run['days']:.1f}",
+            *(f"{max(run[name]):.2%}" for name in ("tenths", "tenths_fixed", "tenths_without")),
             f"{run['incidents'] / run['days']:.1f}",
-            f"{run['found_without']:.0%}",
-            f"{run['found']:.0%}",
+            f"{run['incidents_without'] / run['days']:.1f}",
+            *(f"{run[name]:.0%}" for name in ("found", "found_fixed", "found_without")),
         ]
 
 
@@ -142,12 +140,14 @@ RATE = Question(
     [
         "stream",
         "requested",
-        "worst tenth without control",
-        "with control",
-        "incidents a day without control",
-        "with control",
-        "found without control",
-        "with control",
+        "worst tenth",
+        "if it does not learn",
+        "nor control the rate",
+        "incidents a day",
+        "with neither",
+        "found",
+        "if it does not learn",
+        "nor control the rate",
     ],
     rate_rows,
     kind=("stream", "asked"),

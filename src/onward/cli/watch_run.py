@@ -66,6 +66,10 @@ def run(
     ] = None,
     false_alarms: FalseAlarms = None,
     top_k: TopKOption = None,
+    fixed: Annotated[
+        bool,
+        typer.Option("--fixed", help="Do not learn from the sequences that end without an alarm."),
+    ] = False,
     in_memory: Annotated[
         int,
         typer.Option(
@@ -96,6 +100,8 @@ def run(
     closed, a line shows its keys, its number of alarms, and their cause.
     If more sequences are unusual than --false-alarms or --alarms allow, only
     the most unusual of them open incidents, and the others are counted.
+    Sequences that end without an alarm are learned after they were scored, so
+    what recurs becomes normal.
     The exit code is 3 if a sequence was flagged, and 0 if none was.
     """
     from onward.watch.datasets import format_hint, no_records_error, parser_for  # noqa: PLC0415
@@ -115,7 +121,15 @@ def run(
     if can_never_alarm(detector):
         notify(never_alarms_message(detector))
     with opened_store(state) as store:
-        monitor = Monitor(detector, store, idle=seconds, budget=budget, in_memory=in_memory, notify=notify)
+        monitor = Monitor(
+            detector,
+            store,
+            idle=seconds,
+            budget=budget,
+            learns=not fixed,
+            in_memory=in_memory,
+            notify=notify,
+        )
         parser, read_before = parser_for(detector), monitor.counts.records
         lines = open_lines(source, store, follow=follow, follow_links=follow_links, notify=notify)
         delivery = AlarmDelivery(store, partial(_print, json=json), alarms_file)
