@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from onward.cli.notify_options import Alertmanagers, Syslogs, Webhooks, WebhookSecret, targets_of
 from onward.cli.output import say
 from onward.cli.watch_options import FalseAlarmsServed, duration, share
 from onward.errors import InputError
@@ -44,6 +45,10 @@ def serve(
         int, typer.Option(min=1, help="Maximum number of open sequences of each detector.")
     ] = 100_000,
     false_alarms: FalseAlarmsServed = None,
+    webhook: Webhooks = None,
+    webhook_secret: WebhookSecret = None,
+    alertmanager: Alertmanagers = None,
+    syslog: Syslogs = None,
     corpus: Annotated[
         list[Path] | None,
         typer.Option("--corpus", "-c", exists=True, help="Text that /v1/novelty searches; can be repeated."),
@@ -124,6 +129,7 @@ def serve(
         state=state,
         idle=duration(idle, "--idle"),
         false_alarms=None if false_alarms is None else share(false_alarms, "--false-alarms"),
+        targets=targets_of(webhook, webhook_secret, alertmanager, syslog),
         policy=policy,
         limits=limits,
     )

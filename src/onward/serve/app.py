@@ -34,6 +34,7 @@ from onward.serve.pages import page_routes
 from onward.serve.sessions.manager import SessionManager
 from onward.serve.sessions.store import SessionStore
 from onward.serve.watch.registry import DetectorRegistry, add_detector_metrics, load_detectors
+from onward.watch.notify.targets import Targets
 from onward.watch.stream.monitor import IDLE
 
 TIDY_SECONDS, TICK_SECONDS = 5.0, 1.0
@@ -61,6 +62,7 @@ class ServerSettings:
             files of detectors.
         idle: seconds without a record after which a watched sequence has ended.
         false_alarms: false-alarm rate of all detectors; None: each keeps its own.
+        targets: where the detectors send their notices.
         policy: who may use the server.
         limits: limits of requests.
         threads: threads of a step of many lanes; None: as many as PyTorch uses.
@@ -71,6 +73,7 @@ class ServerSettings:
     state: Path | None = None
     idle: float = IDLE
     false_alarms: float | None = None
+    targets: Targets = field(default_factory=Targets)
     policy: Policy = field(default_factory=Policy)
     limits: Limits = field(default_factory=Limits)
     threads: int | None = None
@@ -98,6 +101,7 @@ def make_app(settings: ServerSettings) -> ASGIApp:
         alone=not model_paths,
         idle=settings.idle,
         rate=settings.false_alarms,
+        targets=settings.targets,
         limits=limits,
     )
     store = SessionStore(settings.state) if settings.state and model_paths else None

@@ -8,6 +8,7 @@ from onward.serve.http.limits import Limits
 from onward.serve.http.lookup import Lookup, paths_by_name
 from onward.serve.http.metrics import Metrics
 from onward.serve.watch.worker import DetectorWorker
+from onward.watch.notify.targets import Targets
 
 DetectorRegistry: TypeAlias = Lookup[DetectorWorker]
 
@@ -19,6 +20,7 @@ def load_detectors(
     alone: bool,
     idle: float,
     rate: float | None,
+    targets: Targets,
     limits: Limits,
 ) -> DetectorRegistry:
     """Loads detectors, and starts a worker for each.
@@ -29,18 +31,19 @@ def load_detectors(
         alone: whether the server serves only detectors.
         idle: seconds without a record after which a sequence has ended.
         rate: false-alarm rate; None: each detector's own.
+        targets: where the notices go.
         limits: limits of batches and of clients that follow the alarms.
 
     Raises:
         ArtefactError: a file is not a detector, or a state belongs to another one.
         BusyError: another process uses a state.
-        InputError: two files have the same name.
+        InputError: two files have the same name, or a target is wrong.
         WriteError: a state cannot be written.
     """
     served: dict[str, DetectorWorker] = {}
     for name, path in paths_by_name("detectors", paths).items():
         file = state_of(path, state, alone=alone and len(paths) == 1)
-        served[name] = DetectorWorker(path, file, idle=idle, rate=rate, limits=limits)
+        served[name] = DetectorWorker(path, file, idle=idle, rate=rate, limits=limits, targets=targets)
     return Lookup("detectors", served, remedy="serve a detector made by `onward watch learn`")
 
 
@@ -58,6 +61,14 @@ def add_detector_metrics(metrics: Metrics, detectors: DetectorRegistry) -> None:
     metrics.add_total("onward_watch_alarms", "Alarms raised.", lambda: total("last_alarm"))
     metrics.add_total("onward_watch_incidents", "Incidents opened.", lambda: total("incidents"))
     metrics.add_gauge("onward_watch_in_flight", "Open sequences.", lambda: total("in_flight"))
+
+    def sent(name: str) -> float:
+        return sum(target[name] for served in detectors for target in served.targets)
+
+    metrics.add_total("onward_watch_deliveries", "Notices delivered.", lambda: sent("delivered"))
+    metrics.add_total("onward_watch_failures", "Deliveries that failed.", lambda: sent("failures"))
+    metrics.add_total("onward_watch_dropped", "Notices never delivered.", lambda: sent("dropped"))
+    metrics.add_gauge("onward_watch_waiting", "Notices that wait for a target.", lambda: sent("waiting"))
 
 
 def state_of(path: Path, state: Path | None, *, alone: bool) -> Path | None:

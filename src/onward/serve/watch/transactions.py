@@ -26,6 +26,8 @@ from onward.watch.input.records import Record
 from onward.watch.scoring.features import Verdict
 from onward.watch.stream.alarms import Alarm
 from onward.watch.stream.monitor import Monitor
+from onward.watch.stream.notifications import Notifications
+from onward.watch.stream.notifier import Notifier
 from onward.watch.stream.report import watch_report
 from onward.watch.stream.store import WatchStore, opened_store
 
@@ -81,7 +83,8 @@ class WatchTransactions:
         idle: seconds without a record after which a sequence has ended.
         rate: false-alarm rate; None: the detector's own.
         open_sequences: the largest number of open sequences.
-        warn: called with messages for the operator.
+        warn: called with messages for the operator, on any thread.
+        notifiers: send the notices to targets.
         clock: measures the time without records, in seconds.
 
     Raises:
@@ -90,7 +93,7 @@ class WatchTransactions:
         WriteError: the state cannot be written.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - keyword arguments, some of which have defaults
         self,
         path: Path,
         state: Path,
@@ -99,6 +102,7 @@ class WatchTransactions:
         rate: float | None,
         open_sequences: int,
         warn: Callable[[str], None],
+        notifiers: Sequence[Notifier] = (),
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self._file = DetectorFile(path, rate)
@@ -107,11 +111,18 @@ class WatchTransactions:
         with ExitStack() as stack:
             self._store = stack.enter_context(opened_store(state))
             self._state = self._restored()
+            self._notifications = Notifications(self._store, notifiers, warn)
+            stack.callback(self._notifications.close)
             self._resources = stack.pop_all()
 
     @property
     def detector(self) -> Detector:
         return self._file.detector
+
+    @property
+    def targets(self) -> list[dict[str, Any]]:
+        """The counts of the targets, which any thread may read."""
+        return self._notifications.to_json()
 
     @property
     def report(self) -> dict[str, Any]:
@@ -190,7 +201,8 @@ class WatchTransactions:
         with self._transaction():
             before = monitor.counts.sequences
             alarms = monitor.wait(seconds)
-            if alarms or monitor.counts.sequences > before or self._store.has_notices():
+            is_due = self._store.has_notices() or self._notifications.have_progress
+            if alarms or monitor.counts.sequences > before or is_due:
                 return monitor.has_idle, self._commit(alarms)
         return False, None
 
@@ -229,9 +241,10 @@ class WatchTransactions:
         return feedback.to_json() | {"alarm": number}, Commit([], self.report)
 
     def close(self) -> None:
-        """Saves the open sequences, and closes the store."""
+        """Saves the open sequences, gives the targets some seconds for what waits, and closes the store."""
         with self._resources, self._transaction():
             self._commit([])
+            self._notifications.finish()
 
     @property
     def _marked(self) -> list[int]:
@@ -281,7 +294,9 @@ class WatchTransactions:
         """Makes everything durable."""
         self._state.last_alarm += len(alarms)
         self._store.delivered()
+        self._notifications.save()
         self._state.monitor.commit(lines=self._state.items)
+        self._notifications.take()
         return Commit(alarms, self.report)
 
     def _verdicts_json(self) -> list[dict[str, Any]]:

@@ -19,6 +19,7 @@ from onward.serve.watch.batches import Batch
 from onward.serve.watch.transactions import Commit, WatchTransactions
 from onward.watch.datasets import format_of
 from onward.watch.evaluation.summary import summary
+from onward.watch.notify.targets import NO_TARGETS, Targets
 from onward.watch.stream.alarms import Alarm
 
 _LOG = logging.getLogger("onward.serve")
@@ -33,6 +34,7 @@ class DetectorWorker:
         state: the file of its state; None: the state ends with the server.
         idle, rate: see `WatchTransactions`.
         limits: the numbers of open sequences, of batches that wait, and of clients that follow the alarms.
+        targets: where the notices go.
 
     Attributes:
         name: name of the file, without the extension.
@@ -42,7 +44,14 @@ class DetectorWorker:
     """
 
     def __init__(
-        self, path: Path, state: Path | None, *, idle: float, rate: float | None, limits: Limits
+        self,
+        path: Path,
+        state: Path | None,
+        *,
+        idle: float,
+        rate: float | None,
+        limits: Limits,
+        targets: Targets = NO_TARGETS,
     ) -> None:
         self.name = path.stem
         self._batch_slots = Slots(limits.batches, "batches wait for this detector")
@@ -64,6 +73,7 @@ class DetectorWorker:
                     rate=rate,
                     open_sequences=limits.open_sequences,
                     warn=_LOG.warning,
+                    notifiers=targets.notifiers(self.name),
                 )
             ).result()
             recent = self._thread.submit(self._transactions.alarms, None, RECENT).result()
@@ -76,6 +86,11 @@ class DetectorWorker:
         """Finishes the batches that wait, and saves the open sequences if there is a state."""
         with self._resources:
             self._thread.submit(self._transactions.close).result()
+
+    @property
+    def targets(self) -> list[dict[str, Any]]:
+        """The counts of the targets of the notices, see `Notifications.to_json`."""
+        return self._transactions.targets
 
     @property
     def report(self) -> dict[str, Any]:
