@@ -16,7 +16,7 @@ from onward.watch.stream.alarms import Alarm
 from onward.watch.stream.notifier import DeliveryError, Notifier
 from onward.watch.stream.store import Notice
 
-QUEUE = 1000
+QUEUE = 10_000
 """Maximum number of notices that wait for a target. Beyond that, the oldest are dropped."""
 
 FIRST_DELAY, LONGEST_DELAY = 1.0, 300.0
@@ -89,6 +89,11 @@ class Dispatcher:
         """Number of notices that wait."""
         return len(self._queue)
 
+    @property
+    def is_running(self) -> bool:
+        """Whether the thread has not ended."""
+        return self._thread.is_alive()
+
     def add(self, number: int, notice: Notice) -> None:
         """Queues a notice, unless the target has already taken it. Notices that are no news are left out."""
         with self._changed:
@@ -112,10 +117,6 @@ class Dispatcher:
         with self._changed:
             self._is_stopping = True
             self._changed.notify_all()
-
-    def join(self, seconds: float) -> None:
-        """Waits for the end of the thread, at most this long."""
-        self._thread.join(seconds)
 
     def _run(self) -> None:
         while True:

@@ -12,12 +12,16 @@ from secrets import token_hex
 from typing import Any
 
 from onward.stored import Count, checked
-from onward.watch.stream.dispatcher import FIRST_DELAY, QUEUE, Dispatcher
+from onward.watch.stream.dispatcher import FIRST_DELAY, Dispatcher
 from onward.watch.stream.notifier import Notifier
 from onward.watch.stream.store import WatchStore
 
 STOP_SECONDS = 10.0
-"""Time at the end of a watch for the notices that wait."""
+"""Time at the end of a watch for the notices that wait. If no later run can send them, this is the longest
+time without a delivery."""
+
+_POLL = 0.01
+_PAGE = 1000  # notices that are read from the store at once
 
 
 class Notifications:
@@ -64,7 +68,7 @@ class Notifications:
 
     def take(self) -> None:
         """Queues the notices that were committed since the last call."""
-        while self._dispatchers and (found := self._store.notices_after(self._read, QUEUE)):
+        while self._dispatchers and (found := self._store.notices_after(self._read, _PAGE)):
             for number, notice in found:
                 for dispatcher in self._dispatchers:
                     dispatcher.add(number, notice)
@@ -76,17 +80,22 @@ class Notifications:
             self._store.set_fact("targets", self._positions())
 
     def finish(self, seconds: float = STOP_SECONDS) -> None:
-        """Waits until the targets have taken what waits, but not much longer than this, and commits it.
+        """Waits until the targets have taken what waits, or the time is up, and commits what they have taken.
 
         Changes of the store that are not committed are undone.
+
+        Args:
+            seconds: see `STOP_SECONDS`.
 
         Raises:
             WriteError: the store cannot be written.
         """
         self.close()
-        end = time.monotonic() + seconds
-        for dispatcher in self._dispatchers:
-            dispatcher.join(max(0.0, end - time.monotonic()))
+        end, taken = time.monotonic() + seconds, self._positions()
+        while any(one.is_running for one in self._dispatchers) and time.monotonic() < end:
+            time.sleep(_POLL)
+            if not self._store.is_kept and taken != (taken := self._positions()):
+                end = time.monotonic() + seconds
         if self._dispatchers and self._store.is_kept:
             self._store.undo()
             self.save()
