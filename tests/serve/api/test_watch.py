@@ -1,10 +1,12 @@
-"""Detectors over HTTP: their reports, their input formats, and who may use them."""
+"""Detectors over HTTP: their reports, input formats and targets, and who may use them."""
 
+import signal
 from pathlib import Path
 
 import pytest
 from tests.serve.conftest import Server, Start
 from tests.serve.watched import BAD, GOOD, refused, sent
+from tests.watch.notify.receivers import HANG, http_receiver, wait_until
 
 from onward.errors import InputError
 from onward.serve.app import ServerSettings, make_app
@@ -126,3 +128,28 @@ def test_the_document_has_every_operation(watch: Server) -> None:
         ("/v1/watch/alarms/{number}/ok", "post"),
         ("/v1/watch/incidents", "get"),
     }
+
+
+class TestTargets:
+    @pytest.mark.slow
+    def test_incidents_reach_a_webhook_also_after_a_kill_and_are_counted(
+        self, start: Start, audit: Path, tmp_path: Path
+    ) -> None:
+        with http_receiver(200, HANG) as receiver:
+            command = (audit, "--state", tmp_path / "watch.db", "--webhook", receiver.url)
+            server = start(*command)
+            events = [[*BAD[:1], f"boom{i}", *BAD[2:]] for i in range(3)]
+            sent(server, sequences=[{"key": f"s{i}", "events": one} for i, one in enumerate(events)])
+            wait_until(lambda: len(receiver.requests) == 2)
+            counted = server.client.get("/metrics").text
+            assert "onward_watch_deliveries_total 1.0\n" in counted
+            assert "onward_watch_waiting 2.0\n" in counted
+            server.end(signal.SIGKILL)
+            server = start(*command)
+            wait_until(lambda: "onward_watch_waiting 0.0\n" in server.client.get("/metrics").text)
+            assert "onward_watch_failures_total 0.0\n" in server.client.get("/metrics").text
+        assert [body["cause"] for body in receiver.bodies if body["type"] == "alarm"][-2:] == [
+            "first seen: boom1",
+            "first seen: boom2",
+        ]
+        assert len(set(receiver.names)) == 3

@@ -3,6 +3,7 @@
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -57,8 +58,7 @@ def test_committed_notices_are_delivered_and_the_position_is_kept(open_store: Op
         delivery = AlarmDelivery(store, lambda _: None, notifications=notifications)
         commit(store, alarm(1))
         delivery.send()
-        wait_until(lambda: notifications.have_progress)
-        assert delivery.is_due
+        wait_until(lambda: notifications.to_json()[0]["waiting"] == 0)
         delivery.send()
         assert not delivery.is_due
         commit(store, closed(1))
@@ -71,6 +71,19 @@ def test_committed_notices_are_delivered_and_the_position_is_kept(open_store: Op
         again.finish()
         assert numbers(receiver) == [1, 2, 3]
         assert len({name.partition("-")[0] for name in receiver.names}) == 1  # the name of the watch
+
+
+def test_what_a_target_has_taken_is_noted_while_nothing_happens() -> None:
+    store, target = WatchStore(), Target(lambda _: time.sleep(0.1))
+    notifications = Notifications(store, [target])
+    delivery = AlarmDelivery(store, lambda _: None, notifications=notifications)
+    commit(store, alarm(1))
+    delivery.send()
+    assert not delivery.is_due
+    wait_until(lambda: delivery.is_due)
+    delivery.send()
+    assert not delivery.is_due
+    store.close()
 
 
 def test_after_a_kill_a_notice_in_delivery_is_sent_again_under_its_name(open_store: OpenStore) -> None:
@@ -172,7 +185,7 @@ def test_open_incidents_are_alerts_again_after_a_restart(open_store: OpenStore) 
         before = Notifications(store, [alertmanager()])
         grouping = IncidentGrouping(store, quiet=10.0)
         for number, (cause, seconds) in enumerate([("first", 0.0), ("second", 9.0), ("third", 15.0)], 1):
-            grouping.add(alarm(number), [cause], seconds, number)
+            grouping.add(replace(alarm(number), key=cause), [cause], seconds, number)
         store.commit()
         before.take()
         before.finish()  # the incident "first" was closed

@@ -35,7 +35,7 @@ class Alertmanager:
     def __init__(self, endpoint: Endpoint, detector: str, repeat_seconds: float = EXPIRY_SECONDS / 5) -> None:
         self._endpoint, self._detector = endpoint, detector
         self.id, self.target = f"alertmanager {endpoint.id}", endpoint.target
-        self.repeat_seconds = repeat_seconds
+        self.repeat_seconds: float | None = repeat_seconds
 
     def send(self, name: str, notice: Notice) -> None:
         """See `Notifier.send`."""

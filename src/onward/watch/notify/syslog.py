@@ -8,7 +8,6 @@ import os
 import socket
 import time
 from pathlib import Path
-from typing import Final
 from urllib.parse import urlsplit
 
 from onward.errors import InputError
@@ -39,11 +38,10 @@ class Syslog:
         InputError: the address is not such an address.
     """
 
-    repeat_seconds: Final = None
-
     def __init__(self, address: str, detector: str, device: Path = _DEVICE) -> None:
         self._detector, self._device = detector, device
         self._kind, self._host, self._port = _parsed(address)
+        self.repeat_seconds: float | None = None  # see `Notifier`
         self.id = self.target = f"syslog {address}"
 
     def send(self, name: str, notice: Notice) -> None:

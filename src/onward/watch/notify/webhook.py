@@ -8,7 +8,6 @@ import binascii
 import hashlib
 import hmac
 import time
-from typing import Final
 
 from onward.errors import InputError
 from onward.printable import printable_json
@@ -30,11 +29,10 @@ class Webhook:
         InputError: the secret is empty, or not base64.
     """
 
-    repeat_seconds: Final = None
-
     def __init__(self, endpoint: Endpoint, detector: str, secret: str | None = None) -> None:
         self._endpoint, self._detector = endpoint, detector
         self._key = None if secret is None else _key_of(secret)
+        self.repeat_seconds: float | None = None  # see `Notifier`
         self.id, self.target = f"webhook {endpoint.id}", endpoint.target
 
     def send(self, name: str, notice: Notice) -> None:

@@ -1,6 +1,6 @@
 """The interface to a target that takes notices, such as a webhook."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from onward.watch.stream.store import Notice
 
@@ -19,6 +19,7 @@ class DeliveryError(Exception):
         self.is_final, self.wait = is_final, wait
 
 
+@runtime_checkable
 class Notifier(Protocol):
     """Sends notices to one target. `send` is called by one thread, and may block for some seconds.
 
