@@ -68,7 +68,7 @@ def http_receiver(*answers: int | str, **headers: str) -> Iterator[HttpReceiver]
                     self.send_header(name, value)
                 self.end_headers()
 
-        def log_message(self, *_: object) -> None: ...
+        def log_message(self, format: str, *args: object) -> None: ...
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         receiver.url = f"http://127.0.0.1:{server.server_port}"

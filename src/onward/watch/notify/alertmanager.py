@@ -19,6 +19,8 @@ PATH = "/api/v2/alerts"
 EXPIRY_SECONDS = 300.0
 """Time after which Alertmanager resolves an alert that was not sent again."""
 
+_ROUNDING = 0.001  # seconds; an alert that ends later than now is not resolved yet
+
 
 class Alertmanager:
     """An Alertmanager.
@@ -60,7 +62,7 @@ class Alertmanager:
             "keys": keys if incident.keys == len(incident.names) else f"{keys}, ... ({incident.keys:,} keys)",
         }
         labels = self._labels(incident.cause, incident.names[0] if incident.names else "")
-        return _alert(labels, annotations, incident.first, time.time())
+        return _alert(labels, annotations, incident.first, time.time() - _ROUNDING)
 
     def _labels(self, cause: str, key: str) -> dict[str, str]:
         return {"alertname": "OnwardIncident", "detector": self._detector, "cause": cause, "key": key}
@@ -69,12 +71,13 @@ class Alertmanager:
 def _alert(
     labels: dict[str, str], annotations: dict[str, str], starts: float | None, ends: float
 ) -> dict[str, Any]:
-    """Returns an alert. Without a start, Alertmanager takes the time of the first request."""
-    alert: dict[str, Any] = {
+    """Returns an alert. Of the starts that it was sent with, Alertmanager keeps the earliest."""
+    latest = min(ends, time.time())
+    if starts is None or starts < 0:  # a log may have no times, no year, or a wrong clock
+        starts = latest
+    return {
         "labels": {name: printable(value) for name, value in labels.items() if value},
         "annotations": {name: printable(value) for name, value in annotations.items() if value},
+        "startsAt": time_text(min(starts, latest)),
         "endsAt": time_text(ends),
     }
-    if starts is not None and starts >= 0:  # a log may have no year, or a wrong clock
-        alert["startsAt"] = time_text(min(starts, time.time()))
-    return alert

@@ -8,7 +8,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from http import HTTPStatus
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from onward.errors import InputError
 from onward.watch.stream.notifier import DeliveryError
@@ -37,8 +37,8 @@ class Endpoint:
     """
 
     def __init__(self, url: str, option: str, timeout: float = TIMEOUT) -> None:
-        self._url, self._timeout = _checked(url, option), timeout
-        parts = urlsplit(url)
+        parts = _checked(url, option)
+        self._url, self._timeout = url, timeout
         self.id = hashlib.sha256(url.encode()).hexdigest()[:16]
         self.target = f"{parts.scheme}://{parts.netloc}"
         self._opener = urllib.request.build_opener(_NoRedirects)
@@ -59,10 +59,10 @@ class Endpoint:
             raise DeliveryError(
                 f"got status {error.code}", is_final=error.code in _FINAL, wait=wait
             ) from error
-        except urllib.error.URLError as error:
-            raise DeliveryError(str(error.reason)) from error
         except (OSError, http.client.HTTPException) as error:
-            raise DeliveryError(str(error) or type(error).__name__) from error
+            cause = getattr(error, "reason", error)  # of a URLError
+            reason = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
+            raise DeliveryError(reason) from error
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
@@ -72,19 +72,21 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
         return None
 
 
-def _checked(url: str, option: str) -> str:
-    hint = "write it as https://host/path"
+def _checked(url: str, option: str) -> SplitResult:
+    """Returns the parts of a URL."""
     try:
         parts = urlsplit(url)
-        is_valid = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
-    except ValueError:
-        is_valid = False
+        is_valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # the port is not a number, or the address not one of IPv6
+        parts, is_valid = SplitResult("", "", "", "", ""), False
     if not is_valid or not url.isascii() or not url.isprintable() or " " in url:
-        raise InputError(f"{option} must be an http or https URL, got {url!r}", hint=hint)
+        raise InputError(
+            f"{option} must be an http or https URL, got {url!r}", hint="write it as https://host/path"
+        )
     if "@" in parts.netloc:
         message = f"{option} must be a URL without a user name, got one at {parts.hostname}"
         raise InputError(message, hint="other users can see command lines; put a proxy before the target")
-    return url
+    return parts
 
 
 def _seconds_of(text: str) -> float | None:

@@ -98,13 +98,12 @@ def _parsed(address: str) -> tuple[str, str, int]:
         return LOCAL, "", 0
     try:
         parts = urlsplit(address)
-        host, port = parts.hostname, parts.port or _PORTS.get(parts.scheme, 0)
-        is_valid = parts.scheme in _PORTS and parts.path + parts.query + parts.fragment == ""
-    except ValueError:
-        host, port, is_valid = None, 0, False
-    if not host or not is_valid:
-        raise InputError(
-            f"--syslog must be local, udp://HOST:PORT or tcp://HOST:PORT, got {address!r}",
-            hint="write it as local or udp://loghost:514",
-        )
-    return parts.scheme, host, port
+        kind, host, port = parts.scheme, parts.hostname, parts.port or _PORTS[parts.scheme]
+        if host and not parts.path + parts.query + parts.fragment:
+            return kind, host, port
+    except (ValueError, KeyError):  # another scheme, or a port that is not a number
+        pass
+    raise InputError(
+        f"--syslog must be local, udp://HOST:PORT or tcp://HOST:PORT, got {address!r}",
+        hint="write it as local or udp://loghost:514",
+    )
