@@ -47,6 +47,7 @@ PATHS = (
         "/v1/watch/alarms",
         "/v1/watch/alarms/1",
         "/v1/watch/incidents",
+        "/v1/watch/activity",
         "/page/page.js",
     ),
 )

@@ -10,11 +10,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from time import monotonic
+from time import monotonic, time
 from typing import Any
 
 from onward.errors import WriteError
 from onward.serve.http.errors import ApiError
+from onward.serve.watch.activity import Activity
 from onward.serve.watch.batches import Batch, records_of
 from onward.serve.watch.detector_file import DetectorFile
 from onward.serve.watch.explanation import explain_alarm
@@ -37,6 +38,9 @@ ENDS_AT_ONCE = 1024
 LISTED = "GET /v1/watch/alarms lists the alarms"
 
 _MAX_MARKED = 1000
+
+_ACTIVITY_SECONDS = 5.0
+"""Time after which a commit stores the activity again; a kill loses what was counted since then."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +115,8 @@ class WatchTransactions:
         with ExitStack() as stack:
             self._store = stack.enter_context(opened_store(state))
             self._state = self._restored()
+            self._activity = self._store.fact("activity", Activity.from_stored) or Activity()
+            self._activity_stored = monotonic()
             self._notifications = Notifications(self._store, notifiers, warn)
             stack.callback(self._notifications.close)
             self._resources = stack.pop_all()
@@ -128,6 +134,11 @@ class WatchTransactions:
     def report(self) -> dict[str, Any]:
         """The report of the detector."""
         return watch_report(self._state.monitor) | {"last_alarm": self._state.last_alarm, "ok": self._marked}
+
+    @property
+    def activity(self) -> dict[str, Any]:
+        """The timeline and the events, see `Activity.to_json`."""
+        return self._activity.to_json()
 
     def alarms(self, after: int | None, count: int) -> list[Alarm]:
         """Returns the first alarms after a number, in order; for None, the last alarms."""
@@ -166,7 +177,6 @@ class WatchTransactions:
         records, unreadable = records_of(batch, self._file.input_format, self._file.batch_parser(), first)
         if not batch.end:
             self._check_open_sequences(records, batch.kind)
-        state.verdicts.clear()
         with self._timer.busy(), self._transaction():
             passed = self._timer.until_records() if records else 0.0
             alarms: list[Alarm] = []
@@ -189,7 +199,7 @@ class WatchTransactions:
                 "repeated": False,
             }
             state.responses.keep(batch, response)
-            return response, self._commit(alarms)
+            return response, self._commit(alarms, records)
 
     def end_idle(self) -> tuple[bool, Commit | None]:
         """Ends sequences that have been idle too long, at most `ENDS_AT_ONCE`, and closes quiet incidents.
@@ -243,6 +253,7 @@ class WatchTransactions:
     def close(self) -> None:
         """Saves the open sequences, gives the targets some seconds for what waits, and closes the store."""
         with self._resources, self._transaction():
+            self._store_activity()
             self._commit([])
             self._notifications.finish()
 
@@ -290,14 +301,23 @@ class WatchTransactions:
                 raise ApiError(503, "cannot_write", str(error), hint=error.hint, headers=headers) from error
             raise
 
-    def _commit(self, alarms: list[Alarm]) -> Commit:
+    def _commit(self, alarms: list[Alarm], records: Sequence[Record] = ()) -> Commit:
         """Makes everything durable."""
+        if monotonic() > self._activity_stored + _ACTIVITY_SECONDS:
+            self._store_activity()
         self._state.last_alarm += len(alarms)
         self._store.delivered()
         self._notifications.save()
         self._state.monitor.commit(lines=self._state.items)
         self._notifications.take()
+        verdicts = self._state.verdicts
+        self._activity.note(time(), records, verdicts.values(), alarms, self.detector.vocabulary)
+        verdicts.clear()
         return Commit(alarms, self.report)
+
+    def _store_activity(self) -> None:
+        self._store.set_fact("activity", self._activity.to_stored())
+        self._activity_stored = monotonic()
 
     def _verdicts_json(self) -> list[dict[str, Any]]:
         return [

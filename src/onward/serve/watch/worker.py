@@ -149,6 +149,10 @@ class DetectorWorker:
         """Returns incidents, see `WatchTransactions.incidents`."""
         return await self._transact(lambda transactions: (transactions.incidents(after, count), None))
 
+    async def activity(self) -> dict[str, Any]:
+        """Returns the timeline and the events, see `Activity.to_json`."""
+        return await self._transact(lambda transactions: (transactions.activity, None))
+
     async def follow(self, after: int, seconds: float) -> AsyncIterator[list[Alarm]]:
         """Yields alarms as they are committed.
 

@@ -8,6 +8,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from http import HTTPStatus
+from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from onward.errors import InputError
@@ -68,7 +69,9 @@ class Endpoint:
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
     """Lets a redirect be an error: notices go to no other host than the one that the user named."""
 
-    def redirect_request(self, *_: object) -> None:
+    def redirect_request(
+        self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: Any, newurl: str
+    ) -> None:
         return None
 
 
