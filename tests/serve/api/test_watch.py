@@ -32,6 +32,17 @@ class TestReport:
         assert "# TYPE onward_watch_in_flight gauge\nonward_watch_in_flight 0.0\n" in counted
 
     @pytest.mark.slow
+    def test_the_activity_is_kept_over_a_restart(self, start: Start, audit: Path, tmp_path: Path) -> None:
+        server = start(audit, "--state", tmp_path / "watch.db")
+        sent(server, sequences=[{"events": GOOD}, {"events": BAD}])
+        found = server.client.get("/v1/watch/activity").json()
+        assert [event["event"] for event in found["events"] if not event["known"]] == ["boom"]
+        assert sum(slot["alarms"] for slot in found["timeline"]) == 1
+        assert sum(slot["sequences"] for slot in found["timeline"]) == 2
+        server.end()
+        assert start(audit, "--state", tmp_path / "watch.db").client.get("/v1/watch/activity").json() == found
+
+    @pytest.mark.slow
     def test_drift_is_reported(self, start: Start, audit: Path) -> None:
         server = start(audit)
         for _ in range(8):

@@ -145,8 +145,10 @@ class Activity:
         if not 1 <= stored.width <= WIDEST or len(stored.slots) > MOST_SLOTS:
             raise ValueError(f"expected at most {MOST_SLOTS} slots of at most {WIDEST} seconds")
         activity._width, activity._others = stored.width, stored.others
-        activity._slots = {index: Slot(*rest) for index, *rest in stored.slots}
-        activity._events = {name: EventCount(*rest) for name, *rest in stored.events[:MOST_EVENTS]}
+        for index, sequences, events, bits, alarms, incidents in stored.slots:
+            activity._slots[index] = Slot(sequences, events, bits, alarms, incidents)
+        for name, count, is_known, first, last in stored.events[:MOST_EVENTS]:
+            activity._events[name] = EventCount(count, is_known, first, last)
         return activity
 
     def _slot(self, now: float) -> Slot:
