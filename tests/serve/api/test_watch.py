@@ -138,6 +138,7 @@ def test_the_document_has_every_operation(watch: Server) -> None:
         ("/v1/watch/alarms/{number}", "get"),
         ("/v1/watch/alarms/{number}/ok", "post"),
         ("/v1/watch/incidents", "get"),
+        ("/v1/watch/activity", "get"),
     }
 
 
