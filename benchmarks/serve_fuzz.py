@@ -46,6 +46,8 @@ PATHS = (
         "/v1/sessions/none",
         "/v1/watch/alarms",
         "/v1/watch/alarms/1",
+        "/v1/watch/incidents",
+        "/v1/watch/activity",
         "/page/page.js",
     ),
 )
@@ -184,6 +186,7 @@ TARGETS = (
     "/v1/watch/alarms?after=%00&limit=x",
     "/v1/watch?model=" + "a" * 3000,
     "/v1/watch/alarms?stream=maybe",
+    "/v1/watch/incidents?after=-1&limit=1e9",
 )
 FRAMES = (
     *(

@@ -130,6 +130,18 @@ class TestAlarms:
         expect(figures).to_contain_text(f"of {report['sequences']} sequences")
         expect(page.locator("#drift")).to_be_hidden()
 
+    def test_the_timeline_and_the_events_follow_what_is_read(self, open_page: Open, watch: Server) -> None:
+        page = live(open_page())
+        raised(watch, "drawn", events=["start", "boom-drawn", "boom-drawn", "stop"])
+        row = page.locator("#events tr", has_text="boom-drawn")
+        expect(row.locator("td").nth(0)).to_have_text("boom-drawn first seen here")
+        expect(row.locator("td").nth(1)).to_have_text("2")
+        expect(page.locator("#events tr", has_text="start").locator(".tag")).to_have_count(0)
+        expect(page.locator("#timeline .column").first).to_be_visible()
+        alarms = watch.client.get("/v1/watch").json()["data"][0]["last_alarm"]
+        description = re.compile(rf"at most \d+\.\d bits per event, {alarms} alarms$")
+        expect(page.locator("#timeline svg")).to_have_attribute("aria-label", description)
+
     def test_alarms_during_a_pause_are_counted_and_shown_afterwards(
         self, open_page: Open, watch: Server
     ) -> None:

@@ -1,5 +1,6 @@
 """Feedback: a detector learns a sequence that it flagged."""
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,8 @@ from onward.data.vocabulary import END
 from onward.errors import InputError
 from onward.watch.detector import Detector
 from onward.watch.feedback import mark_normal
-from onward.watch.stream.monitor import Monitor
+from onward.watch.input.records import Record
+from onward.watch.stream.monitor import Monitor, MonitorCounts
 from onward.watch.stream.store import WatchStore
 
 UNUSUAL = ["start", "write", "sync", "read", "stop"]
@@ -98,7 +100,24 @@ def test_a_sequence_without_events_is_refused(detector: Detector) -> None:
 
 def test_a_watch_continues_with_the_new_detector(detector: Detector, tmp_path: Path) -> None:
     new = mark_normal(detector, UNUSUAL).detector
-    for one in (detector, new, new):
-        store = WatchStore(tmp_path / "watch.db")
-        Monitor(one, store).commit()
-        store.close()
+
+    def watch(detector: Detector, *records: tuple[str, str]) -> tuple[list[tuple[int, str]], MonitorCounts]:
+        """Continues the watch. Returns the numbers and keys of its new alarms, and its counts."""
+        with closing(WatchStore(tmp_path / "watch.db")) as store:
+            monitor = Monitor(detector, store)
+            begun = monitor.counts.records
+            found = [
+                Record(key, event, float(number), event, number, event == "stop")
+                for number, (key, event) in enumerate(records, begun + 1)
+            ]
+            alarms = monitor.feed(found)
+            monitor.commit()
+            return [(alarm.number, alarm.key) for alarm in alarms], monitor.counts
+
+    unusual = [("a", event) for event in UNUSUAL]
+    begun, rest = [("b", event) for event in UNUSUAL[:2]], [("b", event) for event in UNUSUAL[2:]]
+    assert watch(detector, *unusual, *begun)[0] == [(1, "a")]
+    alarms, counts = watch(new, *rest)  # the open sequence ends, and is normal by now
+    assert (alarms, counts.records, counts.sequences, counts.flagged) == ([], 10, 2, 1)
+    alarms, counts = watch(new, ("c", "start"), ("c", "boom"), ("c", "stop"))
+    assert (alarms, counts.records, counts.sequences, counts.flagged) == ([(2, "c")], 13, 3, 2)

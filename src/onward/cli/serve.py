@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from onward.cli.notify_options import Alertmanagers, Syslogs, Webhooks, WebhookSecret, targets_of
 from onward.cli.output import say
 from onward.cli.watch_options import AlarmsServed, FalseAlarmsServed, duration, share
 from onward.errors import InputError
@@ -45,6 +46,10 @@ def serve(
     ] = 100_000,
     false_alarms: FalseAlarmsServed = None,
     alarms: AlarmsServed = None,
+    webhook: Webhooks = None,
+    webhook_secret: WebhookSecret = None,
+    alertmanager: Alertmanagers = None,
+    syslog: Syslogs = None,
     corpus: Annotated[
         list[Path] | None,
         typer.Option("--corpus", "-c", exists=True, help="Text that /v1/novelty searches; can be repeated."),
@@ -127,6 +132,7 @@ def serve(
         idle=duration(idle, "--idle"),
         false_alarms=None if false_alarms is None else share(false_alarms, "--false-alarms"),
         budget=None if alarms is None else AlarmBudget.parse(alarms),
+        targets=targets_of(webhook, webhook_secret, alertmanager, syslog),
         policy=policy,
         limits=limits,
     )

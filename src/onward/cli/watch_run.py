@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from onward.cli.notify_options import Alertmanagers, Syslogs, Webhooks, WebhookSecret, targets_of
 from onward.cli.output import DONE, FLAGGED, INTERRUPTED, announce_standard_input, emit, emit_json, say
 from onward.cli.watch_options import (
     Alarms,
@@ -48,6 +49,10 @@ def run(
         ),
     ] = None,
     alarms: Alarms = None,
+    webhook: Webhooks = None,
+    webhook_secret: WebhookSecret = None,
+    alertmanager: Alertmanagers = None,
+    syslog: Syslogs = None,
     idle: Annotated[
         str,
         typer.Option(
@@ -92,6 +97,7 @@ def run(
     onward watch run audit.onward audit.csv --false-alarms 0.5%
     onward watch run audit.onward audit.csv --follow --alarms 3/day
     onward watch run blocks.onward /var/log/hdfs.log --follow --state watch.db --alarms alarms.jsonl
+    onward watch run blocks.onward /var/log/hdfs.log -f --state watch.db --webhook https://example.org/hook
     kubectl logs -f pod | onward watch run server.onward - --json
 
     Each line has six columns, separated by tabs: the time, the key, the
@@ -109,11 +115,13 @@ def run(
     from onward.watch.evaluation.summary import can_never_alarm, never_alarms_message  # noqa: PLC0415
     from onward.watch.stream.delivery import AlarmDelivery  # noqa: PLC0415
     from onward.watch.stream.monitor import Monitor  # noqa: PLC0415
+    from onward.watch.stream.notifications import Notifications  # noqa: PLC0415
     from onward.watch.stream.report import report_lines, run_report  # noqa: PLC0415
     from onward.watch.stream.runner import Runner, open_lines  # noqa: PLC0415
     from onward.watch.stream.store import opened_store  # noqa: PLC0415
 
     notify = partial(say, style="yellow")
+    notifiers = targets_of(webhook, webhook_secret, alertmanager, syslog).notifiers(Path(model).stem)
     detector = Detector.load(model).with_rate(rate_of(false_alarms, top_k), top_k)
     seconds = duration(idle, "--idle")
     budget, alarms_file = alarm_options(alarms)
@@ -132,13 +140,14 @@ def run(
         )
         parser, read_before = parser_for(detector), monitor.counts.records
         lines = open_lines(source, store, follow=follow, follow_links=follow_links, notify=notify)
-        delivery = AlarmDelivery(store, partial(_print, json=json), alarms_file)
+        notifications = Notifications(store, notifiers, notify)
+        delivery = AlarmDelivery(store, partial(_print, json=json), alarms_file, notifications)
         runner = Runner(monitor, parser, lines, delivery, end=end)
         stopped = runner.run()
-        report = run_report(monitor, runner)
+        report = run_report(monitor, runner) | {"targets": notifications.to_json()}
         if json:
             emit_json({"summary": report})
-        for line in report_lines(report, parser.unreadable):
+        for line in [*report_lines(report, parser.unreadable), *notifications.lines()]:
             say(line)
         if parser.unreadable.count and monitor.counts.records == read_before:
             raise no_records_error([source], parser.unreadable, format_hint(detector))

@@ -34,6 +34,7 @@ from onward.serve.pages import page_routes
 from onward.serve.sessions.manager import SessionManager
 from onward.serve.sessions.store import SessionStore
 from onward.serve.watch.registry import DetectorRegistry, add_detector_metrics, load_detectors
+from onward.watch.notify.targets import Targets
 from onward.watch.stream.alarm_budget import AlarmBudget
 from onward.watch.stream.monitor import IDLE
 
@@ -63,6 +64,7 @@ class ServerSettings:
         idle: seconds without a record after which a watched sequence has ended.
         false_alarms: false-alarm rate of all detectors; None: each keeps its own.
         budget: how many incidents each detector may open; None: its false-alarm rate decides.
+        targets: where the detectors send their notices.
         policy: who may use the server.
         limits: limits of requests.
         threads: threads of a step of many lanes; None: as many as PyTorch uses.
@@ -74,6 +76,7 @@ class ServerSettings:
     idle: float = IDLE
     false_alarms: float | None = None
     budget: AlarmBudget | None = None
+    targets: Targets = field(default_factory=Targets)
     policy: Policy = field(default_factory=Policy)
     limits: Limits = field(default_factory=Limits)
     threads: int | None = None
@@ -102,6 +105,7 @@ def make_app(settings: ServerSettings) -> ASGIApp:
         idle=settings.idle,
         rate=settings.false_alarms,
         budget=settings.budget,
+        targets=settings.targets,
         limits=limits,
     )
     store = SessionStore(settings.state) if settings.state and model_paths else None

@@ -165,6 +165,9 @@ def test_answers_about_alarms_have_the_documented_form(watch: Server, document: 
     check_answer(document, "/v1/watch/alarms", "get", 200, alarms)
     incidents = watch.client.get("/v1/watch/incidents").json()
     check_answer(document, "/v1/watch/incidents", "get", 200, incidents)
+    activity = watch.client.get("/v1/watch/activity").json()
+    assert activity["timeline"] and activity["events"]
+    check_answer(document, "/v1/watch/activity", "get", 200, activity)
     path, url = "/v1/watch/alarms/{number}", f"/v1/watch/alarms/{alarm['alarm']}"
     check_answer(document, path, "get", 200, watch.client.get(url).json())
 

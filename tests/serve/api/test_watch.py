@@ -1,10 +1,12 @@
-"""Detectors over HTTP: their reports, their input formats, and who may use them."""
+"""Detectors over HTTP: their reports, input formats and targets, and who may use them."""
 
+import signal
 from pathlib import Path
 
 import pytest
 from tests.serve.conftest import Server, Start
 from tests.serve.watched import BAD, GOOD, refused, sent
+from tests.watch.notify.receivers import HANG, http_receiver, wait_until
 
 from onward.errors import InputError
 from onward.serve.app import ServerSettings, make_app
@@ -45,6 +47,17 @@ class TestReport:
         counted = server.client.get("/metrics").text
         assert f"\nonward_watch_suppressed_total {found['suppressed']:.1f}\n" in counted
         assert "rate control" in server.end()
+
+    @pytest.mark.slow
+    def test_the_activity_is_kept_over_a_restart(self, start: Start, audit: Path, tmp_path: Path) -> None:
+        server = start(audit, "--state", tmp_path / "watch.db")
+        sent(server, sequences=[{"events": GOOD}, {"events": BAD}])
+        found = server.client.get("/v1/watch/activity").json()
+        assert [event["event"] for event in found["events"] if not event["known"]] == ["boom"]
+        assert sum(slot["alarms"] for slot in found["timeline"]) == 1
+        assert sum(slot["sequences"] for slot in found["timeline"]) == 2
+        server.end()
+        assert start(audit, "--state", tmp_path / "watch.db").client.get("/v1/watch/activity").json() == found
 
     @pytest.mark.slow
     def test_drift_is_reported(self, start: Start, audit: Path) -> None:
@@ -142,4 +155,30 @@ def test_the_document_has_every_operation(watch: Server) -> None:
         ("/v1/watch/alarms/{number}", "get"),
         ("/v1/watch/alarms/{number}/ok", "post"),
         ("/v1/watch/incidents", "get"),
+        ("/v1/watch/activity", "get"),
     }
+
+
+class TestTargets:
+    @pytest.mark.slow
+    def test_incidents_reach_a_webhook_also_after_a_kill_and_are_counted(
+        self, start: Start, audit: Path, tmp_path: Path
+    ) -> None:
+        with http_receiver(200, HANG) as receiver:
+            command = (audit, "--state", tmp_path / "watch.db", "--webhook", receiver.url)
+            server = start(*command)
+            events = [[*BAD[:1], f"boom{i}", *BAD[2:]] for i in range(3)]
+            sent(server, sequences=[{"key": f"s{i}", "events": one} for i, one in enumerate(events)])
+            wait_until(lambda: len(receiver.requests) == 2)
+            counted = server.client.get("/metrics").text
+            assert "onward_watch_deliveries_total 1.0\n" in counted
+            assert "onward_watch_waiting 2.0\n" in counted
+            server.end(signal.SIGKILL)
+            server = start(*command)
+            wait_until(lambda: "onward_watch_waiting 0.0\n" in server.client.get("/metrics").text)
+            assert "onward_watch_failures_total 0.0\n" in server.client.get("/metrics").text
+        assert [body["cause"] for body in receiver.bodies if body["type"] == "alarm"][-2:] == [
+            "first seen: boom1",
+            "first seen: boom2",
+        ]
+        assert len(set(receiver.names)) == 3

@@ -33,11 +33,12 @@ def main() -> None:
         phone = {"width": 360, "height": 780}
         page = typed(browser, url, viewport=phone, device_scale_factor=2, is_mobile=True, has_touch=True)
         page.screenshot(path=folder / "page-phone.png")
-        page = browser.new_page(viewport={"width": 1000, "height": 930})
+        page = browser.new_page(viewport={"width": 1000, "height": 800})
         page.goto(f"{url}/watch")
         page.locator("#alarms summary").last.click()
         page.locator(".explanation .text").wait_for()
-        page.screenshot(path=folder / "watch-page.png")
+        page.locator("#timeline svg").wait_for()
+        page.screenshot(path=folder / "watch-page.png", full_page=True)
         browser.close()
 
 

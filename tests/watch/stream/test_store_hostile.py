@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from tests.documentation import ROOT
 from tests.refusals import count_refusals
+from tests.watch.stream.test_dispatcher import Target
 
 from onward.errors import ArtefactError, InputError, RunError
 from onward.watch.datasets import parser_for
@@ -23,6 +24,7 @@ from onward.watch.detector import Detector
 from onward.watch.input.records import Record
 from onward.watch.stream.delivery import AlarmDelivery
 from onward.watch.stream.monitor import Monitor
+from onward.watch.stream.notifications import Notifications
 from onward.watch.stream.report import report_lines, run_report
 from onward.watch.stream.runner import Runner, open_lines
 from onward.watch.stream.store import flagged_in, opened_store
@@ -59,7 +61,8 @@ def watch(detector: Detector, path: Path, log: Path) -> None:
         lines = open_lines(str(log), store)
         shown: list[str] = []
         alarms = path.with_suffix(".jsonl")
-        delivery = AlarmDelivery(store, lambda notice: shown.append(notice.as_line()), alarms)
+        notifications = Notifications(store, [Target(repeat_seconds=60.0)])
+        delivery = AlarmDelivery(store, lambda notice: shown.append(notice.as_line()), alarms, notifications)
         runner = Runner(monitor, parser, lines, delivery)
         runner.run()
         report_lines(json.loads(json.dumps(run_report(monitor, runner), allow_nan=False)), parser.unreadable)

@@ -326,6 +326,41 @@ class IncidentList(TypedDict):
     last_alarm: int
 
 
+class TimelineSlot(TypedDict):
+    """What happened in the `seconds` after a time of the server.
+
+    `bits_per_event` is the mean surprise of the events of the sequences that ended; null if none ended.
+    `incidents` is the number of alarms that opened an incident.
+    """
+
+    time: str
+    sequences: int
+    bits_per_event: float | None
+    alarms: int
+    incidents: int
+
+
+class EventCountEntry(TypedDict):
+    """How often an event occurred, and when. The detector had not learned it if `known` is false."""
+
+    event: str
+    count: int
+    known: bool
+    first: str
+    last: str
+
+
+class WatchActivity(TypedDict):
+    """A timeline without empty slots, and the events, the newest first. `others` counts further events."""
+
+    object: Literal["watch.activity"]
+    model: str
+    seconds: int
+    timeline: list[TimelineSlot]
+    events: list[EventCountEntry]
+    others: int
+
+
 class ScoredEvent(TypedDict):
     """The surprise of an event of a sequence, and the expected events."""
 

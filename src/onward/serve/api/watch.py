@@ -17,6 +17,7 @@ from onward.serve.api.responses import (
     BatchReport,
     FeedbackReport,
     IncidentList,
+    WatchActivity,
     WatchList,
 )
 from onward.serve.http.clients import client_of
@@ -53,7 +54,7 @@ def watch_operations(detectors: DetectorRegistry, limits: Limits) -> list[Operat
     known = {"detectors": detectors, "limits": limits}
     return [
         _list.bind(detectors=detectors),
-        *(each.bind(**known) for each in (_feed, _alarms, _incidents, _explain, _mark_normal)),
+        *(each.bind(**known) for each in (_feed, _alarms, _incidents, _activity, _explain, _mark_normal)),
     ]
 
 
@@ -114,6 +115,22 @@ async def _incidents(request: Request, detectors: DetectorRegistry, limits: Limi
     served = detectors.get(asked.model)
     found = await served.incidents(asked.after, asked.limit)
     return _listing({"object": "list", "model": served.name, **found}, {"data": found["data"]}, limits)
+
+
+@operation(
+    "GET",
+    "/v1/watch/activity",
+    id="getActivity",
+    query=DetectorQuery,
+    response=WatchActivity,
+    errors=(400, 429),
+)
+async def _activity(request: Request, detectors: DetectorRegistry, limits: Limits) -> Response | LargeJson:
+    """Return a timeline of surprise and alarms, and how often each event occurred."""
+    served = _detector(request, detectors, limits)
+    found = await served.activity()
+    lists = {name: found[name] for name in ("timeline", "events")}
+    return _listing({"object": "watch.activity", "model": served.name, **found}, lists, limits)
 
 
 def _listing(

@@ -8,12 +8,13 @@ from onward.serve.http.limits import Limits
 from onward.serve.http.lookup import Lookup, paths_by_name
 from onward.serve.http.metrics import Metrics
 from onward.serve.watch.worker import DetectorWorker
+from onward.watch.notify.targets import Targets
 from onward.watch.stream.alarm_budget import AlarmBudget
 
 DetectorRegistry: TypeAlias = Lookup[DetectorWorker]
 
 
-def load_detectors(
+def load_detectors(  # noqa: PLR0913 - keyword arguments
     paths: Sequence[Path],
     *,
     state: Path | None,
@@ -21,6 +22,7 @@ def load_detectors(
     idle: float,
     rate: float | None,
     budget: AlarmBudget | None = None,
+    targets: Targets,
     limits: Limits,
 ) -> DetectorRegistry:
     """Loads detectors, and starts a worker for each.
@@ -32,18 +34,21 @@ def load_detectors(
         idle: seconds without a record after which a sequence has ended.
         rate: false-alarm rate; None: each detector's own.
         budget: how many incidents each detector may open; None: the rate decides.
+        targets: where the notices go.
         limits: limits of batches and of clients that follow the alarms.
 
     Raises:
         ArtefactError: a file is not a detector, or a state belongs to another one.
         BusyError: another process uses a state.
-        InputError: two files have the same name.
+        InputError: two files have the same name, or a target is wrong.
         WriteError: a state cannot be written.
     """
     served: dict[str, DetectorWorker] = {}
     for name, path in paths_by_name("detectors", paths).items():
         file = state_of(path, state, alone=alone and len(paths) == 1)
-        served[name] = DetectorWorker(path, file, idle=idle, rate=rate, budget=budget, limits=limits)
+        served[name] = DetectorWorker(
+            path, file, idle=idle, rate=rate, budget=budget, limits=limits, targets=targets
+        )
     return Lookup("detectors", served, remedy="serve a detector made by `onward watch learn`")
 
 
@@ -66,6 +71,14 @@ def add_detector_metrics(metrics: Metrics, detectors: DetectorRegistry) -> None:
         lambda: total("suppressed"),
     )
     metrics.add_gauge("onward_watch_in_flight", "Open sequences.", lambda: total("in_flight"))
+
+    def sent(name: str) -> float:
+        return sum(target[name] for served in detectors for target in served.targets)
+
+    metrics.add_total("onward_watch_deliveries", "Notices delivered.", lambda: sent("delivered"))
+    metrics.add_total("onward_watch_failures", "Deliveries that failed.", lambda: sent("failures"))
+    metrics.add_total("onward_watch_dropped", "Notices never delivered.", lambda: sent("dropped"))
+    metrics.add_gauge("onward_watch_waiting", "Notices that wait for a target.", lambda: sent("waiting"))
 
 
 def state_of(path: Path, state: Path | None, *, alone: bool) -> Path | None:

@@ -10,11 +10,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from time import monotonic
+from time import monotonic, time
 from typing import Any
 
 from onward.errors import WriteError
 from onward.serve.http.errors import ApiError
+from onward.serve.watch.activity import Activity
 from onward.serve.watch.batches import Batch, records_of
 from onward.serve.watch.detector_file import DetectorFile
 from onward.serve.watch.explanation import explain_alarm
@@ -27,6 +28,8 @@ from onward.watch.scoring.features import Verdict
 from onward.watch.stream.alarm_budget import AlarmBudget
 from onward.watch.stream.alarms import Alarm
 from onward.watch.stream.monitor import Monitor
+from onward.watch.stream.notifications import Notifications
+from onward.watch.stream.notifier import Notifier
 from onward.watch.stream.report import watch_report
 from onward.watch.stream.store import WatchStore, opened_store
 
@@ -36,6 +39,9 @@ ENDS_AT_ONCE = 1024
 LISTED = "GET /v1/watch/alarms lists the alarms"
 
 _MAX_MARKED = 1000
+
+_ACTIVITY_SECONDS = 5.0
+"""Time after which a commit stores the activity again; a kill loses what was counted since then."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +95,8 @@ class WatchTransactions:
         rate: false-alarm rate; None: the detector's own.
         budget: how many incidents may open, see `Monitor`; None: the rate decides.
         open_sequences: the largest number of open sequences.
-        warn: called with messages for the operator.
+        warn: called with messages for the operator, on any thread.
+        notifiers: send the notices to targets.
         clock: measures the time without records, in seconds.
 
     Raises:
@@ -98,7 +105,7 @@ class WatchTransactions:
         WriteError: the state cannot be written.
     """
 
-    def __init__(  # noqa: PLR0913 - keyword arguments
+    def __init__(  # noqa: PLR0913 - keyword arguments, some of which have defaults
         self,
         path: Path,
         state: Path,
@@ -108,6 +115,7 @@ class WatchTransactions:
         budget: AlarmBudget | None = None,
         open_sequences: int,
         warn: Callable[[str], None],
+        notifiers: Sequence[Notifier] = (),
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self._file = DetectorFile(path, rate)
@@ -116,6 +124,10 @@ class WatchTransactions:
         with ExitStack() as stack:
             self._store = stack.enter_context(opened_store(state))
             self._state = self._restored()
+            self._activity = self._store.fact("activity", Activity.from_stored) or Activity()
+            self._activity_stored = monotonic()
+            self._notifications = Notifications(self._store, notifiers, warn)
+            stack.callback(self._notifications.close)
             self._resources = stack.pop_all()
 
     @property
@@ -123,9 +135,19 @@ class WatchTransactions:
         return self._file.detector
 
     @property
+    def targets(self) -> list[dict[str, Any]]:
+        """The counts of the targets, which any thread may read."""
+        return self._notifications.to_json()
+
+    @property
     def report(self) -> dict[str, Any]:
         """The report of the detector."""
         return watch_report(self._state.monitor) | {"last_alarm": self._state.last_alarm, "ok": self._marked}
+
+    @property
+    def activity(self) -> dict[str, Any]:
+        """The timeline and the events, see `Activity.to_json`."""
+        return self._activity.to_json()
 
     def alarms(self, after: int | None, count: int) -> list[Alarm]:
         """Returns the first alarms after a number, in order; for None, the last alarms."""
@@ -164,7 +186,6 @@ class WatchTransactions:
         records, unreadable = records_of(batch, self._file.input_format, self._file.batch_parser(), first)
         if not batch.end:
             self._check_open_sequences(records, batch.kind)
-        state.verdicts.clear()
         with self._timer.busy(), self._transaction():
             passed = self._timer.until_records() if records else 0.0
             alarms: list[Alarm] = []
@@ -187,7 +208,7 @@ class WatchTransactions:
                 "repeated": False,
             }
             state.responses.keep(batch, response)
-            return response, self._commit(alarms)
+            return response, self._commit(alarms, records)
 
     def end_idle(self) -> tuple[bool, Commit | None]:
         """Ends sequences that have been idle too long, at most `ENDS_AT_ONCE`, and closes quiet incidents.
@@ -199,7 +220,8 @@ class WatchTransactions:
         with self._transaction():
             before = monitor.counts.sequences
             alarms = monitor.wait(seconds)
-            if alarms or monitor.counts.sequences > before or self._store.has_notices():
+            is_due = self._store.has_notices() or self._notifications.have_progress
+            if alarms or monitor.counts.sequences > before or is_due:
                 return monitor.has_idle, self._commit(alarms)
         return False, None
 
@@ -237,9 +259,11 @@ class WatchTransactions:
         return feedback.to_json() | {"alarm": number}, Commit([], self.report)
 
     def close(self) -> None:
-        """Saves the open sequences, and closes the store."""
+        """Saves the open sequences, gives the targets some seconds for what waits, and closes the store."""
         with self._resources, self._transaction():
+            self._store_activity()
             self._commit([])
+            self._notifications.finish()
 
     @property
     def _marked(self) -> list[int]:
@@ -285,12 +309,23 @@ class WatchTransactions:
                 raise ApiError(503, "cannot_write", str(error), hint=error.hint, headers=headers) from error
             raise
 
-    def _commit(self, alarms: list[Alarm]) -> Commit:
+    def _commit(self, alarms: list[Alarm], records: Sequence[Record] = ()) -> Commit:
         """Makes everything durable."""
+        if monotonic() > self._activity_stored + _ACTIVITY_SECONDS:
+            self._store_activity()
         self._state.last_alarm += len(alarms)
         self._store.delivered()
+        self._notifications.save()
         self._state.monitor.commit(lines=self._state.items)
+        self._notifications.take()
+        verdicts = self._state.verdicts
+        self._activity.note(time(), records, verdicts.values(), alarms, self.detector.vocabulary)
+        verdicts.clear()
         return Commit(alarms, self.report)
+
+    def _store_activity(self) -> None:
+        self._store.set_fact("activity", self._activity.to_stored())
+        self._activity_stored = monotonic()
 
     def _verdicts_json(self) -> list[dict[str, Any]]:
         return [

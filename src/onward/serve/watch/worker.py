@@ -19,6 +19,7 @@ from onward.serve.watch.batches import Batch
 from onward.serve.watch.transactions import Commit, WatchTransactions
 from onward.watch.datasets import format_of
 from onward.watch.evaluation.summary import summary
+from onward.watch.notify.targets import NO_TARGETS, Targets
 from onward.watch.stream.alarm_budget import AlarmBudget
 from onward.watch.stream.alarms import Alarm
 
@@ -34,6 +35,7 @@ class DetectorWorker:
         state: the file of its state; None: the state ends with the server.
         idle, rate, budget: see `WatchTransactions`.
         limits: the numbers of open sequences, of batches that wait, and of clients that follow the alarms.
+        targets: where the notices go.
 
     Attributes:
         name: name of the file, without the extension.
@@ -51,6 +53,7 @@ class DetectorWorker:
         rate: float | None,
         budget: AlarmBudget | None = None,
         limits: Limits,
+        targets: Targets = NO_TARGETS,
     ) -> None:
         self.name = path.stem
         self._batch_slots = Slots(limits.batches, "batches wait for this detector")
@@ -73,6 +76,7 @@ class DetectorWorker:
                     budget=budget,
                     open_sequences=limits.open_sequences,
                     warn=_LOG.warning,
+                    notifiers=targets.notifiers(self.name),
                 )
             ).result()
             recent = self._thread.submit(self._transactions.alarms, None, RECENT).result()
@@ -85,6 +89,11 @@ class DetectorWorker:
         """Finishes the batches that wait, and saves the open sequences if there is a state."""
         with self._resources:
             self._thread.submit(self._transactions.close).result()
+
+    @property
+    def targets(self) -> list[dict[str, Any]]:
+        """The counts of the targets of the notices, see `Notifications.to_json`."""
+        return self._transactions.targets
 
     @property
     def report(self) -> dict[str, Any]:
@@ -142,6 +151,10 @@ class DetectorWorker:
     async def incidents(self, after: int | None, count: int) -> dict[str, Any]:
         """Returns incidents, see `WatchTransactions.incidents`."""
         return await self._transact(lambda transactions: (transactions.incidents(after, count), None))
+
+    async def activity(self) -> dict[str, Any]:
+        """Returns the timeline and the events, see `Activity.to_json`."""
+        return await self._transact(lambda transactions: (transactions.activity, None))
 
     async def follow(self, after: int, seconds: float) -> AsyncIterator[list[Alarm]]:
         """Yields alarms as they are committed.

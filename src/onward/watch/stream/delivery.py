@@ -6,6 +6,7 @@ delivered: the outbox. After the delivery, a second transaction marks them as de
     the alarm file    has each notice exactly once, as soon as the next run has started
     the callable      has each notice at least once: a kill during a delivery repeats the notices of one
                       batch, with the same numbers, so that a reader can recognise them
+    the targets       have each notice at least once (see `notifications`)
 """
 
 import os
@@ -16,18 +17,20 @@ from onward.errors import WriteError
 from onward.in_place import open_in_place
 from onward.stored import whole_number
 from onward.watch.stream.alarms import Alarm
+from onward.watch.stream.notifications import Notifications
 from onward.watch.stream.store import Notice, WatchStore
 
 Deliver = Callable[[Notice], None]
 
 
 class AlarmDelivery:
-    """Passes the notices in the outbox of a store to a callable and to a file.
+    """Passes the notices in the outbox of a store to a callable, to a file and to targets.
 
     Args:
         store: the store of the monitor.
         deliver: takes the notices in order.
         path: file to append the notices to, as JSON lines; None: no file.
+        notifications: the targets that get the notices, each at its own pace; None: none.
 
     Attributes:
         delivered: number of alarms delivered in this run.
@@ -36,20 +39,35 @@ class AlarmDelivery:
         WriteError: the file cannot be written.
     """
 
-    def __init__(self, store: WatchStore, deliver: Deliver, path: Path | None = None) -> None:
+    def __init__(
+        self,
+        store: WatchStore,
+        deliver: Deliver,
+        path: Path | None = None,
+        notifications: Notifications | None = None,
+    ) -> None:
         self._store, self._deliver = store, deliver
+        self._notifications = notifications or Notifications(store, [])
         self._file = AlarmFile(path, store.fact("alarms_length", whole_number)) if path else None
         self.delivered = 0
+
+    @property
+    def is_due(self) -> bool:
+        """Whether `send` would deliver or note something."""
+        return self._store.has_notices() or self._notifications.have_progress
 
     def send(self) -> None:
         """Delivers all notices in the outbox, which are committed, and commits that they are delivered.
 
+        Targets get them later, on threads of their own.
+
         Raises:
             WriteError: a file cannot be written; the notices stay in the outbox.
         """
+        self._notifications.take()
         notices = self._store.outbox()
         is_noted = self._file is None or self._file.length == self._store.fact("alarms_length")
-        if not notices and is_noted:
+        if not notices and is_noted and not self._notifications.have_progress:
             return
         if self._file:
             self._file.write(notices)
@@ -58,9 +76,19 @@ class AlarmDelivery:
             self._deliver(notice)
         self.delivered += sum(isinstance(notice, Alarm) for notice in notices)
         self._store.delivered()
+        self._notifications.save()
         self._store.commit()
 
+    def finish(self) -> None:
+        """Gives the targets some seconds for the notices that wait. Undoes changes that are not committed.
+
+        Raises:
+            WriteError: the store cannot be written.
+        """
+        self._notifications.finish()
+
     def close(self) -> None:
+        self._notifications.close()
         if self._file:
             self._file.close()
 

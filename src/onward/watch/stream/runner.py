@@ -168,6 +168,7 @@ class Runner:
                         waiting_since = self._wait(waiting_since)
                 if not stopped():
                     self._finish()
+                self._delivery.finish()
                 return stopped()
         finally:
             self._lines.close()
@@ -195,7 +196,7 @@ class Runner:
         now = time.monotonic()
         if since is not None:
             self._monitor.wait(now - since)
-            if self._monitor.store.has_notices():
+            if self._delivery.is_due:
                 self._commit()
         time.sleep(POLL)
         return now

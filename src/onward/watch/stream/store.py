@@ -291,11 +291,27 @@ class WatchStore:
 
     def outbox(self) -> list[Notice]:
         """Returns the notices that are not delivered, in order."""
-        rows = self._rows("select alarm, notice from notices where not delivered order by number")
-        with self.refusing_damage("a notice"):
-            return [
-                (Incident if alarm is None else Alarm).from_json(json.loads(text)) for alarm, text in rows
-            ]
+        query = "select number, alarm, notice from notices where not delivered order by number"
+        return [notice for _, notice in self._numbered(query)]
+
+    def notices_after(self, number: int, count: int) -> list[tuple[int, Notice]]:
+        """Returns the first notices with a higher number, delivered or not, in order, with their numbers."""
+        query = "select number, alarm, notice from notices where number > ? order by number limit ?"
+        return self._numbered(query, number, count)
+
+    def last_notice(self) -> int:
+        """Returns the number of the last notice; 0 if there is none."""
+        rows = self._rows("select max(number) from notices")
+        with self.refusing_damage("the number of a notice"):
+            return whole_number(rows[0][0] or 0)
+
+    def opening_alarms(self) -> list[tuple[int, Alarm]]:
+        """Returns the alarms that opened the incidents that are open now, with their numbers as notices."""
+        found = self._numbered(
+            "select notices.number, notices.alarm, notice from incidents "
+            "join notices on notices.alarm = incidents.alarm where not closed order by notices.number"
+        )
+        return [(number, notice) for number, notice in found if isinstance(notice, Alarm)]
 
     def has_notices(self) -> bool:
         """Whether the outbox has notices."""
@@ -401,6 +417,15 @@ class WatchStore:
         rows = self._rows(f"select events from {table} order by number")
         with self.refusing_damage("a learned sequence"):
             return [checked(list[str], json.loads(text)) for (text,) in rows]
+
+    def _numbered(self, query: str, *values: Any) -> list[tuple[int, Notice]]:
+        """Returns the notices of rows with a number, the number of an alarm, and the notice."""
+        rows = self._rows(query, *values)
+        with self.refusing_damage("a notice"):
+            return [
+                (number, _notice(json.loads(text), is_alarm=alarm is not None))
+                for number, alarm, text in rows
+            ]
 
     def _incident(self, condition: str, *values: Any) -> IncidentRow | None:
         """Returns the first row that meets a condition."""

@@ -1,20 +1,12 @@
 /** The losses of a training run, drawn as SVG. */
 
+import { svg, ticks } from "./chart.js";
 import { count, element } from "./text.js";
 
-const NAMESPACE = "http://www.w3.org/2000/svg";
 const HEIGHT = 220;
 const EDGE = { left: 36, right: 12, top: 12, bottom: 28 };
 const FIRST_FALL = 0.06; // this first share of a run does not set the scale
 const BITS = 1 / Math.LN2; // bits in a nat
-
-const svg = (name, attributes, parent, content = "") => {
-  const made = document.createElementNS(NAMESPACE, name);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  made.textContent = content;
-  parent.append(made);
-  return made;
-};
 
 /** Draws the answer of `GET /v1/models/{id}/curve`, in bits per symbol over the steps. */
 export const showCurve = (figure, curve) => {
@@ -67,16 +59,6 @@ const drawAxes = (picture, { x, y, low, high, most, width }) => {
   for (const step of ticks(0, most, width < 500 ? 3 : 5)) {
     svg("text", { x: x(step), y: HEIGHT - 8, "text-anchor": step ? "middle" : "start" }, picture, count(step));
   }
-};
-
-/** Returns about `wanted` round values between two bounds. */
-const ticks = (low, high, wanted) => {
-  const rough = (high - low) / wanted;
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const size = [1, 2, 5, 10].map((factor) => factor * power).find((step) => step >= rough);
-  const found = [];
-  for (let tick = Math.ceil(low / size); tick * size <= high; tick += 1) found.push(Number((tick * size).toPrecision(6)));
-  return found;
 };
 
 /** Returns the running mean over the points within `reach` steps. */

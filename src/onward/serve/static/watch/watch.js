@@ -2,11 +2,13 @@
 
 import { Api } from "../api.js";
 import { Notice, sentence } from "../notice.js";
+import { showEvents, showTimeline } from "./activity.js";
 import { incidentRow, showExplanation, showNormal, showSize } from "./alarm.js";
 import { AlarmFeed } from "./alarm_feed.js";
 import { showStatistics } from "./statistics.js";
 
 const MAX_ROWS = 500; // incidents in the list, and alarms of a pause
+const ACTIVITY_PAUSE = 2000; // milliseconds between two requests for the activity
 const LEARNING_TIMEOUT = 120_000; // milliseconds; the detector learns for some seconds
 const STATES = { live: "live", lost: "not connected, trying again" };
 
@@ -30,6 +32,7 @@ const feed = new AlarmFeed(api, {
   onReport: (report) => {
     showStatistics($("figures"), $("drift"), report);
     for (const row of report.ok.map(rowOf)) row && showNormal(row);
+    refresh();
   },
   onState: (name) => {
     connection = name;
@@ -41,6 +44,8 @@ let connection = "";
 let paused = false;
 let held = []; // the last alarms of the pause
 let heldCount = 0; // number of alarms during the pause
+let isRefreshing = false;
+let isStale = false; // whether the activity has changed since it was requested
 
 /** Lists the detectors, and begins with the chosen one, or the first. */
 async function begin() {
@@ -65,6 +70,25 @@ function use(reports) {
   const report = reports.find(({ id }) => id === $("detector").value);
   if (report) showStatistics($("figures"), $("drift"), report);
   feed.follow($("detector").value);
+}
+
+/** Shows the activity, but not too often. */
+async function refresh() {
+  isStale = true;
+  if (isRefreshing) return;
+  isRefreshing = true;
+  while (isStale) {
+    isStale = false;
+    try {
+      const activity = await api.json("GET", `v1/watch/activity?${query()}`);
+      showTimeline($("timeline"), activity);
+      showEvents($("events"), activity);
+    } catch (error) {
+      if (!error.isTemporary) notice.reporter("activity")(error); // the feed reports a lost connection
+    }
+    await new Promise((resolve) => setTimeout(resolve, ACTIVITY_PAUSE));
+  }
+  isRefreshing = false;
 }
 
 function replaceAll(incidents) {
