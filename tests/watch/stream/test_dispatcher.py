@@ -176,6 +176,28 @@ def test_open_incidents_are_sent_again_until_they_are_closed() -> None:
     assert sending.counts.delivered == 3  # repeats do not count
 
 
+def test_an_incident_whose_closing_was_dropped_is_not_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "QUEUE", 1)
+    is_down = threading.Event()
+
+    def fail(_: str) -> None:
+        if is_down.is_set():
+            raise DeliveryError("down")
+
+    target = Target(fail, repeat_seconds=0.05)
+    sending = dispatcher(target)
+    sending.add(1, alarm(1))
+    wait_until(lambda: sending.position == 1)
+    is_down.set()
+    sending.add(2, closed(1))
+    sending.add(3, alarm(2))
+    is_down.clear()
+    wait_until(lambda: target.taken.count("w-3") > 2)
+    assert "w-1" not in target.taken[target.taken.index("w-3") + 1 :]
+    assert sending.counts.dropped == 1
+    sending.stop()
+
+
 def test_an_incident_whose_repeat_is_refused_is_given_up() -> None:
     sent: list[str] = []
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from onward.watch.stream.alarms import Alarm
+from onward.watch.stream.incidents import Incident
 from onward.watch.stream.notifier import DeliveryError, Notifier
 from onward.watch.stream.store import Notice
 
@@ -105,8 +106,7 @@ class Dispatcher:
             self._queue.append((number, notice))
             is_first_drop = len(self._queue) > QUEUE and not self._is_full
             while len(self._queue) > QUEUE:
-                self._queue.popleft()
-                self.counts.dropped += 1
+                self._drop(self._queue.popleft()[1])
                 self._is_full = True
             self._changed.notify_all()
         if is_first_drop:
@@ -144,7 +144,7 @@ class Dispatcher:
             self.counts.delivered += 1
             self._note_open(number, notice)
         else:
-            self.counts.dropped += 1
+            self._drop(notice)
         with self._changed:
             if self._queue and self._queue[0][0] == number:  # else it was dropped in the meantime
                 self._queue.popleft()
@@ -159,7 +159,13 @@ class Dispatcher:
         self._repeated = time.monotonic()
         for incident, (number, alarm) in list(self._open.items()):
             if not self._deliver(number, alarm):
-                del self._open[incident]
+                self._open.pop(incident, None)
+
+    def _drop(self, notice: Notice) -> None:
+        """Counts a notice that the target never gets. An incident that was closed is not sent again."""
+        self.counts.dropped += 1
+        if isinstance(notice, Incident):
+            self._open.pop(notice.number, None)
 
     def _deliver(self, number: int, notice: Notice) -> bool:
         """Sends a notice. Returns False if the target refuses it for good.
@@ -202,7 +208,7 @@ class Dispatcher:
             self._open[notice.membership.incident] = number, notice
             if len(self._open) > _OPEN:
                 del self._open[next(iter(self._open))]
-        else:
+        else:  # it was closed
             self._open.pop(notice.number, None)
 
     def _until_repeat(self) -> float | None:
