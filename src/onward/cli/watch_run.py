@@ -73,7 +73,7 @@ def run(
     top_k: TopKOption = None,
     fixed: Annotated[
         bool,
-        typer.Option("--fixed", help="Do not learn from the sequences that end without an alarm."),
+        typer.Option("--fixed", help="Do not learn from the sequences that are not unusual."),
     ] = False,
     in_memory: Annotated[
         int,
@@ -106,8 +106,7 @@ def run(
     closed, a line shows its keys, its number of alarms, and their cause.
     If more sequences are unusual than --false-alarms or --alarms allow, only
     the most unusual of them open incidents, and the others are counted.
-    Sequences that end without an alarm are learned after they were scored, so
-    what recurs becomes normal.
+    The others are learned after they were scored, so what recurs becomes normal.
     The exit code is 3 if a sequence was flagged, and 0 if none was.
     """
     from onward.watch.datasets import format_hint, no_records_error, parser_for  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""A watch learns what was not alarmed, after it has scored it."""
+"""A watch learns what is not unusual, after it has scored it."""
 
 import random
 from pathlib import Path

@@ -1,7 +1,8 @@
-"""Learning as it reads: the sequences that ended without an alarm become part of what is normal.
+"""Learning as it reads: the sequences that ended without being unusual become part of what is normal.
 
 The lookup tables and the n-gram model of the detector learn them; the model and the calibration stay. A
-sequence is scored before it is learned. The detector learns after fixed numbers of records, so the alarms do
+sequence is scored before it is learned. Sequences that rate control suppresses are not learned, because
+anomalies are among them. The detector learns after fixed numbers of records, so the alarms do
 not depend on how the records were divided into calls.
 
 The store holds the learned sequences, and a restart learns them again. Their number is limited: the oldest
@@ -47,7 +48,7 @@ class OnlineLearning:
         return max(_FEWEST_RECORDS, int(_SHARE * (self._base.events + self._learned))) - self._records
 
     def add(self, events: list[str]) -> None:
-        """Notes the events of a sequence that ended without an alarm."""
+        """Notes the events of a sequence that ended without being unusual."""
         self._ended.append(events)
 
     def read(self, records: int) -> None:

@@ -5,7 +5,7 @@ ActiveSequences   holds the open sequences
 SequenceTracker   scores them, and finds candidates for alarms
 RateControl       decides which candidates may open an incident
 IncidentGrouping  groups alarms into incidents
-OnlineLearning    has the detector learn what was not alarmed
+OnlineLearning    has the detector learn what is not unusual
 Drift             tests whether the stream still resembles the training data
 WatchStore        makes all of this durable in one transaction
 """
@@ -103,7 +103,7 @@ class Monitor:
             incident is closed.
         budget: how many incidents may open, in place of the false-alarm rate of the detector. The threshold
             of this rate remains the lowest one.
-        learns: whether the detector learns from the sequences that end without an alarm.
+        learns: whether the detector learns from the sequences that it does not flag.
         in_memory: open sequences to hold in memory.
         ends_at_once: idle sequences that end in one call, the longest idle first; the others end in the next
             calls. None: all end at once.
@@ -320,11 +320,11 @@ class Monitor:
             self.counts.flagged_ended += 1
             self._sequences.flag(ended.sequence)  # again, with the events since the alarm
             return
-        if self._learning:
-            self._learning.add(ended.sequence.events)
         if ended.candidate:
             self.counts.suppressed += 1
             self._tell_of_suppression(self._progress(ended.place.seconds))
+        elif self._learning:
+            self._learning.add(ended.sequence.events)
 
     def _tell_of_suppression(self, progress: float) -> None:
         """Notifies the user once if the threshold is strongly raised."""

@@ -7,7 +7,7 @@
     incidents      the open incidents, and closed ones whose causes are remembered
     incident_keys  the distinct keys of each of these incidents
     flagged        the events of flagged sequences, for `onward watch ok`
-    ended          the events of sequences that ended without an alarm and are not learned yet
+    ended          the events of sequences that ended without being unusual and are not learned yet
     learned        the events of those that were learned as they were read
 
 A crash undoes every change since the last `commit`. Without a path the file is temporary, and only holds the
@@ -379,7 +379,7 @@ class WatchStore:
         self._change("insert or replace into flagged values (?, ?, ?)", [(key, number, events)])
 
     def add_ended(self, sequences: Iterable[Sequence[str]]) -> None:
-        """Notes the events of sequences that ended without an alarm."""
+        """Notes the events of sequences that ended without being unusual."""
         rows = ((len(events), json.dumps(events)) for events in sequences)
         self._change("insert into ended (count, events) values (?, ?)", rows)
 
