@@ -65,6 +65,7 @@ class FormatOptions:
         key_regex: pattern that finds the key in a line.
         symbols: kind of the events of a log line.
         delimiter: character between the columns of a CSV row; None: it is detected.
+        measures: columns with measures; (): they are detected.
     """
 
     form: Form | None = None
@@ -74,6 +75,7 @@ class FormatOptions:
     key_regex: str | None = None
     symbols: LogSymbols = "templates"
     delimiter: str | None = None
+    measures: tuple[str, ...] = ()
 
 
 def detect_format(raw: Iterable[bytes], options: FormatOptions, name: str = "") -> InputFormat:
@@ -232,7 +234,7 @@ def _column_format(
 ) -> InputFormat:
     """Returns the format of lines with columns."""
     columns = SampledColumns(rows)
-    columns.check({options.key, options.time, *options.event})
+    columns.check({options.key, options.time, *options.event, *options.measures})
     time = options.time or columns.time()
     event = options.event
     if not event:
@@ -241,6 +243,7 @@ def _column_format(
         event = tuple(name for name in (level, message) if name)
         if message is None or not columns.is_text(message):
             event = columns.request() or event
+        event += columns.codes({time, options.key, *event, *options.measures}) if event else ()
     if not event:
         raise InputError(
             f"expected a column with events, found {', '.join(columns.values) or 'no columns'}",
@@ -256,7 +259,10 @@ def _column_format(
         container=container,
         lenient=True,
     )
-    return found if found.key or found.key_regex else _with_key(found, columns, [])
+    if not (found.key or found.key_regex):
+        found = _with_key(found, columns, [])
+    measures = options.measures or columns.measures({found.time, found.key, *found.event})
+    return replace(found, measures=measures)
 
 
 def _log_format(lines: Sequence[str], options: FormatOptions, container: Container | None) -> InputFormat:
@@ -292,6 +298,7 @@ def _log_format(lines: Sequence[str], options: FormatOptions, container: Contain
         pattern=pattern,
         container=container,
         lenient=options.key_regex is None,
+        measures=options.measures,
     )
     if source.key or source.key_regex:
         return source
