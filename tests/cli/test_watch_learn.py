@@ -62,7 +62,7 @@ def test_a_log_is_recognised_without_options(onward: Command, tmp_path: Path) ->
     assert ran.err.splitlines()[:3] == [
         "read as log lines: an event is the template of message; the time is in time",
         "each record is a sequence of its own: no column or word groups them",
-        "--form, --log, --event, --key, --time and --key-regex correct this",
+        "--form, --log, --event, --key, --time, --key-regex and --measure correct this",
     ]
     assert (ran.json["sequences"], ran.json["templates"]) == (60, 1)
 

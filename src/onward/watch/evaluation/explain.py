@@ -72,7 +72,7 @@ class Explanation:
         )
 
     def rows(self) -> Iterator[tuple[EventScore, int | None, str]]:
-        """Yields each event, its line number, and words on its excess or ""; for the END, the line is None."""
+        """Yields each event, its line number, and words on its excess. The line of the END is None."""
         for event, line in zip(self.events, (*self.lines, None), strict=True):
             yield event, line, "" if line is None else self.excesses.get(line, "")
 

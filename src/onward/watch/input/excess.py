@@ -8,25 +8,24 @@ It does not hold the value, so that repeats have the same name.
 """
 
 import re
-from collections.abc import Iterator
 
 from onward.watch.input.masks import MASK
 
 _SUFFIX = re.compile(
     r" \[(?P<what>[^\[\]]+) above (?P<bound>[\d,.e+]+); (?P<share>[\d.]+) % at most (?P<usual>[\d,.e+]+)\]$"
 )
-_NUMBER = r"(?<![\w.,])\d[\d.,]*"
+_NUMBER = r"(?<![\w./-])(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?![\d:/-])"
 _DECIMALS = 6
 
 
-def excess_suffix(what: str, bound: float, share: float, usual: float) -> str:
+def excess_suffix(what: str, bound: float, usual: float, share: float) -> str:
     """Returns the suffix of the name of an event.
 
     Args:
         what: the measure: a column, or `<*>` between the words next to it.
         bound: its bound.
-        share: share of the learned values, in percent, that are at most `usual`.
-        usual: this value.
+        usual: the value that a `share` of the learned values do not exceed.
+        share: this share, in percent.
     """
     return f" [{what} above {shown_number(bound)}; {share:g} % at most {shown_number(usual)}]"
 
@@ -58,22 +57,13 @@ def shown_number(value: float) -> str:
 
 
 def _value_above(bound: float, what: str, line: str) -> float | None:
-    """Returns the value in a line: next to its words if it is there, else the largest above the bound."""
+    """Returns the value of a measure in a line; None if its words are not there, or several values qualify."""
     before, mask, after = what.partition(MASK)
     start = re.escape(before.strip()) + (r"\s*" if mask else r"[\"':=\s]*")
     end = rf"\s*{re.escape(after.strip())}" if after.strip() else ""
-    for regex in (rf"{start}(?P<value>{_NUMBER}){end}", rf"(?P<value>{_NUMBER})"):
-        if values := [value for value in _values(regex, line) if value > bound]:
-            return max(values)
-    return None
-
-
-def _values(regex: str, line: str) -> Iterator[float]:
-    for found in re.finditer(regex, line):
-        try:
-            yield _plain(found["value"].rstrip(".,"))
-        except ValueError:  # a date or an address
-            continue
+    values = {_plain(found["value"]) for found in re.finditer(rf"{start}(?P<value>{_NUMBER}){end}", line)}
+    above = [value for value in values if value > bound]
+    return above[0] if len(above) == 1 else None
 
 
 def _plain(text: str) -> float:

@@ -210,11 +210,7 @@ class InputFormat:
         return f"the source was read as {self.describe()}; {_OTHER_OPTIONS[self.form]}"
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self) | {
-            "event": list(self.event),
-            "text": list(self.text),
-            "measures": [*self.measures],
-        }
+        return asdict(self) | {name: list(getattr(self, name)) for name in ("event", "text", "measures")}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "InputFormat":

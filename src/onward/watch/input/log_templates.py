@@ -63,22 +63,20 @@ class _Kind:
 
     def event(self, parts: Sequence[str]) -> str:
         """Returns the event of a line with these parts (see `split_line`)."""
-        event = (
-            self._named([parts[number.part] for number, _ in self._codes]) if self._codes else self.template
-        )
+        event = self._named(parts) if self._codes else self.template
         for part, bound, suffix in self._measures:
             if is_above(parts[part], bound):
                 return event + suffix
         return event
 
-    def _named(self, codes: Sequence[str]) -> str:
+    def _named(self, parts: Sequence[str]) -> str:
         """Returns the template with the values of its codes."""
         texts = self.template.split(MASK)
         shown = [[MASK] for _ in texts[1:]]
-        for (number, rule), code in zip(self._codes, codes, strict=True):
+        for number, rule in self._codes:
             if len(shown[number.mask]) < number.items:
                 shown[number.mask] = [MASK] * number.items
-            shown[number.mask][number.item] = rule.shown(code)
+            shown[number.mask][number.item] = rule.shown(parts[number.part])
         return texts[0] + "".join(" ".join(s) + text for s, text in zip(shown, texts[1:], strict=True))
 
 

@@ -4,10 +4,12 @@ A code has few values, all of which recur: each follows another value often. A n
 long and then changes is a state or a setting, whose next value is not known. Numbers of workers are in a row.
 
 A measure is a number that varies and has no trend: new maxima are as rare as among exchangeable values, where
-the k-th value is one with probability 1/k. Counters, ids and times set new maxima all the time. The bound of a
-measure follows from the upper tenth of its values: a generalised Pareto tail, never lighter than that of
-a power law, continues them to the value that one of `_BEYOND` normal values exceeds. No order of values
-matters but that of the maxima, and memory is bounded by the number of buckets of equal relative width.
+the k-th value is one with probability 1/k. Counters, ids and times set new maxima all the time. The bound of
+a measure follows from the upper tenth of its values: a generalised Pareto tail, never lighter than a power
+law, continues them to the value that a share `_BEYOND` of normal values exceeds, and to twice the largest
+value at least. Values are counted in buckets of equal relative width, so memory is bounded.
+
+Unlike the templates, the rules depend on the order of lines: only order tells a counter from a measure.
 """
 
 import math
@@ -42,6 +44,7 @@ _RARE_SHARE = 0.001
 """Share of the lines that may have a value which does not recur."""
 
 _LINES_PER_CODE = 30
+"""Least mean number of lines with each value of a code."""
 
 _WIDTH = math.log(1.05)
 """Logarithm of the relative width of a bucket."""
@@ -187,8 +190,7 @@ class Values:
             self._buckets[place] = [1, value]
         else:
             bucket[0] += 1
-            if value > bucket[1]:
-                bucket[1] = value
+            bucket[1] = max(bucket[1], value)
 
     def rule(self, *, is_named_code: bool = False) -> Rule | None:
         """Returns what the values are; None if they are neither a code nor a measure.
@@ -235,8 +237,8 @@ class Values:
 
 def names_code(event: str, place: str) -> bool:
     """Whether a word before a place of a template names a code."""
-    before = event.split(MASK)[int(place.split(".")[0].split()[0]) - 1]
-    return bool(_CODE_NAMES.search(before))
+    number = re.match(r"\d+", place)
+    return bool(number and _CODE_NAMES.search(event.split(MASK)[int(number[0]) - 1]))
 
 
 def _is_code(counts: Counter[str], runs: Counter[str]) -> bool:

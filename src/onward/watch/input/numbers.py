@@ -1,4 +1,4 @@
-"""The numbers of an event: which of its places hold a code or a measure, as learned (see `number_statistics`).
+"""The numbers of events: which of them are codes or measures, as learned (see `number_statistics`).
 
     code      a number with few values, such as a status or an exit code: each value makes an event of its own
     measure   a duration, a size, a count: a value above its bound makes an event of its own (see `excess`)
@@ -72,7 +72,7 @@ class Measure(NamedTuple):
 
 Rule = Code | Measure
 Numbers = Mapping[str, Mapping[str, Rule]]
-"""The rules of the places of each kind of event. A place is a column, or a word of a template (see `Templates`)."""
+"""The rules for each kind of event, by place: a column, or which number of a template (see `Placed`)."""
 
 
 class ColumnNumbers:

@@ -210,7 +210,8 @@ class Alarm:
         excess = describe_excess(self.event.event, self.line)
         expected = ", ".join(f"{one.event} {one.probability:.2f}" for one in self.event.expected)
         new = ", new here" if self.event.new else ""
-        return f"{excess and f'{excess}; '}expected {expected}; found {self.event.event} ({self.event.bits:.1f} bits{new})"
+        reason = f"expected {expected}; found {self.event.event} ({self.event.bits:.1f} bits{new})"
+        return f"{excess}; {reason}" if excess else reason
 
 
 class _StoredExpected(StoredModel):
