@@ -57,7 +57,7 @@ def shown_number(value: float) -> str:
 
 
 def _value_above(bound: float, what: str, line: str) -> float | None:
-    """Returns the value of a measure in a line; None if its words are not there, or several values qualify."""
+    """Returns the value of a measure in a line; None if its words are not there, or several values fit."""
     before, mask, after = what.partition(MASK)
     start = re.escape(before.strip()) + (r"\s*" if mask else r"[\"':=\s]*")
     end = rf"\s*{re.escape(after.strip())}" if after.strip() else ""

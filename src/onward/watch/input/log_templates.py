@@ -55,7 +55,7 @@ class _Kind:
         ruled = [(number, rules[number.place]) for number in numbers if number.place in rules]
         self._codes = [(number, rule) for number, rule in ruled if isinstance(rule, Code)]
         self._measures = [
-            (number.part, rule.bound, rule.suffix(_context(template, number.mask)))
+            (number.part, rule.bound, rule.suffix(_context(template, number)))
             for number, rule in ruled
             if isinstance(rule, Measure)
         ]
@@ -88,6 +88,7 @@ class Placed(NamedTuple):
         part: its place among the parts of the line (see `split_line`).
         mask: its place among the masks of the template.
         item, items: its place in a list of numbers, and the length of this list.
+        unit: what follows it in its word, such as ms.
     """
 
     place: str
@@ -95,6 +96,7 @@ class Placed(NamedTuple):
     mask: int
     item: int
     items: int
+    unit: str
 
 
 class Templates:
@@ -154,7 +156,9 @@ class Templates:
         words = split_template(template)
         before = [0, *accumulate(word.count(MASK) for word in words)]
         return template, [
-            Placed(_name_of(mask := before[n.word] + n.mask, n), 2 * n.found + 1, mask, n.item, n.items)
+            Placed(
+                _name_of(mask := before[n.word] + n.mask, n), 2 * n.found + 1, mask, n.item, n.items, n.unit
+            )
             for n in line.numbers
             if n.word < len(words) and words[n.word] == line.words[n.word]
         ]
@@ -183,11 +187,12 @@ def _name_of(mask: int, number: Number) -> str:
     return f"{mask + 1}{item} {number.unit}".strip()
 
 
-def _context(template: str, mask: int) -> str:
-    """Returns a mask of a template with the words next to it, such as "in <*> ms"."""
+def _context(template: str, number: Placed) -> str:
+    """Returns the mask of a number in a template with the words next to it, such as "in <*> ms"."""
     texts = template.split(MASK)
-    before, after = _BEFORE.search(texts[mask]), _AFTER.match(texts[mask + 1])
-    return f"{before[0].lstrip() if before else ''}{MASK}{after[0] if after else ''}".strip()
+    before, after = _BEFORE.search(texts[number.mask]), _AFTER.match(texts[number.mask + 1])
+    unit = number.unit or (after[0] if after else "")
+    return f"{before[0].lstrip() if before else ''}{MASK}{unit}".strip()
 
 
 _Group = dict[Words, tuple[int, int]]
