@@ -2,15 +2,16 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from onward.errors import CorpusError, InputError
 from onward.watch.detector import Detector
-from onward.watch.input.detection import FormatOptions, detect_format
+from onward.watch.input.detection import SAMPLED_LINES, FormatOptions, detect_format
 from onward.watch.input.format import InputFormat
-from onward.watch.input.lines import read_lines
+from onward.watch.input.lines import is_binary, read_lines
 from onward.watch.input.log_files import find_log_files
 from onward.watch.input.log_templates import Templates
 from onward.watch.input.numbers import ColumnNumbers, numbers_from_json, numbers_to_json
@@ -68,10 +69,15 @@ def load_normal(
         notify: called with messages about the detected format.
 
     Raises:
-        CorpusError: a source is missing, or has no readable record.
+        CorpusError: a source is missing, is binary, or has no readable record.
         InputError: options that do not belong to the format.
     """
     documents = find_log_files(names, notify)  # standard input can be read only once
+    if is_binary(islice(read_lines(documents), SAMPLED_LINES)):
+        raise CorpusError(
+            f"expected text in {', '.join(map(str, names))}, got binary data",
+            hint="name a log, or another file with lines of text",
+        )
     if isinstance(source, FormatOptions):
         options = source
         source = detect_format(read_lines(documents), options, str(names[0]))

@@ -78,7 +78,9 @@ class KeyPattern:
         found = self._regex.search(line[:SEARCHED].encode("utf-8", "replace"))
         if not found:
             return None
-        groups = found.groups() or (found[0],)
+        if not self._regex.groups:  # quicker than to ask the match for its groups
+            return found[0].decode()
+        groups = found.groups()
         return next((group.decode() for group in groups if group is not None), "")
 
     def named(self, line: str) -> dict[str, str] | None:
