@@ -191,3 +191,13 @@ def test_columns_have_codes_and_measures_too(form: str) -> None:
     events, said = records_of(lines(rows), raw, FormatOptions(measures=("total",)))
     assert said.endswith("measures: total")
     assert "above" not in events[1]
+
+
+def test_a_mask_in_the_line_itself_is_no_number() -> None:
+    lines = lines_with(
+        lambda chance, i: f"{status(chance, i)} in {milliseconds(chance, i)} ms", "answered {}"
+    )
+    templates = learned([*lines, "answered <*> in <*> ms"])
+    for line in ("answered <*> in <*> ms", "answered <*> in 98231 ms", "answered 500 in <*> ms"):
+        assert templates.event("answered 200 in 30 ms") == "answered 200 in <*> ms"
+        assert templates.event(line) == "answered <*> in <*> ms"

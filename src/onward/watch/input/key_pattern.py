@@ -78,9 +78,7 @@ class KeyPattern:
         found = self._regex.search(line[:SEARCHED].encode("utf-8", "replace"))
         if not found:
             return None
-        if not self._regex.groups:  # quicker than to ask the match for its groups
-            return found[0].decode()
-        groups = found.groups()
+        groups = found.groups() if self._regex.groups else (found[0],)
         return next((group.decode() for group in groups if group is not None), "")
 
     def named(self, line: str) -> dict[str, str] | None:

@@ -120,7 +120,7 @@ class Templates:
             for word in split_template(text):
                 node = node.setdefault(word, {})
             node.setdefault(None, text)
-        self._cache: dict[str, _Kind] = {}
+        self._cache: dict[tuple[str, int], _Kind] = {}
 
     @classmethod
     def mine(cls, lines: Iterable[str]) -> "Templates":
@@ -138,13 +138,14 @@ class Templates:
         """Returns the template of a line, and its event."""
         parts = split_line(line)
         content = MASK.join(parts[::2])
-        kind = self._cache.get(content)
+        key = content, len(parts)  # a line may contain masks itself
+        kind = self._cache.get(key)
         if kind is None:
             template, numbers = self.placed(content, parts)
             kind = _Kind(template, numbers, self.numbers.get(template, {}))
             if len(self._cache) >= _CACHED_LINES:
                 self._cache.clear()
-            self._cache[content] = kind
+            self._cache[key] = kind
         return kind.template, kind.template if kind.is_fixed else kind.event(parts)
 
     def placed(self, content: str, parts: Sequence[str]) -> tuple[str, list[Placed]]:

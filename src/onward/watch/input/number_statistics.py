@@ -76,7 +76,7 @@ class NumberMiner:
 
     def __init__(self, templates: Templates) -> None:
         self._templates = templates
-        self._cache: dict[str, tuple[str, list[tuple[str, int]]]] = {}
+        self._cache: dict[tuple[str, int], tuple[str, list[tuple[str, int]]]] = {}
         self._statistics = NumberStatistics()
 
     def kind_and_event(self, line: str) -> tuple[str, str]:
@@ -88,13 +88,14 @@ class NumberMiner:
         """Adds a line, and returns its template."""
         parts = split_line(line)
         content = MASK.join(parts[::2])
-        kind = self._cache.get(content)
+        key = content, len(parts)  # a line may contain masks itself
+        kind = self._cache.get(key)
         if kind is None:
             template, placed = self._templates.placed(content, parts)
             kind = template, [(number.place, number.part) for number in placed]
             if len(self._cache) >= _CACHED_LINES:
                 self._cache.clear()
-            self._cache[content] = kind
+            self._cache[key] = kind
         template, places = kind
         self._statistics.add(template, ((place, parts[part]) for place, part in places))
         return template
