@@ -125,6 +125,12 @@ def test_counters_ids_and_times_have_no_bound(number: Numbers) -> None:
     assert templates.event("finished job with 999999999999 left") == "finished job with <*> left"
 
 
+def test_an_id_is_known_by_its_name() -> None:
+    for text in ("user {} came in", "thread-pool: job {} done", "uid={} is here", "port {} opened"):
+        templates = learned(lines_with(lambda chance, _: chance.randrange(900), text))
+        assert templates.event(text.format(10**9)) == text.format("<*>")
+
+
 @pytest.mark.parametrize(
     "number", [milliseconds, lambda c, _: int(c.paretovariate(1)), lambda c, _: c.randrange(900)]
 )

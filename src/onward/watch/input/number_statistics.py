@@ -61,7 +61,11 @@ _SHAPES = 0.25, 1.5
 _CODE_NAMES = re.compile(
     r"(?i)(?:status|code|exit(?:ed)?|respon\w+|return(?:ed)?|rc|errno|level)\W{0,3}(?:with )?$"
 )
-"""Words before a code."""
+_ID_NAMES = re.compile(
+    r"(?i)(?:\b(?:user|id|port|line|session|job|task|thread|worker|stage|block|key|no|version|index|seq)"
+    r"|[a-z]id)\W{0,3}$"
+)
+"""Words before a code, and before a number that is an id, though it looks like a measure."""
 
 _MANY = 1000
 _CACHED_LINES = 1 << 16
@@ -136,6 +140,11 @@ class NumberStatistics:
                 found = places[place] = Values(self._has_codes and " " not in place)
             found.add(text)
 
+    def _name(self, event: str, place: str) -> str:
+        """Returns what precedes a number in a template; "" if it is in a column."""
+        number = re.match(r"\d+", place) if self._has_codes else None
+        return event.split(MASK)[int(number[0]) - 1] if number else ""
+
     def numbers(self) -> Numbers:
         """Returns the rules, those of the most frequent events if there are too many."""
         found: dict[str, dict[str, Rule]] = {}
@@ -144,7 +153,7 @@ class NumberStatistics:
                 place: rule
                 for place, values in sorted(self._places[event].items())
                 if values.count >= max(FEWEST, _PRESENT * count)
-                and (rule := values.rule(is_named_code=self._has_codes and names_code(event, place)))
+                and (rule := values.rule(self._name(event, place)))
             }
             if rules and len(found) < MOST_KINDS:
                 found[event] = rules
@@ -193,15 +202,15 @@ class Values:
             bucket[0] += 1
             bucket[1] = max(bucket[1], value)
 
-    def rule(self, *, is_named_code: bool = False) -> Rule | None:
+    def rule(self, name: str = "") -> Rule | None:
         """Returns what the values are; None if they are neither a code nor a measure.
 
         Args:
-            is_named_code: whether a word next to them names a code.
+            name: the text before them.
         """
-        if self.is_code(is_named_code=is_named_code):
+        if self.is_code(is_named_code=bool(_CODE_NAMES.search(name))):
             return Code(tuple(sorted(self._codes or ())))
-        return self._measure() if self.is_measure() else None
+        return self._measure() if self.is_measure() and not _ID_NAMES.search(name) else None
 
     def is_code(self, *, is_named_code: bool) -> bool:
         """Whether the values are a code. A value that is always the same needs the word for it."""
@@ -234,12 +243,6 @@ class Values:
                 return largest
             left -= count
         return 0.0
-
-
-def names_code(event: str, place: str) -> bool:
-    """Whether a word before a place of a template names a code."""
-    number = re.match(r"\d+", place)
-    return bool(number and _CODE_NAMES.search(event.split(MASK)[int(number[0]) - 1]))
 
 
 def _is_code(counts: Counter[str], runs: Counter[str]) -> bool:
