@@ -207,3 +207,15 @@ def test_a_mask_in_the_line_itself_is_no_number() -> None:
     for line in ("answered <*> in <*> ms", "answered <*> in 98231 ms", "answered 500 in <*> ms"):
         assert templates.event("answered 200 in 30 ms") == "answered 200 in <*> ms"
         assert templates.event(line) == "answered <*> in <*> ms"
+
+
+def test_the_size_of_a_web_answer_is_a_measure() -> None:
+    def line(size: int) -> bytes:
+        return f'10.0.0.1 - - [01/Nov/2026:10:00:00 +0000] "GET /a HTTP/1.1" 200 {size} "-" "curl/8"'.encode()
+
+    chance = random.Random(1)
+    lines = [line(milliseconds(chance, i)) for i in range(300)]
+    events, said = records_of(lines, [line(90), line(10**7)], FormatOptions())
+    assert said.endswith("measures: bytes")
+    assert events[0] == "GET /a 200"
+    assert events[1].startswith("GET /a 200 [bytes above ")

@@ -39,7 +39,7 @@ _DELIMITERS = ",;\t| "
 
 _REQUEST = (
     r"^(?:(?P<site>\S+:\d+) )?(?P<client>\S+) (?P<ident>\S+) (?P<user>\S+) \[(?P<time>[^\]]+)\] "
-    r'"(?P<method>[A-Z]+) (?P<path>[^ ?"]*)[^"]*" (?P<status>\d{3})(?P<message>.*)$'
+    r'"(?P<method>[A-Z]+) (?P<path>[^ ?"]*)[^"]*" (?P<status>\d{3})(?: (?P<bytes>\d+))?(?P<message>.*)$'
 )
 """A line of a web server: the common and the combined log format."""
 
@@ -51,6 +51,9 @@ _SYSLOG = (
 
 _KNOWN = {_REQUEST: ("method", "path", "status"), _SYSLOG: ("source", MESSAGE)}
 """Patterns of standards, and the columns that are the event."""
+
+_MEASURES = {"bytes"}
+"""Fields of these patterns that may be measures. Fields that were found in other headers are no measures."""
 
 
 @dataclass(frozen=True)
@@ -298,7 +301,7 @@ def _log_format(lines: Sequence[str], options: FormatOptions, container: Contain
         pattern=pattern,
         container=container,
         lenient=options.key_regex is None,
-        measures=options.measures,
+        measures=options.measures or tuple(set(columns.measures(())) & _MEASURES),
     )
     if source.key or source.key_regex:
         return source

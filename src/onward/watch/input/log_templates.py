@@ -208,6 +208,7 @@ class TemplateMiner:
 
     def __init__(self) -> None:
         self._groups: dict[int, _Group] = defaultdict(dict)
+        self._cache: dict[str, tuple[Words, int]] = {}
         self._heaps: dict[int, list[tuple[int, Words]]] = defaultdict(list)  # the largest hash first
 
     def kind_and_event(self, line: str) -> tuple[str, str]:
@@ -217,7 +218,14 @@ class TemplateMiner:
 
     def event(self, line: str) -> str:
         """Adds a line, and returns no event."""
-        words, spaces, _ = line_of(mask_line(line))
+        content = mask_line(line)
+        known = self._cache.get(content)
+        if known is None:
+            known = line_of(content)[:2]
+            if len(self._cache) >= _CACHED_LINES:
+                self._cache.clear()
+            self._cache[content] = known
+        words, spaces = known
         group, heap = self._groups[len(words)], self._heaps[len(words)]
         if words in group:
             count, before = group[words]
