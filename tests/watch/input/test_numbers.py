@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
+from onward.errors import InputError
 from onward.watch.input.detection import FormatOptions, detect_format
 from onward.watch.input.excess import describe_excess
 from onward.watch.input.log_templates import Templates
@@ -219,3 +220,19 @@ def test_the_size_of_a_web_answer_is_a_measure() -> None:
     assert said.endswith("measures: bytes")
     assert events[0] == "GET /a 200"
     assert events[1].startswith("GET /a 200 [bytes above ")
+
+
+def test_measures_need_columns() -> None:
+    for lines in ([b"nothing but words"] * 5, [b"a b a", b"b a b"] * 5):
+        with pytest.raises(InputError, match="have no columns, got measure"):
+            detect_format(lines, FormatOptions(measures=("took",)))
+    with pytest.raises(InputError, match="no column 'took' among"):
+        detect_format([b'{"msg": "it is done"}'] * 5, FormatOptions(measures=("took",)))
+
+
+def test_a_second_file_may_lack_a_measure() -> None:
+    rows = [",".join(map(str, row.values())).encode() for row in requests()]
+    head = ",".join(requests(1)[0]).encode()
+    other = [b"msg,time,status", b"request of user 5 done,2026-11-02T10:00:00Z,200"]
+    events, _ = records_of([head, *rows], [head, rows[0], *other], FormatOptions(key="status"))
+    assert events[-1].startswith("request of user <*> done")

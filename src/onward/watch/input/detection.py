@@ -104,7 +104,9 @@ def detect_format(raw: Iterable[bytes], options: FormatOptions, name: str = "") 
             raise InputError(
                 "sources with one sequence per line have no delimiter", hint="leave out --delimiter"
             )
-        return InputFormat(form, options.key, options.event, options.time, options.key_regex)
+        return InputFormat(
+            form, options.key, options.event, options.time, options.key_regex, measures=options.measures
+        )
     if form == "log":
         return _log_format(lines, options, container)
     delimiter = options.delimiter
@@ -282,6 +284,7 @@ def _log_format(lines: Sequence[str], options: FormatOptions, container: Contain
             options.delimiter or ",",
             container=container,
             lenient=options.key_regex is None and options.symbols == "templates",
+            measures=options.measures,
         )
         if not source.lenient:
             return source

@@ -54,7 +54,11 @@ _LEAST_BUCKETS = 5
 """Number of buckets that a measure has values in, at least."""
 
 _TAIL = 0.1
+"""Share of the values that the tail is fitted to."""
+
 _BEYOND = 1e-5
+"""Share of normal values that are expected above a bound."""
+
 _SHAPES = 0.25, 1.5
 """Least and largest shape of the tail."""
 
@@ -68,6 +72,8 @@ _ID_NAMES = re.compile(
 """Words before a code, and before a number that is an id, though it looks like a measure."""
 
 _MANY = 1000
+"""From this number of values on, the usual value is their 99.9 % quantile instead of the 99 % one."""
+
 _CACHED_LINES = 1 << 16
 
 
@@ -79,7 +85,7 @@ class NumberMiner:
     """
 
     def __init__(self, templates: Templates) -> None:
-        self._templates = templates
+        self._templates, self._known = templates, frozenset(templates.texts)
         self._cache: dict[tuple[str, int], tuple[str, list[tuple[str, int]]]] = {}
         self._statistics = NumberStatistics()
 
@@ -101,7 +107,8 @@ class NumberMiner:
                 self._cache.clear()
             self._cache[key] = kind
         template, places = kind
-        self._statistics.add(template, ((place, parts[part]) for place, part in places))
+        if template in self._known:
+            self._statistics.add(template, ((place, parts[part]) for place, part in places))
         return template
 
     def numbers(self) -> Numbers:

@@ -141,10 +141,10 @@ class _ColumnParser(RecordParser):
     def __init__(
         self, source: InputFormat, templates: _Templates | None, measures: _Measures | None = None
     ) -> None:
-        names = (*source.event, *source.measures, *filter(None, (source.key, source.time)))
+        names = (*source.event, *filter(None, (source.key, source.time)))
         self._format, self._templates, self._measures = source, templates, measures
         self._table = CsvRows(names, source.delimiter) if source.form == "csv" else None
-        self._pattern = LinePattern(source.pattern, names) if source.pattern else None
+        self._pattern = LinePattern(source.pattern, (*names, *source.measures)) if source.pattern else None
         self._key = KeyPattern(source.key_regex) if source.key_regex else None
         self._continued = MOST_CONTINUED  # lines since the last one with a header; at first there was none
         super().__init__(self._table, ContainerLines(source.container) if source.container else None)
