@@ -19,7 +19,8 @@ from onward.inference.text_source import open_source
 from onward.watch.input.csv_rows import CsvRows
 from onward.watch.input.detection import FormatOptions, detect_format
 from onward.watch.input.format import InputFormat
-from onward.watch.input.log_templates import Templates, mask_line
+from onward.watch.input.log_templates import Templates
+from onward.watch.input.masks import mask_line
 from onward.watch.input.parsers import make_parser
 from onward.watch.input.times import parse_time
 

@@ -21,7 +21,7 @@ def source(tmp_path: Path) -> Path:
 def test_the_explanation_as_json(onward: Command, watching: Path, source: Path) -> None:
     ran = onward("watch", "explain", watching, source, "--key", "s1", "--json")
     assert ran.code == 0, ran.err
-    assert set(ran.json) == {"verdict", "rate", "top_k", "bits_per_event", "events", "lines"}
+    assert set(ran.json) == {"verdict", "rate", "top_k", "bits_per_event", "events", "lines", "excesses"}
     assert ran.json["verdict"]["key"] == "s1"
     assert ran.json["verdict"]["flagged"] is True
     assert ran.json["lines"] == [6, 7, 8, 9]

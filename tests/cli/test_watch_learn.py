@@ -62,7 +62,7 @@ def test_a_log_is_recognised_without_options(onward: Command, tmp_path: Path) ->
     assert ran.err.splitlines()[:3] == [
         "read as log lines: an event is the template of message; the time is in time",
         "each record is a sequence of its own: no column or word groups them",
-        "--form, --log, --event, --key, --time and --key-regex correct this",
+        "--form, --log, --event, --key, --time, --key-regex and --measure correct this",
     ]
     assert (ran.json["sequences"], ran.json["templates"]) == (60, 1)
 
@@ -111,6 +111,21 @@ def test_invalid_bytes_and_a_very_long_line_can_be_read(onward: Command, tmp_pat
     ran = onward("watch", "learn", path, "-o", tmp_path / "a.onward", *FAST, "--json")
     assert ran.code == 0, ran.err
     assert ran.json["sequences"] == 62
+
+
+def test_binary_data_are_refused(onward: Command, tmp_path: Path) -> None:
+    path = tmp_path / "random.bin"
+    path.write_bytes(random.Random(1).randbytes(100_000))
+    ran = onward("watch", "learn", path, "-o", tmp_path / "a.onward", *FAST)
+    assert ran.code == 2
+    assert "got binary data" in ran.err and "hint: " in ran.err
+    assert not (tmp_path / "a.onward").exists()
+
+
+def test_text_in_an_old_encoding_is_read(onward: Command, tmp_path: Path) -> None:
+    path = tmp_path / "old.log"
+    path.write_bytes("".join(f"{i} соединение закрыто\n" for i in range(60)).encode("koi8-r"))
+    assert onward("watch", "learn", path, "-o", tmp_path / "a.onward", *FAST, *TENTH).code == 0
 
 
 @pytest.mark.parametrize("form", ["csv", "jsonl"])

@@ -312,3 +312,29 @@ def test_a_log_in_another_format_is_reported(onward: Command, tmp_path: Path) ->
     assert onward("watch", "learn", tmp_path / "app.log", "-o", detector, "--steps", "2").code == 0
     ran = onward("watch", "run", detector, tmp_path / "other.log")
     assert "2 lines could not be read" in ran.err
+
+
+def test_a_status_that_is_new_and_a_duration_that_is_too_long_are_reported(
+    onward: Command, tmp_path: Path
+) -> None:
+    def request(number: int, status: int, took: int) -> str:
+        head = f"2026-11-30 10:{number // 60:02}:{number % 60:02} INFO [req-{number:08x}]"
+        return f"{head} http: received {number}\n{head} http: responded {status} in {took} ms\n"
+
+    normal = [request(i, 200 if i % 20 else 404, 20 + i * 37 % 70) for i in range(300)]
+    odd = [request(1, 500, 30), request(2, 200, 98231), request(3, 200, 45000), request(4, 200, 30)]
+    (tmp_path / "app.log").write_text("".join(normal))
+    (tmp_path / "today.log").write_text("".join(odd))
+    detector, rate = tmp_path / "app.onward", ("--false-alarms", "5%")
+    assert onward("watch", "learn", tmp_path / "app.log", "-o", detector, "--steps", "20", *rate).code == 0
+    ran = onward("watch", "run", detector, tmp_path / "today.log")
+    assert ran.code == 3
+    status, slow = ran.out.splitlines()[:2]  # the third request joins the incident of the second
+    assert "first seen: INFO http responded 500 in <*> ms" in status
+    words = "98,231 ms; 99 % of the learned ones are at most 8"
+    assert words in slow and "45,000" not in ran.out
+    explained = onward("watch", "explain", detector, tmp_path / "today.log", "--key", "req-00000002")
+    assert words in explained.out
+    page = tmp_path / "page.html"
+    onward("watch", "explain", detector, tmp_path / "today.log", "--key", "req-00000002", "--html", page)
+    assert words in page.read_text()

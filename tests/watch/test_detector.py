@@ -30,6 +30,7 @@ def draw(rng: np.random.Generator) -> list[str]:
 
 RNG = np.random.default_rng(0)
 NORMAL = [draw(RNG) for _ in range(300)]
+LOG_SOURCE = {"reader": {"form": "log", "event": []}, "templates": ["a <*>"]}
 SETTINGS = LearnSettings(folds=2, steps=150, rate=0.02)
 
 
@@ -216,6 +217,16 @@ NAN = float("nan")
         (("source",), {"reader": {"form": "log", "event": [], "key_regex": "a(?=b)"}, "templates": []}),
         (("source",), {"reader": {"form": "log", "event": []}, "templates": None}),
         (("source",), {"reader": {"form": "log", "event": []}, "templates": "abc"}),
+        (("source",), {**LOG_SOURCE, "numbers": []}),
+        (("source",), {**LOG_SOURCE, "numbers": {"a <*>": {"1": {}}}}),
+        (("source",), {**LOG_SOURCE, "numbers": {"a <*>": {"1": {"codes": []}}}}),
+        (("source",), {**LOG_SOURCE, "numbers": {"a <*>": {"1": {"codes": ["12345"]}}}}),
+        (("source",), {**LOG_SOURCE, "numbers": {"a <*>": {"1": {"codes": ["1"] * 11}}}}),
+        (("source",), {**LOG_SOURCE, "measures": {"a": {"b": {"bound": -1.0, "usual": 1.0, "share": 99.0}}}}),
+        (
+            ("source",),
+            {**LOG_SOURCE, "measures": {"a": {"b": {"bound": 1e300, "usual": 1.0, "share": 99.0}}}},
+        ),
         (("source",), {"reader": {"form": "log", "event": []}, "templates": [["a"]]}),
         (("more",), 1),
     ],

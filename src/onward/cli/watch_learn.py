@@ -55,6 +55,13 @@ def learn(
     time_column: Annotated[
         str | None, typer.Option("--time", help="Column with the time. Default: it is found out.")
     ] = None,
+    measure: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Column with a duration, a size or a count: values far beyond the learned ones are alarms. "
+            "It may be repeated. Default: the columns whose numbers vary without a trend."
+        ),
+    ] = None,
     form: Annotated[
         Literal["sequences", "csv", "jsonl", "logfmt", "log"] | None,
         typer.Option(help="Format of the source. Default: it is found out by the first lines."),
@@ -76,8 +83,8 @@ def learn(
     symbols: Annotated[
         Literal["templates", "words", "bytes"],
         typer.Option(
-            help="Raw log lines: with templates, a line is one event (without its numbers). With words "
-            "or bytes, a line is a sequence of words or bytes."
+            help="Raw log lines: with templates, a line is one event: its words, and numbers with few "
+            "values. With words or bytes, a line is a sequence of words or bytes."
         ),
     ] = "templates",
     false_alarms: FalseAlarmsLearned = None,
@@ -144,6 +151,7 @@ def learn(
         key_regex=key_regex,
         symbols=symbols,
         delimiter=delimiter,
+        measures=tuple(measure or ()),
     )
     refuse_both(("--folds", folds), ("--held-out", held_out))
     refuse_both(("--folds", folds), ("--in-order", in_order))

@@ -2,18 +2,20 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from onward.errors import CorpusError, InputError
 from onward.watch.detector import Detector
-from onward.watch.input.detection import FormatOptions, detect_format
+from onward.watch.input.detection import SAMPLED_LINES, FormatOptions, detect_format
 from onward.watch.input.format import InputFormat
-from onward.watch.input.lines import read_lines
+from onward.watch.input.lines import is_binary, read_lines
 from onward.watch.input.log_files import find_log_files
 from onward.watch.input.log_templates import Templates
-from onward.watch.input.parsers import RecordParser, make_parser, mine_templates
+from onward.watch.input.numbers import ColumnNumbers, numbers_from_json, numbers_to_json
+from onward.watch.input.parsers import RecordParser, learn_numbers, make_parser, mine_templates
 from onward.watch.input.records import KeyedSequence, UnreadableLines, group_by_key
 
 Names = Sequence[str | PathLike[str]]
@@ -67,18 +69,29 @@ def load_normal(
         notify: called with messages about the detected format.
 
     Raises:
-        CorpusError: a source is missing, or has no readable record.
+        CorpusError: a source is missing, is binary, or has no readable record.
         InputError: options that do not belong to the format.
     """
     documents = find_log_files(names, notify)  # standard input can be read only once
+    if is_binary(islice(read_lines(documents), SAMPLED_LINES)):
+        raise CorpusError(
+            f"expected text in {', '.join(map(str, names))}, got binary data",
+            hint="name a log, or another file with lines of text",
+        )
     if isinstance(source, FormatOptions):
         options = source
         source = detect_format(read_lines(documents), options, str(names[0]))
         for line in source.explain(options == FormatOptions()):
             notify(line)
     templates = mine_templates(source, read_lines(documents)) if source.has_templates else None
-    described = {"reader": source.to_json(), "templates": templates.to_json() if templates else None}
-    loaded = _load(documents, make_parser(source, templates), described)
+    numbers, measures = learn_numbers(source, templates, read_lines(documents))
+    described = {
+        "reader": source.to_json(),
+        "templates": templates.to_json() if templates else None,
+        "numbers": numbers_to_json(numbers),
+        "measures": numbers_to_json(measures),
+    }
+    loaded = _load(documents, _parser(described), described)
     if not loaded.sequences:
         raise no_records_error(names, loaded.unreadable, source.other_options)
     return loaded
@@ -119,8 +132,18 @@ def format_of(detector: Detector) -> InputFormat:
 
 def parser_for(detector: Detector) -> RecordParser:
     """Returns a new parser for lines in the format of the detector's training data."""
-    templates = detector.source.get("templates")
-    return make_parser(format_of(detector), None if templates is None else Templates(templates))
+    return _parser(detector.source) if detector.source else make_parser(InputFormat())
+
+
+def _parser(source: dict[str, Any]) -> RecordParser:
+    """Returns a new parser for the `source` of a detector. Earlier versions stored no numbers."""
+    templates, numbers = source.get("templates"), numbers_from_json(source.get("numbers", {}))
+    measures = numbers_from_json(source.get("measures", {}))
+    return make_parser(
+        InputFormat.from_json(source["reader"]),
+        None if templates is None else Templates(templates, numbers),
+        ColumnNumbers(measures),
+    )
 
 
 def _load(documents: Sequence[Path], parser: RecordParser, source: dict[str, Any]) -> Dataset:

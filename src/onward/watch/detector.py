@@ -20,6 +20,7 @@ from onward.stored import Count, StoredModel, Text, refusing_damage
 from onward.watch.calibration.baselines import Baselines
 from onward.watch.calibration.conformal import Calibration
 from onward.watch.input.format import InputFormat
+from onward.watch.input.numbers import StoredNumbers
 from onward.watch.scoring.batch import score_sequences
 from onward.watch.scoring.event_vocabulary import EventVocabulary
 from onward.watch.scoring.features import (
@@ -404,6 +405,8 @@ class _Source(StoredModel):
 
     reader: dict[str, Any]
     templates: list[Text] | None
+    numbers: StoredNumbers = Field(default_factory=dict)
+    measures: StoredNumbers = Field(default_factory=dict)
 
 
 def _check_source(source: _Source) -> None:

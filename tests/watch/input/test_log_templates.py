@@ -4,7 +4,8 @@ import random
 
 import pytest
 
-from onward.watch.input.log_templates import LONGEST, Templates, mask_line
+from onward.watch.input.log_templates import Templates
+from onward.watch.input.masks import LONGEST, mask_line
 
 LOG = [f"Received block blk_{i} of size {i * 7} from 10.0.0.{i}" for i in range(30)]
 LOG += [f"Deleting block blk_{i} file /data/{i}" for i in range(30)]

@@ -35,6 +35,7 @@ class Explanation:
         bits_per_event: mean surprise of the events of normal sequences.
         events: the scores of the events and of the END.
         lines: the line number of each event.
+        excesses: words on the measures that are above their bounds, by line number.
     """
 
     verdict: Verdict
@@ -43,6 +44,7 @@ class Explanation:
     bits_per_event: float
     events: tuple[EventScore, ...]
     lines: tuple[int, ...]
+    excesses: dict[int, str]
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -52,6 +54,7 @@ class Explanation:
             "bits_per_event": self.bits_per_event,
             "events": [event.to_json() for event in self.events],
             "lines": list(self.lines),
+            "excesses": {str(line): words for line, words in self.excesses.items()},
         }
 
     @property
@@ -68,9 +71,10 @@ class Explanation:
             f"{describe_reason(verdict)}"
         )
 
-    def rows(self) -> Iterator[tuple[EventScore, int | None]]:
-        """Yields each event and its line number; None for the END."""
-        return zip(self.events, (*self.lines, None), strict=True)
+    def rows(self) -> Iterator[tuple[EventScore, int | None, str]]:
+        """Yields each event, its line number, and words on its excess. The line of the END is None."""
+        for event, line in zip(self.events, (*self.lines, None), strict=True):
+            yield event, line, "" if line is None else self.excesses.get(line, "")
 
 
 def explain_sequence(detector: Detector, dataset: Dataset, key: str) -> Explanation:
@@ -83,7 +87,15 @@ def explain_sequence(detector: Detector, dataset: Dataset, key: str) -> Explanat
     (verdict,) = detector.judge([sequence.events], [key])
     scores = tuple(detector.score_events(sequence.events))
     bits_per_event = detector.mixture.bits_per_event
-    return Explanation(verdict, detector.rate, detector.top_k, bits_per_event, scores, tuple(sequence.lines))
+    return Explanation(
+        verdict,
+        detector.rate,
+        detector.top_k,
+        bits_per_event,
+        scores,
+        tuple(sequence.lines),
+        sequence.excesses,
+    )
 
 
 def describe_reason(verdict: Verdict) -> str:
@@ -113,13 +125,14 @@ def as_lines(explanation: Explanation) -> list[str]:
     """Returns the explanation for a terminal, with one line per event."""
     rows = [f"sequence {explanation.verdict.key}, {explanation.summary}", ""]
     rows.append(f"{'line':>7} {'bits':>6} {'rank':>5}  {'':<{_BAR_WIDTH}} event; expected")
-    for event, line in explanation.rows():
+    for event, line, excess in explanation.rows():
         bar = "#" * min(_BAR_WIDTH, round(event.bits))
         new = f" ({_NEW})" if event.new else ""
+        unusual = f"; {printable(excess)}" if excess else ""
         expected = f"; {_alternatives(event)}" if event.rank else ""
         rows.append(
             f"{'' if line is None else line:>7} {event.bits:>6.2f} {event.rank:>5}  "
-            f"{bar:<{_BAR_WIDTH}} {_shorten(event.event)}{new}{expected}"
+            f"{bar:<{_BAR_WIDTH}} {_shorten(event.event)}{new}{unusual}{expected}"
         )
     return [row.rstrip() for row in [*rows, "", _LEGEND]]
 

@@ -13,7 +13,10 @@ from typing import Any
 from onward.errors import InputError
 from onward.printable import shown
 from onward.watch.input.line_pattern import LEVELS
-from onward.watch.input.log_templates import MASK, is_closed, mask_line
+from onward.watch.input.log_templates import is_closed
+from onward.watch.input.masks import MASK, mask_line
+from onward.watch.input.number_statistics import FEWEST, Values
+from onward.watch.input.numbers import number_of
 from onward.watch.input.parsers import text_of_column
 from onward.watch.input.times import parse_time
 
@@ -29,6 +32,10 @@ _TIME_NAMES = re.compile(r"(?i)time|date|^ts$|^when$|^at$|^t$")
 _EVENT_NAMES = re.compile(
     r"(?i)^(?:.*[._])?(?:event|action|activity|msg|message|text|log|operation|command)$"
 )
+_ID_NAMES = re.compile(
+    r"(?i:(?:^|[^a-z])[a-z]?(?:id|port|line|lineno|seq|sequence|offset|index|version|year|key)$)|I[Dd]$"
+)
+_CODE_NAMES = re.compile(r"(?i)(?:status|code|level|severity|exit|rc|errno)$")
 _REQUEST_NAMES = tuple(
     re.compile(rf"(?i)(?:^|[^a-z])(?:{name})$")
     for name in ("method|verb", "path|uri|url|stem|route", "status|code")
@@ -105,6 +112,36 @@ class SampledColumns:
         """Returns the columns of a web request: its method, path and status; () if one is missing."""
         found = [next((n for n in self.values if named.search(n)), None) for named in _REQUEST_NAMES]
         return tuple(name for name in found if name) if all(found) else ()
+
+    def codes(self, others: Iterable[str | None]) -> tuple[str, ...]:
+        """Returns the columns with codes, such as a status: whole numbers with few values that recur."""
+        return tuple(
+            name
+            for name in self._numeric(others)
+            if len(self.known(name)) >= FEWEST
+            and self._values(name).is_code(is_named_code=bool(_CODE_NAMES.search(name)))
+        )
+
+    def measures(self, others: Iterable[str | None]) -> tuple[str, ...]:
+        """Returns the columns with measures, such as a duration: numbers that vary without a trend."""
+        return tuple(name for name in self._numeric(others) if self._values(name).is_measure())
+
+    def _numeric(self, others: Iterable[str | None]) -> list[str]:
+        """Returns the columns with numbers whose names are not those of ids and times."""
+        excluded = set(others)
+        return [
+            name
+            for name in self.values
+            if name not in excluded
+            and not (_ID_NAMES.search(name) or _TIME_NAMES.search(name))
+            and all(number_of(value) is not None for value in self.known(name))
+        ]
+
+    def _values(self, name: str) -> Values:
+        values = Values()
+        for value in self.known(name):
+            values.add(value)
+        return values
 
     def is_text(self, name: str) -> bool:
         """Whether the values of a column are free text: words that are not always the same."""

@@ -39,7 +39,7 @@ _DELIMITERS = ",;\t| "
 
 _REQUEST = (
     r"^(?:(?P<site>\S+:\d+) )?(?P<client>\S+) (?P<ident>\S+) (?P<user>\S+) \[(?P<time>[^\]]+)\] "
-    r'"(?P<method>[A-Z]+) (?P<path>[^ ?"]*)[^"]*" (?P<status>\d{3})(?P<message>.*)$'
+    r'"(?P<method>[A-Z]+) (?P<path>[^ ?"]*)[^"]*" (?P<status>\d{3})(?: (?P<bytes>\d+))?(?P<message>.*)$'
 )
 """A line of a web server: the common and the combined log format."""
 
@@ -51,6 +51,9 @@ _SYSLOG = (
 
 _KNOWN = {_REQUEST: ("method", "path", "status"), _SYSLOG: ("source", MESSAGE)}
 """Patterns of standards, and the columns that are the event."""
+
+_MEASURES = {"bytes"}
+"""Fields of these patterns that may be measures. Fields that were found in other headers are no measures."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,7 @@ class FormatOptions:
         key_regex: pattern that finds the key in a line.
         symbols: kind of the events of a log line.
         delimiter: character between the columns of a CSV row; None: it is detected.
+        measures: columns with measures; (): they are detected.
     """
 
     form: Form | None = None
@@ -74,6 +78,7 @@ class FormatOptions:
     key_regex: str | None = None
     symbols: LogSymbols = "templates"
     delimiter: str | None = None
+    measures: tuple[str, ...] = ()
 
 
 def detect_format(raw: Iterable[bytes], options: FormatOptions, name: str = "") -> InputFormat:
@@ -99,7 +104,9 @@ def detect_format(raw: Iterable[bytes], options: FormatOptions, name: str = "") 
             raise InputError(
                 "sources with one sequence per line have no delimiter", hint="leave out --delimiter"
             )
-        return InputFormat(form, options.key, options.event, options.time, options.key_regex)
+        return InputFormat(
+            form, options.key, options.event, options.time, options.key_regex, measures=options.measures
+        )
     if form == "log":
         return _log_format(lines, options, container)
     delimiter = options.delimiter
@@ -232,7 +239,7 @@ def _column_format(
 ) -> InputFormat:
     """Returns the format of lines with columns."""
     columns = SampledColumns(rows)
-    columns.check({options.key, options.time, *options.event})
+    columns.check({options.key, options.time, *options.event, *options.measures})
     time = options.time or columns.time()
     event = options.event
     if not event:
@@ -241,6 +248,7 @@ def _column_format(
         event = tuple(name for name in (level, message) if name)
         if message is None or not columns.is_text(message):
             event = columns.request() or event
+        event += columns.codes({time, options.key, *event, *options.measures}) if event else ()
     if not event:
         raise InputError(
             f"expected a column with events, found {', '.join(columns.values) or 'no columns'}",
@@ -256,7 +264,10 @@ def _column_format(
         container=container,
         lenient=True,
     )
-    return found if found.key or found.key_regex else _with_key(found, columns, [])
+    if not (found.key or found.key_regex):
+        found = _with_key(found, columns, [])
+    measures = options.measures or columns.measures({found.time, found.key, *found.event})
+    return replace(found, measures=measures)
 
 
 def _log_format(lines: Sequence[str], options: FormatOptions, container: Container | None) -> InputFormat:
@@ -273,6 +284,7 @@ def _log_format(lines: Sequence[str], options: FormatOptions, container: Contain
             options.delimiter or ",",
             container=container,
             lenient=options.key_regex is None and options.symbols == "templates",
+            measures=options.measures,
         )
         if not source.lenient:
             return source
@@ -292,6 +304,7 @@ def _log_format(lines: Sequence[str], options: FormatOptions, container: Contain
         pattern=pattern,
         container=container,
         lenient=options.key_regex is None,
+        measures=options.measures or tuple(set(columns.measures(())) & _MEASURES),
     )
     if source.key or source.key_regex:
         return source

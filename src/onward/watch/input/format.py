@@ -63,6 +63,8 @@ class InputFormat:
         text: columns among `event` whose values are free text: their templates are part of the event.
         pattern: pattern that splits a log line into columns (see `LinePattern`). A line that does not match
             continues the record before it.
+        measures: columns with durations, sizes or counts. A value far beyond those that were learned is an
+            event of its own.
         container: kind of container log that the lines are wrapped in.
         lenient: whether a record without a key is a sequence of its own, and a wrong time is unknown.
             Otherwise both make a line unreadable, and without a key column all records are one sequence.
@@ -80,6 +82,7 @@ class InputFormat:
     pattern: str | None = None
     container: Container | None = None
     lenient: bool = False
+    measures: tuple[str, ...] = ()
 
     @field_validator("delimiter")
     @classmethod
@@ -135,6 +138,7 @@ class InputFormat:
     def _check_no_columns(self) -> None:
         given = [name for name in ("key", "event", "time") if getattr(self, name)]
         given += ["delimiter"] if self.delimiter != "," else []
+        given += ["measure"] if self.measures else []
         if given:
             kind = "raw log lines" if self.form == "log" else "sources with one sequence per line"
             raise InputError(
@@ -155,12 +159,12 @@ class InputFormat:
     def _check_pattern(self, pattern: str) -> None:
         if self.form != "log" or self.symbols != "templates":
             raise InputError("a line pattern is only for raw log lines whose events are templates")
-        missing = {*self.event, self.key, self.time} - {None, *LinePattern(pattern).names}
+        missing = {*self.event, *self.measures, self.key, self.time} - {None, *LinePattern(pattern).names}
         if missing:
             raise InputError(
                 f"these log lines have the columns {', '.join(LinePattern(pattern).names)}, "
                 f"got {', '.join(sorted(map(str, missing)))}",
-                hint="name some of these columns with --key, --event and --time",
+                hint="name some of these columns with --key, --event, --time and --measure",
             )
 
     def describe(self) -> str:
@@ -194,8 +198,10 @@ class InputFormat:
             found.append(f"a sequence is the records with the same match of {self.key_regex}")
         elif self.lenient or self.form == "log":
             found.append("each record is a sequence of its own: no column or word groups them")
+        if self.measures:
+            found[-1] += f"; measures: {', '.join(self.measures)}"
         if is_detected:
-            found.append("--form, --log, --event, --key, --time and --key-regex correct this")
+            found.append("--form, --log, --event, --key, --time, --key-regex and --measure correct this")
         return found
 
     @property
@@ -204,7 +210,7 @@ class InputFormat:
         return f"the source was read as {self.describe()}; {_OTHER_OPTIONS[self.form]}"
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self) | {"event": list(self.event), "text": list(self.text)}
+        return asdict(self) | {name: list(getattr(self, name)) for name in ("event", "text", "measures")}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "InputFormat":
@@ -214,7 +220,8 @@ class InputFormat:
             InputError: the data is not an input format.
         """
         try:
-            return cls(**{**data, "event": tuple(data["event"]), "text": tuple(data.get("text", ()))})
+            tuples = {name: tuple(data.get(name, ())) for name in ("text", "measures")}
+            return cls(**{**data, "event": tuple(data["event"]), **tuples})
         except (AttributeError, KeyError, TypeError) as error:
             raise InputError(
                 f"expected an input format, got {shown_value(data)}", hint="learn the detector again"

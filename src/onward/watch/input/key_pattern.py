@@ -78,7 +78,7 @@ class KeyPattern:
         found = self._regex.search(line[:SEARCHED].encode("utf-8", "replace"))
         if not found:
             return None
-        groups = found.groups() or (found[0],)
+        groups = found.groups() if self._regex.groups else (found[0],)
         return next((group.decode() for group in groups if group is not None), "")
 
     def named(self, line: str) -> dict[str, str] | None:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from onward.watch.input.key_pattern import KeyPattern
-from onward.watch.input.log_templates import LONGEST
+from onward.watch.input.masks import LONGEST
 
 MESSAGE = "message"
 

@@ -11,6 +11,10 @@ from onward.errors import CorpusError
 LONGEST_LINE = 1 << 20
 """Bytes to keep of a line. The rest of a longer line is dropped, so that memory is bounded."""
 
+_SAMPLED = 1 << 16
+_CONTROL_SHARE = 0.02
+_CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
+
 _BYTE_ORDER_MARK = "\ufeff"
 _TERMINAL = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]"  # colours and movements
@@ -46,6 +50,15 @@ def decode_line(raw: bytes) -> str:
     """
     text = raw[:LONGEST_LINE].rstrip(b"\r\n").lstrip(b"\0").decode("utf-8", "replace")
     return plain_text(text.removeprefix(_BYTE_ORDER_MARK))
+
+
+def is_binary(lines: Iterable[bytes]) -> bool:
+    """Whether lines are no text in any encoding: text has hardly any control characters.
+
+    Random bytes have 11 % of them. Invalid UTF-8 tells nothing, because text in an old encoding has it too.
+    """
+    text = "".join(decode_line(line[:_SAMPLED]) for line in lines)
+    return len(_CONTROLS.findall(text)) > _CONTROL_SHARE * len(text)
 
 
 def plain_text(text: str) -> str:

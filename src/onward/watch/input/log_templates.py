@@ -12,21 +12,24 @@ The result depends on the lines and on their counts, but not on their order. Tem
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from heapq import heappush, heappushpop
+from itertools import accumulate
 from typing import Any, NamedTuple
 
-MASK = "<*>"
-
-LONGEST = 1000
-"""Maximum number of characters of a line to use; the rest is usually data and not a message."""
+from onward.watch.input.masks import MASK, mask_line, split_line
+from onward.watch.input.numbers import Code, Measure, Numbers, Rule, is_above
+from onward.watch.input.template_words import Line, Number, Words, line_of, split_template
 
 MOST_TEMPLATES = 20_000
 """Maximum number of templates; the rarest are dropped."""
 
 _CACHED_LINES = 1 << 16
-_MOST_WORDS = 128
+_BEFORE = re.compile(r"[A-Za-z_][\w.-]{0,40}[=: ]{0,3}$")
+_AFTER = re.compile(r" ?[A-Za-z%][A-Za-z/]{0,20}(?![\w<])")
+"""The words next to a number that name it."""
+
 _GROUP_LINES = 2000
 """Maximum number of distinct lines of one length to mine. Those with the smallest hashes are kept, so that
 they do not depend on the order, and their counts are exact."""
@@ -38,64 +41,86 @@ of the probability that the next word is new."""
 _FEW = 3
 """Up to this number of distinct words always are a closed set. It may grow as the root of the lines."""
 
-_DAY = r"(?:(?:mon|tue|wed|thu|fri|sat|sun)[a-z]{0,6},? {1,2})?"
-_MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}\.?"
-_DATE = rf"{_DAY}(?:{_MONTH} {{1,2}}\d{{1,2}}|\d{{1,2}}[ /-]{_MONTH})(?:,?[ /-]\d{{4}}(?!\d))?"
-_ZONE = r"(?: ?(?:Z|UTC|GMT|[ECMP][SD]T|CES?T)\b| ?[+-]\d\d:?\d\d\b)?"
-_CLOCK = rf"\d{{1,2}}:\d\d:\d\d(?:[.,]\d+)?(?: ?[AP]M\b)?{_ZONE}"
 
-_VARIABLE = re.compile(
-    r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"  # UUID
-    rf"|\b{_DATE}(?:[ :T]{{1,2}}{_CLOCK}(?: \d{{4}}\b)?)?"
-    r"|\b(?:[0-9a-f]{2}:){5}[0-9a-f]{2}\b"  # MAC address
-    r"|(?<![\w:])(?:[0-9a-f]{0,4}:){3,7}[0-9a-f]{1,4}(?![\w:])"  # IPv6 address
-    r"|\b0x[0-9a-f]+\b"
-    r"|\b(?=[a-f]*[0-9])[0-9a-f]{8,}\b"  # hexadecimal id with at least one digit
-    rf"|\b{_CLOCK}"
-    r"|[-+]?\d+(?:[.,:/T-]\d+)*Z?",  # number, date, time, IP address, version
-    re.IGNORECASE,
-)
+class _Kind:
+    """The kind of a masked line, and what its numbers mean for its event.
 
-_WORD = re.compile(r"""[^\s=:,;()\[\]{}"'|#]+|[=:,;()\[\]{}"'|#]""")
-_PIECE = re.compile(r"""[^\s,;()\[\]{}"'|]+|[,;()\[\]{}"'|]|\s+""")
-_SETTING = re.compile(r"([\w.-]+=)(.+)")
-_SEPARATORS = frozenset("=:,;()[]{}\"'|#")
-_LIST_SEPARATORS = frozenset(",:;|#")
-_BRACKETS = {")": "(", "]": "["}
+    Attributes:
+        template: its template.
+        rules: the places of numbers among the parts of a line, and their rules; () if no number matters.
+    """
 
-Words = tuple[str, ...]
+    def __init__(self, template: str, numbers: Iterable["Placed"], rules: Mapping[str, Rule]) -> None:
+        self.template = template
+        ruled = [(number, rules[number.place]) for number in numbers if number.place in rules]
+        self._codes = [(number, rule) for number, rule in ruled if isinstance(rule, Code)]
+        self._measures = [
+            (number.part, rule.bound, rule.suffix(_context(template, number)))
+            for number, rule in ruled
+            if isinstance(rule, Measure)
+        ]
+        self.is_fixed = not ruled
+
+    def event(self, parts: Sequence[str]) -> str:
+        """Returns the event of a line with these parts (see `split_line`)."""
+        event = self._named(parts) if self._codes else self.template
+        for part, bound, suffix in self._measures:
+            if is_above(parts[part], bound):
+                return event + suffix
+        return event
+
+    def _named(self, parts: Sequence[str]) -> str:
+        """Returns the template with the values of its codes."""
+        texts = self.template.split(MASK)
+        shown = [[MASK] for _ in texts[1:]]
+        for number, rule in self._codes:
+            if len(shown[number.mask]) < number.items:
+                shown[number.mask] = [MASK] * number.items
+            shown[number.mask][number.item] = rule.shown(parts[number.part])
+        return texts[0] + "".join(" ".join(s) + text for s, text in zip(shown, texts[1:], strict=True))
 
 
-class _Line(NamedTuple):
-    """A masked line: its words and separators, and for each a bit that says whether a space precedes it."""
+class Placed(NamedTuple):
+    """A number of a line, and its place in the template.
 
-    words: Words
-    spaces: int
+    Attributes:
+        place: name of the place: which number of the template, and its item in a list of numbers.
+        part: its place among the parts of the line (see `split_line`).
+        mask: its place among the masks of the template.
+        item, items: its place in a list of numbers, and the length of this list.
+        unit: what follows it in its word, such as ms.
+    """
 
-    @property
-    def text(self) -> str:
-        return "".join(f" {w}" if self.spaces >> i & 1 else w for i, w in enumerate(self.words)).strip()
+    place: str
+    part: int
+    mask: int
+    item: int
+    items: int
+    unit: str
 
 
 class Templates:
-    """Finds the template of a line.
+    """Finds the template of a line, and its event: the template with its codes (see `numbers`).
 
     Args:
         texts: the templates, with `<*>` for variable parts.
+        numbers: the rules for the numbers of each template.
 
     Attributes:
         texts: as given.
+        numbers: as given.
     """
 
-    def __init__(self, texts: Iterable[str]) -> None:
+    def __init__(self, texts: Iterable[str], numbers: Numbers | None = None) -> None:
         self.texts = tuple(texts)
+        self.numbers = numbers or {}
         self._root: dict[str | None, Any] = {}  # a trie of words; None leads to the text
         for text in self.texts:
             node = self._root
-            for word in _split(text):
+            for word in split_template(text):
                 node = node.setdefault(word, {})
             node.setdefault(None, text)
-        self._cache: dict[str, str] = {}
+        self._cache: dict[tuple[str, int], _Kind] = {}
 
     @classmethod
     def mine(cls, lines: Iterable[str]) -> "Templates":
@@ -106,16 +131,38 @@ class Templates:
         return miner.templates()
 
     def event(self, line: str) -> str:
-        """Returns the template of a line. A line of a new kind is a template of its own."""
-        content = mask_line(line)
-        event = self._cache.get(content)
-        if event is None:
-            known = _line_of(content)
-            event = self._find(known.words) or known.text
+        """Returns the event of a line. A line of a new kind is a template of its own."""
+        return self.kind_and_event(line)[1]
+
+    def kind_and_event(self, line: str) -> tuple[str, str]:
+        """Returns the template of a line, and its event."""
+        parts = split_line(line)
+        content = MASK.join(parts[::2])
+        key = content, len(parts)  # a line may contain masks itself
+        kind = self._cache.get(key)
+        if kind is None:
+            template, numbers = self.placed(content, parts)
+            kind = _Kind(template, numbers, self.numbers.get(template, {}))
             if len(self._cache) >= _CACHED_LINES:
                 self._cache.clear()
-            self._cache[content] = event
-        return event
+            self._cache[key] = kind
+        return kind.template, kind.template if kind.is_fixed else kind.event(parts)
+
+    def placed(self, content: str, parts: Sequence[str]) -> tuple[str, list[Placed]]:
+        """Returns the template of a masked line with these parts, and the numbers in it."""
+        line = line_of(content)
+        template = self._find(line.words)
+        if template is None or content.count(MASK) != len(parts) // 2:
+            return template or line.text, []
+        words = split_template(template)
+        before = [0, *accumulate(word.count(MASK) for word in words)]
+        return template, [
+            Placed(
+                _name_of(mask := before[n.word] + n.mask, n), 2 * n.found + 1, mask, n.item, n.items, n.unit
+            )
+            for n in line.numbers
+            if n.word < len(words) and words[n.word] == line.words[n.word]
+        ]
 
     def _find(self, words: Words) -> str | None:
         """Returns the template that has the words, and among several one whose first words are no masks."""
@@ -135,106 +182,22 @@ class Templates:
         return list(self.texts)
 
 
-def mask_line(line: str) -> str:
-    """Returns the first `LONGEST` characters with MASK for each number, address, id and time.
-
-    The mask may be inside a word: `blk_-1608` becomes `blk_<*>`, and `R02-M1` becomes `R<*>-M<*>`. If the
-    line is the path of a URL, its parts are words.
-    """
-    if line.startswith("/") and " " not in line:
-        line = line.partition("?")[0].replace("/", " /").strip()
-    if len(line) > LONGEST:
-        line = line[:LONGEST].rpartition(" ")[0] or line[:LONGEST]
-    return _VARIABLE.sub(MASK, line)
+def _name_of(mask: int, number: Number) -> str:
+    """Returns the name of the place of a number, such as "2", "2 ms", or "2.1/3" for the first of three."""
+    item = f".{number.item + 1}/{number.items}" if number.items > 1 else ""
+    return f"{mask + 1}{item} {number.unit}".strip()
 
 
-def _line_of(masked: str) -> _Line:
-    """Returns the words of a masked line.
-
-    A word with several masks is a parameter, and so is a path. Equal words with masks that follow each other
-    are one, because the length of a list varies too.
-    """
-    words, spaces = _Words(), False
-    for word in _words_of(masked):
-        if not word:
-            spaces = True
-            continue
-        if MASK in word and words.end_with_item(word):
-            spaces = False
-            continue
-        words.append(word, spaces)
-        spaces = False
-    return words.line()
-
-
-class _Words:
-    """Collects the words of a line. `name(word)` and `name[word]` are one word."""
-
-    def __init__(self) -> None:
-        self._words: list[str] = []
-        self._spaces: list[bool] = []
-
-    def append(self, word: str, space: bool) -> None:
-        if word in _BRACKETS and len(self._words) > 2 and not (space or any(self._spaces[-2:])):
-            name, opened, content = self._words[-3:]
-            if opened == _BRACKETS[word] and name not in _SEPARATORS and content not in _SEPARATORS:
-                self._words[-3:] = [f"{name}{opened}{content}{word}"]
-                del self._spaces[-2:]
-                return
-        self._words.append(word)
-        self._spaces.append(space)
-
-    def end_with_item(self, word: str) -> bool:
-        """Whether the words end with an item of the same list, after which a separator may stand."""
-        if self._words[-1:] == [word]:
-            return True
-        if self._words[-2:-1] == [word] and self._words[-1] in _LIST_SEPARATORS:
-            self._words.pop()
-            self._spaces.pop()
-            return True
-        return False
-
-    def line(self) -> _Line:
-        spaces = sum(1 << i for i, space in enumerate(self._spaces[:_MOST_WORDS]) if space)
-        return _Line(tuple(self._words[:_MOST_WORDS]), spaces)
-
-
-def _words_of(masked: str) -> Iterator[str]:
-    """Yields words, separators, and "" for white space."""
-    for piece in _PIECE.findall(masked):
-        if piece.isspace():
-            yield ""
-            continue
-        if setting := _SETTING.fullmatch(piece):
-            yield from _WORD.findall(setting[1])
-            piece = setting[2]  # noqa: PLW2901
-        if _is_parameter(piece):
-            yield MASK
-        else:
-            for word in _WORD.findall(piece):
-                yield MASK if _is_parameter(word) else word
-
-
-def _split(text: str) -> Words:
-    """Returns the words of a template."""
-    words, end = _Words(), 0
-    for found in _WORD.finditer(text):
-        words.append(found[0], found.start() > end)
-        end = found.end()
-    return words.line().words
-
-
-def _is_parameter(word: str) -> bool:
-    if word.count("/") > 1 or word.count("\\") > 1:
-        return True
-    rest = word.replace(MASK, "", 1)
-    if rest == word:
-        return False
-    return MASK in rest or any(c in rest for c in "/@\\.") or not any(map(str.isalpha, rest))
+def _context(template: str, number: Placed) -> str:
+    """Returns the mask of a number in a template with the words next to it, such as "in <*> ms"."""
+    texts = template.split(MASK)
+    before, after = _BEFORE.search(texts[number.mask]), _AFTER.match(texts[number.mask + 1])
+    unit = number.unit or (after[0] if after else "")
+    return f"{before[0].lstrip() if before else ''}{MASK}{unit}".strip()
 
 
 _Group = dict[Words, tuple[int, int]]
-"""The lines of one length, each with its count and the spaces of its words (see `_Line`)."""
+"""The lines of one length, each with its count and the spaces of its words (see `Line`)."""
 
 
 class TemplateMiner:
@@ -245,11 +208,24 @@ class TemplateMiner:
 
     def __init__(self) -> None:
         self._groups: dict[int, _Group] = defaultdict(dict)
+        self._cache: dict[str, tuple[Words, int]] = {}
         self._heaps: dict[int, list[tuple[int, Words]]] = defaultdict(list)  # the largest hash first
+
+    def kind_and_event(self, line: str) -> tuple[str, str]:
+        """Adds a line, and returns neither its template nor its event."""
+        self.event(line)
+        return "", ""
 
     def event(self, line: str) -> str:
         """Adds a line, and returns no event."""
-        words, spaces = _line_of(mask_line(line))
+        content = mask_line(line)
+        known = self._cache.get(content)
+        if known is None:
+            known = line_of(content)[:2]
+            if len(self._cache) >= _CACHED_LINES:
+                self._cache.clear()
+            self._cache[content] = known
+        words, spaces = known
         group, heap = self._groups[len(words)], self._heaps[len(words)]
         if words in group:
             count, before = group[words]
@@ -276,7 +252,7 @@ class TemplateMiner:
         return Templates(sorted(filter(None, kept)))
 
 
-def _templates(lines: _Group) -> Iterator[tuple[_Line, int]]:
+def _templates(lines: _Group) -> Iterator[tuple[Line, int]]:
     """Yields the templates of lines of one length, and the number of lines of each."""
     waiting = [lines]
     while waiting:
@@ -297,7 +273,7 @@ def _templates(lines: _Group) -> Iterator[tuple[_Line, int]]:
         else:
             parameters = {place for _, place in varying}
             words = tuple(MASK if place in parameters else word for place, word in enumerate(first))
-            yield _Line(words, group[first][1]), total
+            yield Line(words, group[first][1]), total
 
 
 def _is_closed(found: Counter[str]) -> bool:

@@ -17,7 +17,10 @@ from onward.watch.input.format import InputFormat
 from onward.watch.input.key_pattern import SEARCHED, KeyPattern
 from onward.watch.input.line_pattern import LinePattern
 from onward.watch.input.lines import decode_line, plain_text
-from onward.watch.input.log_templates import TemplateMiner, Templates, mask_line
+from onward.watch.input.log_templates import TemplateMiner, Templates
+from onward.watch.input.masks import mask_line
+from onward.watch.input.number_statistics import NumberMiner, NumberStatistics
+from onward.watch.input.numbers import ColumnNumbers, Numbers
 from onward.watch.input.records import Record, UnreadableLines
 from onward.watch.input.sequence_key import NO_KEYS
 from onward.watch.input.times import parse_time
@@ -33,6 +36,9 @@ MOST_CONTINUED = 1000
 
 _SHOWN_COLUMNS = 80
 _PAIR = re.compile(r"""(?:^|(?<=\s))([^\s="]+)=("(?:[^"\\]|\\.)*"|[^\s"]*)(?=\s|$)""")
+
+_Templates = Templates | TemplateMiner | NumberMiner
+_Measures = ColumnNumbers | NumberStatistics
 
 
 class RecordParser(ABC):
@@ -132,11 +138,13 @@ class _SequenceParser(RecordParser):
 class _ColumnParser(RecordParser):
     """Lines with columns: CSV, JSON lines, logfmt, and log lines with a pattern."""
 
-    def __init__(self, source: InputFormat, templates: Templates | TemplateMiner | None) -> None:
+    def __init__(
+        self, source: InputFormat, templates: _Templates | None, measures: _Measures | None = None
+    ) -> None:
         names = (*source.event, *filter(None, (source.key, source.time)))
-        self._format, self._templates = source, templates
+        self._format, self._templates, self._measures = source, templates, measures
         self._table = CsvRows(names, source.delimiter) if source.form == "csv" else None
-        self._pattern = LinePattern(source.pattern, names) if source.pattern else None
+        self._pattern = LinePattern(source.pattern, (*names, *source.measures)) if source.pattern else None
         self._key = KeyPattern(source.key_regex) if source.key_regex else None
         self._continued = MOST_CONTINUED  # lines since the last one with a header; at first there was none
         super().__init__(self._table, ContainerLines(source.container) if source.container else None)
@@ -185,6 +193,7 @@ class _ColumnParser(RecordParser):
         Raises:
             ValueError: it has none of them, or lacks one and the format is not lenient.
         """
+        kinds: list[str] = []
         parts: list[str] = []
         for place, name in enumerate(self._format.event, 1):
             try:
@@ -193,10 +202,21 @@ class _ColumnParser(RecordParser):
                 if not self._format.lenient or (place == len(self._format.event) and not parts):
                     raise
                 continue
-            parts.append(
-                self._templates.event(text) if self._templates and name in self._format.text else text
-            )
-        return " ".join(filter(None, parts))
+            kind, part = text, text
+            if self._templates and name in self._format.text:
+                kind, part = self._templates.kind_and_event(text)
+            kinds.append(kind)
+            parts.append(part)
+        event = " ".join(filter(None, parts))
+        if self._measures is None:
+            return event
+        return event + self._measures.suffix(" ".join(filter(None, kinds)), self._numbers(values))
+
+    def _numbers(self, values: dict[str, Any]) -> Iterator[tuple[str, str]]:
+        """Yields the measures that a record has: the name of the column, and the value."""
+        for name in self._format.measures:
+            with suppress(ValueError):
+                yield name, text_of_column(values, name)
 
     def _key_of(self, values: dict[str, Any], line: str) -> str | None:
         """Returns the key of a record; None if it is a sequence of its own."""
@@ -227,7 +247,7 @@ class _ColumnParser(RecordParser):
 class _LogParser(RecordParser):
     """Raw log lines without columns."""
 
-    def __init__(self, source: InputFormat, templates: Templates | TemplateMiner | None) -> None:
+    def __init__(self, source: InputFormat, templates: _Templates | None) -> None:
         super().__init__(container=ContainerLines(source.container) if source.container else None)
         self._format, self._templates = source, templates
         self._key = KeyPattern(source.key_regex) if source.key_regex else None
@@ -252,10 +272,18 @@ class _LogParser(RecordParser):
                 return [self._templates.event(line)[:LONGEST_NAME]]
 
 
-def make_parser(source: InputFormat, templates: Templates | TemplateMiner | None = None) -> RecordParser:
-    """Returns the parser for a format. Events with templates need the templates."""
+def make_parser(
+    source: InputFormat, templates: _Templates | None = None, measures: _Measures | None = None
+) -> RecordParser:
+    """Returns the parser for a format. Events with templates need the templates.
+
+    Args:
+        source: the format.
+        templates: the templates, or what learns from the lines in their place.
+        measures: the rules of the measures, or what learns them.
+    """
     if source.has_columns:
-        return _ColumnParser(source, templates)
+        return _ColumnParser(source, templates, measures if source.measures else None)
     return _SequenceParser() if source.form == "sequences" else _LogParser(source, templates)
 
 
@@ -265,6 +293,18 @@ def mine_templates(source: InputFormat, lines: Iterable[bytes]) -> Templates:
     for _ in make_parser(source, miner).records(lines):
         pass
     return miner.templates()
+
+
+def learn_numbers(
+    source: InputFormat, templates: Templates | None, lines: Iterable[bytes]
+) -> tuple[Numbers, Numbers]:
+    """Returns the rules for the numbers in the templates of a source, and for its columns with measures."""
+    if templates is None and not source.measures:
+        return {}, {}
+    in_texts, in_columns = NumberMiner(templates or Templates(())), NumberStatistics(has_codes=False)
+    for _ in make_parser(source, in_texts, in_columns).records(lines):
+        pass
+    return in_texts.numbers(), in_columns.numbers()
 
 
 def _sequence_of_line(events: list[str], line: str, number: int) -> list[Record]:

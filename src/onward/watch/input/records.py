@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from onward.watch.input.excess import describe_excess
+
 
 class Record(NamedTuple):
     """One event.
@@ -59,11 +61,13 @@ class KeyedSequence:
         key: names the sequence.
         events: names of the events.
         lines: the line number of each event.
+        excesses: words on the measures that are above their bounds, by line number.
     """
 
     key: str
     events: list[str]
     lines: list[int]
+    excesses: dict[int, str] = field(default_factory=dict)
 
 
 def group_by_key(records: Iterable[Record]) -> list[KeyedSequence]:
@@ -75,6 +79,8 @@ def group_by_key(records: Iterable[Record]) -> list[KeyedSequence]:
         if sequence is None:
             sequence = open_sequences[record.key] = KeyedSequence(record.key, [], [])
             found.append(sequence)
+        if excess := describe_excess(record.event, record.line):
+            sequence.excesses[record.number] = excess
         sequence.events.append(record.event)
         sequence.lines.append(record.number)
         if record.last:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from onward.watch.input.key_pattern import KeyPattern
-from onward.watch.input.log_templates import LONGEST, MASK, mask_line
+from onward.watch.input.masks import LONGEST, MASK, mask_line
 
 NO_KEYS = frozenset(("", "-", "null", "None", "none"))
 """Values that stand for a key that is not there."""

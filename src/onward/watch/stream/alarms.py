@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from onward.printable import printable, printable_json
 from onward.stored import Count, Number, StoredModel
+from onward.watch.input.excess import describe_excess
 from onward.watch.scoring.features import CountDifference, EventScore, Expected
 from onward.watch.stream.causes import is_first_seen
 from onward.watch.stream.iso_time import seconds_of, time_text
@@ -206,9 +207,11 @@ class Alarm:
             return describe_counts(self.counts)
         if self.event is None:
             return self.main_feature
+        excess = describe_excess(self.event.event, self.line)
         expected = ", ".join(f"{one.event} {one.probability:.2f}" for one in self.event.expected)
         new = ", new here" if self.event.new else ""
-        return f"expected {expected}; found {self.event.event} ({self.event.bits:.1f} bits{new})"
+        reason = f"expected {expected}; found {self.event.event} ({self.event.bits:.1f} bits{new})"
+        return f"{excess}; {reason}" if excess else reason
 
 
 class _StoredExpected(StoredModel):

@@ -12,7 +12,7 @@ If events are bytes, one byte says little: the words of the line without digits 
 from collections.abc import Sequence
 
 from onward.data.vocabulary import UNKNOWN
-from onward.watch.input.log_templates import MASK, mask_line
+from onward.watch.input.masks import MASK, mask_line
 from onward.watch.scoring.event_vocabulary import EventVocabulary
 from onward.watch.scoring.features import CountDifference
 
