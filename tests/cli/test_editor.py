@@ -48,6 +48,7 @@ def assert_left_as_found(terminal: Terminal, code: int) -> None:
     assert "Traceback" not in terminal.text
 
 
+@pytest.mark.slow
 def test_tab_accepts_and_arrows_choose_in_line_after_line(terminal: Open, trained: TrainedModel) -> None:
     t = terminal()
     t.press("the sta")

@@ -181,6 +181,7 @@ def test_markup_in_a_path_is_shown_as_text(onward: Command, tmp_path: Path) -> N
     assert "it begins with the bytes ff fe 00 01" in onward("info", path).err
 
 
+@pytest.mark.slow
 def test_a_short_output_ends_quietly_when_the_reader_of_the_pipe_ends(process: Callable, model: Path) -> None:
     end, start = os.pipe()
     os.close(end)

@@ -232,6 +232,7 @@ def test_a_damaged_cache_is_replaced(tmp_path: Path, damage: str) -> None:
 
 
 @pytest.mark.usefixtures("settled")
+@pytest.mark.slow
 def test_a_cache_with_any_other_value_is_replaced_or_gives_the_same_text(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -179,6 +179,7 @@ except Interrupted as error:
 """
 
 
+@pytest.mark.slow
 def test_ctrl_c_saves_the_run(tmp_path: Path) -> None:
     output = tmp_path / "m.onward"
     child = subprocess.Popen([sys.executable, "-c", CHILD, str(output)], stdout=subprocess.PIPE, text=True)

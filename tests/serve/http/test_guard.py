@@ -148,6 +148,7 @@ class TestAllowedOrigin:
         assert "access-control-allow-origin" not in answer.headers
 
 
+@pytest.mark.slow
 def test_the_option_origin_allows_a_site(start: Start, model: Path) -> None:
     client = start(model, "--origin", SITE).client
     asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": OPENAI_HEADERS}

@@ -127,6 +127,7 @@ def test_a_websocket_message_above_the_limit_closes_the_socket(server: Server) -
     assert server.client.get(f"/v1/sessions/{id_}").json()["text"] == "the "
 
 
+@pytest.mark.slow
 def test_the_least_recently_used_session_is_evicted(start: Start, model: Path) -> None:
     client = start(model, "--sessions", 2).client
     first, second = (client.post("/v1/sessions", json={}).json()["id"] for _ in range(2))

@@ -47,7 +47,7 @@ def expected_bits(ids: np.ndarray, counts: Counter[tuple[int, ...]], order: int)
     ]
 
 
-@pytest.mark.parametrize("order", [ORDER, 1, 3, 25])
+@pytest.mark.parametrize("order", [ORDER, 1, 3, pytest.param(25, marks=pytest.mark.slow)])
 def test_bits_follow_the_formula(order: int) -> None:
     """9^25 does not fit into 63 bits, so the codes of long n-grams are hashes."""
     model = NgramModel.of(Sequences.of(NORMAL), SYMBOLS, order=order)

@@ -149,6 +149,7 @@ def watched(monitor: Monitor, records: list[Record]) -> list[Alarm]:
     return alarms
 
 
+@pytest.mark.slow
 def test_thousands_of_a_few_new_kinds_are_a_few_incidents(detector: Detector) -> None:
     chance = random.Random(0)
     kinds = ["panic", "flush", "evict"]

@@ -112,6 +112,7 @@ def incidents_of(alarms: Sequence[Alarm]) -> int:
 
 
 class TestAWatch:
+    @pytest.mark.slow
     def test_the_bound_holds_while_normal_behaviour_changes(self, detector: Detector) -> None:
         scores = list[float]()
 
@@ -206,7 +207,7 @@ def limited(
 
 
 @pytest.mark.parametrize("budget", [None, AlarmBudget(60.0, "hour")])
-@pytest.mark.parametrize("seed", [0, 1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))])
 def test_alarms_do_not_depend_on_how_records_are_divided_or_on_restarts(
     seed: int, budget: AlarmBudget | None, detector: Detector, tmp_path: Path
 ) -> None:
@@ -217,6 +218,7 @@ def test_alarms_do_not_depend_on_how_records_are_divided_or_on_restarts(
 
 
 class TestABudget:
+    @pytest.mark.slow
     def test_the_number_of_incidents_per_time_is_kept(self, detector: Detector) -> None:
         """A hundred days with a session every two hours, most of them troubled: one incident a day."""
         monitor = Monitor(detector, idle=1000.0, budget=AlarmBudget(1.0, "day"))
