@@ -49,7 +49,10 @@ Count = Annotated[int, Field(ge=0, le=2**53)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 """Any number but infinity and NaN, such as a time in a log."""
 
-Number = Annotated[float, Field(ge=-1e100, le=1e100)]
+LARGEST = 1e100
+"""The largest number that a file may hold, so that sums and products of a few numbers stay finite."""
+
+Number = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
 """A number that stays finite in products and sums with others."""
 
 

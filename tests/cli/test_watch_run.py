@@ -100,7 +100,7 @@ class TestTheBudget:
         assert (summary["budget"], summary["sequences"]) == ("1/week", 240)
         assert 0 < summary["incidents"] < 200 < summary["incidents"] + summary["suppressed"] <= 240
         assert (
-            f"suppressed {summary['suppressed']} unusual sequences, to keep the budget of 1/week" in ran.err
+            f"flagged sequences suppressed to keep the budget of 1/week: {summary['suppressed']}" in ran.err
         )
         assert alarms.read_text().count('"type": "alarm"') == summary["flagged"]
 

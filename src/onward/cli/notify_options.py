@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from onward.errors import CorpusError
+from onward.errors import InputError
 
 if TYPE_CHECKING:
     from onward.watch.notify.targets import Targets
@@ -60,7 +60,7 @@ def targets_of(
     """Returns the targets of the options.
 
     Raises:
-        CorpusError: the file of the secret cannot be read.
+        InputError: the file of the secret cannot be read.
     """
     from onward.watch.notify.targets import Targets  # noqa: PLC0415 - heavy libraries, which `--help` avoids
 
@@ -78,4 +78,4 @@ def _read(path: Path) -> str:
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8"
         hint = "name a text file that holds the secret"
-        raise CorpusError(f"cannot read the secret of the webhooks in {path}: {reason}", hint=hint) from error
+        raise InputError(f"cannot read the secret of the webhooks in {path}: {reason}", hint=hint) from error

@@ -60,7 +60,7 @@ AlarmsServed = Annotated[
 ]
 
 _BUDGET_PATTERN = re.compile(r"[\d.]+\s*/\s*[a-z]+")
-"""What is meant as a budget, right or wrong."""
+"""What is meant as a budget, valid or not."""
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -89,7 +89,7 @@ def alarm_options(values: list[str] | None) -> tuple["AlarmBudget | None", Path 
     """Returns the budget and the file that `--alarms` names.
 
     Raises:
-        InputError: a budget is damaged, or there are two budgets or two files.
+        InputError: a budget is malformed, or there are two budgets or two files.
     """
     from onward.watch.stream.alarm_budget import AlarmBudget  # noqa: PLC0415
 

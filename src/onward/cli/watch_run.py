@@ -71,10 +71,10 @@ def run(
     ] = None,
     false_alarms: FalseAlarms = None,
     top_k: TopKOption = None,
-    fixed: Annotated[
+    learn: Annotated[
         bool,
-        typer.Option("--fixed", help="Do not learn from the sequences that are not unusual."),
-    ] = False,
+        typer.Option("--learn/--no-learn", help="Learn from normal sequences while watching."),
+    ] = True,
     in_memory: Annotated[
         int,
         typer.Option(
@@ -106,7 +106,8 @@ def run(
     closed, a line shows its keys, its number of alarms, and their cause.
     If more sequences are unusual than --false-alarms or --alarms allow, only
     the most unusual of them open incidents, and the others are counted.
-    The others are learned after they were scored, so what recurs becomes normal.
+    Sequences that are not flagged are learned after they are scored, so what
+    recurs becomes normal.
     The exit code is 3 if a sequence was flagged, and 0 if none was.
     """
     from onward.watch.datasets import format_hint, no_records_error, parser_for  # noqa: PLC0415
@@ -133,7 +134,7 @@ def run(
             store,
             idle=seconds,
             budget=budget,
-            learns=not fixed,
+            learns=learn,
             in_memory=in_memory,
             notify=notify,
         )

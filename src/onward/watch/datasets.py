@@ -136,8 +136,8 @@ def parser_for(detector: Detector) -> RecordParser:
 
 
 def _parser(source: dict[str, Any]) -> RecordParser:
-    """Returns a new parser for the `source` of a detector. Earlier versions stored no numbers."""
-    templates, numbers = source.get("templates"), numbers_from_json(source.get("numbers", {}))
+    """Returns a new parser for the `source` of a detector."""
+    templates, numbers = source["templates"], numbers_from_json(source.get("numbers", {}))
     measures = numbers_from_json(source.get("measures", {}))
     return make_parser(
         InputFormat.from_json(source["reader"]),

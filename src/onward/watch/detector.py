@@ -272,7 +272,7 @@ class Detector:
         sequences = [*sequences]
         encoded = self.vocabulary.encode(sequences)
         keys = keys or [str(number) for number in range(1, len(encoded) + 1)]
-        unseen_words = self.vocabulary.total_unseen_words(sequences, encoded)
+        unseen_words = self.vocabulary.sum_of_unseen_word_shares(sequences, encoded)
         firsts, places = _distinct(encoded, unseen_words) if repeats else (np.arange(len(encoded)),) * 2
         distinct = encoded.take(firsts)
         by_model = score_sequences(self.model, distinct, self.vocabulary)
@@ -379,7 +379,7 @@ def _distinct(sequences: Sequences, unseen_words: np.ndarray) -> tuple[np.ndarra
 
     Args:
         sequences: n sequences.
-        unseen_words: of equal sequences, only those with equal unseen words are equal, (n,).
+        unseen_words: sequences are equal only if these are equal too, (n,).
     """
     kinds = np.stack([sequences.distinct()[1], unseen_words], axis=1)
     _, firsts, places = np.unique(kinds, axis=0, return_index=True, return_inverse=True)

@@ -150,7 +150,7 @@ def learn_detector(
         EventVocabulary(None) if is_bytes else EventVocabulary.of(sequences[int(i)] for i in plan.training)
     )
     encoded = vocabulary.encode(sequences)
-    unseen_words = vocabulary.total_unseen_words(sequences, encoded)
+    unseen_words = vocabulary.sum_of_unseen_word_shares(sequences, encoded)
     learner = _Learner(encoded, unseen_words, vocabulary, settings, observer, notify)
     return learner.learn(plan, source or {})
 

@@ -172,11 +172,11 @@ class TestTargets:
             wait_until(lambda: len(receiver.requests) == 2)
             counted = server.client.get("/metrics").text
             assert "onward_watch_deliveries_total 1.0\n" in counted
-            assert "onward_watch_waiting 2.0\n" in counted
+            assert "onward_watch_notices_waiting 2.0\n" in counted
             server.end(signal.SIGKILL)
             server = start(*command)
-            wait_until(lambda: "onward_watch_waiting 0.0\n" in server.client.get("/metrics").text)
-            assert "onward_watch_failures_total 0.0\n" in server.client.get("/metrics").text
+            wait_until(lambda: "onward_watch_notices_waiting 0.0\n" in server.client.get("/metrics").text)
+            assert "onward_watch_delivery_failures_total 0.0\n" in server.client.get("/metrics").text
         assert [body["cause"] for body in receiver.bodies if body["type"] == "alarm"][-2:] == [
             "first seen: boom1",
             "first seen: boom2",

@@ -95,7 +95,7 @@ def test_the_alarms_do_not_depend_on_how_the_records_are_divided(
 def test_the_oldest_are_forgotten(
     detector: Detector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(learning, "MOST_EVENTS", 1000)
+    monkeypatch.setattr(learning, "MOST_LEARNED_EVENTS", 1000)
     detector = detector.with_rate(0.005)
     store = WatchStore(tmp_path / "watch.db")
     monitor = Monitor(detector, store)

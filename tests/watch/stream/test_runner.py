@@ -227,7 +227,7 @@ def test_the_report_counts_the_watch_and_this_run(detector: Detector, log: Path,
     )
     assert rate.endswith("false-alarm rate 3.000%")
     assert suppressed == (
-        f"suppressed {report['suppressed']} unusual sequences, to keep the false-alarm rate"
+        f"flagged sequences suppressed to keep the false-alarm rate: {report['suppressed']}"
     )
     assert unreadable == "1 line could not be read (line 22: expected 3 columns, got 1)"
     assert drift == "no drift detected"

@@ -76,9 +76,11 @@ def add_detector_metrics(metrics: Metrics, detectors: DetectorRegistry) -> None:
         return sum(target[name] for served in detectors for target in served.targets)
 
     metrics.add_total("onward_watch_deliveries", "Notices delivered.", lambda: sent("delivered"))
-    metrics.add_total("onward_watch_failures", "Deliveries that failed.", lambda: sent("failures"))
-    metrics.add_total("onward_watch_dropped", "Notices never delivered.", lambda: sent("dropped"))
-    metrics.add_gauge("onward_watch_waiting", "Notices that wait for a target.", lambda: sent("waiting"))
+    metrics.add_total("onward_watch_delivery_failures", "Deliveries that failed.", lambda: sent("failures"))
+    metrics.add_total("onward_watch_notices_dropped", "Notices never delivered.", lambda: sent("dropped"))
+    metrics.add_gauge(
+        "onward_watch_notices_waiting", "Notices that wait for a target.", lambda: sent("waiting")
+    )
 
 
 def state_of(path: Path, state: Path | None, *, alone: bool) -> Path | None:

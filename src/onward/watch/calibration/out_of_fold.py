@@ -59,7 +59,7 @@ def look_up(profile: Profile, ngrams: NgramModel, sequences: Sequences, unseen_w
         profile: the profile.
         ngrams: the n-gram model.
         sequences: n sequences.
-        unseen_words: the sum over the events of each sequence of `EventVocabulary.unseen_words`, (n,).
+        unseen_words: the sum over the events of each sequence of `EventVocabulary.unseen_word_share`, (n,).
     """
     return Lookups(
         sequences.split(ngrams.bits(sequences)),
@@ -161,7 +161,7 @@ class OutOfFold:
         if self._vocabulary.is_bytes:
             return sequences, np.zeros(len(sequences))
         known = np.bincount(training.ids, minlength=self._vocabulary.size) > 0
-        shares = self._vocabulary.unseen_words_without(known)[sequences.ids]
+        shares = self._vocabulary.unseen_word_shares(known)[sequences.ids]
         replaced = Sequences(np.where(known[sequences.ids], sequences.ids, UNKNOWN), sequences.starts)
         return replaced, sequences.sums(np.insert(shares, sequences.starts[1:], 0.0))
 

@@ -12,8 +12,8 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import Field
 
-from onward.stored import StoredModel
-from onward.watch.scoring.header_types import LARGEST, SortedFloats
+from onward.stored import LARGEST, StoredModel
+from onward.watch.scoring.header_types import SortedFloats
 
 _QUANTILE = 0.9
 """The quantile over which the mean excess is computed."""

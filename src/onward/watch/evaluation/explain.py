@@ -35,7 +35,7 @@ class Explanation:
         bits_per_event: mean surprise of the events of normal sequences.
         events: the scores of the events and of the END.
         lines: the line number of each event.
-        excesses: words on the measures that are above their bounds, by line number.
+        excesses: descriptions of the measures above their bounds, by line number.
     """
 
     verdict: Verdict

@@ -53,7 +53,7 @@ _KNOWN = {_REQUEST: ("method", "path", "status"), _SYSLOG: ("source", MESSAGE)}
 """Patterns of standards, and the columns that are the event."""
 
 _MEASURES = {"bytes"}
-"""Fields of these patterns that may be measures. Fields that were found in other headers are no measures."""
+"""Fields of these patterns that may be measures. Fields that were found in other headers are not measures."""
 
 
 @dataclass(frozen=True)

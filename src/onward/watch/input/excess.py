@@ -31,11 +31,11 @@ def excess_suffix(what: str, bound: float, usual: float, share: float) -> str:
 
 
 def describe_excess(event: str, line: str) -> str:
-    """Returns words on the measure of an event that is above its bound; "" if none is.
+    """Describes the measure of an event that is above its bound; "" if none is.
 
     Args:
         event: name of the event.
-        line: the line of the event. If it is another one, the words lack the value.
+        line: the line of the event. If it is another one, the description lacks the value.
     """
     found = _SUFFIX.search(event) if event.endswith("]") else None
     if found is None:

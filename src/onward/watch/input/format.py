@@ -199,7 +199,7 @@ class InputFormat:
         elif self.lenient or self.form == "log":
             found.append("each record is a sequence of its own: no column or word groups them")
         if self.measures:
-            found[-1] += f"; measures: {', '.join(self.measures)}"
+            found.append(f"measures: {', '.join(self.measures)}")
         if is_detected:
             found.append("--form, --log, --event, --key, --time, --key-regex and --measure correct this")
         return found

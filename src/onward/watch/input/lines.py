@@ -53,7 +53,7 @@ def decode_line(raw: bytes) -> str:
 
 
 def is_binary(lines: Iterable[bytes]) -> bool:
-    """Whether lines are no text in any encoding: text has hardly any control characters.
+    """Whether lines are not text in any encoding: text has hardly any control characters.
 
     Random bytes have 11 % of them. Invalid UTF-8 tells nothing, because text in an old encoding has it too.
     """

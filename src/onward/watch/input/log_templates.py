@@ -165,7 +165,7 @@ class Templates:
         ]
 
     def _find(self, words: Words) -> str | None:
-        """Returns the template that has the words, and among several one whose first words are no masks."""
+        """Returns the template that has the words, and among several one whose first words are not masks."""
         waiting = [(self._root, 0)]
         while waiting:
             node, place = waiting.pop()

@@ -17,6 +17,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 
+from onward.stored import LARGEST
 from onward.watch.input.log_templates import Templates
 from onward.watch.input.masks import MASK, split_line
 from onward.watch.input.numbers import (
@@ -183,7 +184,7 @@ class Values:
         self._runs: Counter[str] = Counter()  # how often a value follows another one
         self._last = ""
         self._largest, self._maxima = -1.0, 0
-        self._others = 0  # values that are no numbers
+        self._others = 0  # values that are not numbers
         self._buckets: dict[int, list[float]] = {}  # for each the count and the largest value
 
     def add(self, text: str) -> None:
@@ -196,7 +197,7 @@ class Values:
             if len(self._codes) > MOST_CODES or not text.isdecimal() or len(text) > LONGEST_CODE:
                 self._codes = None
         value = number_of(text)
-        if value is None or not 0 <= value < 1e100:
+        if value is None or not 0 <= value <= LARGEST:
             self._others += 1
             return
         if value > self._largest:
@@ -239,7 +240,7 @@ class Values:
         scale = max(middle - start, 0.0) / (2**shape - 1)
         bound = max(2 * self._largest, start + scale * ((_TAIL / _BEYOND) ** shape - 1))
         share = 0.001 if self.count >= _MANY else 0.01
-        return Measure(_rounded_up(bound), self._quantile(share), 100 * (1 - share))
+        return Measure(min(_rounded_up(bound), LARGEST), self._quantile(share), 100 * (1 - share))
 
     def _quantile(self, share: float) -> float:
         """Returns the value that at most this share of the values exceed."""

@@ -3,7 +3,7 @@
     code      a number with few values, such as a status or an exit code: each value makes an event of its own
     measure   a duration, a size, a count: a value above its bound makes an event of its own (see `excess`)
 
-All other numbers vary freely: counters, ids, ports, dates. They are no part of an event.
+All other numbers vary freely: counters, ids, ports, dates. They are not part of an event.
 """
 
 import re
@@ -12,7 +12,7 @@ from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field
 
-from onward.stored import StoredModel, Text, checked
+from onward.stored import LARGEST, StoredModel, Text, checked
 from onward.watch.input.excess import excess_suffix
 from onward.watch.input.masks import MASK
 
@@ -116,8 +116,8 @@ class _StoredCode(StoredModel):
 
 
 class _StoredMeasure(StoredModel):
-    bound: Annotated[float, Field(ge=0, le=1e100)]
-    usual: Annotated[float, Field(ge=0, le=1e100)]
+    bound: Annotated[float, Field(ge=0, le=LARGEST)]
+    usual: Annotated[float, Field(ge=0, le=LARGEST)]
     share: Annotated[float, Field(gt=0, le=100)]
 
 

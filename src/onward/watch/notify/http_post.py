@@ -60,7 +60,7 @@ class Endpoint:
             raise DeliveryError(
                 f"got status {error.code}", is_final=error.code in _FINAL, wait=wait
             ) from error
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, UnicodeError, http.client.HTTPException) as error:
             cause = getattr(error, "reason", error)  # of a URLError
             reason = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
             raise DeliveryError(reason) from error

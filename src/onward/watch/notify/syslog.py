@@ -58,8 +58,8 @@ class Syslog:
                     local.settimeout(_TIMEOUT)
                     local.connect(str(self._device))
                     local.send(_cut(message))
-        except OSError as error:
-            raise DeliveryError(error.strerror or str(error)) from error
+        except (OSError, UnicodeError) as error:  # the latter for a host name that cannot be encoded
+            raise DeliveryError(getattr(error, "strerror", None) or str(error)) from error
 
     def _send_datagram(self, message: bytes) -> None:
         family, kind, protocol, _, address = socket.getaddrinfo(

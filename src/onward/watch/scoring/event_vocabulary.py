@@ -18,6 +18,7 @@ from pydantic import Field
 from onward.data.sequences import Sequences
 from onward.data.vocabulary import BEGIN, NULL, SPECIAL, UNKNOWN, Vocabulary
 from onward.stored import StoredModel, Text
+from onward.watch.input.masks import MASK
 
 END_NAME = "<end>"
 
@@ -27,10 +28,7 @@ MOST_EVENTS = 10_000
 MOST_LATER = 256
 """The largest number of events that are learned after the training of the model."""
 
-_MASK = "<*>"
-"""A variable part of the template of a log line."""
-
-_WORD = re.compile(rf"{re.escape(_MASK)}|[^\W_]+")
+_WORD = re.compile(rf"{re.escape(MASK)}|[^\W_]+")
 
 
 class EventVocabulary:
@@ -115,7 +113,7 @@ class EventVocabulary:
         """Returns the event name, or the name of the special symbol, of an id."""
         return SPECIAL[index] if index < len(SPECIAL) else self.names[index - len(SPECIAL)]
 
-    def unseen_words(self, event: str) -> float:
+    def unseen_word_share(self, event: str) -> float:
         """Returns the share of the words of an event that no known event has; 0 for a known event.
 
         The variable parts of a template count as words that are known. The share ranks events that
@@ -123,8 +121,8 @@ class EventVocabulary:
         """
         return 0.0 if event in self._ids or self.is_bytes else _unseen_share(_words_of(event), self._words)
 
-    def total_unseen_words(self, sequences: Sequence[Sequence[str]], encoded: Sequences) -> np.ndarray:
-        """Returns the sum of `unseen_words` over the events of each sequence, (n,).
+    def sum_of_unseen_word_shares(self, sequences: Sequence[Sequence[str]], encoded: Sequences) -> np.ndarray:
+        """Returns the sum of `unseen_word_share` over the events of each sequence, (n,).
 
         Args:
             sequences: the events of n sequences, by name.
@@ -133,11 +131,11 @@ class EventVocabulary:
         owners = np.repeat(np.arange(len(encoded)), encoded.lengths)
         totals = np.zeros(len(encoded))
         for i in map(int, np.unique(owners[encoded.ids == UNKNOWN])):
-            totals[i] = sum(map(self.unseen_words, sequences[i]))
+            totals[i] = sum(map(self.unseen_word_share, sequences[i]))
         return totals
 
-    def unseen_words_without(self, known: np.ndarray) -> np.ndarray:
-        """Returns `unseen_words` of the events as if only some of them were known.
+    def unseen_word_shares(self, known: np.ndarray) -> np.ndarray:
+        """Returns `unseen_word_share` of the events as if only some of them were known.
 
         Args:
             known: for each id whether it is known, (V,).
@@ -195,4 +193,4 @@ def _words_of(event: str) -> list[str]:
 
 
 def _unseen_share(words: list[str], seen: set[str]) -> float:
-    return sum(word not in seen and word != _MASK for word in words) / len(words) if words else 0.0
+    return sum(word not in seen and word != MASK for word in words) / len(words) if words else 0.0

@@ -9,8 +9,7 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import PlainValidator
 
-LARGEST = 1e100
-"""The largest number in a header: products and sums of such numbers with scores stay finite."""
+from onward.stored import LARGEST
 
 
 def integers(data: Any) -> np.ndarray:

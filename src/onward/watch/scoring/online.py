@@ -77,7 +77,7 @@ class OnlineScorer:
         ):
             events = []
             for event, (score, ngram_bits) in zip(row, each, strict=True):
-                unseen_words = self._vocabulary.unseen_words(score.event) if event == UNKNOWN else 0.0
+                unseen_words = self._vocabulary.unseen_word_share(score.event) if event == UNKNOWN else 0.0
                 sequence.add(score, ngram_bits, unseen_words)
                 sequence.advance(event)
                 sequence.counts[event] = sequence.counts.get(event, 0) + 1

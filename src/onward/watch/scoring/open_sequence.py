@@ -71,7 +71,7 @@ class OpenSequence:
         Args:
             score: its score.
             ngram_bits: its bits by the n-gram model.
-            unseen_words: see `EventVocabulary.unseen_words`.
+            unseen_words: see `EventVocabulary.unseen_word_share`.
         """
         self.surprise = self.surprise.add(score.bits)
         self.ngram = self.ngram.add(ngram_bits)

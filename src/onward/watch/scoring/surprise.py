@@ -15,8 +15,7 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 from pydantic import Field
 
-from onward.stored import StoredModel
-from onward.watch.scoring.header_types import LARGEST
+from onward.stored import LARGEST, StoredModel
 
 TOP = 4
 """Number of the most surprising events of a sequence whose mean is a feature."""

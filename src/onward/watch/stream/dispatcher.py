@@ -1,7 +1,7 @@
 """Sends notices to one target on a thread of its own, so that a slow target never delays the watch.
 
-The queue is short and in memory. The store has all notices, and the watch stores how far each target has
-taken them, so a kill loses nothing (see `notifications`).
+The queue is short and in memory. The store has all notices, and the last one that each target accepted, so a
+kill loses nothing (see `notifications`).
 """
 
 import math
@@ -157,7 +157,9 @@ class Dispatcher:
             DeliveryError: they are to be sent again.
         """
         self._repeated = time.monotonic()
-        for incident, (number, alarm) in list(self._open.items()):
+        with self._changed:
+            opened = list(self._open.items())
+        for incident, (number, alarm) in opened:
             if not self._deliver(number, alarm):
                 self._open.pop(incident, None)
 
@@ -204,12 +206,13 @@ class Dispatcher:
     def _note_open(self, number: int, notice: Notice) -> None:
         if self.notifier.repeat_seconds is None:
             return
-        if isinstance(notice, Alarm):
-            self._open[notice.membership.incident] = number, notice
-            if len(self._open) > _OPEN:
-                del self._open[next(iter(self._open))]
-        else:  # it was closed
-            self._open.pop(notice.number, None)
+        with self._changed:
+            if isinstance(notice, Alarm):
+                self._open[notice.membership.incident] = number, notice
+                if len(self._open) > _OPEN:
+                    del self._open[next(iter(self._open))]
+            else:  # it was closed
+                self._open.pop(notice.number, None)
 
     def _until_repeat(self) -> float | None:
         """Returns the seconds until open incidents are to be sent again; None: never."""

@@ -13,7 +13,7 @@ class Place(NamedTuple):
 
     Attributes:
         seconds: the time by the event clock.
-        is_idle: whether silence led to it, not a record. Such a sequence ends after all records of the time.
+        is_idle: whether silence ended the sequence. Such ends come after all records of the same time.
         number: number of the last record of the sequence.
         key: key of the sequence.
     """
@@ -26,7 +26,7 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True)
 class Candidate:
-    """What becomes an alarm unless rate control suppresses it.
+    """An alarm that rate control may suppress.
 
     Attributes:
         alarm: the alarm, without a number and an incident.

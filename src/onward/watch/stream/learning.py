@@ -13,7 +13,7 @@ from onward.stored import Count, StoredModel
 from onward.watch.detector import Detector
 from onward.watch.stream.store import WatchStore
 
-MOST_EVENTS = 100_000
+MOST_LEARNED_EVENTS = 100_000
 """The largest number of learned events that are remembered; of more, the older half is forgotten."""
 
 _FEWEST_RECORDS, _SHARE = 256, 0.02
@@ -43,7 +43,7 @@ class OnlineLearning:
         self.detector = detector.learn(store.learned())
 
     @property
-    def due(self) -> int:
+    def records_until_learning(self) -> int:
         """The number of records until `learn` is to be called."""
         return max(_FEWEST_RECORDS, int(_SHARE * (self._base.events + self._learned))) - self._records
 
@@ -54,22 +54,24 @@ class OnlineLearning:
     def read(self, records: int) -> None:
         """Notes that records were read, at most as many as are due, and learns if it is time."""
         self._records += records
-        if self.due <= 0:
+        if self.records_until_learning <= 0:
             self._learn()
 
     def save(self) -> None:
         """Writes the state to the store."""
-        self._store.add_ended(self._ended)
-        self._ended.clear()
+        self._flush()
         self._store.set_fact("learning", _State(records=self._records, learned=self._learned).model_dump())
 
-    def _learn(self) -> None:
+    def _flush(self) -> None:
         self._store.add_ended(self._ended)
         self._ended.clear()
-        sequences = self._store.learn_ended()
+
+    def _learn(self) -> None:
+        self._flush()
+        sequences = self._store.move_ended_to_learned()
         self._learned += sum(map(len, sequences))
-        if self._learned > MOST_EVENTS:
-            self._learned = self._store.forget_learned(MOST_EVENTS // 2)
+        if self._learned > MOST_LEARNED_EVENTS:
+            self._learned = self._store.forget_learned(MOST_LEARNED_EVENTS // 2)
             self.detector = self._base.learn(self._store.learned())
         else:
             self.detector = self.detector.learn(sequences)

@@ -80,7 +80,7 @@ class _StoredCounts(StoredModel):
     flagged: Count
     flagged_ended: Count
     incidents: Count
-    suppressed: Count = 0  # missing in the stores of earlier versions
+    suppressed: Count
     unparsable: Count
 
     @model_validator(mode="after")
@@ -251,8 +251,8 @@ class Monitor:
     def _read(self, timed: Sequence[Timed]) -> list[Alarm]:
         """Reads records, and learns where it is due."""
         alarms, rest = list[Alarm](), timed
-        while self._learning and len(rest) >= self._learning.due:
-            part, rest = rest[: self._learning.due], rest[self._learning.due :]
+        while self._learning and len(rest) >= (until := self._learning.records_until_learning):
+            part, rest = rest[:until], rest[until:]
             found = Findings()
             self._tracker.read(part, found)
             # Whether the idle sequences have ended must not depend on how the records were divided.

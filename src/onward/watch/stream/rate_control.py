@@ -12,11 +12,11 @@ The threshold does not fall below that of the calibration, so a quiet stream doe
 sensitive. `allowed` is the false-alarm rate, or the number of incidents per second of a budget.
 
 A false-alarm rate is one of normal sequences. Therefore a clear outlier, whose score is more than CLEAR above
-the threshold, raises it by a twentieth of a step: it is rather an anomaly than a normal sequence of a stream
-that has changed. So a few per cent of anomalies do not make the watch blind, and a change of normal behaviour
+the threshold, raises it by a twentieth of a step: it is more likely an anomaly than a sign of changed
+behaviour. So a few per cent of anomalies do not make the watch blind, and a change of normal behaviour
 is still followed. A budget is one of all incidents, so there all steps are whole.
 
-Whatever the stream is, for the incidents in n sequences (or seconds) holds
+For every stream, the incidents in n sequences (or seconds) satisfy
 
     number of incidents <= allowed * n + rise / STEP + 1
 
@@ -42,7 +42,7 @@ CLEAR = 6.0
 threshold."""
 
 CLEAR_SHARE = 0.05
-"""What share of a step a clear outlier raises the threshold."""
+"""A clear outlier raises the threshold by this share of a step."""
 
 _STRONGLY_RAISED = 3 * STEP
 """Where the threshold is raised so much that the user should know: chance alone rarely leads there."""
@@ -77,7 +77,7 @@ class RateControl:
         return cls(threshold, detector.rate)
 
     def restored(self, data: Any) -> "RateControl":
-        """Returns the control that continues from `to_json`; if that has another unit, this one.
+        """Returns the control that continues from `to_json`; this one if the unit differs.
 
         Raises:
             ValueError: the data is not the state of a control.
@@ -90,7 +90,7 @@ class RateControl:
     def raised_at(self, progress: float) -> float:
         """Returns how much the threshold is raised by now.
 
-        It is computed from the last incident on, so that it does not depend on when it was asked for before.
+        It is computed from the last incident on, so it does not depend on earlier calls.
         """
         return max(0.0, self.raised - STEP * self.allowed * (progress - self.since))
 

@@ -48,7 +48,7 @@ def report_lines(report: dict[str, Any], unreadable: UnreadableLines) -> list[st
         )
     if suppressed := report["suppressed"]:
         limit = f"budget of {report['budget']}" if report["budget"] else "false-alarm rate"
-        lines.append(f"suppressed {suppressed:,} unusual sequences, to keep the {limit}")
+        lines.append(f"flagged sequences suppressed to keep the {limit}: {suppressed:,}")
     if unreadable.count:
         lines.append(unreadable.message())
     if truncated := report["cut_lines"]:

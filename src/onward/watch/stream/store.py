@@ -1,6 +1,7 @@
 """The store of a watch: one SQLite file with transactions.
 
-    facts          JSON values by name: digest of the model, position in the source, counts, clock, drift
+    facts          JSON values by name: digest of the model, position in the source, number of the last alarm,
+                   counts, clock, drift, rate control, learning, targets, activity
     keys           the open sequences, one row each
     notices        all alarms, and the incidents that were closed, in order; those that are not delivered yet
                    are the outbox
@@ -383,7 +384,7 @@ class WatchStore:
         rows = ((len(events), json.dumps(events)) for events in sequences)
         self._change("insert into ended (count, events) values (?, ?)", rows)
 
-    def learn_ended(self) -> list[list[str]]:
+    def move_ended_to_learned(self) -> list[list[str]]:
         """Moves all sequences that ended to the learned ones, and returns them."""
         found = self._events_of("ended")
         copy = "insert into learned (count, events) select count, events from ended order by number"
