@@ -41,7 +41,7 @@ def test_a_sequence_that_is_marked_twice_is_learned_once(
     assert "already marked as normal; nothing changed" in ran.err
     assert again.read_bytes() == new.read_bytes()
     ran = onward("watch", "ok", new, "--key", "odd", "--state", state, "-o", again, "--json")
-    assert (ran.json["repeated"], ran.json["steps"]) == (True, 0)
+    assert ran.json["repeated"]
 
 
 @pytest.mark.parametrize("extra", [[], ["log.jsonl", "--state", "watch.db"]])

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from tests.artefacts import forge
 
 from onward.artefact import Artefact, load, save
@@ -272,7 +274,6 @@ def test_a_number_that_is_not_finite_is_refused(
         {"corpus": 3, "calibration": {}},
         {"corpus": {"sequences": -1, "symbols": 1}, "calibration": {"sequences": 1, "folds": None}},
         {"corpus": {"sequences": 1, "symbols": 1}, "calibration": {"sequences": 1}},
-        {"parents": 7},
         {"forgiven": [7]},
     ],
 )
@@ -371,3 +372,17 @@ def test_learning_does_not_depend_on_the_division_into_calls(detector: Detector)
         one_by_one = one_by_one.learn([sequence])
     judged = [*sequences, ["open", "lock"], ["never"]]
     assert [v.to_json() for v in at_once.judge(judged)] == [v.to_json() for v in one_by_one.judge(judged)]
+
+
+EVENTS = st.sampled_from(["open", "read", "sync", "close", "flush"])
+
+
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(sequences=st.lists(st.lists(EVENTS, max_size=9), min_size=1))
+def test_learning_raises_no_score(sequences: list[list[str]], detector: Detector) -> None:
+    judged = [*ANOMALIES.values(), *NORMAL[:30], *sequences]
+    learned = detector.learn(sequences)
+    before, after = (each.judge(judged, explain=False) for each in (detector, learned))
+    for old, new in zip(before, after, strict=True):
+        assert new.score <= old.score + 1e-4
+        assert all(new.features[name] <= old.features[name] + 1e-4 for name in old.features)

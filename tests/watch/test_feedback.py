@@ -25,9 +25,6 @@ def test_a_sequence_that_is_marked_as_normal_is_learned_and_nothing_is_forgotten
     assert feedback.after.p_value > feedback.before.p_value
     assert not feedback.after.flagged
     assert feedback.after.features["new"] == 0
-    before, after = feedback.replay_bits
-    assert after < before + 0.2
-    assert feedback.steps > 0
     assert len(feedback.detector.calibration.scores) == len(detector.calibration.scores) + 1
     assert not feedback.detector.judge([["start", "read", "read", "sync", "stop"]])[0].flagged
     assert feedback.detector.judge([["stop"]])[0].flagged

@@ -65,8 +65,8 @@ def _print_effect(data: dict[str, Any], *, ended: bool) -> None:
         say("already marked as normal; nothing changed", style="yellow")
     elif not ended:
         say("the sequence is still open: only its prefix was learned, not its end")
-    for name in ("p_value", "bits_per_event", "replay_bits_per_event"):
-        emit(f"{name:<24}{data[name]['before']:.6g} before, {data[name]['after']:.6g} after")
+    for name in ("p_value", "bits_per_event"):
+        emit(f"{name:<16}{data[name]['before']:.6g} before, {data[name]['after']:.6g} after")
     if data["flagged"]["after"]:
         say(
             "the sequence would still be flagged: mark more sequences like it, "

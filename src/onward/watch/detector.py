@@ -162,7 +162,7 @@ class Detector:
     @property
     def events(self) -> int:
         """The number of events that it has learned, the ENDs included."""
-        return self.baselines.ngrams.events
+        return self.baselines.events
 
     def with_rate(self, rate: float | None = None, top_k: int | None = None) -> "Detector":
         """Returns the detector with another false-alarm rate, or with DeepLog's rule.
@@ -276,12 +276,14 @@ class Detector:
         firsts, places = _distinct(encoded, unseen_words) if repeats else (np.arange(len(encoded)),) * 2
         distinct = encoded.take(firsts)
         by_model = score_sequences(self.model, distinct, self.vocabulary)
-        ngram, lengths = self.baselines.ngrams.bits(distinct), distinct.lengths + 1
+        ngrams, lengths = self.baselines.growing_ngrams, distinct.lengths + 1
+        ngram = ngrams.bits(distinct)
+        mixed = self.mixture.bits(by_model.bits, ngram, ngrams.has_learned(distinct))
         counts = counts_of(distinct, self.profile.symbols)
         distances, nearest = self.profile.nearest(counts)
         scores = SequenceScores(
             distinct.lengths,
-            Surprise.of(self.mixture.bits(by_model.bits, ngram), lengths),
+            Surprise.of(mixed, lengths),
             Surprise.of(ngram, lengths),
             distances,
             self.profile.count_new(distinct) + unseen_words[firsts],
@@ -294,15 +296,17 @@ class Detector:
                 verdicts[i] = replace(verdicts[i], events=most_surprising)
         return [replace(verdicts[place], key=key) for place, key in zip(places.tolist(), keys, strict=True)]
 
-    def learn(self, sequences: Sequence[Sequence[str]], *, ended: bool = True) -> "Detector":
+    def learn(self, sequences: Sequence[Sequence[str]], *, ended: bool = True, times: int = 1) -> "Detector":
         """Returns the detector with further normal sequences in its lookup tables and its n-gram model.
 
         Events that it did not know are known then, as long as there are spare ids for them. The model and the
-        calibration stay. The result does not depend on how the sequences are divided into calls.
+        calibration stay, and no score rises. The result does not depend on how the sequences are divided into
+        calls.
 
         Args:
             sequences: the events of each sequence, by name.
             ended: whether the last sequence has ended. If not, its END and its counts are not learned.
+            times: how often each event counts in the n-gram model.
         """
         if not sequences:
             return self
@@ -312,7 +316,7 @@ class Detector:
             self,
             vocabulary=vocabulary,
             profile=self.profile.extend(encoded, ended=ended),
-            baselines=self.baselines.extend(encoded, ended=ended),
+            baselines=self.baselines.extend(encoded, ended=ended, times=times),
         )
 
     def score_events(self, events: Sequence[str]) -> list[EventScore]:
@@ -371,7 +375,8 @@ class Detector:
 
     @cached_property
     def _online(self) -> OnlineScorer:
-        return OnlineScorer(self.model, self.vocabulary, self.profile, self.baselines.ngrams, self.mixture)
+        ngrams = self.baselines.growing_ngrams
+        return OnlineScorer(self.model, self.vocabulary, self.profile, ngrams, self.mixture)
 
 
 def _distinct(sequences: Sequences, unseen_words: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -434,7 +439,6 @@ class _Facts(StoredModel):
 
     corpus: _TrainingData
     calibration: _CalibrationFacts
-    parents: tuple[()] | list[str] = ()
     forgiven: tuple[()] | list[str] = ()
 
 

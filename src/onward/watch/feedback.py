@@ -1,12 +1,9 @@
 """Feedback: a detector learns one more normal sequence and does not forget the others.
 
-The file of a detector does not contain its training sequences. Therefore the model is trained on the new
-sequence together with sequences that it samples itself, which stand for the training sequences (rehearsal:
-Robins 1995; Shin et al. 2017). The sequence joins the calibration with the score that it had before it was
-learned: it is one more normal sequence that the model had not seen.
-
-An event that the detector did not know gets one of the spare ids of the lookup tables and the n-gram model;
-the model learns where the unknown event occurs.
+The sequence joins the lookup tables and the n-gram model, where it counts as often as it needs until it is no
+longer flagged. The network stays, and no score of another sequence rises (see `Detector.learn`), so the
+calibration still holds. The sequence joins the calibration with the score that it had before it was learned:
+it is one more normal sequence that the detector had not seen.
 
 If a sequence has not ended, only its prefix is learned. Its verdict is the upper bound of its p-value (see
 `Detector.bounds`), and it does not join the calibration. A sequence is learned once: the file has a list of
@@ -14,34 +11,21 @@ learned sequences, so that a repeated request changes nothing.
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import torch
 
-from onward.artefact import digest_of, weights_of
-from onward.data.lanes import PADDING
-from onward.data.sequences import Sequences
-from onward.data.vocabulary import BEGIN, END
 from onward.errors import InputError
-from onward.inference.prediction import initial_state, predict
-from onward.model import LanguageModel, losses
-from onward.threads import explain_fork_errors
-from onward.units import nats_to_bits
 from onward.watch.detector import MOST_AT_ONCE, Detector
 from onward.watch.scoring.features import Verdict
 
-_REPLAYED, _LONGEST_REPLAY = 64, 512
-"""Number of sequences that the model samples, and the maximum length of each."""
+_TIMES = (1, 16, 256, 4096)
+"""How often the sequence may count in the n-gram model; the fewest times that suffice."""
 
-_STEPS, _LEARNING_RATE = 60, 1e-3
-_NEW_WEIGHT = 1 / 8
-"""Weight of the new sequence in the loss."""
-
-_KEPT_PARENTS, _KEPT_LEARNED = 20, 1000
-"""Numbers of digests that the file keeps: of earlier weights, and of learned sequences."""
+_KEPT_LEARNED = 1000
+"""Number of digests of learned sequences that the file keeps."""
 
 
 @dataclass(frozen=True)
@@ -52,16 +36,12 @@ class Feedback:
         detector: the new detector.
         before: the verdict on the sequence by the old detector.
         after: the verdict by the new detector.
-        replay_bits: mean surprise of the events of the sampled sequences, before and after.
-        steps: number of training steps; training stops when the sequence is no longer flagged.
         repeated: whether the sequence had been learned before; then nothing has changed.
     """
 
     detector: Detector
     before: Verdict
     after: Verdict
-    replay_bits: tuple[float, float]
-    steps: int
     repeated: bool = False
 
     def to_json(self) -> dict[str, Any]:
@@ -74,8 +54,6 @@ class Feedback:
                 "before": self.before.bits_per_event,
                 "after": self.after.bits_per_event,
             },
-            "replay_bits_per_event": {"before": self.replay_bits[0], "after": self.replay_bits[1]},
-            "steps": self.steps,
             "repeated": self.repeated,
         }
 
@@ -87,7 +65,6 @@ def mark_normal(
     *,
     began: int = 0,
     ended: bool = True,
-    seed: int = 0,
 ) -> Feedback:
     """Returns a detector that has learned that a sequence is normal.
 
@@ -99,7 +76,6 @@ def mark_normal(
         key: the key of the sequence.
         began: the number of its first record or line; with the key, it identifies the sequence.
         ended: whether the sequence ends with the last of the events.
-        seed: seed of the sampled sequences.
 
     Raises:
         InputError: there are no events.
@@ -108,23 +84,15 @@ def mark_normal(
         raise InputError("expected events to learn from, got none", hint="name a sequence that has records")
     digest = _digest(key, began, ended, events)
     before = _verdict(detector, events, key, ended)
-    replay, excluded = _sample(detector, seed), detector.vocabulary.excluded
-    bits_before = _bits_per_event(detector.model, replay, excluded)
     if digest in detector.artefact.facts.get("forgiven", ()):
-        return Feedback(detector, before, before, (bits_before, bits_before), 0, repeated=True)
-    model = LanguageModel(detector.model.config)
-    model.load_state_dict(detector.model.state_dict())
-    extended = _extend(detector, events, before.score if ended else None, digest)
-    ids = extended.vocabulary.encode([events])
-    sequence = Sequences(extended.vocabulary.model_ids(ids.ids), ids.starts)
-    steps, after = 0, before
-    for _ in _train(model, sequence, replay, excluded, ended):
-        steps += 1
-        extended = replace(extended, artefact=replace(extended.artefact, model=model.eval()))
+        return Feedback(detector, before, before, repeated=True)
+    extended, after = detector, before
+    for times in _TIMES:
+        extended = _extend(detector, events, before.score if ended else None, digest, times)
         after = _verdict(extended, events, key, ended)
         if not after.flagged:
             break
-    return Feedback(extended, before, after, (bits_before, _bits_per_event(model, replay, excluded)), steps)
+    return Feedback(extended, before, after)
 
 
 def _digest(key: str, began: int, ended: bool, events: Sequence[str]) -> str:
@@ -158,7 +126,9 @@ def _verdict(detector: Detector, events: Sequence[str], key: str, ended: bool) -
     )
 
 
-def _extend(detector: Detector, events: Sequence[str], score: float | None, digest: str) -> Detector:
+def _extend(
+    detector: Detector, events: Sequence[str], score: float | None, digest: str, times: int
+) -> Detector:
     """Returns the detector with a sequence in its lookup tables and its calibration; the model stays.
 
     Args:
@@ -166,81 +136,14 @@ def _extend(detector: Detector, events: Sequence[str], score: float | None, dige
         events: the events of the sequence, by name.
         score: its score; None if the sequence has not ended. Then its counts and its score are left out.
         digest: see `_digest`.
+        times: how often it counts in the n-gram model.
     """
     facts, calibration = dict(detector.artefact.facts), detector.calibration
-    parents = [*facts.get("parents", []), digest_of(weights_of(detector.model))]
-    facts["parents"] = parents[-_KEPT_PARENTS:]
     facts["forgiven"] = [*facts.get("forgiven", []), digest][-_KEPT_LEARNED:]  # the key is part of the format
     if score is not None:
         calibration = replace(calibration, scores=np.sort(np.append(calibration.scores, score)))
     return replace(
-        detector.learn([events], ended=score is not None),
+        detector.learn([events], ended=score is not None, times=times),
         artefact=replace(detector.artefact, facts=facts),
         calibration=calibration,
     )
-
-
-def _train(
-    model: LanguageModel, sequence: Sequences, replay: Sequences, excluded: list[int], ended: bool
-) -> Iterator[None]:
-    """Trains step by step on the sequence and on the sampled sequences."""
-    optimiser = torch.optim.AdamW(model.parameters(), lr=_LEARNING_RATE, weight_decay=0.0)
-    both = Sequences.of([*sequence, *replay])
-    for _ in range(_STEPS):
-        model.train()
-        optimiser.zero_grad()
-        with explain_fork_errors():
-            _loss(model, both, excluded, ended).backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.step()
-        yield
-
-
-def _loss(model: LanguageModel, sequences: Sequences, excluded: list[int], ended: bool) -> torch.Tensor:
-    """Returns the weighted mean over sequences of their mean loss per event.
-
-    The first sequence is the new one. If it has not ended, its END is not a target.
-    """
-    indices = np.arange(len(sequences))
-    targets = sequences.lengths + 1
-    x, y = sequences.padded(indices, 0, int(targets.max()))
-    if not ended:
-        targets[0] -= 1
-        y[targets[0], 0] = PADDING
-    logits, _ = model(torch.from_numpy(x), model.initial_state(len(indices)))
-    mask = torch.zeros(logits.shape[-1])
-    mask[excluded] = -1e9
-    nats = losses(logits + mask, torch.from_numpy(y)).sum(0) / torch.from_numpy(targets)
-    return nats[0] * _NEW_WEIGHT + nats[1:].mean() * (1 - _NEW_WEIGHT)
-
-
-@torch.inference_mode()
-def _bits_per_event(model: LanguageModel, sequences: Sequences, excluded: list[int]) -> float:
-    """Returns the mean surprise of the events of sequences, END included."""
-    model.eval()
-    indices = np.arange(len(sequences))
-    x, y = sequences.padded(indices, 0, int(sequences.lengths.max()) + 1)
-    logits, _ = predict(model, torch.from_numpy(x), initial_state(model, len(indices)))
-    logits[..., excluded] = -torch.inf
-    total = float(losses(logits, torch.from_numpy(y)).double().sum())
-    return nats_to_bits(total / float((sequences.lengths + 1).sum()))
-
-
-@torch.inference_mode()
-def _sample(detector: Detector, seed: int) -> Sequences:
-    """Samples sequences from the model."""
-    generator = torch.Generator().manual_seed(seed)
-    model, state = detector.model, initial_state(detector.model, _REPLAYED)
-    x = torch.full((1, _REPLAYED), BEGIN)
-    rows: list[torch.Tensor] = []
-    ended = torch.zeros(_REPLAYED, dtype=torch.bool)
-    while not ended.all() and len(rows) < _LONGEST_REPLAY:
-        logits, state = predict(model, x, state)
-        logits = logits[0].float().cpu()
-        logits[:, detector.vocabulary.excluded] = -torch.inf
-        x = torch.multinomial(torch.softmax(logits, 1), 1, generator=generator).T
-        rows.append(x[0].clone())
-        ended |= x[0] == END
-    sampled = torch.stack(rows).T.numpy()
-    ends = [np.flatnonzero(row == END) for row in sampled]
-    return Sequences.of(row[: end[0]] if len(end) else row for row, end in zip(sampled, ends, strict=True))

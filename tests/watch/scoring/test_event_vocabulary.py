@@ -54,7 +54,6 @@ def test_events_that_are_learned_later_have_spare_ids() -> None:
     assert ids.tolist() == [FIRST + 1, FIRST + 3, UNKNOWN]
     assert vocabulary.model_ids(ids).tolist() == [FIRST + 1, UNKNOWN, UNKNOWN]
     assert max(ids) < vocabulary.symbols
-    assert trained.unknown_bits == 0 < vocabulary.unknown_bits
 
 
 def test_spare_ids_are_limited() -> None:

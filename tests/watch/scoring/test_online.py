@@ -16,7 +16,11 @@ PARTS = ((0, 13), (13, 20))
 @pytest.fixture(scope="module")
 def scorer(detector: Detector) -> OnlineScorer:
     return OnlineScorer(
-        detector.model, detector.vocabulary, detector.profile, detector.baselines.ngrams, detector.mixture
+        detector.model,
+        detector.vocabulary,
+        detector.profile,
+        detector.baselines.growing_ngrams,
+        detector.mixture,
     )
 
 

@@ -4,6 +4,7 @@ import random
 from pathlib import Path
 
 import pytest
+from tests.watch.conftest import normal
 
 from onward.watch.detector import Detector
 from onward.watch.input.records import Record
@@ -50,6 +51,14 @@ def test_what_is_alarmed_is_not_learned(detector: Detector) -> None:
     verdicts = watched(detector, sequences)[::3]
     assert all(verdict.flagged for verdict in verdicts)
     assert verdicts[-1].features["new"] == verdicts[0].features["new"] > 2
+
+
+def test_a_stream_that_does_not_change_has_no_more_alarms_than_without_learning(detector: Detector) -> None:
+    chance = random.Random(3)
+    sequences = [normal(chance) for _ in range(400)]
+    learned, fixed = (watched(detector, sequences, learns=learns) for learns in (True, False))
+    flagged = {verdict.key for verdict in learned if verdict.flagged}
+    assert flagged <= {verdict.key for verdict in fixed if verdict.flagged}
 
 
 def noisy(count: int, seed: int) -> list[list[str]]:

@@ -408,8 +408,6 @@ class FeedbackReport(TypedDict):
     p_value: NumberChange
     flagged: FlagChange
     bits_per_event: NumberChange
-    replay_bits_per_event: NumberChange
-    steps: int
     repeated: bool
 
 

@@ -22,6 +22,7 @@ from onward.data.sequences import Sequences
 from onward.data.vocabulary import UNKNOWN
 from onward.stored import AsTuple, Count, StoredModel
 from onward.watch.calibration.conformal import threshold_of
+from onward.watch.scoring.growing_ngrams import GrowingNgrams
 from onward.watch.scoring.header_types import SortedFloats
 from onward.watch.scoring.ngram import NgramModel
 from onward.watch.scoring.profile import Profile, counts_of
@@ -39,11 +40,13 @@ class Baselines:
         ngrams: the n-gram model.
         lengths: the lengths of the shortest and of the longest sequence.
         held_out: scores of each n-gram baseline on held-out normal sequences, sorted.
+        grown: the n-gram model with what was learned since; None: nothing was.
     """
 
     ngrams: NgramModel
     lengths: tuple[int, int]
     held_out: dict[str, np.ndarray]
+    grown: NgramModel | None = None
 
     @classmethod
     def of(cls, sequences: Sequences, ngrams: NgramModel, held_out: dict[str, np.ndarray]) -> "Baselines":
@@ -51,13 +54,27 @@ class Baselines:
         lengths = sequences.lengths
         return cls(ngrams, (int(lengths.min()), int(lengths.max())), held_out)
 
-    def extend(self, sequences: Sequences, *, ended: bool = True) -> "Baselines":
-        """Returns the baselines with further normal sequences, at least one; see `NgramModel.extend`."""
+    @property
+    def growing_ngrams(self) -> GrowingNgrams:
+        """The n-gram model with and without what was learned since the calibration."""
+        return GrowingNgrams(self.ngrams, self.grown)
+
+    @property
+    def events(self) -> int:
+        """The number of events that were learned, the ENDs included."""
+        return (self.grown or self.ngrams).events
+
+    def extend(self, sequences: Sequences, *, ended: bool = True, times: int = 1) -> "Baselines":
+        """Returns the baselines with further normal sequences, at least one; see `NgramModel.extend`.
+
+        The n-gram model that is a baseline stays.
+        """
         shortest, longest = self.lengths
         if ended:
             shortest, longest = min(shortest, *sequences.lengths), max(longest, *sequences.lengths)
         lengths = int(shortest), int(longest)
-        return replace(self, ngrams=self.ngrams.extend(sequences, ended=ended), lengths=lengths)
+        grown = (self.grown or self.ngrams).extend(sequences, ended=ended, times=times)
+        return replace(self, grown=grown, lengths=lengths)
 
     def scores(self, sequences: Sequences, profile: Profile) -> dict[str, np.ndarray]:
         """Returns the scores of each baseline, (n,); higher is less normal."""
@@ -84,7 +101,12 @@ class Baselines:
     def to_json(self) -> dict[str, Any]:
         """Returns the baselines as JSON values; held-out scores have seven significant digits."""
         held_out = {name: [float(f"{x:.7g}") for x in scores] for name, scores in self.held_out.items()}
-        return {"grams": self.ngrams.to_json(), "lengths": list(self.lengths), "held_out": held_out}
+        return {
+            "grams": self.ngrams.to_json(),
+            "lengths": list(self.lengths),
+            "held_out": held_out,
+            "grown": self.grown.to_json() if self.grown else None,
+        }
 
     @classmethod
     def from_json(cls, data: Any, symbols: int) -> "Baselines":
@@ -97,7 +119,8 @@ class Baselines:
         if header.lengths[0] > header.lengths[1]:
             raise ValueError(f"expected the shortest length before the longest, found {header.lengths}")
         held_out = {name: getattr(header.held_out, name) for name in NGRAM_BASELINES}
-        return cls(NgramModel.from_json(header.grams, symbols), header.lengths, held_out)
+        grown = NgramModel.from_json(header.grown, symbols) if header.grown else None
+        return cls(NgramModel.from_json(header.grams, symbols), header.lengths, held_out, grown)
 
 
 class _HeldOutHeader(StoredModel):
@@ -110,6 +133,7 @@ class _BaselinesHeader(StoredModel):
     grams: dict[str, Any]
     lengths: Annotated[tuple[Count, Count], AsTuple]
     held_out: _HeldOutHeader
+    grown: dict[str, Any] | None
 
 
 def ngram_scores(ngrams: NgramModel, sequences: Sequences) -> dict[str, np.ndarray]:

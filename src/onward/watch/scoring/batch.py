@@ -6,7 +6,6 @@ import numpy as np
 import torch
 
 from onward.data.sequences import Sequences
-from onward.data.vocabulary import END, UNKNOWN
 from onward.inference.prediction import initial_state, predict
 from onward.layers.state import map_state
 from onward.model import LanguageModel, losses
@@ -53,7 +52,6 @@ def score_sequences(model: LanguageModel, sequences: Sequences, vocabulary: Even
         lanes = max(1, min(_MAX_POSITIONS, _MAX_LOGITS // model.config.symbols) // steps)
         _score_batch(model, sequences, order[first : first + lanes], steps, vocabulary.excluded, scores)
         first += lanes
-    scores.bits[np.insert(sequences.ids, sequences.starts[1:], END) == UNKNOWN] += vocabulary.unknown_bits
     return scores
 
 

@@ -4,7 +4,6 @@ The model has an id for each event that it was trained on. A detector can learn 
 lookup tables and the n-gram model have spare ids for these. To the model they are the unknown event.
 """
 
-import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -87,11 +86,6 @@ class EventVocabulary:
     def model_ids(self, ids: np.ndarray) -> np.ndarray:
         """Returns ids as the model reads them: UNKNOWN for an event that it was not trained on."""
         return np.where(ids < self.size, ids, UNKNOWN) if self.later else ids
-
-    @property
-    def unknown_bits(self) -> float:
-        """Bits that tell which of the events that the model does not know an unknown event is."""
-        return math.log2(1 + len(self.later))
 
     @property
     def model_vocabulary(self) -> Vocabulary:

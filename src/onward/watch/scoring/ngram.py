@@ -64,12 +64,13 @@ class _Table(NamedTuple):
         kinds = np.diff(np.append(starts, len(codes)))
         return cls(codes, counts, contexts[starts], np.add.reduceat(counts, starts), kinds)
 
-    def add(self, occurrences: np.ndarray, symbols: int) -> "_Table":
-        """Returns the table with further occurrences of n-grams, given the code of each.
+    def add(self, occurrences: np.ndarray, times: int, symbols: int) -> "_Table":
+        """Returns the table with further occurrences of n-grams, given the code of each; it counts `times`.
 
         If it then has more than twice `MOST_NGRAMS` n-grams, the rarest are dropped.
         """
         added, numbers = np.unique(occurrences, return_counts=True)
+        numbers = numbers * times
         places, is_known = _find(self.codes, added)
         counts = self.counts.copy()
         counts[places[is_known]] += numbers[is_known]
@@ -160,13 +161,19 @@ class NgramModel:
         """The number of symbols that were counted."""
         return int(self.tables[0].counts.sum())
 
-    def extend(self, sequences: Sequences, *, ended: bool = True) -> "NgramModel":
-        """Returns the model with further sequences. If the last has not ended, its END is left out."""
+    def extend(self, sequences: Sequences, *, ended: bool = True, times: int = 1) -> "NgramModel":
+        """Returns the model with further sequences.
+
+        Args:
+            sequences: the sequences.
+            ended: whether the last one has ended. If not, its END is left out.
+            times: how often each occurrence counts.
+        """
         if not len(sequences):
             return self
         runs = _runs_of_sequences(sequences, self.symbols, self.order)
         tables = (
-            table.add(run if ended else run[:-1], self.symbols)
+            table.add(run if ended else run[:-1], times, self.symbols)
             for table, run in zip(self.tables, runs, strict=True)
         )
         return NgramModel(self.symbols, tuple(tables), self.outcomes)
@@ -180,20 +187,33 @@ class NgramModel:
 
         This is STIDE (Forrest et al. 1996). BEGINs before a sequence and its END are part of windows too.
         """
-        codes = _runs_of_sequences(sequences, self.symbols, WINDOW)[-1]
-        unseen = ~_find(self.tables[WINDOW - 1].codes, codes)[1]
+        unseen = ~self.has_windows(sequences)
         return sequences.sums(unseen.astype(np.float64)) / (sequences.lengths + 1)
+
+    def has_windows(self, sequences: Sequences) -> np.ndarray:
+        """Returns whether the window of `WINDOW` events up to each event, or END, occurred, (N + n,)."""
+        codes = _runs_of_sequences(sequences, self.symbols, WINDOW)[-1]
+        return _find(self.tables[WINDOW - 1].codes, codes)[1]
+
+    def has_windows_after(self, before: np.ndarray, ids: np.ndarray) -> np.ndarray:
+        """Returns `has_windows` of single events (n,), given the events before each as in `bits_after`."""
+        codes = self._runs_after(before, ids)[WINDOW - 1]
+        return _find(self.tables[WINDOW - 1].codes, codes)[1]
 
     def bits_after(self, before: np.ndarray, ids: np.ndarray) -> np.ndarray:
         """Returns the bits of single events (n,), given the events before each, (n, ORDER - 1), the last one
         last.
         """
+        return self._bits(self._runs_after(before, ids))
+
+    def _runs_after(self, before: np.ndarray, ids: np.ndarray) -> list[np.ndarray]:
+        """Returns the codes of the n-grams that end at single events, (n,), for each length."""
         contexts = np.zeros_like(ids)
         runs = [ids]
         for length, column in enumerate(before.T[::-1][: self.order - 1], 1):
             contexts = _lengthened(contexts, column, length, self.symbols)
             runs.append(ids + contexts * self.symbols)
-        return self._bits(runs)
+        return runs
 
     def refine(self, context: Sequence[int], shares: np.ndarray) -> np.ndarray:
         """Returns the probabilities of all symbols after a context of at most order - 1 symbols, (V,).

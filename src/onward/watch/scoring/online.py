@@ -21,7 +21,8 @@ from onward.model import LanguageModel
 from onward.units import nats_to_bits
 from onward.watch.scoring.event_vocabulary import END_NAME, EventVocabulary
 from onward.watch.scoring.features import EventScore, Expected, ObservedEvent
-from onward.watch.scoring.ngram import ORDER, NgramModel
+from onward.watch.scoring.growing_ngrams import GrowingNgrams
+from onward.watch.scoring.ngram import ORDER
 from onward.watch.scoring.open_sequence import OpenSequence
 from onward.watch.scoring.profile import Profile
 from onward.watch.scoring.surprise import Mixture
@@ -37,7 +38,7 @@ class OnlineScorer:
         model: predicts the events.
         vocabulary: the events that the detector knows.
         profile: the profile of the training sequences.
-        ngrams: the n-gram model of the training sequences.
+        ngrams: the n-gram model.
         mixture: mixes the predictions of both models.
     """
 
@@ -46,7 +47,7 @@ class OnlineScorer:
         model: LanguageModel,
         vocabulary: EventVocabulary,
         profile: Profile,
-        ngrams: NgramModel,
+        ngrams: GrowingNgrams,
         mixture: Mixture,
     ) -> None:
         self._model, self._vocabulary, self._profile = model, vocabulary, profile
@@ -149,10 +150,11 @@ class OnlineScorer:
         ranks = (nats < found[:, None]).sum(axis=1).tolist()
         best = np.argsort(nats, axis=1)[:, :_ALTERNATIVES]
         probabilities = np.exp(-np.take_along_axis(nats, best, axis=1)).tolist()
-        ngram_bits = self._ngram_bits(sequences, ids).ravel()
+        before = _events_before(sequences, ids)
+        ngram_bits = self._ngrams.bits_after(before, ids.ravel())
         by_model = found.astype(np.float64) * nats_to_bits(1.0)
-        by_model[targets == UNKNOWN] += vocabulary.unknown_bits
-        bits = self._mixture.bits(by_model, ngram_bits).tolist()
+        learned = self._ngrams.has_learned_after(before, ids.ravel())
+        bits = self._mixture.bits(by_model, ngram_bits, learned).tolist()
         ngram_bits, best, name = ngram_bits.tolist(), best.tolist(), vocabulary.name
         count = ids.shape[1]
         return [
@@ -174,14 +176,6 @@ class OnlineScorer:
             ]
             for i, sequence in enumerate(sequences)
         ]
-
-    def _ngram_bits(self, sequences: Sequence[OpenSequence], ids: np.ndarray) -> np.ndarray:
-        """Returns the bits of the next events (B, T) of sequences by the n-gram model, (B, T)."""
-        read = np.column_stack(
-            [[(*sequence.earlier, sequence.pending) for sequence in sequences], ids[:, :-1]]
-        )
-        before = np.lib.stride_tricks.sliding_window_view(read, ORDER - 1, axis=1)
-        return self._ngrams.bits_after(before.reshape(ids.size, -1), ids.ravel()).reshape(ids.shape)
 
     def _read(self, sequences: Sequence[OpenSequence], inputs: np.ndarray) -> np.ndarray:
         """Reads events (B, T), updates the states, and returns the logits after each, (B * T, V)."""
@@ -210,3 +204,10 @@ class OnlineScorer:
     def _initial_state(self) -> np.ndarray:
         form = initial_state(self._model, 1)
         return np.concatenate([part.reshape(-1).numpy() for part in tensors_of(form)]).astype(np.float32)
+
+
+def _events_before(sequences: Sequence[OpenSequence], ids: np.ndarray) -> np.ndarray:
+    """Returns the ORDER - 1 events before each of the next events (B, T) of sequences, (B * T, ORDER - 1)."""
+    read = np.column_stack([[(*sequence.earlier, sequence.pending) for sequence in sequences], ids[:, :-1]])
+    before = np.lib.stride_tricks.sliding_window_view(read, ORDER - 1, axis=1)
+    return before.reshape(ids.size, -1)

@@ -108,9 +108,18 @@ class Mixture:
             weight = float((share / (share + (1 - weight) * ngram)).mean())
         return cls(weight, float(-np.log2(weight * model + (1 - weight) * ngram).mean()))
 
-    def bits(self, by_model: np.ndarray, by_ngram: np.ndarray) -> np.ndarray:
-        """Returns the bits of events by the mixture, given their bits by both predictors, all (N,)."""
-        return -np.log2(self.weight * np.exp2(-by_model) + (1 - self.weight) * np.exp2(-by_ngram))
+    def bits(
+        self, by_model: np.ndarray, by_ngram: np.ndarray, learned: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Returns the bits of events by the mixture, (N,).
+
+        Args:
+            by_model: their bits by the model, (N,).
+            by_ngram: their bits by the n-gram model, (N,).
+            learned: whether only the n-gram model has learned them, (N,). Its bits are theirs if fewer.
+        """
+        mixed = -np.log2(self.weight * np.exp2(-by_model) + (1 - self.weight) * np.exp2(-by_ngram))
+        return mixed if learned is None else np.where(learned, np.minimum(mixed, by_ngram), mixed)
 
     def to_json(self) -> dict[str, float]:
         return asdict(self)

@@ -353,9 +353,9 @@ class Monitor:
 
 
 def _check_model(detector: Detector, store: WatchStore) -> None:
-    """Refuses the store of another model, except an earlier version of this one; then stores the digest."""
+    """Refuses the store of another model; otherwise stores the digest."""
     digest, known = digest_of(weights_of(detector.model)), store.fact("model", partial(checked, str))
-    if known is None or known in detector.artefact.facts.get("parents", ()):
+    if known is None:
         store.set_fact("model", digest)
     elif known != digest:
         raise ArtefactError(
