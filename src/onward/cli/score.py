@@ -87,6 +87,11 @@ def score(
     if adapt:
         say("--adapt is now called --learn weights", style="dim")
         learn = "weights" if learn in ("none", "weights") else "both"
+    if learn in ("memory", "both") and not memory:
+        raise InputError(
+            f"expected a memory for --learn {learn}, got --memory 0",
+            hint="leave out --memory, or use --learn weights or none",
+        )
     if learn != "none":
         how |= {"learn": learn, "memory": memory}
     if html:

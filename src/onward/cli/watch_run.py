@@ -142,7 +142,7 @@ def run(
         lines = open_lines(source, store, follow=follow, follow_links=follow_links, notify=notify)
         notifications = Notifications(store, notifiers, notify)
         delivery = AlarmDelivery(store, partial(_print, json=json), alarms_file, notifications)
-        runner = Runner(monitor, parser, lines, delivery, end=end)
+        runner = Runner(monitor, parser, lines, delivery, end=end, notify=notify)
         stopped = runner.run()
         report = run_report(monitor, runner) | {"targets": notifications.to_json()}
         if json:

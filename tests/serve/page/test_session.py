@@ -138,12 +138,12 @@ def test_a_refused_adapting_session_continues_without_learning(open_page: Open, 
     answer = {"status": 400, "body": json.dumps({"error": refusal})}
     page.route("**/v1/sessions", lambda route: route.fulfill(**answer), times=1)
     with page.expect_request("**/v1/sessions") as asked:
-        page.get_by_label("Learn as I type").click()
+        page.get_by_label("Adapt as I type").click()
     assert asked.value.post_data_json["adapt"] is True
     wait_for_notice(page, "Expected adapt to be false")
-    expect(page.get_by_label("Learn as I type")).not_to_be_checked()
+    expect(page.get_by_label("Adapt as I type")).not_to_be_checked()
     expect(page.locator("#next code")).to_have_text(likeliest(small, "the la"))
-    page.get_by_label("Learn as I type").click()
+    page.get_by_label("Adapt as I type").click()
     expect(page.locator("#notice")).not_to_contain_text("Expected adapt to be false.")
 
 
@@ -154,7 +154,7 @@ def test_a_session_that_learns_predicts_what_it_has_learned(open_page: Open, sma
     expect(page.locator("#next code")).to_have_text(likeliest(small, text))
     static = page.locator("#next").text_content()
     with page.expect_response("**/v1/sessions") as made:
-        page.get_by_label("Learn as I type").click()
+        page.get_by_label("Adapt as I type").click()
     assert made.value.status == 201
     session = small.session()
     session.adapt()
@@ -165,5 +165,5 @@ def test_a_session_that_learns_predicts_what_it_has_learned(open_page: Open, sma
     chances = page.locator("#next .chance").all_text_contents()[:3]
     shown = [float(each.removesuffix(" %").removeprefix("< ")) for each in chances]
     assert shown == pytest.approx([100 * chance for _, chance in expected[:3]], rel=0.06, abs=0.1)
-    page.get_by_label("Learn as I type").click()
+    page.get_by_label("Adapt as I type").click()
     expect(page.locator("#next")).to_have_text(static)

@@ -24,7 +24,7 @@ from onward.watch.input.log_templates import Templates
 from onward.watch.input.parsers import logfmt_pairs
 from onward.watch.input.sequence_key import find_key
 
-SAMPLED_LINES = 1000
+SAMPLED_LINES = 4000
 """Number of lines at the start of a source that tell its format."""
 
 _LONGEST = 1 << 16

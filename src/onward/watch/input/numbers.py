@@ -44,12 +44,9 @@ class Code(NamedTuple):
     def shown(self, text: str) -> str:
         """Returns what stands for a number in the name of an event.
 
-        A number that was not learned is shown if it has as many digits as one that was. Any other is a mask,
-        so that the number of events is bounded.
+        A number of more than `LONGEST_CODE` digits is a mask, so that the number of events is bounded.
         """
-        if text in self.values:
-            return text
-        return text if text.isdecimal() and len(text) <= max(map(len, self.values)) else MASK
+        return text if text.isdecimal() and len(text) <= LONGEST_CODE else MASK
 
 
 class Measure(NamedTuple):

@@ -75,6 +75,7 @@ class Dispatcher:
         self._repeated = -math.inf if self._open else time.monotonic()
         self._failed = 0  # attempts in a row
         self._is_full = self._is_stopping = False
+        self._patience = self._give_up = 0.0
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="onward-notify", daemon=True)
         self._thread.start()
@@ -112,10 +113,15 @@ class Dispatcher:
         if is_first_drop:
             self._notify(f"{self.notifier.target}: more than {QUEUE:,} notices wait; the oldest are dropped")
 
-    def stop(self) -> None:
-        """Lets the thread end once the queue is empty, or the next attempt fails."""
+    def stop(self, seconds: float = 0.0) -> None:
+        """Lets the thread end once the queue is empty, or an attempt fails.
+
+        Args:
+            seconds: for so long after this call, or the last delivery, failed attempts are repeated.
+        """
         with self._changed:
-            self._is_stopping = True
+            self._is_stopping, self._patience = True, seconds
+            self._give_up = time.monotonic() + seconds
             self._changed.notify_all()
 
     def _run(self) -> None:
@@ -187,6 +193,7 @@ class Dispatcher:
         if self._failed:
             self._notify(f"delivering to {self.notifier.target} again")
             self._failed = 0
+        self._give_up = time.monotonic() + self._patience
         return True
 
     def _wait(self, error: DeliveryError) -> bool:
@@ -199,9 +206,11 @@ class Dispatcher:
             delay = max(delay, min(error.wait, LONGEST_DELAY))
         self._failed += 1
         with self._changed:
-            was_stopping = self._is_stopping
-            self._changed.wait_for(lambda: self._is_stopping, delay)
-        return not was_stopping
+            if not self._is_stopping:
+                self._changed.wait_for(lambda: self._is_stopping, delay)
+                return True
+        time.sleep(max(0.0, min(delay, self._give_up - time.monotonic())))
+        return time.monotonic() < self._give_up
 
     def _note_open(self, number: int, notice: Notice) -> None:
         if self.notifier.repeat_seconds is None:

@@ -90,7 +90,8 @@ class Notifications:
         Raises:
             WriteError: the store cannot be written.
         """
-        self.close()
+        for dispatcher in self._dispatchers:
+            dispatcher.stop(seconds)
         end, taken = time.monotonic() + seconds, self._positions()
         while any(one.is_running for one in self._dispatchers) and time.monotonic() < end:
             time.sleep(_POLL)

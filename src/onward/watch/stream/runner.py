@@ -120,6 +120,7 @@ class Runner:
         lines: the source; `run` closes it.
         delivery: takes the alarms; `run` closes it.
         end: whether open sequences end with the source; by default if the store is temporary.
+        notify: called once, with a message about the first line that could not be parsed.
     """
 
     def __init__(
@@ -130,7 +131,9 @@ class Runner:
         delivery: AlarmDelivery,
         *,
         end: bool | None = None,
+        notify: Callable[[str], None] = lambda _: None,
     ) -> None:
+        self._notify = notify
         self._monitor, self._parser, self._lines, self._delivery = monitor, parser, lines, delivery
         self._end = not monitor.store.is_kept if end is None else end
         self._line_number = monitor.store.fact("lines", whole_number) or 0
@@ -185,6 +188,9 @@ class Runner:
     def _feed(self, records: Sequence[Record]) -> None:
         count = self._parser.unreadable.count
         self._monitor.feed(records, unparsable=count - self._counted)
+        if count and not self._counted:
+            number, reason = self._parser.unreadable.examples[0]
+            self._notify(f"line {number:,} could not be read: {reason}; further ones are only counted")
         self._counted = count
 
     def _wait(self, since: float | None) -> float:
