@@ -92,7 +92,7 @@ def test_after_a_kill_a_notice_in_delivery_is_sent_again_under_its_name(open_sto
         killed = Notifications(store, [webhook(receiver)])
         commit(store, alarm(1), alarm(2), alarm(3))
         killed.take()
-        wait_until(lambda: len(receiver.requests) == 2 and killed.have_progress)
+        wait_until(lambda: len(receiver.requests) == 2 and killed.has_progress)
         killed.save()
         store.commit()
         store.add_notices([alarm(4)])  # not committed

@@ -220,7 +220,7 @@ class WatchTransactions:
         with self._transaction():
             before = monitor.counts.sequences
             alarms = monitor.wait(seconds)
-            is_due = self._store.has_notices() or self._notifications.have_progress
+            is_due = self._store.has_notices() or self._notifications.has_progress
             if alarms or monitor.counts.sequences > before or is_due:
                 return monitor.has_idle, self._commit(alarms)
         return False, None

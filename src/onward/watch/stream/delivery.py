@@ -54,7 +54,7 @@ class AlarmDelivery:
     @property
     def is_due(self) -> bool:
         """Whether `send` would deliver or note something."""
-        return self._store.has_notices() or self._notifications.have_progress
+        return self._store.has_notices() or self._notifications.has_progress
 
     def send(self) -> None:
         """Delivers all notices in the outbox, which are committed, and commits that they are delivered.
@@ -67,7 +67,7 @@ class AlarmDelivery:
         self._notifications.take()
         notices = self._store.outbox()
         is_noted = self._file is None or self._file.length == self._store.fact("alarms_length")
-        if not notices and is_noted and not self._notifications.have_progress:
+        if not notices and is_noted and not self._notifications.has_progress:
             return
         if self._file:
             self._file.write(notices)

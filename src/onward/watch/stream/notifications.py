@@ -62,7 +62,7 @@ class Notifications:
         self.take()
 
     @property
-    def have_progress(self) -> bool:
+    def has_progress(self) -> bool:
         """Whether targets have taken notices that the store still holds for them."""
         return bool(self._dispatchers) and self._positions() != self._stored_positions()
 
@@ -76,7 +76,7 @@ class Notifications:
 
     def save(self) -> None:
         """Puts the positions of the targets into the store; the caller commits them."""
-        if self.have_progress:
+        if self.has_progress:
             self._store.set_fact("targets", self._positions())
 
     def finish(self, seconds: float = STOP_SECONDS) -> None:
@@ -95,7 +95,8 @@ class Notifications:
         end, taken = time.monotonic() + seconds, self._positions()
         while any(one.is_running for one in self._dispatchers) and time.monotonic() < end:
             time.sleep(_POLL)
-            if not self._store.is_kept and taken != (taken := self._positions()):
+            before, taken = taken, self._positions()
+            if not self._store.is_kept and taken != before:
                 end = time.monotonic() + seconds
         if self._dispatchers and self._store.is_kept:
             self._store.undo()
