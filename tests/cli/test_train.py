@@ -272,6 +272,7 @@ def test_a_timed_run_prints_the_options_that_repeat_it(
     assert again.read_bytes() == timed.read_bytes()
 
 
+@pytest.mark.slow
 def test_the_base_can_be_set_as_any_hyperparameter(onward: Command, text: Path, tmp_path: Path) -> None:
     said = onward("train", text, "--set", "base=none", "--explain").err
     assert "settings for this text" in said

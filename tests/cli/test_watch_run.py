@@ -138,6 +138,7 @@ def lines_watching(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_thousands_of_lines_of_new_kinds_are_reported_once_over_all_runs(
     onward: Command, lines_watching: Path, tmp_path: Path
 ) -> None:

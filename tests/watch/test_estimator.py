@@ -87,6 +87,7 @@ def test_data_without_sequences_is_refused(
         fitted.predict(wrong)
 
 
+@pytest.mark.slow
 def test_fitting_again_gives_the_same_scores_and_does_not_change_the_input(
     fitted: onward.SequenceDetector,
 ) -> None:

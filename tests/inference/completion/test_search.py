@@ -110,6 +110,7 @@ def test_lines_end_before_the_line_end(trained: TrainedModel) -> None:
         assert one.probability == pytest.approx(probability_of(trained, "ab", one.text, "\n"), rel=1e-3)
 
 
+@pytest.mark.slow
 def test_lines_of_a_text_from_windows_end_before_the_carriage_return(tmp_path: Path) -> None:
     text = tmp_path / "windows.txt"
     text.write_bytes(b"the cat sat\r\nthe dog ran\r\n" * 200)
@@ -205,7 +206,7 @@ def test_wrong_options_are_refused(trained: TrainedModel, wrong: dict[str, Any])
         trained.complete("a", memory=0, **wrong)
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_n_only_decides_when_the_search_ends(make: Maker, seed: int) -> None:
     trained = make(seed=seed)
     ended_sooner = []

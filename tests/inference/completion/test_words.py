@@ -42,6 +42,7 @@ def test_a_word_without_spaces_ends_where_the_next_character_is_not_certain(trai
 
 
 @pytest.mark.parametrize("prime", ["\u6211\u4eec", "\u533b\u751f\u6bcf\u5929", "\u6628\u5929\u5728"])
+@pytest.mark.slow
 def test_its_probability_is_that_of_its_characters(trained: TrainedModel, prime: str) -> None:
     found = trained.complete(prime, memory=0, n=5)
     assert found.exact

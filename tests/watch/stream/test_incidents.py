@@ -182,7 +182,9 @@ def test_a_second_new_kind_in_a_sequence_is_reported_when_the_first_is_known(det
     assert [(alarm.membership.cause, alarm.is_news) for alarm in alarms] == [("first seen: flush", True)]
 
 
-@pytest.mark.parametrize("size", [pytest.param(1, marks=pytest.mark.slow), 9, 10_000])
+@pytest.mark.parametrize(
+    "size", [*(pytest.param(size, marks=pytest.mark.slow) for size in (1, 9)), 100, 10_000]
+)
 def test_incidents_close_when_they_are_quiet_and_continue_after_restarts(
     size: int, detector: Detector, tmp_path: Path
 ) -> None:

@@ -112,7 +112,7 @@ def test_each_target_continues_at_its_own_position(open_store: OpenStore) -> Non
     notifications = Notifications(store, [up, failing])
     commit(store, alarm(1), alarm(2))
     notifications.take()
-    notifications.finish()
+    notifications.finish(seconds=0.5)
     assert [name[-2:] for name in up.taken] == ["-1", "-2"]
     one, other = notifications.lines()
     assert one == "a target: 2 notices delivered"
@@ -143,9 +143,26 @@ def test_without_a_state_the_last_line_names_the_remedy() -> None:
     notifications = Notifications(store, [Target(down)])
     commit(store, alarm(1))
     notifications.take()
-    notifications.finish()
+    notifications.finish(seconds=0.5)
     (line,) = notifications.lines()
     assert line.endswith("1 not delivered yet (with --state, the next run sends them)")
+    store.close()
+
+
+def test_a_failed_attempt_at_the_end_is_repeated() -> None:
+    failures = iter([DeliveryError("busy")])
+
+    def busy(_: str) -> None:
+        for failure in failures:
+            raise failure
+
+    store = WatchStore()
+    target = Target(busy)
+    notifications = Notifications(store, [target])
+    commit(store, alarm(1))
+    notifications.take()
+    notifications.finish()
+    assert len(target.taken) == 1
     store.close()
 
 

@@ -239,6 +239,7 @@ class TestABudget:
         with pytest.raises(InputError, match="which has no score"):
             Monitor(detector.with_rate(top_k=3), budget=AlarmBudget(3.0, "day"))
 
+    @pytest.mark.slow
     def test_a_change_of_the_unit_begins_at_the_calibration(self, detector: Detector, tmp_path: Path) -> None:
         store = WatchStore(tmp_path / "watch.db")
         monitor = Monitor(detector, store, idle=QUIET)
