@@ -276,15 +276,14 @@ class Detector:
         firsts, places = _distinct(encoded, unseen_words) if repeats else (np.arange(len(encoded)),) * 2
         distinct = encoded.take(firsts)
         by_model = score_sequences(self.model, distinct, self.vocabulary)
-        ngrams, lengths = self.baselines.growing_ngrams, distinct.lengths + 1
-        ngram = ngrams.bits(distinct)
-        mixed = self.mixture.bits(by_model.bits, ngram, ngrams.has_learned(distinct))
+        by_ngram, lengths = self.baselines.growing_ngrams.score(distinct), distinct.lengths + 1
+        mixed = self.mixture.bits(by_model.bits, *by_ngram)
         counts = counts_of(distinct, self.profile.symbols)
         distances, nearest = self.profile.nearest(counts)
         scores = SequenceScores(
             distinct.lengths,
             Surprise.of(mixed, lengths),
-            Surprise.of(ngram, lengths),
+            Surprise.of(by_ngram.bits, lengths),
             distances,
             self.profile.count_new(distinct) + unseen_words[firsts],
         )

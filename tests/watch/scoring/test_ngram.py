@@ -98,7 +98,7 @@ def test_the_bits_of_single_events_add_up_to_those_of_the_sequence() -> None:
     for ids in NEW:
         symbols = np.array(padded(ids, ORDER))
         before = np.lib.stride_tricks.sliding_window_view(symbols, ORDER - 1)[:-1]
-        assert model.bits_after(before, symbols[ORDER - 1 :]).tolist() == pytest.approx(
+        assert model.bits_of(model.runs_after(before, symbols[ORDER - 1 :])).tolist() == pytest.approx(
             model.bits(Sequences.of([ids])).tolist()
         )
 
@@ -107,7 +107,7 @@ def test_long_n_grams_of_many_symbols_have_codes_too() -> None:
     symbols = 10_004
     model = NgramModel.of(Sequences.of(NORMAL), symbols)
     assert all(0 <= min(codes) <= max(codes) < 1 << 63 for codes in model.to_json()["codes"])
-    bits = model.bits_after(np.full((1, ORDER - 1), BEGIN), np.array([NORMAL[0][0]]))
+    bits = model.bits_of(model.runs_after(np.full((1, ORDER - 1), BEGIN), np.array([NORMAL[0][0]])))
     assert np.isfinite(bits).all()
     again = NgramModel.from_json(json.loads(json.dumps(model.to_json())), symbols)
     both = (each.bits(Sequences.of(NEW)).tolist() for each in (model, again))

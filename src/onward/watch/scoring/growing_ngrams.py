@@ -7,11 +7,24 @@ nothing more surprising.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from onward.data.sequences import Sequences
-from onward.watch.scoring.ngram import NgramModel
+from onward.watch.scoring.ngram import NgramModel, Runs
+
+
+class NgramBits(NamedTuple):
+    """How surprising N events are.
+
+    Attributes:
+        bits: the bits of the events, (N,).
+        is_learned: whether the window that ends at the event was learned since, (N,); None if nothing was.
+    """
+
+    bits: np.ndarray
+    is_learned: np.ndarray | None
 
 
 @dataclass(frozen=True)
@@ -26,26 +39,17 @@ class GrowingNgrams:
     calibrated: NgramModel
     grown: NgramModel | None = None
 
-    def bits(self, sequences: Sequences) -> np.ndarray:
-        """Returns the bits of the events of sequences; see `NgramModel.bits`."""
-        bits = self.calibrated.bits(sequences)
-        return np.minimum(bits, self.grown.bits(sequences)) if self.grown else bits
+    def score(self, sequences: Sequences) -> NgramBits:
+        """Scores the events and the ENDs of sequences, one after the other; N is their number."""
+        return self._score(self.calibrated.runs(sequences))
 
-    def bits_after(self, before: np.ndarray, ids: np.ndarray) -> np.ndarray:
-        """Returns the bits of single events; see `NgramModel.bits_after`."""
-        bits = self.calibrated.bits_after(before, ids)
-        return np.minimum(bits, self.grown.bits_after(before, ids)) if self.grown else bits
+    def score_after(self, before: np.ndarray, ids: np.ndarray) -> NgramBits:
+        """Scores single events (N,), given the events before each; see `NgramModel.runs_after`."""
+        return self._score(self.calibrated.runs_after(before, ids))
 
-    def has_learned(self, sequences: Sequences) -> np.ndarray | None:
-        """Returns whether the window that ends at each event, or END, was learned since, (N + n,); None if
-        nothing was.
-        """
+    def _score(self, runs: Runs) -> NgramBits:
+        bits = self.calibrated.bits_of(runs)
         if self.grown is None:
-            return None
-        return self.grown.has_windows(sequences) & ~self.calibrated.has_windows(sequences)
-
-    def has_learned_after(self, before: np.ndarray, ids: np.ndarray) -> np.ndarray | None:
-        """Returns `has_learned` of single events (n,), given the events before each."""
-        if self.grown is None:
-            return None
-        return self.grown.has_windows_after(before, ids) & ~self.calibrated.has_windows_after(before, ids)
+            return NgramBits(bits, None)
+        is_learned = self.grown.has_windows(runs) & ~self.calibrated.has_windows(runs)
+        return NgramBits(np.minimum(bits, self.grown.bits_of(runs)), is_learned)

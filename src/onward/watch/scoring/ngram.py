@@ -14,7 +14,7 @@ for int64, the code of a context is a hash of its first symbol and of the code o
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, TypeAlias
 
 import numpy as np
 from pydantic import Field
@@ -32,6 +32,9 @@ WINDOW = 6
 
 MOST_NGRAMS = 100_000
 """How many n-grams of each length a detector keeps; the rarest are dropped."""
+
+Runs: TypeAlias = list[np.ndarray]
+"""For each length, the codes of the n-grams of this length that end at each of N events, (N,)."""
 
 _LIMIT = 1 << 63
 
@@ -180,34 +183,34 @@ class NgramModel:
 
     def bits(self, sequences: Sequences) -> np.ndarray:
         """Returns the bits of the events of sequences, each with its END, one after the other, (N + n,)."""
-        return self._bits(_runs_of_sequences(sequences, self.symbols, self.order))
+        return self.bits_of(self.runs(sequences))
+
+    def runs(self, sequences: Sequences) -> Runs:
+        """Returns the codes of the n-grams that end at each event and END of sequences, (N + n,) each.
+
+        All models with the same number of ids and the same order have the same codes.
+        """
+        return _runs_of_sequences(sequences, self.symbols, self.order)
 
     def unseen_windows(self, sequences: Sequences) -> np.ndarray:
         """Returns the share of each sequence's windows of `WINDOW` events that never occurred, (n,).
 
         This is STIDE (Forrest et al. 1996). BEGINs before a sequence and its END are part of windows too.
         """
-        unseen = ~self.has_windows(sequences)
+        unseen = ~self.has_windows(_runs_of_sequences(sequences, self.symbols, WINDOW))
         return sequences.sums(unseen.astype(np.float64)) / (sequences.lengths + 1)
 
-    def has_windows(self, sequences: Sequences) -> np.ndarray:
-        """Returns whether the window of `WINDOW` events up to each event, or END, occurred, (N + n,)."""
-        codes = _runs_of_sequences(sequences, self.symbols, WINDOW)[-1]
-        return _find(self.tables[WINDOW - 1].codes, codes)[1]
+    def has_windows(self, runs: Runs) -> np.ndarray:
+        """Returns whether the windows of `WINDOW` events that end where the n-grams do occurred, (N,)."""
+        return _find(self.tables[WINDOW - 1].codes, runs[WINDOW - 1])[1]
 
-    def has_windows_after(self, before: np.ndarray, ids: np.ndarray) -> np.ndarray:
-        """Returns `has_windows` of single events (n,), given the events before each as in `bits_after`."""
-        codes = self._runs_after(before, ids)[WINDOW - 1]
-        return _find(self.tables[WINDOW - 1].codes, codes)[1]
+    def runs_after(self, before: np.ndarray, ids: np.ndarray) -> Runs:
+        """Returns the codes of the n-grams that end at single events, (n,) each.
 
-    def bits_after(self, before: np.ndarray, ids: np.ndarray) -> np.ndarray:
-        """Returns the bits of single events (n,), given the events before each, (n, ORDER - 1), the last one
-        last.
+        Args:
+            before: the events before each, (n, ORDER - 1), the last one last.
+            ids: the events, (n,).
         """
-        return self._bits(self._runs_after(before, ids))
-
-    def _runs_after(self, before: np.ndarray, ids: np.ndarray) -> list[np.ndarray]:
-        """Returns the codes of the n-grams that end at single events, (n,), for each length."""
         contexts = np.zeros_like(ids)
         runs = [ids]
         for length, column in enumerate(before.T[::-1][: self.order - 1], 1):
@@ -229,8 +232,8 @@ class NgramModel:
             code = code * self.symbols + symbol
         return self.tables[len(context)].interpolate_all(code, shares)
 
-    def _bits(self, runs: list[np.ndarray]) -> np.ndarray:
-        """Returns the bits of the last symbols of n-grams, (N,), given the codes (N,) for each length."""
+    def bits_of(self, runs: Runs) -> np.ndarray:
+        """Returns the bits of the last symbols of n-grams, (N,)."""
         shares = np.full(len(runs[0]), 1.0 / self.outcomes)
         for table, codes in zip(self.tables, runs, strict=True):
             shares = table.interpolate(codes, shares, self.symbols)

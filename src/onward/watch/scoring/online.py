@@ -150,12 +150,10 @@ class OnlineScorer:
         ranks = (nats < found[:, None]).sum(axis=1).tolist()
         best = np.argsort(nats, axis=1)[:, :_ALTERNATIVES]
         probabilities = np.exp(-np.take_along_axis(nats, best, axis=1)).tolist()
-        before = _events_before(sequences, ids)
-        ngram_bits = self._ngrams.bits_after(before, ids.ravel())
+        by_ngram = self._ngrams.score_after(_events_before(sequences, ids), ids.ravel())
         by_model = found.astype(np.float64) * nats_to_bits(1.0)
-        learned = self._ngrams.has_learned_after(before, ids.ravel())
-        bits = self._mixture.bits(by_model, ngram_bits, learned).tolist()
-        ngram_bits, best, name = ngram_bits.tolist(), best.tolist(), vocabulary.name
+        bits = self._mixture.bits(by_model, *by_ngram).tolist()
+        ngram_bits, best, name = by_ngram.bits.tolist(), best.tolist(), vocabulary.name
         count = ids.shape[1]
         return [
             [
