@@ -76,7 +76,7 @@ def headline_rows() -> Rows:
     yield [
         f"watching a log, killed {run['kills']} times while the log rotated {run['rotations']} times: "
         "lost alarms, repeated alarms",
-        f"**{run['missing']}, {run['twice_or_too_many']}**",
+        f"**{run['missing']}, {run['repeated_or_extra']}**",
         "",
         "`onward watch run MODEL LOG --follow --state FILE --alarms FILE`",
     ]

@@ -52,7 +52,7 @@ def alarms_of(path: Path, *, numbers: bool = True) -> list[str]:
     if not path.exists():
         return []
     found = map(json.loads, path.read_text(encoding="utf-8").splitlines())
-    return sorted(json.dumps([alarm[name] for name in names]) for alarm in found)
+    return sorted(json.dumps([each[name] for name in names]) for each in found if each["type"] == "alarm")
 
 
 def older_state(model: Path, log: Path, folder: Path) -> dict[str, Any]:

@@ -177,7 +177,7 @@ def kill_rows(runs: list[Run]) -> Rows:
             f"{run['rotations']}",
             f"{run['alarms']:,}",
             f"{run['missing']}",
-            f"{run['twice_or_too_many']}",
+            f"{run['repeated_or_extra']}",
         ]
 
 
@@ -198,7 +198,7 @@ def disturbed_rows(runs: list[Run]) -> Rows:
         ("clock_jumps", "two wrong times"),
     ):
         yield [text, "yes" if run[name]["same_alarms"] else "no"]
-    refused = run["older_state"]["exit_code"] == 2 and run["older_state"]["left_as_it_was"]
+    refused = run["older_state"]["exit_code"] == 2 and run["older_state"]["unchanged"]
     yield ["the state has an older format", "refused, file unchanged" if refused else "no"]
 
 
