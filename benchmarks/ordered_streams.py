@@ -10,7 +10,7 @@ their order. The folder is ../shared/data; its READMEs name the sources.
                one of them is. The first tenth is learned, and every third later sequence judged; new kinds of
                lines come again and again. The calibration takes the lines as exchangeable, which they are
                not: the other calibration allows for so much drift here that it flags nothing
-    bgl_lines  every fourth of these lines by itself
+    bgl_lines  every fourth of these lines, each a sequence of its own
     santos, shaw, russellmitchell    alerts of networks: those of a host in ten minutes are a sequence, the
                first day and a half is learned. A sequence is anomalous if an attack went on then
 

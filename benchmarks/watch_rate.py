@@ -13,7 +13,7 @@ in n normal and anomalous sequences, where a clear outlier counts as a twentieth
 anomalous sequences with an alarm; `stretches_found` that of the runs of anomalous sequences in which at least
 one has an alarm.
 
-The step, and what is a clear outlier, were chosen on hdfs and bgl, and confirmed on the others.
+STEP and CLEAR were chosen on hdfs and bgl, and confirmed on the other streams.
 """
 
 import time

@@ -82,7 +82,7 @@ def test_the_secret_may_come_from_the_environment(
         (["--webhook", "ftp://host"], "--webhook must be an http or https URL"),
         (["--alertmanager", "host:9093"], "--alertmanager must be an http or https URL"),
         (["--syslog", "loghost"], "--syslog must be local, udp://HOST:PORT or tcp://HOST:PORT"),
-        (["--syslog", "local", "--syslog", "local"], "expected each target once"),
+        (["--syslog", "local", "--syslog", "local"], "the same target was given twice"),
         (["--webhook", "http://h", "--webhook-secret", "/nowhere"], "cannot read the secret"),
     ],
 )

@@ -107,7 +107,7 @@ class TestTheBudget:
     def test_records_without_times_are_refused(self, onward: Command, watching: Path, log: Path) -> None:
         ran = onward("watch", "run", watching, log, "--alarms", "3/day")
         assert (ran.code, ran.out) == (2, "")
-        assert "expected records with times, since a budget is 3/day" in ran.err
+        assert "a budget of 3/day needs records with times" in ran.err
 
     @pytest.mark.parametrize(
         ("given", "message"),
@@ -332,7 +332,7 @@ def test_a_status_that_is_new_and_a_duration_that_is_too_long_are_reported(
     assert ran.code == 3
     status, slow = ran.out.splitlines()[:2]  # the third request joins the incident of the second
     assert "first seen: INFO http responded 500 in <*> ms" in status
-    words = "98,231 ms; 99 % of the learned ones are at most 8"
+    words = "98,231 ms; 99 % of the values in training are at most 8"
     assert words in slow and "45,000" not in ran.out
     explained = onward("watch", "explain", detector, tmp_path / "today.log", "--key", "req-00000002")
     assert words in explained.out

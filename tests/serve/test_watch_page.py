@@ -136,7 +136,7 @@ class TestAlarms:
         page = live(open_page())
         raised(watch, "drawn", events=["start", "boom-drawn", "boom-drawn", "stop"])
         row = page.locator("#events tr", has_text="boom-drawn")
-        expect(row.locator("td").nth(0)).to_have_text("boom-drawn first seen here")
+        expect(row.locator("td").nth(0)).to_have_text("boom-drawn first seen")
         expect(row.locator("td").nth(1)).to_have_text("2")
         expect(page.locator("#events tr", has_text="start").locator(".tag")).to_have_count(0)
         expect(page.locator("#timeline .column").first).to_be_visible()

@@ -48,29 +48,29 @@ def learn(
     event: Annotated[
         list[str] | None,
         typer.Option(
-            help="Column with the event. If it is repeated, the columns form one event. Of free text, the "
-            "event is the template. Default: it is found out."
+            help="Column with the event. If it is repeated, the columns form one event. For free text, the "
+            "event is the template. Default: detected from the source."
         ),
     ] = None,
     time_column: Annotated[
-        str | None, typer.Option("--time", help="Column with the time. Default: it is found out.")
+        str | None, typer.Option("--time", help="Column with the time. Default: detected from the source.")
     ] = None,
     measure: Annotated[
         list[str] | None,
         typer.Option(
-            help="Column with a duration, a size or a count: values far beyond the learned ones are alarms. "
-            "It may be repeated. Default: the columns whose numbers vary without a trend."
+            help="Column with a duration, a size or a count. A value far above those in training raises an "
+            "alarm. It may be repeated. Default: the columns whose numbers vary without a trend."
         ),
     ] = None,
     form: Annotated[
         Literal["sequences", "csv", "jsonl", "logfmt", "log"] | None,
-        typer.Option(help="Format of the source. Default: it is found out by the first lines."),
+        typer.Option(help="Format of the source. Default: detected from the first lines."),
     ] = None,
     delimiter: Annotated[
         str | None,
         typer.Option(
             metavar="CHARACTER",
-            help="Character between CSV columns; 'tab' for a tab. Default: it is found out.",
+            help="Character between CSV columns; 'tab' for a tab. Default: detected from the source.",
         ),
     ] = None,
     key_regex: Annotated[
@@ -83,8 +83,8 @@ def learn(
     symbols: Annotated[
         Literal["templates", "words", "bytes"],
         typer.Option(
-            help="Raw log lines: with templates, a line is one event: its words, and numbers with few "
-            "values. With words or bytes, a line is a sequence of words or bytes."
+            help="How to read raw log lines. templates: each line is one event, made of its words and its "
+            "numbers with few values. words or bytes: each line is a sequence of words or bytes."
         ),
     ] = "templates",
     false_alarms: FalseAlarmsLearned = None,
@@ -122,7 +122,8 @@ def learn(
     """Learn a detector from normal sequences. It needs no labels.
 
     The first lines show what the source is, which columns are the time, the level
-    and the message, and what groups records into sequences. Options correct it.
+    and the message, and what groups records into sequences. Options correct
+    what was detected.
 
     \b
     onward watch learn app.log

@@ -43,8 +43,9 @@ TopKOption = Annotated[
 ]
 
 _BUDGET = (
-    "at most about N incidents per hour, day or week by the times of the records, in place of the share of "
-    "sequences. The threshold of that share remains the lowest one, so there may be fewer"
+    "open at most about N incidents per hour, day or week, by the times of the records. This replaces the "
+    "limit that follows from --false-alarms. The threshold never falls below that of --false-alarms, so "
+    "there may be fewer incidents"
 )
 Alarms = Annotated[
     list[str] | None,
@@ -56,11 +57,11 @@ Alarms = Annotated[
 ]
 AlarmsServed = Annotated[
     str | None,
-    typer.Option(metavar="N/TIME", help=f"Such as 3/day. Detectors open {_BUDGET}."),
+    typer.Option(metavar="N/TIME", help=f"Such as 3/day: {_BUDGET}."),
 ]
 
 _BUDGET_PATTERN = re.compile(r"[\d.]+\s*/\s*[a-z]+")
-"""What is meant as a budget, valid or not."""
+"""The form of a budget. Its number and its unit may still be wrong."""
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 

@@ -73,7 +73,9 @@ def run(
     top_k: TopKOption = None,
     learn: Annotated[
         bool,
-        typer.Option("--learn/--no-learn", help="Learn from normal sequences while watching."),
+        typer.Option(
+            "--learn/--no-learn", help="Learn, while watching, from the sequences that are not flagged."
+        ),
     ] = True,
     in_memory: Annotated[
         int,
@@ -101,11 +103,12 @@ def run(
     kubectl logs -f pod | onward watch run server.onward - --json
 
     Each line has six columns, separated by tabs: the time, the key, the
-    p-value, the line that the alarm is about with its number, the reason, and
-    the incident. Further alarms of an incident are only counted. When it is
+    p-value, the number and text of the line that caused the alarm, the reason,
+    and the incident. Further alarms of an incident are only counted. When it is
     closed, a line shows its keys, its number of alarms, and their cause.
-    If more sequences are unusual than --false-alarms or --alarms allow, only
-    the most unusual of them open incidents, and the others are counted.
+    If more sequences are flagged than --false-alarms or --alarms allows, only
+    those with the highest scores open incidents. The others are suppressed: they
+    are only counted.
     Sequences that are not flagged are learned after they are scored, so what
     recurs becomes normal.
     The exit code is 3 if a sequence was flagged, and 0 if none was.

@@ -34,7 +34,7 @@ class TestReport:
     @pytest.mark.slow
     def test_the_budget_limits_incidents(self, start: Start, audit: Path) -> None:
         server = start(audit, "--alarms", "1/week", "--idle", "10s")
-        assert "expected records with times" in refused(server, 400, sequences=[{"events": GOOD}])["message"]
+        assert "needs records with times" in refused(server, 400, sequences=[{"events": GOOD}])["message"]
         records = [
             {"key": f"s{i}", "event": event, "time": 1e9 + 5 * i, "last": j == 4}
             for i in range(400)

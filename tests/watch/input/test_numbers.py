@@ -100,7 +100,7 @@ def test_a_measure_far_beyond_the_learned_ones_is_another_event() -> None:
     assert first == second != "answered in <*> ms"
     assert first.startswith("answered in <*> ms [in <*> ms above ")
     words = describe_excess(first, "2026-01-01 10:00:00,123456 [77] answered in 98231 ms")
-    assert words.startswith("98,231 ms; 99.9 % of the learned ones are at most 2")
+    assert words.startswith("98,231 ms; 99.9 % of the values in training are at most 2")
     assert describe_excess(first, "another line").startswith("in <*> ms above ")
     assert describe_excess("answered in <*> ms", "answered in 98231 ms") == ""
 
@@ -193,7 +193,8 @@ def test_columns_have_codes_and_measures_too(form: str) -> None:
     assert " [duration_ms above " in events[1]
     value = "above 1," if form == "csv" else "98,231"  # a cell does not have the name of its column
     words = describe_excess(events[1], raw[-2].decode())
-    assert words.startswith(f"duration_ms {value}") and "; 99 % of the learned ones are at most" in words
+    assert words.startswith(f"duration_ms {value}")
+    assert "; 99 % of the values in training are at most" in words
     assert "above" not in events[2]
     events, said = records_of(lines(rows), raw, FormatOptions(measures=("total",)))
     assert said.endswith("measures: total")

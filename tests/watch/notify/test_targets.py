@@ -25,7 +25,7 @@ def test_each_target_has_a_notifier_with_its_own_id() -> None:
 
 
 def test_a_target_that_was_named_twice_is_refused() -> None:
-    with pytest.raises(InputError, match="expected each target once"):
+    with pytest.raises(InputError, match="the same target was given twice"):
         Targets(syslogs=["local", "local"]).notifiers("audit")
 
 

@@ -74,7 +74,7 @@ def test_failures_are_repeated_under_one_name_and_reported_once() -> None:
     assert vars(sending.counts) == {"delivered": 2, "failures": 4, "dropped": 0}
     assert said == [
         f"cannot deliver to {receiver.url}: got status 500; trying again",
-        f"delivering to {receiver.url} again",
+        f"{receiver.url} works again: delivery continues",
     ]
 
 

@@ -116,7 +116,7 @@ def test_each_target_continues_at_its_own_position(open_store: OpenStore) -> Non
     assert [name[-2:] for name in up.taken] == ["-1", "-2"]
     one, other = notifications.lines()
     assert one == "a target: 2 notices delivered"
-    assert other == "a target: 0 notices delivered, 2 not delivered yet (the next run sends them)"
+    assert other == "a target: 0 notices delivered, 2 not delivered (the next run sends them)"
     later, repaired = Target(), Target()
     repaired.id = "another target"
     Notifications(open_store(), [later, repaired]).finish()
@@ -145,7 +145,7 @@ def test_without_a_state_the_last_line_names_the_remedy() -> None:
     notifications.take()
     notifications.finish(seconds=0.5)
     (line,) = notifications.lines()
-    assert line.endswith("1 not delivered yet (with --state, the next run sends them)")
+    assert line.endswith("1 not delivered (without --state, the next run does not know them)")
     store.close()
 
 

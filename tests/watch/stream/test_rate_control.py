@@ -138,7 +138,7 @@ class TestAWatch:
             monitor.commit()
             store.close()
         (message,) = [message for message in messages if message.startswith("rate control")]
-        assert "more sequences are unusual than the false-alarm rate of 0.03 allows" in message
+        assert "the detector flags more sequences than the false-alarm rate of 0.03 allows" in message
         assert "learn a new detector" in message
 
     def test_a_calm_stream_says_nothing_of_it(self, detector: Detector) -> None:
@@ -229,9 +229,7 @@ class TestABudget:
 
     def test_records_without_times_are_refused(self, detector: Detector) -> None:
         monitor = Monitor(detector, budget=AlarmBudget(3.0, "day"))
-        with pytest.raises(
-            InputError, match="expected records with times, since a budget is 3/day"
-        ) as caught:
+        with pytest.raises(InputError, match="a budget of 3/day needs records with times") as caught:
             monitor.feed([Record("a", "start", None, "start", 7)])
         assert "--false-alarms" in caught.value.hint
 

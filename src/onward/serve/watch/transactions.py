@@ -41,7 +41,7 @@ LISTED = "GET /v1/watch/alarms lists the alarms"
 _MAX_MARKED = 1000
 
 _ACTIVITY_SECONDS = 5.0
-"""Time after which a commit stores the activity again; a kill loses what was counted since then."""
+"""Seconds between two commits that store the activity. A kill loses the counts in between."""
 
 
 @dataclass(frozen=True)
@@ -259,7 +259,7 @@ class WatchTransactions:
         return feedback.to_json() | {"alarm": number}, Commit([], self.report)
 
     def close(self) -> None:
-        """Saves the open sequences, gives the targets some seconds for what waits, and closes the store."""
+        """Saves the open sequences, waits some seconds for deliveries, and closes the store."""
         with self._resources, self._transaction():
             self._store_activity()
             self._commit([])

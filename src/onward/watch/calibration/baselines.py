@@ -40,7 +40,8 @@ class Baselines:
         ngrams: the n-gram model.
         lengths: the lengths of the shortest and of the longest sequence.
         held_out: scores of each n-gram baseline on held-out normal sequences, sorted.
-        grown: the n-gram model with what was learned since; None: nothing was.
+        grown: the n-gram model with the sequences that were learned after the calibration; None if there are
+            none.
     """
 
     ngrams: NgramModel
@@ -56,7 +57,7 @@ class Baselines:
 
     @property
     def growing_ngrams(self) -> GrowingNgrams:
-        """The n-gram model with and without what was learned since the calibration."""
+        """The n-gram model with and without the sequences that were learned after the calibration."""
         return GrowingNgrams(self.ngrams, self.grown)
 
     @property

@@ -40,7 +40,7 @@ def describe_excess(event: str, line: str) -> str:
     found = _SUFFIX.search(event) if event.endswith("]") else None
     if found is None:
         return ""
-    usual = f"{found['share']} % of the learned ones are at most {found['usual']}"
+    usual = f"{found['share']} % of the values in training are at most {found['usual']}"
     value = _value_above(_plain(found["bound"]), found["what"], line)
     before, _, unit = found["what"].partition(MASK)
     if value is None:

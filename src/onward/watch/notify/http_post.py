@@ -87,8 +87,9 @@ def _checked(url: str, option: str) -> SplitResult:
             f"{option} must be an http or https URL, got {url!r}", hint="write it as https://host/path"
         )
     if "@" in parts.netloc:
-        message = f"{option} must be a URL without a user name, got one at {parts.hostname}"
-        raise InputError(message, hint="other users can see command lines; put a proxy before the target")
+        message = f"{option} must be a URL without a user name; the URL for {parts.hostname} has one"
+        hint = "other users can see it on the command line; let a proxy in front of the target add it"
+        raise InputError(message, hint=hint)
     return parts
 
 

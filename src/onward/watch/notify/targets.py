@@ -44,8 +44,11 @@ class Targets:
             ),
             *(Syslog(address, detector) for address in self.syslogs),
         ]
-        if len({one.id for one in found}) < len(found):
-            raise InputError("expected each target once, got one twice", hint="leave one of the two out")
+        for place, one in enumerate(found):
+            if one.id in {other.id for other in found[:place]}:
+                raise InputError(
+                    f"the same target was given twice: {one.target}", hint="remove one of the two"
+                )
         return found
 
 

@@ -51,8 +51,11 @@ def _key_of(secret: str) -> bytes:
         encoded = secret.startswith(_ENCODED)
         key = base64.b64decode(secret[len(_ENCODED) :], validate=True) if encoded else secret.encode()
     except binascii.Error as error:
-        hint = f"a secret that begins with {_ENCODED} goes on in base64"
+        hint = f"after {_ENCODED}, the secret must be base64"
         raise InputError(f"the secret of the webhooks is not base64: {error}", hint=hint) from error
     if not key:
-        raise InputError("expected a secret for the webhooks, got an empty one", hint="give it some bytes")
+        raise InputError(
+            "expected a secret for the webhooks, got an empty one",
+            hint="write a secret into the file of --webhook-secret, or into ONWARD_WEBHOOK_SECRET",
+        )
     return key

@@ -33,7 +33,7 @@ class GrowingNgrams:
 
     Attributes:
         calibrated: the model of the training sequences.
-        grown: with what was learned since; None: nothing was.
+        grown: with the sequences that were learned since; None if there are none.
     """
 
     calibrated: NgramModel

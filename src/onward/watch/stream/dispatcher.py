@@ -191,7 +191,7 @@ class Dispatcher:
             self._notify(f"{self.notifier.target} refuses notice {name}: {error}")
             return False
         if self._failed:
-            self._notify(f"delivering to {self.notifier.target} again")
+            self._notify(f"{self.notifier.target} works again: delivery continues")
             self._failed = 0
         self._give_up = time.monotonic() + self._patience
         return True

@@ -141,8 +141,8 @@ class Monitor:
         _check_model(detector, self.store)
         if budget and detector.top_k:
             raise InputError(
-                f"expected a detector with a false-alarm rate for a budget of {budget}, got one with the "
-                f"rule of the {detector.top_k} most likely events, which has no score",
+                f"a budget of {budget} needs a detector with a false-alarm rate; this one flags by its "
+                f"{detector.top_k} most likely events (--top-k) and has no score",
                 hint="leave out the budget, or give a rate with --false-alarms",
             )
         self.counts = self.store.fact("counts", MonitorCounts.from_json) or MonitorCounts()
@@ -190,9 +190,9 @@ class Monitor:
         timed = [known for record in records for known in self._clock.take(record)]
         if self.budget and records and not self._clock.has_times:
             raise InputError(
-                f"expected records with times, since a budget is {self.budget}, got none up to line "
-                f"{records[-1].number:,}",
-                hint="learn the detector with a column of times (--time), or give a share of sequences with "
+                f"a budget of {self.budget} needs records with times; no record up to line "
+                f"{records[-1].number:,} has one",
+                hint="learn the detector with a column of times (--time), or leave out the budget and use "
                 "--false-alarms",
             )
         self.counts.records += len(records)
@@ -334,10 +334,10 @@ class Monitor:
         self._control = replace(control, told=True)
         asked = f"budget of {self.budget}" if self.budget else f"false-alarm rate of {self.detector.rate:g}"
         self._notify(
-            f"rate control: more sequences are unusual than the {asked} allows, so only the most unusual "
-            f"ones open incidents; {self.counts.suppressed:,} were suppressed so far. Either there are many "
-            "anomalies, or the stream no longer resembles the training data. Check some alarms; if they are "
-            "normal, learn a new detector from recent data"
+            f"rate control: the detector flags more sequences than the {asked} allows. Only those with the "
+            f"highest scores open incidents; {self.counts.suppressed:,} were suppressed so far. Either there "
+            "are many anomalies, or the stream no longer resembles the training data. Check some alarms; if "
+            "they are normal, learn a new detector from recent data"
         )
 
     def _progress(self, seconds: float) -> float:

@@ -117,11 +117,15 @@ class Notifications:
 
     def lines(self) -> list[str]:
         """Returns a line for each target, for people."""
-        kept = "the next run sends them" if self._store.is_kept else "with --state, the next run sends them"
+        kept = (
+            "the next run sends them"
+            if self._store.is_kept
+            else "without --state, the next run does not know them"
+        )
         return [
             f"{one['target']}: {one['delivered']:,} notices delivered"
             + (f", {one['dropped']:,} dropped" if one["dropped"] else "")
-            + (f", {one['waiting']:,} not delivered yet ({kept})" if one["waiting"] else "")
+            + (f", {one['waiting']:,} not delivered ({kept})" if one["waiting"] else "")
             for one in self.to_json()
         ]
 

@@ -54,7 +54,7 @@ export const showEvents = (section, { events, others }) => {
   const rows = [...events].sort((one, other) => one.known - other.known).map((event) => {
     const row = element("tr");
     const name = element("td", "event", event.event);
-    if (!event.known) name.append(" ", element("span", "tag", "first seen here"));
+    if (!event.known) name.append(" ", element("span", "tag", "first seen"));
     row.append(name, element("td", "number", event.count.toLocaleString("en")), element("td", "", clock(event.first)), element("td", "", clock(event.last)));
     return row;
   });
