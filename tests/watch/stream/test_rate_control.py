@@ -234,7 +234,7 @@ class TestABudget:
         assert "--false-alarms" in caught.value.hint
 
     def test_deep_logs_rule_has_no_budget(self, detector: Detector) -> None:
-        with pytest.raises(InputError, match="which has no score"):
+        with pytest.raises(InputError, match="and has no score"):
             Monitor(detector.with_rate(top_k=3), budget=AlarmBudget(3.0, "day"))
 
     @pytest.mark.slow
