@@ -1,10 +1,12 @@
-"""How well are anomalous log lines found, by templates, words, bytes and lookup tables?
+"""How well are anomalous log lines found, by default, and by templates, words, bytes and lookup tables?
 
-    python benchmarks/watch_logs.py DATA [--seed N] [--symbols templates words bytes context]
+    python benchmarks/watch_logs.py DATA [--seed N] [--symbols default templates words bytes context]
 
 DATA is the folder with logs/ and hdfs/. A detector is trained on the first half of a log, without its
 anomalous lines, and scores each line of the second half by itself. As in `onward watch learn --log`, the
-later half of the training lines is the calibration set. With `context`, a line's score is its surprise as a
+later half of the training lines is the calibration set. With `default`, onward detects the format, as in
+`onward watch learn FILE`: the events of BGL then have a level too, and the lines of a block of HDFS are one
+sequence. With `context`, a line's score is its surprise as a
 template given the lines before it, in sequences of 50 lines. BGL's labels are removed from its lines; a line
 of HDFS is anomalous if its block is.
 """
@@ -21,6 +23,7 @@ import numpy as np
 from onward.watch.calibration.statistics import auc_with_interval
 from onward.watch.datasets import load_normal, load_sequences
 from onward.watch.evaluation.evaluate import evaluate
+from onward.watch.input.detection import FormatOptions
 from onward.watch.input.format import InputFormat, LogSymbols
 from onward.watch.training import LearnSettings, learn_detector
 from record import command_line, record
@@ -51,8 +54,10 @@ def hdfs(data: Path) -> list[Line]:
     return [Line(line, bool(wrong & set(re.findall(r"blk_-?\d+", line)))) for line in lines]
 
 
-def by_lines(learned: list[str], judged: list[Line], symbols: LogSymbols, seed: int) -> dict[str, Any]:
-    """Scores each line by itself."""
+def by_lines(
+    learned: list[str], judged: list[Line], source: InputFormat | FormatOptions, seed: int
+) -> dict[str, Any]:
+    """Scores the sequences of lines in a format: each line by itself, or as it is detected."""
     with tempfile.TemporaryDirectory() as folder:
         parts = {
             "learned": learned,
@@ -61,9 +66,10 @@ def by_lines(learned: list[str], judged: list[Line], symbols: LogSymbols, seed: 
         }
         for name, lines in parts.items():
             (Path(folder) / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
-        loaded = load_normal([Path(folder) / "learned"], InputFormat(form="log", symbols=symbols))
+        loaded = load_normal([Path(folder) / "learned"], source)
         learning = LearnSettings(seed=seed, rate=RATE, in_order=True)
-        detector = learn_detector(loaded.events, learning, is_bytes=symbols == "bytes", source=loaded.source)
+        is_bytes = loaded.input_format.symbols == "bytes"
+        detector = learn_detector(loaded.events, learning, is_bytes=is_bytes, source=loaded.source)
         normal, wrong = (
             load_sequences(detector, [Path(folder) / name]).events for name in ("normal", "anomalous")
         )
@@ -100,7 +106,7 @@ def pieces(events: list[str]) -> Iterator[list[str]]:
 def main() -> None:
     parser = command_line(__doc__, "data")
     parser.add_argument("--seed", type=int, default=0)
-    every = [*get_args(LogSymbols), "context"]
+    every = ["default", *get_args(LogSymbols), "context"]
     parser.add_argument("--symbols", nargs="+", choices=every, default=every)
     asked = parser.parse_args()
     for name, lines in (("BGL_2k", bgl(asked.data)), ("HDFS_2k", hdfs(asked.data))):
@@ -110,7 +116,9 @@ def main() -> None:
             if symbols == "context":
                 found = in_context(learned, judged, asked.seed)
             else:
-                found = by_lines(learned, judged, symbols, asked.seed)
+                by_default = symbols == "default"
+                source = FormatOptions() if by_default else InputFormat(form="log", symbols=symbols)
+                found = by_lines(learned, judged, source, asked.seed)
             figures = {"log": name, "symbols": symbols, "seed": asked.seed, "learned": len(learned)}
             record("watch_logs", figures | found)
 
