@@ -29,7 +29,7 @@ def headline_rows() -> Rows:
         }
         others = [f"{name}: {_nats(run[side])}" for side, name in names.items() if side in run]
         yield [
-            f"{corpus}, trained for {minutes} minutes: nats per character on the held-out {share}",
+            f"{corpus}, trained for {minutes} minutes: nats per character on the test part, the {share}",
             f"**{_nats(run['plain'])}**",
             "; ".join(others),
             f"`{plain_command(run)}`, then `onward score`",
@@ -65,9 +65,8 @@ def headline_rows() -> Rows:
     runs = [run for run in HDFS.runs() if run["rate"] == 0.001]
     lookup = max(baseline["f1"] for baseline in runs[0]["baselines"].values())
     yield [
-        "anomalous sequences of HDFS (the log lines of one stored file block are a sequence), found by "
-        f"detectors trained on normal sequences: F1 in %, {len(runs)} seeds "
-        "(the test files influenced one design decision)",
+        "HDFS log, where a sequence is the lines about one block of a file: F1 in % of detectors that were "
+        f"trained on normal sequences, {len(runs)} seeds (the test files influenced one design decision)",
         f"**{range_in_percent(runs, 'f1', 1)}**",
         f"best lookup table: {100 * lookup:.1f}",
         "`onward watch learn FILE -o MODEL --false-alarms 0.1%`, then `onward watch judge`",

@@ -110,7 +110,7 @@ def train(
         typer.Option(
             "--remember",
             help="Store the end of the text (up to a million symbols) in the model file, so that a memory "
-            "starts with its counts. Whoever has the file can read this text.",
+            "starts with its counts. Anyone who has the file can read this text.",
         ),
     ] = None,
     seed: Annotated[

@@ -77,7 +77,7 @@ def learn(
         str | None,
         typer.Option(
             help="Regular expression that finds the key in a line, such as 'blk_-?\\d+'. Default: a pattern "
-            "of the words with numbers that make events most predictable."
+            "of ids, such as job 9 or req-3f2a, if they make events more predictable than any column does."
         ),
     ] = None,
     symbols: Annotated[

@@ -30,7 +30,8 @@ FalseAlarmsLearned = Annotated[
     typer.Option(
         "--false-alarms",
         metavar="SHARE",
-        help=f"{_RATE}. Default: 0.1%, or the smallest rate that the number of sequences allows.",
+        help=f"{_RATE}. Default: 0.1%, or with few sequences the smallest rate that flags two of the "
+        "calibration set.",
     ),
 ]
 TopKOption = Annotated[

@@ -42,7 +42,7 @@ def write(
     seed: Annotated[int, typer.Option(help="Random seed: the same seed gives the same text.")] = 0,
     stop: Annotated[list[str] | None, typer.Option(help="Stop before this text; can be repeated.")] = None,
     ignore_end: Annotated[
-        bool | None, typer.Option("--ignore-end", help="Go on writing when the model would end the text.")
+        bool | None, typer.Option("--ignore-end", help="Continue when the model would end the text.")
     ] = None,
     samples: Annotated[int, typer.Option(help="Number of samples, generated in one batch.")] = 1,
     weights: Annotated[

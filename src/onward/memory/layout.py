@@ -33,7 +33,7 @@ ONE = (1 << 22) - 1
 """Constants of memory.c, where they are explained."""
 
 WORD, PAIR, PREVIOUS = 100, 101, 102
-"""Other contexts: the begun word; the word before and the begun word; the word before and the last symbol."""
+"""Other contexts: the word so far; the previous word with it; the previous word with the last symbol."""
 
 NUMBER, WORD_HASH, PREVIOUS_HASH, MATCH, LENGTH, HEADER = range(6)
 """Fields of a place; after them come the last symbols."""

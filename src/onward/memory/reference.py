@@ -1,6 +1,6 @@
 """The memory in Python: the reference for memory.c, and its replacement if it was not compiled.
 
-*Evidence.* For each context (the last 1 to 10 symbols, the begun word, ...) a bucket of a hash table has the
+*Evidence.* For each context (the last 1 to 10 symbols, the word so far, ...) a bucket of a hash table has the
 symbols that followed it, with their counts. When a symbol comes, its count grows by 1, and the counts of the
 other symbols of the context fade. When a bucket is full, the lowest count is replaced. The match is the
 position after the last occurrence of the last symbols; it predicts the symbol that followed there.

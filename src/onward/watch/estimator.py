@@ -26,7 +26,7 @@ class SequenceDetector:
 
     Args:
         false_alarms: the false-alarm rate: the share of normal sequences that may be flagged. By default
-            0.1 %, or the smallest rate that the number of sequences allows.
+            0.1 %, or with few sequences the smallest rate that flags two of the calibration set.
         folds: see `LearnSettings`.
         held_out: see `LearnSettings`.
         steps: number of training steps; with None, it depends on the amount of data.

@@ -90,8 +90,9 @@ class LearnSettings:
         in_order: whether the sequences are in time order. The calibration then scores later sequences by
             models of earlier ones, in place of folds; with `held_out`, the last sequences are held out.
         seed: seed of the weights and of the folds.
-        rate: the false-alarm rate, a share of normal sequences; by default 0.1 %, or the smallest rate that
-            the number of calibration sequences allows (see `Calibration.sensible_rate`).
+        rate: the false-alarm rate, a share of normal sequences; by default 0.1 %, or with few
+            sequences the smallest rate that flags two of the calibration set (see
+            `Calibration.sensible_rate`).
         top_k: see `Detector`.
         steps: number of training steps; by default ten passes, fewer for many events, more for few.
     """

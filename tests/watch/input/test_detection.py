@@ -1,4 +1,4 @@
-"""The format of a source is found out: its form, its columns, and what groups its records."""
+"""The format of a source is detected: its form, its columns, and what groups its records."""
 
 from collections import Counter
 

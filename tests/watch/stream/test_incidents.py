@@ -1,4 +1,4 @@
-"""Incidents: alarms that are kin in cause and close in time are reported once."""
+"""Incidents: alarms with the same cause or key, close in time, are reported once."""
 
 import itertools
 import random

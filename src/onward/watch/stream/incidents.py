@@ -1,4 +1,4 @@
-"""Incidents: alarms that are kin in cause and close in time.
+"""Incidents: alarms with the same cause or key, close in time.
 
 An incident is reported when its first alarm is raised, and again when it is closed. In between, only its
 counts grow.
