@@ -70,7 +70,7 @@ def train(
         str | None,
         typer.Option(
             metavar="N",
-            help="Train for this many steps. A schedule that a run with --minutes printed repeats that run.",
+            help="Train for this many steps. To repeat a run with --minutes, give the schedule that it printed.",
         ),
     ] = None,
     resume: Annotated[

@@ -92,7 +92,7 @@ def run(
         ),
     ] = False,
 ) -> int:
-    """Watch events or log lines, and print a line for each incident: alarms of one cause, close in time.
+    """Watch events or log lines, and print a line for each incident: alarms with the same cause or key, close in time.
 
     \b
     onward watch run hdfs.onward new.gz
@@ -104,8 +104,9 @@ def run(
 
     Each line has six columns, separated by tabs: the time, the key, the
     p-value, the number and text of the line that caused the alarm, the reason,
-    and the incident. Further alarms of an incident are only counted. When it is
-    closed, a line shows its keys, its number of alarms, and their cause.
+    and the incident. Further alarms of an incident are only counted. When an
+    incident of several alarms is closed, a line shows its keys, its number of
+    alarms, and their cause.
     If more sequences are flagged than --false-alarms or --alarms allows, only
     those with the highest scores open incidents. The others are suppressed: they
     are only counted.
