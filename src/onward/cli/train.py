@@ -70,7 +70,8 @@ def train(
         str | None,
         typer.Option(
             metavar="N",
-            help="Train for this many steps. To repeat a run with --minutes, give the schedule that it printed.",
+            help="Train for this many steps. To repeat a run with --minutes, give the schedule that it "
+            "printed.",
         ),
     ] = None,
     resume: Annotated[
