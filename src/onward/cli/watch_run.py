@@ -92,7 +92,7 @@ def run(
         ),
     ] = False,
 ) -> int:
-    """Watch events or log lines, and print a line for each incident: alarms of one cause or key, close in time.
+    """Watch events or log lines; print a line for each incident: alarms of one cause or key, close in time.
 
     \b
     onward watch run hdfs.onward new.gz
