@@ -221,20 +221,22 @@ def _with_choices(run: _Run, given: Collection[str], surprise: float | None) -> 
     if run.base and surprise is None:
         surprise = run.base.surprise(run.corpus)
     text = Text(len(run.split.training), surprise)
-    speed = _measure_speed(run, _new_model(run))  # not the model to train, whose dropout is chosen below
+    speed = None
+    if budget.minutes is not None or recipe.precision == "auto":
+        speed = _measure_speed(run, _new_model(run))  # not the model to train, whose dropout is chosen below
+        recipe = replace(recipe, precision=speed.precision)
     lanes = recipe.lanes if "lanes" in given else choose_lanes(recipe, text)
     blocks = run.split.lanes(replace(recipe, lanes=lanes)).blocks_per_epoch
     most = None
-    if budget.minutes is not None:
+    if speed and budget.minutes is not None:
         left = run.started + 60 * budget.minutes - time.monotonic()
         most = most_passes(text)
-        passes = min(most, left / (speed.seconds * (lanes / recipe.lanes + OPTIMISER_COST)) / blocks)
+        passes = min(most, left / (speed.seconds * (lanes / run.recipe.lanes + OPTIMISER_COST)) / blocks)
     elif budget.epochs is not None:
         passes = budget.epochs
     else:
         passes = (Schedule.parse(str(budget.steps)).steps or 1) / blocks
-    recipe = choose(replace(recipe, precision=speed.precision), given, text, passes=passes)
-    return replace(run, recipe=recipe, passes=most)
+    return replace(run, recipe=choose(recipe, given, text, passes=passes), passes=most)
 
 
 def _measure_speed(run: _Run, model: LanguageModel) -> Speed:
