@@ -1,14 +1,15 @@
 """What share of keystrokes does completion save, compared with frequent words and character n-grams?
 
-    python benchmarks/keystrokes.py CORPUS FOLDER [--minutes 3] [--set NAME=VALUE] [--characters 15000]
-        [--judged tail]
+    python benchmarks/keystrokes.py CORPUS FOLDER [--minutes 3 | --steps N] [--set NAME=VALUE]
+        [--characters 15000] [--judged tail]
 
-CORPUS is nietzsche, tinyshakespeare or python. FOLDER gets the training text (CORPUS.train.txt), the text to
-type (CORPUS.heldout.txt) and, unless it is there, the model (CORPUS.onward), trained with the default recipe
-on the whole training text (validation=0), with the given settings and minutes. The last tenth of nietzsche
-and of tinyshakespeare is held out. For python, the corpus is some packages of the standard library (see
-PACKAGES, without tests). Every tenth file, in the order of the hashes of their names, is held out, and the
-first 1,500 characters of each are typed; python.files.txt lists them.
+CORPUS is nietzsche, tinyshakespeare, python or packages. FOLDER gets the training text (CORPUS.train.txt),
+the text to type (CORPUS.heldout.txt) and, unless it is there, the model (CORPUS.onward), trained with the
+default recipe on the whole training text (validation=0), with the given settings and minutes. The last tenth
+of nietzsche and of tinyshakespeare is held out. For python, the corpus is some packages of the standard
+library (see LIBRARY, without tests); for packages, it is some packages from PyPI that the base model `python`
+has not read (see PACKAGES). Every tenth file, in the order of the hashes of their names, is held out, and the
+first 1,500 characters of each are typed; CORPUS.files.txt lists them.
 
 The simulated user types the held-out text. Before each key, the user looks at the completions.
 
@@ -28,6 +29,7 @@ each typed symbol before the next key. These baselines are the best order for ea
 typed text, which favours them. The last baseline completes the current word by frequent words.
 
 The base model `python` has read the standard library, so the corpus python is learned with `--base none`.
+`--steps` trains for as many steps as another machine made in its minutes.
 
 With `--judged tail`, the typed text is the end of the training text, which `onward train` holds out by
 default and the baselines then do not learn either. Settings were chosen with this option. It records nothing.
@@ -39,7 +41,7 @@ import subprocess
 import sys
 import sysconfig
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -56,10 +58,11 @@ from onward.memory.remembered import MOST_REMEMBERED
 from record import command_line, record
 
 ORDERS, LEARNING_ORDERS = range(3, 9), range(5, 9)  # of n-grams; the best is 7 or 8
-PACKAGES = (
+LIBRARY = (
     "asyncio", "collections", "concurrent", "email", "html", "http", "importlib", "json", "logging",
     "multiprocessing", "unittest", "urllib", "xml",
 )  # fmt: skip
+PACKAGES = ("attrs==25.4.0", "black==25.11.0", "httpx==0.28.1", "tqdm==4.67.1")
 FROM_EACH_FILE = 1500
 SHOWN = {"ghost": 1, "list": 3}
 SHORTEST = 2  # characters of the shortest completion that saves a key
@@ -72,9 +75,11 @@ Shares = dict[str, float]
 
 def main() -> None:
     parser = command_line(__doc__)
-    parser.add_argument("corpus", choices=["nietzsche", "tinyshakespeare", "python"])
+    parser.add_argument("corpus", choices=["nietzsche", "tinyshakespeare", "python", "packages"])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--minutes", type=float, default=3.0)
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument("--minutes", type=float, default=3.0)
+    length.add_argument("--steps", type=int)
     parser.add_argument("--set", action="append", default=[])
     parser.add_argument("--characters", type=int, default=15_000)
     parser.add_argument("--judged", choices=["heldout", "tail"], default="heldout")
@@ -84,11 +89,8 @@ def main() -> None:
     if not path.exists():
         settings = ["base=none"] * (arguments.corpus == "python") + arguments.set
         settings += ["validation=0"] * (arguments.judged == "heldout")
-        options = [
-            "--minutes",
-            str(arguments.minutes),
-            *(part for each in settings for part in ("--set", each)),
-        ]
+        length = ("--steps", arguments.steps) if arguments.steps else ("--minutes", arguments.minutes)
+        options = [*map(str, length), *(part for each in settings for part in ("--set", each))]
         subprocess.run([sys.executable, "-m", "onward", "train", train, "-o", path, *options], check=True)
     learned, text = train.read_text(encoding="utf-8"), held_out.read_text(encoding="utf-8")
     if arguments.judged == "tail":
@@ -114,7 +116,7 @@ def main() -> None:
         "seconds": round(time.monotonic() - started, 1),
         **{kind: compared(saved, kind) for kind in SHOWN},
     }
-    if arguments.corpus == "python":
+    if arguments.corpus in CODE:
         figures["texts"] = f"{platform.python_version()}, {digest(train)} {digest(held_out)}"
     if arguments.judged == "heldout":
         record("keystrokes", figures)
@@ -126,8 +128,9 @@ def prepared(corpus: str, folder: Path) -> tuple[Path, Path]:
     """Returns the files of the training text and of the held-out text."""
     folder.mkdir(parents=True, exist_ok=True)
     train, held_out = folder / f"{corpus}.train.txt", folder / f"{corpus}.heldout.txt"
-    if corpus == "python":
-        first, rest = library(folder / "python.files.txt")
+    if corpus in CODE:
+        root, names = CODE[corpus](folder)
+        first, rest = files_of_code(root, names, folder / f"{corpus}.files.txt")
     else:
         path = find_named(corpus)
         if path is None:
@@ -139,10 +142,32 @@ def prepared(corpus: str, folder: Path) -> tuple[Path, Path]:
     return train, held_out
 
 
-def library(listed: Path) -> tuple[str, str]:
-    """Returns the standard library's training files, and the starts of the held-out files."""
-    root = Path(sysconfig.get_path("stdlib"))
-    files = [path.relative_to(root) for name in PACKAGES for path in (root / name).rglob("*.py")]
+def library(_folder: Path) -> tuple[Path, tuple[str, ...]]:
+    """Returns the folder of the standard library, and the names of its packages to use."""
+    return Path(sysconfig.get_path("stdlib")), LIBRARY
+
+
+def packages(folder: Path) -> tuple[Path, tuple[str, ...]]:
+    """Installs packages into a folder of their own, and returns it with their names."""
+    target = folder / "site-packages"
+    if not target.exists():
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", target]
+        subprocess.run([*pip, *PACKAGES], check=True)
+    return target, ("attr", "attrs", "black", "blib2to3", "httpx", "tqdm")
+
+
+CODE: dict[str, Callable[[Path], tuple[Path, tuple[str, ...]]]] = {"python": library, "packages": packages}
+
+
+def files_of_code(root: Path, names: Sequence[str], listed: Path) -> tuple[str, str]:
+    """Returns the training files of packages, and the starts of the held-out files.
+
+    Args:
+        root: the folder of the packages.
+        names: their names.
+        listed: gets the paths of the files.
+    """
+    files = [path.relative_to(root) for name in names for path in (root / name).rglob("*.py")]
     files = [path for path in files if not {"test", "tests"} & set(path.parts)]
     files.sort(key=lambda path: hashlib.sha256(path.as_posix().encode()).digest())
     texts = [(root / path).read_text(encoding="utf-8", errors="replace") for path in files]

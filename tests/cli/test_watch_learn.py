@@ -34,7 +34,7 @@ def test_the_summary_as_json(onward: Command, lines: Path, tmp_path: Path) -> No
     assert set(ran.json) == {
         "output", "sequences", "events", "distinct_events", "bits_per_event", "calibration_sequences",
         "folds", "in_order", "false_alarms", "false_alarms_interval", "smallest_false_alarms", "top_k",
-        "threshold", "templates", "unreadable_lines", "seconds",
+        "threshold", "templates", "idle_seconds", "unreadable_lines", "seconds",
     }  # fmt: skip
     assert ran.json["sequences"] == 60
     assert ran.json["events"] == sum(map(len, SESSIONS))

@@ -98,7 +98,7 @@ def test_the_help_names_every_default(onward: Command) -> None:
     from onward.watch.training import MOST_FOLDS  # noqa: PLC0415
 
     help_text = " ".join(onward("watch", "learn", "--help").out.replace("\u2502", " ").split())
-    assert f"may be flagged. Default: {FALSE_ALARMS:.1%}, or the smallest rate that" in help_text
+    assert f"may be flagged. Default: {FALSE_ALARMS:.1%}, or with few sequences" in help_text
     assert f"training on the others. Default: {MOST_FOLDS}, or fewer" in help_text
     assert "Default: the rate of the detector" in " ".join(
         onward("watch", "run", "--help").out.replace("\u2502", " ").split()

@@ -35,12 +35,13 @@ def serve(
         ),
     ] = None,
     idle: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="TIME",
-            help="Detectors: end a sequence when its key has had no record for this time, such as 90s or 2h.",
+            help="Detectors: end a sequence when its key has had no record for this time, such as 90s or 2h. "
+            "Default: twice the longest pause in training.",
         ),
-    ] = "1h",
+    ] = None,
     open_sequences: Annotated[
         int, typer.Option(min=1, help="Maximum number of open sequences of each detector.")
     ] = 100_000,
@@ -129,7 +130,7 @@ def serve(
         models=models,
         corpus=corpus or (),
         state=state,
-        idle=duration(idle, "--idle"),
+        idle=duration(idle, "--idle") if idle is not None else None,
         false_alarms=None if false_alarms is None else share(false_alarms, "--false-alarms"),
         budget=None if alarms is None else AlarmBudget.parse(alarms),
         targets=targets_of(webhook, webhook_secret, alertmanager, syslog),

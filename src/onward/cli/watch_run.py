@@ -54,13 +54,14 @@ def run(
     alertmanager: Alertmanagers = None,
     syslog: Syslogs = None,
     idle: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="TIME",
             help="End a sequence when its key has had no record for this time, such as 90s or 2h; close an "
-            "incident when no alarm has joined it for this time.",
+            "incident when no alarm has joined it for this time. Default: twice the longest pause in "
+            "training, and 1h for incidents.",
         ),
-    ] = "1h",
+    ] = None,
     end: Annotated[
         bool | None,
         typer.Option(
@@ -127,7 +128,6 @@ def run(
     notify = partial(say, style="yellow")
     notifiers = targets_of(webhook, webhook_secret, alertmanager, syslog).notifiers(Path(model).stem)
     detector = Detector.load(model).with_rate(rate_of(false_alarms, top_k), top_k)
-    seconds = duration(idle, "--idle")
     budget, alarms_file = alarm_options(alarms)
     announce_standard_input([source])
     if can_never_alarm(detector):
@@ -136,7 +136,7 @@ def run(
         monitor = Monitor(
             detector,
             store,
-            idle=seconds,
+            idle=duration(idle, "--idle") if idle is not None else None,
             budget=budget,
             learns=learn,
             in_memory=in_memory,

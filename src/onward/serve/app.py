@@ -36,7 +36,6 @@ from onward.serve.sessions.store import SessionStore
 from onward.serve.watch.registry import DetectorRegistry, add_detector_metrics, load_detectors
 from onward.watch.notify.targets import Targets
 from onward.watch.stream.alarm_budget import AlarmBudget
-from onward.watch.stream.monitor import IDLE
 
 TIDY_SECONDS, TICK_SECONDS = 5.0, 1.0
 
@@ -61,7 +60,7 @@ class ServerSettings:
         corpus: files that `/v1/novelty` searches.
         state: file that keeps the sessions; None: they end with the server. `registry.state_of` names the
             files of detectors.
-        idle: seconds without a record after which a watched sequence has ended.
+        idle: seconds without a record after which a watched sequence has ended; None: see `Monitor`.
         false_alarms: false-alarm rate of all detectors; None: each keeps its own.
         budget: how many incidents each detector may open; None: its false-alarm rate decides.
         targets: where the detectors send their notices.
@@ -73,7 +72,7 @@ class ServerSettings:
     models: Sequence[Path]
     corpus: Sequence[Path] = ()
     state: Path | None = None
-    idle: float = IDLE
+    idle: float | None = None
     false_alarms: float | None = None
     budget: AlarmBudget | None = None
     targets: Targets = field(default_factory=Targets)

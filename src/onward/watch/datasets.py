@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
 from onward.errors import CorpusError, InputError
@@ -16,6 +15,7 @@ from onward.watch.input.log_files import find_log_files
 from onward.watch.input.log_templates import Templates
 from onward.watch.input.numbers import ColumnNumbers, numbers_from_json, numbers_to_json
 from onward.watch.input.parsers import RecordParser, learn_numbers, make_parser, mine_templates
+from onward.watch.input.pauses import Pauses
 from onward.watch.input.records import KeyedSequence, UnreadableLines, group_by_key
 
 Names = Sequence[str | PathLike[str]]
@@ -91,10 +91,11 @@ def load_normal(
         "numbers": numbers_to_json(numbers),
         "measures": numbers_to_json(measures),
     }
-    loaded = _load(documents, _parser(described), described)
-    if not loaded.sequences:
-        raise no_records_error(names, loaded.unreadable, source.other_options)
-    return loaded
+    parser, pauses = _parser(described), Pauses()
+    sequences = group_by_key(pauses.noted(parser.records(read_lines(documents))))
+    if not sequences:
+        raise no_records_error(names, parser.unreadable, source.other_options)
+    return Dataset(sequences, described | {"longest_pause": pauses.longest}, parser.unreadable)
 
 
 def load_sequences(detector: Detector, names: Names) -> Dataset:
@@ -103,10 +104,11 @@ def load_sequences(detector: Detector, names: Names) -> Dataset:
     Raises:
         CorpusError: a source is missing, or has no readable record.
     """
-    loaded = _load(find_log_files(names), parser_for(detector), detector.source)
-    if not loaded.sequences:
-        raise no_records_error(names, loaded.unreadable, format_hint(detector))
-    return loaded
+    documents, parser = find_log_files(names), parser_for(detector)
+    sequences = group_by_key(parser.records(read_lines(documents)))
+    if not sequences:
+        raise no_records_error(names, parser.unreadable, format_hint(detector))
+    return Dataset(sequences, detector.source, parser.unreadable)
 
 
 def no_records_error(names: Names, unreadable: UnreadableLines, hint: str) -> CorpusError:
@@ -144,7 +146,3 @@ def _parser(source: dict[str, Any]) -> RecordParser:
         None if templates is None else Templates(templates, numbers),
         ColumnNumbers(measures),
     )
-
-
-def _load(documents: Sequence[Path], parser: RecordParser, source: dict[str, Any]) -> Dataset:
-    return Dataset(group_by_key(parser.records(read_lines(documents))), source, parser.unreadable)

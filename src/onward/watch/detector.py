@@ -16,7 +16,7 @@ from onward.data.sequences import Sequences
 from onward.errors import ArtefactError, InputError
 from onward.model import LanguageModel
 from onward.printable import shown
-from onward.stored import Count, StoredModel, Text, refusing_damage
+from onward.stored import LARGEST, Count, StoredModel, Text, refusing_damage
 from onward.watch.calibration.baselines import Baselines
 from onward.watch.calibration.conformal import Calibration
 from onward.watch.input.format import InputFormat
@@ -86,7 +86,7 @@ class Detector:
         rate: the false-alarm rate: the share of normal sequences that may be flagged.
         top_k: DeepLog's rule in place of the calibration: flag a sequence if one of its events is not among
             this many most likely events. With None, the calibration decides.
-        source: how records are parsed (see `onward.watch.input.parsers`).
+        source: how records are parsed (see `onward.watch.input.parsers`), and their longest pause.
     """
 
     artefact: InstanceOf[Artefact]
@@ -411,6 +411,7 @@ class _Source(StoredModel):
     templates: list[Text] | None
     numbers: StoredNumbers = Field(default_factory=dict)
     measures: StoredNumbers = Field(default_factory=dict)
+    longest_pause: Annotated[float, Field(ge=0, le=LARGEST)] | None = None
 
 
 def _check_source(source: _Source) -> None:

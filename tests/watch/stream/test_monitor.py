@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -124,6 +125,26 @@ def test_an_idle_sequence_ends(detector: Detector) -> None:
     assert alarms[0].event
     assert alarms[0].event.event == "<end>"
     assert monitor.in_flight == 1
+
+
+def test_a_sequence_ends_after_twice_the_longest_pause_in_training(detector: Detector) -> None:
+    detector = replace(detector, source=detector.source | {"longest_pause": 50.0})
+    monitor = Monitor(detector)
+    monitor.feed([at(0, "a", "start"), at(50, "b", "start")])
+    assert monitor.feed([at(99, "b", "read")]) == []
+    alarms = monitor.feed([at(107, "b", "read")])
+    assert [(alarm.key, alarm.ended) for alarm in alarms] == [("a", True)]
+
+
+def test_a_quiet_night_is_no_jump_of_a_clock(detector: Detector) -> None:
+    warnings = list[str]()
+    detector = replace(detector, source=detector.source | {"longest_pause": 1.0})
+    monitor = Monitor(detector, notify=warnings.append)
+    monitor.feed([at(0, "a", "start")])
+    alarms = monitor.feed([at(3000, "b", "start")])
+    assert [alarm.key for alarm in alarms] == ["a"]
+    assert not monitor.odd_times
+    assert not warnings
 
 
 def test_a_record_after_a_long_time_begins_a_new_sequence(detector: Detector) -> None:

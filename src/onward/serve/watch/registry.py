@@ -19,7 +19,7 @@ def load_detectors(  # noqa: PLR0913 - keyword arguments
     *,
     state: Path | None,
     alone: bool,
-    idle: float,
+    idle: float | None,
     rate: float | None,
     budget: AlarmBudget | None = None,
     targets: Targets,
@@ -31,7 +31,7 @@ def load_detectors(  # noqa: PLR0913 - keyword arguments
         paths: paths of the detector files.
         state: file of the states, see `state_of`; None: the states end with the server.
         alone: whether the server serves only detectors.
-        idle: seconds without a record after which a sequence has ended.
+        idle: seconds without a record after which a sequence has ended; None: see `Monitor`.
         rate: false-alarm rate; None: each detector's own.
         budget: how many incidents each detector may open; None: the rate decides.
         targets: where the notices go.

@@ -64,7 +64,7 @@ class _WatchState:
         self,
         detector: Detector,
         store: WatchStore,
-        idle: float,
+        idle: float | None,
         budget: AlarmBudget | None,
         warn: Callable[[str], None],
     ) -> None:
@@ -91,7 +91,7 @@ class WatchTransactions:
     Args:
         path: path of the detector.
         state: the file of the state.
-        idle: seconds without a record after which a sequence has ended.
+        idle: seconds without a record after which a sequence has ended; None: see `Monitor`.
         rate: false-alarm rate; None: the detector's own.
         budget: how many incidents may open, see `Monitor`; None: the rate decides.
         open_sequences: the largest number of open sequences.
@@ -110,7 +110,7 @@ class WatchTransactions:
         path: Path,
         state: Path,
         *,
-        idle: float,
+        idle: float | None,
         rate: float | None,
         budget: AlarmBudget | None = None,
         open_sequences: int,

@@ -49,7 +49,7 @@ class DetectorWorker:
         path: Path,
         state: Path | None,
         *,
-        idle: float,
+        idle: float | None,
         rate: float | None,
         budget: AlarmBudget | None = None,
         limits: Limits,

@@ -6,6 +6,7 @@ from typing import Any
 
 from onward.watch.calibration.statistics import allowed_alarms, calibration_interval
 from onward.watch.detector import Detector
+from onward.watch.input.pauses import idle_seconds
 from onward.watch.input.records import UnreadableLines
 
 _LEAST_RATE = 1e-9
@@ -33,6 +34,7 @@ def summary(detector: Detector) -> dict[str, Any]:
         "top_k": detector.top_k,
         "threshold": threshold if math.isfinite(threshold) else None,
         "templates": len(detector.source.get("templates") or ()),
+        "idle_seconds": idle_seconds(detector.source),
     }
 
 

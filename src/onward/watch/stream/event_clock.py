@@ -32,6 +32,7 @@ class EventClock:
     Args:
         idle: the largest step in seconds that is accepted at once.
         notify: called with a message at the first larger step.
+        check_after: see `is_check_due`; by default a sixteenth of `idle`.
 
     Attributes:
         idle: as given.
@@ -41,8 +42,15 @@ class EventClock:
         held: records in doubt, fewer than `CONFIRMED`.
     """
 
-    def __init__(self, idle: float, notify: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(
+        self,
+        idle: float,
+        notify: Callable[[str], None] = lambda _: None,
+        *,
+        check_after: float | None = None,
+    ) -> None:
         self.idle = idle
+        self._check_after = idle / 16 if check_after is None else check_after
         self.now = 0.0
         self.silence = 0.0
         self.odd = 0
@@ -64,8 +72,8 @@ class EventClock:
         return self._reference is not None
 
     def is_check_due(self) -> bool:
-        """Whether enough time has passed since the last true answer to look for idle sequences again."""
-        if abs(self.elapsed - self._checked) <= self.idle / 16:
+        """Whether to look for idle sequences: `check_after` seconds have passed since it was last true."""
+        if abs(self.elapsed - self._checked) <= self._check_after:
             return False
         self._checked = self.elapsed
         return True

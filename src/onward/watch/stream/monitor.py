@@ -21,6 +21,7 @@ from onward.artefact import digest_of, weights_of
 from onward.errors import ArtefactError, InputError
 from onward.stored import Count, StoredModel, checked, whole_number
 from onward.watch.detector import Detector
+from onward.watch.input.pauses import idle_seconds
 from onward.watch.input.records import Record
 from onward.watch.scoring.features import Verdict
 from onward.watch.stream.active_sequences import IN_MEMORY, ActiveSequences
@@ -35,8 +36,8 @@ from onward.watch.stream.rate_control import RateControl
 from onward.watch.stream.store import WatchStore
 from onward.watch.stream.tracker import SequenceTracker
 
-IDLE = 3600.0
-"""Seconds without a record after which a sequence ends, by default."""
+QUIET = 3600.0
+"""Seconds without an alarm after which an incident is closed, by default."""
 
 
 @dataclass
@@ -100,7 +101,8 @@ class Monitor:
         detector: scores the sequences.
         store: holds the open sequences and the alarms; a temporary one by default.
         idle: seconds without a record after which a sequence ends, and without an alarm after which an
-            incident is closed.
+            incident is closed. None: a sequence ends after twice the longest pause in training (see
+            `onward.watch.input.pauses`), an incident is closed after one hour.
         budget: how many incidents may open, in place of the false-alarm rate of the detector. The threshold
             of this rate remains the lowest one.
         learns: whether the detector learns from the sequences that it does not flag.
@@ -128,7 +130,7 @@ class Monitor:
         detector: Detector,
         store: WatchStore | None = None,
         *,
-        idle: float = IDLE,
+        idle: float | None = None,
         budget: AlarmBudget | None = None,
         learns: bool = True,
         in_memory: int = IN_MEMORY,
@@ -150,14 +152,16 @@ class Monitor:
         self.budget = budget
         self.has_idle = False
         self._notify, self._on_verdict, self._ends_at_once = notify, on_verdict, ends_at_once
-        self._clock = EventClock(idle, notify)
+        ends_after = idle_seconds(detector.source) if idle is None else idle
+        quiet = QUIET if idle is None else idle
+        self._clock = EventClock(quiet, notify, check_after=ends_after / 16)
         self.store.fact("clock", self._clock.restore)
         self._sequences = ActiveSequences(self.store, detector, in_memory)
-        self._tracker = SequenceTracker(detector, self._sequences, idle)
+        self._tracker = SequenceTracker(detector, self._sequences, ends_after)
         self._learning = OnlineLearning(detector, self.store) if learns else None
         if self._learning:
             self._tracker.use(self._learning.detector)
-        self._incidents = IncidentGrouping(self.store, idle)
+        self._incidents = IncidentGrouping(self.store, quiet)
         self._control = None if detector.top_k else self._restored_control()
         self._alarms = self.store.fact("alarms", whole_number) or 0  # number of the last one
 
