@@ -1,9 +1,12 @@
 """The streams and the console that escape what they show."""
 
 import io
+import re
+from pathlib import Path
 
 from rich.progress import Progress, TextColumn
 from rich.table import Table
+from tests.cli.terminal import Terminal
 
 from onward.cli.terminal import SafeConsole, SafeStream
 
@@ -37,6 +40,18 @@ def test_a_console_escapes_text_and_keeps_its_own_colours_and_movements() -> Non
     assert "\x07" not in shown
     assert "\x1b[31m" in shown  # the style of the row
     assert "\x1b[?25h" in shown  # the cursor is shown again
+
+
+def test_a_progress_bar_is_drawn_in_a_terminal(text: Path, tmp_path: Path) -> None:
+    terminal = Terminal(
+        "train", text, "-o", tmp_path / "a.onward", "--recipe", "tiny", "--steps", "100", "--base", "none"
+    )
+    try:
+        terminal.wait(lambda t: re.search(r"training .*\d%", t.text) is not None)
+        assert r"\x1b" not in terminal.text
+        terminal.end()
+    finally:
+        terminal.close()
 
 
 def test_a_console_writes_through_a_stream_that_escapes() -> None:

@@ -3,12 +3,14 @@
 import gzip
 import json
 import random
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.cli.sessions import session
+from tests.cli.terminal import Terminal
 
 Command = Callable[..., Any]
 FAST = ["--held-out", "50%", "--steps", "5"]
@@ -43,6 +45,19 @@ def test_the_summary_as_json(onward: Command, lines: Path, tmp_path: Path) -> No
     assert ran.json["false_alarms"] == 0.1
     assert ran.json["smallest_false_alarms"] == 0.063  # 1 / 16, rounded up
     assert (tmp_path / "a.onward").is_file()
+
+
+def test_a_terminal_shows_a_bar_while_a_detector_is_learned(lines: Path, tmp_path: Path) -> None:
+    steps = ["--held-out", "50%", "--steps", "200"]
+    terminal = Terminal("watch", "learn", lines, "-o", tmp_path / "a.onward", *TENTH, *steps)
+    try:
+        terminal.wait(lambda t: re.search(r"learning .*\d%", t.text) is not None)
+        code, _ = terminal.end()
+    finally:
+        terminal.close()
+    assert code == 0
+    assert "idle_seconds" in terminal.text
+    assert "%" not in terminal.text.partition("output")[0]  # the bar is gone
 
 
 def test_info_shows_the_events_of_a_detector(onward: Command, lines: Path, tmp_path: Path) -> None:

@@ -28,9 +28,15 @@ def messages() -> Console:
     return SafeConsole(stderr=True, highlight=False)
 
 
-def say(text: str = "", *, style: str = "") -> None:
-    """Prints a line on standard error. It is not wrapped, so that it can be searched for."""
-    messages().print(Text(printable(text), style=style), soft_wrap=True)
+def say(text: str = "", *, style: str = "", console: Console | None = None) -> None:
+    """Prints a line on standard error. It is not wrapped, so that it can be searched for.
+
+    Args:
+        text: the line.
+        style: a style of Rich.
+        console: the console that shows a progress bar, if there is one: the line comes above the bar.
+    """
+    (console or messages()).print(Text(printable(text), style=style), soft_wrap=True)
 
 
 def complain(message: str, hint: str = "") -> None:

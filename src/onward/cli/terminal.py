@@ -7,7 +7,7 @@ message cannot forget it: tracebacks, warnings, logs, and whatever a library pri
 import logging
 import sys
 from collections.abc import Iterable
-from typing import Any, TextIO, cast
+from typing import IO, Any, TextIO, cast
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
@@ -23,6 +23,18 @@ class SafeConsole(Console):
 
     Its own colours and movements of the cursor are kept apart from the text, so they are not escaped.
     """
+
+    @property
+    def file(self) -> IO[str]:
+        """The stream below those that escape, or that a progress bar has put in the place of the streams."""
+        file = super().file
+        while (below := getattr(file, "rich_proxied_file", None)) is not None:
+            file = below
+        return file
+
+    @file.setter
+    def file(self, new_file: IO[str]) -> None:
+        self._file = new_file
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         for text, style, control in super().render(renderable, options):

@@ -204,19 +204,25 @@ def _learn_and_save(
     folds: int | None,
     in_order: bool | None,
 ) -> "tuple[Detector, UnreadableLines]":
+    from onward.cli.learn_progress import LearnProgress  # noqa: PLC0415 - torch
     from onward.outputs import output_lock, refuse_to_replace  # noqa: PLC0415
     from onward.watch.datasets import load_normal  # noqa: PLC0415
     from onward.watch.training import learn_detector  # noqa: PLC0415
 
     if options.form:
         _splits(options.form, folds, in_order)  # refuses a wrong option before anything is read
-    with output_lock(output):
+    with output_lock(output), LearnProgress() as progress:
         refuse_to_replace(output, map(Path, source))
-        dataset = load_normal(source, options, notify=say)
+        dataset = load_normal(source, options, notify=progress.say)
         settings = replace(settings, **_splits(dataset.input_format.form, folds, in_order))
         is_bytes = options.symbols == "bytes"
         detector = learn_detector(
-            dataset.events, settings, is_bytes=is_bytes, source=dataset.source, notify=say
+            dataset.events,
+            settings,
+            is_bytes=is_bytes,
+            source=dataset.source,
+            observer=progress,
+            notify=progress.say,
         )
         detector.save(output)
     return detector, dataset.unreadable

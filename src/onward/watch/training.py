@@ -15,9 +15,8 @@ sequences.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
-from itertools import count
 from typing import Annotated, Any
 
 import numpy as np
@@ -31,7 +30,7 @@ from onward.data.sequences import SequenceLanes, Sequences
 from onward.errors import CorpusError
 from onward.model import LanguageModel
 from onward.threads import explain_fork_errors
-from onward.training.events import Observer
+from onward.training.events import Event, Observer
 from onward.training.held_out import HeldOut
 from onward.training.loop import TrainingLoop
 from onward.training.plan import Plan
@@ -76,6 +75,19 @@ _STEPS_IN_ALL = 150_000
 are computed one after the other: in less than a minute on two cores."""
 
 Notify = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class ModelStarted(Event):
+    """The training of one of the models begins.
+
+    Attributes:
+        number: number of the model, from 1.
+        models: number of all models: one for each split of the calibration, and the detector's own.
+    """
+
+    number: int
+    models: int
 
 
 @checked_dataclass()
@@ -126,7 +138,7 @@ def learn_detector(
         settings: the settings; by default those of `LearnSettings`.
         is_bytes: whether events are bytes, as Latin-1 characters.
         source: how records are parsed (see `Detector`).
-        observer: receives the events of each training run.
+        observer: receives the events of each training run, after a `ModelStarted`.
         notify: receives a message at the start of each stage.
 
     Raises:
@@ -172,8 +184,10 @@ class _Learner:
         self._vocabulary, self._settings = vocabulary, settings
         self._recipe = settings.recipe or _recipe_for(sequences, settings.seed)
         self._observer, self._notify = observer or (lambda event: None), notify
+        self._models, self._models_started = 1, 0
 
     def learn(self, plan: SplitPlan, source: dict[str, Any]) -> Detector:
+        self._models = len(plan.folds) + 1
         out_of_fold = self._score_out_of_fold(plan) if plan.folds else None
         training = self._sequences.take(plan.training)
         self._notify(f"learning from {len(training):,} sequences of {len(training.ids):,} events")
@@ -211,12 +225,11 @@ class _Learner:
         self, plan: SplitPlan
     ) -> tuple[OutOfFoldScores[ModelBits], OutOfFoldScores[Lookups]]:
         """Scores held-out sequences by models, and by lookups, that do not know them."""
-        number = count(1)
 
         def by_model(training: Sequences, held_out: Sequences, unseen_words: np.ndarray) -> ModelBits:
             self._notify(
-                f"calibrating, {next(number)} of {len(plan.folds)}: training on {len(training):,} sequences "
-                f"to score {len(held_out):,} others"
+                f"calibrating, {self._models_started + 1} of {len(plan.folds)}: "
+                f"training on {len(training):,} sequences to score {len(held_out):,} others"
             )
             return self._score(self._train(training)[0], held_out, unseen_words)
 
@@ -236,6 +249,8 @@ class _Learner:
 
     def _train(self, training: Sequences) -> tuple[LanguageModel, dict[str, Any]]:
         """Returns a model of sequences, and the facts of its training."""
+        self._models_started += 1
+        self._observer(ModelStarted(self._models_started, self._models))
         recipe, device = self._recipe, torch.device("cpu")
         counts = np.bincount(training.ids, minlength=self._vocabulary.size)
         lanes = SequenceLanes(
