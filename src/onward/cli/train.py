@@ -166,28 +166,28 @@ def train(
     target = output or default_output(source[0])
     keep_freed_memory()
     resumed_at = 0
-    with display() as show:
+    try:
+        with display() as show:
 
-        def observe(event: Event) -> None:
-            nonlocal resumed_at
-            if isinstance(event, Started):
-                resumed_at = event.step
-            show(event)
-            if explain and isinstance(event, Started):
-                raise _Explained
+            def observe(event: Event) -> None:
+                nonlocal resumed_at
+                if isinstance(event, Started):
+                    resumed_at = event.step
+                show(event)
+                if explain and isinstance(event, Started):
+                    raise _Explained
 
-        try:
             model = onward.train(
                 corpus, output=None if explain else target, recipe=recipe, minutes=minutes,
                 epochs=epochs, steps=steps, resume=resume, base=base, device=device, observer=observe,
                 started=started, **hyperparameters,
             )  # fmt: skip
-        except _Explained:
-            say("--explain: nothing was trained")
-            return
-        except Interrupted as stopped:
-            hint = stopped.hint and _resume_hint(source, target)
-            raise Interrupted(str(stopped), hint=hint) from stopped
+    except _Explained:
+        say("--explain: nothing was trained")
+        return
+    except Interrupted as stopped:
+        hint = stopped.hint and _resume_hint(source, target)
+        raise Interrupted(str(stopped), hint=hint) from stopped
     result = _summary(model.artefact.recipe["name"], model.model.parameter_count(), model.artefact.facts)
     result = {"model": str(target), **result, "seconds": round(time.monotonic() - started, 3)}
     if json:
