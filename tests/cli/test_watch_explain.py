@@ -50,6 +50,32 @@ def test_the_explanation_as_a_page(onward: Command, watching: Path, source: Path
     assert page.count("<tr>") == 6
 
 
+def test_with_a_state_the_detector_knows_what_the_watch_has_learned(
+    onward: Command, watching: Path, tmp_path: Path
+) -> None:
+    stream, one, state = tmp_path / "stream.jsonl", tmp_path / "one.jsonl", tmp_path / "watch.db"
+    frequent = ["start", "read", "write", "read", "sync", "stop"]
+    one.write_text(rows([frequent]))
+    for _ in range(2):  # the first run ends the sequences, the second one learns them
+        with stream.open("a") as file:
+            file.write(rows([frequent] * 300))
+        assert onward("watch", "run", watching, stream, "--state", state, "--end").code == 0
+    before = onward("watch", "explain", watching, one, "--key", "s0", "--json").json
+    after = onward("watch", "explain", watching, one, "--key", "s0", "--state", state, "--json").json
+    assert sum(event["bits"] for event in after["events"]) < sum(event["bits"] for event in before["events"])
+
+
+def test_a_state_that_is_none_is_refused(
+    onward: Command, watching: Path, source: Path, tmp_path: Path
+) -> None:
+    ran = onward("watch", "explain", watching, source, "--key", "s1", "--state", tmp_path / "watch.db")
+    assert ran.code == 2
+    assert "expected a state file of a detector" in ran.err
+    ran = onward("watch", "explain", watching, source, "--key", "s1", "--state", source)
+    assert ran.code == 2
+    assert "is not a state file of a detector" in ran.err
+
+
 def test_a_folder_that_does_not_exist_is_refused(
     onward: Command, watching: Path, source: Path, tmp_path: Path
 ) -> None:

@@ -8,7 +8,7 @@ import typer
 
 from onward.cli.notify_options import Alertmanagers, Syslogs, Webhooks, WebhookSecret, targets_of
 from onward.cli.output import say
-from onward.cli.watch_options import AlarmsServed, FalseAlarmsServed, duration, share
+from onward.cli.watch_options import AlarmsServed, FalseAlarmsServed, Learns, duration, share
 from onward.errors import InputError
 
 
@@ -47,6 +47,7 @@ def serve(
     ] = 100_000,
     false_alarms: FalseAlarmsServed = None,
     alarms: AlarmsServed = None,
+    learn: Learns = True,
     webhook: Webhooks = None,
     webhook_secret: WebhookSecret = None,
     alertmanager: Alertmanagers = None,
@@ -115,6 +116,7 @@ def serve(
     from onward.serve.http.guard import Policy  # noqa: PLC0415
     from onward.serve.http.limits import Limits  # noqa: PLC0415
     from onward.serve.server import serve as run  # noqa: PLC0415
+    from onward.serve.watch.settings import WatchSettings  # noqa: PLC0415
     from onward.watch.stream.alarm_budget import AlarmBudget  # noqa: PLC0415
 
     policy = Policy(token=token, hosts=tuple(allow_host or ()), origins=tuple(origin or ()))
@@ -130,9 +132,12 @@ def serve(
         models=models,
         corpus=corpus or (),
         state=state,
-        idle=duration(idle, "--idle") if idle is not None else None,
-        false_alarms=None if false_alarms is None else share(false_alarms, "--false-alarms"),
-        budget=None if alarms is None else AlarmBudget.parse(alarms),
+        watch=WatchSettings(
+            idle=duration(idle, "--idle") if idle is not None else None,
+            rate=None if false_alarms is None else share(false_alarms, "--false-alarms"),
+            budget=None if alarms is None else AlarmBudget.parse(alarms),
+            learns=learn,
+        ),
         targets=targets_of(webhook, webhook_secret, alertmanager, syslog),
         policy=policy,
         limits=limits,

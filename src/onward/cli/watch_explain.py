@@ -17,6 +17,10 @@ def explain(
         str,
         typer.Option("--key", help="Key of the sequence; its line number if lines have no keys."),
     ],
+    state: Annotated[
+        Path | None,
+        typer.Option(help="State file of `watch run`: explain by what the detector has learned since then."),
+    ] = None,
     html: Annotated[
         Path | None, typer.Option(help="Write an HTML page that colours each event by its surprise.")
     ] = None,
@@ -31,8 +35,11 @@ def explain(
     from onward.watch.datasets import load_sequences  # noqa: PLC0415
     from onward.watch.detector import Detector  # noqa: PLC0415 - torch, which `--help` does without
     from onward.watch.evaluation.explain import as_lines, explain_sequence, write_page  # noqa: PLC0415
+    from onward.watch.stream.store import learned_in  # noqa: PLC0415
 
     detector = Detector.load(model)
+    if state:
+        detector = detector.learn(learned_in(state))
     explanation = explain_sequence(detector, load_sequences(detector, [source]), key)
     if html:
         write_page(explanation, html)

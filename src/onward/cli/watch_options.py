@@ -60,6 +60,13 @@ AlarmsServed = Annotated[
     str | None,
     typer.Option(metavar="N/TIME", help=f"Such as 3/day: {_BUDGET}."),
 ]
+Learns = Annotated[
+    bool,
+    typer.Option(
+        "--learn/--no-learn",
+        help="Detectors: learn from the sequences that they do not flag.",
+    ),
+]
 
 _BUDGET_PATTERN = re.compile(r"[\d.]+\s*/\s*[a-z]+")
 """The form of a budget. Its number and its unit may still be wrong."""

@@ -12,6 +12,7 @@ from onward.cli.watch_options import (
     Alarms,
     DetectorPath,
     FalseAlarms,
+    Learns,
     TopKOption,
     alarm_options,
     duration,
@@ -72,12 +73,7 @@ def run(
     ] = None,
     false_alarms: FalseAlarms = None,
     top_k: TopKOption = None,
-    learn: Annotated[
-        bool,
-        typer.Option(
-            "--learn/--no-learn", help="Learn, while watching, from the sequences that are not flagged."
-        ),
-    ] = True,
+    learn: Learns = True,
     in_memory: Annotated[
         int,
         typer.Option(

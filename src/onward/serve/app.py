@@ -34,8 +34,8 @@ from onward.serve.pages import page_routes
 from onward.serve.sessions.manager import SessionManager
 from onward.serve.sessions.store import SessionStore
 from onward.serve.watch.registry import DetectorRegistry, add_detector_metrics, load_detectors
+from onward.serve.watch.settings import WatchSettings
 from onward.watch.notify.targets import Targets
-from onward.watch.stream.alarm_budget import AlarmBudget
 
 TIDY_SECONDS, TICK_SECONDS = 5.0, 1.0
 
@@ -60,9 +60,7 @@ class ServerSettings:
         corpus: files that `/v1/novelty` searches.
         state: file that keeps the sessions; None: they end with the server. `registry.state_of` names the
             files of detectors.
-        idle: seconds without a record after which a watched sequence has ended; None: see `Monitor`.
-        false_alarms: false-alarm rate of all detectors; None: each keeps its own.
-        budget: how many incidents each detector may open; None: its false-alarm rate decides.
+        watch: how its detectors watch.
         targets: where the detectors send their notices.
         policy: who may use the server.
         limits: limits of requests.
@@ -72,9 +70,7 @@ class ServerSettings:
     models: Sequence[Path]
     corpus: Sequence[Path] = ()
     state: Path | None = None
-    idle: float | None = None
-    false_alarms: float | None = None
-    budget: AlarmBudget | None = None
+    watch: WatchSettings = field(default_factory=WatchSettings)
     targets: Targets = field(default_factory=Targets)
     policy: Policy = field(default_factory=Policy)
     limits: Limits = field(default_factory=Limits)
@@ -101,9 +97,7 @@ def make_app(settings: ServerSettings) -> ASGIApp:
         detector_paths,
         state=settings.state,
         alone=not model_paths,
-        idle=settings.idle,
-        rate=settings.false_alarms,
-        budget=settings.budget,
+        settings=settings.watch,
         targets=settings.targets,
         limits=limits,
     )

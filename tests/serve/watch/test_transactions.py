@@ -12,6 +12,7 @@ from tests.serve.watched import BAD
 from onward.serve.http.errors import ApiError
 from onward.serve.watch import transactions
 from onward.serve.watch.batches import Batch
+from onward.serve.watch.settings import WatchSettings
 from onward.serve.watch.transactions import WatchTransactions
 from onward.watch.detector import Detector
 from onward.watch.stream.store import WatchStore
@@ -56,7 +57,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
 def watch(audit: Path, tmp_path: Path, clock: FakeClock) -> Iterator[WatchTransactions]:
     """A detector whose sequences end after ten idle seconds."""
     opened = WatchTransactions(
-        audit, tmp_path / "watch.db", idle=10.0, rate=None, open_sequences=4, warn=print, clock=clock
+        audit, tmp_path / "watch.db", WatchSettings(idle=10.0), open_sequences=4, warn=print, clock=clock
     )
     with closing(opened):
         yield opened
@@ -180,7 +181,9 @@ def test_a_backlog_of_records_with_times_ends_no_sequence_that_continues(
 @pytest.fixture
 def learning(own: Path, tmp_path: Path) -> Iterator[WatchTransactions]:
     """A detector whose file may change."""
-    opened = WatchTransactions(own, tmp_path / "w.db", idle=10.0, rate=None, open_sequences=10, warn=print)
+    opened = WatchTransactions(
+        own, tmp_path / "w.db", WatchSettings(idle=10.0), open_sequences=10, warn=print
+    )
     with closing(opened):
         yield opened
 
@@ -253,8 +256,9 @@ def test_idle_sequences_end_some_at_a_time(
     audit: Path, tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(transactions, "ENDS_AT_ONCE", 2)
-    options: dict[str, Any] = {"idle": 10.0, "rate": None, "open_sequences": 9, "warn": print, "clock": clock}
-    with closing(WatchTransactions(audit, tmp_path / "watch.db", **options)) as watch:
+    options: dict[str, Any] = {"open_sequences": 9, "warn": print, "clock": clock}
+    settings = WatchSettings(idle=10.0)
+    with closing(WatchTransactions(audit, tmp_path / "watch.db", settings, **options)) as watch:
         feed(watch, records("a", "b", "c", "d"))
         clock.now += 11
         seen, more = list[int](), True

@@ -16,6 +16,7 @@ from onward.serve.http.limits import Limits
 from onward.serve.watch import transactions
 from onward.serve.watch.alarm_feed import RECENT, AlarmFeed
 from onward.serve.watch.batches import Batch
+from onward.serve.watch.settings import WatchSettings
 from onward.serve.watch.transactions import Commit
 from onward.serve.watch.worker import DetectorWorker
 from onward.watch.stream.alarms import Alarm
@@ -28,7 +29,7 @@ def open_worker(audit: Path) -> Iterator[OpenWorker]:
     opened: list[DetectorWorker] = []
 
     def open_(limits: Limits, idle: float = 10.0) -> DetectorWorker:
-        opened.append(DetectorWorker(audit, None, idle=idle, rate=None, limits=limits))
+        opened.append(DetectorWorker(audit, None, WatchSettings(idle=idle), limits=limits))
         return opened[-1]
 
     yield open_

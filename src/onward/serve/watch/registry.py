@@ -7,21 +7,19 @@ from typing import TypeAlias
 from onward.serve.http.limits import Limits
 from onward.serve.http.lookup import Lookup, paths_by_name
 from onward.serve.http.metrics import Metrics
+from onward.serve.watch.settings import WatchSettings
 from onward.serve.watch.worker import DetectorWorker
 from onward.watch.notify.targets import Targets
-from onward.watch.stream.alarm_budget import AlarmBudget
 
 DetectorRegistry: TypeAlias = Lookup[DetectorWorker]
 
 
-def load_detectors(  # noqa: PLR0913 - keyword arguments
+def load_detectors(
     paths: Sequence[Path],
     *,
     state: Path | None,
     alone: bool,
-    idle: float | None,
-    rate: float | None,
-    budget: AlarmBudget | None = None,
+    settings: WatchSettings,
     targets: Targets,
     limits: Limits,
 ) -> DetectorRegistry:
@@ -31,9 +29,7 @@ def load_detectors(  # noqa: PLR0913 - keyword arguments
         paths: paths of the detector files.
         state: file of the states, see `state_of`; None: the states end with the server.
         alone: whether the server serves only detectors.
-        idle: seconds without a record after which a sequence has ended; None: see `Monitor`.
-        rate: false-alarm rate; None: each detector's own.
-        budget: how many incidents each detector may open; None: the rate decides.
+        settings: the settings of all detectors.
         targets: where the notices go.
         limits: limits of batches and of clients that follow the alarms.
 
@@ -46,9 +42,7 @@ def load_detectors(  # noqa: PLR0913 - keyword arguments
     served: dict[str, DetectorWorker] = {}
     for name, path in paths_by_name("detectors", paths).items():
         file = state_of(path, state, alone=alone and len(paths) == 1)
-        served[name] = DetectorWorker(
-            path, file, idle=idle, rate=rate, budget=budget, limits=limits, targets=targets
-        )
+        served[name] = DetectorWorker(path, file, settings, limits=limits, targets=targets)
     return Lookup("detectors", served, remedy="serve a detector made by `onward watch learn`")
 
 

@@ -20,12 +20,12 @@ from onward.serve.watch.batches import Batch, records_of
 from onward.serve.watch.detector_file import DetectorFile
 from onward.serve.watch.explanation import explain_alarm
 from onward.serve.watch.idempotency import IdempotencyStore
+from onward.serve.watch.settings import WatchSettings
 from onward.serve.watch.silence import SilenceTimer
 from onward.stored import Count, checked, whole_number
 from onward.watch.detector import Detector
 from onward.watch.input.records import Record
 from onward.watch.scoring.features import Verdict
-from onward.watch.stream.alarm_budget import AlarmBudget
 from onward.watch.stream.alarms import Alarm
 from onward.watch.stream.monitor import Monitor
 from onward.watch.stream.notifications import Notifications
@@ -64,8 +64,7 @@ class _WatchState:
         self,
         detector: Detector,
         store: WatchStore,
-        idle: float | None,
-        budget: AlarmBudget | None,
+        settings: WatchSettings,
         warn: Callable[[str], None],
     ) -> None:
         self.verdicts: dict[
@@ -74,8 +73,9 @@ class _WatchState:
         self.monitor = Monitor(
             detector,
             store,
-            idle=idle,
-            budget=budget,
+            idle=settings.idle,
+            budget=settings.budget,
+            learns=settings.learns,
             ends_at_once=ENDS_AT_ONCE,
             notify=warn,
             on_verdict=self.verdicts.__setitem__,
@@ -91,9 +91,7 @@ class WatchTransactions:
     Args:
         path: path of the detector.
         state: the file of the state.
-        idle: seconds without a record after which a sequence has ended; None: see `Monitor`.
-        rate: false-alarm rate; None: the detector's own.
-        budget: how many incidents may open, see `Monitor`; None: the rate decides.
+        settings: how it watches.
         open_sequences: the largest number of open sequences.
         warn: called with messages for the operator, on any thread.
         notifiers: send the notices to targets.
@@ -105,21 +103,19 @@ class WatchTransactions:
         WriteError: the state cannot be written.
     """
 
-    def __init__(  # noqa: PLR0913 - keyword arguments, some of which have defaults
+    def __init__(
         self,
         path: Path,
         state: Path,
+        settings: WatchSettings,
         *,
-        idle: float | None,
-        rate: float | None,
-        budget: AlarmBudget | None = None,
         open_sequences: int,
         warn: Callable[[str], None],
         notifiers: Sequence[Notifier] = (),
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        self._file = DetectorFile(path, rate)
-        self._idle, self._budget, self._open_sequences, self._warn = idle, budget, open_sequences, warn
+        self._file = DetectorFile(path, settings.rate)
+        self._settings, self._open_sequences, self._warn = settings, open_sequences, warn
         self._timer = SilenceTimer(clock)
         with ExitStack() as stack:
             self._store = stack.enter_context(opened_store(state))
@@ -286,7 +282,7 @@ class WatchTransactions:
             raise ApiError(429, "too_many_open", message, param=kind, hint=hint, headers=headers)
 
     def _restored(self) -> _WatchState:
-        return _WatchState(self.detector, self._store, self._idle, self._budget, self._warn)
+        return _WatchState(self.detector, self._store, self._settings, self._warn)
 
     def _roll_back(self) -> None:
         """Restores the state of the last commit from the store."""

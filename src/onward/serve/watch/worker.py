@@ -16,11 +16,11 @@ from onward.serve.http.limits import Limits
 from onward.serve.http.slots import Slots
 from onward.serve.watch.alarm_feed import RECENT, AlarmFeed
 from onward.serve.watch.batches import Batch
+from onward.serve.watch.settings import WatchSettings
 from onward.serve.watch.transactions import Commit, WatchTransactions
 from onward.watch.datasets import format_of
 from onward.watch.evaluation.summary import summary
 from onward.watch.notify.targets import NO_TARGETS, Targets
-from onward.watch.stream.alarm_budget import AlarmBudget
 from onward.watch.stream.alarms import Alarm
 
 _LOG = logging.getLogger("onward.serve")
@@ -33,7 +33,7 @@ class DetectorWorker:
     Args:
         path: path of the detector.
         state: the file of its state; None: the state ends with the server.
-        idle, rate, budget: see `WatchTransactions`.
+        settings: how it watches.
         limits: the numbers of open sequences, of batches that wait, and of clients that follow the alarms.
         targets: where the notices go.
 
@@ -48,10 +48,8 @@ class DetectorWorker:
         self,
         path: Path,
         state: Path | None,
+        settings: WatchSettings,
         *,
-        idle: float | None,
-        rate: float | None,
-        budget: AlarmBudget | None = None,
         limits: Limits,
         targets: Targets = NO_TARGETS,
     ) -> None:
@@ -71,9 +69,7 @@ class DetectorWorker:
                     WatchTransactions,
                     path,
                     state,
-                    idle=idle,
-                    rate=rate,
-                    budget=budget,
+                    settings,
                     open_sequences=limits.open_sequences,
                     warn=_LOG.warning,
                     notifiers=targets.notifiers(self.name),

@@ -63,6 +63,7 @@ create table flagged (
 create table learned (number integer primary key, count integer not null, events text not null);
 create table ended (number integer primary key, count integer not null, events text not null);
 """
+_STATE = "give the file that `onward watch run --state` writes"
 _HINT = "name another file with --state, or delete this one to start without a state"
 _DISK_HINT = "check that the folder exists and is writable, and that the disk has free space"
 _DISK_ERRORS = {
@@ -492,19 +493,12 @@ def flagged_in(path: Path, key: str) -> Flagged:
         ArtefactError: the file is not a state file of a detector.
         InputError: no sequence of the key was flagged.
     """
-    hint = "give the file that `onward watch run --state` writes"
-    if not path.is_file():
-        raise ArtefactError(f"expected a state file of a detector, but there is no file {path}", hint=hint)
-    try:
-        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as database:
-            _check_tables(database, str(path))
-            query = "select events, number from flagged where key = ? order by number desc limit 1"
-            found = database.execute(query, (key,)).fetchone()
-            active = database.execute("select number from keys where key = ?", (key,)).fetchone()
-    except sqlite3.DatabaseError as error:
-        raise ArtefactError(f"{path} is not a state file of a detector: {error}", hint=hint) from error
+    with _read_only(path) as database:
+        query = "select events, number from flagged where key = ? order by number desc limit 1"
+        found = database.execute(query, (key,)).fetchone()
+        active = database.execute("select number from keys where key = ?", (key,)).fetchone()
     if found:
-        with refusing_damage(f"the flagged sequence {shown_value(key)} in {path}", hint):
+        with refusing_damage(f"the flagged sequence {shown_value(key)} in {path}", _STATE):
             events, number = checked(list[str], json.loads(found[0])), whole_number(found[1])
         return Flagged(events, number, active != (number,))
     details = "; an open sequence has this key, but no alarm" if active else ""
@@ -512,6 +506,34 @@ def flagged_in(path: Path, key: str) -> Flagged:
         f"no sequence with the key {key!r} was flagged in {path}{details}",
         hint="give the key of an alarm; or name the SOURCE of the sequence in place of --state",
     )
+
+
+def learned_in(path: Path) -> list[list[str]]:
+    """Returns the sequences that a watch has learned, from its file; the watch may be running.
+
+    Raises:
+        ArtefactError: the file is not a state file of a detector.
+    """
+    with _read_only(path) as database, refusing_damage(f"the learned sequences in {path}", _STATE):
+        rows = database.execute("select events from learned order by number")
+        return [checked(list[str], json.loads(text)) for (text,) in rows]
+
+
+@contextmanager
+def _read_only(path: Path) -> Iterator[sqlite3.Connection]:
+    """Opens the file of a watch to read it.
+
+    Raises:
+        ArtefactError: the file is not a state file of a detector.
+    """
+    if not path.is_file():
+        raise ArtefactError(f"expected a state file of a detector, but there is no file {path}", hint=_STATE)
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as database:
+            _check_tables(database, str(path))
+            yield database
+    except sqlite3.DatabaseError as error:
+        raise ArtefactError(f"{path} is not a state file of a detector: {error}", hint=_STATE) from error
 
 
 @contextmanager
