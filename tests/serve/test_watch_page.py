@@ -126,11 +126,30 @@ class TestAlarms:
         page = live(open_page())
         figures = page.locator("#figures")
         expect(figures).to_contain_text("False-alarm rate3 %")
+        raised(watch, "counted")
         watch.client.post("/v1/watch", json={"records": [{}]})
         (report,) = watch.client.get("/v1/watch").json()["data"]
         expect(figures).to_contain_text(f"{report['records']} and {report['unparsable']} unreadable lines")
         expect(figures).to_contain_text(f"of {report['sequences']} sequences")
         expect(page.locator("#drift")).to_be_hidden()
+
+    def test_suppressed_sequences_are_counted(self, browser: Any, audit: Path) -> None:
+        server = Server(audit, "--alarms", "1/week")
+        try:
+            records = [
+                {"key": f"s{i}", "event": event, "time": 60 * i + place, "last": place == 4}
+                for i in range(100)
+                for place, event in enumerate(bad(f"s{i}"))
+            ]
+            server.client.post("/v1/watch", json={"records": records})
+            (report,) = server.client.get("/v1/watch").json()["data"]
+            assert report["suppressed"]
+            with pages(browser, server.url, 1000, 800) as opened:
+                reason = "flagged, but not reported, to keep the budget of 1/week"
+                figures = live(opened()).locator("#figures")
+                expect(figures).to_contain_text(f"Suppressed{report['suppressed']} {reason}")
+        finally:
+            server.end()
 
     def test_the_timeline_and_the_events_follow_what_is_read(self, open_page: Open, watch: Server) -> None:
         page = live(open_page())

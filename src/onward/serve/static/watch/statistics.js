@@ -21,11 +21,15 @@ const statisticsOf = (report) => {
   return [
     ["False-alarm rate", ...rateOf(report)],
     ["Flagged", ...flaggedOf(report)],
+    ...suppressedOf(report),
     ["Open sequences", open.toLocaleString("en"), ""],
     ["Events", records.toLocaleString("en"), unreadable ? `and ${unreadable.toLocaleString("en")} unreadable lines` : ""],
     ["Drift", report.drift ? "detected" : "none detected", oddTimes ? `${oddTimes.toLocaleString("en")} events with odd times` : ""],
   ];
 };
+
+const suppressedOf = ({ suppressed, budget }) =>
+  suppressed ? [["Suppressed", count(suppressed), `flagged, but not reported, to keep the ${budget ? `budget of ${budget}` : "rate"}`]] : [];
 
 const rateOf = ({ false_alarms_asked: rate, detector }) => {
   if (rate === null) return ["not set", "events outside the top k are flagged"];
