@@ -1,5 +1,6 @@
 """`onward watch learn`: learns a detector from normal sequences."""
 
+import shlex
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -243,3 +244,5 @@ def _report(
     else:
         low, high = found["false_alarms_interval"]
         emit_facts(found | {"false_alarms_interval": f"{low:.4g} to {high:.4g}"})
+        say("next")
+        say(f"  onward watch run {shlex.quote(str(output))} LOG --follow")
