@@ -32,17 +32,21 @@ def main() -> None:
     changes = {name: json.loads(value) for name, _, value in (each.partition("=") for each in options.set)}
     training, continuation = TEXTS[options.text].parts(options.characters)
     symbols = options.symbols or round(options.passes * len(training))
-    figures = trial(training, continuation, symbols, options.recipe, changes)
+    steps = steps_for(symbols, onward.find_recipe(options.recipe, changes))
+    figures = trial(training, continuation, steps, options.recipe, changes)
     about = {"text": options.text, "characters": len(training), "recipe": options.recipe, "changes": changes}
     record("recipe_search", about | figures)
 
 
+def steps_for(symbols: int, recipe: onward.Recipe) -> int:
+    """Returns the number of steps that train on a number of symbols."""
+    return max(1, symbols // (recipe.lanes * recipe.block))
+
+
 def trial(
-    training: str, continuation: str, symbols: int, recipe: str, changes: dict[str, Any]
+    training: str, continuation: str, steps: int, recipe: str, changes: dict[str, Any]
 ) -> dict[str, Any]:
-    """Returns the loss of a recipe with changes, trained for a number of symbols."""
-    chosen = onward.find_recipe(recipe, changes)
-    steps = max(1, symbols // (chosen.lanes * chosen.block))
+    """Returns the loss of a recipe with changes, trained for a number of steps."""
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "text.txt"
         source.write_text(training, encoding="utf-8", newline="")

@@ -25,7 +25,7 @@ from onward.data.encoded import encode_corpus
 from onward.training.base import choose_base
 from onward.training.rule import Text, choose_lanes, most_passes
 from onward.training.split import split_corpus
-from recipe_search import trial
+from recipe_search import steps_for, trial
 from record import RESULTS, command_line, record
 
 TEXTS = SEARCH | CONFIRM
@@ -65,19 +65,20 @@ def run(text: str, name: str, most_symbols: int) -> None:
     """Trains and scores the plain run or one trial of a text, and records it."""
     training, continuation = TEXTS[text].parts()
     if name == PLAIN:
-        symbols, changes = plain_length(training, most_symbols), {}
+        steps, changes = plain_steps(training, most_symbols), {}
     else:
         drawn = {of: random.Random(f"{text} {name} {of}").choice(values) for of, values in CHOICES.items()}
         symbols = min(most_symbols, round(drawn.pop("passes") * len(training)))
         rates = drawn.pop("rates")
         changes = drawn | {"rate": DEFAULT.rate * rates, "muon_rate": DEFAULT.muon_rate * rates}
-    figures = trial(training, continuation, symbols, "default", changes)
+        steps = steps_for(symbols, onward.find_recipe("default", changes))
+    figures = trial(training, continuation, steps, "default", changes)
     about = {"text": text, "run": name, "most_symbols": most_symbols, "characters": len(training)}
     record("recipe_trials", about | {"changes": changes} | figures)
 
 
-def plain_length(training: str, most_symbols: int) -> int:
-    """Returns how many symbols the plain command trains on, if its minutes suffice for `most_symbols`."""
+def plain_steps(training: str, most_symbols: int) -> int:
+    """Returns how many steps the plain command makes, if its minutes suffice for `most_symbols`."""
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "text.txt"
         source.write_text(training, encoding="utf-8", newline="")
@@ -85,7 +86,7 @@ def plain_length(training: str, most_symbols: int) -> int:
     base = choose_base(corpus, DEFAULT, {})
     text = Text(len(split_corpus(corpus, DEFAULT).training), base and base.nats_per_symbol)
     of_a_step = choose_lanes(DEFAULT, text) * DEFAULT.block
-    return math.ceil(min(most_symbols, most_passes(text) * text.symbols) / of_a_step) * of_a_step
+    return max(1, math.ceil(min(most_symbols, most_passes(text) * text.symbols) / of_a_step))
 
 
 def recorded(most_symbols: int) -> set[tuple[str, str]]:
