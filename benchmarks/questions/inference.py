@@ -167,7 +167,9 @@ KEYSTROKES = Question(
     ],
     keystroke_rows,
     kind=("corpus",),
-    note="A simulated user types 15,000 characters that the model was not trained on.",
+    note="A simulated user types 15,000 characters (packages: 10,500) that the model was not trained on. "
+    "python: files of the standard library; the model has no base, because the base `python` has read them. "
+    "packages: files of attrs, black, httpx and tqdm, which no base has read.",
 )
 
 
