@@ -121,6 +121,10 @@ def _run_command(words: list[str], data: bytes, place: str) -> bytes:
             assert answer.is_success, f"{place}: {answer.text}"
         case ["onward", "serve", *arguments] if "--help" not in arguments:
             _serve(arguments, place)
+        case ["torchrun", "--nproc-per-node", count, "-m", "onward", *arguments]:
+            launcher = ["-m", "torch.distributed.run", "--nproc-per-node", count, "-m", "onward"]
+            command = [sys.executable, *launcher, *small(arguments)]
+            subprocess.run(command, check=True, capture_output=True)
         case ["onward", *arguments]:
             follows = "--follow" in arguments
             return (_run_until_an_alarm if follows else _run_onward)(small(arguments), data, place)
