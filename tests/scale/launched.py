@@ -4,6 +4,7 @@ import os
 import random
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -22,10 +23,10 @@ SMALL = [
 
 
 def write_text(path: Path) -> Path:
-    """Writes about 20,000 characters of words in random order."""
+    """Writes about 6,500 characters of words in random order."""
     chance = random.Random(3)
     words = ["state", "is", "a", "value", "and", "lanes", "go", "on", "where", "they", "ended"]
-    path.write_text(" ".join(chance.choice(words) for _ in range(4500)))
+    path.write_text(" ".join(chance.choice(words) for _ in range(1500)))
     return path
 
 
@@ -47,6 +48,7 @@ class Launched:
 
     def __init__(self, processes: int, *arguments: str | Path, folder: Path, options: tuple[str, ...] = ()):
         launcher = ["-m", "torch.distributed.run", "--nproc-per-node", str(processes), *options]
+        launcher += ["--master-port", str(free_port())]  # not the default, which another test may use
         command = [*(launcher if processes else []), str(SAVING_OFTEN), "train", *map(str, arguments)]
         self._process = subprocess.Popen(
             [sys.executable, *command], env=environment(folder), stdin=subprocess.DEVNULL,
@@ -86,6 +88,12 @@ class Launched:
         """Waits until the run has written a checkpoint."""
         wait_until(lambda: checkpoint_path(output).exists() or self._process.poll() is not None)
         assert self._process.poll() is None, self.end()[1]
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 120) -> None:

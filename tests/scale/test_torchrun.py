@@ -9,7 +9,7 @@ from onward.outputs import checkpoint_path
 
 pytestmark = pytest.mark.slow
 
-LONG = [*SMALL, "--steps", "1200"]
+LONG = [*SMALL, "--steps", "600"]
 """A run of some seconds."""
 
 

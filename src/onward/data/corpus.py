@@ -83,7 +83,7 @@ def find_sources(sources: Sequence[str | os.PathLike[str]]) -> Corpus:
             hint="name a text file, a folder with text files, a pattern, or - for standard input",
         )
     corpus = Corpus(name, found.documents, found.skipped, found.digests)
-    if not any(map(has_content, corpus.documents)):
+    if not any(map(_may_have_content, corpus.documents)):
         what = "standard input" if name == STANDARD_INPUT else name
         raise CorpusError(f"expected text, but {what} is empty", hint="name a file that contains text")
     return corpus
@@ -129,6 +129,14 @@ def has_content(document: Path) -> bool:
         CorpusError: the document cannot be read, or is a damaged archive.
     """
     return next(read_bytes(document), b"") != b""
+
+
+def _may_have_content(document: Path) -> bool:
+    """Like `has_content`, but also true for a document that cannot be read: its reader reports that."""
+    try:
+        return has_content(document)
+    except CorpusError:
+        return True
 
 
 def decode(pieces: Iterable[bytes]) -> Iterator[str]:
