@@ -264,9 +264,15 @@ def _refuse(error: OSError) -> None:
 
 
 def _is_binary(path: Path) -> bool:
-    """Whether the beginning of a file has a NUL byte, the rule of git, and is not in UTF-16."""
-    with decompressed(path.open("rb"), path) as file:
-        return not is_text(file.read(_SNIFFED))
+    """Whether the beginning of a file has a NUL byte, the rule of git, and is not in UTF-16.
+
+    A damaged archive is not skipped: its reader reports that.
+    """
+    try:
+        with decompressed(path.open("rb"), path) as file:
+            return not is_text(file.read(_SNIFFED))
+    except CorpusError:
+        return False
 
 
 def _spool(read: Callable[[int], bytes], found: _FoundDocuments) -> None:

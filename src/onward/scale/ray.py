@@ -11,6 +11,7 @@ must exist on every node. A row is scored by itself, so its figures do not depen
 """
 
 import os
+import pathlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -41,7 +42,7 @@ def score(dataset: "Dataset", model: Path, *, column: str = "text", **how: Any) 
         ArtefactError: the model cannot be read.
     """
     _check_columns(dataset, column)
-    path = os.fspath(model)
+    path = _absolute(model)
     load_model(path)  # so that a wrong path is refused here
     precision = quick_precision(torch.device("cpu"))  # measured here, because workers could differ
 
@@ -73,7 +74,7 @@ def judge(
         ArtefactError: the detector cannot be read.
     """
     _check_columns(dataset, key, event, *filter(None, [order]))
-    path = os.fspath(detector)
+    path = _absolute(detector)
     load_detector(path)  # so that a wrong path is refused here
 
     def judge_sequence(rows: Any) -> Any:  # arrays by column
@@ -102,6 +103,11 @@ def _score_text(model: str, text: str, how: dict[str, Any]) -> dict[str, Any]:
         nothing: dict[str, Any] = {name: np.nan if "_per_" in name else 0 for name in _NAMES}
         return nothing
     return load_model(model).score(text, **how).to_json()
+
+
+def _absolute(model: Path) -> str:
+    """Returns an absolute path, or the name of a base model: workers have other current folders."""
+    return str(pathlib.Path(model).resolve()) if pathlib.Path(model).exists() else os.fspath(model)
 
 
 def _check_columns(dataset: "Dataset", *names: str) -> None:

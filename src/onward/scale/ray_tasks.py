@@ -4,7 +4,9 @@ Ray does an item again if its worker or node ends. Each worker loads what a job 
 and sources must be where all nodes can read them, under the same path.
 """
 
+import os
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from onward.errors import RunError
@@ -30,7 +32,7 @@ class RayTasks:
         if not ray.is_initialized():
             new: dict[str, Any] = {} if address else {"num_cpus": count, "include_dashboard": False}
             try:
-                ray.init(address=address, log_to_driver=False, logging_level="error", **new)
+                ray.init(address=address or "local", log_to_driver=False, logging_level="error", **new)
             except ConnectionError as error:
                 raise RunError(
                     f"there is no Ray cluster at {address}",
@@ -40,7 +42,13 @@ class RayTasks:
     def __call__(self, job: Job, items: Sequence[Any]) -> Iterator[Outcome]:
         """See `engine.Engine`."""
         ray = self._ray
-        task = ray.remote(max_retries=ATTEMPTS - 1, num_cpus=1, scheduling_strategy="SPREAD")(outcome_of)
+        folder = Path.cwd()
+
+        def work(job: Job, number: int, item: Any) -> Outcome:
+            os.chdir(folder)  # so that relative paths mean the same as here
+            return outcome_of(job, number, item)
+
+        task = ray.remote(max_retries=ATTEMPTS - 1, num_cpus=1, scheduling_strategy="SPREAD")(work)
         shared, waiting = ray.put(job), iter(enumerate(items))
         running: dict[Any, int] = {}
         while True:
