@@ -114,13 +114,17 @@ def _run_command(words: list[str], data: bytes, place: str) -> bytes:
             return b"".join(Path(name).read_bytes() for name in names)
         case ["make", target]:
             subprocess.run(["make", "-n", "-C", str(ROOT), target], check=True, capture_output=True)
-        case ["pip", "install", "." | ".[theano]"]:
+        case ["pip", "install", "." | ".[theano]" | "onward[ray]"]:
             pass
         case ["curl", "-s", url, *rest] if rest[:1] in ([], ["-d"]):
             answer = httpx.request("POST" if rest else "GET", _addressed(url), content="".join(rest[1:]))
             assert answer.is_success, f"{place}: {answer.text}"
         case ["onward", "serve", *arguments] if "--help" not in arguments:
             _serve(arguments, place)
+        case ["torchrun", "--nproc-per-node", count, "-m", "onward", *arguments]:
+            launcher = ["-m", "torch.distributed.run", "--nproc-per-node", count, "-m", "onward"]
+            command = [sys.executable, *launcher, *small(arguments)]
+            subprocess.run(command, check=True, capture_output=True)
         case ["onward", *arguments]:
             follows = "--follow" in arguments
             return (_run_until_an_alarm if follows else _run_onward)(small(arguments), data, place)

@@ -1,5 +1,6 @@
 """Checks the README and the docs: every block runs, every link works, and the references are complete."""
 
+import dataclasses
 import pydoc_data.topics
 import re
 import shutil
@@ -98,7 +99,7 @@ def test_the_guide_to_training_lists_every_hyperparameter_with_its_default() -> 
     for names, values in re.findall(r"^\| (`.+) \| (.+) \|$", page, re.MULTILINE):
         plain = re.sub(r" \([^)]*\)", "", names).replace("`", "")
         listed |= zip(plain.split(", "), values.split(", "), strict=True)
-    recipe = find_recipe().to_json()
+    recipe = dataclasses.asdict(find_recipe())
     recipe.pop("name")
     assert listed == {name: as_written(value) for name, value in recipe.items()}
 

@@ -34,6 +34,14 @@ def test_a_second_signal_acts_at_once() -> None:
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+def test_all_signals_can_be_recorded() -> None:
+    with held_back_signals(all_of_them=True) as interrupted:
+        for _ in range(3):
+            os.kill(os.getpid(), signal.SIGINT)
+        assert interrupted()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
 def test_other_threads_are_unaffected() -> None:
     answers = []
 

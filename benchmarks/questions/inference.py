@@ -274,6 +274,29 @@ ROOFLINE = Question(
 )
 
 
+def archive_rows(runs: list[Run]) -> Rows:
+    for run in runs:
+        for name, found in run["sides"].items():
+            yield [
+                name,
+                f"{found['symbols_per_second']:,}",
+                f"{found['efficiency']:.2f}",
+                f"{found['start_seconds']:.0f} s",
+                f"{found['megabytes_per_worker']:,} MB",
+                "yes" if run["equal"] else "no",
+            ]
+
+
+ARCHIVES = Question(
+    "archives",
+    "How fast do several workers score an archive?",
+    ["", "symbols a second", "efficiency", "start-up", "memory of a worker", "same figures"],
+    archive_rows,
+    note="Each worker has one thread. The machine has two cores, so two workers can at most be twice as "
+    "fast, which is an efficiency of 1.",
+)
+
+
 QUESTIONS = [
     WRITE,
     TRANSFORMER,
@@ -281,6 +304,7 @@ QUESTIONS = [
     LONG_RUN,
     SCORE,
     LANES,
+    ARCHIVES,
     START,
     COMPLETE,
     KEYSTROKES,

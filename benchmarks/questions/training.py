@@ -180,5 +180,30 @@ BUSY = Question(
 )
 
 
-QUESTIONS = [TEXT, SMALL, STEP, PEERS, KEPT_MEMORY, LARGE, RESUME, BUSY]
+def joint_rows(runs: list[Run]) -> Rows:
+    for run in runs:
+        for name, milliseconds in run["milliseconds"].items():
+            processes = name.partition(", ")[2].partition(" ")[0]
+            exchange = run["exchange_milliseconds"].get(processes, {})
+            yield [
+                name,
+                f"{run['lanes']}",
+                f"{milliseconds:.0f} ms",
+                f"{sum(exchange.values()):.1f} ms" if exchange else "",
+                "" if name.startswith("1 shard,") else "yes" if run["same_bytes"] else "no",
+            ]
+
+
+JOINT = Question(
+    "joint_training",
+    "How long is a training step with several processes?",
+    ["run", "lanes", "step", "of it exchange", "same bytes"],
+    joint_rows,
+    kind=("lanes",),
+    note="All processes are on one machine of two cores, and compute on one thread each; the run with one "
+    "shard has two threads. The exchange was timed alone.",
+)
+
+
+QUESTIONS = [TEXT, SMALL, STEP, JOINT, PEERS, KEPT_MEMORY, LARGE, RESUME, BUSY]
 """In the order of the page."""

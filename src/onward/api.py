@@ -2,6 +2,8 @@
 
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,12 +12,16 @@ import torch
 
 from onward.artefact import Artefact
 from onward.data.corpus import Corpus, find_sources
-from onward.data.encoded import EncodedCorpus, encode_corpus
-from onward.errors import RecipeError
+from onward.data.encoded import EncodedCorpus, Encoding, encode_corpus
+from onward.errors import InputError, LostProcess, RecipeError
 from onward.inference.trained_model import TrainedModel
-from onward.outputs import refuse_to_replace
+from onward.outputs import checkpoint_path, refuse_to_replace
+from onward.scale.torchrun import default_shards, local_rank, process_group, resumes_by_itself
 from onward.training.base import Base, BaseChoice, choose_base
+from onward.training.checkpoint import resume_hint
 from onward.training.events import BaseChosen, CorpusEncoded, CorpusRead, Observer
+from onward.training.follow import follow, receive_setup
+from onward.training.group import Ended, Group, leading
 from onward.training.plan import Budget
 from onward.training.recipe import Recipe, find_recipe
 from onward.training.resume import RunStart, resumed_budget, resumed_recipe, start_run
@@ -44,6 +50,10 @@ def train(  # noqa: PLR0913 - keyword arguments, most of which have defaults
     """Trains a model on text.
 
         model = onward.train("nietzsche.txt", minutes=5, output="nietzsche.onward")
+
+    If a launcher of PyTorch, such as torchrun, has started several processes, all of them call this function
+    with the same arguments. They train one model, which each of them returns. Process 0 writes the files and
+    calls the observer.
 
     Args:
         sources: files, folders, patterns, "-" for standard input, or named corpora such as "pydoc"; or one
@@ -76,35 +86,49 @@ def train(  # noqa: PLR0913 - keyword arguments, most of which have defaults
         Interrupted: the user pressed Ctrl-C; the run was saved if it has an output.
         DivergedError: the loss was not finite at any learning rate.
         WriteError: a file could not be written.
-        RunError: the process was forked from one that used a GPU.
+        RunError: the process was forked from one that used a GPU; or another process of the run has ended.
     """
     started = time.monotonic() if started is None else started
-    trained_on = _find_device(device)
-    chosen = find_recipe(recipe or "default", hyperparameters)
-    budget = _budget(minutes, epochs, steps, started)
     target = None if output is None else Path(output)
-    notify = observer or (lambda event: None)
-    corpus = _find_corpus(sources)
-    if target:
-        refuse_to_replace(target, corpus.documents)
-    with start_run(target, resume=resume) as start:
-        if start.checkpoint:
-            chosen = resumed_recipe(start.checkpoint, recipe, hyperparameters)
-            budget = budget or resumed_budget(start.checkpoint, started)
-        for notice in start.notices:
-            notify(notice)
-        chosen, encoded, begins_with = _begin(corpus, chosen, hyperparameters, str(base), start, notify)
-        result = train_model(
-            encoded,
-            chosen,
-            budget or Budget(minutes=DEFAULT_MINUTES, started=started),
-            start,
-            base=begins_with,
-            given=hyperparameters if chosen.name == "default" and not start.checkpoint else None,
-            device=trained_on,
-            observer=observer,
-            sampler=_sample if observer else None,
-        )
+    with _joint_run(target) as group:
+        if group.rank:
+            return TrainedModel(_follow(group, sources, device), target)
+        trained_on = _find_device(device)
+        chosen = find_recipe(recipe or "default", hyperparameters)
+        budget = _budget(minutes, epochs, steps, started)
+        notify = observer or (lambda event: None)
+        corpus = _find_corpus(sources)
+        if corpus.digests and group.size > 1:
+            raise InputError(
+                f"expected files for a run of {group.size} processes, got standard input or a pipe",
+                hint="write the text to a file first",
+            )
+        if target:
+            refuse_to_replace(target, corpus.documents)
+            resume = resume or resumes_by_itself(checkpoint_path(target))
+        with start_run(target, resume=resume) as start:
+            if start.checkpoint:
+                chosen = resumed_recipe(start.checkpoint, recipe, hyperparameters)
+                budget = budget or resumed_budget(start.checkpoint, started)
+            elif "shards" not in hyperparameters:
+                chosen = replace(chosen, shards=default_shards(group))
+            for notice in start.notices:
+                notify(notice)
+            chosen, encoded, begins_with = _begin(corpus, chosen, hyperparameters, str(base), start, notify)
+            result = train_model(
+                encoded,
+                chosen,
+                budget or Budget(minutes=DEFAULT_MINUTES, started=started),
+                start,
+                base=begins_with,
+                given=hyperparameters if chosen.name == "default" and not start.checkpoint else None,
+                device=trained_on,
+                observer=observer,
+                sampler=_sample if observer else None,
+                group=group,
+            )
+        with suppress(LostProcess):  # the model is complete
+            group.send(Ended(result.artefact))
     return TrainedModel(result.artefact, target)
 
 
@@ -123,6 +147,32 @@ def _find_device(name: str) -> torch.device:
         expected = "auto, cpu or cuda" if found else "auto or cpu (PyTorch finds no GPU here)"
         raise RecipeError(f"device must be {expected}, got {name!r}")
     return torch.device("cuda" if found and name != "cpu" else "cpu")
+
+
+@contextmanager
+def _joint_run(output: Path | None) -> Iterator[Group]:
+    """Yields the processes of this run. An exception in process 0 ends the run for all.
+
+    Raises:
+        LostProcess: another process has ended; the hint says how to resume.
+    """
+    try:
+        with process_group() as group, leading(group):
+            yield group
+    except LostProcess as lost:
+        path = output and checkpoint_path(output)
+        lost.hint = resume_hint(path) if path and path.exists() else "start again: there is no checkpoint"
+        raise
+
+
+def _follow(group: Group, sources: tuple[str | os.PathLike[str] | Corpus, ...], device: str) -> Artefact:
+    """Trains as a process that process 0 leads, and returns the model that process 0 wrote."""
+
+    def encode(encoding: Encoding) -> EncodedCorpus:
+        return encode_corpus(_find_corpus(sources), encoding)
+
+    setup = receive_setup(group)  # first, because process 0 reports wrong arguments
+    return follow(group, setup, encode, device=_find_device(device), is_first_here=local_rank() == 0)
 
 
 def _budget(

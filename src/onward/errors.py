@@ -9,7 +9,8 @@
     │   └── BusyError           another run is writing to the same output
     ├── RunError                the input is correct, but the run failed (command line: exit code 1)
     │   ├── DivergedError       the loss became infinite or NaN, and lower learning rates did not help
-    │   └── WriteError          a file could not be written; the previous file is unchanged
+    │   ├── WriteError          a file could not be written; the previous file is unchanged
+    │   └── LostProcess         another process of a run has ended (see `onward.scale.torchrun`)
     └── Interrupted             the user stopped a run, which can be resumed (command line: exit code 130)
 
 Any other exception is a bug in onward and keeps its traceback.
@@ -68,6 +69,18 @@ class WriteError(RunError):
             f"cannot write {path}: {error.strerror or error}",
             hint="check that the folder exists and is writable, and that the disk has free space",
         )
+
+
+class LostProcess(RunError):  # noqa: N818 - what happened
+    """Another process of the group has ended before the run did.
+
+    Attributes:
+        reports: whether this process is the one that reports it, because all of them notice.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", reports: bool = True) -> None:
+        super().__init__(message, hint=hint)
+        self.reports = reports
 
 
 class Interrupted(OnwardError):  # noqa: N818 - not an error

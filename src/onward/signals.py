@@ -7,12 +7,16 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def held_back_signals() -> Iterator[Callable[[], bool]]:
+def held_back_signals(*, all_of_them: bool = False) -> Iterator[Callable[[], bool]]:
     """Yields a function that returns whether SIGINT or SIGTERM has arrived since the block started.
 
     The first signal of each kind is only recorded, so that the caller can finish its step. A second one has
     its usual effect at once. Python delivers signals only to its main thread, so in other threads the
     function always returns False.
+
+    Args:
+        all_of_them: whether later signals are only recorded too. A launcher such as torchrun repeats the
+            Ctrl-C that the terminal has already sent to all processes.
     """
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False
@@ -22,7 +26,8 @@ def held_back_signals() -> Iterator[Callable[[], bool]]:
 
     def record(number: int, frame: object) -> None:
         received.append(number)
-        signal.signal(number, before[signal.Signals(number)])
+        if not all_of_them:
+            signal.signal(number, before[signal.Signals(number)])
 
     for number in before:
         signal.signal(number, record)

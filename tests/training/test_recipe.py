@@ -79,3 +79,9 @@ def test_whole_numbers_and_floats_give_the_same_recipe() -> None:
 def test_a_recipe_is_restored_from_plain_values() -> None:
     recipe = find_recipe("lstm", {"noise": 0.02, "seed": 4})
     assert Recipe(**recipe.to_json()) == recipe
+
+
+def test_one_shard_is_left_out_of_files() -> None:
+    """Files of runs with one shard have the same bytes as those of earlier versions."""
+    assert "shards" not in find_recipe().to_json()
+    assert find_recipe("tiny", {"shards": 4}).to_json()["shards"] == 4

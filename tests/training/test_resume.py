@@ -35,14 +35,14 @@ def test_a_run_killed_while_it_plots_its_curves_can_be_resumed(
     assert sorted(file.name for file in tmp_path.iterdir()) == ["m.curves.png", "m.log.jsonl", "m.onward"]
 
 
-@pytest.mark.parametrize("layer", ["gated", "lstm", "gru", "simple"])
+@pytest.mark.parametrize(
+    ("layer", "shards"), [("gated", 1), ("lstm", 1), ("gru", 1), ("simple", 1), ("gated", 4)]
+)
 def test_a_stopped_run_ends_with_the_same_bytes(
-    layer: str, corpus: EncodedCorpus, small: Small, tmp_path: Path
+    layer: str, shards: int, corpus: EncodedCorpus, small: Small, tmp_path: Path
 ) -> None:
-    recipe, budget = (
-        small(layer=layer, dropout=0.2, noise=0.1, precision="bf16"),
-        Budget(steps=30),
-    )
+    recipe = small(layer=layer, dropout=0.2, noise=0.1, precision="bf16", shards=shards)
+    budget = Budget(steps=30)
     alone, stopped = tmp_path / "alone.onward", tmp_path / "stopped.onward"
     train(corpus, recipe, budget, output=alone)
     train_until(corpus, recipe, budget, stopped, 19)
@@ -119,6 +119,16 @@ def test_another_recipe_or_budget_is_refused(
     with pytest.raises((ArtefactError, RecipeError), match=message):
         train(corpus, small(**{"rate": 0.006} | changes), Budget(steps=steps), output=output, resume=True)
     assert checkpoint_path(output).exists()
+
+
+@pytest.mark.parametrize(("was", "now"), [(4, 1), (1, 4), (4, 2)])
+def test_another_number_of_shards_is_refused(
+    was: int, now: int, corpus: EncodedCorpus, small: Small, tmp_path: Path
+) -> None:
+    output = tmp_path / "m.onward"
+    train_until(corpus, small(shards=was), Budget(steps=20), output, 3)
+    with pytest.raises(ArtefactError, match=f"has shards {was}, not {now}"):
+        train(corpus, small(shards=now), Budget(steps=20), output=output, resume=True)
 
 
 def test_another_order_of_the_data_is_refused(

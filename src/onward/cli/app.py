@@ -22,7 +22,7 @@ from onward.cli.terminal import guard_streams
 from onward.cli.train import train
 from onward.cli.watch import watch
 from onward.cli.write import write
-from onward.errors import InputError, Interrupted, OnwardError
+from onward.errors import InputError, Interrupted, LostProcess, OnwardError
 
 app = typer.Typer(
     name="onward",
@@ -98,7 +98,8 @@ def _explain(error: typer.TyperException | OnwardError | OSError) -> int:
             complain("", error.hint)
             return INTERRUPTED
         case OnwardError():
-            complain(str(error), error.hint)
+            if not isinstance(error, LostProcess) or error.reports:
+                complain(str(error), error.hint)
             return MISUSED if isinstance(error, InputError) else FAILED
         case BrokenPipeError():
             return UNREAD

@@ -215,7 +215,8 @@ def _describe_start(event: Started) -> str:
     size = f"{event.parameters:,} parameters, {different}, {event.precision}"
     text = f"{_count(event.training_symbols, 'symbol')} to train on, {event.validation_symbols:,} held out"
     resumed = f", resumed at step {event.step:,}" if event.step else ""
-    return f"recipe {event.recipe}: {size}; {text}{resumed}"
+    joined = f", {event.processes} processes" if event.processes > 1 else ""
+    return f"recipe {event.recipe}: {size}{joined}; {text}{resumed}"
 
 
 def _figures(event: Stepped, nats: float) -> list[str]:

@@ -2,22 +2,31 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.progress import Progress
 
+from onward.cli.archive import (
+    Address,
+    EngineOption,
+    Workers,
+    engine_for,
+    failed_files,
+    report_failure,
+    showing_progress,
+)
 from onward.cli.options import MEGABYTES, Json, Memory, Model, Sources
 from onward.cli.output import announce_standard_input, emit_facts, emit_json, emit_row, messages, say
 from onward.cli.text_model import load_text_model
-from onward.data.corpus import STANDARD_INPUT, Corpus, find_sources, has_content
-from onward.errors import InputError
+from onward.data.corpus import Corpus, find_sources
+from onward.errors import InputError, RunError
 from onward.units import nats_to_bits
 
 if TYPE_CHECKING:
     from onward.inference.trained_model import TrainedModel
+    from onward.scale.engine import Engine, Outcome
 
 _PROTOCOLS = {"weights": "adaptive", "memory": "memory", "both": "adaptive+memory"}
 _LONG = 500_000  # symbols; longer texts take tens of seconds, and get a progress bar
@@ -55,6 +64,9 @@ def score(
         bool, typer.Option("--adapt", hidden=True, help="The former name of --learn weights.")
     ] = False,
     memory: Memory = MEGABYTES,
+    workers: Workers = None,
+    engine: EngineOption = None,
+    address: Address = None,
     html: Annotated[
         Path | None, typer.Option(help="Write an HTML page that colours each symbol by its surprise.")
     ] = None,
@@ -72,28 +84,23 @@ def score(
     onward score nietzsche.onward letter.txt --learn memory
     onward score nietzsche.onward letter.txt --html letter.html
     onward score nietzsche.onward "notes/*.txt" --per file
+    onward score nietzsche.onward "logs/**/*.gz" --per file --workers 4
     onward score nietzsche.onward server.log --per line | sort -k4nr | head
 
     --per file, line and symbol print tab-separated rows with a header.
     """
+    if per != "file" and (workers or engine or address):
+        raise InputError(
+            "expected --workers, --engine and --address only together with --per file", hint="add --per file"
+        )
     trained = load_text_model(model)
     announce_standard_input(source)
     corpus = find_sources(source)
-    if exact and (cold or lanes):
-        raise InputError(
-            "expected --exact alone, got it together with --cold or --lanes", hint="leave one of them out"
-        )
-    how: dict[str, Any] = {"cold": cold, "lanes": 1 if exact else lanes}
     if adapt:
         say("--adapt is now called --learn weights", style="dim")
         learn = "weights" if learn in ("none", "weights") else "both"
-    if learn in ("memory", "both") and not memory:
-        raise InputError(
-            f"expected a memory for --learn {learn}, got --memory 0",
-            hint="leave out --memory, or use --learn weights or none",
-        )
-    if learn != "none":
-        how |= {"learn": learn, "memory": memory}
+    how = _options(cold, lanes, exact=exact, learn=learn, memory=memory)
+    failed = 0
     if html:
         if cold or lanes or learn != "none" or per != "total":
             raise InputError(
@@ -105,9 +112,12 @@ def score(
         with _bar() as progress:
             found = trained.score(corpus, progress=progress, **how).to_json()
     else:
-        rows = _rows(trained, corpus, per, how)
+        outcomes = _score_files(trained, model, corpus, how, engine_for(workers, engine, address))
+        files = _Files(corpus, outcomes)
+        rows = files if per == "file" else _rows(trained, corpus, per, how)
         name = _PROTOCOLS.get(learn, "streaming" if cold is None else f"cold-{cold}")
         found = _report(rows, per, json) | {"protocol": name}
+        failed = files.failed
     if unknown := found.get("unknown"):
         known = f"the model does not know {unknown:,} of {found['symbols']:,} symbols"
         say(f"{known}, and scores each of them as <unknown>")
@@ -115,25 +125,71 @@ def score(
         emit_json(found)
     elif per == "total":
         emit_facts(found)
+    if failed:
+        raise failed_files(failed, len(corpus.documents), "scored")
+
+
+def _options(
+    cold: int | None, lanes: int | None, *, exact: bool, learn: str, memory: float
+) -> dict[str, Any]:
+    """Returns the arguments of `TrainedModel.score`.
+
+    Raises:
+        InputError: the options do not belong together.
+    """
+    if exact and (cold or lanes):
+        raise InputError(
+            "expected --exact alone, got it together with --cold or --lanes", hint="leave one of them out"
+        )
+    if learn in ("memory", "both") and not memory:
+        raise InputError(
+            f"expected a memory for --learn {learn}, got --memory 0",
+            hint="leave out --memory, or use --learn weights or none",
+        )
+    how = {"cold": cold, "lanes": 1 if exact else lanes}
+    return how if learn == "none" else how | {"learn": learn, "memory": memory}
 
 
 def _rows(trained: "TrainedModel", corpus: Corpus, per: str, how: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Returns a row for each part of the text."""
-    if per == "file":
-        return _files(trained, corpus, how)
     if per == "line":
         return _lines(trained.score_lines(corpus, **how))
     return _symbols(trained.score_symbols(corpus, **how))
 
 
-def _files(trained: "TrainedModel", corpus: Corpus, how: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yields a row for each file that is not empty. Each file is scored from an empty state."""
-    for document in corpus.documents:
-        if has_content(document):
-            name = STANDARD_INPUT if document in corpus.digests else str(document)
-            found = trained.score(replace(corpus, name=name, documents=(document,)), **how).to_json()
-            kept = ("symbols", "nats_per_symbol", "bits_per_symbol", "unknown")
-            yield {"file": name, **{key: found[key] for key in kept}}
+class _Files:
+    """The rows of the files that are not empty. The error of a file is printed, and the others are scored.
+
+    Attributes:
+        failed: number of files that could not be scored.
+    """
+
+    def __init__(self, corpus: Corpus, outcomes: "Iterator[Outcome]") -> None:
+        self._files, self._outcomes = corpus.documents, outcomes
+        self.failed = 0
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        for outcome in self._outcomes:
+            if outcome.error:
+                self.failed += 1
+                report_failure(outcome.error, self._files[outcome.number], self._files)
+            elif outcome.result:
+                yield outcome.result
+
+
+def _score_files(
+    trained: "TrainedModel", model: str, corpus: Corpus, how: dict[str, Any], engine: "Engine | None"
+) -> "Iterator[Outcome]":
+    """Yields the outcome for each file, in order. Each file is scored from an empty state."""
+    from onward.precision import measured_precision  # noqa: PLC0415 - torch, which `--help` does without
+    from onward.scale.engine import in_order, in_this_process  # noqa: PLC0415
+    from onward.scale.score_files import ScoreFile, score_file  # noqa: PLC0415
+
+    digests = dict(corpus.digests)
+    if engine is None:
+        return in_this_process(lambda file: score_file(trained, file, how, digests), corpus.documents)
+    job = ScoreFile(model, how, measured_precision(), digests)
+    return in_order(showing_progress(engine, "scoring")(job, corpus.documents))
 
 
 def _lines(scores: Iterable[Any]) -> Iterator[dict[str, Any]]:
@@ -163,6 +219,8 @@ def _report(rows: Iterable[dict[str, Any]], per: str, json: bool) -> dict[str, A
             kept.append(row)
         else:
             emit_row(row, header=symbols == count)
+    if not symbols:
+        raise RunError("no file could be scored", hint="the errors above name the files")
     mean = nats / symbols
     total = {"symbols": symbols, "nats": nats, "nats_per_symbol": mean, "bits_per_symbol": nats_to_bits(mean)}
     return total | ({f"{per}s": kept} if json else {})

@@ -159,6 +159,8 @@ def train(
     if explain and resume:
         raise RecipeError("expected --explain or --resume, got both", hint="leave one of them out")
     started = _PROCESS_STARTED.pop() if _PROCESS_STARTED else time.monotonic()
+    if _follow(source, output, device):
+        return
     if output is None and STANDARD_INPUT in source[:1]:
         output = default_output(source[0])  # refused before anything is read
     announce_standard_input(source)
@@ -196,6 +198,19 @@ def train(
     if ":" in result["schedule"]:
         chosen = _chosen(model.artefact.recipe)
         say(f"{'repeat':<15} the same command with --steps {result['schedule']}{chosen}")
+
+
+def _follow(sources: list[str], output: Path | None, device: str) -> bool:
+    """Trains as a process that another one leads, if it is one, and returns whether it is; prints nothing."""
+    from onward.scale.torchrun import rank  # noqa: PLC0415 - imports torch, which --help does not need
+    from onward.training.group import StoppedByLeader  # noqa: PLC0415
+
+    if not rank():
+        return False
+    keep_freed_memory()
+    with suppress(StoppedByLeader):
+        onward.train(*sources, output=output or default_output(sources[0]), device=device)
+    return True
 
 
 def _chosen(recipe: dict[str, Any]) -> str:

@@ -1,13 +1,28 @@
 """`onward watch judge`: evaluates a detector on labelled sequences."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from onward.cli.archive import (
+    Address,
+    EngineOption,
+    Workers,
+    engine_for,
+    failed_files,
+    report_failure,
+    showing_progress,
+)
 from onward.cli.options import Json
 from onward.cli.output import emit, emit_json, say
 from onward.cli.watch_options import DetectorPath, FalseAlarms, TopKOption, rate_of
+
+if TYPE_CHECKING:
+    from onward.scale.engine import Engine
+    from onward.scale.read_sequences import ArchiveSequences
+    from onward.watch.datasets import Dataset
+    from onward.watch.detector import Detector
 
 
 def judge(
@@ -29,6 +44,9 @@ def judge(
     pictures: Annotated[
         Path | None, typer.Option(help="Folder for plots: ROC curves and distributions of the scores.")
     ] = None,
+    workers: Workers = None,
+    engine: EngineOption = None,
+    address: Address = None,
     json: Json = False,
 ) -> None:
     """Evaluate a detector on labelled sequences, and compare it with simple detectors.
@@ -36,18 +54,20 @@ def judge(
     \b
     onward watch judge hdfs.onward --normal normal.gz --anomalous anomalous.gz --pictures .
     onward watch judge hdfs.onward --normal sample.gz --anomalous anomalous.gz --scale 553366
+    onward watch judge app.onward --normal "logs/**/*.gz" --anomalous bad.log --workers 4
+
+    With several workers, the files of a source are read at the same time.
+    The records of a key stay together, also if they are in several files.
     """
-    from onward.watch.datasets import load_sequences  # noqa: PLC0415
     from onward.watch.detector import Detector  # noqa: PLC0415 - torch, which `--help` does without
     from onward.watch.evaluation.evaluate import evaluate  # noqa: PLC0415
     from onward.watch.evaluation.plots import draw_plots  # noqa: PLC0415
     from onward.watch.evaluation.summary import warnings  # noqa: PLC0415
 
     detector = Detector.load(model).with_rate(rate_of(false_alarms, top_k), top_k)
-    normal_data = load_sequences(detector, normal)
-    anomalous_data = [
-        (name, load_sequences(detector, [source])) for name, source in map(_class_and_source, anomalous)
-    ]
+    reader = _Reader(detector, model, engine_for(workers, engine, address))
+    normal_data = reader.read(normal)
+    anomalous_data = [(name, reader.read([source])) for name, source in map(_class_and_source, anomalous)]
     classes: dict[str, list[list[str]]] = {}
     for name, data in anomalous_data:
         classes.setdefault(name, []).extend(data.events)
@@ -62,6 +82,41 @@ def judge(
         emit_json(found)
     else:
         _print_evaluation(found)
+    if reader.failed:
+        raise failed_files(reader.failed, reader.files, "read")
+
+
+class _Reader:
+    """Reads the sequences of sources.
+
+    With an engine, the error of a file is printed, and the other files are read.
+
+    Attributes:
+        files: number of files that the engine got.
+        failed: number of files that could not be read.
+    """
+
+    def __init__(self, detector: "Detector", path: str, engine: "Engine | None") -> None:
+        self._detector, self._path, self._engine = detector, path, engine
+        self.files = self.failed = 0
+
+    def read(self, names: list[str]) -> "Dataset | ArchiveSequences":
+        from onward.scale.read_sequences import read_sequences  # noqa: PLC0415 - torch
+        from onward.watch.datasets import load_sequences  # noqa: PLC0415
+        from onward.watch.input.log_files import find_log_files  # noqa: PLC0415
+
+        if self._engine is None:
+            return load_sequences(self._detector, names)
+        files = find_log_files(names)
+        self.files += len(files)
+        found = read_sequences(
+            self._path,
+            files,
+            showing_progress(self._engine, "reading"),
+            lambda error, file: report_failure(error, file, files),
+        )
+        self.failed += found.failed
+        return found
 
 
 def _class_and_source(value: str) -> tuple[str, str]:

@@ -83,7 +83,7 @@ def find_sources(sources: Sequence[str | os.PathLike[str]]) -> Corpus:
             hint="name a text file, a folder with text files, a pattern, or - for standard input",
         )
     corpus = Corpus(name, found.documents, found.skipped, found.digests)
-    if not any(map(has_content, corpus.documents)):
+    if not any(map(_may_have_content, corpus.documents)):
         what = "standard input" if name == STANDARD_INPUT else name
         raise CorpusError(f"expected text, but {what} is empty", hint="name a file that contains text")
     return corpus
@@ -129,6 +129,14 @@ def has_content(document: Path) -> bool:
         CorpusError: the document cannot be read, or is a damaged archive.
     """
     return next(read_bytes(document), b"") != b""
+
+
+def _may_have_content(document: Path) -> bool:
+    """Like `has_content`, but also true for a document that cannot be read: its reader reports that."""
+    try:
+        return has_content(document)
+    except CorpusError:
+        return True
 
 
 def decode(pieces: Iterable[bytes]) -> Iterator[str]:
@@ -256,9 +264,15 @@ def _refuse(error: OSError) -> None:
 
 
 def _is_binary(path: Path) -> bool:
-    """Whether the beginning of a file has a NUL byte, the rule of git, and is not in UTF-16."""
-    with decompressed(path.open("rb"), path) as file:
-        return not is_text(file.read(_SNIFFED))
+    """Whether the beginning of a file has a NUL byte, the rule of git, and is not in UTF-16.
+
+    A damaged archive is not skipped: its reader reports that.
+    """
+    try:
+        with decompressed(path.open("rb"), path) as file:
+            return not is_text(file.read(_SNIFFED))
+    except CorpusError:
+        return False
 
 
 def _spool(read: Callable[[int], bytes], found: _FoundDocuments) -> None:

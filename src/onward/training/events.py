@@ -75,6 +75,7 @@ class Started(Event):
         lanes: number of parallel streams; for a small corpus, fewer than in the recipe.
         precision: precision of the matrix products.
         step: 0, or the step at which the run resumes.
+        processes: number of processes that train together.
     """
 
     recipe: str
@@ -85,6 +86,7 @@ class Started(Event):
     lanes: int
     precision: str
     step: int
+    processes: int = 1
 
 
 @dataclass(frozen=True)

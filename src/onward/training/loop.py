@@ -71,11 +71,12 @@ class TrainingLoop:
             Interrupted: SIGINT or SIGTERM arrived; a checkpoint was written.
             DivergedError: the run diverged, even at lower learning rates.
             WriteError: a checkpoint could not be written; the previous one is unchanged.
+            LostProcess: another process of the group has ended.
         """
         trainer, path = self._trainer, self._checkpointer.path
         if trainer.step == 0:
             self._warn_if_many_epochs()
-        with held_back_signals() as interrupted:
+        with held_back_signals(all_of_them=trainer.group.has_launcher) as interrupted:
             if trainer.step == 0 and path and path.exists():
                 self._save()  # replaces another run's checkpoint, so that nobody resumes it as this run
             while trainer.schedule.steps is None or trainer.step < trainer.schedule.steps:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from onward.checks import checked_dataclass
 from onward.data.encoded import Encoding
@@ -32,6 +32,8 @@ class Recipe(Architecture):
             `data.lanes.Lanes`). Like dropout, it reduces overfitting when a text is repeated many times.
         lanes: B, the number of parallel streams (the batch size).
         block: T, the number of symbols of each lane in a step; gradients are truncated there.
+        shards: number of parts of the lanes, a power of two, whose gradients are computed one by one (see
+            `training.shards`). It must be a multiple of the number of processes.
         optimiser: "muon" uses Muon for the matrices between layers and AdamW for all other weights; "adamw"
             uses AdamW for all.
         rate: peak learning rate of AdamW.
@@ -61,6 +63,7 @@ class Recipe(Architecture):
     noise: Annotated[float, Field(ge=0.0, le=0.5)] = 0.0
     lanes: Annotated[int, Field(ge=1, le=2**20)] = 64
     block: Annotated[int, Field(ge=1, le=2**20)] = 64
+    shards: Annotated[int, Field(ge=1, le=2**20)] = 1
     optimiser: Optimiser = "muon"
     rate: Annotated[float, Field(ge=0.0, le=10.0)] = 6e-3
     muon_rate: Annotated[float, Field(ge=0.0, le=10.0)] = 0.02
@@ -74,6 +77,12 @@ class Recipe(Architecture):
     remember: bool = False
     seed: Annotated[int, Field(ge=0, le=2**31)] = 0
 
+    @model_validator(mode="after")
+    def _check_shards(self) -> "Recipe":
+        if self.shards & (self.shards - 1):
+            raise RecipeError(f"shards must be a power of two, such as 4 or 8, got {self.shards}")
+        return self
+
     @property
     def encoding(self) -> Encoding:
         """How text is encoded as ids."""
@@ -85,8 +94,8 @@ class Recipe(Architecture):
         return ModelConfig(symbols=symbols, **shared)
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the recipe as plain values."""
-        return asdict(self)
+        """Returns the recipe as plain values; one shard is left out, as in files of earlier versions."""
+        return {name: value for name, value in asdict(self).items() if (name, value) != ("shards", 1)}
 
 
 RECIPES: dict[str, Recipe] = {

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -128,9 +128,10 @@ def check_same_run(path: Path, checkpoint: Checkpoint, facts: Mapping[str, Any])
         ArtefactError: the corpus or the recipe differs, or the lanes are those of another version.
         RecipeError: the budget differs.
     """
-    recipe = {"name": facts["recipe"]["name"], **facts["recipe"]}  # first: the clearest difference
-    # a hyperparameter that is newer than the checkpoint has its default value
-    found = Recipe().to_json() | take(checkpoint.facts, "recipe", dict)
+    defaults = asdict(Recipe())  # for hyperparameters that are newer than the checkpoint, or left out
+    clearest = {"name": facts["recipe"]["name"]}
+    recipe = clearest | defaults | facts["recipe"]
+    found = defaults | take(checkpoint.facts, "recipe", dict)
     changed = [(name, found.get(name), value) for name, value in recipe.items() if found.get(name) != value]
     if checkpoint.facts.get("corpus") != facts["corpus"]:
         changed.append(("a corpus with sha256", checkpoint.facts.get("corpus"), facts["corpus"]))

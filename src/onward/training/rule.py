@@ -72,9 +72,9 @@ _FEWEST_PASSES_OF_UNLIKE_TEXT = 5.0
 
 
 def choose_lanes(recipe: Recipe, text: Text) -> int:
-    """Returns the number of lanes for a run; at most that of the recipe."""
+    """Returns the number of lanes for a run: at most that of the recipe, and at least one for each shard."""
     lanes = 1 << max(0, round(math.log2(max(1, text.symbols / _SYMBOLS_OF_A_LANE))))
-    return max(min(lanes, recipe.lanes), min(_FEWEST_LANES, recipe.lanes))
+    return max(min(lanes, recipe.lanes), min(_FEWEST_LANES, recipe.lanes), recipe.shards)
 
 
 def choose(recipe: Recipe, given: Collection[str], text: Text, *, passes: float) -> Recipe:

@@ -8,7 +8,8 @@ import torch
 
 from onward.data.lanes import Block
 from onward.model import LanguageModel
-from onward.training.trainer import block_loss, forked_random
+from onward.training.block_loss import block_loss
+from onward.training.random_state import forked_random
 
 PRECISIONS = ("fp32", "bf16")
 OPTIMISER_COST = 0.25

@@ -25,19 +25,23 @@ from onward.training.base import Base, BaseChoice
 from onward.training.checkpoint import START_AGAIN, Checkpoint, resume_hint, take
 from onward.training.curves import draw_curves
 from onward.training.events import Event, Finished, Observer, SettingsChosen, Started
+from onward.training.follow import lead
+from onward.training.group import Alone, Group
 from onward.training.held_out import held_out_loss
 from onward.training.log import RunLog
 from onward.training.loop import TrainingLoop
 from onward.training.plan import Budget, Plan
 from onward.training.preflight import check_memory, check_vocabulary_size, explain_memory_errors
+from onward.training.random_state import forked_random
 from onward.training.recipe import Recipe
 from onward.training.resume import RunStart, check_model_size, check_same_run
 from onward.training.rule import CHOSEN, Text, choose, choose_lanes, most_passes
 from onward.training.schedule import Schedule
+from onward.training.shards import threads_of_shards
 from onward.training.speed import OPTIMISER_COST, Speed, measure_speed
 from onward.training.split import LANE_STARTS, CorpusSplit, split_corpus
 from onward.training.temperature import calibrate_temperature
-from onward.training.trainer import Trainer, forked_random
+from onward.training.trainer import Trainer
 
 Sampler = Callable[[Artefact], str]
 
@@ -80,6 +84,7 @@ class _Run:
     started: float
     base: Base | None
     passes: float | None
+    group: Group
 
     @cached_property
     def lanes(self) -> Lanes:
@@ -105,6 +110,7 @@ def train_model(  # noqa: PLR0913 - keyword arguments, most of which have defaul
     device: torch.device | None = None,
     observer: Observer | None = None,
     sampler: Sampler | None = None,
+    group: Group | None = None,
 ) -> TrainingResult:
     """Trains a model on a corpus.
 
@@ -124,12 +130,14 @@ def train_model(  # noqa: PLR0913 - keyword arguments, most of which have defaul
         device: the device to train on; by default the CPU.
         observer: receives all events.
         sampler: writes a short text with an artefact, for the observer.
+        group: the processes that train the model, of which this one leads; None trains alone.
 
     Raises:
         VocabularyError: the vocabulary is too large for a model file.
         ArtefactError, RecipeError: the checkpoint belongs to another run.
         RecipeError: the run needs more memory than the device has.
         RunError: the process was forked from one that used a GPU.
+        LostProcess: another process of the group has ended.
         Interrupted, DivergedError, WriteError: see `TrainingLoop.run`.
     """
     device, start = device or torch.device("cpu"), start or RunStart()
@@ -139,11 +147,15 @@ def train_model(  # noqa: PLR0913 - keyword arguments, most of which have defaul
     notify = observer or (lambda event: None)
     with (
         forked_random(device),
+        threads_of_shards(recipe),
         explain_memory_errors(recipe, len(corpus.vocabulary), device),
         explain_fork_errors(),
     ):
         split, passes = split_corpus(corpus, recipe), _passes(start.checkpoint)
-        run = _Run(corpus, recipe, budget, start, device, split, sampler, started, base and base.base, passes)
+        run = _Run(
+            corpus, recipe, budget, start, device, split, sampler, started, base and base.base, passes,
+            group or Alone(),
+        )  # fmt: skip
         if given is not None:
             run = _with_choices(run, given, base and base.nats_per_symbol)
             notify(SettingsChosen({name: getattr(run.recipe, name) for name in CHOSEN}, run.passes))
@@ -231,7 +243,8 @@ def _with_choices(run: _Run, given: Collection[str], surprise: float | None) -> 
     if speed and budget.minutes is not None:
         left = run.started + 60 * budget.minutes - time.monotonic()
         most = most_passes(text)
-        passes = min(most, left / (speed.seconds * (lanes / run.recipe.lanes + OPTIMISER_COST)) / blocks)
+        pass_share = lanes / run.recipe.lanes / run.group.size  # of the measured pass, in each process
+        passes = min(most, left / (speed.seconds * (pass_share + OPTIMISER_COST)) / blocks)
     elif budget.epochs is not None:
         passes = budget.epochs
     else:
@@ -256,7 +269,9 @@ def _make_trainer(run: _Run) -> Trainer:
         run.base.copy_weights(model, run.corpus.vocabulary)
     if precision == "auto":
         precision = "fp32" if run.start.checkpoint else _measure_speed(run, model).precision
-    return Trainer(model, run.lanes, run.recipe, precision=precision)
+    trainer = Trainer(model, run.lanes, run.recipe, precision=precision, group=run.group)
+    lead(trainer, run.corpus)
+    return trainer
 
 
 def _make_loop(
@@ -389,6 +404,7 @@ def _describe_start(run: _Run, trainer: Trainer) -> Started:
         lanes=run.lanes.lanes,
         precision=trainer.precision,
         step=trainer.step,
+        processes=run.group.size,
     )
 
 

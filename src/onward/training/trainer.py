@@ -1,7 +1,8 @@
 """The training step, and the state from which it can continue exactly."""
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Annotated, Literal, NamedTuple
 
 import torch
@@ -9,16 +10,20 @@ from pydantic import Field
 from torch import Tensor
 
 from onward.artefact import weights_of
-from onward.data.lanes import Block, Blocks
+from onward.data.lanes import Blocks
 from onward.errors import ArtefactError
-from onward.layers.state import State, detach, tensors_of, with_tensors
-from onward.model import LanguageModel, losses
+from onward.layers.state import State, map_state, tensors_of, with_tensors
+from onward.model import LanguageModel
 from onward.precision import in_precision
 from onward.stored import Count, StoredModel, refusing_damage
+from onward.training.block_loss import count_targets
 from onward.training.checkpoint import START_AGAIN, Checkpoint, check_tensors, group_of, grouped
+from onward.training.group import Alone, Ended, Group
 from onward.training.optimiser import RunOptimiser, rate_share
+from onward.training.random_state import forked_random
 from onward.training.recipe import Recipe
 from onward.training.schedule import Schedule
+from onward.training.shards import Shards
 
 EXPLODED = 1e4
 """A gradient norm of this many times the clipping norm counts as divergence, as does an infinite one."""
@@ -54,28 +59,66 @@ class StepResult(NamedTuple):
     epoch: int | None
 
 
+@dataclass(frozen=True)
+class _Advance:
+    """Process 0 makes a step, with the learning rates at this share of their peaks."""
+
+    step: int
+    share: float
+
+
+@dataclass(frozen=True)
+class _Snapshot:
+    """Process 0 takes a snapshot, which has the states of all lanes."""
+
+
+@dataclass(frozen=True)
+class _Restore:
+    """Process 0 has restored a snapshot."""
+
+    snapshot: Checkpoint
+
+
 class Trainer:
     """Truncated back-propagation through time over lanes, with the state carried from block to block.
+
+    In a group of processes, each has a trainer, and computes the gradients of its lanes. Process 0 calls
+    `advance`, `snapshot` and `restore`; the others call `follow`.
 
     Args:
         model: the model, in training mode. It is trained on its device.
         lanes: the blocks to train on.
         recipe: the hyperparameters.
         precision: precision of the matrix products, "bf16" or "fp32".
+        group: the processes of the run; None trains alone.
+
+    Raises:
+        RecipeError: the lanes or the processes do not fit the recipe's shards.
 
     Attributes:
         device: the model's device.
+        group: the processes of the run.
+        state: the state of this process's lanes.
         step: number of steps so far.
         symbols: number of symbols trained on so far.
         schedule: the progress of the run by steps; the learning rates follow it.
         rate_scale: factor that scales all learning rates; each rollback halves it.
     """
 
-    def __init__(self, model: LanguageModel, lanes: Blocks, recipe: Recipe, *, precision: str) -> None:
+    def __init__(
+        self,
+        model: LanguageModel,
+        lanes: Blocks,
+        recipe: Recipe,
+        *,
+        precision: str,
+        group: Group | None = None,
+    ) -> None:
         self.model, self.lanes, self.recipe, self.precision = model, lanes, recipe, precision
-        self.device = model.device
+        self.device, self.group = model.device, group or Alone()
         self.optimiser = RunOptimiser(model, recipe)
-        self.state: State = model.initial_state(lanes.lanes)
+        self._shards = Shards(lanes.lanes, recipe, self.group)
+        self.state: State = self._initial_state()
         self.step, self.symbols = 0, 0
         self.schedule = Schedule()
         self.rate_scale = 1.0
@@ -86,16 +129,23 @@ class Trainer:
         If the loss is not finite or the gradient norm reaches `EXPLODED` times the clipping norm, the weights
         are not updated, and the run must be rolled back.
         """
-        epoch = self.lanes.epoch + 1 if self.lanes.position["offset"] == 0 else None
-        block = self.lanes.next()
-        if block.start:
-            self.state = self.model.initial_state(self.lanes.lanes)
-        nats = self._backward(block)
         share = self.rate_scale * rate_share(self.recipe, self.step, self.schedule)
-        norm = self.optimiser.step(share, largest=EXPLODED * self.recipe.clip)
-        self.step += 1
-        self.symbols += _targets(block)
-        return StepResult(nats, norm, epoch)
+        self.group.send(_Advance(self.step, share))
+        return self._advance(share)
+
+    def follow(self) -> Ended:
+        """Repeats what process 0 does until it ends the run, and returns its last message."""
+        while True:
+            match self.group.receive():
+                case _Advance(step, share):
+                    self.step = step
+                    self._advance(share)
+                case _Snapshot():
+                    self._shards.joined(self.state)
+                case _Restore(snapshot):
+                    self._restore(snapshot)
+                case Ended() as ended:
+                    return ended
 
     @contextmanager
     def evaluated(self) -> Iterator[LanguageModel]:
@@ -120,7 +170,9 @@ class Trainer:
             "precision": self.precision,
             "position": self.lanes.position,
         }
-        tensors = {**self._fixed_tensors(), **grouped("optimiser", self.optimiser.tensors())}
+        self.group.send(_Snapshot())
+        fixed = self._fixed_tensors(self._shards.joined(self.state))
+        tensors = {**fixed, **grouped("optimiser", self.optimiser.tensors())}
         return Checkpoint({name: tensor.detach().clone() for name, tensor in tensors.items()}, facts)
 
     def restore(self, snapshot: Checkpoint) -> None:
@@ -130,9 +182,27 @@ class Trainer:
             ArtefactError: the snapshot belongs to a run with another recipe or corpus.
             CorpusError: the snapshot's position does not exist in the corpus.
         """
+        self._restore(snapshot)
+        self.group.send(_Restore(snapshot))
+
+    def _advance(self, share: float) -> StepResult:
+        epoch = self.lanes.epoch + 1 if self.lanes.position["offset"] == 0 else None
+        block = self.lanes.next()
+        if block.start:
+            self.state = self._initial_state()
+        nats, self.state = self._shards.backward(
+            self.model, block, self.state, precision=self.precision, step=self.step
+        )
+        norm = self.optimiser.step(share, largest=EXPLODED * self.recipe.clip)
+        self.step += 1
+        self.symbols += count_targets(block)
+        return StepResult(nats, norm, epoch)
+
+    def _restore(self, snapshot: Checkpoint) -> None:
         tensors, facts = snapshot.tensors, snapshot.facts
+        whole = self.model.initial_state(self.lanes.lanes)
         check_tensors(
-            {k: t for k, t in tensors.items() if not k.startswith("optimiser/")}, self._fixed_tensors()
+            {k: t for k, t in tensors.items() if not k.startswith("optimiser/")}, self._fixed_tensors(whole)
         )
         with refusing_damage("the state of the run in the checkpoint", START_AGAIN):
             run = _RunFacts.model_validate(facts)
@@ -143,9 +213,8 @@ class Trainer:
         self.optimiser.restore(group_of("optimiser", tensors))
         self.model.load_state_dict(group_of("weights", tensors), strict=not self.model.config.tied)
         parts = group_of("state", tensors)
-        self.state = with_tensors(
-            self.state, iter([parts[str(i)].to(self.device, copy=True) for i in range(len(parts))])
-        )
+        state = with_tensors(whole, iter([parts[str(i)] for i in range(len(parts))]))
+        self.state = map_state(lambda part: part.to(self.device, copy=True), self._shards.own(state))
         try:
             torch.set_rng_state(tensors["random"].clone())
             if "random of device" in tensors:
@@ -154,44 +223,19 @@ class Trainer:
             message = "the state of the random generator in the checkpoint is damaged"
             raise ArtefactError(message, hint=START_AGAIN) from error
 
-    def _fixed_tensors(self) -> dict[str, Tensor]:
-        """Returns the tensors whose names and shapes are the same after every step."""
+    def _initial_state(self) -> State:
+        return self.model.initial_state(len(self._shards.lanes))
+
+    def _fixed_tensors(self, state: State) -> dict[str, Tensor]:
+        """Returns the tensors whose names and shapes are the same after every step.
+
+        Args:
+            state: the state of all lanes.
+        """
         on_gpu = self.device.type == "cuda"
         return {
             "random": torch.get_rng_state(),
             **({"random of device": torch.cuda.get_rng_state(self.device)} if on_gpu else {}),
             **grouped("weights", weights_of(self.model)),
-            **grouped("state", {str(i): part for i, part in enumerate(tensors_of(self.state))}),
+            **grouped("state", {str(i): part for i, part in enumerate(tensors_of(state))}),
         }
-
-    def _backward(self, block: Block) -> float:
-        """Computes the gradients of a block's mean loss, keeps the new state, and returns the loss."""
-        loss, state = block_loss(self.model, block, self.state, self.precision)
-        self.state = detach(state)
-        loss.backward()
-        return float(loss.detach())
-
-
-def block_loss(model: LanguageModel, block: Block, state: State, precision: str) -> tuple[Tensor, State]:
-    """Returns the mean loss of a block in nats per symbol, and the state after the block.
-
-    Args:
-        model: the model; the block is moved to its device.
-        block: the block. Padding does not count.
-        state: the state before the block.
-        precision: precision of the matrix products, "bf16" or "fp32".
-    """
-    with in_precision(model.device, precision):
-        logits, state = model(block.x.to(model.device), state)
-    padding = block.y.numel() / max(1, _targets(block))  # exactly 1 without padding
-    return losses(logits, block.y.to(model.device)).mean() * padding, state
-
-
-def _targets(block: Block) -> int:
-    """Returns the number of symbols to predict in a block, without padding."""
-    return int((block.y >= 0).sum())
-
-
-def forked_random(device: torch.device) -> AbstractContextManager:
-    """Returns a context that restores the state of the random generators at its end."""
-    return torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])

@@ -34,8 +34,9 @@ from onward.training.events import Event, Observer
 from onward.training.held_out import HeldOut
 from onward.training.loop import TrainingLoop
 from onward.training.plan import Plan
+from onward.training.random_state import forked_random
 from onward.training.recipe import Recipe
-from onward.training.trainer import Trainer, forked_random
+from onward.training.trainer import Trainer
 from onward.watch.calibration.baselines import Baselines
 from onward.watch.calibration.out_of_fold import (
     Lookups,

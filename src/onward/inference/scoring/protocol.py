@@ -63,6 +63,7 @@ class Protocol:
             symbols. None uses the fastest number of lanes and precision. Cold windows ignore it.
         adapt: how a copy of the weights learns; None means that the weights do not learn.
         memory: the memory at the start of the text; None means no memory.
+        precision: precision of the matrix products of parallel lanes; None measures which is faster.
 
     Raises:
         InputError: the window or the number of lanes is below 1, or one of them is combined with learning.
@@ -72,6 +73,7 @@ class Protocol:
     lanes: int | None = None
     adapt: AdaptOptions | None = None
     memory: Memory | None = None
+    precision: Precision | None = None
 
     def __post_init__(self) -> None:
         if self.cold is not None and self.cold < 1:
@@ -110,7 +112,7 @@ class Protocol:
         if lanes <= 1:
             return ScoringPlan(max(1, size))
         segment = min(max(-(-size // lanes), SHORTEST_SEGMENT), LONGEST_SEGMENT, size)
-        precision = "fp32" if self.lanes else quick_precision(model.device)
+        precision = "fp32" if self.lanes else self.precision or quick_precision(model.device)
         lanes = min(lanes, -(-size // segment))
         return ScoringPlan(segment, lanes=lanes, warm_up=WARM_UP, precision=precision)
 

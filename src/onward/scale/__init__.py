@@ -1,0 +1,1 @@
+"""More than one process or machine, on engines that exist: torchrun and Ray."""
