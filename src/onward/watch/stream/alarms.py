@@ -12,6 +12,7 @@ from onward.stored import Count, Number, StoredModel
 from onward.watch.input.excess import describe_excess
 from onward.watch.scoring.features import CountDifference, EventScore, Expected
 from onward.watch.stream.causes import is_first_seen
+from onward.watch.stream.incidents import in_partition
 from onward.watch.stream.iso_time import seconds_of, time_text
 
 
@@ -121,6 +122,8 @@ class Alarm:
         event: the event of this line; None if no event is known.
         counts: events that occur more or less often than in the nearest normal sequence.
         membership: the place of the alarm in its incident.
+        partition: the partition of a topic that the watch reads, which counts its own alarms and incidents;
+            None: the source has no partitions.
     """
 
     number: int
@@ -135,6 +138,7 @@ class Alarm:
     event: UnexpectedEvent | None
     counts: tuple[CountDifference, ...] = ()
     membership: Membership = _NOT_IN_AN_INCIDENT
+    partition: int | None = None
 
     @property
     def is_news(self) -> bool:
@@ -157,7 +161,8 @@ class Alarm:
             "number": self.line_number,
             "counts": [difference._asdict() for difference in self.counts],
         }
-        return data | (self.event.to_json() if self.event else {})
+        data |= self.event.to_json() if self.event else {}
+        return data if self.partition is None else data | {"partition": self.partition}
 
     @classmethod
     def from_json(cls, data: Any) -> "Alarm":
@@ -180,6 +185,7 @@ class Alarm:
             event=UnexpectedEvent.of_stored(stored),
             counts=tuple(CountDifference(one.event, one.found, one.normal) for one in stored.counts),
             membership=Membership.of_stored(stored),
+            partition=stored.partition,
         )
 
     def encode(self) -> str:
@@ -194,7 +200,7 @@ class Alarm:
             f"p{'=' if self.ended else '<='}{self.p_value:.3g}",
             f"{self.line_number}: {self.line}",
             self._reason(),
-            self.membership.describe(),
+            self.membership.describe() + in_partition(self.partition),
         ]
         return "\t".join(map(printable, cells))
 
@@ -250,6 +256,7 @@ class _StoredAlarm(StoredModel):
     rank: Count | None = None
     new: bool | None = None
     expected: list[_StoredExpected] | None = None
+    partition: Count | None = None
 
 
 def describe_counts(counts: Iterable[CountDifference]) -> str:

@@ -1,0 +1,121 @@
+"""Sees whether the broker answers, and whether the topic is still the same."""
+
+import time
+from collections.abc import Callable, Collection, Mapping
+from typing import TYPE_CHECKING
+
+from onward.errors import CorpusError
+from onward.scale.kafka_client import made_anew, reason_of, topic_id, unreachable
+
+if TYPE_CHECKING:
+    from confluent_kafka import Consumer
+
+ANSWER_SECONDS = 10.0
+"""Time for an answer of the broker before the watch begins."""
+
+LOOK_SECONDS, RETRY_SECONDS = 30.0, 1.0
+"""Time between two looks at the topic, and between two attempts to reach it."""
+
+UNKNOWN_SECONDS = 10.0
+"""Time for which the broker must not know the topic: a broker that has just started may not know it yet."""
+
+
+class TopicHealth:
+    """The health of a topic.
+
+    Args:
+        servers: host:port,host:port.
+        topic: name of the topic.
+        settings: further settings of the client.
+        notify: called with messages for the user.
+
+    Attributes:
+        count: number of partitions.
+        id: id of the topic; "" if the broker has none.
+        is_reachable: whether the broker answered when it was last asked.
+    """
+
+    def __init__(
+        self, servers: str, topic: str, settings: Mapping[str, str], notify: Callable[[str], None]
+    ) -> None:
+        self._servers, self._topic, self._settings, self._notify = servers, topic, settings, notify
+        self._trouble = ""  # what the client has reported since the last look
+        self._looked = 0.0
+        self._unknown_since: float | None = None
+        self.count, self.id, self.is_reachable = 0, "", True
+
+    def begin(self, consumer: "Consumer") -> None:
+        """Looks for the first time.
+
+        Raises:
+            CorpusError: no broker answers, or there is no such topic.
+        """
+        self.count, reason = self._look(consumer, (), ANSWER_SECONDS)
+        if reason:
+            raise unreachable(self._servers, self._trouble or reason)
+        if not self.count:
+            raise CorpusError(
+                f"there is no topic {self._topic} at {self._servers}",
+                hint="check the name, or create the topic first",
+            )
+        self.id, self._trouble = topic_id(self._servers, self._settings, self._topic), ""
+
+    def note(self, trouble: str) -> None:
+        """Notes what the client has reported. Most troubles pass, so the next look says what is true."""
+        self._trouble = trouble
+
+    def has_recovered(self, consumer: "Consumer", partitions: Collection[int]) -> bool:
+        """Looks if it is time, and returns whether a trouble has passed.
+
+        Args:
+            consumer: the client.
+            partitions: the partitions that are read.
+
+        Raises:
+            CorpusError: the topic was deleted.
+            InputError: the topic was deleted and made anew.
+        """
+        if time.monotonic() - self._looked < (RETRY_SECONDS if self._trouble else LOOK_SECONDS):
+            return False
+        count, reason = self._look(consumer, partitions, RETRY_SECONDS)
+        if reason and self.is_reachable:
+            self._notify(f"cannot reach the Kafka broker at {self._servers}: {reason}; trying again")
+        if not reason and not self.is_reachable:
+            self._notify(f"the Kafka broker at {self._servers} answers again")
+        self.is_reachable = not reason
+        if reason or not count:
+            self._trouble = reason or f"it does not know the topic {self._topic}"
+            self._check_deleted(is_unknown=not reason)
+            return False
+        self._unknown_since = None
+        if count != self.count:
+            self._notify(
+                f"{self._topic} now has {count} partitions, not {self.count}: its keys may move to others. "
+                "Start the watch again to read all of them"
+            )
+            self.count = count
+        trouble, self._trouble = self._trouble, ""
+        if trouble and self.id and topic_id(self._servers, self._settings, self._topic) not in ("", self.id):
+            raise made_anew(self._topic)
+        return bool(trouble)
+
+    def _look(self, consumer: "Consumer", ours: Collection[int], seconds: float) -> tuple[int, str]:
+        """Returns the number of partitions that the broker knows, and why it cannot be read; "" if it can."""
+        from confluent_kafka import KafkaException  # noqa: PLC0415 - an extra
+
+        self._looked = time.monotonic()
+        try:
+            partitions = consumer.list_topics(self._topic, timeout=seconds).topics[self._topic].partitions
+        except KafkaException as error:
+            return 0, reason_of(error)
+        leaderless = [number for number in ours if number in partitions and partitions[number].leader < 0]
+        return len(partitions), f"partition {leaderless[0]} has no leader" if leaderless else ""
+
+    def _check_deleted(self, *, is_unknown: bool) -> None:
+        now = time.monotonic()
+        self._unknown_since = (self._unknown_since or now) if is_unknown else None
+        if self._unknown_since and now - self._unknown_since >= UNKNOWN_SECONDS:
+            raise CorpusError(
+                f"the topic {self._topic} was deleted; all that was read of it is in the state",
+                hint="to watch a new topic of this name, name another --state and another --group",
+            )
