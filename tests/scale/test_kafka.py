@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from benchmarks.brokers import MOCK_PARTITIONS, Noida, Tansu, mock_broker, produce
+from benchmarks.brokers import MOCK_PARTITIONS, Noida, mock_broker, produce
 from confluent_kafka import Consumer, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewPartitions
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewPartitions
 
 from onward.errors import BusyError, CorpusError, InputError
 from onward.scale import kafka, kafka_health

@@ -52,7 +52,7 @@ def settings_of(config: Path | None) -> Mapping[str, str]:
     Raises:
         InputError: see `read_settings`.
     """
-    from onward.scale.kafka_client import read_settings  # noqa: PLC0415
+    from onward.scale.kafka_settings import read_settings  # noqa: PLC0415
 
     return read_settings(config) if config else {}
 

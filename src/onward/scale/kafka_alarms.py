@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from onward.errors import WriteError
 from onward.scale.address import StreamAddress
-from onward.scale.kafka_client import make_producer, reason_of
+from onward.scale.kafka_client import ANSWER_SECONDS, count_partitions, make_producer, reason_of
 from onward.watch.stream.store import Notice
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ class AlarmTopic:
         source: name of the source of the alarms; the partition of a notice is added to it.
 
     Raises:
+        CorpusError: the broker does not answer, or there is no such topic.
         InputError: see `make_producer`.
     """
 
@@ -35,6 +36,7 @@ class AlarmTopic:
         timeout = {"message.timeout.ms": str(1000 * _SECONDS)}
         self._producer = make_producer(address.bootstrap, timeout | dict(settings))
         self._failure = ""
+        count_partitions(self._producer, address.bootstrap, address.name, ANSWER_SECONDS)
 
     def write(self, notices: Sequence[Notice]) -> None:
         """Writes notices, and returns once the broker has them.

@@ -10,13 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from onward.errors import BusyError, InputError
-from onward.scale.kafka_client import reason_of, unreachable
+from onward.scale.kafka_client import ANSWER_SECONDS, reason_of, unreachable
 from onward.scale.kafka_partition import KafkaPartition
 
 if TYPE_CHECKING:
     from confluent_kafka import Consumer, TopicPartition
-
-_SECONDS = 10.0
 
 
 class KafkaClaims:
@@ -49,7 +47,7 @@ class KafkaClaims:
         from confluent_kafka import KafkaException  # noqa: PLC0415 - an extra
 
         try:
-            (found,) = self._committed([partition], _SECONDS)
+            (found,) = self._committed([partition], ANSWER_SECONDS)
         except KafkaException as error:
             raise unreachable(self._servers, reason_of(error)) from error
         if found.offset < 0:

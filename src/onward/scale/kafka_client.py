@@ -1,54 +1,19 @@
-"""Clients of Kafka's protocol: their settings, and the errors of a user who has the wrong ones."""
+"""Clients of Kafka's protocol, and the errors that say what is wrong with a broker or a setting."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from onward.errors import CorpusError, InputError
+from onward.scale.kafka_settings import OWN, QUIET, SETTINGS_HINT
 
 if TYPE_CHECKING:
     from confluent_kafka import Consumer, KafkaError, Producer
 
-_QUIET = {"log_level": 2}  # the client reports its troubles to `error_cb`; its own lines would repeat them
-_OWN = {
-    "enable.auto.commit": False,
-    "enable.auto.offset.store": False,
-    "isolation.level": "read_committed",
-    "auto.offset.reset": "error",
-    "enable.partition.eof": True,
-    "allow.auto.create.topics": False,
-}
-"""Settings of the consumer. The place in the topic is in the state of the watch, so the broker's committed
-offset must never decide where reading continues."""
+ANSWER_SECONDS = 10.0
+"""Time for an answer of the broker before the watch begins."""
 
-_RESERVED = {*_OWN, "bootstrap.servers", "group.id", "error_cb"}
 _ID_SECONDS = 2.0
-_HINT = "see https://github.com/confluentinc/librdkafka/blob/master/CONFIGURATION.md for the names"
-
-
-def read_settings(path: Path) -> dict[str, str]:
-    """Returns the settings of a file with lines like `security.protocol=SSL`. Lines with # are comments.
-
-    Raises:
-        InputError: the file cannot be read, or has other lines, or settings that the watch itself makes.
-    """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8"
-        raise InputError(f"cannot read {path}: {reason}", hint="name a text file") from error
-    found: dict[str, str] = {}
-    for number, line in enumerate(lines, 1):
-        name, separator, value = (part.strip() for part in line.partition("="))
-        if not line.strip() or line.lstrip().startswith("#"):
-            continue
-        if not separator or not name:
-            raise InputError(f"{path}, line {number}: expected name=value", hint=_HINT)
-        if name in _RESERVED:
-            raise InputError(f"{path}, line {number}: the watch itself sets {name}", hint="remove this line")
-        found[name] = value
-    return found
 
 
 def make_consumer(
@@ -63,7 +28,7 @@ def make_consumer(
     with _explained_errors():
         from confluent_kafka import Consumer  # noqa: PLC0415 - an extra
 
-        return Consumer({**_QUIET, **settings, **_OWN, **own})
+        return Consumer({**QUIET, **settings, **OWN, **own})
 
 
 def make_producer(servers: str, settings: Mapping[str, str]) -> "Producer":
@@ -73,10 +38,11 @@ def make_producer(servers: str, settings: Mapping[str, str]) -> "Producer":
         InputError: as `make_consumer`.
     """
     own = {"bootstrap.servers": servers, "enable.idempotence": True, "error_cb": lambda _: None}
+    own |= {"allow.auto.create.topics": False}
     with _explained_errors():
         from confluent_kafka import Producer  # noqa: PLC0415 - an extra
 
-        return Producer({**_QUIET, **settings, **own})
+        return Producer({**QUIET, **settings, **own})
 
 
 def topic_id(servers: str, settings: Mapping[str, str], topic: str) -> str:
@@ -85,12 +51,30 @@ def topic_id(servers: str, settings: Mapping[str, str], topic: str) -> str:
     from confluent_kafka.admin import AdminClient  # noqa: PLC0415 - an extra
 
     own: Any = {"bootstrap.servers": servers, "error_cb": lambda _: None}
-    admin = AdminClient({**_QUIET, **settings, **own})
+    admin = AdminClient({**QUIET, **settings, **own})
     with suppress(KafkaException, TimeoutError):
         asked = admin.describe_topics(TopicCollection([topic]), request_timeout=_ID_SECONDS)
         found = str(asked[topic].result(_ID_SECONDS + 1).topic_id)
         return "" if set(found) == {"A"} else found  # base64 of zeros: this broker has no ids
     return ""
+
+
+def count_partitions(client: "Consumer | Producer", servers: str, topic: str, seconds: float) -> int:
+    """Returns the number of partitions of a topic.
+
+    Raises:
+        CorpusError: the broker does not answer within this time, or there is no such topic.
+    """
+    from confluent_kafka import KafkaException  # noqa: PLC0415 - an extra
+
+    try:
+        count = len(client.list_topics(topic, timeout=seconds).topics[topic].partitions)
+    except KafkaException as error:
+        raise unreachable(servers, reason_of(error)) from error
+    if not count:
+        hint = "check the name, or create the topic first"
+        raise CorpusError(f"there is no topic {topic} at {servers}", hint=hint)
+    return count
 
 
 def reason_of(error: Exception) -> str:
@@ -112,7 +96,9 @@ def _explained_errors() -> Iterator[None]:
             hint="pip install 'onward[kafka]'",
         ) from error
     except Exception as error:
-        raise InputError(f"a setting of the Kafka client is wrong: {reason_of(error)}", hint=_HINT) from error
+        raise InputError(
+            f"a setting of the Kafka client is wrong: {reason_of(error)}", hint=SETTINGS_HINT
+        ) from error
 
 
 def unreachable(servers: str, reason: str) -> CorpusError:

@@ -5,13 +5,17 @@ from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING
 
 from onward.errors import CorpusError
-from onward.scale.kafka_client import made_anew, reason_of, topic_id, unreachable
+from onward.scale.kafka_client import (
+    ANSWER_SECONDS,
+    count_partitions,
+    made_anew,
+    reason_of,
+    topic_id,
+    unreachable,
+)
 
 if TYPE_CHECKING:
     from confluent_kafka import Consumer
-
-ANSWER_SECONDS = 10.0
-"""Time for an answer of the broker before the watch begins."""
 
 LOOK_SECONDS, RETRY_SECONDS = 30.0, 1.0
 """Time between two looks at the topic, and between two attempts to reach it."""
@@ -50,15 +54,13 @@ class TopicHealth:
         Raises:
             CorpusError: no broker answers, or there is no such topic.
         """
-        self.count, reason = self._look(consumer, (), ANSWER_SECONDS)
-        if reason:
-            raise unreachable(self._servers, self._trouble or reason)
-        if not self.count:
-            raise CorpusError(
-                f"there is no topic {self._topic} at {self._servers}",
-                hint="check the name, or create the topic first",
-            )
-        self.id, self._trouble = topic_id(self._servers, self._settings, self._topic), ""
+        try:
+            self.count = count_partitions(consumer, self._servers, self._topic, ANSWER_SECONDS)
+        except CorpusError as error:  # the client may know more, such as that it may not log in
+            if not self._trouble:
+                raise
+            raise unreachable(self._servers, self._trouble) from error
+        self.id, self._looked = topic_id(self._servers, self._settings, self._topic), time.monotonic()
 
     def note(self, trouble: str) -> None:
         """Notes what the client has reported. Most troubles pass, so the next look says what is true."""

@@ -8,8 +8,8 @@ from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING
 
 from onward.errors import InputError
-from onward.scale.kafka_client import made_anew, make_consumer, reason_of, unreachable
-from onward.scale.kafka_health import ANSWER_SECONDS, TopicHealth
+from onward.scale.kafka_client import ANSWER_SECONDS, made_anew, make_consumer, reason_of, unreachable
+from onward.scale.kafka_health import TopicHealth
 from onward.scale.kafka_partition import KafkaPartition
 
 if TYPE_CHECKING:
