@@ -103,7 +103,8 @@ def alarm_topic(address: str | None, settings: Mapping[str, str], source: str) -
         return None
     topic = parse_address(address)
     if topic.scheme != "kafka":
-        raise InputError(f"expected a topic of Kafka for the alarms, got {address}")
+        hint = "write it as kafka://localhost:9092/TOPIC"
+        raise InputError(f"expected a topic of Kafka for the alarms, got {address}", hint=hint)
     if is_stream(source) and parse_address(source) == topic:
         raise InputError(
             f"the alarms would be written to the topic that is watched: {address}",
