@@ -94,12 +94,17 @@ class Membership:
         previous = seconds_of(stored.previous)
         return cls(stored.incident, stored.cause, stored.repeats, stored.keys, stored.earlier, previous)
 
-    def describe(self) -> str:
-        """Returns a few words for people, such as "incident 7, again: 2 before, last at 2026-01-02T..."."""
+    def describe(self, partition: int | None = None) -> str:
+        """Returns a few words for people, such as "incident 7, again: 2 before, last at 2026-01-02T...".
+
+        Args:
+            partition: see `Alarm`.
+        """
+        incident = f"incident {self.incident}{in_partition(partition)}"
         if not self.earlier:
-            return f"incident {self.incident}"
+            return incident
         last = f", last at {time_text(self.previous)}" if self.previous is not None else ""
-        return f"incident {self.incident}, again: {self.earlier:,} before{last}"
+        return f"{incident}, again: {self.earlier:,} before{last}"
 
 
 _NOT_IN_AN_INCIDENT = Membership()
@@ -200,7 +205,7 @@ class Alarm:
             f"p{'=' if self.ended else '<='}{self.p_value:.3g}",
             f"{self.line_number}: {self.line}",
             self._reason(),
-            self.membership.describe() + in_partition(self.partition),
+            self.membership.describe(self.partition),
         ]
         return "\t".join(map(printable, cells))
 
