@@ -36,7 +36,8 @@ def run(
         str,
         typer.Argument(
             metavar="SOURCE",
-            help="A file (also compressed), - for standard input, or kafka://HOST[:PORT]/TOPIC.",
+            help="A file (also compressed), - for standard input, kafka://HOST[:PORT]/TOPIC, or "
+            "redis://HOST[:PORT]/STREAM.",
         ),
     ],
     follow: Annotated[

@@ -6,6 +6,8 @@ from typing import Protocol
 
 from onward.errors import InputError
 from onward.scale.address import StreamAddress
+from onward.scale.kafka import KafkaTopic
+from onward.scale.redis_stream import RedisStream
 from onward.watch.input.format import InputFormat
 from onward.watch.stream.runner import LineSource
 from onward.watch.stream.store import WatchStore
@@ -52,8 +54,6 @@ def opened_stream(
         CorpusError: there is no such stream, or its server does not answer.
         InputError: the format, the group or a setting is wrong.
     """
-    from onward.scale.kafka import KafkaTopic  # noqa: PLC0415 - an extra
-
     if group is None:
         raise InputError(
             f"expected the name of a group to watch {address}, got none",
@@ -64,9 +64,11 @@ def opened_stream(
             "the detector reads CSV, whose first row names the columns; a stream has no first row",
             hint="send messages as JSON or logfmt, and learn the detector from such lines",
         )
-    # A JSON object may be written over several lines; a message with log lines may hold several.
-    divides = source.form != "jsonl"
-    with closing(
-        KafkaTopic(address, group, settings, follows=follows, divides=divides, notify=notify)
-    ) as stream:
+    if address.scheme == "redis":
+        stream: Stream = RedisStream(address, group, follows=follows, notify=notify)
+    else:
+        # A JSON object may be written over several lines; a message with log lines may hold several.
+        divides = source.form != "jsonl"
+        stream = KafkaTopic(address, group, settings, follows=follows, divides=divides, notify=notify)
+    with closing(stream):
         yield stream
