@@ -24,15 +24,21 @@ NewTopic = Callable[[int], str]
 WAIT_SECONDS = 60.0
 
 
+def commit(source: LineSource, store: WatchStore) -> None:
+    assert source.position
+    store.set_fact("position", source.position.to_json())
+    store.commit()
+
+
 def lines_until(source: LineSource, store: WatchStore, ready: Callable[[list[bytes]], bool]) -> list[bytes]:
-    """Reads as a runner does, and commits the place, until the lines are enough."""
+    """Reads until the lines are enough, and commits the place as a runner does."""
+    commit(source, store)
     found, end = list[bytes](), time.monotonic() + WAIT_SECONDS
     while True:
-        assert source.position
-        store.set_fact("position", source.position.to_json())
-        store.commit()
         lines = source.read()
         found += lines
+        if lines or source.ended:
+            commit(source, store)
         if not lines and (source.ended or ready(found)):
             return found
         assert time.monotonic() < end, found
@@ -85,8 +91,7 @@ def test_lines_that_were_read_but_not_committed_are_read_again(
     topic = new_topic(1)
     produce(broker.address, topic, [(None, b"one"), (None, b"two")])
     with opened(broker.address, topic, tmp_path) as (source, store):
-        store.set_fact("position", source.position and source.position.to_json())
-        store.commit()
+        commit(source, store)
         while not source.read():
             time.sleep(0.05)
     assert read(broker.address, topic, tmp_path) == [b"one", b"two"]
@@ -126,6 +131,22 @@ def test_messages_of_transactions_that_were_not_committed_are_left_out(tmp_path:
             producer.flush(10)
             end(10)
         assert read(broker.address, "web", tmp_path / "states") == [b"committed"]
+
+
+def test_a_watch_that_is_killed_after_tombstones_continues(
+    broker: Noida, new_topic: NewTopic, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They have no lines, so a runner commits nothing after them."""
+    monkeypatch.setattr(kafka, "RENEW_SECONDS", 0.1)
+    topic, killed_after = new_topic(1), time.monotonic() + 1
+    produce(broker.address, topic, [("a", b"one"), ("a", None), ("a", None)])
+    with opened(broker.address, topic, tmp_path, follows=True) as (source, store):
+        assert lines_until(source, store, lambda _: time.monotonic() > killed_after) == [b"one"]
+        produce(broker.address, topic, [("a", None)])
+        killed_after = time.monotonic() + 1
+        assert lines_until(source, store, lambda _: time.monotonic() > killed_after) == []
+    produce(broker.address, topic, [("a", b"two")])
+    assert read(broker.address, topic, tmp_path) == [b"two"]
 
 
 class TestOneStateForEachPartition:

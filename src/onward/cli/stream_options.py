@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -159,6 +159,8 @@ def watch_stream(
         opened_stream(address, stream.group, form, stream.settings, follows=follow, notify=notify)
     )
     states = {number: state_path(state, address.name, number) for number in range(opened.count)}
+    numbers = parse_partitions(stream.partitions, opened.count)
+    options = replace(options, in_memory=max(1, options.in_memory // len(numbers)))
     watches = {
         number: Watched(
             options,
@@ -169,7 +171,7 @@ def watch_stream(
             partition=number,
             partitions=opened.count,
         )
-        for number in parse_partitions(stream.partitions, opened.count)
+        for number in numbers
     }
     is_keyed = form.key is not None or form.key_regex is not None
     stores = {number: watch.store for number, watch in watches.items()} if is_keyed else {}

@@ -27,6 +27,7 @@ from onward.cli.watch_options import (
     alarm_options,
     duration,
     rate_of,
+    refuse_both,
 )
 
 
@@ -160,6 +161,7 @@ def run(
         notify(never_alarms_message(detector))
     with ExitStack() as stack:
         if is_stream(source):
+            refuse_both(("--follow-links", follow_links), ("the address of a stream", True))
             watches, between = watch_stream(
                 source, stream, options, stack, follow=follow, state=state, alarms=alarms_file
             )

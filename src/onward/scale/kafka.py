@@ -81,7 +81,7 @@ class KafkaTopic:
 
     def close(self) -> None:
         """Writes the offsets of the group, and closes the connection."""
-        if self._renewed is not None and self._reader.health.is_reachable:
+        if self._renewed is not None and self._reader.health.is_well:
             self._claims.renew(self._partitions)
         self._reader.consumer.close()
 
@@ -92,6 +92,6 @@ class KafkaTopic:
             self._reader.assign(self._partitions)
             self._renewed = time.monotonic()
         self._reader.fetch()
-        if self._reader.health.is_reachable and time.monotonic() - self._renewed >= RENEW_SECONDS:
+        if self._reader.health.is_well and time.monotonic() - self._renewed >= RENEW_SECONDS:
             self._claims.renew(self._partitions)
             self._renewed = time.monotonic()

@@ -89,13 +89,15 @@ def reason_of(error: Exception) -> str:
 def _explained_errors() -> Iterator[None]:
     """Turns the errors of a client that is made in the block into InputError."""
     try:
-        yield
+        from confluent_kafka import KafkaException  # noqa: PLC0415 - an extra
     except ImportError as error:
         raise InputError(
             "Kafka needs the package confluent-kafka, which is not installed",
             hint="pip install 'onward[kafka]'",
         ) from error
-    except Exception as error:
+    try:
+        yield
+    except (KafkaException, TypeError, ValueError) as error:
         raise InputError(
             f"a setting of the Kafka client is wrong: {reason_of(error)}", hint=SETTINGS_HINT
         ) from error

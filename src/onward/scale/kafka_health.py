@@ -36,7 +36,7 @@ class TopicHealth:
     Attributes:
         count: number of partitions.
         id: id of the topic; "" if the broker has none.
-        is_reachable: whether the broker answered when it was last asked.
+        is_well: whether the broker answered when it was last asked, and knew the topic.
     """
 
     def __init__(
@@ -46,7 +46,8 @@ class TopicHealth:
         self._trouble = ""  # what the client has reported since the last look
         self._looked = 0.0
         self._unknown_since: float | None = None
-        self.count, self.id, self.is_reachable = 0, "", True
+        self._is_told = False  # whether the user knows that the broker does not answer
+        self.count, self.id, self.is_well = 0, "", True
 
     def begin(self, consumer: "Consumer") -> None:
         """Looks for the first time.
@@ -67,7 +68,7 @@ class TopicHealth:
         self._trouble = trouble
 
     def has_recovered(self, consumer: "Consumer", partitions: Collection[int]) -> bool:
-        """Looks if it is time, and returns whether a trouble has passed.
+        """Looks if it is time, and returns whether the topic is well again.
 
         Args:
             consumer: the client.
@@ -80,26 +81,23 @@ class TopicHealth:
         if time.monotonic() - self._looked < (RETRY_SECONDS if self._trouble else LOOK_SECONDS):
             return False
         count, reason = self._look(consumer, partitions, RETRY_SECONDS)
-        if reason and self.is_reachable:
-            self._notify(f"cannot reach the Kafka broker at {self._servers}: {reason}; trying again")
-        if not reason and not self.is_reachable:
-            self._notify(f"the Kafka broker at {self._servers} answers again")
-        self.is_reachable = not reason
-        if reason or not count:
-            self._trouble = reason or f"it does not know the topic {self._topic}"
-            self._check_deleted(is_unknown=not reason)
+        self._tell(reason)
+        self._trouble = reason or ("" if count else f"the broker does not know {self._topic}")
+        was_well, self.is_well = self.is_well, not self._trouble
+        self._check_deleted(is_unknown=not count and not reason)
+        if not self.is_well:
             return False
-        self._unknown_since = None
         if count != self.count:
             self._notify(
                 f"{self._topic} now has {count} partitions, not {self.count}: its keys may move to others. "
                 "Start the watch again to read all of them"
             )
             self.count = count
-        trouble, self._trouble = self._trouble, ""
-        if trouble and self.id and topic_id(self._servers, self._settings, self._topic) not in ("", self.id):
-            raise made_anew(self._topic)
-        return bool(trouble)
+        if not was_well and self.id:
+            now = topic_id(self._servers, self._settings, self._topic)
+            if now not in ("", self.id):
+                raise made_anew(self._topic)
+        return not was_well
 
     def _look(self, consumer: "Consumer", ours: Collection[int], seconds: float) -> tuple[int, str]:
         """Returns the number of partitions that the broker knows, and why it cannot be read; "" if it can."""
@@ -112,6 +110,14 @@ class TopicHealth:
             return 0, reason_of(error)
         leaderless = [number for number in ours if number in partitions and partitions[number].leader < 0]
         return len(partitions), f"partition {leaderless[0]} has no leader" if leaderless else ""
+
+    def _tell(self, reason: str) -> None:
+        """Tells the user that the broker does not answer, and that it answers again."""
+        if reason and not self._is_told:
+            self._notify(f"cannot reach the Kafka broker at {self._servers}: {reason}; trying again")
+        elif self._is_told and not reason:
+            self._notify(f"the Kafka broker at {self._servers} answers again")
+        self._is_told = bool(reason)
 
     def _check_deleted(self, *, is_unknown: bool) -> None:
         now = time.monotonic()

@@ -1,7 +1,7 @@
 """One partition of a topic as a source of lines."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from onward.stored import Count, StoredModel
@@ -89,7 +89,8 @@ class KafkaPartition:
         if not self._lines:
             self._fetch()
         lines, self._lines = self._lines, []
-        self._position = KafkaPosition(self._position.topic, self._position.topic_id, self.number, self.next)
+        if lines:  # otherwise the caller commits nothing
+            self._position = replace(self._position, offset=self.next)
         return lines
 
     def finish(self) -> list[bytes]:

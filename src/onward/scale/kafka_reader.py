@@ -1,7 +1,7 @@
 """Fetches the messages of partitions.
 
-The client reconnects by itself. After any trouble, all partitions are assigned again at their places, so that
-the broker says again whether they are at their ends.
+The client reconnects by itself. When the broker answers again, all partitions are assigned again at their
+places, so that it says whether they are at their ends.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -86,6 +86,9 @@ class KafkaReader:
         has_recovered = self.health.has_recovered(self.consumer, self._partitions)
         if has_recovered or self._has_moved:
             self.assign(self._partitions.values())
+        if not self.health.is_well:
+            for partition in self._partitions.values():
+                partition.is_at_end = False
 
     def _take(self, message: "Message") -> int:
         """Handles a message, or an event of a partition. Returns the bytes of the message."""
@@ -108,10 +111,7 @@ class KafkaReader:
         return 0
 
     def _note(self, error: "KafkaError") -> None:
-        """Notes a trouble of the client. No partition is known to be at its end until it has passed."""
         self.health.note(error.str())
-        for partition in self._partitions.values():
-            partition.is_at_end = False
 
     def _find_place(self, partition: KafkaPartition) -> None:
         """Continues a partition whose next message the broker does not have."""
