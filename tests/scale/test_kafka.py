@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -109,10 +109,18 @@ def test_messages_may_hold_anything(broker: Noida, new_topic: NewTopic, tmp_path
     assert whole[2] == b"one\r\ntwo\n"
 
 
-def test_a_topic_of_the_mock_is_read_too(tmp_path: Path) -> None:
+def test_one_client_reads_several_partitions_of_the_mock(tmp_path: Path) -> None:
     with mock_broker() as address:
         produce(address, "web", ((f"key {i}", b"%d" % i) for i in range(100)))
-        found = [read(address, "web", tmp_path, partition) for partition in range(MOCK_PARTITIONS)]
+        where = parse_address(f"kafka://{address}/web")
+        with (
+            closing(KafkaTopic(where, "group", {}, follows=False, divides=True)) as stream,
+            ExitStack() as stack,
+        ):
+            stores = [stack.enter_context(closing(WatchStore())) for _ in range(stream.count)]
+            sources = [stream.open(partition, store) for partition, store in enumerate(stores)]
+            found = [lines_until(*each, lambda _: False) for each in zip(sources, stores, strict=True)]
+    assert len(found) == MOCK_PARTITIONS
     assert sorted(int(line) for lines in found for line in lines) == [*range(100)]
     assert all(lines == sorted(lines, key=int) for lines in found)
 
