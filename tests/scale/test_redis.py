@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import redis
 from tests.cli.conftest import Command
-from tests.scale.test_watch_topic import alarms_in, events
+from tests.scale.sessions import alarms_in, events
 
 from onward.errors import BusyError, CorpusError, InputError
 from onward.scale.address import parse_address

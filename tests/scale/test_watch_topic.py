@@ -2,7 +2,6 @@
 
 import importlib
 import json
-import random
 import sqlite3
 import subprocess
 import time
@@ -16,27 +15,11 @@ import pytest
 from benchmarks.brokers import Noida, produce
 from confluent_kafka import Consumer, TopicPartition
 from tests.cli.conftest import Command
-from tests.cli.sessions import session
 from tests.documentation import ROOT
+from tests.scale.sessions import alarms_in, events
 
 NewTopic = Callable[[int], str]
 PARTITIONS = 4
-ANOMALOUS = (["start", "stop"], ["start", "boom", "stop"], ["stop", "read", "start"])
-
-
-def events(sessions: int) -> list[tuple[str, bytes]]:
-    """Returns keys and JSON lines of interleaved sessions; one in ten is anomalous."""
-    chance, begun, found = random.Random(0), list[tuple[str, list[str]]](), list[tuple[str, bytes]]()
-    waiting = [f"s{i}" for i in range(sessions)]
-    while waiting or begun:
-        if waiting and len(begun) < 20:
-            rest = list(chance.choice(ANOMALOUS)) if chance.random() < 0.1 else session(chance)
-            begun.append((waiting.pop(0), rest))
-        key, rest = begun[chance.randrange(len(begun))]
-        found.append((key, json.dumps({"key": key, "event": rest.pop(0)}).encode()))
-        if not rest:
-            begun.remove((key, rest))
-    return found
 
 
 def content(address: str, topic: str, partition: int) -> list[bytes]:
@@ -50,10 +33,6 @@ def content(address: str, topic: str, partition: int) -> list[bytes]:
         found.append(message.value() or b"")
     consumer.close()
     return found
-
-
-def alarms_in(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text().splitlines()]
 
 
 def judged(path: Path) -> set[tuple[str, float]]:
