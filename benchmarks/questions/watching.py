@@ -190,6 +190,30 @@ KILLS = Question(
 )
 
 
+def kafka_rows(runs: list[Run]) -> Rows:
+    run = runs[-1]
+    speed, faults = run["speed"], run["faults"]
+    if run["busy"]:
+        yield ["other programs ran on the machine", "yes"]
+    yield ["messages a second, from a file", f"{speed['from_a_file_per_second']:,}"]
+    yield ["messages a second, from a topic", f"{speed['from_a_topic_per_second']:,}"]
+    both = " and ".join(f"{rate:,}" for rate in speed["two_processes_per_second"])
+    yield ["messages a second, by two processes at once", both]
+    yield [f"alarms after {faults['kills']} kills of two processes", f"{faults['alarms']:,}"]
+    yield ["missing", f"{faults['missing']}"]
+    yield ["repeated or extra", f"{faults['repeated_or_extra']}"]
+    yield ["same as by one process and by four", "yes" if faults["equal"] else "no"]
+
+
+KAFKA = Question(
+    "watch_kafka",
+    "How fast is a topic watched, and does a kill lose or repeat an alarm?",
+    ["", ""],
+    kafka_rows,
+    note="All with `--state`. The broker is Tansu, which is not Apache Kafka.",
+)
+
+
 def disturbed_rows(runs: list[Run]) -> Rows:
     run = runs[-1]
     for name, text in (
@@ -237,5 +261,5 @@ TEMPLATES = Question(
 )
 
 
-QUESTIONS = [HDFS, KINDS, LOGS, TEMPLATES, EVERYWHERE, RATE, STREAM, KILLS, DISTURBED]
+QUESTIONS = [HDFS, KINDS, LOGS, TEMPLATES, EVERYWHERE, RATE, STREAM, KILLS, DISTURBED, KAFKA]
 """In the order of the page."""

@@ -1,5 +1,6 @@
 """`onward serve`: serves models and detectors over HTTP."""
 
+import re
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated
@@ -34,6 +35,13 @@ def serve(
             help="Save typing sessions, open sequences and alarms in this file. They then survive a restart."
         ),
     ] = None,
+    name: Annotated[
+        str,
+        typer.Option(
+            help="Let the ids of typing sessions begin with s-NAME-, so that a proxy in front of several "
+            "servers finds the server of a session."
+        ),
+    ] = "",
     idle: Annotated[
         str | None,
         typer.Option(
@@ -102,6 +110,10 @@ def serve(
     A typing session is one text that a user is typing, with its completions.
     Ctrl-C stops the server after the requests in progress are finished.
     """
+    if not re.fullmatch(r"[A-Za-z0-9]{0,32}", name):
+        raise InputError(
+            f"expected a name of up to 32 letters and digits, got {name!r}", hint="write it as --name a"
+        )
     if token == "":
         raise InputError(
             "expected a token of at least one character, got an empty one",
@@ -141,6 +153,7 @@ def serve(
         targets=targets_of(webhook, webhook_secret, alertmanager, syslog),
         policy=policy,
         limits=limits,
+        name=name,
     )
     run(settings, host, port, lambda address: say(f"serving {address} (Ctrl-C stops it)"))
 

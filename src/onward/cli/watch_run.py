@@ -1,13 +1,24 @@
 """`onward watch run`: prints incidents of a file or a stream as they open."""
 
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from onward.cli.notify_options import Alertmanagers, Syslogs, Webhooks, WebhookSecret, targets_of
-from onward.cli.output import DONE, FLAGGED, INTERRUPTED, announce_standard_input, emit, emit_json, say
+from onward.cli.output import DONE, FLAGGED, INTERRUPTED, announce_standard_input, say
+from onward.cli.stream_options import (
+    AlarmsTopic,
+    Group,
+    KafkaConfig,
+    Partitions,
+    StreamOptions,
+    alarm_topic,
+    settings_of,
+    watch_stream,
+)
 from onward.cli.watch_options import (
     Alarms,
     DetectorPath,
@@ -17,17 +28,19 @@ from onward.cli.watch_options import (
     alarm_options,
     duration,
     rate_of,
+    refuse_both,
 )
-
-if TYPE_CHECKING:
-    from onward.watch.stream.store import Notice
 
 
 def run(
     model: DetectorPath,
     source: Annotated[
         str,
-        typer.Argument(metavar="SOURCE", help="A file (also compressed), or - for standard input."),
+        typer.Argument(
+            metavar="SOURCE",
+            help="A file (also compressed), - for standard input, kafka://HOST[:PORT]/TOPIC, or "
+            "redis://HOST[:PORT]/STREAM.",
+        ),
     ],
     follow: Annotated[
         bool,
@@ -46,10 +59,14 @@ def run(
         Path | None,
         typer.Option(
             help="Save the position in the source and the open sequences in this file. The next run with "
-            "this file continues from there."
+            "this file continues from there. Streams: a folder with a file for each partition."
         ),
     ] = None,
+    group: Group = None,
+    partitions: Partitions = None,
+    kafka_config: KafkaConfig = None,
     alarms: Alarms = None,
+    alarms_topic: AlarmsTopic = None,
     webhook: Webhooks = None,
     webhook_secret: WebhookSecret = None,
     alertmanager: Alertmanagers = None,
@@ -98,6 +115,7 @@ def run(
     onward watch run blocks.onward /var/log/hdfs.log --follow --state watch.db --alarms alarms.jsonl
     onward watch run blocks.onward /var/log/hdfs.log -f --state watch.db --webhook https://example.org/hook
     kubectl logs -f pod | onward watch run server.onward - --json
+    onward watch run web.onward kafka://localhost:9092/web -f --group web --state states
 
     Each line has six columns, separated by tabs: the time, the key, the
     p-value, the number and text of the line that caused the alarm, the reason,
@@ -111,54 +129,51 @@ def run(
     recurs becomes normal.
     The exit code is 3 if a sequence was flagged, and 0 if none was.
     """
-    from onward.watch.datasets import format_hint, no_records_error, parser_for  # noqa: PLC0415
-    from onward.watch.detector import Detector  # noqa: PLC0415 - torch, which `--help` does without
+    from onward.cli.watched import Watched, WatchOptions  # noqa: PLC0415 - torch, which `--help` avoids
+    from onward.scale.address import is_stream  # noqa: PLC0415
+    from onward.watch.datasets import format_hint, no_records_error  # noqa: PLC0415
+    from onward.watch.detector import Detector  # noqa: PLC0415
     from onward.watch.evaluation.summary import can_never_alarm, never_alarms_message  # noqa: PLC0415
-    from onward.watch.stream.delivery import AlarmDelivery  # noqa: PLC0415
-    from onward.watch.stream.monitor import Monitor  # noqa: PLC0415
-    from onward.watch.stream.notifications import Notifications  # noqa: PLC0415
-    from onward.watch.stream.report import report_lines, run_report  # noqa: PLC0415
-    from onward.watch.stream.runner import Runner, open_lines  # noqa: PLC0415
-    from onward.watch.stream.store import opened_store  # noqa: PLC0415
+    from onward.watch.stream.runner import no_work, open_lines, run_all  # noqa: PLC0415
 
     notify = partial(say, style="yellow")
-    notifiers = targets_of(webhook, webhook_secret, alertmanager, syslog).notifiers(Path(model).stem)
+    targets = targets_of(webhook, webhook_secret, alertmanager, syslog)
+    targets.notifiers(Path(model).stem)  # refuses wrong ones before the detector is loaded
     detector = Detector.load(model).with_rate(rate_of(false_alarms, top_k), top_k)
     budget, alarms_file = alarm_options(alarms)
+    stream = StreamOptions(group=group, partitions=partitions, settings=settings_of(kafka_config))
+    options = WatchOptions(
+        detector=detector,
+        name=Path(model).stem,
+        idle=duration(idle, "--idle") if idle is not None else None,
+        budget=budget,
+        learns=learn,
+        in_memory=in_memory,
+        end=end,
+        targets=targets,
+        sink=alarm_topic(alarms_topic, stream.settings, source),
+        json=json,
+    )
     announce_standard_input([source])
     if can_never_alarm(detector):
         notify(never_alarms_message(detector))
-    with opened_store(state) as store:
-        monitor = Monitor(
-            detector,
-            store,
-            idle=duration(idle, "--idle") if idle is not None else None,
-            budget=budget,
-            learns=learn,
-            in_memory=in_memory,
-            notify=notify,
-        )
-        parser, read_before = parser_for(detector), monitor.counts.records
-        lines = open_lines(source, store, follow=follow, follow_links=follow_links, notify=notify)
-        notifications = Notifications(store, notifiers, notify)
-        delivery = AlarmDelivery(store, partial(_print, json=json), alarms_file, notifications)
-        runner = Runner(monitor, parser, lines, delivery, end=end, notify=notify)
-        stopped = runner.run()
-        report = run_report(monitor, runner) | {"targets": notifications.to_json()}
-        if json:
-            emit_json({"summary": report})
-        for line in [*report_lines(report, parser.unreadable), *notifications.lines()]:
-            say(line)
-        if parser.unreadable.count and monitor.counts.records == read_before:
-            raise no_records_error([source], parser.unreadable, format_hint(detector))
-    if runner.delivered:
+    with ExitStack() as stack:
+        if is_stream(source):
+            refuse_both(("--follow-links", follow_links), ("the address of a stream", True))
+            watches, between = watch_stream(
+                source, stream, options, stack, follow=follow, state=state, alarms=alarms_file
+            )
+        else:
+            stream.refuse_for(source)
+            opener = partial(open_lines, source, follow=follow, follow_links=follow_links, notify=notify)
+            watches = [Watched(options, opener, stack, state=state, alarms=alarms_file)]
+            between = no_work
+        stopped = run_all([watch.runner for watch in watches], between)
+        for watch in watches:
+            watch.report()
+        unreadable = [watch.unreadable for watch in watches if watch.unreadable.count]
+        if unreadable and not any(watch.has_read for watch in watches):
+            raise no_records_error([source], unreadable[0], format_hint(detector))
+    if any(watch.runner.delivered for watch in watches):
         return FLAGGED
     return INTERRUPTED if stopped and not follow else DONE
-
-
-def _print(notice: "Notice", *, json: bool) -> None:
-    """Prints an alarm or a closed incident; for people only if it tells them something new."""
-    if json:
-        emit(notice.encode())
-    elif notice.is_news:
-        emit(notice.as_line())

@@ -1,1 +1,1 @@
-"""More than one process or machine, on engines that exist: torchrun and Ray."""
+"""More than one process or machine, on engines that exist: torchrun, Ray, Kafka and Redis."""

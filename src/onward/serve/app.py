@@ -65,6 +65,7 @@ class ServerSettings:
         policy: who may use the server.
         limits: limits of requests.
         threads: threads of a step of many lanes; None: as many as PyTorch uses.
+        name: what the ids of sessions begin with, so that a proxy finds their server; "": nothing.
     """
 
     models: Sequence[Path]
@@ -75,6 +76,7 @@ class ServerSettings:
     policy: Policy = field(default_factory=Policy)
     limits: Limits = field(default_factory=Limits)
     threads: int | None = None
+    name: str = ""
 
 
 def make_app(settings: ServerSettings) -> ASGIApp:
@@ -102,7 +104,7 @@ def make_app(settings: ServerSettings) -> ASGIApp:
         limits=limits,
     )
     store = SessionStore(settings.state) if settings.state and model_paths else None
-    sessions = SessionManager(models, limits, metrics, store)
+    sessions = SessionManager(models, limits, metrics, store, settings.name)
     _add_gauges(metrics, models, sessions)
     add_detector_metrics(metrics, detectors)
 

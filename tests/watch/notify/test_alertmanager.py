@@ -3,6 +3,7 @@
 import json
 import re
 import time
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -51,6 +52,11 @@ def test_an_alarm_opens_an_alert() -> None:
     }
     assert seconds(alert, "startsAt") == 1e9
     assert seconds(alert, "endsAt") == pytest.approx(time.time() + EXPIRY_SECONDS, abs=30)
+
+
+def test_an_alert_of_a_partition_has_its_number() -> None:
+    opened, over = (posted(replace(notice, partition=3)) for notice in (alarm(1), closed(1)))
+    assert opened["labels"]["partition"] == over["labels"]["partition"] == "3"
 
 
 def test_a_closed_incident_resolves_the_alert_with_the_same_labels() -> None:

@@ -62,6 +62,12 @@ def test_an_alarm_and_a_closed_incident_over_udp() -> None:
     assert "5 alarms in 1m" in ended["text"]
 
 
+def test_a_message_of_a_partition_has_its_number() -> None:
+    for notice in (alarm(1), closed(1)):
+        assert parsed(over_udp(replace(notice, partition=3)))["partition"] == "3"
+        assert "partition" not in parsed(over_udp(notice))
+
+
 def test_the_local_socket(tmp_path: Path) -> None:
     with datagrams(tmp_path / "log") as receiver:
         Syslog("local", "audit", tmp_path / "log").send("w-1", alarm(1))

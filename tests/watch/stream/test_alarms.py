@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from onward.watch.scoring.features import CountDifference, Expected
 from onward.watch.stream.alarms import Alarm, Membership, UnexpectedEvent
+from onward.watch.stream.incidents import Incident
 from onward.watch.stream.iso_time import time_text
 
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -41,6 +42,7 @@ ALARMS = st.tuples(
 EVENT = UnexpectedEvent("boom", 11.26, 7, True, (Expected("read", 0.701), Expected("stop", 0.2)))
 PLACE = Membership(2, "unexpected: boom", 0, 1, 4, 1793440800.0)
 ALARM = Alarm(3, "s1", 17, 1793527200.25, False, 0.00123456789, "largest", "s1: boom", 21, EVENT, (), PLACE)
+INCIDENT = Incident(2, "unexpected: boom", 3, 5, 4, ("s1", "s2", "s3"), None, None, 60.0, 0, True)
 
 
 @given(ALARMS)
@@ -53,6 +55,14 @@ def test_an_alarm_that_was_read_back_gives_the_same_bytes(fields: tuple[Any, ...
     again = Alarm.from_json(json.loads(line))
     assert again.encode() == line
     assert again.as_line() == Alarm.from_json(again.to_json()).as_line()
+
+
+@pytest.mark.parametrize("notice", [ALARM, INCIDENT])
+def test_a_notice_of_a_partition_names_it(notice: Alarm | Incident) -> None:
+    divided = replace(notice, partition=3)
+    assert divided.to_json() == notice.to_json() | {"partition": 3}
+    assert type(notice).from_json(divided.to_json()).partition == 3
+    assert divided.as_line() == notice.as_line().replace("incident 2", "incident 2 in partition 3")
 
 
 def test_the_json_form() -> None:

@@ -38,6 +38,13 @@ def test_drift_is_reported_once_and_soon() -> None:
         assert "watch ok" in drift.message
 
 
+def test_partitions_share_the_bound() -> None:
+    """A test among a thousand needs more evidence than a single one, and still finds the drift."""
+    p_values = conformal(np.random.default_rng(0), 4000, 1000, scale=2.0)
+    (alone,), (among,) = (reports(Drift(0.01, 1000, partitions), p_values) for partitions in (1, 1000))
+    assert alone < among
+
+
 def test_a_burst_is_not_drift() -> None:
     chance = np.random.default_rng(0)
     p_values = conformal(chance, 3000, 1000)

@@ -13,12 +13,15 @@ import pytest
 from onward.errors import CorpusError, InputError
 from onward.watch.datasets import parser_for
 from onward.watch.detector import Detector
+from onward.watch.input.format import InputFormat
+from onward.watch.input.parsers import make_parser
 from onward.watch.input.records import Record
+from onward.watch.stream.alarm_budget import AlarmBudget
 from onward.watch.stream.alarms import Alarm
 from onward.watch.stream.delivery import AlarmDelivery
 from onward.watch.stream.monitor import Monitor
 from onward.watch.stream.report import report_lines, run_report
-from onward.watch.stream.runner import Runner, open_lines
+from onward.watch.stream.runner import Runner, open_lines, run_all
 from onward.watch.stream.store import Notice, WatchStore
 
 Records = Callable[..., list[Record]]
@@ -239,3 +242,59 @@ def test_closed_standard_input_is_reported(monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.raises(CorpusError, match="standard input is closed") as refused:
         open_lines("-", WatchStore())
     assert "pipe" in refused.value.hint
+
+
+class Slow:
+    """A source that has one record, and then none. Its server may be out of reach."""
+
+    position, truncated = None, 0
+
+    def __init__(self, line: bytes, *, is_at_end: bool, reads: int) -> None:
+        self._lines, self._reads, self.is_at_end = [line], reads, is_at_end
+
+    @property
+    def ended(self) -> bool:
+        return self._reads <= 0
+
+    def read(self) -> list[bytes]:
+        self._reads -= 1
+        lines, self._lines = self._lines, []
+        return lines
+
+    def finish(self) -> list[bytes]:
+        return []
+
+    def close(self) -> None: ...
+
+
+@pytest.mark.parametrize(("is_at_end", "still_open"), [(True, 0), (False, 1)])
+def test_time_passes_only_at_the_end_of_a_source(
+    detector: Detector, is_at_end: bool, still_open: int
+) -> None:
+    monitor = Monitor(detector, idle=0.1)
+    parser = make_parser(InputFormat(form="jsonl", key="key", event=("event",)))
+    lines = Slow(b'{"key": "s1", "event": "start"}', is_at_end=is_at_end, reads=4)
+    Runner(monitor, parser, lines, AlarmDelivery(monitor.store, lambda _: None), end=False).run()
+    assert monitor.in_flight == still_open
+
+
+def test_several_sources_take_turns_and_end_together(detector: Detector, tmp_path: Path) -> None:
+    monitors, rounds = [Monitor(detector), Monitor(detector)], list[int]()
+    parser = make_parser(InputFormat(form="jsonl", key="key", event=("event",)))
+    runners = [
+        Runner(
+            monitor,
+            parser,
+            Slow(b'{"key": "s1", "event": "start"}', is_at_end=True, reads=reads),
+            AlarmDelivery(monitor.store, lambda _: None),
+        )
+        for monitor, reads in zip(monitors, (2, 4), strict=True)
+    ]
+    assert run_all(runners, lambda: rounds.append(sum(monitor.in_flight for monitor in monitors))) is False
+    assert rounds == [2, 2, 2, 2]  # the open sequences end when the last source has ended
+    assert [monitor.counts.sequences for monitor in monitors] == [1, 1]
+
+
+def test_partitions_share_a_budget(detector: Detector) -> None:
+    monitor = Monitor(detector, budget=AlarmBudget.parse("3/day"), partitions=4)
+    assert str(monitor.budget) == "0.75/day"

@@ -25,11 +25,18 @@ class SessionManager:
         limits: number, size and lifetime of sessions.
         metrics: count the sessions that end.
         store: saves the sessions; None: they end with the server.
+        server: name of the server, which the ids of its sessions begin with; "": they begin with no name.
     """
 
     def __init__(
-        self, models: ModelRegistry, limits: Limits, metrics: Metrics, store: SessionStore | None
+        self,
+        models: ModelRegistry,
+        limits: Limits,
+        metrics: Metrics,
+        store: SessionStore | None,
+        server: str = "",
     ) -> None:
+        self._prefix = f"s-{server}-" if server else "s-"
         self._models, self._limits, self._metrics, self._store = models, limits, metrics, store
         self._sessions: OrderedDict[str, TypingSession] = OrderedDict()
         self._stored_only: dict[str, float] = {}  # times of last use, on the clock of time.monotonic
@@ -81,7 +88,7 @@ class SessionManager:
         Raises:
             ApiError: 429, there is no memory for another session that adapts.
         """
-        session = self._make(f"s-{secrets.token_urlsafe(16)}", served, document, adapts=adapts)
+        session = self._make(f"{self._prefix}{secrets.token_urlsafe(16)}", served, document, adapts=adapts)
         if adapts and self._are_too_many([*self.adapting, session]):
             message = f"expected adapt to be false, since {len(self.adapting)} sessions are adapting already"
             hint = "delete one of them, or create this session without adapt"

@@ -34,6 +34,7 @@ class Pipe:
     """
 
     position = None
+    is_at_end = True
 
     def __init__(self, file: io.BufferedIOBase | BinaryIO | None = None) -> None:
         if file is None:

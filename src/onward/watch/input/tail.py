@@ -23,7 +23,7 @@ QUIET_SECONDS = 1.0
 
 
 class Follower:
-    """Reads the lines of a file as they are completed.
+    """Reads the lines of a file as they are completed. It is a `LineSource` (see `watch.stream.runner`).
 
     Args:
         path: the file; it need not exist yet.
@@ -36,6 +36,8 @@ class Follower:
         path: as given.
         ended: whether the lines end when `read` returns []; otherwise more may come.
     """
+
+    is_at_end = True
 
     def __init__(
         self,

@@ -52,7 +52,7 @@ class Alertmanager:
             "expected": ", ".join(f"{one.event} {one.probability:.2f}" for one in expected),
             "p_value": f"{alarm.p_value:.3g}",
         }
-        labels = self._labels(alarm.membership.cause, alarm.key)
+        labels = self._labels(alarm.membership.cause, alarm.key, alarm.partition)
         return _alert(labels, annotations, alarm.time, time.time() + EXPIRY_SECONDS)
 
     def _closed(self, incident: Incident) -> dict[str, Any]:
@@ -61,11 +61,12 @@ class Alertmanager:
             "summary": f"{incident.cause} (incident {incident.number}, closed: {incident.alarms:,} alarms)",
             "keys": keys if incident.keys == len(incident.names) else f"{keys}, ... ({incident.keys:,} keys)",
         }
-        labels = self._labels(incident.cause, incident.names[0] if incident.names else "")
+        labels = self._labels(incident.cause, incident.names[0] if incident.names else "", incident.partition)
         return _alert(labels, annotations, incident.first, time.time() - _ROUNDING)
 
-    def _labels(self, cause: str, key: str) -> dict[str, str]:
-        return {"alertname": "OnwardIncident", "detector": self._detector, "cause": cause, "key": key}
+    def _labels(self, cause: str, key: str, partition: int | None) -> dict[str, str]:
+        labels = {"alertname": "OnwardIncident", "detector": self._detector, "cause": cause, "key": key}
+        return labels if partition is None else labels | {"partition": str(partition)}
 
 
 def _alert(

@@ -75,6 +75,7 @@ class Syslog:
         incident = notice.membership.incident if is_alarm else notice.number
         kind = "opened" if is_alarm else "closed"
         data = {"id": name, "detector": self._detector, "incident": str(incident)}
+        data |= {} if notice.partition is None else {"partition": str(notice.partition)}
         parameters = "".join(f' {key}="{_escaped(value)}"' for key, value in data.items())
         host = "".join(char for char in socket.gethostname() if "!" <= char <= "~")[:255] or "-"
         header = f"<{priority}>1 {time_text(time.time())} {host} onward {os.getpid()} {kind}"

@@ -40,5 +40,9 @@ class AlarmBudget:
         """Incidents per second."""
         return self.incidents / _SECONDS[self.unit]
 
+    def shared(self, partitions: int) -> "AlarmBudget":
+        """Returns the share of one of some partitions."""
+        return AlarmBudget(self.incidents / partitions, self.unit)
+
     def __str__(self) -> str:
         return f"{self.incidents:g}/{self.unit}"

@@ -12,6 +12,7 @@ from onward.stored import Count, Number, StoredModel
 from onward.watch.input.excess import describe_excess
 from onward.watch.scoring.features import CountDifference, EventScore, Expected
 from onward.watch.stream.causes import is_first_seen
+from onward.watch.stream.incidents import in_partition
 from onward.watch.stream.iso_time import seconds_of, time_text
 
 
@@ -93,12 +94,17 @@ class Membership:
         previous = seconds_of(stored.previous)
         return cls(stored.incident, stored.cause, stored.repeats, stored.keys, stored.earlier, previous)
 
-    def describe(self) -> str:
-        """Returns a few words for people, such as "incident 7, again: 2 before, last at 2026-01-02T..."."""
+    def describe(self, partition: int | None = None) -> str:
+        """Returns a few words for people, such as "incident 7, again: 2 before, last at 2026-01-02T...".
+
+        Args:
+            partition: see `Alarm`.
+        """
+        incident = f"incident {self.incident}{in_partition(partition)}"
         if not self.earlier:
-            return f"incident {self.incident}"
+            return incident
         last = f", last at {time_text(self.previous)}" if self.previous is not None else ""
-        return f"incident {self.incident}, again: {self.earlier:,} before{last}"
+        return f"{incident}, again: {self.earlier:,} before{last}"
 
 
 _NOT_IN_AN_INCIDENT = Membership()
@@ -121,6 +127,8 @@ class Alarm:
         event: the event of this line; None if no event is known.
         counts: events that occur more or less often than in the nearest normal sequence.
         membership: the place of the alarm in its incident.
+        partition: the partition of a topic that the watch reads, which counts its own alarms and incidents;
+            None: the source has no partitions.
     """
 
     number: int
@@ -135,6 +143,7 @@ class Alarm:
     event: UnexpectedEvent | None
     counts: tuple[CountDifference, ...] = ()
     membership: Membership = _NOT_IN_AN_INCIDENT
+    partition: int | None = None
 
     @property
     def is_news(self) -> bool:
@@ -157,7 +166,8 @@ class Alarm:
             "number": self.line_number,
             "counts": [difference._asdict() for difference in self.counts],
         }
-        return data | (self.event.to_json() if self.event else {})
+        data |= self.event.to_json() if self.event else {}
+        return data if self.partition is None else data | {"partition": self.partition}
 
     @classmethod
     def from_json(cls, data: Any) -> "Alarm":
@@ -180,6 +190,7 @@ class Alarm:
             event=UnexpectedEvent.of_stored(stored),
             counts=tuple(CountDifference(one.event, one.found, one.normal) for one in stored.counts),
             membership=Membership.of_stored(stored),
+            partition=stored.partition,
         )
 
     def encode(self) -> str:
@@ -194,7 +205,7 @@ class Alarm:
             f"p{'=' if self.ended else '<='}{self.p_value:.3g}",
             f"{self.line_number}: {self.line}",
             self._reason(),
-            self.membership.describe(),
+            self.membership.describe(self.partition),
         ]
         return "\t".join(map(printable, cells))
 
@@ -250,6 +261,7 @@ class _StoredAlarm(StoredModel):
     rank: Count | None = None
     new: bool | None = None
     expected: list[_StoredExpected] | None = None
+    partition: Count | None = None
 
 
 def describe_counts(counts: Iterable[CountDifference]) -> str:

@@ -4,6 +4,7 @@ Notices are alarms, and incidents that were closed. The store keeps those that w
 delivered: the outbox. After the delivery, a second transaction marks them as delivered. So after a kill
 
     the alarm file    has each notice exactly once, as soon as the next run has started
+    the sink          has each notice at least once, such as a topic of Kafka
     the callable      has each notice at least once: a kill during a delivery repeats the notices of one
                       batch, with the same numbers, so that a reader can recognise them
     the targets       have each notice at least once (see `notifications`)
@@ -12,6 +13,7 @@ delivered: the outbox. After the delivery, a second transaction marks them as de
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 from onward.errors import WriteError
 from onward.in_place import open_in_place
@@ -23,14 +25,24 @@ from onward.watch.stream.store import Notice, WatchStore
 Deliver = Callable[[Notice], None]
 
 
+@runtime_checkable
+class NoticeSink(Protocol):
+    """Takes notices for good, such as a topic."""
+
+    def write(self, notices: Sequence[Notice]) -> None:
+        """Writes notices, and returns once they are durable; otherwise raises WriteError."""
+        ...
+
+
 class AlarmDelivery:
-    """Passes the notices in the outbox of a store to a callable, to a file and to targets.
+    """Passes the notices in the outbox of a store to a callable, to a file, to a sink and to targets.
 
     Args:
         store: the store of the monitor.
         deliver: takes the notices in order.
         path: file to append the notices to, as JSON lines; None: no file.
         notifications: the targets that get the notices, each at its own pace; None: none.
+        sink: takes the notices before they count as delivered; None: there is none.
 
     Attributes:
         delivered: number of alarms delivered in this run.
@@ -45,8 +57,9 @@ class AlarmDelivery:
         deliver: Deliver,
         path: Path | None = None,
         notifications: Notifications | None = None,
+        sink: NoticeSink | None = None,
     ) -> None:
-        self._store, self._deliver = store, deliver
+        self._store, self._deliver, self._sink = store, deliver, sink
         self._notifications = notifications or Notifications(store, [])
         self._file = AlarmFile(path, store.fact("alarms_length", whole_number)) if path else None
         self.delivered = 0
@@ -62,7 +75,7 @@ class AlarmDelivery:
         Targets get them later, on threads of their own.
 
         Raises:
-            WriteError: a file cannot be written; the notices stay in the outbox.
+            WriteError: the file or the sink cannot be written; the notices stay in the outbox.
         """
         self._notifications.take()
         notices = self._store.outbox()
@@ -72,6 +85,8 @@ class AlarmDelivery:
         if self._file:
             self._file.write(notices)
             self._store.set_fact("alarms_length", self._file.length)
+        if self._sink and notices:
+            self._sink.write(notices)
         for notice in notices:
             self._deliver(notice)
         self.delivered += sum(isinstance(notice, Alarm) for notice in notices)
@@ -86,6 +101,10 @@ class AlarmDelivery:
             WriteError: the store cannot be written.
         """
         self._notifications.finish()
+
+    def stop(self) -> None:
+        """Asks the targets to end once they have taken what waits; `finish` waits for them."""
+        self._notifications.stop()
 
     def close(self) -> None:
         self._notifications.close()

@@ -16,7 +16,8 @@ A bet against "no drift" is a capital that each block multiplies by
 with a share r above t. Without drift, the expected capital does not grow. The capital is split over several
 shares r. Of each part, a fraction 1/(k (k + 1)) is only bet from block k on, so that late changes are found
 too. By Ville's inequality the total ever reaches b with probability at most 1/b, however long the stream is
-(Ramdas, Gruenwald, Vovk and Shafer 2023). `BOUND` covers the uncertainty of the calibration and the bets.
+(Ramdas, Gruenwald, Vovk and Shafer 2023). `BOUND` covers the uncertainty of the calibration and the bets. The
+partitions of a topic are tested one by one: the tests share the calibration, and divide what is left of it.
 """
 
 import math
@@ -101,27 +102,30 @@ class Drift:
     Args:
         rate: the requested false-alarm rate.
         calibrated: n, the number of calibration sequences.
+        partitions: number of tests that share the bound.
 
     Attributes:
         message: the report of drift; "" while there is none.
     """
 
-    def __init__(self, rate: float, calibrated: int) -> None:
+    def __init__(self, rate: float, calibrated: int, partitions: int = 1) -> None:
         smallest = 1 / (calibrated + 1)
         lowest = max(rate, smallest)
         levels = sorted({lowest, min(_LARGEST_LEVEL, 10 * lowest), max(_LARGEST_LEVEL, lowest)})
         self._bets = [Bet(level, _SLACK * _limit(level, calibrated)) for level in levels]
+        tests = len(levels) * partitions
+        self._enough = tests / (BOUND - len(levels) * _EXCEEDED)  # the capital at which drift is reported
         self._in_block = 0
         self.message = ""
 
     @classmethod
-    def of(cls, detector: Detector, data: Any = None) -> "Drift":
+    def of(cls, detector: Detector, data: Any = None, partitions: int = 1) -> "Drift":
         """Returns the test for a detector. It continues from `to_json` if the levels are the same.
 
         Raises:
             ValueError: the data is not the state of a test.
         """
-        drift = cls(detector.rate, len(detector.calibration.scores))
+        drift = cls(detector.rate, len(detector.calibration.scores), partitions)
         state = None if data is None else _DriftState.model_validate(data)
         if state and [bet.level for bet in state.bets] == [bet.level for bet in drift._bets]:
             for bet, known in zip(drift._bets, state.bets, strict=True):
@@ -138,11 +142,7 @@ class Drift:
         self._in_block = (self._in_block + 1) % BLOCK
         if self._in_block:
             return ""
-        drifted = [
-            bet
-            for bet in self._bets
-            if bet.settle() >= len(self._bets) / (BOUND - len(self._bets) * _EXCEEDED)
-        ]
+        drifted = [bet for bet in self._bets if bet.settle() >= self._enough]
         if self.message or not drifted:
             return ""
         self.message = _message(drifted[0])

@@ -30,6 +30,7 @@ class Incident:
         seconds: time between the first and the last alarm by the event clock.
         earlier: number of earlier incidents with the same cause.
         closed: whether it has been quiet, so that the next alarm of its cause opens a new incident.
+        partition: as in `Alarm`.
     """
 
     number: int
@@ -43,6 +44,7 @@ class Incident:
     seconds: float
     earlier: int
     closed: bool
+    partition: int | None = None
 
     @property
     def is_news(self) -> bool:
@@ -51,7 +53,7 @@ class Incident:
 
     def to_json(self) -> dict[str, Any]:
         """Returns JSON values with rounded numbers; `from_json` and `to_json` again give the same values."""
-        return {
+        data = {
             "type": "incident",
             "incident": self.number,
             "cause": self.cause,
@@ -65,6 +67,7 @@ class Incident:
             "earlier": self.earlier,
             "closed": self.closed,
         }
+        return data if self.partition is None else data | {"partition": self.partition}
 
     @classmethod
     def from_json(cls, data: Any) -> "Incident":
@@ -86,6 +89,7 @@ class Incident:
             seconds=stored.seconds,
             earlier=stored.earlier,
             closed=stored.closed,
+            partition=stored.partition,
         )
 
     def encode(self) -> str:
@@ -101,9 +105,14 @@ class Incident:
             "closed" if self.closed else "open",
             f"{self.alarms:,} alarms in {_duration(self.seconds)}",
             self.cause,
-            f"incident {self.number}",
+            f"incident {self.number}{in_partition(self.partition)}",
         ]
         return "\t".join(map(printable, cells))
+
+
+def in_partition(partition: int | None) -> str:
+    """Returns " in partition 3" for people; "" if the source has no partitions."""
+    return "" if partition is None else f" in partition {partition}"
 
 
 def _duration(seconds: float) -> str:
@@ -131,3 +140,4 @@ class _StoredIncident(StoredModel):
     seconds: Number
     earlier: Count
     closed: bool
+    partition: Count | None = None

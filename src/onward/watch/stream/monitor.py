@@ -105,6 +105,8 @@ class Monitor:
             `onward.watch.input.pauses`), an incident is closed after one hour.
         budget: how many incidents may open, in place of the false-alarm rate of the detector. The threshold
             of this rate remains the lowest one.
+        partitions: number of monitors, one for each partition of a topic, that share the budget and the bound
+            of the test for drift.
         learns: whether the detector learns from the sequences that it does not flag.
         in_memory: open sequences to hold in memory.
         ends_at_once: idle sequences that end in one call, the longest idle first; the others end in the next
@@ -121,7 +123,7 @@ class Monitor:
         store: as given.
         counts: the counts since the watch began.
         drift: the test for drift.
-        budget: as given.
+        budget: the share of this monitor.
         has_idle: whether the last call left idle sequences open, see `ends_at_once`.
     """
 
@@ -132,6 +134,7 @@ class Monitor:
         *,
         idle: float | None = None,
         budget: AlarmBudget | None = None,
+        partitions: int = 1,
         learns: bool = True,
         in_memory: int = IN_MEMORY,
         ends_at_once: int | None = None,
@@ -148,8 +151,9 @@ class Monitor:
                 hint="leave out the budget, or give a rate with --false-alarms",
             )
         self.counts = self.store.fact("counts", MonitorCounts.from_json) or MonitorCounts()
-        self.drift = self.store.fact("drift", partial(Drift.of, detector)) or Drift.of(detector)
-        self.budget = budget
+        drift = partial(Drift.of, detector, partitions=partitions)
+        self.drift = self.store.fact("drift", drift) or drift()
+        self.budget = budget and budget.shared(partitions)
         self.has_idle = False
         self._notify, self._on_verdict, self._ends_at_once = notify, on_verdict, ends_at_once
         ends_after = idle_seconds(detector.source) if idle is None else idle

@@ -8,7 +8,6 @@ the same names. A target that is new to a store gets the notices from now on.
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from secrets import token_hex
 from typing import Any
 
 from onward.stored import Count, checked
@@ -53,8 +52,9 @@ class Notifications:
             opening = store.opening_alarms() if is_repeated else []
             known = [(number, alarm) for number, alarm in opening if number <= taken]
             self._dispatchers.append(
-                Dispatcher(notifier, self._watch(), taken, known, notify, first_delay=first_delay)
+                Dispatcher(notifier, store.watch_id(), taken, known, notify, first_delay=first_delay)
             )
+        self._give_up: float | None = None
         self._read = min((one.position for one in self._dispatchers), default=last)
         if notifiers:
             self.save()
@@ -79,20 +79,31 @@ class Notifications:
         if self.has_progress:
             self._store.set_fact("targets", self._positions())
 
+    def stop(self, seconds: float = STOP_SECONDS) -> None:
+        """Asks the targets to end once they have taken what waits. `finish` waits for them.
+
+        Args:
+            seconds: see `STOP_SECONDS`.
+        """
+        if self._give_up is None:
+            self._give_up = time.monotonic() + seconds
+            for dispatcher in self._dispatchers:
+                dispatcher.stop(seconds)
+
     def finish(self, seconds: float = STOP_SECONDS) -> None:
         """Waits until the targets have taken what waits, or the time is up, and commits what they have taken.
 
         Changes of the store that are not committed are undone.
 
         Args:
-            seconds: see `STOP_SECONDS`.
+            seconds: see `STOP_SECONDS`; they begin with `stop` if it was called before.
 
         Raises:
             WriteError: the store cannot be written.
         """
-        for dispatcher in self._dispatchers:
-            dispatcher.stop(seconds)
-        end, taken = time.monotonic() + seconds, self._positions()
+        self.stop(seconds)
+        assert self._give_up is not None
+        end, taken = self._give_up, self._positions()
         while any(one.is_running for one in self._dispatchers) and time.monotonic() < end:
             time.sleep(_POLL)
             before, taken = taken, self._positions()
@@ -128,12 +139,6 @@ class Notifications:
             + (f", {one['waiting']:,} not delivered ({kept})" if one["waiting"] else "")
             for one in self.to_json()
         ]
-
-    def _watch(self) -> str:
-        """Returns a name for the watch, which the store keeps."""
-        name = self._store.fact("watch", partial(checked, str)) or token_hex(8)
-        self._store.set_fact("watch", name)
-        return name
 
     def _positions(self) -> dict[str, int]:
         return {one.notifier.id: one.position for one in self._dispatchers}

@@ -28,20 +28,42 @@ POLL = 0.2
 
 
 @runtime_checkable
-class LineSource(Protocol):
-    """A source of lines: `Follower` or `Pipe`."""
+class SourcePosition(Protocol):
+    """A place in a source, between two lines. The source continues there if it is opened with it."""
 
-    ended: bool
+    def to_json(self) -> dict[str, Any]: ...
+
+
+@runtime_checkable
+class LineSource(Protocol):
+    """A source of lines: `Follower`, `Pipe`, or a partition of a topic.
+
+    Attributes:
+        ended: whether the lines end when `read` returns [].
+        is_at_end: whether the source is known to have no more lines at present when `read` returns [].
+        truncated: number of lines so far that were cut because they were too long.
+        position: the place after the last line that was returned; None: the source cannot be read again.
+    """
 
     @property
-    def position(self) -> Position | None: ...
+    def ended(self) -> bool: ...
+
+    @property
+    def is_at_end(self) -> bool: ...
 
     @property
     def truncated(self) -> int: ...
 
-    def read(self) -> list[bytes]: ...
+    @property
+    def position(self) -> SourcePosition | None: ...
 
-    def finish(self) -> list[bytes]: ...
+    def read(self) -> list[bytes]:
+        """Returns the next lines. The lines of earlier calls, and the position after them, are committed."""
+        ...
+
+    def finish(self) -> list[bytes]:
+        """Returns the last line if it has no line end, else []."""
+        ...
 
     def close(self) -> None: ...
 
@@ -112,15 +134,18 @@ class _StoredLog(StoredModel):
 
 
 class Runner:
-    """Reads lines until they end or a signal arrives, and delivers the alarms.
+    """Reads the lines of one source, and delivers the alarms (see `run_all`).
 
     Args:
         monitor: takes the records.
         parser: parses the lines.
-        lines: the source; `run` closes it.
-        delivery: takes the alarms; `run` closes it.
+        lines: the source; `close` closes it.
+        delivery: takes the alarms; `close` closes it.
         end: whether open sequences end with the source; by default if the store is temporary.
         notify: called once, with a message about the first line that could not be parsed.
+
+    Attributes:
+        ended: whether the source had no more lines, and none will come.
     """
 
     def __init__(
@@ -138,6 +163,8 @@ class Runner:
         self._end = not monitor.store.is_kept if end is None else end
         self._line_number = monitor.store.fact("lines", whole_number) or 0
         self._counted = parser.unreadable.count  # unreadable lines that the monitor has counted
+        self._waiting_since: float | None = None
+        self.ended = False
         monitor.store.fact("reader", parser.restore)
 
     @property
@@ -151,31 +178,44 @@ class Runner:
         return self._lines.truncated
 
     def run(self) -> bool:
-        """Reads to the end, and returns whether a signal ended the run.
+        """Reads to the end, and returns whether a signal ended the run. For errors, see `run_all`."""
+        return run_all([self])
 
-        Raises:
-            CorpusError: the source cannot be read.
-            WriteError: the state or the alarms cannot be written; the next run repeats the last step.
-        """
-        try:
-            with held_back_signals() as stopped:
-                self._commit()  # the position, before the first line is read
-                waiting_since: float | None = None
-                while not stopped():
-                    lines = self._lines.read()
-                    if lines:
-                        self._read(lines)
-                    elif self._lines.ended:
-                        break
-                    else:
-                        waiting_since = self._wait(waiting_since)
-                if not stopped():
-                    self._finish()
-                self._delivery.finish()
-                return stopped()
-        finally:
-            self._lines.close()
-            self._delivery.close()
+    def begin(self) -> None:
+        """Commits the position before the first line is read."""
+        self._commit()
+
+    def step(self) -> bool:
+        """Reads the next lines, or lets time pass if there are none. Returns whether there were lines."""
+        lines = self._lines.read()
+        self.ended = not lines and self._lines.ended
+        if lines:
+            self._read(lines)
+        elif not self.ended:
+            self._wait()
+        return bool(lines)
+
+    def finish(self) -> None:
+        """Handles the end of the source."""
+        if self._end:
+            if rest := self._lines.finish():
+                self._read(rest)
+            self._feed(self._parser.finish())
+            self._monitor.end()
+            self._monitor.close_incidents()
+        self._commit()
+
+    def stop(self) -> None:
+        """Asks the targets to end once they have taken what waits; `finish_delivery` waits for them."""
+        self._delivery.stop()
+
+    def finish_delivery(self) -> None:
+        """Gives the targets some seconds for the notices that wait."""
+        self._delivery.finish()
+
+    def close(self) -> None:
+        self._lines.close()
+        self._delivery.close()
 
     def _read(self, lines: Sequence[bytes]) -> None:
         records: list[Record] = []
@@ -193,29 +233,18 @@ class Runner:
             self._notify(f"line {number:,} could not be read: {reason}; further ones are only counted")
         self._counted = count
 
-    def _wait(self, since: float | None) -> float:
-        """Lets time pass, which may end idle sequences and close incidents, and returns the present time.
+    def _wait(self) -> None:
+        """Lets time pass, which may end idle sequences and close incidents.
 
-        Args:
-            since: the time that the last call returned; None: it is not known.
+        Time passes only while the source is known to have no more lines. Otherwise it may only be out of
+        reach, and its lines come later.
         """
-        now = time.monotonic()
-        if since is not None:
+        now, since = time.monotonic(), self._waiting_since
+        if since is not None and self._lines.is_at_end:
             self._monitor.wait(now - since)
-            if self._delivery.is_due:
-                self._commit()
-        time.sleep(POLL)
-        return now
-
-    def _finish(self) -> None:
-        """Handles the end of the source."""
-        if self._end:
-            if rest := self._lines.finish():
-                self._read(rest)
-            self._feed(self._parser.finish())
-            self._monitor.end()
-            self._monitor.close_incidents()
-        self._commit()
+        self._waiting_since = now if self._lines.is_at_end else None
+        if self._delivery.is_due:
+            self._commit()
 
     def _commit(self) -> None:
         """Commits the position and the results, then delivers the alarms."""
@@ -226,3 +255,40 @@ class Runner:
             facts["reader"] = state
         self._monitor.commit(**facts)
         self._delivery.send()
+
+
+def no_work() -> None:
+    """What `run_all` does between two rounds by default."""
+
+
+def run_all(runners: Sequence[Runner], between: Callable[[], None] = no_work) -> bool:
+    """Runs until all sources have ended or a signal arrives, and returns whether it was a signal.
+
+    Args:
+        runners: one for each source; they take turns.
+        between: called after each round, and once more when all sources have ended.
+
+    Raises:
+        CorpusError: a source cannot be read.
+        WriteError: a state or the alarms cannot be written; the next run repeats the last step.
+    """
+    try:
+        with held_back_signals() as stopped:
+            for runner in runners:
+                runner.begin()
+            while not stopped() and not all(runner.ended for runner in runners):
+                steps = [runner.step() for runner in runners if not runner.ended]
+                between()
+                if not any(steps) and not all(runner.ended for runner in runners):
+                    time.sleep(POLL)
+            if not stopped():
+                for runner in runners:
+                    runner.finish()
+            for runner in runners:
+                runner.stop()
+            for runner in runners:
+                runner.finish_delivery()
+            return stopped()
+    finally:
+        for runner in runners:
+            runner.close()

@@ -19,7 +19,10 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from secrets import token_hex
 from typing import Any, NamedTuple, TypeAlias, TypeVar, overload
 
 from onward.errors import ArtefactError, BusyError, InputError, WriteError
@@ -157,14 +160,15 @@ class WatchStore:
 
     Args:
         path: the file, which is created if it does not exist; None: a temporary file.
+        partition: the partition of a topic that the watch reads, for its notices; None: there are none.
 
     Raises:
         ArtefactError: the file is not a store, or of another format.
         WriteError: the file cannot be written.
     """
 
-    def __init__(self, path: Path | None = None) -> None:
-        self.path = path
+    def __init__(self, path: Path | None = None, partition: int | None = None) -> None:
+        self.path, self._partition = path, partition
         if path:
             self._create(path)
         self._database = self._guarded(lambda: sqlite3.connect(path or "", isolation_level=None))
@@ -256,6 +260,12 @@ class WatchStore:
     def set_fact(self, name: str, value: Any) -> None:
         self._change("insert or replace into facts values (?, ?)", [(name, json.dumps(value))])
 
+    def watch_id(self) -> str:
+        """Returns a name of the watch that no other watch has, and that the store keeps from now on."""
+        name = self.fact("watch", partial(checked, str)) or token_hex(8)
+        self.set_fact("watch", name)
+        return name
+
     def save_sequences(self, rows: Iterable[SequenceRow]) -> None:
         """Writes open sequences. They replace those with the same keys."""
         self._change(f"insert or replace into keys values ({_places(len(SequenceRow._fields))})", rows)
@@ -285,6 +295,10 @@ class WatchStore:
     def keys(self) -> list[str]:
         """Returns the keys of all open sequences."""
         return self._texts("select key from keys")
+
+    def some_keys(self, most: int) -> list[str]:
+        """Returns the first keys of open sequences in alphabetical order, up to a number."""
+        return self._texts("select key from keys order by key limit ?", most)
 
     def add_notices(self, notices: Iterable[Notice]) -> None:
         """Puts notices into the outbox."""
@@ -425,9 +439,13 @@ class WatchStore:
         rows = self._rows(query, *values)
         with self.refusing_damage("a notice"):
             return [
-                (number, _notice(json.loads(text), is_alarm=alarm is not None))
+                (number, self._notice(json.loads(text), is_alarm=alarm is not None))
                 for number, alarm, text in rows
             ]
+
+    def _notice(self, data: Any, *, is_alarm: bool) -> Notice:
+        notice = Alarm.from_json(data) if is_alarm else Incident.from_json(data)
+        return notice if self._partition is None else replace(notice, partition=self._partition)
 
     def _incident(self, condition: str, *values: Any) -> IncidentRow | None:
         """Returns the first row that meets a condition."""
@@ -469,10 +487,6 @@ class WatchStore:
     @property
     def _name(self) -> str:
         return str(self.path or "a temporary file")
-
-
-def _notice(data: Any, *, is_alarm: bool) -> Notice:
-    return Alarm.from_json(data) if is_alarm else Incident.from_json(data)
 
 
 def _places(count: int) -> str:
@@ -537,8 +551,8 @@ def _read_only(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 @contextmanager
-def opened_store(path: Path | None) -> Iterator[WatchStore]:
-    """Opens and locks a store until the block ends.
+def opened_store(path: Path | None, partition: int | None = None) -> Iterator[WatchStore]:
+    """Opens and locks a store until the block ends. For the arguments, see `WatchStore`.
 
     Raises:
         BusyError: another watch has the store open.
@@ -550,4 +564,4 @@ def opened_store(path: Path | None) -> Iterator[WatchStore]:
             except BusyError as error:
                 hint = "wait until it ends, or name another file with --state"
                 raise BusyError(f"another process is using {path}", hint=hint) from error
-        yield stack.enter_context(closing(WatchStore(path)))
+        yield stack.enter_context(closing(WatchStore(path, partition)))
