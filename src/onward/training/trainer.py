@@ -183,7 +183,8 @@ class Trainer:
             CorpusError: the snapshot's position does not exist in the corpus.
         """
         self._restore(snapshot)
-        self.group.send(_Restore(snapshot))
+        on_cpu = {name: tensor.cpu() for name, tensor in snapshot.tensors.items()}  # not on this GPU
+        self.group.send(_Restore(Checkpoint(on_cpu, snapshot.facts)))
 
     def _advance(self, share: float) -> StepResult:
         epoch = self.lanes.epoch + 1 if self.lanes.position["offset"] == 0 else None
