@@ -5,9 +5,12 @@ import torch
 from tests.training.conftest import Small
 
 from onward.data.encoded import EncodedCorpus, Encoding, encode_text
-from onward.errors import CorpusError
+from onward.data.lanes import Lanes
+from onward.errors import CorpusError, RunError
+from onward.model import LanguageModel
 from onward.training.follow import Setup, follow, receive_setup
 from onward.training.group import Alone, Ended, StoppedByLeader
+from onward.training.trainer import Trainer
 
 
 class Scripted(Alone):
@@ -40,3 +43,24 @@ def test_a_run_that_process_0_stopped_ends(corpus: EncodedCorpus, small: Small) 
     setup = Setup(small(shards=2), len(corpus.vocabulary), corpus.digest)
     with pytest.raises(StoppedByLeader):
         follow(Scripted(Ended()), setup, lambda _: corpus, device=torch.device("cpu"), is_first_here=False)
+
+
+class WithOtherWeights(Alone):
+    """The group of a process that leads a second one, whose state is the same but whose weights are not."""
+
+    rank, size = 0, 2
+
+    def join(self, tensor: torch.Tensor) -> torch.Tensor:
+        is_digest = tensor.dtype == torch.uint8
+        return torch.cat([tensor, tensor + 1 if is_digest else tensor])
+
+
+def test_different_weights_end_the_run(corpus: EncodedCorpus, small: Small) -> None:
+    """Processors of different kinds round differently, so the copies of the weights drift apart."""
+    recipe = small(shards=2)
+    model = LanguageModel(recipe.model_config(len(corpus.vocabulary))).train()
+    lanes = Lanes(corpus.ids, lanes=4, steps=16)
+    trainer = Trainer(model, lanes, recipe, precision="fp32", group=WithOtherWeights())
+    with pytest.raises(RunError, match="have different weights") as error:
+        trainer.snapshot()
+    assert "--resume" in error.value.hint

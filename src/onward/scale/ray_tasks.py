@@ -30,12 +30,13 @@ class RayTasks:
     def __init__(self, address: str | None = None, count: int | None = None) -> None:
         self._ray = ray = import_ray()
         if not ray.is_initialized():
+            os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # else Ray reports its use over the network
             new: dict[str, Any] = {} if address else {"num_cpus": count, "include_dashboard": False}
             try:
                 ray.init(address=address or "local", log_to_driver=False, logging_level="error", **new)
-            except ConnectionError as error:
+            except (ConnectionError, RuntimeError) as error:
                 raise RunError(
-                    f"there is no Ray cluster at {address}",
+                    f"there is no Ray cluster at {address or 'this machine, and none could be started'}",
                     hint="start one with `ray start --head`, or leave out --address",
                 ) from error
 

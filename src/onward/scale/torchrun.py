@@ -16,7 +16,7 @@ import torch
 import torch.distributed as dist
 from torch.distributed.rendezvous import rendezvous
 
-from onward.errors import InputError
+from onward.errors import InputError, LostProcess
 from onward.scale.torch_group import TorchGroup
 from onward.training.group import Alone, Group
 
@@ -41,8 +41,13 @@ def process_group() -> Iterator[Group]:
     if torch.cuda.is_available():
         torch.cuda.set_device(local_rank())
         backend = "cpu:gloo,cuda:nccl"
-    store, number, size = next(rendezvous("env://", timeout=_LONGEST_WAIT))
-    dist.init_process_group(backend, store=store, rank=number, world_size=size, timeout=_LONGEST_WAIT)
+    try:
+        store, number, size = next(rendezvous("env://", timeout=_LONGEST_WAIT))
+        dist.init_process_group(backend, store=store, rank=number, world_size=size, timeout=_LONGEST_WAIT)
+    except RuntimeError as error:
+        reason = str(error).partition("\n")[0]
+        message = f"the processes of this run cannot connect to each other: {reason}"
+        raise LostProcess(message, reports=rank() == 0) from error
     try:
         yield TorchGroup(store)
     finally:

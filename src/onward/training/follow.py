@@ -40,7 +40,7 @@ def lead(trainer: Trainer, corpus: EncodedCorpus) -> None:
         return
     group.send(Setup(trainer.recipe, len(corpus.vocabulary), corpus.digest))
     group.wait()
-    trainer.restore(trainer.snapshot())
+    trainer.share()
 
 
 def receive_setup(group: Group) -> Setup:

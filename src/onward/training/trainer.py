@@ -9,9 +9,9 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from onward.artefact import weights_of
+from onward.artefact import digest_of, weights_of
 from onward.data.lanes import Blocks
-from onward.errors import ArtefactError
+from onward.errors import ArtefactError, RunError
 from onward.layers.state import State, map_state, tensors_of, with_tensors
 from onward.model import LanguageModel
 from onward.precision import in_precision
@@ -141,7 +141,7 @@ class Trainer:
                     self.step = step
                     self._advance(share)
                 case _Snapshot():
-                    self._shards.joined(self.state)
+                    self._join()
                 case _Restore(snapshot):
                     self._restore(snapshot)
                 case Ended() as ended:
@@ -160,20 +160,24 @@ class Trainer:
             finally:
                 self.model.train()
 
+    def share(self) -> None:
+        """Gives the other processes the weights of this one, before its first step."""
+        self.restore(self._snapshot(self.model.initial_state(self.lanes.lanes)))
+
     def snapshot(self) -> Checkpoint:
-        """Returns a copy of the whole state of the run, apart from its best weights."""
-        facts = {
-            "step": self.step,
-            "schedule": str(self.schedule),
-            "symbols": self.symbols,
-            "rate_scale": self.rate_scale,
-            "precision": self.precision,
-            "position": self.lanes.position,
-        }
+        """Returns a copy of the whole state of the run, apart from its best weights.
+
+        Raises:
+            RunError: the processes have different weights.
+        """
         self.group.send(_Snapshot())
-        fixed = self._fixed_tensors(self._shards.joined(self.state))
-        tensors = {**fixed, **grouped("optimiser", self.optimiser.tensors())}
-        return Checkpoint({name: tensor.detach().clone() for name, tensor in tensors.items()}, facts)
+        state, has_equal_weights = self._join()
+        if not has_equal_weights:
+            raise RunError(
+                "the processes of this run have different weights, because their processors differ",
+                hint="continue from the last checkpoint with --resume, on processors of one kind",
+            )
+        return self._snapshot(state)
 
     def restore(self, snapshot: Checkpoint) -> None:
         """Restores the state in a snapshot, whose tensors are copied.
@@ -183,7 +187,8 @@ class Trainer:
             CorpusError: the snapshot's position does not exist in the corpus.
         """
         self._restore(snapshot)
-        self.group.send(_Restore(snapshot))
+        on_cpu = {name: tensor.cpu() for name, tensor in snapshot.tensors.items()}  # not on this GPU
+        self.group.send(_Restore(Checkpoint(on_cpu, snapshot.facts)))
 
     def _advance(self, share: float) -> StepResult:
         epoch = self.lanes.epoch + 1 if self.lanes.position["offset"] == 0 else None
@@ -197,6 +202,19 @@ class Trainer:
         self.step += 1
         self.symbols += count_targets(block)
         return StepResult(nats, norm, epoch)
+
+    def _snapshot(self, state: State) -> Checkpoint:
+        """Returns a copy of the state of the run, with this state of all lanes."""
+        facts = {
+            "step": self.step,
+            "schedule": str(self.schedule),
+            "symbols": self.symbols,
+            "rate_scale": self.rate_scale,
+            "precision": self.precision,
+            "position": self.lanes.position,
+        }
+        tensors = {**self._fixed_tensors(state), **grouped("optimiser", self.optimiser.tensors())}
+        return Checkpoint({name: tensor.detach().clone() for name, tensor in tensors.items()}, facts)
 
     def _restore(self, snapshot: Checkpoint) -> None:
         tensors, facts = snapshot.tensors, snapshot.facts
@@ -222,6 +240,15 @@ class Trainer:
         except RuntimeError as error:
             message = "the state of the random generator in the checkpoint is damaged"
             raise ArtefactError(message, hint=START_AGAIN) from error
+
+    def _join(self) -> tuple[State, bool]:
+        """Returns the state of all lanes, and whether all processes have the same weights."""
+        state = self._shards.joined(self.state)
+        if self.group.size == 1:
+            return state, True
+        digest = bytearray.fromhex(digest_of(weights_of(self.model)))
+        digests = self.group.join(torch.frombuffer(digest, dtype=torch.uint8)[None])  # (P, 32)
+        return state, bool((digests == digests[0]).all())
 
     def _initial_state(self) -> State:
         return self.model.initial_state(len(self._shards.lanes))
