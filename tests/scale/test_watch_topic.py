@@ -132,6 +132,7 @@ def test_a_partition_is_watched_by_one_process(
     refused = watch_topic(topic)
     assert refused.code == 2
     assert f"another process is using {tmp_path / 'states' / f'{topic}-1.db'}" in refused.err
+    assert "give each process partitions of its own with --partitions" in refused.err
     assert watch_topic(topic, "--partitions", "0").code == 0
     other.terminate()
     assert other.wait(60) == 0
