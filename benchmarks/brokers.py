@@ -1,8 +1,11 @@
 """Brokers on this machine that speak Kafka's protocol. None of them is Apache Kafka.
 
-mock_broker    librdkafka's own, inside the client: starts at once, and makes topics of 4 partitions
-Noida          noida-db: keeps topics on disk, so it can be restarted
-Tansu          keeps topics in memory
+mock_broker   librdkafka's own, inside the client. It starts at once, and makes topics of four partitions. It
+              cannot describe topics, so it has no ids of topics.
+Noida         noida-db 0.2.3. It keeps topics on disk, so it can be restarted. It has no ids of topics.
+Tansu         Tansu 0.6.0. It keeps topics in memory. It drops the metadata of committed offsets, returns the
+              messages of aborted transactions, and does not say that an offset is out of range. If a topic is
+              deleted while it is read, librdkafka 2.16 crashes.
 """
 
 import socket

@@ -1,5 +1,6 @@
 """Settings of the Kafka client."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -41,3 +42,10 @@ def test_a_setting_that_the_client_does_not_know_is_refused(settings: dict[str, 
     with pytest.raises(InputError, match="a setting of the Kafka client is wrong") as refused:
         make_consumer("localhost:1", "group", settings, lambda _: None)
     assert next(iter(settings)) in str(refused.value)
+
+
+def test_a_missing_package_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "confluent_kafka", None)
+    with pytest.raises(InputError, match="the package confluent-kafka, which is not installed") as refused:
+        make_consumer("localhost:1", "group", {}, lambda _: None)
+    assert refused.value.hint == "pip install 'onward[kafka]'"

@@ -5,6 +5,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -101,8 +102,10 @@ def read_all(server: Server, stream: str, folder: Path, said: list[str] | None =
 
 
 def add(server: Server, stream: str, *lines: bytes) -> None:
-    for line in lines:
-        server.client.xadd(stream, {"line": line})
+    with server.client.pipeline() as sent:
+        for line in lines:
+            sent.xadd(stream, {"line": line})
+        sent.execute()
 
 
 def test_entries_are_read_in_order_and_once(server: Server, stream: str, tmp_path: Path) -> None:
@@ -198,12 +201,20 @@ def test_a_server_that_restarts_loses_and_repeats_nothing(tmp_path: Path) -> Non
     assert "cannot reach Redis" in said[0] and "answers again" in said[1]
 
 
+def test_a_missing_package_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "redis", None)
+    with pytest.raises(InputError, match="the package redis, which is not installed") as refused:
+        RedisStream(parse_address("redis://localhost/web"), "group", follows=False, notify=print)
+    assert refused.value.hint == "pip install 'onward[redis]'"
+
+
 def test_a_server_that_does_not_answer_is_an_error(onward: Command, watching: Path, tmp_path: Path) -> None:
     ran = onward("watch", "run", watching, "redis://127.0.0.1:1/web", "--group", "a", "--state", tmp_path)
     assert ran.code == 2
     assert "cannot reach Redis at redis://127.0.0.1:1/web" in ran.err
 
 
+@pytest.mark.slow
 def test_a_watch_of_a_stream_raises_the_alarms_of_a_file_after_kills_too(
     onward: Command, watching: Path, server: Server, stream: str, process: Any, tmp_path: Path
 ) -> None:

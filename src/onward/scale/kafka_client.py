@@ -68,13 +68,14 @@ def count_partitions(client: "Consumer | Producer", servers: str, topic: str, se
     from confluent_kafka import KafkaException  # noqa: PLC0415 - an extra
 
     try:
-        count = len(client.list_topics(topic, timeout=seconds).topics[topic].partitions)
+        found = client.list_topics(topic, timeout=seconds).topics[topic]
     except KafkaException as error:
         raise unreachable(servers, reason_of(error)) from error
-    if not count:
-        hint = "check the name, or create the topic first"
-        raise CorpusError(f"there is no topic {topic} at {servers}", hint=hint)
-    return count
+    if not found.partitions:
+        reason = f": {found.error.str()}" if found.error else ""
+        hint = "check the name and the rights of the user, or create the topic first"
+        raise CorpusError(f"there is no topic {topic} at {servers}{reason}", hint=hint)
+    return len(found.partitions)
 
 
 def reason_of(error: Exception) -> str:

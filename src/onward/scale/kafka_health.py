@@ -46,7 +46,7 @@ class TopicHealth:
         self._trouble = ""  # what the client has reported since the last look
         self._looked = 0.0
         self._unknown_since: float | None = None
-        self._is_told = False  # whether the user knows that the broker does not answer
+        self._is_told = False  # whether the user knows that the topic cannot be read
         self.count, self.id, self.is_well = 0, "", True
 
     def begin(self, consumer: "Consumer") -> None:
@@ -100,23 +100,26 @@ class TopicHealth:
         return not was_well
 
     def _look(self, consumer: "Consumer", ours: Collection[int], seconds: float) -> tuple[int, str]:
-        """Returns the number of partitions that the broker knows, and why it cannot be read; "" if it can."""
-        from confluent_kafka import KafkaException  # noqa: PLC0415 - an extra
+        """Returns the number of partitions, 0 if the topic is unknown, and why it cannot be read, or ""."""
+        from confluent_kafka import KafkaError, KafkaException  # noqa: PLC0415 - an extra
 
         self._looked = time.monotonic()
         try:
-            partitions = consumer.list_topics(self._topic, timeout=seconds).topics[self._topic].partitions
+            found = consumer.list_topics(self._topic, timeout=seconds).topics[self._topic]
         except KafkaException as error:
             return 0, reason_of(error)
-        leaderless = [number for number in ours if number in partitions and partitions[number].leader < 0]
-        return len(partitions), f"partition {leaderless[0]} has no leader" if leaderless else ""
+        if found.error and found.error.code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+            return 0, found.error.str()
+        known = found.partitions
+        leaderless = [number for number in ours if number in known and known[number].leader < 0]
+        return len(known), f"partition {leaderless[0]} has no leader" if leaderless else ""
 
     def _tell(self, reason: str) -> None:
-        """Tells the user that the broker does not answer, and that it answers again."""
+        """Tells the user that the topic cannot be read, and that it can be read again."""
         if reason and not self._is_told:
-            self._notify(f"cannot reach the Kafka broker at {self._servers}: {reason}; trying again")
+            self._notify(f"cannot read {self._topic} at {self._servers}: {reason}; trying again")
         elif self._is_told and not reason:
-            self._notify(f"the Kafka broker at {self._servers} answers again")
+            self._notify(f"{self._topic} at {self._servers} can be read again")
         self._is_told = bool(reason)
 
     def _check_deleted(self, *, is_unknown: bool) -> None:

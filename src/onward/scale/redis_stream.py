@@ -56,6 +56,8 @@ class RedisStream:
     ) -> None:
         try:
             import redis  # noqa: PLC0415 - an extra
+            from redis.backoff import NoBackoff  # noqa: PLC0415
+            from redis.retry import Retry  # noqa: PLC0415
         except ImportError as error:
             hint = "pip install 'onward[redis]'"
             raise InputError("Redis needs the package redis, which is not installed", hint=hint) from error
@@ -66,8 +68,9 @@ class RedisStream:
         self._failures, self._refusal = (redis.ConnectionError, redis.TimeoutError), redis.ResponseError
         self.position, self.truncated = RedisPosition(stream=address.name), 0
         self.is_at_end = self.ended = False
-        password = os.environ.get("ONWARD_REDIS_PASSWORD")
-        self._client: Any = redis.Redis(*address.servers[0], password=password, socket_timeout=_SECONDS)
+        options: Any = {"password": os.environ.get("ONWARD_REDIS_PASSWORD"), "socket_timeout": _SECONDS}
+        options["retry"] = Retry(NoBackoff(), 0)  # `read` tries again
+        self._client: Any = redis.Redis(*address.servers[0], **options)
         try:
             self._client.ping()
         except redis.RedisError as error:

@@ -562,6 +562,9 @@ def opened_store(path: Path | None, partition: int | None = None) -> Iterator[Wa
             try:
                 stack.enter_context(output_lock(path))
             except BusyError as error:
-                hint = "wait until it ends, or name another file with --state"
+                other = "name another file with --state"
+                if partition is not None:
+                    other = "give each process partitions of its own with --partitions"
+                hint = f"wait until it ends, or {other}"
                 raise BusyError(f"another process is using {path}", hint=hint) from error
         yield stack.enter_context(closing(WatchStore(path, partition)))
