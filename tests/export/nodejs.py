@@ -1,14 +1,17 @@
-"""Runs the engine of exported pages under Node."""
+"""Runs the engine and the scripts of exported pages under Node."""
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import onward.export
+from onward.export.page import page_script
 from onward.export.program import portable_program
 from onward.model import LanguageModel
 
@@ -60,7 +63,54 @@ def run_engine(
     (folder / "weights").write_bytes(weights)
     command = ["node", "--input-type=module", "--eval", _SCRIPT, "--"]
     paths = [EXPORT / "static" / "engine.js", wasm, folder]
-    ended = subprocess.run([*command, *map(str, paths)], capture_output=True, text=True, check=False)
-    assert ended.returncode == 0, ended.stderr
+    drawn = _output([*command, *map(str, paths)])
     logits = np.fromfile(folder / "logits", np.float32).reshape(*ids.shape, -1)
-    return logits, json.loads(ended.stdout)
+    return logits, drawn
+
+
+_ASK = """
+const { readFileSync } = await import("node:fs");
+const given = JSON.parse(readFileSync(0));
+globalThis.document = { getElementById: (id) => ({ textContent: given.contents[id] }) };
+const api = new api_js.Api();
+await api.models();
+const answers = [];
+for (const [name, ...values] of given.requests) {
+  if (name === "complete") {
+    let text = "";
+    for await (const piece of api.complete(...values, new AbortController().signal)) text += piece;
+    answers.push(text);
+  } else if (name === "leave") {
+    const controller = new AbortController();
+    const left = api.score(...values, controller.signal).catch((error) => error.name);
+    controller.abort();
+    answers.push(await left);
+  } else {
+    answers.push(await api[name](...values));
+  }
+}
+process.stdout.write(JSON.stringify(answers), () => process.exit());
+"""
+
+
+def ask_page(page: Path, *requests: tuple[Any, ...]) -> list[Any]:
+    """Returns the answers of an exported page's `Api` to requests.
+
+    A request is the name of a method and its arguments; "leave" begins to score a text and aborts.
+    """
+    html = page.read_text(encoding="utf-8")
+    found = re.findall(r'<script type="application/[^"]+" id="(\w+)">(.*?)</script>', html, re.DOTALL)
+    given = json.dumps({"contents": dict(found), "requests": requests})
+    return _output(["node", "--input-type=module", "--eval", page_script("api.js") + _ASK], given)
+
+
+def run_script(script: str) -> Any:
+    """Runs a script, and returns the JSON that it prints."""
+    return _output(["node", "--input-type=module", "--eval", script])
+
+
+def _output(command: list[str], given: str = "") -> Any:
+    """Runs a command, and returns the JSON that it prints."""
+    ended = subprocess.run(command, input=given, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    return json.loads(ended.stdout)
