@@ -23,7 +23,7 @@ FIND_PYTHON = for python in $(PYTHON) python3 python3.13 python3.12 python3.11 p
 	if [ -z "$$python" ]; then echo "error: no Python 3.11 to 3.13 with venv found" >&2; \
 	echo "hint: install one (Debian, Ubuntu: apt install python3 python3-venv), or name it: make PYTHON=/path/to/python3" >&2; exit 1; fi
 
-.PHONY: help setup demo test lint types imports fast slow docs serve-docs dist lower-bounds audit bench bench-peers format clean
+.PHONY: help setup demo test lint types imports fast slow docs serve-docs wasm dist lower-bounds audit bench bench-peers format clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:.*## /\t/' | while IFS=$$'\t' read -r name text; \
@@ -70,6 +70,9 @@ docs: $(VENV)/.installed-docs ## build the documentation into site/
 
 serve-docs: $(VENV)/.installed-docs ## serve the documentation at http://127.0.0.1:8000, rebuilt on change
 	$(BIN)/zensical serve
+
+wasm: ## compile the step of a model to WebAssembly, for exported pages; needs clang and wasi-libc
+	bash .ci/wasm
 
 dist: ## build the sdist and a wheel into dist/, and test the wheel without a compiler
 	@pythons="$(PYTHON)"; if [ -z "$$pythons" ]; then $(FIND_PYTHON); pythons=$$python; fi; bash .ci/dist $$pythons

@@ -1,7 +1,9 @@
 """Common fixtures: shapes are checked at run time, and the real data is beside the checkout."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -14,8 +16,8 @@ os.environ.setdefault("ONWARD_TRITON", "1")  # unproven kernels, which are teste
 
 # All but the command line, whose types are typer's own, and not those that typer passes.
 CHECKED = (
-    "api", "artefact", "atomic", "classify", "data", "inference", "layers", "lesson", "model",
-    "training", "units", "watch",
+    "api", "artefact", "atomic", "classify", "data", "description", "export", "inference", "layers", "lesson",
+    "model", "training", "units", "watch",
 )  # fmt: skip
 install_import_hook([f"onward.{name}" for name in CHECKED], "beartype.beartype")
 
@@ -36,3 +38,14 @@ def shared_data() -> Path:
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test reads or writes the user's caches."""
     monkeypatch.setenv("ONWARD_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """One browser for all tests, since a process can only have one event loop of playwright."""
+    from tests.serve.page.browsing import CHROMIUM, api  # noqa: PLC0415 - skips the test if playwright is not installed
+
+    with api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()

@@ -2,7 +2,7 @@
 
 import glob
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -38,15 +38,32 @@ def refuse_to_replace(output: Path, sources: Iterable[Path]) -> None:
     """
     from onward.artefact import is_model  # noqa: PLC0415 - imports torch, which the functions above do not need
 
+    refuse_to_replace_other(output, sources, is_model, "model")
+
+
+def refuse_to_replace_other(
+    output: Path, sources: Iterable[Path], is_ours: Callable[[Path], bool], kind: str
+) -> None:
+    """Refuses to write over a source, or over a file of another kind.
+
+    Args:
+        output: the file to write.
+        sources: the files that it is made from.
+        is_ours: returns whether a file is of the kind that is written.
+        kind: the kind in words, such as "model".
+
+    Raises:
+        InputError: the output is a source, or an existing file of another kind.
+    """
     if not output.is_file():
         return
     if any(output.samefile(source) for source in sources if source.exists()):
         raise InputError(
-            f"{output} is a source: the model would overwrite it", hint="name another file with -o"
+            f"{output} is a source: the {kind} would overwrite it", hint="name another file with -o"
         )
-    if not is_model(output):
+    if not is_ours(output):
         raise InputError(
-            f"{output} exists and is not an onward model: it would be overwritten",
+            f"{output} exists and is not an onward {kind}: it would be overwritten",
             hint="name another file with -o, or delete it first",
         )
 

@@ -129,14 +129,3 @@ def own(audit: Path, tmp_path: Path) -> Path:
     path = tmp_path / "audit.onward"
     path.write_bytes(audit.read_bytes())
     return path
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    """One browser for all tests, since a process can only have one event loop of playwright."""
-    from tests.serve.page.browsing import CHROMIUM, api  # noqa: PLC0415 - skips the test if playwright is not installed
-
-    with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()

@@ -12,6 +12,7 @@ import onward
 from onward.cli.command import Command, Group
 from onward.cli.complete import complete
 from onward.cli.draw import draw
+from onward.cli.export import export
 from onward.cli.info import info
 from onward.cli.lesson import lesson
 from onward.cli.novelty import novelty
@@ -32,7 +33,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
-for command in (train, write, complete, score, serve, novelty, info, lesson, draw):
+for command in (train, write, complete, score, serve, novelty, info, lesson, draw, export):
     app.command(cls=Command)(command)
 app.add_typer(watch)
 

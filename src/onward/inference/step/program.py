@@ -5,7 +5,7 @@ For each kind of layer, a method adds its operations, in the notation of the lay
 
 import ctypes
 from functools import singledispatchmethod
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -47,6 +47,20 @@ _GROUP = 4  # lanes that share a read of the weights, as in products.c
 _LANE_FIELDS = ("x", "y", "state", "more")  # fields of an operation that have a row for each lane
 
 
+class Operation(NamedTuple):
+    """An operation of a step.
+
+    Attributes:
+        kind: one of `KINDS`.
+        tensors: the tensors that fields of the struct point to: vectors of the program, and weights.
+        numbers: its other fields.
+    """
+
+    kind: str
+    tensors: dict[str, Tensor]
+    numbers: dict[str, int | float]
+
+
 class Vectors:
     """The memory of the programs of one stepper, which never run at the same time.
 
@@ -82,6 +96,7 @@ class Program:
         out: logits after a step, (B, V).
         states: tensors of the state, in the order of `tensors_of`; a step changes them.
         vectors: all tensors with a row for each lane.
+        operations: the operations, in order.
         lanes, symbols: B and V.
     """
 
@@ -91,17 +106,16 @@ class Program:
         self.lanes, self._weights = lanes, weights
         self._memory = memory or Vectors()
         self.vectors: list[Tensor] = []
-        self._operations: list[
-            tuple[StepOperation, dict[str, int]]
-        ] = []  # with the bytes of a lane in each field
-        self._kept: list[Any] = []  # keeps the tensors alive that the operations point to
+        self.operations: list[Operation] = []
+        self._kept: list[Any] = []  # keeps the structs alive that the shares point to
         self.states: list[Tensor] = []
         x = self._vector(model.embedding.embedding_dim)
         self._add("embed", y=x, matrix=model.embedding.weight, rows=x.shape[1])
         logits = self._linear(self._layer(model.stack, x), model.readout.weight, model.readout.bias)
         self.out, self.symbols = logits.numpy(), model.config.symbols
         self.ids, self.chances = np.zeros(lanes, np.int64), np.zeros(lanes)
-        products = sum(o.rows * o.columns for o, _ in self._operations if o.kind == KINDS.index("linear"))
+        sizes = [o.numbers for o in self.operations if o.kind == "linear"]
+        products = sum(int(size["rows"] * size["columns"]) for size in sizes)
         self._shares: dict[int, Shares] = {}  # by the number of threads
         self.whole = None if lanes > _GROUP and lanes * products >= SHARED else self.shares(1)
 
@@ -118,12 +132,13 @@ class Program:
 
     def _step(self, first: int, lanes: int) -> Step:
         """Returns the operations for `lanes` lanes from lane `first` on, with their inputs and outputs."""
-        operations = (StepOperation * len(self._operations))()
-        for i, (operation, sizes) in enumerate(self._operations):
-            operations[i] = operation
-            for name, size in sizes.items():
-                if size:  # an empty tensor has no address
-                    setattr(operations[i], name, getattr(operation, name) + first * size)
+        operations = (StepOperation * len(self.operations))()
+        for i, operation in enumerate(self.operations):
+            operations[i] = StepOperation(kind=KINDS.index(operation.kind), **operation.numbers)
+            for name, tensor in operation.tensors.items():
+                if tensor.numel():  # an empty tensor has no address
+                    skipped = first * (tensor.nbytes // self.lanes) if name in _LANE_FIELDS else 0
+                    setattr(operations[i], name, tensor.data_ptr() + skipped)
         weights = np.empty(self.symbols, np.float32)
         arrays = {"ids": self.ids[first:], "logits": self.out[first:], "chances": self.chances[first:]}
         self._kept += operations, weights
@@ -232,12 +247,10 @@ class Program:
         return self.states[-1]
 
     def _add(self, kind: str, **fields: Any) -> None:
-        """Adds an operation. Fields that are tensors become pointers."""
+        """Adds an operation."""
         tensors = {name: x.detach().contiguous() for name, x in fields.items() if isinstance(x, Tensor)}
-        pointers = {name: x.data_ptr() for name, x in tensors.items()}
-        sizes = {name: x.nbytes // self.lanes for name, x in tensors.items() if name in _LANE_FIELDS}
-        self._kept += tensors.values()
-        self._operations.append((StepOperation(kind=KINDS.index(kind), **fields | pointers), sizes))
+        numbers = {name: x for name, x in fields.items() if not isinstance(x, Tensor) and x is not None}
+        self.operations.append(Operation(kind, tensors, numbers))
 
 
 def divide_lanes(lanes: int, threads: int) -> list[int]:

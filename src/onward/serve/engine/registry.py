@@ -6,15 +6,14 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from onward.bases import find_model
+from onward.description import curve_of, facts_of
 from onward.inference.trained_model import TrainedModel
-from onward.outputs import log_path
 from onward.serve.engine.engine import Engine
 from onward.serve.engine.tokens import SymbolNames
 from onward.serve.http.errors import ApiError
 from onward.serve.http.limits import Limits
 from onward.serve.http.lookup import Lookup, paths_by_name
 from onward.serve.http.metrics import Metrics
-from onward.training.log import LoggedEvent, read_log
 
 
 @dataclass(frozen=True)
@@ -70,19 +69,7 @@ def entry(served: ServedModel) -> dict[str, Any]:
 
 def facts(served: ServedModel) -> dict[str, Any]:
     """Returns everything about a model except the path of its file."""
-    vocabulary, artefact = served.trained.vocabulary, served.trained.artefact
-    return entry(served) | {
-        "parameters": served.trained.model.parameter_count(),
-        "architecture": served.trained.model.config.to_json(),
-        "vocabulary": {
-            "kind": vocabulary.kind,
-            "lower": vocabulary.lower,
-            "marks": vocabulary.marks,
-            "size": len(vocabulary),
-        },
-        "recipe": artefact.recipe,
-        "facts": artefact.facts,
-    }
+    return entry(served) | facts_of(served.trained)
 
 
 def curve(served: ServedModel) -> dict[str, Any]:
@@ -91,22 +78,9 @@ def curve(served: ServedModel) -> dict[str, Any]:
     Raises:
         ApiError: 404, there is no log, or it cannot be read.
     """
-    path = served.trained.path
-    series: dict[str, list[dict[str, float]]] = {"training": [], "validation": []}
-    for event in _events(log_path(path)) if path else ():
-        name = {"stepped": "training", "validated": "validation"}.get(event.event)
-        if name and event.nats_per_symbol is not None:
-            series[name].append({"step": event.step, "value": event.nats_per_symbol})
-    if not any(series.values()):
+    found = curve_of(served.trained)
+    if found is None:
         message = f"there is no training log in the folder of the model {served.name}"
         hint = "copy the log of `onward train` to the folder of the model"
         raise ApiError(404, "no_curve", message, hint=hint)
-    return {"model": served.name, "unit": "nats_per_symbol", **series}
-
-
-def _events(path: Path) -> list[LoggedEvent]:
-    """Returns the events in a log; none if it cannot be read."""
-    try:
-        return read_log(path)
-    except OSError:
-        return []
+    return {"model": served.name, **found}

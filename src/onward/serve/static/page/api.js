@@ -50,6 +50,8 @@ export class Api {
   models = async () => (await this.json("GET", "v1/models")).data;
   model = (id) => this.json("GET", `v1/models/${encodeURIComponent(id)}`);
   curve = (id) => this.json("GET", `v1/models/${encodeURIComponent(id)}/curve`);
+  /** Whether the server has a page of alarms. */
+  watches = async () => (await this.json("GET", "v1/watch").catch(() => null))?.data.length > 0;
   createSession = (body) => this.json("POST", "v1/sessions", body);
   connect = (id) => new SessionSocket(id, this.#token);
   score = (body, signal) => this.json("POST", "v1/score", body, signal);

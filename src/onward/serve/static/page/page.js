@@ -1,4 +1,7 @@
-/** The page that completes the typed text: connects its parts. */
+/**
+ * The page that completes the typed text: connects its parts. Its predictions come from `Api`, which asks a server; in a
+ * page that `onward export` writes, `Api` is a model in the page (export/static/api.js).
+ */
 
 import { Api } from "./api.js";
 import { CompletionView } from "./completions.js";
@@ -42,7 +45,10 @@ const surprise = new SurpriseView(
 );
 const writer = new Writer(api, editor, {
   area, ghost: $("ghost"), form: $("write"), button: $("go"), temperature: $("temperature"), degrees: $("degrees"),
+  seed: $("seed"),
 }, notice.reporter("writing"));
+const adapt = $("adapt"); // an exported page has no such control
+const adapts = () => adapt?.checked ?? false;
 let scored = "";
 let curve = null;
 
@@ -56,8 +62,7 @@ async function begin() {
     $("model").disabled = models.length < 2;
     await use($("model").value);
     report(null);
-    const detectors = await api.json("GET", "v1/watch").catch(() => null); // only for the link to the other page
-    $("other").hidden = !detectors?.data.length;
+    if ($("other")) $("other").hidden = !(await api.watches());
   } catch (error) {
     report(error);
     if (error.isTemporary) setTimeout(begin, 1000 * (error.seconds || 2));
@@ -70,7 +75,7 @@ async function use(id) {
   if ($("model").value !== id) return; // another model was chosen during the request
   showFacts($("facts"), model);
   for (const part of [surprise, writer]) part.use(model);
-  session.use(id, $("adapt").checked);
+  session.use(id, adapts());
   session.retry();
   surprise.update(editor.text);
   curve = await api.curve(id).catch(() => null); // many models have no training log
@@ -80,14 +85,14 @@ async function use(id) {
 
 /** Continues without learning, since the server has no room for it. */
 function stopAdapting(error) {
-  $("adapt").checked = false;
+  adapt.checked = false;
   notice.reporter("adapt")(error);
   session.use($("model").value, false);
 }
 
-$("adapt").addEventListener("change", () => {
+adapt?.addEventListener("change", () => {
   notice.reporter("adapt")(null);
-  session.use($("model").value, $("adapt").checked);
+  session.use($("model").value, adapts());
 });
 $("model").addEventListener("change", () => use($("model").value).catch(notice.reporter("models")));
 $("coloured").addEventListener("change", () => $("editor").classList.toggle("plain", !$("coloured").checked));

@@ -1,6 +1,7 @@
 /** Text as code points, which the server counts, and as graphemes, which a reader sees. */
 
 const PLAIN = /^[\n\t\x20-\x7e\xa0-\u02ff]*$/; // characters that are graphemes by themselves
+const WORD_PART = /^[\p{L}\p{N}\p{M}_\u200c\u200d]+$/u;
 const WORD = /[\p{L}\p{N}\p{M}_\u200c\u200d]{1,256}|[^\p{L}\p{N}\p{M}_\u200c\u200d]/gu;
 const WORD_WITHOUT_MARKS = /[\p{L}\p{N}_]{1,256}|[^\p{L}\p{N}_]/gu;
 const segmenter = "Segmenter" in Intl && new Intl.Segmenter();
@@ -11,6 +12,12 @@ export const points = (text) => Array.from(text, (point) => (/^[\ud800-\udfff]$/
 /** Returns the graphemes of a text: what a reader sees as single characters. */
 export const graphemes = (text) =>
   PLAIN.test(text) || !segmenter ? [...text] : Array.from(segmenter.segment(text), ({ segment }) => segment);
+
+/** Returns the words of a text and the characters between them; `marks`: whether combining marks are part of words. */
+export const wordsOf = (text, marks = true) => text.match(marks ? WORD : WORD_WITHOUT_MARKS) ?? [];
+
+/** Whether a text is a word or a part of one. */
+export const isWordPart = (text) => WORD_PART.test(text);
 
 /** Returns how one list became another: at `at`, `removed` items were replaced by `added`. */
 export const difference = (before, after) => {
@@ -32,7 +39,7 @@ export const symbolSpans = (text, { kind, marks = true }) => {
   const spans = [];
   if (kind === "words") {
     let at = 0;
-    for (const [word] of text.matchAll(marks ? WORD : WORD_WITHOUT_MARKS)) spans.push([at, (at += points(word).length)]);
+    for (const word of wordsOf(text, marks)) spans.push([at, (at += points(word).length)]);
     return spans;
   }
   points(text).forEach((point, at) => {

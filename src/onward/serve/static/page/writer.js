@@ -12,18 +12,20 @@ export class Writer {
   #ghost;
   #button;
   #temperature;
+  #seed;
   #model = null;
   #running = null;
   #written = "";
   #onError;
 
-  constructor(api, editor, { area, ghost, form, button, temperature, degrees }, onError) {
+  constructor(api, editor, { area, ghost, form, button, temperature, degrees, seed }, onError) {
     this.#api = api;
     this.#editor = editor;
     this.#area = area;
     this.#ghost = ghost;
     this.#button = button;
     this.#temperature = temperature;
+    this.#seed = seed;
     this.#onError = onError;
     const showDegrees = () => (degrees.value = Number(temperature.value).toFixed(2));
     temperature.addEventListener("input", showDegrees);
@@ -87,7 +89,8 @@ export class Writer {
 
   get #request() {
     const temperature = Number(this.#temperature.value);
-    return { model: this.#model.id, prompt: this.#editor.text, max_tokens: LENGTH, temperature };
+    const seed = this.#seed?.value ? { seed: Number(this.#seed.value) } : {}; // only an exported page has this control
+    return { model: this.#model.id, prompt: this.#editor.text, max_tokens: LENGTH, temperature, ...seed };
   }
 
   #begin() {
