@@ -2,9 +2,10 @@
 
     python benchmarks/page_speed.py MODEL TEXT
 
-MODEL is a model file made by `onward train`, TEXT a file that it was not trained on. Page and program write in
-turns with bfloat16 weights, and the figures are medians. A turn of the page is one use of "Continue": 1,000
-symbols (fewer if the model ends the text), with the time to show them. Both also score the start of TEXT.
+MODEL is a model file made by `onward train`, TEXT a file that it was not trained on. Page and program write
+in turns with bfloat16 weights, and the figures are medians. A turn of the page is one use of "Continue":
+1,000 symbols (fewer if the model ends the text), with the time to show them. Both also score the start of
+TEXT.
 """
 
 import re
