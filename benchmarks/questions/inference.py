@@ -24,6 +24,23 @@ WRITE = Question(
 )
 
 
+def page_rows(runs: list[Run]) -> Rows:
+    run = runs[-1]
+    names = {"page": "an exported page in Chromium", "onward": "`--weights bf16`"}
+    for name, text in names.items():
+        size = f"{run['megabytes']:.1f}" if name == "page" else ""
+        yield [text, f"{run['symbols_per_second'][name]:,}", f"{run['bits_per_symbol'][name]:.2f}", size]
+
+
+PAGE = Question(
+    "page_speed",
+    "How fast does an exported page write, compared with onward on one core?",
+    ["", "symbols a second", "bits per symbol", "megabytes of the page"],
+    page_rows,
+    note="Both with bfloat16 weights and in turns; the page shows the text while it writes.",
+)
+
+
 def transformer_rows(runs: list[Run]) -> Rows:
     for run in runs:
         for name, speed in run["symbols_per_second"].items():

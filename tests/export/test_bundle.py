@@ -1,5 +1,6 @@
 """Modules become one script that does the same."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,16 @@ def test_other_modules_are_refused(modules: Path, source: str, message: str) -> 
     (modules / "main.js").write_text(source)
     with pytest.raises(ValueError, match=message):
         bundle("main.js", [modules])
+
+
+def test_the_page_finds_every_method_of_the_server_in_its_own_model() -> None:
+    page = EXPORT.parent / "serve" / "static" / "page"
+    scripts = [file.read_text() for file in page.glob("*.js") if file.name != "api.js"]
+    called = {name for script in scripts for name in re.findall(r"\bapi\.(\w+)\(", script)}
+    own = (EXPORT / "static" / "api.js").read_text()
+    offered = set(re.findall(r"^  (?:async )?\*?(\w+)(?:\(| = )", own, re.MULTILINE))
+    assert {"score", "complete", "createSession"} <= called
+    assert called - {"watches"} <= offered  # `watches` belongs to a link that the page does not have
 
 
 def test_every_script_of_the_export_is_in_the_page() -> None:

@@ -35,6 +35,7 @@ export class FollowedText {
   }
 
   async #follow(stream, signal) {
+    signal?.throwIfAborted();
     const breathe = breathing();
     const start = this.#rewind(stream);
     const state = this.#states.get(start).slice();

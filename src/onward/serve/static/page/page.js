@@ -45,7 +45,6 @@ const surprise = new SurpriseView(
 );
 const writer = new Writer(api, editor, {
   area, ghost: $("ghost"), form: $("write"), button: $("go"), temperature: $("temperature"), degrees: $("degrees"),
-  seed: $("seed"),
 }, notice.reporter("writing"));
 const adapt = $("adapt"); // an exported page has no such control
 const adapts = () => adapt?.checked ?? false;

@@ -18,14 +18,14 @@ export class Writer {
   #written = "";
   #onError;
 
-  constructor(api, editor, { area, ghost, form, button, temperature, degrees, seed }, onError) {
+  constructor(api, editor, { area, ghost, form, button, temperature, degrees }, onError) {
     this.#api = api;
     this.#editor = editor;
     this.#area = area;
     this.#ghost = ghost;
     this.#button = button;
     this.#temperature = temperature;
-    this.#seed = seed;
+    this.#seed = form.elements.seed; // only an exported page has this control
     this.#onError = onError;
     const showDegrees = () => (degrees.value = Number(temperature.value).toFixed(2));
     temperature.addEventListener("input", showDegrees);
@@ -89,7 +89,7 @@ export class Writer {
 
   get #request() {
     const temperature = Number(this.#temperature.value);
-    const seed = this.#seed?.value ? { seed: Number(this.#seed.value) } : {}; // only an exported page has this control
+    const seed = this.#seed?.value ? { seed: Number(this.#seed.value) } : {};
     return { model: this.#model.id, prompt: this.#editor.text, max_tokens: LENGTH, temperature, ...seed };
   }
 
