@@ -16,7 +16,7 @@ from onward.data.encoded import EncodedCorpus, Encoding, encode_corpus
 from onward.errors import InputError, LostProcess, RecipeError
 from onward.inference.trained_model import TrainedModel
 from onward.outputs import checkpoint_path, refuse_to_replace
-from onward.scale.torchrun import default_shards, local_rank, process_group, resumes_by_itself
+from onward.scale.torchrun import default_shards, local_rank, process_group, restarts
 from onward.training.base import Base, BaseChoice, choose_base
 from onward.training.checkpoint import resume_hint
 from onward.training.events import BaseChosen, CorpusEncoded, CorpusRead, Observer
@@ -105,13 +105,17 @@ def train(  # noqa: PLR0913 - keyword arguments, most of which have defaults
             )
         if target:
             refuse_to_replace(target, corpus.documents)
-            resume = resume or resumes_by_itself(checkpoint_path(target))
+            resume = resume or (restarts() > 0 and checkpoint_path(target).exists())
         with start_run(target, resume=resume) as start:
             if start.checkpoint:
                 chosen = resumed_recipe(start.checkpoint, recipe, hyperparameters)
                 budget = budget or resumed_budget(start.checkpoint, started)
             elif "shards" not in hyperparameters:
                 chosen = replace(chosen, shards=default_shards(group))
+            if target and group.has_launcher and not start.checkpoint:
+                checkpoint_path(target).unlink(
+                    missing_ok=True
+                )  # of another run, which a restart would resume
             for notice in start.notices:
                 notify(notice)
             chosen, encoded, begins_with = _begin(corpus, chosen, hyperparameters, str(base), start, notify)

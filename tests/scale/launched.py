@@ -85,8 +85,9 @@ class Launched:
         raise AssertionError(f"expected a process of rank {rank}, got {children}")
 
     def wait_for_checkpoint(self, output: Path) -> None:
-        """Waits until the run has written a checkpoint."""
-        wait_until(lambda: checkpoint_path(output).exists() or self._process.poll() is not None)
+        """Waits until the run has written a checkpoint, which is larger than 100 bytes."""
+        path = checkpoint_path(output)
+        wait_until(lambda: self._process.poll() is not None or (path.exists() and path.stat().st_size > 100))
         assert self._process.poll() is None, self.end()[1]
 
 

@@ -10,13 +10,13 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from pathlib import Path
 
 import torch
 import torch.distributed as dist
+from torch.distributed import PrefixStore  # pyright: ignore[reportPrivateImportUsage] - documented
 from torch.distributed.rendezvous import rendezvous
 
-from onward.errors import InputError, LostProcess
+from onward.errors import LostProcess
 from onward.scale.torch_group import TorchGroup
 from onward.training.group import Alone, Group
 
@@ -43,6 +43,7 @@ def process_group() -> Iterator[Group]:
         backend = "cpu:gloo,cuda:nccl"
     try:
         store, number, size = next(rendezvous("env://", timeout=_LONGEST_WAIT))
+        store = PrefixStore(f"attempt {restarts()}", store)  # not the addresses of processes that have ended
         dist.init_process_group(backend, store=store, rank=number, world_size=size, timeout=_LONGEST_WAIT)
     except RuntimeError as error:
         reason = str(error).partition("\n")[0]
@@ -72,21 +73,9 @@ def default_shards(group: Group) -> int:
     return max(FEWEST_SHARDS, 1 << (group.size - 1).bit_length()) if group.has_launcher else 1
 
 
-def resumes_by_itself(checkpoint: Path) -> bool:
-    """Returns whether torchrun has restarted the processes of a run that has written this checkpoint.
-
-    Raises:
-        InputError: the checkpoint is of an earlier run, but a restart of this run would resume it.
-    """
-    if not (_is_launched() and checkpoint.exists()):
-        return False
-    is_restarted = int(os.environ["TORCHELASTIC_RESTART_COUNT"]) > 0
-    if not is_restarted and int(os.environ["TORCHELASTIC_MAX_RESTARTS"]) > 0:
-        raise InputError(
-            f"expected no checkpoint at the start of a run that torchrun may restart, got {checkpoint}",
-            hint="continue that run with --resume, or delete the file",
-        )
-    return is_restarted
+def restarts() -> int:
+    """Returns how often torchrun has restarted the processes of this run."""
+    return int(os.environ["TORCHELASTIC_RESTART_COUNT"]) if _is_launched() else 0
 
 
 def _is_launched() -> bool:
