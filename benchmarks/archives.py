@@ -17,10 +17,10 @@ from functools import partial
 from pathlib import Path
 
 from onward.precision import measured_precision
-from onward.scale.engine import Engine
-from onward.scale.processes import Processes
-from onward.scale.ray_tasks import RayTasks
-from onward.scale.score_files import ScoreFile
+from onward.scale.archives.engine import Engine
+from onward.scale.archives.processes import Processes
+from onward.scale.archives.ray_tasks import RayTasks
+from onward.scale.archives.score_files import ScoreFile
 from record import command_line, megabytes, record
 
 SIDES: dict[str, tuple[Callable[[], Engine], int]] = {

@@ -39,7 +39,7 @@ TOPIC = "events"
 def measure(model: Path, source: str, partition: int, state: Path) -> dict[str, Any]:
     """Watches a file, or one partition of a topic, to its end. Runs in a process of its own."""
     from onward.scale.address import is_stream, parse_address  # noqa: PLC0415 - the parent needs none of it
-    from onward.scale.kafka import KafkaTopic  # noqa: PLC0415
+    from onward.scale.kafka.topic import KafkaTopic  # noqa: PLC0415
     from onward.watch.datasets import parser_for  # noqa: PLC0415
     from onward.watch.detector import Detector  # noqa: PLC0415
     from onward.watch.stream.delivery import AlarmDelivery  # noqa: PLC0415

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.cli.sessions import session
-from tests.scale.archives import TEXT
+from tests.scale.archive_files import TEXT
 from tests.scale.launched import write_text
 
 import onward
 from onward.errors import CorpusError, InputError
-from onward.scale.engine import in_order
+from onward.scale.archives.engine import in_order
 from onward.watch.training import LearnSettings, learn_detector
 
 ray = pytest.importorskip("ray")
@@ -46,7 +46,7 @@ def square(number: int) -> int:
 
 
 def test_a_killed_worker_and_a_removed_node_lose_nothing(cluster: tuple[Any, Any], tmp_path: Path) -> None:
-    from onward.scale.ray_tasks import RayTasks  # noqa: PLC0415
+    from onward.scale.archives.ray_tasks import RayTasks  # noqa: PLC0415
 
     def job(number: int) -> int:
         (tmp_path / str(os.getpid())).touch()

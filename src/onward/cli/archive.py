@@ -14,7 +14,7 @@ from onward.cli.progress import LINE_EVERY
 from onward.errors import InputError, OnwardError, RunError
 
 if TYPE_CHECKING:
-    from onward.scale.engine import Engine, Job, Outcome
+    from onward.scale.archives.engine import Engine, Job, Outcome
 
 EngineName = Literal["processes", "ray"]
 Workers = Annotated[
@@ -45,7 +45,7 @@ def engine_for(workers: int | None, name: EngineName | None, address: str | None
             raise InputError("expected --address only together with --engine ray", hint="add --engine ray")
         if workers is None and name is None:
             return None
-        from onward.scale.processes import Processes  # noqa: PLC0415
+        from onward.scale.archives.processes import Processes  # noqa: PLC0415
 
         return Processes(1 if workers is None else workers)
     if address is not None and workers is not None:
@@ -53,7 +53,7 @@ def engine_for(workers: int | None, name: EngineName | None, address: str | None
             "expected either --workers or --address, got both",
             hint="leave out --workers: the cluster has as many workers as cores",
         )
-    from onward.scale.ray_tasks import RayTasks  # noqa: PLC0415
+    from onward.scale.archives.ray_tasks import RayTasks  # noqa: PLC0415
 
     return RayTasks(address, workers)
 

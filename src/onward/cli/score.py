@@ -26,7 +26,7 @@ from onward.units import nats_to_bits
 
 if TYPE_CHECKING:
     from onward.inference.trained_model import TrainedModel
-    from onward.scale.engine import Engine, Outcome
+    from onward.scale.archives.engine import Engine, Outcome
 
 _PROTOCOLS = {"weights": "adaptive", "memory": "memory", "both": "adaptive+memory"}
 _LONG = 500_000  # symbols; longer texts take tens of seconds, and get a progress bar
@@ -182,8 +182,8 @@ def _score_files(
 ) -> "Iterator[Outcome]":
     """Yields the outcome for each file, in order. Each file is scored from an empty state."""
     from onward.precision import measured_precision  # noqa: PLC0415 - torch, which `--help` does without
-    from onward.scale.engine import in_order, in_this_process  # noqa: PLC0415
-    from onward.scale.score_files import ScoreFile, score_file  # noqa: PLC0415
+    from onward.scale.archives.engine import in_order, in_this_process  # noqa: PLC0415
+    from onward.scale.archives.score_files import ScoreFile, score_file  # noqa: PLC0415
 
     digests = dict(corpus.digests)
     if engine is None:

@@ -14,7 +14,7 @@ from onward.errors import InputError
 
 if TYPE_CHECKING:
     from onward.cli.watched import Watched, WatchOptions
-    from onward.scale.kafka_alarms import AlarmTopic
+    from onward.scale.kafka.alarms import AlarmTopic
 
 Group = Annotated[
     str | None,
@@ -52,7 +52,7 @@ def settings_of(config: Path | None) -> Mapping[str, str]:
     Raises:
         InputError: see `read_settings`.
     """
-    from onward.scale.kafka_settings import read_settings  # noqa: PLC0415
+    from onward.scale.kafka.settings import read_settings  # noqa: PLC0415
 
     return read_settings(config) if config else {}
 
@@ -97,7 +97,7 @@ def alarm_topic(address: str | None, settings: Mapping[str, str], source: str) -
         InputError: the address is wrong, or it is the source.
     """
     from onward.scale.address import is_stream, parse_address  # noqa: PLC0415
-    from onward.scale.kafka_alarms import AlarmTopic  # noqa: PLC0415
+    from onward.scale.kafka.alarms import AlarmTopic  # noqa: PLC0415
 
     if address is None:
         return None
@@ -142,9 +142,9 @@ def watch_stream(
     """
     from onward.cli.watched import Watched  # noqa: PLC0415 - torch, which `--help` does without
     from onward.scale.address import parse_address  # noqa: PLC0415
-    from onward.scale.partitions import alarms_path, make_folder, parse_partitions, state_path  # noqa: PLC0415
-    from onward.scale.shared_keys import SharedKeys  # noqa: PLC0415
-    from onward.scale.stream import opened_stream  # noqa: PLC0415
+    from onward.scale.streams.partitions import alarms_path, make_folder, parse_partitions, state_path  # noqa: PLC0415
+    from onward.scale.streams.shared_keys import SharedKeys  # noqa: PLC0415
+    from onward.scale.streams.stream import opened_stream  # noqa: PLC0415
     from onward.watch.datasets import format_of  # noqa: PLC0415
 
     address, form = parse_address(source), format_of(options.detector)

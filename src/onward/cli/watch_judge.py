@@ -19,8 +19,8 @@ from onward.cli.output import emit, emit_json, say
 from onward.cli.watch_options import DetectorPath, FalseAlarms, TopKOption, rate_of
 
 if TYPE_CHECKING:
-    from onward.scale.engine import Engine
-    from onward.scale.read_sequences import ArchiveSequences
+    from onward.scale.archives.engine import Engine
+    from onward.scale.archives.read_sequences import ArchiveSequences
     from onward.watch.datasets import Dataset
     from onward.watch.detector import Detector
 
@@ -101,7 +101,7 @@ class _Reader:
         self.files = self.failed = 0
 
     def read(self, names: list[str]) -> "Dataset | ArchiveSequences":
-        from onward.scale.read_sequences import read_sequences  # noqa: PLC0415 - torch
+        from onward.scale.archives.read_sequences import read_sequences  # noqa: PLC0415 - torch
         from onward.watch.datasets import load_sequences  # noqa: PLC0415
         from onward.watch.input.log_files import find_log_files  # noqa: PLC0415
 

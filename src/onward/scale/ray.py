@@ -19,8 +19,8 @@ import torch
 
 from onward.errors import InputError
 from onward.precision import quick_precision
-from onward.scale.read_file import load_detector
-from onward.scale.score_files import load_model
+from onward.scale.archives.read_file import load_detector
+from onward.scale.archives.score_files import load_model
 
 if TYPE_CHECKING:
     from ray.data import Dataset

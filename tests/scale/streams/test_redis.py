@@ -19,7 +19,7 @@ from tests.scale.sessions import alarms_in, events
 
 from onward.errors import BusyError, CorpusError, InputError
 from onward.scale.address import parse_address
-from onward.scale.redis_stream import RedisStream
+from onward.scale.streams.redis import RedisStream
 from onward.watch.stream.store import WatchStore
 
 

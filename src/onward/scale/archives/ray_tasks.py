@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from onward.errors import RunError
-from onward.scale.engine import ATTEMPTS, Job, Outcome, lost, outcome_of
+from onward.scale.archives.engine import ATTEMPTS, Job, Outcome, lost, outcome_of
 
 _TASKS_PER_CPU = 2
 """Items that are given to Ray at once, so that no worker waits and few results are held."""

@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping
 
 from onward.errors import InputError
 from onward.scale.address import StreamAddress
-from onward.scale.kafka_claims import KafkaClaims
-from onward.scale.kafka_client import made_anew
-from onward.scale.kafka_partition import KafkaPartition, KafkaPosition
-from onward.scale.kafka_reader import KafkaReader
+from onward.scale.kafka.claims import KafkaClaims
+from onward.scale.kafka.client import made_anew
+from onward.scale.kafka.partition import KafkaPartition, KafkaPosition
+from onward.scale.kafka.reader import KafkaReader
 from onward.watch.stream.store import WatchStore
 
 RENEW_SECONDS = 5.0

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from onward.errors import OnwardError
-from onward.scale.engine import Engine, in_order
-from onward.scale.read_file import FilePart, ReadFile, load_detector
+from onward.scale.archives.engine import Engine, in_order
+from onward.scale.archives.read_file import FilePart, ReadFile, load_detector
 from onward.watch.datasets import format_hint, no_records_error
 from onward.watch.input.records import UnreadableLines
 

@@ -13,9 +13,10 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewPartitions
 
 from onward.errors import BusyError, CorpusError, InputError
-from onward.scale import kafka, kafka_health
 from onward.scale.address import parse_address
-from onward.scale.kafka import KafkaTopic
+from onward.scale.kafka import health
+from onward.scale.kafka import topic as kafka_topic
+from onward.scale.kafka.topic import KafkaTopic
 from onward.watch.input.lines import LONGEST_LINE
 from onward.watch.stream.runner import LineSource
 from onward.watch.stream.store import WatchStore
@@ -145,7 +146,7 @@ def test_a_watch_that_is_killed_after_tombstones_continues(
     broker: Noida, new_topic: NewTopic, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They have no lines, so a runner commits nothing after them."""
-    monkeypatch.setattr(kafka, "RENEW_SECONDS", 0.1)
+    monkeypatch.setattr(kafka_topic, "RENEW_SECONDS", 0.1)
     topic, killed_after = new_topic(1), time.monotonic() + 1
     produce(broker.address, topic, [("a", b"one"), ("a", None), ("a", None)])
     with opened(broker.address, topic, tmp_path, follows=True) as (source, store):
@@ -194,7 +195,7 @@ class TestOneStateForEachPartition:
     def test_two_watches_that_began_together_are_noticed(
         self, broker: Noida, new_topic: NewTopic, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(kafka, "RENEW_SECONDS", 0.1)
+        monkeypatch.setattr(kafka_topic, "RENEW_SECONDS", 0.1)
         topic = new_topic(1)
         with (
             pytest.raises(BusyError, match="another watch of the group"),
@@ -225,7 +226,7 @@ class TestTrouble:
     def test_a_broker_that_does_not_answer_is_reported(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(kafka_health, "ANSWER_SECONDS", 1.0)
+        monkeypatch.setattr(health, "ANSWER_SECONDS", 1.0)
         with pytest.raises(CorpusError, match=r"cannot reach a Kafka broker at 127\.0\.0\.1:1:") as refused:
             read("127.0.0.1:1", "web", tmp_path)
         assert "--kafka-config" in refused.value.hint
@@ -255,8 +256,8 @@ class TestTrouble:
     def test_a_topic_that_is_deleted_ends_the_watch(
         self, broker: Noida, new_topic: NewTopic, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(kafka_health, "LOOK_SECONDS", 0.2)
-        monkeypatch.setattr(kafka_health, "UNKNOWN_SECONDS", 2.0)
+        monkeypatch.setattr(health, "LOOK_SECONDS", 0.2)
+        monkeypatch.setattr(health, "UNKNOWN_SECONDS", 2.0)
         topic = new_topic(1)
         produce(broker.address, topic, [(None, b"one")])
         with opened(broker.address, topic, tmp_path, follows=True) as (source, store):
@@ -298,7 +299,7 @@ class TestTrouble:
     def test_new_partitions_are_reported(
         self, broker: Noida, new_topic: NewTopic, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(kafka_health, "LOOK_SECONDS", 0.2)
+        monkeypatch.setattr(health, "LOOK_SECONDS", 0.2)
         topic, said = new_topic(2), list[str]()
         with opened(broker.address, topic, tmp_path, follows=True, said=said) as (source, store):
             lines_until(source, store, lambda _: source.is_at_end)

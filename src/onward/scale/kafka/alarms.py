@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from onward.errors import WriteError
 from onward.scale.address import StreamAddress
-from onward.scale.kafka_client import ANSWER_SECONDS, count_partitions, make_producer, reason_of
+from onward.scale.kafka.client import ANSWER_SECONDS, count_partitions, make_producer, reason_of
 from onward.watch.stream.store import Notice
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from onward.errors import InputError
-from onward.scale.partitions import make_folder, parse_partitions
+from onward.scale.streams.partitions import make_folder, parse_partitions
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from onward.errors import BusyError, InputError
-from onward.scale.kafka_client import ANSWER_SECONDS, reason_of, unreachable
-from onward.scale.kafka_partition import KafkaPartition
+from onward.scale.kafka.client import ANSWER_SECONDS, reason_of, unreachable
+from onward.scale.kafka.partition import KafkaPartition
 
 if TYPE_CHECKING:
     from confluent_kafka import Consumer, TopicPartition

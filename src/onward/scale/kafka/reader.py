@@ -8,9 +8,9 @@ from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING
 
 from onward.errors import InputError
-from onward.scale.kafka_client import ANSWER_SECONDS, made_anew, make_consumer, reason_of, unreachable
-from onward.scale.kafka_health import TopicHealth
-from onward.scale.kafka_partition import KafkaPartition
+from onward.scale.kafka.client import ANSWER_SECONDS, made_anew, make_consumer, reason_of, unreachable
+from onward.scale.kafka.health import TopicHealth
+from onward.scale.kafka.partition import KafkaPartition
 
 if TYPE_CHECKING:
     from confluent_kafka import KafkaError, Message, TopicPartition

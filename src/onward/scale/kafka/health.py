@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING
 
 from onward.errors import CorpusError
-from onward.scale.kafka_client import (
+from onward.scale.kafka.client import (
     ANSWER_SECONDS,
     count_partitions,
     made_anew,

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from onward.errors import CorpusError, InputError
-from onward.scale.engine import in_order, in_this_process
-from onward.scale.processes import Processes
+from onward.scale.archives.engine import in_order, in_this_process
+from onward.scale.archives.processes import Processes
 
 
 def square(number: int) -> int:

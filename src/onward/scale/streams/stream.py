@@ -6,8 +6,8 @@ from typing import Protocol
 
 from onward.errors import InputError
 from onward.scale.address import StreamAddress
-from onward.scale.kafka import KafkaTopic
-from onward.scale.redis_stream import RedisStream
+from onward.scale.kafka.topic import KafkaTopic
+from onward.scale.streams.redis import RedisStream
 from onward.watch.input.format import InputFormat
 from onward.watch.stream.runner import LineSource
 from onward.watch.stream.store import WatchStore

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from onward.errors import InputError
-from onward.scale.kafka_client import make_consumer
-from onward.scale.kafka_settings import read_settings
+from onward.scale.kafka.client import make_consumer
+from onward.scale.kafka.settings import read_settings
 
 
 def test_settings_are_lines_of_a_file(tmp_path: Path) -> None:

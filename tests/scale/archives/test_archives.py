@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 from tests.cli.sessions import rows, session
-from tests.scale.archives import write_logs, write_texts
+from tests.scale.archive_files import write_logs, write_texts
 
 from onward.cli.app import run
-from onward.scale.engine import in_this_process
-from onward.scale.read_sequences import read_sequences
+from onward.scale.archives.engine import in_this_process
+from onward.scale.archives.read_sequences import read_sequences
 from onward.watch.datasets import load_sequences
 from onward.watch.detector import Detector
 

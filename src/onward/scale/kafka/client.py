@@ -5,7 +5,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from onward.errors import CorpusError, InputError
-from onward.scale.kafka_settings import OWN, QUIET, SETTINGS_HINT
+from onward.scale.kafka.settings import OWN, QUIET, SETTINGS_HINT
 
 if TYPE_CHECKING:
     from confluent_kafka import Consumer, KafkaError, Producer

@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection, Pipe, wait
 from typing import Any
 
 from onward.errors import InputError
-from onward.scale.engine import ATTEMPTS, Job, Outcome, lost, outcome_of
+from onward.scale.archives.engine import ATTEMPTS, Job, Outcome, lost, outcome_of
 
 _METHOD = get_context("spawn")
 """How processes are started: not by a fork, which would copy the threads' locks of PyTorch."""

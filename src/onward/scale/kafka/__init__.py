@@ -1,0 +1,1 @@
+"""The partitions of a Kafka topic as sources of a watch."""

@@ -1,0 +1,1 @@
+"""Streams whose partitions are watched, each with its own state."""
