@@ -153,6 +153,11 @@ def watch_stream(
             f"expected a folder for the state of {source}, got none",
             hint="name one with --state: it holds the place in each partition",
         )
+    if address.scheme == "redis" and stream.partitions is not None:
+        raise InputError(
+            "--partitions is only for topics of Kafka, and a stream of Redis has one partition",
+            hint="leave it out",
+        )
     make_folder(state)
     notify = partial(say, style="yellow")
     opened = stack.enter_context(

@@ -53,7 +53,7 @@ def threads_of_shards(recipe: Recipe) -> Iterator[None]:
     bytes on another machine. torchrun has the same default, except for a single process.
     """
     before = torch.get_num_threads()
-    if recipe.shards > 1 and "OMP_NUM_THREADS" not in os.environ:
+    if recipe.shards > 1 and not os.environ.get("OMP_NUM_THREADS"):
         torch.set_num_threads(1)
     try:
         yield

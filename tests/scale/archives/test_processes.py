@@ -37,6 +37,10 @@ def die_on_2(number: int) -> int:
     return number * number
 
 
+def die_of_a_real_time_signal(_number: int) -> None:
+    os.kill(os.getpid(), 40)
+
+
 def wait_for_first(number: int) -> int:
     time.sleep(0.5 if number == 0 else 0.0)
     return number
@@ -66,6 +70,12 @@ def test_an_item_that_ends_each_process_is_an_error() -> None:
     outcomes = [*in_order(Processes(2)(die_on_2, range(4)))]
     assert [outcome.result for outcome in outcomes] == [0, 1, None, 9]
     assert "the worker that read 2 ended 3 times: signal SIGKILL" in str(outcomes[2].error)
+
+
+@pytest.mark.slow
+def test_a_signal_without_a_name_is_a_number() -> None:
+    (outcome,) = Processes(1)(die_of_a_real_time_signal, range(1))
+    assert "signal 40" in str(outcome.error)
 
 
 @pytest.mark.slow

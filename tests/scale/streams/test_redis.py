@@ -150,11 +150,29 @@ def test_a_stream_that_was_deleted_is_reported(server: Server, stream: str, tmp_
     with opened(server, stream, tmp_path, follows=True) as (source, store):
         assert read(source, store, lambda: source.is_at_end) == [b"one", b"two"]
         server.client.delete(stream)
-        with pytest.raises(CorpusError, match=f"there is no stream {stream} at .*, or it was deleted"):
+        with pytest.raises(CorpusError, match=f"cannot read a stream {stream} at "):
             read(source, store)
     server.client.xadd(stream, {"line": b"three"}, id="5-1")
     with pytest.raises(InputError, match="was deleted and made anew"):
         read_all(server, stream, tmp_path)
+
+
+def test_a_stream_that_does_not_exist_is_not_claimed(server: Server, stream: str, tmp_path: Path) -> None:
+    with pytest.raises(CorpusError, match=f"cannot read a stream {stream} at "):
+        read_all(server, stream, tmp_path)
+    server.client.set(stream, "a string")
+    with pytest.raises(CorpusError, match=f"cannot read a stream {stream} at .*WRONGTYPE"):
+        read_all(server, stream, tmp_path)
+    assert not server.client.exists(f"onward:group:{stream}")
+
+
+def test_a_stream_of_redis_has_one_partition(
+    onward: Command, watching: Path, server: Server, stream: str, tmp_path: Path
+) -> None:
+    where = ["--group", "a", "--state", tmp_path / "states", "--partitions", "0"]
+    ran = onward("watch", "run", watching, server.url(stream), *where)
+    assert ran.code == 2
+    assert "--partitions is only for topics of Kafka" in ran.err
 
 
 def test_entries_that_were_removed_before_they_were_read_are_reported(

@@ -213,6 +213,9 @@ WHOLE = ["--group", "group", "--state", "states"]
     ("options", "message"),
     [
         (WHOLE[2:], "expected the name of a group"),
+        (["--group", "", *WHOLE[2:]], "expected the name of a group, got ''"),
+        (["--group", "a\tb", *WHOLE[2:]], "expected the name of a group"),
+        (["--group", "a\udcff", *WHOLE[2:]], "expected the name of a group"),
         (WHOLE[:2], "expected a folder for the state"),
         ([*WHOLE, "--partitions", "9"], "expected partitions from 0 to 0, got 9"),
         ([*WHOLE, "--kafka-config", "none"], "cannot read none"),

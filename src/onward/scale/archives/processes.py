@@ -94,7 +94,10 @@ class _Worker:
         self._process.kill()
         self._process.join()
         code = self._process.exitcode or 0
-        return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        if code >= 0:
+            return f"exit code {code}"
+        names = {number.value: number.name for number in signal.Signals}  # not those of real time
+        return f"signal {names.get(-code, -code)}"
 
 
 def _start(job: Job, workers: dict[Any, _Worker]) -> _Worker:

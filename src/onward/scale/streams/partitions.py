@@ -25,7 +25,11 @@ def parse_partitions(text: str | None, count: int) -> list[int]:
     found = set[int]()
     for part in text.split(","):
         first, _, last = part.partition("-")
-        if int(last or first) >= count or int(first) > int(last or first):
+        if int(first) > int(last or first):
+            raise InputError(
+                f"expected a range of partitions, got {part}", hint=f"write it as {last}-{first}"
+            )
+        if int(last or first) >= count:
             raise InputError(
                 f"expected partitions from 0 to {count - 1}, got {part}",
                 hint=f"the topic has {count} partitions: leave out --partitions to read all of them",

@@ -45,7 +45,7 @@ class RedisStream:
         notify: called with messages for the user.
 
     Raises:
-        CorpusError: the server does not answer.
+        CorpusError: the server does not answer, or has no such stream.
         InputError: the package redis is missing.
     """
 
@@ -72,7 +72,9 @@ class RedisStream:
         options["retry"] = Retry(NoBackoff(), 0)  # `read` tries again
         self._client: Any = redis.Redis(*address.servers[0], **options)
         try:
-            self._client.ping()
+            self._client.xinfo_stream(address.name)  # before the group is claimed
+        except self._refusal as error:
+            raise self._no_stream(error) from error
         except redis.RedisError as error:
             hint = "check the address, and that the server runs; ONWARD_REDIS_PASSWORD may hold a password"
             raise CorpusError(f"cannot reach Redis at {address}: {error}", hint=hint) from error
@@ -117,8 +119,7 @@ class RedisStream:
         try:
             _, (owner, known), info, found = asked.execute()
         except self._refusal as error:
-            message = f"there is no stream {name} at {self._address}, or it was deleted: {error}"
-            raise CorpusError(message, hint=f"check the name; {_OTHER}") from error
+            raise self._no_stream(error) from error
         if owner.decode() != self._watch:
             message = f"another watch reads {self._address}, with another state"
             raise BusyError(message, hint="use the state that began the stream, or name another --group")
@@ -136,6 +137,10 @@ class RedisStream:
         count = max(count, gone) + len(entries) if entries else added
         self.position = RedisPosition(stream=name, entry=last, count=count)
         return entries
+
+    def _no_stream(self, error: Exception) -> CorpusError:
+        message = f"cannot read a stream {self._address.name} at {self._address}: {error}"
+        return CorpusError(message, hint=f"check the name, and that the stream was not deleted; {_OTHER}")
 
 
 def _id(text: bytes | str | None) -> tuple[int, ...]:

@@ -59,6 +59,10 @@ def opened_stream(
             f"expected the name of a group to watch {address}, got none",
             hint="name one with --group; other programs see by it how far the watch is",
         )
+    if not group.strip() or not group.isprintable():
+        raise InputError(
+            f"expected the name of a group, got {group!r}", hint="use letters and digits, such as --group web"
+        )
     if source.form == "csv":
         raise InputError(
             "the detector reads CSV, whose first row names the columns; a stream has no first row",
