@@ -34,8 +34,8 @@ export class Vocabulary {
   /** Returns the text in the case that the model reads. */
   inCase(text) {
     if (!this.lower) return text;
-    // Python lower-cases each capital sigma alike
-    return this.isBytes ? text.replace(/[A-Z]+/g, (capitals) => capitals.toLowerCase()) : text.replaceAll("\u03a3", "\u03c3").toLowerCase();
+    if (this.isBytes) return text.replace(/[A-Z]+/g, (capitals) => capitals.toLowerCase());
+    return text.replaceAll("\u03a3", "\u03c3").toLowerCase(); // each capital sigma alike, wherever it is in a word
   }
 
   /** Returns the text of an id by itself; "" if it has none, such as a byte within a character. */
