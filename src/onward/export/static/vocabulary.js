@@ -9,6 +9,7 @@ const SPECIAL = 4; // ids below are special
 
 export class Vocabulary {
   #ids; // by symbol
+  #words; // whether each id may be the inside of a word
 
   /** Takes the `vocabulary` of an exported page: `kind`, `lower`, `marks`, `symbols` from id 4 on, and all `names`. */
   constructor({ kind, lower, marks, symbols, names }) {
@@ -16,10 +17,7 @@ export class Vocabulary {
     /** The text of each id; for bytes, one Latin-1 character for each byte. */
     this.texts = ["\0", kind === "bytes" ? "?" : "\ufffd", "", "", ...symbols];
     this.#ids = new Map([["\0", 0], ...symbols.map((symbol, index) => [symbol, index + SPECIAL])]);
-  }
-
-  get size() {
-    return this.texts.length;
+    this.#words = this.texts.map((_, id) => this.hasText(id) && isWordPart(this.textOf(id)));
   }
 
   get isBytes() {
@@ -51,7 +49,7 @@ export class Vocabulary {
 
   /** Whether an id may be the inside of a word. */
   isWord(id) {
-    return this.hasText(id) && isWordPart(this.textOf(id));
+    return this.#words[id];
   }
 
   /** Returns a function that decodes ids one after another; bytes wait until their character is complete. */
