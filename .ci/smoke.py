@@ -37,6 +37,7 @@ def text_commands(home: Path) -> None:
     onward(home, "complete", "pydoc.onward", "--prime", "the excep", "--json")
     onward(home, "score", "pydoc.onward", "text.txt", "--json")
     onward(home, "score", "pydoc.onward", "text.txt", "--html", "text.html")
+    onward(home, "export", "pydoc.onward")
     onward(home, "novelty", "text.txt", "--corpus", "text.txt")
     onward(home, "info", "pydoc.onward", "--json")
     onward(home, "draw", "pydoc.onward", "-o", "pydoc.png")

@@ -1,7 +1,8 @@
 """The model in a page predicts what onward predicts."""
 
 import math
-from typing import Any
+import random
+from pathlib import Path
 
 import pytest
 from tests.export.conftest import Exported
@@ -9,6 +10,7 @@ from tests.export.nodejs import ask_page, needs_node
 from tests.inference.models import needs_kernels
 from tests.serve.page.browsing import TEXT, TYPED
 
+import onward
 from onward.artefact import Artefact
 from onward.data.vocabulary import SymbolKind, Vocabulary
 from onward.export.page import export_page
@@ -20,7 +22,7 @@ pytestmark = needs_node
 OPTIONS = {"completions": 3, "next": 5, "until": "word"}
 
 
-def begin(text: str, cursor: int | None = None) -> tuple[str, dict[str, Any]]:
+def begin(text: str, cursor: int | None = None) -> tuple[str, dict[str, object]]:
     """Returns the request for a session."""
     return "createSession", {"text": text, "cursor": len(text) if cursor is None else cursor, **OPTIONS}
 
@@ -58,6 +60,23 @@ def test_completions_are_those_of_onward(exported: Exported, typed: str) -> None
     assert [each["text"] for each in answer["completions"]] == [each.text for each in expected]
     for found, other in zip(answer["completions"], expected, strict=True):
         assert found["probability"] == pytest.approx(other.probability, abs=0.02)
+
+
+@pytest.mark.slow
+def test_words_end_where_the_model_is_in_doubt_in_scripts_without_spaces(tmp_path: Path) -> None:
+    lines = [
+        f"\u4eca\u5929\u5929\u6c14{last}\u6211\u4eec\u53bb"
+        for last in ("\u5f88\u597d", "\u4e0d\u9519", "\u592a\u51b7")
+    ]
+    text = "".join(random.Random(0).choices(lines, k=400))
+    (tmp_path / "text.txt").write_text(text, encoding="utf-8")
+    trained = onward.train(tmp_path / "text.txt", recipe="tiny", steps=60)
+    export_page(trained, tmp_path / "page.html")
+    typed = "\u4eca\u5929"
+    (answer,) = ask_page(tmp_path / "page.html", begin(typed))
+    expected = trained.session(memory=0).complete(typed, n=3, shortest=2, floor=0.01)
+    assert expected[0].text == "\u5929\u6c14"  # what follows may be three things
+    assert [each["text"] for each in answer["completions"]] == [each.text for each in expected]
 
 
 def test_next_symbols_are_those_of_onward(exported: Exported) -> None:
@@ -119,7 +138,7 @@ def test_a_score_that_was_aborted_leaves_nothing_wrong(pages: dict[SymbolKind, E
 
 @pytest.mark.parametrize("lower", [False, True])
 @pytest.mark.parametrize("kind", ["characters", "bytes", "words"])
-def test_texts_are_split_as_onward_splits_them(kind: SymbolKind, lower: bool, tmp_path: Any) -> None:
+def test_texts_are_split_as_onward_splits_them(kind: SymbolKind, lower: bool, tmp_path: Path) -> None:
     known = (
         "Don't \u00e9t\u00e9_1, \u4e2d\u6587 \U0001f600! "
         + "x" * 300

@@ -9,7 +9,6 @@ import { randomNumbers, randomSeed } from "./random.js";
 import { isWordPart } from "./text.js";
 import { END, Vocabulary } from "./vocabulary.js";
 
-const ALTERNATIVES = 3; // likely symbols in the place of each scored symbol
 const COLDEST = 1e-4; // a lower temperature takes the likeliest symbol
 const NO_SOCKET = { isOpen: false, isLost: false, close() {} };
 
@@ -39,9 +38,9 @@ export class Api {
   #engine;
   #vocabulary;
   #exported;
-  #whole; // the whole text, for scores and for writing
-  #typed; // the text up to the cursor
   #text = []; // the code points of the session
+  #typed; // the text of the session, as the model has read it
+  #other; // the last text that was not that of the session, such as the end of a very long one
 
   /** Returns the models of the page, once the one in it is loaded. */
   async models() {
@@ -49,7 +48,8 @@ export class Api {
     this.#engine = engine;
     this.#vocabulary = vocabulary;
     this.#exported = exported;
-    this.#whole = new FollowedText(engine, ALTERNATIVES);
+    this.#typed = new FollowedText(engine);
+    this.#other = new FollowedText(engine);
     return [exported.model];
   }
 
@@ -57,12 +57,9 @@ export class Api {
   curve = async () => this.#exported.curve;
   connect = () => NO_SOCKET;
 
-  deleteSession() {
-    this.#typed = undefined;
-  }
+  deleteSession() {}
 
   createSession({ text, ...options }) {
-    this.#typed = new FollowedText(this.#engine);
     this.#text = Array.from(text);
     return this.#predict(options);
   }
@@ -76,7 +73,7 @@ export class Api {
   async score({ text }, signal) {
     const vocabulary = this.#vocabulary;
     const ids = vocabulary.encode(text);
-    const { scores } = await this.#whole.follow(ids, signal);
+    const { scores } = await this.#reader(text).follow(ids, signal);
     const name = (id) => vocabulary.names[id];
     const symbols = scores.map(({ probability, likeliest: others }, index) => ({
       symbol: name(ids[index]),
@@ -90,13 +87,13 @@ export class Api {
   /** Yields the text that the model writes after a prompt. */
   async *complete({ prompt, max_tokens: length, temperature, seed = randomSeed() }, signal) {
     const breathe = breathing();
-    const { never } = this.#exported;
+    const options = { temperature: temperature < COLDEST ? 0 : temperature, never: this.#exported.never };
     const chance = randomNumbers(seed);
     const decode = this.#vocabulary.decoder();
-    let { state, last } = await this.#whole.follow(this.#idsAfterBeginning(prompt), signal);
+    let { before: state, last } = await this.#reader(prompt).follow(this.#idsAfterBeginning(prompt), signal);
     let text = "";
     for (let written = 0; written < length; written += 1) {
-      last = this.#engine.write(state, last, { temperature: temperature < COLDEST ? 0 : temperature, chance: chance(), never });
+      last = this.#engine.write(state, last, { ...options, chance: chance() });
       if (last === END) break;
       text += decode(last);
       if (!(await breathe())) continue;
@@ -119,6 +116,10 @@ export class Api {
     const symbols = likeliest(probabilities, next);
     const named = symbols.map((id) => ({ symbol: this.#vocabulary.names[id], probability: probabilities[id] }));
     return { id: "typed", version: 0, completions, next: named };
+  }
+
+  #reader(text) {
+    return text === this.#text.join("") ? this.#typed : this.#other;
   }
 
   /** Returns the ids of a text; of an empty one, the ids after which a text begins. */

@@ -4,7 +4,7 @@
  */
 
 import { breathing } from "./breathing.js";
-import { softmax } from "./distribution.js";
+import { likeliest, softmax } from "./distribution.js";
 import { LANES } from "./engine.js";
 import { endsWithoutSpaces } from "./spaceless.js";
 import { isWordPart } from "./text.js";
@@ -17,8 +17,8 @@ const CERTAIN = 0.5; // least probability of the next symbol for a word to go on
 /**
  * Returns up to `count` continuations of at least `shortest` characters, { text, probability }, best first.
  *
- * `start` has the `state` after the text, the `probabilities` of the next symbol, and `word`, the letters that the first
- * symbol begins with (if symbols are words).
+ * `start` has the `state` after the text, the `probabilities` of the next symbol, and if symbols are words, `word`: the
+ * letters that the first symbol begins with.
  */
 export const complete = async (engine, vocabulary, start, { count, shortest }) => {
   const breathe = breathing();
@@ -37,7 +37,7 @@ export const complete = async (engine, vocabulary, start, { count, shortest }) =
 };
 
 /**
- * A search. A prefix is { text, hasWord, pending }, where `pending` has the bytes of a character that is not complete. A node
+ * A search. A prefix is { text, hasWord, pending }; `pending` has the bytes of a character that is not complete. A node
  * is a prefix whose last symbol is not read yet.
  */
 class Search {
@@ -61,21 +61,20 @@ class Search {
   /** Removes the likeliest nodes that may still lead to a better continuation, and returns them. */
   take(most) {
     const bar = this.#bar;
-    this.#frontier = this.#frontier.filter(({ probability }) => probability > bar).sort((a, b) => b.probability - a.probability);
+    this.#frontier = this.#frontier.filter(({ probability }) => probability > bar).sort(byProbability);
     return this.#frontier.splice(0, most);
   }
 
   /** Adds what follows a node: `probabilities` of the symbols after it, and the `state` after it. */
   extend({ prefix, probability }, probabilities, state) {
-    const inDoubt = prefix.hasWord && !prefix.pending.length && endsWithoutSpaces(prefix.text) && Math.max(...probabilities) < CERTAIN;
-    if (inDoubt) this.#add(prefix.text, probability);
+    const mayEnd = prefix.hasWord && !prefix.pending.length && endsWithoutSpaces(prefix.text);
+    if (mayEnd && probabilities[likeliest(probabilities, 1)] < CERTAIN) this.#add(prefix.text, probability);
     else this.#addChildren(prefix, probability, probabilities, state);
   }
 
   best() {
     const all = Array.from(this.#found, ([text, probability]) => ({ text, probability }));
-    return all.filter(({ probability }) => probability >= FLOOR)
-      .sort((a, b) => b.probability - a.probability).slice(0, this.#count);
+    return all.filter(({ probability }) => probability >= FLOOR).sort(byProbability).slice(0, this.#count);
   }
 
   get #bar() {
@@ -117,13 +116,15 @@ class Search {
     if (!added) return null;
     if (added.pending.length) return { ...prefix, pending: added.pending };
     const isWord = isWordPart(added.text);
-    return { text: prefix.text + added.text, hasWord: prefix.hasWord || isWord, pending: [], ends: prefix.hasWord && !isWord };
+    const text = prefix.text + added.text;
+    return { text, hasWord: prefix.hasWord || isWord, pending: [], ends: prefix.hasWord && !isWord };
   }
 
   /** Adds the symbols whose text begins with the letters of a word. */
   #completeWord(word, probabilities, state) {
     const { texts } = this.#vocabulary;
-    const symbols = texts.flatMap((text, symbol) => (this.#vocabulary.hasText(symbol) && text.startsWith(word) ? symbol : []));
+    const begins = (text, symbol) => this.#vocabulary.hasText(symbol) && text.startsWith(word);
+    const symbols = texts.flatMap((text, symbol) => (begins(text, symbol) ? symbol : []));
     const total = symbols.reduce((sum, symbol) => sum + probabilities[symbol], 0);
     const nothing = { text: "", hasWord: false, pending: [] };
     if (!total) this.#frontier.push({ prefix: nothing, symbol: UNKNOWN, probability: 1, state });
@@ -135,10 +136,13 @@ class Search {
   }
 }
 
-/** Returns the character of some bytes as `text`, or the bytes as `pending` if it is not complete; null if there is none. */
+const byProbability = (one, other) => other.probability - one.probability;
+
+/** Returns the character of some bytes as `text`, or the bytes as `pending` if it is not complete; else null. */
 const character = (bytes) => {
   try {
-    const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(Uint8Array.from(bytes), { stream: true });
+    const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+    const text = decoder.decode(Uint8Array.from(bytes), { stream: true });
     return text ? { text, pending: [] } : { text, pending: bytes };
   } catch {
     return null;

@@ -59,8 +59,8 @@ export class Engine {
   }
 
   /**
-   * Reads one symbol in each lane. `states[lane]` becomes the state after it. Returns the logits of each lane, which the
-   * next step overwrites.
+   * Reads one symbol in each lane. `states[lane]` becomes the state after it. Returns the logits of each lane, which
+   * the next step overwrites.
    */
   step(states, ids) {
     this.#load(states, ids);
@@ -93,7 +93,9 @@ export class Engine {
   #writeStructs() {
     const view = new DataView(this.#exports.memory.buffer);
     const places = this.#places;
-    const integers = (place, ...values) => values.forEach((value, i) => view.setBigInt64(place + 8 * i, BigInt(value), true));
+    const integers = (place, ...values) => {
+      values.forEach((value, i) => view.setBigInt64(place + 8 * i, BigInt(value), true));
+    };
     const pointers = (place, ...values) => values.forEach((value, i) => view.setUint32(place + 4 * i, value, true));
     this.#program.operations.forEach((operation, i) => {
       const { kind, product = 0, rows = 0, columns = 0, number = 0, vectors, weights } = operation;
@@ -112,9 +114,10 @@ export class Engine {
 
   /** Copies states and ids into the memory of the module. */
   #load(states, ids) {
-    if (!states.length || states.length > LANES) throw new RangeError(`expected 1 to ${LANES} lanes, got ${states.length}`);
+    const lanes = states.length;
+    if (!lanes || lanes > LANES) throw new RangeError(`expected 1 to ${LANES} lanes, got ${lanes}`);
     const view = new DataView(this.#exports.memory.buffer);
-    view.setBigInt64(this.#places.step + 8, BigInt(states.length), true);
+    view.setBigInt64(this.#places.step + 8, BigInt(lanes), true);
     states.forEach((state, lane) => {
       view.setBigInt64(this.#places.ids + 8 * lane, BigInt(ids[lane]), true);
       this.#eachPart(lane, (part, from, to) => part.set(state.subarray(from, to)));

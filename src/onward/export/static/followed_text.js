@@ -6,27 +6,26 @@ import { BEGIN } from "./vocabulary.js";
 
 const NEAR = 64; // the states before each of the last symbols are kept,
 const FAR = 64; // and of earlier ones, one of this many
+const ALTERNATIVES = 3; // likely symbols that are kept for each position
 
 export class FollowedText {
   #engine;
-  #alternatives;
   #read = []; // the ids, from BEGIN on
   #states = new Map(); // before each of some positions of #read
   #scores = []; // of each position of #read: { probability, likeliest: [[id, probability]] }
-  #probabilities = null; // of the symbol after #read
   #last = Promise.resolve();
 
-  /** With `alternatives`, each symbol is scored, with that number of likely symbols in its place. */
-  constructor(engine, alternatives = 0) {
+  constructor(engine) {
     this.#engine = engine;
-    this.#alternatives = alternatives;
     this.#states.set(0, engine.emptyState());
   }
 
   /**
-   * Reads a text, and returns what follows from it: `state` before its last symbol, `last`, the id of that symbol,
-   * `after`, the state after it, `probabilities` of the next symbol, and the `scores` of the ids. An empty text has
-   * BEGIN alone. A later call waits for an earlier one. Rejects once the signal is aborted.
+   * Reads a text, and returns what follows from it: `last`, the id of its last symbol, the states `before` and `after`
+   * that symbol, `probabilities` of the next symbol, and the `scores` of the ids. An empty text has BEGIN alone.
+   *
+   * What was read stays in memory while texts are its beginnings. A later call waits for an earlier one. Rejects once
+   * the signal is aborted.
    */
   follow(ids, signal) {
     const found = this.#last.then(() => this.#follow([BEGIN, ...ids], signal));
@@ -37,34 +36,40 @@ export class FollowedText {
   async #follow(stream, signal) {
     signal?.throwIfAborted();
     const breathe = breathing();
-    const start = this.#rewind(stream);
-    const state = this.#states.get(start).slice();
-    for (let at = start; at < stream.length; at += 1) {
+    const same = this.#same(stream);
+    if (same < stream.length) this.#forget(same);
+    let at = Math.max(0, same - 1); // at least one symbol is read again, for the probabilities after it
+    while (!this.#states.has(at)) at -= 1;
+    const state = this.#states.get(at).slice();
+    for (; ; at += 1) {
       await breathe();
       signal?.throwIfAborted();
-      this.#keep(at, state);
+      if (same < stream.length) this.#keep(at, state);
+      const isLast = at === stream.length - 1;
+      const before = isLast ? state.slice() : null;
       const [logits] = this.#engine.step([state], [stream[at]]);
       this.#read[at] = stream[at];
-      this.#probabilities = softmax(logits);
-      if (this.#alternatives && at + 1 < stream.length) this.#scores[at + 1] = this.#score(stream[at + 1]);
+      if (isLast) {
+        const scores = this.#scores.slice(1, stream.length);
+        return { last: stream[at], before, after: state, probabilities: softmax(logits), scores };
+      }
+      this.#scores[at + 1] ??= score(softmax(logits), stream[at + 1]);
     }
-    const before = this.#states.get(stream.length - 1).slice();
-    return {
-      state: before, last: stream.at(-1), after: state, probabilities: this.#probabilities, scores: this.#scores.slice(1),
-    };
   }
 
-  /** Forgets what is not the beginning of a stream, and returns the position from which to read it again. */
-  #rewind(stream) {
+  /** Returns the number of symbols at the beginning that are the same as those that were read. */
+  #same(stream) {
     const longest = Math.min(stream.length, this.#read.length);
     let same = 0;
     while (same < longest && stream[same] === this.#read[same]) same += 1;
-    let start = Math.max(0, same - 1); // at least one symbol, for its logits
-    while (!this.#states.has(start)) start -= 1;
-    for (const position of this.#states.keys()) if (position > start) this.#states.delete(position);
-    this.#read.length = start;
-    this.#scores.length = Math.min(this.#scores.length, start + 1);
-    return start;
+    return same;
+  }
+
+  /** Forgets everything from a position on. */
+  #forget(position) {
+    this.#read.length = position;
+    this.#scores.length = Math.min(this.#scores.length, position);
+    for (const kept of this.#states.keys()) if (kept > position) this.#states.delete(kept);
   }
 
   #keep(position, state) {
@@ -72,9 +77,9 @@ export class FollowedText {
     const old = position - NEAR;
     if (old % FAR) this.#states.delete(old);
   }
-
-  #score(id) {
-    const all = this.#probabilities;
-    return { probability: all[id], likeliest: likeliest(all, this.#alternatives).map((other) => [other, all[other]]) };
-  }
 }
+
+const score = (probabilities, id) => {
+  const others = likeliest(probabilities, ALTERNATIVES);
+  return { probability: probabilities[id], likeliest: others.map((other) => [other, probabilities[other]]) };
+};

@@ -9,6 +9,7 @@ const SPECIAL = 4; // ids below are special
 
 export class Vocabulary {
   #ids; // by symbol
+  #words; // whether each id may be the inside of a word
 
   /** Takes the `vocabulary` of an exported page: `kind`, `lower`, `marks`, `symbols` from id 4 on, and all `names`. */
   constructor({ kind, lower, marks, symbols, names }) {
@@ -16,10 +17,7 @@ export class Vocabulary {
     /** The text of each id; for bytes, one Latin-1 character for each byte. */
     this.texts = ["\0", kind === "bytes" ? "?" : "\ufffd", "", "", ...symbols];
     this.#ids = new Map([["\0", 0], ...symbols.map((symbol, index) => [symbol, index + SPECIAL])]);
-  }
-
-  get size() {
-    return this.texts.length;
+    this.#words = this.texts.map((_, id) => this.hasText(id) && isWordPart(this.textOf(id)));
   }
 
   get isBytes() {
@@ -34,8 +32,8 @@ export class Vocabulary {
   /** Returns the text in the case that the model reads. */
   inCase(text) {
     if (!this.lower) return text;
-    // Python lower-cases each capital sigma alike
-    return this.isBytes ? text.replace(/[A-Z]+/g, (capitals) => capitals.toLowerCase()) : text.replaceAll("\u03a3", "\u03c3").toLowerCase();
+    if (this.isBytes) return text.replace(/[A-Z]+/g, (capitals) => capitals.toLowerCase());
+    return text.replaceAll("\u03a3", "\u03c3").toLowerCase(); // each capital sigma alike, wherever it is in a word
   }
 
   /** Returns the text of an id by itself; "" if it has none, such as a byte within a character. */
@@ -51,7 +49,7 @@ export class Vocabulary {
 
   /** Whether an id may be the inside of a word. */
   isWord(id) {
-    return this.hasText(id) && isWordPart(this.textOf(id));
+    return this.#words[id];
   }
 
   /** Returns a function that decodes ids one after another; bytes wait until their character is complete. */
