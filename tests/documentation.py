@@ -122,7 +122,7 @@ def _run_command(words: list[str], data: bytes, place: str) -> bytes:
         case ["onward", "serve", *arguments] if "--help" not in arguments:
             _serve(arguments, place)
         case ["onward", *arguments]:
-            follows = "--follow" in arguments
+            follows = arguments[0] == "watch" and "--follow" in arguments
             return (_run_until_an_alarm if follows else _run_onward)(small(arguments), data, place)
         case _:
             raise AssertionError(f"{place}: nothing here runs {words}")

@@ -14,6 +14,7 @@ from onward.cli.complete import complete
 from onward.cli.draw import draw
 from onward.cli.info import info
 from onward.cli.lesson import lesson
+from onward.cli.lsp import lsp
 from onward.cli.novelty import novelty
 from onward.cli.output import DONE, FAILED, INTERRUPTED, MISUSED, UNREAD, complain, emit, say
 from onward.cli.score import score
@@ -32,7 +33,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
-for command in (train, write, complete, score, serve, novelty, info, lesson, draw):
+for command in (train, write, complete, score, serve, lsp, novelty, info, lesson, draw):
     app.command(cls=Command)(command)
 app.add_typer(watch)
 

@@ -10,7 +10,6 @@ from tests.inference.conftest import ALPHABET, Maker
 import onward
 from onward.data.vocabulary import Vocabulary
 from onward.errors import InputError
-from onward.inference.completion import infill as module
 from onward.inference.completion.infill import EVEN
 from onward.inference.trained_model import TrainedModel
 from onward.memory.memory import Memory
@@ -35,15 +34,11 @@ def python() -> TrainedModel:
 
 @pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("suffix", [".\nab", " ", "cab, a fed hag. ah, a bag", "h"])
-def test_candidates_are_ranked_by_what_they_make_of_the_suffix(
-    make: Maker, monkeypatch: pytest.MonkeyPatch, seed: int, suffix: str
-) -> None:
+def test_candidates_are_ranked_by_what_they_make_of_the_suffix(make: Maker, seed: int, suffix: str) -> None:
     trained, prefix = make(seed=seed), "a bad "
     texts = ["".join(parts) for size in range(3) for parts in product(LETTERS, repeat=size)]
     expected = {text: joint(trained, prefix, text, suffix) for text in texts}
-    monkeypatch.setattr(module, "_BEAM", len(texts))
-    monkeypatch.setattr(module, "_KEPT", len(texts))
-    found = trained.infill(prefix, suffix, memory=0, n=len(texts), length=2)
+    found = trained.infill(prefix, suffix, memory=0, n=len(texts), length=2, beam=len(texts))
     weights = np.array([expected[one.text] for one in found])
     probabilities = [one.probability for one in found]
     np.testing.assert_allclose(probabilities, weights / weights.sum(), rtol=1e-3, atol=1e-6)

@@ -36,7 +36,6 @@ HEAD = 32
 EVEN = 0.5
 """The empty text is the first candidate if its probability is above this."""
 
-_BEAM, _KEPT = 16, 16
 _NEGLIGIBLE = 1e-4  # prefixes that are this much less likely than the best candidate are dropped
 _SEARCH_SHARE = 0.7  # of the time; the re-ranking gets the rest
 
@@ -49,6 +48,7 @@ class InfillOptions:
         n: maximum number of candidates.
         length: maximum number of symbols of a candidate (of characters, if the symbols are bytes).
         seconds: time after which the best candidates so far are returned; None: no limit.
+        beam: number of prefixes that are expanded in one step, and of candidates that are re-ranked.
 
     Raises:
         InputError: a value is out of range.
@@ -57,10 +57,12 @@ class InfillOptions:
     n: int = 5
     length: int = 200
     seconds: float | int | None = None
+    beam: int = 16
 
     def __post_init__(self) -> None:
-        if self.n < 1:
-            raise InputError(f"expected n of 1 or more, got {self.n}")
+        for name in ("n", "beam"):
+            if getattr(self, name) < 1:
+                raise InputError(f"expected {name} of 1 or more, got {getattr(self, name)}")
         for name in ("length", "seconds"):
             value = getattr(self, name)
             if value is not None and value < 0:
@@ -73,6 +75,7 @@ class InfillKeywords(TypedDict, total=False):
     n: int
     length: int
     seconds: float | int | None
+    beam: int
 
 
 class _Candidate(NamedTuple):
@@ -149,10 +152,10 @@ class _InfillSearch:
     ) -> None:
         self._started = time.perf_counter()
         self._line, self._start, self._head, self._options = LineEnd(vocabulary), start, head, options
-        self._table = StateTable(stepper, [start.state], [_BEAM + _KEPT], [start.memory])
+        self._table = StateTable(stepper, [start.state], [2 * options.beam], [start.memory])
         (self._base,) = self._table.bases
-        self._kept = self._base + 1 + _BEAM
-        self._candidates = _Candidates(self._table, self._kept, _KEPT)
+        self._kept = self._base + 1 + options.beam
+        self._candidates = _Candidates(self._table, self._kept, options.beam)
         self._numbers = count()
 
     def find(self) -> Generator[None, None, None]:
@@ -228,7 +231,8 @@ class _InfillSearch:
         """
         allowed = np.stack([self._line.extensions(prefix) for prefix in prefixes])
         likely = np.where(allowed, probabilities, 0.0).ravel()
-        chosen = np.argpartition(-likely, min(_BEAM, len(likely) - 1))[:_BEAM]
+        beam = self._options.beam
+        chosen = np.argpartition(-likely, min(beam, len(likely) - 1))[:beam]
         chosen = chosen[likely[chosen] > self._candidates.bar]
         nodes = []
         for place in chosen[np.argsort(-likely[chosen], kind="stable")].tolist():

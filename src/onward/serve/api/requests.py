@@ -310,6 +310,12 @@ class EditRequest(CompletionOptions):
     forget: bool = Field(False, description="Whether to drop the learned weights.")
 
 
+class FollowRequest(EditRequest):
+    """A line of `onward complete --follow`: an edit, or a new text."""
+
+    text: Text | None = Field(None, description="A text that takes the place of the whole session.")
+
+
 class NoFields(RequestModel):
     """A body without fields."""
 
