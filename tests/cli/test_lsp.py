@@ -23,7 +23,7 @@ def test_without_the_extra_the_hint_says_how_to_install_it(
     assert run(["lsp"]) == 2
     problem, hint = capsys.readouterr().err.splitlines()
     assert problem == "error: expected the package pygls.lsp.server, which is not installed"
-    assert hint == "hint: pip install 'onward[lsp]'"
+    assert hint == 'hint: install it with pip install ".[lsp]"'
 
 
 @pytest.mark.parametrize("arguments", [["--plugin", "ed"], ["--memory", "many"], ["model.onward"]])

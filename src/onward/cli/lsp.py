@@ -64,7 +64,8 @@ def lsp(
         from onward.lsp.server import make_server  # noqa: PLC0415 - an extra, which is slow to load
     except ModuleNotFoundError as error:
         raise InputError(
-            f"expected the package {error.name}, which is not installed", hint="pip install 'onward[lsp]'"
+            f"expected the package {error.name}, which is not installed",
+            hint='install it with pip install ".[lsp]"',
         ) from error
     if sys.stdin.isatty():
         say("waiting for an editor: it starts this command itself")

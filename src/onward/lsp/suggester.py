@@ -42,11 +42,13 @@ class _Read:
         prompt: the part that was read.
         lock: held while the model reads.
         background: number of the workspace's memory that it has counted.
+        ghost_texts: number of requests for ghost text; only the newest is answered.
     """
 
     prompt: CachedPrompt
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     background: int = 0
+    ghost_texts: int = 0
 
 
 class Suggester:
@@ -99,7 +101,9 @@ class Suggester:
             return found
 
         read = self._take(document)
-        found = await self._run(document, read, offset, search)
+        read.ghost_texts += 1
+        number = read.ghost_texts
+        found = await self._run(document, read, offset, search, lambda: read.ghost_texts == number)
         if (
             found is None
             or found.probability < settings.probability
@@ -121,7 +125,7 @@ class Suggester:
             return complete(self._engine.stepper, self._trained.vocabulary, [start])[0].best
 
         read = self._take(document)
-        found = await self._run(document, read, offset, search) or ()
+        found = await self._run(document, read, offset, search, lambda: True) or ()
         typed = document.typed_word(offset)
         return [Completion(typed + one.text, one.probability) for one in found]
 
@@ -140,9 +144,17 @@ class Suggester:
         return self._read[document.uri]
 
     async def _run(
-        self, document: OpenDocument, read: _Read, offset: int, search: Callable[[], SlicedWork[T]]
+        self,
+        document: OpenDocument,
+        read: _Read,
+        offset: int,
+        search: Callable[[], SlicedWork[T]],
+        is_wanted: Callable[[], bool],
     ) -> T | None:
-        """Reads a document up to a place, and searches. Returns None if it has changed meanwhile."""
+        """Reads a document up to a place, and searches.
+
+        Returns None if the document has changed meanwhile, or the answer is not wanted any more.
+        """
         revision = document.revision
         start = max(0, offset - PROMPT_CHARACTERS)
         start = document.text.find("\n", start, offset) + 1 if start else 0
@@ -154,13 +166,13 @@ class Suggester:
                 read.prompt.typed.remember(background.memory)
                 read.background = background.number
             yield from read.prompt.read(prompt)
-            if document.revision != revision:
+            if document.revision != revision or not is_wanted():
                 return None
             return (yield from search())
 
         async def alone() -> T | None:
             async with read.lock:
-                if document.revision != revision:
+                if document.revision != revision or not is_wanted():
                     return None
                 try:
                     return await self._engine.run(work())

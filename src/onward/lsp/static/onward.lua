@@ -6,6 +6,7 @@ local M = {}
 local namespace = vim.api.nvim_create_namespace("onward")
 local shown -- the ghost text: buffer, row, column (in bytes) and text
 local asked -- the request in progress: client and id
+local place -- where the last request was made: buffer, change, row and column
 
 local defaults = {
   cmd = { "onward", "lsp" },
@@ -19,6 +20,11 @@ local function hide()
     vim.api.nvim_buf_clear_namespace(shown.buffer, namespace, 0, -1)
   end
   shown = nil
+end
+
+local function leave()
+  hide()
+  place = nil
 end
 
 local function show(buffer, row, column, text)
@@ -48,6 +54,12 @@ end
 local function ask()
   local buffer = vim.api.nvim_get_current_buf()
   local row, column = unpack(vim.api.nvim_win_get_cursor(0))
+  local tick = vim.api.nvim_buf_get_changedtick(buffer)
+  local here = { buffer, tick, row, column }
+  if vim.deep_equal(here, place) then
+    return -- a key changes the text and moves the cursor: both events ask
+  end
+  place = here
   follow(buffer, row - 1, column)
   if asked then
     asked.client:cancel_request(asked.id)
@@ -55,9 +67,9 @@ local function ask()
   end
   local client = vim.lsp.get_clients({ name = "onward", bufnr = buffer })[1]
   if not client or vim.fn.pumvisible() == 1 then
+    place = nil
     return
   end
-  local tick = vim.api.nvim_buf_get_changedtick(buffer)
   local params = vim.lsp.util.make_position_params(0, client.offset_encoding)
   params.context = { triggerKind = 2 }
   local _, id = client:request("textDocument/inlineCompletion", params, function(problem, result)
@@ -104,7 +116,7 @@ function M.setup(options)
   vim.lsp.enable("onward")
   local group = vim.api.nvim_create_augroup("onward", {})
   vim.api.nvim_create_autocmd({ "InsertEnter", "TextChangedI", "CursorMovedI" }, { group = group, callback = ask })
-  vim.api.nvim_create_autocmd({ "InsertLeave", "BufLeave" }, { group = group, callback = hide })
+  vim.api.nvim_create_autocmd({ "InsertLeave", "BufLeave" }, { group = group, callback = leave })
   if options.menu then
     vim.api.nvim_create_autocmd("LspAttach", {
       group = group,
