@@ -107,6 +107,7 @@ bench: setup ## run the benchmarks (two hours; needs the data sets in ../shared/
 	$(BIN)/python benchmarks/hostile_files.py
 	$(BIN)/python benchmarks/serve_attacks.py $(KEPT)/model.onward
 	$(BIN)/python benchmarks/serve_faults.py $(KEPT)/model.onward
+	$(BIN)/python benchmarks/editor_latency.py
 	$(BIN)/python benchmarks/report.py
 
 $(PEERS)/.installed: benchmarks/peers.txt $(VENV)/.installed

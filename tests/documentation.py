@@ -114,7 +114,7 @@ def _run_command(words: list[str], data: bytes, place: str) -> bytes:
             return b"".join(Path(name).read_bytes() for name in names)
         case ["make", target]:
             subprocess.run(["make", "-n", "-C", str(ROOT), target], check=True, capture_output=True)
-        case ["pip", "install", "." | ".[theano]" | "onward[ray]"]:
+        case ["pip", "install", "." | ".[theano]" | ".[lsp]" | "onward[ray]"]:
             pass
         case ["curl", "-s", url, *rest] if rest[:1] in ([], ["-d"]):
             answer = httpx.request("POST" if rest else "GET", _addressed(url), content="".join(rest[1:]))
@@ -126,7 +126,7 @@ def _run_command(words: list[str], data: bytes, place: str) -> bytes:
             command = [sys.executable, *launcher, *small(arguments)]
             subprocess.run(command, check=True, capture_output=True)
         case ["onward", *arguments]:
-            follows = "--follow" in arguments
+            follows = arguments[0] == "watch" and "--follow" in arguments
             return (_run_until_an_alarm if follows else _run_onward)(small(arguments), data, place)
         case _:
             raise AssertionError(f"{place}: nothing here runs {words}")

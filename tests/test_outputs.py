@@ -112,3 +112,12 @@ def test_a_missing_folder_and_a_folder_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="got the folder") as caught, output_lock(tmp_path):
         pass
     assert str(tmp_path / "model.onward") in caught.value.hint
+
+
+def test_the_folder_of_a_workspace_is_created(tmp_path: Path) -> None:
+    with output_lock(tmp_path / ".onward" / "model.onward"):
+        assert (tmp_path / ".onward").is_dir()
+    with pytest.raises(WriteError), output_lock(tmp_path / "models" / "model.onward"):
+        pass
+    with pytest.raises(WriteError), output_lock(tmp_path / "missing" / ".onward" / "model.onward"):
+        pass

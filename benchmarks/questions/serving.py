@@ -73,5 +73,23 @@ HARNESS = Question(
 )
 
 
-QUESTIONS = [TYPING, STREAMS, FAULTS, HARNESS]
+def editor_rows(runs: list[Run]) -> Rows:
+    for run in runs:
+        times = run["milliseconds"]
+        yield ["from a key to the answer", f"{times['p50']:.1f} ms", f"{times['p95']:.1f} ms"]
+        yield ["of these, with ghost text", f"{run['shown']:.0%}", ""]
+        yield ["from the start of Neovim to the first ghost text", f"{run['seconds_to_first']:.1f} s", ""]
+        yield [f"memory of the server, {run['files']:,} files", f"{run['megabytes']:.0f} MB", ""]
+
+
+EDITOR = Question(
+    "editor_latency",
+    "How long does ghost text take in Neovim?",
+    ["", "p50", "p95"],
+    editor_rows,
+    kind=("files", "model"),
+)
+
+
+QUESTIONS = [TYPING, EDITOR, STREAMS, FAULTS, HARNESS]
 """In the order of the page."""

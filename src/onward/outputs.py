@@ -10,6 +10,9 @@ from filelock import FileLock, Timeout
 
 from onward.errors import BusyError, InputError, WriteError
 
+WORKSPACE_FOLDER = ".onward"
+"""Name of the folder for the model of a workspace (see `onward lsp`); training creates it."""
+
 
 def checkpoint_path(output: Path) -> Path:
     """Returns the checkpoint file of a model: nietzsche.onward.checkpoint."""
@@ -87,6 +90,8 @@ def output_lock(output: Path) -> Iterator[None]:
     path = _in_real_folder(output.with_name(f"{output.name}.lock"))
     lock = FileLock(path, timeout=0, thread_local=False)
     try:
+        if output.parent.name == WORKSPACE_FOLDER:
+            output.parent.mkdir(exist_ok=True)
         path.parent.stat()  # filelock would create a missing folder
         lock.acquire()
     except Timeout as error:

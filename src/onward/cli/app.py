@@ -15,6 +15,7 @@ from onward.cli.draw import draw
 from onward.cli.export import export
 from onward.cli.info import info
 from onward.cli.lesson import lesson
+from onward.cli.lsp import lsp
 from onward.cli.novelty import novelty
 from onward.cli.output import DONE, FAILED, INTERRUPTED, MISUSED, UNREAD, complain, emit, say
 from onward.cli.score import score
@@ -33,7 +34,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
-for command in (train, write, complete, score, serve, novelty, info, lesson, draw, export):
+for command in (train, write, complete, score, serve, lsp, novelty, info, lesson, draw, export):
     app.command(cls=Command)(command)
 app.add_typer(watch)
 

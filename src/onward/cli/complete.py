@@ -41,6 +41,13 @@ def complete(
         ),
     ] = False,
     memory: Memory = MEGABYTES,
+    follow: Annotated[
+        bool,
+        typer.Option(
+            "--follow",
+            help="For other programs: answer edits on standard input, one JSON object a line.",
+        ),
+    ] = False,
     json: Json = False,
 ) -> None:
     """Print the likeliest completions of a text, with their probabilities.
@@ -51,6 +58,7 @@ def complete(
     onward complete nietzsche.onward --prime "what is " --until line --json
     echo "what is the mean" | onward complete nietzsche.onward
     onward complete nietzsche.onward
+    onward complete nietzsche.onward --follow      for other programs
 
     Without --prime, a line editor opens. It shows a completion in grey: Tab
     accepts it, the up and down arrows show others, Esc hides it. Ctrl-D ends
@@ -61,6 +69,13 @@ def complete(
     completions may then be more likely.
     """
     boundary = _until(until)
+    if follow:
+        if prime is not None:
+            raise InputError(
+                "expected --follow without --prime, got both", hint='send the text as a line: {"text": "..."}'
+            )
+        _follow_edits(model, count, boundary, adapt=adapt, memory=memory)
+        return
     trained = load_text_model(model)
     session = trained.session(memory=memory)
     if adapt:
@@ -83,6 +98,14 @@ def complete(
         _edit(session, lambda started: ask(started, _SHORTEST_SUGGESTION))
     else:
         _follow(session, ask, json)
+
+
+def _follow_edits(model: str, count: int, until: Any, *, adapt: bool, memory: float) -> None:
+    """Runs a typing session on standard input and output."""
+    from onward.cli.follow import follow  # noqa: PLC0415 - loads PyTorch and the server's sessions
+
+    learn = ("both" if memory else "weights") if adapt else ("memory" if memory else "none")
+    follow(model, count=count, until=until, learn=learn, memory=memory)
 
 
 def _until(text: str) -> Any:

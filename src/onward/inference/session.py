@@ -11,8 +11,14 @@ from onward.data.vocabulary import BEGIN, Vocabulary
 from onward.errors import InputError
 from onward.inference.adapt import Adapter, AdaptOptions, BlockLearner
 from onward.inference.completion.boundaries import Prefix, incomplete_character
-from onward.inference.completion.options import CompleteKeywords, CompleteOptions, Completions
-from onward.inference.completion.search import SearchStart, complete, split_partial_word
+from onward.inference.completion.infill import HEAD, InfillKeywords, InfillOptions, infill
+from onward.inference.completion.options import CompleteKeywords, CompleteOptions, Completion, Completions
+from onward.inference.completion.search import (
+    LONGEST_CHARACTER,
+    SearchStart,
+    complete,
+    split_partial_word,
+)
 from onward.inference.distribution import Distribution
 from onward.inference.history import History, Snapshot
 from onward.inference.prediction import initial_state, predict
@@ -197,6 +203,39 @@ class Session:
             after = self._copy()
             after.feed(head)
         return complete(self._stepper, self.vocabulary, [after.search_start(checked, word)])[0]
+
+    def infill(self, suffix: str | bytes, **options: Unpack[InfillKeywords]) -> tuple[Completion, ...]:
+        """Returns the likeliest texts between the text of the session and a suffix.
+
+        The session does not change. With a suffix, the empty text may be one of them. The probabilities are
+        those among the candidates that the search found (see `inference.completion.infill`).
+
+        Args:
+            suffix: the text that follows; "" completes the line.
+            options: see `InfillOptions`.
+
+        Raises:
+            InputError: an option is out of range, or the symbols are words.
+        """
+        ids = ids_of(suffix[: HEAD * LONGEST_CHARACTER], self.vocabulary)
+        start = self.search_start(CompleteOptions())
+        search = infill(self._stepper, self.vocabulary, start, ids, InfillOptions(**options))
+        while True:
+            try:
+                next(search)
+            except StopIteration as stop:
+                return stop.value
+
+    def remember(self, memory: Memory) -> None:
+        """Replaces the memory by one that has counted other texts.
+
+        It counts the symbols of the session that are within reach, after these texts.
+
+        Args:
+            memory: the new memory, which the session changes.
+        """
+        memory.count(np.array(self._history.ids, np.int64))
+        self._memory = memory
 
     def search_start(self, options: CompleteOptions, word: str = "") -> SearchStart:
         """Returns the start of a search for continuations.

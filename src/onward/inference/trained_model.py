@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -17,12 +17,13 @@ from onward.data.vocabulary import SPECIAL, UNKNOWN, Vocabulary
 from onward.errors import InputError
 from onward.inference.adapt import AdaptOptions
 from onward.inference.beginning import beginning
-from onward.inference.completion.options import CompleteKeywords, Completions
+from onward.inference.completion.infill import InfillKeywords
+from onward.inference.completion.options import CompleteKeywords, Completion, Completions
 from onward.inference.completion.search import split_partial_word
 from onward.inference.generate import WriteOptions, Writer
 from onward.inference.novelty.novelty import MINIMUM, CorpusSource, Novelty, novelty
 from onward.inference.scoring.html_report import write_page
-from onward.inference.scoring.protocol import Learn, Protocol
+from onward.inference.scoring.protocol import Learn, Protocol, learns_memory, learns_weights
 from onward.inference.scoring.score import (
     LineScore,
     Score,
@@ -202,6 +203,34 @@ class TrainedModel:
         session.feed(head)
         return session.complete(word, **options)
 
+    def infill(
+        self,
+        prefix: str,
+        suffix: str,
+        *,
+        extra: Sequence[str] = (),
+        memory: float | int = MEGABYTES,
+        **options: Unpack[InfillKeywords],
+    ) -> tuple[Completion, ...]:
+        """Returns the likeliest texts between a prefix and a suffix, at most one line each.
+
+        Args:
+            prefix, suffix: the text before and after the cursor.
+            extra: other texts, such as parts of other files. The memory counts them and the suffix.
+            memory: size of the memory in megabytes; 0 turns it off.
+            options: see `InfillOptions`.
+
+        Raises:
+            InputError: an option is out of range, or the symbols are words.
+        """
+        background = self.memory(memory)
+        if background:
+            for text in (*extra, suffix):
+                background.count(self.vocabulary.encode(text + "\n"))
+        session = Session(self.model, self.vocabulary, reach=4, beginning=self.beginning, memory=background)
+        session.feed(prefix)
+        return session.infill(suffix, **options)
+
     def memory(self, megabytes: float | int = MEGABYTES, *, undo: int = UNDO) -> Memory | None:
         """Returns the memory at the start of a text; None for 0 megabytes. See `Memory`.
 
@@ -302,16 +331,18 @@ class TrainedModel:
     ) -> Protocol:
         if learn not in get_args(Learn):
             raise InputError(f"expected learn to be {', '.join(get_args(Learn))}, got {learn!r}")
-        learns_weights, remembers = learn in ("weights", "both"), learn in ("memory", "both")
-        if remembers and not memory:
+        if learns_memory(learn) and not memory:
             raise InputError(
                 f"expected a memory of 1 megabyte or more with learn={learn!r}, got 0",
                 hint="choose a size, or leave the memory out of learn",
             )
-        if learns_weights:
+        if learns_weights(learn):
             adapt = adapt or AdaptOptions()
         return Protocol(
-            cold=cold, lanes=lanes, adapt=adapt, memory=self.memory(memory, undo=0) if remembers else None
+            cold=cold,
+            lanes=lanes,
+            adapt=adapt,
+            memory=self.memory(memory, undo=0) if learns_memory(learn) else None,
         )
 
     def write_page(self, source: TextSource, path: str | os.PathLike[str], *, title: str = "") -> Score:

@@ -106,10 +106,17 @@ class Memory:
         self._is_shared = self._start is not None
         self.count(ids)
 
-    def fork(self) -> "Memory":
-        """Returns an independent memory in the same state. The copy is made when one of them changes."""
+    def fork(self, *, restarts_here: bool = False) -> "Memory":
+        """Returns an independent memory in the same state. The copy is made when one of them changes.
+
+        Args:
+            restarts_here: whether `restart` returns the new memory to this state.
+        """
         self._is_shared = True
-        return copy.copy(self)
+        twin = copy.copy(self)
+        if restarts_here:
+            twin._start = self._kernel
+        return twin
 
     def place(self) -> np.ndarray:
         """Returns the place after the last symbol, where a search starts, (PLACE,) in uint32."""

@@ -178,7 +178,7 @@ def test_top_k_and_min_p_are_those_of_onward_write(
     assert made.choices[0].text != trained.write("the ", length=60, seed=5, temperature=1.5)
 
 
-def test_neutral_values_of_unsupported_fields_are_accepted(client: openai.OpenAI) -> None:
+def test_neutral_values_are_accepted(client: openai.OpenAI) -> None:
     neutral: dict[str, Any] = {
         "best_of": 1,
         "suffix": "",
@@ -213,15 +213,21 @@ def test_a_stop_string_ends_a_text_and_is_not_part_of_it(client: openai.OpenAI) 
         ({"n": 1000}, "n"),
         ({"n": True}, "n"),
         ({"best_of": True}, "best_of"),
-        ({"best_of": 2}, "best_of"),
+        ({"best_of": 1, "n": 2}, "best_of"),
+        ({"best_of": 2, "stream": True}, "best_of"),
+        ({"best_of": 200}, "best_of"),
         ({"presence_penalty": False}, "presence_penalty"),
         ({"frequency_penalty": False}, "frequency_penalty"),
         ({"temperature": True}, "temperature"),
         ({"seed": False}, "seed"),
         ({"extra_body": {"min_p": False}}, "min_p"),
         ({"prompt": [True, False]}, "prompt"),
-        ({"suffix": "x"}, "suffix"),
-        ({"frequency_penalty": 0.5}, "frequency_penalty"),
+        ({"frequency_penalty": 2.5}, "frequency_penalty"),
+        ({"logit_bias": {"9999": 1}}, "logit_bias"),
+        ({"logit_bias": {"x": 1}}, "logit_bias"),
+        ({"logit_bias": {"5": 101}}, "logit_bias"),
+        ({"extra_body": {"repeat_penalty": 0}}, "repeat_penalty"),
+        ({"extra_body": {"learn": "all"}}, "learn"),
         ({"extra_body": {"top_k": 0}}, "top_k"),
         ({"extra_body": {"min_p": 2}}, "min_p"),
     ],
@@ -238,3 +244,75 @@ def test_an_unknown_model_is_not_found(client: openai.OpenAI) -> None:
     with pytest.raises(openai.NotFoundError, match="expected one of the models small"):
         client.completions.create(model="other", prompt="a")
     assert [each.id for each in client.models.list()] == ["small"]
+
+
+def write(client: openai.OpenAI, **fields: Any) -> openai.types.Completion:
+    known = {"best_of", "n", "logit_bias", "presence_penalty", "frequency_penalty", "logprobs", "temperature"}
+    own = {name: value for name, value in fields.items() if name in known}
+    body = {name: value for name, value in fields.items() if name not in known}
+    asked: dict[str, Any] = {"model": "small", "prompt": "the lane goes ", "max_tokens": 120, "seed": 4}
+    return client.completions.create(**asked | own, extra_body=body)
+
+
+def distinct(client: openai.OpenAI, **penalty: Any) -> int:
+    """Returns the number of distinct characters, summed over samples at a high temperature."""
+    made = write(client, n=8, temperature=2, **penalty)
+    return sum(len(set(choice.text[:30])) for choice in made.choices)
+
+
+def test_penalties_reduce_repetition(client: openai.OpenAI) -> None:
+    plain = distinct(client)
+    for penalty in ({"presence_penalty": 2}, {"frequency_penalty": 2}, {"repeat_penalty": 5}):
+        assert distinct(client, **penalty) > plain
+    assert distinct(client, presence_penalty=-2) < plain
+    assert distinct(client, repeat_penalty=5, repeat_last_n=1) != distinct(client, repeat_penalty=5)
+    assert distinct(client, repeat_penalty=5, repeat_last_n=0) == plain
+
+
+def test_a_logit_bias_forbids_and_forces_symbols(client: openai.OpenAI, model: Path) -> None:
+    the, a = (int(onward.load(model).vocabulary.encode(letter)[0]) for letter in "ta")
+    made = write(client, logit_bias={str(the): -100})
+    assert "t" not in made.choices[0].text
+    assert set(write(client, logit_bias={str(a): 100}).choices[0].text) == {"a"}
+
+
+def test_the_best_of_several_samples_is_returned(client: openai.OpenAI) -> None:
+    def score(choice: Any) -> float:
+        return float(np.mean(choice.logprobs.token_logprobs))
+
+    samples = write(client, n=8, logprobs=0, temperature=1.5)
+    best = sorted(samples.choices, key=score, reverse=True)
+    found = write(client, n=2, best_of=8, temperature=1.5)
+    assert [choice.text for choice in found.choices] == [choice.text for choice in best[:2]]
+    assert [choice.index for choice in found.choices] == [0, 1]
+    assert found.choices[0].logprobs is None
+    assert found.usage == samples.usage
+
+
+@pytest.mark.parametrize("learn", ["none", "memory", "weights", "both"])
+def test_what_learns_from_the_prompt_is_chosen(client: openai.OpenAI, model: Path, learn: str) -> None:
+    prompt = "no lane, no state: zoom!\n" * 4 + "no"
+    session = onward.load(model).session(memory=16 if learn in ("memory", "both") else 0)
+    if learn in ("weights", "both"):
+        session.adapt()
+    session.feed(prompt)
+    asked: dict[str, Any] = {"model": "small", "prompt": prompt, "max_tokens": 30, "temperature": 0}
+    made = client.completions.create(**asked, logprobs=1, extra_body={"learn": learn})
+    assert made.choices[0].logprobs and made.choices[0].logprobs.token_logprobs
+    ((_, probability),) = session.next_distribution().top(1)
+    assert np.exp(made.choices[0].logprobs.token_logprobs[0]) == pytest.approx(probability, rel=1e-2)
+    if learn in ("memory", "both"):
+        assert made.choices[0].text.startswith(" lane, no state")
+    asked.update(temperature=3, seed=2, n=3)
+    together = client.completions.create(**asked, extra_body={"learn": learn})
+    assert len({choice.text for choice in together.choices}) == 3
+
+
+def test_an_echo_has_the_log_probabilities_of_what_learned(client: openai.OpenAI, model: Path) -> None:
+    prompt = "no lane, no state\n" * 4
+    made = client.completions.create(
+        model="small", prompt=prompt, max_tokens=0, echo=True, logprobs=0, extra_body={"learn": "memory"}
+    )
+    assert made.choices[0].logprobs and made.choices[0].logprobs.token_logprobs
+    nats = -sum(made.choices[0].logprobs.token_logprobs)
+    assert nats == pytest.approx(onward.load(model).score(prompt, learn="memory").nats, rel=1e-2)

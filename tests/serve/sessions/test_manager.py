@@ -19,6 +19,7 @@ from websockets.exceptions import ConnectionClosedError
 from websockets.sync.client import connect
 
 import onward
+from onward.inference.scoring.protocol import Learn
 from onward.serve.api.sessions import EditHandler
 from onward.serve.engine.keystrokes import Prediction
 from onward.serve.engine.online_learning import megabytes_to_learn
@@ -201,9 +202,9 @@ def run(model: Path) -> RunWork:
 
 
 async def create(
-    sessions: SessionManager, served: ServedModel, text: str = "the ", *, adapts: bool = False
+    sessions: SessionManager, served: ServedModel, text: str = "the ", *, learn: Learn = "memory"
 ) -> TypingSession:
-    created = await sessions.create(served, Document(text, len(text)), adapts=adapts)
+    created = await sessions.create(served, Document(text, len(text)), learn=learn)
     return await sessions.get(created.id)
 
 
@@ -244,7 +245,12 @@ def test_a_session_that_is_being_answered_does_not_end(
     store = SessionStore(tmp_path / "sessions.db")
 
     async def make(sessions: SessionManager, served: ServedModel) -> None:
-        ids.extend([(await create(sessions, served, adapts="adapting" in limits)).id for _ in range(2)])
+        ids.extend(
+            [
+                (await create(sessions, served, learn="both" if "adapting" in limits else "memory")).id
+                for _ in range(2)
+            ]
+        )
 
     async def enforce(sessions: SessionManager, served: ServedModel) -> None:
         first, _ = [await sessions.get(id_) for id_ in ids]
@@ -344,7 +350,7 @@ def test_other_sessions_are_answered_while_the_cursor_moves_far_back(run: RunWor
 def test_learned_weights_count_as_memory_and_remain_when_states_are_dropped(run: RunWork) -> None:
     async def work(sessions: SessionManager, served: ServedModel) -> None:
         weights = megabytes_to_learn(served.trained.model)
-        learning = await create(sessions, served, "the lane goes on. " * 4, adapts=True)
+        learning = await create(sessions, served, "the lane goes on. " * 4, learn="both")
         assert weights < sessions.megabytes
         learning.follower.drop_states()
         assert sessions.megabytes == pytest.approx(weights, abs=0.01)
@@ -362,7 +368,7 @@ def test_adapting_sessions_are_evicted_for_those_that_come_back_from_the_file(
     ids: list[str] = []
 
     async def learn(sessions: SessionManager, served: ServedModel) -> None:
-        ids.extend([(await create(sessions, served, text, adapts=True)).id for _ in range(3)])
+        ids.extend([(await create(sessions, served, text, learn="both")).id for _ in range(3)])
 
     async def resume(sessions: SessionManager, served: ServedModel) -> None:
         await sessions.enforce_limits()
@@ -372,7 +378,7 @@ def test_adapting_sessions_are_evicted_for_those_that_come_back_from_the_file(
         await sessions.enforce_limits()
         assert [session.id for session in sessions.adapting] == [ids[2], ids[0]]
         with pytest.raises(ApiError, match="sessions are adapting already"):
-            await create(sessions, served, adapts=True)
+            await create(sessions, served, learn="both")
 
     run(learn, store)
     run(resume, store, adapting=2)

@@ -1,9 +1,10 @@
 """The file of the sessions has every acknowledged edit."""
 
 import asyncio
+import json
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -21,7 +22,7 @@ OPTIONS = AnswerOptions(completions=1, until=3)
 
 
 def stored(id_: str, text: str, version: int, cursor: int = 0) -> StoredSession:
-    return StoredSession(id_, "m", Document(text, cursor, version, OPTIONS), adapts=True, used=1.0)
+    return StoredSession(id_, "m", Document(text, cursor, version, OPTIONS), learn="both", used=1.0)
 
 
 def load_all(store: SessionStore) -> list[StoredSession]:
@@ -54,8 +55,19 @@ def test_a_session_is_loaded_as_of_its_last_edit(
         text = loop.run(make_edits(store, edits))
     with opened(tmp_path / "s.db") as store:
         (found,) = load_all(store)
-    assert (found.id, found.model, found.adapts) == ("s", "m", True)
+    assert (found.id, found.model, found.learn) == ("s", "m", "both")
     assert found.document == Document(text, edits, edits, OPTIONS)
+
+
+@pytest.mark.parametrize(("adapt", "learn"), [(True, "both"), (False, "memory")])
+def test_a_session_of_a_file_before_learn_keeps_what_learns(tmp_path: Path, adapt: bool, learn: str) -> None:
+    options = {"completions": 3, "until": "word", "shortest": 2, "next": 10, "adapt": adapt}
+    with opened(tmp_path / "s.db") as store:
+        loop.run(make_edits(store, 2))
+    with closing(sqlite3.connect(tmp_path / "s.db")) as database, database:
+        database.execute("update sessions set options = ?", (json.dumps(options),))
+    with opened(tmp_path / "s.db") as store:
+        assert [found.learn for found in load_all(store)] == [learn]
 
 
 def test_changes_that_come_at_once_are_all_made(tmp_path: Path) -> None:

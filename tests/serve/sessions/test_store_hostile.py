@@ -8,6 +8,7 @@ import sqlite3
 from contextlib import closing, suppress
 from pathlib import Path
 from types import ModuleType
+from typing import get_args
 
 import pytest
 from tests.documentation import ROOT
@@ -15,6 +16,7 @@ from tests.refusals import count_refusals
 from tests.serve import loop
 
 from onward.errors import ArtefactError
+from onward.inference.scoring.protocol import Learn
 from onward.serve.engine.answer_options import AnswerOptions
 from onward.serve.engine.online_learning import LearnedState, OnlineLearner
 from onward.serve.sessions.document import Document, Edit
@@ -34,11 +36,11 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     async def fill(store: SessionStore) -> None:
         for id_ in ("s", "t"):
             document = Document("to be or", 8, 3, AnswerOptions())
-            await store.put(StoredSession(id_, "m", document, True, 1.0))
+            await store.put(StoredSession(id_, "m", document, "both", 1.0))
             for insert in (" n", "ot", " to"):
                 edit = Edit(document.cursor, 0, insert, document.cursor + len(insert))
                 document = document.after(edit)
-                await store.put_edit(StoredSession(id_, "m", document, True, 1.0), edit)
+                await store.put_edit(StoredSession(id_, "m", document, "both", 1.0), edit)
         await store.save_learned("s", LearnedState(b"weights", "to be or", [(0, 2), (4, 8)]))
 
     path = tmp_path_factory.mktemp("sessions") / "s.db"
@@ -58,7 +60,7 @@ def read(path: Path) -> None:
             if found:
                 assert 0 <= found.document.cursor <= len(found.document.text)
                 assert 0 <= found.document.options.completions <= 20
-                assert isinstance(found.adapts, bool)
+                assert found.learn in get_args(Learn)
             OnlineLearner(loop.run(store.learned(entry.id)))
     finally:
         store.close()

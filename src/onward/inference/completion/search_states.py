@@ -100,6 +100,13 @@ class StateTable:
             yield probabilities[start : start + len(expansion.nodes)]
             start += len(expansion.nodes)
 
+    def copy(self, row: int, goal: int) -> None:
+        """Copies the state of a row to another one."""
+        for table in self._rows:
+            table[goal] = table[row]
+        if len(self._places):
+            self._places[goal] = self._places[row]
+
     def _logits(self, rows: np.ndarray, symbols: np.ndarray, new_rows: np.ndarray) -> np.ndarray:
         """Calls `Stepper.step_rows` for any number of lanes, and returns the logits (B, V)."""
         if len(rows) <= FEW_LANES:

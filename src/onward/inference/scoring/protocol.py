@@ -36,6 +36,17 @@ from onward.precision import Precision, in_precision, quick_precision
 Learn = Literal["none", "memory", "weights", "both"]
 """What learns from a text after it was scored: nothing, a memory, a copy of the model's weights, or both."""
 
+
+def learns_memory(learn: Learn) -> bool:
+    """Whether a memory learns."""
+    return learn in ("memory", "both")
+
+
+def learns_weights(learn: Learn) -> bool:
+    """Whether a copy of the weights learns."""
+    return learn in ("weights", "both")
+
+
 WARM_UP = 1024
 """Number of symbols that a lane reads before its segment."""
 

@@ -3,42 +3,41 @@
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple, TypeAlias
+from dataclasses import dataclass, replace
 
 import numpy as np
 from starlette.requests import Request
 from starlette.responses import Response
 
 from onward.data.vocabulary import Vocabulary
-from onward.errors import OnwardError
-from onward.inference.generate import Ending
-from onward.inference.step.sampling import Sampling
+from onward.inference.scoring.protocol import Learn
+from onward.inference.step.penalties import Penalties
 from onward.inference.text_source import ids_of
 from onward.serve.api.answer_size import AnswerSizes
-from onward.serve.api.logprobs import LogprobsJson, LogprobsWriter, logprobs_object
+from onward.serve.api.completion_answer import AnswerShape, Part, Parts, answer, collect, events
+from onward.serve.api.infill import infilled_parts, infilling_of
+from onward.serve.api.logprobs import LogprobsJson, LogprobsWriter
 from onward.serve.api.operation import operation
-from onward.serve.api.requests import CompletionRequest
-from onward.serve.api.responses import CompletionHead, CompletionResponse, Usage
+from onward.serve.api.requests import CompletionRequest, seed_of
+from onward.serve.api.responses import CompletionHead, CompletionResponse
 from onward.serve.engine.batcher import SampleRequest
-from onward.serve.engine.prefill import prefill
+from onward.serve.engine.prefill import prefill, prefill_learning
+from onward.serve.engine.prompt_state import RECENT
 from onward.serve.engine.registry import ModelRegistry, ServedModel
 from onward.serve.engine.tokens import SymbolNames, Tokens
-from onward.serve.http.errors import ApiError, as_api_error, invalid_value, to_json
-from onward.serve.http.json_text import dump_items, dump_members
+from onward.serve.http.clients import client_of
+from onward.serve.http.errors import ApiError, invalid_value
 from onward.serve.http.limits import Limits
 from onward.serve.http.responses import (
-    DONE,
     EventStream,
     LargeJson,
-    event,
-    event_of_parts,
     json_of_parts,
     read_body,
     until_client_leaves,
 )
+from onward.serve.http.slots import Slots
 from onward.serve.http.validation import parsed
 from onward.serve.http.work_thread import work_on_text
 
@@ -46,26 +45,6 @@ _WAITING_PARTS = 256
 """Parts of completions that wait to be sent; the tasks that make more wait too."""
 
 _SMALLER = "send fewer or shorter prompts, or lower n, max_tokens or logprobs"
-
-
-class Part(NamedTuple):
-    """A part of a completion.
-
-    Attributes:
-        text: its text.
-        logprobs: its log-probabilities; None if there are none, or they were not requested.
-        symbols: number of symbols that the model has written of the completion so far.
-        ending: why the completion ended; None while it continues.
-    """
-
-    text: str
-    logprobs: LogprobsJson | None = None
-    symbols: int = 0
-    ending: Ending | None = None
-
-
-Parts: TypeAlias = AsyncGenerator[tuple[int, Part]]
-"""Yields the index of a completion and its next part."""
 
 
 @dataclass(frozen=True)
@@ -77,23 +56,18 @@ class Job:
         samples: the completions of each prompt.
         logprobs: number of likely symbols to list with each symbol; None: no log-probabilities.
         echo: whether a completion begins with its prompt.
+        learn: what learns from a prompt.
         size: number of symbols that the answer lists at most, with their alternatives.
+        shape: which completions the answer has.
     """
 
     prompts: list[np.ndarray]
     samples: list[SampleRequest]
     logprobs: int | None
     echo: bool
+    learn: Learn
     size: int
-
-    @property
-    def choices(self) -> int:
-        return len(self.prompts) * len(self.samples)
-
-    def usage(self, written: int) -> Usage:
-        """Returns the counts of symbols."""
-        prompt = sum(map(len, self.prompts))
-        return {"prompt_tokens": prompt, "completion_tokens": written, "total_tokens": prompt + written}
+    shape: AnswerShape
 
 
 @operation(
@@ -105,13 +79,12 @@ class Job:
     streams=True,
 )
 async def complete(
-    request: Request, models: ModelRegistry, limits: Limits, sizes: AnswerSizes
+    request: Request, models: ModelRegistry, limits: Limits, sizes: AnswerSizes, learning: Slots
 ) -> Response | LargeJson | EventStream:
-    """Continue a text."""
+    """Continue a text, or fill in its middle."""
     body = await read_body(request.receive, limits)
     asked = await parsed(CompletionRequest, body, limits)
     served = models.get(asked.model)
-    job = await work_on_text(len(body), lambda: prepare(asked, served.trained.vocabulary, limits, sizes))
     head: CompletionHead = {
         "id": f"cmpl-{secrets.token_urlsafe(12)}",
         "object": "text_completion",
@@ -119,16 +92,24 @@ async def complete(
         "model": served.name,
     }
     with ExitStack() as during:
-        during.enter_context(sizes.slot(job.size, request.scope))
-        parts = _parts(served, job)
+        if infilling := infilling_of(asked, limits):
+            parts, shape = await until_client_leaves(request.receive, infilled_parts(served, infilling))
+            size = 0
+        else:
+            vocabulary = served.trained.vocabulary
+            job = await work_on_text(len(body), lambda: prepare(asked, vocabulary, limits, sizes))
+            during.enter_context(sizes.slot(job.size, request.scope))
+            if job.learn != "none":
+                during.enter_context(learning.take(client_of(request.scope)))
+            parts, shape, size = _parts(served, job), job.shape, job.size
         if not asked.stream:
-            completions = await until_client_leaves(request.receive, _collect(parts, job))
-            return json_of_parts(_answer(head, completions, job), job.size, limits, during=during.pop_all())
+            completions = await until_client_leaves(request.receive, collect(parts, shape))
+            return json_of_parts(answer(head, completions, shape), size, limits, during=during.pop_all())
         # The first part comes before the response begins: until then a request can still be refused.
         first = await until_client_leaves(request.receive, anext(parts))
         usage = bool(asked.stream_options and asked.stream_options.include_usage)
-        events = _events(first, parts, job, head, usage=usage)
-        return EventStream(events, limits, finishes=True, during=during.pop_all())
+        stream = events(first, parts, shape, head, usage=usage)
+        return EventStream(stream, limits, finishes=True, during=during.pop_all())
 
 
 def prepare(asked: CompletionRequest, vocabulary: Vocabulary, limits: Limits, sizes: AnswerSizes) -> Job:
@@ -139,22 +120,55 @@ def prepare(asked: CompletionRequest, vocabulary: Vocabulary, limits: Limits, si
             long.
     """
     prompts = _prompts(asked, vocabulary, limits)
-    if asked.n * len(prompts) > limits.choices:
+    made = _best_of(asked)
+    if made * len(prompts) > limits.choices:
         expected = f"at most {limits.choices // len(prompts)} for {len(prompts)} prompts"
-        raise invalid_value("n", expected, asked.n)
+        raise invalid_value("n" if made == asked.n else "best_of", expected, made)
     logprobs = None if asked.logprobs is None or asked.logprobs is False else int(asked.logprobs)
-    listed = asked.n * sum(asked.max_tokens + (len(prompt) if asked.echo else 0) for prompt in prompts)
+    listed = made * sum(asked.max_tokens + (len(prompt) if asked.echo else 0) for prompt in prompts)
     size = sizes.check(listed, logprobs or 0, "n", _SMALLER)
+    ranks = made > asked.n
     sample = SampleRequest(
         length=asked.max_tokens,
-        sampling=Sampling(
-            temperature=asked.temperature, top_p=asked.top_p, top_k=asked.top_k, min_p=asked.min_p
+        sampling=asked.sampling(),
+        stop=asked.stops(),
+        seed=seed_of(asked.seed),
+        logprobs=0 if ranks and logprobs is None else logprobs,
+        penalties=Penalties(
+            presence=asked.presence_penalty,
+            frequency=asked.frequency_penalty,
+            repeat=asked.repeat_penalty,
+            last=RECENT if asked.repeat_last_n < 0 else asked.repeat_last_n,
+            bias=_bias(asked, vocabulary),
         ),
-        stop=(asked.stop,) if isinstance(asked.stop, str) else tuple(asked.stop or ()),
-        seed=secrets.randbits(62) if asked.seed is None else asked.seed % (1 << 64),
-        logprobs=logprobs,
     )
-    return Job(prompts, [replace(sample, number=i) for i in range(asked.n)], logprobs, asked.echo, size)
+    shape = AnswerShape(
+        prompts=len(prompts),
+        samples=made,
+        kept=asked.n,
+        prompt_symbols=sum(map(len, prompts)),
+        logprobs=logprobs is not None,
+    )
+    samples = [replace(sample, number=i) for i in range(made)]
+    return Job(prompts, samples, logprobs, asked.echo, asked.learn or "none", size, shape)
+
+
+def _best_of(asked: CompletionRequest) -> int:
+    """Returns the number of samples of each prompt."""
+    made = asked.n if asked.best_of is None else asked.best_of
+    if made < asked.n:
+        raise invalid_value("best_of", f"at least n, which is {asked.n}", made)
+    if made > asked.n and asked.stream:
+        raise invalid_value("best_of", f"{asked.n}, the value of n, in a stream", made)
+    return made
+
+
+def _bias(asked: CompletionRequest, vocabulary: Vocabulary) -> tuple[tuple[int, float], ...]:
+    """Returns the logit biases of symbols."""
+    for name in asked.logit_bias:
+        if not (name.isascii() and name.isdigit() and int(name) < len(vocabulary)):
+            raise invalid_value("logit_bias", f"ids from 0 to {len(vocabulary) - 1} as names", name)
+    return tuple((int(name), value) for name, value in asked.logit_bias.items())
 
 
 def _prompts(asked: CompletionRequest, vocabulary: Vocabulary, limits: Limits) -> list[np.ndarray]:
@@ -203,7 +217,12 @@ async def _parts(served: ServedModel, job: Job) -> Parts:
 async def _parts_of_prompt(served: ServedModel, job: Job, number: int) -> AsyncIterator[tuple[int, Part]]:
     engine, names = served.engine, served.names
     ids, count = job.prompts[number], len(job.samples)
-    primed, tokens = await engine.run(prefill(served.trained, ids, job.logprobs if job.echo else None))
+    top = job.logprobs if job.echo else None
+    if job.learn == "none":
+        reading = prefill(served.trained, ids, top)
+    else:
+        reading = prefill_learning(served.trained, ids, top, job.learn)
+    primed, tokens = await engine.run(reading)
     served.metrics.symbols_read.inc(len(ids))
     length = 0
     if job.echo:
@@ -213,8 +232,9 @@ async def _parts_of_prompt(served: ServedModel, job: Job, number: int) -> AsyncI
                 yield number * count + i, part
     writers = [LogprobsWriter(names, length) for _ in range(count)]
     async for i, chunk in engine.write(primed, job.samples):
-        logprobs = await _written(writers[i], chunk.tokens)
-        yield number * count + i, Part(chunk.text, logprobs, chunk.symbols, chunk.ending)
+        logprobs = await _written(writers[i], chunk.tokens) if job.shape.logprobs else None
+        nats = float(chunk.tokens.nats.sum()) if chunk.tokens else 0.0
+        yield number * count + i, Part(chunk.text, logprobs, chunk.symbols, chunk.ending, nats)
 
 
 async def _echo(ids: np.ndarray, slices: Sequence[Tokens], names: SymbolNames) -> AsyncIterator[Part]:
@@ -231,71 +251,3 @@ async def _echo(ids: np.ndarray, slices: Sequence[Tokens], names: SymbolNames) -
 async def _written(writer: LogprobsWriter, tokens: Tokens | None) -> LogprobsJson | None:
     """Returns the log-probabilities of some symbols as JSON."""
     return tokens and await work_on_text(tokens.top.size, lambda: writer.write(tokens))
-
-
-@dataclass
-class _Collected:
-    """The parts of a completion so far."""
-
-    texts: list[str] = field(default_factory=list)
-    logprobs: list[LogprobsJson] = field(default_factory=list)
-    ending: Ending | None = None
-    symbols: int = 0
-
-
-async def _collect(parts: Parts, job: Job) -> list[_Collected]:
-    """Returns the completions after all of them have ended."""
-    collected = [_Collected() for _ in range(job.choices)]
-    async for i, part in parts:
-        one = collected[i]
-        one.texts.append(part.text)
-        if part.logprobs:
-            one.logprobs.append(part.logprobs)
-        one.ending, one.symbols = part.ending, part.symbols
-    return collected
-
-
-def _answer(head: CompletionHead, completions: Sequence[_Collected], job: Job) -> Iterator[bytes]:
-    """Yields the parts of the JSON of a response."""
-    choices = (
-        _choice(i, "".join(one.texts), one.logprobs if job.logprobs is not None else None, one.ending)
-        for i, one in enumerate(completions)
-    )
-    usage = job.usage(sum(one.symbols for one in completions))
-    return dump_members({**head, "choices": dump_items(choices), "usage": usage})
-
-
-async def _events(
-    first: tuple[int, Part], parts: Parts, job: Job, head: CompletionHead, *, usage: bool
-) -> AsyncIterator[bytes]:
-    """Yields an event for each part; an error becomes an event too."""
-    symbols = [0] * job.choices
-    no_usage: dict[str, Any] = {"usage": None} if usage else {}
-    try:
-        async for i, part in _chain(first, parts):
-            symbols[i] = part.symbols
-            logprobs = [part.logprobs] if part.logprobs else []
-            choice = _choice(i, part.text, logprobs if job.logprobs is not None else None, part.ending)
-            yield event_of_parts(dump_members({**head, "choices": dump_items([choice]), **no_usage}))
-        if usage:
-            yield event({**head, "choices": [], "usage": job.usage(sum(symbols))})
-    except OnwardError as error:
-        yield event(to_json(as_api_error(error)))
-    finally:
-        await parts.aclose()
-    yield DONE
-
-
-async def _chain(first: tuple[int, Part], parts: Parts) -> AsyncIterator[tuple[int, Part]]:
-    yield first
-    async for part in parts:
-        yield part
-
-
-def _choice(
-    index: int, text: str, logprobs: Sequence[LogprobsJson] | None, ending: Ending | None
-) -> Iterator[bytes]:
-    """Yields the parts of the JSON of a choice (`CompletionChoice`)."""
-    reason = None if ending is None else "length" if ending == "length" else "stop"
-    listed = None if logprobs is None else logprobs_object(logprobs)
-    return dump_members({"text": text, "index": index, "logprobs": listed, "finish_reason": reason})

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from onward.serve.api import scoring
 from onward.serve.api.answer_size import AnswerSizes
 from onward.serve.api.completions import complete
+from onward.serve.api.infill import infill
 from onward.serve.api.operation import Operation, operation
 from onward.serve.api.responses import Curve, ModelFacts, ModelList
 from onward.serve.engine.registry import ModelRegistry, curve, entry, facts
@@ -32,13 +33,14 @@ def model_operations(models: ModelRegistry, limits: Limits, corpus: Sequence[Pat
     known = {"models": models}
     limited = known | {"limits": limits}
     searches = Slots(limits.searches, "searches are in progress", shared=True)
-    learning = Slots(limits.adapting, "texts are scored by models that learn", shared=True)
+    learning = Slots(limits.adapting, "texts are read by models that learn", shared=True)
     sized = limited | {"sizes": AnswerSizes(limits)}
     return [
         _list.bind(**known),
         _show.bind(**known, novelty=bool(corpus)),
         _curve.bind(**limited),
-        complete.bind(**sized),
+        complete.bind(**sized, learning=learning),
+        infill.bind(**limited),
         scoring.score.bind(**sized, learning=learning),
         scoring.novelty.bind(**limited, corpus=corpus, searches=searches),
     ]

@@ -121,6 +121,35 @@ class CompletionResponse(CompletionHead):
     usage: Usage
 
 
+class InfillTimings(TypedDict):
+    """Times of an answer, by the names of llama.cpp's server. `prompt_n` symbols were read now."""
+
+    prompt_n: int
+    prompt_ms: float
+    prompt_per_token_ms: float
+    prompt_per_second: float
+    predicted_n: int
+    predicted_ms: float
+    predicted_per_token_ms: float
+    predicted_per_second: float
+
+
+class InfillAnswer(TypedDict):
+    """A candidate, by the names of llama.cpp's server. `response_fields` leaves out or renames some."""
+
+    index: int
+    content: str
+    probability: float
+    model: str
+    stop: Literal[True]
+    stop_type: Literal["eos", "limit"]
+    tokens_predicted: int
+    tokens_evaluated: int
+    tokens_cached: int
+    truncated: Literal[False]
+    timings: InfillTimings
+
+
 class LikelySymbol(TypedDict):
     """A symbol that the model expects. `symbol` is its printable name."""
 

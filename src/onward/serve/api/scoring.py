@@ -14,7 +14,7 @@ from onward.serve.api.answer_size import AnswerSizes
 from onward.serve.api.operation import operation
 from onward.serve.api.requests import NoveltyRequest, ScoreRequest
 from onward.serve.api.responses import LikelySymbol, NoveltyReport, ScoredSymbol, ScoreResponse
-from onward.serve.engine.prefill import prefill, read_learning
+from onward.serve.engine.prefill import prefill, prefill_learning
 from onward.serve.engine.registry import ModelRegistry
 from onward.serve.engine.tokens import SymbolNames, Tokens
 from onward.serve.http.clients import client_of
@@ -60,8 +60,8 @@ async def score(
             _, slices = await until_client_leaves(request.receive, work)
         else:
             with learning.take(client_of(request.scope)):
-                learned = read_learning(served.trained, ids, asked.alternatives, asked.learn)
-                slices = await until_client_leaves(request.receive, served.engine.run(learned))
+                learned = prefill_learning(served.trained, ids, asked.alternatives, asked.learn)
+                _, slices = await until_client_leaves(request.receive, served.engine.run(learned))
         served.metrics.symbols_read.inc(len(ids))
         bits = nats_to_bits(sum(-float(tokens.nats.sum()) for tokens in slices))
         found = {

@@ -93,7 +93,7 @@ async def _create(
         raise invalid_value("cursor", f"a whole number from 0 to {len(asked.text)}", cursor)
     options = DocumentChange(**asked.options()).options_of(Document())
     document = Document(asked.text, cursor, options=options)
-    creation = sessions.create(served, document, adapts=asked.adapt or asked.learn == "both")
+    creation = sessions.create(served, document, learn="both" if asked.adapt else asked.learn)
     made = await until_client_leaves(request.receive, creation)
     return json_response(made.to_json(), 201, {"Location": f"/v1/sessions/{made.id}"})
 

@@ -14,10 +14,12 @@ import numpy as np
 from onward.data.vocabulary import END, Vocabulary
 from onward.inference.generate import Ending, Sample
 from onward.inference.step.decode import Decoder, uniform_numbers
+from onward.inference.step.penalties import PenalizedSample, Penalties
 from onward.inference.step.sampling import Sampling, never_drawn
 from onward.inference.step.stepper import Stepper
 from onward.inference.trained_model import TrainedModel
 from onward.layers.state import State
+from onward.serve.engine.prompt_state import PromptState
 from onward.serve.engine.tokens import Tokens, joined, log_probabilities, tokens_of
 
 DELIVERY_SECONDS = 0.05
@@ -36,6 +38,7 @@ class SampleRequest:
         seed: seed of the random numbers.
         number: number of the sample among the samples of this seed.
         logprobs: report this many of the likeliest symbols at each place; None: no log-probabilities.
+        penalties: how the logits change first. Log-probabilities are those before.
     """
 
     length: int
@@ -44,6 +47,7 @@ class SampleRequest:
     seed: int = 0
     number: int = 0
     logprobs: int | None = None
+    penalties: Penalties = field(default_factory=Penalties)
 
 
 class TextChunk(NamedTuple):
@@ -70,9 +74,12 @@ class Lane:
         vocabulary: vocabulary of the model.
         request: how to generate the sample.
         deliver: called on the model's thread with each new piece, or with the error that ended the sample.
+        prompt: where the sample starts; None: with an empty prompt.
 
     Attributes:
         request: as given.
+        memory: the memory of the prompt; None: no memory.
+        place: the place in it after the symbols so far, (PLACE,).
         left: number of symbols that may still be drawn.
         is_done: the sample has ended, failed or was cancelled; nothing more is delivered.
         tokens: each symbol with log-probabilities that is not delivered yet.
@@ -83,6 +90,7 @@ class Lane:
         vocabulary: Vocabulary,
         request: SampleRequest,
         deliver: Callable[[TextChunk | Exception], None],
+        prompt: PromptState | None = None,
     ) -> None:
         self.request = request
         self.left = request.length
@@ -92,10 +100,31 @@ class Lane:
         self._sample = Sample(vocabulary, request.stop)
         self._delivered_tokens = 0
         self._uniforms = uniform_numbers(request.seed, request.number)
+        self.memory = prompt.memory if prompt else None
+        self.place = self.memory.place() if self.memory else np.empty(0, np.uint32)
+        self._penalized: PenalizedSample | None = None
+        if request.penalties.have_effect:
+            recent = prompt.recent.tolist() if prompt else ()
+            self._penalized = PenalizedSample(request.penalties, len(vocabulary), recent)
 
     @property
     def needs_symbol(self) -> bool:
         return not self.is_done and self.left > 0
+
+    @property
+    def needs_logits(self) -> bool:
+        """Whether its logits are reported, or change before a symbol is drawn."""
+        return self.request.logprobs is not None or self.memory is not None or self._penalized is not None
+
+    def penalize(self, logits: np.ndarray) -> None:
+        """Changes the logits (V,) of the next symbol in place."""
+        if self._penalized:
+            self._penalized.apply(logits)
+
+    def draw(self, symbol: int) -> None:
+        """Notes a symbol that was drawn after changed logits."""
+        if self._penalized:
+            self._penalized.append(symbol)
 
     def next_uniform(self) -> float:
         """The next random number of the sample, in [0, 1)."""
@@ -140,7 +169,7 @@ class Batcher:
     def __init__(self, trained: TrainedModel, stepper: Stepper) -> None:
         self._decoder = Decoder(stepper, never_drawn(ends=trained.has_ends))
         self._lanes: list[Lane] = []
-        self._common_sampling: Sampling | None = None  # of all lanes, if none needs log-probabilities
+        self._common_sampling: Sampling | None = None  # of all lanes, if none needs its logits
         self._drawn: list[np.ndarray] = []  # since the last delivery, each (B,)
         self._last_delivery = 0.0
 
@@ -184,21 +213,50 @@ class Batcher:
     def _set_lanes(self, lanes: list[Lane]) -> None:
         self._lanes = lanes
         samplings = {lane.request.sampling for lane in lanes}
-        has_logprobs = any(lane.request.logprobs is not None for lane in lanes)
-        self._common_sampling = samplings.pop() if len(samplings) == 1 and not has_logprobs else None
+        needs_logits = any(lane.needs_logits for lane in lanes)
+        self._common_sampling = samplings.pop() if len(samplings) == 1 and not needs_logits else None
 
     def _draw(self) -> np.ndarray:
         """The next symbol of each lane, (B,)."""
         uniforms = np.array([lane.next_uniform() for lane in self._lanes])
         if self._common_sampling:
             return self._decoder.draw(uniforms, self._common_sampling).copy()
+        logits = self._decoder.logits()
+        with_memory: dict[int, list[int]] = {}
+        for i, lane in enumerate(self._lanes):
+            if lane.memory:
+                with_memory.setdefault(id(lane.memory), []).append(i)
+        for rows in with_memory.values():
+            self._refine(logits, rows)
         with_logprobs = [i for i, lane in enumerate(self._lanes) if lane.request.logprobs is not None]
-        log_rows = log_probabilities(self._decoder.logits()[with_logprobs])
+        log_rows = log_probabilities(logits[with_logprobs])
+        for lane, row in zip(self._lanes, logits, strict=True):
+            lane.penalize(row)
         drawn = self._decoder.draw_each(uniforms, [lane.request.sampling for lane in self._lanes])
         for i, row in zip(with_logprobs, log_rows, strict=True):
             lane = self._lanes[i]
             lane.tokens.append(tokens_of(row[None], [int(drawn[i])], lane.request.logprobs or 0))
+        for lane, symbol in zip(self._lanes, drawn.tolist(), strict=True):
+            lane.draw(symbol)
+        for rows in with_memory.values():
+            self._advance(rows, drawn[rows])
         return drawn
+
+    def _refine(self, logits: np.ndarray, rows: list[int]) -> None:
+        """Replaces logits of lanes that share a memory by the logarithms of the mixed predictions."""
+        memory = self._lanes[rows[0]].memory
+        assert memory
+        places = np.stack([self._lanes[i].place for i in rows])
+        mixed = memory.refine(places, np.exp(log_probabilities(logits[rows])))
+        logits[rows] = np.log(np.maximum(mixed, np.finfo(np.float32).tiny))
+
+    def _advance(self, rows: list[int], drawn: np.ndarray) -> None:
+        """Moves the places of lanes that share a memory on by the symbols that were drawn, (n,)."""
+        memory = self._lanes[rows[0]].memory
+        assert memory
+        places = memory.advance(np.stack([self._lanes[i].place for i in rows]), drawn)
+        for i, place in zip(rows, places, strict=True):
+            self._lanes[i].place = place
 
     def _remove_finished(self) -> None:
         going = [i for i, lane in enumerate(self._lanes) if lane.needs_symbol]

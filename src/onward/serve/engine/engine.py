@@ -14,17 +14,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-import numpy as np
 import torch
 
 from onward.errors import OnwardError, RunError
 from onward.inference.prediction import initial_state
 from onward.inference.step.stepper import FEW_LANES, Stepper
 from onward.inference.trained_model import TrainedModel
-from onward.layers.state import State, select_lanes
+from onward.layers.state import select_lanes
 from onward.serve.engine.batcher import Batcher, Lane, SampleRequest, TextChunk
 from onward.serve.engine.keystrokes import Keystroke, Prediction, Predictor
 from onward.serve.engine.outbox import Outbox
+from onward.serve.engine.prompt_cache import PromptCache
+from onward.serve.engine.prompt_state import PromptState
 from onward.serve.http.errors import ApiError
 from onward.serve.http.limits import Limits
 from onward.serve.http.metrics import Metrics
@@ -35,14 +36,6 @@ SlicedWork = Generator[None, None, T]
 """Work that yields after each slice, so that other requests get their turn, and returns its result."""
 
 _LOG = logging.getLogger("onward.serve")
-
-
-@dataclass(frozen=True)
-class PromptState:
-    """Where samples start: the logits (1, V) after a prompt, and the state of one lane."""
-
-    logits: np.ndarray
-    state: State
 
 
 @dataclass(frozen=True)
@@ -83,6 +76,7 @@ class Engine:
         trained: as given. Use it only in submitted work.
         stepper: stepper of the model, for sessions. Use it only in submitted work.
         session_memory: size of a session's memory in megabytes.
+        prompts: the prompts that were read last, for infilling. Use it only in submitted work.
     """
 
     def __init__(
@@ -92,6 +86,7 @@ class Engine:
         self.stepper = Stepper(trained.model, initial_state(trained.model, 1), threads=threads)
         self.session_memory = limits.session_memory
         trained.memory(self.session_memory)  # raises an error here if the size is out of range
+        self.prompts = PromptCache(trained, self.stepper, self.session_memory)
         self._max_lanes, self._metrics = limits.lanes, metrics
         self._slots = Slots(limits.waiting, "requests wait for this model")
         self._predictor = Predictor(trained, self.stepper)
@@ -162,9 +157,10 @@ class Engine:
             RunError: the model failed.
         """
         inbox: asyncio.Queue[tuple[int, TextChunk | Exception]] = asyncio.Queue()
-        lanes = [self._lane(i, request, inbox) for i, request in enumerate(requests)]
+        lanes = [self._lane(i, request, prompt, inbox) for i, request in enumerate(requests)]
         with self.slot():
-            admission = asyncio.ensure_future(self._submit(self._admit(prompt, lanes)))
+            work = self._write_alone(prompt, lanes) if prompt.stepper else self._admit(prompt, lanes)
+            admission = asyncio.ensure_future(self._submit(work))
             admission.add_done_callback(lambda done: _forward_error(done, inbox))
             going = set(range(len(lanes)))
             try:
@@ -188,30 +184,36 @@ class Engine:
         return await future
 
     def _lane(
-        self, index: int, request: SampleRequest, inbox: asyncio.Queue[tuple[int, TextChunk | Exception]]
+        self,
+        index: int,
+        request: SampleRequest,
+        prompt: PromptState,
+        inbox: asyncio.Queue[tuple[int, TextChunk | Exception]],
     ) -> Lane:
         loop = asyncio.get_running_loop()
 
         def deliver(chunk: TextChunk | Exception) -> None:
             self._outbox.post(loop, inbox.put_nowait, (index, chunk))
 
-        return Lane(self.trained.vocabulary, request, deliver)
+        return Lane(self.trained.vocabulary, request, deliver, prompt)
 
     def _admit(self, prompt: PromptState, lanes: list[Lane]) -> SlicedWork[None]:
         """Adds lanes to the batch as soon as it has free places."""
         waiting = deque(lanes)
         while waiting:
             room = self._max_lanes - len(self._batcher)
-            group = [waiting.popleft() for _ in range(min(room, len(waiting)))]
-            going = [lane for lane in group if lane.needs_symbol]
-            for lane in group:
-                if lane.request.length == 0:
-                    lane.append([])
-            if going:
-                copies = torch.zeros(len(going), dtype=torch.int64)
-                self._batcher.add(going, prompt.logits[copies.numpy()], select_lanes(prompt.state, copies))
+            _add(self._batcher, [waiting.popleft() for _ in range(min(room, len(waiting)))], prompt)
             if waiting:
                 yield
+
+    def _write_alone(self, prompt: PromptState, lanes: list[Lane]) -> SlicedWork[None]:
+        """Generates samples with weights of their own, which cannot join the batch."""
+        assert prompt.stepper
+        batcher = Batcher(self.trained, prompt.stepper)
+        _add(batcher, lanes, prompt)
+        while batcher:
+            self._metrics.symbols_written.inc(batcher.step())
+            yield
 
     def _work(self) -> None:
         """The model's thread."""
@@ -271,6 +273,17 @@ class Engine:
             self._outbox.resolve(future, _stopping())
         self._batcher.fail(_stopping())
         self._outbox.flush()
+
+
+def _add(batcher: Batcher, lanes: list[Lane], prompt: PromptState) -> None:
+    """Adds lanes to a batch; one of no symbols ends at once."""
+    going = [lane for lane in lanes if lane.needs_symbol]
+    for lane in lanes:
+        if lane.request.length == 0:
+            lane.append([])
+    if going:
+        copies = torch.zeros(len(going), dtype=torch.int64)
+        batcher.add(going, prompt.logits[copies.numpy()], select_lanes(prompt.state, copies))
 
 
 def _forward_error(

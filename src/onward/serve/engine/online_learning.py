@@ -6,7 +6,6 @@ to save memory, or after a restart. The session learns from each character once,
 
 import logging
 import sys
-from bisect import bisect_left
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -16,6 +15,7 @@ from onward.errors import ArtefactError
 from onward.inference.adapt import Adapter
 from onward.inference.session import Session
 from onward.model import LanguageModel
+from onward.serve.engine.common_text import common_beginning, common_end
 
 LEARNING_SLICE, READING_SLICE = 32, 2048
 """Number of characters of a slice that is learned, and of a slice that is only read."""
@@ -84,11 +84,9 @@ class OnlineLearner:
 
     def update_text(self, text: str) -> None:
         """Replaces the text. The part between the common beginning and the common end is new."""
-        old, shorter = self._text, min(len(self._text), len(text))
-        start = bisect_left(range(shorter), True, key=lambda i: old[: i + 1] != text[: i + 1])
-        same = bisect_left(
-            range(shorter - start), True, key=lambda i: old[len(old) - i - 1 :] != text[len(text) - i - 1 :]
-        )
+        old = self._text
+        start = common_beginning(old, text)
+        same = common_end(old, text, start)
         self._marks[start : len(old) - same] = _NEW * (len(text) - same - start)
         self._text = text
 

@@ -4,12 +4,15 @@ import numpy as np
 import torch
 
 from onward.data.vocabulary import BEGIN
+from onward.inference.completion.options import CompleteOptions
 from onward.inference.prediction import initial_state, predict
-from onward.inference.scoring.protocol import Learn
+from onward.inference.scoring.protocol import Learn, learns_memory, learns_weights
+from onward.inference.step.stepper import Stepper
 from onward.inference.trained_model import TrainedModel
 from onward.memory.layout import MEGABYTES
-from onward.serve.engine.engine import PromptState, SlicedWork
+from onward.serve.engine.engine import SlicedWork
 from onward.serve.engine.online_learning import LEARNING_SLICE
+from onward.serve.engine.prompt_state import RECENT, PromptState
 from onward.serve.engine.tokens import Tokens, log_probabilities, tokens_of
 from onward.serve.engine.typed_text import SLICE
 
@@ -46,30 +49,39 @@ def prefill(
         symbols = stream[1 + start : 1 + start + SLICE].tolist()
         if top is not None and symbols:
             tokens.append(tokens_of(log_probabilities(logits[: len(symbols), 0]), symbols, top))
-    return PromptState(logits[-1].copy(), state), tokens
+    return PromptState(logits[-1].copy(), state, stream[1:][-RECENT:]), tokens
 
 
-def read_learning(trained: TrainedModel, ids: np.ndarray, top: int, learn: Learn) -> SlicedWork[list[Tokens]]:
-    """Reads a text, and learns from each symbol or block after it was scored.
+def prefill_learning(
+    trained: TrainedModel, ids: np.ndarray, top: int | None, learn: Learn
+) -> SlicedWork[tuple[PromptState, list[Tokens]]]:
+    """Reads a text like `prefill`, and learns from each symbol or block after it was scored.
 
     Args:
         trained: the model, which does not change.
-        ids: the text, (N,).
-        top: number of alternatives for each token.
+        ids: the text, (N,). BEGIN may be its first symbol.
+        top: number of alternatives for each token; None: return no tokens.
         learn: what learns.
 
     Returns:
-        The tokens of each slice.
+        The state after the text, and the tokens of each slice.
     """
-    session = trained.session(reach=0, memory=MEGABYTES if learn in ("memory", "both") else 0)
-    if learn in ("weights", "both"):
+    session = trained.session(reach=0, memory=MEGABYTES if learns_memory(learn) else 0)
+    if learns_weights(learn):
         session.adapt()
     size = LEARNING_SLICE if session.adapter else SLICE
-    tokens = []
+    has_begin = int(len(ids) > 0 and ids[0] == BEGIN)
+    tokens = [_BEGIN] if has_begin and top is not None else []
+    ids = ids[has_begin:]
     for start in range(0, len(ids), size):
         if start:
             yield
         part = ids[start : start + size]
+        if top is None:
+            session.feed(part)
+            continue
         logs = np.log(np.maximum(session.predictions(part).astype(np.float64), _LEAST))
         tokens.append(tokens_of(logs, part.tolist(), top))
-    return tokens
+    after = session.search_start(CompleteOptions())
+    stepper = Stepper(session.model, after.state) if session.adapter else None
+    return PromptState(after.logits[None], after.state, ids[-RECENT:], after.memory, stepper), tokens

@@ -14,6 +14,7 @@ from onward.inference.completion.search import SearchStart
 from onward.inference.session import Session
 from onward.inference.step.stepper import Stepper
 from onward.inference.trained_model import TrainedModel
+from onward.memory.memory import Memory
 from onward.serve.engine.answer_options import AnswerOptions
 from onward.serve.engine.completion_cache import CompletionCache
 from onward.serve.engine.online_learning import OnlineLearner
@@ -53,6 +54,7 @@ class TypedText:
         memory: float | int = 0,
     ) -> None:
         self._trained, self._stepper, self._learner, self._memory = trained, stepper, learner, memory
+        self._background: Memory | None = None  # None: memories begin as those of the model
         self._session: Session | None = None  # None: nothing was read
         self._read = ""
         self._partial_word = ""
@@ -75,7 +77,7 @@ class TypedText:
                 reach=REACH,
                 stepper=self._stepper,
                 beginning=beginning,
-                memory=self._trained.memory(self._memory),
+                memory=self._new_memory(),
             )
             if self._learner:
                 self._learner.attach(self._session)
@@ -86,6 +88,17 @@ class TypedText:
         session, read = self._session, self._read  # the model's thread may drop the session meanwhile
         own = 0 if read is text else sys.getsizeof(read)
         return own / MEGABYTE + (0.0 if session is None else session.megabytes)
+
+    def remember(self, background: Memory) -> None:
+        """Makes the memory begin with what another one has counted.
+
+        Args:
+            background: the other memory, which does not change.
+        """
+        self._background = background
+        self.cache.clear()
+        if self._session:
+            self._session.remember(background.fork(restarts_here=True))
 
     def rewind(self, text: str, cursor: int, unchanged: int) -> np.ndarray:
         """Rewinds the session to the part of the text that has not changed.
@@ -150,6 +163,11 @@ class TypedText:
             return
         probability = float(self.session.probabilities[int(symbols[0])])
         self.cache.advance(text_of(self._trained.vocabulary, int(symbols[0])), probability)
+
+    def _new_memory(self) -> Memory | None:
+        if self._background:
+            return self._background.fork(restarts_here=True)
+        return self._trained.memory(self._memory)
 
     def _rewind(self, text: str, cursor: int, unchanged: int) -> int:
         """Does the work of `rewind`, and returns the position of the model in `_read`."""

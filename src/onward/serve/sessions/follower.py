@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import Any, TypeAlias
 
 from onward.errors import ArtefactError
+from onward.inference.scoring.protocol import Learn, learns_memory, learns_weights
 from onward.serve.engine.keystrokes import CancellationToken, Keystroke, Prediction
 from onward.serve.engine.online_learning import LearnedState, OnlineLearner
 from onward.serve.engine.registry import ServedModel
@@ -27,13 +28,14 @@ class ModelFollower:
         session_id: name of the session in the store.
         served: the model.
         store: the store that saves the learned weights; None: they are not saved.
-        adapts: whether the session learns from its text.
+        learn: what learns from the text.
     """
 
     def __init__(
-        self, session_id: str, served: ServedModel, store: SessionStore | None, *, adapts: bool
+        self, session_id: str, served: ServedModel, store: SessionStore | None, *, learn: Learn
     ) -> None:
-        self._session_id, self._served, self._store, self._adapts = session_id, served, store, adapts
+        self._session_id, self._served, self._store = session_id, served, store
+        self._learn: Learn = learn
         self._learner: OnlineLearner | None = None  # None: not loaded, or the session does not adapt
         self._typed: TypedText | None = None  # None: the text will be read again
 
@@ -89,13 +91,12 @@ class ModelFollower:
         return prediction
 
     async def _load(self) -> TypedText:
-        if self._adapts and self._learner is None:
+        if learns_weights(self._learn) and self._learner is None:
             self._learner = OnlineLearner(await self._learned())
         if self._typed is None:
             engine = self._served.engine
-            self._typed = TypedText(
-                self._served.trained, engine.stepper, self._learner, engine.session_memory
-            )
+            memory = engine.session_memory if learns_memory(self._learn) else 0
+            self._typed = TypedText(self._served.trained, engine.stepper, self._learner, memory)
         return self._typed
 
     async def _learned(self) -> LearnedState | None:

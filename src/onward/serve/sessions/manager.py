@@ -6,6 +6,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterator
 
+from onward.inference.scoring.protocol import Learn
 from onward.serve.engine.registry import ModelRegistry, ServedModel
 from onward.serve.http.errors import ApiError
 from onward.serve.http.limits import Limits
@@ -81,15 +82,15 @@ class SessionManager:
         return session
 
     async def create(
-        self, served: ServedModel, document: Document, *, adapts: bool = False
+        self, served: ServedModel, document: Document, *, learn: Learn = "memory"
     ) -> SessionPrediction:
         """Creates a session, and returns its first answer.
 
         Raises:
             ApiError: 429, there is no memory for another session that adapts.
         """
-        session = self._make(f"{self._prefix}{secrets.token_urlsafe(16)}", served, document, adapts=adapts)
-        if adapts and self._are_too_many([*self.adapting, session]):
+        session = self._make(f"{self._prefix}{secrets.token_urlsafe(16)}", served, document, learn=learn)
+        if session.adapts and self._are_too_many([*self.adapting, session]):
             message = f"expected adapt to be false, since {len(self.adapting)} sessions are adapting already"
             hint = "delete one of them, or create this session without adapt"
             raise ApiError(429, "too_many_adapting", message, param="adapt", hint=hint)
@@ -183,12 +184,12 @@ class SessionManager:
         megabytes = sum(session.weight_megabytes for session in adapting)
         return len(adapting) > self._limits.adapting or megabytes > self._limits.session_megabytes
 
-    def _make(self, id_: str, served: ServedModel, document: Document, *, adapts: bool) -> TypingSession:
+    def _make(self, id_: str, served: ServedModel, document: Document, *, learn: Learn) -> TypingSession:
         return TypingSession(
             id_,
             served,
             document,
-            adapts=adapts,
+            learn=learn,
             store=self._store,
             max_characters=self._limits.text_characters,
         )
@@ -210,7 +211,7 @@ class SessionManager:
     def _restored(self, stored: StoredSession) -> TypingSession:
         """Returns a session from the store. Its model must be served."""
         served = self._models.get(stored.model)
-        return self._make(stored.id, served, stored.document, adapts=stored.adapts)
+        return self._make(stored.id, served, stored.document, learn=stored.learn)
 
     async def _end(self, session: TypingSession, reason: str | None) -> None:
         """Ends a session; one that is evicted remains in the store, if there is one."""

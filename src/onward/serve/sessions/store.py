@@ -19,6 +19,7 @@ from pydantic import Field
 
 from onward.errors import ArtefactError, InputError, WriteError
 from onward.in_place import PRIVATE, create_private
+from onward.inference.scoring.protocol import Learn
 from onward.printable import shown_value
 from onward.serve.engine.answer_options import AnswerOptions
 from onward.serve.engine.online_learning import LearnedState
@@ -63,14 +64,14 @@ class StoredSession:
     Attributes:
         id, model: names of the session and of its model.
         document: document of the session.
-        adapts: the session learns from its text.
+        learn: what learns from its text.
         used: when it was last used, in seconds since 1970.
     """
 
     id: str
     model: str
     document: Document
-    adapts: bool
+    learn: Learn
     used: float
 
 
@@ -104,7 +105,8 @@ class _StoredOptions(StoredModel):
     until: Literal["word", "line"] | Annotated[int, Field(ge=1, le=100)] = "word"
     shortest: Annotated[int, Field(ge=1, le=100)] = 2
     next: Annotated[int, Field(ge=0, le=100)] = 10
-    adapt: bool = False
+    learn: Learn = "memory"
+    adapt: bool = False  # of older files: the same as "both"
 
 
 _Spans = list[Annotated[tuple[Count, Count], AsTuple]]
@@ -194,7 +196,7 @@ class SessionStore:
                 _check_edit(edit, document)
                 document = document.after(edit)
                 _check_cursor(document)
-        return StoredSession(id_, found.model, document, stored.adapt, found.used)
+        return StoredSession(id_, found.model, document, "both" if stored.adapt else stored.learn, found.used)
 
     async def find(self, id_: str) -> StoredSession | None:
         """Loads one session while requests are answered."""
@@ -297,7 +299,7 @@ class SessionStore:
 
     def _put(self, session: StoredSession, text: bytes) -> None:
         document = session.document
-        options = asdict(document.options) | {"adapt": session.adapts}
+        options = asdict(document.options) | {"learn": session.learn}
         values = (
             session.id,
             session.model,

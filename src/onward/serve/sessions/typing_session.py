@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import Any
 
+from onward.inference.scoring.protocol import Learn, learns_weights
 from onward.serve.engine.keystrokes import CancellationToken, Prediction
 from onward.serve.engine.online_learning import megabytes_to_learn
 from onward.serve.engine.registry import ServedModel
@@ -60,12 +61,12 @@ class TypingSession:
         id_: its name.
         served: its model.
         document: its text.
-        adapts: whether it learns from its text.
+        learn: what learns from its text.
         store: the store that saves it; None: it is not saved.
         max_characters: length of the longest text.
 
     Attributes:
-        id, served, document, adapts: as given.
+        id, served, document, learn: as given.
         follower: the model's part of the session.
         lock: held while a request is answered.
         last_used: on the clock of `time.monotonic`.
@@ -78,17 +79,23 @@ class TypingSession:
         served: ServedModel,
         document: Document,
         *,
-        adapts: bool,
+        learn: Learn,
         store: SessionStore | None,
         max_characters: int,
     ) -> None:
-        self.id, self.served, self.document, self.adapts = id_, served, document, adapts
-        self.follower = ModelFollower(id_, served, store, adapts=adapts)
+        self.id, self.served, self.document = id_, served, document
+        self.learn: Learn = learn
+        self.follower = ModelFollower(id_, served, store, learn=learn)
         self.lock = asyncio.Lock()
         self.last_used = time.monotonic()
         self.is_ended = False
         self._store, self._max_characters = store, max_characters
         self._newest_edit = CancellationToken()
+
+    @property
+    def adapts(self) -> bool:
+        """Whether it has weights of its own, which learn from its text."""
+        return learns_weights(self.learn)
 
     @property
     def megabytes(self) -> float:
@@ -180,7 +187,7 @@ class TypingSession:
         return SessionPrediction(self.id, self.served.name, self.document, learned, prediction)
 
     def _stored(self, document: Document) -> StoredSession:
-        return StoredSession(self.id, self.served.name, document, self.adapts, time.time())
+        return StoredSession(self.id, self.served.name, document, self.learn, time.time())
 
 
 def session_gone() -> ApiError:

@@ -1,0 +1,1 @@
+"""`onward lsp`: a language server, which completes what is typed in an editor."""
