@@ -227,6 +227,7 @@ def test_a_stop_string_ends_a_text_and_is_not_part_of_it(client: openai.OpenAI) 
         ({"logit_bias": {"x": 1}}, "logit_bias"),
         ({"logit_bias": {"5": 101}}, "logit_bias"),
         ({"extra_body": {"repeat_penalty": 0}}, "repeat_penalty"),
+        ({"extra_body": {"repeat_penalty": 1e-9}}, "repeat_penalty"),
         ({"extra_body": {"learn": "all"}}, "learn"),
         ({"extra_body": {"top_k": 0}}, "top_k"),
         ({"extra_body": {"min_p": 2}}, "min_p"),

@@ -201,5 +201,6 @@ def _selected(answer: InfillAnswer, fields: Sequence[str] | None) -> dict[str, A
     """Returns the fields that the client wants. A field within `timings` gets its whole path as its name."""
     if fields is None:
         return {**answer}
-    flat = {**answer} | {f"timings/{name}": value for name, value in answer["timings"].items()}
+    whole: dict[str, Any] = {**answer}
+    flat = whole | {f"timings/{name}": value for name, value in whole["timings"].items()}
     return {name: flat[name] for name in fields if name in flat}

@@ -101,7 +101,7 @@ class CompletionRequest(RequestModel):
     )
     repeat_penalty: float = Field(
         1.0,
-        gt=0,
+        ge=0.01,
         le=100,
         description="Divides positive logits of the last symbols, multiplies negative ones.",
     )

@@ -134,7 +134,7 @@ class InfillTimings(TypedDict):
     predicted_per_second: float
 
 
-class InfillAnswer(TypedDict):
+class InfillAnswer(TypedDict, total=False):
     """A candidate, by the names of llama.cpp's server. `response_fields` leaves out or renames some."""
 
     index: int
