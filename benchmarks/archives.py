@@ -17,13 +17,13 @@ from functools import partial
 from pathlib import Path
 
 from onward.precision import measured_precision
-from onward.scale.archives.engine import Engine
+from onward.scale.archives.engine import ArchiveEngine
 from onward.scale.archives.processes import Processes
 from onward.scale.archives.ray_tasks import RayTasks
 from onward.scale.archives.score_files import ScoreFile
 from record import command_line, megabytes, record
 
-SIDES: dict[str, tuple[Callable[[], Engine], int]] = {
+SIDES: dict[str, tuple[Callable[[], ArchiveEngine], int]] = {
     "1 process": (partial(Processes, 1), 1),
     "2 processes": (partial(Processes, 2), 2),
     "2 workers of Ray": (partial(RayTasks, None, 2), 2),
@@ -72,7 +72,7 @@ def write(folder: Path, text: str, files: int, symbols: int) -> Iterator[Path]:
 
 
 def measure(
-    engine: Engine, job: ScoreFile, files: list[Path], workers: int
+    engine: ArchiveEngine, job: ScoreFile, files: list[Path], workers: int
 ) -> tuple[list[object], dict[str, float]]:
     """Returns the rows of all files in order, and the speed and memory of an engine."""
     started, ends, memory = time.perf_counter(), list[float](), 0.0

@@ -106,8 +106,8 @@ def time_exchange(result: Path) -> None:
     gradients = [torch.ones(GRADIENTS)]
     with process_group() as group:
         found = {
-            "gradients": median_of(lambda: group.add(gradients)),
-            "message": median_of(lambda: group.receive() if group.rank else group.send("a step")),
+            "gradients": median_of(lambda: group.all_reduce(gradients)),
+            "message": median_of(lambda: group.receive() if group.rank else group.broadcast("a step")),
         }
         if group.rank == 0:
             result.write_text(json.dumps(found), encoding="utf-8")

@@ -35,7 +35,7 @@ def test_a_second_signal_acts_at_once() -> None:
 
 
 def test_all_signals_can_be_recorded() -> None:
-    with held_back_signals(all_of_them=True) as interrupted:
+    with held_back_signals(records_all=True) as interrupted:
         for _ in range(3):
             os.kill(os.getpid(), signal.SIGINT)
         assert interrupted()

@@ -86,7 +86,8 @@ def train(  # noqa: PLR0913 - keyword arguments, most of which have defaults
         Interrupted: the user pressed Ctrl-C; the run was saved if it has an output.
         DivergedError: the loss was not finite at any learning rate.
         WriteError: a file could not be written.
-        RunError: the process was forked from one that used a GPU; or another process of the run has ended.
+        RunError: the process was forked from one that used a GPU; another process of the run has ended; or
+            process 0 has stopped the run.
     """
     started = time.monotonic() if started is None else started
     target = None if output is None else Path(output)
@@ -113,9 +114,8 @@ def train(  # noqa: PLR0913 - keyword arguments, most of which have defaults
             elif "shards" not in hyperparameters:
                 chosen = replace(chosen, shards=default_shards(group))
             if target and group.has_launcher and not start.checkpoint:
-                checkpoint_path(target).unlink(
-                    missing_ok=True
-                )  # of another run, which a restart would resume
+                # a restart would resume this checkpoint of another run
+                checkpoint_path(target).unlink(missing_ok=True)
             for notice in start.notices:
                 notify(notice)
             chosen, encoded, begins_with = _begin(corpus, chosen, hyperparameters, str(base), start, notify)
@@ -132,7 +132,7 @@ def train(  # noqa: PLR0913 - keyword arguments, most of which have defaults
                 group=group,
             )
         with suppress(LostProcess):  # the model is complete
-            group.send(Ended(result.artefact))
+            group.broadcast(Ended(result.artefact))
     return TrainedModel(result.artefact, target)
 
 

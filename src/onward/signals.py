@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def held_back_signals(*, all_of_them: bool = False) -> Iterator[Callable[[], bool]]:
+def held_back_signals(*, records_all: bool = False) -> Iterator[Callable[[], bool]]:
     """Yields a function that returns whether SIGINT or SIGTERM has arrived since the block started.
 
     The first signal of each kind is only recorded, so that the caller can finish its step. A second one has
@@ -15,7 +15,7 @@ def held_back_signals(*, all_of_them: bool = False) -> Iterator[Callable[[], boo
     function always returns False.
 
     Args:
-        all_of_them: whether later signals are only recorded too. A launcher such as torchrun repeats the
+        records_all: whether later signals are only recorded too. A launcher such as torchrun repeats the
             Ctrl-C that the terminal has already sent to all processes.
     """
     if threading.current_thread() is not threading.main_thread():
@@ -26,7 +26,7 @@ def held_back_signals(*, all_of_them: bool = False) -> Iterator[Callable[[], boo
 
     def record(number: int, frame: object) -> None:
         received.append(number)
-        if not all_of_them:
+        if not records_all:
             signal.signal(number, before[signal.Signals(number)])
 
     for number in before:

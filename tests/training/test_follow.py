@@ -9,11 +9,11 @@ from onward.data.lanes import Lanes
 from onward.errors import CorpusError, RunError
 from onward.model import LanguageModel
 from onward.training.follow import Setup, follow, receive_setup
-from onward.training.group import Alone, Ended, StoppedByLeader
+from onward.training.group import Ended, SingleProcess, StoppedByLeader
 from onward.training.trainer import Trainer
 
 
-class Scripted(Alone):
+class Scripted(SingleProcess):
     """The group of a process that gets these messages from process 0."""
 
     rank, size = 1, 2
@@ -45,7 +45,7 @@ def test_a_run_that_process_0_stopped_ends(corpus: EncodedCorpus, small: Small) 
         follow(Scripted(Ended()), setup, lambda _: corpus, device=torch.device("cpu"), is_first_here=False)
 
 
-class WithOtherWeights(Alone):
+class WithOtherWeights(SingleProcess):
     """The group of a process that leads a second one, whose state is the same but whose weights are not."""
 
     rank, size = 0, 2

@@ -14,13 +14,13 @@ from onward.cli.progress import LINE_EVERY
 from onward.errors import InputError, OnwardError, RunError
 
 if TYPE_CHECKING:
-    from onward.scale.archives.engine import Engine, Job, Outcome
+    from onward.scale.archives.engine import ArchiveEngine, Job, Outcome
 
 EngineName = Literal["processes", "ray"]
 Workers = Annotated[
     int | None,
     typer.Option(
-        metavar="N", help="Work on N files at once, each in a process of this machine, on one thread."
+        metavar="N", min=1, help="Work on N files at once, each in a process of this machine, on one thread."
     ),
 ]
 EngineOption = Annotated[
@@ -33,7 +33,7 @@ Address = Annotated[
 ]
 
 
-def engine_for(workers: int | None, name: EngineName | None, address: str | None) -> "Engine | None":
+def engine_for(workers: int | None, name: EngineName | None, address: str | None) -> "ArchiveEngine | None":
     """Returns the engine that the options name; None if none of them was given.
 
     Raises:
@@ -75,7 +75,7 @@ def failed_files(failed: int, total: int, done: str) -> RunError:
     return RunError(f"{failed:,} of {total:,} files could not be {done}", hint="the errors above name them")
 
 
-def showing_progress(engine: "Engine", verb: str) -> "Engine":
+def showing_progress(engine: "ArchiveEngine", verb: str) -> "ArchiveEngine":
     """Returns an engine that shows how many items are done: a bar on a terminal, else a line now and then."""
 
     def run(job: "Job", items: Sequence[Any]) -> "Iterator[Outcome]":

@@ -26,7 +26,7 @@ from onward.units import nats_to_bits
 
 if TYPE_CHECKING:
     from onward.inference.trained_model import TrainedModel
-    from onward.scale.archives.engine import Engine, Outcome
+    from onward.scale.archives.engine import ArchiveEngine, Outcome
 
 _PROTOCOLS = {"weights": "adaptive", "memory": "memory", "both": "adaptive+memory"}
 _LONG = 500_000  # symbols; longer texts take tens of seconds, and get a progress bar
@@ -178,7 +178,7 @@ class _Files:
 
 
 def _score_files(
-    trained: "TrainedModel", model: str, corpus: Corpus, how: dict[str, Any], engine: "Engine | None"
+    trained: "TrainedModel", model: str, corpus: Corpus, how: dict[str, Any], engine: "ArchiveEngine | None"
 ) -> "Iterator[Outcome]":
     """Yields the outcome for each file, in order. Each file is scored from an empty state."""
     from onward.precision import measured_precision  # noqa: PLC0415 - torch, which `--help` does without

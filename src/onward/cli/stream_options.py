@@ -13,17 +13,17 @@ from onward.cli.output import say
 from onward.errors import InputError
 
 if TYPE_CHECKING:
-    from onward.cli.watched import Watched, WatchOptions
+    from onward.cli.watched import SourceWatch, WatchOptions
     from onward.scale.kafka.alarms import AlarmTopic
 
-Group = Annotated[
+GroupOption = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
         help="Streams: name of this watch for other programs. Two watches of one stream need two names.",
     ),
 ]
-Partitions = Annotated[
+PartitionsOption = Annotated[
     str | None,
     typer.Option(
         metavar="N,N-N", help="Topics: the partitions that this process watches, such as 0-3,7. Default: all."
@@ -122,7 +122,7 @@ def watch_stream(
     follow: bool,
     state: Path | None,
     alarms: Path | None,
-) -> "tuple[list[Watched], Callable[[], None]]":
+) -> "tuple[list[SourceWatch], Callable[[], None]]":
     """Opens the partitions of a stream.
 
     Args:
@@ -140,7 +140,7 @@ def watch_stream(
     Raises:
         OnwardError: a partition cannot be opened.
     """
-    from onward.cli.watched import Watched  # noqa: PLC0415 - torch, which `--help` does without
+    from onward.cli.watched import SourceWatch  # noqa: PLC0415 - torch, which `--help` does without
     from onward.scale.address import parse_address  # noqa: PLC0415
     from onward.scale.streams.partitions import alarms_path, make_folder, parse_partitions, state_path  # noqa: PLC0415
     from onward.scale.streams.shared_keys import SharedKeys  # noqa: PLC0415
@@ -167,7 +167,7 @@ def watch_stream(
     numbers = parse_partitions(stream.partitions, opened.count)
     options = replace(options, in_memory=max(1, options.in_memory // len(numbers)))
     watches = {
-        number: Watched(
+        number: SourceWatch(
             options,
             partial(opened.open, number),
             stack,
@@ -184,8 +184,8 @@ def watch_stream(
 
     def between() -> None:
         if all(watch.runner.ended for watch in watches.values()):
-            keys.look_at_all()
+            keys.check_all_pairs()
         else:
-            keys.look()
+            keys.check_next_pair()
 
     return list(watches.values()), between

@@ -201,7 +201,7 @@ def train(
 
 
 def _follow(sources: list[str], output: Path | None, device: str) -> bool:
-    """Trains as a process that another one leads, if it is one, and returns whether it is; prints nothing."""
+    """Trains if this is not process 0 of a run, and returns whether it is not. Prints nothing."""
     from onward.scale.torchrun import rank  # noqa: PLC0415 - imports torch, which --help does not need
     from onward.training.group import StoppedByLeader  # noqa: PLC0415
 

@@ -19,7 +19,7 @@ from onward.cli.output import emit, emit_json, say
 from onward.cli.watch_options import DetectorPath, FalseAlarms, TopKOption, rate_of
 
 if TYPE_CHECKING:
-    from onward.scale.archives.engine import Engine
+    from onward.scale.archives.engine import ArchiveEngine
     from onward.scale.archives.read_sequences import ArchiveSequences
     from onward.watch.datasets import Dataset
     from onward.watch.detector import Detector
@@ -96,7 +96,7 @@ class _Reader:
         failed: number of files that could not be read.
     """
 
-    def __init__(self, detector: "Detector", path: str, engine: "Engine | None") -> None:
+    def __init__(self, detector: "Detector", path: str, engine: "ArchiveEngine | None") -> None:
         self._detector, self._path, self._engine = detector, path, engine
         self.files = self.failed = 0
 

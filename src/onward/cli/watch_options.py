@@ -64,7 +64,7 @@ Learns = Annotated[
     bool,
     typer.Option(
         "--learn/--no-learn",
-        help="Detectors: learn from the sequences that they do not flag.",
+        help="Learn from the sequences that are not flagged.",
     ),
 ]
 

@@ -11,9 +11,9 @@ from onward.cli.notify_options import Alertmanagers, Syslogs, Webhooks, WebhookS
 from onward.cli.output import DONE, FLAGGED, INTERRUPTED, announce_standard_input, say
 from onward.cli.stream_options import (
     AlarmsTopic,
-    Group,
+    GroupOption,
     KafkaConfig,
-    Partitions,
+    PartitionsOption,
     StreamOptions,
     alarm_topic,
     settings_of,
@@ -62,8 +62,8 @@ def run(
             "this file continues from there. Streams: a folder with a file for each partition."
         ),
     ] = None,
-    group: Group = None,
-    partitions: Partitions = None,
+    group: GroupOption = None,
+    partitions: PartitionsOption = None,
     kafka_config: KafkaConfig = None,
     alarms: Alarms = None,
     alarms_topic: AlarmsTopic = None,
@@ -129,7 +129,7 @@ def run(
     recurs becomes normal.
     The exit code is 3 if a sequence was flagged, and 0 if none was.
     """
-    from onward.cli.watched import Watched, WatchOptions  # noqa: PLC0415 - torch, which `--help` avoids
+    from onward.cli.watched import SourceWatch, WatchOptions  # noqa: PLC0415 - torch, which `--help` avoids
     from onward.scale.address import is_stream  # noqa: PLC0415
     from onward.watch.datasets import format_hint, no_records_error  # noqa: PLC0415
     from onward.watch.detector import Detector  # noqa: PLC0415
@@ -166,7 +166,7 @@ def run(
         else:
             stream.refuse_for(source)
             opener = partial(open_lines, source, follow=follow, follow_links=follow_links, notify=notify)
-            watches = [Watched(options, opener, stack, state=state, alarms=alarms_file)]
+            watches = [SourceWatch(options, opener, stack, state=state, alarms=alarms_file)]
             between = no_work
         stopped = run_all([watch.runner for watch in watches], between)
         for watch in watches:

@@ -49,7 +49,7 @@ class WatchOptions:
     json: bool
 
 
-class Watched:
+class SourceWatch:
     """A watch of one source.
 
     Args:

@@ -26,8 +26,8 @@ class Change(NamedTuple):
 class OpenDocument:
     """A document that is open in the editor.
 
-    Changes have rising versions. If one is missing or comes out of order, the text is not known any more, and
-    the document gets no suggestions until the client sends its whole text.
+    The versions of changes rise. If one does not rise, or its range is invalid, the text is not known any
+    more, and the document gets no suggestions until the client sends its whole text.
 
     Args:
         uri: its name.

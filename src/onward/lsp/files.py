@@ -11,7 +11,7 @@ MOST_BYTES = 1 << 18
 """Maximum size of a file; larger ones are rarely written by hand."""
 
 MOST_FILES = 20_000
-"""Maximum number of files that are looked at."""
+"""Maximum number of files that are returned."""
 
 _SKIPPED_FOLDERS = {"node_modules", "__pycache__", "site-packages"}
 _IGNORE_FILE = ".gitignore"

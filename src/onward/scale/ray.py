@@ -114,4 +114,6 @@ def _check_columns(dataset: "Dataset", *names: str) -> None:
     found = dataset.columns() or []
     for name in names:
         if name not in found:
-            raise InputError(f"expected a column {name!r}, got {', '.join(found)}")
+            raise InputError(
+                f"expected a column {name!r}, got {', '.join(found)}", hint="name a column of the dataset"
+            )

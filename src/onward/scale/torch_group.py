@@ -25,7 +25,7 @@ class TorchGroup:
         self.rank, self.size = dist.get_rank(), dist.get_world_size()
         self._store = store
 
-    def send(self, message: object) -> None:
+    def broadcast(self, message: object) -> None:
         self._exchange(dist.broadcast_object_list, [message], src=0, device=torch.device("cpu"))
 
     def receive(self) -> Any:
@@ -33,10 +33,10 @@ class TorchGroup:
         self._exchange(dist.broadcast_object_list, received, src=0, device=torch.device("cpu"))
         return received[0]
 
-    def wait(self) -> None:
+    def barrier(self) -> None:
         self._exchange(dist.all_reduce, torch.zeros(1))
 
-    def add(self, tensors: list[Tensor]) -> None:
+    def all_reduce(self, tensors: list[Tensor]) -> None:
         """Each process adds one part of the tensors of all processes, and then gets the other sums."""
         if self.size == 1:
             return
@@ -53,7 +53,7 @@ class TorchGroup:
             tensor.copy_(flat[first : first + tensor.numel()].view_as(tensor))
             first += tensor.numel()
 
-    def join(self, tensor: Tensor) -> Tensor:
+    def all_gather(self, tensor: Tensor) -> Tensor:
         parts = [torch.empty_like(tensor) for _ in range(self.size)]
         self._exchange(dist.all_gather, parts, tensor.contiguous())
         return torch.cat(parts)

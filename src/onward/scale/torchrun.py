@@ -18,7 +18,7 @@ from torch.distributed.rendezvous import rendezvous
 
 from onward.errors import LostProcess
 from onward.scale.torch_group import TorchGroup
-from onward.training.group import Alone, Group
+from onward.training.group import Group, SingleProcess
 
 FEWEST_SHARDS = 4
 """Shards of a run with fewer processes, so that 1, 2 and 4 processes train the same model."""
@@ -35,7 +35,7 @@ def process_group() -> Iterator[Group]:
         yield TorchGroup()
         return
     if not _is_launched():
-        yield Alone()
+        yield SingleProcess()
         return
     backend = "gloo"
     if torch.cuda.is_available():

@@ -38,9 +38,9 @@ def lead(trainer: Trainer, corpus: EncodedCorpus) -> None:
     group = trainer.group
     if group.size == 1:
         return
-    group.send(Setup(trainer.recipe, len(corpus.vocabulary), corpus.digest))
-    group.wait()
-    trainer.share()
+    group.broadcast(Setup(trainer.recipe, len(corpus.vocabulary), corpus.digest))
+    group.barrier()
+    trainer.broadcast_state()
 
 
 def receive_setup(group: Group) -> Setup:
@@ -80,7 +80,7 @@ def follow(
         LostProcess: another process has ended.
     """
     corpus = encode(setup.recipe.encoding) if is_first_here else None
-    group.wait()
+    group.barrier()
     corpus = corpus or encode(setup.recipe.encoding)
     if corpus.digest != setup.digest:
         raise CorpusError(
@@ -88,7 +88,7 @@ def follow(
             f"got one with sha256 {corpus.digest} in process {group.rank}",
             hint="copy the same files to every machine",
         )
-    with forked_random(device), threads_of_shards(setup.recipe), held_back_signals(all_of_them=True):
+    with forked_random(device), threads_of_shards(setup.recipe), held_back_signals(records_all=True):
         model = LanguageModel(setup.recipe.model_config(setup.symbols)).train().to(device)
         lanes = split_corpus(corpus, setup.recipe).lanes(setup.recipe)
         ended = Trainer(model, lanes, setup.recipe, precision="fp32", group=group).follow()

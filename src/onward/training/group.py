@@ -42,7 +42,7 @@ class Group(Protocol):
     size: int
     has_launcher: bool
 
-    def send(self, message: object) -> None:
+    def broadcast(self, message: object) -> None:
         """Sends a message from process 0 to all others."""
         ...
 
@@ -50,37 +50,37 @@ class Group(Protocol):
         """Returns the next message of process 0."""
         ...
 
-    def wait(self) -> None:
+    def barrier(self) -> None:
         """Returns when all processes have called it."""
         ...
 
-    def add(self, tensors: list[Tensor]) -> None:
+    def all_reduce(self, tensors: list[Tensor]) -> None:
         """Replaces tensors by their sums over all processes, added in the order of `shards.add_in_tree`."""
         ...
 
-    def join(self, tensor: Tensor) -> Tensor:
+    def all_gather(self, tensor: Tensor) -> Tensor:
         """Returns the tensors (N, ...) of all processes, concatenated in the order of their ranks."""
         ...
 
 
-class Alone:
+class SingleProcess:
     """The group of a process that trains alone."""
 
     rank, size, has_launcher = 0, 1, False
 
-    def send(self, message: object) -> None:
+    def broadcast(self, message: object) -> None:
         pass
 
     def receive(self) -> Any:
         raise AssertionError("a process that trains alone has no leader")
 
-    def wait(self) -> None:
+    def barrier(self) -> None:
         pass
 
-    def add(self, tensors: list[Tensor]) -> None:
+    def all_reduce(self, tensors: list[Tensor]) -> None:
         pass
 
-    def join(self, tensor: Tensor) -> Tensor:
+    def all_gather(self, tensor: Tensor) -> Tensor:
         return tensor
 
 
@@ -92,5 +92,5 @@ def leading(group: Group) -> Iterator[None]:
     except BaseException:
         if group.rank == 0:
             with suppress(LostProcess):
-                group.send(Ended())
+                group.broadcast(Ended())
         raise

@@ -76,7 +76,7 @@ class TrainingLoop:
         trainer, path = self._trainer, self._checkpointer.path
         if trainer.step == 0:
             self._warn_if_many_epochs()
-        with held_back_signals(all_of_them=trainer.group.has_launcher) as interrupted:
+        with held_back_signals(records_all=trainer.group.has_launcher) as interrupted:
             if trainer.step == 0 and path and path.exists():
                 self._save()  # replaces another run's checkpoint, so that nobody resumes it as this run
             while trainer.schedule.steps is None or trainer.step < trainer.schedule.steps:

@@ -100,7 +100,7 @@ class Shards:
 
     def joined(self, state: State) -> State:
         """Returns the state of all lanes, from the parts of all processes."""
-        return map_state(self._group.join, state)
+        return map_state(self._group.all_gather, state)
 
     def backward(
         self, model: LanguageModel, block: Block, state: State, *, precision: str, step: int
@@ -129,7 +129,7 @@ class Shards:
             return [loss.detach(), *map(_take_gradient, parameters)]
 
         loss, *gradients = sums = add_in_tree(compute, self._numbers)
-        self._group.add(sums)
+        self._group.all_reduce(sums)
         for parameter, gradient in zip(parameters, gradients, strict=True):
             parameter.grad = gradient
         return float(loss), join_lanes(after) if len(after) > 1 else after[0]

@@ -26,7 +26,7 @@ from onward.training.checkpoint import START_AGAIN, Checkpoint, resume_hint, tak
 from onward.training.curves import draw_curves
 from onward.training.events import Event, Finished, Observer, SettingsChosen, Started
 from onward.training.follow import lead
-from onward.training.group import Alone, Group
+from onward.training.group import Group, SingleProcess
 from onward.training.held_out import held_out_loss
 from onward.training.log import RunLog
 from onward.training.loop import TrainingLoop
@@ -154,7 +154,7 @@ def train_model(  # noqa: PLR0913 - keyword arguments, most of which have defaul
         split, passes = split_corpus(corpus, recipe), _passes(start.checkpoint)
         run = _Run(
             corpus, recipe, budget, start, device, split, sampler, started, base and base.base, passes,
-            group or Alone(),
+            group or SingleProcess(),
         )  # fmt: skip
         if given is not None:
             run = _with_choices(run, given, base and base.nats_per_symbol)

@@ -18,7 +18,7 @@ from onward.precision import in_precision
 from onward.stored import Count, StoredModel, refusing_damage
 from onward.training.block_loss import count_targets
 from onward.training.checkpoint import START_AGAIN, Checkpoint, check_tensors, group_of, grouped
-from onward.training.group import Alone, Ended, Group
+from onward.training.group import Ended, Group, SingleProcess
 from onward.training.optimiser import RunOptimiser, rate_share
 from onward.training.random_state import forked_random
 from onward.training.recipe import Recipe
@@ -115,7 +115,7 @@ class Trainer:
         group: Group | None = None,
     ) -> None:
         self.model, self.lanes, self.recipe, self.precision = model, lanes, recipe, precision
-        self.device, self.group = model.device, group or Alone()
+        self.device, self.group = model.device, group or SingleProcess()
         self.optimiser = RunOptimiser(model, recipe)
         self._shards = Shards(lanes.lanes, recipe, self.group)
         self.state: State = self._initial_state()
@@ -130,7 +130,7 @@ class Trainer:
         are not updated, and the run must be rolled back.
         """
         share = self.rate_scale * rate_share(self.recipe, self.step, self.schedule)
-        self.group.send(_Advance(self.step, share))
+        self.group.broadcast(_Advance(self.step, share))
         return self._advance(share)
 
     def follow(self) -> Ended:
@@ -141,7 +141,7 @@ class Trainer:
                     self.step = step
                     self._advance(share)
                 case _Snapshot():
-                    self._join()
+                    self._gather()
                 case _Restore(snapshot):
                     self._restore(snapshot)
                 case Ended() as ended:
@@ -160,7 +160,7 @@ class Trainer:
             finally:
                 self.model.train()
 
-    def share(self) -> None:
+    def broadcast_state(self) -> None:
         """Gives the other processes the weights of this one, before its first step."""
         self.restore(self._snapshot(self.model.initial_state(self.lanes.lanes)))
 
@@ -170,8 +170,8 @@ class Trainer:
         Raises:
             RunError: the processes have different weights.
         """
-        self.group.send(_Snapshot())
-        state, has_equal_weights = self._join()
+        self.group.broadcast(_Snapshot())
+        state, has_equal_weights = self._gather()
         if not has_equal_weights:
             raise RunError(
                 "the processes of this run have different weights, because their processors differ",
@@ -188,7 +188,7 @@ class Trainer:
         """
         self._restore(snapshot)
         on_cpu = {name: tensor.cpu() for name, tensor in snapshot.tensors.items()}  # not on this GPU
-        self.group.send(_Restore(Checkpoint(on_cpu, snapshot.facts)))
+        self.group.broadcast(_Restore(Checkpoint(on_cpu, snapshot.facts)))
 
     def _advance(self, share: float) -> StepResult:
         epoch = self.lanes.epoch + 1 if self.lanes.position["offset"] == 0 else None
@@ -241,13 +241,13 @@ class Trainer:
             message = "the state of the random generator in the checkpoint is damaged"
             raise ArtefactError(message, hint=START_AGAIN) from error
 
-    def _join(self) -> tuple[State, bool]:
+    def _gather(self) -> tuple[State, bool]:
         """Returns the state of all lanes, and whether all processes have the same weights."""
         state = self._shards.joined(self.state)
         if self.group.size == 1:
             return state, True
         digest = bytearray.fromhex(digest_of(weights_of(self.model)))
-        digests = self.group.join(torch.frombuffer(digest, dtype=torch.uint8)[None])  # (P, 32)
+        digests = self.group.all_gather(torch.frombuffer(digest, dtype=torch.uint8)[None])  # (P, 32)
         return state, bool((digests == digests[0]).all())
 
     def _initial_state(self) -> State:

@@ -48,4 +48,4 @@ def test_a_missing_package_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "confluent_kafka", None)
     with pytest.raises(InputError, match="the package confluent-kafka, which is not installed") as refused:
         make_consumer("localhost:1", "group", {}, lambda _: None)
-    assert refused.value.hint == "pip install 'onward[kafka]'"
+    assert refused.value.hint == "pip install '.[kafka]'"

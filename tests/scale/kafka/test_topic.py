@@ -277,7 +277,7 @@ class TestTrouble:
         broker.delete(topic)
         broker.create(topic, 1)
         produce(broker.address, topic, [(None, b"three")])
-        with pytest.raises(InputError, match="was deleted and made anew"):
+        with pytest.raises(InputError, match="was deleted and created again"):
             read(broker.address, topic, tmp_path)
 
     def test_messages_that_the_broker_removed_are_reported(

@@ -153,7 +153,7 @@ def test_a_stream_that_was_deleted_is_reported(server: Server, stream: str, tmp_
         with pytest.raises(CorpusError, match=f"cannot read a stream {stream} at "):
             read(source, store)
     server.client.xadd(stream, {"line": b"three"}, id="5-1")
-    with pytest.raises(InputError, match="was deleted and made anew"):
+    with pytest.raises(InputError, match="was deleted and created again"):
         read_all(server, stream, tmp_path)
 
 
@@ -223,7 +223,7 @@ def test_a_missing_package_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "redis", None)
     with pytest.raises(InputError, match="the package redis, which is not installed") as refused:
         RedisStream(parse_address("redis://localhost/web"), "group", follows=False, notify=print)
-    assert refused.value.hint == "pip install 'onward[redis]'"
+    assert refused.value.hint == "pip install '.[redis]'"
 
 
 def test_a_server_that_does_not_answer_is_an_error(onward: Command, watching: Path, tmp_path: Path) -> None:

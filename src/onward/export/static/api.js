@@ -1,6 +1,6 @@
 /** A model in this page, which answers the requests of the typing page in place of the server's api.js. */
 
-import { breathing } from "./breathing.js";
+import { yielder } from "./event_loop.js";
 import { complete } from "./completion.js";
 import { likeliest } from "./distribution.js";
 import { Engine } from "./engine.js";
@@ -86,7 +86,7 @@ export class Api {
 
   /** Yields the text that the model writes after a prompt. */
   async *complete({ prompt, max_tokens: length, temperature, seed = randomSeed() }, signal) {
-    const breathe = breathing();
+    const yieldIfDue = yielder();
     const options = { temperature: temperature < COLDEST ? 0 : temperature, never: this.#exported.never };
     const chance = randomNumbers(seed);
     const decode = this.#vocabulary.decoder();
@@ -96,7 +96,7 @@ export class Api {
       last = this.#engine.write(state, last, { ...options, chance: chance() });
       if (last === END) break;
       text += decode(last);
-      if (!(await breathe())) continue;
+      if (!(await yieldIfDue())) continue;
       signal.throwIfAborted();
       yield text;
       text = "";

@@ -3,7 +3,7 @@
  * continuation is likelier than its beginning, so the likeliest beginnings are extended first.
  */
 
-import { breathing } from "./breathing.js";
+import { yielder } from "./event_loop.js";
 import { likeliest, softmax } from "./distribution.js";
 import { LANES } from "./engine.js";
 import { endsWithoutSpaces } from "./spaceless.js";
@@ -21,7 +21,7 @@ const CERTAIN = 0.5; // least probability of the next symbol for a word to go on
  * letters that the first symbol begins with.
  */
 export const complete = async (engine, vocabulary, start, { count, shortest }) => {
-  const breathe = breathing();
+  const yieldIfDue = yielder();
   const search = new Search(vocabulary, count, shortest);
   search.begin(start);
   for (let steps = 0; steps < EFFORT; ) {
@@ -31,7 +31,7 @@ export const complete = async (engine, vocabulary, start, { count, shortest }) =
     const logits = engine.step(states, nodes.map(({ symbol }) => symbol));
     nodes.forEach((node, lane) => search.extend(node, softmax(logits[lane]), states[lane]));
     steps += nodes.length;
-    await breathe();
+    await yieldIfDue();
   }
   return search.best();
 };

@@ -1,6 +1,6 @@
 /** A text as the model has read it. The model follows the edits: it goes back to an earlier state, and reads on. */
 
-import { breathing } from "./breathing.js";
+import { yielder } from "./event_loop.js";
 import { likeliest, softmax } from "./distribution.js";
 import { BEGIN } from "./vocabulary.js";
 
@@ -35,14 +35,14 @@ export class FollowedText {
 
   async #follow(stream, signal) {
     signal?.throwIfAborted();
-    const breathe = breathing();
+    const yieldIfDue = yielder();
     const same = this.#same(stream);
     if (same < stream.length) this.#forget(same);
     let at = Math.max(0, same - 1); // at least one symbol is read again, for the probabilities after it
     while (!this.#states.has(at)) at -= 1;
     const state = this.#states.get(at).slice();
     for (; ; at += 1) {
-      await breathe();
+      await yieldIfDue();
       signal?.throwIfAborted();
       if (same < stream.length) this.#keep(at, state);
       const isLast = at === stream.length - 1;

@@ -17,7 +17,7 @@ _STEPS_PER_SLICE = 8
 def certain(
     stepper: Stepper, vocabulary: Vocabulary, start: SearchStart, floor: float, length: int
 ) -> Generator[None, None, Completion]:
-    """Finds the longest continuation within the line that the text begins with by a given probability.
+    """Finds the longest continuation within the line whose probability is at least the floor.
 
     From a floor of 0.5 on there is at most one such continuation of each length. Below, this is the one of
     the likeliest symbols.

@@ -31,7 +31,7 @@ class Outcome:
 
 
 Job: TypeAlias = Callable[[Any], Any]
-Engine: TypeAlias = Callable[[Job, Sequence[Any]], Iterator[Outcome]]
+ArchiveEngine: TypeAlias = Callable[[Job, Sequence[Any]], Iterator[Outcome]]
 """Yields the outcome of a job on each of many items, as soon as it is known."""
 
 

@@ -31,11 +31,11 @@ class Processes:
 
     def __init__(self, count: int) -> None:
         if count < 1:
-            raise InputError(f"expected 1 worker or more, got {count}")
+            raise InputError(f"expected 1 worker or more, got {count}", hint="choose 1 or more")
         self._count = count
 
     def __call__(self, job: Job, items: Sequence[Any]) -> Iterator[Outcome]:
-        """See `engine.Engine`."""
+        """See `engine.ArchiveEngine`."""
         waiting, attempts = deque(range(len(items))), Counter[int]()
         workers: dict[Any, _Worker] = {}  # by their pipes
         try:
@@ -49,7 +49,7 @@ class Processes:
                     outcome = worker.take()
                     if outcome is None:
                         del workers[pipe]
-                        outcome = _blame(worker, items, attempts, waiting)
+                        outcome = _retry_or_fail(worker, items, attempts, waiting)
                         worker = _start(job, workers)
                     worker.give(waiting, items)
                     if outcome:
@@ -106,10 +106,10 @@ def _start(job: Job, workers: dict[Any, _Worker]) -> _Worker:
     return worker
 
 
-def _blame(
+def _retry_or_fail(
     worker: _Worker, items: Sequence[Any], attempts: Counter[int], waiting: deque[int]
 ) -> Outcome | None:
-    """Lets the item of a process that has ended be done again, or returns an error as its outcome."""
+    """Queues the item of an ended process again, or returns an error as its outcome."""
     reason, number = worker.end(), worker.item
     assert number is not None
     attempts[number] += 1

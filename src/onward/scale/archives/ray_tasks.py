@@ -37,11 +37,13 @@ class RayTasks:
             except (ConnectionError, RuntimeError) as error:
                 raise RunError(
                     f"there is no Ray cluster at {address or 'this machine, and none could be started'}",
-                    hint="start one with `ray start --head`, or leave out --address",
+                    hint="start one with `ray start --head`, or leave out --address"
+                    if address
+                    else "use --engine processes",
                 ) from error
 
     def __call__(self, job: Job, items: Sequence[Any]) -> Iterator[Outcome]:
-        """See `engine.Engine`."""
+        """See `engine.ArchiveEngine`."""
         ray = self._ray
         folder = Path.cwd()
 
@@ -77,5 +79,5 @@ def import_ray() -> Any:
     try:
         import ray  # noqa: PLC0415 - an extra, which takes seconds to import
     except ImportError as error:
-        raise RunError("Ray is not installed", hint="pip install 'onward[ray]'") from error
+        raise RunError("Ray is not installed", hint="pip install '.[ray]'") from error
     return ray

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from onward.errors import OnwardError
-from onward.scale.archives.engine import Engine, in_order
+from onward.scale.archives.engine import ArchiveEngine, in_order
 from onward.scale.archives.read_file import FilePart, ReadFile, load_detector
 from onward.watch.datasets import format_hint, no_records_error
 from onward.watch.input.records import UnreadableLines
@@ -39,7 +39,7 @@ class ArchiveSequences:
                 self._open[key] += events
                 continue
             self.events.append(events)
-            if not has_ended:  # else its key is the number of its line
+            if not has_ended:  # an ended sequence never continues in another file
                 self._open[key] = events
         for number, reason in part.unreadable.examples:
             self.unreadable.add(self._lines + number, reason)
@@ -48,7 +48,7 @@ class ArchiveSequences:
 
 
 def read_sequences(
-    detector: str, files: Sequence[Path], engine: Engine, failed: Callable[[OnwardError, Path], None]
+    detector: str, files: Sequence[Path], engine: ArchiveEngine, failed: Callable[[OnwardError, Path], None]
 ) -> ArchiveSequences:
     """Returns the sequences of files, which an engine reads.
 

@@ -94,7 +94,7 @@ def _explained_errors() -> Iterator[None]:
     except ImportError as error:
         raise InputError(
             "Kafka needs the package confluent-kafka, which is not installed",
-            hint="pip install 'onward[kafka]'",
+            hint="pip install '.[kafka]'",
         ) from error
     try:
         yield
@@ -113,10 +113,10 @@ def unreachable(servers: str, reason: str) -> CorpusError:
     )
 
 
-def made_anew(topic: str) -> InputError:
+def topic_recreated(topic: str) -> InputError:
     """Returns the error for a topic that is not the one that a state belongs to."""
     return InputError(
-        f"the topic {topic} was deleted and made anew since the state was written, or the broker has lost "
-        "messages that were read",
+        f"the topic {topic} was deleted and created again since the state was written, or the broker has "
+        "lost messages that were read",
         hint="to read the topic as it is now, name another --state and another --group",
     )

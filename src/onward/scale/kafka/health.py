@@ -1,4 +1,4 @@
-"""Sees whether the broker answers, and whether the topic is still the same."""
+"""Checks whether the broker answers, and whether the topic was deleted or created again."""
 
 import time
 from collections.abc import Callable, Collection, Mapping
@@ -8,9 +8,9 @@ from onward.errors import CorpusError
 from onward.scale.kafka.client import (
     ANSWER_SECONDS,
     count_partitions,
-    made_anew,
     reason_of,
     topic_id,
+    topic_recreated,
     unreachable,
 )
 
@@ -36,18 +36,18 @@ class TopicHealth:
     Attributes:
         count: number of partitions.
         id: id of the topic; "" if the broker has none.
-        is_well: whether the broker answered when it was last asked, and knew the topic.
+        is_available: whether the broker answered when it was last asked, and knew the topic.
     """
 
     def __init__(
         self, servers: str, topic: str, settings: Mapping[str, str], notify: Callable[[str], None]
     ) -> None:
         self._servers, self._topic, self._settings, self._notify = servers, topic, settings, notify
-        self._trouble = ""  # what the client has reported since the last look
+        self._problem = ""  # what the client has reported since the last look
         self._looked = 0.0
         self._unknown_since: float | None = None
         self._is_told = False  # whether the user knows that the topic cannot be read
-        self.count, self.id, self.is_well = 0, "", True
+        self.count, self.id, self.is_available = 0, "", True
 
     def begin(self, consumer: "Consumer") -> None:
         """Looks for the first time.
@@ -58,14 +58,14 @@ class TopicHealth:
         try:
             self.count = count_partitions(consumer, self._servers, self._topic, ANSWER_SECONDS)
         except CorpusError as error:  # the client may know more, such as that it may not log in
-            if not self._trouble:
+            if not self._problem:
                 raise
-            raise unreachable(self._servers, self._trouble) from error
+            raise unreachable(self._servers, self._problem) from error
         self.id, self._looked = topic_id(self._servers, self._settings, self._topic), time.monotonic()
 
-    def note(self, trouble: str) -> None:
+    def note(self, problem: str) -> None:
         """Notes what the client has reported. Most troubles pass, so the next look says what is true."""
-        self._trouble = trouble
+        self._problem = problem
 
     def has_recovered(self, consumer: "Consumer", partitions: Collection[int]) -> bool:
         """Looks if it is time, and returns whether the topic is well again.
@@ -76,16 +76,16 @@ class TopicHealth:
 
         Raises:
             CorpusError: the topic was deleted.
-            InputError: the topic was deleted and made anew.
+            InputError: the topic was deleted and created again.
         """
-        if time.monotonic() - self._looked < (RETRY_SECONDS if self._trouble else LOOK_SECONDS):
+        if time.monotonic() - self._looked < (RETRY_SECONDS if self._problem else LOOK_SECONDS):
             return False
         count, reason = self._look(consumer, partitions, RETRY_SECONDS)
         self._tell(reason)
-        self._trouble = reason or ("" if count else f"the broker does not know {self._topic}")
-        was_well, self.is_well = self.is_well, not self._trouble
+        self._problem = reason or ("" if count else f"the broker does not know {self._topic}")
+        was_well, self.is_available = self.is_available, not self._problem
         self._check_deleted(is_unknown=not count and not reason)
-        if not self.is_well:
+        if not self.is_available:
             return False
         if count != self.count:
             self._notify(
@@ -96,7 +96,7 @@ class TopicHealth:
         if not was_well and self.id:
             now = topic_id(self._servers, self._settings, self._topic)
             if now not in ("", self.id):
-                raise made_anew(self._topic)
+                raise topic_recreated(self._topic)
         return not was_well
 
     def _look(self, consumer: "Consumer", ours: Collection[int], seconds: float) -> tuple[int, str]:

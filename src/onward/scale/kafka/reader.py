@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING
 
 from onward.errors import InputError
-from onward.scale.kafka.client import ANSWER_SECONDS, made_anew, make_consumer, reason_of, unreachable
+from onward.scale.kafka.client import ANSWER_SECONDS, make_consumer, reason_of, topic_recreated, unreachable
 from onward.scale.kafka.health import TopicHealth
 from onward.scale.kafka.partition import KafkaPartition
 
@@ -78,7 +78,7 @@ class KafkaReader:
 
         Raises:
             CorpusError: the topic was deleted.
-            InputError: the topic was deleted and made anew, or the broker has lost messages.
+            InputError: the topic was deleted and created again, or the broker has lost messages.
         """
         size = 0
         while size < _BYTES and (messages := self.consumer.consume(_AT_ONCE, timeout=0)):
@@ -86,7 +86,7 @@ class KafkaReader:
         has_recovered = self.health.has_recovered(self.consumer, self._partitions)
         if has_recovered or self._has_moved:
             self.assign(self._partitions.values())
-        if not self.health.is_well:
+        if not self.health.is_available:
             for partition in self._partitions.values():
                 partition.is_at_end = False
 
@@ -117,7 +117,7 @@ class KafkaReader:
         """Continues a partition whose next message the broker does not have."""
         first, lost = self.first_offset(partition.number), partition.next
         if first < lost:
-            raise made_anew(self._topic)
+            raise topic_recreated(self._topic)
         self._notify(
             f"partition {partition.number}: the broker removed {first - lost:,} messages before they were "
             f"read, from offset {lost:,} on: they are lost"

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from onward.errors import InputError
 from onward.scale.address import StreamAddress
 from onward.scale.kafka.claims import KafkaClaims
-from onward.scale.kafka.client import made_anew
+from onward.scale.kafka.client import topic_recreated
 from onward.scale.kafka.partition import KafkaPartition, KafkaPosition
 from onward.scale.kafka.reader import KafkaReader
 from onward.watch.stream.store import WatchStore
@@ -71,7 +71,7 @@ class KafkaTopic:
             )
         identity = self._reader.health.id
         if known and known.topic_id and identity and known.topic_id != identity:
-            raise made_anew(self._name)
+            raise topic_recreated(self._name)
         watch = store.watch_id()
         self._claims.check(partition, watch, known.offset if known else None, store.path)
         place = known or KafkaPosition(self._name, identity, partition, self._reader.first_offset(partition))
@@ -81,7 +81,7 @@ class KafkaTopic:
 
     def close(self) -> None:
         """Writes the offsets of the group, and closes the connection."""
-        if self._renewed is not None and self._reader.health.is_well:
+        if self._renewed is not None and self._reader.health.is_available:
             self._claims.renew(self._partitions)
         self._reader.consumer.close()
 
@@ -92,6 +92,6 @@ class KafkaTopic:
             self._reader.assign(self._partitions)
             self._renewed = time.monotonic()
         self._reader.fetch()
-        if self._reader.health.is_well and time.monotonic() - self._renewed >= RENEW_SECONDS:
+        if self._reader.health.is_available and time.monotonic() - self._renewed >= RENEW_SECONDS:
             self._claims.renew(self._partitions)
             self._renewed = time.monotonic()

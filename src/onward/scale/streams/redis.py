@@ -59,7 +59,7 @@ class RedisStream:
             from redis.backoff import NoBackoff  # noqa: PLC0415
             from redis.retry import Retry  # noqa: PLC0415
         except ImportError as error:
-            hint = "pip install 'onward[redis]'"
+            hint = "pip install '.[redis]'"
             raise InputError("Redis needs the package redis, which is not installed", hint=hint) from error
         self._address, self._follows, self._notify = address, follows, notify
         self._watch, self._hash = "", f"onward:{group}:{address.name}"
@@ -124,7 +124,7 @@ class RedisStream:
             message = f"another watch reads {self._address}, with another state"
             raise BusyError(message, hint="use the state that began the stream, or name another --group")
         if _id(known) > _id(entry) or _id(info["last-generated-id"]) < _id(entry):
-            message = f"the state is an older copy, or {self._address} was deleted and made anew"
+            message = f"the state is an older copy, or {self._address} was deleted and created again"
             raise InputError(message, hint=f"use the newest state; {_OTHER}")
         self._client.hset(self._hash, "entry", entry)
         entries, added = found[0][1] if found else [], info.get("entries-added", 0)

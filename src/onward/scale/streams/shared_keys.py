@@ -40,7 +40,7 @@ class SharedKeys:
         self._next = 0
         self._looked = time.monotonic()
 
-    def look(self) -> None:
+    def check_next_pair(self) -> None:
         """Looks in one pair of states, if it is time."""
         if self._pairs and time.monotonic() - self._looked >= _SECONDS:
             self._looked = time.monotonic()
@@ -48,7 +48,7 @@ class SharedKeys:
             self._next += 1
             self._compare(own, other)
 
-    def look_at_all(self) -> None:
+    def check_all_pairs(self) -> None:
         """Looks in all pairs of states."""
         for own, other in [*self._pairs]:
             if self._pairs:

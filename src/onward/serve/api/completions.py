@@ -24,7 +24,7 @@ from onward.serve.api.requests import CompletionRequest, seed_of
 from onward.serve.api.responses import CompletionHead, CompletionResponse
 from onward.serve.engine.batcher import SampleRequest
 from onward.serve.engine.prefill import prefill, prefill_learning
-from onward.serve.engine.prompt_state import RECENT
+from onward.serve.engine.prompt_state import MOST_LOOKED_BACK
 from onward.serve.engine.registry import ModelRegistry, ServedModel
 from onward.serve.engine.tokens import SymbolNames, Tokens
 from onward.serve.http.clients import client_of
@@ -138,7 +138,7 @@ def prepare(asked: CompletionRequest, vocabulary: Vocabulary, limits: Limits, si
             presence=asked.presence_penalty,
             frequency=asked.frequency_penalty,
             repeat=asked.repeat_penalty,
-            last=RECENT if asked.repeat_last_n < 0 else asked.repeat_last_n,
+            last=MOST_LOOKED_BACK if asked.repeat_last_n < 0 else asked.repeat_last_n,
             bias=_bias(asked, vocabulary),
         ),
     )

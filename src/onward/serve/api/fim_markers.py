@@ -29,7 +29,7 @@ class MarkedPrompt(NamedTuple):
     suffix: str
 
 
-def take_apart(prompt: str) -> MarkedPrompt | None:
+def parse_markers(prompt: str) -> MarkedPrompt | None:
     """Takes a prompt with markers apart. Returns None if it has none."""
     for first, second, last in _PREFIX_FIRST:
         context, found, rest = prompt.partition(first)

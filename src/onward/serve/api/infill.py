@@ -11,7 +11,7 @@ from starlette.responses import Response
 from onward.inference.completion.options import Completion
 from onward.inference.step.sampling import Sampling
 from onward.serve.api.completion_answer import AnswerShape, Part, Parts
-from onward.serve.api.fim_markers import MarkedPrompt, take_apart
+from onward.serve.api.fim_markers import MarkedPrompt, parse_markers
 from onward.serve.api.operation import operation
 from onward.serve.api.requests import CompletionRequest, InfillRequest, seed_of
 from onward.serve.api.responses import InfillAnswer, InfillTimings
@@ -84,7 +84,7 @@ def infilling_of(asked: CompletionRequest, limits: Limits) -> Infilling | None:
     Raises:
         ApiError: a field has no meaning with a suffix, or the text is too long.
     """
-    marked = take_apart(asked.prompt) if isinstance(asked.prompt, str) and not asked.suffix else None
+    marked = parse_markers(asked.prompt) if isinstance(asked.prompt, str) and not asked.suffix else None
     if not (asked.suffix or marked):
         return None
     prompts = asked.prompts()

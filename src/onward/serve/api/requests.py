@@ -7,6 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from onward.inference.scoring.protocol import Learn
 from onward.inference.step.sampling import Sampling
+from onward.serve.engine.infilling import MOST_CANDIDATES
+from onward.serve.engine.prompt_state import MOST_LOOKED_BACK
 from onward.serve.http.validation import FROM_DIGITS, FROM_WORD, WHOLE, AtMost, ModelName, RequestModel
 from onward.serve.watch.alarm_feed import RECENT
 
@@ -29,6 +31,11 @@ Prompts: TypeAlias = (
 )
 StopText: TypeAlias = Annotated[str, Field(min_length=1), AtMost(1000)]
 Text: TypeAlias = Annotated[str, AtMost("text_characters")]
+
+
+def stops_of(stop: str | list[str] | None) -> tuple[str, ...]:
+    """Returns the stop strings of a request."""
+    return (stop,) if isinstance(stop, str) else tuple(stop or ())
 
 
 def seed_of(seed: int | None) -> int:
@@ -105,8 +112,8 @@ class CompletionRequest(RequestModel):
         le=100,
         description="Divides positive logits of the last symbols, multiplies negative ones.",
     )
-    repeat_last_n: Annotated[int, Field(ge=-1, le=4096), WHOLE] = Field(
-        64, description="Number of symbols that `repeat_penalty` looks back; -1 means 4096."
+    repeat_last_n: Annotated[int, Field(ge=-1, le=MOST_LOOKED_BACK), WHOLE] = Field(
+        64, description=f"Number of symbols that `repeat_penalty` looks back; -1 means {MOST_LOOKED_BACK}."
     )
     logit_bias: dict[str, Annotated[float, Field(ge=-100, le=100)]] = Field(
         {}, description="Added to the logits of symbols, by id."
@@ -123,7 +130,7 @@ class CompletionRequest(RequestModel):
 
     def stops(self) -> tuple[str, ...]:
         """Returns the stop strings."""
-        return (self.stop,) if isinstance(self.stop, str) else tuple(self.stop or ())
+        return stops_of(self.stop)
 
     def prompts(self) -> list[str | list[int]]:
         """Returns the prompts as a list, even if there is only one."""
@@ -162,7 +169,7 @@ class InfillRequest(RequestModel):
     t_max_predict_ms: float = Field(
         0, ge=0, description="Milliseconds for the search, after the prefix was read; 0: no limit."
     )
-    n_cmpl: Annotated[int, Field(ge=1, le=16), WHOLE] = Field(
+    n_cmpl: Annotated[int, Field(ge=1, le=MOST_CANDIDATES), WHOLE] = Field(
         1, description="Maximum number of candidates. With more than one, the answer is a list."
     )
     temperature: float = Field(0.0, ge=0, le=100, description="0 takes the likeliest candidates.")
@@ -214,7 +221,7 @@ class InfillRequest(RequestModel):
 
     def stops(self) -> tuple[str, ...]:
         """Returns the stop strings."""
-        return (self.stop,) if isinstance(self.stop, str) else tuple(self.stop or ())
+        return stops_of(self.stop)
 
 
 class ScoreRequest(RequestModel):

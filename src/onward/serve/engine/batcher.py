@@ -121,8 +121,8 @@ class Lane:
         if self._penalized:
             self._penalized.apply(logits)
 
-    def draw(self, symbol: int) -> None:
-        """Notes a symbol that was drawn after changed logits."""
+    def add_drawn(self, symbol: int) -> None:
+        """Adds a symbol that was drawn to the penalties."""
         if self._penalized:
             self._penalized.append(symbol)
 
@@ -237,7 +237,7 @@ class Batcher:
             lane = self._lanes[i]
             lane.tokens.append(tokens_of(row[None], [int(drawn[i])], lane.request.logprobs or 0))
         for lane, symbol in zip(self._lanes, drawn.tolist(), strict=True):
-            lane.draw(symbol)
+            lane.add_drawn(symbol)
         for rows in with_memory.values():
             self._advance(rows, drawn[rows])
         return drawn

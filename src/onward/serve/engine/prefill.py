@@ -12,7 +12,7 @@ from onward.inference.trained_model import TrainedModel
 from onward.memory.layout import MEGABYTES
 from onward.serve.engine.engine import SlicedWork
 from onward.serve.engine.online_learning import LEARNING_SLICE
-from onward.serve.engine.prompt_state import RECENT, PromptState
+from onward.serve.engine.prompt_state import MOST_LOOKED_BACK, PromptState
 from onward.serve.engine.tokens import Tokens, log_probabilities, tokens_of
 from onward.serve.engine.typed_text import SLICE
 
@@ -49,7 +49,7 @@ def prefill(
         symbols = stream[1 + start : 1 + start + SLICE].tolist()
         if top is not None and symbols:
             tokens.append(tokens_of(log_probabilities(logits[: len(symbols), 0]), symbols, top))
-    return PromptState(logits[-1].copy(), state, stream[1:][-RECENT:]), tokens
+    return PromptState(logits[-1].copy(), state, stream[1:][-MOST_LOOKED_BACK:]), tokens
 
 
 def prefill_learning(
@@ -84,4 +84,6 @@ def prefill_learning(
         tokens.append(tokens_of(logs, part.tolist(), top))
     after = session.search_start(CompleteOptions())
     stepper = Stepper(session.model, after.state) if session.adapter else None
-    return PromptState(after.logits[None], after.state, ids[-RECENT:], after.memory, stepper), tokens
+    return PromptState(
+        after.logits[None], after.state, ids[-MOST_LOOKED_BACK:], after.memory, stepper
+    ), tokens

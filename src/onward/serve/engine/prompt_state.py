@@ -8,7 +8,7 @@ from onward.inference.step.stepper import Stepper
 from onward.layers.state import State
 from onward.memory.memory import Memory
 
-RECENT = 4096
+MOST_LOOKED_BACK = 4096
 """Maximum number of symbols of a prompt that penalties look back."""
 
 

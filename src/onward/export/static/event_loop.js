@@ -7,7 +7,7 @@ const waiting = [];
 channel.port1.onmessage = () => waiting.shift()();
 
 /** Returns a function to await often: it interrupts the work once a slice is over, and then returns true. */
-export const breathing = () => {
+export const yielder = () => {
   let since = performance.now();
   return async () => {
     if (performance.now() - since < SLICE) return false;
