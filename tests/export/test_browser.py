@@ -151,3 +151,13 @@ def test_a_browser_without_webassembly_is_told(open_page: Open, characters: Expo
     page.reload()
     expect(page.locator("#notice")).to_contain_text("This browser cannot run the model: ")
     expect(page.locator("#notice")).to_contain_text("Open the page in a newer browser.")
+
+
+def test_a_pasted_text_of_150_000_characters_can_be_edited(open_page: Open) -> None:
+    page = open_page()
+    area = page.locator("#text")
+    area.fill("the state " * 15_000)
+    expect(page.locator("#marks > i")).to_have_count(150_000)
+    area.press("End")
+    area.press("x")
+    expect(page.locator("#marks > i")).to_have_count(150_001)

@@ -97,9 +97,11 @@ export class Editor {
       return mark;
     });
     const following = this.#elements[at + removed] ?? null;
-    for (const mark of this.#elements.splice(at, removed, ...made)) mark.remove();
+    for (const mark of this.#elements.slice(at, at + removed)) mark.remove();
+    // without spread arguments, whose number is limited
+    this.#elements = this.#elements.slice(0, at).concat(made, this.#elements.slice(at + removed));
     const fragment = document.createDocumentFragment();
-    fragment.append(...made);
+    for (const mark of made) fragment.append(mark);
     this.#marks.insertBefore(fragment, following);
     this.#shown = next;
     const edited = this.#elements[at + added.length - 1] ?? this.#elements[at];

@@ -16,6 +16,7 @@ export class Writer {
   #model = null;
   #running = null;
   #written = "";
+  #frame = 0; // the next scroll
   #onError;
 
   constructor(api, editor, { area, ghost, form, button, temperature, degrees }, onError) {
@@ -82,9 +83,13 @@ export class Writer {
     return false;
   }
 
+  /** Scrolls with the next frame: each scroll lays out the whole text. */
   #scrollToEnd() {
-    const box = this.#area.parentElement;
-    box.scrollTop = box.scrollHeight;
+    cancelAnimationFrame(this.#frame);
+    this.#frame = requestAnimationFrame(() => {
+      const box = this.#area.parentElement;
+      box.scrollTop = box.scrollHeight;
+    });
   }
 
   get #request() {
