@@ -50,7 +50,7 @@ class WithOtherWeights(SingleProcess):
 
     rank, size = 0, 2
 
-    def join(self, tensor: torch.Tensor) -> torch.Tensor:
+    def all_gather(self, tensor: torch.Tensor) -> torch.Tensor:
         is_digest = tensor.dtype == torch.uint8
         return torch.cat([tensor, tensor + 1 if is_digest else tensor])
 

@@ -127,7 +127,7 @@ def test_a_line_without_a_key_is_a_sequence_in_each_file(tmp_path: Path) -> None
             ["--workers", "2"],
             "error: expected --workers, --engine and --address only together with --per file",
         ),
-        (["--per", "file", "--workers", "0"], "error: expected 1 worker or more, got 0"),
+        (["--per", "file", "--workers", "0"], "error: expected --workers to be at least 1, got '0'"),
         (["--per", "file", "--address", "auto"], "error: expected --address only together with --engine ray"),
         (
             ["--per", "file", "--engine", "ray", "--address", "auto", "--workers", "2"],
