@@ -40,9 +40,9 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ONWARD_CACHE", str(tmp_path / "cache"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """One browser for all tests, since a process can only have one event loop of playwright."""
+    """A browser. It ends with the module, because its event loop would be in the way of other clients."""
     from tests.serve.page.browsing import CHROMIUM, api  # noqa: PLC0415 - skips the test if playwright is not installed
 
     with api.sync_playwright() as playwright:

@@ -60,7 +60,7 @@ class Neovim:
         """Types keys, in Neovim's notation."""
         self.api.input(keys)
 
-    def wait_until(self, condition: Callable[[], object], seconds: float = 20) -> None:
+    def wait_until(self, condition: Callable[[], object], seconds: float = 60) -> None:
         """Waits until a condition holds."""
         deadline = time.monotonic() + seconds
         while not condition():
